@@ -228,6 +228,25 @@ def test_an_agent_out_of_context_ends_and_the_lead_is_told() -> None:
     assert episode.outcome.answer is None
 
 
+@pytest.mark.parametrize("agent", ["lead", "subagent_0"])
+def test_a_model_without_room_says_so_and_its_agent_ends(agent: str) -> None:
+    full = {"role": "assistant", "content": "| Name |\n| --- |\n| half a", "finish_reason": "context"}
+    episode = Episode(example_task())
+    if agent == "subagent_0":
+        episode.act("lead", delegate("part"))
+    assert episode.act(agent, full) == []
+    assert episode.conversation(agent).ending == "out_of_context"
+    assert episode.conversation(agent).final == ""
+    if agent == "subagent_0":
+        assert "context was full" in last(episode, "lead")
+        assert "half a" not in last(episode, "lead")
+        episode.act("lead", "an answer")
+    else:
+        assert episode.outcome.answer is None
+    again = Episode(example_task()).replay(episode.events)
+    assert again.outcome == episode.outcome
+
+
 def test_subtasks_too_long_for_any_context_come_back_at_once() -> None:
     rules = Rules(context=4000, action_chars=20_000)
     episode = Episode(example_task(), rules=rules, profile="terse")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from wideseek_env.lockstep import Play
     from wideseek_env.messages import ToolCall, ToolResult
     from wideseek_env.parallel import WideSeekEnv, parallel_env
-    from wideseek_env.policy import Policy, Turn, make_policy
+    from wideseek_env.policy import EpisodePlayer, Job, Played, Policy, Turn, make_policy
     from wideseek_env.profiles import Profile
     from wideseek_env.rewards import Reward
     from wideseek_env.rules import Rules
@@ -38,9 +38,12 @@ __version__ = "0.1.0"
 __all__ = [
     "Corpus",
     "Episode",
+    "EpisodePlayer",
+    "Job",
     "Outcome",
     "Page",
     "Play",
+    "Played",
     "Policy",
     "Profile",
     "Reward",
@@ -72,9 +75,12 @@ __getattr__, __dir__ = lazy_exports(
     {
         "Corpus": "corpus.base",
         "Episode": "episode",
+        "EpisodePlayer": "policy",
+        "Job": "policy",
         "Outcome": "conversation",
         "Page": "corpus.base",
         "Play": "lockstep",
+        "Played": "policy",
         "Policy": "policy",
         "Profile": "profiles",
         "Reward": "rewards",

@@ -9,7 +9,7 @@ from typing import Any
 from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
-from wideseek_env.lockstep import Action
+from wideseek_env.messages import Action
 from wideseek_env.parallel import WideSeekEnv, parallel_env
 from wideseek_env.spaces import ActionSpace, TextSpace
 

@@ -134,9 +134,10 @@ class Episode:
     def act(self, agent: str, message: str | Mapping[str, Any]) -> list[ToolCall]:
         """Take one agent's message; returns the tool requests to run, in the order written.
 
-        `message` is text, or an assistant message in OpenAI shape (`content`, `tool_calls`, and
-        ``finish_reason="length"`` when the generation was cut off). A message without calls ends the agent:
-        it is the lead's answer or a subagent's report.
+        `message` is text, or an assistant message in OpenAI shape (`content`, `tool_calls`, and `finish_reason`:
+        "length" when the generation was cut off, "context" when the model has no room left, which ends the
+        agent without a report). A message without calls ends the agent: it is the lead's answer or a
+        subagent's report.
         """
         conversation = self._ready.pop(agent, None)
         if conversation is None:
@@ -149,6 +150,9 @@ class Episode:
         conversation.turns += 1
         conversation.clock += 1
         if not self._append(conversation, record):
+            return []
+        if record.get("finish_reason") == "context":
+            self._end(conversation, "out_of_context")
             return []
         text, written = parse_message(record)
         if not written:

@@ -8,19 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ActionError
-from wideseek_env.messages import ToolCall
+from wideseek_env.messages import Action, Role, ToolCall, ToolResult, Transcript, visible_text
+from wideseek_env.policy import Turn
 from wideseek_env.rewards import Parts, total
 from wideseek_env.scoring import TableScore, score_response
 from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
 from wideseek_env.trajectory import Trajectory
-
-Action: TypeAlias = str | Mapping[str, Any]
-"""Text, or an assistant message in OpenAI shape."""
 
 
 class Play:
@@ -34,10 +32,11 @@ class Play:
         self.times: list[float] = []
         self.score: TableScore | None = None
         self.parts: Parts = {}
+        self._schemas: dict[Role, list[dict[str, Any]]] = {}
         self._began = time.perf_counter()
         self.started = time.time()
         if self.episode.done:  # the question alone is longer than the context budget
-            self._finish()
+            self.finish()
 
     @property
     def done(self) -> bool:
@@ -48,6 +47,40 @@ class Play:
     def reward(self) -> float:
         """The team's reward: 0 until the end."""
         return total(self.parts)
+
+    def turn(self, agent: str) -> Turn:
+        """What an acting agent can see, for a policy."""
+        conversation = self.episode.conversation(agent)
+        role, messages = conversation.role, conversation.messages
+        schemas = self._schemas.get(role)
+        if schemas is None:
+            schemas = self._schemas[role] = self.episode.tools(role)
+        last = next((i for i in range(len(messages) - 1, -1, -1) if messages[i]["role"] == "assistant"), -1)
+        return Turn(
+            agent=agent,
+            role=role,
+            observation=visible_text(messages[last + 1 :]),
+            messages=Transcript(messages),
+            tools=schemas,
+            turns_left=conversation.limit - conversation.turns,
+            conversation=conversation.started,
+            tools_in_prompt=self.setup.profile.embed_tools,
+        )
+
+    def act(self, agent: str, action: Action) -> list[ToolCall]:
+        """Play one agent's message and return the tool requests to run; see `Episode.act`.
+
+        For drivers that move agents one by one: whoever calls this, and `deliver` for each result, calls `finish`
+        when the episode is done.
+        """
+        calls = self.episode.act(agent, action)
+        self.times.append(time.perf_counter() - self._began)
+        return calls
+
+    def deliver(self, call: ToolCall | str, result: ToolResult | str) -> None:
+        """Hand back one result; see `Episode.deliver`."""
+        self.episode.deliver(call, result)
+        self.times.append(time.perf_counter() - self._began)
 
     def step(self, actions: Mapping[str, Action]) -> None:
         """One turn of every acting agent, then their tools. Actions of agents that are not acting are ignored.
@@ -78,14 +111,14 @@ class Play:
                 episode.deliver(call, result)
                 self.times.append(now)
         if episode.done:
-            self._finish()
+            self.finish()
 
     def abort(self, detail: str) -> None:
         """End the episode without an answer."""
         if not self.episode.done:
             self.episode.abort(detail)
             self.times.append(time.perf_counter() - self._began)
-            self._finish()
+            self.finish()
 
     def trajectory(self, **about: Any) -> Trajectory:
         """The record of the ended episode; `about` goes to its `meta`. `ActionError` while it is under way."""
@@ -103,7 +136,8 @@ class Play:
             meta=about,
         )
 
-    def _finish(self) -> None:
+    def finish(self) -> None:
+        """Score the ended episode. A judge may make this wait; nothing else is changed by it."""
         outcome = self.episode.outcome
         answer = outcome.answer if outcome is not None else None
         self.score = score_response(answer or "", self.task, self.setup.judge)

@@ -15,6 +15,9 @@ from typing import Any, Literal, TypeAlias, overload
 Message: TypeAlias = dict[str, Any]
 """One chat message; see the module's docstring for its keys."""
 
+Action: TypeAlias = str | Mapping[str, Any]
+"""What an agent plays: text, or an assistant message in OpenAI shape."""
+
 Role: TypeAlias = Literal["lead", "subagent", "single"]
 """What an agent is in a team: the lead, a subagent, or an agent without a team."""
 
@@ -102,6 +105,11 @@ class Transcript(Sequence[Message]):
         return Transcript, (self[:],)
 
 
+def visible_text(messages: Sequence[Message]) -> str:
+    """The text of messages that are new to an agent, without its own, joined by blank lines."""
+    return "\n\n".join(m["content"] for m in messages if m["role"] != "assistant")
+
+
 def clean_text(text: str, limit: int) -> str:
     """`text` cut to `limit` characters, with lone surrogates (which UTF-8 cannot carry) replaced."""
     if len(text) > limit:
@@ -124,8 +132,8 @@ def assistant_message(message: str | Mapping[str, Any], limit: int) -> Message:
     calls = message.get("tool_calls")
     if isinstance(calls, (list, tuple)) and calls:
         record["tool_calls"] = [_native_call(call, number, limit) for number, call in enumerate(calls[:64])]
-    if message.get("finish_reason") == "length":
-        record["finish_reason"] = "length"
+    if message.get("finish_reason") in ("length", "context"):
+        record["finish_reason"] = message["finish_reason"]
     return record
 
 

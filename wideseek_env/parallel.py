@@ -12,8 +12,8 @@ from wideseek_env.conversation import Conversation
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.episode import Roster
 from wideseek_env.errors import ActionError, ConfigError
-from wideseek_env.lockstep import Action, Play
-from wideseek_env.messages import Counter, Message, Role, Transcript, count_characters
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import Action, Counter, Role, Transcript, count_characters, visible_text
 from wideseek_env.profiles import Profile
 from wideseek_env.render import Renderer, renderer_for
 from wideseek_env.rewards import Reward
@@ -27,11 +27,6 @@ from wideseek_env.tools.executor import Executor
 from wideseek_env.trajectory import Trajectory
 
 Lifetime = Literal["episode", "task"]
-
-
-def visible_text(messages: Sequence[Message]) -> str:
-    """The text of messages that are new to an agent, without its own, joined by blank lines."""
-    return "\n\n".join(m["content"] for m in messages if m["role"] != "assistant")
 
 
 class WideSeekEnv(ParallelEnv[str, str, Action]):

@@ -7,19 +7,30 @@ decides from `Turn.messages` alone, it works under every driver without any.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from wideseek_env.errors import ConfigError, MissingDependencyError
-from wideseek_env.lockstep import Action
-from wideseek_env.messages import Message, Role
+from wideseek_env.messages import Action, Message, Role
+
+if TYPE_CHECKING:
+    from wideseek_env.setup import Setup
+    from wideseek_env.tasks.task import Task
+    from wideseek_env.trajectory import Trajectory
 
 ENTRY_POINTS = "wideseek_env.policies"
 """The entry-point group in which packages announce policies: a name and a callable that makes the policy."""
 
-KNOWN = dict.fromkeys(("scripted", "random"), "wideseek-baselines")
+KNOWN = {
+    "scripted": "wideseek-baselines",
+    "random": "wideseek-baselines",
+    "vllm": "wideseek-baselines[vllm]",
+    "openai": "wideseek-baselines[openai]",
+    "transformers": "wideseek-baselines[transformers]",
+}
 """Policies of other packages that a user may ask for by name before installing them."""
 
 
@@ -37,6 +48,10 @@ class Turn:
     """Tool schemas in OpenAI form."""
     turns_left: int
     """Turns that remain, this one included."""
+    conversation: int = 0
+    """The number of the agent's conversation in the episode: a slot that is used again begins a new one."""
+    tools_in_prompt: bool = True
+    """Whether the system prompt describes the tools, so that a chat template must not do it again."""
 
 
 @runtime_checkable
@@ -57,6 +72,50 @@ class Policy(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One episode to be played: `trial` counts the episodes of the same task."""
+
+    task: Task
+    seed: int = 0
+    trial: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """One job that has ended. With an `error` the policy or a service failed; the trajectory is then that of the
+    aborted episode, or None where there is none."""
+
+    job: Job
+    trajectory: Trajectory | None
+    error: str = ""
+
+
+@runtime_checkable
+class EpisodePlayer(Protocol):
+    """A policy that also plays whole episodes by itself, many at a time, as an engine wants them."""
+
+    def play(self, setup: Setup, jobs: Iterable[Job]) -> Iterator[Played]:
+        """Play every job once and hand each back when it has ended, in any order.
+
+        Trajectories carry what the player knows in `meta` (such as `usage`). Closing the iterator stops
+        the episodes that are under way.
+        """
+        ...
+
+
+@contextmanager
+def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
+    """`make_policy`, and the policy's `close` (if it has one) at the end: engines are processes."""
+    policy = make_policy(name, **options)
+    try:
+        yield policy
+    finally:
+        close = getattr(policy, "close", None)
+        if callable(close):
+            close()
+
+
 def make_policy(name: str, **options: Any) -> Policy:
     """The policy called `name`: an entry point, or ``module:Class`` for one's own.
 
@@ -72,7 +131,7 @@ def make_policy(name: str, **options: Any) -> Policy:
             factory = getattr(importlib.import_module(module), attribute)
         elif name in KNOWN:
             package = KNOWN[name]
-            raise MissingDependencyError(f"the policy {name!r} is in {package}: pip install {package}")
+            raise MissingDependencyError(f"the policy {name!r} is in {package}: pip install '{package}'")
         else:
             names = ", ".join(sorted(found)) or "none is installed: pip install wideseek-baselines"
             raise ConfigError(f"no policy {name!r}; there are: {names}; for your own write module:Class")

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.lockstep import Play
-from wideseek_env.messages import Transcript
-from wideseek_env.parallel import visible_text
-from wideseek_env.policy import Policy, Turn
+from wideseek_env.policy import Policy
 from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
 
@@ -27,12 +24,11 @@ def play_episode(
     The returned `Play` has the score, the reward and the trajectory.
     """
     play = Play(setup, task, seed)
-    schemas: dict[str, list[dict[str, Any]]] = {}
     policy.reset(seed)
     if watch is not None:
         watch(play)
     while not play.done:
-        turns = [_turn(play, agent, schemas) for agent in play.episode.ready()]
+        turns = [play.turn(agent) for agent in play.episode.ready()]
         actions = policy.act(turns)
         if len(actions) != len(turns):
             raise ConfigError(f"policy {policy.name} gave {len(actions)} actions for {len(turns)} turns")
@@ -40,19 +36,3 @@ def play_episode(
         if watch is not None:
             watch(play)
     return play
-
-
-def _turn(play: Play, agent: str, schemas: dict[str, list[dict[str, Any]]]) -> Turn:
-    conversation = play.episode.conversation(agent)
-    role, messages = conversation.role, conversation.messages
-    if role not in schemas:
-        schemas[role] = play.episode.tools(role)
-    last = next((i for i in range(len(messages) - 1, -1, -1) if messages[i]["role"] == "assistant"), -1)
-    return Turn(
-        agent=agent,
-        role=role,
-        observation=visible_text(messages[last + 1 :]),
-        messages=Transcript(messages),
-        tools=schemas[role],
-        turns_left=conversation.limit - conversation.turns,
-    )

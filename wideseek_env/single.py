@@ -9,9 +9,9 @@ import gymnasium
 
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.errors import ActionError
-from wideseek_env.lockstep import Action, Play
-from wideseek_env.messages import Counter, Transcript, count_characters
-from wideseek_env.parallel import choose_task, visible_text
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import Action, Counter, Transcript, count_characters, visible_text
+from wideseek_env.parallel import choose_task
 from wideseek_env.profiles import Profile
 from wideseek_env.render import renderer_for
 from wideseek_env.rewards import Reward

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wideseek_env.lockstep import Action
+from wideseek_env.messages import Action
 from wideseek_env.policy import Turn
 
 _URL = re.compile(r"https?://[^\s()<>\"|]+")

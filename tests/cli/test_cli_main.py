@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import EntryPoint
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import wideseek_env
-from wideseek_env.cli.app import app
+from wideseek_env.cli.app import COMMANDS, app
 
 Call = Callable[..., Result]
 
@@ -92,6 +93,9 @@ def test_help_imports_nothing_heavy() -> None:
         (["eval", "--policy", "nobody"], 2, "no policy 'nobody'"),
         (["eval", "--policy", "toy_team:Nobody"], 2, "cannot be loaded"),
         (["eval", "--policy", "toy_team:ToyTeam", "--policy-arg", "x=1"], 2, "does not take these options"),
+        (["eval", "--policy", "toy_team:ToyTeam", "--model", "m"], 2, "unexpected keyword argument 'model'"),
+        (["eval", "--policy", "toy_team:ToyTeam", "--model", "m", "--policy-arg", "model=x"], 2, "model is given"),
+        (["run", "--policy", "toy_team:ToyTeam", "--base-url", "http://x"], 2, "argument 'base_url'"),
         (["eval", "--policy", "toy_team:ToyTeam", "--policy-arg", "x=1", "--policy-arg", "x=2"], 2, "given twice"),
         (["eval", "--policy", "toy_team:ToyTeam", "--tasks", "no.jsonl"], 1, "there is no file no.jsonl"),
         (["eval", "--policy", "toy_team:ToyTeam", "--tasks", "elsewhere"], 2, "no tasks 'elsewhere'"),
@@ -122,6 +126,46 @@ def test_mistakes_give_one_line(
     assert len([line for line in result.stderr.split("\n") if line.startswith("Error: ")]) == 1
     assert "Traceback" not in result.output
     assert list(tmp_path.iterdir()) == []
+
+
+def announce(monkeypatch: pytest.MonkeyPatch, **commands: str) -> None:
+    points = [EntryPoint(name, value, COMMANDS) for name, value in commands.items()]
+    monkeypatch.setattr(
+        "wideseek_env.cli.app.entry_points", lambda *, group: points if group == COMMANDS else []
+    )
+
+
+def test_commands_of_other_packages_are_listed_and_called(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announce(monkeypatch, greet="test_cli_main:greet", eval="test_cli_main:greet")
+    assert ["greet", "Say", "hello."] in [line.split() for line in call("--help").output.split("\n")]
+    assert call("greet").output == "hello\n"
+    assert "Play tasks with a policy" in call("eval", "--help").output, "a plug-in replaced a command"
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("no_such_module:x", "No module named"),
+        ("test_cli_main:COMMANDS", "is no click command"),
+        ("test_cli_main:nobody", "cannot be loaded"),
+    ],
+)
+def test_a_broken_command_of_another_package_says_so_and_harms_nothing(
+    call: Call, monkeypatch: pytest.MonkeyPatch, value: str, told: str
+) -> None:
+    announce(monkeypatch, theirs=value)
+    assert "(cannot be loaded)" in call("--help").output
+    result = call("theirs", "--any", "thing")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert told in result.stderr
+    assert value in result.stderr
+
+
+@click.command(short_help="Say hello.")
+def greet() -> None:
+    click.echo("hello")
 
 
 def test_tasks_without_a_corpus(call: Call, world: Path) -> None:

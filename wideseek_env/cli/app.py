@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import EntryPoint, entry_points
 from typing import IO, Any
 
 import click
@@ -17,6 +18,7 @@ from wideseek_env.cli.score import score
 from wideseek_env.cli.serve import serve
 from wideseek_env.cli.summary import summary
 from wideseek_env.cli.tasks import tasks
+from wideseek_env.cli.view import view
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.render.printable import printable
 
@@ -42,8 +44,34 @@ class WrongSetting(Failure):
     exit_code = 2
 
 
+COMMANDS = "wideseek_env.commands"
+"""The entry-point group in which other packages announce subcommands: a name and a click command."""
+
+
 class App(click.Group):
-    """Turns this package's errors into one line on stderr, and Ctrl-C into exit code 130."""
+    """Turns this package's errors into one line on stderr, and Ctrl-C into exit code 130.
+
+    Beside its own subcommands it has those of installed packages; they are imported only when they are called
+    or listed.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all subcommands."""
+        return [*super().list_commands(ctx), *sorted(_plugins().keys() - self.commands.keys())]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The subcommand called `cmd_name`; one that cannot be loaded says so when it is called."""
+        command = super().get_command(ctx, cmd_name)
+        point = _plugins().get(cmd_name) if command is None else None
+        if point is None:
+            return command
+        try:
+            loaded = point.load()
+        except Exception as error:
+            return _broken(cmd_name, f"the command {cmd_name!r} ({point.value}) cannot be loaded: {error}")
+        if not isinstance(loaded, click.Command):
+            return _broken(cmd_name, f"the command {cmd_name!r} ({point.value}) is no click command")
+        return loaded
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
@@ -63,6 +91,19 @@ class App(click.Group):
                 raise
             where = f"{error.filename}: " if error.filename else ""
             raise Failure(f"{where}{error.strerror or error}") from error
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    return {point.name: point for point in entry_points(group=COMMANDS)}
+
+
+def _broken(name: str, why: str) -> click.Command:
+    @click.command(name, short_help="(cannot be loaded)", context_settings={"ignore_unknown_options": True})
+    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+    def command(arguments: tuple[str, ...]) -> None:
+        raise ConfigError(why)
+
+    return command
 
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -85,5 +126,5 @@ def app(traceback: bool) -> None:
     """
 
 
-for command in (demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, serve):
+for command in (demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, serve, view):
     app.add_command(command)

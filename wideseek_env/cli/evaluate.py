@@ -75,10 +75,10 @@ def evaluate_command(
     from wideseek_env.evaluation.record import EpisodeRecord
     from wideseek_env.evaluation.run import evaluate
     from wideseek_env.evaluation.summary import Tally
-    from wideseek_env.policy import make_policy
+    from wideseek_env.policy import opened_policy
 
     arguments = options.policy_options(policy_args)
-    player = make_policy(policy, **arguments)
+    player = click.get_current_context().with_resource(opened_policy(policy, **arguments))
     setup = make_setup(
         tasks=tasks, corpus=corpus, split=split, where=where, rules=make_rules(rules, limits, width),
         profile=profile, reward=reward, roster=roster, team=not single, judge=make_judge(judge),

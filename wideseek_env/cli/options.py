@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
@@ -112,15 +113,36 @@ world_options = stack(
     ),
 )  # fmt: skip
 
-policy_choice = stack(
+_policy_options = stack(
     click.option(
         "--policy", default="scripted", show_default=True, metavar="NAME",
-        help="An installed policy, or module:Class for your own.",
+        help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for your own.",
     ),
+    click.option("--model", metavar="MODEL", help="The language model of the policy: a folder, or a server's name."),
+    click.option("--base-url", metavar="URL", help="The server of the policy, as http://localhost:8000/v1."),
     click.option(
         "--policy-arg", "policy_args", type=Assignment(), multiple=True, help="An option of the policy (repeatable)."
     ),
 )  # fmt: skip
+
+
+def policy_choice(command: Command) -> Command:
+    """``--policy`` and its options; ``--model`` and ``--base-url`` are short for two ``--policy-arg``."""
+
+    @wraps(command)
+    def with_model(
+        *args: Any,
+        policy_args: tuple[tuple[str, str], ...],
+        model: str | None,
+        base_url: str | None,
+        **others: Any,
+    ) -> Any:
+        short = [
+            (name, json.dumps(value)) for name, value in (("model", model), ("base_url", base_url)) if value
+        ]
+        return command(*args, policy_args=(*short, *policy_args), **others)
+
+    return cast(Command, _policy_options(with_model))
 
 
 def rule_options(default: str) -> Callable[[Command], Command]:

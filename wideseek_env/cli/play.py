@@ -63,11 +63,13 @@ def run(
     from wideseek_env.cli.watch import watching
     from wideseek_env.cli.world import make_rules, make_setup
     from wideseek_env.parallel import choose_task
-    from wideseek_env.policy import make_policy
+    from wideseek_env.policy import opened_policy
     from wideseek_env.runner import play_episode
     from wideseek_env.trajectory import TrajectoryWriter
 
-    player = make_policy(policy, **options.policy_options(policy_args))
+    player = click.get_current_context().with_resource(
+        opened_policy(policy, **options.policy_options(policy_args))
+    )
     setup = make_setup(
         tasks=tasks, corpus=corpus, split=split, rules=make_rules(rules, limits, width), profile=profile,
         reward=reward, roster=roster, team=not single,

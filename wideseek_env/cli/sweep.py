@@ -10,7 +10,7 @@ from wideseek_env.cli.console import Bar
 from wideseek_env.cli.tables import points
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.width import Sweep, width_sweep
-from wideseek_env.policy import make_policy
+from wideseek_env.policy import EpisodePlayer, Policy, make_policy, opened_policy
 from wideseek_env.setup import Setup
 from wideseek_env.tasks.taskset import TaskSet
 
@@ -29,7 +29,6 @@ def run_sweep(
 
     `further` are arguments of `width_sweep`.
     """
-    make_policy(policy, **arguments)  # what is wrong with it is said before anything is written
     latest: list[Sweep] = []
     bars = ExitStack()
     state: dict[str, Any] = {}
@@ -45,10 +44,15 @@ def run_sweep(
         played = state["f1"]
         state["bar"].update(len(played), f"item-F1 {points(sum(played) / len(played))}")
 
-    with bars:
+    # Opened at once: what is wrong with the policy is said before anything is written.
+    with opened_policy(policy, **arguments) as first, bars:
+
+        def fresh() -> Policy:
+            return first if isinstance(first, EpisodePlayer) else make_policy(policy, **arguments)
+
         try:
             sweep = width_sweep(
-                setup, lambda: make_policy(policy, **arguments), widths, tasks, policy_name=policy,
+                setup, fresh, widths, tasks, policy_name=policy,
                 policy_options=arguments, trials=trials, on_width=on_width, on_episode=on_episode,
                 on_point=latest.append, **further,
             )  # fmt: skip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, closing
+from dataclasses import replace
 
 from wideseek_env.errors import WideSeekError
 from wideseek_env.evaluation.folder import RunFolder
@@ -13,7 +15,7 @@ from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, Tally
 from wideseek_env.evaluation.usage import counted, metered, spent
 from wideseek_env.lockstep import Play
-from wideseek_env.policy import Policy
+from wideseek_env.policy import EpisodePlayer, Job, Policy
 from wideseek_env.runner import play_episode
 from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
@@ -47,7 +49,7 @@ def evaluate(
 
     Args:
         setup: What is played; see `Setup.resolve`.
-        policy: What plays.
+        policy: What plays; an `EpisodePlayer` plays many episodes at once, and then they end in any order.
         tasks: The tasks to play, in this order.
         seed: Each episode's seed is derived from it, the task's id and the trial.
         trials: Episodes of each task.
@@ -67,12 +69,15 @@ def evaluate(
     if folder is not None:
         folder.load(tally)
     finished = tally.finished()
+    jobs = (
+        Job(task, episode_seed(seed, task.id, trial), trial)
+        for trial in range(trials)
+        for task in todo
+        if (task.id, trial) not in finished
+    )
     try:
-        for trial in range(trials):
-            for task in todo:
-                if (task.id, trial) in finished:
-                    continue
-                trajectory = _play(setup, policy, task, episode_seed(seed, task.id, trial), trial, keep_going)
+        with closing(_played(setup, policy, jobs, keep_going)) as trajectories:
+            for trajectory in trajectories:
                 record = EpisodeRecord.of(trajectory)
                 with uninterrupted():
                     if folder is not None:
@@ -88,7 +93,32 @@ def evaluate(
     return summary
 
 
-def _play(setup: Setup, policy: Policy, task: Task, seed: int, trial: int, keep_going: bool) -> Trajectory:
+def _played(
+    setup: Setup, policy: Policy, jobs: Iterable[Job], keep_going: bool
+) -> Generator[Trajectory, None, None]:
+    """The trajectories of all jobs, each as it ends: one after the other, or as the policy's own player gives them."""
+    if not isinstance(policy, EpisodePlayer):
+        for job in jobs:
+            yield _play(setup, policy, job, keep_going)
+        return
+    with ExitStack() as stack:
+        stream = policy.play(setup, jobs)
+        if isinstance(stream, Generator):
+            stack.callback(stream.close)
+        for played in stream:
+            trial, task = played.job.trial, played.job.task
+            if played.trajectory is None or (played.error and not keep_going):
+                raise EpisodeError(_could_not(task, trial, policy, played.error or "no trajectory"))
+            about = {"trial": trial, "policy": policy.name} | ({"failed": True} if played.error else {})
+            yield replace(played.trajectory, meta=about | played.trajectory.meta)
+
+
+def _could_not(task: Task, trial: int, policy: Policy, detail: str) -> str:
+    return f"task {task.id} (trial {trial}) could not be played with {policy.name}: {detail}"
+
+
+def _play(setup: Setup, policy: Policy, job: Job, keep_going: bool) -> Trajectory:
+    task, seed, trial = job.task, job.seed, job.trial
     under_way: list[Play] = []
     before = metered(policy), metered(setup.judge)
 
@@ -108,9 +138,7 @@ def _play(setup: Setup, policy: Policy, task: Task, seed: int, trial: int, keep_
     except Exception as error:
         detail = f"{type(error).__name__}: {error}"
         if not keep_going:
-            raise EpisodeError(
-                f"task {task.id} (trial {trial}) could not be played with {policy.name}: {detail}"
-            ) from error
+            raise EpisodeError(_could_not(task, trial, policy, detail)) from error
         try:
             play = under_way[0] if under_way else Play(setup, task, seed)
             if play.done:  # it was the scoring or the reward that raised

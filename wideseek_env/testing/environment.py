@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from wideseek_env.parallel import WideSeekEnv, visible_text
+from wideseek_env.messages import visible_text
+from wideseek_env.parallel import WideSeekEnv
 
 
 def check_parallel_env(make: Callable[[], WideSeekEnv], *, episodes: int = 10, seed: int = 0) -> None:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 
 from wideseek_env.corpus.base import Corpus, Page, SearchHit
-from wideseek_env.lockstep import Action
-from wideseek_env.messages import Message
-from wideseek_env.policy import Policy, Turn
+from wideseek_env.messages import Action, Message
+from wideseek_env.policy import EpisodePlayer, Job, Policy, Turn
 from wideseek_env.runner import play_episode
 from wideseek_env.setup import Setup
 
@@ -85,7 +84,10 @@ class _Recorder:
 
 
 def check_policy(make: Callable[[], Policy], setup: Setup, *, episodes: int = 3) -> None:
-    """Check a policy on the first tasks of `setup`: one action for each turn, and the same ones for the same seed."""
+    """Check a policy on the first tasks of `setup`: one action for each turn, and the same ones for the same seed.
+
+    A policy that is an `EpisodePlayer` must also hand back every job exactly once, with an ended episode of its task.
+    """
     for number in range(min(episodes, len(setup.tasks))):
         logs = []
         for _ in range(2):
@@ -94,3 +96,15 @@ def check_policy(make: Callable[[], Policy], setup: Setup, *, episodes: int = 3)
             assert play.done
             logs.append(recorder.log)
         assert logs[0] == logs[1], f"task {setup.tasks[number].id}: two plays with the same seed differ"
+    player = make()
+    if isinstance(player, EpisodePlayer):
+        jobs = [Job(task, seed=number) for number, task in enumerate(setup.tasks[:episodes])]
+        back: list[Job] = []
+        for played in player.play(setup, jobs):
+            assert played.trajectory is not None, f"{played.job.task.id}: no trajectory ({played.error})"
+            assert played.trajectory.task.id == played.job.task.id, (
+                "a job came back with another task's episode"
+            )
+            back.append(played.job)
+        for job in jobs:
+            assert back.count(job) == 1, f"the job {job.task.id} came back {back.count(job)} times"

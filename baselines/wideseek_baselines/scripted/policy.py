@@ -9,7 +9,7 @@ from wideseek_baselines.scripted.single import single_turn
 from wideseek_baselines.scripted.subagent import subagent_turn
 from wideseek_baselines.scripted.toolbox import Toolbox
 from wideseek_env.errors import ConfigError
-from wideseek_env.lockstep import Action
+from wideseek_env.messages import Action
 from wideseek_env.policy import Turn
 
 

@@ -1,0 +1,51 @@
+"""Loading a Hugging Face tokenizer from a folder or by its hub name, with errors that say what is missing."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from wideseek_env.errors import ConfigError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+
+def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
+    """The tokenizer of a model folder (or hub name), which must have a chat template.
+
+    Raises:
+        ConfigError: There is no tokenizer under this name, or it has no chat template.
+        MissingDependencyError: transformers or jinja2 is not installed.
+    """
+    try:
+        import jinja2  # noqa: F401 (chat templates are written in it; transformers would only say so later)
+        from transformers import AutoTokenizer
+    except ImportError as error:
+        raise MissingDependencyError(
+            "chat templates need transformers and jinja2: pip install 'wideseek-baselines[transformers]'"
+        ) from error
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(name))
+    except Exception as error:  # missing files, a network that is not there, a repository that needs a login
+        raise ConfigError(
+            f"no tokenizer can be loaded from {str(name)!r}; give a folder with tokenizer.json and "
+            f"tokenizer_config.json or a hub name ({type(error).__name__}: {str(error).strip()[:300]})"
+        ) from error
+    if not tokenizer.chat_template:
+        raise ConfigError(
+            f"the tokenizer of {str(name)!r} has no chat template: use an instruction-tuned model, or add "
+            "chat_template.jinja to its folder"
+        )
+    return cast("PreTrainedTokenizerBase", tokenizer)
+
+
+def ends_of_text(name: str | Path) -> set[int]:
+    """The tokens that a model folder's ``generation_config.json`` lists as ends; empty without that file."""
+    from transformers import GenerationConfig
+
+    listed = None
+    with suppress(Exception):  # the file is optional, and so is what it says
+        listed = GenerationConfig.from_pretrained(str(name)).eos_token_id
+    return {end for end in (listed if isinstance(listed, list) else [listed]) if isinstance(end, int)}

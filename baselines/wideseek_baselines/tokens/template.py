@@ -1,0 +1,209 @@
+"""`ChatTemplate`: a tokenizer's chat template as a source of token ids, and `Thread`, a conversation in ids.
+
+A thread is built as it is sampled: the prompt's ids, the sampled ids as they are, the template's ids for what came
+back, sampled ids again. Nothing that was sampled is ever decoded and encoded again. That is only right while the
+template would render the whole conversation to the same text, so the thread compares at every turn; where the
+template has rewritten what went before (dropped thinking, for example), the thread begins a new sequence with what
+the template says now.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
+
+from wideseek_baselines.rollout.record import Sequence as TokenSequence
+from wideseek_baselines.rollout.record import TurnRecord
+from wideseek_baselines.tokens.encoding import Encoder, cut_marked
+from wideseek_baselines.tokens.loading import ends_of_text, load_tokenizer
+from wideseek_baselines.tokens.rendering import Rendered, Renderer, Tools
+from wideseek_env.errors import ConfigError
+from wideseek_env.messages import Message
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
+
+History: TypeAlias = Literal["template", "keep"]
+"""`template`: earlier turns look as the template renders them now. `keep`: they stay as they were sampled."""
+
+
+class ChatTemplate:
+    """Turns conversations into ids with a tokenizer's chat template.
+
+    Args:
+        tokenizer: A Hugging Face tokenizer with a chat template, or the folder or hub name of one.
+        thinking: Switches thinking on or off in templates that have such a switch (``enable_thinking``); None
+            leaves it to the template.
+        history: What becomes of earlier turns; see `History`. "keep" gives one sequence for each conversation
+            whatever the template, at the price of prompts that a chat server would not make.
+
+    Raises:
+        ConfigError: There is no such tokenizer, or its template cannot be used.
+        MissingDependencyError: transformers is not installed.
+    """
+
+    def __init__(
+        self,
+        tokenizer: str | Path | PreTrainedTokenizerBase,
+        *,
+        thinking: bool | None = None,
+        history: History = "template",
+    ) -> None:
+        if history not in get_args(History):
+            raise ConfigError(f"history must be one of {', '.join(get_args(History))}, not {history!r}")
+        if thinking is not None and not isinstance(thinking, bool):
+            raise ConfigError(f"thinking must be true, false or left out, not {thinking!r}")
+        stops: set[int] = set()
+        if isinstance(tokenizer, (str, Path)):
+            name, tokenizer = tokenizer, load_tokenizer(tokenizer)
+            stops = ends_of_text(name)
+        self.tokenizer = tokenizer
+        self.thinking = thinking
+        self.history: History = history
+        self.encoder = Encoder(tokenizer)
+        self.renderer = Renderer(tokenizer, self.encoder, thinking)
+        end = self.renderer.turn_end
+        self.end_id = self.encoder.id_of(end) if end else None
+        """The token that ends an assistant's turn in the template; None where it is no special token."""
+        eos = tokenizer.eos_token_id
+        stops |= {end for end in (self.end_id, *(eos if isinstance(eos, list) else [eos])) if end is not None}
+        if not stops:
+            raise ConfigError(
+                "neither the chat template nor the tokenizer has a token that ends a turn: set eos_token"
+            )
+        self.stop_ids: tuple[int, ...] = tuple(sorted(stops))
+        """Tokens at which a generation should stop."""
+
+    def prompt(self, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
+        """The ids of a whole conversation with the beginning of the assistant's next turn.
+
+        `tools` are schemas in OpenAI form; leave them out where the system prompt describes the tools.
+        """
+        return self.ids_of(self.renderer.render(messages, tools))
+
+    def text(self, ids: Sequence[int]) -> str:
+        """What sampled ids say, without the token that ended the turn."""
+        ids = list(ids)
+        if ids and ids[-1] in self.stop_ids:
+            del ids[-1]
+        return self.encoder.decode(ids)
+
+    def thread(self, tools: Tools = ()) -> Thread:
+        """A new conversation; `tools` as in `prompt`."""
+        return Thread(self, tools)
+
+    def ids_of(self, rendered: Rendered) -> list[int]:
+        """The ids of rendered text."""
+        return self.encoder.encode(rendered.marked, rendered.mark)
+
+    @cached_property
+    def append_only(self) -> bool:
+        """Whether a conversation with tool results (and with thinking, unless it is off) stays one sequence.
+
+        Found out by playing a small one. With ``history="keep"`` it always does. It is a forecast: what counts
+        is the comparison that every thread makes at every turn.
+        """
+        thought = "" if self.thinking is False else "<think>\nWhere to look?\n</think>\n\n"
+        messages: list[Message] = [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "What is it?"},
+        ]
+        thread = self.thread()
+        for number in range(3):
+            thread.prompt(messages)
+            said = f"{thought}I look at page {number}."
+            end = [] if self.end_id is None else [self.end_id]
+            thread.add([*self.encoder.encode(said), *end], TurnRecord(number, 0, 0, [], (), "stop"))
+            messages += (
+                {"role": "assistant", "content": said},
+                {"role": "tool", "content": f"Page {number}."},
+            )
+        return len(thread.sequences) == 1
+
+
+@dataclass(slots=True)
+class _Growing:
+    """A sequence with the text that its ids stand for."""
+
+    ids: list[int]
+    text: str
+    turns: list[TurnRecord] = field(default_factory=list)
+
+
+class Thread:
+    """One conversation in ids: ask for a turn's `prompt`, `add` what was sampled, and so on.
+
+    Args:
+        template: Its template.
+        tools: Schemas that the template is to render, the same in every turn.
+    """
+
+    def __init__(self, template: ChatTemplate, tools: Tools = ()) -> None:
+        self._template = template
+        self._tools = tools
+        self._sequences: list[_Growing] = []
+        self._seen = 0
+        """Messages that the latest sequence covers, the sampled one included."""
+        self._next: tuple[int, _Growing, list[int], str] | None = None
+
+    @property
+    def sequences(self) -> list[TokenSequence]:
+        """What was sampled so far, in the sequences that it was sampled in."""
+        return [TokenSequence(list(grown.ids), list(grown.turns)) for grown in self._sequences]
+
+    def prompt(self, messages: Sequence[Message]) -> list[int]:
+        """The ids that the next turn is sampled after; `messages` is the whole conversation so far.
+
+        Asking again before `add` gives the same.
+        """
+        if self._next is None or self._next[0] != len(messages):
+            self._next = (len(messages), *self._continued(messages))
+        _, grown, glue, _ = self._next
+        return [*grown.ids, *glue]
+
+    def add(self, ids: Sequence[int], turn: TurnRecord) -> TurnRecord:
+        """Append what was sampled after the latest prompt; `turn` tells about it, its span is filled in here.
+
+        Raises:
+            ConfigError: No prompt was asked for.
+        """
+        if self._next is None:
+            raise ConfigError("nothing can be added to a conversation before its prompt was asked for")
+        count, grown, glue, text = self._next
+        self._next = None
+        if not self._sequences or self._sequences[-1] is not grown:
+            self._sequences.append(grown)
+        start = len(grown.ids) + len(glue)
+        grown.ids += [*glue, *ids]
+        grown.text = text + self._template.encoder.decode(list(ids))
+        grown.turns.append(replace(turn, start=start, stop=start + len(ids)))
+        self._seen = count + 1
+        return grown.turns[-1]
+
+    def amend(self, number: int, **changes: float) -> None:
+        """Change what is recorded about the agent's turn `number`; harmless for a turn that is not there."""
+        for grown in self._sequences:
+            grown.turns = [replace(t, **changes) if t.turn == number else t for t in grown.turns]  # type: ignore[arg-type]
+
+    def _continued(self, messages: Sequence[Message]) -> tuple[_Growing, list[int], str]:
+        """The sequence that the next turn continues, the ids in between, and the text up to the turn."""
+        template = self._template
+        last = self._sequences[-1] if self._sequences else None
+        if last is not None and template.history == "keep":
+            after = template.renderer.render_after_answer(messages[self._seen :])
+            ended = last.ids[-1] if last.ids and last.ids[-1] == template.end_id else None
+            end = template.renderer.turn_end
+            marked = after.marked
+            if ended is not None:
+                marked = marked[marked.index(end) + len(end) :]
+            return last, template.encoder.encode_after(ended, marked, after.mark), last.text + after.text
+        rendered = template.renderer.render(messages, self._tools)
+        text = rendered.text
+        if last is not None and text.startswith(last.text):
+            ended = last.ids[-1] if last.ids and last.ids[-1] in template.stop_ids else None
+            marked = cut_marked(rendered.marked, rendered.mark, len(last.text))
+            return last, template.encoder.encode_after(ended, marked, rendered.mark), text
+        return _Growing(template.ids_of(rendered), ""), [], text

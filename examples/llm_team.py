@@ -1,0 +1,34 @@
+"""A language model plays one task: `python examples/llm_team.py MODEL_FOLDER`; without one, an untrained tiny model."""
+
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import wideseek_env
+from wideseek_env.runner import play_episode
+
+
+def main(model: str, turn_tokens: int = 512) -> None:
+    from wideseek_baselines.llm.factories import transformers_policy
+
+    setup = wideseek_env.Setup.resolve(tasks="synthetic:rows=6", profile="terse", rules="width-benchmark")
+    with transformers_policy(model, turn_tokens=turn_tokens) as policy:
+        play = play_episode(setup, policy, setup.tasks[0], seed=1)
+        print(f"{policy.usage.completion_tokens} tokens in {policy.usage.requests} turns")
+    for conversation in play.episode.conversations:
+        print(f"{conversation.agent}: {conversation.turns} turns, {conversation.ending}")
+    print(f"item-F1 {play.reward:.3f}")
+
+
+if __name__ == "__main__":
+    missing = [name for name in ("torch", "transformers", "jinja2") if find_spec(name) is None]
+    if missing:
+        print(f"needs {', '.join(missing)}: pip install 'wideseek-baselines[transformers]'")
+    elif len(sys.argv) > 1:
+        main(sys.argv[1])
+    else:
+        from wideseek_baselines.nano.build import make_nano
+
+        with tempfile.TemporaryDirectory() as folder:
+            main(str(make_nano(Path(folder) / "nano", worlds=4).folder), turn_tokens=24)

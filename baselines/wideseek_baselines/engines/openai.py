@@ -1,0 +1,309 @@
+"""Any OpenAI-compatible server as an engine: with token ids where it is a vLLM server, else with messages."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from wideseek_baselines.engines.base import (
+    EngineError,
+    EngineInfo,
+    EngineLostError,
+    Generation,
+    Request,
+    Sampling,
+    Weights,
+)
+from wideseek_baselines.engines.openai_http import Link, RefusedError, Reply
+from wideseek_baselines.engines.openai_probe import Found, check_tokens, look
+from wideseek_baselines.engines.openai_wire import (
+    ChatAnswer,
+    Counts,
+    TokenAnswer,
+    chat_messages,
+    read_chat,
+    read_tokens,
+    sampling_fields,
+    token_fields,
+)
+from wideseek_env.errors import ConfigError
+from wideseek_env.llm.retry import RetryPolicy
+from wideseek_env.llm.usage import Prices, Usage
+from wideseek_env.llm.wire import checked_address
+
+_TOO_LONG = re.compile(
+    r"context[_ ]length|context[_ ]window|maximum context|prompt (?:is|was) too long|too many (?:input )?tokens",
+    re.IGNORECASE,
+)
+_ALL_WILL_FAIL = (401, 402, 403, 404)
+_MIN_TEMPERATURE = 0.01  # vLLM silently raises smaller ones to this
+
+
+class OpenAIEngine:
+    """An `Engine` over ``{base_url}/completions`` or ``{base_url}/chat/completions``.
+
+    With a `tokenizer` it takes tokens: prompts are sent as ids, and the sampled ids come back with their
+    log-probabilities, fit for training. That needs a vLLM server, which is checked at the start, and so is that the
+    tokenizer is the server's. Without one it takes messages, from any server; tools are sent natively where the
+    request has them, and `Generation.ids` is None.
+
+    Requests have no order of priority: they wait for one of `concurrency` places in the order of arrival.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        model: str,
+        *,
+        api_key_env: str = "OPENAI_API_KEY",
+        tokenizer: str | Path | None = None,
+        concurrency: int = 64,
+        timeout: float = 600.0,
+        retry: RetryPolicy | None = None,
+        prices: Prices | None = None,
+        fields: Mapping[str, Any] | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Check the settings; nothing is sent before `start`.
+
+        Args:
+            base_url: Address of the API, such as ``http://127.0.0.1:8000/v1``.
+            model: Name under which the server knows the model.
+            api_key_env: Environment variable with the key, read for each request; local servers need none.
+            tokenizer: Folder or hub name of the model's tokenizer, to work with token ids.
+            concurrency: Requests that are on their way at the same time.
+            timeout: Seconds that one try may take, from sending it to the last byte of the answer.
+            retry: When failed requests are sent again; None is `RetryPolicy()`.
+            prices: For the cost in `usage`; None is free.
+            fields: Further fields of every request, such as ``{"reasoning_effort": "low"}``; they overrule the
+                engine's own, and a value of None leaves a field out that a server does not know.
+            sleep: How to wait between tries, for tests.
+
+        Raises:
+            ConfigError: an address that is none or that contains credentials, or a limit that is not positive.
+        """
+        if not model:
+            raise ConfigError("an engine needs the name of the model that the server serves")
+        if not 0 < timeout < float("inf") or concurrency < 1:
+            raise ConfigError("timeout must be a positive number of seconds and concurrency at least 1")
+        self._link = Link(
+            checked_address(base_url),
+            api_key_env=api_key_env,
+            timeout=timeout,
+            concurrency=concurrency,
+            retry=retry or RetryPolicy(),
+            sleep=sleep,
+        )
+        self._model = model
+        self._tokenizer = tokenizer
+        self._concurrency = concurrency
+        self._prices = prices or Prices()
+        self._fields = dict(fields or {})
+        self._found = Found(False, None)
+        self._after_temperature = False
+        self._limit_name = "max_tokens"
+        self._starting = asyncio.Lock()
+        self._going = asyncio.Event()
+        self._going.set()
+        self._started = False
+
+    def __repr__(self) -> str:
+        return f"OpenAIEngine({self._link.base_url!r}, {self._model!r})"
+
+    @property
+    def info(self) -> EngineInfo:
+        """Facts about the engine; `context` is known once it has started, from servers that tell it."""
+        return EngineInfo(
+            "openai",
+            self._model,
+            "messages" if self._tokenizer is None else "tokens",
+            context=self._found.context,
+            max_requests=self._concurrency,
+        )
+
+    @property
+    def version(self) -> int:
+        """Always 0: the server's weights are what they are."""
+        return 0
+
+    @property
+    def usage(self) -> Usage:
+        """What the requests of this engine have used so far."""
+        return self._link.meter.total
+
+    async def start(self) -> None:
+        """Find out what the server can do.
+
+        Raises:
+            ConfigError: The server refuses the key, serves other models, or cannot do what `tokenizer` asks for.
+            EngineLostError: Nobody answers at the address.
+        """
+        async with self._starting:
+            if self._started:
+                return
+            self._link.open()
+            try:
+                self._found = await look(self._link, self._model)
+                if self._tokenizer is not None:
+                    from wideseek_baselines.tokens.loading import load_tokenizer
+
+                    tokenizer = await asyncio.to_thread(load_tokenizer, self._tokenizer)
+                    self._after_temperature = await check_tokens(self._link, self._model, tokenizer)
+            except BaseException:
+                await self._link.close()
+                raise
+            self._started = True
+
+    async def generate(self, request: Request) -> Generation:
+        """Generate one turn; see the class.
+
+        Raises:
+            EngineError: The request is too long or refused, or failed at all tries.
+            EngineLostError: Nobody answers any more, or the key or account is no longer accepted.
+        """
+        if not self._started:
+            raise EngineLostError(f"the engine for {self._link.base_url} is not running: await start() first")
+        await self._going.wait()
+        try:
+            if self._tokenizer is None:
+                return await self._chat(request)
+            return await self._complete(request)
+        except RefusedError as error:
+            if error.status in _ALL_WILL_FAIL:
+                raise EngineLostError(str(error)) from None
+            if _TOO_LONG.search(error.said):
+                raise EngineError(
+                    f"request {request.id} is too long for {self._model}: shorten the prompt or lower max_tokens "
+                    f"({error.said})"
+                ) from None
+            raise
+
+    async def update_weights(self, weights: Weights, version: int) -> None:
+        """`ConfigError`: a server's weights cannot be replaced from here."""
+        raise ConfigError(
+            f"the weights of the server at {self._link.base_url} cannot be replaced from here: restart it with the "
+            "new ones, or train with the vLLM engine, which runs in this process"
+        )
+
+    async def pause(self) -> None:
+        """Send no new requests; the server finishes those under way."""
+        self._going.clear()
+
+    async def resume(self) -> None:
+        """Go on after `pause`."""
+        self._going.set()
+
+    async def sleep(self) -> None:
+        """Nothing: the memory is the server's."""
+
+    async def wake(self) -> None:
+        """Nothing, as `sleep`."""
+
+    async def close(self) -> None:
+        """Close the connections, which ends the requests under way; the server goes on."""
+        self._started = False
+        await self._link.close()
+
+    async def _complete(self, request: Request) -> Generation:
+        """One turn in token ids."""
+        prompt, sampling, context = len(request.ids), request.sampling, self._found.context
+        if not prompt:
+            raise EngineError(f"request {request.id} has no prompt: this engine takes Request.ids")
+        if context is not None and prompt >= context:
+            raise EngineError(
+                f"request {request.id} is too long: its prompt has {prompt} tokens, and the context of {context} "
+                "leaves no room for an answer"
+            )
+        self._check_temperature(sampling)
+        body = token_fields(request.ids, sampling)
+        if context is not None:
+            body["max_tokens"] = min(sampling.max_tokens, context - prompt)
+        reply = await self._ask("/completions", body, read_tokens)
+        answer: TokenAnswer = reply.value
+        self._count(answer.counts)
+        if answer.counts.prompt not in (0, prompt):
+            raise EngineError(
+                f"the server read {answer.counts.prompt} tokens where {prompt} were sent: it changes prompts"
+            )
+        return Generation(
+            answer.finish_reason,
+            ids=answer.ids,
+            logprobs=answer.logprobs,
+            versions=((0, len(answer.ids)),),
+            prompt_tokens=prompt,
+            completion_tokens=len(answer.ids),
+            cached_tokens=answer.counts.cached,
+            queued=reply.queued,
+            generating=reply.working,
+        )
+
+    def _check_temperature(self, sampling: Sampling) -> None:
+        temperature = sampling.temperature
+        if 0 < temperature < _MIN_TEMPERATURE:
+            raise EngineError(
+                f"vLLM samples with temperature 0 or at least {_MIN_TEMPERATURE}, not {temperature}"
+            )
+        plain = sampling.unbiased and temperature == 1
+        if not (plain or temperature == 0 or self._after_temperature):
+            raise EngineError(
+                "this server reports log-probabilities before temperature, top-p and top-k: start vLLM with "
+                "--logprobs-mode processed_logprobs, sample with temperature 1 alone, or leave the tokenizer out"
+            )
+
+    async def _chat(self, request: Request) -> Generation:
+        """One turn in messages."""
+        if not request.messages:
+            raise EngineError(f"request {request.id} has no messages: this engine takes Request.messages")
+        sampling, vllm, context = request.sampling, self._found.vllm, self._found.context
+        body: dict[str, Any] = {
+            "messages": chat_messages(request.messages),
+            **sampling_fields(sampling, every=vllm),
+        }
+        if context is not None:
+            body["max_tokens"] = min(sampling.max_tokens, context)
+        if vllm and sampling.stop_ids:
+            body["stop_token_ids"] = list(sampling.stop_ids)
+        if request.tools:
+            body["tools"] = [dict(tool) for tool in request.tools]
+        limit_name = self._limit_name
+        try:
+            reply = await self._ask("/chat/completions", body, read_chat)
+        except RefusedError as error:
+            # Newer models of OpenAI know the limit by its new name only.
+            if "max_completion_tokens" not in error.said or limit_name != "max_tokens":
+                raise
+            self._limit_name = "max_completion_tokens"
+            reply = await self._ask("/chat/completions", body, read_chat)
+        answer: ChatAnswer = reply.value
+        self._count(answer.counts)
+        return Generation(
+            answer.finish_reason,
+            message=answer.message,
+            prompt_tokens=answer.counts.prompt,
+            completion_tokens=answer.counts.completion,
+            cached_tokens=answer.counts.cached,
+            queued=reply.queued,
+            generating=reply.working,
+        )
+
+    async def _ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], Any]) -> Reply[Any]:
+        renamed = {self._limit_name if name == "max_tokens" else name: value for name, value in body.items()}
+        whole = {"model": self._model, **renamed, **self._fields}
+        return await self._link.ask(
+            "POST", path, read, {name: value for name, value in whole.items() if value is not None}
+        )
+
+    def _count(self, counts: Counts) -> None:
+        cost = (counts.prompt * self._prices.prompt + counts.completion * self._prices.completion) / 1e6
+        unmetered = 0 if counts.prompt or counts.completion else 1
+        self._link.meter.add(
+            Usage(
+                prompt_tokens=counts.prompt,
+                completion_tokens=counts.completion,
+                cost=cost,
+                unmetered=unmetered,
+            )
+        )

@@ -1,0 +1,230 @@
+"""HTTP to an OpenAI-compatible server from asyncio: retries, limits, a bill, and a key that shows nowhere."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from wideseek_baselines.engines.base import EngineError, EngineLostError
+from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.llm.retry import RETRIED_STATUSES, RetryPolicy, retry_after
+from wideseek_env.llm.usage import Meter, Usage
+from wideseek_env.llm.wire import is_spent
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
+_LARGEST_REPLY = 64 << 20
+_CONNECT_SECONDS = 30.0
+_QUOTED = 400
+_HINTS = {
+    401: "set {env} to a key that this server accepts",
+    403: "the key in {env} may not use this model or address",
+    404: "check the address (it usually ends in /v1) and the model's name",
+    413: "send less in one request",
+}
+UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
+"""What looking up a part of an answer raises that has another form."""
+
+
+class RefusedError(EngineError):
+    """The server answered that it will not serve this request; sending it again would change nothing."""
+
+    def __init__(self, message: str, status: int, said: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.said = said
+
+
+class _TransientError(Exception):
+    """A failure after which the same request is tried again. Without a `status` there was no answer at all."""
+
+    def __init__(self, message: str, status: int | None = None, asked: float | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.asked = asked
+        """Seconds that the server wants to be left alone."""
+
+
+class _SlowError(_TransientError):
+    """No complete answer in time: the server may still be there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[T]):
+    """What was read from an answer; seconds that the request waited here, and seconds that the server took."""
+
+    value: T
+    queued: float
+    working: float
+
+
+class Link:
+    """Requests to one server, at most `concurrency` at a time, each tried as `retry` says.
+
+    Bound to the event loop on which it is opened. The key is read from the environment variable `api_key_env` for
+    each request; redirects are not followed, so it goes to no other address. Cancelling a request closes its
+    connection, which tells the server to stop.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key_env: str,
+        timeout: float,
+        concurrency: int,
+        retry: RetryPolicy,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.base_url = base_url
+        self.meter = Meter()
+        self._api_key_env = api_key_env
+        self._timeout = timeout
+        self._retry = retry
+        self._sleep = sleep
+        self._slots = asyncio.Semaphore(concurrency)
+        self._random = Random()  # only for jitter, which has to differ between processes
+        self._client: httpx.AsyncClient | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests can be sent."""
+        return self._client is not None
+
+    def open(self) -> None:
+        """Make the connection pool; nothing is sent. `MissingDependencyError` without httpx."""
+        try:
+            import httpx
+        except ImportError as error:
+            raise MissingDependencyError(
+                "the OpenAI engine needs httpx: pip install 'wideseek-baselines[openai]'"
+            ) from error
+        self._client = httpx.AsyncClient(
+            timeout=httpx.Timeout(None, connect=min(self._timeout, _CONNECT_SECONDS)),
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=1024),  # the slots limit them
+            follow_redirects=False,
+        )
+
+    async def close(self) -> None:
+        """Close the connections; requests under way fail with `EngineLostError`."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def ask(
+        self, method: str, path: str, read: Callable[[Any], T], body: Mapping[str, Any] | None = None
+    ) -> Reply[T]:
+        """Send a request until `read` makes something of the JSON that comes back.
+
+        An answer that is no JSON, or that `read` fails on with the usual errors of a lookup, counts as a failed try.
+
+        Raises:
+            RefusedError: The server refuses the request.
+            EngineError: It still failed or took too long after all tries.
+            EngineLostError: The server does not answer at all, or the account has no credit left.
+        """
+        data = None if body is None else json.dumps(body).encode()
+        failures = 0
+        began = time.monotonic()
+        while True:
+            try:
+                async with self._slots:
+                    start = time.monotonic()
+                    self.meter.add(Usage(requests=1, retries=1 if failures else 0))
+                    value = await self._try(method, path, data, read)
+                    return Reply(value, start - began, time.monotonic() - start)
+            except _TransientError as fault:
+                failures += 1
+                wait = self._retry.wait(failures, fault.asked, self._random)
+                if wait is None:
+                    raise self._failed(failures, fault) from None
+                _LOG.info("%s: %s; trying again in %.1f s", self.base_url, fault, wait)
+                await self._sleep(wait)
+
+    def _failed(self, failures: int, fault: _TransientError) -> EngineError:
+        why = f"; it asks to wait {fault.asked:.0f} s" if fault.asked else ""
+        times = "once" if failures == 1 else f"{failures} times"
+        lost = fault.status is None and not isinstance(fault, _SlowError)
+        return (EngineLostError if lost else EngineError)(
+            f"{self.base_url} failed {times}: {fault}{why}; check that the server runs, or try later"
+        )
+
+    async def _try(self, method: str, path: str, data: bytes | None, read: Callable[[Any], T]) -> T:
+        import httpx
+
+        if self._client is None:
+            raise EngineLostError(f"the engine for {self.base_url} is closed: start another one")
+        headers = {"Content-Type": "application/json"} if data is not None else {}
+        if key := self._key():
+            headers["Authorization"] = f"Bearer {key}"
+        content = bytearray()
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                self._client.stream(
+                    method, f"{self.base_url}{path}", content=data, headers=headers
+                ) as response,
+            ):
+                async for chunk in response.aiter_bytes():
+                    content += chunk
+                    if len(content) > _LARGEST_REPLY:
+                        raise EngineError(f"{self.base_url} sent a reply of more than {_LARGEST_REPLY} bytes")
+        except (TimeoutError, httpx.TimeoutException):
+            raise _SlowError(f"no complete reply within {self._timeout:g} s") from None
+        except httpx.TransportError as error:
+            raise _TransientError(f"no connection ({self._clean(error or type(error).__name__)})") from None
+        except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
+            if self._client is None:  # closed meanwhile, which httpx reports in several ways
+                raise EngineLostError(f"the engine for {self.base_url} was closed") from None
+            raise EngineError(f"cannot ask {self.base_url}: {self._clean(error)}") from None
+        return self._value(response.status_code, response.headers, bytes(content), read)
+
+    def _value(self, status: int, headers: Mapping[str, str], content: bytes, read: Callable[[Any], T]) -> T:
+        """What `read` makes of an answer; `_TransientError` or `RefusedError` when there is nothing to read."""
+        text = content.decode("utf-8", "replace")
+        if status != 200:
+            said = self._clean(text)
+            if is_spent(content):
+                raise EngineLostError(
+                    f"{self.base_url} serves this account no longer (status {status}): {said}"
+                )
+            if status in RETRIED_STATUSES:
+                raise _TransientError(f"status {status}: {said}", status, retry_after(headers))
+            if 300 <= status < 400:
+                said = f"it redirects to {self._clean(headers.get('location', ''))}: use that address"
+            hint = _HINTS.get(status, "").format(env=self._api_key_env)
+            raise RefusedError(
+                f"{self.base_url} refused the request with status {status}{f' ({hint})' if hint else ''}: {said}",
+                status,
+                said,
+            )
+        try:
+            return read(json.loads(content))
+        except UNREADABLE as error:
+            raise _TransientError(
+                f"a reply that cannot be read ({type(error).__name__}): {self._clean(text)}", status
+            ) from None
+
+    def _key(self) -> str:
+        key = os.environ.get(self._api_key_env, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(f"the key in {self._api_key_env} has characters that no HTTP header may carry")
+        return key
+
+    def _clean(self, text: object) -> str:
+        """`text` for an error message: without the key (servers quote it), on one line, not too long."""
+        key = os.environ.get(self._api_key_env, "").strip()
+        said = str(text).replace(key, "***") if key else str(text)
+        said = " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())
+        return said if len(said) <= _QUOTED else said[:_QUOTED] + " …"

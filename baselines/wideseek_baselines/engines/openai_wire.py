@@ -1,0 +1,199 @@
+"""What goes to an OpenAI-compatible server and comes back: conversations, sampling settings, completions."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wideseek_baselines.engines.base import EngineError, FinishReason, Sampling
+from wideseek_env.llm.wire import reply_of
+from wideseek_env.messages import Message
+
+_FINISHES: Mapping[str, FinishReason] = {
+    **dict.fromkeys(("stop", "tool_calls", "function_call", "eos", "eos_token", "end_turn", ""), "stop"),
+    # What a filter cut off is cut off, like what was too long.
+    **dict.fromkeys(("length", "max_tokens", "model_length", "content_filter"), "length"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Tokens as the server counted them."""
+
+    prompt: int
+    completion: int
+    cached: int
+
+
+@dataclass(frozen=True, slots=True)
+class ChatAnswer:
+    """An answer of ``/chat/completions``: the message in the shape that the environment takes."""
+
+    message: Message
+    finish_reason: FinishReason
+    counts: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAnswer:
+    """An answer of ``/completions`` to token ids: the sampled ids and their log-probabilities in nats."""
+
+    ids: list[int]
+    logprobs: list[float]
+    finish_reason: FinishReason
+    counts: Counts
+
+
+def chat_messages(messages: Sequence[Message]) -> list[Message]:
+    """A conversation in shapes that strict servers accept.
+
+    Only the keys of OpenAI's API are sent, `content` is always text. A tool's result keeps the role "tool" where it
+    answers a native call; results of calls written as text have none to answer, and go as the user's. Neighbouring
+    messages of the user are joined, since templates that insist on taking turns refuse two in a row.
+    """
+    clean: list[Message] = []
+    open_calls: set[str] = set()
+    for message in messages:
+        role, content = message["role"], message["content"] or ""
+        if role == "assistant":
+            entry: Message = {"role": role, "content": content}
+            calls = [_native_call(call) for call in message.get("tool_calls", ())]
+            if calls:
+                entry["tool_calls"] = calls
+            open_calls = {call["id"] for call in calls}
+            clean.append(entry)
+        elif role == "tool" and message.get("tool_call_id") in open_calls:
+            clean.append({"role": role, "tool_call_id": message["tool_call_id"], "content": content})
+        elif role == "system":
+            clean.append({"role": role, "content": content})
+        elif clean and clean[-1]["role"] == "user":
+            clean[-1]["content"] += f"\n\n{content}"
+        else:
+            clean.append({"role": "user", "content": content})
+    return clean
+
+
+def _native_call(call: Mapping[str, Any]) -> dict[str, Any]:
+    """A call whose arguments are a JSON object, as servers that parse them demand, whatever the model wrote."""
+    function = call["function"]
+    arguments = function["arguments"]
+    try:
+        fine = isinstance(json.loads(arguments), dict)
+    except ValueError:
+        fine = False
+    if not fine:
+        arguments = json.dumps({"malformed": arguments}, ensure_ascii=False)
+    return {
+        "id": call["id"],
+        "type": "function",
+        "function": {"name": function["name"], "arguments": arguments},
+    }
+
+
+def sampling_fields(sampling: Sampling, *, every: bool) -> dict[str, Any]:
+    """Sampling settings of a request, all explicit. `every` adds those that only vLLM knows."""
+    fields: dict[str, Any] = {
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+    }
+    if sampling.seed is not None:
+        fields["seed"] = sampling.seed
+    if every or sampling.top_k:
+        fields["top_k"] = sampling.top_k
+    if every:
+        fields |= {
+            "min_p": 0.0,
+            "presence_penalty": 0.0,
+            "frequency_penalty": 0.0,
+            "repetition_penalty": 1.0,
+            "min_tokens": 0,
+        }
+    return fields
+
+
+def token_fields(ids: Sequence[int], sampling: Sampling) -> dict[str, Any]:
+    """A request for token ids: prompt as ids, ids and log-probabilities back, ended by `stop_ids` alone."""
+    return {
+        "prompt": list(ids),
+        **sampling_fields(sampling, every=True),
+        "stop_token_ids": list(sampling.stop_ids),
+        "ignore_eos": True,
+        "logprobs": 0,  # of the sampled token and no other
+        "return_tokens_as_token_ids": True,  # `return_token_ids` would send the prompt back as well
+    }
+
+
+def read_chat(data: Any) -> ChatAnswer:
+    """The answer in a chat completion; the usual errors of a lookup when there is none."""
+    reply = reply_of(data)
+    message: Message = {"role": "assistant", "content": reply.text}
+    calls = reply.message.get("tool_calls")
+    if calls:
+        message["tool_calls"] = [_read_call(call, number) for number, call in enumerate(calls)]
+    return ChatAnswer(message, finish_of(reply.finish_reason), _counts(data))
+
+
+def _read_call(call: Any, number: int) -> dict[str, Any]:
+    function = call["function"]
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str):  # some servers send the object itself
+        arguments = json.dumps(arguments or {}, ensure_ascii=False)
+    return {
+        "id": str(call.get("id") or f"call_{number}"),
+        "type": "function",
+        "function": {"name": str(function["name"]), "arguments": arguments},
+    }
+
+
+def read_tokens(data: Any) -> TokenAnswer:
+    """The answer in a completion with token ids; the usual errors of a lookup when there is none."""
+    choice = data["choices"][0]
+    tokens, logprobs = choice["logprobs"]["tokens"], choice["logprobs"]["token_logprobs"]
+    if len(tokens) != len(logprobs) or not all(math.isfinite(value) for value in logprobs):
+        raise ValueError("token_logprobs are not one log-probability for each token")
+    return TokenAnswer(
+        [_id_of(token) for token in tokens],
+        [float(value) for value in logprobs],
+        finish_of(str(choice.get("finish_reason") or "")),
+        _counts(data),
+    )
+
+
+def _id_of(token: str) -> int:
+    mark, _, number = token.partition(":")
+    if mark != "token_id" or not number.isdecimal():
+        raise ValueError(f"{token!r} is no token id")
+    return int(number)
+
+
+def read_models(data: Any) -> list[Mapping[str, Any]]:
+    """The entries of ``/models``."""
+    return [entry for entry in data["data"] if isinstance(entry["id"], str)]
+
+
+def top_logprobs(data: Any) -> dict[str, float]:
+    """The alternatives to the first token of a completion."""
+    return {
+        str(token): float(value) for token, value in data["choices"][0]["logprobs"]["top_logprobs"][0].items()
+    }
+
+
+def finish_of(reason: str) -> FinishReason:
+    """What a server's finish reason amounts to; `EngineError` for one that is a failure."""
+    if reason in _FINISHES:
+        return _FINISHES[reason]
+    raise EngineError(f"the server ended the generation with {reason!r}")
+
+
+def _counts(data: Any) -> Counts:
+    usage = data.get("usage") or {}
+    details = usage.get("prompt_tokens_details") or {}
+    return Counts(
+        int(usage.get("prompt_tokens") or 0),
+        int(usage.get("completion_tokens") or 0),
+        int(details.get("cached_tokens") or 0),
+    )

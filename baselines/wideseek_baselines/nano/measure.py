@@ -1,0 +1,32 @@
+"""How short a tokenizer makes the conversations that it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from wideseek_baselines.nano.tokenizer import TURN_END, TURN_START
+from wideseek_env.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Of several conversations: characters of content a token, and tokens of a whole conversation."""
+
+    characters_per_token: float
+    median: int
+    longest: int
+
+
+def measure(tokenizer: str, conversations: Iterable[Iterable[Message]]) -> Fit:
+    """`tokenizer` is the content of a `tokenizer.json`; the tokens of the chat format count, its characters do not."""
+    from tokenizers import Tokenizer
+
+    encoder = Tokenizer.from_str(tokenizer)
+    characters, lengths = 0, []
+    for messages in conversations:
+        text = "".join(f"{TURN_START}{m['role']}\n{m['content']}{TURN_END}\n" for m in messages)
+        characters += sum(len(m["content"]) for m in messages)
+        lengths.append(len(encoder.encode(text).ids))
+    return Fit(characters / sum(lengths), round(median(lengths)), max(lengths))

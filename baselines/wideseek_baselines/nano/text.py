@@ -1,0 +1,53 @@
+"""The text that a nano model's tokenizer is made from: what agents read and write in the synthetic world.
+
+The scripted team plays one training task in each of many small worlds, in turn in the forms in which a small model is
+used: a team and a single agent with the terse prompts, and a team with the full ones. Every message of every agent
+counts as often as an agent meets it, so what is frequent in episodes becomes short. Many worlds with one task each
+are better than the reverse: names differ between worlds, and the tokenizer shall learn how names are made, not names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_env.catalog import Split
+from wideseek_env.messages import Message
+from wideseek_env.runner import play_episode
+from wideseek_env.setup import Setup
+
+
+class Form(NamedTuple):
+    """A form of the game: the prompts, and a team or one agent."""
+
+    profile: str
+    team: bool
+
+
+TERSE_TEAM = Form("terse", True)
+FORMS = (TERSE_TEAM, Form("terse", False), Form("default", True))
+HELD_OUT = range(1_000_000, 1_000_004)
+"""Seeds of worlds that no tokenizer is made from."""
+_WIDTH = 4
+_SMALL, _USUAL = 400, 2000  # pages of a world: enough for every kind of page and quickly built; the default
+
+
+def episode_text(seed: int, form: Form, pages: int = _SMALL, split: Split = "train") -> list[list[Message]]:
+    """The conversations, one an agent, of one scripted episode in the world with this seed."""
+    tasks = f"synthetic:seed={seed},pages={pages}"
+    setup = Setup.resolve(tasks=tasks, split=split, profile=form.profile, width=_WIDTH, team=form.team)
+    play = play_episode(setup, ScriptedPolicy(), setup.tasks[seed % len(setup.tasks)], seed=seed)
+    return [list(conversation["messages"]) for conversation in play.trajectory().conversations]
+
+
+def training_text(worlds: int) -> Iterator[list[Message]]:
+    """The conversations of one episode in each of `worlds` worlds; always the same, in the same order."""
+    for seed in range(worlds):
+        yield from episode_text(seed, FORMS[seed % len(FORMS)])
+
+
+def held_out_text() -> Iterator[list[Message]]:
+    """Conversations of terse teams about test tasks in worlds of the default size that no tokenizer has seen."""
+    for seed in HELD_OUT:
+        yield from episode_text(seed, TERSE_TEAM, _USUAL, "test")

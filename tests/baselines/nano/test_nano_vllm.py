@@ -1,0 +1,54 @@
+"""Every size of the nano model runs in the real vLLM, which gives the probabilities that transformers gives."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from wideseek_baselines.nano import SIZES, make_nano
+
+QUIET = {
+    "VLLM_NO_USAGE_STATS": "1",
+    "DO_NOT_TRACK": "1",
+    "HF_HUB_OFFLINE": "1",
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_vllm_and_transformers_agree(size: str, tmp_path: Path) -> None:
+    if find_spec("vllm") is None:
+        pytest.skip("needs vLLM: run .ci/install-vllm (processor only) or pip install vllm (with a GPU)")
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    nano = make_nano(tmp_path / "nano", size=size, vocab=1024, worlds=6, context=512)
+    script = Path(__file__).with_name("sample_with_vllm.py")
+    done = subprocess.run(
+        [sys.executable, str(script), str(nano.folder)],
+        cwd=tmp_path,
+        env={
+            **os.environ,
+            **QUIET,
+            "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
+            "VLLM_LOGGING_STREAM": "ext://sys.stderr",
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    model = AutoModelForCausalLM.from_pretrained(nano.folder, dtype=torch.float32)
+    for sample in json.loads(done.stdout.splitlines()[-1]):
+        ids = [*sample["prompt"], *sample["ids"]]
+        with torch.no_grad():
+            steps = model(torch.tensor([ids])).logits[0].log_softmax(-1)[len(sample["prompt"]) - 1 : -1]
+        expected = steps.gather(1, torch.tensor(sample["ids"])[:, None])[:, 0]
+        assert len(set(sample["ids"])) > 5, "sampled, not repeated"
+        torch.testing.assert_close(torch.tensor(sample["logprobs"]), expected, atol=1e-4, rtol=0)

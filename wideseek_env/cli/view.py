@@ -1,0 +1,76 @@
+"""`wideseek view`: recorded runs as a page to look at, in a file or served to this machine."""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from wideseek_env.viewer import RunReader
+
+
+@click.command()
+@click.argument("runs", metavar="RUN [RUN…]", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The file; default: the run's name with .html.",
+)
+@click.option("--serve", is_flag=True, help="Serve the page to this machine; it follows a run that grows.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8008,
+    show_default=True,
+    help="Of --serve; 0 takes a free one.",
+)
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
+def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show: bool) -> None:
+    """Look at recorded episodes: what each agent did and when, and the answer against the gold, cell by cell.
+
+    RUN is a folder of `wideseek eval` or a file of trajectories (JSONL, .gz). Several runs are shown together, two
+    episodes of a task side by side. The page is one file that needs no network; ? in it shows its keys.
+
+    \b
+    Examples:
+      wideseek view runs/a --open
+      wideseek view runs/width-1 runs/width-8 --out compared.html
+      wideseek view runs/a --serve
+    """
+    from wideseek_env.errors import ConfigError
+    from wideseek_env.viewer import RunReader, ViewServer, write_page
+
+    if serve and out is not None:
+        raise ConfigError("--serve writes no file: leave --out out, or --serve")
+    readers = [RunReader(path) for path in runs]
+    if serve:
+        server = ViewServer(readers, port)
+        try:
+            click.echo(f"Serving at {server.url}; Ctrl-C stops.")
+            if show:
+                webbrowser.open(server.url)
+            server.serve_forever()
+        except KeyboardInterrupt:
+            pass  # how a server is stopped
+        finally:
+            server.close()
+        return
+    for reader in readers:
+        reader.refresh()
+        if not reader.episodes:
+            raise ConfigError(f"{reader.path} has no finished episode yet; --serve waits for the first")
+    path = out or Path(f"{_stem(readers)}.html")
+    write_page(readers, path)
+    count = sum(len(reader.episodes) for reader in readers)
+    click.echo(
+        f"{path}: {count} {'episode' if count == 1 else 'episodes'}, {path.stat().st_size / 1e6:.1f} MB"
+    )
+    if show:
+        webbrowser.open(path.resolve().as_uri())
+
+
+def _stem(readers: list[RunReader]) -> str:
+    return "-".join(reader.name.removesuffix(".gz").removesuffix(".jsonl") for reader in readers[:3])

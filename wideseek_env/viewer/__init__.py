@@ -1,0 +1,7 @@
+"""The viewer: recorded runs as one self-contained HTML page, in a file or served to this machine."""
+
+from wideseek_env.viewer.page import write_page
+from wideseek_env.viewer.runs import RunReader
+from wideseek_env.viewer.server import ViewServer
+
+__all__ = ["RunReader", "ViewServer", "write_page"]

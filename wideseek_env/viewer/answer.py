@@ -1,0 +1,83 @@
+"""The answer beside the gold, cell by cell: the scorer's own verdicts, and where each value came from."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from wideseek_env.scoring import TableScore, score_response
+from wideseek_env.scoring.text import is_empty
+from wideseek_env.trajectory import Trajectory
+from wideseek_env.viewer.course import Course
+from wideseek_env.viewer.sources import Found, Results
+
+MAX_TRACED = 6000
+"""Cells whose source is looked for; larger tables are shown without."""
+
+
+def verdicts_of(trajectory: Trajectory) -> tuple[TableScore, bool]:
+    """The score with a verdict for every cell, and whether it had to be computed: a record may lack them."""
+    score, gold = trajectory.score, trajectory.task.gold
+    if score.cells or (gold is not None and not gold.rows):
+        return score, False
+    return score_response(trajectory.outcome.get("answer") or "", trajectory.task), True
+
+
+def answer_view(trajectory: Trajectory, course: Course) -> dict[str, Any]:
+    """The table as JSON values.
+
+    ``rows`` has ``{"predicted", "cells"}`` for every gold row: the number of the answer's row that it is aligned with
+    (or None), and for each column ``[verdict, predicted, gold, source of the predicted value, source of the gold
+    value]``, the last only where the answer does not have the value. ``extra`` has the rows that no gold row was
+    aligned with; a cell is ``[predicted, source]``. A source is ``[number of the result, page, kind]`` (see `Found`)
+    or None: in no result. ``found`` counts, for every conversation, the right cells whose value came from a result of
+    its own.
+    """
+    score, anew = verdicts_of(trajectory)
+    keys = [at for at, name in enumerate(score.columns) if name in trajectory.task.key_columns]
+    results = Results(course) if len(score.cells) * len(score.columns) <= MAX_TRACED else None
+    found = [0] * len(course.acts)
+
+    def source(value: str, at: int, row: list[str]) -> list[Any] | None:
+        if results is None:
+            return None
+        named = [] if at in keys else [row[key] for key in keys]
+        return _listed(results.find(value, named, row))
+
+    rows: list[dict[str, Any]] = []
+    for verdict in score.cells:
+        cells: list[list[Any]] = []
+        gold_row = [cell.gold for cell in verdict.cells]
+        own_row = [cell.predicted for cell in verdict.cells]
+        for at, cell in enumerate(verdict.cells):
+            place = source(cell.predicted, at, own_row) if not is_empty(cell.predicted) else None
+            missed = source(cell.gold, at, gold_row) if cell.verdict != "right" else None
+            if cell.verdict == "right" and place is not None:
+                found[course.requests()[place[0]][0].conversation] += 1
+            cells.append([cell.verdict, cell.predicted, cell.gold, place, missed])
+        rows.append({"predicted": verdict.predicted_row, "cells": cells})
+    extra = [
+        [[value, source(value, at, list(row))] for at, value in enumerate(row)] for row in score.extra_rows
+    ]
+    return {
+        "columns": [_column(trajectory, name) for name in score.columns],
+        "rows": rows,
+        "extra": extra,
+        "found": found,
+        "traced": results is not None,
+        "anew": anew,
+        "accepted": list(trajectory.task.answers),
+    }
+
+
+def _listed(found: Found | None) -> list[Any] | None:
+    return None if found is None else [found.result, found.page, found.kind]
+
+
+def _column(trajectory: Trajectory, name: str) -> dict[str, Any]:
+    spec = trajectory.task.spec(name)
+    return {
+        "name": name,
+        "key": name in trajectory.task.key_columns,
+        "metrics": list(spec.metrics),
+        "criterion": spec.criterion,
+    }

@@ -1,0 +1,280 @@
+"""`Course`: what a recorded episode did, turn by turn, with times: who wrote, asked, started whom and waited for whom.
+
+A trajectory records messages and results; which tool requests a message came to, and which turn started which
+subagent, follows from the rules. `course_of` works it out, by playing the events again where that is possible.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from wideseek_env.episode import Episode
+from wideseek_env.errors import WideSeekError
+from wideseek_env.messages import Message, ToolCall, ToolResult
+from wideseek_env.parsing import RawCall, parse_message
+from wideseek_env.trajectory import Trajectory
+
+_NO_BUDGET = 1 << 62  # the record says who ran out of context, in a unit that is not known here
+
+
+@dataclass(slots=True)
+class Request:
+    """One tool request; `ok` and `at` (seconds) are None while there is no result, `at` also without a clock."""
+
+    id: str
+    kind: str
+    arguments: Mapping[str, Any]
+    text: str = ""
+    ok: bool | None = None
+    at: float | None = None
+
+
+@dataclass(slots=True)
+class Act:
+    """One turn. Seconds: it could begin at `ready`, was written at `at`, and all it asked for was in at `settled`.
+
+    `clock` is the agent's place on the logical time line after the turn, in turns (see `Conversation.clock`).
+    `message` is the index of the assistant's message, `spawned` the numbers of the conversations it started.
+    """
+
+    conversation: int
+    turn: int
+    message: int
+    clock: int
+    ready: float = 0.0
+    at: float = 0.0
+    settled: float = 0.0
+    requests: list[Request] = field(default_factory=list)
+    spawned: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Course:
+    """The acts of every conversation, and where each conversation came from: (conversation, index of the act)."""
+
+    acts: list[list[Act]]
+    parents: list[tuple[int, int] | None]
+    ended: list[float]
+    """Seconds until the last thing that happened to each conversation."""
+    timed: bool
+    """Whether the record has a time for every event; without, all seconds are 0."""
+    unread: str
+    """Why requests are given as they were written; "" when the rules' own reading is known."""
+
+    def requests(self) -> list[tuple[Act, Request]]:
+        """Every request that was answered, in the order of the answers."""
+        return self._answered
+
+    _answered: list[tuple[Act, Request]] = field(default_factory=list)
+
+
+def course_of(trajectory: Trajectory) -> Course:
+    """The course of a recorded episode; `KeyError`, `IndexError`, `TypeError` for a record that is not of its form."""
+    conversations, events = trajectory.conversations, trajectory.events
+    times = _times(trajectory.timing.get("events"), len(events))
+    course = Course(
+        acts=[[] for _ in conversations],
+        parents=[None] * len(conversations),
+        ended=[0.0] * len(conversations),
+        timed=times is not None,
+        unread="",
+    )
+    for event in events:
+        if "act" in event:
+            number = int(event["conversation"])
+            acts = course.acts[number]
+            acts.append(Act(number, len(acts) + 1, int(event["message"]), 0))
+    _place(course, conversations)
+    calls, course.unread = _requests(trajectory)
+    _run(course, trajectory, times or [0.0] * len(events), calls)
+    return course
+
+
+def critical_path(course: Course, by: Literal["seconds", "turns"]) -> list[tuple[int, int]]:
+    """The acts that the end waited for, first to last, as (conversation, index of the act).
+
+    From the last act of the first conversation backwards: an act waits for the subagent that ended last, that one's
+    first act for the act that started it. By turns, its length is the `critical_path` of the outcome.
+    """
+    if not course.acts or not course.acts[0]:
+        return []
+
+    def end(number: int) -> float:
+        return course.ended[number] if by == "seconds" else course.acts[number][-1].clock
+
+    def awaited(number: int, index: int) -> tuple[int, int]:
+        """The act after which this one's results and reports were all in."""
+        act = course.acts[number][index]
+        last = max((child for child in act.spawned if course.acts[child]), key=end, default=None)
+        tools = max((request.at or 0.0 for request in act.requests), default=0.0)
+        if last is not None and (by == "turns" or end(last) >= tools):
+            return last, len(course.acts[last]) - 1
+        return number, index
+
+    at = awaited(0, len(course.acts[0]) - 1)  # itself, unless it never learnt what its subagents found
+    path = [at]
+    while True:
+        number, index = at
+        if index:
+            at = awaited(number, index - 1)
+        elif (parent := course.parents[number]) is not None:
+            at = parent
+        else:
+            return path[::-1]
+        path.append(at)
+
+
+def _place(course: Course, conversations: Sequence[Mapping[str, Any]]) -> None:
+    """Give every act its place on the logical time line, and every subagent the turn that started it."""
+    waiting = list(range(1, len(conversations)))
+    clock = 0
+    for index, act in enumerate(course.acts[0] if course.acts else []):
+        clock += 1
+        act.clock = clock
+        for number in list(waiting):
+            begun = int(conversations[number]["clock"]) - int(conversations[number]["turns"])
+            if begun != act.clock:
+                continue
+            waiting.remove(number)
+            act.spawned.append(number)
+            course.parents[number] = (0, index)
+            for turn, own in enumerate(course.acts[number], 1):
+                own.clock = begun + turn
+            clock = max(clock, begun + len(course.acts[number]))
+
+
+def _run(course: Course, trajectory: Trajectory, times: list[float], calls: Mapping[str, ToolCall]) -> None:
+    """Walk through the events and put times and results into the acts."""
+    begun = [0.0] * len(course.acts)
+    done = [0] * len(course.acts)  # acts of each conversation so far
+    current: dict[str, int] = {trajectory.conversations[0]["agent"]: 0} if course.acts else {}
+    for event, now in zip(trajectory.events, times, strict=True):
+        if "act" in event:
+            number = int(event["conversation"])
+            act = course.acts[number][done[number]]
+            done[number] += 1
+            before = course.acts[number][act.turn - 2] if act.turn > 1 else None
+            if before is None:
+                act.ready = begun[number]
+            else:
+                act.ready = max([before.settled, *(course.ended[child] for child in before.spawned)])
+                before.settled = act.ready
+            act.at = act.settled = course.ended[number] = now
+            current[str(event["act"])] = number
+            for child in act.spawned:
+                begun[child] = course.ended[child] = now
+                current[trajectory.conversations[child]["agent"]] = child
+        elif "result" in event:
+            call_id = str(event["result"])
+            agent, _, _ = call_id.rsplit("/", 2)
+            number = current[agent]
+            act = course.acts[number][done[number] - 1]
+            call = calls.get(call_id)
+            request = Request(
+                call_id,
+                call.name if call is not None else "tool",
+                call.arguments if call is not None else {},
+                str(event["text"]),
+                bool(event["ok"]),
+                now if course.timed else None,
+            )
+            act.requests.append(request)
+            act.settled = course.ended[number] = max(act.settled, now)
+            course.requests().append((act, request))
+        elif "fail" in event:
+            course.ended[current[str(event["fail"])]] = now
+    for acts in course.acts:
+        for act in acts:
+            act.settled = max([act.settled, *(course.ended[child] for child in act.spawned)])
+            act.requests.sort(key=_number)
+
+
+def _number(request: Request) -> int:
+    last = request.id.rpartition("/")[2]
+    return int(last) if last.isdecimal() else 0
+
+
+def _times(recorded: object, count: int) -> list[float] | None:
+    """The recorded times when there is a sensible one for each of `count` events."""
+    if not isinstance(recorded, list) or len(recorded) != count or not count:
+        return None
+    if not all(
+        isinstance(t, int | float) and not isinstance(t, bool) and math.isfinite(t) and t >= 0
+        for t in recorded
+    ):
+        return None
+    return [float(t) for t in recorded] if max(recorded) > 0 else None
+
+
+def _requests(trajectory: Trajectory) -> tuple[dict[str, ToolCall], str]:
+    """The tool requests by id, and why they are only as written, if they are."""
+    try:
+        return _played(trajectory), ""
+    except (WideSeekError, KeyError, IndexError, TypeError, ValueError) as error:
+        return _written(trajectory), f"the record cannot be played again ({error})"
+
+
+def _played(trajectory: Trajectory) -> dict[str, ToolCall]:
+    """What the rules make of every message. An agent that ran out of context, in whatever unit, is ended by hand."""
+    episode = Episode(
+        trajectory.task,
+        rules=trajectory.rules.replace(context=_NO_BUDGET),
+        profile=trajectory.profile,
+        team=trajectory.team,
+        roster="fixed" if trajectory.roster == "fixed" else "dynamic",
+    )
+    left = [int(conversation["turns"]) for conversation in trajectory.conversations]
+    spent = {i for i, c in enumerate(trajectory.conversations) if c["ending"] == "out_of_context"}
+    found: dict[str, ToolCall] = {}
+    for event in trajectory.events:
+        for number in [n for n in spent if not left[n] and n < len(episode.conversations)]:
+            ended = episode.conversations[number]
+            if ended.status == "acting" and ended.agent in episode.ready():
+                episode.fail(ended.agent)
+                spent.discard(number)
+        if "act" in event:
+            number = event["conversation"]
+            message: Message = trajectory.conversations[number]["messages"][event["message"]]
+            calls = episode.act(event["act"], message)
+            left[number] -= 1
+            if number in spent and not left[number] and _last(trajectory, number, event["message"]):
+                for call in calls:  # its own message was too long: nothing was asked
+                    episode.deliver(call, ToolResult(""))
+            else:
+                found.update((call.id, call) for call in calls)
+        elif "result" in event:
+            episode.deliver(event["result"], ToolResult(event["text"], event["ok"]))
+        elif "fail" in event:
+            episode.fail(event["fail"])
+        else:
+            episode.abort(event["abort"])
+    return found
+
+
+def _last(trajectory: Trajectory, number: int, message: int) -> bool:
+    return bool(message == len(trajectory.conversations[number]["messages"]) - 1)
+
+
+def _written(trajectory: Trajectory) -> dict[str, ToolCall]:
+    """The calls as they were written, for turns that got as many results as they have calls."""
+    ids: dict[str, list[str]] = {}
+    for event in trajectory.events:
+        if "result" in event:
+            ids.setdefault(str(event["result"]).rpartition("/")[0], []).append(str(event["result"]))
+    found: dict[str, ToolCall] = {}
+    for conversation in trajectory.conversations:
+        turn = 0
+        for message in conversation["messages"]:
+            if message["role"] != "assistant":
+                continue
+            turn += 1
+            life = f"{conversation['life']}." if conversation["life"] else ""
+            mine = sorted(ids.get(f"{conversation['agent']}/{life}{turn}", ()), key=lambda i: (len(i), i))
+            written = [call for call in parse_message(message).calls if isinstance(call, RawCall)]
+            if len(mine) == len(written):
+                for call_id, raw in zip(mine, written, strict=True):
+                    found[call_id] = ToolCall(call_id, conversation["agent"], raw.name, raw.arguments)
+    return found

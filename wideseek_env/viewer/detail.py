@@ -1,0 +1,181 @@
+"""`episode_detail`: all there is to see of one episode, as JSON values for the page.
+
+Texts of agents and pages are passed on as they are: the page shows them as text and never as markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from wideseek_env.messages import Message
+from wideseek_env.pages.neutral import neutralise
+from wideseek_env.parsing import Problem, parse_message, strip_thinking
+from wideseek_env.trajectory import Trajectory
+from wideseek_env.viewer.answer import answer_view
+from wideseek_env.viewer.course import Act, Course, course_of, critical_path
+
+
+def episode_detail(trajectory: Trajectory) -> dict[str, Any]:
+    """The view of one recorded episode; see the functions below for its parts.
+
+    ``results`` says for each tool result, in the order in which they came, whose it is: [conversation, index of the
+    turn, index of the request]. ``critical`` has the acts on the critical path, as [conversation, index of the turn].
+    """
+    course = course_of(trajectory)
+    answer = answer_view(trajectory, course)
+    task = trajectory.task
+    return {
+        "question": task.question,
+        "answer": answer,
+        "final": trajectory.outcome.get("answer"),
+        "detail": trajectory.outcome.get("detail", ""),
+        "score": _score(trajectory),
+        "reward": {
+            "name": trajectory.reward_name,
+            "total": trajectory.reward,
+            "parts": dict(trajectory.parts),
+        },
+        "agents": [
+            _conversation(trajectory, course, number, found)
+            for number, found in enumerate(answer.pop("found"))
+        ],
+        "results": [
+            [act.conversation, act.turn - 1, act.requests.index(request)]
+            for act, request in course.requests()
+        ],
+        "critical": {
+            "seconds": critical_path(course, "seconds") if course.timed else [],
+            "turns": critical_path(course, "turns"),
+        },
+        "timed": course.timed,
+        "unread": course.unread,
+        "about": {
+            "task": {
+                "id": task.id,
+                "language": task.language,
+                "source": task.source,
+                "key columns": list(task.key_columns),
+                **{f"meta.{key}": value for key, value in task.meta.items()},
+            },
+            "game": {
+                "corpus": trajectory.corpus,
+                "profile": trajectory.profile,
+                "team": trajectory.team,
+                "roster": trajectory.roster,
+                "seed": trajectory.seed,
+                **{f"rules.{key}": value for key, value in trajectory.rules.to_dict().items()},
+            },
+            "record": dict(trajectory.meta),
+        },
+    }
+
+
+def thinking_of(text: str) -> str:
+    """What `wideseek_env.parsing.strip_thinking` takes out of a message, without the tags; blocks are set apart."""
+    if strip_thinking(text)[0] == text:
+        return ""
+    thinking: list[str] = []
+    position = 0
+    close = text.find("</think>")
+    if close >= 0 and text.find("<think>", 0, close) < 0:
+        thinking.append(text[:close])
+        position = close + len("</think>")
+    while (start := text.find("<think>", position)) >= 0:
+        end = text.find("</think>", start)
+        thinking.append(text[start + len("<think>") : end if end >= 0 else len(text)])
+        position = end + len("</think>") if end >= 0 else len(text)
+    return "\n\n".join(part.strip() for part in thinking)
+
+
+def _score(trajectory: Trajectory) -> dict[str, Any]:
+    score = trajectory.score
+    return {
+        "figures": {
+            "item F1": score.f1_by_item,
+            "item precision": score.precision_by_item,
+            "item recall": score.recall_by_item,
+            "row F1": score.f1_by_row,
+            "row precision": score.precision_by_row,
+            "row recall": score.recall_by_row,
+            "success": score.score,
+        },
+        "message": score.message,
+        "judge": score.judge,
+        "well_formed": score.well_formed,
+    }
+
+
+def _conversation(trajectory: Trajectory, course: Course, number: int, found: int) -> dict[str, Any]:
+    """One agent's conversation: how it began, its turns, how it ended. Times are [seconds, turns]."""
+    conversation = trajectory.conversations[number]
+    messages: Sequence[Message] = conversation["messages"]
+    acts, parent = course.acts[number], course.parents[number]
+    begun = course.acts[parent[0]][parent[1]] if parent is not None else None
+    ends = [*(act.message for act in acts), len(messages)][1:]
+    return {
+        "agent": conversation["agent"],
+        "life": conversation["life"],
+        "subtask": conversation["subtask"],
+        "ending": conversation["ending"],
+        "errors": conversation["errors"],
+        "found": found,
+        "parent": list(parent) if parent is not None else None,
+        "ended": [course.ended[number], acts[-1].clock if acts else begun.clock if begun is not None else 0],
+        "opening": [[m["role"], m["content"]] for m in messages[: acts[0].message if acts else None]],
+        "turns": [
+            _turn(trajectory, act, messages[act.message], messages[act.message + 1 : end])
+            for act, end in zip(acts, ends, strict=True)
+        ],
+    }
+
+
+def _turn(trajectory: Trajectory, act: Act, message: Message, back: Sequence[Message]) -> dict[str, Any]:
+    """One turn: what was written, taken apart, and what came back, in the order in which the agent read it."""
+    thinking = thinking_of(message["content"])
+    text, written = parse_message(message)
+    turn: dict[str, Any] = {
+        "times": [act.ready, act.at, act.settled],
+        "clock": act.clock,
+        "text": text,
+        "written": len(written),
+        "problems": sum(isinstance(call, Problem) for call in written),
+        "requests": [
+            {"kind": r.kind, "arguments": dict(r.arguments), "text": r.text, "ok": r.ok, "at": r.at}
+            for r in act.requests
+        ],
+        "spawned": act.spawned,
+        "back": [part for each in back for part in _parts(trajectory, act, each["content"])],
+    }
+    if thinking:
+        turn["thinking"] = thinking
+    if message["content"] != text:
+        turn["raw"] = message["content"]
+    if message.get("tool_calls"):
+        turn["native"] = message["tool_calls"]
+    if message.get("finish_reason"):
+        turn["finish"] = message["finish_reason"]
+    return turn
+
+
+def _parts(trajectory: Trajectory, act: Act, content: str) -> list[list[Any]]:
+    """A tool message cut into ["text", text], ["result", number of the request] and ["report", conversation, text]."""
+    pieces: list[tuple[str, list[Any]]] = [
+        (request.text, ["result", number]) for number, request in enumerate(act.requests)
+    ]
+    for number in act.spawned:
+        report = neutralise(trajectory.conversations[number]["final"])  # as the rules hand it on
+        pieces.append((report, ["report", number, report]))
+    parts: list[list[Any]] = []
+    position = 0
+    for piece, part in pieces:
+        at = content.find(piece, position) if piece else -1
+        if at < 0:
+            continue  # it was cut, or came in another message: what there is of it stays in the text
+        if at > position:
+            parts.append(["text", content[position:at]])
+        parts.append(part)
+        position = at + len(piece)
+    if position < len(content):
+        parts.append(["text", content[position:]])
+    return parts

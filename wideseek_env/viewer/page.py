@@ -1,0 +1,130 @@
+"""The page: one HTML file with its style, its script and all episodes in it, which asks the network for nothing.
+
+What agents and pages wrote is in data blocks, deflated and in base64, that are unpacked one by one when an episode is
+opened, and shown as text. A Content Security Policy with the hashes of the page's own style and script forbids every
+other; it also forbids the script to turn text into markup (Trusted Types).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from functools import cache
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+
+from wideseek_env import __version__
+from wideseek_env.errors import ConfigError
+from wideseek_env.viewer.runs import RunReader, to_json
+
+MARK = "<!-- made by wideseek view -->"
+"""How a page of ours begins, after the document type; a file without it is not replaced."""
+
+STYLES = ("base.css", "list.css", "episode.css")
+SCRIPTS = (
+    "dom.js",
+    "data.js",
+    "list.js",
+    "timeline.js",
+    "answer.js",
+    "conversation.js",
+    "episode.js",
+    "main.js",
+)
+"""The files under ``static/``, in the order in which they are joined."""
+
+
+@cache
+def style() -> str:
+    """The page's style sheet."""
+    return "\n".join(_static(name) for name in STYLES)
+
+
+@cache
+def script() -> str:
+    """The page's script: its files in one function, so that they share names among themselves and with nobody else."""
+    return '(() => {\n"use strict";\n' + "\n".join(_static(name) for name in SCRIPTS) + "})();\n"
+
+
+def policy(*, live: bool) -> str:
+    """The Content Security Policy; a `live` page may ask its own server whether the run has grown."""
+    return "; ".join(
+        (
+            "default-src 'none'",
+            f"script-src '{_hash(script())}'",
+            f"style-src '{_hash(style())}'",
+            "img-src data:",
+            "connect-src 'self'" if live else "connect-src 'none'",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "require-trusted-types-for 'script'",
+            "trusted-types 'none'",
+        )
+    )
+
+
+def page(runs: Sequence[RunReader], *, live: str = "") -> Iterator[str]:
+    """The page in pieces. `live` is the state that a server says the runs are in; "" for a file."""
+    index = {
+        "version": __version__,
+        "live": live,
+        "runs": [
+            {"name": name, "path": str(run.path), "settings": run.settings}
+            for run, name in zip(runs, names(runs), strict=True)
+        ],
+        "episodes": [
+            {"run": number, **shown.line} for number, run in enumerate(runs) for shown in run.episodes
+        ],
+    }
+    head, rest = _static("page.html").split("<!-- data -->")
+    title = " · ".join(names(runs))
+    for slot, text in (
+        ("<!-- policy -->", escape(policy(live=bool(live)))),
+        ("<!-- title -->", escape(title.encode("utf-8", "replace").decode())),
+        ("/* style */", style()),
+    ):
+        head = head.replace(slot, text)
+    yield head
+    yield f'<script type="application/json" id="index">{to_json(index)}</script>\n'
+    for number, shown in enumerate(shown for run in runs for shown in run.episodes):
+        yield f'<script type="text/plain" id="episode-{number}">{shown.packed}</script>\n'
+    yield rest.replace("/* script */", script())
+
+
+def names(runs: Sequence[RunReader]) -> list[str]:
+    """What the runs are called on the page: as short as tells them apart."""
+    short = [run.name for run in runs]
+    return short if len(set(short)) == len(short) else [str(run.path) for run in runs]
+
+
+def write_page(runs: Sequence[RunReader], out: Path) -> None:
+    """Write the page to `out`, whole or not at all. `ConfigError` when `out` is there and no page of ours."""
+    if out.exists() and not _ours(out):
+        raise ConfigError(f"{out} is there already and was not made by `wideseek view`; give another --out")
+    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.writelines(page(runs))
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _ours(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return MARK.encode() in file.read(200)
+
+
+@cache
+def _static(name: str) -> str:
+    return files("wideseek_env.viewer").joinpath("static", name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    return f"sha256-{digest}"

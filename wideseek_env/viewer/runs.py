@@ -1,0 +1,206 @@
+"""Reading runs for the viewer: their episodes as lines of a list, and the detail of each, packed.
+
+A run that is under way is read again from where it was left: `RunReader.refresh` takes in the lines that are new.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from wideseek_env.errors import ConfigError, TrajectoryError
+from wideseek_env.evaluation.figures import SCORES, TRAJECTORIES
+from wideseek_env.evaluation.folder import SETTINGS, read_settings
+from wideseek_env.evaluation.record import EpisodeRecord
+from wideseek_env.trajectory import Trajectory
+from wideseek_env.viewer.detail import episode_detail
+
+_QUESTION = 300
+_SETTINGS = (
+    "policy",
+    "policy_options",
+    "tasks",
+    "corpus",
+    "profile",
+    "reward",
+    "roster",
+    "seed",
+    "judge",
+    "rules",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One episode: its line in the list (JSON values), and its detail as base64 of deflated JSON."""
+
+    line: Mapping[str, Any]
+    packed: str
+
+
+class RunReader:
+    """The episodes of one run: a folder of `wideseek eval`, or a file of trajectories (JSONL, ``.gz``).
+
+    In a folder a later episode of the same task and trial counts instead of an earlier one; in a file every line is
+    shown. `ConfigError` when there is no run, `TrajectoryError` with file and line for one that cannot be read.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.settings: dict[str, Any] = {}
+        self._folder = self.path.is_dir()
+        self._file = self.path / TRAJECTORIES if self._folder else self.path
+        if self._folder:
+            self._check_folder()
+        elif not self.path.is_file():
+            raise ConfigError(
+                f"there is no {self.path}; give a folder of `wideseek eval` or a file of trajectories"
+            )
+        self._episodes: dict[tuple[str, int, int], Shown] = {}
+        self._state: tuple[int, int, int] | None = None
+        self._end = 0
+        self._lines = 0
+
+    @property
+    def name(self) -> str:
+        """What the run is called: the last part of its path."""
+        return self.path.resolve().name
+
+    @property
+    def episodes(self) -> list[Shown]:
+        """The episodes read so far, in their order."""
+        return list(self._episodes.values())
+
+    def refresh(self) -> bool:
+        """Read what is new; whether anything has changed. A file that was cut or replaced is read from its start."""
+        try:
+            stat = self._file.stat()
+        except FileNotFoundError:
+            if self._folder:  # a run that has not finished its first episode
+                return False
+            raise TrajectoryError(f"{self._file} cannot be read: it has gone") from None
+        state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        if state == self._state:
+            return False
+        packed = self._file.suffix == ".gz"
+        if packed or self._state is None or stat.st_ino != self._state[0] or stat.st_size < self._end:
+            self._forget()
+        before = len(self._episodes), self._end
+        for line in self._new_lines():
+            self._take(line)
+        self._state = state
+        return (len(self._episodes), self._end) != before
+
+    def _check_folder(self) -> None:
+        if (self.path / SCORES).is_file() and not self._file.is_file():
+            raise ConfigError(
+                f"{self.path} holds scores of answers that were made elsewhere, and no episodes to look at; "
+                "give a folder of `wideseek eval`"
+            )
+        if (self.path / SETTINGS).is_file():
+            self.settings = {k: v for k, v in read_settings(self.path).items() if k in _SETTINGS}
+        elif not self._file.is_file():
+            inside = sorted(each.parent.name for each in self.path.glob(f"*/{SETTINGS}"))
+            hint = f"it has runs inside: {', '.join(inside[:8])}" if inside else f"it has no {TRAJECTORIES}"
+            raise ConfigError(
+                f"{self.path} holds no run ({hint}); give a folder of `wideseek eval` or a file of trajectories"
+            )
+
+    def _forget(self) -> None:
+        self._episodes = {}
+        self._end = self._lines = 0
+
+    def _new_lines(self) -> Iterator[bytes]:
+        """The whole lines from where reading stopped; half a line at the end is not there yet."""
+        try:
+            raw: IO[bytes] = (
+                gzip.open(self._file, "rb")  # type: ignore[assignment]  # noqa: SIM115
+                if self._file.suffix == ".gz"
+                else open(self._file, "rb")  # noqa: SIM115
+            )
+            with raw as file:
+                file.seek(self._end)
+                for line in file:
+                    if not line.endswith(b"\n"):
+                        return
+                    yield line
+                    self._end += len(line)  # not reached when the line cannot be read: it is tried again
+                    self._lines += 1
+        except (OSError, EOFError, zlib.error) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            raise TrajectoryError(f"{self._file} cannot be read: {why}") from error
+
+    def _take(self, line: bytes) -> None:
+        try:
+            trajectory = Trajectory.from_dict(json.loads(line))
+            record = EpisodeRecord.of(trajectory)
+            detail = episode_detail(trajectory)
+            shown = Shown(_line(trajectory, record, detail), pack(detail))
+        except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+            said = str(error) if isinstance(error, ValueError) else f"{type(error).__name__} {error}"
+            raise TrajectoryError(f"{self._file}:{self._lines + 1}: not a trajectory: {said}") from error
+        key = (record.task_id, record.trial, 0 if self._folder else self._lines)
+        self._episodes[key] = shown
+
+
+def pack(value: Any) -> str:
+    """JSON values as base64 of deflated UTF-8, which a browser unpacks by itself (`DecompressionStream`)."""
+    return base64.b64encode(zlib.compress(to_json(value).encode("ascii"), 6)).decode("ascii")
+
+
+def to_json(value: Any) -> str:
+    """JSON in ASCII that may stand inside a ``<script>`` element: nothing in it can end or open one.
+
+    Numbers that JSON does not have (NaN, infinities) become null.
+    """
+    try:
+        text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        text = json.dumps(_finite(value), separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _line(trajectory: Trajectory, record: EpisodeRecord, detail: Mapping[str, Any]) -> dict[str, Any]:
+    """The line of an episode in the list: its figures, and how many cells are right, wrong, missing and too many."""
+    counts = {"right": 0, "wrong": 0, "missing": 0}
+    for row in detail["answer"]["rows"]:
+        for cell in row["cells"]:
+            counts[cell[0]] += 1
+    extra = sum(len(row) for row in detail["answer"]["extra"])
+    question = " ".join(trajectory.task.question.split())
+    return {
+        "task": record.task_id,
+        "trial": record.trial,
+        "digest": record.task_digest,
+        "question": question if len(question) <= _QUESTION else f"{question[: _QUESTION - 1]}…",
+        "f1": record.f1_by_item,
+        "row_f1": record.f1_by_row,
+        "success": record.success,
+        "reward": record.reward,
+        "cells": [counts["right"], counts["wrong"], counts["missing"], extra],
+        "ending": record.ending,
+        "failed": record.failed,
+        "turns": record.turns,
+        "critical_path": record.critical_path,
+        "subagents": record.subagents,
+        "calls": sum(record.tool_calls.values()),
+        "errors": record.errors,
+        "seconds": record.seconds if detail["timed"] else None,
+        "labels": dict(record.labels),
+        "usage": dict(record.usage) if record.usage else None,
+    }

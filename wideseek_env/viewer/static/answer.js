@@ -1,0 +1,208 @@
+// The answer beside the gold: a verdict a cell (the scorer's, made when the page was written), and where it came from.
+
+const MARKS = { right: "✓", wrong: "✗", missing: "∅", extra: "+" };
+const TOLD = {
+  about: "the first result that has this value and names the row beside it",
+  near: "the first result that has this value and names the row elsewhere; none names it beside it",
+  other: "the first result that has this value and another cell of the row; none names the row as well",
+  alone: "the first result that has this value; none with it names anything else of the row",
+};
+
+function mark(verdict) {
+  return el("span", { class: `mark ${verdict}`, title: verdict }, `${MARKS[verdict]} `);
+}
+
+/**
+ * The sheet of one episode, or of two of the same task merged; beside it the inspector of the chosen cell.
+ * `go(side, conversation, turn, request, value)` shows a result.
+ */
+function answerTab(sides, state, go) {
+  const [{ detail }] = sides;
+  const columns = detail.answer.columns.length ? detail.answer.columns : sides.at(-1).detail.answer.columns;
+  const inspector = el("aside", { class: "inspector card", "aria-live": "polite" });
+  const hint = () => inspector.replaceChildren(el("p", { class: "soft" },
+    "Choose a cell to see who found it and on which page."));
+  hint();
+  const sheet = el("div", { class: "sheet" });
+  const select = (cell, inspected) => {
+    for (const each of sheet.querySelectorAll("[aria-selected=true]")) each.setAttribute("aria-selected", "false");
+    cell.setAttribute("aria-selected", "true");
+    inspector.replaceChildren(inspectorOf(inspected, go));
+  };
+  const draw = () => sheet.replaceChildren(cellTable(sides, columns, state, select));
+  draw();
+  const box = el("input", { type: "checkbox", id: "only-faults", on: { change: (event) => {
+    state.faults = event.target.checked;
+    hint();
+    draw();
+  } } });
+  box.checked = state.faults;
+  return el("div", {},
+    el("div", { class: "tabs" },
+      el("label", {}, box, sides.length > 1 ? " only rows that differ" : " only rows with mistakes"),
+      el("span", { class: "legend" }, Object.entries(MARKS).map(([name]) => el("span", {}, mark(name), name)),
+        el("span", {}, "s3: found by subagent_3"), el("span", {}, "?: in no tool result"))),
+    sides.map((side) => notes(side, sides.length > 1)),
+    el("div", { class: "answer" }, sheet, inspector),
+    sides.map((side) => folded(
+      sides.length > 1 ? `The answer as written: ${index.runs[side.line.run].name}` : "The answer as written",
+      () => el("div", { class: "card" }, plain(side.detail.final ?? "(no answer)", { code: true })))),
+  );
+}
+
+/** What the scorer said of a side in words. */
+function notes(side, named) {
+  const { answer, score, detail: why } = side.detail;
+  const said = [
+    score.message,
+    score.well_formed ? "" : "the response has no table or short answer",
+    why,
+    score.judge ? `judged by ${score.judge}` : "",
+    answer.anew ? "the record has no verdicts: scored again with the offline judge when this page was made" : "",
+    answer.traced ? "" : "the table is too large to look for sources",
+    answer.accepted.length ? `accepted: ${answer.accepted.join(" / ")}` : "",
+  ].filter(Boolean);
+  return el("p", { class: "soft plain" }, named ? [runTag(side.line.run), " "] : [], said.join(" · "));
+}
+
+function cellTable(sides, columns, state, select) {
+  const count = Math.max(...sides.map((side) => side.detail.answer.rows.length));
+  const body = el("tbody");
+  for (let at = 0; at < count; at += 1) {
+    const rows = sides.map((side) => side.detail.answer.rows[at]);
+    const verdicts = rows.map((row) => row.cells.map(([verdict]) => verdict));
+    const quiet = sides.length > 1
+      ? rows[0].cells.every((cell, c) => cell[0] === rows[1].cells[c][0] && cell[1] === rows[1].cells[c][1])
+      : verdicts[0].every((verdict) => verdict === "right");
+    if (state.faults && quiet) continue;
+    body.append(el("tr", {}, el("td", { class: "row", title: rows.map(rowTitle).join("\n") }, String(at + 1)),
+      columns.map((column, c) => sides.length > 1 ? pairCell(sides, rows, c, column, select) : oneCell(sides[0], rows[0], c, column, select))));
+  }
+  for (const side of sides) {
+    for (const row of side.detail.answer.extra) {
+      if (state.faults && sides.length > 1) continue;
+      body.append(el("tr", { class: "extra" }, el("td", { class: "row", title: "a row that the gold table does not have" }, "+"),
+        row.map(([value, source], c) => {
+          const cell = el("td", { class: "cell extra", "aria-selected": "false" },
+            sides.length > 1 && c === 0 ? runTag(side.line.run) : "", by(side, source, value), mark("extra"), value);
+          return pressable(cell, () => select(cell, { side, column: columns[c], verdict: "extra", predicted: value, gold: "", source, missed: null }));
+        })));
+    }
+  }
+  return el("table", { class: "cells" },
+    el("thead", {}, el("tr", {}, el("th", {}, ""), columns.map((column) => el("th", { scope: "col",
+      title: `compared by ${column.metrics.join(", ")}${column.criterion === null ? "" : ` (${column.criterion})`}` },
+    el("div", { class: "column" }, column.name, column.key ? [" ", el("span", { class: "tag" }, "key")] : ""))))),
+    body);
+}
+
+function rowTitle(row) {
+  return row.predicted === null ? "the answer has no such row" : `row ${row.predicted + 1} of the answer`;
+}
+
+function pressable(cell, action) {
+  cell.tabIndex = 0;
+  cell.addEventListener("click", action);
+  cell.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.stopPropagation();
+    action();
+  });
+  return cell;
+}
+
+/** The agent that found a value, as a small sign. */
+function by(side, source, value) {
+  if (!side.detail.answer.traced || !value) return "";
+  if (!source) return el("span", { class: "by none", title: "in no tool result as it is written" }, "?");
+  if (side.detail.agents.length === 1) return ""; // who else
+  const [number] = side.detail.results[source[0]];
+  return el("span", { class: "by", title: TOLD[source[2]] }, brief(side.detail.agents[number].agent));
+}
+
+function shownValue([verdict, predicted, gold]) {
+  if (verdict === "right") return [predicted];
+  if (verdict === "wrong") return [predicted, el("span", { class: "gold" }, `gold: ${gold}`)];
+  return [el("span", { class: "soft" }, gold)];
+}
+
+function oneCell(side, row, c, column, select) {
+  const [verdict, predicted, gold, source, missed] = row.cells[c];
+  const cell = el("td", { class: `cell ${verdict}`, "aria-selected": "false" },
+    verdict === "missing" ? "" : by(side, source, predicted), mark(verdict), shownValue(row.cells[c]));
+  return pressable(cell, () => select(cell, { side, column, verdict, predicted, gold, source, missed }));
+}
+
+/** A cell of two episodes: one value where both are right, else a line each. */
+function pairCell(sides, rows, c, column, select) {
+  const pair = rows.map((row) => row.cells[c]);
+  const same = pair[0][0] === pair[1][0] && pair[0][1] === pair[1][1];
+  const inspect = (side, at) => {
+    const [verdict, predicted, gold, source, missed] = pair[at];
+    return { side, column, verdict, predicted, gold, source, missed };
+  };
+  const cell = el("td", { class: `cell ${same ? pair[0][0] : "both"}`, "aria-selected": "false" });
+  if (same) cell.append(mark(pair[0][0]), ...shownValue(pair[0]));
+  else {
+    pair.forEach((each, at) => {
+      const line = el("span", { class: "side" }, sideTag(at), " ", mark(each[0]), each[1] || el("span", { class: "soft" }, "–"));
+      line.addEventListener("click", (event) => {
+        event.stopPropagation();
+        select(cell, inspect(sides[at], at));
+      });
+      cell.append(line);
+    });
+    cell.append(el("span", { class: "gold" }, `gold: ${pair[0][2]}`));
+  }
+  return pressable(cell, () => select(cell, inspect(sides[0], 0)));
+}
+
+function sideTag(at) {
+  return el("span", { class: "tag" }, "AB"[at]);
+}
+
+/** All about one cell. */
+function inspectorOf({ side, column, verdict, predicted, gold, source, missed }, go) {
+  const list = el("dl", {},
+    el("dt", {}, "Column"), el("dd", {}, column.name),
+    el("dt", {}, "Verdict"), el("dd", {}, mark(verdict), verdict),
+    el("dt", {}, "Answer"), el("dd", {}, predicted || el("span", { class: "soft" }, "(empty)")),
+    verdict === "extra" ? [] : [el("dt", {}, "Gold"), el("dd", {}, gold)],
+    el("dt", {}, "Compared by"), el("dd", {}, `${column.metrics.join(", ")}${column.criterion === null ? "" : ` (${column.criterion})`}`),
+  );
+  if (predicted) list.append(...sourceLines(side, "Where the answer's value comes from", source, predicted, go));
+  if (missed) list.append(...sourceLines(side, "The gold value was seen", missed, gold, go));
+  else if (verdict !== "right" && verdict !== "extra") {
+    list.append(el("h4", {}, "The gold value"), el("dd", { class: "soft across" }, "is in no tool result as it is written: nobody saw it"));
+  }
+  return list;
+}
+
+function sourceLines(side, heading, source, value, go) {
+  const lines = [el("h4", {}, heading)];
+  if (!source) {
+    return [...lines, el("dd", { class: "across" }, side.detail.answer.traced ? "in no tool result as it is written: worked out, reformatted or made up" : "not looked for")];
+  }
+  const [number, page, kind] = source;
+  const [conversation, turn, request] = side.detail.results[number];
+  const agent = side.detail.agents[conversation];
+  const text = agent.turns[turn].requests[request].text;
+  lines.push(
+    el("dt", {}, "Agent"), el("dd", {}, `${agent.agent}, turn ${turn + 1}`),
+    el("dt", {}, "Page"), el("dd", {}, page ? link(page) : "(not known)"),
+    el("dt", {}, "Found as"), el("dd", {}, TOLD[kind]),
+    excerpt(text, value),
+    el("dd", { class: "across" }, el("button", { class: "go", on: { click: () => go(side, conversation, turn, request, value) } }, "Show the result")),
+  );
+  return lines;
+}
+
+/** The lines around the first occurrence of a value. */
+function excerpt(text, value) {
+  const at = text.toLowerCase().indexOf(value.toLowerCase());
+  if (at < 0) return "";
+  const from = Math.max(0, text.lastIndexOf("\n", Math.max(0, at - 60)));
+  const to = text.indexOf("\n", at + value.length + 60);
+  const piece = text.slice(Math.max(from, at - 200), Math.min(to < 0 ? text.length : to, at + value.length + 200)).trim();
+  return plain(piece, { code: true, wanted: value });
+}

@@ -17,12 +17,14 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
+import tantivy
 from hypothesis import given
 from hypothesis import strategies as st
 
 from wideseek_env.corpus.index import SearchIndex
+from wideseek_env.corpus.indexing import in_order, schema
 from wideseek_env.corpus.snippets import LONGEST, snippet
-from wideseek_env.corpus.words import document_text, title_keys, words
+from wideseek_env.corpus.words import document_text, register, title_keys, words
 from wideseek_env.errors import ConfigError, CorpusError, IndexDamagedError
 
 DOCUMENTS = [
@@ -119,6 +121,20 @@ def test_results_are_ordered_and_bounded(index: SearchIndex):
 def test_equal_scores_are_settled_by_url(index: SearchIndex):
     assert urls(index, "same words twin") == ["twin_a", "twin_b"]
     assert urls(index, "same words twin", k=1) == ["twin_a"]
+
+
+def test_equal_scores_are_settled_by_spelling_before_url():
+    """Copies of a page under several spellings score alike; the one that the query spells so comes first."""
+    text = "stands near a base and catches the ball"
+    titles = ("Third Baseman", "Third-baseman", "Third baseman")
+    index = SearchIndex.build((f"u{n}", title, text) for n, title in enumerate(titles))
+    assert urls(index, "Third baseman Position")[0] == "u2"
+    assert urls(index, "salary of a Third-baseman", 1) == ["u1"]
+    assert urls(index, "third BASEMAN position") == ["u0", "u1", "u2"]
+    crowd = SearchIndex.build(
+        (f"u{n}", "Third Baseman" if n < 4 else "third baseman", text) for n in range(5)
+    )
+    assert urls(crowd, "a third baseman", 2) == ["u4", "u0"]
 
 
 @pytest.mark.parametrize(
@@ -239,6 +255,19 @@ def test_a_snippet_of_anything_is_short_and_from_the_text(text: str, terms: list
     cut = snippet(text, terms)
     assert len(cut) <= LONGEST + 4
     assert cut.removeprefix("… ").removesuffix(" …").strip() in text
+
+
+def test_a_snippet_shows_the_heaviest_passage():
+    filler = " , and nothing of note happened" * 12
+    text = f"The castle .{filler} . A moat .{filler} . The moat and the tower of the castle .{filler} . A tower ."
+    assert snippet(text, [("moat", 2.0), ("tower", 2.0), ("castle", 1.0)]).startswith(
+        "… The moat and the tower"
+    )
+    assert snippet(text, [("moat", 2.0), ("unheard", 9.0)]).startswith("… A moat .")
+    assert snippet(text, [("castle", 2.0), ("moat", 1.0)]).startswith(
+        "… The moat and the tower of the castle ."
+    )
+    assert snippet(text, [("unheard", 9.0)]).startswith("The castle .")
 
 
 def test_page_text_cannot_forge_markup_in_results(index: SearchIndex):
@@ -376,6 +405,38 @@ def test_another_version_is_refused(built: Path, tmp_path: Path, field: str, val
     (path / "manifest.json").write_text(json.dumps({**manifest, field: value}))
     with pytest.raises(IndexDamagedError, match="build it again"):
         SearchIndex.open(path)
+
+
+def test_rows_are_looked_up_where_the_engine_numbers_documents_otherwise(tmp_path: Path):
+    """The same answers as where its numbers are the rows, in batches large and small."""
+    path = tmp_path / "index"
+    queries = [f"w{n} w{n + 7} w{n + 60}" for n in range(40)]
+    expected = SearchIndex.build(many(5), path).search(queries, 7)
+    manifest = json.loads((path / "manifest.json").read_text())
+    assert manifest.pop("in_order") is True
+    (path / "manifest.json").write_text(json.dumps(manifest))  # as it was before this was written down
+    index = SearchIndex.open(path)
+    assert index.search(queries, 7) == expected
+    assert [index.search([query], 7)[0] for query in queries] == expected
+
+
+@pytest.mark.parametrize(
+    ("commits", "expected"),
+    [([[0, 1, 2]], True), ([[0, 2, 1]], False), ([[1, 2, 3]], False), ([[0, 1], [2]], False), ([], True)],
+)
+def test_the_order_of_an_engine_is_recognised(commits: list[list[int]], expected: bool):
+    index = tantivy.Index(schema())
+    register(index)
+    for rows in commits:
+        writer = index.writer(15_000_000, 1)
+        for row in rows:
+            document = tantivy.Document()
+            document.add_unsigned("row", row)
+            writer.add_document(document)
+        writer.commit()
+        writer.wait_merging_threads()
+    index.reload()
+    assert in_order(index) is expected
 
 
 def test_closing_twice_is_harmless(tmp_path: Path):

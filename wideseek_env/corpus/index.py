@@ -2,8 +2,8 @@
 
 Ranking is BM25 over two fields (tantivy), the title and the text, plus a bonus for pages whose whole title
 stands in the query; `queries` says how. `indexing` writes what this module reads. Rows are numbered in the order
-of their URLs, whatever order they came in, and equal scores are settled by that number: the same documents give
-the same results in any process.
+of their URLs, whatever order they came in. Equal scores are settled by the spelling of titles, then by that number:
+the same documents give the same results in any process.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from wideseek_env.corpus.indexing import (
     build_folder,
     clean,
     fill,
+    in_order,
     schema,
     tantivy_series,
     unpack,
@@ -40,6 +42,7 @@ if TYPE_CHECKING:
 
 _TIE_MARGIN = 5  # hits asked for beyond k, so that equal scores at the border are settled by row
 _CHUNK = 16  # queries that one thread answers at a time; smaller batches stay on the caller's thread
+_BLOCK = 4_096  # queries whose intermediate results are held together
 _MAX_THREADS = 8
 
 
@@ -52,12 +55,15 @@ class SearchIndex:
     An index in memory pickles by its documents and is built again when loaded.
     """
 
-    def __init__(self, index: tantivy.Index, documents: _Documents, path: Path | None) -> None:
+    def __init__(
+        self, index: tantivy.Index, documents: _Documents, path: Path | None, in_order: bool
+    ) -> None:
         register(index)
         # The default would start a thread that watches the folder for changes; an index never changes.
         index.config_reader("manual")
         self.path = path
         self._documents = documents
+        self._in_order = in_order
         self._searcher = index.searcher()
         self._queries = QueryBuilder(index.schema, self._searcher)
 
@@ -98,7 +104,7 @@ class SearchIndex:
 
         index = tantivy.Index(schema())
         fill(index, held, report)
-        return cls(index, _InMemory(held), None)
+        return cls(index, _InMemory(held), None, in_order(index))
 
     @classmethod
     def open(cls, path: Path | str) -> SearchIndex:
@@ -118,7 +124,7 @@ class SearchIndex:
         documents = _OnDisk(path)
         try:
             index = tantivy.Index.open(str(path / "postings"))
-            opened = cls(index, documents, path)
+            opened = cls(index, documents, path, manifest.get("in_order") is True)
         except (ValueError, OSError) as error:
             documents.close()
             raise IndexDamagedError(f"{path}: {error}; build it again") from None
@@ -138,46 +144,63 @@ class SearchIndex:
         if k < 1:
             raise ConfigError(f"k must be at least 1, not {k}")
         distinct = list(dict.fromkeys(queries))
-        built = [self._queries.build(query) for query in distinct]
-        found = []
-        for query, rows in zip(built, self._rows(built, k), strict=True):
-            hits = []
-            for score, row in rows:
-                url, title, text = self._documents[row]
-                hits.append(SearchHit(url, title, snippet(text, query.terms), score))
-            found.append(hits)
+        threads = min(_MAX_THREADS, _cpus()) if len(distinct) > _CHUNK else 1
+        if threads == 1:
+            found = self._answers(distinct, k, map)
+        else:
+            # tantivy searches without the interpreter lock. Queries are built before and snippets cut after, not
+            # beside it: a thread that comes back from a search would wait milliseconds for one busy with Python.
+            # The pool is made for each call, because threads kept between calls would be missing after a fork.
+            with ThreadPoolExecutor(threads) as pool:
+                found = self._answers(distinct, k, pool.map)
         if len(distinct) == len(queries):
             return found
         by_query = dict(zip(distinct, found, strict=True))
         return [list(by_query[query]) for query in queries]
 
-    def _rows(self, queries: list[Built], k: int) -> list[_Rows]:
-        """For each query the scores and rows of its best k documents."""
-        threads = min(_MAX_THREADS, _cpus()) if len(queries) > _CHUNK else 1
-        if threads == 1:
-            return self._best(queries, k)
-        # tantivy searches without the interpreter lock. Queries are built before and snippets cut after, not
-        # beside it: a thread that comes back from a search would wait milliseconds for one busy with Python.
-        # The pool is made for each batch, because threads kept between calls would be missing after a fork.
-        with ThreadPoolExecutor(threads) as pool:
-            chunks = [queries[at : at + _CHUNK] for at in range(0, len(queries), _CHUNK)]
-            return [rows for chunk in pool.map(lambda chunk: self._best(chunk, k), chunks) for rows in chunk]
+    def _answers(
+        self, queries: list[str], k: int, over: Callable[..., Iterator[Any]]
+    ) -> list[list[SearchHit]]:
+        """One list a query; `over` is `map`, or something like it that uses threads."""
+        found = []
+        for at in range(0, len(queries), _BLOCK):
+            built = [(query, self._queries.build(query)) for query in queries[at : at + _BLOCK]]
+            chunks = [built[at : at + _CHUNK] for at in range(0, len(built), _CHUNK)]
+            ranked = list(chain.from_iterable(over(lambda chunk: self._best(chunk, k), chunks)))
+            documents = self._documents.many([row for best in ranked for _, row in best])
+            for (asked, query), best in zip(built, ranked, strict=True):
+                scored = [(score, row, next(documents)) for score, row in best]
+                if len({score for score, _ in best}) < len(best):
+                    scored.sort(key=lambda hit: (-hit[0], not _spelt(hit[2].title, asked), hit[1]))
+                hits = [
+                    SearchHit(url, title, snippet(text, query.terms), score)
+                    for score, _, (url, title, text) in scored[:k]
+                ]
+                found.append(hits)
+        return found
 
-    def _best(self, queries: list[Built], k: int) -> list[_Rows]:
+    def _best(self, queries: list[tuple[str, Built]], k: int) -> list[_Rows]:
+        """For each query the scores and rows of its best k documents, and of those that tie with the last."""
         limit = min(k, len(self)) + _TIE_MARGIN
-        search = self._searcher.search
-        found: list[list[tuple[Any, Any]]] = []
-        for query, wider, _ in queries:
-            hits = search(query, limit, count=False).hits if query is not None else []
-            if wider is not None and len(hits) < k:
-                hits = search(wider(), limit, count=False).hits
+        found = []
+        for text, (query, narrow, _) in queries:
+            hits = self._hits(query, limit)
+            if narrow and len(hits) < k:
+                hits = self._hits(self._queries.build(text, wide=True).query, limit)
             found.append(hits)
-        # One read for all of them: each costs as much as the search for a rare word.
-        addresses = [address for hits in found for _, address in hits]
-        rows: Iterator[Any] = iter(self._searcher.fast_field_values("row", addresses) if addresses else ())
+        rows: Iterator[Any]
+        if self._in_order:
+            rows = iter([address.doc for hits in found for _, address in hits])
+        else:  # one read for all of them: each costs as much as the search for a rare word
+            addresses = [address for hits in found for _, address in hits]
+            rows = iter(self._searcher.fast_field_values("row", addresses) if addresses else ())
         # Sums of the same numbers in another order differ in their last digits; rounding makes those ties.
-        ranked = (sorted((-round(score, 3), next(rows)) for score, _ in hits)[:k] for hits in found)
-        return [[(-score, row) for score, row in best] for best in ranked]
+        ranked = [sorted([(-int(score * 1000 + 0.5), next(rows)) for score, _ in hits]) for hits in found]
+        return [[(score / -1000, row) for score, row in best[: _end(best, k)]] for best in ranked]
+
+    def _hits(self, query: tantivy.Query | None, limit: int) -> list[tuple[Any, Any]]:
+        """Scores and where the engine keeps the documents."""
+        return self._searcher.search(query, limit, count=False).hits if query is not None else []
 
     def document(self, row: int) -> Document:
         """The document with this number, 0 ≤ row < len(self), in the order of URLs."""
@@ -212,6 +235,9 @@ class _InMemory:
     def __getitem__(self, row: int) -> Document:
         return self._held[row]
 
+    def many(self, rows: Sequence[int]) -> Iterator[Document]:
+        return map(self._held.__getitem__, rows)
+
     def close(self) -> None:
         """There is nothing to release."""
 
@@ -226,11 +252,27 @@ class _OnDisk:
     def __getitem__(self, row: int) -> Document:
         return unpack(self._records.read(row))
 
+    def many(self, rows: Sequence[int]) -> Iterator[Document]:
+        return map(unpack, self._records.read_many(rows))
+
     def close(self) -> None:
         self._records.close()
 
 
 _Documents = _InMemory | _OnDisk
+
+
+def _end(best: list[tuple[int, int]], k: int) -> int:
+    """How many of these must be looked at for the best k: more where others score as the k-th does."""
+    end = min(k, len(best))
+    while end < len(best) and best[end][0] == best[end - 1][0]:
+        end += 1
+    return end
+
+
+def _spelt(title: str, query: str) -> bool:
+    """Whether the query spells this title as the page does, letter case and punctuation included."""
+    return bool(title) and title in query
 
 
 def _cpus() -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from hashlib import blake2b
 from pathlib import Path
+from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from wideseek_env.corpus.folders import write_manifest
@@ -28,6 +29,8 @@ _HEAP = (
     256_000_000  # bytes of postings held before a segment is written; one segment up to about 500k passages
 )
 _PROGRESS_EVERY = 512
+_CHECKED = 1 << 14  # rows compared at a time
+_SIZES = Struct("<II")  # bytes of URL and title; the text is the rest of the record
 
 
 class Document(NamedTuple):
@@ -80,9 +83,8 @@ def build_folder(
     content = blake2b(digest_size=16)
     reader = RecordReader(stem)
 
-    def in_order() -> Iterable[Document]:
-        for row in range(len(reader)):
-            record = reader.read(row)
+    def read() -> Iterable[Document]:
+        for record in reader.read_many(range(len(reader))):
             content.update(len(record).to_bytes(8, "little"))
             content.update(record)
             yield unpack(record)
@@ -90,10 +92,15 @@ def build_folder(
     (folder / "postings").mkdir()
     try:
         index = tantivy.Index(schema(), path=str(folder / "postings"))
-        fill(index, in_order(), report)
+        fill(index, read(), report)
     finally:
         reader.close()
-    facts = {"tantivy": tantivy_series(), "documents": len(urls), "content": content.hexdigest()}
+    facts = {
+        "tantivy": tantivy_series(),
+        "documents": len(urls),
+        "content": content.hexdigest(),
+        "in_order": in_order(index),
+    }
     write_manifest(folder, KIND, FORMAT, facts)
     return order
 
@@ -132,6 +139,23 @@ def fill(index: tantivy.Index, documents: Iterable[Document], report: Progress) 
     report.indexed(last=True)
 
 
+def in_order(index: tantivy.Index) -> bool:
+    """Whether the engine's number of each document is its row, so that rows need not be looked up.
+
+    So it is after one segment was written; several, or several merged in any order, are numbered otherwise.
+    """
+    from tantivy import DocAddress
+
+    searcher = index.searcher()
+    if searcher.num_segments > 1:
+        return False
+    for start in range(0, searcher.num_docs, _CHECKED):
+        rows = range(start, min(start + _CHECKED, searcher.num_docs))
+        if searcher.fast_field_values("row", [DocAddress(0, row) for row in rows]) != list(rows):
+            return False
+    return True
+
+
 def clean(document: tuple[str, str, str]) -> Document:
     url, title, text = document
     return Document(encodable(url), _plain(title), _plain(text))
@@ -156,13 +180,17 @@ def check_urls(urls: Sequence[str]) -> None:
 
 def _pack(document: Document) -> tuple[bytes, bytes, bytes, bytes]:
     url, title, text = document.url.encode(), document.title.encode(), document.text.encode()
-    return len(url).to_bytes(4, "little") + len(title).to_bytes(4, "little"), url, title, text
+    return _SIZES.pack(len(url), len(title)), url, title, text
 
 
 def unpack(record: bytes) -> Document:
-    title_at = 8 + int.from_bytes(record[:4], "little")
-    text_at = title_at + int.from_bytes(record[4:8], "little")
-    return Document(record[8:title_at].decode(), record[title_at:text_at].decode(), record[text_at:].decode())
+    url_size, title_size = _SIZES.unpack_from(record)
+    title_at = _SIZES.size + url_size
+    text_at = title_at + title_size
+    start = _SIZES.size
+    return Document(
+        record[start:title_at].decode(), record[title_at:text_at].decode(), record[text_at:].decode()
+    )
 
 
 def tantivy_series() -> str:

@@ -24,17 +24,26 @@ def snippet(text: str, terms: Sequence[tuple[str, float]], longest: int = LONGES
     lower = text[:_SCANNED].lower()
     if len(lower) != min(len(text), _SCANNED):  # a few letters change length with their case
         lower = text[:_SCANNED]
-    firsts = [_next(lower, term, 0) for term, _ in terms]
-    if all(first + len(term) <= longest for first, (term, _) in zip(firsts, terms, strict=True)):
-        return _cut(text, 0, longest)  # everything that occurs at all occurs in the beginning
-    found: list[tuple[int, int, float]] = []
-    for number, (start, (term, weight)) in enumerate(zip(firsts, terms, strict=True)):
-        for _ in range(_OCCURRENCES):
-            if start < 0:
-                break
-            found.append((start, number, weight))
-            start = _next(lower, term, start + 1)
-    return _cut(text, _beginning(text, _best(sorted(found), longest - _SENTENCE)), longest)
+    first, last, end = len(lower), -1, 0
+    present: list[tuple[int, str, float]] = []
+    for term, weight in terms:
+        start = lower.find(term)
+        if start > 0 and lower[start - 1].isalnum():
+            start = _next(lower, term, start)
+        if start >= 0:
+            present.append((start, term, weight))
+            if start < first:
+                first = start
+            if start > last:
+                last = start
+            if start + len(term) > end:
+                end = start + len(term)
+    if end <= longest:  # everything that occurs at all occurs in the beginning
+        return _cut(text, 0, longest)
+    span = longest - _SENTENCE
+    # Where all words first occur close together, no window weighs more and none as heavy begins earlier.
+    best = first if last - first <= span else _best(lower, present, span)
+    return _cut(text, _beginning(text, best), longest)
 
 
 def _next(lower: str, term: str, start: int) -> int:
@@ -44,20 +53,30 @@ def _next(lower: str, term: str, start: int) -> int:
     return start
 
 
-def _best(found: list[tuple[int, int, float]], span: int) -> int:
-    """Where the window of `span` characters begins whose distinct words weigh most."""
+def _best(lower: str, present: Sequence[tuple[int, str, float]], span: int) -> int:
+    """Where the window of `span` characters begins whose distinct words weigh most.
+
+    `present` are the words with where they first occur.
+    """
+    found: list[tuple[int, int, float]] = []
+    for number, (start, term, weight) in enumerate(present):
+        for _ in range(_OCCURRENCES):
+            found.append((start, number, weight))
+            if (start := _next(lower, term, start + 1)) < 0:
+                break
+    found.sort()
     best, best_weight = 0, 0.0
-    held: dict[int, int] = {}
+    held = [0] * len(present)
     weight, left = 0.0, 0
     for start, number, gain in found:
-        if not held.get(number):
+        if not held[number]:
             weight += gain
-        held[number] = held.get(number, 0) + 1
+        held[number] += 1
         while found[left][0] < start - span:
-            gone = found[left]
-            held[gone[1]] -= 1
-            if not held[gone[1]]:
-                weight -= gone[2]
+            _, gone, loss = found[left]
+            held[gone] -= 1
+            if not held[gone]:
+                weight -= loss
             left += 1
         if weight > best_weight + 1e-9:
             best, best_weight = found[left][0], weight

@@ -18,7 +18,7 @@ def hook(event, args):
 import gymnasium
 sys.addaudithook(hook)
 import wideseek_env
-heavy = {"torch", "transformers", "vllm", "ray", "tantivy", "selectolax", "matplotlib", "rich", "click", "bs4"}
+heavy = {"torch", "transformers", "vllm", "ray", "tantivy", "turbohtml", "matplotlib", "rich", "click", "bs4"}
 print(sorted(heavy & set(sys.modules)), [name for name in opened if "site-packages" not in name])
 """
 

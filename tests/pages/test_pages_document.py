@@ -98,6 +98,48 @@ def test_left_out(html: str):
     assert markdown(f"<p>kept</p>{html}<p>kept</p>") == "kept\n\nkept\n"
 
 
+@pytest.mark.parametrize(
+    ("html", "expected"),
+    [
+        ("<p><a class='x y' rel=nofollow href=/c>t</a>", "[t](https://e.example/c)"),
+        ("<p>x<a href=/c> t </a>y", "x [t](https://e.example/c) y"),
+        ("<p><a href=/c><b>t</b> <i>u</i></a>", "[t u](https://e.example/c)"),
+        ("<p>x<a href=/c><img></a>y", "xy"),
+        ("<p><a href=/c>t<br>u</a>", "[t u](https://e.example/c)"),
+        ("<p><a name=c>t</a>", "t"),
+        ("<a href=/c><div>t</div></a>", "t"),
+        (
+            "<p><a href='/c?a=1&amp;b=&quot;2&quot;&lt;'>a &amp; b</a>",
+            "[a & b](https://e.example/c?a=1&b=%222%22%3C)",
+        ),
+        ("<p><a href='/c' title='a > b <td>'>t</a>", "[t](https://e.example/c)"),
+    ],
+)
+def test_links_in_every_shape(html: str, expected: str):
+    assert markdown(html) == expected + "\n"
+
+
+def test_links_of_pages_that_are_not_on_the_web_are_text():
+    html = '<a href="/x">a</a> <a href="//h.example/x">b</a> <a href="http://h.example/">c</a>'
+    assert markdown(html, "file:///home/page.html") == "a b [c](http://h.example/)\n"
+
+
+def test_escapes_comments_and_raw_text_are_read_as_browsers_read_them():
+    html = "<p>&amp;lt; &lt;td&gt; &amp;amp;<!-- <table><tr><td>no --> a&nbsp;b</p><xmp><td>x</xmp><p>end"
+    assert markdown(html) == "&lt; <td> &amp; a b\n\n```\n<td>x\n```\n\nend\n"
+
+
+def test_half_a_surrogate_pair_becomes_a_question_mark():
+    document = to_document("<title>a\ud800</title><p>b\udc00c")
+    assert (document.title, document.markdown) == ("a?", "b?c\n")
+    assert plain_text("<p>b\udc00c") == ("", "b?c")
+
+
+def test_a_page_whose_root_is_styled_away_is_read():
+    html = "<html style='visibility:hidden' class=metadata><body style='display:none' class=toc><p>text"
+    assert markdown(html) == "text\n"
+
+
 def test_what_only_waits_to_be_unfolded_is_kept():
     assert "inside" in markdown('<div class="NavContent" style="display:none">inside</div>')
 

@@ -91,6 +91,36 @@ def test_tables_for_layout_vanish():
     assert to_document(html).markdown == "## Left\n\ntext\n\n| A | B |\n| --- | --- |\n| 1 | 2 |\n\nalone\n"
 
 
+@pytest.mark.parametrize(
+    ("cells", "expected"),
+    [
+        ("<td>a<hr>b<td>c", ["a b", "c"]),
+        ("<td>a<!-- x -->b<td>c", ["ab", "c"]),
+        ("<td><a href='http://e.example/x'></a>a<td>&lt;b&gt; &amp;amp;", ["a", "<b> &amp;"]),
+        ("<td><div>a</div><div>b</div><th colspan=1>c", ["a b", "c"]),
+        ("<td data-role='none' role=\"x\">a<td title='a > b'>c", ["a", "c"]),
+    ],
+)
+def test_cells_of_every_kind(cells: str, expected: list[str]):
+    assert table(f"<table><tr><th>A<th>B<tr>{cells}</table>") == [["A", "B"], expected]
+
+
+@pytest.mark.parametrize(
+    ("html", "layout"),
+    [
+        ("<table data-role=none><tr><td>a<td>b</table>", False),
+        ("<table role=none><tr><td>a<td>b</table>", True),
+        ("<table><tr><td>a<tr><td>b</table>", True),
+        ("<table><tr><th>a<tr><td>b</table>", False),
+        ("<table class=wikitable><tr><td>a<tr><td>b</table>", False),
+        ("<table><tr><td>a<td><table><tr><th>x<th>y</table></table>", True),
+        ("<table><tr><th>a<th>b<tr><td>c<td><table><tr><td>x<td>y</table></table>", False),
+    ],
+)
+def test_what_a_layout_table_is(html: str, layout: bool):
+    assert to_document(html).markdown.startswith("|") != layout
+
+
 def page(rows: int) -> str:
     body = "".join(f"<tr><td>name {n}<td>{'value ' * (n % 7)}{n}" for n in range(rows))
     return f"<h1>T</h1><p>intro<h2>S</h2><table><tr><th>Name<th>Value{body}</table><h2>E</h2><p>end"

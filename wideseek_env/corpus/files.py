@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 from wideseek_env.corpus.stored import SourcePage
 from wideseek_env.errors import CorpusError
 from wideseek_env.pages.from_markdown import markdown_to_html, text_to_html
-from wideseek_env.pages.text import parse, title_of
+from wideseek_env.pages.text import own_title, parse
 
 LOCAL = "https://local.example/"
 """What the URLs of a folder's files begin with; the domain is reserved and leads nowhere."""
@@ -110,11 +110,7 @@ def _source_page(url: str, title: str, kind: str, content: str, text: str | None
 
 
 def _own_title(html: str) -> str:
-    tree = parse(html)
-    if title := title_of(tree):
-        return title
-    heading = tree.css_first("h1")
-    return " ".join(heading.text(separator=" ").split()) if heading is not None else ""
+    return own_title(parse(html))
 
 
 def _name(url: str) -> str:

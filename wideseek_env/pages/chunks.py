@@ -81,16 +81,16 @@ def to_chunks(atoms: Sequence[Atom], size: int) -> tuple[str, ...]:
         length = sum(len(atom.text) for atom in held) + (len(held[0].header) if held else 0)
 
     for atom in _short(atoms, size):
-        # Headings, captions and table headers at the end belong to what comes next.
-        trailing = 0
-        while trailing < len(held) and _leads(held[-1 - trailing]):
-            trailing += 1
         full = length + len(atom.text) > size
-        section = (
-            atom.level > 0 and length - sum(len(a.text) for a in held[len(held) - trailing :]) >= size // 2
-        )
-        if held and trailing < len(held) and (full or section):
-            close(trailing)
+        if held and (full or atom.level):
+            # Headings, captions and table headers at the end belong to what comes next.
+            trailing = 0
+            while trailing < len(held) and _leads(held[-1 - trailing]):
+                trailing += 1
+            if trailing < len(held) and (
+                full or length - sum(len(a.text) for a in held[len(held) - trailing :]) >= size // 2
+            ):
+                close(trailing)
         if not held:
             length = len(atom.header)
         held.append(atom)
@@ -109,11 +109,13 @@ def _leads(atom: Atom) -> bool:
 
 
 def _join(atoms: Sequence[Atom]) -> str:
-    return atoms[0].header + "".join(atom.text for atom in atoms)
+    return atoms[0].header + "".join([atom.text for atom in atoms])
 
 
-def _short(atoms: Sequence[Atom], size: int) -> list[Atom]:
+def _short(atoms: Sequence[Atom], size: int) -> Sequence[Atom]:
     """The atoms, with those longer than `size` cut at a sentence, word or, failing those, anywhere."""
+    if max(map(len, [atom.text for atom in atoms]), default=0) <= size:
+        return atoms
     short: list[Atom] = []
     for atom in atoms:
         text = atom.text

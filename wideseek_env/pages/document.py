@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from wideseek_env.errors import ConfigError
 from wideseek_env.pages.chunks import to_atoms, to_chunks
 from wideseek_env.pages.links import Resolver
+from wideseek_env.pages.markup import to_markup
 from wideseek_env.pages.neutral import neutralise
-from wideseek_env.pages.text import parse, title_of
+from wideseek_env.pages.text import is_unicode, mended
 from wideseek_env.pages.walk import Walker
 
 
@@ -38,15 +39,12 @@ def to_document(html: str, url: str = "", *, chunk_chars: int = 3000) -> Documen
     """
     if chunk_chars < 100:
         raise ConfigError(f"chunk_chars must be at least 100, not {chunk_chars}")
-    tree = parse(html)
-    root = tree.root
-    if root is None:
-        return Document(url, "", "", ())
-    base = tree.css_first("base[href]")
-    address = Resolver(url)(base.attributes.get("href")) if base is not None else ""
-    blocks = Walker(Resolver(address or url)).walk(root)
+    page = to_markup(html)
+    blocks = Walker(Resolver(Resolver(url)(page.base) or url)).walk(page.body)
     atoms = to_atoms(blocks)
-    markdown = "".join(atom.text for atom in atoms)
+    markdown = "".join([atom.text for atom in atoms])
     headings = [block.text for block in blocks if block.kind == "heading" and block.level == 1]
-    title = neutralise(title_of(tree)) or (headings[0] if headings else "")
+    title = neutralise(page.title) or (headings[0] if headings else "")
+    if not is_unicode(markdown) or not is_unicode(title):
+        return to_document(mended(html), url, chunk_chars=chunk_chars)
     return Document(url, title, markdown, to_chunks(atoms, chunk_chars))

@@ -10,7 +10,7 @@ _UNSAFE = re.compile(r"[\s<>|\"\\]")
 _ESCAPED = {" ": "%20", "<": "%3C", ">": "%3E", "|": "%7C", '"': "%22", "\\": "%5C"}
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 # A URL may hold one level of balanced parentheses: …/Fargo_(film)
-_LINK = re.compile(r"\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(((?:[^()\s]|\([^()\s]*\))+)\)")
+_LINK = re.compile(r"\[((?:[^\[\]]++|\[[^\[\]]*+\])*+)\]\(((?:[^()\s]++|\([^()\s]*+\))++)\)")
 _LONGEST = 2_000
 
 
@@ -32,7 +32,11 @@ def strip_links(markdown: str) -> str:
 
 
 class Resolver:
-    """Turns the hrefs of one page into absolute http(s) URLs."""
+    """Turns the hrefs of one page into absolute http(s) URLs.
+
+    `scheme` ("https:") and `origin` ("https://host") are what stands before hrefs that begin with "//" and "/";
+    "" where the page has none that leads to http(s).
+    """
 
     def __init__(self, base: str) -> None:
         self._base = base
@@ -40,8 +44,9 @@ class Resolver:
             parts = urlsplit(base)
         except ValueError:
             parts = urlsplit("")
-        self._scheme = f"{parts.scheme or 'https'}:"
-        self._origin = f"{parts.scheme}://{parts.netloc}" if parts.netloc else ""
+        web = parts.scheme in ("", "http", "https")
+        self.scheme = f"{parts.scheme or 'https'}:" if web else ""
+        self.origin = f"{parts.scheme}://{parts.netloc}" if web and parts.scheme and parts.netloc else ""
 
     def __call__(self, href: str | None) -> str:
         """The absolute URL, or "" where the link leads to no other page that could be fetched."""
@@ -52,9 +57,9 @@ class Resolver:
             return ""
         # urljoin is right for everything and slow; these are nearly all links there are.
         if href.startswith("//"):
-            url = self._scheme + href
+            url = self.scheme + href
         elif href[0] == "/":
-            url = self._origin + href
+            url = self.origin + href
         elif _SCHEME.match(href):
             url = href
         else:

@@ -11,13 +11,15 @@ _MOST_CELLS = 200_000
 
 
 @dataclass(slots=True)
-class Cell:
-    """One cell as written: its text and how many columns and rows it covers (0 rows: to the end)."""
+class Row:
+    """A row as written: its cells' texts, which of them are header cells, and the spans of those that have any.
 
-    text: str
-    header: bool
-    columns: int = 1
-    rows: int = 1
+    `spans` gives, by the number of the cell in the row, how many columns and rows it covers (0 rows: to the end).
+    """
+
+    texts: list[str] = field(default_factory=list)
+    headers: list[bool] = field(default_factory=list)
+    spans: dict[int, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -25,11 +27,7 @@ class RawTable:
     """A table as written: `groups` are row groups (head, bodies, foot), which no row span crosses."""
 
     caption: str = ""
-    groups: list[list[list[Cell]]] = field(default_factory=list)
-
-    def rows(self) -> list[list[Cell]]:
-        """All rows with at least one cell."""
-        return [row for group in self.groups for row in group if row]
+    groups: list[list[Row]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +39,17 @@ class Grid:
     rows: tuple[tuple[str, ...], ...]
 
 
+@dataclass(slots=True)
+class _Line:
+    """A row of the filled grid; `wide` gives the cell that covers a place together with its neighbours."""
+
+    texts: list[str]
+    wide: dict[int, int]
+
+
+_NONE_WIDE: dict[int, int] = {}
+
+
 def to_grid(table: RawTable) -> Grid | None:
     """The filled grid, or None when there is nothing in it.
 
@@ -49,54 +58,82 @@ def to_grid(table: RawTable) -> Grid | None:
     row below the header (pictures, colour marks, footnotes) are left out. A table whose rows are a name (`th`)
     and a value (`td`), as infoboxes are, has no header row: its header is blank.
     """
-    rows = table.rows()
-    captions = [table.caption]
-    filled = _fill(table)
-    while len(rows) > 1 and _spans_all(rows[0], rows):
-        captions.append(rows[0][0].text)
-        rows, filled = rows[1:], filled[1:]
-    if not any(cell.text for row in filled for cell in row):
+    rows = [row for group in table.groups for row in group if row.texts]
+    lines = _fill(table.groups)
+    titles = _titles(rows)
+    captions = [table.caption, *(row.texts[0] for row in rows[:titles])]
+    rows, lines = rows[titles:], lines[titles:]
+    if not any(any(line.texts) for line in lines):
         return None
-    width = max(map(len, filled))
-    caption = " – ".join(part for part in captions if part)
+    caption = " – ".join(filter(None, captions))
     if _names_and_values(rows):
         # A cell across both columns is a heading inside the box, not a pair of equal values.
-        pairs = tuple((row[0].text, row[1].text if len(row) == 2 else "") for row in rows)
+        pairs = tuple((row.texts[0], row.texts[1] if len(row.texts) == 2 else "") for row in rows)
         return Grid(caption, ("", ""), tuple(pair for pair in pairs if any(pair)))
+    width = max(len(line.texts) for line in lines)
     height = _header_height(rows)
-    used = _used_columns(filled[:height], filled[height:], width)
-    texts = [tuple(row[place].text if place < len(row) else "" for place in used) for row in filled]
-    header = tuple(
-        " ".join(dict.fromkeys(filter(None, column))) for column in zip(*texts[:height], strict=True)
-    )
+    used = _used_columns(lines[:height], lines[height:], width)
+    if len(used) == width:
+        texts = [
+            (*line.texts, *[""] * (width - len(line.texts))) if len(line.texts) < width else tuple(line.texts)
+            for line in lines
+        ]
+    else:
+        texts = [
+            tuple([line.texts[place] if place < len(line.texts) else "" for place in used]) for line in lines
+        ]
+    header = texts[0]
+    if height > 1:
+        header = tuple(
+            " ".join(dict.fromkeys(filter(None, column))) for column in zip(*texts[:height], strict=True)
+        )
     return Grid(caption, header, tuple(texts[height:]))
 
 
-def _header_height(rows: list[list[Cell]]) -> int:
+def _titles(rows: list[Row]) -> int:
+    """How many rows at the top are one cell across the full width of a table of several columns."""
+    for number, row in enumerate(rows[:-1]):
+        columns, height = row.spans.get(0, (1, 1))
+        if len(row.texts) > 1 or columns < 2 or height > 1:
+            return number if any(len(other.texts) > 1 for other in rows[number:]) else 0
+    return len(rows) - 1 if rows and len(rows[-1].texts) > 1 else 0
+
+
+def _header_height(rows: list[Row]) -> int:
     """How many rows the header has: the first, and more of header cells only if the first is so too."""
     height = 0
     for row in rows:
         # One cell alone is the heading of a section of the table.
-        if len(row) < 2 or not all(cell.header or not cell.text for cell in row):
+        if len(row.texts) < 2:
+            break
+        if not all(row.headers) and any(
+            text and not header for text, header in zip(row.texts, row.headers, strict=True)
+        ):
             break
         height += 1
     return height if 1 <= height <= _TALLEST_HEADER and height < len(rows) else 1
 
 
-def _used_columns(head: list[list[Cell]], body: list[list[Cell]], width: int) -> list[int]:
+def _used_columns(head: list[_Line], body: list[_Line], width: int) -> list[int]:
     """The columns that say something: those with text of their own, and those that a spanning cell needs."""
-    named = {place for row in head for place, cell in enumerate(row) if cell.text and cell.columns == 1}
+    named = {
+        place for line in head for place, text in enumerate(line.texts) if text and place not in line.wide
+    }
     spanning: dict[int, set[int]] = {}
     used: set[int] = set()
-    for row in body:
-        whole = row[0].columns >= len(row)  # the heading of a section of the table
-        for place, cell in enumerate(row):
-            if not cell.text:
-                continue
-            if cell.columns == 1 or (place in named and not whole):
+    for line in body:
+        if len(used) == width:
+            break
+        if not line.wide:
+            used.update([place for place, text in enumerate(line.texts) if text])
+            continue
+        # The heading of a section of the table: one cell from the first column to the last.
+        whole = len(line.wide) == len(line.texts) and len(set(line.wide.values())) == 1
+        for place, text in enumerate(line.texts):
+            if text and (place not in line.wide or (place in named and not whole)):
                 used.add(place)
-            else:
-                spanning.setdefault(id(cell), set()).add(place)
+            elif text:
+                spanning.setdefault(line.wide[place], set()).add(place)
     for places in spanning.values():
         if not places & used:
             used.add(min(places))
@@ -105,57 +142,75 @@ def _used_columns(head: list[list[Cell]], body: list[list[Cell]], width: int) ->
 
 def table_line(cells: tuple[str, ...]) -> str:
     """One row in pipe syntax; pipes inside cells are escaped."""
-    return "| " + " | ".join([cell.replace("|", "\\|") if "|" in cell else cell for cell in cells]) + " |"
+    line = " | ".join(cells)
+    if line.count("|") >= len(cells):
+        line = " | ".join([cell.replace("|", "\\|") for cell in cells])
+    return f"| {line} |"
 
 
-def _spans_all(row: list[Cell], rows: list[list[Cell]]) -> bool:
-    """Whether this row is one cell over the full width of a table of several columns."""
-    return len(row) == 1 and row[0].columns > 1 and row[0].rows <= 1 and any(len(other) > 1 for other in rows)
-
-
-def _names_and_values(rows: list[list[Cell]]) -> bool:
+def _names_and_values(rows: list[Row]) -> bool:
     pairs = 0
     for row in rows:
-        if len(row) == 2:
-            if not row[0].header or row[1].header:
+        if len(row.texts) == 2:
+            if not row.headers[0] or row.headers[1]:
                 return False
             pairs += 1
-        elif len(row) > 2:
+        elif len(row.texts) > 2:
             return False
     return pairs > 0
 
 
-_EMPTY = Cell("", False)
-
-
-def _fill(table: RawTable) -> list[list[Cell]]:
+def _fill(groups: list[list[Row]]) -> list[_Line]:
     """Every row that has cells, with every cell written into all the places it covers."""
     claimed = sum(
-        min(cell.columns, _MOST_COLUMNS) * min(cell.rows or len(group), len(group))
-        for group in table.groups
+        min(columns, _MOST_COLUMNS) * min(rows or len(group), len(group))
+        for group in groups
         for row in group
-        for cell in row
+        for columns, rows in row.spans.values()
     )
     fill = claimed <= _MOST_CELLS
-    filled: list[list[Cell]] = []
-    for group in table.groups:
-        # Column -> (cell, rows still to cover); a row without cells counts, but is not written.
-        pending: dict[int, tuple[Cell, int]] = {}
+    lines: list[_Line] = []
+    cells = 0  # spanning cells so far: their numbers tell them apart
+    for group in groups:
+        # Column -> (text, number of the cell where it is wide, rows still to cover); a row without cells
+        # counts, but is not written.
+        pending: dict[int, tuple[str, int, int]] = {}
         for number, row in enumerate(group):
-            line: list[Cell] = []
-            for cell in row:
-                while len(line) in pending:
-                    line.append(pending[len(line)][0])
-                rows = min(cell.rows or len(group), len(group) - number) if fill else 1
-                for _ in range(min(max(cell.columns, 1), _MOST_COLUMNS) if fill else 1):
-                    if rows > 1:
-                        pending[len(line)] = (cell, rows)
-                    line.append(cell)
+            if not pending and (not row.spans or not fill):
+                if row.texts:
+                    lines.append(_Line(row.texts, _NONE_WIDE))
+                continue
+            texts: list[str] = []
+            wide: dict[int, int] = {}
+            for place, text in enumerate(row.texts):
+                while len(texts) in pending:
+                    _hang(texts, wide, pending)
+                columns, height = row.spans.get(place, (1, 1))
+                if columns == height == 1:
+                    texts.append(text)
+                    continue
+                cells += 1
+                left = min(height or len(group), len(group) - number)
+                columns = min(columns, _MOST_COLUMNS)
+                for at in range(len(texts), len(texts) + columns):
+                    if left > 1:
+                        pending[at] = (text, cells if columns > 1 else 0, left)
+                    if columns > 1:
+                        wide[at] = cells
+                texts += [text] * columns
             # What hangs over beyond the row's own cells.
-            for place in sorted(place for place in pending if place >= len(line)):
-                line += [_EMPTY] * (place - len(line))
-                line.append(pending[place][0])
-            pending = {place: (cell, left - 1) for place, (cell, left) in pending.items() if left > 1}
-            if row:
-                filled.append(line)
-    return filled
+            for at in sorted(at for at in pending if at >= len(texts)):
+                texts += [""] * (at - len(texts))
+                _hang(texts, wide, pending)
+            pending = {at: (text, cell, left - 1) for at, (text, cell, left) in pending.items() if left > 1}
+            if row.texts:
+                lines.append(_Line(texts, wide))
+    return lines
+
+
+def _hang(texts: list[str], wide: dict[int, int], pending: dict[int, tuple[str, int, int]]) -> None:
+    """Write a cell of a row above into the next place of this one."""
+    text, cell, _ = pending[len(texts)]
+    if cell:
+        wide[len(texts)] = cell
+    texts.append(text)

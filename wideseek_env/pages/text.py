@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from selectolax.lexbor import LexborHTMLParser
+    from turbohtml import Document
 
 _UNREAD = (
     "script, style, noscript, template, svg, head, nav, footer, iframe, button, select, textarea, "
@@ -14,26 +14,45 @@ _UNREAD = (
 )
 
 
-def parse(html: str) -> LexborHTMLParser:
+def parse(html: str) -> Document:
     """The tree of any string, as browsers would build it."""
-    from selectolax.lexbor import LexborHTMLParser
+    import turbohtml
 
-    return LexborHTMLParser(html.encode("utf-8", "replace") if not html.isascii() else html)
+    return turbohtml.parse(html)
 
 
-def title_of(tree: LexborHTMLParser) -> str:
+def title_of(tree: Document) -> str:
     """What the page calls itself in `<title>`, "" when it does not."""
-    node = tree.css_first("title")
-    return " ".join(node.text().split()) if node is not None else ""
+    node = tree.select_one("title")
+    return " ".join(node.text.split()) if node is not None else ""
+
+
+def own_title(tree: Document) -> str:
+    """The title of a page, that of its first heading when it has none."""
+    if title := title_of(tree):
+        return title
+    heading = tree.select_one("h1")
+    return " ".join(" ".join(heading.strings).split()) if heading is not None else ""
 
 
 def plain_text(html: str) -> tuple[str, str]:
     """The title of a page (that of its first heading when it has none) and the words that a reader would see."""
     tree = parse(html)
-    title = title_of(tree)
-    if not title and (heading := tree.css_first("h1")) is not None:
-        title = " ".join(heading.text(separator=" ").split())
-    for node in tree.css(_UNREAD):
-        node.decompose()
-    root = tree.root
-    return title, " ".join(root.text(separator=" ").split()) if root is not None else ""
+    title = own_title(tree)
+    tree.remove(_UNREAD)
+    text = " ".join(" ".join(tree.strings).split())
+    return (title, text) if is_unicode(title) and is_unicode(text) else plain_text(mended(html))
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a string can be written as UTF-8: one with half a surrogate pair cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def mended(text: str) -> str:
+    """A string with every half of a surrogate pair replaced by a question mark."""
+    return text.encode("utf-8", "replace").decode()

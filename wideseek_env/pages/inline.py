@@ -1,0 +1,78 @@
+"""Links of clean markup become Markdown, all of a page in one go."""
+
+from __future__ import annotations
+
+import re
+
+from wideseek_env.pages.links import Resolver
+
+BREAK = "\x1e"
+"""Stands for `<br>` until white space has been collapsed; `str.split` takes it for white space."""
+
+# Nearly every link: its text is text alone or nothing, does not begin or end with white space, has no brackets.
+# The first group is an address that only wants something before it: from the root, of harmless characters alone.
+_SAFE = r"[a-zA-Z0-9_.,:;/%'~!*=?#+@$-]{0,500}+"
+_PLAIN_LINK = re.compile(
+    rf'<a (?:(?!href=)[^\s>"=]++="[^"]*+" )*+href="(?:(/{_SAFE}(?:\({_SAFE}\){_SAFE}){{0,3}}+)|([^"]*+))"[^>]*+>'
+    rf"((?:[^<\[\]\s](?:[^<\[\]{BREAK}]*[^<\[\]\s])?+)?+)</a>"
+)
+_HREF = re.compile(r' href="([^"]*+)"')
+_BALANCED = re.compile(r"(?:[^\[\]]++|\[[^\[\]]*+\])*+")
+
+
+class Urls(dict[str, str]):
+    """From an `href` as written in markup to its absolute URL, written likewise; "" where it leads nowhere."""
+
+    def __init__(self, resolver: Resolver) -> None:
+        self.resolver = resolver
+
+    def __missing__(self, href: str) -> str:
+        self[href] = url = self.resolver(unescape(href)).replace("&", "&amp;")
+        return url
+
+
+def write_links(markup: str, urls: Urls) -> str:
+    """The markup with its plain links written as Markdown; the others stay as they are."""
+    parts = _PLAIN_LINK.split(markup)
+    scheme, origin = urls.resolver.scheme, urls.resolver.origin
+    links = []
+    for plain, other, label in zip(parts[1::4], parts[2::4], parts[3::4], strict=True):
+        if not label:
+            links.append("")
+        elif plain and (before := scheme if plain[:2] == "//" else origin):
+            links.append(f"[{label}]({before}{plain})")
+        else:
+            url = urls[plain or other]
+            links.append(f"[{label}]({url})" if url else label)
+    written = [""] * (2 * len(links) + 1)
+    written[::2] = parts[::4]
+    written[1::2] = links
+    return "".join(written)
+
+
+def href_of(token: str) -> str:
+    """The `href` in a tag, "" without one."""
+    match = _HREF.search(token)
+    return match[1] if match else ""
+
+
+def link(text: str, url: str) -> str:
+    """A link in Markdown, with the space around its text outside; just the space where there is no text.
+
+    Brackets that would end the text early become round ones; "[1]" is none of those.
+    """
+    label = " ".join(text.split())
+    if not label:
+        return text
+    if ("]" in label or "[" in label) and not _BALANCED.fullmatch(label):
+        label = label.replace("[", "(").replace("]", ")")
+    before = " " if text[0].isspace() else ""
+    after = " " if text[-1].isspace() else ""
+    return f"{before}[{label}]({url}){after}"
+
+
+def unescape(text: str) -> str:
+    """The text that some markup stands for."""
+    if "&" not in text:
+        return text
+    return text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&")

@@ -1,0 +1,61 @@
+"""Which tables hold data, and which only arrange other content on the page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+ROW = r"tr(?: [^>]*+)?>\s*+(?:<t[dh](?: [^>]*+)?>[^<]*+</t[dh]>\s*+)++</tr"
+"""The pattern of a row whose cells hold nothing but text, without the outermost angle brackets: one token."""
+
+ROW_END = "</tr"
+"""How such a token ends, and no other."""
+
+CELL = re.compile(r"<t([dh])([^>]*+)>([^<]*+)<")
+"""The cells of such a row: "d" or "h", attributes, text."""
+
+_CLASS = re.compile(r' class="([^"]*+)"')
+
+
+def is_layout(tokens: Sequence[str], number: int) -> bool:
+    """Whether the table that begins with a token only arranges content.
+
+    So does one that says it, one that holds other tables without having a header of its own, and one of a
+    single column without a header.
+    """
+    token = tokens[number]
+    if ' role="presentation"' in token or ' role="none"' in token:
+        return True
+    if "wikitable" in token or "infobox" in token:
+        match = _CLASS.search(token)
+        classes = match[1].split() if match else []
+        if "wikitable" in classes or "infobox" in classes:
+            return False
+    depth = 1
+    nested = header = columns = False
+    first = 0  # how deep the table is that has the first header
+    before = ""  # what the last cell of the current row was
+    for at in range(number + 1, len(tokens)):
+        inner = tokens[at]
+        kinds = ""
+        if inner[:2] in ("td", "th") and inner[2:3] in ("", " "):
+            kinds = before + inner[1]
+            before = inner[1]
+        elif inner[:2] == "tr":
+            before = ""
+            if inner.endswith(ROW_END):
+                kinds = "".join([kind for kind, _, _ in CELL.findall(inner)])
+        elif inner[:5] == "table":
+            depth += 1
+            nested = True
+            before = ""
+        elif inner == "/table":
+            depth -= 1
+            if not depth:
+                break
+        if kinds:
+            header = header or "h" in kinds
+            columns = columns or len(kinds) > 1
+            if not first and "h" in kinds[:-1]:
+                first = depth
+    return first != 1 if nested else not (header or columns)

@@ -117,6 +117,7 @@ def app(traceback: bool) -> None:
       wideseek demo                                     a scored episode and a width curve, offline
       wideseek run --policy scripted --width 4          watch one episode
       wideseek eval --policy scripted --limit 50 --out runs/a
+      wideseek view runs/a --open                       what every agent did, as a page
       wideseek compare runs/a runs/b
       wideseek bench width --widths 1,2,4,8 --out runs/width
 

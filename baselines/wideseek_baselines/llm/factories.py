@@ -29,6 +29,7 @@ class PolicyOptions(TypedDict, total=False):
     temperature: float
     top_p: float
     top_k: int
+    seeded: bool
 
 
 def transformers_policy(

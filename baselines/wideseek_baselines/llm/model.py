@@ -30,6 +30,8 @@ class AgentModel:
         temperature: Of sampling. Training needs 1, or the same at both ends.
         top_p: Below 1, only the most probable tokens that make up this share are drawn. Training needs 1.
         top_k: Only as many of the most probable tokens are drawn; 0 is off. Training needs 0.
+        seeded: Give every request a seed of its own, so that an engine may repeat an episode. Engines then draw each
+            request's tokens by itself, which is slower with many on a GPU.
 
     Raises:
         ConfigError: A setting is out of range, or there is no such tokenizer.
@@ -48,11 +50,13 @@ class AgentModel:
         temperature: float = 1.0,
         top_p: float = 1.0,
         top_k: int = 0,
+        seeded: bool = True,
     ) -> None:
         if context is not None and context < 2:
             raise ConfigError(f"context must be at least 2 tokens, not {context}")
         self.engine = engine
         self.turn_tokens = turn_tokens
+        self.seeded = seeded
         self._sampling = Sampling(turn_tokens, temperature, top_p, top_k)
         self._context = context
         self.template: ChatTemplate | None = None
@@ -81,7 +85,7 @@ class AgentModel:
             temperature=chosen.temperature,
             top_p=chosen.top_p,
             top_k=chosen.top_k,
-            seed=seed,
+            seed=seed if self.seeded else None,
             stop_ids=self.template.stop_ids if self.template is not None else (),
         )
 

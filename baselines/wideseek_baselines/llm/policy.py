@@ -53,6 +53,7 @@ class LLMPolicy:
         temperature: See there.
         top_p: See there.
         top_k: See there.
+        seeded: See there.
 
     Raises:
         ConfigError: An option is wrong, or a role has no engine.
@@ -75,6 +76,7 @@ class LLMPolicy:
         temperature: float = 1.0,
         top_p: float = 1.0,
         top_k: int = 0,
+        seeded: bool = True,
     ) -> None:
         if episode_tokens is not None and episode_tokens < 1:
             raise ConfigError(f"episode_tokens must be at least 1 or left out, not {episode_tokens}")
@@ -97,6 +99,7 @@ class LLMPolicy:
                     temperature=temperature,
                     top_p=top_p,
                     top_k=top_k,
+                    seeded=seeded,
                 )
             return made[id(chosen)]
 

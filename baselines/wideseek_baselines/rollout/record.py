@@ -106,7 +106,7 @@ class Rollout:
     reward: float
     parts: Mapping[str, float]
     score: Mapping[str, float]
-    """item_f1, item_precision, item_recall, row_f1, success."""
+    """item_f1, item_precision, item_recall, row_f1, success, and well_formed: 1 for an answer with all columns."""
     ending: str
     """How the lead (or single agent) ended: see `wideseek_env.conversation.Ending`."""
     trainable: bool = True

@@ -92,6 +92,9 @@ def test_every_request_has_its_own_seed_and_the_same_one_again() -> None:
         assert len({request.id for request in engine.requests}) == len(engine.requests)
     assert asked[0] == asked[1]
     assert not set(asked[0]) & set(asked[2])
+    chosen, engine = policy(lambda _: tokens(SEARCH), seeded=False)
+    play_episode(setup, chosen, setup.tasks[0], seed=1)
+    assert {request.sampling.seed for request in engine.requests} == {None}
 
 
 def test_sampling_is_explicit_and_stops_at_the_templates_end() -> None:

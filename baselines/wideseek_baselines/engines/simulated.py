@@ -1,0 +1,309 @@
+"""`SimulatedEngine`: an engine without a model, for tests of drivers and for planning capacity.
+
+A callable writes the messages; how long they take is drawn from a distribution, and faults can be injected. What it
+says about time is what its latency model was given: it measures drivers and queues, not models. On a
+`wideseek_baselines.engines.virtual_time.VirtualLoop` it is exact, repeatable and takes no time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from wideseek_baselines.engines.base import (
+    EngineError,
+    EngineInfo,
+    EngineLostError,
+    FinishReason,
+    Generation,
+    Request,
+    Weights,
+)
+from wideseek_baselines.engines.toy_tokens import BEGIN, END, decode_text, encode_text
+from wideseek_env.errors import ConfigError
+from wideseek_env.messages import count_characters
+
+Answer: TypeAlias = "Callable[[Request], str]"
+"""Writes the assistant's text for a request."""
+
+
+class Latency(Protocol):
+    """How long a generation takes."""
+
+    def __call__(self, prompt: int, completion: int, running: int, dice: random.Random) -> float:
+        """Seconds for `completion` tokens after `prompt` uncached ones, beside `running` requests in all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LogNormal:
+    """A generation takes a log-normal time with this mean in seconds; `sigma` is that of its logarithm.
+
+    Agents' turns are spread like this: most are short calls, a few think long.
+    """
+
+    mean: float = 1.0
+    sigma: float = 0.8
+
+    def __call__(self, prompt: int, completion: int, running: int, dice: random.Random) -> float:
+        """See `Latency`."""
+        return dice.lognormvariate(math.log(self.mean) - self.sigma**2 / 2, self.sigma)
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """A generation takes as long as its tokens do: `prefill` prompt tokens a second, and for one request `decode`
+    new tokens a second as long as all running ones together make at most `total`."""
+
+    prefill: float = 10_000.0
+    decode: float = 50.0
+    total: float = 2_000.0
+
+    def __call__(self, prompt: int, completion: int, running: int, dice: random.Random) -> float:
+        """See `Latency`."""
+        return prompt / self.prefill + completion * max(1 / self.decode, running / self.total)
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Probabilities, for each request, of things that go wrong."""
+
+    error: float = 0.0
+    """`EngineError` after the usual time."""
+    malformed: float = 0.0
+    """The text breaks off in the middle, and is said to have been stopped by the model."""
+    cut: float = 0.0
+    """The text breaks off in the middle with finish reason "length"."""
+    hang: float = 0.0
+    """No answer ever comes."""
+    loss: float = 0.0
+    """The engine is lost: this and every other request raises `EngineLostError`."""
+
+    def __post_init__(self) -> None:
+        rates = (self.error, self.malformed, self.cut, self.hang, self.loss)
+        if any(rate < 0 for rate in rates) or sum(rates) > 1:
+            raise ConfigError(f"fault rates must be 0 or more and at most 1 together, not {rates}")
+
+    def draw(self, dice: random.Random) -> str:
+        """The name of what goes wrong now; "" for nothing."""
+        point = dice.random()
+        for name in ("error", "malformed", "cut", "hang", "loss"):
+            point -= getattr(self, name)
+            if point < 0:
+                return name
+        return ""
+
+
+class SimulatedEngine:
+    """An engine whose text comes from a callable; see the module.
+
+    Args:
+        answer: Writes the text of each request.
+        takes: "messages", or "tokens" in the toy tokenization of `wideseek_baselines.engines.toy_tokens`; then the
+            ids carry made-up log-probabilities, a function of id and position.
+        latency: How long generations take. Its draws depend on `seed` and the request (its seed and prompt), not
+            on the order of requests, so that two drivers meet the same times.
+        faults: What goes wrong how often; drawn in the order in which requests are worked on.
+        seed: Of latencies and faults.
+        context, kv_tokens, max_requests: See `EngineInfo`; requests beyond `max_requests` wait in order.
+        prefix_cache: Take a conversation up to its last assistant message as cached.
+    """
+
+    def __init__(
+        self,
+        answer: Answer,
+        *,
+        takes: Literal["tokens", "messages"] = "messages",
+        latency: Latency = LogNormal(),
+        faults: Faults = Faults(),
+        seed: int = 0,
+        context: int | None = None,
+        kv_tokens: int | None = None,
+        max_requests: int | None = None,
+        prefix_cache: bool = True,
+    ) -> None:
+        self._answer = answer
+        self._latency = latency
+        self._faults = faults
+        self._seed = seed
+        self._dice = random.Random(seed)
+        self._prefix_cache = prefix_cache
+        self._info = EngineInfo("simulated", "simulated", takes, context, kv_tokens, max_requests)
+        self._version = 0
+        self._lost = False
+        self._started = False
+        self._slots: asyncio.Semaphore | None = None
+        self._working = asyncio.Event()
+        self._under_way: dict[str, asyncio.Future[None]] = {}
+        self._running = 0
+
+    @property
+    def info(self) -> EngineInfo:
+        """See `Engine`."""
+        return self._info
+
+    @property
+    def version(self) -> int:
+        """See `Engine`."""
+        return self._version
+
+    @property
+    def under_way(self) -> list[str]:
+        """The ids of the requests that are worked on."""
+        return list(self._under_way)
+
+    async def start(self) -> None:
+        """See `Engine`."""
+        if not self._started:
+            self._started = True
+            if self._info.max_requests is not None:
+                self._slots = asyncio.Semaphore(self._info.max_requests)
+            self._working.set()
+
+    async def generate(self, request: Request) -> Generation:
+        """See `Engine`."""
+        self._check()
+        if request.id in self._under_way:
+            raise EngineError(f"a request {request.id!r} is under way already")
+        arrived = asyncio.get_running_loop().time()
+        if self._slots is None:
+            return await self._work(request, arrived)
+        async with self._slots:
+            return await self._work(request, arrived)
+
+    async def _work(self, request: Request, arrived: float) -> Generation:
+        loop = asyncio.get_running_loop()
+        await self._working.wait()
+        self._check()
+        fault = self._faults.draw(self._dice)
+        if fault == "loss":
+            self._lose()
+            self._check()
+        text = self._answer(request)
+        if fault in ("malformed", "cut"):
+            text = text[: len(text) // 2]
+        prompt, cached, key = self._measure(request)
+        ids = encode_text(text)
+        reason: FinishReason = (
+            "length" if fault == "cut" or len(ids) >= request.sampling.max_tokens else "stop"
+        )
+        tokens = self._info.takes == "tokens"
+        if reason == "length":
+            ids = ids[: request.sampling.max_tokens]
+            text = decode_text(ids) if tokens or len(ids) == request.sampling.max_tokens else text
+        else:
+            ids.append(END)
+        size = len(ids) if tokens else max(1, len(text) // 4)
+        dice = random.Random(f"{self._seed}/{request.sampling.seed}/{prompt}/{key}")
+        began, version = loop.time(), self._version
+        await self._pass_time(
+            request.id,
+            None if fault == "hang" else self._latency(prompt - cached, size, self._running + 1, dice),
+        )
+        await self._working.wait()
+        if fault == "error":
+            raise EngineError(f"the simulated engine failed on {request.id}")
+        return Generation(
+            finish_reason=reason,
+            ids=ids if tokens else None,
+            logprobs=[toy_logprob(token, at) for at, token in enumerate(ids)] if tokens else None,
+            message=None if tokens else _message(text, reason),
+            versions=_versions(version, self._version, size),
+            prompt_tokens=prompt,
+            completion_tokens=size,
+            cached_tokens=cached,
+            queued=began - arrived,
+            generating=loop.time() - began,
+        )
+
+    async def _pass_time(self, request_id: str, seconds: float | None) -> None:
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        timer = None if seconds is None else loop.call_later(seconds, _finish, done)
+        self._under_way[request_id] = done
+        self._running += 1
+        try:
+            await done
+        finally:
+            self._running -= 1
+            del self._under_way[request_id]
+            if timer is not None:
+                timer.cancel()
+
+    def _measure(self, request: Request) -> tuple[int, int, int]:
+        """Tokens of the prompt, how many of them are cached, and a number that tells prompts apart."""
+        if self._info.takes == "tokens":
+            ids = request.ids
+            cached = 0
+            if self._prefix_cache:  # what ends with the end of the last turn that was generated
+                begin = next(
+                    (at for at in range(len(ids) - 2, -1, -1) if ids[at] == BEGIN["assistant"]), None
+                )
+                cached = 0 if begin is None else ids.index(END, begin) + 1
+            return len(ids), cached, zlib.crc32(repr(ids).encode())
+        sizes = [count_characters(message) for message in request.messages]
+        last = max((at for at, m in enumerate(request.messages) if m["role"] == "assistant"), default=-1)
+        cached = sum(sizes[: last + 1]) // 4 if self._prefix_cache else 0
+        return sum(sizes) // 4, cached, zlib.crc32(request.messages[-1]["content"].encode())
+
+    def _check(self) -> None:
+        if self._lost:
+            raise EngineLostError("the simulated engine is lost")
+        if not self._started:
+            raise EngineError("the engine has not been started")
+
+    def _lose(self) -> None:
+        self._lost = True
+        for done in self._under_way.values():
+            if not done.done():
+                done.set_exception(EngineLostError("the simulated engine was lost"))
+
+    async def update_weights(self, weights: Weights, version: int) -> None:
+        """See `Engine`; `weights` are not looked at."""
+        self._check()
+        self._version = version
+
+    async def pause(self) -> None:
+        """See `Engine`."""
+        self._working.clear()
+
+    async def resume(self) -> None:
+        """See `Engine`."""
+        self._working.set()
+
+    async def sleep(self) -> None:
+        """See `Engine`."""
+
+    async def wake(self) -> None:
+        """See `Engine`."""
+
+    async def close(self) -> None:
+        """See `Engine`."""
+        self._lose()
+        self._working.set()
+
+
+def toy_logprob(token: int, position: int) -> float:
+    """The made-up log-probability of a sampled id."""
+    return -((token * 31 + position * 7) % 97) / 100
+
+
+def _message(text: str, reason: FinishReason) -> dict[str, str]:
+    message = {"role": "assistant", "content": text}
+    return {**message, "finish_reason": reason} if reason == "length" else message
+
+
+def _versions(before: int, after: int, size: int) -> tuple[tuple[int, int], ...]:
+    if before == after or size < 2:
+        return ((after, size),)
+    return ((before, size // 2), (after, size - size // 2))
+
+
+def _finish(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)

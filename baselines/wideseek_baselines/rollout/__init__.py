@@ -1,0 +1,1 @@
+"""Rollouts: many episodes at once over one engine, recorded for training."""

@@ -1,0 +1,178 @@
+"""Admission: which episodes may start and which requests may go to an engine.
+
+A started episode is worth finishing before another begins: its conversations lie in the engine's key-value cache, and
+each of its turns is cheap only as long as they do. So episodes start when the cache has room for what they are expected
+to grow to (`EpisodeGate`), and requests go to the engine oldest episode first, as many as it works on at a time
+(`RequestGate`). Both serve strictly in order: whoever does not fit yet holds back those behind, so nobody starves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from wideseek_baselines.engines.base import EngineInfo
+from wideseek_baselines.rollout.options import UNLIMITED_KV_EPISODES
+
+SMOOTHING = 0.1
+"""Weight of the latest ended episode in the expected peak, once there have been some."""
+
+
+class EpisodeGate:
+    """Lets groups of episodes start, in order, when there is room for all of a group.
+
+    Args:
+        engines: What the engines can hold; caches of several engines count together, and not at all if one is unknown.
+        concurrency: Episodes under way at most.
+        headroom: Share of the caches to be used.
+        expected: First guess of the tokens at an episode's peak.
+    """
+
+    def __init__(
+        self, engines: Sequence[EngineInfo], *, concurrency: int | None, headroom: float, expected: int
+    ) -> None:
+        caches = [info.kv_tokens for info in engines]
+        self.capacity = None if None in caches else int(sum(kv for kv in caches if kv is not None) * headroom)
+        if concurrency is None and self.capacity is None:
+            concurrency = UNLIMITED_KV_EPISODES
+        self._concurrency = concurrency
+        self.expected = float(expected)
+        self._ended = 0
+        self._live: dict[int, int] = {}
+        self._peaks: dict[int, int] = {}
+        self._changed = asyncio.Event()
+
+    @property
+    def active(self) -> int:
+        """Episodes under way."""
+        return len(self._live)
+
+    def fits(self, size: int) -> bool:
+        """Whether `size` more episodes may start. A group always fits when it is alone."""
+        if not self._live:
+            return True
+        if self._concurrency is not None and len(self._live) + size > self._concurrency:
+            return False
+        if self.capacity is None:
+            return True
+        taken = sum(max(live, self.expected) for live in self._live.values())
+        return taken + size * self.expected <= self.capacity
+
+    async def room(self, size: int) -> None:
+        """Wait until `size` more episodes may start; they are to `begin` at once."""
+        while not self.fits(size):
+            await self.changed()
+
+    async def changed(self) -> None:
+        """Wait until an episode has ended or `look` was called."""
+        self._changed.clear()
+        await self._changed.wait()
+
+    def begin(self, episode: int) -> None:
+        """An episode is under way."""
+        self._live[episode] = self._peaks[episode] = 0
+
+    def grown(self, episode: int, tokens: int) -> None:
+        """The live conversations of an episode have so many tokens now."""
+        self._live[episode] = tokens
+        self._peaks[episode] = max(self._peaks[episode], tokens)
+
+    def end(self, episode: int) -> None:
+        """An episode has ended; the expected peak learns from it."""
+        del self._live[episode]
+        peak = self._peaks.pop(episode)
+        if peak:
+            self._ended += 1
+            self.expected += max(SMOOTHING, 1 / (self._ended + 1)) * (peak - self.expected)
+        self.look()
+
+    def look(self) -> None:
+        """Let whoever waits in `room` look again."""
+        self._changed.set()
+
+
+class RequestGate:
+    """Lets requests go to one engine: the lowest priority number first, then who came first.
+
+    As many as the engine works on, and an eighth more so that it never waits for the next; and no more than fit into
+    its cache together. One request alone always goes.
+    """
+
+    def __init__(self, info: EngineInfo) -> None:
+        most = info.max_requests
+        self._limit = None if most is None else most + max(1, most // 8)
+        self._tokens = info.kv_tokens
+        self._running = 0
+        self._held = 0
+        self._used = 0
+        self._waiting: list[tuple[int, int, int, asyncio.Future[None]]] = []
+        self._arrivals = 0
+
+    @property
+    def waiting(self) -> int:
+        """Requests that have not gone to the engine yet."""
+        return sum(not future.done() for *_, future in self._waiting)
+
+    @property
+    def running(self) -> int:
+        """Requests that the engine has."""
+        return self._running
+
+    @asynccontextmanager
+    async def turn(self, priority: int, tokens: int) -> AsyncIterator[None]:
+        """Wait for one's turn, and hold `tokens` of the cache until the block is left."""
+        await self._enter(priority, tokens)
+        try:
+            yield
+        finally:
+            self._leave(tokens)
+
+    def hold(self) -> None:
+        """Let nobody through until as many `release` calls."""
+        self._held += 1
+
+    def release(self) -> None:
+        """Undo one `hold`."""
+        self._held -= 1
+        self._admit()
+
+    async def _enter(self, priority: int, tokens: int) -> None:
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._arrivals += 1
+        heapq.heappush(self._waiting, (priority, self._arrivals, tokens, future))
+        self._admit()
+        try:
+            await future
+        except asyncio.CancelledError:
+            if future.cancelled():
+                self._admit()  # it may have been the one that held others back
+            else:
+                self._leave(tokens)
+            raise
+
+    def _leave(self, tokens: int) -> None:
+        self._running -= 1
+        self._used -= tokens
+        self._admit()
+
+    def _admit(self) -> None:
+        while self._waiting:
+            _, _, tokens, future = self._waiting[0]
+            if not future.done():
+                if not self._fits(tokens):
+                    return
+                self._running += 1
+                self._used += tokens
+                future.set_result(None)
+            heapq.heappop(self._waiting)
+
+    def _fits(self, tokens: int) -> bool:
+        if self._held:
+            return False
+        if not self._running:
+            return True
+        if self._limit is not None and self._running >= self._limit:
+            return False
+        return self._tokens is None or self._used + tokens <= self._tokens

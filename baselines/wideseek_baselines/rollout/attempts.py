@@ -1,0 +1,115 @@
+"""`Attempts`: one job from its start to what is handed back, played again where it failed and may be."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from concurrent.futures import Executor
+from typing import Any
+
+from wideseek_baselines.llm.base import TeamPolicy
+from wideseek_baselines.rollout.options import Finished, RolloutJob
+from wideseek_baselines.rollout.playing import Playing, Services
+from wideseek_baselines.rollout.record import Rollout
+from wideseek_env.errors import WideSeekError
+from wideseek_env.lockstep import Play
+from wideseek_env.policy import Job
+from wideseek_env.setup import Setup
+
+log = logging.getLogger(__name__)
+
+
+class Attempts:
+    """The job with the number `number` of a run. `stopped` is why it was cancelled, "" while it was not."""
+
+    def __init__(
+        self, job: Job, number: int, policy: TeamPolicy, setup: Setup, retries: int, services: Services
+    ) -> None:
+        self.job = job
+        self.number = number
+        self.stopped = ""
+        self._policy = policy
+        self._setup = setup
+        self._retries = retries
+        self._services = services
+        self._errors: list[str] = []
+        self._playing: Playing | None = None
+        self._began = 0.0
+
+    async def play(self, scorers: Executor) -> Finished:
+        """Play until it succeeds, is cancelled, or has failed too often."""
+        while True:
+            error = await self._attempt(scorers)
+            if not error or self.stopped or len(self._errors) >= self._retries:
+                return self._finished(error)
+            self._errors.append(error)
+
+    async def _attempt(self, scorers: Executor) -> str:
+        """One attempt; why it failed, or "". An answer that could not be scored is scored again, not played again."""
+        loop = asyncio.get_running_loop()
+        try:
+            if self._playing is not None and self._playing.play.done:
+                await self._playing.score(scorers)
+                return ""
+            self._began = loop.time()
+            self._playing = None
+            play = Play(self._setup, self.job.task, self.job.seed)
+            mind = self._policy.mind(self.job.seed)
+            self._playing = Playing(play, mind, self._services, self.number, len(self._errors))
+            await self._playing.run()
+            await self._playing.score(scorers)
+            return ""
+        except asyncio.CancelledError:
+            if not self.stopped:
+                raise
+            task = asyncio.current_task()
+            if task is not None:
+                task.uncancel()
+            return self.stopped
+        except Exception as error:
+            if not isinstance(error, WideSeekError):
+                log.warning("task %s failed in the driver", self.job.task.id, exc_info=error)
+            return self.stopped or describe(error)
+
+    def _finished(self, error: str) -> Finished:
+        playing, self._playing = self._playing, None
+        if playing is None or (error and playing.play.done):  # it could not begin, or not be scored
+            return Finished(self.job, None, None, error)
+        if error:
+            playing.abort(error)
+        play = playing.play
+        group = self.job.group if isinstance(self.job, RolloutJob) else ""
+        about: dict[str, Any] = {"trial": self.job.trial, "policy": self._policy.name}
+        about["usage"] = playing.usage.to_dict()
+        about |= {"group": group} if group else {}
+        about |= {"failed": True} if error else {}
+        about |= {"retries": list(self._errors)} if self._errors else {}
+        trajectory = play.trajectory(**about)
+        rollout = Rollout(
+            task_id=self.job.task.id,
+            group=group,
+            trial=self.job.trial,
+            seed=self.job.seed,
+            agents=playing.mind.records([(c.agent, c.role, c.ending) for c in play.episode.conversations]),
+            reward=trajectory.reward,
+            parts=trajectory.parts,
+            score={
+                "item_f1": trajectory.score.f1_by_item,
+                "item_precision": trajectory.score.precision_by_item,
+                "item_recall": trajectory.score.recall_by_item,
+                "row_f1": trajectory.score.f1_by_row,
+                "success": trajectory.score.score,
+                "well_formed": float(trajectory.score.well_formed and not trajectory.score.missing_columns),
+            },
+            ending=play.episode.root.ending,
+            trainable=self._policy.records_tokens and not error,
+            error=error,
+            seconds=asyncio.get_running_loop().time() - self._began,
+            meta={key: value for key, value in about.items() if key not in ("trial", "group")},
+        )
+        return Finished(self.job, trajectory, rollout, error)
+
+
+def describe(error: BaseException) -> str:
+    """An error in one line, for records."""
+    return f"{type(error).__name__}: {error}"[:500]

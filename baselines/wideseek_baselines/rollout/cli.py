@@ -1,0 +1,198 @@
+"""`wideseek rollout`: groups of episodes, recorded token by token for training, here or on many machines."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from wideseek_env.cli import options
+
+if TYPE_CHECKING:
+    from wideseek_baselines.rollout.options import Finished, RolloutJob
+    from wideseek_env.tasks.taskset import TaskSet
+
+
+@click.command(short_help="Record episodes of a language model for training.")
+@options.world_options
+@options.policy_choice
+@options.width_option
+@options.single_option
+@options.rule_options("default")
+@options.game_options
+@options.where_option
+@options.limit_option
+@options.seed_option
+@click.option(
+    "--group", "size", type=click.IntRange(min=1), default=8, show_default=True,
+    help="Episodes of each task; they start together and are compared in training.",
+)  # fmt: skip
+@click.option(
+    "--workers", type=click.IntRange(min=0), default=0, show_default=True,
+    help="Processes of a Ray cluster (RAY_ADDRESS, else a new one here); 0 plays in this process.",
+)  # fmt: skip
+@click.option(
+    "--gpus", type=click.FloatRange(min=0), default=0.0, show_default=True, help="GPUs of each worker."
+)
+@click.option(
+    "--concurrency", type=click.IntRange(min=1),
+    help="Episodes under way in each process; default: what the engine's cache holds.",
+)  # fmt: skip
+@click.option(
+    "--retries", type=click.IntRange(min=0), default=1, show_default=True,
+    help="How often an episode whose engine or tools failed is played again.",
+)  # fmt: skip
+@click.option(
+    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
+    help="The rollouts: .jsonl, .jsonl.gz (both go on where they stopped) or .parquet.",
+)  # fmt: skip
+@click.option(
+    "--trajectories", type=click.Path(dir_okay=False, path_type=Path),
+    help="Append the messages of every episode to this JSONL file too.",
+)  # fmt: skip
+def rollout(
+    tasks: str,
+    corpus: str | None,
+    split: str,
+    policy: str,
+    policy_args: tuple[tuple[str, str], ...],
+    width: int | None,
+    single: bool,
+    rules: str,
+    limits: tuple[tuple[str, int], ...],
+    profile: str,
+    reward: str,
+    roster: str,
+    where: tuple[str, ...],
+    limit: int | None,
+    seed: int,
+    size: int,
+    workers: int,
+    gpus: float,
+    concurrency: int | None,
+    retries: int,
+    out: Path,
+    trajectories: Path | None,
+) -> None:
+    """Play every task several times with a language model and keep what training needs: token ids, which of them
+    were sampled, their log-probabilities, rewards.
+
+    \b
+    Examples:
+      wideseek rollout --policy vllm --model models/nano --split train --limit 64 --out rollouts.jsonl.gz
+      wideseek rollout --policy vllm --model models/qwen3-4b --workers 8 --gpus 1 --out rollouts.jsonl.gz
+      wideseek rollout --policy transformers --model models/nano --profile terse --limit 2 --out a.parquet
+    """
+    from wideseek_baselines.rollout.config import RolloutConfig, open_rollouts_on
+    from wideseek_baselines.rollout.options import DriverOptions
+    from wideseek_baselines.rollout.store import open_rollouts
+    from wideseek_env.cli.console import Bar, say
+    from wideseek_env.cli.world import make_rules, open_tasks
+    from wideseek_env.errors import ConfigError
+    from wideseek_env.tasks import conditions
+    from wideseek_env.trajectory import TrajectoryWriter
+
+    game = {
+        "tasks": tasks, "corpus": corpus, "split": split, "rules": make_rules(rules, limits, width),
+        "profile": profile, "reward": reward, "roster": roster, "team": not single,
+    }  # fmt: skip
+    config = RolloutConfig(
+        policy,
+        options.policy_options(policy_args),
+        game,
+        DriverOptions(concurrency=concurrency, retries=retries),
+    )
+    chosen, _ = open_tasks(tasks, split)
+    if where:
+        chosen = conditions.where(chosen, where)
+    if not len(chosen):
+        raise ConfigError(f"no task of {tasks} is left to play")
+    chosen = chosen[:limit] if limit is not None else chosen
+    done = _done(out)
+    counts = _Counts()
+    interrupted = False
+    with ExitStack() as stack:
+        played = stack.enter_context(
+            closing(open_rollouts_on(config, workers, **({"gpus": gpus} if workers else {})))
+        )
+        kept = stack.enter_context(open_rollouts(out))
+        messages = stack.enter_context(TrajectoryWriter(trajectories)) if trajectories is not None else None
+        bar = stack.enter_context(Bar(f"{policy} on {chosen.name}", len(chosen) * size, "episodes"))
+        bar.update(len(done), "")
+        try:
+            run = stack.enter_context(closing(played.run(_jobs(chosen, size, seed, done))))
+            for finished in run:
+                if finished.rollout is not None:
+                    kept.write(finished.rollout)
+                if messages is not None and finished.trajectory is not None:
+                    messages.write(finished.trajectory)
+                counts.add(finished)
+                bar.update(len(done) + counts.episodes, f"reward {counts.mean_reward:.3f}")
+        except KeyboardInterrupt:
+            interrupted = True
+    say(counts.line())
+    say(f"Rollouts: {out}")
+    if interrupted:
+        say(
+            "Interrupted; the same command goes on from there."
+            if out.suffix != ".parquet"
+            else "Interrupted."
+        )
+        raise click.exceptions.Exit(130)
+
+
+def _done(out: Path) -> set[tuple[str, int]]:
+    """The episodes that a file has already; those that failed are played again, and count as the later ones."""
+    from wideseek_baselines.rollout.store import iter_rollouts
+
+    if out.suffix == ".parquet" or not out.exists():
+        return set()
+    return {(each.task_id, each.trial) for each in iter_rollouts(out) if not each.error}
+
+
+def _jobs(tasks: TaskSet, size: int, seed: int, done: set[tuple[str, int]]) -> Iterator[RolloutJob]:
+    from wideseek_baselines.rollout.options import RolloutJob
+    from wideseek_env.evaluation.run import episode_seed
+
+    for task in tasks:
+        missing = [trial for trial in range(size) if (task.id, trial) not in done]
+        for trial in missing:
+            yield RolloutJob(
+                task, episode_seed(seed, task.id, trial), trial, group=task.id, size=len(missing)
+            )
+
+
+class _Counts:
+    """What a run comes to so far."""
+
+    def __init__(self) -> None:
+        self.began = time.perf_counter()
+        self.episodes = 0
+        self.failed = 0
+        self.tokens = 0
+        self.reward = 0.0
+
+    def add(self, finished: Finished) -> None:
+        """Count one episode."""
+        self.episodes += 1
+        self.failed += bool(finished.error)
+        if finished.rollout is not None:
+            self.reward += finished.rollout.reward
+            self.tokens += finished.rollout.tokens
+
+    @property
+    def mean_reward(self) -> float:
+        """Over all episodes, failed ones as 0."""
+        return self.reward / max(1, self.episodes)
+
+    def line(self) -> str:
+        """The figures in one line."""
+        seconds = time.perf_counter() - self.began
+        return (
+            f"{self.episodes} episodes ({self.failed} failed), mean reward {self.mean_reward:.3f}, "
+            f"{self.tokens:,} generated tokens in {seconds:.1f} s ({self.tokens / seconds:,.0f}/s)"
+        )

@@ -1,0 +1,147 @@
+"""Rollouts as a Parquet file: one row for each sequence, with the columns of its agent and episode beside it.
+
+A conversation or an episode without sequences has one row with nulls, so that reading gives back what was written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from wideseek_baselines.rollout.record import FORMAT, Rollout
+from wideseek_env.errors import MissingDependencyError, TrajectoryError
+
+EPISODE = ("task_id", "group", "trial", "seed", "reward", "ending", "trainable", "error", "seconds")
+"""Fields of a rollout that are columns as they are; `parts`, `score` and `meta` are JSON text."""
+JSON = ("parts", "score", "meta")
+ROWS = 512
+"""Rows that are gathered in memory and written as one row group."""
+
+
+class ParquetRollouts:
+    """Writes rollouts to a new Parquet file, which can be read once it is closed."""
+
+    def __init__(self, path: Path | str) -> None:
+        self._arrow, parquet = _pyarrow()
+        self._schema = _schema(self._arrow)
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer = parquet.ParquetWriter(str(path), self._schema, compression="zstd")
+        self._rows: list[dict[str, Any]] = []
+        self._episodes = 0
+
+    def write(self, rollout: Rollout) -> None:
+        """Add one rollout."""
+        self._rows += _rows(self._episodes, rollout)
+        self._episodes += 1
+        if len(self._rows) >= ROWS:
+            self._flush()
+
+    def close(self) -> None:
+        """Write the end of the file; harmless when closed."""
+        if self._writer.is_open:
+            self._flush()
+            self._writer.close()
+
+    def __enter__(self) -> ParquetRollouts:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _flush(self) -> None:
+        self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
+        self._rows = []
+
+
+def read_parquet(path: Path | str) -> Iterator[Rollout]:
+    """The rollouts of a file that `ParquetRollouts` wrote; `TrajectoryError` for any other."""
+    arrow, parquet = _pyarrow()
+    try:
+        file = parquet.ParquetFile(str(path))
+        if not file.schema_arrow.equals(_schema(arrow)):
+            raise TrajectoryError(f"{path} has other columns than rollouts of format {FORMAT}")
+        with file:
+            yield from _rollouts(
+                row for batch in file.iter_batches(batch_size=ROWS) for row in batch.to_pylist()
+            )
+    except (OSError, arrow.ArrowInvalid) as error:
+        raise TrajectoryError(f"{path} cannot be read: {error}") from error
+
+
+def _pyarrow() -> tuple[Any, Any]:
+    try:
+        return import_module("pyarrow"), import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise MissingDependencyError("Parquet files need pyarrow: pip install pyarrow") from error
+
+
+def _schema(arrow: Any) -> Any:
+    text, number, real, whole = arrow.string(), arrow.int32(), arrow.float64(), arrow.int64()
+    turn = arrow.struct(
+        [
+            ("turn", number),
+            ("start", number),
+            ("stop", number),
+            ("logprobs", arrow.list_(real)),
+            ("versions", arrow.list_(arrow.list_(whole))),
+            ("finish_reason", text),
+            ("temperature", real),
+            ("trainable", arrow.bool_()),
+            ("errors", number),
+            ("cached_tokens", number),
+            ("queued", real),
+            ("generating", real),
+            ("tools", real),
+        ]
+    )
+    columns = [("episode", whole)]
+    columns += [(name, text) for name in ("task_id", "group", "ending", "error", *JSON)]
+    columns += [("trial", whole), ("seed", whole), ("reward", real), ("seconds", real)]
+    columns += [("trainable", arrow.bool_())]
+    columns += [(name, text) for name in ("agent", "role", "agent_ending", "model")]
+    columns += [("conversation", number), ("sequence", number)]
+    columns += [("ids", arrow.list_(number)), ("turns", arrow.list_(turn))]
+    return arrow.schema(columns, metadata={"wideseek_rollouts": str(FORMAT)})
+
+
+def _rows(number: int, rollout: Rollout) -> list[dict[str, Any]]:
+    record = rollout.to_dict()
+    episode = {"episode": number, **{name: record[name] for name in EPISODE}}
+    episode |= {name: json.dumps(record[name], ensure_ascii=False) for name in JSON}
+    rows: list[dict[str, Any]] = []
+    for agent in record["agents"]:
+        about = {name: agent[name] for name in ("agent", "role", "conversation", "model")}
+        about["agent_ending"] = agent["ending"]
+        for at, sequence in enumerate(agent["sequences"]):
+            rows.append({**episode, **about, "sequence": at, **sequence})
+        if not agent["sequences"]:
+            rows.append({**episode, **about})
+    return rows or [episode]
+
+
+def _rollouts(rows: Iterator[Mapping[str, Any]]) -> Iterator[Rollout]:
+    number: int | None = None
+    record: dict[str, Any] = {}
+    for row in rows:
+        if row["episode"] != number:
+            if number is not None:
+                yield Rollout.from_dict(record)
+            number = row["episode"]
+            record = {"format": FORMAT, "agents": [], **{name: row[name] for name in EPISODE}}
+            record |= {name: json.loads(row[name]) for name in JSON}
+        if row["agent"] is None:
+            continue
+        if row["sequence"] in (None, 0):
+            agent = {name: row[name] for name in ("agent", "role", "conversation", "model")}
+            record["agents"].append({**agent, "ending": row["agent_ending"], "sequences": []})
+        if row["sequence"] is not None:
+            record["agents"][-1]["sequences"].append({"ids": row["ids"], "turns": row["turns"]})
+    if number is not None:
+        yield Rollout.from_dict(record)

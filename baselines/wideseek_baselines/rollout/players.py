@@ -1,0 +1,49 @@
+"""`play_jobs`: the driver for ordinary code, as `EpisodePlayer.play` wants it."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from contextlib import closing
+
+from wideseek_baselines.llm.base import TeamPolicy
+from wideseek_baselines.loop import LoopThread, background
+from wideseek_baselines.rollout.driver import Driver
+from wideseek_baselines.rollout.options import DriverOptions, Finished
+from wideseek_env.policy import Job, Played
+from wideseek_env.setup import Setup
+
+
+def finish_jobs(
+    policy: TeamPolicy,
+    setup: Setup,
+    jobs: Iterable[Job],
+    *,
+    options: DriverOptions | None = None,
+    loop: LoopThread | None = None,
+) -> Generator[Finished, None, None]:
+    """Play jobs and give each back when it has ended; leaving early, or Ctrl-C, cancels the rest.
+
+    Args:
+        policy: Its engines must belong to `loop`, or not have started yet.
+        setup: What is played.
+        jobs: See `Driver.run`; they are taken on the loop's thread.
+        options: See `DriverOptions`.
+        loop: Where the driver runs; by default the one that all of this process share.
+    """
+    thread = loop or background()
+    driver = Driver(policy, setup, options=options)
+    yield from thread.iterate(driver.run(jobs))
+
+
+def play_jobs(
+    policy: TeamPolicy,
+    setup: Setup,
+    jobs: Iterable[Job],
+    *,
+    options: DriverOptions | None = None,
+    loop: LoopThread | None = None,
+) -> Generator[Played, None, None]:
+    """As `finish_jobs`, without the records for training."""
+    with closing(finish_jobs(policy, setup, jobs, options=options, loop=loop)) as finished:
+        for each in finished:
+            yield Played(each.job, each.trajectory, each.error)

@@ -1,0 +1,132 @@
+"""`ToolPool`: the tool requests of all episodes, run off the event loop in batches.
+
+An executor waits for its tools or computes; either would stop every agent if it ran on the loop. Searches queue, and
+what queued while the last batch ran goes together. Over a corpus that computes (``blocking`` is False) searches and
+browses share one thread; over one that waits, batches of searches and single browses run side by side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from wideseek_env.errors import ServiceError, WideSeekError
+from wideseek_env.messages import ToolCall, ToolResult
+from wideseek_env.tools.executor import Executor
+
+BLOCKING_WORKERS = 16
+BLOCKING_SEARCHES = 4
+"""Batches of searches under way at a time over a corpus that waits."""
+
+
+class ToolLostError(ServiceError):
+    """The executor cannot run requests any more; the episode that asked fails."""
+
+
+@dataclass(slots=True)
+class _Lane:
+    """Requests that go to the executor together, `most` a batch and `width` batches at a time."""
+
+    most: int
+    width: int
+    queue: deque[tuple[ToolCall, asyncio.Future[ToolResult]]] = field(default_factory=deque)
+    running: int = 0
+
+
+class ToolPool:
+    """Runs tool requests of any number of episodes over one executor, which must then allow to be called from several
+    threads unless its corpus computes.
+
+    Args:
+        executor: Runs them. Whether it waits is what its corpus says (`blocking`), or itself where it has none;
+            one that does not say is taken to compute.
+        batch: Searches in one call at most.
+        workers: Threads; None is 1 where the executor computes, else 16.
+    """
+
+    def __init__(self, executor: Executor, *, batch: int = 64, workers: int | None = None) -> None:
+        self._executor = executor
+        corpus = getattr(executor, "corpus", executor)
+        blocking = bool(getattr(corpus, "blocking", False))
+        threads = workers if workers is not None else BLOCKING_WORKERS if blocking else 1
+        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="wideseek-tools")
+        # Custom tools may wait whatever the corpus does, so that they get threads of their own.
+        self._others = ThreadPoolExecutor(workers or BLOCKING_WORKERS, thread_name_prefix="wideseek-custom")
+        self._search = _Lane(batch, min(BLOCKING_SEARCHES, threads) if blocking else 1)
+        self._browse = _Lane(1, threads) if blocking else self._search
+        self._custom = _Lane(1, workers or BLOCKING_WORKERS)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.batches = 0
+        """Calls of the executor so far."""
+        self.requests = 0
+        """Requests in them."""
+
+    async def run(self, call: ToolCall) -> ToolResult:
+        """The result of one request. `ToolLostError` when the executor is lost."""
+        lane = {"search": self._search, "browse": self._browse}.get(call.name, self._custom)
+        future: asyncio.Future[ToolResult] = asyncio.get_running_loop().create_future()
+        lane.queue.append((call, future))
+        self._pump(lane)
+        return await future
+
+    async def close(self) -> None:
+        """Drop what queues, and let the threads end with what they are at."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for pool in (self._threads, self._others):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _pump(self, lane: _Lane) -> None:
+        if lane.running < lane.width and lane.queue:
+            lane.running += 1
+            task = asyncio.get_running_loop().create_task(self._work(lane))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, lane: _Lane) -> None:
+        """Run batches until the lane is empty."""
+        try:
+            while lane.queue:
+                batch: list[tuple[ToolCall, asyncio.Future[ToolResult]]] = []
+                while lane.queue and len(batch) < lane.most:
+                    call, future = lane.queue.popleft()
+                    if not future.done():  # its agent may be gone
+                        batch.append((call, future))
+                if batch:
+                    self._pump(lane)  # another batch beside this one, where the lane is wide enough
+                    await self._batch(lane, batch)
+        finally:
+            lane.running -= 1
+
+    async def _batch(self, lane: _Lane, batch: Sequence[tuple[ToolCall, asyncio.Future[ToolResult]]]) -> None:
+        answers = await self._call(lane, [call for call, _ in batch])
+        if isinstance(answers, Exception) and len(batch) > 1 and not isinstance(answers, WideSeekError):
+            for single in batch:  # one request must not spoil those it happened to queue with
+                await self._batch(lane, [single])
+            return
+        for at, (call, future) in enumerate(batch):
+            if future.done():
+                continue
+            if not isinstance(answers, Exception):
+                future.set_result(answers[at])
+            elif isinstance(answers, WideSeekError):
+                future.set_exception(ToolLostError(f"the tool {call.name} is lost: {answers}"))
+            else:
+                text = f"Error: the tool failed ({type(answers).__name__}: {answers})"
+                future.set_result(ToolResult(text[:500], ok=False))
+
+    async def _call(self, lane: _Lane, calls: list[ToolCall]) -> list[ToolResult] | Exception:
+        pool = self._others if lane is self._custom else self._threads
+        self.batches += 1
+        self.requests += len(calls)
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(pool, self._executor.run, calls)
+        except Exception as error:
+            return error
+        if len(results) != len(calls):
+            return ToolLostError(f"the executor gave {len(results)} results for {len(calls)} requests")
+        return results

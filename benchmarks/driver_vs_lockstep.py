@@ -1,0 +1,184 @@
+"""Episodes a second of the asynchronous driver and of two lock-step ones, over the same engine and episodes.
+
+    python benchmarks/driver_vs_lockstep.py [--episodes 96] [--concurrency 32] [--width 8] [--mean 1.0]
+        [--sigmas 0.4,0.8,1.2] [--max-requests N] [--clock virtual|real]
+
+- *lock-step, all*: one step is one turn of every acting agent of all running episodes, then all their tools as one
+  batch; an episode that ends makes room for the next one at the next step.
+- *lock-step, each*: each episode steps by itself (all its acting agents, then their tools), as many at a time.
+- *asynchronous*: `wideseek_baselines.rollout.driver.Driver`.
+
+The scripted team plays a synthetic world behind a simulated engine whose generations take log-normal times, drawn from
+the request, so that all three meet the same ones. With the virtual clock (the default) only these times count, and the
+figures are exact; with the real one everything counts, the drivers' own work and the tools' too. Rewards are checked to
+be the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from wideseek_baselines.engines.base import Generation
+from wideseek_baselines.engines.simulated import LogNormal
+from wideseek_baselines.engines.virtual_time import VirtualLoop
+from wideseek_baselines.llm.base import Ask, Mind
+from wideseek_baselines.rollout.driver import Driver
+from wideseek_baselines.rollout.options import DriverOptions
+from wideseek_baselines.rollout.simulation import SimulatedTeam
+from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_env.corpus.synthetic import SyntheticWorld
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import Message, ToolCall
+from wideseek_env.policy import Job, Turn
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.synthetic import synthetic_tasks
+
+Rewards = dict[int, float]
+
+
+async def generate(mind: Mind, turn: Turn) -> Message:
+    """One turn of one agent."""
+    step = mind.prepare(turn)
+    if not isinstance(step, Ask):
+        return step.message
+    generation: Generation = await step.engine.generate(step.request)
+    return mind.accept(turn, generation)
+
+
+async def lockstep_all(policy: SimulatedTeam, setup: Setup, jobs: Sequence[Job], concurrency: int) -> Rewards:
+    """Every acting agent of every running episode takes one turn, then all tools run."""
+    loop = asyncio.get_running_loop()
+    waiting, rewards = list(reversed(jobs)), {}
+    running: list[tuple[Job, Play, Mind]] = []
+    while waiting or running:
+        while waiting and len(running) < concurrency:
+            job = waiting.pop()
+            running.append((job, Play(setup, job.task, job.seed), policy.mind(job.seed)))
+        turns = [
+            (play, mind, play.turn(agent)) for _, play, mind in running for agent in play.episode.ready()
+        ]
+        messages = await asyncio.gather(*(generate(mind, turn) for _, mind, turn in turns))
+        calls: list[tuple[Play, ToolCall]] = []
+        for (play, _, turn), message in zip(turns, messages, strict=True):
+            calls += [(play, call) for call in play.act(turn.agent, message)]
+        if calls:
+            results = await loop.run_in_executor(None, setup.executor.run, [call for _, call in calls])
+            for (play, call), result in zip(calls, results, strict=True):
+                play.deliver(call, result)
+        for job, play, _ in running:
+            if play.done:
+                play.finish()
+                rewards[job.seed] = play.reward
+        running = [each for each in running if not each[1].done]
+    return rewards
+
+
+async def lockstep_each(
+    policy: SimulatedTeam, setup: Setup, jobs: Sequence[Job], concurrency: int
+) -> Rewards:
+    """Episodes side by side, each in lock step."""
+    loop = asyncio.get_running_loop()
+    room = asyncio.Semaphore(concurrency)
+    rewards: Rewards = {}
+
+    async def one(job: Job) -> None:
+        async with room:
+            play, mind = Play(setup, job.task, job.seed), policy.mind(job.seed)
+            while not play.done:
+                turns = [play.turn(agent) for agent in play.episode.ready()]
+                messages = await asyncio.gather(*(generate(mind, turn) for turn in turns))
+                actions = {turn.agent: message for turn, message in zip(turns, messages, strict=True)}
+                await loop.run_in_executor(None, play.step, actions)
+            rewards[job.seed] = play.reward
+
+    await asyncio.gather(*(one(job) for job in jobs))
+    return rewards
+
+
+async def asynchronous(policy: SimulatedTeam, setup: Setup, jobs: Sequence[Job], concurrency: int) -> Rewards:
+    """The driver."""
+    driver = Driver(policy, setup, options=DriverOptions(concurrency=concurrency))
+    return {f.job.seed: f.trajectory.reward async for f in driver.run(jobs) if f.trajectory is not None}
+
+
+Player = Callable[[SimulatedTeam, Setup, Sequence[Job], int], Awaitable[Rewards]]
+PLAYERS: dict[str, Player] = {
+    "lock-step, all": lockstep_all,
+    "lock-step, each": lockstep_each,
+    "asynchronous": asynchronous,
+}
+
+
+def measure(
+    player: Player, setup: Setup, jobs: Sequence[Job], sigma: float, arguments: argparse.Namespace
+) -> tuple[float, float, Rewards]:
+    """Seconds of the clock, seconds of this process's work, and the rewards."""
+    loop = VirtualLoop() if arguments.clock == "virtual" else asyncio.new_event_loop()
+    try:
+        policy = SimulatedTeam(
+            ScriptedPolicy(),
+            latency=LogNormal(arguments.mean, sigma),
+            max_requests=arguments.max_requests,
+        )
+
+        async def main() -> tuple[float, Rewards]:
+            await policy.engine.start()
+            began = loop.time()
+            rewards = await player(policy, setup, jobs, arguments.concurrency)
+            return loop.time() - began, rewards
+
+        work = time.process_time()
+        seconds, rewards = loop.run_until_complete(main())
+        return seconds, time.process_time() - work, rewards
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+def compare(arguments: argparse.Namespace) -> list[dict[str, Any]]:
+    """One row of figures a sigma."""
+    world = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=20-30")
+    tasks = synthetic_tasks(world, "train", min(arguments.episodes, 24))
+    setup = Setup.resolve(tasks=tasks, corpus=world.corpus(), rules="width-benchmark", width=arguments.width)
+    jobs = [Job(setup.tasks[n % len(setup.tasks)], seed=n) for n in range(arguments.episodes)]
+    rows = []
+    for sigma in map(float, arguments.sigmas.split(",")):
+        row: dict[str, Any] = {"sigma": sigma}
+        rewards: list[Rewards] = []
+        for name, player in PLAYERS.items():
+            seconds, work, paid = measure(player, setup, jobs, sigma, arguments)
+            rewards.append(paid)
+            row[name] = {
+                "seconds": round(seconds, 2),
+                "episodes/s": round(len(jobs) / seconds, 4),
+                "work": round(work, 2),
+            }
+        if any(paid != rewards[0] or len(paid) != len(jobs) for paid in rewards):
+            raise SystemExit("the drivers gave different rewards")
+        for name in list(PLAYERS)[:2]:
+            row[f"speed-up over {name}"] = round(row[name]["seconds"] / row["asynchronous"]["seconds"], 2)
+        rows.append(row)
+    return rows
+
+
+def main() -> None:
+    """Print one line of JSON a sigma."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--episodes", type=int, default=96)
+    parser.add_argument("--concurrency", type=int, default=32)
+    parser.add_argument("--width", type=int, default=8)
+    parser.add_argument("--mean", type=float, default=1.0, help="seconds of a generation")
+    parser.add_argument("--sigmas", default="0.4,0.8,1.2", help="spread of its logarithm")
+    parser.add_argument("--max-requests", type=int, default=None, help="that the engine works on at a time")
+    parser.add_argument("--clock", choices=["virtual", "real"], default="virtual")
+    for row in compare(parser.parse_args()):
+        print(json.dumps(row))
+
+
+if __name__ == "__main__":
+    main()

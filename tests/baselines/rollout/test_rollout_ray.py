@@ -1,0 +1,168 @@
+"""Rollouts on a local Ray cluster: none lost, none doubled, whatever happens to workers; and the same without Ray."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ray_team import Team, broken
+
+from wideseek_baselines.engines.base import EngineLostError
+from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, open_rollouts_on
+from wideseek_baselines.rollout.options import Finished, RolloutJob
+from wideseek_env.errors import ConfigError
+from wideseek_env.setup import Setup
+
+# Ray and what it brings warn of their own deprecations.
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]
+
+GAME = {"tasks": "synthetic", "rules": "width-benchmark", "width": 4}
+
+
+def config(**options: object) -> RolloutConfig:
+    return RolloutConfig("ray_team:Team", options, GAME)
+
+
+def jobs(count: int, group: int = 4) -> list[RolloutJob]:
+    tasks = Setup.resolve(**GAME).tasks  # type: ignore[arg-type]
+    return [
+        RolloutJob(tasks[number // group], seed=number, trial=number % group, group=f"g{number // group}")
+        for number in range(count)
+    ]
+
+
+def marks(finished: list[Finished]) -> Counter[tuple[str, int]]:
+    return Counter((each.job.task.id, each.job.trial) for each in finished)
+
+
+def same(finished: Finished) -> tuple[object, ...]:
+    """What must not depend on where an episode was played."""
+    assert finished.trajectory is not None
+    assert finished.rollout is not None
+    records = [(agent.agent, [s.ids for s in agent.sequences]) for agent in finished.rollout.agents]
+    job = (finished.job.task.id, finished.job.trial)
+    return job, finished.error, finished.trajectory.conversations, finished.trajectory.score, records
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """Ray on this machine, for all tests here."""
+    ray = pytest.importorskip("ray", reason="needs ray: pip install 'wideseek-baselines[ray]'")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where workers find `ray_team`
+        ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
+        try:
+            yield
+        finally:
+            ray.shutdown()
+
+
+def test_workers_play_what_one_process_plays(cluster: None) -> None:
+    given = jobs(16)
+    with LocalRollouts(config(takes="tokens")) as local:
+        alone = {same(each)[0]: same(each) for each in local.run(iter(given))}
+    with open_rollouts_on(config(takes="tokens"), workers=2, cpus=0.5) as pool:
+        assert len({where["pid"] for where in pool.where}) == 2
+        spread = list(pool.run(iter(given)))
+        again = list(pool.run(given[:3]))
+    assert {same(each)[0]: same(each) for each in spread} == alone
+    assert len(again) == 3
+    assert all(
+        each.job is job for each, job in zip(sorted(spread, key=lambda f: f.job.seed), given, strict=True)
+    )
+
+
+def test_a_killed_worker_loses_and_doubles_nothing(cluster: None) -> None:
+    given = jobs(48)
+    with open_rollouts_on(config(seconds=0.05), workers=2, cpus=0.5, ahead=20) as pool:
+        victim = pool.where[0]["pid"]
+        finished = []
+        for each in pool.run(given):
+            finished.append(each)
+            if len(finished) == 5:
+                os.kill(victim, signal.SIGKILL)
+        assert victim not in [where["pid"] for where in pool.where]
+        assert len(pool.where) == 2
+    assert marks(finished) == Counter((job.task.id, job.trial) for job in given)
+    assert not any(each.error for each in finished)
+
+
+def test_a_worker_whose_engine_is_lost_is_replaced(cluster: None, tmp_path: Path) -> None:
+    note = tmp_path / "opened"
+    with open_rollouts_on(config(note=str(note), lose_once=True), workers=1, cpus=0.5) as pool:
+        finished = list(pool.run(jobs(8)))
+    assert marks(finished) == Counter((job.task.id, job.trial) for job in jobs(8))
+    assert not any(each.error for each in finished)
+    assert len(set(note.read_text().split())) == 2
+
+
+def test_jobs_whose_workers_are_lost_too_often_come_back_with_an_error(cluster: None) -> None:
+    with open_rollouts_on(config(seconds=5), workers=1, cpus=0.5, losses=0) as pool:
+        run = pool.run(jobs(4))
+        os.kill(pool.where[0]["pid"], signal.SIGKILL)
+        finished = list(run)
+    assert marks(finished) == Counter((job.task.id, job.trial) for job in jobs(4))
+    assert all("its worker was lost 1 times" in each.error for each in finished)
+    with open_rollouts_on(config(seconds=5), workers=1, cpus=0.5, restarts=0) as pool:
+        run = pool.run(jobs(4))
+        os.kill(pool.where[0]["pid"], signal.SIGKILL)
+        with pytest.raises(EngineLostError, match="more workers were lost than restarts allow"):
+            list(run)
+
+
+def test_new_weights_reach_every_worker_and_its_replacement(cluster: None) -> None:
+    given = jobs(8)
+    with open_rollouts_on(config(takes="tokens"), workers=2, cpus=0.5) as pool:
+        versions = []
+        for version in (1, 2):
+            pool.update_weights([], version)
+            if version == 2:
+                os.kill(pool.where[1]["pid"], signal.SIGKILL)
+            finished = list(pool.run(given))
+            versions.append(
+                {turn.versions[0][0] for f in finished for a in f.rollout.agents for turn in a.turns}
+            )
+    assert versions == [{1}, {2}]
+
+
+def test_leaving_early_ends_the_rest_and_the_workers_go_on(cluster: None) -> None:
+    with open_rollouts_on(config(seconds=0.05), workers=2, cpus=0.5) as pool:
+        run = pool.run(jobs(32))
+        first = next(run)
+        run.close()
+        assert first.error == ""
+        assert marks(list(pool.run(jobs(4)))) == Counter((job.task.id, job.trial) for job in jobs(4))
+
+
+def test_what_a_worker_finds_wrong_is_said_here(cluster: None) -> None:
+    with pytest.raises(ConfigError, match="no tasks 'nowhere'"):
+        open_rollouts_on(RolloutConfig("ray_team:Team", {}, {"tasks": "nowhere"}), workers=1, cpus=0.5)
+    with pytest.raises(ConfigError, match="does not take these options"):
+        open_rollouts_on(RolloutConfig("ray_team:Team", {"colour": 1}, GAME), workers=1, cpus=0.5)
+    with pytest.raises(EngineLostError):
+        open_rollouts_on(RolloutConfig(broken, {}, GAME), workers=1, cpus=0.5)
+
+
+@pytest.mark.parametrize(
+    ("config", "told"),
+    [
+        (RolloutConfig("scripted", {}, GAME), "has no engine to be driven"),
+        (RolloutConfig("ray_team:Team", {}, {"colour": 1}), "the game cannot be set up"),
+        (RolloutConfig("nobody", {}, GAME), "no policy 'nobody'"),
+    ],
+)
+def test_a_wrong_configuration_says_what_is_wrong(config: RolloutConfig, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        LocalRollouts(config)
+    with pytest.raises(ConfigError, match="workers must be 0"):
+        open_rollouts_on(config, workers=-1)
+
+
+def test_a_function_may_make_the_policy() -> None:
+    with LocalRollouts(RolloutConfig(Team, {}, GAME)) as local:
+        assert [each.error for each in local.run(jobs(2))] == ["", ""]

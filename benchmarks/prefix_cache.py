@@ -1,0 +1,124 @@
+"""How much of what could be read from the prefix cache is: hits over a rollout, as a share of what is reusable.
+
+    python -m wideseek_baselines.nano /tmp/nano --size small
+    python benchmarks/prefix_cache.py --model /tmp/nano [--episodes 64] [--width 4] [--block 32]
+
+A turn's prompt repeats the conversation so far, and every conversation of a role begins with the same system prompt.
+What is reusable of a prompt are its longest leading whole blocks that an earlier request (its prompt, or what was
+generated after it) has put into the cache; its last token is always computed. That counts prompts that are asked for
+at the same moment as reusable by each other, which no engine can do, so 1 is out of reach.
+
+The rollout is that of ``driver_efficiency.py``: a language model behind the asynchronous driver whose messages are the
+scripted team's, so that an untrained model plays full games too.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from driver_efficiency import GuidedTeam, a_game, make_policy
+
+from wideseek_baselines.rollout.driver import Driver
+from wideseek_baselines.rollout.options import DriverOptions
+from wideseek_baselines.rollout.record import Rollout
+
+
+class Reusable:
+    """The blocks that a cache without limits would hold."""
+
+    def __init__(self, block: int) -> None:
+        self._block = block
+        self._blocks: set[int] = set()
+
+    def prompt(self, ids: Sequence[int]) -> int:
+        """Tokens of this prompt that lie in blocks seen before."""
+        hits = 0
+        for known in (chain in self._blocks for chain in self._chains(ids[:-1])):
+            if not known:
+                break
+            hits += 1
+        return hits * self._block
+
+    def add(self, ids: Sequence[int]) -> None:
+        """These ids are in the cache now."""
+        self._blocks.update(self._chains(ids))
+
+    def _chains(self, ids: Sequence[int]) -> Iterable[int]:
+        """A number for every whole block with all that is before it."""
+        chain = 0
+        for start in range(0, len(ids) - self._block + 1, self._block):
+            chain = hash((chain, *ids[start : start + self._block]))
+            yield chain
+
+
+def reusable_tokens(rollouts: Iterable[Rollout], block: int) -> tuple[int, int, int]:
+    """Prompt tokens of all turns, those reusable and those that were cached, in the order in which episodes ended."""
+    cache = Reusable(block)
+    prompts = reusable = cached = 0
+    for rollout in rollouts:
+        for agent in rollout.agents:
+            for sequence in agent.sequences:
+                for turn in sequence.turns:
+                    prompt = sequence.ids[: turn.start]
+                    prompts += len(prompt)
+                    reusable += cache.prompt(prompt)
+                    cached += turn.cached_tokens
+                    cache.add(sequence.ids[: turn.stop])
+    return prompts, reusable, cached
+
+
+async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Play and count."""
+    from transformers import AutoTokenizer
+
+    policy = make_policy(arguments)
+    (engine,) = policy.engines
+    team = GuidedTeam(policy, AutoTokenizer.from_pretrained(arguments.model), free=False)
+    setup, jobs = a_game(arguments.episodes, arguments.width)
+    await engine.start()
+    try:
+        driver = Driver(team, setup, options=DriverOptions(concurrency=arguments.concurrency))
+        finished = [each async for each in driver.run(jobs)]
+    finally:
+        await engine.close()
+    if errors := {each.error for each in finished if each.error}:
+        raise SystemExit(f"episodes failed: {errors}")
+    rollouts = [each.rollout for each in finished if each.rollout is not None]
+    prompts, reusable, cached = reusable_tokens(rollouts, arguments.block)
+    return {
+        "engine": {"name": engine.info.name, **engine.info.versions, "kv_tokens": engine.info.kv_tokens},
+        "episodes": len(rollouts),
+        "turns": sum(len(agent.turns) for rollout in rollouts for agent in rollout.agents),
+        "prompt tokens": prompts,
+        "reusable": reusable,
+        "cached": cached,
+        "share of reusable": round(cached / reusable, 3),
+        "share of all": round(cached / prompts, 3),
+    }
+
+
+def main() -> None:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--model", required=True, help="folder of a model with its tokenizer")
+    parser.add_argument("--engine", choices=["vllm"], default="vllm")
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--episodes", type=int, default=64)
+    parser.add_argument(
+        "--concurrency", type=int, default=None, help="episodes at a time; default: what fits"
+    )
+    parser.add_argument("--width", type=int, default=4)
+    parser.add_argument("--block", type=int, default=32, help="tokens of one block of the cache")
+    parser.add_argument("--context", type=int, default=None)
+    parser.add_argument("--turn-tokens", type=int, default=512)
+    parser.add_argument("--max-requests", type=int, default=None)
+    parser.add_argument("--eager", action="store_true", help="start vLLM without compilation")
+    print(json.dumps(asyncio.run(measure(parser.parse_args())), indent=2))
+
+
+if __name__ == "__main__":
+    main()

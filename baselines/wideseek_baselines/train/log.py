@@ -1,0 +1,57 @@
+"""`RunLog`: the numbers of a run, one JSON line a step, in a file that a resumed run continues without repeats."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+
+class RunLog:
+    """Appends records to a JSONL file. Every record has a `step`.
+
+    Args:
+        path: The file.
+        step: Steps done by the checkpoint that the run goes on from; later records are those of steps that were
+            lost and will be done again, so they are removed.
+    """
+
+    def __init__(self, path: Path, step: int = 0) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
+        path.write_text("".join(kept), "utf-8")
+        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by `close`)
+
+    def write(self, step: int, values: Mapping[str, Any]) -> None:
+        """Append the numbers of a step. What is not finite is written as text, which JSON has no number for."""
+        record = {name: _plain(value) for name, value in {"step": step, **values}.items()}
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    def __enter__(self) -> RunLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def read_log(path: Path | str) -> list[dict[str, Any]]:
+    """The records of a run's log."""
+    return [json.loads(line) for line in _whole_lines(Path(path))]
+
+
+def _whole_lines(path: Path) -> list[str]:
+    if not path.exists():
+        return []
+    return [line for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _plain(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

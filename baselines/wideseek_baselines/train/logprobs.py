@@ -1,0 +1,118 @@
+"""Log-probabilities and entropies of given tokens, without ever holding the logits of a whole row.
+
+The output layer is applied only to the hidden states that predict a trained token, a chunk of them at a time. The
+backward pass computes each chunk's logits again instead of keeping them, so that memory is chunk × vocabulary whatever
+the row. The softmax is in float32 whatever the weights are in.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What a model thinks of the K trained tokens of a row.
+
+    Attributes:
+        logprobs: ``[K]`` float32, in nats, of the distribution after temperature.
+        entropies: ``[K]`` float32, of the same distribution; None if not asked for.
+        hidden: ``[K, H]`` hidden states that predicted the tokens: what was known before each.
+    """
+
+    logprobs: Tensor
+    entropies: Tensor | None
+    hidden: Tensor
+
+
+def token_logprobs(
+    hidden: Tensor,
+    weight: Tensor,
+    targets: Tensor,
+    *,
+    temperature: Tensor | float = 1.0,
+    entropies: bool = False,
+    chunk: int = 2048,
+    dtype: torch.dtype | None = None,
+) -> tuple[Tensor, Tensor | None]:
+    """Log-probabilities (and entropies) of `targets`, differentiable in `hidden` and `weight`.
+
+    Args:
+        hidden: ``[K, H]`` hidden states.
+        weight: ``[V, H]`` of the output layer.
+        targets: ``[K]`` token ids.
+        temperature: Above 0; for all tokens, or ``[K]`` for each. The same as at sampling.
+        entropies: Whether to compute entropies too.
+        chunk: Tokens whose logits are held at a time.
+        dtype: Of the product of hidden states and weights; by default autocast's where it is on, else the weights'.
+
+    Returns:
+        ``[K]`` float32 log-probabilities, and ``[K]`` float32 entropies or None.
+    """
+    kind = hidden.device.type
+    if dtype is None:
+        dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
+    cold = torch.as_tensor(temperature, dtype=torch.float32, device=hidden.device).reciprocal()
+    cold = cold.expand(len(hidden)).unsqueeze(1)
+    logprobs, found = _TokenLogprobs.apply(hidden, weight, targets, cold, entropies, chunk, dtype)  # type: ignore[no-untyped-call]
+    return logprobs, found if entropies else None
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,
+        weight: Tensor,
+        targets: Tensor,
+        cold: Tensor,
+        entropies: bool,
+        chunk: int,
+        dtype: torch.dtype,
+    ) -> tuple[Tensor, Tensor]:
+        norms = torch.empty(len(hidden), dtype=torch.float32, device=hidden.device)
+        chosen = torch.empty_like(norms)
+        found = torch.zeros_like(norms)
+        with torch.autocast(hidden.device.type, enabled=False):
+            cast = weight.to(dtype)
+            for at in range(0, len(hidden), chunk):
+                part = slice(at, at + chunk)
+                logits = (hidden[part].to(dtype) @ cast.T).float().mul_(cold[part])
+                norms[part] = logits.logsumexp(1)
+                chosen[part] = logits.gather(1, targets[part].unsqueeze(1)).squeeze(1)
+                if entropies:
+                    chances = (logits - norms[part].unsqueeze(1)).exp_()
+                    found[part] = norms[part] - chances.mul_(logits).sum(1)
+        ctx.save_for_backward(hidden, weight, targets, cold, norms, found)
+        ctx.chunk, ctx.dtype, ctx.entropies = chunk, dtype, entropies
+        return chosen - norms, found
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        hidden, weight, targets, cold, norms, found = ctx.saved_tensors
+        by_logprob, by_entropy = (gradient.float().unsqueeze(1) for gradient in gradients)
+        to_hidden = torch.empty_like(hidden)
+        to_weight = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
+        with torch.autocast(hidden.device.type, enabled=False):
+            cast = weight.to(ctx.dtype)
+            for at in range(0, len(hidden), ctx.chunk):
+                part = slice(at, at + ctx.chunk)
+                state = hidden[part].to(ctx.dtype)
+                surprise = (state @ cast.T).float().mul_(cold[part]).sub_(norms[part].unsqueeze(1))
+                chances = surprise.exp()
+                # d logprob / d logit = [it is the target] - p;  d entropy / d logit = -p (log p + entropy)
+                slope = by_logprob[part].expand_as(chances)
+                if ctx.entropies:
+                    slope = (
+                        surprise.add_(found[part].unsqueeze(1)).mul_(by_entropy[part]).add_(by_logprob[part])
+                    )
+                by_logit = chances.mul_(slope).neg_()
+                by_logit.scatter_add_(1, targets[part].unsqueeze(1), by_logprob[part])
+                by_logit = by_logit.mul_(cold[part]).to(ctx.dtype)
+                to_hidden[part] = (by_logit @ cast).to(hidden.dtype)
+                to_weight += by_logit.T @ state
+        return to_hidden, to_weight.to(weight.dtype), None, None, None, None, None

@@ -1,0 +1,38 @@
+"""`Tally`: means and maxima over tokens, gathered row by row."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+
+class Tally:
+    """Sums, counts and maxima by name. They stay on their device until `result`, so that gathering never waits."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._peaks: dict[str, Tensor] = {}
+
+    def mean(self, name: str, values: Tensor) -> None:
+        """Count values into the mean called `name`."""
+        total, count = self._sums.get(name, (0.0, 0))
+        self._sums[name] = (total + values.detach().double().sum(), count + values.numel())
+
+    def peak(self, name: str, values: Tensor) -> None:
+        """Count values into the maximum called `name`."""
+        if values.numel():
+            highest = values.detach().double().max()
+            before = self._peaks.get(name)
+            self._peaks[name] = highest if before is None else highest.maximum(before)
+
+    def add(self, other: Tally) -> None:
+        """Take over what another tally has gathered."""
+        for name, (total, count) in other._sums.items():
+            mine, number = self._sums.get(name, (0.0, 0))
+            self._sums[name] = (mine + total, number + count)
+        for name, highest in other._peaks.items():
+            self.peak(name, highest)
+
+    def result(self) -> dict[str, float]:
+        """The means and maxima by name."""
+        means = {name: float(total) / count for name, (total, count) in self._sums.items() if count}
+        return {**means, **{name: float(highest) for name, highest in self._peaks.items()}}

@@ -1,0 +1,240 @@
+"""Advantages and token weights against hand-computed values, one test a trap."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from training_parts import agent, rollout
+
+from wideseek_baselines.train.advantages import agent_gae, gae, group_advantages
+from wideseek_baselines.train.options import AdvantageOptions, SelectionOptions
+from wideseek_baselines.train.packing import pack
+from wideseek_baselines.train.samples import by_agent, mini_batches, rollout_samples, spans
+from wideseek_baselines.train.values import team_examples
+from wideseek_env.errors import ConfigError, TrajectoryError
+
+PUBLISHED = AdvantageOptions()
+
+
+def test_the_published_advantage() -> None:
+    found = group_advantages([1.0, 0.0, 0.0, 1.0, 0.3, 0.7], list("aaaabb"), [True] * 6, PUBLISHED)
+    np.testing.assert_allclose(found.values[:4], np.array([1, -1, -1, 1]) * 0.5 / (0.5 + 1e-6))
+    np.testing.assert_allclose(found.values[4:], np.array([-1, 1]) * 0.2 / (0.2 + 1e-6))
+    assert (found.groups, found.degenerate, found.untrainable) == (2, 0, 0)
+
+
+def test_every_rollout_counts_once_whatever_its_agents_and_turns() -> None:
+    wide = rollout([agent("lead", [4, 4])] + [agent("subagent", [3] * 5) for _ in range(9)], reward=1.0)
+    narrow = [rollout([agent("lead", [2])], reward=0.0) for _ in range(3)]
+    team = [wide, *narrow]
+    found = group_advantages([r.reward for r in team], [r.group for r in team], [True] * 4, PUBLISHED)
+    # mean 1/4, deviation sqrt(3)/4: had agents or turns been counted, the mean would be near 1
+    np.testing.assert_allclose(found.values, (np.array([1, 0, 0, 0]) - 0.25) / (3**0.5 / 4 + 1e-6))
+
+
+def test_no_scaling_and_leave_one_out() -> None:
+    found = group_advantages(
+        [1.0, 0.0, 0.5], ["a"] * 3, [True] * 3, AdvantageOptions(scale="none", baseline="leave_one_out")
+    )
+    np.testing.assert_allclose(found.values, [0.75, -0.75, 0.0])
+    plain = group_advantages([1.0, 0.0, 0.5], ["a"] * 3, [True] * 3, AdvantageOptions(scale="none"))
+    np.testing.assert_allclose(plain.values, [0.5, -0.5, 0.0])
+
+
+def test_degenerate_groups_are_counted_and_dropped_or_kept() -> None:
+    rewards, groups = [0.1, 0.1, 0.1, 1.0, 0.0, 0.4], list("aaabbc")
+    found = group_advantages(rewards, groups, [True] * 6, PUBLISHED)
+    assert np.isnan(found.values[[0, 1, 2, 5]]).all()
+    assert found.used.tolist() == [False] * 3 + [True] * 2 + [False]
+    assert (found.groups, found.degenerate) == (1, 2)
+    kept = group_advantages(rewards, groups, [True] * 6, AdvantageOptions(degenerate="keep"))
+    assert kept.values[[0, 1, 2, 5]].tolist() == [0.0] * 4
+    assert (kept.groups, kept.degenerate) == (3, 2)
+
+
+def test_untrainable_rollouts_enter_neither_mean_nor_training() -> None:
+    found = group_advantages([1.0, 0.0, 0.0], ["a"] * 3, [True, True, False], PUBLISHED)
+    np.testing.assert_allclose(found.values[:2], [1, -1], rtol=1e-5)
+    assert np.isnan(found.values[2])
+    assert found.untrainable == 1
+    with pytest.raises(ConfigError, match="finite"):
+        group_advantages([float("nan"), 1.0], ["a"] * 2, [True] * 2, PUBLISHED)
+
+
+def test_gae_by_hand() -> None:
+    advantages, returns = gae([0, 0, 1.0], [0.2, 0.5, 0.4], gamma=0.9, trace=0.5)
+    last = 1.0 - 0.4
+    middle = 0.9 * 0.4 - 0.5 + 0.45 * last
+    first = 0.9 * 0.5 - 0.2 + 0.45 * middle
+    np.testing.assert_allclose(advantages, [first, middle, last])
+    np.testing.assert_allclose(returns, advantages + np.array([0.2, 0.5, 0.4]))
+
+
+def test_gae_ends_are_rewards_and_values_alone() -> None:
+    values = [0.2, 0.5, 0.4]
+    np.testing.assert_allclose(gae([0, 0, 1], values, gamma=1, trace=1)[1], [1, 1, 1])
+    np.testing.assert_allclose(gae([0, 0, 1], values, gamma=1, trace=0)[1], [0.5, 0.4, 1])
+
+
+def test_an_agents_turns_share_the_teams_reward_at_its_own_end() -> None:
+    values = np.array([0.3, 9, 9, 0.6, 9])
+    advantages, returns = agent_gae([3, 2], values, 1.0, gamma=1, trace=0, per_turn=True)
+    np.testing.assert_allclose(
+        advantages, [0.3] * 3 + [0.4] * 2
+    )  # 0.6 - 0.3; 1 - 0.6: only first tokens' values
+    np.testing.assert_allclose(returns, [0.6] * 3 + [1.0] * 2)
+    tokens, _ = agent_gae([3, 2], np.zeros(5), 1.0, gamma=0.5, trace=1, per_turn=False)
+    np.testing.assert_allclose(tokens, [1 / 16, 1 / 8, 1 / 4, 1 / 2, 1])
+    punished, _ = agent_gae([1, 1], np.zeros(2), 1.0, gamma=1, trace=1, per_turn=True, penalties=[0.1, 0.2])
+    np.testing.assert_allclose(punished, [0.7, 0.8])
+    with pytest.raises(ConfigError, match="do not make"):
+        agent_gae([3, 3], values, 1.0, gamma=1, trace=1, per_turn=True)
+
+
+def weights_of(rollouts: Any, **options: Any) -> list[float]:
+    samples = rollout_samples(rollouts, [1.0] * len(rollouts), SelectionOptions(**options))
+    return [float(example.columns["weight"][0]) for example in samples.examples]
+
+
+def team() -> list[Any]:
+    """Two tasks: one with rollouts of three agents and of one agent, one with a single rollout."""
+    return [
+        rollout([agent("lead", [2, 2]), agent("subagent", [5]), agent("subagent", [1, 1, 1])]),
+        rollout([agent("lead", [10])]),
+        rollout([agent("lead", [6])], group="b"),
+    ]
+
+
+def test_dual_level_averaging_by_hand() -> None:
+    # 1/2 tasks · 1/2 rollouts · 1/3 agents · 1/tokens
+    wanted = [1 / 12 / 4, 1 / 12 / 5, 1 / 12 / 3, 1 / 4 / 10, 1 / 2 / 6]
+    np.testing.assert_allclose(weights_of(team()), wanted, rtol=1e-6)
+
+
+def test_other_averages_by_hand() -> None:
+    np.testing.assert_allclose(weights_of(team(), average="token"), [1 / 28] * 5, rtol=1e-6)
+    np.testing.assert_allclose(
+        weights_of(team(), average="rollout"), [1 / 4 / 12] * 3 + [1 / 4 / 10, 1 / 2 / 6], rtol=1e-6
+    )
+
+
+@pytest.mark.parametrize("average", ["agent", "rollout", "token"])
+def test_weights_sum_to_one_however_they_are_packed(average: Any) -> None:
+    samples = rollout_samples(team(), [1.0] * 3, SelectionOptions(average=average))
+    for tokens_per_row in (1, 20, 1000):
+        rows = pack(samples.examples, tokens_per_row)
+        assert sum(float(row.columns["weight"].sum()) for row in rows) == pytest.approx(1, abs=1e-6)
+
+
+def test_an_agent_in_several_sequences_is_still_one_agent() -> None:
+    joined = [rollout([agent("lead", [2, 6]), agent("subagent", [4])])]
+    split = [rollout([agent("lead", [2, 6], split=True), agent("subagent", [4])])]
+    assert len(rollout_samples(split, [1.0], SelectionOptions()).examples) == 3
+    np.testing.assert_allclose(weights_of(joined), [1 / 2 / 8, 1 / 2 / 4])
+    np.testing.assert_allclose(weights_of(split), [1 / 2 / 8, 1 / 2 / 8, 1 / 2 / 4])
+
+
+def test_roles_choose_agents_and_the_average_is_over_those() -> None:
+    np.testing.assert_allclose(weights_of(team(), roles=("lead",)), [1 / 4 / 4, 1 / 4 / 10, 1 / 2 / 6])
+    # the second and third rollouts have no subagent: nothing of them is trained, and they do not count
+    np.testing.assert_allclose(weights_of(team(), roles=("subagent",)), [1 / 2 / 5, 1 / 2 / 3])
+
+
+def test_the_sampled_ids_are_the_trained_ids() -> None:
+    one = rollout([agent("lead", [2, 3])])
+    (example,) = rollout_samples([one], [0.5], SelectionOptions()).examples
+    (sequence,) = one.agents[0].sequences
+    assert example.ids.tolist() == sequence.ids
+    assert example.places.tolist() == [at for at, made in enumerate(sequence.mask) if made]
+    np.testing.assert_allclose(
+        example.columns["engine"], [value for turn in sequence.turns for value in turn.logprobs]
+    )
+    assert set(example.columns["advantage"].tolist()) == {0.5}
+
+
+def test_versions_temperatures_and_spans_are_by_token() -> None:
+    one = rollout([agent("lead", [2, 3], versions=((4, 1), (5, 2)), temperature=0.7)])
+    samples = rollout_samples([one], [1.0], SelectionOptions())
+    (example,) = samples.examples
+    assert example.columns["version"].tolist() == [0, 0, 4, 5, 5]
+    np.testing.assert_allclose(example.columns["temperature"], [1, 1, 0.7, 0.7, 0.7])
+    assert spans(example, samples.turns[0]) == {0: (0, 2), 1: (2, 5)}
+
+
+def test_turns_that_were_not_drawn_from_the_whole_distribution_are_not_trained() -> None:
+    one = rollout([agent("lead", [2, 3], trainable=False)])
+    samples = rollout_samples([one], [1.0], SelectionOptions())
+    assert [len(example.places) for example in samples.examples] == [2]
+    assert samples.dropped_turns == 1
+
+
+def trained(one: Any, failures: Any = "failed_turns") -> dict[str, list[int]]:
+    samples = rollout_samples([one], [-1.0], SelectionOptions(failures=failures))
+    return {
+        one.agents[owner.agent].agent: [turn.turn for turn in turns]
+        for owner, turns in zip(samples.owners, samples.turns, strict=True)
+    }
+
+
+def test_a_failed_episode_trains_only_the_turns_that_failed() -> None:
+    subagents = [
+        agent("subagent", [2, 2], name="fine"),
+        agent("subagent", [2, 2, 2], name="lost", ending="out_of_turns"),
+        agent("subagent", [2, 9], name="endless", ending="out_of_context", finish_reason="length"),
+    ]
+    malformed = rollout([agent("lead", [3, 3]), *subagents], score={"item_f1": 0.0, "well_formed": 0.0})
+    assert trained(malformed) == {"lead": [1], "lost": [0, 1, 2], "endless": [1]}
+    silent = rollout([agent("lead", [3, 3], ending="out_of_turns"), subagents[0]])
+    assert trained(silent) == {"lead": [0, 1]}
+    good = rollout([agent("lead", [3, 3]), *subagents])
+    assert trained(good) == {"lead": [0, 1], "fine": [0, 1]}
+    assert trained(malformed, "none") == {}
+    assert trained(malformed, "all") == {"lead": [0, 1], "fine": [0, 1], "lost": [0, 1, 2], "endless": [0, 1]}
+
+
+def test_rollouts_without_an_advantage_or_a_fair_reward_are_left_out() -> None:
+    rollouts = [
+        rollout([agent("lead", [2])]),
+        rollout([agent("lead", [3])], trainable=False),
+        rollout([agent("lead", [4])]),
+    ]
+    samples = rollout_samples(rollouts, [float("nan"), 1.0, 1.0], SelectionOptions())
+    assert [len(example.places) for example in samples.examples] == [4]
+    assert [float(example.columns["weight"][0]) for example in samples.examples] == [0.25]
+
+
+def test_a_mini_batch_is_counted_in_tasks() -> None:
+    groups = ["a"] * 8 + ["b"] * 2 + ["c"] * 5
+    parts = mini_batches(groups, 2, np.random.default_rng(0))
+    assert [len({groups[at] for at in part}) for part in parts] == [2, 1]
+    assert sorted(at for part in parts for at in part) == list(range(15))
+    for part in parts:
+        for name in {groups[at] for at in part}:
+            assert sum(groups[at] == name for at in part) == groups.count(name), "a task is never split"
+
+
+def test_records_that_do_not_fit_their_tokens_are_refused() -> None:
+    with pytest.raises(TrajectoryError, match="log-probabilities"):
+        rollout_samples([rollout([agent("lead", [3], logprobs=[-1.0])])], [1.0], SelectionOptions())
+    with pytest.raises(TrajectoryError, match="advantages"):
+        rollout_samples(team(), [1.0], SelectionOptions())
+
+
+def test_agents_are_gathered_in_the_order_of_their_turns() -> None:
+    samples = rollout_samples(
+        [rollout([agent("lead", [2, 6], split=True), agent("subagent", [4])])], [1.0], SelectionOptions()
+    )
+    assert list(by_agent(samples).values()) == [[0, 1], [2]]
+
+
+def test_a_team_critic_reads_the_question_and_the_delegation_but_nothing_later() -> None:
+    lead, sub = agent("lead", [2, 6]), agent("subagent", [4])
+    rollouts = [rollout([lead, sub])]
+    samples = rollout_samples(rollouts, [1.0], SelectionOptions())
+    own, seen = samples.examples, team_examples(samples, rollouts)
+    assert seen[0] is own[0]
+    prefix = lead.sequences[0].ids[: lead.sequences[0].turns[0].stop]
+    assert seen[1].ids.tolist() == [*prefix, *sub.sequences[0].ids]
+    np.testing.assert_array_equal(seen[1].ids[seen[1].places], own[1].ids[own[1].places])

@@ -1,0 +1,138 @@
+"""Losses against hand-computed values."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from wideseek_baselines.train.losses import k3, policy_loss, value_loss
+from wideseek_baselines.train.options import PolicyLossOptions
+
+PLAIN = PolicyLossOptions(clip_low=0.2, clip_high=0.3, kl=0.0, mismatch="off")
+
+
+def logs(*ratios: float) -> torch.Tensor:
+    return torch.tensor([math.log(ratio) for ratio in ratios])
+
+
+def test_clipping_is_one_sided_and_follows_the_sign_of_the_advantage() -> None:
+    ratios = logs(1.5, 0.5, 1.5, 0.5, 1.1).requires_grad_()
+    advantages = torch.tensor([1.0, 1.0, -1.0, -1.0, 2.0])
+    loss = policy_loss(ratios, torch.zeros(5), advantages, torch.full((5,), 0.2), PLAIN)
+    # min(r A, clip(r) A): 1.3, 0.5, -1.5, -0.8, 2.2
+    assert loss.value.item() == pytest.approx(-0.2 * (1.3 + 0.5 - 1.5 - 0.8 + 2.2))
+    loss.value.backward()
+    assert ratios.grad is not None
+    torch.testing.assert_close(ratios.grad, -0.2 * torch.tensor([0.0, 0.5, -1.5, 0.0, 2.2]))
+    found = loss.tally.result()
+    assert found["clip_share"] == pytest.approx(0.4)
+    assert found["clip_high_share"] == pytest.approx(0.2)
+    assert found["clip_low_share"] == pytest.approx(0.2)
+    assert found["ratio_max"] == pytest.approx(1.5)
+
+
+def test_the_dual_clip_bounds_the_loss_of_bad_tokens_only() -> None:
+    ratios = logs(10.0, 10.0).requires_grad_()
+    loss = policy_loss(
+        ratios, torch.zeros(2), torch.tensor([-1.0, 1.0]), torch.ones(2), replace(PLAIN, dual_clip=3.0)
+    )
+    assert loss.value.item() == pytest.approx(3.0 - 1.3)
+
+
+def test_weights_are_all_that_averages() -> None:
+    advantages, weights = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([0.5, 0.25, 0.25])
+    whole = policy_loss(torch.zeros(3), torch.zeros(3), advantages, weights, PLAIN).value
+    parts = [
+        policy_loss(
+            torch.zeros(1), torch.zeros(1), advantages[at : at + 1], weights[at : at + 1], PLAIN
+        ).value
+        for at in range(3)
+    ]
+    assert whole.item() == pytest.approx(-1.75)
+    assert sum(part.item() for part in parts) == pytest.approx(whole.item())
+
+
+def test_k3_estimates_the_divergence_from_the_sampling_side() -> None:
+    policy, reference = torch.tensor([0.7, 0.3]).log(), torch.tensor([0.4, 0.6]).log()
+    exact = (policy.exp() * (policy - reference)).sum()
+    torch.testing.assert_close((policy.exp() * k3(policy, reference)).sum(), exact)
+    torch.testing.assert_close(
+        (reference.exp() * k3(policy, reference, of_old=True)).sum(),
+        (reference.exp() * (reference - policy)).sum(),
+    )
+    assert (k3(policy, reference) >= 0).all()
+
+
+def test_kl_and_entropy_are_weighted_like_the_rest() -> None:
+    logprobs = logs(0.5).requires_grad_()
+    reference, weights = logs(0.25), torch.tensor([0.1])
+    options = replace(PLAIN, kl=2.0, entropy=3.0)
+    loss = policy_loss(
+        logprobs, logprobs.detach(), torch.zeros(1), weights, options,
+        reference=reference, entropies=torch.tensor([0.7]),
+    )  # fmt: skip
+    divergence = 0.5 - math.log(0.5) - 1
+    assert loss.value.item() == pytest.approx(0.1 * (2 * divergence - 3 * 0.7))
+    loss.value.backward()
+    assert logprobs.grad is not None
+    assert float(logprobs.grad) == pytest.approx(0.1 * 2 * (1 - 0.5))  # d k3 / d logp = 1 - exp(ref - logp)
+    with pytest.raises(ValueError, match="reference"):
+        policy_loss(logprobs, logprobs, torch.zeros(1), weights, options)
+
+
+def test_truncated_importance_sampling_weights_by_trainer_over_engine() -> None:
+    old, engine = logs(0.2, 0.8, 0.1), logs(0.4, 0.1, 0.1)  # ratios 0.5, 8, 1
+    advantages = torch.ones(3)
+    base = replace(PLAIN, mismatch_cap=2.0)
+
+    def loss(mismatch: str) -> float:
+        options = replace(base, mismatch=mismatch)  # type: ignore[arg-type]
+        return policy_loss(old, old, advantages, torch.ones(3), options, engine=engine).value.item()
+
+    assert loss("truncate") == pytest.approx(-(0.5 + 2 + 1))
+    assert loss("mask") == pytest.approx(-(0.5 + 0 + 1))
+    assert loss("off") == pytest.approx(-3)
+    tally = policy_loss(
+        old, old, advantages, torch.ones(3), replace(base, mismatch="mask"), engine=engine
+    ).tally.result()
+    assert tally["mismatch"] == pytest.approx((math.log(2) + math.log(8)) / 3)
+    assert tally["mismatch_max"] == pytest.approx(math.log(8))
+    assert tally["mismatch_masked_share"] == pytest.approx(1 / 3)
+
+
+def test_no_gradient_flows_through_the_mismatch() -> None:
+    logprobs = logs(0.5).requires_grad_()
+    options = replace(PLAIN, mismatch="truncate")
+    policy_loss(logprobs, logs(0.5), torch.ones(1), torch.ones(1), options, engine=logs(0.4)).value.backward()
+    assert logprobs.grad is not None
+    assert float(logprobs.grad) == pytest.approx(-1.25)
+
+
+def test_a_wild_token_does_not_make_the_loss_infinite() -> None:
+    logprobs = torch.tensor([0.0, -1.0], requires_grad=True)
+    loss = policy_loss(
+        logprobs, torch.tensor([-500.0, -1.0]), torch.tensor([-1.0, 1.0]), torch.ones(2), PLAIN,
+        engine=torch.tensor([-900.0, -1.0]),
+    )  # fmt: skip
+    assert math.isfinite(loss.value.item())
+    loss.value.backward()
+    assert logprobs.grad is not None
+    assert torch.isfinite(logprobs.grad).all()
+
+
+def test_value_clipping_takes_the_larger_error() -> None:
+    values = torch.tensor([1.0, 0.1, 0.5], requires_grad=True)
+    returns = torch.tensor([1.0, 1.0, 0.0])
+    loss = value_loss(values, torch.zeros(3), returns, torch.full((3,), 2.0), clip=0.2)
+    # near: 0.2, 0.1, 0.2 -> errors max(0, .64), max(.81, .81), max(.25, .04)
+    assert loss.value.item() == pytest.approx(0.5 * 2 * (0.64 + 0.81 + 0.25))
+    loss.value.backward()
+    assert values.grad is not None
+    torch.testing.assert_close(values.grad, 2 * torch.tensor([0.0, -0.9, 0.5]))
+    assert loss.tally.result()["value_clip_share"] == pytest.approx(1 / 3)
+    assert value_loss(values, torch.zeros(3), returns, torch.ones(3), clip=0).value.item() == pytest.approx(
+        0.5 * (0 + 0.81 + 0.25)
+    )

@@ -1,7 +1,7 @@
 """Generated tokens a second of whole rollouts, as a share of what the bare engine makes of the same requests.
 
-    python -m wideseek_baselines.nano /tmp/nano --size small
-    python benchmarks/driver_efficiency.py --model /tmp/nano [--engine vllm] [--episodes 64] [--width 4] [--repeats 2]
+    python -m wideseek_baselines.nano /tmp/nano --context 8192
+    python benchmarks/driver_efficiency.py --model /tmp/nano [--engine vllm] [--episodes 64] [--width 4] [--repeats 1]
 
 The rollouts are those of a language-model policy over the engine, tools and scoring included. So that a model that
 cannot play makes a full game too, each message is the scripted team's: the engine generates exactly as many tokens as
@@ -115,7 +115,7 @@ def exactly(request: Request, tokens: int) -> Request:
 
 def a_game(episodes: int, width: int) -> tuple[Setup, list[Job]]:
     """A synthetic world under small budgets, and jobs in it."""
-    world = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=12-16")
+    world = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=6-8")
     setup = Setup.resolve(
         tasks=synthetic_tasks(world, "train", 32),
         corpus=world.corpus(),
@@ -245,11 +245,11 @@ def main() -> None:
     parser.add_argument("--concurrency", type=int, default=None, help="episodes at a time; default all")
     parser.add_argument("--width", type=int, default=4)
     parser.add_argument("--context", type=int, default=None)
-    parser.add_argument("--turn-tokens", type=int, default=512)
+    parser.add_argument("--turn-tokens", type=int, default=2048)
     parser.add_argument("--max-requests", type=int, default=None)
     parser.add_argument("--block", type=int, default=32, help="tokens of one block of vLLM's cache")
     parser.add_argument("--eager", action="store_true", help="start vLLM without compilation")
-    parser.add_argument("--repeats", type=int, default=2)
+    parser.add_argument("--repeats", type=int, default=1)
     parser.add_argument("--free", action="store_true", help="let the model write its messages itself")
     print(json.dumps(asyncio.run(measure(parser.parse_args())), indent=2))
 

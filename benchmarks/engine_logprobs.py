@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import tempfile
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -59,7 +60,7 @@ def prompts(folder: Path, count: int) -> list[list[int]]:
         generator = torch.Generator().manual_seed(1)
         return torch.randint(TINY.vocab_size, (count, PROMPT), generator=generator).tolist()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    with wideseek_env.parallel_env() as env:
+    with closing(wideseek_env.parallel_env()) as env:
         texts = [env.reset(seed=seed)[0]["lead"] for seed in range(count)]
     return [tokenizer(text)["input_ids"][:PROMPT] for text in texts]
 

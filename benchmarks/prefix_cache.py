@@ -1,6 +1,6 @@
 """How much of what could be read from the prefix cache is: hits over a rollout, as a share of what is reusable.
 
-    python -m wideseek_baselines.nano /tmp/nano --size small
+    python -m wideseek_baselines.nano /tmp/nano --context 8192
     python benchmarks/prefix_cache.py --model /tmp/nano [--episodes 64] [--width 4] [--block 32]
 
 A turn's prompt repeats the conversation so far, and every conversation of a role begins with the same system prompt.
@@ -114,7 +114,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=4)
     parser.add_argument("--block", type=int, default=32, help="tokens of one block of the cache")
     parser.add_argument("--context", type=int, default=None)
-    parser.add_argument("--turn-tokens", type=int, default=512)
+    parser.add_argument("--turn-tokens", type=int, default=2048)
     parser.add_argument("--max-requests", type=int, default=None)
     parser.add_argument("--eager", action="store_true", help="start vLLM without compilation")
     print(json.dumps(asyncio.run(measure(parser.parse_args())), indent=2))

@@ -31,4 +31,4 @@ if __name__ == "__main__":
         from wideseek_baselines.nano.build import make_nano
 
         with tempfile.TemporaryDirectory() as folder:
-            main(str(make_nano(Path(folder) / "nano", worlds=4).folder), turn_tokens=24)
+            main(str(make_nano(Path(folder) / "nano", vocab=2048, worlds=4).folder), turn_tokens=24)

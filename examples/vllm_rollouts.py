@@ -1,0 +1,47 @@
+"""Groups of episodes on vLLM, recorded for training: `python examples/vllm_rollouts.py MODEL_FOLDER [OUT.jsonl]`."""
+
+import sys
+import tempfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import wideseek_env
+
+
+def main(model: str, out: str, turn_tokens: int = 512) -> None:
+    from wideseek_baselines.llm.factories import vllm_policy
+    from wideseek_baselines.rollout.options import RolloutJob
+    from wideseek_baselines.rollout.store import open_rollouts
+
+    setup = wideseek_env.Setup.resolve(
+        tasks="synthetic:rows=6", profile="terse", rules="width-benchmark", width=4
+    )
+    jobs = [
+        RolloutJob(task, seed=seed, trial=seed, group=task.id, size=4)
+        for task in setup.tasks[:2]
+        for seed in range(4)
+    ]
+    with (
+        vllm_policy(model, turn_tokens=turn_tokens, enforce_eager=True) as policy,
+        open_rollouts(out) as writer,
+    ):
+        for finished in policy.rollouts(setup, jobs):
+            if finished.rollout is not None:
+                writer.write(finished.rollout)
+            print(
+                f"{finished.job.task.id}, seed {finished.job.seed}: {finished.error or finished.rollout.reward}"
+            )
+        print(f"{policy.usage.completion_tokens} tokens in {policy.usage.requests} turns")
+
+
+if __name__ == "__main__":  # vLLM starts processes, which import this file
+    if find_spec("vllm") is None:
+        print("needs vLLM: pip install 'wideseek-baselines[vllm]'")
+    elif len(sys.argv) > 1:
+        main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "rollouts.jsonl")
+    else:
+        from wideseek_baselines.nano.build import make_nano
+
+        with tempfile.TemporaryDirectory() as folder:
+            nano = make_nano(Path(folder) / "nano", vocab=2048, worlds=4).folder
+            main(str(nano), str(Path(folder) / "rollouts.jsonl"), turn_tokens=24)

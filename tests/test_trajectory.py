@@ -49,6 +49,21 @@ def test_a_record_has_everything_and_loads_back(tmp_path: Path) -> None:
     assert load_trajectories(packed) == loaded
 
 
+def test_damaged_files_say_so(tmp_path: Path) -> None:
+    line = record().to_json().encode() + b"\n"
+    packed = gzip.compress(line)
+    cases = {
+        "cut.jsonl.gz": (packed[:-20], "breaks off"),
+        "no.jsonl.gz": (b"nothing packed", "breaks off"),
+        "bits.jsonl.gz": (packed[:60] + b"\xff" * 40 + packed[100:], "breaks off"),
+        "deep.jsonl": (line + b"[" * 200_000 + b"\n", ":2: "),
+    }
+    for name, (content, told) in cases.items():
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(TrajectoryError, match=told):
+            load_trajectories(tmp_path / name)
+
+
 @pytest.mark.parametrize("settings", [{}, {"roster": "fixed", "width": 2}, {"profile": "terse"}])
 def test_replay_gives_the_same_bytes(settings: dict) -> None:
     trajectory = Trajectory.from_dict(json.loads(record(**settings).to_json()))

@@ -13,6 +13,7 @@ import dataclasses
 import gzip
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -253,13 +254,20 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
             file = stack.enter_context(raw)
         except OSError as error:
             raise TrajectoryError(f"{path} cannot be read: {error.strerror}") from error
-        for number, line in enumerate(file, 1):
+        for number, line in enumerate(_lines(file, path), 1):
             if not line.endswith(b"\n"):
                 return
             try:
                 yield Trajectory.from_dict(json.loads(line))
-            except (ValueError, AttributeError) as error:
+            except (ValueError, AttributeError, RecursionError) as error:
                 raise TrajectoryError(f"{path}:{number}: {error}") from error
+
+
+def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
+    try:
+        yield from file
+    except (EOFError, OSError, zlib.error) as error:
+        raise TrajectoryError(f"{path} is damaged or breaks off: {error}") from error
 
 
 def load_trajectories(path: Path | str) -> list[Trajectory]:

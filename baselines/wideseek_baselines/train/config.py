@@ -50,21 +50,29 @@ Whole = Annotated[int, Range(0)]
 """0 or more."""
 
 
-def load_config(kind: type[T], file: Path | str | None = None, overrides: Iterable[str] = ()) -> T:
-    """A configuration of the dataclass `kind` from a TOML file, then ``key=value`` texts, then defaults.
+def load_config(
+    kind: type[T],
+    file: Path | str | None = None,
+    overrides: Iterable[str] = (),
+    *,
+    preset: Path | str | None = None,
+) -> T:
+    """A configuration of the dataclass `kind` from ``key=value`` texts, then a TOML file, then another, then defaults.
+
+    Args:
+        kind: A dataclass.
+        file: TOML.
+        overrides: Stand over the file.
+        preset: TOML that the file stands over, key by key.
 
     Raises:
         ConfigError: The file cannot be read; or a key is unknown or missing, or its value of the wrong type or out
             of range. The message names the key with its tables.
     """
     record: dict[str, Any] = {}
-    if file is not None:
-        try:
-            record = tomllib.loads(Path(file).read_text("utf-8"))
-        except OSError as error:
-            raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{file} is not TOML: {error}") from error
+    for path in (preset, file):
+        if path is not None:
+            record = _merged(record, _read(path))
     for override in overrides:
         _override(record, override, kind)
     return config_from(kind, record)
@@ -106,6 +114,24 @@ def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base:
 def config_to_dict(config: Any) -> dict[str, Any]:
     """The configuration as JSON values, which `config_from` reads back."""
     return cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config), default=str)))
+
+
+def _read(file: Path | str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(Path(file).read_text("utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{file} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{file} is not TOML: {error}") from error
+
+
+def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
+    """What is in `high`, and in `low` where it is not; tables are merged likewise."""
+    merged = {**low, **high}
+    for key in low.keys() & high.keys():
+        if isinstance(low[key], dict) and isinstance(high[key], dict):
+            merged[key] = _merged(low[key], high[key])
+    return merged
 
 
 def _override(record: dict[str, Any], text: str, kind: type) -> None:

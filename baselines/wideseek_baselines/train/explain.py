@@ -27,7 +27,15 @@ def explained(kind: type[Any], prefix: str = "", base: Any = None) -> str:
 
 
 def field_docstrings(kind: type[Any]) -> dict[str, str]:
-    """The string under each field of a dataclass, by the field's name."""
+    """The string under each field of a dataclass, by the field's name; fields of classes above it among them."""
+    found: dict[str, str] = {}
+    for above in reversed(kind.__mro__):
+        if dataclasses.is_dataclass(above):
+            found |= _own_docstrings(above)
+    return found
+
+
+def _own_docstrings(kind: type[Any]) -> dict[str, str]:
     (body,) = ast.parse(textwrap.dedent(inspect.getsource(kind))).body
     assert isinstance(body, ast.ClassDef)
     found: dict[str, str] = {}

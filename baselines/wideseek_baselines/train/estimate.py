@@ -1,0 +1,188 @@
+"""What a run will need, worked out from its configuration alone: memory of trainer and engine, tokens of a step.
+
+Weights, gradients and optimiser are exact up to a few vectors. Activations are a rough count of what a Qwen3 layer
+keeps; fragmentation, libraries and communication come on top.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wideseek_baselines.train.players import game_arguments
+from wideseek_baselines.train.ppo import PpoConfig
+from wideseek_baselines.train.reinforce import RunConfig
+from wideseek_env.errors import ConfigError
+from wideseek_env.rules import Rules
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The dimensions of a model of the Llama family (Llama, Qwen2, Qwen3, SmolLM2)."""
+
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    inner: int
+    """Width of the feed-forward layers."""
+    vocab: int
+    context: int
+    tied: bool
+    """Whether the embedding is the output layer too."""
+    query_norms: bool
+    """Whether queries and keys are normalised, as in Qwen3."""
+    biases: bool = False
+    """Whether queries, keys and values have biases, as in Qwen2."""
+
+    @property
+    def weights(self) -> int:
+        """Number of weights."""
+        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        layer = self.hidden * (2 * queries + 2 * keys + 3 * self.inner + 2)
+        layer += 2 * self.head_dim if self.query_norms else 0
+        layer += queries + 2 * keys if self.biases else 0
+        return self.layers * layer + self.hidden + self.vocab * self.hidden * (1 if self.tied else 2)
+
+    @property
+    def cache_numbers(self) -> int:
+        """Numbers that the key-value cache holds for each token."""
+        return 2 * self.layers * self.kv_heads * self.head_dim
+
+    @property
+    def layer_numbers(self) -> int:
+        """Numbers that one layer keeps of each token for the backward pass, roughly."""
+        return 4 * self.hidden + self.head_dim * (3 * self.heads + 3 * self.kv_heads) + 4 * self.inner
+
+
+KNOWN = {
+    "Qwen/Qwen3-4B": Shape(36, 2560, 32, 8, 128, 9728, 151936, 40960, True, True),
+    "HuggingFaceTB/SmolLM2-135M-Instruct": Shape(30, 576, 9, 3, 64, 1536, 49152, 8192, True, False),
+}
+"""Models that presets name, so that an estimate needs no download."""
+
+
+def shape_of(model: str) -> Shape:
+    """The dimensions of a model from its folder's ``config.json``, or of one that presets name.
+
+    Raises:
+        ConfigError: There is no such folder, or its model is of another kind.
+    """
+    if model in KNOWN:
+        return KNOWN[model]
+    path = Path(model).expanduser() / "config.json"
+    try:
+        about: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        heads = about["num_attention_heads"]
+        return Shape(
+            layers=about["num_hidden_layers"],
+            hidden=about["hidden_size"],
+            heads=heads,
+            kv_heads=about.get("num_key_value_heads", heads),
+            head_dim=about.get("head_dim") or about["hidden_size"] // heads,
+            inner=about["intermediate_size"],
+            vocab=about["vocab_size"],
+            context=about["max_position_embeddings"],
+            tied=bool(about.get("tie_word_embeddings")),
+            query_norms=about.get("model_type") == "qwen3",
+            biases=about.get("model_type") == "qwen2" or bool(about.get("attention_bias")),
+        )
+    except (OSError, ValueError, KeyError) as error:
+        raise ConfigError(
+            f"no estimate for {model!r}: give a folder whose config.json has the dimensions of a Llama or Qwen model, "
+            f"or one of {', '.join(KNOWN)} ({type(error).__name__}: {error})"
+        ) from error
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Bytes by what needs them, and tokens of a step at most."""
+
+    weights: int
+    """Numbers in the model."""
+    trainer: dict[str, int]
+    """Bytes."""
+    engine: dict[str, int]
+    """Bytes of each engine."""
+    episodes: int
+    """Of a step."""
+    conversations: int
+    """Of an episode with one full delegation."""
+    generated: int
+    """Tokens of a step at most, every such conversation at its limit."""
+    read: int
+    """Tokens that go through the trainer in one pass over a step, at most."""
+
+    def lines(self) -> list[str]:
+        """The figures as text."""
+        return [
+            f"model                {self.weights / 1e6:,.1f} M weights",
+            "trainer              " + _sum(self.trainer),
+            *(f"  {name:<19}{_size(value)}" for name, value in self.trainer.items()),
+            "each engine          " + _sum(self.engine),
+            *(f"  {name:<19}{_size(value)}" for name, value in self.engine.items()),
+            f"step                 {self.episodes:,} episodes of at most {self.conversations} conversations "
+            "(one full delegation)",
+            f"  generated          at most {self.generated:,} tokens",
+            f"  trained on         at most {self.read:,} tokens, prompts and results included",
+        ]
+
+
+def estimate(config: RunConfig) -> Estimate:
+    """Work out what a run needs; loads nothing."""
+    shape = shape_of(config.model.path)
+    model, engine = config.model, config.engine
+    width = 2 if model.precision == "bfloat16" else 4
+    product = 4 if model.precision == "float32" else 2
+    context = min(engine.context or shape.context, shape.context)
+    row = max(config.tokens_per_row, context)
+    layers = shape.layers * (shape.hidden if model.checkpoint_activations else shape.layer_numbers)
+    layers += shape.layer_numbers if model.checkpoint_activations else 0
+    critic = isinstance(config, PpoConfig) and config.value.critic == "separate"
+    referred = config.loss.kl > 0 or (isinstance(config, PpoConfig) and config.kl.coefficient > 0)
+    copies = 2 if critic else 1
+    trainer = {
+        "weights": copies * width * shape.weights,
+        "gradients": copies * 4 * shape.weights,
+        "Adam": copies * 8 * shape.weights,
+        "float32 masters": copies * 4 * shape.weights if model.precision == "bfloat16" else 0,
+        "autocast copies": 2 * shape.weights if model.precision == "autocast" else 0,
+        "reference": width * shape.weights if referred else 0,
+        "activations": row * layers * product,
+        "logits": 3 * 4 * min(model.logits_chunk, row) * shape.vocab,
+    }
+    small = engine.dtype in ("bfloat16", "float16") or (engine.dtype is None and engine.kind == "vllm")
+    number = 2 if small else 4
+    per_engine = {
+        "engine weights": number * shape.weights // engine.tensor_parallel,
+        "cache, one context": number * context * shape.cache_numbers // engine.tensor_parallel,
+    }
+    rules: Rules = game_arguments(config.game)["rules"]
+    team = [rules.lead_turns, *([rules.subagent_turns] * rules.width)]
+    turns = team if config.game.team else [rules.single_turns]
+    said = sum(min(context, count * engine.turn_tokens) for count in turns)
+    said = min(said, engine.episode_tokens or said)
+    episodes = config.tasks * config.group
+    return Estimate(
+        shape.weights,
+        {name: value for name, value in trainer.items() if value},
+        per_engine,
+        episodes,
+        len(turns),
+        episodes * said,
+        episodes * len(turns) * context,
+    )
+
+
+def _sum(parts: dict[str, int]) -> str:
+    return f"about {_size(sum(parts.values()))}"
+
+
+def _size(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if count >= size:
+            return f"{count / size:,.1f} {unit}"
+    return f"{count / 1e3:,.1f} kB"

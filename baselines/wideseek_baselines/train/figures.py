@@ -1,0 +1,35 @@
+"""The figures of a step: what its episodes were like, as means over episodes unless the name says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wideseek_baselines.rollout.record import Rollout
+from wideseek_baselines.train.players import subagents
+from wideseek_baselines.train.samples import failed
+
+
+def episode_figures(rollouts: Sequence[Rollout], version: int) -> dict[str, float]:
+    """Means over the episodes of a step.
+
+    Args:
+        rollouts: At least one.
+        version: Of the policy that is trained; tokens of earlier ones count into `stale_share`.
+    """
+    count = len(rollouts)
+    turns = [turn for rollout in rollouts for agent in rollout.agents for turn in agent.turns]
+    tokens = sum(turn.tokens for turn in turns)
+    stale = sum(number for turn in turns for made, number in turn.versions if made != version)
+    return {
+        "reward": sum(rollout.reward for rollout in rollouts) / count,
+        "item_f1": sum(rollout.score["item_f1"] for rollout in rollouts) / count,
+        "success": sum(rollout.score["success"] for rollout in rollouts) / count,
+        "failed_share": sum(map(failed, rollouts)) / count,
+        "subagents": sum(map(subagents, rollouts)) / count,
+        "turns": len(turns) / count,
+        "episode_tokens": tokens / count,
+        "turn_tokens": tokens / max(1, len(turns)),
+        "cut_share": sum(turn.finish_reason == "length" for turn in turns) / max(1, len(turns)),
+        "call_errors": sum(turn.errors for turn in turns) / count,
+        "stale_share": stale / max(1, tokens),
+    }

@@ -1,0 +1,213 @@
+"""`Players`: where a run's episodes come from, for training and for evaluation, and how they get new weights."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_baselines.loop import background
+from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, open_rollouts_on
+from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJob
+from wideseek_baselines.rollout.record import Rollout
+from wideseek_baselines.train.model import TokenModel
+from wideseek_baselines.train.reinforce import EngineOptions, EvaluationOptions, GameOptions, RunConfig
+from wideseek_env import catalog
+from wideseek_env.errors import ConfigError, WideSeekError
+from wideseek_env.evaluation.run import episode_seed
+from wideseek_env.policy import Job
+from wideseek_env.rules import Rules
+from wideseek_env.tasks import conditions
+from wideseek_env.tasks.task import Task
+from wideseek_env.tasks.taskset import TaskSet
+
+
+class RolloutError(WideSeekError):
+    """No episode of a step could be played: something is wrong with the engine or the tools."""
+
+
+class Players:
+    """Opens the engines and plays.
+
+    Args:
+        config: Of the run.
+        game: Arguments of `Setup.resolve` that take the place of the configuration's, for tasks, tools and rewards of
+            one's own.
+    """
+
+    def __init__(self, config: RunConfig, game: Mapping[str, Any] | None = None) -> None:
+        self._config = config
+        arguments = {**game_arguments(config.game), **(game or {})}
+        self.tasks, self.held_out = _tasks(config, arguments)
+        arguments["tasks"] = arguments["tasks"] if isinstance(arguments["tasks"], str) else self.tasks
+        engine = config.engine
+        ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}
+        self._driver = DriverOptions(
+            concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout
+        )
+        self._rollouts = open_rollouts_on(
+            RolloutConfig(engine.kind, policy_options(config.model.path, engine), arguments, self._driver),
+            engine.workers,
+            **ray,
+        )
+
+    def play(self, jobs: Sequence[RolloutJob]) -> tuple[list[Rollout], list[str]]:
+        """Play all jobs; their rollouts in the order of the jobs, and the errors of those that failed.
+
+        Raises:
+            RolloutError: All of them failed.
+        """
+        return _in_order(jobs, self._rollouts.run(jobs))
+
+    def start(self) -> None:
+        """Load the model now: before weights are given to engines, and so that no step is timed with it."""
+        for _ in self._rollouts.run(()):
+            pass
+
+    def update(self, model: TokenModel, version: int) -> None:
+        """Give all engines the model's weights, under the names of its folder."""
+        weights = [(name, tensor.detach()) for name, tensor in model.causal.state_dict().items()]
+        self._rollouts.update_weights(weights, version)
+
+    def evaluate(self) -> dict[str, float]:
+        """Play the held-out tasks, the same episodes each time; the figures by name, with ``@width`` behind them."""
+        options = self._config.evaluation
+        figures: dict[str, float] = {}
+        for width in options.widths or (None,):
+            mark = "" if width is None else f"@{width}"
+            jobs = held_out_jobs(self.held_out, options, self._config.seed)
+            played, errors = _in_order(jobs, self._evaluated(jobs, width))
+            scores = [rollout.score["item_f1"] for rollout in played]
+            figures |= {
+                f"eval_item_f1{mark}": sum(scores) / len(scores),
+                f"eval_reward{mark}": sum(rollout.reward for rollout in played) / len(played),
+                f"eval_answered{mark}": sum(rollout.ending == "answered" for rollout in played) / len(played),
+                f"eval_subagents{mark}": sum(map(subagents, played)) / len(played),
+                f"eval_failed{mark}": float(len(errors)),
+            }
+        return figures
+
+    def _evaluated(self, jobs: Sequence[Job], width: int | None) -> Iterator[Finished]:
+        rollouts, engine = self._rollouts, self._config.engine
+        if not isinstance(rollouts, LocalRollouts):
+            return rollouts.run(jobs)
+        from wideseek_baselines.rollout.driver import Driver
+
+        temperature = self._config.evaluation.temperature
+        policy = LLMPolicy(
+            rollouts.policy.engines[0],
+            episode_tokens=engine.episode_tokens,
+            thinking=engine.thinking,
+            history=engine.history,
+            turn_tokens=engine.turn_tokens,
+            temperature=engine.temperature if temperature is None else temperature,
+        )
+        setup = rollouts.setup
+        if width is not None:
+            setup = dataclasses.replace(setup, rules=setup.rules.replace(width=width))
+        return background().iterate(Driver(policy, setup, options=self._driver).run(jobs))
+
+    def close(self) -> None:
+        """End the engines."""
+        self._rollouts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def game_arguments(game: GameOptions) -> dict[str, Any]:
+    """The arguments of `Setup.resolve` for these options."""
+    limits = {name: value for name, value in dataclasses.asdict(game.limits).items() if value is not None}
+    return {
+        "tasks": game.tasks,
+        "corpus": game.corpus,
+        "split": game.split,
+        "rules": Rules.preset(game.rules, **limits),
+        "profile": game.profile,
+        "reward": game.reward,
+        "team": game.team,
+        "roster": game.roster,
+    }
+
+
+def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
+    """The options of the policy called `engine.kind`; what is left at none keeps its default there."""
+    options = {
+        "model": model,
+        "context": engine.context,
+        "turn_tokens": engine.turn_tokens,
+        "episode_tokens": engine.episode_tokens,
+        "temperature": engine.temperature,
+        "thinking": engine.thinking,
+        "history": engine.history,
+        "dtype": engine.dtype,
+        "max_requests": engine.max_requests,
+        "gpu_memory_utilization": engine.memory_share,
+        "kv_bytes": engine.kv_bytes,
+        "tensor_parallel": engine.tensor_parallel if engine.kind == "vllm" else None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) -> list[RolloutJob]:
+    """The episodes of an evaluation; their seeds do not depend on when it is."""
+    return [
+        RolloutJob(task, episode_seed(seed + 1, task.id, trial), trial, group=f"{task.id}:{trial}", size=1)
+        for task in tasks
+        for trial in range(options.trials)
+    ]
+
+
+def subagents(rollout: Rollout) -> int:
+    """Subagents that an episode used."""
+    return sum(agent.role == "subagent" for agent in rollout.agents)
+
+
+def _tasks(config: RunConfig, arguments: Mapping[str, Any]) -> tuple[TaskSet, TaskSet]:
+    """Tasks to train on and held-out ones, none of which is in both."""
+    own, split = arguments["tasks"], arguments["split"]
+    tasks = catalog.named_tasks(own, split)[0] if isinstance(own, str) else catalog.as_tasks(own)
+    tasks = conditions.where(tasks, config.game.where) if config.game.where else tasks
+    tasks = tasks[: config.game.limit] if config.game.limit is not None else tasks
+    options = config.evaluation
+    if not options.every:
+        return tasks, TaskSet([])
+    source = options.source or own
+    if not isinstance(source, str):
+        raise ConfigError("tasks of one's own have no held-out part: name one with evaluation.source")
+    held_out = catalog.named_tasks(source, options.split)[0][: options.tasks]
+    if not len(held_out):
+        raise ConfigError(f"{source} has no {options.split} tasks to evaluate on")
+    trained = {task.id for task in tasks}
+    if any(task.id in trained for task in held_out):
+        raise ConfigError(
+            "held-out tasks are among those that are trained on: name others with evaluation.source or "
+            "evaluation.split"
+        )
+    return tasks, held_out
+
+
+def _in_order(jobs: Sequence[RolloutJob], played: Iterable[Finished]) -> tuple[list[Rollout], list[str]]:
+    """Rollouts in the order of their jobs, so that nothing depends on which ended first."""
+    places = {(job.group, job.trial): number for number, job in enumerate(jobs)}
+    found: dict[int, Rollout] = {}
+    errors: list[str] = []
+    for finished in played:
+        if finished.error or finished.rollout is None:
+            errors.append(finished.error)
+            continue
+        job = finished.job
+        assert isinstance(job, RolloutJob)
+        found[places[job.group, job.trial]] = finished.rollout
+    if not found:
+        raise RolloutError(
+            f"none of {len(jobs)} episodes could be played; the first failed with: {errors[0]}"
+        )
+    return [found[number] for number in sorted(found)], errors

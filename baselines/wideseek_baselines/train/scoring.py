@@ -1,0 +1,62 @@
+"""Log-probabilities and values of whole mini-batches under models as they are, before anything is updated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from wideseek_baselines.train.model import TokenModel, load_model
+from wideseek_baselines.train.options import ModelOptions
+from wideseek_baselines.train.packing import Example, pack, unpack
+from wideseek_baselines.train.values import Critic, ValueHead
+
+Floats = NDArray[np.float32]
+
+
+def frozen_model(options: ModelOptions) -> TokenModel:
+    """The model as it was before training, to which a KL term refers."""
+    model = load_model(options)
+    model.requires_grad_(False)
+    return model.eval()
+
+
+@torch.no_grad()
+def logprobs_of(model: TokenModel, examples: Sequence[Example], tokens_per_row: int) -> list[Floats]:
+    """For each example the ``[k]`` log-probabilities of its trained tokens, each at its own temperature."""
+    model.eval()
+    rows = [row.to(model.device) for row in pack(examples, tokens_per_row)]
+    found = [model(row, temperature=row.columns["temperature"]).logprobs for row in rows]
+    return unpack(rows, found, len(examples))
+
+
+@torch.no_grad()
+def values_of(
+    critic: ValueHead | Critic, model: TokenModel, examples: Sequence[Example], tokens_per_row: int
+) -> list[Floats]:
+    """For each example the ``[k]`` values before its trained tokens.
+
+    Args:
+        critic: A head on the model's hidden states, or a model of its own.
+        model: The policy, for a head.
+        examples: As the critic reads them.
+        tokens_per_row: See `pack`.
+    """
+    model.eval()
+    critic.eval()
+    rows = [row.to(model.device) for row in pack(examples, tokens_per_row)]
+    found: list[Tensor] = [
+        critic(row) if isinstance(critic, Critic) else critic(model(row).hidden) for row in rows
+    ]
+    return unpack(rows, found, len(examples))
+
+
+def with_logprobs(
+    examples: Sequence[Example], model: TokenModel, column: str, tokens_per_row: int
+) -> list[Example]:
+    """The examples with the log-probabilities of a model, as it is, in a column."""
+    found = logprobs_of(model, examples, tokens_per_row)
+    return [example.with_columns(**{column: values}) for example, values in zip(examples, found, strict=True)]

@@ -1,0 +1,214 @@
+"""Multi-agent PPO: advantages worked out by hand, both critics, KL control, and whole runs on a toy game."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from toy_game import toy_config, toy_game
+from training_parts import agent, rollout, saved_model, tiny_causal
+
+from wideseek_baselines.train import checkpoint
+from wideseek_baselines.train.attention import use_attention
+from wideseek_baselines.train.log import read_log
+from wideseek_baselines.train.model import TokenModel
+from wideseek_baselines.train.optim import Optimizer
+from wideseek_baselines.train.options import OptimOptions
+from wideseek_baselines.train.ppo import KlOptions, PpoConfig, adapted, prepare, run_ppo, train_step
+from wideseek_baselines.train.values import Critic, ValueHead
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def ppo(model: Path, out: Path, *overrides: str) -> PpoConfig:
+    config = toy_config(PpoConfig, model, out, *overrides)
+    assert isinstance(config, PpoConfig)
+    return config
+
+
+def policy(seed: int) -> TokenModel:
+    model = TokenModel(tiny_causal(seed))
+    use_attention(model.causal, "packed")
+    return model
+
+
+TEAM = [
+    rollout([agent("lead", [2, 3], split=True), agent("subagent", [4])], group="a", reward=0.8),
+    rollout([agent("lead", [3])], group="b", reward=0.2),
+    rollout([agent("lead", [5])], group="b", reward=0.9, trainable=False),
+]
+
+
+def head(value: float) -> ValueHead:
+    """A critic that expects the same reward everywhere."""
+    made = ValueHead(32)
+    torch.nn.init.constant_(made.linear.bias, value)
+    return made
+
+
+def columns(prepared: Any, name: str) -> dict[int, list[float]]:
+    """A column of every example, by the number of its trained tokens."""
+    return {
+        len(example.places): example.columns[name].tolist()
+        for batch in prepared
+        for example in batch.examples
+    }
+
+
+def test_advantages_of_a_team_by_hand(tmp_path: Path) -> None:
+    config = ppo(
+        tmp_path,
+        tmp_path,
+        "game.team=true",
+        "whiten=false",
+        "value.gamma=0.5",
+        "value.trace=1",
+        "mini_batch=1",
+    )
+    prepared = prepare(policy(0), None, head(0.1), TEAM, config, 0.0, 0)
+    assert len(prepared) == 2, "mini-batches are counted in tasks"
+    # The lead's second turn is in a sequence of its own, and its first turn continues into it.
+    returns, advantages = columns(prepared, "return"), columns(prepared, "advantage")
+    for count, steps in ((2, [4, 3]), (4, [3, 2, 1, 0])):
+        wanted = np.array([0.8 * 0.5**step for step in steps])
+        np.testing.assert_allclose(returns[count], wanted, rtol=1e-5)
+        np.testing.assert_allclose(advantages[count], wanted - 0.1, atol=1e-6)
+    threes = sorted(
+        example.columns["return"].tolist()
+        for batch in prepared
+        for example in batch.examples
+        if len(example.places) == 3
+    )
+    np.testing.assert_allclose(threes, [[0.05, 0.1, 0.2], [0.2, 0.4, 0.8]], rtol=1e-5)
+
+
+def test_turns_as_steps_share_their_advantage(tmp_path: Path) -> None:
+    config = ppo(
+        tmp_path,
+        tmp_path,
+        *("game.team=true", "whiten=false", "value.gamma=0.5", "value.trace=1", "value.steps=turn"),
+    )
+    returns = columns(prepare(policy(0), None, head(0.0), TEAM[:1], config, 0.0, 0), "return")
+    np.testing.assert_allclose(returns[2], [0.4, 0.4], rtol=1e-5)
+    np.testing.assert_allclose(returns[3], [0.8] * 3, rtol=1e-5)
+    np.testing.assert_allclose(returns[4], [0.8] * 4, rtol=1e-5)
+
+
+def test_the_penalty_is_paid_token_by_token(tmp_path: Path) -> None:
+    config = ppo(tmp_path, tmp_path, "game.team=true", "whiten=false", "value.gamma=1", "value.trace=1")
+    (batch,) = prepare(policy(0), policy(1), head(0.0), TEAM[:1], config, 0.3, 0)
+    example = next(example for example in batch.examples if len(example.places) == 4)
+    gaps = example.columns["old"] - example.columns["reference"]
+    assert abs(gaps).max() > 0.1
+    wanted = [0.8 - 0.3 * gaps[at:].sum() for at in range(4)]
+    np.testing.assert_allclose(example.columns["return"], wanted, rtol=1e-4)
+    every = np.concatenate([one.columns["old"] - one.columns["reference"] for one in batch.examples])
+    assert batch.divergence == pytest.approx((np.exp(-every) - 1 + every).mean(), rel=1e-4)
+
+
+def test_whitened_advantages(tmp_path: Path) -> None:
+    prepared = prepare(
+        policy(0), None, head(0.0), TEAM, ppo(tmp_path, tmp_path, "game.team=true", "mini_batch=1"), 0.0, 0
+    )
+    every = np.concatenate([example.columns["advantage"] for batch in prepared for example in batch.examples])
+    assert len(prepared) == 2
+    assert every.mean() == pytest.approx(0, abs=1e-6)
+    assert every.std() == pytest.approx(1, abs=1e-4)
+    longer = [
+        value for batch in prepared for e in batch.examples for value in e.columns["advantage"] if value > 0
+    ]
+    assert len(longer) == 9, "tokens of the team that earned more"
+
+
+@pytest.mark.parametrize("view", ["own", "team"])
+def test_a_separate_critic_learns_what_the_team_is_paid(view: str, tmp_path: Path) -> None:
+    config = ppo(
+        tmp_path,
+        tmp_path,
+        *(
+            "game.team=true",
+            "value.critic=separate",
+            f"value.view={view}",
+            "value.clip=0",
+            "tokens_per_row=30",
+        ),
+    )
+    model, critic = policy(0), Critic(policy(2).causal)
+    optimizers = {
+        "policy": Optimizer(model.named_parameters(), OptimOptions(lr=1e-6)),
+        "critic": Optimizer(critic.named_parameters(), OptimOptions(lr=1e-3)),
+    }
+    errors = []
+    for step in range(16):
+        batches = prepare(model, None, critic, TEAM[:2], config, 0.0, step)
+        (subagent,) = (e for b in batches for e in b.seen if len(e.places) == 4)
+        assert len(subagent) == (7 if view == "own" else 7 + 5), "the lead up to the end of its first turn"
+        errors.append(train_step(model, critic, optimizers, batches, config, step)["value_error"])
+    assert errors[-1] < 0.3 * errors[0]
+
+
+def test_the_coefficient_follows_the_divergence() -> None:
+    options = KlOptions(coefficient=0.2, target=0.01, gain=0.1)
+    assert adapted(0.2, 0.5, options) == pytest.approx(0.22)
+    assert adapted(0.2, 0.0, options) == pytest.approx(0.18)
+    assert adapted(0.2, 0.011, options) == pytest.approx(0.2 * 1.01)
+    assert adapted(0.2, None, options) == 0.2
+    assert adapted(0.2, 0.5, KlOptions(coefficient=0.2)) == 0.2
+
+
+@pytest.mark.parametrize("detach", ["true", "false"])
+def test_it_learns(detach: str, model_folder: Path, tmp_path: Path) -> None:
+    rewards: list[float] = []
+    config = ppo(
+        model_folder,
+        tmp_path / "run",
+        *("steps=20", "optim.lr=2e-2", "kl.coefficient=0", "critic_optim.lr=1e-2", "checkpoint.every=0"),
+        f"value.detach={detach}",
+    )
+    run_ppo(config, game=toy_game(), report=lambda values: rewards.append(values["reward"]))
+    assert np.mean(rewards[-4:]) > np.mean(rewards[:4]) + 0.1
+
+
+class Killed(Exception):
+    """Stands for whatever ends a process."""
+
+
+@pytest.mark.parametrize("critic", ["shared", "separate"])
+def test_a_broken_run_goes_on_to_the_same_result(critic: str, model_folder: Path, tmp_path: Path) -> None:
+    options = ("steps=3", "checkpoint.every=1", "kl.target=0.001", "epochs=2", f"value.critic={critic}")
+    whole = ppo(model_folder, tmp_path / "whole", *options)
+    result = run_ppo(whole, game=toy_game())
+
+    def kill(values: Mapping[str, Any]) -> None:
+        if values["step"] == 2:
+            raise Killed
+
+    broken = ppo(model_folder, tmp_path / "broken", *options)
+    with pytest.raises(Killed):
+        run_ppo(broken, game=toy_game(), report=kill)
+    again = run_ppo(broken, game=toy_game())
+    assert dataclasses.replace(again, model=result.model) == result
+    for name in ("model/model.safetensors", "checkpoints/step-00000003/weights.safetensors"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+    logs = [
+        [
+            {name: value for name, value in record.items() if "second" not in name}
+            for record in read_log(Path(config.out) / "metrics.jsonl")
+        ]
+        for config in (whole, broken)
+    ]
+    assert logs[0] == logs[1]
+    assert len({record["kl_coefficient"] for record in logs[0]}) == 3, "the coefficient was never adapted"
+    assert {"value_error", "value_clip_share", "explained_variance", "kl_penalty"} <= set(logs[0][-1])
+    kept = checkpoint.load_latest(tmp_path / "whole" / "checkpoints")
+    assert kept is not None
+    head_weight = next(tensor for name, tensor in kept.weights.items() if name.endswith("linear.weight"))
+    assert head_weight.abs().max() > 0, "the critic was never trained"

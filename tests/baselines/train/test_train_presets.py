@@ -1,0 +1,192 @@
+"""Presets, estimates without a model, and the commands."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from toy_game import toy_tasks
+from training_parts import saved_model
+
+from wideseek_baselines.engines.weights import tensor_shapes
+from wideseek_baselines.train.board import Board
+from wideseek_baselines.train.cli import train
+from wideseek_baselines.train.config import config_from, config_to_dict, load_config
+from wideseek_baselines.train.estimate import KNOWN, estimate, shape_of
+from wideseek_baselines.train.explain import explained
+from wideseek_baselines.train.grpo import GrpoConfig
+from wideseek_baselines.train.players import game_arguments, policy_options
+from wideseek_baselines.train.ppo import PpoConfig
+from wideseek_baselines.train.presets import preset_file, preset_names
+from wideseek_env.errors import ConfigError
+from wideseek_env.profiles import profile_named
+from wideseek_env.rewards import reward_named
+from wideseek_env.rules import Rules
+from wideseek_env.tasks.jsonl import save_tasks
+
+NEEDED = ("out=run", "model.path=Qwen/Qwen3-4B")
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return saved_model(tmp_path_factory.mktemp("model") / "tiny")
+
+
+def test_the_presets_are_those_that_are_documented() -> None:
+    assert preset_names() == ["nano-cpu", "qwen3-4b-8gpu", "qwen3-4b-multinode", "smollm2-1gpu"]
+    with pytest.raises(ConfigError, match="no preset 'big'; there are: nano-cpu"):
+        preset_file("big")
+
+
+@pytest.mark.parametrize("kind", [GrpoConfig, PpoConfig])
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_a_configuration_of_a_game_that_there_is(name: str, kind: Any) -> None:
+    needed = ["model.path=HuggingFaceTB/SmolLM2-135M-Instruct"] if name == "nano-cpu" else []
+    config = load_config(kind, None, ["out=run", *needed], preset=preset_file(name))
+    assert config_from(kind, config_to_dict(config)) == config
+    arguments = game_arguments(config.game)
+    assert isinstance(arguments["rules"], Rules)
+    profile_named(arguments["profile"])
+    reward_named(arguments["reward"])
+    from wideseek_env.corpus.synthetic import SyntheticWorld
+
+    SyntheticWorld.from_spec(config.game.tasks)
+    assert estimate(config).episodes == config.tasks * config.group
+
+
+@pytest.mark.parametrize("name", preset_names())
+@pytest.mark.parametrize("command", ["grpo", "ppo"])
+def test_a_dry_run_of_every_preset(command: str, name: str, model_folder: Path, tmp_path: Path) -> None:
+    needed = [f"model.path={model_folder}"] if name == "nano-cpu" else []
+    arguments = [command, "--preset", name, "--dry-run", f"out={tmp_path / 'run'}", *needed]
+    done = CliRunner().invoke(train, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert re.search(r"trainer +about [\d.]+ [kMG]B", done.output)
+    assert re.search(r"generated +at most [\d,]+ tokens", done.output)
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_published_settings() -> None:
+    config = load_config(GrpoConfig, None, ["out=run"], preset=preset_file("qwen3-4b-8gpu"))
+    assert (config.group, config.tasks, config.optim.lr) == (8, 128, 1e-6)
+    assert (config.loss.clip_low, config.loss.clip_high, config.loss.kl) == (0.2, 0.2, 0.001)
+    assert (config.engine.temperature, config.engine.context) == (1.0, 32768)
+    assert (config.selection.average, config.selection.failures) == ("agent", "failed_turns")
+    assert (config.advantage.scale, config.advantage.baseline) == ("std", "mean")
+
+
+def test_a_file_stands_over_a_preset_and_an_override_over_both(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text('group = 3\n[model]\npath = "m"\n[engine]\nworkers = 2\n', "utf-8")
+    config = load_config(GrpoConfig, file, ["out=o", "tasks=5"], preset=preset_file("qwen3-4b-8gpu"))
+    assert (config.group, config.tasks, config.model.path) == (3, 5, "m")
+    assert (config.engine.workers, config.engine.worker_gpus) == (2, 1.0)
+    assert config.model.precision == "bfloat16"
+
+
+def test_the_count_of_weights_is_that_of_the_model(model_folder: Path) -> None:
+    counted = 0
+    for shape in tensor_shapes(model_folder).values():
+        size = 1
+        for length in shape:
+            size *= length
+        counted += size
+    assert shape_of(str(model_folder)).weights == counted
+    assert KNOWN["Qwen/Qwen3-4B"].weights == 4_022_468_096
+    assert KNOWN["HuggingFaceTB/SmolLM2-135M-Instruct"].weights == 134_515_008
+
+
+def test_an_estimate_by_hand() -> None:
+    config = load_config(
+        PpoConfig,
+        None,
+        [
+            *NEEDED,
+            *(
+                "model.precision=bfloat16",
+                "tasks=2",
+                "group=4",
+                "game.limits.width=3",
+                "game.rules=width-benchmark",
+            ),
+            *("engine.context=1000", "engine.turn_tokens=100", "engine.dtype=bfloat16", "kl.coefficient=0"),
+            *("value.critic=separate", "engine.tensor_parallel=2"),
+        ],
+    )
+    found, weights = estimate(config), KNOWN["Qwen/Qwen3-4B"].weights
+    assert found.trainer["weights"] == 2 * 2 * weights, "the policy and the critic"
+    assert found.trainer["Adam"] == 2 * 8 * weights
+    assert "reference" not in found.trainer
+    assert found.engine["engine weights"] == weights
+    assert found.engine["cache, one context"] == 1000 * 2 * 36 * 8 * 128
+    assert (found.episodes, found.conversations) == (8, 4)
+    assert found.generated == 8 * (3 * 100 + 3 * 6 * 100)
+    assert found.read == 8 * 4 * 1000
+
+
+def test_models_without_dimensions_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no estimate for"):
+        shape_of(str(tmp_path))
+
+
+def test_options_reach_the_policy() -> None:
+    config = load_config(
+        GrpoConfig, None, [*NEEDED, "engine.memory_share=0.5", "engine.thinking=false", "engine.history=keep"]
+    )
+    found = policy_options("m", config.engine)
+    assert found == {
+        "model": "m",
+        "turn_tokens": 1024,
+        "temperature": 1.0,
+        "thinking": False,
+        "history": "keep",
+        "gpu_memory_utilization": 0.5,
+        "tensor_parallel": 1,
+    }
+
+
+def test_the_commands(model_folder: Path, tmp_path: Path) -> None:
+    save_tasks(toy_tasks(4), tmp_path / "tasks.jsonl")
+    settings = [
+        f"out={tmp_path / 'run'}",
+        f"model.path={model_folder}",
+        *("model.device=cpu", "model.precision=float32", "steps=1", "tasks=2", "group=2", "game.team=false"),
+        *("game.limits.single_turns=1", "engine.kind=transformers", "engine.turn_tokens=4"),
+        *(f"game.tasks={tmp_path / 'tasks.jsonl'}", "game.corpus=synthetic:seed=3,pages=400", "game.limit=3"),
+    ]
+    runner = CliRunner()
+    done = runner.invoke(train, ["grpo", *settings], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    head, line, last = done.stdout.splitlines()[-3:]
+    assert head.split()[:3] == ["step", "reward", "item-F1"]
+    assert line.startswith("    1/1 ")
+    assert "1 steps, 0 tokens trained on" in last, "random answers all earn nothing: no group teaches"
+    assert (tmp_path / "run" / "model" / "config.json").is_file()
+    wrong = runner.invoke(train, ["ppo", *settings, "kl.coeff=2"])
+    assert isinstance(wrong.exception, ConfigError)
+    assert "did you mean 'coefficient'?" in str(wrong.exception)
+    assert "engine.kind (default vllm)" in runner.invoke(train, ["ppo", "--explain"]).output
+
+
+def test_all_settings_are_explained() -> None:
+    for kind in (GrpoConfig, PpoConfig):
+        text = explained(kind)
+        assert "game.limits.subagent_turns (default none)" in text
+        assert "collapse.window (default 5)" in text
+    assert "selection.failures (default all)" in explained(PpoConfig)
+    assert "selection.failures (default failed_turns)" in explained(GrpoConfig)
+
+
+def test_figures_go_to_tensorboard_where_it_is_installed(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    with Board(tmp_path / "board") as board:
+        board.write(3, {"reward": 0.5, "warnings": ["no number"]})
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(tmp_path / "board"))
+    events.Reload()
+    assert events.Tags()["scalars"] == ["reward"]
+    assert [(event.step, event.value) for event in events.Scalars("reward")] == [(3, 0.5)]

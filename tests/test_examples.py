@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+
+NEEDS = {"symbolic_ippo.py": "torch"}
+"""What an example cannot do without; the others say what is missing and end."""
 
 NOISY = {"vllm_rollouts.py"}
 """Examples whose libraries warn of themselves."""
@@ -16,6 +20,9 @@ EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_example(example: Path, tmp_path: Path) -> None:
+    needed = NEEDS.get(example.name)
+    if needed is not None and find_spec(needed) is None:
+        pytest.skip(f"needs {needed}: pip install {needed}")
     done = subprocess.run(
         [sys.executable, "-W", "ignore" if example.name in NOISY else "error", str(example)],
         cwd=tmp_path,

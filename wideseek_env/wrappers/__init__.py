@@ -1,0 +1,19 @@
+"""Wrappers that show the environment through other spaces."""
+
+from wideseek_env.wrappers.layout import Choice, Layout
+from wideseek_env.wrappers.reading import Hit, MarkdownReader, PageView, Question, Reader
+from wideseek_env.wrappers.symbolic import Symbolic
+from wideseek_env.wrappers.vector import Ended, SymbolicVec
+
+__all__ = [
+    "Choice",
+    "Ended",
+    "Hit",
+    "Layout",
+    "MarkdownReader",
+    "PageView",
+    "Question",
+    "Reader",
+    "Symbolic",
+    "SymbolicVec",
+]

@@ -1,0 +1,161 @@
+"""`Game`: one episode through finite spaces, in two halves so that many games can share one batch of tool calls."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wideseek_env.errors import ActionError, TaskError
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import ToolCall, ToolResult
+from wideseek_env.scoring.cells import cells_match, key_of
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.task import Task
+from wideseek_env.wrappers.layout import Layout
+from wideseek_env.wrappers.minds import LeadMind, Mask, Mind
+from wideseek_env.wrappers.reading import Reader
+from wideseek_env.wrappers.searching import subagent_mind
+
+ILLEGAL = "<tool_call>{}</tool_call>"
+"""What an agent writes for an action that is not possible: it is answered by an error and costs a turn."""
+
+
+class Game:
+    """An episode, its agents' minds and their observations.
+
+    Attributes:
+        play: The real episode; its trajectory is recorded and replayed like any other.
+        observations: float32 of shape (agents, features).
+        masks: int8 of shape (agents, actions); an agent that is not acting can only idle.
+        acting: bool of shape (agents,).
+        new_right: The share of the gold table's cells that were noted rightly for the first time in the last step.
+    """
+
+    def __init__(self, setup: Setup, layout: Layout, reader: Reader, task: Task, seed: int | None) -> None:
+        question = reader.question(task.question)
+        if question is None or task.gold is None:
+            raise TaskError(
+                f"the task {task.id} does not fit the symbolic spaces: its question is not understood"
+            )
+        self.layout, self.reader = layout, reader
+        self.play = Play(setup, task, seed)
+        self.agents = ["lead", *(f"subagent_{number}" for number in range(layout.width))]
+        self.observations: NDArray[np.float32] = np.zeros((len(self.agents), layout.features), np.float32)
+        self.masks: Mask = np.zeros((len(self.agents), layout.actions), np.int8)
+        self.acting = np.zeros(len(self.agents), bool)
+        self.steps = 0
+        self.new_right = 0.0
+        self._lead = LeadMind(layout, question)
+        self._minds: list[Mind | None] = [self._lead, *[None] * layout.width]
+        self._conversations = [0, *[-1] * layout.width]
+        self._heard = [2, *[0] * layout.width]
+        """How many messages of its conversation each agent's mind has read."""
+        gold, key = task.gold, question.key
+        self._gold = {
+            key_of(name, task.spec(key)): dict(zip(gold.header, row, strict=True))
+            for name, row in zip(gold.column(key), gold.rows, strict=True)
+        }
+        self._right: set[tuple[str, str]] = set()
+        self._pending: list[ToolCall] = []
+        self._look()
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode has ended."""
+        return self.play.done
+
+    @property
+    def ending(self) -> tuple[bool, bool]:
+        """Whether the episode has terminated (the lead answered), and whether it was truncated."""
+        outcome = self.play.episode.outcome
+        return (False, False) if outcome is None else (outcome.answered, not outcome.answered)
+
+    def reward(self, shaping: float) -> float:
+        """What every agent gets for the last step: shaping, and at the end the team reward."""
+        return shaping * self.new_right + (self.play.reward if self.done else 0.0)
+
+    def begin(self, actions: Sequence[int] | NDArray[np.integer]) -> list[ToolCall]:
+        """The first half of a step: play one action a seat (those of seats that are not acting are ignored).
+
+        Returns the tool calls whose results `finish` needs. `ActionError` for a number that is no action.
+        """
+        if self.done:
+            raise ActionError("the episode has ended: call reset() first")
+        chosen = [(seat, int(actions[seat])) for seat in np.flatnonzero(self.acting)]
+        for seat, action in chosen:
+            if not 0 <= action < self.layout.actions:
+                raise ActionError(
+                    f"{self.agents[seat]}: there is no action {action}; there are {self.layout.actions}"
+                )
+        self.steps += 1
+        self.new_right = 0.0
+        calls: list[ToolCall] = []
+        for seat, action in chosen:
+            mind = self._minds[seat]
+            assert mind is not None, "an acting agent has a mind"
+            message: str | None = ILLEGAL
+            if self.masks[seat, action]:
+                choice = self.layout.choice(action)
+                message = mind.do(choice)
+                if choice.verb == "take":
+                    self.new_right += self._newly_right(mind)
+            if message is not None:
+                calls += self.play.act(self.agents[seat], message)
+        self._pending = [] if self.done else calls
+        return self._pending
+
+    def finish(self, results: Sequence[ToolResult]) -> None:
+        """The second half: hand out the results of the calls, in their order."""
+        for call, result in zip(self._pending, results, strict=True):
+            self.play.deliver(call, result)
+        self._pending = []
+        if self.done:
+            self.play.finish()
+        self._look()
+
+    def _look(self) -> None:
+        """Let every agent read what is new to it, and write down what it sees and can do."""
+        self.acting[:] = False
+        self.masks[:] = 0
+        episode = self.play.episode
+        for agent in episode.ready():
+            seat = 0 if agent == "lead" else int(agent.removeprefix("subagent_")) + 1
+            conversation = episode.conversation(agent)
+            if conversation.started != self._conversations[seat]:
+                self._conversations[seat] = conversation.started
+                self._minds[seat] = subagent_mind(self.layout, self.reader, conversation.subtask)
+                self._heard[seat] = len(conversation.messages)
+            mind = self._minds[seat]
+            assert mind is not None, "the lead has a mind from the start"
+            news = conversation.messages[self._heard[seat] :]
+            for message in news:
+                if message["role"] == "tool":
+                    mind.hear(message["content"])
+            self._heard[seat] = len(conversation.messages)
+            left = conversation.limit - conversation.turns
+            self.acting[seat] = True
+            mind.legal(self.masks[seat], left)
+            self.observations[seat] = 0
+            parts = self.layout.parts(self.observations[seat])
+            mind.describe(parts)
+            parts["status"][3] = left / conversation.limit
+        waiting = ~self.acting
+        self.masks[waiting, 0] = 1
+        self.observations[:, 2] = self.acting
+        # Whoever has reported sees nothing any more; the lead keeps what it knows while it waits.
+        self.observations[1:][waiting[1:]] = 0
+
+    def _newly_right(self, mind: Mind) -> float:
+        """The share of gold cells that `mind` has noted rightly and nobody had before; for shaping alone."""
+        task = self.play.task
+        key, before = self._lead.question.key, len(self._right)
+        for name, values in mind.notes.items():
+            row = self._gold.get(key_of(name, task.spec(key)))
+            if row is None:
+                continue
+            for label, cell in {key: name, **values}.items():
+                if label in task.columns and cells_match(cell, row[label], task.spec(label)):
+                    self._right.add((row[key], label))
+        return (len(self._right) - before) / (len(self._gold) * len(task.columns))

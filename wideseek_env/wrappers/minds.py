@@ -1,0 +1,147 @@
+"""What an agent knows, and what its actions say: memories that are filled from the agent's own conversation.
+
+A `Mind` belongs to one conversation. `hear` gets the text of what came back, `do` turns an action into the
+message to be written (or None: the action only changes the notes and takes no turn), `legal` marks the actions
+that are possible, `describe` writes the observation. The mask leaves out what cannot be done (there is no such
+entity, no such result, no turn left for the answer of a tool) and never what would be unwise.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wideseek_env.tasks.task import Table
+from wideseek_env.wrappers.layout import Choice, Layout
+from wideseek_env.wrappers.reading import Question, grids
+
+Mask = NDArray[np.int8]
+Parts = dict[str, NDArray[np.float32]]
+
+FIND = "Find the list: "
+LOOK_UP = "Look up for each of these:"
+COLUMNS = "Report one Markdown table with the columns "
+"""How the lead's subtasks begin, and their last line; `wideseek_env.wrappers.searching` reads them."""
+
+
+class Mind(Protocol):
+    """See the module's docstring. `notes` are values by entity and attribute."""
+
+    notes: dict[str, dict[str, str]]
+
+    def hear(self, text: str) -> None:
+        """Read what came back for the last message."""
+        ...
+
+    def do(self, choice: Choice) -> str | None:
+        """The message of a legal action; None when it takes no turn."""
+        ...
+
+    def legal(self, mask: Mask, turns_left: int) -> None:
+        """Set the possible actions in a mask of zeros."""
+        ...
+
+    def describe(self, parts: Parts) -> None:
+        """Fill the parts of an observation of zeros, all but who acts and how many turns are left."""
+        ...
+
+
+def call(name: str, **arguments: object) -> str:
+    """A message that makes one tool call."""
+    return (
+        f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments}, ensure_ascii=False)}\n</tool_call>"
+    )
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    return Table(header, tuple(rows)).to_markdown()
+
+
+class LeadMind:
+    """The lead: has the list found, hands out rows, answers with what was reported."""
+
+    def __init__(self, layout: Layout, question: Question) -> None:
+        self.layout, self.question = layout, question
+        self.notes: dict[str, dict[str, str]] = {}
+        self.given: dict[str, int] = {}
+        """How often each entity was handed out."""
+
+    def hear(self, text: str) -> None:
+        """Read reports: tables whose first column is the key."""
+        for grid in grids(text):
+            if grid.header[0] != self.question.key:
+                continue
+            for name, *cells in grid.rows:
+                if name and (name in self.notes or len(self.notes) < self.layout.max_entities):
+                    found = zip(grid.header[1:], cells, strict=True)
+                    self.notes.setdefault(name, {}).update({label: cell for label, cell in found if cell})
+
+    def open_entities(self) -> list[str]:
+        """Those of which something is missing and no condition is known to fail, the least often given first."""
+        wanted = self.question.attributes
+        names = [
+            name
+            for name, values in self.notes.items()
+            if not all(label in values for label in wanted) and not self.question.excludes(values)
+        ]
+        return sorted(names, key=lambda name: self.given.get(name, 0))
+
+    def _chunk(self, share: int) -> list[str]:
+        names = self.open_entities()
+        return names[: math.ceil(self.layout.chunks[share] * len(names))]
+
+    def do(self, choice: Choice) -> str | None:
+        """See `Mind`."""
+        question = self.question
+        if choice.verb == "find":
+            return call("delegate", subtasks=[f"{FIND}{question.subject}\n{COLUMNS}{_line((question.key,))}"])
+        if choice.verb == "delegate":
+            names, parts = self._chunk(choice.first), choice.second + 1
+            for name in names:
+                self.given[name] = self.given.get(name, 0) + 1
+            columns = _line((question.key, *question.attributes))
+            shares = [names[len(names) * n // parts : len(names) * (n + 1) // parts] for n in range(parts)]
+            return call(
+                "delegate",
+                subtasks=[
+                    "\n".join([LOOK_UP, *(f"- {name}" for name in share), f"{COLUMNS}{columns}"])
+                    for share in shares
+                ],
+            )
+        rows = [
+            (name, *(values.get(label, "") for label in question.columns[1:]))
+            for name, values in self.notes.items()
+            if not question.excludes(values)
+        ]
+        return f"```markdown\n{table(question.columns, rows)}\n```"
+
+    def legal(self, mask: Mask, turns_left: int) -> None:
+        """See `Mind`. A delegation needs at least one open row for each subagent."""
+        layout = self.layout
+        mask[layout.action("answer")] = 1
+        if turns_left < 2:
+            return
+        mask[layout.action("find")] = 1
+        for share in range(len(layout.chunks)):
+            most = min(layout.width, len(self._chunk(share)))
+            mask[layout.action("delegate", share) : layout.action("delegate", share) + most] = 1
+
+    def describe(self, parts: Parts) -> None:
+        """See `Mind`."""
+        wanted = self.question.attributes
+        parts["status"][0] = 1
+        parts["attributes"][: len(wanted), 0] = 1
+        for place, (name, values) in enumerate(self.notes.items()):
+            complete = all(label in values for label in wanted)
+            tries = min(1.0, self.given.get(name, 0) / 3)
+            parts["entities"][place] = (1, complete, self.question.excludes(values), tries)
+            parts["cells"][place, : len(wanted), 0] = [label in values for label in wanted]
+
+
+def _line(columns: tuple[str, ...]) -> str:
+    return f"| {' | '.join(columns)} |"

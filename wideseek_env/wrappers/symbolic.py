@@ -1,0 +1,264 @@
+"""`Symbolic`: the environment through finite spaces, for algorithms without a language model (PettingZoo parallel)."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+from pettingzoo import ParallelEnv
+
+from wideseek_env.errors import ActionError, ConfigError, TaskError
+from wideseek_env.lockstep import Play
+from wideseek_env.parallel import WideSeekEnv, choose_task
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.task import Task
+from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.tools import default
+from wideseek_env.trajectory import Trajectory
+from wideseek_env.wrappers.game import Game
+from wideseek_env.wrappers.layout import Layout
+from wideseek_env.wrappers.reading import MarkdownReader, Reader
+
+if TYPE_CHECKING:
+    from wideseek_env.wrappers.vector import SymbolicVec
+
+Observation = dict[str, Any]
+"""``observation``: float32 (features,) between 0 and 1; ``action_mask``: int8 (actions,)."""
+
+
+class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # PettingZoo is not typed
+    """The episodes of a `WideSeekEnv` with numbered actions and observations of fixed size.
+
+    The agents are the lead and `rules.width` subagents, all alive until the end; all have the same spaces. See
+    `wideseek_env.wrappers.layout` for what actions and observations mean, and docs/symbolic.md for why. Each
+    action of an acting agent is a real message with a real tool call (but for `take`, which notes a value and is
+    written into the agent's next message), so that `trajectory` gives a record like any other. An action that
+    the mask excludes is played as a faulty message: it costs a turn.
+
+    Args:
+        env: The environment whose tasks, tools, rules and reward are used; its roster is taken as "fixed". Its
+            profile must have the default tools ("default" or "terse").
+        max_entities: Rows that the lists of tasks may have.
+        max_attributes: Columns besides the key, and others that conditions are on, that a task may have.
+        max_results: Results of a search that can be opened.
+        chunks: Shares of the open rows that one delegation may hand out.
+        shaping: What all agents are paid, beside the team reward, for the share of gold cells newly noted rightly in
+            a step; 0 pays nothing. It looks at the gold table, so use it in training alone; ``infos[a]["shaping"]``
+            has it apart from the rest.
+        reader: Takes apart questions, results and pages; `MarkdownReader` by default.
+
+    Tasks that do not fit are not played: `left_out` counts them by reason. `ConfigError` when none is left.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012 (PettingZoo's convention)
+        "name": "wideseek_symbolic_v0",
+        "render_modes": [],
+        "is_parallelizable": True,
+    }
+    render_mode = None
+
+    def __init__(
+        self,
+        env: WideSeekEnv,
+        *,
+        max_entities: int = 8,
+        max_attributes: int = 4,
+        max_results: int = 5,
+        chunks: Sequence[float] = (0.5, 1.0),
+        shaping: float = 0.0,
+        reader: Reader | None = None,
+    ) -> None:
+        self.env = env
+        self.layout = Layout(max_entities, max_attributes, max_results, env.setup.rules.width, chunks)
+        self.reader: Reader = reader if reader is not None else MarkdownReader()
+        if not isinstance(self.reader, Reader):
+            raise ConfigError(
+                f"a reader needs question, hits and page, which {type(reader).__name__} has not"
+            )
+        self.shaping = float(shaping)
+        setup = symbolic_setup(env.setup)
+        if max_results > setup.rules.max_results_per_query:
+            raise ConfigError(
+                f"max_results ({max_results}) is above rules.max_results_per_query "
+                f"({setup.rules.max_results_per_query})"
+            )
+        self.left_out: Counter[str] = Counter()
+        fitting = []
+        for task in setup.tasks:
+            reason = self._misfit(task)
+            if reason:
+                self.left_out[reason] += 1
+            else:
+                fitting.append(task)
+        if not fitting:
+            reasons = "; ".join(f"{count}: {reason}" for reason, count in self.left_out.items())
+            raise ConfigError(f"no task of {setup.tasks.name} fits the symbolic spaces ({reasons})")
+        self.setup = dataclasses.replace(setup, tasks=TaskSet(fitting, setup.tasks.name))
+        self.possible_agents = ["lead", *(f"subagent_{number}" for number in range(self.layout.width))]
+        self.agents: list[str] = []
+        self._spaces = {agent: self._make_spaces() for agent in self.possible_agents}
+        size = len(self.possible_agents) * self.layout.features
+        self.state_space = spaces.Box(0.0, 1.0, (size,), np.float32)
+        self._rng = np.random.default_rng()
+        self._game: Game | None = None
+
+    def _make_spaces(self) -> tuple[spaces.Dict, spaces.Discrete]:
+        parts: dict[str, spaces.Space[Any]] = {
+            "observation": spaces.Box(0.0, 1.0, (self.layout.features,), np.float32),
+            "action_mask": spaces.Box(0, 1, (self.layout.actions,), np.int8),
+        }
+        return spaces.Dict(parts), spaces.Discrete(self.layout.actions)
+
+    def _misfit(self, task: Task) -> str:
+        """Why a task cannot be played; "" when it can."""
+        layout = self.layout
+        if task.gold is None:
+            return "its answer is no table"
+        question = self.reader.question(task.question)
+        if question is None or question.columns != task.columns or task.key_columns != (question.key,):
+            return "its question is not understood"
+        if len(question.attributes) > layout.max_attributes:
+            return f"more than {layout.max_attributes} attributes"
+        rows = task.meta.get("list_rows", len(task.gold.rows))
+        return f"more than {layout.max_entities} rows" if rows > layout.max_entities else ""
+
+    # --- spaces --------------------------------------------------------------------------------------------------
+
+    def observation_space(self, agent: str) -> spaces.Dict:
+        """The same shapes for all agents; the same object at every call."""
+        return self._spaces[self._known(agent)][0]
+
+    def action_space(self, agent: str) -> spaces.Discrete:
+        """The same actions for all agents; sample with ``observation["action_mask"]``."""
+        return self._spaces[self._known(agent)][1]
+
+    def _known(self, agent: str) -> str:
+        if agent not in self._spaces:
+            raise ConfigError(f"{agent!r} is not among possible_agents")
+        return agent
+
+    # --- playing -------------------------------------------------------------------------------------------------
+
+    @property
+    def play(self) -> Play:
+        """The real episode under way; `ActionError` before the first reset."""
+        return self._current.play
+
+    @property
+    def acting_agents(self) -> list[str]:
+        """The agents whose turn it is."""
+        game = self._game
+        return (
+            [agent for agent, acts in zip(self.possible_agents, game.acting, strict=True) if acts]
+            if game
+            else []
+        )
+
+    @property
+    def _current(self) -> Game:
+        if self._game is None:
+            raise ActionError("no episode yet: call reset() first")
+        return self._game
+
+    def reset(
+        self, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
+        """Begin an episode; `seed` and `options` are those of `WideSeekEnv.reset`.
+
+        `TaskError` when `options` name a task that does not fit.
+        """
+        if seed is not None:
+            self._rng = np.random.default_rng(seed)
+        task = choose_task(self.setup.tasks, self._rng, options)
+        if reason := self._misfit(task):
+            raise TaskError(f"the task {task.id} does not fit the symbolic spaces: {reason}")
+        self._game = Game(self.setup, self.layout, self.reader, task, seed)
+        self.agents = list(self.possible_agents)
+        return self._observations(), {agent: self._info(seat) for seat, agent in enumerate(self.agents)}
+
+    def step(
+        self, actions: Mapping[str, int]
+    ) -> tuple[
+        dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
+    ]:
+        """One action of every acting agent; those of others are ignored and may be missing.
+
+        `ActionError` when an acting agent has no action or one that does not exist.
+        """
+        game = self._current
+        if not self.agents:
+            raise ActionError("the episode has ended: call reset() first")
+        for agent in self.acting_agents:
+            if not isinstance(actions.get(agent), (int, np.integer)):
+                raise ActionError(
+                    f"{agent} is acting and needs a number as action, not {actions.get(agent)!r}"
+                )
+        agents = self.agents
+        calls = game.begin([int(actions.get(agent) or 0) for agent in agents])
+        game.finish(self.setup.executor.run(calls))
+        reward = game.reward(self.shaping)
+        terminated, truncated = game.ending
+        infos = {agent: self._info(seat) for seat, agent in enumerate(agents)}
+        if game.done:
+            self.agents = []
+        return (
+            self._observations(),
+            dict.fromkeys(agents, reward),
+            dict.fromkeys(agents, terminated),
+            dict.fromkeys(agents, truncated),
+            infos,
+        )
+
+    def _observations(self) -> dict[str, Observation]:
+        game = self._current
+        return {
+            agent: {"observation": game.observations[seat].copy(), "action_mask": game.masks[seat].copy()}
+            for seat, agent in enumerate(self.possible_agents)
+        }
+
+    def _info(self, seat: int) -> dict[str, Any]:
+        game = self._current
+        info: dict[str, Any] = {
+            "acting": bool(game.acting[seat]),
+            "task_id": game.play.task.id,
+            "shaping": self.shaping * game.new_right,
+        }
+        if game.done:
+            assert game.play.score is not None, "an ended episode has a score"
+            info["team_reward"] = game.play.reward
+            info["item_f1"] = game.play.score.f1_by_item
+        return info
+
+    def state(self) -> NDArray[np.float32]:
+        """The observations of all agents one after another: what a centralised critic may see."""
+        return self._current.observations.reshape(-1).copy()
+
+    def trajectory(self, **about: Any) -> Trajectory:
+        """The record of the ended episode; see `WideSeekEnv.trajectory`."""
+        return self.play.trajectory(**about)
+
+    def vector(self, number: int) -> SymbolicVec:
+        """`number` of these environments that step as one, with arrays."""
+        from wideseek_env.wrappers.vector import SymbolicVec
+
+        return SymbolicVec(self, number)
+
+    def close(self) -> None:
+        """Close the environment below."""
+        self.env.close()
+
+
+def symbolic_setup(setup: Setup) -> Setup:
+    """The same setup with a fixed roster; `ConfigError` for a profile whose tools these actions cannot write."""
+    tools = setup.profile.tools
+    if tools["lead"][:1] != (default.DELEGATE,) or tools["subagent"][:2] != (default.SEARCH, default.BROWSE):
+        raise ConfigError(
+            f"the symbolic actions are written for the tools of the profiles 'default' and 'terse', not for those of "
+            f"{setup.profile.name!r}"
+        )
+    return dataclasses.replace(setup, roster="fixed")

@@ -1,0 +1,117 @@
+"""`SymbolicVec`: many symbolic episodes through one call, with one batch of tool calls for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wideseek_env.errors import ActionError, ConfigError
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import ToolCall
+from wideseek_env.wrappers.game import Game
+
+if TYPE_CHECKING:
+    from wideseek_env.wrappers.symbolic import Symbolic
+
+Arrays = dict[str, NDArray[Any]]
+"""``observation`` (n, agents, features) float32, ``action_mask`` (n, agents, actions) int8, ``acting`` (n, agents)
+bool."""
+
+
+class Ended(NamedTuple):
+    """An episode that ended in a step: which of the n it was, its length in steps, and what it came to."""
+
+    place: int
+    steps: int
+    task_id: str
+    team_reward: float
+    item_f1: float
+
+
+class SymbolicVec:
+    """n episodes that step together, in one process and in the order of their index.
+
+    An episode that ends begins anew in the same step: the observation is then the first of the next one, and
+    `terminated` or `truncated` say that the reward belongs to the last. Seeds: `reset(seed=…)` seeds every one of
+    the n apart; the same seed and actions give the same arrays.
+
+    Args:
+        env: The environment that says what is played; it is not stepped itself.
+        number: n.
+        on_end: Called with the `Play` of every episode that ends, for example to write its trajectory.
+    """
+
+    def __init__(self, env: Symbolic, number: int, *, on_end: Callable[[Play], None] | None = None) -> None:
+        if number < 1:
+            raise ConfigError(f"a vector needs at least 1 environment, not {number}")
+        self.env, self.number, self.on_end = env, number, on_end
+        self.layout, self.agents = env.layout, list(env.possible_agents)
+        self._rngs: list[np.random.Generator] = []
+        self._games: list[Game] = []
+        self._seed(None)
+
+    def _seed(self, seed: int | None) -> None:
+        self._rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(self.number)]
+
+    def _new_game(self, index: int) -> Game:
+        tasks = self.env.setup.tasks
+        task = tasks[int(self._rngs[index].integers(len(tasks)))]
+        return Game(self.env.setup, self.layout, self.env.reader, task, None)
+
+    def reset(self, seed: int | None = None) -> Arrays:
+        """Begin n episodes."""
+        if seed is not None:
+            self._seed(seed)
+        self._games = [self._new_game(index) for index in range(self.number)]
+        return self._arrays()
+
+    def step(
+        self, actions: ArrayLike
+    ) -> tuple[Arrays, NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], list[Ended]]:
+        """Play `actions`, whole numbers of shape (n, agents); those of agents that are not acting are ignored.
+
+        Returns the arrays, the rewards (n, agents) with shaping, terminated (n,), truncated (n,), and the
+        episodes that ended. `ActionError` for arrays of another shape and numbers that are no action.
+        """
+        chosen = np.asarray(actions)
+        shape = (self.number, len(self.agents))
+        if not self._games:
+            raise ActionError("no episodes yet: call reset() first")
+        if chosen.shape != shape or not np.issubdtype(chosen.dtype, np.integer):
+            raise ActionError(
+                f"actions must be whole numbers of shape {shape}, not {chosen.dtype} {chosen.shape}"
+            )
+        calls: list[ToolCall] = []
+        shares: list[int] = []
+        for game, row in zip(self._games, chosen, strict=True):
+            wanted = game.begin(row)
+            calls += wanted
+            shares.append(len(wanted))
+        results = self.env.setup.executor.run(calls)
+        rewards = np.zeros(shape, np.float32)
+        terminated, truncated = np.zeros(self.number, bool), np.zeros(self.number, bool)
+        ended: list[Ended] = []
+        at = 0
+        for index, (game, share) in enumerate(zip(self._games, shares, strict=True)):
+            game.finish(results[at : at + share])
+            at += share
+            rewards[index] = game.reward(self.env.shaping)
+            terminated[index], truncated[index] = game.ending
+            if game.done:
+                score = game.play.score
+                assert score is not None, "an ended episode has a score"
+                ended.append(Ended(index, game.steps, game.play.task.id, game.play.reward, score.f1_by_item))
+                if self.on_end is not None:
+                    self.on_end(game.play)
+                self._games[index] = self._new_game(index)
+        return self._arrays(), rewards, terminated, truncated, ended
+
+    def _arrays(self) -> Arrays:
+        return {
+            "observation": np.stack([game.observations for game in self._games]),
+            "action_mask": np.stack([game.masks for game in self._games]),
+            "acting": np.stack([game.acting for game in self._games]),
+        }

@@ -99,6 +99,7 @@ class RayRollouts:
         self._losses = losses
         self._restarts = restarts
         self._weights: tuple[Any, int] | None = None
+        self._sent = 0
         self._own = not self._ray.is_initialized()
         if self._own:
             self._ray.init(address=address, include_dashboard=False, log_to_driver=False)
@@ -220,11 +221,15 @@ class RayRollouts:
         return worker if len(worker.open) < self._ahead else None
 
     def _send(self, worker: _Worker, group: list[_Sent]) -> None:
+        jobs: dict[int, RolloutJob] = {}
         for sent in group:
-            job = RolloutJob(
+            self._sent += 1
+            jobs[self._sent] = RolloutJob(
                 sent.job.task, sent.job.seed, sent.job.trial, group=group_of(sent.job), size=len(group)
             )
-            worker.open[worker.actor.play.remote(job)] = sent
+        worker.actor.play.remote(jobs)
+        for number, sent in zip(jobs, group, strict=True):
+            worker.open[worker.actor.answer.remote(number)] = sent
 
     def _is_loss(self, error: Exception) -> bool:
         lost = (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError)

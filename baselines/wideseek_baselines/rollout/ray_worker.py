@@ -1,7 +1,7 @@
 """`RolloutWorker`: one process of a Ray cluster that plays episodes over an engine of its own.
 
-It is an asynchronous actor: its engine, its driver and all calls share the actor's event loop, and every episode is one
-call that is answered when the episode has ended.
+It is an asynchronous actor: its engine, its driver and all calls share the actor's event loop, and every episode is
+answered when it has ended.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from wideseek_baselines.engines.base import EngineLostError
@@ -19,12 +19,17 @@ from wideseek_baselines.rollout.options import Finished, RolloutJob
 
 
 class RolloutWorker:
-    """Plays what `play` is called with. Nothing happens before `start`, which says what is wrong with `config`."""
+    """Plays the groups that `play` is called with, after `start`, which says what is wrong with `config`.
+
+    A group comes in one call, because Ray does not promise to begin calls in the order in which they were made. Each of
+    its jobs is answered by itself through `answer`, which may even be called first.
+    """
 
     def __init__(self, config: RolloutConfig) -> None:
         self._config = config
-        self._jobs: asyncio.Queue[RolloutJob] = asyncio.Queue()
-        self._open: dict[int, tuple[RolloutJob, asyncio.Future[Finished]]] = {}
+        self._groups: asyncio.Queue[Sequence[RolloutJob]] = asyncio.Queue()
+        self._jobs: dict[int, tuple[int, RolloutJob]] = {}
+        self._answers: dict[int, asyncio.Future[Finished]] = {}
         self._driver: Driver | None = None
         self._running: asyncio.Task[None] | None = None
 
@@ -37,28 +42,29 @@ class RolloutWorker:
         self._running = asyncio.create_task(self._run(self._driver))
         return {"host": socket.gethostname(), "pid": os.getpid()}
 
-    async def play(self, job: RolloutJob) -> Finished:
-        """Play one job to its end. `EngineLostError` when this worker can play nothing any more."""
+    async def play(self, group: Mapping[int, RolloutJob]) -> None:
+        """Begin jobs that start together, each under a number that is used once."""
+        for number, job in group.items():
+            self._jobs[id(job)] = (number, job)
+        self._groups.put_nowait(tuple(group.values()))
+
+    async def answer(self, number: int) -> Finished:
+        """Wait for the end of the job with this number, once. `EngineLostError` when this worker can play no more."""
         if self._running is None or self._running.done():
             raise EngineLostError("this worker has lost its engine")
-        answer: asyncio.Future[Finished] = asyncio.get_running_loop().create_future()
-        self._open[id(job)] = (job, answer)
-        self._jobs.put_nowait(job)
         try:
-            return await answer
+            return await self._answer(number)
         finally:
-            del self._open[id(job)]
-            if answer.cancelled() and self._driver is not None:
-                self._driver.cancel(job)
+            del self._answers[number]
 
     async def cancel_all(self) -> None:
         """End all jobs; they come back with the error "cancelled"."""
         driver = self._opened()
-        while not self._jobs.empty():
-            self._jobs.get_nowait()
-        for job, answer in list(self._open.values()):
-            if not driver.cancel(job) and not answer.done():
-                answer.set_result(Finished(job, None, None, "cancelled"))
+        while not self._groups.empty():
+            self._groups.get_nowait()
+        for number, job in list(self._jobs.values()):
+            if not driver.cancel(job):  # it has not started
+                self._settle(number, job, Finished(job, None, None, "cancelled"))
 
     async def update_weights(self, weights: Any, version: int) -> None:
         """Replace the weights of all engines; see `Driver.update_weights`."""
@@ -81,25 +87,43 @@ class RolloutWorker:
             raise EngineLostError("this worker has not started")
         return self._driver
 
+    def _answer(self, number: int) -> asyncio.Future[Finished]:
+        if number not in self._answers:
+            self._answers[number] = asyncio.get_running_loop().create_future()
+        return self._answers[number]
+
+    def _settle(self, number: int, job: RolloutJob, outcome: Finished | EngineLostError) -> None:
+        self._jobs.pop(id(job), None)
+        answer = self._answer(number)
+        if answer.done():
+            return
+        if isinstance(outcome, Finished):
+            answer.set_result(outcome)
+        else:
+            answer.set_exception(outcome)
+
     async def _run(self, driver: Driver) -> None:
         lost = EngineLostError("this worker has stopped")
         try:
             async for finished in driver.run(self._arriving()):
-                _, answer = self._open.get(id(finished.job), (None, None))
-                if answer is None or answer.done():
+                known = self._jobs.get(id(finished.job))
+                if known is None:  # cancelled before it started
                     continue
                 if finished.error.startswith(EngineLostError.__name__):
                     lost = EngineLostError(finished.error)
-                    answer.set_exception(lost)
-                else:
-                    answer.set_result(finished)
+                self._settle(
+                    *known, lost if finished.error.startswith(EngineLostError.__name__) else finished
+                )
         except EngineLostError as error:
             lost = error
         finally:
-            for _, answer in list(self._open.values()):
-                if not answer.done():
+            for number, job in list(self._jobs.values()):
+                self._settle(number, job, lost)
+            for answer in self._answers.values():
+                if not answer.done():  # asked for before its job came
                     answer.set_exception(lost)
 
     async def _arriving(self) -> AsyncIterator[RolloutJob]:
         while True:
-            yield await self._jobs.get()
+            for job in await self._groups.get():
+                yield job

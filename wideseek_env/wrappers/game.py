@@ -83,7 +83,7 @@ class Game:
         """
         if self.done:
             raise ActionError("the episode has ended: call reset() first")
-        chosen = [(seat, int(actions[seat])) for seat in np.flatnonzero(self.acting)]
+        chosen = [(seat, int(actions[seat])) for seat in map(int, np.flatnonzero(self.acting))]
         for seat, action in chosen:
             if not 0 <= action < self.layout.actions:
                 raise ActionError(

@@ -108,7 +108,7 @@ async def soak(episodes: int, concurrency: int, seed: int, quiet: bool = False) 
     async def replace(engine: Engine) -> Engine:
         lost.append(id(engine))
         return SimulatedEngine(
-            policy._answer, takes="tokens", latency=LATENCY, faults=FAULTS, seed=seed + 1000 * len(lost)
+            policy.answer, takes="tokens", latency=LATENCY, faults=FAULTS, seed=seed + 1000 * len(lost)
         )
 
     def jobs() -> Iterator[Job]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import requests
 
 from wideseek_env.errors import ConfigError, ServiceError
+from wideseek_env.llm.key import ApiKey
 from wideseek_env.llm.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 from wideseek_env.llm.usage import Meter, Prices, Usage
 from wideseek_env.llm.wire import ChatReply, Message, checked_address, is_spent, reply_of
@@ -22,13 +23,6 @@ from wideseek_env.llm.wire import ChatReply, Message, checked_address, is_spent,
 _LOG = logging.getLogger(__name__)
 _LARGEST_REPLY = 32 << 20
 _CHUNK = 1 << 16
-_QUOTED = 300
-_HINTS = {
-    401: "set {env} to a key that this server accepts",
-    403: "the key in {env} may not use this model or address",
-    404: "check the address (it usually ends in /v1) and the model's name",
-    413: "send less in one request",
-}
 
 
 class _Transient(Exception):
@@ -105,6 +99,7 @@ class ChatClient:
             raise ConfigError("timeout must be a positive number of seconds and concurrency at least 1")
         self.model = model
         self.api_key_env = api_key_env
+        self._key = ApiKey(api_key_env)
         self.timeout = timeout
         self.concurrency = concurrency
         self.retry = retry or RetryPolicy()
@@ -233,7 +228,7 @@ class ChatClient:
                 f"{self.base_url}/chat/completions",
                 data=data,
                 headers={"Content-Type": "application/json"},
-                auth=_Bearer(self._key()),
+                auth=_Bearer(self._key.read()),
                 timeout=self.timeout,
                 allow_redirects=False,
                 stream=True,
@@ -251,30 +246,24 @@ class ChatClient:
         except requests.Timeout:
             raise _Transient(f"no reply within {self.timeout:g} s") from None
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            raise _Transient(f"no connection ({self._clean(error)})") from None
+            raise _Transient(f"no connection ({self._key.clean(error)})") from None
         except requests.RequestException as error:
-            raise ServiceError(f"cannot ask {self.base_url}: {self._clean(error)}") from None
+            raise ServiceError(f"cannot ask {self.base_url}: {self._key.clean(error)}") from None
 
     def _read(self, response: requests.Response, content: bytes) -> ChatReply:
         """The reply in a response; `_Transient` or `ServiceError` when there is none."""
         status = response.status_code
         if status != 200:
-            said = self._clean(content.decode("utf-8", "replace"))
+            said = self._key.clean(content.decode("utf-8", "replace"))
             if status in RETRIED_STATUSES and not is_spent(content):
                 raise _Transient(f"status {status}: {said}", status, retry_after(response.headers))
             if 300 <= status < 400:
-                said = (
-                    f"it redirects to {self._clean(response.headers.get('location', ''))}: use that address"
-                )
-            hint = _HINTS.get(status, "").format(env=self.api_key_env)
-            raise ServiceError(
-                f"{self.base_url} refused the request with status {status}{f' ({hint})' if hint else ''}: {said}",
-                status,
-            )
+                said = f"it redirects to {self._key.clean(response.headers.get('location', ''))}: use that address"
+            raise ServiceError(self._key.refusal(self.base_url, status, said), status)
         try:
             reply = reply_of(json.loads(content))
         except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            said = self._clean(content.decode("utf-8", "replace"))
+            said = self._key.clean(content.decode("utf-8", "replace"))
             raise _Transient(f"a reply that is no chat completion: {said}", status) from None
         prompt, completion = reply.prompt_tokens, reply.completion_tokens
         cost = (prompt * self.prices.prompt + completion * self.prices.completion) / 1e6
@@ -287,16 +276,3 @@ class ChatClient:
             )
         )
         return reply
-
-    def _key(self) -> str:
-        key = os.environ.get(self.api_key_env, "").strip()
-        if not (key.isascii() and key.isprintable()):
-            raise ConfigError(f"the key in {self.api_key_env} has characters that no HTTP header may carry")
-        return key
-
-    def _clean(self, text: object) -> str:
-        """`text` for an error message: without the key (servers quote it), on one line, not too long."""
-        key = os.environ.get(self.api_key_env, "").strip()
-        said = str(text).replace(key, "***") if key else str(text)
-        said = " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())
-        return said if len(said) <= _QUOTED else said[:_QUOTED] + " …"

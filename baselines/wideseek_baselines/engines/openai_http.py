@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wideseek_baselines.engines.base import EngineError, EngineLostError
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import MissingDependencyError
+from wideseek_env.llm.key import ApiKey
 from wideseek_env.llm.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 from wideseek_env.llm.usage import Meter, Usage
 from wideseek_env.llm.wire import is_spent
@@ -26,13 +26,6 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _LARGEST_REPLY = 64 << 20
 _CONNECT_SECONDS = 30.0
-_QUOTED = 400
-_HINTS = {
-    401: "set {env} to a key that this server accepts",
-    403: "the key in {env} may not use this model or address",
-    404: "check the address (it usually ends in /v1) and the model's name",
-    413: "send less in one request",
-}
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
 """What looking up a part of an answer raises that has another form."""
 
@@ -89,7 +82,7 @@ class Link:
     ) -> None:
         self.base_url = base_url
         self.meter = Meter()
-        self._api_key_env = api_key_env
+        self._key = ApiKey(api_key_env)
         self._timeout = timeout
         self._retry = retry
         self._sleep = sleep
@@ -166,7 +159,7 @@ class Link:
         if self._client is None:
             raise EngineLostError(f"the engine for {self.base_url} is closed: start another one")
         headers = {"Content-Type": "application/json"} if data is not None else {}
-        if key := self._key():
+        if key := self._key.read():
             headers["Authorization"] = f"Bearer {key}"
         content = bytearray()
         try:
@@ -183,18 +176,20 @@ class Link:
         except (TimeoutError, httpx.TimeoutException):
             raise _SlowError(f"no complete reply within {self._timeout:g} s") from None
         except httpx.TransportError as error:
-            raise _TransientError(f"no connection ({self._clean(error or type(error).__name__)})") from None
+            raise _TransientError(
+                f"no connection ({self._key.clean(error or type(error).__name__)})"
+            ) from None
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
             if self._client is None:  # closed meanwhile, which httpx reports in several ways
                 raise EngineLostError(f"the engine for {self.base_url} was closed") from None
-            raise EngineError(f"cannot ask {self.base_url}: {self._clean(error)}") from None
+            raise EngineError(f"cannot ask {self.base_url}: {self._key.clean(error)}") from None
         return self._value(response.status_code, response.headers, bytes(content), read)
 
     def _value(self, status: int, headers: Mapping[str, str], content: bytes, read: Callable[[Any], T]) -> T:
         """What `read` makes of an answer; `_TransientError` or `RefusedError` when there is nothing to read."""
         text = content.decode("utf-8", "replace")
         if status != 200:
-            said = self._clean(text)
+            said = self._key.clean(text)
             if is_spent(content):
                 raise EngineLostError(
                     f"{self.base_url} serves this account no longer (status {status}): {said}"
@@ -202,29 +197,11 @@ class Link:
             if status in RETRIED_STATUSES:
                 raise _TransientError(f"status {status}: {said}", status, retry_after(headers))
             if 300 <= status < 400:
-                said = f"it redirects to {self._clean(headers.get('location', ''))}: use that address"
-            hint = _HINTS.get(status, "").format(env=self._api_key_env)
-            raise RefusedError(
-                f"{self.base_url} refused the request with status {status}{f' ({hint})' if hint else ''}: {said}",
-                status,
-                said,
-            )
+                said = f"it redirects to {self._key.clean(headers.get('location', ''))}: use that address"
+            raise RefusedError(self._key.refusal(self.base_url, status, said), status, said)
         try:
             return read(json.loads(content))
         except UNREADABLE as error:
             raise _TransientError(
-                f"a reply that cannot be read ({type(error).__name__}): {self._clean(text)}", status
+                f"a reply that cannot be read ({type(error).__name__}): {self._key.clean(text)}", status
             ) from None
-
-    def _key(self) -> str:
-        key = os.environ.get(self._api_key_env, "").strip()
-        if not (key.isascii() and key.isprintable()):
-            raise ConfigError(f"the key in {self._api_key_env} has characters that no HTTP header may carry")
-        return key
-
-    def _clean(self, text: object) -> str:
-        """`text` for an error message: without the key (servers quote it), on one line, not too long."""
-        key = os.environ.get(self._api_key_env, "").strip()
-        said = str(text).replace(key, "***") if key else str(text)
-        said = " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())
-        return said if len(said) <= _QUOTED else said[:_QUOTED] + " …"

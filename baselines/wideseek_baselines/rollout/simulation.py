@@ -42,7 +42,7 @@ class SimulatedTeam:
         self._policy = policy
         self._max_tokens = max_tokens
         self._minds = itertools.count()
-        self.engine = SimulatedEngine(self._answer, **engine)
+        self.engine = SimulatedEngine(self.answer, **engine)
 
     @property
     def engines(self) -> list[Engine]:
@@ -58,7 +58,8 @@ class SimulatedTeam:
         """See `TeamPolicy`."""
         return SimulatedMind(self.engine, seed, next(self._minds), self._max_tokens)
 
-    def _answer(self, request: Request) -> str:
+    def answer(self, request: Request) -> str:
+        """The message of the turn that a request is for, for further engines of the same team."""
         if not isinstance(request, TurnRequest) or request.turn is None:
             raise TypeError("a simulated team answers only its own requests")
         (action,) = self._policy.act([request.turn])

@@ -190,7 +190,7 @@ class Failing(SimulatedEngine):
 
 def failing_team(episodes: Sequence[int], times: int = 10**9):  # type: ignore[no-untyped-def]
     policy = team(takes="tokens")
-    engine = Failing(policy._answer, takes="tokens")
+    engine = Failing(policy.answer, takes="tokens")
     engine.episodes, engine.times = frozenset(episodes), times
     policy.engine = engine
     return policy
@@ -267,7 +267,7 @@ def test_a_lost_engine_is_replaced_and_nothing_is_lost() -> None:
     async def replace(engine: Engine) -> Engine:
         lost.append(engine)
         await asyncio.sleep(60)
-        return SimulatedEngine(policy._answer, takes="tokens", faults=Faults(loss=0.02), seed=100 + len(lost))
+        return SimulatedEngine(policy.answer, takes="tokens", faults=Faults(loss=0.02), seed=100 + len(lost))
 
     async def main() -> list[Finished]:
         return await collect(Driver(policy, setup, on_lost=replace), jobs_of(setup))

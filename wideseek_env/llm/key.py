@@ -1,0 +1,42 @@
+"""`ApiKey`: a server's key, read where it is used, and never shown."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from wideseek_env.errors import ConfigError
+
+_QUOTED = 300
+_HINTS = {
+    401: "set {env} to a key that this server accepts",
+    403: "the key in {env} may not use this model or address",
+    404: "check the address (it usually ends in /v1) and the model's name",
+    413: "send less in one request",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """The key in the environment variable `env`; the object itself does not hold it."""
+
+    env: str
+
+    def read(self) -> str:
+        """The key, "" where there is none. `ConfigError` when no HTTP header could carry it."""
+        key = os.environ.get(self.env, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(f"the key in {self.env} has characters that no HTTP header may carry")
+        return key
+
+    def clean(self, text: object, limit: int = _QUOTED) -> str:
+        """`text` for an error message: without the key (servers quote it), on one line, at most `limit` characters."""
+        key = os.environ.get(self.env, "").strip()
+        said = str(text).replace(key, "***") if key else str(text)
+        said = " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())
+        return said if len(said) <= limit else said[:limit] + " …"
+
+    def refusal(self, url: str, status: int, said: str) -> str:
+        """That the server at `url` refused a request, and what to do about that status."""
+        hint = _HINTS.get(status, "").format(env=self.env)
+        return f"{url} refused the request with status {status}{f' ({hint})' if hint else ''}: {said}"

@@ -78,7 +78,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
         (f"towns-{n}", trial) for trial in (0, 1) for n in range(3)
     ]
     assert sorted(p.name for p in path.iterdir()) == [
-        "figures.jsonl", "run.json", "run.lock", "summary.json", "trajectories.jsonl",
+        "figures.jsonl", "progress.json", "run.json", "run.lock", "summary.json", "trajectories.jsonl",
     ]  # fmt: skip
 
 

@@ -15,7 +15,8 @@ NEEDS = {"symbolic_ippo.py": "torch"}
 NOISY = {"vllm_rollouts.py"}
 """Examples whose libraries warn of themselves."""
 
-EXAMPLES = sorted((Path(__file__).resolve().parent.parent / "examples").glob("*.py"))
+FOLDER = Path(__file__).resolve().parent.parent / "examples"
+EXAMPLES = [*sorted(FOLDER.glob("*.py")), *sorted(FOLDER.glob("plugins/*.py"))]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.errors import ConfigError, CorpusError, TaskError
+from wideseek_env.plugins import is_part, make_part
+from wideseek_env.tasks.source import tasks_of_source
 from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 
@@ -28,7 +30,8 @@ def open_world(
 
     ``tasks`` None is the synthetic world. Worlds are ``synthetic[:key=value,…]`` and
     ``hybridqa:FOLDER[,mode=pages]`` (the folder of the data). A path to a ``.jsonl[.gz]`` file,
-    ``widesearch:FOLDER`` and ``wideseek-r1:FILE`` load tasks; those need a `corpus`.
+    ``widesearch:FOLDER`` and ``wideseek-r1:FILE`` load tasks; those need a `corpus`. ``module:name`` is a task source
+    or corpus of one's own (see `wideseek_env.plugins`).
     """
     if split not in SPLITS:
         raise ConfigError(f"no split {split!r}; there are: {', '.join(SPLITS)}")
@@ -79,9 +82,11 @@ def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
         if not path.is_file():
             raise TaskError(f"there is no file {path}")
         return load_tasks(path), None
+    if is_part("tasks", name):
+        return tasks_of_source(name, split)
     raise ConfigError(
         f"no tasks {name!r}: give synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, "
-        "wideseek-r1:FILE or a .jsonl file"
+        "wideseek-r1:FILE, a .jsonl file or module:name for a source of your own"
     )
 
 
@@ -89,8 +94,9 @@ def open_corpus(name: str, progress: Callable[[int], None] | None = None) -> Cor
     """The corpus called `name`.
 
     That is a world (built on first use and kept), the folder that ``wideseek corpus build`` made, ``live:…`` (the
-    web), ``remote:URL`` (a retrieval service), ``dense:FOLDER`` (made by ``wideseek corpus embed``) or
-    ``hybrid:NAME+FOLDER`` (the corpus called NAME fused with such a dense index).
+    web), ``remote:URL`` (a retrieval service), ``dense:FOLDER`` (made by ``wideseek corpus embed``),
+    ``hybrid:NAME+FOLDER`` (the corpus called NAME fused with such a dense index) or one's own (see
+    `wideseek_env.plugins`).
 
     `progress` is called with the number of pages so far where the corpus must be built first.
     """
@@ -116,9 +122,16 @@ def open_corpus(name: str, progress: Callable[[int], None] | None = None) -> Cor
     from wideseek_env.corpus.stored import StoredCorpus
 
     path = Path(name)
+    if not path.is_dir() and is_part("corpus", name):
+        made: Corpus = make_part("corpus", name, _is_corpus, "name, blocking, search, fetch and close")
+        return made
     if not path.is_dir():
         raise CorpusError(f"there is no corpus folder {path}; build one with: wideseek corpus build")
     return StoredCorpus.open(path)
+
+
+def _is_corpus(part: object) -> bool:
+    return isinstance(part, Corpus)
 
 
 def _hybrid_corpus(names: str) -> Corpus:

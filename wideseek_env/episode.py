@@ -83,6 +83,8 @@ class Episode:
         self._parents: dict[str, Conversation] = {}
         self._prompts: dict[Role, Message] = {}
         self._subagents = 0
+        self._calls = 0
+        self._closing = False  # a budget is used up: whoever gets another turn gets its last
         self.root = self._start("lead" if team else "agent", "lead" if team else "single", "", 0)
 
     # --- reading -------------------------------------------------------------------------------------------------
@@ -136,7 +138,8 @@ class Episode:
 
         `message` is text, or an assistant message in OpenAI shape (`content`, `tool_calls`, and `finish_reason`:
         "length" when the generation was cut off, "context" when the model has no room left, which ends the
-        agent without a report). A message without calls ends the agent: it is the lead's answer or a
+        agent without a report, "budget" when the team should come to its end: after this turn every agent has
+        one message left). A message without calls ends the agent: it is the lead's answer or a
         subagent's report.
         """
         conversation = self._ready.pop(agent, None)
@@ -154,6 +157,11 @@ class Episode:
         if record.get("finish_reason") == "context":
             self._end(conversation, "out_of_context")
             return []
+        if record.get("finish_reason") == "budget":
+            self._closing = True
+            if not record["content"] and not record.get("tool_calls"):  # not even a last message is left
+                self._end(conversation, "out_of_context")
+                return []
         text, written = parse_message(record)
         if not written:
             self._end(conversation, "reported" if conversation.role == "subagent" else "answered", text)
@@ -267,6 +275,9 @@ class Episode:
             if room < 0:  # a list of queries that would fit alone, but not beside the calls before it
                 self._problem(conversation, slot, "too_many_calls", self.rules.calls_per_turn)
                 continue
+            if tool.kind != "delegate" and not self._spend(len(requests)):
+                self._problem(conversation, slot, "no_calls_left", self.rules.episode_calls)
+                continue
             conversation.calls[tool.kind] = conversation.calls.get(tool.kind, 0) + len(requests)
             if tool.kind == "delegate":
                 subtasks.append((slot, [request["subtask"] for request in requests]))
@@ -283,11 +294,33 @@ class Episode:
             self._delegate(conversation, subtasks)
         return calls
 
+    def _spend(self, requests: int) -> bool:
+        """Take so many requests from the team's budget; False when it does not hold them."""
+        budget = self.rules.episode_calls
+        if budget is None:
+            return True
+        fits = self._calls + requests <= budget
+        self._calls += requests if fits else 0
+        self._closing = self._closing or not fits or self._calls == budget
+        return fits
+
+    def _limit(self, conversation: Conversation) -> int:
+        """The turns an agent may come to as things stand: its own limit, or fewer where a budget says so."""
+        limit = conversation.limit
+        if self.rules.episode_path is not None:
+            left = self.rules.episode_path - conversation.clock
+            limit = min(limit, conversation.turns + left - (conversation.role == "subagent"))
+        return min(limit, conversation.turns + 1) if self._closing and conversation.turns else limit
+
     def _delegate(self, lead: Conversation, subtasks: list[tuple[Slot, list[str]]]) -> None:
         wanted = sum(len(texts) for _, texts in subtasks)
         if wanted > self.rules.width:
             for slot, _ in subtasks:
                 self._problem(lead, slot, "too_wide", f"{wanted} > {self.rules.width}")
+            return
+        if self.rules.episode_path is not None and self.rules.episode_path - lead.clock < 2:
+            for slot, _ in subtasks:
+                self._problem(lead, slot, "no_time_left", "")
             return
         lead.outstanding += wanted
         spawned: list[tuple[Slot, Conversation]] = []
@@ -315,6 +348,7 @@ class Episode:
             started=len(self.conversations),
             clock=clock,
         )
+        conversation.limit = self._limit(conversation)
         self.conversations.append(conversation)
         self._current[agent] = conversation
         prompt = self._prompts.get(role)
@@ -344,6 +378,7 @@ class Episode:
             for number, child in enumerate(slot.spawned):
                 conversation.clock = max(conversation.clock, child.clock)
                 slot.parts[number] = self._report(child, number)
+        conversation.limit = self._limit(conversation)
         turn = conversation.turns + 1
         notice = self.texts.turns_left if turn < conversation.limit else self.texts.last_turn
         notice = notice.format(turn=turn, turns=conversation.limit)

@@ -132,7 +132,7 @@ def assistant_message(message: str | Mapping[str, Any], limit: int) -> Message:
     calls = message.get("tool_calls")
     if isinstance(calls, (list, tuple)) and calls:
         record["tool_calls"] = [_native_call(call, number, limit) for number, call in enumerate(calls[:64])]
-    if message.get("finish_reason") in ("length", "context"):
+    if message.get("finish_reason") in ("length", "context", "budget"):
         record["finish_reason"] = message["finish_reason"]
     return record
 

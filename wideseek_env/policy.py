@@ -6,7 +6,6 @@ decides from `Turn.messages` alone, it works under every driver without any.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from wideseek_env.errors import ConfigError, MissingDependencyError
 from wideseek_env.messages import Action, Message, Role
+from wideseek_env.plugins import GROUPS, find_part
 
 if TYPE_CHECKING:
     from wideseek_env.setup import Setup
     from wideseek_env.tasks.task import Task
     from wideseek_env.trajectory import Trajectory
 
-ENTRY_POINTS = "wideseek_env.policies"
+ENTRY_POINTS = GROUPS["policy"]
 """The entry-point group in which packages announce policies: a name and a callable that makes the policy."""
 
 KNOWN = {
@@ -117,7 +117,7 @@ def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
 
 
 def make_policy(name: str, **options: Any) -> Policy:
-    """The policy called `name`: an entry point, or ``module:Class`` for one's own.
+    """The policy called `name`: an entry point, or ``module:Class`` for one's own; see `wideseek_env.plugins`.
 
     `options` are passed on. `ConfigError` for an unknown name or wrong options, `MissingDependencyError` when
     the package that has it is not installed.
@@ -127,8 +127,8 @@ def make_policy(name: str, **options: Any) -> Policy:
         if name in found:
             factory = found[name].load()
         elif ":" in name:
-            module, _, attribute = name.partition(":")
-            factory = getattr(importlib.import_module(module), attribute)
+            factory, given = find_part("policy", name)
+            options = {**given, **options}
         elif name in KNOWN:
             package = KNOWN[name]
             raise MissingDependencyError(f"the policy {name!r} is in {package}: pip install '{package}'")

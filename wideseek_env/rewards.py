@@ -14,6 +14,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Counter, Message, count_characters
+from wideseek_env.plugins import is_part, make_part
 from wideseek_env.scoring import Judge, TableScore
 from wideseek_env.scoring.wideseek_r1 import score_wideseek_r1
 
@@ -121,12 +122,23 @@ PRESETS: dict[str, Reward] = {"item_f1": ItemF1(), "wideseek_r1": WideSeekR1()}
 
 
 def reward_named(reward: str | Reward) -> Reward:
-    """The reward called `reward`; a `Reward` is returned as it is. `ConfigError` for an unknown name."""
+    """The reward called `reward`: a preset, or one's own (see `wideseek_env.plugins`); a `Reward` is returned as it is.
+
+    `ConfigError` for an unknown name.
+    """
     if not isinstance(reward, str):
         if not isinstance(reward, Reward):
             raise ConfigError(f"a reward must be a name or a callable with a name, not {reward!r}")
         return reward
-    try:
+    if reward in PRESETS:
         return PRESETS[reward]
-    except KeyError:
-        raise ConfigError(f"no reward {reward!r}; there are: {', '.join(PRESETS)}") from None
+    if not is_part("reward", reward):
+        raise ConfigError(
+            f"no reward {reward!r}; there are: {', '.join(PRESETS)}; for your own write module:Class"
+        )
+    made: Reward = make_part("reward", reward, _is_reward, "a name and __call__(episode, score)")
+    return made
+
+
+def _is_reward(part: object) -> bool:
+    return isinstance(part, Reward)

@@ -9,6 +9,9 @@ from typing import Any
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
 
+BUDGETS = ("episode_calls", "episode_path")
+"""Limits of the team as a whole, which need not be set."""
+
 
 @dataclass(frozen=True, slots=True)
 class Rules:
@@ -38,10 +41,18 @@ class Rules:
     """Length of one message of an agent; what is beyond is cut off."""
     result_chars: int = 16_384
     """Length of the result of one tool call or of one subagent's report; what is beyond is cut off."""
+    episode_calls: int | None = None
+    """Searches and pages of the whole team in an episode; None: no limit. When they are used up every agent has one
+    message left: its report, or the answer."""
+    episode_path: int | None = None
+    """Turns until the end of an episode when agents side by side are counted once (its critical path); None: no
+    limit. Subagents get no more turns than leave one for the answer."""
 
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
+            if value is None and item.name in BUDGETS:
+                continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"rules: {item.name} must be a whole number of at least 1, not {value!r}")
         if self.results_per_query > self.max_results_per_query:
@@ -74,8 +85,9 @@ class Rules:
         return self.subagent_turns if role == "subagent" else self.single_turns
 
     def to_dict(self) -> dict[str, Any]:
-        """All limits by name, for records."""
-        return dataclasses.asdict(self)
+        """All limits by name, for records; budgets that are not set are left out."""
+        limits = dataclasses.asdict(self)
+        return {name: value for name, value in limits.items() if value is not None}
 
 
 PRESETS: dict[str, Rules] = {

@@ -15,9 +15,11 @@ from wideseek_env.profiles import Profile, profile_named
 from wideseek_env.rewards import Reward, reward_named
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
+from wideseek_env.scoring.judging import judge_from_spec
 from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tools.executor import CorpusTools, Executor
+from wideseek_env.tools.own import Tool, tool_named, with_tools
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,12 @@ class Setup:
         rules: str | Rules | Mapping[str, int] | None = None,
         reward: str | Reward = "item_f1",
         profile: str | Profile = "default",
-        judge: Judge | None = None,
+        judge: str | Judge | None = None,
         team: bool = True,
         roster: Roster = "dynamic",
         counter: Counter = count_characters,
         tools: Executor | None = None,
+        own_tools: Sequence[str | Tool] = (),
     ) -> Setup:
         """Turn names into objects; `ConfigError` says which name or value is wrong and what there is.
 
@@ -63,11 +66,14 @@ class Setup:
             rules: `Rules`, the name of a preset, or a mapping with the limits to change.
             reward: A `Reward` or the name of a preset: "item_f1", "wideseek_r1".
             profile: A `Profile` or its name: "default", "terse", "wideseek-r1".
-            judge: Decides `llm_judge` columns; None is the offline judge.
+            judge: Decides `llm_judge` columns, itself or by name as ``--judge`` takes it; None is the offline judge.
             team: A lead with subagents, or a single agent.
             roster: "dynamic" or "fixed"; see `wideseek_env.episode.Episode`.
             counter: Measures messages in the unit of `rules.context`.
             tools: What runs tool requests instead of `CorpusTools` over the corpus.
+            own_tools: Further tools for lead or subagents; see `wideseek_env.tools.own`.
+
+        Every name may be one of your own parts, ``module:name``; see `wideseek_env.plugins`.
         """
         if roster not in get_args(Roster):
             raise ConfigError(f"roster must be one of {', '.join(get_args(Roster))}, not {roster!r}")
@@ -80,18 +86,21 @@ class Setup:
         limits = resolve_rules(rules)
         if width is not None:
             limits = limits.replace(width=width)
+        further = [tool_named(tool) for tool in own_tools]
+        if tools is not None and further:
+            raise ConfigError("own_tools are run beside a corpus; an executor given as tools runs its own")
         if tools is None:
             if opened is None:
                 raise ConfigError("these tasks come without a corpus: pass corpus=…, or tools=…")
-            tools = CorpusTools(opened)
+            tools = CorpusTools(opened, custom={tool.spec.kind: tool.run for tool in further})
         return cls(
             tasks=task_set,
             executor=tools,
             corpus_name=opened.name if opened is not None else type(tools).__name__,
             rules=limits,
-            profile=profile_named(profile),
+            profile=with_tools(profile_named(profile), further),
             reward=reward_named(reward),
-            judge=judge,
+            judge=judge_from_spec(judge) if isinstance(judge, str) else judge,
             team=team,
             roster=roster,
             counter=counter,

@@ -157,7 +157,11 @@ def test_bench_width_prints_a_table_and_writes_files(call: Call, towns: list[str
     )
     assert result.exit_code == 0
     rows = [line.split() for line in result.stdout.split("\n")]
-    table = {row[0]: row[1] for row in rows if len(row) == 9 and row[0] in ("single", "1", "2", "4")}
+    table = {
+        row[0]: row[1]
+        for row in rows
+        if len(row) == 9 and "%" not in row and row[0] in ("single", "1", "2", "4")
+    }
     assert table == {"single": "66.7", "1": "40.0", "2": "66.7", "4": "100.0"}
     assert [len(row[2]) for row in rows if row[:1] == ["width"] and len(row) == 4] == [27, 16, 27, 40]
     assert (out / "width.csv").is_file()
@@ -168,10 +172,10 @@ def test_bench_width_prints_a_table_and_writes_files(call: Call, towns: list[str
 def test_bench_width_without_matplotlib(
     call: Call, towns: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wideseek_env.evaluation.plot.plot_available", lambda: False)
+    monkeypatch.setattr("wideseek_env.evaluation.drawing.plot_available", lambda: False)
     result = call("bench", "width", *towns, "--widths", "1", "--out", tmp_path / "sweep")
     assert result.exit_code == 0
-    assert 'For a picture of the curve: pip install "wideseek-env[plot]"' in result.stdout
+    assert 'For figures: pip install "wideseek-env[plot]"' in result.stdout
     assert (tmp_path / "sweep" / "width.csv").is_file()
     assert not (tmp_path / "sweep" / "width.png").exists()
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sys
+
 __all__ = ["main"]
 
 
@@ -9,6 +12,8 @@ def main() -> None:
     """The entry point of the `wideseek` command."""
     from wideseek_env.cli.app import app
 
+    # Parts of one's own (module:name) may lie in the current folder; last, so that they shadow nothing.
+    sys.path.append(os.getcwd())
     try:
         app(prog_name="wideseek")
     except KeyboardInterrupt:  # before or after a command, which handle their own

@@ -19,6 +19,7 @@ from wideseek_env.cli.serve import serve
 from wideseek_env.cli.summary import summary
 from wideseek_env.cli.tasks import tasks
 from wideseek_env.cli.view import view
+from wideseek_env.cli.watch import watch
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.render.printable import printable
 
@@ -117,6 +118,7 @@ def app(traceback: bool) -> None:
       wideseek demo                                     a scored episode and a width curve, offline
       wideseek run --policy scripted --width 4          watch one episode
       wideseek eval --policy scripted --limit 50 --out runs/a
+      wideseek watch runs/a                             a run that another process plays
       wideseek view runs/a --open                       what every agent did, as a page
       wideseek compare runs/a runs/b
       wideseek bench width --widths 1,2,4,8 --out runs/width
@@ -127,5 +129,7 @@ def app(traceback: bool) -> None:
     """
 
 
-for command in (demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, serve, view):
+for command in (
+    demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, serve, view, watch,
+):  # fmt: skip
     app.add_command(command)

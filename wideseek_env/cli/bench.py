@@ -1,23 +1,50 @@
-"""`wideseek bench width`: the same tasks at several team widths, as a table, CSV, JSON and a picture."""
+"""`wideseek bench`: the same tasks at several sizes of a team or of its turns, figures and reports of runs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from wideseek_env.cli import options
+from wideseek_env.cli.bench_reports import plot, report
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
-    from wideseek_env.evaluation.width import Sweep
+    from wideseek_env.cli.sweep import Play
+    from wideseek_env.evaluation.sweep import Kind
+    from wideseek_env.setup import Setup
 
 
 @click.group()
 def bench() -> None:
     """Measure a policy systematically."""
+
+
+bench.add_command(plot)
+bench.add_command(report)
+
+_sweep_options = options.stack(
+    options.where_option,
+    options.limit_option,
+    options.seed_option,
+    options.trials_option,
+    click.option(
+        "--equal", type=click.Choice(("tokens", "calls", "critical-path")),
+        help="Give the team the same budget an episode at every point.",
+    ),
+    click.option(
+        "--amount", type=click.IntRange(min=1),
+        help="That budget; default: what the smallest point uses on average, which is played first.",
+    ),
+    click.option(
+        "--out", type=click.Path(file_okay=False, path_type=Path), required=True,
+        help="Folder for the table (CSV, JSON), the figures (SVG, PNG, PDF), report.html and a run folder a point.",
+    ),
+    options.fresh_option,
+    options.keep_going_option,
+)  # fmt: skip
 
 
 @bench.command()
@@ -27,96 +54,107 @@ def bench() -> None:
 @click.option("--single", is_flag=True, help="Also play a single agent, for comparison.")
 @options.rule_options("width-benchmark")
 @options.game_options
-@options.where_option
-@options.limit_option
-@options.seed_option
-@options.trials_option
+@_sweep_options
+def width(widths: tuple[int, ...], single: bool, **game: Any) -> None:
+    """Item-F1, time and tool calls against the number of subagents.
+
+    The default rules give every agent the same small budget at every width; --equal gives the team as a whole the
+    same. Ctrl-C keeps the widths that are finished; the same command again goes on from there.
+
+    \b
+    Examples:
+      wideseek bench width --widths 1,2,4,8 --limit 100 --out runs/width
+      wideseek bench width --rules default --widths 1,2,4,8,16 --single --limit 40 --out runs/speed-up
+      wideseek bench width --rules default --equal calls --limit 40 --out runs/equal-calls
+      wideseek bench width --policy vllm --model MODEL --equal tokens --amount 20000 --out runs/equal-tokens
+      wideseek bench width --tasks hybridqa:data/hybridqa --where mode=pages --single --out runs/hybridqa-width
+    """
+    from wideseek_env.evaluation.width import width_sweep
+
+    def play(setup: Setup) -> Play:
+        return lambda policy, tasks, **how: width_sweep(setup, policy, widths, tasks, single=single, **how)
+
+    _sweep("width", play, len(widths) + single, **game)
+
+
+@bench.command()
 @click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), required=True,
-    help="Folder for width.csv, width.json, width.png and a run folder for each width.",
+    "--turns", "depths", type=options.Widths(), default="4,8,16,32", show_default=True,
+    help="Turns of the single agent to play, the answer included.",
 )  # fmt: skip
-@options.fresh_option
-@options.keep_going_option
-def width(
-    widths: tuple[int, ...],
+@options.world_options
+@options.policy_choice
+@options.rule_options("width-benchmark")
+@options.game_options
+@_sweep_options
+def depth(depths: tuple[int, ...], **game: Any) -> None:
+    """Item-F1, time and tool calls of a single agent against its turns.
+
+    Only the turns change: calls a turn, context and everything else are those of the rules. Ctrl-C keeps the points
+    that are finished; the same command again goes on from there.
+
+    \b
+    Examples:
+      wideseek bench depth --turns 4,8,16,32 --limit 100 --out runs/depth
+      wideseek bench depth --policy my_package:MyPolicy --turns 10,25,50 --rules default --out runs/mine
+      wideseek bench plot runs/width runs/depth --x critical-path --out width-and-depth.svg
+    """
+    from wideseek_env.evaluation.depth import depth_sweep
+
+    def play(setup: Setup) -> Play:
+        return lambda policy, tasks, **how: depth_sweep(setup, policy, depths, tasks, **how)
+
+    _sweep("depth", play, len(depths), team=False, **game)
+
+
+def _sweep(
+    kind: Kind,
+    play: Any,
+    count: int,
+    *,
     tasks: str,
     corpus: str | None,
     split: str,
     policy: str,
     policy_args: tuple[tuple[str, str], ...],
-    single: bool,
     rules: str,
     limits: tuple[tuple[str, int], ...],
     profile: str,
     reward: str,
     roster: str,
-    where: tuple[str, ...],
+    where: Sequence[str],
     limit: int | None,
     seed: int,
     trials: int,
+    equal: str | None,
+    amount: int | None,
     out: Path,
     resume: bool,
     keep_going: bool,
+    team: bool = True,
 ) -> None:
-    """Item-F1, turns and tool calls against the number of subagents.
-
-    The default rules give every agent the same small budget at every width. Ctrl-C keeps the widths that are
-    finished; the same command again goes on from there.
-
-    \b
-    Examples:
-      wideseek bench width --widths 1,2,4,8 --limit 100 --out runs/width
-      wideseek bench width --tasks hybridqa:data/hybridqa --where mode=pages --single --out runs/hybridqa-width
-      wideseek bench width --rules default --widths 1,10 --limit 20 --out runs/default
-    """
+    """Play a sweep, print what it came to and write its files; `play` makes the sweep of a setup."""
+    from wideseek_env.cli.bench_reports import show_sweep
     from wideseek_env.cli.console import console, say
-    from wideseek_env.cli.sweep import run_sweep
+    from wideseek_env.cli.sweep import command_line, run_sweep
     from wideseek_env.cli.world import make_rules, make_setup
+    from wideseek_env.errors import ConfigError
 
+    if amount is not None and equal is None:
+        raise ConfigError("--amount is the size of a budget: say of which with --equal")
     arguments = options.policy_options(policy_args)
-    limits_of_game = make_rules(rules, limits, None)
     setup = make_setup(
-        tasks=tasks,
-        corpus=corpus,
-        split=split,
-        where=where,
-        rules=limits_of_game,
-        profile=profile,
-        reward=reward,
-        roster=roster,
-    )
+        tasks=tasks, corpus=corpus, split=split, where=where, rules=make_rules(rules, limits, None),
+        profile=profile, reward=reward, roster=roster, team=team,
+    )  # fmt: skip
     sweep, interrupted = run_sweep(
-        setup, policy, arguments, widths, setup.tasks[:limit] if limit is not None else setup.tasks,
-        single=single, seed=seed, trials=trials, folder=out, overwrite=not resume, keep_going=keep_going,
+        play(setup), kind, policy, arguments, setup.tasks[:limit] if limit is not None else setup.tasks, seed=seed,
+        trials=trials, equal=equal, amount=amount, folder=out, overwrite=not resume, keep_going=keep_going,
+        command=command_line(),
     )  # fmt: skip
     if sweep is not None:
-        report(sweep, out, console())
+        show_sweep(sweep, out, console())
     if interrupted:
         done = len(sweep.points) if sweep is not None else 0
-        say(
-            f"Interrupted with {done} of {len(widths) + single} points finished; the same command goes on from there."
-        )
+        say(f"Interrupted with {done} of {count} points finished; the same command goes on from there.")
         raise click.exceptions.Exit(130)
-
-
-def report(sweep: Sweep, out: Path, terminal: Console) -> None:
-    """Print table, sketch and file names; draw the picture where matplotlib is installed."""
-    from rich.text import Text
-
-    from wideseek_env.cli.tables import width_sketch, width_table
-    from wideseek_env.evaluation.plot import INSTALL, plot_available, plot_sweep
-
-    terminal.print(width_table(sweep))
-    terminal.print(Text("item-F1 (0–100)"))
-    for line in width_sketch(sweep):
-        terminal.print(line)
-    written = [out / "width.csv", out / "width.json"]
-    drawable = any(point.width is not None for point in sweep.points)
-    if drawable and plot_available():
-        plot_sweep(sweep, out / "width.png")
-        written.append(out / "width.png")
-    terminal.print()
-    for path in written:
-        terminal.print(Text(f"Written: {path}"), soft_wrap=True)
-    if drawable and not plot_available():
-        terminal.print(Text(f"For a picture of the curve: {INSTALL}"), soft_wrap=True)

@@ -37,11 +37,12 @@ def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
     """
     from rich.text import Text
 
-    from wideseek_env.cli.bench import report
+    from wideseek_env.cli.bench_reports import show_sweep
     from wideseek_env.cli.console import console, say
-    from wideseek_env.cli.sweep import run_sweep
-    from wideseek_env.cli.watch import watching
+    from wideseek_env.cli.rendering import watching
+    from wideseek_env.cli.sweep import command_line, run_sweep
     from wideseek_env.cli.world import make_rules, make_setup
+    from wideseek_env.evaluation.width import width_sweep
     from wideseek_env.policy import make_policy
     from wideseek_env.runner import play_episode
 
@@ -58,8 +59,11 @@ def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
     chosen = setup.tasks[:limit]
     title = f"2. The width curve: {len(chosen)} tasks, rules width-benchmark"
     terminal.print(Text(title, style="bold"))
-    sweep, interrupted = run_sweep(setup, "scripted", {}, WIDTHS, chosen, folder=out, overwrite=True)
+    sweep, interrupted = run_sweep(
+        lambda policy, played, **how: width_sweep(setup, policy, WIDTHS, played, **how),
+        "width", "scripted", {}, chosen, folder=out, overwrite=True, command=command_line(),
+    )  # fmt: skip
     if sweep is not None:
-        report(sweep, out, terminal)
+        show_sweep(sweep, out, terminal)
     if interrupted:
         raise click.exceptions.Exit(130)

@@ -24,7 +24,7 @@ from wideseek_env.cli import options
 @options.by_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for run.json, trajectories.jsonl, figures.jsonl and summary.json.",
+    help="Folder for run.json, trajectories.jsonl, figures.jsonl and summary.json; wideseek watch follows it.",
 )  # fmt: skip
 @options.fresh_option
 @options.keep_going_option
@@ -66,15 +66,17 @@ def evaluate_command(
     """
     from contextlib import ExitStack
 
-    from wideseek_env.cli.console import Bar, say
+    from wideseek_env.cli.console import say
+    from wideseek_env.cli.progress import RunView
     from wideseek_env.cli.reports import print_tally
-    from wideseek_env.cli.tables import points
+    from wideseek_env.cli.sweep import command_line
     from wideseek_env.cli.world import make_judge, make_rules, make_setup
     from wideseek_env.evaluation.folder import RunFolder, run_settings
     from wideseek_env.evaluation.labels import DEFAULT_BY, check_keys, task_labels
     from wideseek_env.evaluation.record import EpisodeRecord
     from wideseek_env.evaluation.run import evaluate
     from wideseek_env.evaluation.summary import Tally
+    from wideseek_env.evaluation.tracking import Tracker
     from wideseek_env.policy import opened_policy
 
     arguments = options.policy_options(policy_args)
@@ -86,25 +88,27 @@ def evaluate_command(
     chosen = setup.tasks[:limit] if limit is not None else setup.tasks
     check_keys(by, map(task_labels, chosen))
     total = len(chosen) * trials
-    tally = Tally()
+    tally, tracker = Tally(), Tracker(f"{policy} on {setup.tasks.name}", total, seed=seed)
     with ExitStack() as stack:
         folder = None
         if out is not None:
             settings = run_settings(
                 setup, policy, policy_options=arguments, seed=seed, trials=trials, limit=limit
             )
-            folder = stack.enter_context(RunFolder.open(out, settings, overwrite=not resume))
-        bar = stack.enter_context(Bar(f"{policy} on {setup.tasks.name}", total, "episodes"))
+            folder = stack.enter_context(
+                RunFolder.open(out, settings, overwrite=not resume, command=command_line())
+            )
+        view = stack.enter_context(RunView(tracker))
 
         def show(record: EpisodeRecord | None = None) -> None:
-            bar.update(len(tally), f"item-F1 {points(tally.item_f1)}" if len(tally) else "")
+            view.update()
 
         show()
         interrupted, finished = False, False
         try:
             evaluate(
                 setup, player, chosen, seed=seed, trials=trials, folder=folder, tally=tally,
-                keep_going=keep_going, by=by or DEFAULT_BY, on_episode=show,
+                keep_going=keep_going, by=by or DEFAULT_BY, on_episode=show, tracker=tracker,
             )  # fmt: skip
             finished = True
         except KeyboardInterrupt:

@@ -103,10 +103,11 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 world_options = stack(
     click.option(
         "--tasks", "tasks", default="synthetic", show_default=True, metavar="SPEC",
-        help="synthetic[:key=value,…], hybridqa:FOLDER or a .jsonl file of tasks.",
+        help="synthetic[:key=value,…], hybridqa:FOLDER, a .jsonl file, or module:name for your own source.",
     ),
     click.option(
-        "--corpus", metavar="SPEC", help="A folder made by `corpus build`, or a world; default: the tasks' own."
+        "--corpus", metavar="SPEC",
+        help="A folder made by `corpus build`, a world, or module:name for your own; default: the tasks' own.",
     ),
     click.option(
         "--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Part of a world's tasks."
@@ -156,9 +157,31 @@ def rule_options(default: str) -> Callable[[Command], Command]:
     )  # fmt: skip
 
 
+_TOOLS = "wideseek_env.tool"
+
+
+def _keep_tools(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
+    ctx.meta[_TOOLS] = value
+
+
+def chosen_tools() -> tuple[str, ...]:
+    """What ``--tool`` was given in the command that runs now; empty where it has no such option."""
+    context = click.get_current_context(silent=True)
+    chosen: tuple[str, ...] = context.meta.get(_TOOLS, ()) if context is not None else ()
+    return chosen
+
+
 game_options = stack(
     click.option("--profile", default="default", show_default=True, help="default, terse or wideseek-r1."),
-    click.option("--reward", default="item_f1", show_default=True, help="item_f1 or wideseek_r1."),
+    click.option(
+        "--reward", default="item_f1", show_default=True, metavar="NAME",
+        help="item_f1, wideseek_r1, or module:Class for your own.",
+    ),
+    click.option(
+        "--tool", multiple=True, metavar="[ROLE=]NAME", expose_value=False, callback=_keep_tools,
+        help="A tool of your own, module:name, for the role that it names or for ROLE: lead, subagent or single "
+        "(repeatable).",
+    ),
     click.option(
         "--roster", type=click.Choice(("dynamic", "fixed")), default="dynamic", show_default=True,
         help="New ids for new subagents, or fixed slots.",
@@ -190,7 +213,7 @@ by_option = click.option(
 )  # fmt: skip
 judge_option = click.option(
     "--judge", metavar="SPEC",
-    help="Decides llm_judge columns: offline (default), openai:MODEL@URL or recorded:FILE.",
+    help="Decides llm_judge columns: offline (default), openai:MODEL@URL, recorded:FILE, or module:Class for your own.",
 )  # fmt: skip
 
 

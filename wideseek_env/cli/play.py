@@ -60,7 +60,7 @@ def run(
     import numpy as np
 
     from wideseek_env.cli.console import console, say
-    from wideseek_env.cli.watch import watching
+    from wideseek_env.cli.rendering import watching
     from wideseek_env.cli.world import make_rules, make_setup
     from wideseek_env.parallel import choose_task
     from wideseek_env.policy import opened_policy

@@ -1,11 +1,35 @@
-"""`wideseek serve`: answer searches and page requests of other machines from a corpus."""
+"""`wideseek serve`: answer other programs, from a corpus or with episodes."""
 
 from __future__ import annotations
 
 import click
 
+from wideseek_env.cli.serve_agents import agents, mcp
 
-@click.command()
+
+class ServeGroup(click.Group):
+    """Its first argument is a subcommand; anything else is the corpus of the subcommand `corpus`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the subcommand's name where it was left out."""
+        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
+            args = ["corpus", *args]
+        return super().parse_args(ctx, args)
+
+
+@click.group(cls=ServeGroup)
+def serve() -> None:
+    """Serve a corpus to a cluster, or episodes to agents of other programs.
+
+    \b
+    Examples:
+      wideseek serve my-corpus --workers 4              search and pages over HTTP
+      wideseek serve mcp --role lead --policy scripted  an agent's tools over the Model Context Protocol
+      wideseek serve agents --policy scripted           episodes over HTTP, and a team as a chat model
+    """
+
+
+@serve.command()
 @click.argument("corpus", metavar="DIR_OR_NAME")
 @click.option(
     "--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is everywhere."
@@ -27,7 +51,7 @@ import click
     help="Text of a page in a search result; 0: the matching passage.",
 )
 @click.option("--require-key", is_flag=True, help="Refuse to start without a key in WIDESEEK_SERVE_KEY.")
-def serve(
+def corpus(
     corpus: str, host: str, port: int, workers: int, max_k: int, passage_chars: int, require_key: bool
 ) -> None:
     """Serve a corpus: POST /retrieve and /access, GET /health and /metrics.
@@ -61,3 +85,7 @@ def serve(
 
 def _announce(url: str) -> None:
     click.echo(f"Serving at {url}; Ctrl-C stops.")
+
+
+serve.add_command(mcp)
+serve.add_command(agents)

@@ -1,25 +1,30 @@
-"""A width sweep with a progress bar for each width; what is finished survives Ctrl-C."""
+"""A sweep with a progress bar for each point; what is finished survives Ctrl-C."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from typing import Any
+
+import click
 
 from wideseek_env.cli.console import Bar
 from wideseek_env.cli.tables import points
 from wideseek_env.evaluation.record import EpisodeRecord
-from wideseek_env.evaluation.width import Sweep, width_sweep
+from wideseek_env.evaluation.sweep import Kind, Sweep
 from wideseek_env.policy import EpisodePlayer, Policy, make_policy, opened_policy
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.taskset import TaskSet
+
+Play = Callable[..., Sweep]
+"""`width_sweep` or `depth_sweep` with setup and sizes given: takes the policy, the tasks and keyword arguments."""
 
 
 def run_sweep(
-    setup: Setup,
+    play: Play,
+    kind: Kind,
     policy: str,
     arguments: Mapping[str, Any],
-    widths: Sequence[int],
     tasks: TaskSet,
     *,
     trials: int = 1,
@@ -27,15 +32,15 @@ def run_sweep(
 ) -> tuple[Sweep | None, bool]:
     """The points that were finished (None without any), and whether Ctrl-C stopped it.
 
-    `further` are arguments of `width_sweep`.
+    `further` are arguments of `play`.
     """
     latest: list[Sweep] = []
     bars = ExitStack()
     state: dict[str, Any] = {}
 
-    def on_width(width: int | None) -> None:
+    def on_size(size: int | None) -> None:
         bars.close()
-        title = "single agent" if width is None else f"width {width}"
+        title = "single agent" if size is None else f"{kind} {size}"
         state["bar"] = bars.enter_context(Bar(title, len(tasks) * trials, "episodes"))
         state["f1"] = []
 
@@ -45,17 +50,48 @@ def run_sweep(
         state["bar"].update(len(played), f"item-F1 {points(sum(played) / len(played))}")
 
     # Opened at once: what is wrong with the policy is said before anything is written.
-    with opened_policy(policy, **arguments) as first, bars:
+    with ExitStack() as stack, bars:
+        opened: dict[str, Policy] = {"": stack.enter_context(opened_policy(policy, **arguments))}
 
-        def fresh() -> Policy:
-            return first if isinstance(first, EpisodePlayer) else make_policy(policy, **arguments)
+        def fresh(**limits: Any) -> Policy:
+            key = shlex.join(f"{name}={value}" for name, value in limits.items())
+            if key in opened and isinstance(opened[key], EpisodePlayer):
+                return opened[key]  # an engine is started once
+            made = make_policy(policy, **arguments, **limits)
+            if isinstance(made, EpisodePlayer) or key:
+                opened[key] = made
+                stack.callback(getattr(made, "close", lambda: None))
+            return made
 
         try:
-            sweep = width_sweep(
-                setup, fresh, widths, tasks, policy_name=policy,
-                policy_options=arguments, trials=trials, on_width=on_width, on_episode=on_episode,
-                on_point=latest.append, **further,
+            sweep = play(
+                fresh, tasks, policy_name=policy, policy_options=arguments, trials=trials, on_size=on_size,
+                on_episode=on_episode, on_point=latest.append, **further,
             )  # fmt: skip
         except KeyboardInterrupt:
             return (latest[-1] if latest else None), True
     return sweep, False
+
+
+def command_line() -> str:
+    """The command that is being run, as a reader may repeat it: its options that differ from the defaults."""
+    context = click.get_current_context()
+    words = ["wideseek", *context.command_path.split()[1:]]
+    arguments: list[str] = []
+    for parameter in context.command.params:
+        name = parameter.name or ""
+        if context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+            continue
+        value = context.params[name] if name in context.params else context.meta[f"wideseek_env.{name}"]
+        if isinstance(parameter, click.Argument):
+            arguments += map(str, value if isinstance(value, tuple) else (value,))
+        elif isinstance(parameter, click.Option) and parameter.is_flag:
+            words.append((parameter.opts if value else parameter.secondary_opts)[0])
+        elif parameter.multiple:
+            for each in value:
+                text = "=".join(map(str, each)) if isinstance(each, tuple) else str(each)
+                words += [parameter.opts[0], text]
+        else:
+            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+            words += [parameter.opts[0], text]
+    return shlex.join([*words, *arguments])

@@ -9,12 +9,14 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from wideseek_env.evaluation.speedup import amdahl_lines
 from wideseek_env.render.printable import one_line
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.compare import Comparison
+    from wideseek_env.evaluation.speedup import Speedup
     from wideseek_env.evaluation.summary import Summary
-    from wideseek_env.evaluation.width import Sweep
+    from wideseek_env.evaluation.sweep import Sweep
 
 _BAR = 40
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -217,24 +219,17 @@ def _p_value(p: float) -> str:
     return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
 
 
-def width_table(sweep: Sweep) -> Table:
-    """A line a width."""
+def sweep_table(sweep: Sweep) -> Table:
+    """A line a point."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    headers = (
-        "width",
-        "item-F1",
-        "95 %",
-        "row F1",
-        "success",
-        "critical path",
-        "turns",
-        "tool calls",
-        "s/episode",
-    )
+    metered = any("completion_tokens" in point.summary.usage for point in sweep.points)
+    headers = [sweep.kind, "item-F1", "95 %", "row F1", "success", "critical path", "turns", "tool calls"]
+    headers += [*(["tokens"] if metered else []), "s/episode"]
     for header in headers:
         table.add_column(header, justify="right")
     for point in sweep.points:
         figures = point.summary
+        tokens = figures.usage.get("completion_tokens")
         table.add_row(
             point.label,
             Text(points(figures.item_f1), style="bold"),
@@ -244,20 +239,39 @@ def width_table(sweep: Sweep) -> Table:
             f"{figures.critical_path:.1f}",
             f"{figures.turns:.1f}",
             f"{sum(figures.tool_calls.values()):.1f}",
+            *([f"{tokens:,.0f}" if tokens is not None else ""] if metered else []),
             f"{figures.seconds:.2f}",
         )
     return table
 
 
-def width_sketch(sweep: Sweep) -> list[Text]:
-    """The curve as a bar a width, scaled to 100 points."""
+def sweep_sketch(sweep: Sweep) -> list[Text]:
+    """The curve as a bar a point, scaled to 100 points."""
     size = max((len(point.label) for point in sweep.points), default=0)
     return [
-        Text(f"  width {point.label:>{size}} ")
+        Text(f"  {sweep.kind} {point.label:>{size}} ")
         .append(f"{_bar(point.summary.item_f1):<{_BAR}}", style="cyan")
         .append(f" {points(point.summary.item_f1)}")
         for point in sweep.points
     ]
+
+
+def speedup_table(speedup: Speedup) -> list[Table | Text]:
+    """A line a width: speed-up and efficiency by critical path, then what Amdahl's law says."""
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    for header in ("width", "speed-up", "95 %", "efficiency", "item-F1 against the smallest", "95 %"):
+        table.add_column(header, justify="right")
+    for point in speedup.points:
+        note = "" if point.comparable else " (not the same work)"
+        table.add_row(
+            str(point.width),
+            Text(f"{point.speedup:.2f}", style="bold"),
+            f"{point.low:.2f}–{point.high:.2f}",
+            f"{100 * point.efficiency:.0f} %",
+            f"{100 * point.difference:+.1f}{note}",
+            f"{100 * point.difference_low:+.1f} – {100 * point.difference_high:+.1f}",
+        )
+    return [table, *(Text(line) for line in amdahl_lines(speedup))]
 
 
 def _bar(share: float) -> str:

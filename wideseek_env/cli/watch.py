@@ -1,47 +1,119 @@
-"""Showing the episodes that a command plays, in the way that `--render` names."""
+"""`wideseek watch`: a run that another process plays, as it stands and as it goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.text import Text
+import click
 
-from wideseek_env.lockstep import Play
-from wideseek_env.render.ansi import format_view
-from wideseek_env.render.answer import scored_answer
-from wideseek_env.render.human import human_renderer
-from wideseek_env.render.view import verdict, view_of
+if TYPE_CHECKING:
+    from wideseek_env.evaluation.following import Follower
+    from wideseek_env.evaluation.snapshot import Snapshot
+
+_PLAIN_INTERVAL = 30.0
+"""Seconds between lines in a pipe where nothing else is asked for."""
 
 
-@contextmanager
-def watching(mode: str, console: Console, fps: float = 4.0) -> Iterator[Callable[[Play], None]]:
-    """What `play_episode` takes as ``watch``; the terminal is restored when the block is left, however."""
-    if mode != "human":
-        yield lambda play: _print(play, mode, console)
-        return
-    renderer = human_renderer(console, fps)
-    begun: list[Play] = []
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option(
+    "--interval", type=click.FloatRange(min=0.1), metavar="S",
+    help="Seconds between looks; default: 1 on a terminal, 30 for the lines in a pipe.",
+)  # fmt: skip
+@click.option("--once", is_flag=True, help="Show how it stands and end.")
+@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each look, for programs.")
+def watch(run: Path, interval: float | None, once: bool, as_json: bool) -> None:
+    """Watch a run that is under way.
 
-    def watch(play: Play) -> None:
-        if begun and begun[-1] is play:
-            renderer.update(play)
-        else:
-            begun.append(play)
-            renderer.begin(play)
+    RUN is a folder of `wideseek eval`, `wideseek bench` or `wideseek train`, or the file of `wideseek rollout`. It need
+    not be there yet, may be killed and go on. Nothing in it is changed. It is watched until it has finished, or until
+    Ctrl-C, which is no error.
 
+    \b
+    Examples:
+      wideseek watch runs/a
+      wideseek watch runs/width
+      wideseek watch runs/grpo --interval 10
+      wideseek watch runs/a --once --json
+    """
+    from wideseek_env.cli.console import console
+    from wideseek_env.errors import ConfigError
+    from wideseek_env.evaluation.following import Follower
+
+    follower = Follower(run)
+    terminal = console()
+    live = terminal.is_terminal and not terminal.is_dumb_terminal and not as_json
     try:
-        yield watch
-    finally:
-        renderer.close()
+        if once:
+            snapshot = _whole(follower)
+            if snapshot.state == "waiting":
+                raise ConfigError(
+                    f"there is no run at {run} yet; without --once it is waited for" if not run.exists()
+                    else f"{run} holds no run; without --once it is waited for"
+                )  # fmt: skip
+            _show(snapshot, as_json)
+        elif live:
+            _live(follower, interval or 1.0)
+        else:
+            _lines(follower, interval or _PLAIN_INTERVAL, as_json)
+    except KeyboardInterrupt:
+        click.echo(err=True)  # how watching is ended
 
 
-def _print(play: Play, mode: str, console: Console) -> None:
-    if mode == "ansi":
-        console.print(Text(format_view(view_of(play), max(40, console.width))), soft_wrap=True)
-        console.print()
-        if play.done:
-            console.print(scored_answer(play))
-    elif play.done:
-        console.print(Text(verdict(play)), soft_wrap=True)
+def _whole(follower: Follower) -> Snapshot:
+    """The run when all of its records have been read."""
+    while True:
+        snapshot = follower.look()
+        if not snapshot.unread:
+            return snapshot
+
+
+def _show(snapshot: Snapshot, as_json: bool) -> None:
+    from wideseek_env.cli.console import console
+    from wideseek_env.cli.live import table_of
+    from wideseek_env.evaluation.snapshot import to_json
+
+    if as_json:
+        click.echo(to_json(snapshot))
+    else:
+        console().print(table_of(snapshot))
+
+
+def _lines(follower: Follower, interval: float, as_json: bool) -> None:
+    """A line whenever something has changed, but not more often than `interval`; one at the end."""
+    from wideseek_env.cli.live import changing_part, line_of
+    from wideseek_env.evaluation.snapshot import to_json
+
+    shown: object = None
+    while True:
+        snapshot = _whole(follower)
+        if (state := changing_part(snapshot)) != shown:
+            click.echo(to_json(snapshot) if as_json else line_of(snapshot))
+            shown = state
+        if snapshot.state == "finished":
+            return
+        _wait(interval, lambda: follower.look().state == "finished")
+
+
+def _wait(seconds: float, over: Callable[[], bool]) -> None:
+    """Wait so long, or until it is over."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not over():
+        time.sleep(min(left, 1.0))
+
+
+def _live(follower: Follower, interval: float) -> None:
+    from rich.live import Live
+
+    from wideseek_env.cli.console import console
+    from wideseek_env.cli.live import table_of
+
+    snapshot = follower.look()
+    with Live(table_of(snapshot), console=console(), auto_refresh=False) as view:
+        while snapshot.state != "finished" or snapshot.unread:
+            time.sleep(interval)
+            snapshot = follower.look()
+            view.update(table_of(snapshot), refresh=True)

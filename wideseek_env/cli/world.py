@@ -57,6 +57,7 @@ def make_setup(
     *, tasks: str, corpus: str | None, split: str, rules: Rules, where: Sequence[str] = (), **game: Any
 ) -> Setup:
     """Resolve a game; `game` are further arguments of `Setup.resolve`."""
+    from wideseek_env.cli.options import chosen_tools
     from wideseek_env.errors import ConfigError
     from wideseek_env.setup import Setup
 
@@ -70,7 +71,9 @@ def make_setup(
     name = corpus if corpus is not None else own
     if name is None:
         raise ConfigError("these tasks come without a corpus: name one with --corpus")
-    return Setup.resolve(tasks=task_set, corpus=open_corpus(name), rules=rules, **game)
+    return Setup.resolve(
+        tasks=task_set, corpus=open_corpus(name), rules=rules, own_tools=chosen_tools(), **game
+    )
 
 
 def open_gold(name: str, split: str, gold: Path | None) -> TaskSet:

@@ -1,8 +1,8 @@
 """`RunFolder`: a run on disk (settings, trajectories, summary) that can be taken up again where it stopped.
 
 ``run.json`` has the settings and versions, ``trajectories.jsonl`` a line for each episode as soon as it ends,
-``figures.jsonl`` the same episodes in figures, ``summary.json`` what they come to. A later line for the same task
-and trial counts instead of an earlier one. ``run.lock`` keeps a second process out.
+``figures.jsonl`` the same episodes in figures, ``summary.json`` what they come to, ``progress.json`` what is under
+way. A later line for the same task and trial counts instead of an earlier one. ``run.lock`` keeps a second process out.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from wideseek_env import __version__
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.figures import FIGURES, SCORES, TRAJECTORIES, FiguresWriter
 from wideseek_env.evaluation.lock import FileLock
+from wideseek_env.evaluation.progress import PROGRESS
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, Tally
 from wideseek_env.setup import Setup
@@ -35,7 +36,7 @@ SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
 _MAY_GROW = ("limit", "trials")
 """Settings that may be larger when a run is taken up again: the episodes played so far belong to it still."""
 
-_TEMPORARY = re.compile(r"\.(run\.json|summary\.json|scores\.jsonl)\.\d+\.tmp")
+_TEMPORARY = re.compile(r"\.(run\.json|summary\.json|progress\.json|scores\.jsonl)\.\d+\.tmp")
 """What a process that is killed while it writes one of these leaves."""
 
 
@@ -87,8 +88,10 @@ class RunFolder:
         self._figures = FiguresWriter(path)
 
     @classmethod
-    def open(cls, path: Path | str, settings: Mapping[str, Any], *, overwrite: bool = False) -> RunFolder:
-        """Begin a run in `path`, or take up the one that is there.
+    def open(
+        cls, path: Path | str, settings: Mapping[str, Any], *, overwrite: bool = False, command: str = ""
+    ) -> RunFolder:
+        """Begin a run in `path`, or take up the one that is there; `command` is kept as what played it.
 
         `ConfigError` when the folder holds something else, another process is writing it, or it holds a run with
         other settings and `overwrite` is False; `overwrite` deletes that run's files and begins anew.
@@ -110,9 +113,10 @@ class RunFolder:
                     _compare(path, read_settings(path), settings)
                 else:
                     # The settings last: a process that is killed here leaves a folder that can be overwritten.
-                    for old in (SUMMARY, FIGURES, TRAJECTORIES, SETTINGS):
+                    for old in (PROGRESS, SUMMARY, FIGURES, TRAJECTORIES, SETTINGS):
                         (path / old).unlink(missing_ok=True)
-            write_json(path / SETTINGS, {"format": FORMAT, "settings": settings, "versions": versions()})
+            about = {"format": FORMAT, "settings": settings, "versions": versions(), "command": command}
+            write_json(path / SETTINGS, about)
             return cls(path, lock)
         except BaseException:
             lock.close()

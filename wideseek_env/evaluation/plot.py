@@ -1,130 +1,349 @@
-"""The width curve as a picture: item-F1 with its interval, and what it cost, against the number of subagents."""
+"""Figures of sweeps: one panel for a column of a paper, or an overview of quality, time, calls and speed-up."""
 
 from __future__ import annotations
 
-import math
-import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from math import log2
 from pathlib import Path
 from typing import Any
 
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.curves import (
+    ANSWERED,
+    COSTS,
+    METRICS,
+    SIZE_LABELS,
+    Axis,
+    Curve,
+    check_axis,
+    quality,
+)
+from wideseek_env.evaluation.drawing import (
+    COLUMN,
+    GRID,
+    INK,
+    PAGE,
+    PAPER,
+    Picture,
+    Stroke,
+    picture,
+    stroke,
+)
+from wideseek_env.evaluation.speedup import Speedup, speedup_of
 from wideseek_env.evaluation.summary import Summary
-from wideseek_env.evaluation.width import Sweep, WidthPoint
+from wideseek_env.evaluation.sweep import Sweep
+from wideseek_env.render.printable import one_line
 
-INSTALL = 'pip install "wideseek-env[plot]"'
+Values = Callable[[Summary], Sequence[float] | None]
 
-# Okabe and Ito's palette, which is told apart with any colour vision.
-_BLUE, _ORANGE, _GREEN, _PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
-_INK, _GRID = "#222222", "#DDDDDD"
-
-
-def plot_available() -> bool:
-    """Whether pictures can be drawn."""
-    from importlib.util import find_spec
-
-    return find_spec("matplotlib") is not None
+_NAME = 48
+_SINGLE = "single agent"
 
 
-def plot_sweep(sweep: Sweep, path: Path | str) -> None:
-    """Draw `sweep` into a PNG at `path`. `MissingDependencyError` without matplotlib; see `INSTALL`."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise MissingDependencyError(f"drawing needs matplotlib: {INSTALL}") from error
-    points = [point for point in sweep.points if point.width is not None]
-    single = next((point.summary for point in sweep.points if point.width is None), None)
-    if not points:
-        raise ConfigError("there is no width to draw")
-    figure = Figure(figsize=(9.6, 6.4), dpi=150, layout="constrained")
-    FigureCanvasAgg(figure)  # draws without a display and without pyplot's global state
-    axes = figure.subplots(2, 2, gridspec_kw={"height_ratios": (1.25, 1)})
-    _f1_panel(axes[0, 0], points, single)
-    _panel(axes[0, 1], points, single, _ORANGE, "Critical path (turns until the answer)", _critical_path)
-    _panel(axes[1, 0], points, single, _GREEN, "Turns of all agents", _turns)
-    _panel(axes[1, 1], points, single, _PINK, "Tool calls of all agents", _calls)
-    for axis in axes[1]:
-        axis.set_xlabel("Width: subagents at once (log scale)", color=_INK)
-    figure.suptitle(_title(sweep), fontsize=10.5, color=_INK, parse_math=False)
-    with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", message="Glyph .* missing from"
-        )  # a path in the title may hold any script
-        figure.savefig(path, format="png")
+def draw_metric(curves: Sequence[Curve], *, axis: str = "size", metric: str = "item-f1") -> Picture:
+    """One metric with its 95 % intervals for one column of a paper.
+
+    Against the size the interval is a band; against a cost, which is a measurement too, it is a bar at each point,
+    and the points say their size. `ConfigError` for curves that cannot be drawn together.
+    """
+    check_axis(axis, curves)
+    values = quality(metric)
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        for number, curve in enumerate(curves):
+            _curve(axes, curve, stroke(number), axis, values, curve.name)
+            _single(axes, curve, stroke(number), axis, values)
+        _shares(axes, f"{METRICS[metric][1]} (0–100)")
+        _x_axis(axes, curves, axis)
+        if axis != "size":
+            _size_names(axes, curves, axis, values)
+        if len(curves) > 1:
+            _legend(figure, axes)
+
+    rows = len(curves) if len(curves) > 1 else 0
+    return picture(COLUMN, 2.3 + 0.15 * rows, draw)
 
 
-def _title(sweep: Sweep) -> str:
+def draw_overview(
+    curves: Sequence[Curve], speedups: Sequence[Speedup | None] = (), title: str = ""
+) -> Picture:
+    """Quality, critical path, calls, and speed-up (for widths) or what else is known, for a page's full width.
+
+    With one curve the first panel has all three metrics, with several it has item-F1 of each.
+    """
+    check_axis("size", curves)
+    fast = [found for found in speedups if found is not None]
+    panels: list[Callable[[Any], None]] = [
+        lambda axes: _quality_panel(axes, curves),
+        lambda axes: _cost_panel(axes, curves, COSTS["critical-path"]),
+        lambda axes: _cost_panel(axes, curves, COSTS["calls"]),
+    ]
+    if fast:
+        panels.append(lambda axes: _speedup_panel(axes, speedups))
+    elif all(curve.against("tokens", lambda _: ()) for curve in curves):
+        panels.append(lambda axes: _cost_panel(axes, curves, COSTS["tokens"]))
+    elif curves[0].kind == "depth":  # its turns are its critical path
+        panels.append(lambda axes: _cost_panel(axes, curves, ANSWERED))
+    else:
+        panels.append(lambda axes: _cost_panel(axes, curves, COSTS["turns"]))
+
+    def draw(figure: Any) -> None:
+        every = figure.subplots(2, 2).ravel()
+        for axes, panel in zip(every, panels, strict=True):
+            panel(axes)
+            axes.set_title(axes.get_ylabel(), loc="left", parse_math=False)
+            axes.set_ylabel("")
+        for axes in every[2:]:
+            axes.set_xlabel(SIZE_LABELS[curves[0].kind])
+        if title:
+            figure.suptitle(one_line(title, 120), fontsize=8, parse_math=False, x=0.01, ha="left")
+        if len(curves) > 1:
+            handles, labels = every[1].get_legend_handles_labels()
+            legend = figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 3))
+            _plain(legend)
+
+    return picture(PAGE, 4.3 + (0.15 * -(-len(curves) // 3) if len(curves) > 1 else 0), draw)
+
+
+def plot_sweep(sweep: Sweep, path: Path | str, *, title: str | None = None) -> None:
+    """Draw the overview of `sweep` into `path`: SVG, PNG or PDF, as it ends. `MissingDependencyError` without
+    matplotlib."""
+    sweep_picture(sweep, title=title).save(path)
+
+
+def sweep_picture(sweep: Sweep, *, title: str | None = None) -> Picture:
+    """The overview of one sweep."""
+    name = str(sweep.settings.get("policy", "policy"))
+    curve = Curve.of(sweep, name)
+    return draw_overview([curve], [sweep_speedup(sweep)], sweep_title(sweep) if title is None else title)
+
+
+def sweep_title(sweep: Sweep) -> str:
+    """Who played what under a sweep, in a line."""
     settings = sweep.settings
-    episodes = sweep.points[-1].summary.episodes
-    tasks = str(settings.get("tasks", "tasks"))
-    return f"{settings.get('policy', 'policy')} on {tasks[-80:]} ({episodes} episodes a width)"
+    episodes = sweep.points[-1].summary.episodes if sweep.points else 0
+    equal = settings.get("equal")
+    budget = f", at most {equal['amount']} {equal['kind']} an episode" if isinstance(equal, dict) else ""
+    tasks = one_line(str(settings.get("tasks", "tasks")), 60)
+    return f"{one_line(str(settings.get('policy', 'policy')), _NAME)} on {tasks} ({episodes} episodes a point{budget})"
 
 
-def _turns(summary: Summary) -> float:
-    return summary.turns
+def sweep_speedup(sweep: Sweep) -> Speedup | None:
+    """The speed-ups by critical path; None for a sweep that has none."""
+    try:
+        return speedup_of(sweep)
+    except ConfigError:
+        return None
 
 
-def _critical_path(summary: Summary) -> float:
-    return summary.critical_path
+# --- panels ------------------------------------------------------------------------------------------------------
 
 
-def _calls(summary: Summary) -> float:
-    return math.fsum(summary.tool_calls.values())
+def _quality_panel(axes: Any, curves: Sequence[Curve]) -> None:
+    if len(curves) > 1:
+        for number, curve in enumerate(curves):
+            _curve(axes, curve, stroke(number), "size", quality("item-f1"), curve.name)
+            _single(axes, curve, stroke(number), "size", quality("item-f1"))
+        _shares(axes, "Item-F1, with 95 % intervals over tasks")
+    else:
+        for number, (metric, (_, label)) in enumerate(METRICS.items()):
+            _curve(axes, curves[0], stroke(number), "size", quality(metric), label)
+        _single(axes, curves[0], stroke(0), "size", quality("item-f1"))
+        _shares(axes, "Quality (0–100), with 95 % intervals over tasks")
+        _plain(axes.legend(loc="best"))
+    _x_axis(axes, curves, "size")
+    axes.set_xlabel("")
 
 
-def _f1_panel(axis: Any, points: list[WidthPoint], single: Summary | None) -> None:
-    widths = [point.width for point in points]
-    low = [100 * point.summary.item_f1_low for point in points]
-    high = [100 * point.summary.item_f1_high for point in points]
-    axis.fill_between(widths, low, high, color=_BLUE, alpha=0.18, linewidth=0)
-    if len(points) == 1:  # a band of no extent cannot be seen
-        axis.vlines(widths, low, high, color=_BLUE, alpha=0.4, linewidth=3)
-    _panel(axis, points, single, _BLUE, "Item-F1 (points; band: 95 % over tasks)", _item_f1)
-    top = max([*high, 100 * single.item_f1 if single else 0.0, 1.0])
-    axis.set_ylim(0, top * 1.18 if top < 80 else 112)
-    if top >= 80:
-        axis.set_yticks(range(0, 101, 20))
+def _cost_panel(axes: Any, curves: Sequence[Curve], cost: Axis) -> None:
+    def values(summary: Summary) -> Sequence[float] | None:
+        value = cost.of(summary)
+        return None if value is None else (value,)
+
+    for number, curve in enumerate(curves):
+        _curve(axes, curve, stroke(number), "size", values, curve.name)
+        _single(axes, curve, stroke(number), "size", values)
+        if len(curves) == 1:
+            _numbers(axes, curve.against("size", values))
+    axes.set_ylim(0, max(axes.get_ylim()[1] * 1.08, 1e-9))
+    axes.set_ylabel(cost.label)
+    _x_axis(axes, curves, "size")
+    axes.set_xlabel("")
 
 
-def _item_f1(summary: Summary) -> float:
-    return 100 * summary.item_f1
-
-
-def _panel(
-    axis: Any,
-    points: list[WidthPoint],
-    single: Summary | None,
-    colour: str,
-    title: str,
-    value: Callable[[Summary], float],
-) -> None:
-    from matplotlib.patheffects import withStroke
-
-    widths = [point.width for point in points if point.width is not None]
-    values = [value(point.summary) for point in points]
-    axis.plot(widths, values, color=colour, marker="o", markersize=5, linewidth=2)
-    for width, number in zip(widths, values, strict=True):
-        axis.annotate(
-            f"{number:.1f}", (width, number), xytext=(0, 6), textcoords="offset points", ha="center", fontsize=8.5,
-            color=_INK, path_effects=[withStroke(linewidth=3, foreground="white")], zorder=5,
+def _speedup_panel(axes: Any, speedups: Sequence[Speedup | None]) -> None:
+    fast = [(number, found) for number, found in enumerate(speedups) if found is not None]
+    sizes = sorted({point.width for _, found in fast for point in found.points})
+    first, last = sizes[0], sizes[-1]
+    steps = [first * 2 ** (i / 24 * log2(last / first)) for i in range(25)]
+    axes.plot(
+        steps,
+        [step / first for step in steps],
+        color=INK,
+        linewidth=0.8,
+        linestyle=(0, (1, 2)),
+        label="linear",
+    )
+    for number, found in fast:
+        look = stroke(number)
+        widths = [point.width for point in found.points]
+        values = [point.speedup for point in found.points]
+        axes.fill_between(
+            widths, [p.low for p in found.points], [p.high for p in found.points], color=look.colour, alpha=0.18,
+            linewidth=0,
         )  # fmt: skip
-    reference = 0.0
-    if single is not None:
-        reference = value(single)
-        axis.axhline(reference, color=_INK, linewidth=1, linestyle=(0, (4, 3)))
-        axis.annotate(
-            f"single\nagent\n{reference:.1f}", (1, reference), xycoords=("axes fraction", "data"), xytext=(4, 0),
-            textcoords="offset points", ha="left", va="center", fontsize=8, color=_INK,
+        axes.plot(widths, values, color=look.colour, linestyle=look.line)
+        for point in found.points:  # hollow: the team found more or less, so it did not do the same work
+            inside = look.colour if point.comparable else PAPER
+            axes.plot(
+                [point.width], [point.speedup], marker=look.marker, color=look.colour, markerfacecolor=inside,
+                linestyle="none",
+            )  # fmt: skip
+        if len(fast) == 1 and found.fit is not None:
+            _fit_line(axes, found)
+    hollow = any(not point.comparable for _, found in fast for point in found.points)
+    low = min(1.0, *(point.low for _, found in fast for point in found.points))
+    best = max(point.high for _, found in fast for point in found.points)
+    axes.set_ylim(low - 0.1, max(1.5, min(last / first, 1.5 * best)))
+    _plain(axes.legend(loc="upper left", frameon=True, facecolor=PAPER, edgecolor="none", framealpha=0.85))
+    axes.set_ylabel(f"Speed-up by critical path{' (hollow: other item-F1)' if hollow else ''}")
+    _size_ticks(axes, sizes)
+
+
+def _fit_line(axes: Any, found: Speedup) -> None:
+    fit = found.fit
+    if fit is None or not 0 <= fit.serial <= 1:
+        return
+    first, last = found.points[0].width, found.points[-1].width
+    steps = [first * 2 ** (i / 24 * log2(last / first)) for i in range(25)]
+    axes.plot(
+        steps, [fit.speedup(step, first) for step in steps], color=INK, linewidth=0.9, linestyle=(0, (4, 2)),
+        label=f"Amdahl: {100 * fit.serial:.0f} % serial [{100 * fit.low:.0f}, {100 * fit.high:.0f}], R² {fit.r2:.2f}",
+    )  # fmt: skip
+
+
+# --- parts of a panel ------------------------------------------------------------------------------------------------
+
+
+def _curve(axes: Any, curve: Curve, look: Stroke, axis: str, values: Values, label: str) -> None:
+    """The line of a curve with its interval where `values` gives one (value, low, high)."""
+    rows = curve.against(axis, values)
+    if not rows:
+        return
+    xs, ys = [row[0] for row in rows], [row[2] for row in rows]
+    axes.plot(
+        xs, ys, color=look.colour, marker=look.marker, linestyle=look.line, label=one_line(label, _NAME), clip_on=False,
+        zorder=3,
+    )  # fmt: skip
+    if len(rows[0]) > 3:
+        low, high = [row[3] for row in rows], [row[4] for row in rows]
+        if axis == "size" and len(rows) > 1:
+            axes.fill_between(xs, low, high, color=look.colour, alpha=0.18, linewidth=0)
+        else:
+            spread = [
+                [y - a for y, a in zip(ys, low, strict=True)],
+                [b - y for y, b in zip(ys, high, strict=True)],
+            ]
+            axes.errorbar(
+                xs, ys, yerr=spread, fmt="none", ecolor=look.colour, elinewidth=0.9, capsize=2, alpha=0.8
+            )
+
+
+def _single(axes: Any, curve: Curve, look: Stroke, axis: str, values: Values) -> None:
+    """The single agent beside a team: a line across, or a hollow point where the axis is a cost."""
+    found = values(curve.single) if curve.single is not None else None
+    if found is None or curve.single is None:
+        return
+    if axis == "size":
+        axes.axhline(found[0], color=look.colour, linewidth=0.8, linestyle=(0, (1, 2)))
+        near = 0.07 * max(axes.dataLim.height, found[0])
+        if any(abs(label.xy[1] - found[0]) < near for label in axes.texts if label.get_text() == _SINGLE):
+            return  # two names on top of each other say nothing; the lines have their curves' colours
+        axes.annotate(
+            _SINGLE, (1, found[0]), xycoords=("axes fraction", "data"), xytext=(0, 2),
+            textcoords="offset points", ha="right", va="bottom", fontsize=6, color=look.colour,
         )  # fmt: skip
-    axis.set_title(title, fontsize=10, loc="left", color=_INK)
-    axis.set_xscale("log", base=2)
-    axis.set_xticks(widths, labels=[str(width) for width in widths])
-    axis.set_xticks([], minor=True)
-    axis.set_xlim(min(widths) / 1.25, max(widths) * 1.25)
-    axis.set_ylim(0, max(*values, reference, 1e-9) * 1.2)
-    axis.grid(axis="y", color=_GRID, linewidth=0.8)
-    axis.set_axisbelow(True)
-    axis.tick_params(colors=_INK, labelsize=9)
-    for side in ("top", "right"):
-        axis.spines[side].set_visible(False)
+        return
+    x = COSTS[axis].of(curve.single)
+    if x is not None:
+        axes.plot(
+            [x], [found[0]], marker=look.marker, color=look.colour, markerfacecolor=PAPER, linestyle="none"
+        )
+
+
+def _size_names(axes: Any, curves: Sequence[Curve], axis: str, values: Values) -> None:
+    """The size beside each point of a cost axis, where there is room for it."""
+    named = []
+    for number, curve in enumerate(curves):
+        colour = stroke(number).colour
+        named += [(x, y, f"{size:g}", colour) for x, size, y, *_ in curve.against(axis, values)]
+        cost = COSTS[axis].of(curve.single) if curve.single is not None else None
+        found = values(curve.single) if curve.single is not None else None
+        if cost is not None and found is not None:
+            named.append((cost, found[0], "single", colour))
+    taken: list[tuple[float, float]] = []
+    for x, y, text, colour in named:
+        across, up = axes.transAxes.inverted().transform(axes.transData.transform((x, y)))
+        if all(abs(across - a) > 0.06 or abs(up - b) > 0.06 for a, b in taken):
+            taken.append((across, up))
+            place = (4, -7) if up > 0.5 else (4, 3)
+            axes.annotate(text, (x, y), xytext=place, textcoords="offset points", fontsize=6, color=colour)
+
+
+def _numbers(axes: Any, rows: Sequence[Sequence[float]]) -> None:
+    for x, _, y, *_ in rows:
+        text = f"{y:.1f}" if y < 1000 else f"{y:,.0f}"
+        axes.annotate(text, (x, y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=6.5)
+
+
+def _shares(axes: Any, label: str) -> None:
+    top = max(axes.dataLim.y1 if axes.dataLim.y1 > 0 else 1.0, 1.0)
+    axes.set_ylim(0, 104 if top > 75 else top * 1.18)
+    if top > 75:
+        axes.set_yticks(range(0, 101, 20))
+    axes.set_ylabel(label)
+
+
+def _x_axis(axes: Any, curves: Sequence[Curve], axis: str) -> None:
+    if axis == "size":
+        axes.set_xlabel(SIZE_LABELS[curves[0].kind])
+        _size_ticks(axes, sorted({size for curve in curves for size, _ in curve.points}))
+        return
+    every = [x for curve in curves for x, *_ in curve.against(axis, lambda _: ())]
+    every += [x for curve in curves if curve.single and (x := COSTS[axis].of(curve.single)) is not None]
+    names = "/".join("width" if kind == "width" else "turns" for kind in sorted({c.kind for c in curves}))
+    axes.set_xlabel(f"{COSTS[axis].label}; points: {names}")
+    low, high = min(every), max(every)
+    if low > 0 and high / low >= 4:
+        axes.set_xscale("log", base=2)
+        powers = range(int(log2(low)) - 1, int(log2(high)) + 2)
+        ticks = [2.0**p for p in powers if low / 1.3 <= 2.0**p <= high * 1.3]
+        axes.set_xticks(
+            ticks, labels=[f"{tick:,g}" if tick < 1e5 else f"{tick / 1000:,.0f}k" for tick in ticks]
+        )
+        axes.set_xticks([], minor=True)
+        axes.set_xlim(low / 1.3, high * 1.3)
+    else:
+        room = 0.12 * (high - low) or 0.1 * high or 1.0
+        axes.set_xlim(low - room, high + room)
+
+
+def _size_ticks(axes: Any, sizes: Sequence[int]) -> None:
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(sizes, labels=[str(size) for size in sizes])
+    axes.set_xticks([], minor=True)
+    axes.set_xlim(sizes[0] / 1.2, sizes[-1] * 1.2)
+    axes.grid(axis="x", color=GRID, linewidth=0.3)
+
+
+def _legend(figure: Any, axes: Any) -> None:
+    handles, labels = axes.get_legend_handles_labels()
+    beside = 2 if max(map(len, labels)) <= 20 else 1
+    _plain(figure.legend(handles, labels, loc="outside lower center", ncols=beside))
+
+
+def _plain(legend: Any) -> None:
+    """Names are text, never formulas."""
+    for text in legend.get_texts():
+        text.set_parse_math(False)

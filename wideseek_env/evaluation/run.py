@@ -12,7 +12,9 @@ from wideseek_env.evaluation.folder import RunFolder
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.labels import DEFAULT_BY
 from wideseek_env.evaluation.record import EpisodeRecord
+from wideseek_env.evaluation.standing import Ended
 from wideseek_env.evaluation.summary import Summary, Tally
+from wideseek_env.evaluation.tracking import Tracker, announcing
 from wideseek_env.evaluation.usage import counted, metered, spent
 from wideseek_env.lockstep import Play
 from wideseek_env.policy import EpisodePlayer, Job, Policy
@@ -44,6 +46,7 @@ def evaluate(
     keep_going: bool = False,
     by: Sequence[str] = DEFAULT_BY,
     on_episode: Callable[[EpisodeRecord], None] | None = None,
+    tracker: Tracker | None = None,
 ) -> Summary:
     """Play `tasks` (default: all of `setup`) `trials` times each and return the figures of the whole run.
 
@@ -59,6 +62,7 @@ def evaluate(
         keep_going: Count an episode that raises as failed, with score 0, instead of stopping.
         by: What ``summary.json`` breaks the figures down by; see `wideseek_env.evaluation.labels`.
         on_episode: Called after each episode that was played.
+        tracker: Told what is under way, for a view; with a `folder` it keeps ``progress.json`` there.
 
     Raises:
         EpisodeError: An episode raised, and `keep_going` is False.
@@ -68,6 +72,10 @@ def evaluate(
     todo = list(tasks if tasks is not None else setup.tasks)
     if folder is not None:
         folder.load(tally)
+    if tracker is None:
+        tracker = Tracker(f"{policy.name} on {setup.tasks.name}", len(todo) * trials, seed=seed)
+    for record in tally.records:
+        tracker.add(Ended.of(record))
     finished = tally.finished()
     jobs = (
         Job(task, episode_seed(seed, task.id, trial), trial)
@@ -75,31 +83,33 @@ def evaluate(
         for task in todo
         if (task.id, trial) not in finished
     )
-    try:
-        with closing(_played(setup, policy, jobs, keep_going)) as trajectories:
-            for trajectory in trajectories:
-                record = EpisodeRecord.of(trajectory)
-                with uninterrupted():
-                    if folder is not None:
-                        folder.write(trajectory)
-                    tally.add(record)
-                if on_episode is not None:
-                    on_episode(record)
-    finally:
-        with uninterrupted():
-            summary = tally.summary(seed=seed)
-            if folder is not None:
-                folder.write_summary(summary, tally.by(by, seed=seed))
+    with announcing(tracker, folder.path if folder is not None else None):
+        try:
+            with closing(_played(setup, policy, tracker.jobs(jobs), keep_going, tracker)) as trajectories:
+                for trajectory in trajectories:
+                    record = EpisodeRecord.of(trajectory)
+                    with uninterrupted():
+                        if folder is not None:
+                            folder.write(trajectory)
+                        tally.add(record)
+                        tracker.end(Ended.of(record))
+                    if on_episode is not None:
+                        on_episode(record)
+        finally:
+            with uninterrupted():
+                summary = tally.summary(seed=seed)
+                if folder is not None:
+                    folder.write_summary(summary, tally.by(by, seed=seed))
     return summary
 
 
 def _played(
-    setup: Setup, policy: Policy, jobs: Iterable[Job], keep_going: bool
+    setup: Setup, policy: Policy, jobs: Iterable[Job], keep_going: bool, tracker: Tracker
 ) -> Generator[Trajectory, None, None]:
     """The trajectories of all jobs, each as it ends: one after the other, or as the policy's own player gives them."""
     if not isinstance(policy, EpisodePlayer):
         for job in jobs:
-            yield _play(setup, policy, job, keep_going)
+            yield _play(setup, policy, job, keep_going, tracker)
         return
     with ExitStack() as stack:
         stream = policy.play(setup, jobs)
@@ -117,7 +127,7 @@ def _could_not(task: Task, trial: int, policy: Policy, detail: str) -> str:
     return f"task {task.id} (trial {trial}) could not be played with {policy.name}: {detail}"
 
 
-def _play(setup: Setup, policy: Policy, job: Job, keep_going: bool) -> Trajectory:
+def _play(setup: Setup, policy: Policy, job: Job, keep_going: bool, tracker: Tracker) -> Trajectory:
     task, seed, trial = job.task, job.seed, job.trial
     under_way: list[Play] = []
     before = metered(policy), metered(setup.judge)
@@ -125,6 +135,7 @@ def _play(setup: Setup, policy: Policy, job: Job, keep_going: bool) -> Trajector
     def watch(play: Play) -> None:
         if not under_way:
             under_way.append(play)
+        tracker.turns(job, sum(each.turns for each in play.episode.conversations))
 
     def trajectory(play: Play, **about: object) -> Trajectory:
         usage = spent(before[0], metered(policy)) or counted(play.episode)

@@ -28,6 +28,18 @@ def bootstrap_intervals(
     high. A resample draws whole tasks, so the trials of a task, which are not independent, stay together, and
     all columns are seen on the same resamples.
     """
+    return percentile_interval(bootstrap_means(values, seed=seed, resamples=resamples), level=level)
+
+
+def percentile_interval(statistics: ArrayLike, *, level: float = 0.95) -> NDArray[np.float64]:
+    """The percentile interval of each column of `statistics` (shape (resamples, columns)): shape (columns, 2)."""
+    tail = 50.0 * (1.0 - level)
+    bounds: NDArray[np.float64] = np.percentile(np.asarray(statistics), [tail, 100.0 - tail], axis=0)
+    return bounds.T
+
+
+def bootstrap_means(values: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.float64]:
+    """The means of the columns of `values` (shape (tasks, columns)) in each resample: shape (resamples, columns)."""
     data = np.asarray(values, dtype=np.float64)
     tasks = len(data)
     rng = np.random.default_rng(seed)
@@ -38,9 +50,7 @@ def bootstrap_intervals(
         drawn = rng.integers(tasks, size=(block, tasks)) + np.arange(block)[:, None] * tasks
         counts = np.bincount(drawn.ravel(), minlength=block * tasks).reshape(block, tasks)
         means[start : start + block] = counts.astype(np.float64) @ data / tasks
-    tail = 50.0 * (1.0 - level)
-    bounds: NDArray[np.float64] = np.percentile(means, [tail, 100.0 - tail], axis=0)
-    return bounds.T
+    return means
 
 
 def bootstrap_interval(

@@ -1,92 +1,21 @@
-"""`width_sweep`: the same tasks, policy and budgets at several team widths, written as CSV and JSON."""
+"""`width_sweep`: the same tasks and policy at several team widths, each agent's limits or the team's budget fixed."""
 
 from __future__ import annotations
 
-import csv
-import io
-import os
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation.folder import RunFolder, run_settings, versions, write_json
-from wideseek_env.evaluation.interrupts import uninterrupted
+from wideseek_env.evaluation.budget import Budget, BudgetKind, check_kind, limited_policy, spent_of
+from wideseek_env.evaluation.folder import run_settings
 from wideseek_env.evaluation.record import EpisodeRecord
-from wideseek_env.evaluation.run import evaluate
-from wideseek_env.evaluation.summary import Summary
-from wideseek_env.policy import Policy
+from wideseek_env.evaluation.sweep import Kind, MakePolicy, Plan, Sweep, check_sizes
 from wideseek_env.setup import Setup
 from wideseek_env.tasks.taskset import TaskSet
 
-MakePolicy = Callable[[], Policy]
-
-CSV_COLUMNS = (
-    "width", "episodes", "item_f1", "item_f1_low", "item_f1_high", "item_precision", "item_recall", "row_f1",
-    "success", "reward", "answered", "turns", "critical_path", "subagents", "errors", "failed", "seconds",
-)  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class WidthPoint:
-    """The figures at one width; `width` None is the single agent."""
-
-    width: int | None
-    summary: Summary
-
-    @property
-    def label(self) -> str:
-        """The width as text, "single" for the single agent."""
-        return "single" if self.width is None else str(self.width)
-
-
-@dataclass(frozen=True, slots=True)
-class Sweep:
-    """What a sweep has come to so far: a point for each finished width, and what was played."""
-
-    points: tuple[WidthPoint, ...]
-    settings: Mapping[str, Any]
-
-    def to_dict(self) -> dict[str, Any]:
-        """Settings, versions and points as JSON values."""
-        return {
-            "settings": dict(self.settings),
-            "versions": versions(),
-            "points": [{"width": point.width, **point.summary.to_dict()} for point in self.points],
-        }
-
-    def to_csv(self) -> str:
-        """A line a width; tool calls have a column for each kind, and the single agent's width is "single"."""
-        kinds = sorted({kind for point in self.points for kind in point.summary.tool_calls})
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([*CSV_COLUMNS, *(f"{kind}_calls" for kind in kinds)])
-        for point in self.points:
-            figures = point.summary.to_dict()
-            calls = [point.summary.tool_calls.get(kind, 0.0) for kind in kinds]
-            writer.writerow([point.label, *(figures[name] for name in CSV_COLUMNS[1:]), *calls])
-        return out.getvalue()
-
-    def write(self, folder: Path) -> None:
-        """Write ``width.csv`` and ``width.json`` into `folder`, each whole or not at all."""
-        folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".width.csv.{os.getpid()}.tmp"
-        temporary.write_text(self.to_csv(), encoding="utf-8")
-        os.replace(temporary, folder / "width.csv")
-        write_json(folder / "width.json", self.to_dict())
-
-
-def check_widths(widths: Sequence[int]) -> tuple[int, ...]:
-    """`widths` in ascending order; `ConfigError` when there is none, one below 1, or one twice."""
-    if not widths:
-        raise ConfigError("give at least one width")
-    if any(isinstance(width, bool) or not isinstance(width, int) or width < 1 for width in widths):
-        raise ConfigError(f"widths must be whole numbers of at least 1, not {', '.join(map(str, widths))}")
-    if len(set(widths)) != len(widths):
-        raise ConfigError(f"a width is given twice: {', '.join(map(str, widths))}")
-    return tuple(sorted(widths))
+PILOT = "budget"
+"""The folder of the run that says how large an equal budget is."""
 
 
 def width_sweep(
@@ -98,12 +27,15 @@ def width_sweep(
     policy_name: str = "policy",
     policy_options: Mapping[str, Any] | None = None,
     single: bool = False,
+    equal: BudgetKind | None = None,
+    amount: int | None = None,
+    command: str = "",
     seed: int = 0,
     trials: int = 1,
     folder: Path | None = None,
     overwrite: bool = False,
     keep_going: bool = False,
-    on_width: Callable[[int | None], None] | None = None,
+    on_size: Callable[[int | None], None] | None = None,
     on_episode: Callable[[EpisodeRecord], None] | None = None,
     on_point: Callable[[Sweep], None] | None = None,
 ) -> Sweep:
@@ -111,59 +43,92 @@ def width_sweep(
 
     Args:
         setup: What is played; its width is replaced by each of `widths`.
-        policy: Makes a fresh policy for each width.
+        policy: Makes a fresh policy for each width; see `MakePolicy`.
         widths: Subagents that a delegation may start.
         tasks: The tasks to play; all of `setup` by default.
         policy_name: What records call the policy.
         policy_options: The options it was made with, for the records.
-        single: Play the single agent too, as the point without a width, first.
+        single: Play the single agent too, as the point without a size, first.
+        equal: Give every point the same budget an episode; see `wideseek_env.evaluation.budget`.
+        amount: That budget. By default what the smallest width uses on average, which is played once more for it,
+            without a budget, into the folder ``budget``.
+        command: The command line that a reader may repeat, for the records.
         seed: See `evaluate`; also of the bootstrap.
         trials: Episodes of each task at each width.
         folder: Where ``width.csv``, ``width.json`` and a run folder for each width (``width-4``) are written.
         overwrite: Replace runs that are there with other settings.
         keep_going: See `evaluate`.
-        on_width: Called before a width is played.
+        on_size: Called before a width is played.
         on_episode: Called after each episode.
         on_point: Called after each width with what there is so far.
 
-    Raises `KeyboardInterrupt` and `EpisodeError` like `evaluate`; finished widths are written by then.
+    Raises `KeyboardInterrupt` and `EpisodeError` like `evaluate`; finished widths are written by then. `ConfigError`
+    for a budget of tokens and a policy that takes none or reports none.
     """
-    sizes: list[int | None] = [*([None] if single else []), *check_widths(widths)]
-    played = tasks if tasks is not None else setup.tasks
-    about = run_settings(
-        setup, policy_name, policy_options=policy_options, seed=seed, trials=trials, limit=len(played)
-    )
-    setups = {size: _at_width(setup, size) for size in sizes}
-    sweep = Sweep((), {**about, "widths": [size for size in sizes if size is not None], "single": single})
-    for size in sizes:
-        if on_width is not None:
-            on_width(size)
-        with ExitStack() as stack:
-            run = None
-            if folder is not None:
-                settings = {**about, "team": size is not None, "rules": setups[size].rules.to_dict()}
-                name = "single" if size is None else f"width-{size}"
-                run = stack.enter_context(RunFolder.open(folder / name, settings, overwrite=overwrite))
-            summary = evaluate(
-                setups[size],
-                policy(),
-                played,
-                seed=seed,
-                trials=trials,
-                folder=run,
-                keep_going=keep_going,
-                on_episode=on_episode,
-            )
-        sweep = replace(sweep, points=(*sweep.points, WidthPoint(size, summary)))
-        if folder is not None:
-            with uninterrupted():
-                sweep.write(folder)
-        if on_point is not None:
-            on_point(sweep)
-    return sweep
+    sizes = check_sizes(widths, "width")
+    setups: dict[int | None, Setup] = {None: replace(setup, team=False)} if single else {}
+    setups |= {size: replace(setup, team=True, rules=setup.rules.replace(width=size)) for size in sizes}
+    plan = Plan(
+        tasks if tasks is not None else setup.tasks, seed, trials, folder, overwrite, keep_going, on_size,
+        on_episode, on_point,
+    )  # fmt: skip
+    return play_sweep(
+        "width", plan, setups, policy, setup=setup, policy_name=policy_name, policy_options=policy_options,
+        equal=equal, amount=amount, command=command,
+    )  # fmt: skip
 
 
-def _at_width(setup: Setup, width: int | None) -> Setup:
-    if width is None:
-        return replace(setup, team=False)
-    return replace(setup, team=True, rules=setup.rules.replace(width=width))
+def play_sweep(
+    kind: Kind,
+    plan: Plan,
+    setups: Mapping[int | None, Setup],
+    policy: MakePolicy,
+    *,
+    setup: Setup,
+    policy_name: str,
+    policy_options: Mapping[str, Any] | None,
+    equal: BudgetKind | None,
+    amount: int | None,
+    command: str,
+) -> Sweep:
+    """Play `setups` by size, all under one budget if `equal` says so; the arguments are those of `width_sweep`."""
+    options = dict(policy_options or {})
+
+    def about(**further: int) -> dict[str, Any]:
+        return run_settings(
+            setup, policy_name, policy_options=options | further, seed=plan.seed, trials=plan.trials,
+            limit=len(plan.tasks),
+        )  # fmt: skip
+
+    budget, source = None, ""
+    if equal is not None:
+        check_kind(equal)
+        plan = replace(plan, on_episode=_checked(equal, plan.on_episode))
+        if amount is None:
+            first = next(size for size in setups if size is not None)
+            pilot = setups[first]
+            rules = {"team": pilot.team, "rules": pilot.rules.to_dict()}
+            point = plan.play(pilot, policy(), PILOT, first, {**about(), **rules})
+            budget, source = Budget.mean_of(equal, point.records), f"the mean of {kind} {first}"
+        else:
+            budget, source = Budget(equal, amount), "given"
+        setups = {size: budget.setup(each) for size, each in setups.items()}
+    sizes = [size for size in setups if size is not None]
+    told: dict[str, Any] = {**about(), f"{kind}s": sizes, "single": None in setups}
+    if budget is not None:
+        told["equal"] = {"kind": budget.kind, "amount": budget.amount, "from": source}
+    settings = about(**(budget.policy_options() if budget is not None else {}))
+    return plan.play_all(Sweep((), told, kind, command), setups, limited_policy(policy, budget), settings)
+
+
+def _checked(
+    kind: BudgetKind, on_episode: Callable[[EpisodeRecord], None] | None
+) -> Callable[[EpisodeRecord], None]:
+    """`on_episode`, after a check that what the budget counts is counted."""
+
+    def check(record: EpisodeRecord) -> None:
+        spent_of(kind, record)
+        if on_episode is not None:
+            on_episode(record)
+
+    return check

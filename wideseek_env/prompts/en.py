@@ -107,6 +107,9 @@ TEXTS = Texts(
         "bad_arguments": 'Error: the "arguments" of {detail} must be a JSON object.',
         "too_many_blocks": "Error: your message has more than {detail} tool calls; the rest were not read.",
         "too_many_calls": "Error: not run, because a message may hold at most {detail} calls.",
+        "no_calls_left": "Error: not run, because the team may make only {detail} searches and page visits, and has "
+        "none left. Work with what you have.",
+        "no_time_left": "Error: nobody was started, because there is no time left for a subagent. Answer now.",
         "unknown_tool": "Error: there is no tool {detail}.",
         "forbidden_tool": "Error: {detail} is not among your tools.",
         "your_tools": "You can call: {detail}.",

@@ -87,6 +87,8 @@ TEXTS = Texts(
         "bad_arguments": '错误：{detail} 的 "arguments" 必须是 JSON 对象。',
         "too_many_blocks": "错误：你的消息里有超过 {detail} 个工具调用，其余的没有读取。",
         "too_many_calls": "错误：没有执行，因为一条消息最多只能有 {detail} 个调用。",
+        "no_calls_left": "错误：没有执行，因为整个团队一共只能搜索和打开网页 {detail} 次，已经用完。请用已有的信息完成。",
+        "no_time_left": "错误：没有启动任何子代理，因为已经没有时间留给它们。请现在就回答。",
         "unknown_tool": "错误：没有工具 {detail}。",
         "forbidden_tool": "错误：{detail} 不是你可以使用的工具。",
         "your_tools": "你可以调用：{detail}。",

@@ -1,11 +1,28 @@
-"""Conformance checks for environments, corpora and policies, and the doubles that they use.
+"""Conformance checks for environments and for parts of one's own, and the doubles that they use.
 
-Each check raises `AssertionError` that says which promise was broken. They are meant for the test suites of
-packages that plug into WideSeek, whatever test runner those use.
+Each check raises `ConformanceError`, which is an `AssertionError`, and says which promise was broken, what was seen and
+what to do. They are meant for the test suites of packages that plug into WideSeek, whatever test runner those use.
 """
 
+from wideseek_env.testing.conformance import ConformanceError
+from wideseek_env.testing.corpora import check_corpus
 from wideseek_env.testing.doubles import NoOpTools, example_task
 from wideseek_env.testing.environment import check_parallel_env
-from wideseek_env.testing.plugins import check_corpus, check_policy
+from wideseek_env.testing.judges import check_judge
+from wideseek_env.testing.policies import check_policy
+from wideseek_env.testing.rewards import check_reward
+from wideseek_env.testing.task_sources import check_task_source
+from wideseek_env.testing.tools import check_tool
 
-__all__ = ["NoOpTools", "check_corpus", "check_parallel_env", "check_policy", "example_task"]
+__all__ = [
+    "ConformanceError",
+    "NoOpTools",
+    "check_corpus",
+    "check_judge",
+    "check_parallel_env",
+    "check_policy",
+    "check_reward",
+    "check_task_source",
+    "check_tool",
+    "example_task",
+]

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.llm.usage import Prices
+from wideseek_env.plugins import is_part, make_part
 from wideseek_env.scoring.judges import Judge, OfflineJudge
 
-FORMS = "offline, openai:MODEL@URL or recorded:FILE"
+FORMS = "offline, openai:MODEL@URL, recorded:FILE or module:Class"
 """The names that `judge_from_spec` takes, for help texts."""
 
 
@@ -19,7 +20,8 @@ def judge_from_spec(
     cache: str | Path | None = None,
     prices: Prices | None = None,
 ) -> Judge:
-    """The judge that ``offline``, ``openai:MODEL@URL`` or ``recorded:FILE`` names; `ConfigError` for others.
+    """The judge that ``offline``, ``openai:MODEL@URL`` or ``recorded:FILE`` names, or one's own (see
+    `wideseek_env.plugins`); `ConfigError` for others.
 
     The keyword arguments are those of `OpenAIJudge`; other judges have no use for them. Nothing is sent.
     """
@@ -40,4 +42,13 @@ def judge_from_spec(
         from wideseek_env.scoring.judging.recorded import RecordedJudge
 
         return RecordedJudge(rest)
+    if kind not in ("offline", "openai", "recorded") and is_part("judge", spec.strip()):
+        made: Judge = make_part(
+            "judge", spec.strip(), _is_judge, "a name and judge(column, criterion, pairs)"
+        )
+        return made
     raise ConfigError(f"no judge is called {spec!r}; there are: {FORMS}")
+
+
+def _is_judge(part: object) -> bool:
+    return isinstance(part, Judge)

@@ -1,0 +1,77 @@
+"""A program that speaks HTTP and JSON plays a whole team: lead and subagents, in OpenAI's messages.
+
+With the address of a service it plays there (`wideseek serve agents --tasks synthetic`):
+
+    python examples/http_agent.py http://127.0.0.1:8000
+
+Without, it starts one of its own. Nothing but the standard library is used on this side, so the same is written as
+quickly in another language. `model` is where a chat completion would be asked for.
+"""
+
+import json
+import signal
+import subprocess
+import sys
+from urllib.request import Request, urlopen
+
+
+def call(url: str, body: dict | None = None) -> dict:
+    data = json.dumps(body).encode() if body is not None else None
+    with urlopen(Request(url, data, {"Content-Type": "application/json"}), timeout=60) as answer:
+        return json.load(answer)
+
+
+def model(messages: list[dict], tools: list[dict], turns_left: int) -> dict:
+    """An assistant message: one call each of the agent's first tool, and then the end."""
+    name = tools[0]["function"]["name"]
+    question = next(message["content"] for message in messages if message["role"] == "user")
+    if turns_left == 1 or any(message["role"] == "tool" for message in messages):
+        return {"role": "assistant", "content": "| Name |\n| --- |\n| what the tools said |"}
+    arguments = {"subtasks": [question]} if name == "delegate" else {"query": question}
+    function = {"name": name, "arguments": json.dumps(arguments)}
+    return {
+        "role": "assistant",
+        "content": "",
+        "tool_calls": [{"id": "call_1", "type": "function", "function": function}],
+    }
+
+
+def play(address: str) -> None:
+    episode = call(f"{address}/v1/episodes", {"seat": "team"})
+    where = f"{address}/v1/episodes/{episode['id']}"
+    while episode["status"] == "open":
+        for turn in episode["turns"]:  # these may move at the same time
+            message = model(turn["messages"], turn["tools"], turn["turns_left"])
+            moved = call(f"{where}/messages", {"agent": turn["agent"], "message": message})
+            print(f"{turn['agent']}: {len(moved['messages'])} results, {moved['ending'] or 'goes on'}")
+        episode = call(where)
+    print(
+        json.dumps({key: episode["outcome"][key] for key in ("ending", "turns", "critical_path", "item_f1")})
+    )
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 2:
+        play(sys.argv[1])
+        sys.exit()
+    command = [
+        sys.executable,
+        "-m",
+        "wideseek_env.cli",
+        "serve",
+        "agents",
+        "--tasks",
+        "synthetic:seed=3,pages=400",
+        "--port",
+        "0",
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            line = server.stdout.readline()
+            if "http" in line:
+                play(line.split()[2].rstrip(";"))
+            else:
+                print('This example needs: pip install "wideseek-env[serve]" wideseek-baselines')
+        finally:
+            if server.poll() is None:
+                server.send_signal(signal.SIGTERM)

@@ -1,0 +1,86 @@
+"""A learning algorithm of one's own around the environment: policy gradient over how many subagents a lead starts.
+
+The scripted team plays; what is learned is one decision of the lead, how many of its subtasks it delegates. A subtask
+that is left out saves the price of a subagent and loses its part of the table; which is worth more is found out.
+REINFORCE in numpy: a trainer for language models would stand in the same loop, with `turn.messages` in and text out.
+"""
+
+import json
+import re
+
+import numpy as np
+
+from wideseek_env import Setup, make_policy, play_episode
+
+PRICE = 0.06
+
+
+class Thrifty:
+    """Item-F1 less a price for every subagent; see examples/plugins/my_reward.py."""
+
+    name = "thrifty"
+
+    def __call__(self, episode, score):
+        return {"item_f1": score.f1_by_item, "subagents": -PRICE * episode.outcome.subagents}
+
+
+class WidthLearner:
+    """The scripted team, whose delegations are cut to as many subtasks as were drawn for the episode."""
+
+    name = "width-learner"
+
+    def __init__(self, widest):
+        self.logits = np.zeros(widest)
+        self.chosen = 0
+        self._team = make_policy("scripted")
+
+    @property
+    def chances(self):
+        weights = np.exp(self.logits - self.logits.max())
+        return weights / weights.sum()
+
+    def reset(self, seed):
+        self._team.reset(seed)
+        self.chosen = np.random.default_rng(seed).choice(len(self.logits), p=self.chances)
+
+    def act(self, turns):
+        actions = self._team.act(turns)
+        return [self._cut(a) if t.role == "lead" else a for t, a in zip(turns, actions, strict=True)]
+
+    def _cut(self, action):
+        found = re.search(r"<tool_call>(.*?)</tool_call>", action, re.DOTALL)
+        if found is None:
+            return action
+        call = json.loads(found[1])
+        call["arguments"]["subtasks"] = call["arguments"]["subtasks"][: self.chosen + 1]
+        return f"<tool_call>{json.dumps(call)}</tool_call>"
+
+    def learn(self, rewards, choices, rate):
+        """One step up the policy gradient, each reward measured against the mean of the batch."""
+        advantages = np.array(rewards) - np.mean(rewards)
+        for choice, advantage in zip(choices, advantages, strict=True):
+            self.logits += rate * advantage * (np.eye(len(self.logits))[choice] - self.chances)
+
+
+def main(steps=12, batch=8, widest=6):
+    setup = Setup.resolve(
+        tasks="synthetic:pages=900,rows=12-16", rules="width-benchmark", width=widest, reward=Thrifty()
+    )
+    learner = WidthLearner(widest)
+    means = []
+    for step in range(steps):
+        rewards, choices = [], []
+        for number in range(batch):
+            seed = step * batch + number
+            play = play_episode(setup, learner, setup.tasks[seed % 8], seed=seed)
+            rewards.append(play.reward)
+            choices.append(learner.chosen)
+        learner.learn(rewards, choices, rate=2.0)
+        means.append(float(np.mean(rewards)))
+        chances = " ".join(f"{chance:.2f}" for chance in learner.chances)
+        print(f"step {step + 1:>2}: reward {means[-1]:.3f}, chances of 1 to {widest} subagents: {chances}")
+    return means
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""A policy in ten lines: the lead hands the question on, and the subagent reports the titles that a search found.
+
+wideseek eval --policy my_policy:FirstSearch --limit 20        (in this folder)
+python my_policy.py                                            plays one task and checks the policy
+"""
+
+import json
+import re
+
+from wideseek_env import Setup, play_episode
+from wideseek_env.testing import check_policy
+
+DELEGATE = (
+    '<tool_call>{"name": "delegate", "arguments": {"subtasks": ["Find what is asked for."]}}</tool_call>'
+)
+
+
+class FirstSearch:
+    name = "first-search"  # what records call it
+
+    def reset(self, seed):
+        """A new episode begins. Whatever the policy remembers of the last one is forgotten here."""
+
+    def act(self, turns):
+        """One message for each agent whose turn it is. A message without tool calls ends its agent."""
+        return [self.answer(turn) for turn in turns]
+
+    def answer(self, turn):
+        first = turn.messages[-1]["role"] != "tool"  # nothing has come back yet
+        if turn.role == "lead":
+            return DELEGATE if first else turn.observation  # the report, whose table is the answer
+        question = turn.messages[1]["content"]
+        if first:
+            search = {"name": "search", "arguments": {"query": question[:300], "count": 10}}
+            return f"<tool_call>{json.dumps(search)}</tool_call>"
+        key = re.search(r"\| (.+?) \|", question)[1]  # the first of the columns that are asked for
+        titles = re.findall(r"^\d+\. \[(.+?)\]", turn.observation, re.MULTILINE)
+        return "\n".join([f"| {key} |", "| --- |", *(f"| {title} |" for title in titles)])
+
+
+if __name__ == "__main__":
+    setup = Setup.resolve(tasks="synthetic:pages=800,rows=6", rules="width-benchmark")
+    play = play_episode(setup, FirstSearch(), setup.tasks[0], seed=1)
+    print(f"{play.task.question}\n{play.episode.outcome.answer}\nitem-F1 {play.score.f1_by_item:.3f}")
+    check_policy(FirstSearch, setup)

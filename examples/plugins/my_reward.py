@@ -1,0 +1,32 @@
+"""A reward: item-F1, less a little for every subagent that was started.
+
+    wideseek eval --reward my_reward:Thrifty --policy scripted --limit 5            (in this folder)
+    wideseek eval --reward my_reward:Thrifty,price=0.05 --policy scripted --limit 5
+    python my_reward.py                                                             pays an episode, checks the reward
+
+The team is paid the sum of the parts; records keep each part by its name. Everything is there to be looked at:
+`episode.outcome` (counts, and the answer or None), `episode.conversations` (what every agent wrote) and `score` (every
+cell).
+"""
+
+from dataclasses import dataclass
+
+from wideseek_env import Setup, make_policy, play_episode
+from wideseek_env.testing import check_reward
+
+
+@dataclass(frozen=True)
+class Thrifty:
+    price: float = 0.01
+    name: str = "thrifty"
+
+    def __call__(self, episode, score):
+        cost = self.price * episode.outcome.subagents
+        return {"item_f1": score.f1_by_item, "subagents": -min(cost, score.f1_by_item)}  # never below 0
+
+
+if __name__ == "__main__":
+    setup = Setup.resolve(tasks="synthetic:pages=800,rows=6", rules="width-benchmark", reward=Thrifty())
+    play = play_episode(setup, make_policy("scripted"), setup.tasks[0])
+    print(f"{play.parts} = {play.reward:.3f}")
+    check_reward(Thrifty())

@@ -1,0 +1,69 @@
+"""A tool for subagents (and one for the lead): converting units, and counting the rows of a table.
+
+    wideseek run --tool my_tool:convert --tool my_tool:count_rows      (in this folder)
+    wideseek run --tool lead=my_tool:convert                           for the lead instead
+    python my_tool.py                                                  calls them and checks them
+
+A model reads nothing of a tool but its docstring, so say there what it does and what each argument is. Arguments are
+text, numbers, truth values or lists of texts; one with a default may be left out. What the function raises becomes an
+error message to the agent.
+"""
+
+from wideseek_env import Setup, play_episode
+from wideseek_env.testing import check_tool
+from wideseek_env.tools.own import tool
+
+FACTORS = {"m": 1.0, "km": 1000.0, "mi": 1609.344, "ft": 0.3048}
+
+
+def convert(value: float, source: str, target: str = "m") -> str:
+    """Convert a length from one unit to another.
+
+    Args:
+        value: The length in the unit that you have.
+        source: The unit that you have: m, km, mi or ft.
+        target: The unit that you want: m, km, mi or ft.
+    """
+    for unit in (source, target):
+        if unit not in FACTORS:
+            return f"Unknown unit {unit}; there are: {', '.join(FACTORS)}"
+    return f"{value:g} {source} = {value * FACTORS[source] / FACTORS[target]:.6g} {target}"
+
+
+def _count_rows(table: str) -> str:
+    """Count the rows of a Markdown table, its header not included.
+
+    Args:
+        table: The whole table, as you would write it in your answer.
+    """
+    rows = [line for line in table.splitlines() if line.strip().startswith("|")]
+    return f"{max(0, len(rows) - 2)} rows"
+
+
+count_rows = tool(_count_rows, name="count_rows", roles=["lead"])  # with other settings than the defaults
+lengths = tool(convert)
+
+
+class Converter:
+    """Calls the tool once and answers with what it says."""
+
+    name = "converter"
+
+    def reset(self, seed):
+        pass
+
+    def act(self, turns):
+        return [self.answer(turn) for turn in turns]
+
+    def answer(self, turn):
+        if turn.messages[-1]["role"] == "tool":
+            return turn.observation.splitlines()[1]  # below the line that says which call it answers
+        arguments = '{"value": 26.2, "source": "mi", "target": "km"}'
+        return f'<tool_call>{{"name": "convert", "arguments": {arguments}}}</tool_call>'
+
+
+if __name__ == "__main__":
+    setup = Setup.resolve(tasks="synthetic:pages=800", own_tools=[lengths, count_rows], team=False)
+    print(play_episode(setup, Converter(), setup.tasks[0]).episode.outcome.answer)
+    check_tool(lengths, [{"value": 3, "source": "km"}, {"value": 1, "source": "mi", "target": "ft"}])
+    check_tool(count_rows, [{"table": "| A |\n| --- |\n| 1 |"}, {"table": "no table"}])

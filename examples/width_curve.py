@@ -1,0 +1,51 @@
+"""A benchmark of one's own policy: item-F1, time and tokens as functions of the number of subagents.
+
+Replace `Metered` by your policy. The same from the command line, with intervals and a picture:
+
+    wideseek bench width --widths 1,2,4 --policy my_module:MyPolicy --limit 50 --out runs/width
+"""
+
+from wideseek_env import Setup, make_policy
+from wideseek_env.evaluation import evaluate
+
+
+class Metered:
+    """The scripted team with a meter: about four characters a token, as if a model read and wrote them."""
+
+    name = "metered"
+
+    def __init__(self):
+        self._team = make_policy("scripted")
+        self.usage = {"prompt_tokens": 0, "completion_tokens": 0}  # running totals, which records take in
+
+    def reset(self, seed):
+        self._team.reset(seed)
+
+    def act(self, turns):
+        actions = self._team.act(turns)
+        for turn, action in zip(turns, actions, strict=True):
+            self.usage["prompt_tokens"] += sum(len(message["content"]) for message in turn.messages) // 4
+            self.usage["completion_tokens"] += len(action) // 4
+        return actions
+
+
+def main(widths=(1, 2, 4), tasks=3):
+    print("width  item-F1  95 %         critical path  s/episode  tokens read  tokens written")
+    curve = {}
+    for width in widths:
+        setup = Setup.resolve(
+            tasks="synthetic:pages=900,rows=12-16", split="test", rules="width-benchmark", width=width
+        )
+        found = evaluate(setup, Metered(), setup.tasks[:tasks])  # folder=… records every episode
+        used = found.usage
+        print(
+            f"{width:>5}  {found.item_f1:7.3f}  {found.item_f1_low:.3f}–{found.item_f1_high:.3f}"
+            f"  {found.critical_path:13.1f}  {found.seconds:9.2f}"
+            f"  {used['prompt_tokens']:11,.0f}  {used['completion_tokens']:14,.0f}"
+        )
+        curve[width] = found.item_f1
+    return curve
+
+
+if __name__ == "__main__":
+    main()

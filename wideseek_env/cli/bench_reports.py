@@ -1,0 +1,156 @@
+"""`wideseek bench plot` and `wideseek bench report`: figures and a page of runs that are there; what a sweep shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from wideseek_env.evaluation.sweep import Sweep
+
+_FORMATS = ("svg", "png", "pdf")
+
+_runs = click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
+_names = click.option(
+    "--name", "names", multiple=True, help="What a run is called, in the order of the runs (repeatable)."
+)
+
+
+@click.command()
+@_runs
+@_names
+@click.option(
+    "--x", "axis", type=click.Choice(("size", "critical-path", "seconds", "tokens", "calls", "turns")),
+    default="size", show_default=True, help="Size (width or turns), or what an episode cost.",
+)  # fmt: skip
+@click.option(
+    "--metric", type=click.Choice(("item-f1", "row-f1", "success")), default="item-f1", show_default=True,
+    help="What is drawn.",
+)  # fmt: skip
+@click.option("--overview", is_flag=True, help="A page's width with time, calls and speed-up beside item-F1.")
+@click.option(
+    "--out", "-o", "outs", type=click.Path(dir_okay=False, path_type=Path), required=True, multiple=True,
+    help="An .svg, .png or .pdf file (repeatable).",
+)  # fmt: skip
+def plot(
+    runs: tuple[Path, ...],
+    names: tuple[str, ...],
+    axis: str,
+    metric: str,
+    overview: bool,
+    outs: tuple[Path, ...],
+) -> None:
+    """Draw sweeps into one figure, for one column of a paper.
+
+    RUN is the --out folder of `bench width` or `bench depth`; it may be unfinished. Bands and bars are 95 %
+    bootstrap intervals over tasks.
+
+    \b
+    Examples:
+      wideseek bench plot runs/width --out width.svg --out width.pdf
+      wideseek bench plot runs/base runs/trained --name before --name after --out trained.pdf
+      wideseek bench plot runs/width runs/depth --x critical-path --out width-and-depth.svg
+      wideseek bench plot runs/base runs/trained --overview --out overview.png
+    """
+    from wideseek_env.errors import ConfigError
+    from wideseek_env.evaluation.curves import Curve
+    from wideseek_env.evaluation.plot import draw_metric, draw_overview, sweep_speedup
+    from wideseek_env.evaluation.report import run_names
+    from wideseek_env.evaluation.sweep import read_sweep
+
+    for out in outs:
+        if out.suffix[1:].lower() not in _FORMATS:
+            raise ConfigError(f"{out} should end with .svg, .png or .pdf")
+    if overview and axis != "size":
+        raise ConfigError("the overview is drawn against the size; leave --x or --overview out")
+    sweeps = [read_sweep(run) for run in runs]
+    curves = [Curve.of(sweep, name) for sweep, name in zip(sweeps, run_names(runs, names), strict=True)]
+    if overview:
+        drawn = draw_overview(curves, [sweep_speedup(sweep) for sweep in sweeps])
+    else:
+        drawn = draw_metric(curves, axis=axis, metric=metric)
+    for out in outs:
+        drawn.save(out)
+        click.echo(f"Written: {out}")
+
+
+@click.command()
+@_runs
+@_names
+@click.option(
+    "--out", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True,
+    help="The page.",
+)  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals and tests.")
+def report(runs: tuple[Path, ...], names: tuple[str, ...], out: Path, seed: int) -> None:
+    """Join runs into one page: figures, intervals, paired comparisons, settings and commands.
+
+    RUN is the --out folder of `bench width`, `bench depth`, `eval` or `score`, or a file of trajectories; it may be
+    unfinished, which the page says. The page is one file that asks the network for nothing.
+
+    \b
+    Examples:
+      wideseek bench report runs/width -o report.html
+      wideseek bench report runs/base runs/trained --name before --name after -o trained.html
+    """
+    from wideseek_env.evaluation.drawing import INSTALL, plot_available
+    from wideseek_env.evaluation.report import read_entries, run_names, write_report
+
+    write_report(read_entries(runs, run_names(runs, names)), out, seed=seed)
+    click.echo(f"Written: {out}")
+    if not plot_available():
+        click.echo(f"Without figures; for these: {INSTALL}")
+
+
+def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
+    """Print tables, a sketch and file names; write the report, and figures where matplotlib is installed."""
+    from rich.text import Text
+
+    from wideseek_env.cli.tables import speedup_table, sweep_sketch, sweep_table
+    from wideseek_env.evaluation.drawing import INSTALL, plot_available
+    from wideseek_env.evaluation.plot import sweep_speedup
+    from wideseek_env.evaluation.report import read_entries, write_report
+
+    equal = sweep.settings.get("equal")
+    if isinstance(equal, dict):
+        terminal.print(Text(f"Budget: {equal['amount']:,} {equal['kind']} an episode ({equal['from']})"))
+    terminal.print(sweep_table(sweep))
+    terminal.print(Text("item-F1 (0–100)"))
+    for line in sweep_sketch(sweep):
+        terminal.print(line)
+    fast = sweep_speedup(sweep)
+    if fast is not None:
+        terminal.print()
+        for part in speedup_table(fast):
+            terminal.print(part)
+    written = [out / f"{sweep.kind}.csv", out / f"{sweep.kind}.json"]
+    drawable = any(point.size is not None for point in sweep.points)
+    if drawable and plot_available():
+        written += _draw(sweep, out)
+    write_report(read_entries([out], [out.resolve().name]), out / "report.html")
+    written.append(out / "report.html")
+    terminal.print()
+    for path in written:
+        terminal.print(Text(f"Written: {path}"), soft_wrap=True)
+    if drawable and not plot_available():
+        terminal.print(Text(f"For figures: {INSTALL}"), soft_wrap=True)
+
+
+def _draw(sweep: Sweep, out: Path) -> Sequence[Path]:
+    from wideseek_env.evaluation.curves import Curve
+    from wideseek_env.evaluation.plot import draw_metric, sweep_picture
+
+    name = str(sweep.settings.get("policy", "policy"))
+    pictures = {
+        sweep.kind: sweep_picture(sweep),
+        f"{sweep.kind}-item-f1": draw_metric([Curve.of(sweep, name)]),
+    }
+    paths = [out / f"{stem}.{form}" for stem in pictures for form in _FORMATS]
+    for path in paths:
+        pictures[path.stem].save(path)
+    return paths

@@ -1,0 +1,70 @@
+"""`RunView`: a run of episodes in the terminal of the process that plays it; short lines now and then in a pipe."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from rich.live import Live
+from rich.text import Text
+
+from wideseek_env.cli.console import console
+from wideseek_env.cli.live import progress_line, table_of
+from wideseek_env.evaluation.progress import Progress
+from wideseek_env.evaluation.snapshot import Episodes, episodes_of
+
+if TYPE_CHECKING:
+    from wideseek_env.evaluation.tracking import Tracker
+
+_STEPS = 5
+_PATIENCE = 60.0
+"""Seconds after which a line comes even though the next fifth of the episodes is not done."""
+
+
+class RunView:
+    """Shows what a tracker knows, to be used in a ``with`` statement."""
+
+    def __init__(self, tracker: Tracker, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tracker = tracker
+        self._clock = clock
+        self._console = console(stderr=True)
+        self._live: Live | None = None
+        self._step = max(1, -(-tracker.total // _STEPS))
+        self._next = 0
+        self._latest = clock()
+
+    def __enter__(self) -> RunView:
+        if self._console.is_terminal and not self._console.is_dumb_terminal:
+            self._live = Live(
+                get_renderable=lambda: table_of(self.look()),
+                console=self._console,
+                refresh_per_second=2,
+                transient=True,
+            )
+            self._live.start()
+        return self
+
+    def look(self) -> Episodes:
+        """The run as it is now."""
+        now = time.time()
+        progress = Progress("running", self._tracker.look(), os.getpid(), "", now)
+        return episodes_of(self._tracker.kind, self._tracker.title, progress, now)
+
+    def update(self) -> None:
+        """An episode has ended, or the run begins."""
+        if self._live is not None:
+            return  # it looks by itself
+        done = self._tracker.done
+        if done >= self._next or done == self._tracker.total or self._clock() - self._latest >= _PATIENCE:
+            self._console.print(Text(progress_line(self.look())), soft_wrap=True)
+            self._next = (done // self._step + 1) * self._step
+            self._latest = self._clock()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._live is not None:
+            self._live.stop()

@@ -1,0 +1,192 @@
+"""`wideseek serve mcp` and `wideseek serve agents`: agents of other programs play episodes here."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from wideseek_env.cli import options
+
+if TYPE_CHECKING:
+    from wideseek_env.serve import ServeSettings
+    from wideseek_env.serve.agents import DeskSettings, EpisodeDesk
+
+_common = options.stack(
+    options.world_options,
+    options.policy_choice,
+    options.width_option,
+    options.rule_options("default"),
+    click.option("--profile", default="default", show_default=True, help="default, terse or wideseek-r1."),
+    click.option("--reward", default="item_f1", show_default=True, help="item_f1 or wideseek_r1."),
+    click.option(
+        "--task-id", "--task", "task_id", default="", help="The task; default: the first, or what a client names."
+    ),
+    click.option("--subtask", default="", help="For a subagent: what its lead delegates first."),
+    options.seed_option,
+    click.option(
+        "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append every trajectory to this JSONL file."
+    ),
+    click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on (HTTP)."),
+    click.option(
+        "--max-episodes", type=click.IntRange(1), default=64, show_default=True, help="Episodes under way at once."
+    ),
+    click.option(
+        "--idle", type=click.FloatRange(min=1), default=1800.0, show_default=True,
+        help="Seconds after which an episode that nobody moves is given up.",
+    ),
+    click.option("--require-key", is_flag=True, help="Refuse to start without a key in WIDESEEK_SERVE_KEY."),
+)  # fmt: skip
+
+
+@click.command()
+@_common
+@click.option(
+    "--role", type=click.Choice(("lead", "subagent", "single", "tools")), default="lead", show_default=True,
+    help="What the client's agent is; tools: search and browse alone, without an episode.",
+)  # fmt: skip
+@click.option(
+    "--port", type=click.IntRange(0, 65_535),
+    help="Serve streamable HTTP at this port (0: a free one) instead of stdin and stdout.",
+)  # fmt: skip
+@click.option(
+    "--gather", type=click.FloatRange(0, 10), default=0.05, show_default=True,
+    help="Seconds within which calls that arrive together are one turn.",
+)  # fmt: skip
+def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
+    """Serve an agent's seat over the Model Context Protocol: each session is an episode.
+
+    The client's agent gets the role's tools; --policy plays the others.
+
+    \b
+    Examples:
+      wideseek serve mcp --tasks synthetic --role lead --policy scripted --out runs/lead.jsonl
+      wideseek serve mcp --role single --task synthetic-0-0-films-from-flivvovia-00
+      wideseek serve mcp --role subagent --policy openai --model Qwen3-4B --base-url http://127.0.0.1:8000/v1
+      wideseek serve mcp --role tools --corpus my-corpus --tasks my-tasks.jsonl --port 8010
+    """
+    from wideseek_env.serve.agents.mcp_run import run_http, run_stdio
+    from wideseek_env.serve.agents.mcp_server import mcp_server, mcp_tools_server
+
+    with ExitStack() as stack:
+        desk = None
+        if role == "tools":
+            setup = _setup(given)
+            server = mcp_tools_server(setup, language=setup.tasks[0].language)
+        else:
+            desk = _desk(stack, given, _desk_settings(given, seat=role), needs_policy=role != "single")
+            server = mcp_server(desk, window=gather)
+        if port is None:
+            run_stdio(server)
+            return
+        run_http(
+            server,
+            desk,
+            _serve_settings(given, timeout=60.0),
+            host=given["host"],
+            port=port,
+            max_sessions=given["max_episodes"],
+            idle=given["idle"],
+            announce=_announce,
+        )
+
+
+@click.command()
+@_common
+@click.option(
+    "--seat", type=click.Choice(("lead", "subagent", "single", "team")), default="team", show_default=True,
+    help="Who is played over HTTP where a request does not say.",
+)  # fmt: skip
+@click.option(
+    "--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0 takes a free one."
+)
+@click.option(
+    "--model-name", default="", help="The name under which the team answers; default: the policy's."
+)
+@click.option(
+    "--timeout", type=click.FloatRange(min=1), default=3600.0, show_default=True,
+    help="Seconds that a chat completion may take.",
+)  # fmt: skip
+def agents(seat: str, port: int, model_name: str, timeout: float, **given: Any) -> None:
+    """Serve episodes over HTTP, and a team as a chat model.
+
+    POST /v1/episodes begins an episode that the client plays; POST /v1/chat/completions has the team of --policy
+    answer.
+
+    \b
+    Examples:
+      wideseek serve agents --tasks synthetic --out runs/outside.jsonl
+      WIDESEEK_SERVE_KEY=… wideseek serve agents --policy vllm --model models/Qwen3-4B --host 0.0.0.0
+    """
+    from wideseek_env.serve.agents import create_agents_app
+    from wideseek_env.serve.agents.running import run_app
+
+    with ExitStack() as stack:
+        settings = _serve_settings(given, timeout=timeout)
+        desk = _desk(stack, given, _desk_settings(given, seat=seat), needs_policy=True)
+        app = create_agents_app(desk, settings, model=model_name)
+        run_app(app, host=given["host"], port=port, grace=settings.grace, announce=_announce)
+
+
+def _setup(given: dict[str, Any]) -> Any:
+    from wideseek_env.cli.world import make_rules, make_setup
+
+    return make_setup(
+        tasks=given["tasks"],
+        corpus=given["corpus"],
+        split=given["split"],
+        rules=make_rules(given["rules"], given["limits"], given["width"]),
+        profile=given["profile"],
+        reward=given["reward"],
+    )
+
+
+def _desk_settings(given: dict[str, Any], *, seat: Any) -> DeskSettings:
+    from wideseek_env.serve.agents import DeskSettings
+
+    return DeskSettings(
+        seat=seat,
+        task_id=given["task_id"],
+        subtask=given["subtask"],
+        seed=given["seed"],
+        max_open=given["max_episodes"],
+        idle=given["idle"],
+    )
+
+
+def _desk(
+    stack: ExitStack, given: dict[str, Any], settings: DeskSettings, *, needs_policy: bool
+) -> EpisodeDesk:
+    """The desk, with the policy's engines closed at the end."""
+    from wideseek_env.serve.agents import EpisodeDesk, Players
+
+    if given["subtask"] and settings.seat != "subagent":
+        raise click.UsageError(f"--subtask is for a subagent, not for {settings.seat}")
+    setup = _setup(given)
+    players = None
+    if needs_policy:
+        players = Players(given["policy"], **options.policy_options(given["policy_args"]))
+        stack.callback(players.close)
+    desk = EpisodeDesk(setup, players=players, settings=settings, out=given["out"])
+    stack.callback(desk.shut)
+    return desk
+
+
+def _serve_settings(given: dict[str, Any], *, timeout: float) -> ServeSettings:
+    from wideseek_env.serve import ServeSettings
+
+    settings = ServeSettings(
+        require_key=given["require_key"], timeout=timeout, grace=5.0, max_in_flight=4 * given["max_episodes"]
+    )
+    if settings.key() is None and given["host"] not in ("127.0.0.1", "::1", "localhost"):
+        click.echo(
+            f"Warning: everybody who reaches {given['host']} may play: set {settings.key_variable} to a key.",
+            err=True,
+        )
+    return settings
+
+
+def _announce(url: str) -> None:
+    click.echo(f"Serving at {url}; Ctrl-C stops.")

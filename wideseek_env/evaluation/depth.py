@@ -1,0 +1,54 @@
+"""`depth_sweep`: the same tasks and policy as a single agent with more and more turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from wideseek_env.evaluation.budget import BudgetKind
+from wideseek_env.evaluation.record import EpisodeRecord
+from wideseek_env.evaluation.sweep import MakePolicy, Plan, Sweep, check_sizes
+from wideseek_env.evaluation.width import play_sweep
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.taskset import TaskSet
+
+
+def depth_sweep(
+    setup: Setup,
+    policy: MakePolicy,
+    depths: Sequence[int],
+    tasks: TaskSet | None = None,
+    *,
+    policy_name: str = "policy",
+    policy_options: Mapping[str, Any] | None = None,
+    equal: BudgetKind | None = None,
+    amount: int | None = None,
+    command: str = "",
+    seed: int = 0,
+    trials: int = 1,
+    folder: Path | None = None,
+    overwrite: bool = False,
+    keep_going: bool = False,
+    on_size: Callable[[int | None], None] | None = None,
+    on_episode: Callable[[EpisodeRecord], None] | None = None,
+    on_point: Callable[[Sweep], None] | None = None,
+) -> Sweep:
+    """Evaluate a policy as a single agent with each number of turns, on the same tasks with the same seeds.
+
+    `depths` are turns, the answer included (`Rules.single_turns`); the other arguments are those of
+    `wideseek_env.evaluation.width.width_sweep`. Files are called ``depth.csv``, ``depth.json`` and ``depth-16``.
+    """
+    setups: dict[int | None, Setup] = {
+        size: replace(setup, team=False, rules=setup.rules.replace(single_turns=size))
+        for size in check_sizes(depths, "depth")
+    }
+    plan = Plan(
+        tasks if tasks is not None else setup.tasks, seed, trials, folder, overwrite, keep_going, on_size,
+        on_episode, on_point,
+    )  # fmt: skip
+    return play_sweep(
+        "depth", plan, setups, policy, setup=replace(setup, team=False), policy_name=policy_name,
+        policy_options=policy_options, equal=equal, amount=amount, command=command,
+    )  # fmt: skip

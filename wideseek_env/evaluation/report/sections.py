@@ -1,0 +1,253 @@
+"""The sections of a report, each from the entries alone: figures of runs, comparisons, settings, commands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.compare import Difference, compare_runs
+from wideseek_env.evaluation.curves import COSTS, METRICS, Curve, quality
+from wideseek_env.evaluation.drawing import INSTALL, plot_available
+from wideseek_env.evaluation.plot import draw_metric, draw_overview
+from wideseek_env.evaluation.report.entries import Entry, Part
+from wideseek_env.evaluation.report.html import Markup, figure, heading, interval, items, table, text
+from wideseek_env.evaluation.speedup import Clock, Speedup, amdahl_lines, speedup_of
+from wideseek_env.evaluation.summary import Summary
+
+_CLOCKS: Mapping[Clock, str] = {"critical_path": "critical path", "seconds": "time on the clock"}
+_COSTS = ("critical-path", "turns", "calls", "tokens", "seconds")
+_SCORES = ("f1_by_item", "f1_by_row", "score")
+_COMPARED = {
+    "f1_by_item": "item-F1", "f1_by_row": "row F1", "score": "success", "critical_path": "critical path",
+    "completion_tokens": "tokens",
+}  # fmt: skip
+_MOST_PAIRS = 30
+
+
+def unfinished(entries: Sequence[Entry]) -> Markup:
+    """What is missing, at the top; nothing when all is there."""
+    lines = [Markup(f"<b>{text(e.name)}</b>: {text(line)}") for e in entries for line in e.missing]
+    if not lines:
+        return Markup("")
+    return Markup(f'<div class="note" id="unfinished"><b>Not all is there:</b>{items(lines)}</div>')
+
+
+def results(entries: Sequence[Entry]) -> Markup:
+    """A line of figures with intervals for every point and run."""
+    header = ["run", "", "tasks", "episodes", *(label for _, label in METRICS.values()), "answered"]
+    costs = [cost for cost in _COSTS if any(COSTS[cost].of(p.summary) for e in entries for p in e.parts)]
+    header += [COSTS[cost].label.removesuffix(" an episode") for cost in costs]
+    rows = [_result(entry, part, costs) for entry in entries for part in entry.parts]
+    about = (
+        "Means over tasks of the means over their trials, scores from 0 to 100, with 95 % bootstrap intervals over "
+        "tasks; costs are those of an episode, tokens those that were generated."
+    )
+    return Markup(f'{heading(2, "Results", "results")}<p class="soft">{about}</p>{table(header, rows)}')
+
+
+def _result(entry: Entry, part: Part, costs: Sequence[str]) -> list[object]:
+    summary = part.summary
+    row: list[object] = [entry.name, part.label, summary.tasks, summary.episodes]
+    for metric in METRICS:
+        found = quality(metric)(summary)
+        row.append(interval(*(f"{value:.1f}" for value in found)) if found is not None else "–")
+    row.append(f"{100 * summary.answered:.0f} %" if summary.episodes else "–")
+    return row + [_cost(summary, cost) for cost in costs]
+
+
+def _cost(summary: Summary, cost: str) -> str:
+    value = COSTS[cost].of(summary)
+    if value is None or not summary.episodes:
+        return "–"
+    return f"{value:,.0f}" if value >= 1000 else f"{value:.2f}" if cost == "seconds" else f"{value:.1f}"
+
+
+def figures(entries: Sequence[Entry]) -> Markup:
+    """The sweeps drawn together, each alone, and against what an episode cost."""
+    sweeps = [
+        (e.name, e.sweep) for e in entries if e.sweep is not None and any(p.size for p in e.sweep.points)
+    ]
+    if not sweeps:
+        return Markup("")
+    title = heading(2, "Figures", "figures")
+    if not plot_available():
+        return Markup(
+            f"{title}<p>No figures were drawn, because matplotlib is not installed: {text(INSTALL)}</p>"
+        )
+    parts = [title]
+    curves = [Curve.of(sweep, name) for name, sweep in sweeps]
+    for kind in ("width", "depth"):
+        chosen = [number for number, curve in enumerate(curves) if curve.kind == kind]
+        if len(chosen) > 1:
+            fast = [_speedup(sweeps[number][1], "critical_path") for number in chosen]
+            drawn = draw_overview([curves[number] for number in chosen], fast)
+            parts.append(figure(drawn, f"All {kind} sweeps", f"figure-{kind}"))
+    for number, (name, sweep) in enumerate(sweeps):
+        drawn = draw_overview([curves[number]], [_speedup(sweep, "critical_path")])
+        parts.append(figure(drawn, f"{name}: {kind_of(sweep)}", f"figure-run-{number}"))
+    for cost in ("critical-path", "tokens"):
+        try:
+            drawn = draw_metric(curves, axis=cost)
+        except ConfigError:  # somebody's was not measured
+            continue
+        label = COSTS[cost].label
+        parts.append(
+            figure(drawn, f"Item-F1 against {label[0].lower()}{label[1:]}", f"figure-{cost}", column=True)
+        )
+    return Markup("\n".join(parts))
+
+
+def kind_of(sweep: Any) -> str:
+    """What a sweep varied, in words, and its budget."""
+    what = "subagents at once" if sweep.kind == "width" else "turns of the single agent"
+    equal = sweep.settings.get("equal")
+    if not isinstance(equal, dict):
+        return what
+    return f"{what}, at most {equal.get('amount')} {equal.get('kind')} an episode ({equal.get('from')})"
+
+
+def speedups(entries: Sequence[Entry], seed: int) -> Markup:
+    """Speed-up, efficiency and Amdahl's law for every width sweep that has two widths."""
+    parts = []
+    for number, entry in enumerate(entries):
+        for clock, called in _CLOCKS.items():
+            found = _speedup(entry.sweep, clock, seed)
+            if found is None:
+                continue
+            rows: list[list[object]] = [
+                [
+                    f"width {point.width}",
+                    f"{point.time:.2f}",
+                    interval(f"{point.speedup:.2f}", f"{point.low:.2f}", f"{point.high:.2f}"),
+                    f"{100 * point.efficiency:.0f} %",
+                    _points(point.difference, point.difference_low, point.difference_high),
+                    "yes" if point.comparable else "no",
+                ]
+                for point in found.points
+            ]
+            unit = "turns" if clock == "critical_path" else "seconds"
+            header = ["", unit, "speed-up", "efficiency", "item-F1 against the smallest", "same work"]
+            anchor = f"speed-up-{number}-{clock.replace('_', '-')}"
+            parts.append(heading(3, f"{entry.name}, by {called}", anchor))
+            parts.append(table(header, rows, [i for i, p in enumerate(found.points) if not p.comparable]))
+            parts += [Markup(f"<p>{text(line)}</p>") for line in amdahl_lines(found)]
+    if not parts:
+        return Markup("")
+    about = (
+        "Speed-up is the mean time of the smallest width over that of each; efficiency is the speed-up for each "
+        "subagent that was added. Where item-F1 differs, the teams did not do the same work, and the line is marked."
+    )
+    return Markup(f'{heading(2, "Speed-up", "speed-up")}<p class="soft">{about}</p>' + "\n".join(parts))
+
+
+def _speedup(sweep: Any, clock: Clock, seed: int = 0) -> Speedup | None:
+    try:
+        return speedup_of(sweep, clock=clock, seed=seed) if sweep is not None else None
+    except ConfigError:
+        return None
+
+
+def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
+    """Paired comparisons: equal points of different runs, and the sizes of one sweep against its smallest."""
+    rows: list[list[object]] = []
+    notes: list[str] = []
+    pairs = list(_pairs(entries))
+    for first, second in pairs[:_MOST_PAIRS]:
+        names = f"{second.run.name} against {first.run.name}"
+        try:
+            found = compare_runs(first.run, second.run, top=0, seed=seed)
+        except ConfigError as error:
+            notes.append(f"{names}: not compared, because {error}")
+            continue
+        for name, called in _COMPARED.items():
+            if name in found.figures:
+                rows.append([names, called, found.tasks, *_difference(found.figures[name], name in _SCORES)])
+        notes += [f"{names}: {note}" for note in found.notes]
+    if len(pairs) > _MOST_PAIRS:
+        notes.append(f"{len(pairs) - _MOST_PAIRS} more pairs are left out; `wideseek compare` has them")
+    if not rows and not notes:
+        return Markup("")
+    marked = [number for number, row in enumerate(rows) if row[-1] == "yes"]
+    shown = table(
+        ["runs", "", "tasks", "first", "second", "difference", "p", "clear"], rows, marked
+    ) if rows else Markup("")  # fmt: skip
+    about = (
+        "On the tasks that both have, with 95 % paired bootstrap intervals and the p-value of a sign-flip test. Marked "
+        "are differences whose interval leaves out 0; p-values are not corrected for their number."
+    )
+    return Markup(
+        f'{heading(2, "Paired comparisons", "comparisons")}<p class="soft">{about}</p>{shown}{items(notes)}'
+    )
+
+
+def _pairs(entries: Sequence[Entry]) -> Iterator[tuple[Part, Part]]:
+    for one, other in combinations(entries, 2):
+        if one.sweep is None and other.sweep is None:
+            if one.parts[0].summary.episodes and other.parts[0].summary.episodes:
+                yield one.parts[0], other.parts[0]
+            continue
+        by_label = {part.label: part for part in other.parts}
+        yield from ((part, by_label[part.label]) for part in one.parts if part.label in by_label)
+    for entry in entries:
+        sized = [part for part in entry.parts if entry.sweep is not None]
+        yield from ((sized[0], part) for part in sized[1:])
+
+
+def _difference(found: Difference, share: bool) -> list[object]:
+    scale = 100.0 if share else 1.0
+    clear = found.low > 0 or found.high < 0
+    return [
+        f"{scale * found.first:,.1f}",
+        f"{scale * found.second:,.1f}",
+        interval(
+            f"{scale * found.difference:+,.1f}", f"{scale * found.low:+,.1f}", f"{scale * found.high:+,.1f}"
+        ),
+        f"{found.p:.3f}" if found.p >= 0.001 else f"{found.p:.0e}",
+        "yes" if clear else "no",
+    ]
+
+
+def _points(value: float, low: float, high: float) -> Markup:
+    return interval(f"{100 * value:+.1f}", f"{100 * low:+.1f}", f"{100 * high:+.1f}")
+
+
+def settings(entries: Sequence[Entry]) -> Markup:
+    """Settings and versions side by side; lines that differ are marked."""
+    columns = [_flat(entry) for entry in entries]
+    names = list(dict.fromkeys(name for column in columns for name in column))
+    rows = [[name, *(column.get(name, "–") for column in columns)] for name in names]
+    differ = [number for number, row in enumerate(rows) if len(set(map(str, row[1:]))) > 1]
+    about = " Lines that differ are marked." if len(entries) > 1 else ""
+    shown = table(["", *(entry.name for entry in entries)], rows, differ)
+    return Markup(
+        f'{heading(2, "Settings and versions", "settings")}<p class="soft">What was played with what.{about}</p>{shown}'
+    )
+
+
+def _flat(entry: Entry) -> dict[str, str]:
+    flat: dict[str, str] = {}
+    for name, value in entry.settings.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{key}": str(part) for key, part in value.items()}
+        else:
+            flat[name] = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return flat | {f"version of {name}": version for name, version in entry.versions.items()}
+
+
+def commands(entries: Sequence[Entry]) -> Markup:
+    """What plays every run again."""
+    parts = [heading(2, "Commands", "commands")]
+    for number, entry in enumerate(entries):
+        parts.append(heading(3, entry.name, f"command-{number}"))
+        parts.append(Markup(f'<p class="soft">Read from {text(entry.path)}.</p>'))
+        if not entry.command:
+            parts.append(Markup("<p>It does not say how it was made.</p>"))
+            continue
+        parts.append(Markup(f"<pre>{text(entry.command, 4000)}</pre>"))
+        if entry.reconstructed:
+            parts.append(
+                Markup('<p class="soft">Put together from its settings; files have only their names.</p>')
+            )
+    return Markup("\n".join(parts))

@@ -1,0 +1,194 @@
+"""What somebody who watches a run sees at one moment: of episodes, of training, or of a bench of several runs."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from wideseek_env.evaluation.progress import Progress, Seen, number
+from wideseek_env.evaluation.standing import Mean, Standing
+
+
+@dataclass(frozen=True, slots=True)
+class UnderWay:
+    """One episode that is being played; `turns` are those of all its agents, where they are known."""
+
+    task: str
+    trial: int
+    seconds: float
+    turns: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Episodes:
+    """A run of episodes: `wideseek eval`, one width of a bench, or `wideseek rollout`.
+
+    Rates are those of the process that plays now, or played last. `unread` are bytes of its records that have not been
+    read yet, `damaged` records that cannot be.
+    """
+
+    kind: str
+    name: str
+    state: Seen
+    title: str = ""
+    done: int = 0
+    total: int | None = None
+    failed: int = 0
+    under_way: int = 0
+    slowest: UnderWay | None = None
+    item_f1: Mean | None = None
+    reward: Mean | None = None
+    seconds: float | None = None
+    """Since this process began to play."""
+    seconds_left: float | None = None
+    tokens_per_second: float | None = None
+    calls_per_second: float | None = None
+    unread: int = 0
+    damaged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """A run of `wideseek train`. Values that were not finite are NaN.
+
+    `rows` are the figures of the latest steps, `evaluations` those of the latest evaluations, `reward` the reward of
+    every step.
+    """
+
+    kind: str
+    name: str
+    state: Seen
+    step: int = 0
+    total: int | None = None
+    rows: tuple[Mapping[str, float], ...] = ()
+    evaluations: tuple[Mapping[str, float], ...] = ()
+    reward: tuple[float, ...] = field(default=(), repr=False)
+    warnings: tuple[str, ...] = ()
+    seconds_left: float | None = None
+    unread: int = 0
+    damaged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """Several runs in one folder."""
+
+    kind: str
+    name: str
+    state: Seen
+    parts: tuple[Episodes, ...] = ()
+    total: int | None = None
+    """Runs there will be, where it is known."""
+
+    @property
+    def unread(self) -> int:
+        """Bytes of records that have not been read yet."""
+        return sum(part.unread for part in self.parts)
+
+
+Snapshot: TypeAlias = Episodes | Training | Bench
+
+
+def to_json(snapshot: Snapshot) -> str:
+    """One line of JSON in ASCII, so that nothing in it can do anything to a terminal; NaN becomes null."""
+    return json.dumps(_finite(dataclasses.asdict(snapshot)), allow_nan=False)
+
+
+def episodes_of(
+    kind: str,
+    name: str,
+    progress: Progress | None,
+    now: float,
+    *,
+    standing: Standing | None = None,
+    title: str | None = None,
+    unread: int = 0,
+    damaged: int = 0,
+) -> Episodes:
+    """A run of episodes, from what it says of itself and from its records.
+
+    Args:
+        kind: What it is, if it does not say.
+        name: Its path.
+        progress: Its progress file, if there is one.
+        now: The time, as in that file.
+        standing: What its records come to; None where only the progress file can be read.
+        title: What is played; else what the progress file says.
+        unread: See `Episodes`.
+        damaged: See `Episodes`.
+    """
+    values: Mapping[str, Any] = progress.values if progress is not None else {}
+    seen: Seen = progress.seen(now) if progress is not None else "unknown"
+    running = seen == "running"
+    session = values.get("session")
+    session = session if isinstance(session, dict) else {}
+    seconds = number(session.get("seconds"))
+    if seconds is not None and progress is not None and running:
+        seconds += max(0.0, now - progress.updated)
+    played, total = number(session.get("episodes")), number(values.get("total"))
+    if standing is not None and standing.episodes:
+        done, failed = standing.episodes, standing.failed
+    else:
+        done, failed = (int(number(values.get(name)) or 0) for name in ("done", "failed"))
+    left = 0.0 if seen == "finished" else None
+    if running and played and seconds and total is not None:
+        left = max(0.0, total - done) * seconds / played
+    means = standing.means(exact=not running and not unread) if standing is not None else None
+    said = {name: values.get(name) for name in ("title", "kind")}
+    return Episodes(
+        kind=said["kind"] if isinstance(said["kind"], str) else kind,
+        name=name,
+        state=seen,
+        title=title or (said["title"] if isinstance(said["title"], str) else ""),
+        done=done,
+        total=int(total) if total else None,
+        failed=failed,
+        under_way=int(number(values.get("under_way")) or 0) if running else 0,
+        slowest=_slowest(values.get("slowest"), now) if running else None,
+        item_f1=means[0] if means is not None else _mean(values.get("item_f1")),
+        reward=means[1] if means is not None else _mean(values.get("reward")),
+        seconds=seconds,
+        seconds_left=left,
+        tokens_per_second=_rate(session.get("tokens"), seconds),
+        calls_per_second=_rate(session.get("calls"), seconds),
+        unread=unread,
+        damaged=damaged,
+    )
+
+
+def _slowest(entries: Any, now: float) -> UnderWay | None:
+    if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict):
+        return None
+    first = entries[0]
+    since, trial, turns = number(first.get("since")), number(first.get("trial")), number(first.get("turns"))
+    if not isinstance(first.get("task"), str) or since is None or trial is None:
+        return None
+    return UnderWay(
+        first["task"], int(trial), max(0.0, now - since), int(turns) if turns is not None else None
+    )
+
+
+def _mean(value: Any) -> Mean | None:
+    if not isinstance(value, dict):
+        return None
+    numbers = [value.get(name) for name in ("mean", "low", "high")]
+    if not all(isinstance(each, int | float) and math.isfinite(each) for each in numbers):
+        return None
+    return Mean(*map(float, numbers))  # type: ignore[arg-type]
+
+
+def _rate(amount: Any, seconds: float | None) -> float | None:
+    found = number(amount)
+    return found / seconds if found is not None and seconds else None
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value

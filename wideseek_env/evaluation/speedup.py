@@ -1,0 +1,207 @@
+"""Speed-up and efficiency of wider teams, and how much of their work is serial (Amdahl's law).
+
+The time of an episode is its critical path in turns, or its seconds on the clock. With T(w) the mean over tasks at
+width w and w₁ the smallest width, the speed-up is S(w) = T(w₁) / T(w) and the efficiency S(w) · w₁ / w. Amdahl's law
+says T(w) = T(1) · (s + (1 - s) / w): a share s of the work is not done side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from math import fsum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.record import EpisodeRecord
+from wideseek_env.evaluation.statistics import bootstrap_intervals, bootstrap_means, percentile_interval
+from wideseek_env.evaluation.sweep import Sweep
+
+Clock = Literal["critical_path", "seconds"]
+
+TOLERANCE = 0.01
+"""Means of item-F1 this close count as the same quality, whatever their interval."""
+
+GOOD_FIT = 0.9
+"""An R² below this is warned of."""
+
+_DIGITS = 9
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedupPoint:
+    """One width against the smallest, on the tasks that all widths have.
+
+    `difference` is that of mean item-F1, with its paired 95 % interval. The quality is `comparable` when this
+    interval holds 0 or the difference is within `TOLERANCE`: only then did both do the same work.
+    """
+
+    width: int
+    time: float
+    speedup: float
+    low: float
+    high: float
+    efficiency: float
+    difference: float
+    difference_low: float
+    difference_high: float
+    comparable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class AmdahlFit:
+    """The serial share with its 95 % bootstrap interval over tasks, and the modelled time of width 1.
+
+    `r2` is that of T(w) over the `widths` that were fitted; `warnings` say why the law may not describe them.
+    """
+
+    serial: float
+    low: float
+    high: float
+    time: float
+    r2: float
+    widths: tuple[int, ...]
+    warnings: tuple[str, ...]
+
+    def speedup(self, width: float, base: float = 1.0) -> float:
+        """What the law says of `width` against `base`."""
+        return (self.serial + (1 - self.serial) / base) / (self.serial + (1 - self.serial) / width)
+
+
+@dataclass(frozen=True, slots=True)
+class Speedup:
+    """Speed-ups by one `clock`; `fit` is None where `why_no_fit` says why."""
+
+    clock: Clock
+    tasks: int
+    points: tuple[SpeedupPoint, ...]
+    fit: AmdahlFit | None
+    why_no_fit: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON values."""
+        return asdict(self)
+
+
+def speedup_of(sweep: Sweep, *, clock: Clock = "critical_path", seed: int = 0) -> Speedup:
+    """The speed-ups of a width sweep over its smallest width.
+
+    `ConfigError` for a depth sweep, without two widths, where they share no task, or where times were not measured.
+    """
+    if sweep.kind != "width":
+        raise ConfigError("speed-up is of a width sweep: a single agent does nothing side by side")
+    points = [point for point in sweep.points if point.size is not None and point.records]
+    if len(points) < 2:
+        raise ConfigError("speed-up needs the episodes of two widths or more")
+    by_task = [_by_task(point.records) for point in points]
+    common = sorted(set.intersection(*(set(each) for each in by_task)))
+    if not common:
+        raise ConfigError("the widths have no task in common")
+    widths = np.array([point.size for point in points], float)
+    times = np.array([[_mean(each[task], clock) for each in by_task] for task in common])
+    f1 = np.array([[_mean(each[task], "f1_by_item") for each in by_task] for task in common])
+    if not (times.mean(axis=0) > 0).all():
+        raise ConfigError(f"some episodes have no {clock.replace('_', ' ')}: it was not measured")
+    means = bootstrap_means(times, seed=seed)
+    ratios = percentile_interval(means[:, :1] / means)
+    gaps = f1 - f1[:, :1]
+    spans = bootstrap_intervals(gaps, seed=seed)
+    time = times.mean(axis=0)
+    found = tuple(
+        SpeedupPoint(
+            width=int(width),
+            time=_round(time[at]),
+            speedup=_round(time[0] / time[at]),
+            low=_round(ratios[at, 0]),
+            high=_round(ratios[at, 1]),
+            efficiency=_round(time[0] / time[at] * widths[0] / width),
+            difference=_round(gaps[:, at].mean()),
+            difference_low=_round(spans[at, 0]),
+            difference_high=_round(spans[at, 1]),
+            comparable=_comparable(gaps[:, at].mean(), spans[at, 0], spans[at, 1]),
+        )
+        for at, width in enumerate(widths)
+    )
+    same = np.array([point.comparable for point in found])
+    if same.sum() < 3:
+        others = ", ".join(str(point.width) for point in found if not point.comparable)
+        why = (
+            f"item-F1 at width {others} is not that of width {found[0].width}, so they did not do the same work; play "
+            "with limits that do not bind (--rules default)"
+            if others
+            else "it takes three widths or more"
+        )
+        return Speedup(clock, len(common), found, None, why)
+    return Speedup(clock, len(common), found, fit_amdahl(widths[same], times[:, same], seed=seed))
+
+
+def amdahl_lines(found: Speedup) -> list[str]:
+    """What Amdahl's law says of these speed-ups, or why it was not asked, in sentences."""
+    fit = found.fit
+    if fit is None:
+        return [f"No fit of Amdahl's law: {found.why_no_fit}."]
+    widths = ", ".join(map(str, fit.widths))
+    return [
+        f"Amdahl's law over the widths {widths}: {100 * fit.serial:.1f} % of the time is serial "
+        f"(95 % {100 * fit.low:.1f} – {100 * fit.high:.1f}), R² {fit.r2:.3f}.",
+        *(f"Warning: {warning}." for warning in fit.warnings),
+    ]
+
+
+def fit_amdahl(
+    widths: Sequence[float] | NDArray[np.float64], times: NDArray[np.float64], *, seed: int = 0
+) -> AmdahlFit:
+    """Fit Amdahl's law to the times of shape (tasks, widths) by least squares, T(w) = a + b / w.
+
+    The serial share is a / (a + b). It is not forced into [0, 1]: a share outside says that the law does not
+    describe the data. Resamples of the bootstrap draw whole tasks. `ConfigError` for fewer than three widths.
+    """
+    sizes = np.asarray(widths, float)
+    if len(sizes) < 3:
+        raise ConfigError("a fit takes three widths or more: two are always met exactly")
+    design = np.stack([np.ones_like(sizes), 1 / sizes], axis=1)
+    solve = np.linalg.pinv(design).T
+    coefficients = times @ solve  # the mean of the tasks' fits is the fit of the tasks' mean
+    a, b = coefficients.mean(axis=0)
+    mean = times.mean(axis=0)
+    off = float(((mean - design @ [a, b]) ** 2).sum())
+    all_off = float(((mean - mean.mean()) ** 2).sum())
+    r2 = 1 - off / all_off if all_off > 1e-12 * float(mean.mean()) ** 2 else 1.0
+    drawn = bootstrap_means(coefficients, seed=seed)
+    low, high = percentile_interval((drawn[:, 0] / drawn.sum(axis=1))[:, None])[0]
+    serial = a / (a + b)
+    warnings = []
+    if r2 < GOOD_FIT:
+        warnings.append(f"the law does not describe these times well (R² {r2:.2f})")
+    if serial > 1 + 1e-9:
+        warnings.append("wider teams take longer, which the law does not know: the serial share is above 1")
+    if serial < -1e-9:
+        warnings.append(
+            "the speed-up is above the width, which the law does not know: the serial share is below 0"
+        )
+    return AmdahlFit(
+        _round(serial), _round(low), _round(high), _round(a + b), _round(r2), tuple(int(w) for w in sizes),
+        tuple(warnings),
+    )  # fmt: skip
+
+
+def _comparable(difference: float, low: float, high: float) -> bool:
+    return bool(low <= 0 <= high or abs(difference) <= TOLERANCE)
+
+
+def _by_task(records: Sequence[EpisodeRecord]) -> dict[str, list[EpisodeRecord]]:
+    by_task: dict[str, list[EpisodeRecord]] = {}
+    for record in records:
+        by_task.setdefault(record.task_id, []).append(record)
+    return by_task
+
+
+def _mean(trials: Sequence[EpisodeRecord], name: str) -> float:
+    return fsum(getattr(record, name) for record in trials) / len(trials)
+
+
+def _round(value: float) -> float:
+    return round(float(value), _DIGITS)

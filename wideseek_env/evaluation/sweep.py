@@ -1,0 +1,219 @@
+"""`Sweep`: the same tasks and policy at several sizes of one thing (width, or turns), played, written and read back.
+
+In the folder of a sweep there are ``width.csv`` and ``width.json`` (or ``depth.…``) and a run folder for each point:
+``width-4``, ``depth-16``, ``single``.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from wideseek_env.errors import ConfigError, TrajectoryError
+from wideseek_env.evaluation.folder import SETTINGS, RunFolder, read_settings, versions, write_json
+from wideseek_env.evaluation.interrupts import uninterrupted
+from wideseek_env.evaluation.progress import announced
+from wideseek_env.evaluation.reading import read_run
+from wideseek_env.evaluation.record import EpisodeRecord
+from wideseek_env.evaluation.run import evaluate
+from wideseek_env.evaluation.summary import Summary, Tally
+from wideseek_env.policy import Policy
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.taskset import TaskSet
+
+Kind = Literal["width", "depth"]
+"""What is varied: the subagents that a delegation may start, or the turns of a single agent."""
+
+KINDS: tuple[Kind, ...] = ("width", "depth")
+
+MakePolicy = Callable[..., Policy]
+"""Makes a fresh policy; under a token budget it is called with `episode_tokens` and `answer_tokens`."""
+
+CSV_COLUMNS = (
+    "episodes", "item_f1", "item_f1_low", "item_f1_high", "item_precision", "item_recall", "row_f1",
+    "success", "reward", "answered", "turns", "critical_path", "subagents", "errors", "failed", "seconds",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class SweepPoint:
+    """The figures at one size; `size` None is the single agent beside a team. `records` are its episodes."""
+
+    size: int | None
+    summary: Summary
+    records: tuple[EpisodeRecord, ...] = field(default=(), repr=False)
+
+    @property
+    def label(self) -> str:
+        """The size as text, "single" for the single agent."""
+        return "single" if self.size is None else str(self.size)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """What a sweep has come to so far: a point for each finished size, and what was played.
+
+    `command` is the command line that played it, "" where there was none; `versions` are those of the software.
+    """
+
+    points: tuple[SweepPoint, ...]
+    settings: Mapping[str, Any]
+    kind: Kind = "width"
+    command: str = ""
+    versions: Mapping[str, str] = field(default_factory=versions)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All but the episodes as JSON values."""
+        return {
+            "kind": self.kind,
+            "settings": dict(self.settings),
+            "versions": dict(self.versions),
+            "command": self.command,
+            "points": [{self.kind: point.size, **point.summary.to_dict()} for point in self.points],
+        }
+
+    def to_csv(self) -> str:
+        """A line a point; tool calls have a column for each kind, and the single agent's size is "single"."""
+        kinds = sorted({kind for point in self.points for kind in point.summary.tool_calls})
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\n")
+        writer.writerow([self.kind, *CSV_COLUMNS, "generated_tokens", *(f"{kind}_calls" for kind in kinds)])
+        for point in self.points:
+            figures = point.summary.to_dict()
+            tokens = point.summary.usage.get("completion_tokens", "")
+            calls = [point.summary.tool_calls.get(kind, 0.0) for kind in kinds]
+            writer.writerow([point.label, *(figures[name] for name in CSV_COLUMNS), tokens, *calls])
+        return out.getvalue()
+
+    def write(self, folder: Path) -> None:
+        """Write the CSV and the JSON file into `folder`, each whole or not at all."""
+        folder.mkdir(parents=True, exist_ok=True)
+        temporary = folder / f".{self.kind}.csv.{os.getpid()}.tmp"
+        temporary.write_text(self.to_csv(), encoding="utf-8")
+        os.replace(temporary, folder / f"{self.kind}.csv")
+        write_json(folder / f"{self.kind}.json", self.to_dict())
+
+
+def check_sizes(sizes: Sequence[int], name: str) -> tuple[int, ...]:
+    """`sizes` in ascending order; `ConfigError` when there is none, one below 1, or one twice. `name` is one's name."""
+    if not sizes:
+        raise ConfigError(f"give at least one {name}")
+    if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
+        raise ConfigError(f"{name}s must be whole numbers of at least 1, not {', '.join(map(str, sizes))}")
+    if len(set(sizes)) != len(sizes):
+        raise ConfigError(f"a {name} is given twice: {', '.join(map(str, sizes))}")
+    return tuple(sorted(sizes))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How the points of a sweep are played; see `wideseek_env.evaluation.width.width_sweep`."""
+
+    tasks: TaskSet
+    seed: int = 0
+    trials: int = 1
+    folder: Path | None = None
+    overwrite: bool = False
+    keep_going: bool = False
+    on_size: Callable[[int | None], None] | None = None
+    on_episode: Callable[[EpisodeRecord], None] | None = None
+    on_point: Callable[[Sweep], None] | None = None
+
+    def play(
+        self, setup: Setup, policy: Policy, name: str, size: int | None, settings: Mapping[str, Any]
+    ) -> SweepPoint:
+        """Play one point into the run folder `name`."""
+        if self.on_size is not None:
+            self.on_size(size)
+        tally = Tally()
+        with ExitStack() as stack:
+            run = None
+            if self.folder is not None:
+                run = stack.enter_context(
+                    RunFolder.open(self.folder / name, settings, overwrite=self.overwrite)
+                )
+            summary = evaluate(
+                setup, policy, self.tasks, seed=self.seed, trials=self.trials, folder=run, tally=tally,
+                keep_going=self.keep_going, on_episode=self.on_episode,
+            )  # fmt: skip
+        return SweepPoint(size, summary, tuple(tally.records))
+
+    def play_all(
+        self,
+        sweep: Sweep,
+        setups: Mapping[int | None, Setup],
+        policy: Callable[[], Policy],
+        settings: Mapping[str, Any],
+    ) -> Sweep:
+        """Play every size of `setups` in order and return `sweep` with their points; it is written after each."""
+        with ExitStack() as stack:
+            for size, setup in setups.items():
+                player = policy()
+                self._write(sweep)  # before it is played, so that a reader knows what is to come
+                if self.folder is not None and not sweep.points:
+                    stack.enter_context(
+                        announced(self.folder, lambda: {"kind": "bench", "total": len(setups)})
+                    )
+                about = {**settings, "team": setup.team, "rules": setup.rules.to_dict()}
+                point = self.play(setup, player, point_folder(sweep.kind, size), size, about)
+                sweep = replace(sweep, points=(*sweep.points, point))
+                self._write(sweep)
+                if self.on_point is not None:
+                    self.on_point(sweep)
+        return sweep
+
+    def _write(self, sweep: Sweep) -> None:
+        if self.folder is not None:
+            with uninterrupted():
+                sweep.write(self.folder)
+
+
+def point_folder(kind: Kind, size: int | None) -> str:
+    """The name of a point's run folder."""
+    return "single" if size is None else f"{kind}-{size}"
+
+
+def is_sweep(path: Path) -> bool:
+    """Whether `path` is the folder of a sweep, finished or not."""
+    return path.is_dir() and any((path / f"{kind}.json").is_file() for kind in KINDS)
+
+
+def read_sweep(path: Path | str) -> Sweep:
+    """The sweep in the folder `path` with every point that has episodes, also one that is under way.
+
+    The episodes are read from the run folders, so that the figures are those of this moment; nothing is written and
+    no lock is taken. `ConfigError` when there is no sweep, `TrajectoryError` when it cannot be read.
+    """
+    folder = Path(path)
+    if not is_sweep(folder):
+        raise ConfigError(
+            f"{folder} holds no sweep; give the --out folder of `wideseek bench width` or `depth`"
+        )
+    kind = next(kind for kind in KINDS if (folder / f"{kind}.json").is_file())
+    file = folder / f"{kind}.json"
+    try:
+        data = json.loads(file.read_text(encoding="utf-8"))
+        settings = dict(data["settings"])
+        sizes = [None] * bool(settings.get("single")) + [int(size) for size in settings[f"{kind}s"]]
+        about = dict(data["versions"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TrajectoryError(
+            f"{file} cannot be read ({type(error).__name__}); play the sweep again"
+        ) from error
+    points = []
+    for size in sizes:
+        run = folder / point_folder(kind, size)
+        if not (run / SETTINGS).is_file():
+            continue
+        found = read_run(run)
+        if len(found.tally):
+            summary = found.tally.summary(seed=int(read_settings(run).get("seed") or 0))
+            points.append(SweepPoint(size, summary, tuple(found.records)))
+    return Sweep(tuple(points), settings, kind, str(data.get("command") or ""), about)

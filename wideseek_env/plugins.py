@@ -1,0 +1,131 @@
+"""Parts of one's own by name: policies, corpora, judges, rewards, task sources and tools.
+
+Every part is named in the same way, in Python and on the command line:
+
+* ``module:attribute`` or ``module:attribute,key=value,…``: whatever is called so in a module that can be imported;
+* ``name`` or ``name:key=value,…``: what an installed package announces under that name in the entry-point group of the
+  part (`GROUPS`).
+
+What is found is the part itself, or a class or function that makes it; the options are passed to that.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+from collections.abc import Callable, Mapping
+from importlib.metadata import EntryPoint, entry_points
+from typing import Any, Literal, TypeAlias
+
+from wideseek_env.errors import ConfigError, WideSeekError
+
+Kind: TypeAlias = Literal["policy", "corpus", "judge", "reward", "tasks", "tool"]
+
+GROUPS: Mapping[Kind, str] = {
+    "policy": "wideseek_env.policies",
+    "corpus": "wideseek_env.corpora",
+    "judge": "wideseek_env.judges",
+    "reward": "wideseek_env.rewards",
+    "tasks": "wideseek_env.tasks",
+    "tool": "wideseek_env.tools",
+}
+"""The entry-point groups in which packages announce parts."""
+
+_OWN = re.compile(r"[A-Za-z_]\w*(?:\.\w+)*:[A-Za-z_]\w*(?:\.\w+)*(?:,.*)?", re.DOTALL)
+
+
+def announced(kind: Kind) -> dict[str, EntryPoint]:
+    """The parts of this kind that installed packages announce, by name."""
+    return {point.name: point for point in entry_points(group=GROUPS[kind])}
+
+
+def is_part(kind: Kind, name: str) -> bool:
+    """Whether `name` has the form of a part of one's own, or is announced by a package. Nothing is imported."""
+    return name.partition(":")[0] in announced(kind) or _OWN.fullmatch(name) is not None
+
+
+def find_part(kind: Kind, name: str) -> tuple[Any, dict[str, Any]]:
+    """What `name` stands for, and the options in it; `ConfigError` says why it cannot be had."""
+    head, _, rest = name.partition(":")
+    point = announced(kind).get(head)
+    if point is not None:
+        return _import(kind, name, point.load), _options(kind, name, rest)
+    if _OWN.fullmatch(name) is None:
+        known = ", ".join(sorted(announced(kind)))
+        raise ConfigError(
+            f"no {kind} {name!r}; write module:name for one of your own"
+            + (f"; announced are: {known}" if known else "")
+        )
+    attribute, _, options = rest.partition(",")
+
+    def load() -> Any:
+        found: Any = importlib.import_module(head)
+        for part in attribute.split("."):
+            found = getattr(found, part)
+        return found
+
+    return _import(kind, name, load), _options(kind, name, options)
+
+
+def make_part(kind: Kind, name: str, is_it: Callable[[Any], bool], what: str) -> Any:
+    """The part called `name`.
+
+    Args:
+        kind: What it is to be.
+        name: See the module's docstring.
+        is_it: Whether an object is such a part.
+        what: What such a part has, for the error message.
+
+    Raises:
+        ConfigError: It cannot be imported, does not take these options, or is something else.
+    """
+    found, options = find_part(kind, name)
+    if not inspect.isclass(found) and is_it(found):
+        if options:
+            raise ConfigError(f"the {kind} {name!r} is made already and takes no options: leave them out")
+        return found
+    if not callable(found):
+        raise ConfigError(f"the {kind} {name!r} is {found!r:.80}, which has not {what}")
+    part = call(kind, name, found, options)
+    if not is_it(part):
+        raise ConfigError(f"{name!r} makes a {type(part).__name__}, which has not {what}")
+    return part
+
+
+def call(kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> Any:
+    """What `factory` makes of the options; `ConfigError` where it does not take them."""
+    try:
+        inspect.signature(factory).bind(**options)
+    except TypeError as error:
+        raise ConfigError(f"the {kind} {name!r} does not take these options: {error}") from error
+    except ValueError:
+        pass  # written in C, without a signature: it says by itself what it does not take
+    return factory(**options)
+
+
+def _import(kind: Kind, name: str, load: Callable[[], Any]) -> Any:
+    try:
+        return load()
+    except WideSeekError:
+        raise
+    except Exception as error:  # a module runs when it is imported, and may raise anything
+        raise ConfigError(
+            f"the {kind} {name!r} cannot be loaded: {type(error).__name__}: {error}; modules are looked for in "
+            "installed packages, in PYTHONPATH and, by the wideseek command, in the current folder"
+        ) from error
+
+
+def _options(kind: Kind, name: str, text: str) -> dict[str, Any]:
+    """``key=value,…``; values are JSON where they are JSON (numbers, true), else text."""
+    options: dict[str, Any] = {}
+    for part in filter(None, text.split(",")):
+        key, equals, value = part.partition("=")
+        if not equals or not key.strip().isidentifier():
+            raise ConfigError(f"the {kind} {name!r}: {part!r} is not of the form key=value")
+        try:
+            options[key.strip()] = json.loads(value)
+        except ValueError:
+            options[key.strip()] = value.strip()
+    return options

@@ -1,0 +1,58 @@
+"""`TaskSource`: where tasks of one's own come from, and how one is opened by name."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from typing import Any, Protocol, runtime_checkable
+
+from wideseek_env.errors import ConfigError, TaskError
+from wideseek_env.plugins import call, find_part
+from wideseek_env.tasks.task import Task
+from wideseek_env.tasks.taskset import TaskSet
+
+
+@runtime_checkable
+class TaskSource(Protocol):
+    """Whatever gives the tasks of a split when it is called; a function will do.
+
+    The same split always has the same tasks in the same order, and splits share none. An attribute `corpus` may name
+    the corpus that the tasks are played on.
+    """
+
+    def __call__(self, split: str) -> Iterable[Task]:
+        """The tasks of "train", "validation" or "test"."""
+        ...
+
+
+def tasks_of_source(name: str, split: str) -> tuple[TaskSet, str | None]:
+    """The tasks of the source called `name` (see `wideseek_env.plugins`), and the corpus that it names, if it does.
+
+    The source may be a `TaskSource`, a class of which one is made, or a `TaskSet`, which has no splits. Options of the
+    name go to the class, or to the function beside `split`. `ConfigError` when there is no such source, `TaskError`
+    when what it gives are no tasks.
+    """
+    source, options = find_part("tasks", name)
+    if inspect.isclass(source):
+        source, options = call("tasks", name, source, options), {}
+    if isinstance(source, TaskSet):
+        return source, _corpus_of(source)
+    if not callable(source):
+        raise ConfigError(
+            f"the tasks {name!r} are {source!r:.80}; give a function of the split, or a TaskSet"
+        )
+    found = call("tasks", name, source, {"split": split, **options})
+    if isinstance(found, TaskSet):
+        return found, _corpus_of(source)
+    if not isinstance(found, Iterable) or isinstance(found, str | bytes):
+        raise TaskError(f"the task source {name!r} gave {found!r:.80} for {split}, not tasks")
+    tasks = list(found)
+    for task in tasks:
+        if not isinstance(task, Task):
+            raise TaskError(f"the task source {name!r} gave {task!r:.80} among its tasks, which is no Task")
+    return TaskSet(tasks, f"{name}/{split}"), _corpus_of(source)
+
+
+def _corpus_of(source: Any) -> str | None:
+    corpus = getattr(source, "corpus", None)
+    return corpus if isinstance(corpus, str) else None

@@ -1,0 +1,56 @@
+"""Ended episodes of every sort, for checking what looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wideseek_env.lockstep import Play
+from wideseek_env.setup import Setup
+from wideseek_env.testing.doubles import NoOpTools, example_task
+
+_DELEGATE = (
+    '<tool_call>{"name": "delegate", "arguments": {"subtasks": ["one half", "the other"]}}</tool_call>'
+)
+_SEARCH = '<tool_call>{"name": "search", "arguments": {"query": "entities"}}</tool_call>'
+_BROWSE = '<tool_call>{"name": "browse", "arguments": {"url": "https://a.example/"}}</tool_call>'
+
+
+def ended_episodes() -> dict[str, Play]:
+    """An ended and scored episode of each sort, by name, all of `example_task`.
+
+    "perfect" and "half" are answers with and without delegation, "researched" one after searching and browsing, "none",
+    "malformed" and "empty" have nothing to score, "out of turns" and "aborted" have no answer, "long" is a perfect
+    answer after a very long text, "hostile" an answer that is no text for people.
+    """
+    task = example_task(4)
+    setup = Setup.resolve(tasks=[task], tools=NoOpTools(), rules={"lead_turns": 3, "subagent_turns": 3})
+    assert task.gold is not None
+    perfect = task.gold.to_markdown()
+    half = "\n".join(perfect.split("\n")[:4])
+
+    def played(lead: Sequence[str], subagents: Sequence[str] = ("a report",)) -> Play:
+        play = Play(setup, task, 0)
+        while not play.done:
+            acts = {}
+            for agent in play.episode.ready():
+                conversation = play.episode.conversation(agent)
+                said = lead if conversation.role == "lead" else subagents
+                acts[agent] = said[min(conversation.turns, len(said) - 1)]
+            play.step(acts)
+        return play
+
+    aborted = Play(setup, task, 0)
+    aborted.step({"lead": _DELEGATE})
+    aborted.abort("the engine is gone")
+    return {
+        "perfect": played([perfect]),
+        "half": played([_DELEGATE, half]),
+        "researched": played([_DELEGATE, perfect], [_SEARCH, _BROWSE, "a report"]),
+        "none": played(["I do not know."]),
+        "malformed": played(["| Name |\n|"]),
+        "empty": played([""]),
+        "out of turns": played([_DELEGATE]),
+        "aborted": aborted,
+        "long": played(["word " * 12_000 + "\n\n" + perfect]),
+        "hostile": played(["\x00\x1b[2J\u202e" + half]),
+    }

@@ -1,0 +1,166 @@
+"""`check_policy`: whether a policy of one's own keeps the promises of `wideseek_env.policy.Policy`."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import Action, ToolCall, ToolResult
+from wideseek_env.policy import EpisodePlayer, Job, Policy, Turn
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.task import Task
+from wideseek_env.testing.conformance import Checker, global_chance
+
+_PURE = (
+    "Decide from the turn, and draw from a generator of its own, random.Random(seed), that reset makes anew"
+)
+
+
+def check_policy(make: Callable[[], Policy], setup: Setup, *, episodes: int = 3) -> None:
+    """Check a policy on the first tasks of `setup`. `make` gives a fresh one at every call; a class will do.
+
+    - it has a name, `reset` and `act`; `act` gives one action for each turn, text or a message in OpenAI shape;
+    - it changes neither conversations nor tool schemas;
+    - the same seed gives the same actions: in another object, with other global random numbers, and in the same object
+      after other episodes;
+    - it plays on when every tool fails, and when a driver asks its agents one at a time;
+    - an `EpisodePlayer` hands back every job exactly once, with an ended episode of its task.
+
+    Raises `ConformanceError` for the first promise that is broken.
+    """
+    check = Checker("the policy")
+    policy = check.call(
+        "making it", "It must be made without arguments here; pass a lambda that has them", make
+    )
+    check.require(
+        isinstance(policy, Policy), "protocol", f"{type(policy).__name__} lacks name, reset or act",
+        "Write the three of them; see wideseek_env.policy.Policy",
+    )  # fmt: skip
+    check.name(policy)
+    tasks = list(setup.tasks[:episodes])
+    logs = []
+    for number, task in enumerate(tasks):
+        plays = []
+        for chance in (1, 2):
+            with global_chance(chance):
+                plays.append(_play(check, make(), setup, task, number))
+        check.require(
+            plays[0] == plays[1], "determinism", f"two plays of {task.id} with seed {number} differ", _PURE
+        )
+        logs.append(plays[0])
+    for number in (*range(len(tasks)), 0):
+        task = tasks[number]
+        again = _play(check, policy, setup, task, number)
+        check.require(
+            again == logs[number], "state", f"{task.id} is played differently after other episodes",
+            "Forget in reset whatever belongs to an episode, and keep nothing in the class or the module",
+        )  # fmt: skip
+    failing = dataclasses.replace(setup, executor=_Failing())
+    _play(check, make(), failing, tasks[0], 0, "when every tool fails")
+    _play(check, make(), setup, tasks[0], 0, "when its agents are asked one at a time", alone=True)
+    if isinstance(policy, EpisodePlayer):
+        _check_player(check, make(), setup, tasks)
+
+
+def _play(
+    check: Checker,
+    policy: Policy,
+    setup: Setup,
+    task: Task,
+    seed: int,
+    when: str = "",
+    *,
+    alone: bool = False,
+) -> list[tuple[str, Any]]:
+    """Every action of an episode, in order."""
+    play = Play(setup, task, seed)
+    log: list[tuple[str, Any]] = []
+    check.call(
+        f"reset({seed})", "reset takes the seed of the episode that begins", lambda: policy.reset(seed)
+    )
+    while not play.done:
+        turns = [play.turn(agent) for agent in play.episode.ready()]
+        groups = [[turn] for turn in turns] if alone else [turns]
+        actions: list[Action] = []
+        for group in groups:
+            actions += _act(check, policy, group, when)
+        log += zip((turn.agent for turn in turns), actions, strict=True)
+        play.step({turn.agent: action for turn, action in zip(turns, actions, strict=True)})
+    return log
+
+
+def _act(check: Checker, policy: Policy, turns: list[Turn], when: str) -> Sequence[Action]:
+    before = _seen(turns)
+    who = ", ".join(turn.agent for turn in turns)
+    actions: Any = check.call(
+        f"act for {who} {when}".rstrip(),
+        "A policy answers whatever it reads: catch what may fail, and answer with text",
+        lambda: policy.act(turns),
+    )
+    check.require(
+        isinstance(actions, Sequence) and not isinstance(actions, str | bytes),
+        "actions", f"act gave {type(actions).__name__} {actions!r:.80}", "Return a list with an action for each turn",
+    )  # fmt: skip
+    check.require(
+        len(actions) == len(turns), "actions", f"{len(turns)} turns got {len(actions)} actions",
+        "Return one action for each turn, in the order of the turns",
+    )  # fmt: skip
+    for turn, action in zip(turns, actions, strict=True):
+        check.require(
+            isinstance(action, str) or _is_message(action), "actions",
+            f"{turn.agent} got {type(action).__name__} {action!r:.80}",
+            "An action is text, or a mapping in OpenAI shape that can be written as JSON",
+        )  # fmt: skip
+    check.require(
+        _seen(turns) == before, "untouched", f"act for {who} changed a conversation or a tool's schema",
+        "They are the episode's own: copy what is to be changed",
+    )  # fmt: skip
+    return list(actions)
+
+
+def _seen(turns: Sequence[Turn]) -> str:
+    return json.dumps([[list(turn.messages), list(turn.tools)] for turn in turns])
+
+
+def _is_message(action: object) -> bool:
+    if not isinstance(action, Mapping) or not ({"content", "tool_calls"} & action.keys()):
+        return False
+    try:
+        json.dumps(dict(action))
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+class _Failing:
+    """Tools that all fail."""
+
+    def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        """The same error for each."""
+        return [ToolResult("Error: the tool did not answer.", ok=False)] * len(calls)
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def _check_player(check: Checker, player: Policy, setup: Setup, tasks: Sequence[Task]) -> None:
+    assert isinstance(player, EpisodePlayer)
+    jobs = [Job(task, seed=number) for number, task in enumerate(tasks)]
+    todo = "play hands back each job once, with the trajectory of its own episode"
+    played = check.call("play", todo, lambda: list(player.play(setup, jobs)))
+    for each in played:
+        check.require(
+            each.trajectory is not None,
+            "player",
+            f"{each.job.task.id} has no trajectory ({each.error})",
+            todo,
+        )
+        assert each.trajectory is not None
+        own = each.trajectory.task.id
+        check.require(own == each.job.task.id, "player", f"{each.job.task.id} came back with {own}", todo)
+    for job in jobs:
+        count = sum(each.job == job for each in played)
+        check.require(count == 1, "player", f"the job {job.task.id} came back {count} times", todo)

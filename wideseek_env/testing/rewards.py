@@ -1,0 +1,105 @@
+"""`check_reward`: whether a reward of one's own keeps the promises of `wideseek_env.rewards.Reward`."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+import math
+import pickle
+from typing import Any
+
+from wideseek_env.lockstep import Play
+from wideseek_env.rewards import Parts, Reward, total
+from wideseek_env.testing.conformance import Checker, global_chance
+from wideseek_env.testing.episodes import ended_episodes
+
+
+def check_reward(reward: Reward, *, low: float = 0.0, high: float = 1.0) -> None:
+    """Check a reward on ended episodes of every sort: answered, half answered, malformed, aborted, out of turns.
+
+    - it has a name, and returns its parts as finite numbers by name, whose sum is between `low` and `high`;
+    - it depends on the episode and its score alone: not on what it saw before, not on the global random numbers, not on
+      the order in which counts happen to be stored;
+    - it changes neither the episode nor the score, and raises for none of them;
+    - a perfect answer is paid more than none. (Check a penalty together with what it is taken from, as a `Sum`.)
+
+    Raises `ConformanceError` for the first promise that is broken.
+    """
+    check = Checker("the reward")
+    check.require(
+        isinstance(reward, Reward) and callable(reward), "protocol", f"{type(reward).__name__} lacks name or __call__",
+        "Write both; see wideseek_env.rewards.Reward",
+    )  # fmt: skip
+    check.name(reward)
+    episodes = ended_episodes()
+    paid: dict[str, Parts] = {}
+    for sort, play in episodes.items():
+        with global_chance(1):
+            paid[sort] = _pay(check, reward, sort, play)
+        amount = total(paid[sort])
+        check.require(
+            low <= amount <= high, "range", f"an episode that is {sort!r} pays {amount:g}, not {low:g} to {high:g}",
+            "Bound its parts, or pass low and high as they are meant",
+        )  # fmt: skip
+    for sort, play in reversed(episodes.items()):
+        with global_chance(2):
+            again = _pay(check, reward, sort, play)
+        check.require(
+            again == paid[sort], "determinism",
+            f"an episode that is {sort!r} pays {paid[sort]} first, and {again} after others",
+            "Keep nothing between episodes, draw no random numbers, read no clock",
+        )  # fmt: skip
+    for sort, play in episodes.items():
+        turned = _pay(check, reward, sort, _reordered(play))
+        check.require(
+            turned == paid[sort], "order",
+            f"{sort!r} pays {turned} instead of {paid[sort]} when the counts are stored in another order",
+            "Take counts by their names, as in outcome.tool_calls.get('browse', 0), not by their place",
+        )  # fmt: skip
+    most, none = total(paid["perfect"]), total(paid["none"])
+    check.require(
+        most > none, "purpose", f"a perfect answer pays {most:g}, and none pays {none:g}",
+        "Whoever trains on it learns not to answer: pay for the score too",
+    )  # fmt: skip
+
+
+def _pay(check: Checker, reward: Reward, sort: str, play: Play) -> Parts:
+    assert play.score is not None
+    before = pickle.dumps(play.episode), json.dumps(play.score.to_dict())
+    parts: Any = check.call(
+        f"an episode that is {sort!r}",
+        "Every ended episode is paid: outcome.answer may be None, and the score 0",
+        lambda: reward(play.episode, play.score),  # type: ignore[arg-type]
+    )
+    todo = "Return a dict of numbers by name, such as {'item_f1': score.f1_by_item}"
+    check.require(isinstance(parts, dict), "types", f"it gave {type(parts).__name__} {parts!r:.80}", todo)
+    for name, value in parts.items():
+        check.require(
+            isinstance(name, str) and isinstance(value, int | float) and not isinstance(value, bool),
+            "types", f"an episode that is {sort!r} has the part {name!r}: {value!r:.80}", todo,
+        )  # fmt: skip
+        check.require(
+            math.isfinite(value), "range", f"the part {name} of an episode that is {sort!r} is {value}",
+            "Guard against dividing by zero: an answer may have no rows, and an episode no turns",
+        )  # fmt: skip
+    after = pickle.dumps(play.episode), json.dumps(play.score.to_dict())
+    check.require(
+        before == after,
+        "untouched",
+        f"it changed an episode that is {sort!r}",
+        "Read what is there, change nothing",
+    )
+    return dict(parts)
+
+
+def _reordered(play: Play) -> Play:
+    """The same ended episode with its counts stored the other way round."""
+    other = copy.copy(play)
+    other.episode = episode = play.episode.copy()
+    assert episode.outcome is not None
+    calls = dict(reversed(list(episode.outcome.tool_calls.items())))
+    episode.outcome = dataclasses.replace(episode.outcome, tool_calls=calls)
+    for conversation in episode.conversations:
+        conversation.calls = dict(reversed(conversation.calls.items()))
+    return other

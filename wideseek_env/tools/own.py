@@ -1,0 +1,242 @@
+"""`Tool`: a tool of one's own, and `tool`, which makes one of a function with type hints and a docstring.
+
+What the model reads is the docstring: its first paragraph says what the tool does, the lines under ``Args:`` what each
+argument means.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast, get_args, get_origin, get_type_hints
+
+from wideseek_env.errors import ConfigError
+from wideseek_env.messages import ROLES, Role
+from wideseek_env.plugins import find_part, make_part
+from wideseek_env.profiles import Profile
+from wideseek_env.rules import Rules
+from wideseek_env.tasks.task import Language
+from wideseek_env.tools.executor import CustomTool
+from wideseek_env.tools.spec import (
+    Arguments,
+    ToolInputError,
+    ToolSpec,
+    function_schema,
+    read_items,
+    read_text,
+)
+
+BUILT_IN = ("delegate", "search", "browse", "create_sub_agents", "access")
+"""Names that are taken."""
+
+_TYPES: Mapping[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_ARGUMENT = re.compile(r"(\w+)(?:\s*\([^)]*\))?:\s*(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool of one's own: what models see of it (`spec`), what runs it, and which roles have it.
+
+    `run` takes the arguments that ``spec.read`` has checked and returns text. It is called on threads, from several
+    episodes at once; what it raises becomes an error message to the agent.
+    """
+
+    spec: ToolSpec
+    run: CustomTool
+    roles: tuple[Role, ...] = ("subagent", "single")
+
+    def __post_init__(self) -> None:
+        if not self.roles or any(role not in ROLES for role in self.roles):
+            raise ConfigError(f"the roles of a tool are among {', '.join(ROLES)}, not {self.roles!r}")
+
+
+def tool(
+    function: Callable[..., str],
+    *,
+    name: str | None = None,
+    roles: Sequence[Role] = ("subagent", "single"),
+    example: Mapping[str, Any] | None = None,
+) -> Tool:
+    """A `Tool` of a function.
+
+    Args:
+        function: Its arguments are text, numbers, truth values or lists of texts, with type hints; those with a default
+            are optional. Its docstring is what models read. It returns text.
+        name: What models call it; the function's own name by default.
+        roles: Who has it: "lead", "subagent", "single".
+        example: Arguments of an example call, for short prompts and for `check_tool`.
+
+    Raises:
+        ConfigError: The function lacks a docstring, type hints or a description of an argument.
+    """
+    called = name or function.__name__
+    arguments = _arguments(function, called)
+    description, _ = _docstring(function, called)
+    schema = function_schema(
+        called,
+        description,
+        {each.name: each.schema() for each in arguments},
+        [each.name for each in arguments if each.required],
+    )
+
+    def read(given: Arguments, rules: Rules) -> list[Arguments]:
+        return [{each.name: each.read(given) for each in arguments if each.required or each.name in given}]
+
+    def schema_of(language: Language, rules: Rules) -> dict[str, Any]:
+        return schema
+
+    def run(given: Arguments) -> str:
+        return function(**given)
+
+    shown = (
+        example if example is not None else {each.name: each.example for each in arguments if each.required}
+    )
+    return Tool(ToolSpec(called, called, schema_of, read, dict(shown)), run, tuple(roles))
+
+
+@dataclass(frozen=True, slots=True)
+class _Argument:
+    name: str
+    kind: Any
+    description: str
+    required: bool
+    default: Any
+
+    def schema(self) -> dict[str, Any]:
+        """Its JSON schema."""
+        about: dict[str, Any] = (
+            {"type": "array", "items": {"type": "string"}}
+            if self.kind is list
+            else {"type": _TYPES[self.kind]}
+        )
+        about["description"] = self.description
+        if not self.required and self.default is not None:
+            about["default"] = self.default
+        return about
+
+    @property
+    def example(self) -> Any:
+        """A value for prompts."""
+        return ["…"] if self.kind is list else {str: "…", int: 1, float: 1.0, bool: True}[self.kind]
+
+    def read(self, given: Mapping[str, Any]) -> Any:
+        """The value that a model wrote; `ToolInputError` when it is missing or of another type."""
+        if self.kind is str:
+            return read_text(given, self.name, required=self.required)
+        if self.kind is list:
+            return [read_text({self.name: item}, self.name) for item in read_items(given, self.name)]
+        value = given.get(self.name)
+        if value is None:
+            raise ToolInputError("missing", f'"{self.name}"')
+        if self.kind is bool:
+            if not isinstance(value, bool):
+                raise ToolInputError("wrong_type", f'"{self.name}" must be true or false')
+            return value
+        try:
+            return self.kind(float(value)) if not isinstance(value, bool) else _refuse()
+        except (TypeError, ValueError, OverflowError):
+            what = "a whole number" if self.kind is int else "a number"
+            raise ToolInputError("wrong_type", f'"{self.name}" must be {what}, not {value!r}'[:200]) from None
+
+
+def tool_named(given: str | Tool) -> Tool:
+    """The tool that `given` names (see `wideseek_env.plugins`); a `Tool` is returned as it is.
+
+    A function that returns text becomes one by `tool`. ``role=`` before the name, as in ``lead=module:name``, gives the
+    tool to that role instead of those it was made for. `ConfigError` when there is no such tool.
+    """
+    if isinstance(given, Tool):
+        return given
+    role, equals, rest = given.partition("=")
+    chosen = equals and role in ROLES
+    name = rest if chosen else given
+    found, options = find_part("tool", name)
+    if not inspect.isclass(found) and inspect.isroutine(found) and _returns_text(found):
+        if options:
+            raise ConfigError(f"the tool {name!r} is a function that models call: it takes no options here")
+        made = tool(found)
+    else:
+        made = make_part(
+            "tool", name, lambda part: isinstance(part, Tool), "been made by wideseek_env.tools.own.tool"
+        )
+    return replace(made, roles=(cast(Role, role),)) if chosen else made
+
+
+def with_tools(profile: Profile, tools: Sequence[Tool]) -> Profile:
+    """`profile` with these tools for their roles; its name says so, since agents are told something else."""
+    for each in tools:
+        if each.spec.name in BUILT_IN or each.spec.kind in BUILT_IN:
+            raise ConfigError(
+                f"a tool of one's own cannot be called {each.spec.name!r}: there is one already"
+            )
+        for role in each.roles:
+            profile = profile.with_tool(role, each.spec)
+        profile = replace(profile, name=f"{profile.name}+{each.spec.name}")
+    return profile
+
+
+def _returns_text(function: Callable[..., Any]) -> bool:
+    try:
+        return get_type_hints(function).get("return") is str
+    except (NameError, TypeError):
+        return False
+
+
+def _refuse() -> Any:
+    raise TypeError
+
+
+def _arguments(function: Callable[..., str], called: str) -> list[_Argument]:
+    _, described = _docstring(function, called)
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError) as error:
+        raise ConfigError(f"the type hints of the tool {called} cannot be read: {error}") from error
+    found = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise ConfigError(f"the tool {called} takes {parameter}; give every argument a name of its own")
+        kind = _kind(hints.get(name))
+        if kind is None:
+            raise ConfigError(
+                f"the argument {name} of the tool {called} needs a type hint: str, int, float, bool or list[str]"
+            )
+        if name not in described:
+            raise ConfigError(
+                f"the docstring of the tool {called} does not say what {name} is: add a line '{name}: …' under 'Args:'"
+            )
+        required = parameter.default is parameter.empty
+        found.append(
+            _Argument(name, kind, described[name], required, None if required else parameter.default)
+        )
+    return found
+
+
+def _kind(hint: Any) -> Any:
+    if get_origin(hint) is list and get_args(hint) == (str,):
+        return list
+    options = [each for each in get_args(hint) if each is not type(None)]
+    if len(options) == 1:  # X | None
+        return _kind(options[0])
+    return hint if hint in _TYPES else None
+
+
+def _docstring(function: Callable[..., str], called: str) -> tuple[str, dict[str, str]]:
+    """The description, and what the lines under ``Args:`` say of each argument."""
+    text = inspect.getdoc(function) or ""
+    if not text.strip():
+        raise ConfigError(f"the tool {called} needs a docstring: it is what models read of it")
+    head, _, rest = text.partition("\nArgs:\n")
+    described: dict[str, str] = {}
+    latest = ""
+    for line in rest.splitlines():
+        if line and not line[0].isspace():
+            break  # the next section
+        if match := _ARGUMENT.match(line.strip()):
+            latest = match[1]
+            described[latest] = match[2]
+        elif latest and line.strip():
+            described[latest] += f" {line.strip()}"
+    return " ".join(head.split("\n\n")[0].split()), described

@@ -21,11 +21,25 @@ OPEN = frozenset(("/health",))
 """Paths that need no key: what asks whether a service lives should not need its secret."""
 
 
-class Gate:
-    """Wraps an ASGI application; every answer that it gives itself is `{"error": "…"}`."""
+def plain_error(status: int, error: str) -> dict[str, Any]:
+    """An error in the form of the retrieval service: `{"error": "…"}`."""
+    return {"error": error}
 
-    def __init__(self, app: Application, settings: ServeSettings, metrics: Metrics, key: str | None) -> None:
+
+class Gate:
+    """Wraps an ASGI application; the answers that it gives itself are errors, in the form that `error_body` makes
+    of a status and a sentence."""
+
+    def __init__(
+        self,
+        app: Application,
+        settings: ServeSettings,
+        metrics: Metrics,
+        key: str | None,
+        error_body: Callable[[int, str], dict[str, Any]] = plain_error,
+    ) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
+        self._error_body = error_body
         self._key = key.encode() if key is not None else None
         self._under_way = 0
 
@@ -47,7 +61,7 @@ class Gate:
 
         async def refuse(code: int, error: str, *headers: tuple[bytes, bytes]) -> None:
             # What is left of the body is not read, so the connection cannot be used again.
-            await _refuse(watched, code, error, (*headers, (b"connection", b"close")))
+            await _refuse(watched, code, self._error_body(code, error), (*headers, (b"connection", b"close")))
 
         self._metrics.in_flight(1)
         self._under_way += 1
@@ -61,7 +75,7 @@ class Gate:
         except Exception:
             if answered:
                 raise
-            await _refuse(watched, 500, "the service failed; its log says why", ())
+            await _refuse(watched, 500, self._error_body(500, "the service failed; its log says why"), ())
             raise
         finally:
             self._under_way -= 1
@@ -72,7 +86,7 @@ class Gate:
         self, scope: Message, receive: Receive, send: Send, refuse: Callable[[int, str], Awaitable[None]]
     ) -> None:
         limit = self._settings.max_body_bytes
-        too_long = f"the body is longer than {limit} bytes; send fewer queries at a time"
+        too_long = f"the body is longer than {limit} bytes; send less at a time"
         declared = _header(scope, b"content-length")
         if declared.isdigit() and int(declared) > limit:
             await refuse(413, too_long)
@@ -126,8 +140,10 @@ def _header(scope: Message, name: bytes) -> bytes:
     return next((bytes(value) for key, value in scope["headers"] if key == name), b"")
 
 
-async def _refuse(send: Send, status: int, error: str, headers: tuple[tuple[bytes, bytes], ...]) -> None:
-    body = json.dumps({"error": error}).encode()
+async def _refuse(
+    send: Send, status: int, content: dict[str, Any], headers: tuple[tuple[bytes, bytes], ...]
+) -> None:
+    body = json.dumps(content).encode()
     facts = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()), *headers]
     await send({"type": "http.response.start", "status": status, "headers": facts})
     await send({"type": "http.response.body", "body": body})

@@ -1,5 +1,6 @@
 """Wrappers that show the environment through other spaces."""
 
+from wideseek_env.wrappers.flat import Flat
 from wideseek_env.wrappers.layout import Choice, Layout
 from wideseek_env.wrappers.reading import Hit, MarkdownReader, PageView, Question, Reader
 from wideseek_env.wrappers.symbolic import Symbolic
@@ -8,6 +9,7 @@ from wideseek_env.wrappers.vector import Ended, SymbolicVec
 __all__ = [
     "Choice",
     "Ended",
+    "Flat",
     "Hit",
     "Layout",
     "MarkdownReader",

@@ -1,0 +1,364 @@
+"""Episodes over the Model Context Protocol, with its own client: stdio, HTTP, several at once, and bad input."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+from outside_agent import OutsideAgent
+
+from wideseek_env import Setup, load_trajectories, play_episode
+from wideseek_env.errors import WideSeekError
+from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, Players
+from wideseek_env.serve.agents.native import native_profile, native_setup
+
+pytest.importorskip("mcp_types", reason='needs the extra: pip install "wideseek-env[mcp]"')
+
+from mcp import Client, MCPError, StdioServerParameters
+
+from wideseek_env.serve.agents import mcp_server, mcp_tools_server
+
+WORLD = "synthetic:seed=3,pages=400"
+T = TypeVar("T")
+
+
+@pytest.fixture(scope="module")
+def setup() -> Setup:
+    return Setup.resolve(tasks=WORLD, split="test", rules="width-benchmark", width=4)
+
+
+def run(main: Callable[[], Awaitable[T]]) -> T:
+    async def limited() -> T:
+        return await asyncio.wait_for(main(), 120)
+
+    return asyncio.run(limited())
+
+
+def texts(result: Any) -> str:
+    return "\n".join(block.text for block in result.content)
+
+
+async def play(client: Any, role: str, setup: Setup) -> Any:
+    """Play the session's episode as the scripted policy would; returns the result of handing in the end."""
+    listed = (await client.list_tools()).tools
+    own = [t for t in listed if t.name not in ("answer", "report", "task")]
+    tools = [
+        {
+            "type": "function",
+            "function": {"name": t.name, "description": t.description, "parameters": t.input_schema},
+        }
+        for t in own
+    ]
+    prompt = (await client.get_prompt("task")).messages
+    messages = [
+        {"role": "system", "content": prompt[0].content.text},
+        {"role": "user", "content": prompt[1].content.text},
+    ]
+    agent = OutsideAgent(role, messages, tools)
+    left = setup.rules.turns(role)  # type: ignore[arg-type]
+    while not isinstance(moves := agent.decide(left), str):
+        agent.said(moves)
+        results = await asyncio.gather(*(client.call_tool(name, arguments) for name, arguments in moves))
+        agent.heard([texts(result) for result in results])
+        left -= 1
+    return await client.call_tool("report" if role == "subagent" else "answer", {"text": moves})
+
+
+def desk(setup: Setup, seat: Any, out: Path | None = None, **settings: Any) -> EpisodeDesk:
+    players = Players("scripted") if seat != "single" else None
+    return EpisodeDesk(setup, players=players, settings=DeskSettings(seat=seat, **settings), out=out)
+
+
+@pytest.mark.parametrize("seat", ["lead", "single"])
+def test_an_episode_scores_as_in_process(setup: Setup, seat: str, tmp_path: Path) -> None:
+    task = setup.tasks[2]
+    inside = play_episode(native_setup(setup, team=seat == "lead"), Players("scripted").one(), task, seed=0)
+
+    async def main() -> Any:
+        server = mcp_server(desk(setup, seat, tmp_path / "out.jsonl", task_id=task.id), window=0.3)
+        async with Client(server) as client:
+            return await play(client, seat, setup)
+
+    last = run(main)
+    assert not last.is_error
+    (record,) = load_trajectories(tmp_path / "out.jsonl")
+    assert 0 < record.reward == inside.reward == last.meta["wideseek"]["reward"]
+    assert record.outcome["answer"] == inside.episode.outcome.answer
+    assert (
+        record.outcome["turns"] == inside.episode.outcome.turns
+    )  # calls that arrived together were one turn
+    assert record.outcome["critical_path"] == inside.episode.outcome.critical_path
+    assert record.outcome["tool_calls"] == inside.episode.outcome.tool_calls
+    record.replay(native_profile(setup.profile))
+
+
+def test_a_subagent_plays_in_a_team_that_a_policy_leads(setup: Setup, tmp_path: Path) -> None:
+    async def main() -> Any:
+        server = mcp_server(desk(setup, "subagent", tmp_path / "out.jsonl"), window=0.3)
+        async with Client(server) as client:
+            return await play(client, "subagent", setup)
+
+    last = run(main)
+    (record,) = load_trajectories(tmp_path / "out.jsonl")
+    inside = play_episode(native_setup(setup, team=True), Players("scripted").one(), setup.tasks[0], seed=0)
+    assert record.reward == inside.reward == last.meta["wideseek"]["reward"]
+    assert "over" in texts(last)
+
+
+def test_a_given_subtask_is_delegated_first(setup: Setup, tmp_path: Path) -> None:
+    async def main() -> str:
+        made = desk(setup, "subagent", tmp_path / "out.jsonl", subtask="Find the opening year of the tower.")
+        async with Client(mcp_server(made, window=0)) as client:
+            prompt = (await client.get_prompt("task")).messages
+            await client.call_tool("report", {"text": "It opened in 1874."})
+            return prompt[1].content.text
+
+    assert "Find the opening year of the tower." in run(main)
+    (record,) = load_trajectories(tmp_path / "out.jsonl")
+    first = next(c for c in record.conversations if c["agent"] == "subagent_0")
+    assert first["final"] == "It opened in 1874."
+    assert "It opened in 1874." in record.conversations[0]["messages"][3]["content"]
+
+
+def test_names_schemas_and_texts_are_the_environments_own(setup: Setup) -> None:
+    async def main() -> tuple[Any, Any, str, str]:
+        made = desk(setup, "lead")
+        async with Client(mcp_server(made)) as client:
+            tools = (await client.list_tools()).tools
+            prompt = (await client.get_prompt("task")).messages
+            asked = texts(await client.call_tool("task", {}))
+            read = (await client.read_resource("wideseek://question")).contents[0].text
+            return tools, prompt, asked, read
+
+    tools, prompt, asked, question = run(main)
+    episode = native_setup(setup, team=True).episode(setup.tasks[0])
+    (schema,) = episode.tools("lead")
+    assert [tool.name for tool in tools] == ["delegate", "answer", "task"]
+    assert tools[0].description == schema["function"]["description"]
+    assert tools[0].input_schema == schema["function"]["parameters"]
+    system, user = (str(message["content"]) for message in episode.messages("lead"))
+    assert prompt[0].content.text.startswith(system)
+    assert "<tool_call>" not in prompt[0].content.text
+    assert prompt[1].content.text == user == question == setup.tasks[0].question
+    assert asked == f"{prompt[0].content.text}\n\n{user}"
+
+
+def test_what_cannot_be_run_is_a_tool_error_and_costs_a_turn(setup: Setup) -> None:
+    async def main() -> list[Any]:
+        made = desk(setup, "single")
+        async with Client(mcp_server(made, window=0)) as client:
+            return [
+                await client.call_tool("search", {"query": ""}),
+                await client.call_tool("delegate", {"subtasks": ["x"]}),
+                await client.call_tool("search", {"query": {"no": ["text"]}}),
+                await client.call_tool("browse", {"url": "file:///etc/passwd"}),
+                await client.call_tool("answer", {"text": "   "}),
+                await client.call_tool("search", {"query": "tower", "count": 10**30}),
+                await client.call_tool("search", {"query": "the last turn"}),
+                await client.call_tool("search", {"query": "one more"}),
+                await client.call_tool("answer", {"text": "| Name |"}),
+            ]
+
+    results = run(main)
+    assert [r.is_error for r in results] == [True, True, True, True, True, False, True, True, True]
+    assert 'Error: "query" is required' in texts(results[0])
+    assert "not among your tools" in texts(results[1])
+    assert "turn 4 of 6" in texts(results[2])
+    assert "there is no page" in texts(results[3])
+    assert "turn 6 of 6, your last" in texts(results[5])
+    assert "out_of_turns" in texts(results[6])
+    assert results[8].meta["wideseek"] == {"reward": 0.0, "item_f1": 0.0}
+
+
+def test_calls_that_arrive_together_share_a_turn(setup: Setup) -> None:
+    """A full turn does not wait for the window, which is far longer here than the test may take."""
+
+    async def main() -> list[str]:
+        made = desk(setup, "single")
+        async with Client(mcp_server(made, window=100)) as client:
+            calls = [client.call_tool("search", {"query": f"museum {n}"}) for n in range(4)]
+            return [texts(result) for result in await asyncio.gather(*calls)]
+
+    told = run(main)
+    assert [f"# Search: museum {n}" in text for n, text in enumerate(told)] == [True] * 4
+    assert ["turn" in text.rpartition("[")[2] for text in told] == [False, True, False, True]
+
+
+def test_tools_alone_have_no_episode(setup: Setup) -> None:
+    async def main() -> list[Any]:
+        async with Client(mcp_tools_server(setup)) as client:
+            names = [tool.name for tool in (await client.list_tools()).tools]
+            found = await client.call_tool("search", {"query": setup.tasks[0].question, "count": 2})
+            url = re.search(r"\((https?://[^)]+)\)", texts(found)).group(1)  # type: ignore[union-attr]
+            page = await client.call_tool("browse", {"url": url})
+            wrong = [await client.call_tool("browse", {}), await client.call_tool("delegate", {})]
+            return [names, found, page, *wrong]
+
+    names, found, page, empty, unknown = run(main)
+    assert names == ["search", "browse"]
+    assert texts(page).startswith("Title: ")
+    assert "Your next message" not in texts(page)
+    assert (found.is_error, page.is_error, empty.is_error, unknown.is_error) == (False, False, True, True)
+
+
+def test_unknown_prompts_and_tasks_are_errors_of_the_protocol(setup: Setup) -> None:
+    async def main() -> None:
+        async with Client(mcp_server(desk(setup, "lead"))) as client:
+            with pytest.raises(MCPError, match="no prompt 'else'"):
+                await client.get_prompt("else")
+            with pytest.raises(MCPError, match="no resource"):
+                await client.read_resource("file:///etc/passwd")
+
+    run(main)
+    with pytest.raises(WideSeekError, match="no task 'nope'"):
+        desk(setup, "lead", task_id="nope")
+    with pytest.raises(WideSeekError, match="one agent"):
+        mcp_server(desk(setup, "team"))
+
+
+class Faulty:
+    """A policy that breaks when a subagent is to move."""
+
+    name = "faulty"
+
+    def reset(self, seed: int) -> None:
+        pass
+
+    def act(self, turns: Any) -> Any:
+        raise RuntimeError("the engine is gone: secret/path")
+
+
+def test_a_policy_that_breaks_ends_the_episode(
+    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+
+    async def main() -> list[Any]:
+        made = EpisodeDesk(setup, players=Players("test_mcp:Faulty"), out=tmp_path / "out.jsonl")
+        async with Client(mcp_server(made, window=0)) as client:
+            first = await client.call_tool("delegate", {"subtasks": ["a"]})
+            return [first, await client.call_tool("answer", {"text": "late"})]
+
+    first, late = run(main)
+    assert first.is_error
+    assert late.is_error
+    assert "failed" in texts(first)
+    (record,) = load_trajectories(tmp_path / "out.jsonl")
+    assert record.outcome["ending"] == "failed"
+    assert record.reward == 0
+
+
+def command(*more: str) -> list[str]:
+    return ["-m", "wideseek_env.cli", "serve", "mcp", "--tasks", WORLD, "--rules", "width-benchmark", *more]
+
+
+def test_over_stdio(setup: Setup, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+
+    async def main() -> Any:
+        arguments = command("--role", "lead", "--width", "4", "--out", str(out))
+        server = StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
+        async with Client(server) as client:
+            return await play(client, "lead", setup)
+
+    last = run(main)
+    inside = play_episode(native_setup(setup, team=True), Players("scripted").one(), setup.tasks[0], seed=0)
+    (record,) = load_trajectories(out)
+    assert record.reward == inside.reward == last.meta["wideseek"]["reward"] > 0
+
+
+@contextmanager
+def served(*more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    server = subprocess.Popen(
+        [sys.executable, *command("--port", "0", *more)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        found = re.search(r"http://\S+?(?=;)", server.stdout.readline())
+        assert found, server.communicate(timeout=30)[1]
+        yield found.group(), server
+    finally:
+        if server.poll() is None:
+            server.send_signal(signal.SIGTERM)
+        try:
+            server.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.communicate()
+
+
+def test_over_http_sessions_are_episodes_of_their_own(setup: Setup, tmp_path: Path) -> None:
+    out = tmp_path / "out.jsonl"
+    inside = [
+        play_episode(native_setup(setup, team=False), Players("scripted").one(), task, seed=0)
+        for task in setup.tasks[:3]
+    ]
+
+    async def main(url: str) -> list[Any]:
+        async def one(address: str, mode: str) -> Any:
+            async with Client(address, mode=mode) as client:
+                return await play(client, "single", setup)
+
+        addresses = [f"{url}?task={task.id}" for task in setup.tasks[:3]]
+        sessions = [
+            one(address, mode) for address, mode in zip(addresses, ("auto", "legacy", "auto"), strict=True)
+        ]
+        # In the protocol without sessions the client names its episode.
+        named = [one(f"{addresses[n]}&episode=mine-{n}", "2026-07-28") for n in (0, 1)]
+        results = await asyncio.gather(*sessions, *named)
+        async with Client(f"{url}?episode=left", mode="2026-07-28") as client:
+            await client.call_tool("task", {})
+        async with Client(url) as client:  # leaves in the middle: its session ends, and with it its episode
+            await client.call_tool("search", {"query": "museum"})
+        return results
+
+    with served("--role", "single", "--gather", "0.3", "--out", str(out)) as (url, server):
+        results = run(lambda: main(url))
+    assert [r.meta["wideseek"]["reward"] for r in results] == [inside[n].reward for n in (0, 1, 2, 0, 1)]
+    records = load_trajectories(out)
+    assert sorted(r.task.id for r in records[:5]) == sorted(setup.tasks[n].id for n in (0, 1, 2, 0, 1))
+    assert [r.outcome["ending"] for r in records[5:]] == ["failed", "failed"]
+    assert {r.outcome["detail"] for r in records[5:]} == {"the agent left", "the service was stopped"}
+    assert server.returncode in (0, -signal.SIGTERM)
+
+
+def test_http_refuses_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx
+
+    monkeypatch.setenv("WIDESEEK_SERVE_KEY", "sesame")
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "x", "version": "1"},
+        },
+    }
+    accept = {"accept": "application/json, text/event-stream"}
+    with (
+        served("--role", "single", "--max-episodes", "1") as (url, _),
+        httpx.Client(headers=accept) as client,
+    ):
+        assert client.post(url, json=hello).status_code == 401
+        assert client.get(url.replace("/mcp", "/health")).status_code == 200
+        client.headers["authorization"] = "Bearer sesame"
+        assert client.post(url, content=b"{" * 10_000).status_code == 400
+        assert client.post(url, content=b"x" * (2 << 20)).status_code == 413
+        assert client.post(url, json=hello, headers={"host": "evil.example"}).status_code == 421
+        assert client.post(url, json=hello, headers={"mcp-session-id": "0" * 32}).status_code == 404
+        assert client.post(url, json=hello).status_code == 200
+        assert client.post(url, json=hello).status_code == 503  # the one session is open

@@ -1,0 +1,339 @@
+"""`mcp_server`: an agent's tools, prompt and episode over the Model Context Protocol; `mcp_tools_server`: search alone.
+
+A session of the protocol is an episode. Over stdio that is the process; over HTTP the session of the handshake. The
+protocol's version of 2026-07-28 has no sessions: there an episode has a name, which the client puts into the address
+(``/mcp?episode=NAME``), and a client that names none is told to shake hands as in the versions before.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+from wideseek_env.errors import ActionError, MissingDependencyError, WideSeekError
+from wideseek_env.messages import Message, Role, ToolCall
+from wideseek_env.prompts import texts_for
+from wideseek_env.serve.agents.desk import DeskError, EpisodeDesk
+from wideseek_env.serve.agents.mcp_texts import ASK, finisher, prompt_texts, role_schemas, wording
+from wideseek_env.serve.agents.native import native_profile
+from wideseek_env.serve.agents.outside import OutsideEpisode, Reply
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.task import Language, Task
+from wideseek_env.tools.spec import ToolInputError
+
+try:
+    import anyio
+    import anyio.to_thread
+    import mcp_types as types
+    from mcp.server import Server, ServerRequestContext
+    from mcp.shared.exceptions import MCPError
+    from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS, MODERN_PROTOCOL_VERSIONS
+
+    from wideseek_env.serve.agents.gather import TurnGatherer
+except ImportError as error:
+    raise MissingDependencyError(
+        f'the Model Context Protocol needs its package ({error}): pip install "wideseek-env[mcp]"'
+    ) from None
+
+Context = ServerRequestContext[Any, Any]
+_T = TypeVar("_T")
+
+PROMPT_URI = "wideseek://prompt"
+QUESTION_URI = "wideseek://question"
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_GUIDE = (
+    "You are one agent of a research team. Read the prompt `task` (or call the tool `task`), use the tools, "
+    "and hand in your last text with the tool `{finisher}`."
+)
+
+
+def session_key(session: str) -> str:
+    """The desk's key of a session of the handshake."""
+    return f"session:{session}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seat:
+    """The agent of one session: its episode and the gatherer of its turns."""
+
+    episode: OutsideEpisode
+    agent: str
+    gatherer: TurnGatherer
+
+
+class _Door:
+    """The handlers of the protocol's requests, over a desk."""
+
+    def __init__(self, desk: EpisodeDesk, window: float) -> None:
+        if desk.settings.seat == "team":
+            raise WideSeekError("a session of the protocol is one agent: choose lead, subagent or single")
+        self.desk = desk
+        self.role: Role = desk.settings.seat
+        self._window = window
+        self._seats: dict[str, _Seat] = {}
+        self._opening: dict[str, anyio.Lock] = {}
+        # A move that waits for subagents holds its thread; no session may wait for another's.
+        self._threads = anyio.CapacityLimiter(2 * desk.settings.max_open)
+
+    # --- sessions -------------------------------------------------------------------------------------------------
+
+    async def seat(self, ctx: Context) -> _Seat:
+        """The session's agent; the first request that needs it begins the episode."""
+        key, task_id, subtask = _address(ctx)
+        # Only requests of the same session wait for each other: a lead may take long to delegate.
+        async with self._opening.setdefault(key, anyio.Lock()):
+            held = self._seats.get(key)
+            if held is not None:
+                self.desk.get(key)  # an episode that was given up is not begun again unasked
+                return held
+            try:
+                episode = await self._on_thread(lambda: self.desk.open(key, task_id=task_id, subtask=subtask))
+            finally:
+                self._forget()
+            agent = "subagent_0" if self.role == "subagent" else episode.play.episode.root.agent
+            most = episode.play.setup.rules.calls_per_turn
+
+            def act(message: Message) -> Awaitable[Reply]:
+                return self._on_thread(lambda: episode.act(agent, message))
+
+            held = self._seats[key] = _Seat(episode, agent, TurnGatherer(act, window=self._window, most=most))
+            return held
+
+    async def _on_thread(self, work: Callable[[], _T]) -> _T:
+        return await anyio.to_thread.run_sync(work, limiter=self._threads)
+
+    def _forget(self) -> None:
+        """Let go of sessions whose episodes the desk no longer has."""
+        for key in [key for key in self._opening if not self.desk.holds(key)]:
+            self._seats.pop(key, None)
+            self._opening.pop(key, None)
+
+    def task(self, ctx: Context) -> Task:
+        """The task of the session, without beginning its episode."""
+        _, task_id, _ = _address(ctx)
+        return self.desk.task(task_id)
+
+    # --- requests -------------------------------------------------------------------------------------------------
+
+    async def tools(self, ctx: Context, params: Any) -> types.ListToolsResult:
+        """The role's tools."""
+        with _as_protocol_errors():
+            schemas = role_schemas(self.desk.setup, self.role, self.task(ctx))
+        return types.ListToolsResult(tools=[as_mcp_tool(schema) for schema in schemas])
+
+    async def call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        """Run a tool; whatever the episode says against it is a tool error."""
+        try:
+            held = await self.seat(ctx)
+            return await self._call(held, params.name, params.arguments or {})
+        except WideSeekError as error:
+            return _text(f"Error: {error}", failed=True)
+
+    async def _call(self, held: _Seat, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
+        episode = held.episode
+        words = wording(episode.play.episode.language)
+        if name == ASK and ASK not in {t.name for t in episode.play.setup.profile.tools[self.role]}:
+            return _text("\n\n".join(self._prompt(held)))
+        try:
+            if name == finisher(self.role):
+                text = arguments.get("text")
+                if not isinstance(text, str) or not text.strip():
+                    return _text('Error: "text" is required and must not be empty.', failed=True)
+                reply = await held.gatherer.finish(text)
+                if reply.ending in ("answered", "reported"):
+                    return _text(
+                        words.reported if self.role == "subagent" else words.answered, **_about(episode)
+                    )
+                return self._answered(held, reply, 0)
+            reply, number = await held.gatherer.call(name, arguments)
+            return self._answered(held, reply, number)
+        except ActionError:
+            if not episode.done:
+                raise
+            ending = episode.play.episode.outcome
+            return _text(
+                words.over.format(ending=ending.ending if ending else ""), failed=True, **_about(episode)
+            )
+
+    def _answered(self, held: _Seat, reply: Reply, number: int) -> types.CallToolResult:
+        if number < len(reply.messages):
+            return _text(reply.messages[number]["content"], failed=number in reply.failed)
+        words = wording(held.episode.play.episode.language)
+        return _text(words.over.format(ending=reply.ending), failed=True, **_about(held.episode))
+
+    def _prompt(self, held: _Seat) -> tuple[str, str]:
+        conversation = held.episode.conversation(held.agent)
+        return prompt_texts(conversation.messages, self.role, held.episode.play.episode.language)
+
+    async def prompts(self, ctx: Context, params: Any) -> types.ListPromptsResult:
+        """The one prompt."""
+        about = "Instructions and question of this episode"
+        return types.ListPromptsResult(prompts=[types.Prompt(name=ASK, description=about)])
+
+    async def prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
+        """Instructions and question."""
+        if params.name != ASK:
+            raise MCPError(types.INVALID_PARAMS, f"there is no prompt {params.name[:80]!r}; there is: {ASK}")
+        with _as_protocol_errors():
+            texts = self._prompt(await self.seat(ctx))
+        messages = [types.PromptMessage(role="user", content=types.TextContent(text=text)) for text in texts]
+        return types.GetPromptResult(messages=messages)
+
+    async def resources(self, ctx: Context, params: Any) -> types.ListResourcesResult:
+        """Prompt and question."""
+        return types.ListResourcesResult(
+            resources=[
+                types.Resource(uri=PROMPT_URI, name="prompt", mime_type="text/markdown"),
+                types.Resource(uri=QUESTION_URI, name="question", mime_type="text/markdown"),
+            ]
+        )
+
+    async def read(self, ctx: Context, params: types.ReadResourceRequestParams) -> types.ReadResourceResult:
+        """The text of a resource."""
+        with _as_protocol_errors():
+            if str(params.uri) == PROMPT_URI:
+                text = "\n\n".join(self._prompt(await self.seat(ctx)))
+            elif str(params.uri) == QUESTION_URI:
+                text = self.task(ctx).question
+            else:
+                raise MCPError(types.INVALID_PARAMS, f"there is no resource {str(params.uri)[:80]!r}")
+        content = types.TextResourceContents(uri=str(params.uri), text=text, mime_type="text/markdown")
+        return types.ReadResourceResult(contents=[content])
+
+
+def mcp_server(desk: EpisodeDesk, *, window: float = 0.05, sweep: float = 30.0) -> Server[Any]:
+    """A server whose sessions are episodes of `desk`.
+
+    Args:
+        desk: Opens the episodes; its seat ("lead", "subagent" or "single") is the agent of every session. It is
+            shut when the server ends.
+        window: Seconds within which calls that arrive belong to one turn; 0 makes each call a turn.
+        sweep: Seconds between looks for episodes that stand idle.
+
+    Raises:
+        WideSeekError: The desk's seat is a whole team.
+    """
+    door = _Door(desk, window)
+
+    @asynccontextmanager
+    async def lifespan(_: Server[Any]) -> AsyncIterator[dict[str, Any]]:
+        async def sweeping() -> None:
+            while True:
+                await anyio.sleep(sweep)
+                await anyio.to_thread.run_sync(desk.sweep)
+
+        try:
+            async with anyio.create_task_group() as group:
+                group.start_soon(sweeping)
+                yield {}
+                group.cancel_scope.cancel()
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(desk.shut)
+
+    server: Server[Any] = Server(
+        "wideseek",
+        version=version("wideseek-env"),
+        instructions=_GUIDE.format(finisher=finisher(door.role)),
+        lifespan=lifespan,
+        on_list_tools=door.tools,
+        on_call_tool=door.call,
+        on_list_prompts=door.prompts,
+        on_get_prompt=door.prompt,
+        on_list_resources=door.resources,
+        on_read_resource=door.read,
+    )
+
+    async def discover(ctx: Context, params: Any) -> types.DiscoverResult:
+        named = ctx.request is None or "episode" in ctx.request.query_params
+        return types.DiscoverResult(
+            supported_versions=list(MODERN_PROTOCOL_VERSIONS if named else HANDSHAKE_PROTOCOL_VERSIONS),
+            capabilities=server.get_capabilities(protocol_version=ctx.protocol_version),
+            instructions=server.instructions,
+        )
+
+    server.add_request_handler("server/discover", types.RequestParams, discover)
+    return server
+
+
+def mcp_tools_server(setup: Setup, *, language: Language = "en") -> Server[Any]:
+    """A server of search and browse without an episode: no task, no turns, nothing recorded.
+
+    The tools are those of the profile's single agent.
+    """
+    profile = native_profile(setup.profile)
+    tools = {tool.name: tool for tool in profile.tools["single"]}
+
+    async def listing(ctx: Context, params: Any) -> types.ListToolsResult:
+        schemas = profile.schemas("single", setup.rules, language)
+        return types.ListToolsResult(tools=[as_mcp_tool(schema) for schema in schemas])
+
+    async def call(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
+        problems = texts_for(language).problems
+        tool = tools.get(params.name)
+        if tool is None:
+            return _text(problems["unknown_tool"].format(detail=repr(params.name[:80])), failed=True)
+        try:
+            requests = tool.read(params.arguments or {}, setup.rules)
+        except ToolInputError as error:
+            return _text(problems[error.code].format(detail=error.detail), failed=True)
+        if len(requests) > setup.rules.calls_per_turn:
+            return _text(problems["too_many_calls"].format(detail=setup.rules.calls_per_turn), failed=True)
+        calls = [ToolCall(f"mcp/0/{n}", "mcp", tool.kind, request) for n, request in enumerate(requests)]
+        results = await anyio.to_thread.run_sync(setup.executor.run, calls)
+        text = "\n\n".join(result.text[: setup.rules.result_chars] for result in results)
+        return _text(text, failed=not any(result.ok for result in results))
+
+    return Server("wideseek-tools", version=version("wideseek-env"), on_list_tools=listing, on_call_tool=call)
+
+
+def as_mcp_tool(schema: Mapping[str, Any]) -> types.Tool:
+    """A tool in OpenAI form as one of this protocol: the same name, description and parameters."""
+    function = schema["function"]
+    return types.Tool(
+        name=function["name"], description=function["description"], input_schema=function["parameters"]
+    )
+
+
+def _address(ctx: Context) -> tuple[str, str, str]:
+    """The desk's key of a request's episode, and the task and subtask that its address names."""
+    request = ctx.request
+    if request is None:
+        return "stdio", "", ""
+    asked = request.query_params
+    name, task_id, subtask = asked.get("episode"), asked.get("task", ""), asked.get("subtask", "")
+    if name is not None:
+        if not _NAME.fullmatch(name):
+            raise DeskError("an episode's name is 1 to 64 letters, digits, dots, dashes and underscores", 400)
+        return f"named:{name}", task_id, subtask
+    session = request.headers.get("mcp-session-id")
+    if session is None:
+        raise DeskError("name the episode in the address, as /mcp?episode=NAME, or shake hands first", 400)
+    return session_key(session), task_id, subtask
+
+
+class _as_protocol_errors:
+    """Turns this package's errors into errors of the protocol, where a result cannot hold them."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, WideSeekError):
+            raise MCPError(types.INVALID_PARAMS, str(error)) from error
+
+
+def _about(episode: OutsideEpisode) -> dict[str, Any]:
+    """What a harness may read, and a model does not see: the score of an episode that has ended."""
+    if not episode.done or episode.play.score is None:
+        return {}
+    return {"meta": {"wideseek": {"reward": episode.play.reward, "item_f1": episode.play.score.f1_by_item}}}
+
+
+def _text(text: str, *, failed: bool = False, meta: dict[str, Any] | None = None) -> types.CallToolResult:
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=failed, _meta=meta)

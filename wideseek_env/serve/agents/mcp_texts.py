@@ -1,0 +1,91 @@
+"""What an agent behind the Model Context Protocol sees: its tools, its prompt, and the sentences of the façade.
+
+Names, schemas and descriptions of the tools are those of the profile, and so is the prompt. Added are two tools that
+the protocol makes necessary: a model's last message never reaches a server, so there is one to hand it in by
+(`answer`, for a subagent `report`), and `task` gives the prompt to frameworks that know tools only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wideseek_env.messages import Message, Role
+from wideseek_env.prompts import texts_for
+from wideseek_env.serve.agents.native import native_profile
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.task import Language, Task
+from wideseek_env.tools.spec import function_schema
+
+ASK = "task"
+"""The tool that gives the prompt; it costs no turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """The façade's own sentences in one language."""
+
+    ask: str
+    answer: str
+    report: str
+    text: str
+    finish: str
+    answered: str
+    reported: str
+    over: str
+
+
+_WORDING: Mapping[Language, Wording] = {
+    "en": Wording(
+        ask="Your instructions and the question. Read this first; it costs no turn.",
+        answer="Hand in the final answer. This ends the work and cannot be repeated.",
+        report="Hand in the report on your subtask. This ends your work and cannot be repeated.",
+        text="The whole text.",
+        finish="To finish, call the tool {tool} with the whole text; what you only write as a message reaches nobody.",
+        answered="The answer is recorded. The work is over.",
+        reported="The report is handed in. Your work is over.",
+        over="Error: the work is over ({ending}); nothing more can be called.",
+    ),
+    "zh": Wording(
+        ask="给你的说明和问题。请先阅读；不占用轮次。",
+        answer="提交最终答案。提交后工作结束，不能重复提交。",
+        report="提交子任务的报告。提交后你的工作结束，不能重复提交。",
+        text="完整的文字。",
+        finish="完成时请调用工具 {tool} 并给出完整的文字；只写在消息里的内容没有人能看到。",
+        answered="答案已记录，工作结束。",
+        reported="报告已提交，你的工作结束。",
+        over="错误：工作已经结束（{ending}），不能再调用工具。",
+    ),
+}
+
+
+def wording(language: Language) -> Wording:
+    """The façade's sentences in `language`."""
+    return _WORDING[language]
+
+
+def finisher(role: Role) -> str:
+    """The name of the tool that a role hands its last message in by."""
+    return "report" if role == "subagent" else "answer"
+
+
+def role_schemas(setup: Setup, role: Role, task: Task) -> list[dict[str, Any]]:
+    """The role's tools in OpenAI form as the environment gives them, then the two of the façade."""
+    profile = native_profile(setup.profile)
+    language = profile.language_for(task)
+    texts, words = texts_for(language), wording(language)
+    own = profile.schemas(role, setup.rules, language)
+    about = words.report
+    if role != "subagent":
+        about = f"{words.answer} {texts.answer_table if task.gold is not None else texts.answer_short}"
+    text = {"text": {"type": "string", "description": words.text}}
+    added = [function_schema(finisher(role), about, text, ["text"]), function_schema(ASK, words.ask, {}, [])]
+    taken = {schema["function"]["name"] for schema in own}
+    return [*own, *(schema for schema in added if schema["function"]["name"] not in taken)]
+
+
+def prompt_texts(messages: Sequence[Message], role: Role, language: Language) -> tuple[str, str]:
+    """The instructions, with how to finish, and what is asked, from the first two messages of a conversation."""
+    finish = wording(language).finish.format(tool=finisher(role))
+    return f"{messages[0]['content']}\n\n{finish}", str(messages[1]["content"])

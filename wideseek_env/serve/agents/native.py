@@ -1,0 +1,54 @@
+"""Game settings for agents that get their tools natively: no call format in the prompt."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from wideseek_env.errors import ConfigError
+from wideseek_env.messages import Message
+from wideseek_env.profiles import Profile
+from wideseek_env.setup import Setup
+
+
+def native_profile(profile: Profile) -> Profile:
+    """`profile` without tools and call format in the system prompt, under a name of its own.
+
+    A framework hands tools to its model itself; a prompt that also teaches the text form would make the model
+    write calls that nobody reads. Give it to `Trajectory.replay` to play a recorded episode again.
+    """
+    if not profile.embed_tools:
+        return profile
+    return dataclasses.replace(profile, name=f"{profile.name}-native", embed_tools=False)
+
+
+def native_setup(setup: Setup, *, team: bool) -> Setup:
+    """The same game with a native profile, for a team or for a single agent, with a new id for every subagent."""
+    return dataclasses.replace(setup, profile=native_profile(setup.profile), team=team, roster="dynamic")
+
+
+def delegation(profile: Profile, subtask: str) -> Message:
+    """The lead's message that starts one subagent on `subtask`, in the arguments of the profile's own tool."""
+    tool = next((tool for tool in profile.tools["lead"] if tool.kind == "delegate"), None)
+    if tool is None:
+        raise ConfigError(f"the profile {profile.name} gives its lead no tool that delegates")
+    ((name, items),) = tool.example.items()
+    (item, *_) = items
+    argument: Any = subtask if isinstance(item, str) else dict.fromkeys(item, subtask)
+    return assistant([("delegation", tool.name, {name: [argument]})])
+
+
+def assistant(calls: list[tuple[str, str, dict[str, Any]]], text: str = "") -> Message:
+    """An assistant message with native calls, each an id, a tool's name and its arguments."""
+    message: Message = {"role": "assistant", "content": text}
+    if calls:
+        message["tool_calls"] = [
+            {
+                "id": call_id,
+                "type": "function",
+                "function": {"name": name, "arguments": json.dumps(arguments, ensure_ascii=False)},
+            }
+            for call_id, name, arguments in calls
+        ]
+    return message

@@ -1,0 +1,257 @@
+"""`OutsideEpisode`: an episode some of whose agents are played from outside, the others by a policy.
+
+Whoever plays from outside calls `act` with an agent's message; the call returns when that agent's tools have run
+and every agent that the policy plays has moved as far as it can. A lead's delegation is thus answered with all
+reports at once, as in any other episode.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias, get_args
+
+from wideseek_env.conversation import Conversation, Ending
+from wideseek_env.errors import ActionError, ConfigError, WideSeekError
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import Action, Message, ToolCall
+from wideseek_env.policy import Policy, Turn
+from wideseek_env.serve.agents.native import delegation, native_setup
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.task import Task
+
+_log = logging.getLogger("wideseek.agents")
+
+Seat: TypeAlias = Literal["lead", "subagent", "single", "team"]
+"""Who is played from outside: the lead, the first subagent, the single agent, or lead and all subagents."""
+
+SEATS: tuple[Seat, ...] = get_args(Seat)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What an agent's message led to.
+
+    `messages` are new to the agent: the results of its calls. `failed` are the numbers of the calls, in the order
+    written, that could not be run or whose tool failed. `ending` says how the agent ended, "" while it goes on.
+    """
+
+    messages: list[Message]
+    failed: frozenset[int]
+    ending: Ending
+
+
+class OutsideEpisode:
+    """One episode. Its methods may be called from several threads; each agent moves one message at a time.
+
+    Args:
+        setup: The game; it is played with `native_setup`.
+        task: The question.
+        seat: Who is played from outside.
+        policy: Plays everybody else; None for the seats "single" and "team", where nobody is left.
+        seed: What the policy is reset with.
+        subtask: What the lead delegates first, for the seat "subagent"; "" leaves it to the policy.
+        on_end: Called once with the ended and scored episode.
+
+    Raises:
+        ConfigError: The seat is unknown, or lacks a policy or has one too many.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        task: Task,
+        *,
+        seat: Seat,
+        policy: Policy | None = None,
+        seed: int = 0,
+        subtask: str = "",
+        on_end: Callable[[OutsideEpisode], None] | None = None,
+    ) -> None:
+        if seat not in SEATS:
+            raise ConfigError(f"no seat {seat!r}; there are: {', '.join(SEATS)}")
+        if seat in ("lead", "subagent") and policy is None:
+            raise ConfigError(f"with the {seat} played from outside, a policy must play the others")
+        if subtask and seat != "subagent":
+            raise ConfigError(f"a subtask is given to the seat 'subagent', not to {seat!r}")
+        self.seat = seat
+        self.policy = policy
+        self.play = Play(native_setup(setup, team=seat != "single"), task, seed)
+        self._used = time.monotonic()
+        self._busy = 0
+        self._on_end = on_end
+        self._ending = self._told = False
+        self._lock = threading.RLock()
+        self._moving = threading.Lock()
+        if policy is not None:
+            policy.reset(seed)
+        if subtask and not self.play.done:
+            self.play.act("lead", delegation(self.play.setup.profile, subtask))
+        self._advance()
+
+    @property
+    def task(self) -> Task:
+        """The question that is played."""
+        return self.play.task
+
+    @property
+    def done(self) -> bool:
+        """Whether the episode has ended and is scored."""
+        return self._told
+
+    @property
+    def by(self) -> str:
+        """Who plays, for records: the seat played from outside, and the policy of the others."""
+        return f"outside:{self.seat}" + (f"+{self.policy.name}" if self.policy is not None else "")
+
+    @property
+    def idle(self) -> float:
+        """Seconds since somebody last asked for something; 0 while something is under way."""
+        return 0.0 if self._busy else time.monotonic() - self._used
+
+    def turns(self) -> list[Turn]:
+        """What the agents see that are to be played from outside now; empty once the episode has ended."""
+        with self._lock:
+            self._used = time.monotonic()
+            return [self.play.turn(agent) for agent in self._ready(outside=True)]
+
+    def conversation(self, agent: str) -> Conversation:
+        """The conversation of an agent that is played from outside; `ActionError` for any other."""
+        with self._lock:
+            conversation = self.play.episode.conversation(agent)
+            if not self._is_outside(agent):
+                raise ActionError(f"{agent!r} is played by {self.policy.name if self.policy else 'nobody'}")
+            return conversation
+
+    def act(self, agent: str, message: Action) -> Reply:
+        """Play a message of an outside agent, run its tools and let everybody else move.
+
+        Raises:
+            ActionError: There is no such agent, it is not played from outside, or it is not its turn.
+        """
+        with self._lock:
+            conversation = self.conversation(agent)
+            known = len(conversation.messages) + 1
+            calls = self.play.act(agent, message)
+            asked = _asked(conversation, message, calls)
+            self._busy += 1
+        try:
+            passed = self._run(calls)
+        except Exception as error:
+            self._lost(error)
+            passed = {}
+        self._advance()
+        with self._lock:
+            self._busy -= 1
+            self._used = time.monotonic()
+            failed = frozenset(
+                n for n, ids in enumerate(asked) if ids is not None and not any(map(passed.get, ids))
+            )
+            new = [dict(m) for m in conversation.messages[known:] if m["role"] == "tool"]
+            return Reply(new, failed, conversation.ending)
+
+    def abort(self, detail: str) -> None:
+        """End the episode without an answer; harmless once it has ended."""
+        with self._lock:
+            self.play.abort(detail)
+        self._end()
+
+    def record(self) -> Any:
+        """The trajectory of the ended episode; see `Play.trajectory`."""
+        return self.play.trajectory(policy=self.by, seat=self.seat)
+
+    # --- moving ---------------------------------------------------------------------------------------------------
+
+    def _is_outside(self, agent: str) -> bool:
+        if self.seat == "team":
+            return True
+        if self.seat == "subagent":
+            return agent == "subagent_0"
+        return agent == self.play.episode.root.agent
+
+    def _ready(self, *, outside: bool) -> list[str]:
+        return [agent for agent in self.play.episode.ready() if self._is_outside(agent) == outside]
+
+    def _advance(self) -> None:
+        """Let the policy play its agents until all that are left to move are outside, or the episode is over."""
+        try:
+            with self._moving:
+                while turns := self._policy_turns():
+                    assert self.policy is not None
+                    actions = self.policy.act(turns)
+                    if len(actions) != len(turns):
+                        raise ConfigError(
+                            f"policy {self.policy.name} gave {len(actions)} actions for {len(turns)} turns"
+                        )
+                    self._run(self._act_all(turns, actions))
+        except Exception as error:
+            self._lost(error)
+        self._end()
+
+    def _policy_turns(self) -> list[Turn]:
+        with self._lock:
+            return [self.play.turn(agent) for agent in self._ready(outside=False)]
+
+    def _act_all(self, turns: Sequence[Turn], actions: Sequence[Action]) -> list[ToolCall]:
+        calls: list[ToolCall] = []
+        with self._lock:
+            for turn, action in zip(turns, actions, strict=True):
+                if not self.play.done:  # somebody may have given up meanwhile
+                    calls += self.play.act(turn.agent, action)
+        return calls
+
+    def _run(self, calls: Sequence[ToolCall]) -> dict[str, bool]:
+        """Run requests and deliver their results; says which went well."""
+        if not calls:
+            return {}
+        results = self.play.setup.executor.run(calls)
+        with self._lock:
+            for call, result in zip(calls, results, strict=True):
+                if not self.play.done:
+                    self.play.deliver(call, result)
+        return {call.id: result.ok for call, result in zip(calls, results, strict=True)}
+
+    def _lost(self, error: Exception) -> None:
+        """The policy or a service failed: the episode ends without an answer."""
+        detail = f"{type(error).__name__}: {error}"[:500]
+        if not isinstance(error, WideSeekError):
+            _log.exception("task %s failed", self.task.id)
+        with self._lock:
+            self.play.abort(detail)
+
+    def _end(self) -> None:
+        with self._lock:
+            if self._ending or not self.play.done:
+                return
+            self._ending = True
+        try:
+            if not self.play.parts:  # the score may be there, and the reward have failed
+                self.play.finish()  # a judge may make this wait, but nobody who only looks
+        except BaseException:
+            self._ending = False  # whoever gives the episode up tries again
+            raise
+        self._told = True
+        if self._on_end is not None:
+            self._on_end(self)
+
+
+def _asked(
+    conversation: Conversation, message: Action, calls: Sequence[ToolCall]
+) -> list[tuple[str, ...] | None]:
+    """For each call of a message the ids of its requests; () when it could not be run, None for a delegation."""
+    written = message.get("tool_calls") if isinstance(message, Mapping) else None
+    if conversation.status != "waiting":  # nothing could be run: each call is answered already
+        return [() for _ in written or ()]
+    left = iter(calls)
+    asked: list[tuple[str, ...] | None] = []
+    for slot in conversation.slots:
+        if slot.spawned:
+            asked.append(None)
+        elif slot.parts[0].startswith("# "):  # the heading of a request; a problem is a sentence
+            asked.append(tuple(next(left).id for _ in slot.parts))
+        else:
+            asked.append(())
+    return asked

@@ -1,0 +1,90 @@
+"""`Players`: a policy for many episodes at once."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Generator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from wideseek_env.errors import ServiceError
+from wideseek_env.evaluation.usage import counted, metered, spent
+from wideseek_env.policy import EpisodePlayer, Job, Policy, make_policy
+from wideseek_env.runner import play_episode
+from wideseek_env.setup import Setup
+from wideseek_env.trajectory import Trajectory
+
+
+class Players:
+    """The policy called `name` (see `make_policy`), in as many copies as there are episodes under way.
+
+    A policy keeps state for the one episode that it was last reset for. One that has nothing to close is made anew for
+    every episode. One that has (its engines are processes, or hold a model) is opened once, at once; each episode
+    gets a shallow copy of it, which is reset and shares the engines.
+
+    Raises:
+        ConfigError: The name or an option is wrong.
+        MissingDependencyError: The package that has the policy is not installed.
+    """
+
+    def __init__(self, name: str, **options: Any) -> None:
+        self._name, self._options = name, options
+        self._first = make_policy(name, **options)
+        self._shared = callable(getattr(self._first, "close", None))
+        if self._shared:
+            self._first.reset(0)
+            self._first.act([])  # starts the engines: what is wrong with them is said now
+
+    @property
+    def name(self) -> str:
+        """What the policy is called in records."""
+        return self._first.name
+
+    def one(self) -> Policy:
+        """A policy for one episode."""
+        if self._shared:
+            return copy.copy(self._first)
+        return make_policy(self._name, **self._options)
+
+    def play(self, setup: Setup, job: Job) -> Trajectory:
+        """Play a whole episode; tokens, where they are known, are in its `meta["usage"]`.
+
+        Raises:
+            ServiceError: The policy or a service failed.
+        """
+        if isinstance(self._first, EpisodePlayer):
+            stream = self._first.play(setup, [job])
+            try:
+                played = next(iter(stream))
+            finally:
+                if isinstance(stream, Generator):
+                    stream.close()
+            if played.trajectory is None or played.error:
+                raise ServiceError(f"the team failed: {played.error or 'no trajectory'}")
+            return replace(played.trajectory, meta={"policy": self.name} | played.trajectory.meta)
+        policy = self.one()
+        before = metered(policy)
+        play = play_episode(setup, policy, job.task, seed=job.seed)
+        usage = spent(before, metered(policy)) or counted(play.episode)
+        about = {"usage": usage} if usage is not None else {}
+        return play.trajectory(policy=policy.name, trial=job.trial, **about)
+
+    def close(self) -> None:
+        """End the engines, if the policy has any."""
+        close = getattr(self._first, "close", None)
+        if callable(close):
+            close()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenUsage:
+    """Tokens of a whole team."""
+
+    prompt: int = 0
+    completion: int = 0
+
+    @classmethod
+    def of(cls, trajectory: Trajectory) -> TokenUsage:
+        """What a record says; zeros where nobody counted."""
+        usage = trajectory.meta.get("usage") or {}
+        return cls(int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))

@@ -1,0 +1,46 @@
+"""Running an ASGI application in this process until it is told to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from wideseek_env.errors import MissingDependencyError
+from wideseek_env.serve.run import _bind
+
+
+def run_app(
+    app: Any,
+    *,
+    host: str,
+    port: int,
+    grace: float,
+    path: str = "",
+    announce: Callable[[str], None] | None = None,
+) -> None:
+    """Serve `app` until SIGINT or SIGTERM; requests under way then have `grace` seconds.
+
+    `port` 0 takes a free one; `announce` is called with the address, `path` included, once it can be connected to.
+    Raises `ConfigError` when the address cannot be used.
+    """
+    try:
+        import uvicorn
+    except ImportError as error:
+        raise MissingDependencyError(
+            f'serving needs uvicorn ({error}): pip install "wideseek-env[serve]"'
+        ) from None
+    with _bind(host, port) as listening:
+        listening.listen(
+            2048
+        )  # whoever reads the address may connect at once, and waits for the first answer
+        if announce is not None:
+            name = f"[{host}]" if ":" in host else host
+            announce(f"http://{name}:{listening.getsockname()[1]}{path}")
+        config = uvicorn.Config(
+            app,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=max(1, round(grace)),
+        )
+        uvicorn.Server(config).run(sockets=[listening])

@@ -1,0 +1,143 @@
+"""Environment steps per second of process time: the symbolic episodes alone, and through libraries of multi-agent RL.
+
+    python benchmarks/symbolic_throughput.py                         # all that is installed here
+    python benchmarks/symbolic_throughput.py --only vector torchrl
+
+Every line plays the world and sizes of the examples with legal actions: chance for the environment itself, the
+untrained policy of the example for a library, its forward passes included. One step is one step of one episode, in
+which all agents whose turn it is act. Nothing is learned. What counts is the process time of one process with one
+thread of torch.
+"""
+
+import argparse
+import importlib.util
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import wideseek_env
+from wideseek_env.wrappers import Symbolic
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "marl"
+
+
+def example(name):
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def make():
+    env = wideseek_env.parallel_env(
+        tasks="synthetic:rows=3,columns=1,hops=1,pages=300",
+        width=2,
+        rules={"subagent_turns": 8, "lead_turns": 4},
+        profile="terse",
+    )
+    return Symbolic(env, max_entities=3, max_attributes=1, max_results=3, shaping=1.0)
+
+
+def single(steps):
+    """`Symbolic`, one episode after the other."""
+    env, rng = make(), np.random.default_rng(0)
+    observations, _ = env.reset(seed=0)
+
+    def play(number):
+        nonlocal observations
+        for _ in range(number):
+            if not env.agents:
+                observations, _ = env.reset()
+            observations, *_ = env.step(
+                {a: int(rng.choice(np.flatnonzero(o["action_mask"]))) for a, o in observations.items()}
+            )
+
+    return play, steps
+
+
+def vector(steps, number=16):
+    """`SymbolicVec` of 16."""
+    vec, rng = make().vector(number), np.random.default_rng(0)
+    arrays = vec.reset(seed=0)
+
+    def play(count):
+        nonlocal arrays
+        for _ in range(count // number):
+            masks = arrays["action_mask"]
+            arrays, *_ = vec.step((rng.random(masks.shape) * masks).argmax(-1))
+
+    return play, steps
+
+
+def torchrl(steps, number=8):
+    """TorchRL: `PettingZooWrapper` in a `SerialEnv` of 8, played by the collector's policy."""
+    from torchrl.envs import SerialEnv
+
+    module = example("torchrl_mappo")
+    args = module.Args()
+    actor, _ = module.networks(module.make(args), args)
+    env = SerialEnv(number, lambda: module.wrap(module.make(args)))
+    env.set_seed(0)
+    return lambda count: env.rollout(count // number, actor, break_when_any_done=False), steps // 4
+
+
+def rllib(steps, number=8):
+    """RLlib: a `MultiAgentEnvRunner` of 8 environments."""
+    from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
+
+    module = example("rllib_ppo")
+    runner = MultiAgentEnvRunner(config=module.config(module.Args(envs=number)))
+    return lambda count: runner.sample(num_timesteps=count), steps // 4
+
+
+def agilerl(steps, number=16):
+    """AgileRL: `IPPO.get_action` on a `SymbolicVec` of 16."""
+    module = example("agilerl_ippo")
+    args = module.Args(envs=number, steps=8)
+    env = module.make(args)
+    team = module.make_team(module.Flat(env, mask="observation"), args)
+    rollout = module.Rollout(env, args)
+
+    def play(count):
+        for _ in range(count // (number * args.steps)):
+            rollout.play(team)
+
+    return play, steps
+
+
+WAYS = {way.__name__: way for way in (single, vector, torchrl, rllib, agilerl)}
+NEEDS = {"torchrl": ("torchrl",), "rllib": ("ray", "tree", "lz4", "ormsgpack"), "agilerl": ("agilerl",)}
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--only", nargs="+", choices=sorted(WAYS), default=list(WAYS))
+    parser.add_argument("--steps", type=int, default=8192, help="steps of a line; a quarter for slow ones")
+    args = parser.parse_args()
+    if importlib.util.find_spec("torch") is not None:
+        import torch
+
+        torch.set_num_threads(1)
+    for name in args.only:
+        missing = [need for need in NEEDS.get(name, ()) if importlib.util.find_spec(need) is None]
+        if missing:
+            print(f"{name}: needs {', '.join(missing)}", file=sys.stderr)
+            continue
+        play, steps = WAYS[name](args.steps)
+        play(256)
+        began = time.process_time()
+        play(steps)
+        seconds = time.process_time() - began
+        what = WAYS[name].__doc__.rstrip(".")
+        line = {"way": name, "what": what, "steps": steps, "steps_per_cpu_second": round(steps / seconds)}
+        print(json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()

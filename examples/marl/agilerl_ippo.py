@@ -1,0 +1,180 @@
+"""IPPO with AgileRL: its grouped agents and learning step on many symbolic episodes at once.
+
+    python examples/marl/agilerl_ippo.py                          # two updates, to see that it runs
+    python examples/marl/agilerl_ippo.py --updates 60             # learns
+
+One network plays all roles: the agents of all episodes are rows of one AgileRL agent, `team`. (Agents that AgileRL
+groups by their names would share a network too, but its `learn` orders the observations of a group by agent and their
+advantages by step.) `learn` evaluates the policy without masks from infos, which would make the ratios of PPO wrong; so
+the masks are part of the observation here, and `MaskedActor` reads them there, when acting and when learning. The
+rollout is written out, since AgileRL's training loop forgets where episodes end when one of several ends.
+"""
+
+import argparse
+import dataclasses
+import json
+import time
+
+import numpy as np
+import torch
+from agilerl.algorithms import IPPO
+from agilerl.modules import ModuleDict
+from agilerl.networks.actors import StochasticActor
+from agilerl.networks.value_networks import ValueNetwork
+
+import wideseek_env
+from wideseek_env.wrappers import Flat, Symbolic
+
+TEAM = "team"
+
+
+@dataclasses.dataclass
+class Args:
+    world: str = "synthetic:rows=3,columns=1,hops=1,pages=300"
+    """tasks and corpus"""
+    max_entities: int = 3
+    """rows that a task may have"""
+    max_attributes: int = 1
+    """columns besides the key that a task may have"""
+    width: int = 2
+    """subagents"""
+    shaping: float = 1.0
+    """paid for the share of cells newly noted rightly, beside the team reward; 0 for none"""
+    seed: int = 1
+    """of the weights, the tasks and the sampling"""
+    updates: int = 2
+    """batches that are learned from"""
+    envs: int = 16
+    """episodes side by side"""
+    steps: int = 64
+    """steps of each in a batch"""
+    epochs: int = 6
+    """passes over a batch"""
+    batch_size: int = 512
+    """rows of a minibatch"""
+    learning_rate: float = 2e-3
+    """of Adam"""
+    gamma: float = 0.99
+    """discount from one step to the next"""
+
+
+def make(args):
+    env = wideseek_env.parallel_env(
+        tasks=args.world,
+        width=args.width,
+        rules={"subagent_turns": 8, "lead_turns": 4},
+        profile="terse",
+    )
+    return Symbolic(
+        env,
+        max_entities=args.max_entities,
+        max_attributes=args.max_attributes,
+        max_results=3,
+        shaping=args.shaping,
+    )
+
+
+class MaskedActor(StochasticActor):
+    """A policy that finds the mask in the last numbers of its observation."""
+
+    def forward(self, obs, action_mask=None):
+        return super().forward(obs, action_mask=obs[..., -int(self.action_space.n) :])
+
+
+NETWORK = {
+    "latent_dim": 64,
+    "encoder_config": {"hidden_size": [128], "activation": "Tanh"},
+    "head_config": {"hidden_size": [128], "activation": "Tanh", "output_activation": None},
+}
+
+
+def make_team(env, args):
+    """IPPO for the rows of all agents of a `Flat` environment with masks in its observations."""
+    seen, acts = env.observation_space("lead"), env.action_space("lead")
+    return IPPO(
+        [seen],
+        [acts],
+        agent_ids=[TEAM],
+        actor_networks=ModuleDict({TEAM: MaskedActor(seen, acts, **_network())}),
+        critic_networks=ModuleDict({TEAM: ValueNetwork(seen, **_network())}),
+        batch_size=args.batch_size,
+        lr=args.learning_rate,
+        learn_step=args.envs * args.steps,
+        gamma=args.gamma,
+        gae_lambda=0.95,
+        ent_coef=0.01,
+        update_epochs=args.epochs,
+    )
+
+
+def _network():
+    return {key: dict(part) if isinstance(part, dict) else part for key, part in NETWORK.items()}
+
+
+class Rollout:
+    """Plays many episodes side by side and gathers what `IPPO.learn` takes; rows are (episodes × agents)."""
+
+    def __init__(self, env, args):
+        self.vec = env.vector(args.envs)
+        self.agents, self.steps = len(self.vec.agents), args.steps
+        self.seen = self._rows(self.vec.reset(seed=args.seed))
+        self.done = np.zeros(args.envs * self.agents)
+
+    @staticmethod
+    def _rows(arrays):
+        joined = np.concatenate([arrays["observation"], arrays["action_mask"]], -1, dtype=np.float32)
+        return joined.reshape(-1, joined.shape[-1])
+
+    def play(self, team):
+        """One batch of experience, and the episodes that ended in it."""
+        columns = [[] for _ in range(6)]  # observations, actions, log-probabilities, rewards, dones, values
+        ended = []
+        for _ in range(self.steps):
+            actions, log_probs, _, values = (part[TEAM] for part in team.get_action(obs={TEAM: self.seen}))
+            chosen = np.asarray(actions).reshape(-1, self.agents).astype(int)
+            arrays, rewards, terminated, truncated, now = self.vec.step(chosen)
+            row = (self.seen, actions, log_probs, rewards.reshape(-1), self.done, values)
+            for column, value in zip(columns, row, strict=True):
+                column.append(value)
+            self.seen = self._rows(arrays)
+            self.done = (terminated | truncated).repeat(self.agents).astype(float)
+            ended += now
+        return tuple({TEAM: part} for part in (*columns, self.seen, self.done)), ended
+
+
+def train(args, on_step=None):
+    """Train, print a line an update, give back the team and the mean item-F1 of every update."""
+    torch.manual_seed(args.seed)
+    np.random.seed(args.seed)  # AgileRL shuffles its minibatches with NumPy's global generator
+    env = make(args)
+    team = make_team(Flat(env, mask="observation"), args)
+    rollout = Rollout(env, args)
+    curve, began = [], time.process_time()
+    for number in range(1, args.updates + 1):
+        experience, ended = rollout.play(team)
+        if on_step is not None:
+            on_step(experience, ended)
+        curve.append(float(np.mean([e.item_f1 for e in ended])) if ended else 0.0)
+        team.learn(experience)
+        if number <= 3 or number % 10 == 0:
+            line = {
+                "update": number,
+                "steps": number * args.envs * args.steps,
+                "item_f1": round(curve[-1], 3),
+            }
+            print(json.dumps(line | {"cpu_seconds": round(time.process_time() - began, 1)}), flush=True)
+    return team, curve
+
+
+def parse():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for item in dataclasses.fields(Args):
+        parser.add_argument("--" + item.name.replace("_", "-"), type=type(item.default), default=item.default)
+    return Args(**vars(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    train(parse())

@@ -1,0 +1,59 @@
+"""What the tests of the examples with other libraries share: loading one, and playing its episodes again."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from wideseek_env.wrappers import Symbolic
+
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "marl"
+
+
+def load(name: str) -> ModuleType:
+    """The example of a name, imported once."""
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module  # dataclasses look their module up
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Sums in one order, so that a seed says what is learned."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def play_again(env: Symbolic, actions: Sequence[dict[str, int]], **reset: Any) -> tuple[float, float]:
+    """Plays given actions as one episode that must end with the last; the lead's return and the item-F1.
+
+    Fails for an action that the mask excludes.
+    """
+    observations, infos = env.reset(**reset)
+    paid = 0.0
+    for chosen in actions:
+        for agent in env.acting_agents:
+            assert observations[agent]["action_mask"][chosen[agent]], "a masked action was taken"
+        observations, rewards, _, _, infos = env.step(chosen)
+        paid += rewards["lead"]
+    assert not env.agents, "the episode did not end with its last action"
+    assert np.isfinite(paid)
+    return paid, infos["lead"]["item_f1"]

@@ -1,0 +1,36 @@
+"""What every adapter tells about an ended episode, and how it says that its package is missing."""
+
+from __future__ import annotations
+
+from wideseek_env.errors import MissingDependencyError
+from wideseek_env.lockstep import Play
+
+
+def outcome_metrics(play: Play) -> dict[str, float]:
+    """Numbers of an ended episode: the scores, and what the team did for them. Empty while it is under way."""
+    score, outcome = play.score, play.episode.outcome
+    if score is None or outcome is None:
+        return {}
+    return {
+        "item_f1": score.f1_by_item,
+        "item_precision": score.precision_by_item,
+        "item_recall": score.recall_by_item,
+        "row_f1": score.f1_by_row,
+        "success": score.score,
+        "well_formed": float(score.well_formed and not score.missing_columns),
+        "answered": float(outcome.answered),
+        "turns": float(outcome.turns),
+        "critical_path": float(outcome.critical_path),
+        "subagents": float(outcome.subagents),
+        "searches": float(outcome.tool_calls.get("search", 0)),
+        "browses": float(outcome.tool_calls.get("browse", 0)),
+        "call_errors": float(outcome.errors),
+    }
+
+
+def missing(extra: str, error: ImportError) -> MissingDependencyError:
+    """The error to raise where an adapter's package cannot be imported."""
+    return MissingDependencyError(
+        f"this adapter needs {extra} ({error}): pip install 'wideseek-baselines[{extra}]'; where another package of "
+        "the environment excludes it, in an environment of its own (docs/adapters.md)"
+    )

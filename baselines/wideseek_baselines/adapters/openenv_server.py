@@ -1,0 +1,326 @@
+"""WideSeek as an OpenEnv environment: a server over HTTP and WebSocket, one session for each client.
+
+`python -m wideseek_baselines.adapters.openenv_server` serves it; `create_app` gives the ASGI application.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+import numpy as np
+
+from wideseek_baselines.adapters.common import missing, outcome_metrics
+from wideseek_env.catalog import SPLITS
+from wideseek_env.errors import ActionError, ConfigError
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import ToolCall, ToolResult
+from wideseek_env.parallel import choose_task
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.task import Task
+
+try:
+    from fastapi import FastAPI
+    from openenv.core.env_server import create_fastapi_app
+    from openenv.core.env_server.interfaces import Environment
+    from openenv.core.env_server.types import EnvironmentMetadata
+except ImportError as error:
+    raise missing("openenv", error) from error
+
+from wideseek_baselines.adapters.openenv_models import (
+    AgentView,
+    WideSeekAction,
+    WideSeekObservation,
+    WideSeekState,
+)
+
+
+class Game:
+    """A `Setup` shared by all sessions. Tools that compute run one batch at a time, those that wait side by side."""
+
+    def __init__(self, setup: Setup, split: str = "train") -> None:
+        self.setup = setup
+        self.split = split
+        corpus = getattr(setup.executor, "corpus", setup.executor)
+        self._turns = None if getattr(corpus, "blocking", False) else threading.Lock()
+
+    def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
+        """Run the requests of one step."""
+        if not calls:
+            return []
+        if self._turns is None:
+            return self.setup.executor.run(calls)
+        with self._turns:
+            return self.setup.executor.run(calls)
+
+
+class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideSeekState]):
+    """One session: one episode at a time.
+
+    Args:
+        game: What is played, shared by all sessions.
+    """
+
+    SUPPORTS_CONCURRENT_SESSIONS = True
+
+    def __init__(self, game: Game) -> None:
+        super().__init__()
+        self._game = game
+        self._random = np.random.default_rng()
+        self._play: Play | None = None
+        self._shown: dict[int, int] = {}
+        self._episode_id: str | None = None
+        self._steps = 0
+
+    def reset(  # type: ignore[override]  # the server passes what the signature names
+        self,
+        seed: int | None = None,
+        episode_id: str | None = None,
+        task_id: str | None = None,
+        index: int | None = None,
+        split: str | None = None,
+    ) -> WideSeekObservation:
+        """Begin an episode.
+
+        Args:
+            seed: Seeds the choice of the task, of this reset and of later ones without a seed.
+            episode_id: Comes back in `state`.
+            task_id: The task to play.
+            index: Its place among the server's tasks, instead.
+            split: Must be the server's; clients of OpenEnv's task routes send it with `index`.
+
+        Raises:
+            ConfigError: There is no such index or split, or the task is named twice.
+            TaskError: There is no task of that id.
+        """
+        tasks = self._game.setup.tasks
+        if split is not None and split != self._game.split:
+            raise ConfigError(f"this server plays the split {self._game.split!r}, not {split!r}")
+        if task_id is not None and index is not None:
+            raise ConfigError("reset takes a task_id or an index, not both")
+        if seed is not None:
+            self._random = np.random.default_rng(seed)
+        if index is not None:
+            task = tasks[self._index(index)]
+        else:
+            task = choose_task(tasks, self._random, {} if task_id is None else {"task_id": task_id})
+        self._play = Play(self._game.setup, task, seed)
+        self._shown = {}
+        self._episode_id = episode_id
+        self._steps = 0
+        return self._observe()
+
+    def step(  # type: ignore[override]
+        self, action: WideSeekAction, timeout_s: float | None = None
+    ) -> WideSeekObservation:
+        """Play the turns of `action` and run their tools.
+
+        A turn that cannot be played leaves the whole step unplayed. What an agent writes never fails: errors in
+        its calls are told to it.
+
+        Args:
+            action: See `WideSeekAction`.
+            timeout_s: Part of OpenEnv's interface; tools have time-outs of their own (`CorpusTools`).
+
+        Raises:
+            ActionError: No episode is under way, or it is not the turn of an agent that is named.
+        """
+        play = self._current()
+        episode = play.episode
+        if play.done:
+            raise ActionError("the episode is over: call reset")
+        ready, names = episode.ready(), [turn.agent for turn in action.turns]
+        for name in names:
+            if name not in ready:
+                raise ActionError(f"it is not the turn of {name!r}; acting are: {', '.join(ready)}")
+        if len(set(names)) < len(names):
+            raise ActionError(f"more than one turn for an agent: {', '.join(sorted(names))}")
+        calls: list[ToolCall] = []
+        for turn in action.turns:
+            calls += play.act(turn.agent, turn.message())
+            if play.done:  # the lead has ended; nobody waits for results any more
+                break
+        if not play.done:
+            for call, result in zip(calls, self._game.run(calls), strict=True):
+                if play.done:
+                    break
+                play.deliver(call, result)
+        if play.done:
+            play.finish()
+        self._steps += 1
+        return self._observe()
+
+    @property
+    def state(self) -> WideSeekState:
+        """See `WideSeekState`; empty before the first reset."""
+        if self._play is None:
+            return WideSeekState()
+        episode = self._play.episode
+        return WideSeekState(
+            episode_id=self._episode_id,
+            step_count=self._steps,
+            task_id=episode.task.id,
+            question=episode.task.question,
+            agents={agent: episode.conversation(agent).status for agent in episode.agents},
+            acting=episode.ready(),
+            done=self._play.done,
+        )
+
+    def get_metadata(self) -> EnvironmentMetadata:
+        """What OpenEnv's ``/metadata`` shows."""
+        setup = self._game.setup
+        return EnvironmentMetadata(
+            name="wideseek",
+            description=f"Broad information seeking by a lead and up to {setup.rules.width} subagents"
+            if setup.team
+            else "Broad information seeking by one agent",
+        )
+
+    # --- OpenEnv's task routes --------------------------------------------------------------------------------------
+
+    def list_splits(self) -> list[str]:
+        """The one split that this server plays."""
+        return [self._game.split]
+
+    def num_tasks(self, split: str) -> int:
+        """How many tasks there are."""
+        self._check_split(split)
+        return len(self._game.setup.tasks)
+
+    def get_task(self, split: str, index: int) -> dict[str, Any]:
+        """Question and columns of one task, without its gold table."""
+        self._check_split(split)
+        return _shown(self._game.setup.tasks[self._index(index, IndexError)], index)
+
+    def list_tasks(self, split: str) -> list[dict[str, Any]]:
+        """The first tasks, as OpenEnv asks of large splits; see `num_tasks`."""
+        return self.get_task_range(split, 0, 100)
+
+    def get_task_range(
+        self, split: str, start: int | None = None, stop: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Several tasks, as `get_task`."""
+        self._check_split(split)
+        places = range(len(self._game.setup.tasks))[start:stop]
+        return [_shown(self._game.setup.tasks[place], place) for place in places]
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _current(self) -> Play:
+        if self._play is None:
+            raise ActionError(
+                "no episode yet: call reset first, in the same session (plain HTTP requests have none, a WebSocket has)"
+            )
+        return self._play
+
+    def _check_split(self, split: str) -> None:
+        if split != self._game.split:
+            raise ValueError(f"no split {split!r}; there is: {self._game.split}")
+
+    def _index(self, index: int, error: type[Exception] = ConfigError) -> int:
+        count = len(self._game.setup.tasks)
+        if not 0 <= index < count:
+            raise error(f"index must be from 0 to {count - 1}, not {index}")
+        return index
+
+    def _observe(self) -> WideSeekObservation:
+        play = self._current()
+        outcome = play.episode.outcome
+        if outcome is None or not play.done:
+            return WideSeekObservation(
+                task_id=play.task.id, acting=[self._view(play, agent) for agent in play.episode.ready()]
+            )
+        return WideSeekObservation(
+            task_id=play.task.id,
+            done=True,
+            reward=play.reward,
+            answer=outcome.answer,
+            ending=outcome.ending,
+            metrics=outcome_metrics(play),
+            reward_parts=dict(play.parts),
+        )
+
+    def _view(self, play: Play, agent: str) -> AgentView:
+        turn = play.turn(agent)
+        shown = self._shown.get(turn.conversation, 0)
+        self._shown[turn.conversation] = len(turn.messages)
+        return AgentView(
+            agent=agent,
+            role=turn.role,
+            conversation=turn.conversation,
+            messages=[dict(message) for message in turn.messages[shown:]],
+            tools=[] if shown else [dict(tool) for tool in turn.tools],
+            tools_in_prompt=turn.tools_in_prompt,
+            turns_left=turn.turns_left,
+        )
+
+
+def _shown(task: Task, index: int) -> dict[str, Any]:
+    return {
+        "id": task.id,
+        "index": index,
+        "question": task.question,
+        "columns": list(task.columns),
+        "language": task.language,
+    }
+
+
+def create_app(
+    setup: Setup | Mapping[str, Any] | None = None, *, sessions: int = 64, split: str = "train"
+) -> FastAPI:
+    """The server as an ASGI application.
+
+    Args:
+        setup: What is played, or the arguments of `Setup.resolve` for it; None is the synthetic world.
+        sessions: Clients that may play at the same time.
+        split: How `setup`'s tasks are called towards clients; with arguments, also the split that is opened.
+    """
+    if sessions < 1:
+        raise ConfigError(f"sessions must be at least 1, not {sessions}")
+    if not isinstance(setup, Setup):
+        setup = Setup.resolve(**{"split": split, **(setup or {})})
+    game = Game(setup, split)
+    return create_fastapi_app(
+        lambda: WideSeekEnvironment(game),
+        WideSeekAction,
+        WideSeekObservation,
+        max_concurrent_envs=sessions,
+        env_name="wideseek",
+        state_cls=WideSeekState,
+    )
+
+
+@click.command()
+@click.option("--tasks", default="synthetic", show_default=True, help="A world or a file of tasks.")
+@click.option("--corpus", help="Where to search; by default the world of the tasks.")
+@click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True)
+@click.option("--width", type=click.IntRange(1), help="Subagents that one delegation may start.")
+@click.option("--rules", help="Name of a preset, such as width-benchmark.")
+@click.option("--profile", default="default", show_default=True, help="How agents are spoken to.")
+@click.option("--reward", default="item_f1", show_default=True)
+@click.option("--single", is_flag=True, help="One agent instead of a team.")
+@click.option("--sessions", type=click.IntRange(1), default=64, show_default=True, help="Clients at a time.")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
+def main(
+    tasks: str, corpus: str | None, split: str, width: int | None, rules: str | None, profile: str,
+    reward: str, single: bool, sessions: int, host: str, port: int,
+) -> None:  # fmt: skip
+    """Serve WideSeek as an OpenEnv environment until Ctrl-C."""
+    import uvicorn
+
+    game = {
+        "tasks": tasks, "corpus": corpus, "width": width, "rules": rules, "profile": profile, "reward": reward,
+        "team": not single,
+    }  # fmt: skip
+    try:
+        app = create_app(game, sessions=sessions, split=split)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from error
+    uvicorn.run(app, host=host, port=port, ws_max_size=64 << 20)
+
+
+if __name__ == "__main__":
+    main()

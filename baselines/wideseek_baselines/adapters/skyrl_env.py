@@ -1,0 +1,125 @@
+"""The single agent as an environment of `skyrl-gym`, for SkyRL's trainer.
+
+SkyRL's generator has one conversation for each environment, so that only the agent that searches by itself plays here.
+It keeps the sampled ids and masks itself and tokenizes what this environment answers.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from wideseek_baselines.adapters.common import missing, outcome_metrics
+from wideseek_env.errors import ActionError, ConfigError
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import Message
+from wideseek_env.setup import Setup
+
+try:
+    import skyrl_gym
+    from skyrl_gym.envs.base_text_env import BaseTextEnv, BaseTextEnvStepOutput
+    from skyrl_gym.envs.registration import registry
+except ImportError as error:
+    raise missing("skyrl", error) from error
+
+ENV = "wideseek"
+"""What the environment is called in SkyRL, and the `env_class` of its rows, unless they are named otherwise."""
+
+
+@lru_cache(maxsize=4)
+def _setup(game: str) -> Setup:
+    """The setup of a game, one for all environments of this process."""
+    return Setup.resolve(team=False, **json.loads(game))
+
+
+def _named(game: Mapping[str, Any]) -> str:
+    if "team" in game:
+        raise ConfigError("SkyRL's environments have one conversation: team cannot be set here")
+    try:
+        return json.dumps(game, sort_keys=True)
+    except TypeError as error:
+        raise ConfigError(f"SkyRL's game must be of plain values: {error}") from error
+
+
+def register(name: str = ENV, **game: Any) -> None:
+    """Make the environment known in this process; harmless when it is.
+
+    Args:
+        name: What it is called in SkyRL.
+        game: Arguments of `Setup.resolve`, as plain values.
+
+    Raises:
+        ConfigError: The game cannot be played, or the name is taken.
+    """
+    kwargs = {"game": _named(game)}
+    _setup(kwargs["game"])
+    known = registry.get(name)
+    if known is None:
+        skyrl_gym.register(id=name, entry_point=f"{__name__}:WideSeekTextEnv", kwargs=kwargs)
+    elif known.kwargs != kwargs:
+        raise ConfigError(f"SkyRL has another environment called {name!r}: register this one by another name")
+
+
+def rows(limit: int | None = None, name: str = ENV, **game: Any) -> list[dict[str, Any]]:
+    """The tasks of the same game as rows of SkyRL's data set."""
+    return [
+        {"env_class": name, "task_id": task.id, "prompt": [{"role": "user", "content": task.question}]}
+        for task in _setup(_named(game)).tasks[:limit]
+    ]
+
+
+class WideSeekTextEnv(BaseTextEnv):
+    """One episode of the single agent.
+
+    Args:
+        game: The setup's arguments as JSON, from `register`.
+        env_config: SkyRL's settings for the environment; there are none.
+        extras: The row of the data set; `task_id` is played. SkyRL's `max_turns` must not be below the rules'.
+
+    Raises:
+        ConfigError: SkyRL would end the episode before its rules do.
+        TaskError: There is no such task.
+    """
+
+    def __init__(self, game: str, env_config: Any = None, extras: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        setup = _setup(game)
+        extras = extras or {}
+        self.max_turns = setup.rules.turns("single")
+        if extras.get("max_turns", self.max_turns) < self.max_turns:
+            raise ConfigError(
+                f"generator.max_turns is {extras['max_turns']}, the rules allow {self.max_turns}: "
+                "raise it, or register with rules={'single_turns': …}"
+            )
+        self._play = Play(setup, setup.tasks.get(str(extras.get("task_id", ""))))
+        self._shown = 0
+
+    def init(self, prompt: list[Message]) -> tuple[list[Message], dict[str, Any]]:
+        """The system prompt and the question; the row's own prompt is for people."""
+        return self._news(), {"task_id": self._play.task.id}
+
+    def step(self, action: str) -> BaseTextEnvStepOutput:
+        """Play one message. The reward is paid with the last."""
+        if self._play.done:
+            raise ActionError("the episode is over")
+        self.turns += 1
+        self._play.step({"agent": action})
+        self._shown += 1  # its own message, which SkyRL has in ids
+        return BaseTextEnvStepOutput(
+            observations=[] if self._play.done else self._news(),
+            reward=self._play.reward,
+            done=self._play.done,
+            metadata=dict(self._play.parts),
+        )
+
+    def get_metrics(self) -> dict[str, Any]:
+        """Scores and counts of the ended episode."""
+        return outcome_metrics(self._play)
+
+    def _news(self) -> list[Message]:
+        messages = self._play.episode.root.messages
+        news, self._shown = messages[self._shown :], len(messages)
+        # Results of calls that were written as text answer no native call: they are the user's.
+        return [{"role": "user" if m["role"] == "tool" else m["role"], "content": m["content"]} for m in news]

@@ -1,0 +1,258 @@
+"""`TeamRollouts`: whole teams as the `rollout_func` of TRL's `GRPOTrainer`.
+
+    rollouts = TeamRollouts(setup)
+    GRPOTrainer(model, reward_funcs=team_reward, train_dataset=rollouts.dataset(), rollout_func=rollouts, args=…)
+
+TRL trains one sequence a row, and a row's advantage compares its reward with those of the rows of the same prompt. A
+team has several sequences: the lead's and one for each subagent (more where a chat template rewrites earlier turns).
+So a team takes `sequences` rows that follow each other and all have its reward. `num_generations` is then the number of
+teams times `sequences`, and every team counts the same in the mean, however many agents it had. Rows that a small team
+leaves over have no trained token; of a team with more sequences, `sequences` are drawn at random.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wideseek_baselines.adapters.common import missing, outcome_metrics
+from wideseek_baselines.llm.base import Ask, Mind
+from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_baselines.rollout.record import AgentRecord
+from wideseek_baselines.rollout.record import Sequence as TokenSequence
+from wideseek_baselines.tokens import History
+from wideseek_env.errors import ConfigError
+from wideseek_env.lockstep import Play
+from wideseek_env.messages import ROLES, Message, Role
+from wideseek_env.setup import Setup
+from wideseek_env.tasks.task import Task
+
+try:
+    from datasets import Dataset
+
+    from wideseek_baselines.adapters.trl_engine import Trainer, TrainerEngine, trainer_tokenizer
+except ImportError as error:
+    raise missing("trl", error) from error
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of TRL's batch. `completion`, `mask` and `logprobs` are equally long."""
+
+    prompt: list[int]
+    completion: list[int]
+    mask: list[int]
+    """1 for sampled tokens that are to be trained."""
+    logprobs: list[float]
+    """Of the sampled tokens, in nats; 0 elsewhere."""
+
+    @classmethod
+    def of(cls, sequence: TokenSequence) -> Row | None:
+        """A sequence from its first sampled token on as completion; None where nothing in it can be trained."""
+        turns = [turn for turn in sequence.turns if turn.trainable and turn.tokens]
+        if not turns:
+            return None
+        start, stop = turns[0].start, turns[-1].stop
+        mask, logprobs = [0] * (stop - start), [0.0] * (stop - start)
+        for turn in turns:
+            mask[turn.start - start : turn.stop - start] = [1] * turn.tokens
+            logprobs[turn.start - start : turn.stop - start] = turn.logprobs
+        return cls(list(sequence.ids[:start]), list(sequence.ids[start:stop]), mask, logprobs)
+
+
+@dataclass(frozen=True)
+class PlayedTeam:
+    """One ended episode with the ids of all its conversations."""
+
+    play: Play
+    agents: list[AgentRecord]
+
+
+class TeamRollouts:
+    """Plays teams with the model that is being trained.
+
+    All episodes of a batch move in lock-step: one generation serves every agent whose turn it is.
+
+    Args:
+        setup: What is played.
+        sequences: Rows that a team takes; None is 1 + `rules.width` for a team and 1 for a single agent.
+        roles: Whose sequences are trained: of "lead", "subagent" and "single".
+        turn_tokens: New tokens of one turn at most. Under vLLM set `max_completion_length` to the same.
+        context: Tokens of prompt and turn together, where less than the model's is wanted.
+        thinking: Switches thinking on or off in chat templates that can.
+        history: What becomes of earlier turns; see `wideseek_baselines.tokens.History`. "keep" gives one sequence
+            for each conversation whatever the template.
+        requests: Sequences that are generated at a time where the trainer has no vLLM.
+        engine: Makes the engine of a trainer; `TrainerEngine` by default.
+
+    Raises:
+        ConfigError: A setting is wrong, or two tasks ask the same question, which TRL could not tell apart.
+    """
+
+    def __init__(
+        self,
+        setup: Setup,
+        *,
+        sequences: int | None = None,
+        roles: Sequence[Role] = ROLES,
+        turn_tokens: int = 1024,
+        context: int | None = None,
+        thinking: bool | None = None,
+        history: History = "template",
+        requests: int = 16,
+        engine: Callable[[Trainer], TrainerEngine] | None = None,
+    ) -> None:
+        if sequences is None:
+            sequences = 1 + setup.rules.width if setup.team else 1
+        if sequences < 1:
+            raise ConfigError(f"sequences must be at least 1, not {sequences}")
+        unknown = sorted(set(roles) - set(ROLES))
+        if unknown or not roles:
+            raise ConfigError(f"roles must be some of {', '.join(ROLES)}, not {', '.join(unknown) or 'none'}")
+        self.setup = setup
+        self.sequences = sequences
+        self.roles = frozenset(roles)
+        self._tasks: dict[str, Task] = {}
+        for task in setup.tasks:
+            if self._tasks.setdefault(task.question, task) is not task:
+                raise ConfigError(
+                    f"the tasks {self._tasks[task.question].id} and {task.id} ask the same question"
+                )
+        self._options: dict[str, Any] = {
+            "turn_tokens": turn_tokens,
+            "context": context,
+            "thinking": thinking,
+            "history": history,
+        }
+        self._engine = engine or (lambda trainer: TrainerEngine(trainer, requests=requests))
+        self._made: tuple[Trainer, TrainerEngine, LLMPolicy] | None = None
+        self._calls = 0
+
+    def dataset(self, limit: int | None = None) -> Dataset:
+        """The tasks as TRL wants them: the question as `prompt`, and `task_id`."""
+        tasks = list(self._tasks.values())[:limit]
+        return Dataset.from_list([{"prompt": task.question, "task_id": task.id} for task in tasks])
+
+    def __call__(self, prompts: list[Any], trainer: Trainer) -> dict[str, Any]:
+        """Play the episodes of a batch; see TRL's `rollout_func`.
+
+        In evaluation every row is an episode, shown by its lead's first sequence.
+
+        Raises:
+            ConfigError: Rows do not come in groups of `sequences`, or a prompt is no task's question.
+        """
+        share = self.sequences if trainer.model.training else 1
+        if trainer.model.training and trainer.num_generations % share:
+            raise ConfigError(
+                f"num_generations must be the number of teams times sequences, a multiple of {share}, "
+                f"not {trainer.num_generations}"
+            )
+        if len(prompts) % share or any(
+            prompts[at : at + share] != [prompts[at]] * share for at in range(0, len(prompts), share)
+        ):
+            raise ConfigError(
+                f"the rows of a process must come in runs of {share} with the same prompt: make "
+                f"per_device_train_batch_size times steps_per_generation a multiple of {share}"
+            )
+        tasks = [self._task(prompt) for prompt in prompts[::share]]
+        process = int(trainer.accelerator.process_index)
+        seeds = [
+            random.Random(f"{trainer.args.seed}/{self._calls}/{process}/{number}").getrandbits(31)
+            for number in range(len(tasks))
+        ]
+        self._calls += 1
+        teams = self.play(tasks, seeds, trainer)
+        rows: list[Row] = []
+        for team, seed in zip(teams, seeds, strict=True):
+            rows += self._rows(team, share, seed, trainer)
+        return {
+            "prompt_ids": [row.prompt for row in rows],
+            "completion_ids": [row.completion for row in rows],
+            "logprobs": [row.logprobs for row in rows],
+            "env_mask": [row.mask for row in rows],
+            "team_reward": [team.play.reward for team in teams for _ in range(share)],
+            "team_metrics": [outcome_metrics(team.play) for team in teams for _ in range(share)],
+        }
+
+    def play(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[PlayedTeam]:
+        """One episode of each task, with the trainer's model in every role."""
+        engine, policy = self._policy(trainer)
+        plays = [Play(self.setup, task, seed) for task, seed in zip(tasks, seeds, strict=True)]
+        minds = [policy.mind(seed) for seed in seeds]
+        while any(not play.done for play in plays):
+            self._step(plays, minds, engine)
+        return [
+            PlayedTeam(play, mind.records([(c.agent, c.role, c.ending) for c in play.episode.conversations]))
+            for play, mind in zip(plays, minds, strict=True)
+        ]
+
+    def _step(self, plays: Sequence[Play], minds: Sequence[Mind], engine: TrainerEngine) -> None:
+        """One turn of every agent that acts, of all episodes, in one batch."""
+        steps = [
+            (number, turn, mind.prepare(turn))
+            for number, (play, mind) in enumerate(zip(plays, minds, strict=True))
+            if not play.done
+            for turn in (play.turn(agent) for agent in play.episode.ready())
+        ]
+        asked = [step.request for _, _, step in steps if isinstance(step, Ask)]
+        generations = iter(engine.generate_batch(asked))
+        actions: dict[int, dict[str, Message]] = {}
+        for number, turn, step in steps:
+            said = minds[number].accept(turn, next(generations)) if isinstance(step, Ask) else step.message
+            actions.setdefault(number, {})[turn.agent] = said
+        for number, said_by in actions.items():
+            plays[number].step(said_by)
+
+    def _rows(self, team: PlayedTeam, share: int, seed: int, trainer: Trainer) -> list[Row]:
+        """`share` rows of one team, in the order of its conversations."""
+        found = [
+            row
+            for agent in team.agents
+            if agent.role in self.roles
+            for row in map(Row.of, agent.sequences)
+            if row is not None
+        ]
+        if len(found) > share:
+            kept = [0] if not trainer.model.training else random.Random(seed).sample(range(len(found)), share)
+            found = [found[at] for at in sorted(kept)]
+        end = int(trainer_tokenizer(trainer).eos_token_id)
+        return found + [Row([end], [end], [0], [0.0])] * (share - len(found))
+
+    def _policy(self, trainer: Trainer) -> tuple[TrainerEngine, LLMPolicy]:
+        if self._made is None or self._made[0] is not trainer:
+            engine = self._engine(trainer)
+            policy = LLMPolicy(
+                engine,
+                tokenizer=trainer_tokenizer(trainer),
+                temperature=trainer.args.temperature,
+                **self._options,
+            )
+            self._made = (trainer, engine, policy)
+        return self._made[1], self._made[2]
+
+    def _task(self, prompt: Any) -> Task:
+        try:
+            return self._tasks[prompt]
+        except (KeyError, TypeError):
+            raise ConfigError(
+                f"no task asks {str(prompt)[:200]!r}: train on the rows of TeamRollouts.dataset()"
+            ) from None
+
+
+def team_reward(
+    completions: list[Any], team_reward: list[float], team_metrics: list[dict[str, float]], **trl: Any
+) -> list[float]:
+    """TRL's reward function for `TeamRollouts`: what the team of each row was paid.
+
+    The episodes' numbers are logged as ``team/…``; `trl` is what else TRL tells its reward functions.
+    """
+    log: Callable[[str, float], None] | None = trl.get("log_metric")
+    if log is not None:
+        for metrics in team_metrics:
+            for name, value in metrics.items():
+                log(f"team/{name}", value)
+    if len(team_reward) != len(completions):
+        raise ConfigError("team_reward is a reward of TeamRollouts: pass that as rollout_func")
+    return team_reward

@@ -1,0 +1,172 @@
+"""WideSeek as an environment of Prime Intellect's `verifiers` (its v1 interface): taskset, harness and environment.
+
+One episode is one whole team. Every agent's conversation is a rollout of its own in a seat of the environment, `lead`
+or `subagent`, with a trace of its own: the messages, and under a training client the token ids, the mask of sampled
+tokens and their log-probabilities. Every trace gets the team's reward. `wideseek_verifiers` is the plug-in by which
+verifiers' own commands and trainers find all this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from typing import Any
+
+from wideseek_baselines.adapters.common import missing
+from wideseek_baselines.rollout.tools import ToolPool
+from wideseek_env.errors import ConfigError
+from wideseek_env.lockstep import Play
+from wideseek_env.setup import Setup
+
+try:
+    import verifiers.v1 as vf
+    from pydantic import Field, ValidationError
+except ImportError as error:
+    raise missing("verifiers", error) from error
+
+from wideseek_baselines.adapters.verifiers_team import Team
+
+PLUGIN = "wideseek-verifiers"
+"""The id by which verifiers finds taskset, harness and environment."""
+
+
+class WideSeekTasksetConfig(vf.TasksetConfig):
+    """The game, as the arguments of `wideseek_env.Setup.resolve`; all by name, so that it travels."""
+
+    id: str = PLUGIN
+    tasks: str = "synthetic"
+    """A world such as ``synthetic:rows=6`` or ``hybridqa:FOLDER``, or a file of tasks."""
+    corpus: str | None = None
+    """Where to search; None is the world of `tasks`."""
+    split: str = "train"
+    width: int | None = None
+    """Subagents that one delegation may start."""
+    rules: str | dict[str, int] | None = None
+    """Name of a preset, or limits to change."""
+    profile: str = "default"
+    """How agents are spoken to. With ``wideseek-r1`` the model's chat template shows the tools."""
+    reward: str = "item_f1"
+    team: bool = True
+    """False: one agent that searches by itself, in the seat `lead`."""
+
+
+class WideSeekData(vf.TaskData):
+    """A question on the wire, without its gold table; `id` is the task's. In a trace also whose conversation it is."""
+
+    agent: str = ""
+    conversation: int = 0
+    """Its number in the episode."""
+    tools: list[dict[str, Any]] = Field(default_factory=list)
+    """Schemas that the model's chat template shows; none where the system prompt describes the tools."""
+
+
+class WideSeekTask(vf.Task[WideSeekData, vf.State, vf.TaskConfig]):
+    """A question. It is scored by the environment, for the team as a whole."""
+
+    @property
+    def key(self) -> str:
+        """The task's own id, whatever its place in the stream."""
+        return self.data.id or self.hash
+
+
+class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
+    """The questions of a game."""
+
+    @cached_property
+    def setup(self) -> Setup:
+        """What is played; corpora are opened when it is first needed. `ConfigError` for a name that is wrong."""
+        config = self.config
+        return Setup.resolve(
+            tasks=config.tasks,
+            corpus=config.corpus,
+            split=config.split,
+            width=config.width,
+            rules=config.rules,
+            profile=config.profile,
+            reward=config.reward,
+            team=config.team,
+        )
+
+    def load(self) -> Iterable[WideSeekTask]:
+        """One task for each question, in order."""
+        for task in self.setup.tasks:
+            yield WideSeekTask(WideSeekData(id=task.id, prompt=task.question), self.config.task)
+
+
+class WideSeekEnvConfig(vf.EnvConfig):
+    """Who plays the seats, on which questions. An unset model, client or sampling is the run's."""
+
+    taskset: WideSeekTasksetConfig = WideSeekTasksetConfig()
+    lead: vf.AgentConfig = vf.AgentConfig(runtime=vf.SubprocessConfig())
+    """Also the single agent."""
+    subagent: vf.AgentConfig = vf.AgentConfig(runtime=vf.SubprocessConfig())
+    max_concurrent_agents: int | None = Field(None, ge=1)
+    """Agents of one episode that generate at the same time; None is all, which is what a team is for."""
+    train_subagents: bool = True
+    """Whether the subagents' traces are marked as trainable, as the lead's are."""
+
+
+class WideSeekEnv(vf.Env[WideSeekEnvConfig]):
+    """Plays whole teams; see the module."""
+
+    taskset: WideSeekTaskset
+
+    def __init__(self, config: WideSeekEnvConfig) -> None:
+        super().__init__(config)
+        self._tools: ToolPool | None = None
+
+    async def setup(self, agents: vf.Agents) -> None:
+        """Say whose tokens are training data."""
+        agents.subagent.trainable = self.config.train_subagents
+
+    async def run(self, task: vf.Task, agents: vf.Agents) -> None:
+        """Play one episode to its end and pay every agent of the team."""
+        setup = self.taskset.setup
+        if self._tools is None:
+            self._tools = ToolPool(setup.executor)
+        team = Team(Play(setup, setup.tasks.get(task.data.id or "")), task, agents, self._tools)
+        await team.play_on()
+        team.pay()
+
+    async def stop(self) -> None:
+        """End the threads of the tools."""
+        tools, self._tools = self._tools, None
+        if tools is not None:
+            await tools.close()
+
+
+def load_environment(
+    *,
+    lead: dict[str, Any] | None = None,
+    subagent: dict[str, Any] | None = None,
+    train_subagents: bool = True,
+    max_concurrent_agents: int | None = None,
+    **game: Any,
+) -> WideSeekEnv:
+    """The environment from plain values.
+
+    Args:
+        lead: What to change in the lead's seat: fields of verifiers' `AgentConfig`, such as ``{"model": …}``.
+        subagent: The same for the subagents' seat.
+        train_subagents: See `WideSeekEnvConfig`.
+        max_concurrent_agents: See `WideSeekEnvConfig`.
+        game: Fields of `WideSeekTasksetConfig`: `tasks`, `split`, `width`, `rules`, `profile`, `reward`, `team`, …
+
+    Raises:
+        ConfigError: An argument is unknown or wrong.
+    """
+    seats = {name: seat for name, seat in (("lead", lead), ("subagent", subagent)) if seat is not None}
+    try:
+        config = WideSeekEnvConfig.model_validate(
+            {
+                "taskset": {"id": PLUGIN, **game},
+                "train_subagents": train_subagents,
+                "max_concurrent_agents": max_concurrent_agents,
+                **seats,
+            }
+        )
+    except ValidationError as error:
+        raise ConfigError(f"the environment cannot be configured so: {error}") from error
+    env = WideSeekEnv(config)
+    env.taskset.setup  # noqa: B018  (a wrong name is said now, and not in the first episode)
+    return env

@@ -1,0 +1,100 @@
+"""`WideSeekHarness`: the program behind a seat of the verifiers environment. It asks the model, and that is all.
+
+Tools and turns belong to the environment, so that there is nothing to run in a sandbox: a segment is one request to the
+endpoint that verifiers intercepts, sent from this process.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from wideseek_baselines.adapters.common import missing
+
+try:
+    import verifiers.v1 as vf
+    from openai import AsyncOpenAI, OpenAIError
+    from verifiers.v1.dialects.chat import message_to_wire
+except ImportError as error:
+    raise missing("verifiers", error) from error
+
+
+class WideSeekHarnessConfig(vf.HarnessConfig):
+    """Nothing but what every harness has."""
+
+
+class WideSeekHarness(vf.Harness[WideSeekHarnessConfig]):
+    """One model request for each turn of an agent."""
+
+    APPENDS_SYSTEM_PROMPT: ClassVar[bool] = True
+    EXECUTES_CODE: ClassVar[bool] = False
+    NEEDS_CONTAINER: ClassVar[bool] = False
+
+    async def session(
+        self,
+        ctx: vf.ModelContext,
+        trace: vf.Trace,
+        runtime: vf.Runtime,
+        endpoint: str,
+        secret: str,
+        mcp_urls: dict[str, str],
+        data: vf.TaskData,
+        tool_interception_url: str | None = None,
+    ) -> ChatSession:
+        """The conversation of one agent."""
+        return ChatSession(self, ctx, trace, runtime, endpoint, secret, mcp_urls, data, tool_interception_url)
+
+    async def launch(
+        self,
+        ctx: vf.ModelContext,
+        trace: vf.Trace,
+        runtime: vf.Runtime,
+        endpoint: str,
+        secret: str,
+        mcp_urls: dict[str, str],
+        data: vf.TaskData,
+    ) -> vf.ProgramResult:
+        """Answer the task's prompt with one message, for a run outside of the WideSeek environment."""
+        session = await self.session(ctx, trace, runtime, endpoint, secret, mcp_urls, data)
+        try:
+            return await session._run(None)
+        finally:
+            await session.close()
+
+
+class ChatSession(vf.HarnessSession):
+    """Keeps the conversation as the model was shown it. `tools` are schemas that its chat template is to render."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._client: AsyncOpenAI | None = None
+        self._messages: list[dict[str, Any]] = []
+
+    async def _run(self, messages: vf.Messages | None) -> vf.ProgramResult:
+        if not self._messages:
+            system, prompt = self.harness.resolve_prompt(self.data)
+            if system is not None:
+                self._messages.append({"role": "system", "content": system})
+            if isinstance(prompt, str):
+                self._messages.append({"role": "user", "content": prompt})
+            elif prompt is not None:
+                self._messages += [message_to_wire(message) for message in prompt]
+        self._messages += [message_to_wire(message) for message in messages or ()]
+        if self._client is None:
+            self._client = AsyncOpenAI(base_url=self.endpoint, api_key=self.secret)
+        body: dict[str, Any] = {"model": self.ctx.model, "messages": self._messages}
+        tools = getattr(self.data, "tools", None)
+        if tools:
+            body["tools"] = tools
+        try:
+            answer = await self._client.chat.completions.create(**body)
+        except OpenAIError as error:  # verifiers knows the cause, this is only its echo
+            raise vf.HarnessError(f"the model did not answer: {error}") from error
+        self._messages.append(answer.choices[0].message.model_dump(exclude_none=True))
+        return vf.ProgramResult(exit_code=0, stdout="", stderr="")
+
+    async def close(self) -> None:
+        """End the connection; harmless when closed."""
+        await super().close()
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()

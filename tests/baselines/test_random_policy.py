@@ -13,7 +13,7 @@ from wideseek_env.policy import make_policy
 from wideseek_env.runner import play_episode
 from wideseek_env.setup import Setup
 from wideseek_env.tasks.synthetic import synthetic_tasks
-from wideseek_env.testing.plugins import check_policy
+from wideseek_env.testing import check_policy
 
 WORLD = SyntheticWorld.from_spec("synthetic:seed=7,pages=400,rows=10-12")
 

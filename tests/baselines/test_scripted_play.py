@@ -25,7 +25,7 @@ from wideseek_env.setup import Setup
 from wideseek_env.tasks.phrasing import column_sentence
 from wideseek_env.tasks.synthetic import synthetic_tasks
 from wideseek_env.tasks.task import Table, Task
-from wideseek_env.testing.plugins import check_policy
+from wideseek_env.testing import check_policy
 
 WORLD = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=20-30")
 

@@ -153,7 +153,8 @@ class Engine(Protocol):
     async def update_weights(self, weights: Weights, version: int) -> None:
         """Replace the weights in place, drop every cache made with the old ones, and be `version` from then on.
 
-        Requests under way wait meanwhile and go on with the new weights; `Generation.versions` says so.
+        Requests under way wait meanwhile and go on with the new weights; `Generation.versions` says so. An engine
+        that sleeps wakes up with it: first what holds its weights, and the rest when they have been replaced.
         """
         ...
 
@@ -168,11 +169,11 @@ class Engine(Protocol):
     async def sleep(self) -> None:
         """Give accelerator memory back between phases where the platform can; harmless where not.
 
-        No request may be under way. `wake` before the next."""
+        No request may be under way (`EngineError`), and none may come before `update_weights` or `wake`."""
         ...
 
     async def wake(self) -> None:
-        """Take the memory again after `sleep`."""
+        """Take the memory again after `sleep`, with the weights as they were where the engine has kept them."""
         ...
 
     async def close(self) -> None:

@@ -91,6 +91,7 @@ class TransformersEngine:
         self._active: list[_Job] = []
         self._errands: list[_Errand] = []
         self._paused = False
+        self._asleep = False
         self._closing = False
         self._starting: asyncio.Future[None] | None = None
 
@@ -142,6 +143,10 @@ class TransformersEngine:
         )
         with self._changed:
             self._check_running()
+            if self._asleep:
+                raise EngineError(
+                    f"request {request.id}: the engine sleeps: call wake or update_weights before the next request"
+                )
             self._waiting.append(job)
             self._changed.notify()
         try:
@@ -157,6 +162,7 @@ class TransformersEngine:
             copy_weights(self._model, tensors)
             self._version = version
             self._restart_active()
+            self._wake_up()
 
         await self._do(replace)
 
@@ -177,12 +183,22 @@ class TransformersEngine:
         await self._do(resume)
 
     async def sleep(self) -> None:
-        """Move the weights to main memory; harmless without a GPU."""
-        await self._do(lambda: self._move("cpu"))
+        """Move the weights to main memory. Without a GPU nothing moves, but requests are refused all the same.
+
+        Requests under way wait, and are read again afterwards.
+        """
+
+        def sleep() -> None:
+            with self._changed:
+                self._asleep = True
+            self._restart_active()
+            self._move("cpu")
+
+        await self._do(sleep)
 
     async def wake(self) -> None:
         """Move the weights back."""
-        await self._do(lambda: self._move(self._device))
+        await self._do(self._wake_up)
 
     async def close(self) -> None:
         """See `Engine`."""
@@ -211,7 +227,7 @@ class TransformersEngine:
         try:
             while self._wait_for_work():
                 self._run_errands()
-                if self._batch is not None and not self._paused:
+                if self._working:
                     try:
                         self._step()
                     except Exception as error:
@@ -219,14 +235,14 @@ class TransformersEngine:
         finally:
             self._end()
 
+    @property
+    def _working(self) -> bool:
+        return self._batch is not None and not self._paused and not self._asleep
+
     def _wait_for_work(self) -> bool:
         with self._changed:
             self._changed.wait_for(
-                lambda: (
-                    self._closing
-                    or self._errands
-                    or (not self._paused and self._batch is not None and (self._waiting or self._active))
-                )
+                lambda: self._closing or self._errands or (self._working and (self._waiting or self._active))
             )
             return not self._closing
 
@@ -294,11 +310,17 @@ class TransformersEngine:
         self._model, self._batch = loaded.model, Batch(loaded.model)
         self._info = dataclasses.replace(self._info, context=loaded.context, versions=loaded.versions)
 
+    def _wake_up(self) -> None:
+        """Move the weights back after `sleep`, and take requests again."""
+        if self._asleep:
+            self._move(self._device)
+            self._asleep = False
+
     def _move(self, device: str) -> None:
+        """Move the weights, and let the memory go that they were in."""
         if self._batch is not None and self._device != "cpu":
             import torch
 
-            self._restart_active()
             self._model.to(device)
             torch.cuda.empty_cache()
 

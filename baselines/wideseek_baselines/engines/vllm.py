@@ -78,7 +78,7 @@ class VllmEngine:
             seed: Of requests that bring none.
             enforce_eager: No compilation and no CUDA graphs: a quick start, slower generation.
             sleep_level: What `sleep` gives back: 0 nothing, 1 keys and values, with the weights moved to host
-                memory, 2 the weights as well, so that `update_weights` must follow `wake`.
+                memory, 2 the weights as well, so that `update_weights` must follow. On a processor it is 0.
             options: Further arguments of `vllm.AsyncEngineArgs`, by name.
 
         Raises:
@@ -287,8 +287,6 @@ class VllmEngine:
         async with self._lock:
             running = self._running()
             llm = running.llm
-            if self._asleep:
-                raise EngineError("the engine sleeps: call wake before update_weights")
             temporary = None
             try:
                 if isinstance(weights, (str, Path)):
@@ -299,8 +297,13 @@ class VllmEngine:
                     folder = temporary = await asyncio.to_thread(
                         save_tensors, weights, running.shapes, tied=running.tied
                     )
-                # Requests under way come back with what they have, and `generate` hands them in again.
-                await self._call(llm.pause_generation(mode="abort", clear_cache=True), "pausing")
+                if self._asleep:
+                    # Nothing is under way or cached. Keys and values stay away until the weights are in place, so
+                    # that what loading takes besides finds room.
+                    await self._call(llm.wake_up(tags=["weights"]), "waking up")
+                else:
+                    # Requests under way come back with what they have, and `generate` hands them in again.
+                    await self._call(llm.pause_generation(mode="abort", clear_cache=True), "pausing")
                 try:
                     await self._call(
                         llm.collective_rpc("replace_weights", args=(str(folder.resolve()),)),
@@ -316,7 +319,9 @@ class VllmEngine:
                     await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
             self._versions.append((time.monotonic(), version))
             self._weightless = False
-            if not self._paused:
+            if self._asleep:
+                await self._wake(llm, ["kv_cache"])
+            elif not self._paused:
                 await self._call(llm.resume_generation(), "resuming")
 
     async def pause(self) -> None:
@@ -348,12 +353,18 @@ class VllmEngine:
                 self._weightless = running.sleep_level == 2
 
     async def wake(self) -> None:
-        """Take the memory again after `sleep`."""
+        """Take the memory again after `sleep`; at sleep level 2 requests still wait for `update_weights`."""
         async with self._lock:
             llm = self._running().llm
             if self._asleep:
-                await self._call(llm.wake_up(), "waking up")
-                self._asleep = False
+                await self._wake(llm, None)
+
+    async def _wake(self, llm: Any, tags: list[str] | None) -> None:
+        """Take what is left of the memory; vLLM then takes up its work, which it had stopped to sleep."""
+        await self._call(llm.wake_up(tags=tags), "waking up")
+        self._asleep = False
+        if self._paused:
+            await self._call(llm.pause_generation(mode="keep", clear_cache=False), "pausing")
 
     async def close(self) -> None:
         """End vLLM's processes; requests under way fail. Harmless when closed or never started."""

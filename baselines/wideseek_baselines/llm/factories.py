@@ -20,6 +20,7 @@ class PolicyOptions(TypedDict, total=False):
     """The options that all these policies share; `LLMPolicy` and `AgentModel` say what they mean."""
 
     episode_tokens: int | None
+    answer_tokens: int
     name: str
     driver: Mapping[str, Any] | None
     tokenizer: str | None

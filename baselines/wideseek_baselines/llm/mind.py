@@ -22,6 +22,9 @@ _numbers = itertools.count()
 FULL: Message = {"role": "assistant", "content": "", "finish_reason": "context"}
 """What an agent says that has no room left: it ends without a report."""
 
+SPENT: Message = {"role": "assistant", "content": "", "finish_reason": "budget"}
+"""What an agent says that has none of the team's tokens left: it ends without a report, the others with one."""
+
 
 @dataclass(slots=True)
 class _Voice:
@@ -45,9 +48,12 @@ class LLMMind:
     Args:
         models: Who plays each role, with a name that tells different models apart.
         seed: Of the episode.
-        episode_tokens: Generated tokens of the whole team. An agent that acts when they are used up ends without
-            a report. Agents that generate at the same time each see what was left when they began, so that a
-            team may end somewhat above it.
+        episode_tokens: Generated tokens of the whole team, never exceeded: what a turn may come to is set aside
+            while it is generated, and a subagent gets a quarter of what is free, or twice the longest turn so far
+            if that is more. An agent that acts when they are used up ends without a report.
+        answer_tokens: The last so many of these are for coming to an end: when no more are left every agent is
+            told to write its last message, and the lead alone may use the second half of them. It is more, up to
+            half of all, where as many agents as have generated together would need more at their longest.
         on_generation: Told of every generation, to meter it.
     """
 
@@ -57,11 +63,16 @@ class LLMMind:
         seed: int,
         *,
         episode_tokens: int | None = None,
+        answer_tokens: int = 0,
         on_generation: Callable[[Engine, Generation], None] | None = None,
     ) -> None:
         self._models = models
         self._seed = seed
-        self._left = episode_tokens
+        self._left = self._budget = episode_tokens
+        self._ending = answer_tokens
+        self._held: dict[int, int] = {}
+        self._together = 0
+        self._longest = 0
         self._tell = on_generation
         self._name = next(_numbers)
         self._voices: dict[int, _Voice] = {}
@@ -81,6 +92,7 @@ class LLMMind:
         if voice is None or not isinstance(voice.step, Ask):
             raise ConfigError(f"{turn.agent}'s turn is not waiting for a generation: call prepare first")
         step, voice.step = voice.step, None
+        self._held.pop(turn.conversation, None)
         if self._tell is not None:
             self._tell(step.engine, generation)
         sampling = step.request.sampling
@@ -153,9 +165,16 @@ class LLMMind:
         if model.context is not None:
             room = min(room, model.context - voice.prompt_tokens)
         if self._left is not None:
-            room = min(room, self._left)
+            self._held.pop(turn.conversation, None)
+            free = self._free(turn.role)
+            if free < 1 and self._ending:
+                return Say(dict(SPENT))
+            room = min(room, free)
         if room < 1:
             return Say(dict(FULL))
+        if self._left is not None:
+            self._held[turn.conversation] = room
+            self._together = max(self._together, len(self._held))
         sampling = model.sampling(room, request_seed(self._seed, turn.conversation, voice.turn))
         return Ask(model.engine, self._request(voice, turn, sampling, ids), voice.label)
 
@@ -183,11 +202,27 @@ class LLMMind:
         if cut:
             full = voice.model.context is not None and used >= voice.model.context
             message["finish_reason"] = "context" if full else "length"
+        elif self._ending and self._left is not None and self._left <= self._reserve():
+            message["finish_reason"] = "budget"
         return message
+
+    def _free(self, role: Role) -> int:
+        """Tokens of the episode's budget that a turn in this role may take now."""
+        free = (self._left or 0) - sum(self._held.values())
+        if role != "subagent":
+            return free
+        free = max(0, free - (self._reserve() // 2 if self._ending else 0))
+        return min(free, max(-(-free // 4), 2 * self._longest))
+
+    def _reserve(self) -> int:
+        """Tokens that all agents may need for their last messages."""
+        needed = (self._together + 1) * self._longest
+        return max(self._ending, min(needed, (self._budget or 0) // 2))
 
     def _spend(self, tokens: int) -> None:
         if self._left is not None:
             self._left = max(0, self._left - tokens)
+            self._longest = max(self._longest, tokens)
 
 
 def request_seed(seed: int, conversation: int, turn: int) -> int:

@@ -42,6 +42,7 @@ class LLMPolicy:
         lead: Plays the lead, or the single agent.
         subagent: Plays the subagents.
         episode_tokens: Tokens that the team may generate in one episode; see `LLMMind`.
+        answer_tokens: How many of them are for the last messages; see there.
         name: In records; by default the engine's and the model's.
         driver: Options of the driver behind `play`, `wideseek_baselines.rollout.options.DriverOptions` or a
             mapping of them.
@@ -66,6 +67,7 @@ class LLMPolicy:
         lead: Engine | AgentModel | None = None,
         subagent: Engine | AgentModel | None = None,
         episode_tokens: int | None = None,
+        answer_tokens: int = 0,
         name: str = "",
         driver: DriverOptions | Mapping[str, Any] | None = None,
         tokenizer: str | Path | PreTrainedTokenizerBase | None = None,
@@ -80,6 +82,8 @@ class LLMPolicy:
     ) -> None:
         if episode_tokens is not None and episode_tokens < 1:
             raise ConfigError(f"episode_tokens must be at least 1 or left out, not {episode_tokens}")
+        if not 0 <= answer_tokens <= (episode_tokens or 0):
+            raise ConfigError(f"answer_tokens must be part of episode_tokens, which {answer_tokens} is not")
         made: dict[int, AgentModel] = {}
 
         def model(chosen: Engine | AgentModel | None, role: str) -> AgentModel:
@@ -118,6 +122,7 @@ class LLMPolicy:
         self.mind_of_episode: LLMMind | None = None
         """The mind of the episode that `reset` began, with what it has recorded."""
         self._episode_tokens = episode_tokens
+        self._answer_tokens = answer_tokens
         self._driver = driver
         self._meter = Meter()
         self._opened = False
@@ -135,7 +140,13 @@ class LLMPolicy:
 
     def mind(self, seed: int) -> LLMMind:
         """See `TeamPolicy`."""
-        return LLMMind(self.models, seed, episode_tokens=self._episode_tokens, on_generation=self._count)
+        return LLMMind(
+            self.models,
+            seed,
+            episode_tokens=self._episode_tokens,
+            answer_tokens=self._answer_tokens,
+            on_generation=self._count,
+        )
 
     # --- in lock-step ---------------------------------------------------------------------------------------------
 

@@ -53,7 +53,8 @@ class Attempts:
                 return ""
             self._began = loop.time()
             self._playing = None
-            play = Play(self._setup, self.job.task, self.job.seed)
+            setup = self.job.played(self._setup) if isinstance(self.job, RolloutJob) else self._setup
+            play = Play(setup, self.job.task, self.job.seed)
             mind = self._policy.mind(self.job.seed)
             self._playing = Playing(play, mind, self._services, self.number, len(self._errors))
             await self._playing.run()

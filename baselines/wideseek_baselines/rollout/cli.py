@@ -14,6 +14,9 @@ from wideseek_env.cli import options
 
 if TYPE_CHECKING:
     from wideseek_baselines.rollout.options import Finished, RolloutJob
+    from wideseek_baselines.rollout.record import Rollout
+    from wideseek_env.evaluation.standing import Ended
+    from wideseek_env.evaluation.tracking import Tracker
     from wideseek_env.tasks.taskset import TaskSet
 
 
@@ -90,15 +93,18 @@ def rollout(
     from wideseek_baselines.rollout.config import RolloutConfig, open_rollouts_on
     from wideseek_baselines.rollout.options import DriverOptions
     from wideseek_baselines.rollout.store import open_rollouts
-    from wideseek_env.cli.console import Bar, say
+    from wideseek_env.cli.console import say
+    from wideseek_env.cli.progress import RunView
     from wideseek_env.cli.world import make_rules, open_tasks
     from wideseek_env.errors import ConfigError
+    from wideseek_env.evaluation.tracking import Tracker, announcing
     from wideseek_env.tasks import conditions
     from wideseek_env.trajectory import TrajectoryWriter
 
     game = {
         "tasks": tasks, "corpus": corpus, "split": split, "rules": make_rules(rules, limits, width),
         "profile": profile, "reward": reward, "roster": roster, "team": not single,
+        "own_tools": options.chosen_tools(),
     }  # fmt: skip
     config = RolloutConfig(
         policy,
@@ -112,7 +118,8 @@ def rollout(
     if not len(chosen):
         raise ConfigError(f"no task of {tasks} is left to play")
     chosen = chosen[:limit] if limit is not None else chosen
-    done = _done(out)
+    tracker = Tracker(f"{policy} on {chosen.name}", len(chosen) * size, kind="rollout", seed=seed)
+    done = _done(out, tracker)
     counts = _Counts()
     interrupted = False
     with ExitStack() as stack:
@@ -121,17 +128,21 @@ def rollout(
         )
         kept = stack.enter_context(open_rollouts(out))
         messages = stack.enter_context(TrajectoryWriter(trajectories)) if trajectories is not None else None
-        bar = stack.enter_context(Bar(f"{policy} on {chosen.name}", len(chosen) * size, "episodes"))
-        bar.update(len(done), "")
+        view = stack.enter_context(RunView(tracker))
+        view.update()
         try:
-            run = stack.enter_context(closing(played.run(_jobs(chosen, size, seed, done))))
-            for finished in run:
-                if finished.rollout is not None:
-                    kept.write(finished.rollout)
-                if messages is not None and finished.trajectory is not None:
-                    messages.write(finished.trajectory)
-                counts.add(finished)
-                bar.update(len(done) + counts.episodes, f"reward {counts.mean_reward:.3f}")
+            with (
+                announcing(tracker, out),
+                closing(played.run(tracker.jobs(_jobs(chosen, size, seed, done)))) as run,
+            ):
+                for finished in run:
+                    if finished.rollout is not None:
+                        kept.write(finished.rollout)
+                    if messages is not None and finished.trajectory is not None:
+                        messages.write(finished.trajectory)
+                    counts.add(finished)
+                    tracker.end(_ended(finished))
+                    view.update()
         except KeyboardInterrupt:
             interrupted = True
     say(counts.line())
@@ -145,13 +156,35 @@ def rollout(
         raise click.exceptions.Exit(130)
 
 
-def _done(out: Path) -> set[tuple[str, int]]:
-    """The episodes that a file has already; those that failed are played again, and count as the later ones."""
+def _done(out: Path, tracker: Tracker) -> set[tuple[str, int]]:
+    """The episodes that a file has already, which the tracker is told of; those that failed are played again, and count
+    as the later ones."""
     from wideseek_baselines.rollout.store import iter_rollouts
 
     if out.suffix == ".parquet" or not out.exists():
         return set()
-    return {(each.task_id, each.trial) for each in iter_rollouts(out) if not each.error}
+    done = set()
+    for each in iter_rollouts(out):
+        tracker.add(_figures(each))
+        if not each.error:
+            done.add((each.task_id, each.trial))
+    return done
+
+
+def _ended(finished: Finished) -> Ended:
+    """What a view is told of an episode; one without rollout was played for nothing."""
+    from wideseek_env.evaluation.standing import Ended
+
+    if finished.rollout is not None:
+        return _figures(finished.rollout)
+    return Ended(finished.job.task.id, finished.job.trial, 0.0, 0.0, True, None, None)
+
+
+def _figures(rollout: Rollout) -> Ended:
+    from wideseek_env.evaluation.standing import Ended
+
+    f1, failed = rollout.score["item_f1"], bool(rollout.error)
+    return Ended(rollout.task_id, rollout.trial, f1, rollout.reward, failed, rollout.tokens, None)
 
 
 def _jobs(tasks: TaskSet, size: int, seed: int, done: set[tuple[str, int]]) -> Iterator[RolloutJob]:

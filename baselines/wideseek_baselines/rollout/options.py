@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from wideseek_baselines.rollout.record import Rollout
@@ -22,6 +23,14 @@ class RolloutJob(Job):
     size: int = 0
     """Jobs in the group. With 0 (unknown) the group ends with the first job of another or the end of all jobs, which
     has to come before it starts."""
+    width: int | None = None
+    """Subagents that one delegation may start in this episode; None is what the rules say."""
+
+    def played(self, setup: Setup) -> Setup:
+        """The setup of this episode."""
+        if self.width is None:
+            return setup
+        return dataclasses.replace(setup, rules=setup.rules.replace(width=self.width))
 
 
 @dataclass(frozen=True, slots=True)

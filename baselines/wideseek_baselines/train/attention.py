@@ -25,14 +25,20 @@ Attention: TypeAlias = Literal["packed", "sdpa", "flash_attention_2"]
 NAME = "wideseek_packed"
 
 
-def use_attention(model: PreTrainedModel, attention: Attention) -> None:
-    """Switch a transformers model to one of the attentions. `ConfigError` where the model or machine has it not."""
+def use_attention(model: PreTrainedModel, attention: Attention, *, compiled: bool = False) -> None:
+    """Switch a transformers model to one of the attentions. `ConfigError` where the model or machine has it not.
+
+    With `compiled` layers, packed attention stays outside of what is compiled: how many sequences a row has, and how
+    long they are, would be compiled anew for each row.
+    """
     name: str = attention
     if attention == "packed":
         from transformers import AttentionInterface
 
-        AttentionInterface.register(NAME, packed_attention)
-        name = NAME
+        name = f"{NAME}_apart" if compiled else NAME
+        AttentionInterface.register(
+            name, torch.compiler.disable(packed_attention) if compiled else packed_attention
+        )
     try:
         model.set_attn_implementation(name)
     except (ImportError, ValueError) as error:

@@ -14,7 +14,7 @@ import random
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wideseek_baselines.train import distributed
+from wideseek_baselines.train.lora import adapter_weights, write_adapter
+from wideseek_baselines.train.published import published_here
+from wideseek_baselines.train.sharding import gather, part_like
 from wideseek_env.errors import ConfigError, WideSeekError
 
 if TYPE_CHECKING:
@@ -49,14 +53,16 @@ class Checkpoint:
 
     def restore(self, module: nn.Module) -> None:
         """Put the weights into a module and the generators of torch, NumPy and Python into their states."""
+        own = module.state_dict()
+        weights = {name: part_like(tensor, own.get(name, tensor)) for name, tensor in self.weights.items()}
         try:
-            missing, unexpected = module.load_state_dict(self.weights, strict=False)
+            missing, unexpected = module.load_state_dict(weights, strict=False)
         except RuntimeError as error:
             raise CheckpointError(f"the checkpoint is of another model: {error}") from error
-        tied = _duplicates(module)
-        if unexpected or set(missing) - tied:
+        lacking = set(missing) - _left_out(module)
+        if unexpected or lacking:
             raise CheckpointError(
-                f"the checkpoint is of another model: it lacks {sorted(set(missing) - tied)[:5]} and has "
+                f"the checkpoint is of another model: it lacks {sorted(lacking)[:5]} and has "
                 f"{unexpected[:5]} beside"
             )
         restore_generators(self.generators)
@@ -71,25 +77,33 @@ def save(
     *,
     keep: int = 2,
 ) -> Path:
-    """Write the checkpoint of a step into `folder` and keep the `keep` newest.
+    """Write the checkpoint of a step into `folder` and keep the `keep` newest. All processes must call it.
 
     Args:
         folder: Of all the run's checkpoints.
         step: Steps done.
-        module: Its whole state is kept.
+        module: Its whole state is kept, except for what is frozen.
         optimizer: State of the optimiser.
         position: JSON values: where in the data the run is, and whatever else it needs to go on.
         keep: Older checkpoints beyond this many are removed, after the new one is in place.
     """
+    left_out = _left_out(module)
+    weights = gather({name: part for name, part in module.state_dict().items() if name not in left_out})
+    state = gather(dict(optimizer))
+    return distributed.from_main(lambda: _write(Path(folder), step, weights, state, position, keep))
+
+
+def _write(
+    folder: Path,
+    step: int,
+    tensors: Mapping[str, Tensor],
+    optimizer: dict[str, Any],
+    position: Mapping[str, Any],
+    keep: int,
+) -> Path:
     from safetensors.torch import save_file
 
-    folder = Path(folder)
-    duplicates = _duplicates(module)
-    weights = {
-        name: tensor.detach().cpu().contiguous()
-        for name, tensor in module.state_dict().items()
-        if name not in duplicates
-    }
+    weights = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for left in folder.glob(f"{_UNFINISHED}*"):
@@ -97,7 +111,7 @@ def save(
         place = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))
         place.chmod(0o755)
         save_file(weights, place / "weights.safetensors")
-        torch.save({"optimizer": dict(optimizer), "generators": generator_states()}, place / "state.pt")
+        torch.save({"optimizer": optimizer, "generators": generator_states()}, place / "state.pt")
         about = {"format": FORMAT, "step": step, "position": dict(position)}
         (place / "position.json").write_text(json.dumps(about), "utf-8")
         for file in place.iterdir():
@@ -125,8 +139,18 @@ def steps(folder: Path | str) -> list[tuple[int, Path]]:
 
 
 def load_latest(folder: Path | str) -> Checkpoint | None:
-    """The newest checkpoint in a folder; None where there is none."""
+    """The newest checkpoint in a folder; None where there is none.
+
+    Raises:
+        CheckpointError: It is damaged, or the processes do not all find the same.
+    """
     found = steps(folder)
+    names = distributed.gathered(found[-1][1].name if found else "none")
+    if len(set(names)) > 1:
+        raise CheckpointError(
+            f"the processes find different checkpoints in {folder} ({', '.join(names)}): it must be a folder that all "
+            "machines share"
+        )
     return load(found[-1][1]) if found else None
 
 
@@ -140,7 +164,9 @@ def load(path: Path | str) -> Checkpoint:
         about = json.loads((path / "position.json").read_text("utf-8"))
         if about.get("format") != FORMAT:
             raise CheckpointError(f"{path}: format {about.get('format')!r}, this version reads {FORMAT}")
-        state = torch.load(path / "state.pt", map_location="cpu", weights_only=True)
+        # Of a large file that many processes read, each keeps only what it takes from it.
+        many = distributed.size() > 1
+        state = torch.load(path / "state.pt", map_location="cpu", weights_only=True, mmap=many)
         return Checkpoint(
             about["step"],
             load_file(path / "weights.safetensors"),
@@ -184,7 +210,8 @@ def restore_generators(states: Mapping[str, Any]) -> None:
 def export(causal: PreTrainedModel, tokenizer: str | Path, folder: Path | str) -> Path:
     """Write a Hugging Face folder (model, configuration, tokenizer) that transformers loads and vLLM serves.
 
-    The folder appears when it is complete and takes the place of an earlier export.
+    The folder appears when it is complete and takes the place of an earlier export. Adapters are added in, and written
+    to the folder ``adapter`` beside it as well. All processes must call it.
 
     Args:
         causal: The model, as it is.
@@ -193,10 +220,28 @@ def export(causal: PreTrainedModel, tokenizer: str | Path, folder: Path | str) -
     """
     from wideseek_baselines.train.model import copy_tokenizer
 
-    folder = Path(folder)
+    state = published_here(causal)
+    again = _duplicates(causal)
+    kept = None if state is None else {name: part for name, part in state.items() if name not in again}
+
+    def model(place: Path) -> None:
+        causal.save_pretrained(place, state_dict=kept)
+        copy_tokenizer(tokenizer, place)
+
+    adapters = dict(adapter_weights(causal))
+    if adapters:
+        beside = Path(folder).with_name("adapter")
+        distributed.from_main(
+            lambda: _replace(beside, lambda place: write_adapter(causal, str(tokenizer), adapters, place))
+        )
+    return distributed.from_main(lambda: _replace(Path(folder), model))
+
+
+def _replace(folder: Path, write: Callable[[Path], None]) -> Path:
+    """Let a folder be written beside, and put it in the place of an earlier one when it is complete."""
     if (
         folder.exists()
-        and not (folder / "config.json").is_file()
+        and not any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
         and (folder.is_file() or any(folder.iterdir()))
     ):
         raise ConfigError(f"{folder} holds something else than a model: choose another folder")
@@ -204,8 +249,7 @@ def export(causal: PreTrainedModel, tokenizer: str | Path, folder: Path | str) -
     place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         place.chmod(0o755)
-        causal.save_pretrained(place)
-        copy_tokenizer(tokenizer, place)
+        write(place)
         for file in place.rglob("*"):
             _to_disk(file)
         if folder.exists():
@@ -235,6 +279,14 @@ def _duplicates(module: nn.Module) -> set[str]:
         if seen.setdefault(id(tensor), name) != name:
             again.add(name)
     return again
+
+
+def _left_out(module: nn.Module) -> set[str]:
+    """Names of tensors that a checkpoint does without: the second of tied ones, and frozen ones."""
+    frozen = {
+        name for name, part in module.named_parameters(remove_duplicate=False) if not part.requires_grad
+    }
+    return _duplicates(module) | frozen
 
 
 def _to_disk(path: Path) -> None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from wideseek_baselines.train.live import LiveView
+
+_PLAIN = "Print one line a step on a terminal too, as it is elsewhere."
 
 
 @click.group()
@@ -25,24 +31,37 @@ def train() -> None:
 @train.command()
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file with settings.")
 @click.option("--explain", is_flag=True, help="List all settings with their meaning, and do nothing.")
+@click.option("--plain", is_flag=True, help=_PLAIN)
 @click.option("--quiet", is_flag=True, help="Print the result only.")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]…")
-def sft(file: Path | None, explain: bool, quiet: bool, settings: tuple[str, ...]) -> None:
+def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tuple[str, ...]) -> None:
     """Supervised warm start: learn to write what assistants of recorded episodes wrote.
 
     A run that was broken off goes on where it was when the same command is given again.
     """
+    from wideseek_baselines.train.board import check_packages
     from wideseek_baselines.train.config import load_config
     from wideseek_baselines.train.explain import explained
+    from wideseek_baselines.train.lines import print_supervised
+    from wideseek_baselines.train.live import SUPERVISED
 
     _require_torch()
+    from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.sft import SftConfig, run_sft
 
     if explain:
         click.echo(explained(SftConfig))
         return
     config = load_config(SftConfig, file, settings)
-    result = run_sft(config, None if quiet else _print)
+    check_packages(config.boards)
+    with processes(config.model.device), ExitStack() as stack:
+        first = is_main()
+        live = _live(config.out, SUPERVISED, plain=plain or quiet or not first)
+        if live is not None:
+            stack.enter_context(live)
+        result = run_sft(config, None if quiet else live.report if live is not None else print_supervised)
+    if not first:
+        return
     losses = f", held-out loss {result.first_loss:.4f} → {result.best_loss:.4f}" if result.best_loss else ""
     early = ", stopped early" if result.stopped_early else ""
     left = f"; {result.left_out} sequences were too long" if result.left_out else ""
@@ -65,8 +84,16 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             ),
             click.option("--dry-run", is_flag=True, help="Estimate memory and tokens; loads no model."),
             click.option(
+                "--processes",
+                "count",
+                type=click.IntRange(1),
+                default=1,
+                help="With --dry-run: how many torchrun will start.",
+            ),
+            click.option(
                 "--explain", is_flag=True, help="List all settings with their meaning, and do nothing."
             ),
+            click.option("--plain", is_flag=True, help=_PLAIN),
             click.option("--quiet", is_flag=True, help="Print the result only."),
             click.argument("settings", nargs=-1, metavar="[KEY=VALUE]…"),
         )
@@ -115,14 +142,20 @@ def _reinforce(
     file: Path | None,
     preset: str | None,
     dry_run: bool,
+    count: int,
     explain: bool,
+    plain: bool,
     quiet: bool,
     settings: tuple[str, ...],
 ) -> None:
     """Read the configuration of a kind of run, and explain, estimate or do it."""
+    from wideseek_baselines.train.board import check_packages
     from wideseek_baselines.train.config import load_config
+    from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
     from wideseek_baselines.train.explain import explained
+    from wideseek_baselines.train.lines import print_step
+    from wideseek_baselines.train.live import REINFORCED
     from wideseek_baselines.train.presets import preset_file
 
     if explain:
@@ -130,66 +163,31 @@ def _reinforce(
         return
     config = load_config(kind, file, settings, preset=preset_file(preset) if preset else None)
     if dry_run:
-        click.echo("\n".join(estimate(config).lines()))
+        click.echo("\n".join(estimate(config, count).lines()))
         return
-    result = run(config, report=None if quiet else _print_step)
+    check_packages(config.boards)
+    with processes(config.model.device), ExitStack() as stack:
+        first = is_main()
+        live = _live(config.out, REINFORCED, plain=plain or quiet or not first)
+        if live is not None:
+            stack.enter_context(live)
+        report = None if quiet else live.report if live is not None else print_step
+        result = run(config, report=report, watch=live.watch if live is not None else None)
+    if not first:
+        return
     skipped = f", {result.skipped} updates skipped" if result.skipped else ""
     click.echo(f"{result.model}: {result.steps} steps, {result.tokens:,} tokens trained on{skipped}")
 
 
-COLUMNS: Mapping[str, tuple[str, str]] = {
-    "reward": ("reward", "7.3f"),
-    "item_f1": ("item-F1", "7.3f"),
-    "kl_reference": ("KL", "8.5f"),
-    "entropy": ("entropy", "7.3f"),
-    "clip_share": ("clipped", "7.3f"),
-    "mismatch": ("mismatch", "8.5f"),
-    "subagents": ("agents", "6.2f"),
-    "episode_tokens": ("tokens", "7.0f"),
-    "cut_share": ("cut", "5.2f"),
-    "generated_tokens_per_second": ("tokens/s", "8,.0f"),
-    "rollout_seconds": ("play s", "7.1f"),
-    "train_seconds": ("train s", "7.1f"),
-}
-"""Figures of the printed table: their title and format."""
+def _live(title: str, rows: Mapping[str, tuple[str, str]], *, plain: bool) -> LiveView | None:
+    """A view of the run, where results and progress both go to a terminal that can be drawn on."""
+    from wideseek_baselines.train.live import LiveView
+    from wideseek_env.cli.console import console
 
-
-def _print_step(values: Mapping[str, Any]) -> None:
-    """One line of the table for a step, with its head now and then; evaluations and warnings on lines of their own."""
-    place = f"{values['step']:>5}/{values['steps']:<5}"
-    if "reward" not in values:
-        figures = (
-            f"{name.removeprefix('eval_')} {value:.3f}" for name, value in values.items() if "eval_" in name
-        )
-        click.echo(f"{place}  held out: {', '.join(figures)}")
-        return
-    if values["step"] % 20 == 1:
-        titles = (f"{title:>{_width(form)}}" for title, form in COLUMNS.values())
-        click.echo(f"{'step':>11}  {'  '.join(titles)}")
-    cells = (
-        f"{values[name]:{form}}" if name in values else f"{'-':>{_width(form)}}"
-        for name, (_, form) in COLUMNS.items()
-    )
-    click.echo(f"{place}  {'  '.join(cells)}")
-    for warning in values.get("warnings", ()):
-        click.echo(f"{place}  warning: {warning}")
-
-
-def _width(form: str) -> int:
-    """Characters of a number in this format."""
-    return int(form.split(".")[0].rstrip(","))
-
-
-def _print(values: Mapping[str, Any]) -> None:
-    """One line a step."""
-    head = f"{values['step']:>6}/{values['steps']}"
-    if "held_out_loss" in values:
-        click.echo(f"{head}  held-out loss {values['held_out_loss']:.4f}")
-        return
-    click.echo(
-        f"{head}  loss {values['loss']:.4f}  lr {values['lr']:.2e}  gradient {values['gradient_norm']:.2f}  "
-        f"{values['tokens_per_second']:,.0f} tokens/s"
-    )
+    results, progress = console(), console(stderr=True)
+    if plain or not results.is_terminal or not progress.is_terminal or progress.is_dumb_terminal:
+        return None
+    return LiveView(title, rows, progress)
 
 
 def _require_torch() -> None:

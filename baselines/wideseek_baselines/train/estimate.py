@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wideseek_baselines.train.options import LoraOptions
 from wideseek_baselines.train.players import game_arguments
 from wideseek_baselines.train.ppo import PpoConfig
 from wideseek_baselines.train.reinforce import RunConfig
@@ -41,11 +42,34 @@ class Shape:
     @property
     def weights(self) -> int:
         """Number of weights."""
+        return self.layers * self.layer_weights + self.outer_weights
+
+    @property
+    def layer_weights(self) -> int:
+        """Number of weights of one layer."""
         queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
         layer = self.hidden * (2 * queries + 2 * keys + 3 * self.inner + 2)
         layer += 2 * self.head_dim if self.query_norms else 0
-        layer += queries + 2 * keys if self.biases else 0
-        return self.layers * layer + self.hidden + self.vocab * self.hidden * (1 if self.tied else 2)
+        return layer + (queries + 2 * keys if self.biases else 0)
+
+    @property
+    def outer_weights(self) -> int:
+        """Number of weights outside of the layers: embedding, output layer, last norm."""
+        return self.hidden + self.vocab * self.hidden * (1 if self.tied else 2)
+
+    def adapter_weights(self, options: LoraOptions) -> int:
+        """Number of weights of low-rank adapters."""
+        queries, keys = self.heads * self.head_dim, self.kv_heads * self.head_dim
+        sides = {
+            "q_proj": self.hidden + queries,
+            "k_proj": self.hidden + keys,
+            "v_proj": self.hidden + keys,
+            "o_proj": self.hidden + queries,
+            "gate_proj": self.hidden + self.inner,
+            "up_proj": self.hidden + self.inner,
+            "down_proj": self.hidden + self.inner,
+        }
+        return self.layers * options.rank * sum(sides.get(name, 0) for name in options.targets)
 
     @property
     def cache_numbers(self) -> int:
@@ -104,7 +128,9 @@ class Estimate:
     weights: int
     """Numbers in the model."""
     trainer: dict[str, int]
-    """Bytes."""
+    """Bytes of each process that trains."""
+    processes: int
+    """That train together."""
     engine: dict[str, int]
     """Bytes of each engine."""
     episodes: int
@@ -120,7 +146,7 @@ class Estimate:
         """The figures as text."""
         return [
             f"model                {self.weights / 1e6:,.1f} M weights",
-            "trainer              " + _sum(self.trainer),
+            f"{'each trainer process' if self.processes > 1 else 'trainer':<21}" + _sum(self.trainer),
             *(f"  {name:<19}{_size(value)}" for name, value in self.trainer.items()),
             "each engine          " + _sum(self.engine),
             *(f"  {name:<19}{_size(value)}" for name, value in self.engine.items()),
@@ -131,8 +157,13 @@ class Estimate:
         ]
 
 
-def estimate(config: RunConfig) -> Estimate:
-    """Work out what a run needs; loads nothing."""
+def estimate(config: RunConfig, processes: int = 1) -> Estimate:
+    """Work out what a run needs; loads nothing.
+
+    Args:
+        config: Of the run.
+        processes: That train the model together; each holds its part of everything that is kept.
+    """
     shape = shape_of(config.model.path)
     model, engine = config.model, config.engine
     width = 2 if model.precision == "bfloat16" else 4
@@ -144,13 +175,25 @@ def estimate(config: RunConfig) -> Estimate:
     critic = isinstance(config, PpoConfig) and config.value.critic == "separate"
     referred = config.loss.kl > 0 or (isinstance(config, PpoConfig) and config.kl.coefficient > 0)
     copies = 2 if critic else 1
+    adapters = shape.adapter_weights(model.lora)
+    trained = adapters or shape.weights
+    spread = {
+        "weights": copies * width * (shape.weights + adapters),
+        "gradients": copies * 4 * trained,
+        "Adam": copies * 8 * trained,
+        "float32 masters": copies * 4 * trained if model.precision == "bfloat16" else 0,
+        "reference": width * shape.weights if referred and not adapters else 0,
+    }
+    # Gathered at a time: what is outside of the layers, one layer and the next; of the first also the gradients, as
+    # they are and in the float32 in which they are added up.
+    gathered = width * (shape.outer_weights + 2 * shape.layer_weights)
+    gathered += 0 if adapters else (width + 4) * shape.outer_weights
+    few = processes > 1 and model.checkpoint_activations  # else the backward pass keeps them all
+    cast = shape.outer_weights + shape.layer_weights if few else shape.weights
     trainer = {
-        "weights": copies * width * shape.weights,
-        "gradients": copies * 4 * shape.weights,
-        "Adam": copies * 8 * shape.weights,
-        "float32 masters": copies * 4 * shape.weights if model.precision == "bfloat16" else 0,
-        "autocast copies": 2 * shape.weights if model.precision == "autocast" else 0,
-        "reference": width * shape.weights if referred else 0,
+        **{name: -(-size // processes) for name, size in spread.items()},
+        "gathered": gathered if processes > 1 else 0,
+        "autocast copies": 2 * cast if model.precision == "autocast" else 0,
         "activations": row * layers * product,
         "logits": 3 * 4 * min(model.logits_chunk, row) * shape.vocab,
     }
@@ -169,6 +212,7 @@ def estimate(config: RunConfig) -> Estimate:
     return Estimate(
         shape.weights,
         {name: value for name, value in trainer.items() if value},
+        processes,
         per_engine,
         episodes,
         len(turns),

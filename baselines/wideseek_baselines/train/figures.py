@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wideseek_baselines.rollout.record import Rollout
+from wideseek_baselines.rollout.record import Rollout, TurnRecord
 from wideseek_baselines.train.players import subagents
 from wideseek_baselines.train.samples import failed
 
@@ -17,7 +17,7 @@ def episode_figures(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
         version: Of the policy that is trained; tokens of earlier ones count into `stale_share`.
     """
     count = len(rollouts)
-    turns = [turn for rollout in rollouts for agent in rollout.agents for turn in agent.turns]
+    turns = turns_of(rollouts)
     tokens = sum(turn.tokens for turn in turns)
     stale = sum(number for turn in turns for made, number in turn.versions if made != version)
     return {
@@ -33,3 +33,15 @@ def episode_figures(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
         "call_errors": sum(turn.errors for turn in turns) / count,
         "stale_share": stale / max(1, tokens),
     }
+
+
+def version_lag(rollouts: Sequence[Rollout], version: int) -> float:
+    """By how many versions the policies that made the tokens are older than `version`, as a mean over tokens."""
+    spans = [span for turn in turns_of(rollouts) for span in turn.versions]
+    tokens = sum(number for _, number in spans)
+    return sum((version - made) * number for made, number in spans) / max(1, tokens)
+
+
+def turns_of(rollouts: Sequence[Rollout]) -> list[TurnRecord]:
+    """The generated turns of all agents."""
+    return [turn for rollout in rollouts for agent in rollout.agents for turn in agent.turns]

@@ -15,6 +15,7 @@ import numpy as np
 from wideseek_baselines.rollout.record import Rollout
 from wideseek_baselines.train.advantages import Advantages, group_advantages
 from wideseek_baselines.train.config import Count
+from wideseek_baselines.train.feed import Feed
 from wideseek_baselines.train.figures import episode_figures
 from wideseek_baselines.train.loop import Report, Run, RunResult
 from wideseek_baselines.train.losses import policy_loss
@@ -22,11 +23,12 @@ from wideseek_baselines.train.model import TokenModel, load_model
 from wideseek_baselines.train.optim import Optimizer
 from wideseek_baselines.train.options import AdvantageOptions
 from wideseek_baselines.train.order import TaskOrder
-from wideseek_baselines.train.packing import Example, pack
-from wideseek_baselines.train.players import Players
+from wideseek_baselines.train.packing import Example
+from wideseek_baselines.train.players import Players, Watch
 from wideseek_baselines.train.reinforce import RunConfig
+from wideseek_baselines.train.rows import rows_of
 from wideseek_baselines.train.samples import mini_batches, rollout_samples
-from wideseek_baselines.train.scoring import frozen_model, with_logprobs
+from wideseek_baselines.train.scoring import reference_model, with_logprobs
 from wideseek_baselines.train.tally import Tally
 from wideseek_env.errors import ConfigError
 
@@ -50,7 +52,11 @@ class GrpoConfig(RunConfig):
 
 
 def run_grpo(
-    config: GrpoConfig, *, game: Mapping[str, Any] | None = None, report: Report | None = None
+    config: GrpoConfig,
+    *,
+    game: Mapping[str, Any] | None = None,
+    report: Report | None = None,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Train as configured; continues a run that was broken off.
 
@@ -58,27 +64,30 @@ def run_grpo(
         config: Everything.
         game: Arguments of `Setup.resolve` in place of the configuration's: tasks, tools or rewards of one's own.
         report: Told the numbers of every step and every evaluation.
+        watch: Told of every episode that has ended.
 
     Raises:
         ConfigError: A setting does not fit, or `out` holds a run with other settings.
         RolloutError: No episode of a step could be played.
         DivergedError: Gradients were not finite several steps in a row.
     """
-    with Players(config, game) as players:
+    with Players(config, game, watch) as players:
         model = load_model(config.model)
-        reference = frozen_model(config.model) if config.loss.kl > 0 else None
+        reference = reference_model(config.model, model) if config.loss.kl > 0 else None
         optimizer = Optimizer(model.named_parameters(), config.optim, config.steps * config.updates)
-        order = TaskOrder(players.tasks, config.seed)
-        with Run(config, players, model, model, {"policy": optimizer}, report) as run:
+        order = TaskOrder(players.tasks, config.seed, config.game.widths)
+        with (
+            Run(config, players, model, model, {"policy": optimizer}, report) as run,
+            Feed(lambda state: draw(players, order, state, config), players, config, run) as feed,
+        ):
             while run.step < config.steps:
+                batch = feed.take()
                 began = time.perf_counter()
-                batch = draw(players, order, run.state, config)
-                played = time.perf_counter()
                 figures, tokens = train_step(
                     model, reference, optimizer, batch.rollouts, batch.advantages.values, config, run.step
                 )
                 trained = time.perf_counter()
-                generated = sum(rollout.tokens for rollout in batch.rollouts)
+                feed.settle()
                 run.finish(
                     {
                         **episode_figures(batch.rollouts, run.step),
@@ -86,9 +95,8 @@ def run_grpo(
                         "degenerate_groups": batch.advantages.degenerate,
                         "failed_episodes": len(batch.errors),
                         **figures,
-                        "rollout_seconds": played - began,
-                        "train_seconds": trained - played,
-                        "generated_tokens_per_second": generated / (played - began),
+                        **feed.figures(batch.rollouts),
+                        "train_seconds": trained - began,
                     },
                     tokens,
                 )
@@ -171,7 +179,7 @@ def train_step(
     for epoch in range(config.epochs):
         for number in random.permutation(len(batches)) if epoch else range(len(batches)):
             model.train()
-            for row in pack(batches[number], config.tokens_per_row):
+            for row in rows_of(batches[number], config.tokens_per_row):
                 row = row.to(model.device)
                 scores = model(row, temperature=row.columns["temperature"], entropies=True)
                 loss = policy_loss(

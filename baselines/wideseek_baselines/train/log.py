@@ -6,11 +6,15 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
+
+from wideseek_baselines.train import distributed
 
 
 class RunLog:
     """Appends records to a JSONL file. Every record has a `step`.
+
+    Where several processes train together, only the first writes.
 
     Args:
         path: The file.
@@ -20,6 +24,9 @@ class RunLog:
 
     def __init__(self, path: Path, step: int = 0) -> None:
         self.path = path
+        self._file: TextIO | None = None
+        if not distributed.is_main():
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
         path.write_text("".join(kept), "utf-8")
@@ -27,13 +34,16 @@ class RunLog:
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append the numbers of a step. What is not finite is written as text, which JSON has no number for."""
+        if self._file is None:
+            return
         record = {name: _plain(value) for name, value in {"step": step, **values}.items()}
         self._file.write(json.dumps(record) + "\n")
         self._file.flush()
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
 
     def __enter__(self) -> RunLog:
         return self

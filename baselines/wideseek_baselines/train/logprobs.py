@@ -7,16 +7,14 @@ the row. The softmax is in float32 whatever the weights are in.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """What a model thinks of the K trained tokens of a row.
+class Scores(NamedTuple):
+    """What a model thinks of the K trained tokens of a row; a tuple, in which FSDP finds the tensors.
 
     Attributes:
         logprobs: ``[K]`` float32, in nats, of the distribution after temperature.
@@ -96,7 +94,9 @@ class _TokenLogprobs(torch.autograd.Function):
         hidden, weight, targets, cold, norms, found = ctx.saved_tensors
         by_logprob, by_entropy = (gradient.float().unsqueeze(1) for gradient in gradients)
         to_hidden = torch.empty_like(hidden)
-        to_weight = torch.zeros(weight.shape, dtype=torch.float32, device=weight.device)
+        trained = ctx.needs_input_grad[1]  # not where only adapters are
+        size = weight.shape if trained else (0,)
+        to_weight = torch.zeros(size, dtype=torch.float32, device=weight.device)
         with torch.autocast(hidden.device.type, enabled=False):
             cast = weight.to(ctx.dtype)
             for at in range(0, len(hidden), ctx.chunk):
@@ -114,5 +114,6 @@ class _TokenLogprobs(torch.autograd.Function):
                 by_logit.scatter_add_(1, targets[part].unsqueeze(1), by_logprob[part])
                 by_logit = by_logit.mul_(cold[part]).to(ctx.dtype)
                 to_hidden[part] = (by_logit @ cast).to(hidden.dtype)
-                to_weight += by_logit.T @ state
-        return to_hidden, to_weight.to(weight.dtype), None, None, None, None, None
+                if trained:
+                    to_weight += by_logit.T @ state
+        return to_hidden, to_weight.to(weight.dtype) if trained else None, None, None, None, None, None

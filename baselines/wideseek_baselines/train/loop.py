@@ -17,8 +17,8 @@ from typing import Any, Self
 
 from torch import nn
 
-from wideseek_baselines.train import checkpoint
-from wideseek_baselines.train.board import Board
+from wideseek_baselines.train import checkpoint, distributed
+from wideseek_baselines.train.board import BoardRun, Boards
 from wideseek_baselines.train.config import config_to_dict
 from wideseek_baselines.train.log import RunLog
 from wideseek_baselines.train.model import TokenModel
@@ -27,6 +27,7 @@ from wideseek_baselines.train.optim import Optimizer
 from wideseek_baselines.train.players import Players
 from wideseek_baselines.train.reinforce import RunConfig
 from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.progress import announced_steps
 from wideseek_env.tasks.task import Task
 
 Report = Callable[[Mapping[str, Any]], None]
@@ -95,8 +96,11 @@ class Run:
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
+            if distributed.is_main():
+                stack.enter_context(announced_steps(self._out, self._config.steps, lambda: self.step))
             self._log = stack.enter_context(RunLog(self._out / "metrics.jsonl", self.step or -1))
-            self._board = stack.enter_context(Board(self._out / "tensorboard", self.step))
+            if distributed.is_main():
+                self._boards = stack.enter_context(Boards(self._shown, self._config.boards))
             if self.step < self._config.steps:
                 self._players.start()
                 if self.step:
@@ -109,7 +113,7 @@ class Run:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._stack.__exit__(kind, error, trace)
 
     def finish(self, figures: Mapping[str, float], trained_tokens: int) -> None:
         """A train step is done: new weights to the engines, then everything that is due.
@@ -140,6 +144,12 @@ class Run:
             self._keep()
 
     @property
+    def _shown(self) -> BoardRun:
+        """What boards are told about this run."""
+        config = self._config
+        return BoardRun(self._out, self.step, config.project, config.name, config_to_dict(config))
+
+    @property
     def skipped(self) -> int:
         """Optimiser steps skipped so far."""
         return sum(optimizer.skipped for optimizer in self._optimizers.values())
@@ -150,8 +160,10 @@ class Run:
         return RunResult(self._out / "model", self.step, self.state["tokens"], self.skipped)
 
     def _tell(self, values: Mapping[str, Any]) -> None:
+        if not distributed.is_main():
+            return
         self._log.write(self.step, values)
-        self._board.write(self.step, values)
+        self._boards.write(self.step, values)
         if self._report is not None:
             self._report({"step": self.step, "steps": self._config.steps, **values})
 
@@ -186,8 +198,9 @@ class Run:
 def fingerprint(config: RunConfig, tasks: Sequence[Task]) -> str:
     """Of all that must be the same for a run to go on to the same result."""
     settings = config_to_dict(config)
-    for name in ("out", "resume", "checkpoint", "evaluation", "collapse"):
+    for name in ("out", "resume", "checkpoint", "evaluation", "collapse", "boards", "project", "name"):
         del settings[name]
+    del settings["engine"]["sleep"]
     if config.optim.schedule == "constant":
         del settings["steps"]  # such a run may be made longer
     settings["task_ids"] = [task.id for task in tasks]

@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from wideseek_baselines.train import distributed
 from wideseek_baselines.train.attention import attention_arguments, use_attention
 from wideseek_baselines.train.logprobs import Scores, token_logprobs
+from wideseek_baselines.train.lora import add_adapters
 from wideseek_baselines.train.options import ModelOptions
 from wideseek_baselines.train.packing import Row
+from wideseek_baselines.train.sharding import sharded
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -83,11 +86,11 @@ def states_of(trunk: nn.Module, row: Row) -> Tensor:
 
 
 def load_causal(options: ModelOptions) -> PreTrainedModel:
-    """Load the model that the options name, ready for training on their device.
+    """Load the model that the options name, ready for training on their device, or for being spread over processes.
 
     Raises:
-        ConfigError: There is no model under that name, or the device is not there.
-        MissingDependencyError: transformers is not installed.
+        ConfigError: There is no model under that name, the device is not there, or adapters do not fit.
+        MissingDependencyError: transformers or peft is not installed.
     """
     try:
         from transformers import AutoModelForCausalLM
@@ -95,6 +98,8 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
         raise MissingDependencyError(
             "training needs transformers: pip install 'wideseek-baselines[transformers]'"
         ) from error
+    if options.compile and distributed.size() > 1:
+        raise ConfigError("model.compile is for one process: leave it out where torchrun starts several")
     dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
     try:
         model = AutoModelForCausalLM.from_pretrained(options.path, dtype=dtype)
@@ -102,23 +107,44 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
         raise ConfigError(
             f"no model can be loaded from {options.path!r}: {str(error).strip()[:300]}"
         ) from error
-    try:
-        model = model.to(device_of(options.device))  # type: ignore[arg-type]
-    except (RuntimeError, AssertionError) as error:
-        raise ConfigError(
-            f"the device {options.device!r} cannot be used: {str(error).strip()[:200]}"
-        ) from error
-    use_attention(model, options.attention)
+    if options.lora.rank:
+        add_adapters(model, options.lora)
+    device = device_of(options.device)
+    if distributed.size() == 1:  # else each process takes its part there
+        try:
+            model = model.to(device)  # type: ignore[arg-type]
+        except (RuntimeError, AssertionError) as error:
+            raise ConfigError(
+                f"the device {options.device!r} cannot be used: {str(error).strip()[:200]}"
+            ) from error
+    use_attention(model, options.attention, compiled=options.compile)
     if options.checkpoint_activations:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+    if options.compile:
+        compile_layers(model)
     return cast("PreTrainedModel", model.train())
 
 
 def load_model(options: ModelOptions) -> TokenModel:
-    """The model that the options name, as a `TokenModel`; errors as `load_causal`."""
-    return TokenModel(
-        load_causal(options), chunk=options.logits_chunk, autocast=options.precision == "autocast"
-    )
+    """The model that the options name, as a `TokenModel`, spread over the processes; errors as `load_causal`."""
+    causal = load_causal(options)
+    model = TokenModel(causal, chunk=options.logits_chunk, autocast=options.precision == "autocast")
+    return sharded(model, layers_of(causal), device_of(options.device))
+
+
+def layers_of(causal: PreTrainedModel) -> list[nn.Module]:
+    """The layers of a model's trunk, one after the other; `ConfigError` for a model that is built otherwise."""
+    layers = getattr(causal.get_decoder(), "layers", None)  # type: ignore[no-untyped-call]
+    if not isinstance(layers, nn.ModuleList):
+        raise ConfigError(f"{type(causal).__name__} has no list of layers, as Llama and Qwen models have")
+    return list(layers)
+
+
+def compile_layers(causal: PreTrainedModel) -> None:
+    """Compile the computation of each layer, once for all of them and for rows of any length."""
+    for layer in layers_of(causal):
+        # The forward alone: hooks and the recomputation of activations stay around it.
+        layer.forward = torch.compile(layer.forward, dynamic=True)
 
 
 def device_of(name: str) -> torch.device:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wideseek_baselines.train.options import OptimOptions
+from wideseek_baselines.train.sharding import full, part_like
 from wideseek_env.errors import WideSeekError
 
 
@@ -113,10 +114,15 @@ class Optimizer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state; parameters are set from their masters."""
-        self._adamw.load_state_dict(state["adamw"])
+        ordered = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
+        moments = {
+            number: {name: part_like(value, ordered[number]) for name, value in found.items()}
+            for number, found in state["adamw"]["state"].items()
+        }
+        self._adamw.load_state_dict({**state["adamw"], "state": moments})
         with torch.no_grad():
             for name, master in self._masters.items():
-                master.copy_(state["masters"][name])
+                master.copy_(part_like(state["masters"][name], master))
         self._publish()
         self.step_number, self.skipped = state["step_number"], state["skipped"]
         self._in_a_row = state["in_a_row"]
@@ -143,7 +149,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return 0.0
-    norm = float(torch.nn.utils.get_total_norm(gradients))
+    norm = float(full(torch.nn.utils.get_total_norm(gradients)))  # of all processes' parts: the same on each
     if math.isfinite(norm) and 0 < max_norm < norm:
         torch._foreach_mul_(gradients, max_norm / norm)
     return norm

@@ -2,13 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from wideseek_baselines.train.attention import Attention
 from wideseek_baselines.train.config import Count, NotNegative, Positive, Range, Share, Whole
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
+
+
+@dataclass(frozen=True, slots=True)
+class LoraOptions:
+    """Low-rank adapters beside linear layers: only they are trained, and the model itself stays as it is."""
+
+    rank: Whole = 0
+    """Of the adapters; 0 trains all weights."""
+    alpha: Positive = 32.0
+    """An adapter's product counts `alpha / rank` times."""
+    targets: tuple[str, ...] = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
+    """Names of the linear layers that get one."""
+    dropout: Annotated[float, Range(0, 0.99)] = 0.0
+    """Share of an adapter's inputs that is left out in training."""
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise ConfigError("targets must name at least one linear layer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +46,10 @@ class ModelOptions:
     """Keep only each layer's input and compute the rest again in the backward pass: less memory, a third more time."""
     logits_chunk: Count = 2048
     """Tokens whose logits are held at a time."""
+    compile: bool = False
+    """Compile the layers with torch.compile; needs a C++ compiler on a CPU."""
+    lora: LoraOptions = field(default_factory=LoraOptions)
+    """Train adapters only."""
 
 
 @dataclass(frozen=True, slots=True)

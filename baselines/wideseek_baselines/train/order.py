@@ -18,13 +18,15 @@ class TaskOrder:
     Args:
         tasks: At least one.
         seed: Of the orders and of the episodes.
+        widths: Subagents that a delegation may start, which the tasks take in turn; none leaves it to the rules.
     """
 
-    def __init__(self, tasks: Sequence[Task], seed: int) -> None:
+    def __init__(self, tasks: Sequence[Task], seed: int, widths: Sequence[int] = ()) -> None:
         if not len(tasks):
             raise ConfigError("there are no tasks to train on")
         self._tasks = list(tasks)
         self._seed = seed
+        self._widths = tuple(widths)
         self._shuffled: tuple[int, list[int]] = (-1, [])
 
     def __getitem__(self, position: int) -> Task:
@@ -39,8 +41,9 @@ class TaskOrder:
         jobs: list[RolloutJob] = []
         for at in range(position, position + count):
             task = self[at]
+            width = self._widths[at % len(self._widths)] if self._widths else None
             for member in range(group):
                 trial = at * group + member
                 seed = episode_seed(self._seed, task.id, trial)
-                jobs.append(RolloutJob(task, seed, trial, group=f"{at}:{task.id}", size=group))
+                jobs.append(RolloutJob(task, seed, trial, group=f"{at}:{task.id}", size=group, width=width))
         return jobs

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import fsum
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
+
+import torch
 
 from wideseek_baselines.llm.policy import LLMPolicy
 from wideseek_baselines.loop import background
-from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, open_rollouts_on
+from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, Rollouts, open_rollouts_on
 from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJob
 from wideseek_baselines.rollout.record import Rollout
+from wideseek_baselines.train import distributed
+from wideseek_baselines.train.asleep import sleeping_vllm
 from wideseek_baselines.train.model import TokenModel
+from wideseek_baselines.train.published import published
 from wideseek_baselines.train.reinforce import EngineOptions, EvaluationOptions, GameOptions, RunConfig
+from wideseek_baselines.train.together import Elsewhere, together
 from wideseek_env import catalog
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
@@ -28,6 +36,22 @@ class RolloutError(WideSeekError):
     """No episode of a step could be played: something is wrong with the engine or the tools."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the episodes of a step or of an evaluation are."""
+
+    held_out: bool
+    """Whether they are of an evaluation."""
+    done: int
+    total: int
+    reward: float
+    """The mean of those that are done and did not fail."""
+
+
+Watch = Callable[[Progress], None]
+"""Told of every episode that has ended; with episodes played ahead on a thread of its own."""
+
+
 class Players:
     """Opens the engines and plays.
 
@@ -35,10 +59,14 @@ class Players:
         config: Of the run.
         game: Arguments of `Setup.resolve` that take the place of the configuration's, for tasks, tools and rewards of
             one's own.
+        watch: Told of every episode that has ended.
     """
 
-    def __init__(self, config: RunConfig, game: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, config: RunConfig, game: Mapping[str, Any] | None = None, watch: Watch | None = None
+    ) -> None:
         self._config = config
+        self._watch = watch
         arguments = {**game_arguments(config.game), **(game or {})}
         self.tasks, self.held_out = _tasks(config, arguments)
         arguments["tasks"] = arguments["tasks"] if isinstance(arguments["tasks"], str) else self.tasks
@@ -47,8 +75,19 @@ class Players:
         self._driver = DriverOptions(
             concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout
         )
+        options = policy_options(config.model.path, engine)
+        asleep = engine.sleep and engine.kind == "vllm"
+        self._group = distributed.new_group()
+        if engine.workers and not distributed.is_main():
+            self._rollouts: Rollouts = Elsewhere()
+            return
         self._rollouts = open_rollouts_on(
-            RolloutConfig(engine.kind, policy_options(config.model.path, engine), arguments, self._driver),
+            RolloutConfig(
+                functools.partial(sleeping_vllm, **options) if asleep else engine.kind,
+                {} if asleep else options,
+                arguments,
+                self._driver,
+            ),
             engine.workers,
             **ray,
         )
@@ -59,55 +98,90 @@ class Players:
         Raises:
             RolloutError: All of them failed.
         """
-        return _in_order(jobs, self._rollouts.run(jobs))
+        return _in_order(jobs, self._played(jobs, self._rollouts.run, held_out=False))
 
     def start(self) -> None:
         """Load the model now: before weights are given to engines, and so that no step is timed with it."""
         for _ in self._rollouts.run(()):
             pass
 
+    def sleep(self) -> None:
+        """Have the engines give their accelerator memory back until `update`."""
+        self._rollouts.sleep()
+
     def update(self, model: TokenModel, version: int) -> None:
-        """Give all engines the model's weights, under the names of its folder."""
-        weights = [(name, tensor.detach()) for name, tensor in model.causal.state_dict().items()]
-        self._rollouts.update_weights(weights, version)
+        """Give all engines the model's weights, under the names of its folder; engines that sleep wake up with it."""
+        if self._config.engine.sleep and model.device.type == "cuda":
+            torch.cuda.empty_cache()  # what training has left over, for the engine that shares the GPU
+        self._rollouts.update_weights(published(model.causal), version)
 
     def evaluate(self) -> dict[str, float]:
         """Play the held-out tasks, the same episodes each time; the figures by name, with ``@width`` behind them."""
         options = self._config.evaluation
+        jobs = held_out_jobs(self.held_out, options, self._config.seed)
+        played: dict[int | None, list[Rollout]] = {}
+        errors: dict[int | None, list[str]] = {}
+        for finished in self._played(jobs, self._evaluated, held_out=True):
+            width = cast(RolloutJob, finished.job).width
+            if finished.error or finished.rollout is None:
+                errors.setdefault(width, []).append(finished.error)
+            else:
+                played.setdefault(width, []).append(finished.rollout)
         figures: dict[str, float] = {}
         for width in options.widths or (None,):
             mark = "" if width is None else f"@{width}"
-            jobs = held_out_jobs(self.held_out, options, self._config.seed)
-            played, errors = _in_order(jobs, self._evaluated(jobs, width))
-            scores = [rollout.score["item_f1"] for rollout in played]
+            if width not in played:
+                raise RolloutError(
+                    f"none of the held-out episodes{mark} could be played; the first failed with: {errors[width][0]}"
+                )
             figures |= {
-                f"eval_item_f1{mark}": sum(scores) / len(scores),
-                f"eval_reward{mark}": sum(rollout.reward for rollout in played) / len(played),
-                f"eval_answered{mark}": sum(rollout.ending == "answered" for rollout in played) / len(played),
-                f"eval_subagents{mark}": sum(map(subagents, played)) / len(played),
-                f"eval_failed{mark}": float(len(errors)),
+                f"eval_{name}{mark}": fsum(map(figure, played[width])) / len(played[width])
+                for name, figure in _EVALUATED.items()
             }
+            figures[f"eval_failed{mark}"] = float(len(errors.get(width, ())))
         return figures
 
-    def _evaluated(self, jobs: Sequence[Job], width: int | None) -> Iterator[Finished]:
+    def _played(
+        self,
+        jobs: Sequence[RolloutJob],
+        run: Callable[[Sequence[RolloutJob]], Iterable[Finished]],
+        *,
+        held_out: bool,
+    ) -> Iterable[Finished]:
+        """What came of all jobs, each process playing its share; watched where they are played."""
+        return together(
+            jobs,
+            lambda mine: self._watched(run(mine), len(mine), held_out=held_out),
+            self._group,
+            spread=not self._config.engine.workers,
+        )
+
+    def _watched(self, playing: Iterable[Finished], total: int, *, held_out: bool) -> Iterator[Finished]:
+        """The same, told to whoever watches."""
+        rewards: list[float] = []
+        for done, finished in enumerate(playing, 1):
+            if finished.rollout is not None and not finished.error:
+                rewards.append(finished.rollout.reward)
+            if self._watch is not None:
+                self._watch(Progress(held_out, done, total, sum(rewards) / max(1, len(rewards))))
+            yield finished
+
+    def _evaluated(self, jobs: Sequence[Job]) -> Iterator[Finished]:
         rollouts, engine = self._rollouts, self._config.engine
-        if not isinstance(rollouts, LocalRollouts):
+        temperature = self._config.evaluation.temperature
+        if temperature is None or not isinstance(rollouts, LocalRollouts):
             return rollouts.run(jobs)
         from wideseek_baselines.rollout.driver import Driver
 
-        temperature = self._config.evaluation.temperature
         policy = LLMPolicy(
             rollouts.policy.engines[0],
             episode_tokens=engine.episode_tokens,
             thinking=engine.thinking,
             history=engine.history,
             turn_tokens=engine.turn_tokens,
-            temperature=engine.temperature if temperature is None else temperature,
+            temperature=temperature,
         )
-        setup = rollouts.setup
-        if width is not None:
-            setup = dataclasses.replace(setup, rules=setup.rules.replace(width=width))
-        return background().iterate(Driver(policy, setup, options=self._driver).run(jobs))
+        return background().iterate(Driver(policy, rollouts.setup, options=self._driver).run(jobs))
 
     def close(self) -> None:
         """End the engines."""
@@ -157,9 +231,17 @@ def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
 
 
 def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) -> list[RolloutJob]:
-    """The episodes of an evaluation; their seeds do not depend on when it is."""
+    """The episodes of an evaluation at all its widths; their seeds depend neither on the width nor on when it is."""
     return [
-        RolloutJob(task, episode_seed(seed + 1, task.id, trial), trial, group=f"{task.id}:{trial}", size=1)
+        RolloutJob(
+            task,
+            episode_seed(seed + 1, task.id, trial),
+            trial,
+            group=f"{task.id}:{trial}:{width}",
+            size=1,
+            width=width,
+        )
+        for width in options.widths or (None,)
         for task in tasks
         for trial in range(options.trials)
     ]
@@ -168,6 +250,15 @@ def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) 
 def subagents(rollout: Rollout) -> int:
     """Subagents that an episode used."""
     return sum(agent.role == "subagent" for agent in rollout.agents)
+
+
+_EVALUATED: Mapping[str, Callable[[Rollout], float]] = {
+    "item_f1": lambda rollout: rollout.score["item_f1"],
+    "reward": lambda rollout: rollout.reward,
+    "answered": lambda rollout: rollout.ending == "answered",
+    "subagents": subagents,
+}
+"""The figures of an evaluation: means over its episodes."""
 
 
 def _tasks(config: RunConfig, arguments: Mapping[str, Any]) -> tuple[TaskSet, TaskSet]:
@@ -182,7 +273,9 @@ def _tasks(config: RunConfig, arguments: Mapping[str, Any]) -> tuple[TaskSet, Ta
     source = options.source or own
     if not isinstance(source, str):
         raise ConfigError("tasks of one's own have no held-out part: name one with evaluation.source")
-    held_out = catalog.named_tasks(source, options.split)[0][: options.tasks]
+    held_out = catalog.named_tasks(source, options.split)[0]
+    wanted = options.where if options.where is not None else config.game.where
+    held_out = (conditions.where(held_out, wanted) if wanted else held_out)[: options.tasks]
     if not len(held_out):
         raise ConfigError(f"{source} has no {options.split} tasks to evaluate on")
     trained = {task.id for task in tasks}

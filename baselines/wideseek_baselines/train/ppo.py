@@ -16,18 +16,21 @@ from torch import nn
 from wideseek_baselines.rollout.record import Rollout
 from wideseek_baselines.train.advantages import agent_gae
 from wideseek_baselines.train.config import NotNegative, Positive
+from wideseek_baselines.train.feed import Feed
 from wideseek_baselines.train.figures import episode_figures
 from wideseek_baselines.train.loop import Report, Run, RunResult
 from wideseek_baselines.train.losses import policy_loss, value_loss
-from wideseek_baselines.train.model import TokenModel, load_causal, load_model
+from wideseek_baselines.train.model import TokenModel, layers_of, load_causal, load_model
 from wideseek_baselines.train.optim import Optimizer
 from wideseek_baselines.train.options import OptimOptions, PolicyLossOptions, SelectionOptions, ValueOptions
 from wideseek_baselines.train.order import TaskOrder
-from wideseek_baselines.train.packing import Example, pack
-from wideseek_baselines.train.players import Players
+from wideseek_baselines.train.packing import Example
+from wideseek_baselines.train.players import Players, Watch
 from wideseek_baselines.train.reinforce import RunConfig
+from wideseek_baselines.train.rows import rows_of
 from wideseek_baselines.train.samples import Samples, by_agent, mini_batches, rollout_samples
-from wideseek_baselines.train.scoring import Floats, frozen_model, values_of, with_logprobs
+from wideseek_baselines.train.scoring import Floats, reference_model, values_of, with_logprobs
+from wideseek_baselines.train.sharding import sharded
 from wideseek_baselines.train.tally import Tally
 from wideseek_baselines.train.values import Critic, ValueHead, team_examples
 
@@ -65,12 +68,18 @@ class PpoConfig(RunConfig):
 
 
 def run_ppo(
-    config: PpoConfig, *, game: Mapping[str, Any] | None = None, report: Report | None = None
+    config: PpoConfig,
+    *,
+    game: Mapping[str, Any] | None = None,
+    report: Report | None = None,
+    watch: Watch | None = None,
 ) -> RunResult:
     """Train as configured; continues a run that was broken off. Arguments and errors are those of `run_grpo`."""
-    with Players(config, game) as players:
+    with Players(config, game, watch) as players:
         model = load_model(config.model)
-        reference = frozen_model(config.model) if config.kl.coefficient > 0 or config.loss.kl > 0 else None
+        reference = (
+            reference_model(config.model, model) if config.kl.coefficient > 0 or config.loss.kl > 0 else None
+        )
         critic = new_critic(config, model)
         steps = config.steps * config.updates
         optimizers = {
@@ -78,17 +87,19 @@ def run_ppo(
             "critic": Optimizer(critic.named_parameters(), config.critic_optim, steps),
         }
         trained = nn.ModuleDict({"policy": model, "critic": critic})
-        order = TaskOrder(players.tasks, config.seed)
+        order = TaskOrder(players.tasks, config.seed, config.game.widths)
         state = {"kl": config.kl.coefficient}
-        with Run(config, players, model, trained, optimizers, report, state) as run:
+        with (
+            Run(config, players, model, trained, optimizers, report, state) as run,
+            Feed(lambda state: draw(players, order, state, config), players, config, run) as feed,
+        ):
             while run.step < config.steps:
+                rollouts, errors = feed.take()
                 began = time.perf_counter()
-                rollouts, errors = players.play(order.jobs(run.state["drawn"], config.tasks, config.group))
-                run.state["drawn"] += config.tasks
-                played = time.perf_counter()
                 batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
                 figures = train_step(model, critic, optimizers, batches, config, run.step)
                 done = time.perf_counter()
+                feed.settle()
                 figures["kl_coefficient"] = run.state["kl"]
                 run.state["kl"] = adapted(run.state["kl"], figures.get("kl_penalty"), config.kl)
                 run.finish(
@@ -96,22 +107,31 @@ def run_ppo(
                         **episode_figures(rollouts, run.step),
                         "failed_episodes": len(errors),
                         **figures,
-                        "rollout_seconds": played - began,
-                        "train_seconds": done - played,
-                        "generated_tokens_per_second": sum(rollout.tokens for rollout in rollouts)
-                        / (played - began),
+                        **feed.figures(rollouts),
+                        "train_seconds": done - began,
                     },
                     sum(len(example.places) for batch in batches for example in batch.examples),
                 )
         return run.result
 
 
+def draw(
+    players: Players, order: TaskOrder, state: dict[str, Any], config: PpoConfig
+) -> tuple[list[Rollout], list[str]]:
+    """Play the episodes of a step; the errors of those that failed. Counts on ``state["drawn"]``."""
+    jobs = order.jobs(state["drawn"], config.tasks, config.group)
+    state["drawn"] += config.tasks
+    return players.play(jobs)
+
+
 def new_critic(config: PpoConfig, model: TokenModel) -> ValueHead | Critic:
     """A head on the policy, or a second model that begins with the policy's weights."""
     if config.value.critic == "shared":
         size = int(model.causal.config.get_text_config().hidden_size)
-        return ValueHead(size, detach=config.value.detach).to(model.device)
-    return Critic(load_causal(config.model), autocast=config.model.precision == "autocast")
+        return sharded(ValueHead(size, detach=config.value.detach).to(model.device))
+    causal = load_causal(config.model)
+    critic = Critic(causal, autocast=config.model.precision == "autocast")
+    return sharded(critic, layers_of(causal), model.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +256,7 @@ def train_step(
         for number in random.permutation(len(batches)):
             model.train()
             critic.train()
-            for row in pack(batches[number].examples, config.tokens_per_row):
+            for row in rows_of(batches[number].examples, config.tokens_per_row):
                 row = row.to(model.device)
                 scores = model(row, temperature=row.columns["temperature"], entropies=True)
                 loss = policy_loss(
@@ -263,7 +283,7 @@ def train_step(
                     tally.add(fit.tally)
                 total.backward()  # type: ignore[no-untyped-call]
             if isinstance(critic, Critic):
-                for row in pack(batches[number].seen, config.tokens_per_row):
+                for row in rows_of(batches[number].seen, config.tokens_per_row):
                     row = row.to(model.device)
                     fit = value_loss(
                         critic(row),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from wideseek_baselines.tokens.template import History
+from wideseek_baselines.train.board import BoardName
 from wideseek_baselines.train.config import Count, NotNegative, Positive, Range, Share, Whole
 from wideseek_baselines.train.options import (
     CheckpointOptions,
@@ -65,10 +66,20 @@ class GameOptions:
     """A preset of limits: "default" or "width-benchmark"."""
     limits: LimitOptions = field(default_factory=LimitOptions)
     """Single limits that differ from the preset."""
+    widths: tuple[int, ...] = ()
+    """Widths that the tasks of training take in turn, so that one policy learns to use all; none is the rules'."""
     profile: str = "default"
     """Prompts and tools: "default", "terse" or "wideseek-r1"."""
     reward: str = "item_f1"
     """What the team is paid: "item_f1" or "wideseek_r1"."""
+
+    def __post_init__(self) -> None:
+        _check_widths(self.widths)
+
+
+def _check_widths(widths: tuple[int, ...]) -> None:
+    if any(width < 1 for width in widths):
+        raise ConfigError(f"widths must be 1 or more, not {list(widths)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +123,9 @@ class EngineOptions:
     """How often an episode whose engine or tools failed is played again."""
     request_timeout: Positive = 1800.0
     """Seconds after which a generation is given up."""
+    sleep: bool = False
+    """Give the engine's GPU memory back while the step is trained, for a GPU that both share. vLLM drops its weights
+    and cache, and gets the new weights when it wakes; on a processor, where vLLM cannot sleep, nothing changes."""
 
     def __post_init__(self) -> None:
         if self.kind == "transformers":
@@ -132,18 +146,19 @@ class EvaluationOptions:
     """Tasks other than those of `game.tasks`; needed where those are a file."""
     split: Literal["train", "validation", "test"] = "validation"
     """The part of a world's tasks."""
+    where: tuple[str, ...] | None = None
+    """Conditions that the tasks must meet; none is those of `game.where`."""
     tasks: Count = 16
     """How many, the first."""
     trials: Count = 1
     """Episodes of each task."""
     widths: tuple[int, ...] = ()
-    """Widths to play at, one after the other; none is the width of training. Not with Ray's workers."""
+    """Widths to play at; none is the width of training."""
     temperature: Annotated[float, Range(0, 10)] | None = None
     """Of sampling; 0 is greedy, none is that of training. Not with Ray's workers."""
 
     def __post_init__(self) -> None:
-        if any(width < 1 for width in self.widths):
-            raise ConfigError(f"widths must be 1 or more, not {list(self.widths)}")
+        _check_widths(self.widths)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +193,9 @@ class RunConfig:
     """Tasks of one optimiser step; none is all of the step's tasks."""
     epochs: Count = 1
     """Times that each batch of episodes is trained on."""
+    async_steps: Literal[0, 1] = 0
+    """1 plays the episodes of the next step while this one is trained, so they are one policy version old when it is
+    their turn; 0 plays them afterwards, with the policy as it is then."""
     tokens_per_row: Count = 8192
     """Tokens that go through the model at a time; sets the memory needed, not the result."""
     game: GameOptions = field(default_factory=GameOptions)
@@ -196,6 +214,13 @@ class RunConfig:
     """When its state is kept and the model exported."""
     collapse: CollapseOptions = field(default_factory=CollapseOptions)
     """When to warn."""
+    boards: tuple[BoardName, ...] = ()
+    """Where figures are shown: "tensorboard", "wandb", "trackio". TensorBoard's files are written wherever it is
+    installed; naming it makes that a must."""
+    project: str = "wideseek"
+    """Of the run, for wandb and trackio."""
+    name: str | None = None
+    """Of the run, for wandb and trackio; none is the name of `out`."""
     seed: Whole = 0
     """Of the order of tasks and of every episode."""
     resume: bool = True
@@ -208,12 +233,22 @@ class RunConfig:
                 f"selection.roles names {', '.join(self.selection.roles)}, but the game is played by "
                 f"{' and '.join(sorted(playing))}: nothing would be trained"
             )
-        if not self.game.team and self.evaluation.widths:
-            raise ConfigError("evaluation.widths are for teams: a single agent has no width")
-        if self.engine.workers and (self.evaluation.widths or self.evaluation.temperature is not None):
+        if not self.game.team and (self.evaluation.widths or self.game.widths):
+            raise ConfigError("evaluation.widths and game.widths are for teams: a single agent has no width")
+        if self.async_steps and self.engine.sleep:
             raise ConfigError(
-                "with engine.workers evaluation is as in training: leave out evaluation.widths and "
-                "evaluation.temperature, and use 'wideseek bench width' on the exported model"
+                "with async_steps the engine works while a step is trained: leave out engine.sleep, and divide the "
+                "GPU with engine.memory_share or give the engine one of its own"
+            )
+        if self.async_steps and self.loss.mismatch == "off":
+            raise ConfigError(
+                "with async_steps episodes are one policy version old, and loss.mismatch makes up for that: set it to "
+                "truncate or mask"
+            )
+        if self.engine.workers and self.evaluation.temperature is not None:
+            raise ConfigError(
+                "with engine.workers evaluation samples as training does: leave out evaluation.temperature, and use "
+                "'wideseek eval' on the exported model"
             )
 
     @property

@@ -3,34 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from wideseek_baselines.train.logprobs import Scores
+from wideseek_baselines.train.lora import adapters_off, has_adapters
 from wideseek_baselines.train.model import TokenModel, load_model
 from wideseek_baselines.train.options import ModelOptions
-from wideseek_baselines.train.packing import Example, pack, unpack
+from wideseek_baselines.train.packing import Example, Row, unpack
+from wideseek_baselines.train.rows import combined, rows_of
 from wideseek_baselines.train.values import Critic, ValueHead
 
 Floats = NDArray[np.float32]
 
 
-def frozen_model(options: ModelOptions) -> TokenModel:
-    """The model as it was before training, to which a KL term refers."""
-    model = load_model(options)
-    model.requires_grad_(False)
-    return model.eval()
+class WithoutAdapters(TokenModel):
+    """A model with its adapters switched off while it scores: what it was before training, without a second copy.
+
+    Args:
+        model: The one that is trained.
+    """
+
+    def __init__(self, model: TokenModel) -> None:
+        nn.Module.__init__(self)
+        self.trained = model
+
+    def forward(self, row: Row, *, temperature: Tensor | float = 1.0, entropies: bool = False) -> Scores:
+        """See `TokenModel`."""
+        with adapters_off(self.trained):
+            return cast(Scores, self.trained(row, temperature=temperature, entropies=entropies))
+
+
+def reference_model(options: ModelOptions, model: TokenModel) -> TokenModel:
+    """The model as it was before training, to which a KL term refers: a frozen copy, or `model` without adapters."""
+    if has_adapters(model):
+        return WithoutAdapters(model)
+    frozen = load_model(options)
+    frozen.requires_grad_(False)
+    return frozen.eval()
 
 
 @torch.no_grad()
 def logprobs_of(model: TokenModel, examples: Sequence[Example], tokens_per_row: int) -> list[Floats]:
     """For each example the ``[k]`` log-probabilities of its trained tokens, each at its own temperature."""
     model.eval()
-    rows = [row.to(model.device) for row in pack(examples, tokens_per_row)]
+    rows = [row.to(model.device) for row in rows_of(examples, tokens_per_row)]
     found = [model(row, temperature=row.columns["temperature"]).logprobs for row in rows]
-    return unpack(rows, found, len(examples))
+    return combined(unpack(rows, found, len(examples)))
 
 
 @torch.no_grad()
@@ -47,11 +70,11 @@ def values_of(
     """
     model.eval()
     critic.eval()
-    rows = [row.to(model.device) for row in pack(examples, tokens_per_row)]
+    rows = [row.to(model.device) for row in rows_of(examples, tokens_per_row)]
     found: list[Tensor] = [
         critic(row) if isinstance(critic, Critic) else critic(model(row).hidden) for row in rows
     ]
-    return unpack(rows, found, len(examples))
+    return combined(unpack(rows, found, len(examples)))
 
 
 def with_logprobs(

@@ -9,23 +9,27 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 from wideseek_baselines.tokens.template import History
-from wideseek_baselines.train import checkpoint
+from wideseek_baselines.train import checkpoint, distributed
+from wideseek_baselines.train.board import BoardName, BoardRun, Boards
 from wideseek_baselines.train.config import Count, Share, Whole, config_to_dict
 from wideseek_baselines.train.log import RunLog
 from wideseek_baselines.train.losses import supervised_loss
 from wideseek_baselines.train.model import TokenModel, load_model
 from wideseek_baselines.train.optim import Optimizer
 from wideseek_baselines.train.options import CheckpointOptions, ModelOptions, OptimOptions
-from wideseek_baselines.train.packing import Example, pack
-from wideseek_baselines.train.supervised import batches, held_out_split, read_lessons
+from wideseek_baselines.train.packing import Example
+from wideseek_baselines.train.rows import rows_of
+from wideseek_baselines.train.supervised import batches, held_out_split, read_lessons, whole
 from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.progress import announced_steps
 from wideseek_env.messages import Role
 
 
@@ -59,6 +63,9 @@ class SftConfig:
     """Tokens that go through the model at a time; sets the memory needed, not the result."""
     max_tokens: Count = 32768
     """Longer sequences are left out."""
+    learn: Literal["turns", "everything"] = "turns"
+    """`turns`: what the agents wrote. `everything`: all text, prompts and results too, for a model that knows nothing
+    yet and has to learn to read first. The held-out loss is that of the turns either way."""
     evaluate_every: Whole = 50
     """Steps between looks at the held-out loss; 0 looks only at the beginning and the end."""
     patience: Whole = 3
@@ -67,6 +74,13 @@ class SftConfig:
     """Passed to the chat template; none leaves it to the template."""
     history: History = "template"
     """Earlier turns as the template renders them, or "keep" as they were written."""
+    boards: tuple[BoardName, ...] = ()
+    """Where figures are shown: "tensorboard", "wandb", "trackio". TensorBoard's files are written wherever it is
+    installed; naming it makes that a must."""
+    project: str = "wideseek"
+    """Of the run, for wandb and trackio."""
+    name: str | None = None
+    """Of the run, for wandb and trackio; none is the name of `out`."""
     seed: Whole = 0
     """Of the order of the data and the choice of held-out tasks."""
     resume: bool = True
@@ -108,6 +122,8 @@ def run_sft(config: SftConfig, report: Callable[[Mapping[str, Any]], None] | Non
     if not fitting:
         raise ConfigError(f"every sequence is longer than max_tokens={config.max_tokens}")
     train, watched = held_out_split(fitting, config.held_out, config.seed)
+    if config.learn == "everything":
+        train = [whole(example) for example in train]
     plan = batches([len(example) for example in train], config.batch_tokens, config.epochs, config.seed)
     plan = plan[: config.max_steps]
 
@@ -115,11 +131,18 @@ def run_sft(config: SftConfig, report: Callable[[Mapping[str, Any]], None] | Non
     optimizer = Optimizer(model.named_parameters(), config.optim, len(plan))
     step, state = _resume(config, model, optimizer, _fingerprint(config, train))
 
-    with RunLog(out / "metrics.jsonl", step or -1) as log:
+    about = BoardRun(out, step, config.project, config.name, config_to_dict(config))
+    with ExitStack() as stack:
+        if distributed.is_main():
+            stack.enter_context(announced_steps(out, len(plan), lambda: step))
+        log = stack.enter_context(RunLog(out / "metrics.jsonl", step or -1))
+        boards = stack.enter_context(Boards(about, config.boards)) if distributed.is_main() else None
 
         def tell(values: Mapping[str, Any]) -> None:
             log.write(step, values)
-            if report is not None:
+            if boards is not None:
+                boards.write(step, values)
+            if report is not None and distributed.is_main():
                 report({"step": step, "steps": len(plan), **values})
 
         def look() -> None:
@@ -175,13 +198,14 @@ def train_step(
     trained = sum(len(example.places) for example in examples)
     total = 0.0
     model.train()
-    for row in pack(examples, tokens_per_row):
+    for row in rows_of(examples, tokens_per_row):
         row = row.to(model.device)
         logprobs = model(row).logprobs
         loss = supervised_loss(logprobs, torch.full_like(logprobs, 1 / trained))
         loss.value.backward()  # type: ignore[no-untyped-call]
         total += float(loss.value.detach())
     done = optimizer.step()
+    (total,) = distributed.summed(total)
     return {
         "loss": total,
         "lr": done.lr,
@@ -197,16 +221,17 @@ def held_out_loss(model: TokenModel, examples: Sequence[Example], tokens_per_row
     """The mean loss of all trained tokens of the examples, in nats."""
     model.eval()
     total, count = 0.0, 0
-    for row in pack(examples, tokens_per_row):
+    for row in rows_of(examples, tokens_per_row):
         total -= float(model(row.to(model.device)).logprobs.double().sum())
         count += len(row.targets)
-    return total / count
+    total, trained = distributed.summed(total, count)
+    return total / trained
 
 
 def _fingerprint(config: SftConfig, train: Sequence[Example]) -> str:
     """Of all that must be the same for a run to go on to the same result."""
     settings = config_to_dict(config)
-    for name in ("out", "data", "resume", "checkpoint"):
+    for name in ("out", "data", "resume", "checkpoint", "boards", "project", "name"):
         del settings[name]
     mark = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for example in train:

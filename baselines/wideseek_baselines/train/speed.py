@@ -103,6 +103,9 @@ WAYS: tuple[tuple[str, Attention, Callable[..., None], bool], ...] = (
     ("one at a time", "packed", row_step, True),
     ("padded", "sdpa", padded_step, False),
 )
+COMPILED: tuple[tuple[str, Attention, Callable[..., None], bool], ...] = (
+    ("compiled", "packed", row_step, False),
+)
 
 
 @click.command()
@@ -115,6 +118,7 @@ WAYS: tuple[tuple[str, Attention, Callable[..., None], bool], ...] = (
 @click.option("--device", default="auto", show_default=True)
 @click.option("--precision", "precisions", multiple=True, default=("float32", "autocast"), show_default=True)
 @click.option("--repeats", default=5, show_default=True)
+@click.option("--compile", "compiled", is_flag=True, help="Time packed rows with compiled layers too.")
 def main(
     model: str,
     sequences: int,
@@ -125,12 +129,19 @@ def main(
     device: str,
     precisions: tuple[str, ...],
     repeats: int,
+    compiled: bool,
 ) -> None:
     """Time optimiser steps of the model in the folder MODEL."""
     click.echo(f"{'':10}{'':16}{'tokens/s':>10}{'per CPU second':>16}")
     for precision in precisions:
-        for name, attention, step, single in WAYS:
-            options = ModelOptions(model, device=device, precision=cast(Any, precision), attention=attention)
+        for name, attention, step, single in (*WAYS, *(COMPILED if compiled else ())):
+            options = ModelOptions(
+                model,
+                device=device,
+                precision=cast(Any, precision),
+                attention=attention,
+                compile=name == "compiled",
+            )
             loaded = load_model(options)
             optimizer = Optimizer(loaded.named_parameters(), OptimOptions(lr=1e-4))
             vocabulary = loaded.causal.config.get_text_config().vocab_size

@@ -170,6 +170,11 @@ def batches(lengths: Sequence[int], tokens: int, epochs: int, seed: int) -> list
     return plan
 
 
+def whole(example: Example) -> Example:
+    """The same sequence with all its tokens trained, but for the first, which nothing stands before."""
+    return Example(example.ids, np.arange(1, len(example.ids), dtype=np.int64))
+
+
 def _example(sequence: TokenSequence, *, everything: bool = False) -> Example:
     spans: Iterable[TurnRecord] = (turn for turn in sequence.turns if everything or turn.trainable)
     places = np.concatenate([np.arange(turn.start, turn.stop) for turn in spans])

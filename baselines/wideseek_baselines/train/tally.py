@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from wideseek_baselines.train import distributed
+
 
 class Tally:
     """Sums, counts and maxima by name. They stay on their device until `result`, so that gathering never waits."""
@@ -33,6 +35,16 @@ class Tally:
             self.peak(name, highest)
 
     def result(self) -> dict[str, float]:
-        """The means and maxima by name."""
-        means = {name: float(total) / count for name, (total, count) in self._sums.items() if count}
-        return {**means, **{name: float(highest) for name, highest in self._peaks.items()}}
+        """The means and maxima by name, over the tokens of all processes: all of them must ask."""
+        sums = {name: (float(total), count) for name, (total, count) in self._sums.items()}
+        peaks = {name: float(highest) for name, highest in self._peaks.items()}
+        for number, (other, heights) in enumerate(distributed.gathered((sums, peaks))):
+            if not number:
+                sums, peaks = dict(other), dict(heights)
+                continue
+            for name, (total, count) in other.items():
+                mine, before = sums.get(name, (0.0, 0))
+                sums[name] = (mine + total, before + count)
+            for name, highest in heights.items():
+                peaks[name] = max(peaks.get(name, highest), highest)
+        return {**{name: total / count for name, (total, count) in sums.items() if count}, **peaks}

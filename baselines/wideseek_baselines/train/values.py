@@ -42,7 +42,8 @@ class ValueHead(nn.Module):
         """``[K]`` float32 values of ``[K, H]`` hidden states."""
         states = hidden.detach() if self.detach else hidden
         with torch.autocast(states.device.type, enabled=False):
-            return cast(Tensor, self.linear(states.to(self.linear.weight.dtype))).squeeze(1).float()
+            values = cast(Tensor, self.linear(states.to(self.linear.weight.dtype)))
+            return values.squeeze(1).float().clone()  # FSDP hangs its hooks on what is no view
 
 
 class Critic(nn.Module):

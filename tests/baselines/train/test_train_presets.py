@@ -12,7 +12,6 @@ from toy_game import toy_tasks
 from training_parts import saved_model
 
 from wideseek_baselines.engines.weights import tensor_shapes
-from wideseek_baselines.train.board import Board
 from wideseek_baselines.train.cli import train
 from wideseek_baselines.train.config import config_from, config_to_dict, load_config
 from wideseek_baselines.train.estimate import KNOWN, estimate, shape_of
@@ -81,7 +80,7 @@ def test_the_published_settings() -> None:
 def test_a_file_stands_over_a_preset_and_an_override_over_both(tmp_path: Path) -> None:
     file = tmp_path / "own.toml"
     file.write_text('group = 3\n[model]\npath = "m"\n[engine]\nworkers = 2\n', "utf-8")
-    config = load_config(GrpoConfig, file, ["out=o", "tasks=5"], preset=preset_file("qwen3-4b-8gpu"))
+    config = load_config(GrpoConfig, file, ["out=o", "tasks=5"], preset=preset_file("qwen3-4b-multinode"))
     assert (config.group, config.tasks, config.model.path) == (3, 5, "m")
     assert (config.engine.workers, config.engine.worker_gpus) == (2, 1.0)
     assert config.model.precision == "bfloat16"
@@ -125,6 +124,30 @@ def test_an_estimate_by_hand() -> None:
     assert (found.episodes, found.conversations) == (8, 4)
     assert found.generated == 8 * (3 * 100 + 3 * 6 * 100)
     assert found.read == 8 * 4 * 1000
+
+
+def test_an_estimate_for_processes_and_for_adapters() -> None:
+    config = load_config(GrpoConfig, None, ["out=run"], preset=preset_file("qwen3-4b-8gpu"))
+    shape = KNOWN["Qwen/Qwen3-4B"]
+    one, eight = estimate(config), estimate(config, 8)
+    for name in ("weights", "gradients", "Adam", "float32 masters", "reference"):
+        assert eight.trainer[name] == -(-one.trainer[name] // 8)
+    for name in ("activations", "logits"):
+        assert eight.trainer[name] == one.trainer[name], "every process has rows of its own"
+    outer, layer = shape.vocab * 2560 + 2560, (shape.weights - shape.vocab * 2560 - 2560) // 36
+    assert eight.trainer["gathered"] == 2 * (outer + 2 * layer) + 6 * outer
+    assert "gathered" not in one.trainer
+    command = ["grpo", "--preset", "qwen3-4b-8gpu", "out=run", "--dry-run", "--processes", "8"]
+    done = CliRunner().invoke(train, command, catch_exceptions=False)
+    assert done.output == "\n".join(eight.lines()) + "\n"
+    assert re.search("each trainer process about 2[0-9][.][0-9] GB", done.output)
+
+    lora = ["out=run", "model.lora.rank=16", 'model.lora.targets=["q_proj", "down_proj"]']
+    found = estimate(load_config(GrpoConfig, None, lora, preset=preset_file("qwen3-4b-8gpu")))
+    adapters = 36 * 16 * ((2560 + 4096) + (9728 + 2560))
+    assert found.trainer["Adam"] == 8 * adapters
+    assert found.trainer["weights"] == 2 * (shape.weights + adapters)
+    assert "reference" not in found.trainer
 
 
 def test_models_without_dimensions_are_named(tmp_path: Path) -> None:
@@ -178,15 +201,3 @@ def test_all_settings_are_explained() -> None:
         assert "collapse.window (default 5)" in text
     assert "selection.failures (default all)" in explained(PpoConfig)
     assert "selection.failures (default failed_turns)" in explained(GrpoConfig)
-
-
-def test_figures_go_to_tensorboard_where_it_is_installed(tmp_path: Path) -> None:
-    pytest.importorskip("tensorboard")
-    with Board(tmp_path / "board") as board:
-        board.write(3, {"reward": 0.5, "warnings": ["no number"]})
-    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
-
-    events = EventAccumulator(str(tmp_path / "board"))
-    events.Reload()
-    assert events.Tags()["scalars"] == ["reward"]
-    assert [(event.step, event.value) for event in events.Scalars("reward")] == [(3, 0.5)]

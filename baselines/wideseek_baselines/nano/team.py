@@ -1,0 +1,138 @@
+"""`BriefTeam`: a scripted team of few words, for nano models to learn from.
+
+`ScriptedPolicy` writes to be read by people, and a subtask of its takes hundreds of tokens. Here a subtask is a line, a
+report one line a row, and every word of a message either stands in what the agent has read or is always the same: a
+model of a million weights learns that in minutes. It reads lists and pages of the synthetic world.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from wideseek_baselines.scripted.question import read_question
+from wideseek_baselines.scripted.toolbox import Toolbox
+from wideseek_env.errors import ConfigError
+from wideseek_env.messages import Action, Message
+from wideseek_env.policy import Turn
+from wideseek_env.scoring.tables import split_row
+
+_LIST = "List of "
+_HIT = re.compile(r"^1\. \[[^\]]*\]\((\S+)\)", re.MULTILINE)
+_ENTRY = re.compile(r"^- \[[^\]]*\]\((\S+)\)$", re.MULTILINE)
+_ADDRESS = re.compile(r"https?://\S+")
+_SUBTASK = re.compile(r"^\d+\. (?P<columns>.*): (?P<url>https?://\S+)$")
+_TITLE = re.compile(r"^# (?!Page:)(?P<name>.+)$", re.MULTILINE)
+_LABELLED = re.compile(r"^\| (?P<label>[^|]+) \| (?P<value>[^|]+) \|$", re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
+
+
+class BriefTeam:
+    """A team that has the list found, sends a subagent for each entry, and answers with the rows that came back.
+
+    Args:
+        eagerness: Probability of starting one more subagent, after each, while entries and the rules' width allow;
+            1 uses the whole width. The number depends on the seed and the conversation alone.
+    """
+
+    name = "brief"
+
+    def __init__(self, eagerness: float = 1.0) -> None:
+        if not 0 <= eagerness <= 1:
+            raise ConfigError(f"eagerness must be from 0 to 1, not {eagerness}")
+        self.eagerness = eagerness
+        self._seed = 0
+
+    def reset(self, seed: int) -> None:
+        """Other seeds, other numbers of subagents."""
+        self._seed = seed
+
+    def act(self, turns: Sequence[Turn]) -> Sequence[Action]:
+        """One message for each turn."""
+        return [self._message(turn) for turn in turns]
+
+    def _message(self, turn: Turn) -> str:
+        task = next(str(m["content"]) for m in turn.messages if m["role"] == "user")
+        heard = [str(m["content"]) for m in turn.messages if m["role"] == "tool"]
+        if turn.role == "lead":
+            return self._lead(turn, task, heard)
+        return _single(turn, task, heard) if turn.role == "single" else _subagent(task, heard)
+
+    def _lead(self, turn: Turn, task: str, heard: Sequence[str]) -> str:
+        question = read_question(task)
+        if not heard:
+            return _call("delegate", subtasks=[f"{_LIST}{question.subject}"])
+        if len(heard) == 1 and turn.turns_left > 1 and (urls := _ADDRESS.findall(heard[0])):
+            prompt = str(turn.messages[0]["content"])
+            most = min(len(urls), Toolbox.of(turn.tools, prompt).width)
+            columns = ", ".join(question.columns[1:])
+            number = self._number(most, turn.messages)
+            return _call(
+                "delegate",
+                subtasks=[f"{place}. {columns}: {url}" for place, url in enumerate(urls[:number], 1)],
+            )
+        return _answer(question.columns, [row for text in heard[1:] for row in _rows(text)])
+
+    def _number(self, most: int, messages: Sequence[Message]) -> int:
+        said = "\n".join(str(message["content"]) for message in messages)
+        random = np.random.default_rng([self._seed, zlib.crc32(said.encode())])
+        number = 1
+        while number < most and random.random() < self.eagerness:
+            number += 1
+        return number
+
+
+def _subagent(task: str, heard: Sequence[str]) -> str:
+    wanted = _SUBTASK.match(task)
+    if wanted is not None:
+        return (
+            _read(heard[-1], wanted["columns"].split(", ")) if heard else _call("browse", url=wanted["url"])
+        )
+    if not heard:
+        return _call("search", query=task)
+    if len(heard) == 1 and (hit := _HIT.search(heard[0])):
+        return _call("browse", url=hit[1])
+    return "\n".join(_ENTRY.findall(heard[-1])) or "Nothing."
+
+
+def _single(turn: Turn, task: str, heard: Sequence[str]) -> str:
+    question = read_question(task)
+    if turn.turns_left > 1:
+        if not heard:
+            return _call("search", query=f"{_LIST}{question.subject}")
+        if len(heard) == 1 and (hit := _HIT.search(heard[0])):
+            return _call("browse", url=hit[1])
+        urls = _ENTRY.findall(heard[1]) if len(heard) > 1 else []
+        if len(heard) - 2 < len(urls):
+            return _call("browse", url=urls[len(heard) - 2])
+    return _answer(question.columns, [_read(text, question.columns[1:]) for text in heard[2:]])
+
+
+def _call(tool: str, **arguments: object) -> str:
+    called = json.dumps({"name": tool, "arguments": arguments}, ensure_ascii=False)
+    return f"<tool_call>\n{called}\n</tool_call>"
+
+
+def _read(page: str, columns: Sequence[str]) -> str:
+    """The row that an entity's page gives: its name, and what stands beside the columns' labels."""
+    title = _TITLE.search(page)
+    values = {
+        found["label"].casefold(): _LINK.sub(r"\1", found["value"]) for found in _LABELLED.finditer(page)
+    }
+    cells = [title["name"] if title else "", *(values.get(column.casefold(), "") for column in columns)]
+    return f"| {' | '.join(cells)} |"
+
+
+def _rows(reports: str) -> list[str]:
+    return [line for line in reports.splitlines() if line.startswith("| ")]
+
+
+def _answer(columns: Sequence[str], rows: Sequence[str]) -> str:
+    width = len(columns)
+    kept = [row for row in rows if len(split_row(row)) == width]
+    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * width}", *kept]
+    return "\n".join(["```markdown", *lines, "```"])

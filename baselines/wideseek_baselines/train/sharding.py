@@ -1,0 +1,100 @@
+"""Parameters spread over the processes that train together (FSDP2): each holds its part of every tensor.
+
+A layer's tensors are gathered for the time of its computation, and its gradients are added up over the processes. Where
+there is one process, modules and tensors stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar, cast
+
+import torch
+from torch import Tensor, nn
+
+from wideseek_baselines.train import distributed
+from wideseek_env.errors import ConfigError
+
+M = TypeVar("M", bound=nn.Module)
+
+
+def sharded(module: M, layers: Iterable[nn.Module] = (), device: torch.device | None = None) -> M:
+    """Spread a module over the processes: each of its `layers` by itself, and together what is left.
+
+    The module must be called through its `forward`, and what that returns must show its tensors (a tensor, a tuple).
+
+    Args:
+        module: The same on every process; on any device.
+        layers: Parts that are computed one after the other.
+        device: Where its parts go.
+    """
+    if distributed.size() == 1:
+        return module
+    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
+
+    place = device or next(module.parameters()).device
+    if place.type not in ("cpu", "cuda"):
+        raise ConfigError(f"models cannot be spread over processes on {place.type}: use cpu or cuda")
+    mesh = init_device_mesh(place.type, (distributed.size(),))
+    policy = MixedPrecisionPolicy(reduce_dtype=torch.float32)
+    probe = nn.Linear(1, 1, bias=False)
+    parts: list[nn.Module] = [probe, *layers, module]
+    for part in parts:
+        # Also the outermost is given back after each pass: a frozen model would hold its embeddings for good.
+        _add_up(fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True))
+    probe(torch.ones(1, 1, device=place)).sum().backward()
+    if float(full(cast(Tensor, probe.weight.grad))) != distributed.size():
+        raise ConfigError(
+            f"torch {torch.__version__} does not add up the gradients of {distributed.size()} processes as it was "
+            "told to: use another version"
+        )
+    return module
+
+
+def _add_up(shard: Any) -> None:
+    """Gradients are added up, not averaged: the weights of a mini-batch's tokens sum to 1 over all processes."""
+    if hasattr(shard, "set_force_sum_reduction_for_comms"):
+        shard.set_force_sum_reduction_for_comms(True)  # gloo has no other way of multiplying by 1
+        shard.set_gradient_divide_factor(1.0)
+    else:  # torch before 2.8
+        shard.set_reduce_scatter_divide_factor(1.0)
+
+
+def full(tensor: Tensor) -> Tensor:
+    """The whole of a tensor that may be spread over the processes. All of them must call it."""
+    whole = getattr(tensor, "full_tensor", None)
+    return tensor if whole is None else cast(Tensor, whole())
+
+
+def gather(state: Any) -> Any:
+    """A state of nested mappings and lists with whole tensors: on the first process in main memory, elsewhere without.
+
+    One tensor at a time is gathered. Where there is one process, the state is given back as it is.
+    """
+    if distributed.size() == 1:
+        return state
+    if isinstance(state, Mapping):
+        return {name: gather(value) for name, value in state.items()}
+    if isinstance(state, (list, tuple)):
+        return [gather(value) for value in state]
+    if isinstance(state, Tensor):
+        whole = full(state.detach())
+        return whole.cpu() if distributed.is_main() else None
+    return state
+
+
+def part_like(tensor: Tensor, target: Tensor) -> Tensor:
+    """A whole tensor spread as `target` is, where it has its shape; the tensor itself where that is not spread."""
+    mesh = getattr(target, "device_mesh", None)
+    if mesh is None or tensor.shape != target.shape:
+        return tensor
+    from torch.distributed.tensor import distribute_tensor
+
+    return distribute_tensor(tensor.to(mesh.device_type), mesh, cast(Any, target).placements)
+
+
+def full_weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Names and whole tensors of a module's state, gathered one at a time; all processes must go through all."""
+    for name, tensor in module.state_dict().items():
+        yield name, full(tensor.detach())

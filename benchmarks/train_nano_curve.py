@@ -4,39 +4,55 @@
     python benchmarks/train_nano_curve.py --out runs/nano-curve --algorithm grpo --seed 0
 
 1. A nano model is made.
-2. The scripted team plays training tasks with at most two subagents a delegation, although the rules allow eight.
-3. The model learns to write what that team wrote (supervised warm start).
-4. GRPO or PPO goes on from there, with vLLM for the episodes; every few steps the model plays held-out tasks at several
-   widths. What it could find and the expert did not show is that more subagents cover more rows.
+2. A scripted team plays training tasks, at several widths and now and then as a single agent. It is timid: after each
+   subagent a coin decides whether it starts one more (probability 0.55), so that it seldom uses the width it has.
+3. The model learns to read: all text of those episodes. Then it learns to write what the team wrote (warm start).
+4. GRPO or PPO goes on from there, with vLLM for the episodes; every few steps the model plays held-out tasks. What it
+   can find and the expert did not show is that more subagents cover more rows.
 
 Every stage is kept in `--out` and not done again by the same command; an interrupted run goes on. At the end the
-held-out item-F1 of the warm start and of the trained model are printed by width as JSON, with the hours that the
-reinforcement took. `--roles lead` or `--roles subagent` trains one role alone, `--single` the single agent.
+held-out item-F1 of the warm start and of the trained model are printed by width as JSON, with the minutes that the
+reinforcement took. `--roles lead` or `--roles subagent` trains one role alone, `--single` the single agent. The
+settings are those of the preset `nano-cpu`; `key=value` changes them.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from wideseek_baselines.nano import make_nano
-from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_baselines.nano.team import BriefTeam
 from wideseek_baselines.train.config import load_config
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
 from wideseek_baselines.train.log import read_log
 from wideseek_baselines.train.players import game_arguments
 from wideseek_baselines.train.ppo import PpoConfig, run_ppo
 from wideseek_baselines.train.presets import preset_file
-from wideseek_baselines.train.reinforce import GameOptions
+from wideseek_baselines.train.reinforce import GameOptions, RunConfig
 from wideseek_baselines.train.sft import SftConfig, run_sft
 from wideseek_env.runner import play_episode
 from wideseek_env.setup import Setup
+from wideseek_env.tasks import conditions
 from wideseek_env.trajectory import TrajectoryWriter
 
-TIMID = 2
-"""Subagents that the expert starts at once at most."""
+EAGERNESS = 0.55
+"""Probability with which the expert starts one more subagent."""
+WORLDS = 4
+"""The world of the training tasks, and others like it, that the expert plays in."""
+GAMES: Sequence[dict[str, Any]] = (
+    *({"width": width} for width in (2, 4, 8, 16, 1, 8)),
+    {"team": False, "single_turns": 5},
+    {"width": 16},
+    {"team": False, "single_turns": 8},
+    {"width": 4},
+)
+"""What the expert's tasks are played as, in turn."""
+PPO = ("tasks=32", "group=1", "critic_optim.lr=1e-3")
+"""PPO's settings, where they differ from the preset's: its critic is the baseline, so no task is played twice."""
 
 
 def main() -> None:
@@ -44,77 +60,105 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of all stages")
     parser.add_argument("--algorithm", choices=("grpo", "ppo"), default="grpo")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--seed", type=int, default=0, help="of the reinforcement; the warm start is the same for all"
+    )
     parser.add_argument("--size", choices=("tiny", "small", "base"), default="tiny", help="of the nano model")
-    parser.add_argument("--episodes", type=int, default=400, help="of the expert")
-    parser.add_argument("--epochs", type=int, default=6, help="of the warm start")
-    parser.add_argument("--steps", type=int, default=100, help="of reinforcement")
-    parser.add_argument("--roles", nargs="+", default=["lead", "subagent"])
+    parser.add_argument("--episodes", type=int, default=1000, help="of the expert in each of its worlds")
+    parser.add_argument("--reading-steps", type=int, default=500, help="of the stage that learns all text")
+    parser.add_argument("--warm-steps", type=int, default=1500, help="of the warm start")
+    parser.add_argument("--roles", nargs="+", choices=("lead", "subagent"), default=["lead", "subagent"])
     parser.add_argument("--single", action="store_true", help="the single agent instead of a team")
     parser.add_argument("settings", nargs="*", help="key=value for the reinforcement, such as optim.lr=2e-4")
     arguments = parser.parse_args()
-    team = not arguments.single
+    roles = ["single"] if arguments.single else arguments.roles
+    name = "-".join([arguments.algorithm, *roles, str(arguments.seed)])
+    config = configure(arguments, roles, arguments.out / name)
+
     model = arguments.out / "nano"
     if not (model / "config.json").is_file():
-        make_nano(model, size=arguments.size, seed=arguments.seed)
-    kind: Any = GrpoConfig if arguments.algorithm == "grpo" else PpoConfig
-    name = "-".join([arguments.algorithm, *(arguments.roles if team else ["single"]), str(arguments.seed)])
-    config = load_config(
-        kind,
-        None,
-        [
-            f"model.path={arguments.out / ('sft' if team else 'sft-single') / 'model'}",
-            f"out={arguments.out / name}",
-            f"steps={arguments.steps}",
-            f"seed={arguments.seed}",
-            f"game.team={str(team).lower()}",
-            f"selection.roles={json.dumps(arguments.roles if team else ['single'])}",
-            *([] if team else ["evaluation.widths=[]"]),
-            *arguments.settings,
-        ],
-        preset=preset_file("nano-cpu"),
+        make_nano(model, size=arguments.size)
+    expert = record_expert(arguments.out / "expert.jsonl", config.game, arguments.episodes)
+    reading = learn(
+        expert,
+        model,
+        arguments.out / "reading",
+        arguments.reading_steps,
+        "learn=everything",
+        "batch_tokens=3072",
     )
-    expert = record_expert(
-        arguments.out / f"{'expert' if team else 'single'}.jsonl", config.game, arguments.episodes
+    warm = learn(
+        expert,
+        reading,
+        arguments.out / "warm",
+        arguments.warm_steps,
+        "batch_tokens=4096",
+        "optim.lr_end=0.05",
     )
-    warm = warm_start(expert, model, Path(config.model.path).parent, arguments.epochs, arguments.seed)
-    run = run_grpo if arguments.algorithm == "grpo" else run_ppo
+    assert warm == Path(config.model.path)
+    run: Any = run_grpo if arguments.algorithm == "grpo" else run_ppo
     run(config, report=lambda values: print(json.dumps(values), flush=True))
-    print(json.dumps({"run": name, "warm_start": warm, **curve(Path(config.out))}, indent=1))
+    print(json.dumps({"run": name, **curve(Path(config.out))}, indent=1))
+
+
+def configure(arguments: argparse.Namespace, roles: Sequence[str], out: Path) -> RunConfig:
+    """The settings of the reinforcement."""
+    kind: Any = GrpoConfig if arguments.algorithm == "grpo" else PpoConfig
+    own = [
+        f"model.path={arguments.out / 'warm' / 'model'}",
+        f"out={out}",
+        f"seed={arguments.seed}",
+        f"selection.roles={json.dumps(roles)}",
+        *(PPO if arguments.algorithm == "ppo" else ()),
+        *(["game.team=false", "game.widths=[]", "evaluation.widths=[]"] if arguments.single else []),
+    ]
+    config: RunConfig = load_config(kind, None, [*own, *arguments.settings], preset=preset_file("nano-cpu"))
+    return config
 
 
 def record_expert(path: Path, game: GameOptions, episodes: int) -> Path:
-    """Trajectories of the timid scripted team on training tasks; recorded once."""
+    """Trajectories of the timid team on training tasks; recorded once."""
     if path.is_file():
         return path
-    setup = Setup.resolve(**game_arguments(game))
+    arguments = game_arguments(game)
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     with TrajectoryWriter(unfinished) as writer:
-        for number, task in enumerate(setup.tasks[:episodes]):
-            writer.write(
-                play_episode(setup, ScriptedPolicy(delegate_limit=TIMID), task, seed=number).trajectory()
-            )
+        for seed in range(WORLDS):
+            world = game.tasks.replace("synthetic:", f"synthetic:seed={seed},", 1)
+            setups = [Setup.resolve(**own_game(arguments, world, **changes)) for changes in GAMES]
+            tasks = conditions.where(setups[0].tasks, game.where)[:episodes]
+            for number, task in enumerate(tasks):
+                setup = setups[number % len(setups)]
+                writer.write(play_episode(setup, BriefTeam(EAGERNESS), task, seed=number).trajectory())
     unfinished.rename(path)
     return path
 
 
-def warm_start(data: Path, model: Path, out: Path, epochs: int, seed: int) -> dict[str, Any]:
-    """Train on the expert's episodes; goes on where it was, and does nothing when it is done."""
-    settings = [
+def own_game(arguments: dict[str, Any], world: str, *, team: bool = True, **limits: int) -> dict[str, Any]:
+    """The arguments of `Setup.resolve` for one of the expert's games."""
+    return {**arguments, "tasks": world, "team": team, "rules": arguments["rules"].replace(**limits)}
+
+
+def learn(data: Path, model: Path, out: Path, steps: int, *settings: str) -> Path:
+    """Supervised training for so many steps; goes on where it was, and does nothing when it is done."""
+    common = [
         f"data={data}",
         f"model.path={model}",
         f"out={out}",
-        f"epochs={epochs}",
-        f"seed={seed}",
-        *("model.device=cpu", "optim.lr=2e-3", "optim.warmup=10", "batch_tokens=16384", "max_tokens=4096"),
+        f"max_steps={steps}",
+        *("model.device=cpu", "optim.lr=5e-3", "optim.matrices=muon", "optim.warmup=20"),
+        *("evaluate_every=100", "held_out=0.01"),
     ]
-    result = run_sft(load_config(SftConfig, None, settings))
-    return {"steps": result.steps, "first_loss": result.first_loss, "best_loss": result.best_loss}
+    result = run_sft(load_config(SftConfig, None, [*common, *settings]))
+    print(
+        json.dumps({"stage": out.name, "steps": result.steps, "held_out_loss": result.best_loss}), flush=True
+    )
+    return result.model
 
 
 def curve(folder: Path) -> dict[str, Any]:
-    """What a run's log says: held-out item-F1 by width, before and after, and the hours between."""
+    """What a run's log says: held-out item-F1 by width as it went, and the minutes that steps took."""
     records = read_log(folder / "metrics.jsonl")
     looks = [record for record in records if any(name.startswith("eval_") for name in record)]
     steps = [record for record in records if "reward" in record]
@@ -122,7 +166,7 @@ def curve(folder: Path) -> dict[str, Any]:
     seconds = sum(step["rollout_seconds"] + step["train_seconds"] + step["update_seconds"] for step in steps)
     return {
         "steps": len(steps),
-        "hours": round(seconds / 3600, 3),
+        "minutes": round(seconds / 60, 1),
         "held_out": [{"step": look["step"], **{name: look[name] for name in names}} for look in looks],
         "reward_first": steps[0]["reward"],
         "reward_last": steps[-1]["reward"],

@@ -1,0 +1,52 @@
+"""Episodes of a timid scripted team to learn from: at most two subagents at once, although the rules allow eight.
+
+    python benchmarks/gpu/record_experts.py OUT.jsonl --tasks synthetic:rows=16-24,columns=2,hops=1 --episodes 300
+
+What such a model does not know is that more subagents cover more rows: reinforcement has that to find out. The file
+appears when it is complete. Prints the mean item-F1 as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_env.rules import Rules
+from wideseek_env.runner import play_episode
+from wideseek_env.setup import Setup
+from wideseek_env.trajectory import TrajectoryWriter
+
+AT_ONCE = 2
+
+
+def main() -> None:
+    """Play and write."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--tasks", required=True)
+    parser.add_argument("--episodes", type=int, required=True)
+    parser.add_argument("--width", type=int, default=8)
+    arguments = parser.parse_args()
+    setup = Setup.resolve(
+        tasks=arguments.tasks,
+        split="train",
+        rules=Rules.preset("width-benchmark", width=arguments.width),
+        profile="terse",
+    )
+    unfinished = arguments.out.with_suffix(".unfinished")
+    unfinished.unlink(missing_ok=True)
+    scores = []
+    with TrajectoryWriter(unfinished) as writer:
+        for number, task in enumerate(setup.tasks[: arguments.episodes]):
+            play = play_episode(setup, ScriptedPolicy(delegate_limit=AT_ONCE), task, seed=number)
+            trajectory = play.trajectory()
+            writer.write(trajectory)
+            scores.append(trajectory.score.f1_by_item)
+    unfinished.rename(arguments.out)
+    print(json.dumps({"episodes": len(scores), "item_f1": round(sum(scores) / len(scores), 4)}))
+
+
+if __name__ == "__main__":
+    main()

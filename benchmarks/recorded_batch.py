@@ -1,0 +1,208 @@
+"""A batch of real episodes to time training steps on, without a model that has to generate them.
+
+The scripted team plays training tasks of the synthetic world, each task several times with another limit on how many
+subagents it may start at once. The reward is item-F1 less a hundredth for each subagent, so that rewards differ within
+a group, as they do for a policy that samples, also where every team fills the table. What was said goes through the
+model's chat template turn by turn, as in a rollout: ids, who wrote them, and which tokens are trained are those of real
+conversations, and so are their lengths. Log-probabilities of an engine were never measured: they are written down as 0,
+and whoever trains on such a batch leaves the correction for the engine's mismatch off.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wideseek_baselines.rollout.record import AgentRecord, Rollout, TurnRecord
+from wideseek_baselines.rollout.record import Sequence as TokenSequence
+from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_baselines.tokens import ChatTemplate
+from wideseek_baselines.train.advantages import group_advantages
+from wideseek_baselines.train.options import AdvantageOptions
+from wideseek_baselines.train.players import game_arguments
+from wideseek_baselines.train.reinforce import GameOptions, LimitOptions
+from wideseek_baselines.train.supervised import conversation_sequences
+from wideseek_env.errors import ConfigError
+from wideseek_env.profiles import profile_named
+from wideseek_env.runner import play_episode
+from wideseek_env.setup import Setup
+from wideseek_env.trajectory import Trajectory
+
+COST = 0.01
+"""Of a subagent."""
+AT_ONCE = (1, 2, 4, 8)
+"""Subagents that the team may start at once, from one episode of a group to the next."""
+
+GAME = GameOptions(
+    tasks="synthetic:rows=10-16,columns=2,hops=1",
+    profile="terse",
+    rules="width-benchmark",
+    limits=LimitOptions(width=8),
+)
+"""What is played: tables that a team of one subagent at a time does not quite fill."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Episodes with an advantage each, all of groups whose rewards differ."""
+
+    rollouts: list[Rollout]
+    advantages: list[float]
+
+    @property
+    def sequences(self) -> list[tuple[float, TokenSequence]]:
+        """All sequences with a trained token, in order, each with the advantage of its rollout."""
+        return [
+            (advantage, sequence)
+            for rollout, advantage in zip(self.rollouts, self.advantages, strict=True)
+            for agent in rollout.agents
+            for sequence in agent.sequences
+            if any(sequence.mask)
+        ]
+
+    def describe(self) -> dict[str, Any]:
+        """Counts and lengths in tokens, by role."""
+        lengths: dict[str, list[int]] = {}
+        for rollout in self.rollouts:
+            for agent in rollout.agents:
+                lengths.setdefault(agent.role, []).extend(len(s.ids) for s in agent.sequences if any(s.mask))
+        found = [sequence for _, sequence in self.sequences]
+        return {
+            "episodes": len(self.rollouts),
+            "sequences": len(found),
+            "tokens": sum(len(sequence.ids) for sequence in found),
+            "trained_tokens": sum(sum(sequence.mask) for sequence in found),
+            "lengths": {
+                role: {
+                    "count": len(each),
+                    "least": min(each),
+                    "mean": sum(each) // len(each),
+                    "most": max(each),
+                }
+                for role, each in lengths.items()
+            },
+        }
+
+    def save(self, path: Path) -> None:
+        """Write the batch as JSON."""
+        record = {"rollouts": [r.to_dict() for r in self.rollouts], "advantages": self.advantages}
+        path.write_text(json.dumps(record), "utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> Batch:
+        """Read what `save` wrote."""
+        record = json.loads(path.read_text("utf-8"))
+        return cls([Rollout.from_dict(each) for each in record["rollouts"]], record["advantages"])
+
+
+def record_batch(
+    model: str,
+    *,
+    tasks: int,
+    group: int,
+    tasks_of: str = GAME.tasks,
+    context: int | None = None,
+    multiple: int = 1,
+) -> Batch:
+    """Play and tokenize.
+
+    Args:
+        model: Folder whose tokenizer and chat template are used.
+        tasks: Training tasks.
+        group: Episodes of each.
+        tasks_of: The tasks, such as "synthetic:rows=4".
+        context: Episodes with a longer sequence are left out; none is no limit.
+        multiple: The number of sequences is made a multiple of this; see `divisible`.
+
+    Raises:
+        ConfigError: Too few episodes are left to make a batch.
+    """
+    setup = Setup.resolve(**game_arguments(dataclasses.replace(GAME, tasks=tasks_of)))
+    template = ChatTemplate(model)
+    rollouts = []
+    for number, task in enumerate(setup.tasks[:tasks]):
+        for trial in range(group):
+            policy = ScriptedPolicy(delegate_limit=AT_ONCE[trial % len(AT_ONCE)])
+            trajectory = play_episode(setup, policy, task, seed=number).trajectory()
+            rollouts.append(tokenized(trajectory, template, trial))
+    compared = group_advantages(
+        [rollout.reward for rollout in rollouts],
+        [rollout.group for rollout in rollouts],
+        [True] * len(rollouts),
+        AdvantageOptions(),
+    )
+    fits = [
+        context is None
+        or all(len(sequence.ids) <= context for a in rollout.agents for sequence in a.sequences)
+        for rollout in rollouts
+    ]
+    chosen = np.flatnonzero(compared.used & fits)
+    batch = Batch([rollouts[at] for at in chosen], compared.values[chosen].tolist())
+    batch = divisible(batch, multiple)
+    if not batch.rollouts:
+        raise ConfigError(
+            f"{tasks} tasks with {group} episodes each make no batch whose number of sequences is a multiple of "
+            f"{multiple}: give more tasks, episodes or context"
+        )
+    return batch
+
+
+def divisible(batch: Batch, multiple: int) -> Batch:
+    """The batch without as many episodes as it takes for its number of sequences to be a multiple; maybe empty."""
+    counts = [
+        len(Batch([rollout], [advantage]).sequences)
+        for rollout, advantage in zip(batch.rollouts, batch.advantages, strict=True)
+    ]
+    best: dict[int, tuple[int, tuple[int, ...]]] = {
+        0: (0, ())
+    }  # by remainder: most sequences, of which episodes
+    for number, count in enumerate(counts):
+        for held, chosen in list(best.values()):
+            longer = held + count
+            if longer > best.get(longer % multiple, (0, ()))[0]:
+                best[longer % multiple] = longer, (*chosen, number)
+    chosen = best[0][1]
+    return Batch([batch.rollouts[at] for at in chosen], [batch.advantages[at] for at in chosen])
+
+
+def tokenized(trajectory: Trajectory, template: ChatTemplate, trial: int) -> Rollout:
+    """The episode as a rollout of policy version 0 that says nothing of the engine's log-probabilities."""
+    agents = []
+    profile = profile_named(trajectory.profile)
+    language = profile.language_for(trajectory.task)
+    for number, conversation in enumerate(trajectory.conversations):
+        role = conversation["role"]
+        tools = () if profile.embed_tools else profile.schemas(role, trajectory.rules, language)
+        found = conversation_sequences(conversation["messages"], template, tools)
+        agents.append(
+            AgentRecord(
+                conversation["agent"],
+                role,
+                number,
+                conversation["ending"],
+                [TokenSequence(sequence.ids, _versioned(sequence)) for sequence in found],
+            )
+        )
+    return Rollout(
+        task_id=trajectory.task.id,
+        group=trajectory.task.id,
+        trial=trial,
+        seed=trajectory.seed or 0,
+        agents=agents,
+        reward=trajectory.score.f1_by_item - COST * trajectory.outcome["subagents"],
+        parts={},
+        score={"item_f1": trajectory.score.f1_by_item},
+        ending=trajectory.conversations[0]["ending"],
+    )
+
+
+def _versioned(sequence: TokenSequence) -> list[TurnRecord]:
+    return [
+        dataclasses.replace(turn, logprobs=[0.0] * turn.tokens, versions=((0, turn.tokens),))
+        for turn in sequence.turns
+    ]

@@ -1,0 +1,132 @@
+"""`train_here`: whole steps of `grpo.train_step` on a recorded batch, timed; and what machine they ran on."""
+
+from __future__ import annotations
+
+import platform
+import time
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import torch
+from recorded_batch import Batch
+
+from wideseek_baselines.train.config import load_config
+from wideseek_baselines.train.grpo import GrpoConfig, train_step
+from wideseek_baselines.train.model import TokenModel, load_model
+from wideseek_baselines.train.optim import Optimizer, Step
+
+PREFIX = "causal."
+"""Of the names of a `TokenModel`'s parameters."""
+
+
+@dataclass(slots=True)
+class Steps:
+    """What was measured of each step, the first one included; what comes before the steps is not in it."""
+
+    seconds: list[float]
+    processor: list[float]
+    gradient: dict[str, torch.Tensor]
+    """Of the first step, by the names of the model's own parameters; empty unless asked for."""
+    padded_tokens: int = 0
+    """Tokens that go through the model in a step, padding included."""
+
+
+class KeepingOptimizer(Optimizer):
+    """Keeps the gradient of the first step, as it was before clipping."""
+
+    def __init__(self, model: TokenModel, *arguments: Any) -> None:
+        super().__init__(model.named_parameters(), *arguments)
+        self._model = model
+        self.gradient: dict[str, torch.Tensor] = {}
+
+    def step(self) -> Step:
+        """See `Optimizer.step`."""
+        if not self.gradient:
+            self.gradient = {
+                name.removeprefix(PREFIX): parameter.grad.detach().float().cpu().clone()
+                for name, parameter in self._model.named_parameters()
+                if parameter.grad is not None
+            }
+        return super().step()
+
+
+def train_here(
+    model: str,
+    batch: Batch,
+    device: str,
+    *,
+    tokens_per_row: int,
+    autocast: bool = False,
+    lr: float = 1e-6,
+    steps: int = 2,
+    keep_gradient: bool = False,
+    settings: tuple[str, ...] = (),
+) -> Steps:
+    """Take `steps` steps on the batch with `grpo.train_step`.
+
+    Args:
+        model: Folder.
+        batch: Of real episodes.
+        device: "cpu" or "cuda".
+        tokens_per_row: See `packing.pack`.
+        autocast: bfloat16 products with float32 weights.
+        lr: Learning rate.
+        steps: How many.
+        keep_gradient: Keep the first step's.
+        settings: Further ``key=value`` of the configuration.
+    """
+    config = load_config(
+        GrpoConfig,
+        None,
+        [
+            f"model.path={model}",
+            f"model.device={device}",
+            f"model.precision={'autocast' if autocast else 'float32'}",
+            "out=unused",
+            f"tokens_per_row={tokens_per_row}",
+            "selection.average=token",
+            "selection.failures=all",
+            "loss.kl=0",
+            "loss.mismatch=off",
+            f"optim.lr={lr}",
+            *settings,
+        ],
+    )
+    policy = load_model(config.model)
+    optimizer = (
+        KeepingOptimizer(policy, config.optim)
+        if keep_gradient
+        else Optimizer(policy.named_parameters(), config.optim)
+    )
+    taken = Steps([], [], {})
+    for number in range(steps):
+        wall, work = time.perf_counter(), time.process_time()
+        train_step(policy, None, optimizer, batch.rollouts, batch.advantages, config, number)
+        if device != "cpu":
+            torch.cuda.synchronize()
+        taken.seconds.append(time.perf_counter() - wall)
+        taken.processor.append(time.process_time() - work)
+    taken.padded_tokens = sum(len(sequence.ids) for _, sequence in batch.sequences)
+    if isinstance(optimizer, KeepingOptimizer):
+        taken.gradient = optimizer.gradient
+    return taken
+
+
+def machine(device: str) -> dict[str, Any]:
+    """The device and the versions."""
+    names = ("torch", "transformers", "trl", "accelerate", "liger-kernel", "flash-attn")
+    return {
+        "device": platform.processor() or platform.machine()
+        if device == "cpu"
+        else torch.cuda.get_device_name(),
+        "versions": {name: found for name in names if (found := known(name))},
+    }
+
+
+def known(name: str) -> str:
+    """The version of a package; "" where it is not installed."""
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

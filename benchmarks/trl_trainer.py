@@ -1,0 +1,186 @@
+"""TRL's side of `train_step_vs_trl.py`: its `GRPOTrainer` on recorded sequences, in the real training loop.
+
+A `rollout_func` gives the trainer the recorded ids, with tool results and reports masked (`env_mask`), as it takes
+conversations of several turns. TRL pads them itself. What is timed is a step of `trainer.train()` from its beginning to
+its end, less everything in which TRL generates, pads, decodes and scores: forward, backward, clipping, AdamW, the loop.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from recorded_batch import Batch
+from recorded_step import Steps
+
+from wideseek_env.errors import MissingDependencyError
+
+Padding = Literal["batch", "sorted"]
+"""`batch`: as TRL does, to the longest prompt and the longest completion of the whole batch. `sorted`: sequences in
+order of length, each few padded to their own longest. TRL cannot do that by itself; it shows what padding costs."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrlOptions:
+    """How the trainer is set."""
+
+    sequences: int
+    """Of one forward and backward pass; even, and a divisor of the batch."""
+    padding: Padding = "batch"
+    autocast: bool = False
+    """bfloat16 products with float32 weights; TRL's ``bf16=True``."""
+    checkpointing: bool = False
+    """Compute activations again in the backward pass, which TRL does unless told otherwise."""
+    attention: str = "sdpa"
+    liger: bool = False
+    """Liger's kernels; they need a GPU and the package liger-kernel."""
+    lr: float = 1e-6
+    steps: int = 2
+    clip: bool = True
+
+
+def train_with_trl(
+    model: str, batch: Batch, device: str, options: TrlOptions, *, keep_gradient: bool = False
+) -> Steps:
+    """Take `TrlOptions.steps` steps on the batch.
+
+    Raises:
+        MissingDependencyError: TRL, or a package that it needs, is not installed.
+    """
+    os.environ.setdefault(
+        "TRL_EXPERIMENTAL_SILENCE", "1"
+    )  # says that rollout_func may change; so may this file
+    try:
+        from datasets import Dataset
+        from transformers import AutoTokenizer, TrainerCallback
+        from trl import GRPOConfig, GRPOTrainer
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"the comparison with TRL needs it: pip install 'trl>=1.16,<2' ({error})"
+        ) from error
+
+    found = batch.sequences
+    order = list(range(len(found)))
+    if options.padding == "sorted":
+        order.sort(key=lambda number: -len(found[number][1].ids))
+    passes = len(found) // options.sequences
+    at_once = options.sequences if options.padding == "sorted" else len(found)
+    trained = sum(sum(sequence.mask) for _, sequence in found)
+    steps = Steps([], [], {})
+
+    class RecordedTrainer(GRPOTrainer):  # type: ignore[misc]
+        """Sequences and advantages as recorded, and the time spent on making batches of them."""
+
+        def __init__(self, *arguments: Any, **named: Any) -> None:
+            self.place = 0
+            self.aside = [0.0, 0.0]
+            super().__init__(*arguments, **named)
+
+        def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
+            began = _now(device)
+            made: dict[str, Any] = super()._generate_and_score_completions(inputs)
+            # The columns follow the order in which `rollout` gave the sequences out.
+            advantages = [found[number][0] for number in self.given]
+            made["advantages"] = torch.tensor(advantages, dtype=torch.float32, device=self.accelerator.device)
+            # The loss divides by this times passes / passes per generation, which must be the batch's trained tokens.
+            total = trained * self.args.steps_per_generation / passes
+            made["num_items_in_batch"] = torch.tensor(total, device=self.accelerator.device)
+            if not steps.seconds:
+                shape = made["prompt_ids"].shape[1] + made["completion_ids"].shape[1]
+                steps.padded_tokens += len(self.given) * shape
+            ended = _now(device)
+            self.aside = [
+                spent + late - early for spent, late, early in zip(self.aside, ended, began, strict=True)
+            ]
+            return made
+
+    def rollout(prompts: list[str], trainer: RecordedTrainer) -> dict[str, Any]:
+        """The next sequences: prompt, what came after it, and which of that was generated."""
+        trainer.given = [order[(trainer.place + at) % len(order)] for at in range(len(prompts))]
+        trainer.place += len(prompts)
+        chosen = [found[number][1] for number in trainer.given]
+        firsts = [sequence.mask.index(True) for sequence in chosen]
+        return {
+            "prompt_ids": [s.ids[:first] for s, first in zip(chosen, firsts, strict=True)],
+            "completion_ids": [s.ids[first:] for s, first in zip(chosen, firsts, strict=True)],
+            "env_mask": [
+                [int(own) for own in s.mask[first:]] for s, first in zip(chosen, firsts, strict=True)
+            ],
+            "logprobs": None,
+        }
+
+    class Watch(TrainerCallback):  # type: ignore[misc]
+        """Times steps, and keeps the first one's gradient."""
+
+        began = (0.0, 0.0)
+
+        def on_step_begin(self, *_: Any, **named: Any) -> None:
+            trainer.aside = [0.0, 0.0]
+            self.began = _now(device)
+
+        def on_pre_optimizer_step(self, *_: Any, model: torch.nn.Module, **named: Any) -> None:
+            if keep_gradient and not steps.gradient:
+                steps.gradient = {
+                    name: parameter.grad.detach().float().cpu().clone()
+                    for name, parameter in model.named_parameters()
+                    if parameter.grad is not None
+                }
+
+        def on_step_end(self, *_: Any, **named: Any) -> None:
+            wall, work = (
+                late - early - aside
+                for late, early, aside in zip(_now(device), self.began, trainer.aside, strict=True)
+            )
+            steps.seconds.append(wall)
+            steps.processor.append(work)
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = GRPOConfig(
+            output_dir=folder,
+            use_cpu=device == "cpu",
+            per_device_train_batch_size=options.sequences,
+            gradient_accumulation_steps=passes,
+            generation_batch_size=at_once,
+            num_generations=2,  # only TRL's own advantages depend on it, which are replaced
+            max_steps=options.steps,
+            loss_type="dapo",  # an average over all trained tokens of the batch
+            beta=0.0,
+            learning_rate=options.lr,
+            lr_scheduler_type="constant",
+            max_grad_norm=1.0 if options.clip else 0.0,
+            bf16=options.autocast,
+            gradient_checkpointing=options.checkpointing,
+            use_liger_kernel=options.liger,
+            model_init_kwargs={"dtype": "float32", "attn_implementation": options.attention},
+            report_to="none",
+            logging_strategy="no",
+            save_strategy="no",
+            disable_tqdm=True,
+        )
+        trainer = RecordedTrainer(
+            model=model,
+            reward_funcs=_nothing,
+            args=settings,
+            train_dataset=Dataset.from_dict({"prompt": ["-"] * len(found)}),
+            processing_class=AutoTokenizer.from_pretrained(model),
+            callbacks=[Watch()],
+            rollout_func=rollout,
+        )
+        trainer.train()
+    return steps
+
+
+def _nothing(completions: list[str], **named: Any) -> list[float]:
+    """A reward for TRL to compute advantages from, which are not used."""
+    return [0.0] * len(completions)
+
+
+def _now(device: str) -> tuple[float, float]:
+    """Seconds by the wall clock and of this process's work, with the device's work done."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter(), time.process_time()

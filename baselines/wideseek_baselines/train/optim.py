@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
 
 from wideseek_baselines.train.options import OptimOptions
 from wideseek_baselines.train.sharding import full, part_like
-from wideseek_env.errors import WideSeekError
+from wideseek_env.errors import ConfigError, WideSeekError
+
+_EMBEDDING = re.compile(r"embed|lm_head|wte|head\.")
+"""Tables and output layers by the names that models give them: each row is a vector of its own."""
 
 
 class DivergedError(WideSeekError):
@@ -29,7 +34,7 @@ class Step:
 
 
 class Optimizer:
-    """AdamW over a model's trainable parameters.
+    """AdamW over a model's trainable parameters, or Muon over its matrices and AdamW over the rest.
 
     Parameters that are not float32 have a float32 master each: gradients are added up in the master's float32 as
     each backward pass delivers them, the master takes the step, and the parameter gets its rounded value. A step of
@@ -58,16 +63,33 @@ class Optimizer:
                 self._masters[name] = nn.Parameter(parameter.detach().float())
                 parameter.register_post_accumulate_grad_hook(_adder(self._masters[name]))  # type: ignore[no-untyped-call]
         owned = [self._masters.get(name, parameter) for name, parameter in self._named]
-        self._adamw = torch.optim.AdamW(
-            [
-                {"params": [p for p in owned if p.ndim > 1], "weight_decay": options.weight_decay},
-                {"params": [p for p in owned if p.ndim <= 1], "weight_decay": 0.0},
-            ],
-            lr=options.lr,
-            betas=(options.betas[0], options.betas[1]),
-            eps=options.eps,
-        )
         self._owned = owned
+        if options.matrices == "muon" and any(isinstance(parameter, DTensor) for parameter in owned):
+            raise ConfigError("optim.matrices=muon needs whole matrices: train in one process, or with adamw")
+        by_muon = {
+            id(parameter)
+            for (name, _), parameter in zip(self._named, owned, strict=True)
+            if options.matrices == "muon" and parameter.ndim == 2 and not _EMBEDDING.search(name)
+        }
+        adamw = [parameter for parameter in owned if id(parameter) not in by_muon]
+        self._methods: dict[str, torch.optim.Optimizer] = {
+            "adamw": torch.optim.AdamW(
+                [
+                    {"params": [p for p in adamw if p.ndim > 1], "weight_decay": options.weight_decay},
+                    {"params": [p for p in adamw if p.ndim <= 1], "weight_decay": 0.0},
+                ],
+                lr=options.lr,
+                betas=(options.betas[0], options.betas[1]),
+                eps=options.eps,
+            )
+        }
+        if by_muon:
+            self._methods["muon"] = _muon()(
+                [parameter for parameter in owned if id(parameter) in by_muon],
+                lr=options.lr,
+                weight_decay=options.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
 
     def step(self) -> Step:
         """Clip the gathered gradients, step, and forget them.
@@ -80,9 +102,10 @@ class Optimizer:
         self.step_number += 1
         done = math.isfinite(norm)
         if done:
-            for group in self._adamw.param_groups:
-                group["lr"] = lr
-            self._adamw.step()
+            for method in self._methods.values():
+                for group in method.param_groups:
+                    group["lr"] = lr
+                method.step()
             self._publish()
             self._in_a_row = 0
         else:
@@ -98,14 +121,15 @@ class Optimizer:
 
     def zero_grad(self) -> None:
         """Forget gathered gradients."""
-        self._adamw.zero_grad(set_to_none=True)
+        for method in self._methods.values():
+            method.zero_grad(set_to_none=True)
         for _, parameter in self._named:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that `load_state_dict` needs to go on to the same result."""
         return {
-            "adamw": self._adamw.state_dict(),
+            **{name: method.state_dict() for name, method in self._methods.items()},
             "masters": {name: master.detach() for name, master in self._masters.items()},
             "step_number": self.step_number,
             "skipped": self.skipped,
@@ -114,12 +138,13 @@ class Optimizer:
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a saved state; parameters are set from their masters."""
-        ordered = [parameter for group in self._adamw.param_groups for parameter in group["params"]]
-        moments = {
-            number: {name: part_like(value, ordered[number]) for name, value in found.items()}
-            for number, found in state["adamw"]["state"].items()
-        }
-        self._adamw.load_state_dict({**state["adamw"], "state": moments})
+        for key, method in self._methods.items():
+            ordered = [parameter for group in method.param_groups for parameter in group["params"]]
+            moments = {
+                number: {name: part_like(value, ordered[number]) for name, value in found.items()}
+                for number, found in state[key]["state"].items()
+            }
+            method.load_state_dict({**state[key], "state": moments})
         with torch.no_grad():
             for name, master in self._masters.items():
                 master.copy_(part_like(state["masters"][name], master))
@@ -132,6 +157,12 @@ class Optimizer:
             for name, parameter in self._named:
                 if name in self._masters:
                     parameter.copy_(self._masters[name])
+
+
+def _muon() -> Any:
+    if not hasattr(torch.optim, "Muon"):
+        raise ConfigError("optim.matrices=muon needs torch 2.9 or newer: install it, or leave it at adamw")
+    return torch.optim.Muon
 
 
 def _adder(master: nn.Parameter) -> Any:

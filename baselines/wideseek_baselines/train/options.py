@@ -58,6 +58,9 @@ class OptimOptions:
 
     lr: Positive = 1e-6
     """Highest learning rate."""
+    matrices: Literal["adamw", "muon"] = "adamw"
+    """What moves the matrices, but for embeddings: `muon` gets a model that knows nothing further in the same number of
+    steps; its steps are as large as AdamW's, so `lr` means the same. Everything else is moved by AdamW."""
     schedule: Literal["constant", "linear", "cosine"] = "constant"
     """What becomes of it after the warm-up; the latter two fall to `lr_end` times `lr` at the last step."""
     warmup: Whole = 0

@@ -144,3 +144,46 @@ def test_a_value_head_begins_at_zero_and_keeps_its_gradient_to_itself_if_told() 
         head(hidden).sum().backward()
         assert (hidden.grad is None) == detach
         assert head.linear.weight.grad is not None
+
+
+def test_muon_moves_the_matrices_and_adamw_the_rest() -> None:
+    class Named(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Embedding(6, 4)
+            self.layers = model()
+
+        def forward(self, inputs: torch.Tensor) -> Any:
+            return self.layers(inputs + self.embed.weight.mean(0))
+
+    mine, theirs = Named(), Named()
+    theirs.load_state_dict(mine.state_dict())
+    descend(mine, Optimizer(mine.named_parameters(), OptimOptions(lr=0.01, matrices="muon", max_norm=0)), 3)
+    matrices = [p for p in theirs.layers.parameters() if p.ndim == 2]
+    rest = [p for p in theirs.parameters() if not any(p is matrix for matrix in matrices)]
+    methods = [
+        torch.optim.Muon(matrices, lr=0.01, weight_decay=0, adjust_lr_fn="match_rms_adamw"),
+        torch.optim.AdamW(rest, lr=0.01, weight_decay=0),
+    ]
+    inputs = torch.linspace(-1, 1, 32).view(8, 4)
+    for _ in range(3):
+        (theirs(inputs) - 1).square().sum().backward()
+        for method in methods:
+            method.step()
+            method.zero_grad()
+    for (name, one), other in zip(mine.named_parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5, msg=name)
+
+
+def test_muon_goes_on_from_a_saved_state() -> None:
+    options = OptimOptions(lr=0.01, matrices="muon")
+    whole, first, second = model(), model(), model()
+    descend(whole, Optimizer(whole.named_parameters(), options), 4)
+    optimizer = Optimizer(first.named_parameters(), options)
+    descend(first, optimizer, 2)
+    second.load_state_dict(first.state_dict())
+    continued = Optimizer(second.named_parameters(), options)
+    continued.load_state_dict(optimizer.state_dict())
+    descend(second, continued, 2)
+    for one, other in zip(whole.parameters(), second.parameters(), strict=True):
+        assert torch.equal(one, other)

@@ -155,22 +155,15 @@ def test_a_broken_tool_is_found(made: Any, rule: str, told: str) -> None:
 def test_a_tool_that_keeps_a_call_where_others_find_it_is_found() -> None:
     import threading
 
-    meeting = threading.Barrier(2)
-
     class Shared:
-        """Two calls at the same time read each other's text; one call alone does not notice."""
+        """In any thread but the main one a call answers with the text of the call before it, as a lost race would."""
 
         def __init__(self) -> None:
             self.text = ""
 
         def __call__(self, arguments: Mapping[str, Any]) -> str:
-            self.text = str(arguments["text"])
-            if threading.current_thread() is not threading.main_thread():
-                meeting.wait()
-                told = self.text
-                meeting.wait()
-                return told
-            return self.text
+            before, self.text = self.text, str(arguments["text"])
+            return self.text if threading.current_thread() is threading.main_thread() else f"{before}!"
 
     found(
         lambda: check_tool(broken(run=Shared()), [{"text": "a"}, {"text": "b"}]),

@@ -23,7 +23,7 @@ def serve() -> None:
 
     \b
     Examples:
-      wideseek serve my-corpus --workers 4              search and pages over HTTP
+      wideseek serve corpus my-corpus --workers 4       search and pages over HTTP
       wideseek serve mcp --role lead --policy scripted  an agent's tools over the Model Context Protocol
       wideseek serve agents --policy scripted           episodes over HTTP, and a team as a chat model
     """
@@ -61,8 +61,8 @@ def corpus(
 
     \b
     Examples:
-      wideseek serve my-corpus
-      WIDESEEK_SERVE_KEY=… wideseek serve my-corpus --host 0.0.0.0 --workers 4 --require-key
+      wideseek serve corpus my-corpus
+      WIDESEEK_SERVE_KEY=… wideseek serve corpus my-corpus --host 0.0.0.0 --workers 4 --require-key
       wideseek eval --policy scripted --tasks my-tasks.jsonl --corpus remote:http://127.0.0.1:8000
     """
     from wideseek_env.cli.world import open_corpus

@@ -166,7 +166,7 @@ def config(args):
         .rl_module(rl_module_spec=MultiRLModuleSpec(rl_module_specs=dict.fromkeys(policies, module)))
         .training(
             train_batch_size_per_learner=args.steps,
-            minibatch_size=256,
+            minibatch_size=min(256, args.steps),
             num_epochs=args.epochs,
             lr=args.learning_rate,
             gamma=0.99,

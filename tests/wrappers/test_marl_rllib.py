@@ -115,9 +115,9 @@ def test_iterations(example: ModuleType, cluster: None, roles: bool, monkeypatch
 
     with one_thread():
         args = example.Args(world=TINY, roles=roles, envs=4, steps=128, iterations=2, epochs=1, hidden=16)
-        stop = example.PPOConfig.algo_class.stop
+        stop = example.PPOConfig().algo_class.stop
         monkeypatch.setattr(
-            example.PPOConfig.algo_class,
+            example.PPOConfig().algo_class,
             "stop",
             lambda algorithm: (kept.append(after(algorithm)), stop(algorithm)),
         )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
+from wideseek_baselines.train.muon import Muon
 from wideseek_baselines.train.options import OptimOptions
 from wideseek_baselines.train.sharding import full, part_like
 from wideseek_env.errors import ConfigError, WideSeekError
@@ -84,11 +85,10 @@ class Optimizer:
             )
         }
         if by_muon:
-            self._methods["muon"] = _muon()(
+            self._methods["muon"] = Muon(
                 [parameter for parameter in owned if id(parameter) in by_muon],
-                lr=options.lr,
+                options.lr,
                 weight_decay=options.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
             )
 
     def step(self) -> Step:
@@ -157,12 +157,6 @@ class Optimizer:
             for name, parameter in self._named:
                 if name in self._masters:
                     parameter.copy_(self._masters[name])
-
-
-def _muon() -> Any:
-    if not hasattr(torch.optim, "Muon"):
-        raise ConfigError("optim.matrices=muon needs torch 2.9 or newer: install it, or leave it at adamw")
-    return torch.optim.Muon
 
 
 def _adder(master: nn.Parameter) -> Any:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 
+from wideseek_baselines.train.muon import Muon, orthogonal
 from wideseek_baselines.train.optim import DivergedError, Optimizer, clip_gradients, lr_factor
 from wideseek_baselines.train.options import OptimOptions
 from wideseek_baselines.train.values import ValueHead
@@ -161,10 +162,7 @@ def test_muon_moves_the_matrices_and_adamw_the_rest() -> None:
     descend(mine, Optimizer(mine.named_parameters(), OptimOptions(lr=0.01, matrices="muon", max_norm=0)), 3)
     matrices = [p for p in theirs.layers.parameters() if p.ndim == 2]
     rest = [p for p in theirs.parameters() if not any(p is matrix for matrix in matrices)]
-    methods = [
-        torch.optim.Muon(matrices, lr=0.01, weight_decay=0, adjust_lr_fn="match_rms_adamw"),
-        torch.optim.AdamW(rest, lr=0.01, weight_decay=0),
-    ]
+    methods = [Muon(matrices, 0.01), torch.optim.AdamW(rest, lr=0.01, weight_decay=0)]
     inputs = torch.linspace(-1, 1, 32).view(8, 4)
     for _ in range(3):
         (theirs(inputs) - 1).square().sum().backward()
@@ -173,6 +171,35 @@ def test_muon_moves_the_matrices_and_adamw_the_rest() -> None:
             method.zero_grad()
     for (name, one), other in zip(mine.named_parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(one, other, atol=1e-6, rtol=1e-5, msg=name)
+
+
+@pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="torch has Muon from 2.9 on")
+def test_muon_moves_as_pytorchs_does() -> None:
+    torch.manual_seed(0)
+    first = [torch.randn(12, 5), torch.randn(5, 12), torch.randn(12, 5)]
+    mine = [nn.Parameter(matrix.clone()) for matrix in first]
+    theirs = [nn.Parameter(matrix.clone()) for matrix in first]
+    own = Muon(mine, 0.1, weight_decay=0.2)
+    reference = torch.optim.Muon(theirs, lr=0.1, weight_decay=0.2, adjust_lr_fn="match_rms_adamw")
+    for _ in range(4):
+        for one, other in zip(mine, theirs, strict=True):
+            one.grad = torch.randn_like(one)
+            other.grad = one.grad.clone()
+        own.step()
+        reference.step()
+    moved = torch.cat([(one - start).flatten() for one, start in zip(mine, first, strict=True)])
+    beside = torch.cat([(one - start).flatten() for one, start in zip(theirs, first, strict=True)])
+    assert moved.norm() > 1
+    assert (moved - beside).norm() < 0.02 * moved.norm()  # PyTorch's computes in bfloat16
+
+
+def test_an_orthogonal_matrix_has_the_singular_vectors_of_the_first() -> None:
+    torch.manual_seed(0)
+    matrices = torch.randn(3, 6, 4)
+    left, _, right = torch.linalg.svd(matrices, full_matrices=False)
+    values = left.mT @ orthogonal(matrices) @ right.mT
+    torch.testing.assert_close(values, torch.diag_embed(values.diagonal(dim1=1, dim2=2)), atol=1e-3, rtol=0)
+    assert ((values.diagonal(dim1=1, dim2=2) > 0.6) & (values.diagonal(dim1=1, dim2=2) < 1.3)).all()
 
 
 def test_muon_goes_on_from_a_saved_state() -> None:

@@ -19,6 +19,8 @@ from training_parts import examples, saved_model
 from wideseek_baselines.train.log import read_log
 from wideseek_baselines.train.rows import empty_row, shares
 
+pytest.importorskip("peft", reason="one of the scenarios trains adapters: install peft")
+
 PATIENCE = 1500.0
 """Seconds after which processes that wait for each other for good are ended."""
 HERE = Path(__file__).resolve().parent

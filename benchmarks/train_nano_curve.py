@@ -147,7 +147,7 @@ def learn(data: Path, model: Path, out: Path, steps: int, *settings: str) -> Pat
         f"model.path={model}",
         f"out={out}",
         f"max_steps={steps}",
-        *("model.device=cpu", "optim.lr=5e-3", "optim.matrices=muon", "optim.warmup=20"),
+        *("model.device=cpu", "model.precision=float32", "optim.lr=5e-3", "optim.matrices=muon", "optim.warmup=20"),
         *("evaluate_every=100", "held_out=0.01"),
     ]
     result = run_sft(load_config(SftConfig, None, [*common, *settings]))

@@ -28,7 +28,7 @@ SMALLEST = 256 + len(CONTROL + MARKUP)
 _SIGN = r"[^\s\p{L}\p{N}]"
 _PIECES = "|".join(
     (
-        r"https?://[\p{L}\p{N}.-]+/?",  # scheme and host
+        r" ?https?://[\p{L}\p{N}.-]+/?",  # scheme and host
         r"[ /-]?\p{L}+",  # a word, of a sentence or of an address
         r"\p{N}",
         rf" ?{_SIGN}+(?:[ \n]{{1,2}}{_SIGN}+)*\n*",  # signs, such as `", "` or ` |\n|`

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wideseek_baselines.nano.copying import lay_copying
 from wideseek_baselines.nano.measure import Fit, measure
 from wideseek_baselines.nano.model import SIZES, first_weights, model_config
 from wideseek_baselines.nano.text import held_out_text, training_text
@@ -42,6 +43,7 @@ def make_nano(
     context: int = 4096,
     seed: int = 0,
     worlds: int = WORLDS,
+    copying: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Nano:
     """Make a nano model in `folder`, which appears when it is complete.
@@ -56,6 +58,7 @@ def make_nano(
         context: Tokens of the longest sequence.
         seed: Of the first weights. The tokenizer does not depend on it.
         worlds: Synthetic worlds whose text the tokenizer is made from.
+        copying: Lay a circuit that copies names into the first weights; see `wideseek_baselines.nano.copying`.
         progress: Told what is being done, in a few words.
 
     Raises:
@@ -95,7 +98,10 @@ def make_nano(
             {"do_sample": True, "temperature": 1.0, "eos_token_id": [end, pad], "pad_token_id": pad},
         )
         tell("Drawing the weights")
-        save_file(first_weights(shape, vocab, seed), place / "model.safetensors", {"format": "pt"})
+        weights = first_weights(shape, vocab, seed)
+        if copying:
+            lay_copying(weights, shape, seed)
+        save_file(weights, place / "model.safetensors", {"format": "pt"})
         tell("Measuring")
         fit = measure(tokenizer, held_out_text())
         for file in place.iterdir():

@@ -21,7 +21,12 @@ from wideseek_baselines.nano.model import SIZES
 @click.option(
     "--worlds", type=int, default=96, show_default=True, help="Worlds whose text makes the tokenizer."
 )
-def nano(folder: Path, size: str, vocab: int, context: int, seed: int, worlds: int) -> None:
+@click.option(
+    "--copying",
+    is_flag=True,
+    help="Lay a circuit that copies names into the first weights, for training on a CPU.",
+)
+def nano(folder: Path, size: str, vocab: int, context: int, seed: int, worlds: int, copying: bool) -> None:
     """Make an untrained language model of a few million weights in DIR.
 
     It has the architecture of Qwen3, loads in transformers and vLLM, and its tokenizer is made from scripted
@@ -36,6 +41,7 @@ def nano(folder: Path, size: str, vocab: int, context: int, seed: int, worlds: i
         context=context,
         seed=seed,
         worlds=worlds,
+        copying=copying,
         progress=lambda what: click.echo(f"{what} …", err=True),
     )
     click.echo(

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+ROPE_THETA = 1e6  # as in Qwen3
 SPREAD = 0.02  # standard deviation of the first weights, as in Qwen's and GPT-2's
 
 
@@ -57,7 +58,7 @@ def model_config(size: Size, vocab: int, context: int, *, end: int, pad: int) ->
         "attention_bias": False,
         "attention_dropout": 0.0,
         "rms_norm_eps": 1e-6,
-        "rope_theta": 10000.0,
+        "rope_theta": ROPE_THETA,
         "rope_scaling": None,
         "max_position_embeddings": context,
         "use_sliding_window": False,

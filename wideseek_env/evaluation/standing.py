@@ -74,6 +74,7 @@ class Standing:
         self._changed = True
         self._means: tuple[Mean, Mean] | None = None
         self._intervals: NDArray[np.float64] | None = None
+        self._centres: list[float] = []
         self._again = 0.0
         self.episodes = 0
 
@@ -95,7 +96,8 @@ class Standing:
     def means(self, *, exact: bool = False) -> tuple[Mean, Mean] | None:
         """Item-F1 and reward; None without episodes.
 
-        Where there are so many tasks that an interval takes long, that of a moment ago is given, unless `exact`.
+        Where there are so many tasks that an interval takes long, the one of a moment ago is given, unless `exact`:
+        as wide as it was, around the mean of now.
         """
         if not self._tasks:
             return None
@@ -109,14 +111,21 @@ class Standing:
             if self._intervals is None or exact or self._clock() >= self._again:
                 began = self._clock()
                 self._intervals = bootstrap_intervals(rows, seed=self._seed)
+                self._centres = _column_means(rows)
                 self._changed = False
                 self._again = self._clock() + _RARELY * (self._clock() - began)
             f1, reward = (
-                Mean(fsum(column) / len(column), float(low), float(high))
-                for column, (low, high) in zip(rows.T.tolist(), self._intervals.tolist(), strict=True)
+                Mean(mean, low + (mean - centre), high + (mean - centre))
+                for mean, centre, (low, high) in zip(
+                    _column_means(rows), self._centres, self._intervals.tolist(), strict=True
+                )
             )
             self._means = f1, reward
         return self._means
+
+
+def _column_means(rows: NDArray[np.float64]) -> list[float]:
+    return [fsum(column) / len(column) for column in rows.T.tolist()]
 
 
 def _finite(value: float) -> float:

@@ -69,10 +69,10 @@ class Widths(_Ints):
             return value
         parts = [part.strip() for part in str(value).split(",")]
         if not all(part.isascii() and part.isdigit() and int(part) > 0 for part in parts):
-            self.fail(f"{value!r} is not a list of widths; write whole numbers, as in 1,2,4,8", param, ctx)
+            self.fail(f"{value!r} is not a list of whole numbers above 0, as in 1,2,4,8", param, ctx)
         widths = tuple(int(part) for part in parts)
         if len(set(widths)) != len(widths):
-            self.fail(f"{value!r} has a width twice", param, ctx)
+            self.fail(f"{value!r} has a number twice", param, ctx)
         return widths
 
 

@@ -1,7 +1,7 @@
 """Multi-agent PPO with RLlib (new API stack): agents that come and go, masked actions, one policy or one a role.
 
     python examples/marl/rllib_ppo.py                             # two iterations, to see that it runs
-    python examples/marl/rllib_ppo.py --iterations 30             # longer
+    python examples/marl/rllib_ppo.py --iterations 40             # learns
 
 RLlib's multi-agent episodes let an agent be absent: `TeamEnv` gives observations only to agents whose turn it is, and
 RLlib adds up what an agent is paid until its next one. So returns go from decision to decision, and nothing is

@@ -3,10 +3,10 @@
     pip install 'wideseek-baselines[vllm]'
     python benchmarks/train_nano_curve.py --out runs/nano-curve --algorithm grpo --seed 0
 
-1. A nano model is made.
+1. A nano model is made whose first weights can copy (`wideseek_baselines.nano.copying`).
 2. A scripted team plays training tasks, at several widths and now and then as a single agent. It is timid: after each
    subagent a coin decides whether it starts one more (probability 0.55), so that it seldom uses the width it has.
-3. The model learns to read: all text of those episodes. Then it learns to write what the team wrote (warm start).
+3. The model learns to write what the team wrote (warm start).
 4. GRPO or PPO goes on from there, with vLLM for the episodes; every few steps the model plays held-out tasks. What it
    can find and the expert did not show is that more subagents cover more rows.
 
@@ -65,8 +65,7 @@ def main() -> None:
     )
     parser.add_argument("--size", choices=("tiny", "small", "base"), default="tiny", help="of the nano model")
     parser.add_argument("--episodes", type=int, default=1000, help="of the expert in each of its worlds")
-    parser.add_argument("--reading-steps", type=int, default=500, help="of the stage that learns all text")
-    parser.add_argument("--warm-steps", type=int, default=1500, help="of the warm start")
+    parser.add_argument("--warm-steps", type=int, default=1200, help="of the warm start")
     parser.add_argument("--roles", nargs="+", choices=("lead", "subagent"), default=["lead", "subagent"])
     parser.add_argument("--single", action="store_true", help="the single agent instead of a team")
     parser.add_argument("settings", nargs="*", help="key=value for the reinforcement, such as optim.lr=2e-4")
@@ -77,24 +76,9 @@ def main() -> None:
 
     model = arguments.out / "nano"
     if not (model / "config.json").is_file():
-        make_nano(model, size=arguments.size)
+        make_nano(model, size=arguments.size, copying=True)
     expert = record_expert(arguments.out / "expert.jsonl", config.game, arguments.episodes)
-    reading = learn(
-        expert,
-        model,
-        arguments.out / "reading",
-        arguments.reading_steps,
-        "learn=everything",
-        "batch_tokens=3072",
-    )
-    warm = learn(
-        expert,
-        reading,
-        arguments.out / "warm",
-        arguments.warm_steps,
-        "batch_tokens=4096",
-        "optim.lr_end=0.05",
-    )
+    warm = learn(expert, model, arguments.out / "warm", arguments.warm_steps)
     assert warm == Path(config.model.path)
     run: Any = run_grpo if arguments.algorithm == "grpo" else run_ppo
     run(config, report=lambda values: print(json.dumps(values), flush=True))
@@ -140,17 +124,18 @@ def own_game(arguments: dict[str, Any], world: str, *, team: bool = True, **limi
     return {**arguments, "tasks": world, "team": team, "rules": arguments["rules"].replace(**limits)}
 
 
-def learn(data: Path, model: Path, out: Path, steps: int, *settings: str) -> Path:
+def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
     """Supervised training for so many steps; goes on where it was, and does nothing when it is done."""
-    common = [
+    settings = [
         f"data={data}",
         f"model.path={model}",
         f"out={out}",
         f"max_steps={steps}",
-        *("model.device=cpu", "model.precision=float32", "optim.lr=5e-3", "optim.matrices=muon", "optim.warmup=20"),
-        *("evaluate_every=100", "held_out=0.01"),
+        *("epochs=4", "batch_tokens=4096", "held_out=0.01", "evaluate_every=100"),
+        *("model.device=cpu", "model.precision=float32"),
+        *("optim.matrices=muon", "optim.lr=3e-3", "optim.lr_end=0.02", "optim.warmup=20"),
     ]
-    result = run_sft(load_config(SftConfig, None, [*common, *settings]))
+    result = run_sft(load_config(SftConfig, None, settings))
     print(
         json.dumps({"stage": out.name, "steps": result.steps, "held_out_loss": result.best_loss}), flush=True
     )

@@ -1,0 +1,65 @@
+"""The curve of the nano model: its settings load, and its expert is as timid as it says."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
+from wideseek_env.trajectory import iter_trajectories
+
+SCRIPT = Path(__file__).resolve().parents[2] / "benchmarks" / "train_nano_curve.py"
+
+
+@pytest.fixture(scope="module")
+def curve() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("train_nano_curve", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["train_nano_curve"] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def arguments(out: Path, **changes: Any) -> argparse.Namespace:
+    usual = {"out": out, "algorithm": "grpo", "seed": 0, "single": False, "settings": []}
+    return argparse.Namespace(**{**usual, **changes})
+
+
+def test_settings_of_every_kind_of_run(curve: ModuleType, tmp_path: Path) -> None:
+    team = curve.configure(arguments(tmp_path), ["lead", "subagent"], tmp_path / "a")
+    assert team.model.precision == "float32"
+    assert team.game.widths == (2, 4, 8, 16)
+    lead = curve.configure(arguments(tmp_path, algorithm="ppo", seed=2), ["lead"], tmp_path / "b")
+    assert (lead.seed, lead.group, lead.selection.roles) == (2, 1, ("lead",))
+    single = curve.configure(arguments(tmp_path, single=True), ["single"], tmp_path / "c")
+    assert not single.game.team
+    assert single.evaluation.widths == ()
+    other = curve.configure(arguments(tmp_path, settings=["optim.lr=3e-4"]), ["lead"], tmp_path / "d")
+    assert other.optim.lr == 3e-4
+
+
+def test_the_expert_seldom_uses_the_width_it_has(curve: ModuleType, tmp_path: Path) -> None:
+    game = curve.configure(arguments(tmp_path), ["lead"], tmp_path / "a").game
+    path = curve.record_expert(tmp_path / "expert.jsonl", game, 20)
+    before = path.read_bytes()
+    assert curve.record_expert(path, game, 20).read_bytes() == before
+    recorded = list(iter_trajectories(path))
+    assert len(recorded) == 20 * curve.WORLDS
+    teams = [trajectory for trajectory in recorded if len(trajectory.conversations) > 1]
+    sent = [
+        len(trajectory.conversations) - 2 for trajectory in teams
+    ]  # without the lead and who finds the list
+    assert 1.5 < sum(sent) / len(sent) < 3
+    assert all(trajectory.score.precision_by_item == 1 for trajectory in recorded)
+    assert json.loads(before.splitlines()[0])

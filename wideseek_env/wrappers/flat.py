@@ -65,7 +65,7 @@ class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo i
             raise ConfigError(f"{agent!r} is not among possible_agents")
         return self._spaces[agent]
 
-    def action_space(self, agent: str) -> spaces.Discrete:
+    def action_space(self, agent: str) -> spaces.Discrete[np.int64]:
         """That of the environment below."""
         return self.env.action_space(agent)
 

@@ -107,7 +107,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         self._rng = np.random.default_rng()
         self._game: Game | None = None
 
-    def _make_spaces(self) -> tuple[spaces.Dict, spaces.Discrete]:
+    def _make_spaces(self) -> tuple[spaces.Dict, spaces.Discrete[np.int64]]:
         parts: dict[str, spaces.Space[Any]] = {
             "observation": spaces.Box(0.0, 1.0, (self.layout.features,), np.float32),
             "action_mask": spaces.Box(0, 1, (self.layout.actions,), np.int8),
@@ -133,7 +133,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         """The same shapes for all agents; the same object at every call."""
         return self._spaces[self._known(agent)][0]
 
-    def action_space(self, agent: str) -> spaces.Discrete:
+    def action_space(self, agent: str) -> spaces.Discrete[np.int64]:
         """The same actions for all agents; sample with ``observation["action_mask"]``."""
         return self._spaces[self._known(agent)][1]
 

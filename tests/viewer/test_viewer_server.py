@@ -108,8 +108,8 @@ def test_the_command_writes_a_file(run: Path, tmp_path: Path, monkeypatch: pytes
     assert re.fullmatch(r"run\.html: 1 episode, \d\.\d MB\n", done.output)
     other = write_file(tmp_path / "other.jsonl", [play(), play()])
     assert view(run, other).output.startswith("run-other.html: 3 episodes")
-    assert view(run, other, "--out", "both.html").exit_code == 0
-    assert (tmp_path / "both.html").read_bytes() == (tmp_path / "run-other.html").read_bytes()
+    assert view(run, other, "--out", "new/both.html").exit_code == 0
+    assert (tmp_path / "new" / "both.html").read_bytes() == (tmp_path / "run-other.html").read_bytes()
 
 
 def test_the_command_opens_the_browser(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

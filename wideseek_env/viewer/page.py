@@ -101,9 +101,13 @@ def names(runs: Sequence[RunReader]) -> list[str]:
 
 
 def write_page(runs: Sequence[RunReader], out: Path) -> None:
-    """Write the page to `out`, whole or not at all. `ConfigError` when `out` is there and no page of ours."""
+    """Write the page to `out`, whole or not at all; its folder is made.
+
+    `ConfigError` when `out` is there and no page of ours.
+    """
     if out.exists() and not _ours(out):
         raise ConfigError(f"{out} is there already and was not made by `wideseek view`; give another --out")
+    out.parent.mkdir(parents=True, exist_ok=True)
     temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
     try:
         with open(temporary, "w", encoding="utf-8", newline="\n") as file:

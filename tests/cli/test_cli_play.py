@@ -118,7 +118,10 @@ def test_eval_keeps_what_is_done_when_interrupted(call: Call, towns: list[str], 
     assert len(load_trajectories(tmp_path / "run" / "trajectories.jsonl")) == 4
 
 
-def test_a_real_ctrl_c_and_the_same_command_again(towns: list[str], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("sent", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_real_signal_and_the_same_command_again(
+    sent: signal.Signals, code: int, towns: list[str], tmp_path: Path
+) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "wideseek_env.cli", "eval", *towns, "--out", str(out)]
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
@@ -134,9 +137,9 @@ def test_a_real_ctrl_c_and_the_same_command_again(towns: list[str], tmp_path: Pa
         trajectories.is_file() and trajectories.read_bytes().endswith(b"\n")
     ):
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     stdout, stderr = process.communicate(timeout=60)
-    assert process.returncode == 130, stderr
+    assert process.returncode == code, stderr
     assert "Interrupted after 1 of 4 episodes" in stderr
     assert "Traceback" not in stderr
     assert stdout.split("\n")[0].split() == ["episodes", "1"]

@@ -125,7 +125,7 @@ def app(traceback: bool) -> None:
 
     Worlds (--tasks, --corpus): synthetic[:key=value,…] and hybridqa:FOLDER, or files of your own.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 stopped by Ctrl-C.
+    Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 stopped by Ctrl-C, 143 by SIGTERM.
     """
 
 

@@ -1,14 +1,16 @@
 """First weights that can copy: an induction circuit, laid into the random weights of a nano model.
 
-To write a name that it has read, a model attends to the place where the last two tokens stood before, and writes what
+To write a name that it has read, a model attends to the place where the last tokens stood before, and writes what
 followed them there (Olsson et al., "In-context Learning and Induction Heads", 2022). A model of a million weights
-needs many millions of tokens to find that by itself. Here it is written down: in the first layer two heads carry the
-tokens one and two places back to each place; in the second layer two heads compare them with what every earlier place
-carries, and bring what stands there. Everything else stays random, and all of it is trained on.
+needs many millions of tokens to find that by itself. Here it is written down: in the first layer each head carries the
+token so many places back to each place; in the second layer one head of each group compares them with what every
+earlier place carries, the nearest counting most, and brings what stands there. So the longest match wins. Everything
+else stays random, and all of it is trained on.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
@@ -28,49 +30,47 @@ _COPIED = 0.06
 """How much of a token that was found is written; three times what an embedding has."""
 _FINAL = 5.0
 """Weight of the last norm: how sure of a copy the model is."""
+_SHARES = (0.46, 0.26, 0.16, 0.12)
+"""What the last token, the one before it and so on count in a comparison, as shares of the whole."""
 
 
 def lay_copying(weights: Weights, size: Size, seed: int) -> None:
     """Write the circuit into the weights of `first_weights`, in place.
 
-    The dimensions of the residual stream are divided: one constant, then the token itself, then the token before it and
-    the one before that.
+    The dimensions of the residual stream are divided: one constant, then the token itself, then those before it.
     """
     random = np.random.Generator(np.random.PCG64([seed, 1]))
     dims = min(size.head_dim, size.hidden // 4)  # of a token that one head carries
     token = np.arange(1, 1 + 2 * dims)
-    before = token[-1] + 1 + np.arange(dims)
-    earlier = (before[-1] + 1 + np.arange(dims))[: size.hidden - before[-1] - 1]
+    left = np.arange(token[-1] + 1, size.hidden)
+    before = [part[:dims] for part in np.array_split(left, len(_SHARES))]
     table = weights["model.embed_tokens.weight"]
     table[:, 0] = _CONSTANT
-    table[:, token[-1] + 1 :] = 0
+    table[:, left] = 0
     weights["model.norm.weight"][:] = _FINAL
-    _carry(weights, size, token[:dims], before, earlier)
-    _match(weights, size, token, before, earlier, random)
+    _carry(weights, size, token[:dims], before)
+    _match(weights, size, token, before, random)
 
 
 def _carry(
-    weights: Weights,
-    size: Size,
-    token: NDArray[np.int64],
-    before: NDArray[np.int64],
-    earlier: NDArray[np.int64],
+    weights: Weights, size: Size, token: NDArray[np.int64], before: Sequence[NDArray[np.int64]]
 ) -> None:
-    """The first layer: heads 0 and 1 attend one and two places back and write the token there beside this one's."""
+    """The first layer: heads attend one, two … places back and write the token there beside this one's."""
     part = "model.layers.0.self_attn"
     table = weights["model.embed_tokens.weight"]
     # What the norm divides an embedding by: a token that is carried becomes as large as the token itself.
     scale = sqrt(float((table**2).sum(1).mean()) / size.hidden)
     query, key = weights[f"{part}.q_proj.weight"], weights[f"{part}.k_proj.weight"]
     value, output = weights[f"{part}.v_proj.weight"], weights[f"{part}.o_proj.weight"]
-    own = slice(0, size.head_dim)
-    key[own], value[own] = 0, 0
-    key[own, 0] = _turned(size, 1)
-    value[: len(token), token] = np.eye(len(token), dtype=np.float32)
-    for head, (back, written) in enumerate(((1, before), (2, earlier))):
+    key[:], value[:] = 0, 0
+    for group in range(size.kv_heads):
+        rows = slice(group * size.head_dim, (group + 1) * size.head_dim)
+        key[rows, 0] = _turned(size, 1)
+        value[rows][: len(token), token] = np.eye(len(token), dtype=np.float32)
+    for head, written in enumerate(before):
         rows = slice(head * size.head_dim, (head + 1) * size.head_dim)
         query[rows] = 0
-        query[rows, 0] = _turned(size, 1 - back)
+        query[rows, 0] = _turned(size, -head)  # a key is turned by one place more: the token before
         output[:, rows] = 0
         output[written, head * size.head_dim + np.arange(len(written))] = scale
     weights[f"{part}.q_norm.weight"][:] = _PLACE
@@ -91,30 +91,29 @@ def _match(
     weights: Weights,
     size: Size,
     token: NDArray[np.int64],
-    before: NDArray[np.int64],
-    earlier: NDArray[np.int64],
+    before: Sequence[NDArray[np.int64]],
     random: np.random.Generator,
 ) -> None:
-    """The second layer: in each group, a head that finds this token and the one before it as neighbours earlier."""
+    """The second layer: in each group, a head that finds where the last tokens stood in this order before."""
     part = "model.layers.1.self_attn"
     query, key = weights[f"{part}.q_proj.weight"], weights[f"{part}.k_proj.weight"]
     value, output = weights[f"{part}.v_proj.weight"], weights[f"{part}.o_proj.weight"]
     half = size.head_dim // 2
     slow = np.concatenate([np.arange(half // 2, half), half + np.arange(half // 2, half)])  # hardly turned
-    carried, shared = len(before), len(earlier)
+    carried = len(token) // 2
     for group in range(size.kv_heads):
         head = group * size.heads // size.kv_heads
         asked, held = head * size.head_dim, group * size.head_dim
-        first = random.standard_normal((len(slow), carried), np.float32) / sqrt(carried)
-        second = random.standard_normal((len(slow), shared), np.float32) / sqrt(shared)
         query[asked : asked + size.head_dim] = 0
         key[held : held + size.head_dim] = 0
         value[held : held + size.head_dim] = 0
         output[:, asked : asked + size.head_dim] = 0
-        query[np.ix_(asked + slow, token[:carried])] = first
-        query[np.ix_(asked + slow, before[:shared])] = second
-        key[np.ix_(held + slow, before)] = first
-        key[np.ix_(held + slow, earlier)] = second
+        # What is here, one back, two back … is compared with what was one, two, three … before the place looked at.
+        for share, here, there in zip(_SHARES, [token, *before[:-1]], before, strict=True):
+            width = min(len(here), len(there))
+            mixed = random.standard_normal((len(slow), width), np.float32) * sqrt(share / width)
+            query[np.ix_(asked + slow, here[:width])] = mixed
+            key[np.ix_(held + slow, there[:width])] = mixed
         mine = token[group * carried : (group + 1) * carried]
         value[held + np.arange(len(mine)), mine] = 1
         output[mine, asked + np.arange(len(mine))] = _COPIED

@@ -19,7 +19,7 @@ SPREAD = 0.02  # standard deviation of the first weights, as in Qwen's and GPT-2
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The dimensions of a model. A head has 32 or 64 dimensions, because vLLM's attention kernels take those."""
+    """The dimensions of a model. A head has 64 dimensions, which all of vLLM's attention kernels take."""
 
     hidden: int
     layers: int
@@ -35,11 +35,11 @@ class Size:
 
 
 SIZES = {
-    "tiny": Size(hidden=128, layers=5, heads=4, kv_heads=2, head_dim=32, inner=384),
+    "tiny": Size(hidden=128, layers=5, heads=4, kv_heads=2, head_dim=64, inner=384),
     "small": Size(hidden=192, layers=6, heads=4, kv_heads=2, head_dim=64, inner=512),
     "base": Size(hidden=256, layers=6, heads=4, kv_heads=2, head_dim=64, inner=640),
 }
-"""1.4, 3.2 and 4.9 million weights with 3,072 tokens."""
+"""1.6, 3.2 and 4.9 million weights with 3,072 tokens."""
 
 
 def model_config(size: Size, vocab: int, context: int, *, end: int, pad: int) -> dict[str, Any]:

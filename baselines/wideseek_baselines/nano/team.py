@@ -1,8 +1,9 @@
 """`BriefTeam`: a scripted team of few words, for nano models to learn from.
 
 `ScriptedPolicy` writes to be read by people, and a subtask of its takes hundreds of tokens. Here a subtask is a line, a
-report one line a row, and every word of a message either stands in what the agent has read or is always the same: a
-model of a million weights learns that in minutes. It reads lists and pages of the synthetic world.
+report one line a row, and the entries of a list are numbered, so that the next one is found by its number. Every word
+of a message either stands in what the agent has read or is always the same: a model of a million weights learns that
+in minutes. It reads lists and pages of the synthetic world.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ _LIST = "List of "
 _HIT = re.compile(r"^1\. \[[^\]]*\]\((\S+)\)", re.MULTILINE)
 _ENTRY = re.compile(r"^- \[[^\]]*\]\((\S+)\)$", re.MULTILINE)
 _ADDRESS = re.compile(r"https?://\S+")
-_SUBTASK = re.compile(r"^\d+\. (?P<columns>.*): (?P<url>https?://\S+)$")
+_SUBTASK = re.compile(r"^\d+\. (?P<url>https?://\S+): (?P<columns>.*)$")
 _TITLE = re.compile(r"^# (?!Page:)(?P<name>.+)$", re.MULTILINE)
 _LABELLED = re.compile(r"^\| (?P<label>[^|]+) \| (?P<value>[^|]+) \|$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
@@ -73,7 +74,7 @@ class BriefTeam:
             number = self._number(most, turn.messages)
             return _call(
                 "delegate",
-                subtasks=[f"{place}. {columns}: {url}" for place, url in enumerate(urls[:number], 1)],
+                subtasks=[f"{place}. {url}: {columns}" for place, url in enumerate(urls[:number], 1)],
             )
         return _answer(question.columns, [row for text in heard[1:] for row in _rows(text)])
 
@@ -96,7 +97,8 @@ def _subagent(task: str, heard: Sequence[str]) -> str:
         return _call("search", query=task)
     if len(heard) == 1 and (hit := _HIT.search(heard[0])):
         return _call("browse", url=hit[1])
-    return "\n".join(_ENTRY.findall(heard[-1])) or "Nothing."
+    entries = (f"{place}. {url}" for place, url in enumerate(_ENTRY.findall(heard[-1]), 1))
+    return "\n".join(entries) or "Nothing."
 
 
 def _single(turn: Turn, task: str, heard: Sequence[str]) -> str:

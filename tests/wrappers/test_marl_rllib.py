@@ -1,4 +1,4 @@
-"""The symbolic episodes in RLlib: the same episodes as without it, masks, absent agents, and that it learns."""
+"""The symbolic episodes in RLlib: the same episodes as without it, masks, absent agents, and that training changes its weights."""
 
 from __future__ import annotations
 

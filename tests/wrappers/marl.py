@@ -1,32 +1,14 @@
-"""What the tests of the examples with other libraries share: loading one, and playing its episodes again."""
+"""What the tests of the examples with other libraries share: sums in one order, and playing episodes again."""
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from wideseek_env.wrappers import Symbolic
-
-EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "marl"
-
-
-def load(name: str) -> ModuleType:
-    """The example of a name, imported once."""
-    if name not in sys.modules:
-        spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        sys.modules[name] = module  # dataclasses look their module up
-        spec.loader.exec_module(module)
-    return sys.modules[name]
 
 
 @contextmanager

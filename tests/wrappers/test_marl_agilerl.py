@@ -14,7 +14,8 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     pytest.importorskip("agilerl")
 
-from marl import load, one_thread, play_again  # noqa: E402
+from marl import one_thread, play_again  # noqa: E402
+from scripts import load_script  # noqa: E402
 
 # AgileRL and what it brings warn of their own deprecations.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -23,7 +24,7 @@ TINY = "synthetic:rows=3,columns=1,hops=1,pages=300,seed=3"
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    return load("agilerl_ippo")
+    return load_script("examples/marl/agilerl_ippo.py")
 
 
 def test_batches_are_real_episodes_and_respect_the_masks(example: ModuleType) -> None:

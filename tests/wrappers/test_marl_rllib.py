@@ -1,4 +1,4 @@
-"""The symbolic episodes in RLlib: the same episodes as without it, masks, absent agents, and that training changes its weights."""
+"""The symbolic episodes in RLlib: the same as without it, masks, absent agents, and that training changes weights."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch")
 for needed in ("ray", "tree", "lz4", "ormsgpack", "tensorboardX"):
     pytest.importorskip(needed, reason="needs RLlib: pip install 'ray[rllib]'")
 
-from marl import load, one_thread, play_again  # noqa: E402
+from marl import one_thread, play_again  # noqa: E402
+from scripts import load_script  # noqa: E402
 
 # Ray and what it brings warn of their own deprecations.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]
@@ -22,7 +23,7 @@ TINY = "synthetic:rows=3,columns=1,hops=1,pages=300,seed=3"
 
 @pytest.fixture(scope="module")
 def example() -> ModuleType:
-    return load("rllib_ppo")
+    return load_script("examples/marl/rllib_ppo.py")
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("torchrl")
 
-from marl import load, one_thread, play_again  # noqa: E402
+from marl import one_thread, play_again  # noqa: E402
+from scripts import load_script  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning:torchrl")
 TINY = "synthetic:rows=3,columns=1,hops=1,pages=300,seed=3"
@@ -22,7 +23,7 @@ TINY = "synthetic:rows=3,columns=1,hops=1,pages=300,seed=3"
 def example() -> ModuleType:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return load("torchrl_mappo")
+        return load_script("examples/marl/torchrl_mappo.py")
 
 
 def test_torchrl_finds_what_its_specs_say(example: ModuleType) -> None:

@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
 import pytest
+from scripts import load_script
 
 torch = pytest.importorskip("torch")
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "symbolic_ippo.py"
 
 
 @pytest.fixture(scope="module")
 def ippo() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("symbolic_ippo", EXAMPLE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+    return load_script("examples/symbolic_ippo.py")
 
 
 def by_definition(

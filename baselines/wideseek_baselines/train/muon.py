@@ -1,8 +1,8 @@
 """Muon: momentum whose matrices are made nearly orthogonal before they move the weights.
 
 The update of Jordan et al. (https://kellerjordan.github.io/posts/muon/), its size that of AdamW's as Liu et al. have it
-(arXiv 2502.16982). PyTorch's own Muon computes in bfloat16, which processors without instructions for it emulate at a
-tenth of float32's speed; here a CPU computes in float32, and matrices of one shape go through together.
+(arXiv 2502.16982). PyTorch's own Muon computes in bfloat16, which processors without instructions for it
+emulate slowly; here a CPU computes in float32, and matrices of one shape go through together.
 """
 
 from __future__ import annotations

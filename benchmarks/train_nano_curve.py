@@ -39,15 +39,14 @@ from wideseek_env.setup import Setup
 from wideseek_env.tasks import conditions
 from wideseek_env.trajectory import TrajectoryWriter
 
-EAGERNESS = 0.55
-"""Probability with which the expert starts one more subagent."""
+EAGERNESS = (0.45, 0.45, 0.45, 0.95, 0.45, 0.45, 0.45)
+"""Probabilities with which the expert starts one more subagent, in turn: one episode in seven shows how many look."""
 WORLDS = 4
 """The world of the training tasks, and others like it, that the expert plays in."""
 GAMES: Sequence[dict[str, Any]] = (
-    *({"width": width} for width in (2, 4, 8, 16, 1, 8)),
-    {"team": False, "single_turns": 5},
+    *({"width": width} for width in (2, 4, 8, 16, 1, 8, 16)),
+    {"team": False, "single_turns": 7},
     {"width": 16},
-    {"team": False, "single_turns": 8},
     {"width": 4},
 )
 """What the expert's tasks are played as, in turn."""
@@ -63,9 +62,11 @@ def main() -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="of the reinforcement; the warm start is the same for all"
     )
-    parser.add_argument("--size", choices=("tiny", "small", "base"), default="tiny", help="of the nano model")
+    parser.add_argument(
+        "--size", choices=("tiny", "small", "base"), default="small", help="of the nano model"
+    )
     parser.add_argument("--episodes", type=int, default=1000, help="of the expert in each of its worlds")
-    parser.add_argument("--warm-steps", type=int, default=1200, help="of the warm start")
+    parser.add_argument("--warm-steps", type=int, default=600, help="of the warm start")
     parser.add_argument("--roles", nargs="+", choices=("lead", "subagent"), default=["lead", "subagent"])
     parser.add_argument("--single", action="store_true", help="the single agent instead of a team")
     parser.add_argument("settings", nargs="*", help="key=value for the reinforcement, such as optim.lr=2e-4")
@@ -114,7 +115,8 @@ def record_expert(path: Path, game: GameOptions, episodes: int) -> Path:
             tasks = conditions.where(setups[0].tasks, game.where)[:episodes]
             for number, task in enumerate(tasks):
                 setup = setups[number % len(setups)]
-                writer.write(play_episode(setup, BriefTeam(EAGERNESS), task, seed=number).trajectory())
+                expert = BriefTeam(EAGERNESS[number % len(EAGERNESS)])
+                writer.write(play_episode(setup, expert, task, seed=number).trajectory())
     unfinished.rename(path)
     return path
 
@@ -131,9 +133,9 @@ def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
         f"model.path={model}",
         f"out={out}",
         f"max_steps={steps}",
-        *("epochs=4", "batch_tokens=4096", "held_out=0.01", "evaluate_every=100"),
+        *("epochs=4", "batch_tokens=4096", "held_out=0.01", "evaluate_every=100", "patience=0"),
         *("model.device=cpu", "model.precision=float32"),
-        *("optim.matrices=muon", "optim.lr=3e-3", "optim.lr_end=0.02", "optim.warmup=20"),
+        *("optim.matrices=muon", "optim.lr=1e-3", "optim.lr_end=0.02", "optim.warmup=20"),
     ]
     result = run_sft(load_config(SftConfig, None, settings))
     print(

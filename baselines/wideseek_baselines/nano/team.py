@@ -1,9 +1,9 @@
 """`BriefTeam`: a scripted team of few words, for nano models to learn from.
 
-`ScriptedPolicy` writes to be read by people, and a subtask of its takes hundreds of tokens. Here a subtask is a line, a
-report one line a row, and the entries of a list are numbered, so that the next one is found by its number. Every word
-of a message either stands in what the agent has read or is always the same: a model of a million weights learns that
-in minutes. It reads lists and pages of the synthetic world.
+`ScriptedPolicy` writes to be read by people, and a subtask of its takes hundreds of tokens. Here a subtask is a line;
+a report is what the page says, its name and the lines that were asked for, so that a model needs only to copy; and the
+entries of a list are numbered, so that the next one is found by its number. Every word of a message either stands in
+what the agent has read or is always the same. It reads lists and pages of the synthetic world.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from wideseek_baselines.scripted.toolbox import Toolbox
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Action, Message
 from wideseek_env.policy import Turn
-from wideseek_env.scoring.tables import split_row
 
 _LIST = "List of "
 _HIT = re.compile(r"^1\. \[[^\]]*\]\((\S+)\)", re.MULTILINE)
@@ -29,6 +28,8 @@ _ADDRESS = re.compile(r"https?://\S+")
 _SUBTASK = re.compile(r"^\d+\. (?P<url>https?://\S+): (?P<columns>.*)$")
 _TITLE = re.compile(r"^# (?!Page:)(?P<name>.+)$", re.MULTILINE)
 _LABELLED = re.compile(r"^\| (?P<label>[^|]+) \| (?P<value>[^|]+) \|$", re.MULTILINE)
+_NAME = re.compile(r"^# (?!Report )(?P<name>.+)\n(?P<lines>(?:\|.*\n?)+)", re.MULTILINE)
+_NOTE = re.compile(r"^\| ([^|]+) \| ([^|]*) \|$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -76,7 +77,7 @@ class BriefTeam:
                 "delegate",
                 subtasks=[f"{place}. {url}: {columns}" for place, url in enumerate(urls[:number], 1)],
             )
-        return _answer(question.columns, [row for text in heard[1:] for row in _rows(text)])
+        return _answer(question.columns, _rows("\n".join(heard[1:]), question.columns[1:]))
 
     def _number(self, most: int, messages: Sequence[Message]) -> int:
         said = "\n".join(str(message["content"]) for message in messages)
@@ -91,7 +92,7 @@ def _subagent(task: str, heard: Sequence[str]) -> str:
     wanted = _SUBTASK.match(task)
     if wanted is not None:
         return (
-            _read(heard[-1], wanted["columns"].split(", ")) if heard else _call("browse", url=wanted["url"])
+            _notes(heard[-1], wanted["columns"].split(", ")) if heard else _call("browse", url=wanted["url"])
         )
     if not heard:
         return _call("search", query=task)
@@ -111,7 +112,8 @@ def _single(turn: Turn, task: str, heard: Sequence[str]) -> str:
         urls = _ENTRY.findall(heard[1]) if len(heard) > 1 else []
         if len(heard) - 2 < len(urls):
             return _call("browse", url=urls[len(heard) - 2])
-    return _answer(question.columns, [_read(text, question.columns[1:]) for text in heard[2:]])
+    notes = "\n".join(_notes(text, question.columns[1:]) for text in heard[2:])
+    return f"{notes}\n{_answer(question.columns, _rows(notes, question.columns[1:]))}"
 
 
 def _call(tool: str, **arguments: object) -> str:
@@ -119,22 +121,29 @@ def _call(tool: str, **arguments: object) -> str:
     return f"<tool_call>\n{called}\n</tool_call>"
 
 
-def _read(page: str, columns: Sequence[str]) -> str:
-    """The row that an entity's page gives: its name, and what stands beside the columns' labels."""
+def _notes(page: str, columns: Sequence[str]) -> str:
+    """What an entity's page says: its name as a heading, and the lines of its table that were asked for."""
     title = _TITLE.search(page)
     values = {
         found["label"].casefold(): _LINK.sub(r"\1", found["value"]) for found in _LABELLED.finditer(page)
     }
-    cells = [title["name"] if title else "", *(values.get(column.casefold(), "") for column in columns)]
-    return f"| {' | '.join(cells)} |"
+    lines = [f"| {column} | {values.get(column.casefold(), '')} |" for column in columns]
+    return "\n".join([f"# {title['name'] if title else ''}", *lines])
 
 
-def _rows(reports: str) -> list[str]:
-    return [line for line in reports.splitlines() if line.startswith("| ")]
+def _rows(notes: str, columns: Sequence[str]) -> list[list[str]]:
+    """A row for each entity of some notes."""
+    rows = []
+    for title in _NAME.finditer(notes):
+        values = dict(_NOTE.findall(title["lines"]))
+        rows.append([title["name"], *(values.get(column, "") for column in columns)])
+    return rows
 
 
-def _answer(columns: Sequence[str], rows: Sequence[str]) -> str:
-    width = len(columns)
-    kept = [row for row in rows if len(split_row(row)) == width]
-    lines = [f"| {' | '.join(columns)} |", f"|{' --- |' * width}", *kept]
+def _answer(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [
+        f"| {' | '.join(columns)} |",
+        f"|{' --- |' * len(columns)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
     return "\n".join(["```markdown", *lines, "```"])

@@ -4,8 +4,8 @@
     python benchmarks/train_nano_curve.py --out runs/nano-curve --algorithm grpo --seed 0
 
 1. A nano model is made whose first weights can copy (`wideseek_baselines.nano.copying`).
-2. A scripted team plays training tasks, at several widths and now and then as a single agent. It is timid: after each
-   subagent a coin decides whether it starts one more (probability 0.55), so that it seldom uses the width it has.
+2. A scripted team plays training tasks in many worlds, at several widths and now and then as a single agent. It is
+   timid: after each subagent a coin decides whether it starts one more, so that it seldom uses the width it has.
 3. The model learns to write what the team wrote (warm start).
 4. GRPO or PPO goes on from there, with vLLM for the episodes; every few steps the model plays held-out tasks. What it
    can find and the expert did not show is that more subagents cover more rows.
@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import signal
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -41,7 +43,7 @@ from wideseek_env.trajectory import TrajectoryWriter
 
 EAGERNESS = (0.45, 0.45, 0.45, 0.95, 0.45, 0.45, 0.45)
 """Probabilities with which the expert starts one more subagent, in turn: one episode in seven shows how many look."""
-WORLDS = 4
+WORLDS = 32
 """The world of the training tasks, and others like it, that the expert plays in."""
 GAMES: Sequence[dict[str, Any]] = (
     *({"width": width} for width in (2, 4, 8, 16, 1, 8, 16)),
@@ -65,7 +67,7 @@ def main() -> None:
     parser.add_argument(
         "--size", choices=("tiny", "small", "base"), default="small", help="of the nano model"
     )
-    parser.add_argument("--episodes", type=int, default=1000, help="of the expert in each of its worlds")
+    parser.add_argument("--episodes", type=int, default=150, help="of the expert in each of its worlds")
     parser.add_argument("--warm-steps", type=int, default=600, help="of the warm start")
     parser.add_argument("--roles", nargs="+", choices=("lead", "subagent"), default=["lead", "subagent"])
     parser.add_argument("--single", action="store_true", help="the single agent instead of a team")
@@ -163,4 +165,6 @@ def curve(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
+    # The engine is a process of its own: leave in order, so that it ends too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     main()

@@ -39,7 +39,10 @@ def test_settings_of_every_kind_of_run(curve: ModuleType, tmp_path: Path) -> Non
     assert other.optim.lr == 3e-4
 
 
-def test_the_expert_seldom_uses_the_width_it_has(curve: ModuleType, tmp_path: Path) -> None:
+def test_the_expert_seldom_uses_the_width_it_has(
+    curve: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(curve, "WORLDS", 3)
     game = curve.configure(arguments(tmp_path), ["lead"], tmp_path / "a").game
     path = curve.record_expert(tmp_path / "expert.jsonl", game, 20)
     before = path.read_bytes()

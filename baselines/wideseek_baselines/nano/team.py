@@ -1,9 +1,9 @@
 """`BriefTeam`: a scripted team of few words, for nano models to learn from.
 
 `ScriptedPolicy` writes to be read by people, and a subtask of its takes hundreds of tokens. Here a subtask is a line;
-a report is what the page says, its name and the lines that were asked for, so that a model needs only to copy; and the
-entries of a list are numbered, so that the next one is found by its number. Every word of a message either stands in
-what the agent has read or is always the same. It reads lists and pages of the synthetic world.
+an agent thinks in lines copied from what it has read, before it writes what they make; and entries and rows are
+numbered, so that the next one is found by its number. Every word of a message either stands in what the agent has read
+or is always the same. It reads lists and pages of the synthetic world.
 """
 
 from __future__ import annotations
@@ -25,11 +25,10 @@ _LIST = "List of "
 _HIT = re.compile(r"^1\. \[[^\]]*\]\((\S+)\)", re.MULTILINE)
 _ENTRY = re.compile(r"^- \[[^\]]*\]\((\S+)\)$", re.MULTILINE)
 _ADDRESS = re.compile(r"https?://\S+")
-_SUBTASK = re.compile(r"^\d+\. (?P<url>https?://\S+): (?P<columns>.*)$")
+_SUBTASK = re.compile(r"^(?P<place>\d+)\. (?P<url>https?://\S+): (?P<columns>.*)$")
 _TITLE = re.compile(r"^# (?!Page:)(?P<name>.+)$", re.MULTILINE)
 _LABELLED = re.compile(r"^\| (?P<label>[^|]+) \| (?P<value>[^|]+) \|$", re.MULTILINE)
-_NAME = re.compile(r"^# (?!Report )(?P<name>.+)\n(?P<lines>(?:\|.*\n?)+)", re.MULTILINE)
-_NOTE = re.compile(r"^\| ([^|]+) \| ([^|]*) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\d+\. (?P<row>\| .* \|)$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -77,7 +76,7 @@ class BriefTeam:
                 "delegate",
                 subtasks=[f"{place}. {url}: {columns}" for place, url in enumerate(urls[:number], 1)],
             )
-        return _answer(question.columns, _rows("\n".join(heard[1:]), question.columns[1:]))
+        return _answer(question.columns, [row[0] for text in heard[1:] for row in _ROW.finditer(text)])
 
     def _number(self, most: int, messages: Sequence[Message]) -> int:
         said = "\n".join(str(message["content"]) for message in messages)
@@ -91,9 +90,10 @@ class BriefTeam:
 def _subagent(task: str, heard: Sequence[str]) -> str:
     wanted = _SUBTASK.match(task)
     if wanted is not None:
-        return (
-            _notes(heard[-1], wanted["columns"].split(", ")) if heard else _call("browse", url=wanted["url"])
-        )
+        if not heard:
+            return _call("browse", url=wanted["url"])
+        notes, row = _read(heard[-1], wanted["columns"].split(", "))
+        return f"<think>\n{notes}\n</think>\n{wanted['place']}. {row}"
     if not heard:
         return _call("search", query=task)
     if len(heard) == 1 and (hit := _HIT.search(heard[0])):
@@ -112,8 +112,11 @@ def _single(turn: Turn, task: str, heard: Sequence[str]) -> str:
         urls = _ENTRY.findall(heard[1]) if len(heard) > 1 else []
         if len(heard) - 2 < len(urls):
             return _call("browse", url=urls[len(heard) - 2])
-    notes = "\n".join(_notes(text, question.columns[1:]) for text in heard[2:])
-    return f"{notes}\n{_answer(question.columns, _rows(notes, question.columns[1:]))}"
+    lines = []
+    for place, text in enumerate(heard[2:], 1):
+        notes, row = _read(text, question.columns[1:])
+        lines += [notes, f"{place}. {row}"]
+    return _answer(question.columns, lines)
 
 
 def _call(tool: str, **arguments: object) -> str:
@@ -121,29 +124,20 @@ def _call(tool: str, **arguments: object) -> str:
     return f"<tool_call>\n{called}\n</tool_call>"
 
 
-def _notes(page: str, columns: Sequence[str]) -> str:
-    """What an entity's page says: its name as a heading, and the lines of its table that were asked for."""
+def _read(page: str, columns: Sequence[str]) -> tuple[str, str]:
+    """Notes on an entity's page (its name, and the lines of its table that were asked for), and the row they make."""
     title = _TITLE.search(page)
+    name = title["name"] if title else ""
     values = {
         found["label"].casefold(): _LINK.sub(r"\1", found["value"]) for found in _LABELLED.finditer(page)
     }
-    lines = [f"| {column} | {values.get(column.casefold(), '')} |" for column in columns]
-    return "\n".join([f"# {title['name'] if title else ''}", *lines])
+    cells = [values.get(column.casefold(), "") for column in columns]
+    lines = [f"| {column} | {cell} |" for column, cell in zip(columns, cells, strict=True)]
+    return "\n".join([f"# {name}", *lines]), f"| {' | '.join([name, *cells])} |"
 
 
-def _rows(notes: str, columns: Sequence[str]) -> list[list[str]]:
-    """A row for each entity of some notes."""
-    rows = []
-    for title in _NAME.finditer(notes):
-        values = dict(_NOTE.findall(title["lines"]))
-        rows.append([title["name"], *(values.get(column, "") for column in columns)])
-    return rows
-
-
-def _answer(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [
-        f"| {' | '.join(columns)} |",
-        f"|{' --- |' * len(columns)}",
-        *(f"| {' | '.join(row)} |" for row in rows),
-    ]
-    return "\n".join(["```markdown", *lines, "```"])
+def _answer(columns: Sequence[str], thought: Sequence[str]) -> str:
+    """The table of the rows that stand, numbered, among the lines of a thought."""
+    rows = [found["row"] for line in thought if (found := _ROW.match(line))]
+    table = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", *rows]
+    return "\n".join(["<think>", *thought, "</think>", "```markdown", *table, "```"])

@@ -2,7 +2,8 @@
 
 Any text comes back exactly from its tokens, because the alphabet is the 256 bytes. Digits stand alone, as in Qwen's
 tokenizers, so that numbers are copied digit by digit. Unlike there, punctuation may join across single spaces and line
-breaks (the end of one table row and the begin of the next is one token), and the head of an address is one piece.
+breaks (the end of one table row and the begin of the next is one token), the head of an address is one piece, and so
+are words in small letters that follow one another: prompts and pages repeat many phrases, and names stay apart.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ _SIGN = r"[^\s\p{L}\p{N}]"
 _PIECES = "|".join(
     (
         r" ?https?://[\p{L}\p{N}.-]+/?",  # scheme and host
+        r"(?: \p{Ll}+){2,}[.,;:]?",  # a phrase
         r"[ /-]?\p{L}+",  # a word, of a sentence or of an address
         r"\p{N}",
         rf" ?{_SIGN}+(?:[ \n]{{1,2}}{_SIGN}+)*\n*",  # signs, such as `", "` or ` |\n|`

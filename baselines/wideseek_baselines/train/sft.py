@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 
 from wideseek_baselines.tokens.template import History
 from wideseek_baselines.train import checkpoint, distributed
 from wideseek_baselines.train.board import BoardName, BoardRun, Boards
-from wideseek_baselines.train.config import Count, Share, Whole, config_to_dict
+from wideseek_baselines.train.config import Count, Range, Share, Whole, config_to_dict
 from wideseek_baselines.train.log import RunLog
 from wideseek_baselines.train.losses import supervised_loss
 from wideseek_baselines.train.model import TokenModel, load_model
@@ -27,7 +27,7 @@ from wideseek_baselines.train.optim import Optimizer
 from wideseek_baselines.train.options import CheckpointOptions, ModelOptions, OptimOptions
 from wideseek_baselines.train.packing import Example
 from wideseek_baselines.train.rows import rows_of
-from wideseek_baselines.train.supervised import batches, held_out_split, read_lessons, whole
+from wideseek_baselines.train.supervised import batches, held_out_split, read_lessons, thinned, whole
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
 from wideseek_env.messages import Role
@@ -49,6 +49,8 @@ class SftConfig:
     """When its state is kept."""
     roles: tuple[Role, ...] = ("lead", "subagent", "single")
     """Agents to learn from."""
+    subagent_share: Annotated[float, Range(0, 1, open_low=True)] = 1.0
+    """Share of the subagents' sequences that is used: a wide team has many of them, all alike, for each of its lead."""
     min_score: Share = 0.0
     """Episodes with a lower item-F1 are left out."""
     held_out: Share = 0.05
@@ -118,6 +120,7 @@ def run_sft(config: SftConfig, report: Callable[[Mapping[str, Any]], None] | Non
     out = Path(config.out)
     template = ChatTemplate(config.model.path, thinking=config.thinking, history=config.history)
     lessons = read_lessons(config.data, template, roles=config.roles, min_score=config.min_score)
+    lessons = thinned(lessons, config.subagent_share, config.seed)
     fitting = [lesson for lesson in lessons if len(lesson.example) <= config.max_tokens]
     if not fitting:
         raise ConfigError(f"every sequence is longer than max_tokens={config.max_tokens}")

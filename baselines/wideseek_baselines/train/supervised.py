@@ -138,6 +138,14 @@ def rollout_lessons(rollout: Rollout, roles: Collection[Role], vocabulary: int) 
             yield Lesson(rollout.task_id, agent.role, _example(sequence, everything=True))
 
 
+def thinned(lessons: Sequence[Lesson], share: float, seed: int) -> list[Lesson]:
+    """The lessons with only a share of the subagents', rounded and drawn at random; order is kept."""
+    subagents = [number for number, lesson in enumerate(lessons) if lesson.role == "subagent"]
+    order = np.random.default_rng([seed, 3]).permutation(len(subagents))
+    dropped = {subagents[at] for at in order[round(share * len(subagents)) :]}
+    return [lesson for number, lesson in enumerate(lessons) if number not in dropped]
+
+
 def held_out_split(lessons: Sequence[Lesson], share: float, seed: int) -> tuple[list[Example], list[Example]]:
     """Examples to train on, and examples to watch: a share of the tasks, none of which is in both."""
     tasks = sorted({lesson.task_id for lesson in lessons})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from wideseek_baselines.train.supervised import (
     held_out_split,
     read_lessons,
     spoken,
+    thinned,
 )
 from wideseek_env.errors import ConfigError
 from wideseek_env.runner import play_episode
@@ -223,6 +225,22 @@ def test_held_out_tasks_are_not_trained_on(model_folder: Path, episodes: Path) -
     assert len(tasks[1]) == 1
     assert not tasks[0] & tasks[1]
     assert held_out_split(lessons, 0.0, 0)[1] == []
+
+
+def test_a_share_of_the_subagents_is_learnt_and_all_leads(model_folder: Path, episodes: Path) -> None:
+    lessons = read_lessons([episodes], ChatTemplate(model_folder), roles=("lead", "subagent"))
+    few = thinned(lessons, 0.25, seed=0)
+    count = Counter(lesson.role for lesson in lessons)
+    assert count["subagent"] > 4
+    assert Counter(lesson.role for lesson in few) == {
+        "lead": count["lead"],
+        "subagent": round(count["subagent"] / 4),
+    }
+    place = {id(lesson): number for number, lesson in enumerate(lessons)}
+    drawn = [[place[id(lesson)] for lesson in thinned(lessons, 0.25, seed)] for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1] == sorted(drawn[0])
+    assert drawn[2] != drawn[0]
+    assert len(thinned(lessons, 1.0, seed=0)) == len(lessons)
 
 
 def test_every_epoch_is_a_whole_pass_in_another_order() -> None:

@@ -44,7 +44,7 @@ from wideseek_env.trajectory import TrajectoryWriter
 EAGERNESS = 0.7
 """Probability with which the expert starts one more subagent."""
 WORLDS = 32
-"""The world of the training tasks, and others like it, that the expert plays in."""
+"""How many worlds the expert plays in: that of the training tasks, and others like it."""
 GAMES: Sequence[dict[str, Any]] = (
     *({"width": width} for width in (2, 4, 8, 16, 1, 8, 16)),
     {"team": False, "single_turns": 7},
@@ -135,7 +135,7 @@ def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
         f"out={out}",
         f"max_steps={steps}",
         *("epochs=4", "batch_tokens=4096", "held_out=0.01", "evaluate_every=100", "patience=0"),
-        "subagent_share=0.3",  # all alike; what a lead does with several reports is harder to learn, and rarer
+        "subagent_share=0.3",  # what a lead does with several reports is harder to learn, and rarer
         *("model.device=cpu", "model.precision=float32"),
         *("optim.matrices=muon", "optim.lr=1e-3", "optim.lr_end=0.02", "optim.warmup=20"),
     ]

@@ -128,7 +128,7 @@ def test_the_command_opens_the_browser(run: Path, tmp_path: Path, monkeypatch: p
         (["broken.jsonl"], 1, "broken.jsonl:1: not a trajectory"),
         (["run", "--serve", "broken.jsonl"], 1, "broken.jsonl:1: not a trajectory"),
         (["run", "--out", "thesis.html"], 2, "was not made by `wideseek view`"),
-        (["run", "--out", "thesis.html/page.html"], 1, "thesis.html"),
+        (["run", "--out", "thesis.html/page.html"], 1, "thesis.html: File exists"),
         ([], 2, "Missing argument"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from honest_reader import parse
 from wideseek_env.corpus.synthetic import SyntheticWorld, WorldConfig
 from wideseek_env.corpus.synthetic.model import ANYWIKI, ARCHIVE
 from wideseek_env.errors import ConfigError
+from wideseek_env.pages.document import to_document
 
 SMALL = "synthetic:seed=7,pages=400,rows=8-14,lists_per_region=2,stale=0.3,conflicts=0.3,near_duplicates=0.3"
 
@@ -247,6 +249,25 @@ def test_one_hop_worlds_have_no_pages_for_people() -> None:
     world = SyntheticWorld.from_spec("synthetic:pages=400,rows=10,hops=1")
     assert all(not person.url for each in world.lists for person in each.people)
     assert all("register.example" not in page.url for page in world.pages)
+
+
+def test_lists_may_be_numbered_through_all_their_pages() -> None:
+    settings = "synthetic:pages=400,rows=8,page_size=5"
+    bullets, numbers, mixed = (
+        SyntheticWorld.from_spec(f"{settings},numbered={share}") for share in ("0", "1", "0.5")
+    )
+    assert bullets.digest() == SyntheticWorld.from_spec(settings).digest()
+    for plain, numbered in zip(bullets.lists, numbers.lists, strict=True):
+        names = [entity.name for entity in plain.entities]
+        for page, first in ((1, 0), (2, 5)):
+            shown = enumerate(names[first : first + 5], first + 1)
+            read = to_document(numbers.page(numbered.page_url(page)).html).markdown
+            assert [line.split("](")[0] for line in read.splitlines() if re.match(r"\d+\. ", line)] == [
+                f"{place}. [{name}" for place, name in shown
+            ]
+            assert "<ol" not in bullets.page(plain.page_url(page)).html
+    kinds = ["<ol" in mixed.page(each.page_url()).html for each in mixed.lists]
+    assert 0 < sum(kinds) < len(kinds)
 
 
 def test_corpus_finds_serves_and_knows_what_is_gone(small: SyntheticWorld) -> None:

@@ -51,6 +51,8 @@ class WorldConfig:
     """Share of entities with a page on an unchecked wiki that gets things wrong."""
     gone: float = 0.3
     """Share of official websites and of external links whose page is gone (status 410)."""
+    numbered: float = 0.0
+    """Share of lists whose entries are numbered; those of the others have bullets."""
 
     def __post_init__(self) -> None:
         for knob in dataclasses.fields(self):

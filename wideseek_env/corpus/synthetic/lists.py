@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from wideseek_env.corpus.synthetic.articles import ALMANACK_SITE, category_url, revised
+from wideseek_env.corpus.synthetic.config import WorldConfig
 from wideseek_env.corpus.synthetic.dice import Dice
 from wideseek_env.corpus.synthetic.kinds import KINDS, Kind
 from wideseek_env.corpus.synthetic.markup import Inline, PageWriter, WorldPage
@@ -17,9 +18,10 @@ NEXT_PAGE = "Next page"
 PREVIOUS_PAGE = "Previous page"
 
 
-def list_pages(seed: int, entity_list: EntityList, page_size: int) -> Iterator[WorldPage]:
+def list_pages(seed: int, entity_list: EntityList, config: WorldConfig) -> Iterator[WorldPage]:
     """The pages of a list, alphabetical, `page_size` names each."""
-    kind = entity_list.kind
+    kind, page_size = entity_list.kind, config.page_size
+    numbered = Dice(seed, "numbered", entity_list.phrase).chance(config.numbered)
     dice = Dice(seed, "list pages", entity_list.phrase)
     count = len(entity_list.entities)
     pages = entity_list.page_count(page_size)
@@ -34,7 +36,11 @@ def list_pages(seed: int, entity_list: EntityList, page_size: int) -> Iterator[W
                 "Particulars are given in the articles."
             )
         writer.paragraph(f"Page {number} of {pages}: entries {first + 1} to {first + len(shown)} of {count}.")
-        writer.bullets([[(entity.name, entity.url)] for entity in shown])
+        entries: list[list[Inline]] = [[(entity.name, entity.url)] for entity in shown]
+        if numbered:
+            writer.numbered(entries, first + 1)
+        else:
+            writer.bullets(entries)
         _page_links(writer, [entity_list.page_url(n) for n in range(1, pages + 1)], number)
         writer.paragraph("Category: ", (kind.plural.capitalize(), category_url(kind)))
         yield writer.page(revised(dice))

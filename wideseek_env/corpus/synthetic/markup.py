@@ -72,12 +72,19 @@ class PageWriter:
 
     def bullets(self, items: Sequence[Sequence[Inline]]) -> None:
         """A bulleted list."""
+        self._list(items, "<ul>", "</ul>")
+
+    def numbered(self, items: Sequence[Sequence[Inline]], first: int = 1) -> None:
+        """A numbered list, from `first` on."""
+        self._list(items, "<ol>" if first == 1 else f'<ol start="{first}">', "</ol>")
+
+    def _list(self, items: Sequence[Sequence[Inline]], start: str, end: str) -> None:
         html = []
         for item in items:
             cell, text = _inline(item)
             html.append(f"<li>{cell}</li>")
             self._text.append(text)
-        self._html.append("<ul>\n" + "\n".join(html) + "\n</ul>")
+        self._html.append("\n".join([start, *html, end]))
 
     def page(self, imprint: str) -> WorldPage:
         """The finished page; its last paragraph says who stands for it, and of when it is.

@@ -128,11 +128,11 @@ class SyntheticWorld:
             for town in region.towns:
                 yield articles.town_article(seed, town, region)
         for each in self.lists:
-            yield from self._list_and_its_things(each, size)
+            yield from self._list_and_its_things(each)
 
-    def _list_and_its_things(self, each: EntityList, page_size: int) -> Iterator[WorldPage]:
+    def _list_and_its_things(self, each: EntityList) -> Iterator[WorldPage]:
         seed = self.seed
-        yield from lists.list_pages(seed, each, page_size)
+        yield from lists.list_pages(seed, each, self.config)
         for group in each.ambiguous:
             yield lists.disambiguation(seed, each, group)
         for person in each.people:

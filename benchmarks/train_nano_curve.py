@@ -41,7 +41,7 @@ from wideseek_env.setup import Setup
 from wideseek_env.tasks import conditions
 from wideseek_env.trajectory import TrajectoryWriter
 
-EAGERNESS = 0.7
+EAGERNESS = 0.6
 """Probability with which the expert starts one more subagent."""
 WORLDS = 32
 """How many worlds the expert plays in: that of the training tasks, and others like it."""
@@ -68,7 +68,7 @@ def main() -> None:
         "--size", choices=("tiny", "small", "base"), default="small", help="of the nano model"
     )
     parser.add_argument("--episodes", type=int, default=150, help="of the expert in each of its worlds")
-    parser.add_argument("--warm-steps", type=int, default=1400, help="of the warm start")
+    parser.add_argument("--warm-steps", type=int, default=1500, help="of the warm start")
     parser.add_argument("--roles", nargs="+", choices=("lead", "subagent"), default=["lead", "subagent"])
     parser.add_argument("--single", action="store_true", help="the single agent instead of a team")
     parser.add_argument("settings", nargs="*", help="key=value for the reinforcement, such as optim.lr=2e-4")
@@ -135,7 +135,7 @@ def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
         f"out={out}",
         f"max_steps={steps}",
         *("epochs=4", "batch_tokens=4096", "held_out=0.01", "evaluate_every=100", "patience=0"),
-        "subagent_share=0.3",  # what a lead does with several reports is harder to learn, and rarer
+        "subagent_share=0.6",  # what a lead does with several reports is harder to learn, and rarer
         *("model.device=cpu", "model.precision=float32"),
         *("optim.matrices=muon", "optim.lr=1e-3", "optim.lr_end=0.02", "optim.warmup=20"),
     ]

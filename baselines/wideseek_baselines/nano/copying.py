@@ -24,13 +24,13 @@ _CONSTANT = 0.06
 """What every embedding has in its first dimension, so that a head can ask for a place whatever the token is."""
 _NEAR = (0.5, 0.3, 0.2)
 """Share of the three quickest rotations in a query for a place: enough to tell neighbours apart."""
-_PLACE, _MATCH = 2.1, 2.5
+_PLACE, _MATCH = 6.0, 2.0
 """Weights of the query and key norms: how sharply heads attend to a place, and to a match."""
-_COPIED = 0.06
-"""How much of a token that was found is written; three times what an embedding has."""
+_COPIED = 0.12
+"""How much of a token that was found is written; six times what an embedding has."""
 _FINAL = 5.0
 """Weight of the last norm: how sure of a copy the model is."""
-_SHARES = (0.46, 0.26, 0.16, 0.12)
+_SHARES = (0.34, 0.26, 0.22, 0.18)
 """What the last token, the one before it and so on count in a comparison, as shares of the whole."""
 
 

@@ -1,9 +1,9 @@
 """`BriefTeam`: a scripted team of few words, for nano models to learn from.
 
-`ScriptedPolicy` writes to be read by people, and a subtask of its takes hundreds of tokens. Here a subtask is a line;
-an agent thinks in lines copied from what it has read, before it writes what they make; and entries and rows are
-numbered, so that the next one is found by its number. Every word of a message either stands in what the agent has read
-or is always the same. It reads lists and pages of the synthetic world.
+`ScriptedPolicy` writes to be read by people, and a subtask of its takes hundreds of tokens. Here a subtask is a line,
+and a message repeats lines of what its agent has read, so that a model that can copy can learn to write it: entries and
+rows are numbered, and the next one is found by its number; a subagent repeats its subtask up to a column before it
+writes what the page says of it. It reads lists and pages of the synthetic world.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from wideseek_env.policy import Turn
 
 _LIST = "List of "
 _HIT = re.compile(r"^1\. \[[^\]]*\]\((\S+)\)", re.MULTILINE)
-_ENTRY = re.compile(r"^- \[[^\]]*\]\((\S+)\)$", re.MULTILINE)
-_ADDRESS = re.compile(r"https?://\S+")
-_SUBTASK = re.compile(r"^(?P<place>\d+)\. (?P<url>https?://\S+): (?P<columns>.*)$")
+_ENTRY = re.compile(r"^(?:-|\d+\.) \[([^\]]*)\]\((\S+)\)$", re.MULTILINE)
+_FOUND = re.compile(r"^\d+\. \[([^\]]*)\]$", re.MULTILINE)
+_SUBTASK = re.compile(r"^(?P<entry>(?P<place>\d+)\. \[(?P<name>[^\]]*)\]): (?P<columns>.*)$")
 _TITLE = re.compile(r"^# (?!Page:)(?P<name>.+)$", re.MULTILINE)
 _LABELLED = re.compile(r"^\| (?P<label>[^|]+) \| (?P<value>[^|]+) \|$", re.MULTILINE)
-_ROW = re.compile(r"^\d+\. (?P<row>\| .* \|)$", re.MULTILINE)
+_ROW = re.compile(r"^\| \d+ \| .* \|$", re.MULTILINE)
 _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
@@ -67,16 +67,16 @@ class BriefTeam:
         question = read_question(task)
         if not heard:
             return _call("delegate", subtasks=[f"{_LIST}{question.subject}"])
-        if len(heard) == 1 and turn.turns_left > 1 and (urls := _ADDRESS.findall(heard[0])):
+        if len(heard) == 1 and turn.turns_left > 1 and (names := _FOUND.findall(heard[0])):
             prompt = str(turn.messages[0]["content"])
-            most = min(len(urls), Toolbox.of(turn.tools, prompt).width)
+            most = min(len(names), Toolbox.of(turn.tools, prompt).width)
             columns = ", ".join(question.columns[1:])
             number = self._number(most, turn.messages)
             return _call(
                 "delegate",
-                subtasks=[f"{place}. {url}: {columns}" for place, url in enumerate(urls[:number], 1)],
+                subtasks=[f"{place}. [{name}]: {columns}" for place, name in enumerate(names[:number], 1)],
             )
-        return _answer(question.columns, [row[0] for text in heard[1:] for row in _ROW.finditer(text)])
+        return _table(question.columns, [row[0] for text in heard[1:] for row in _ROW.finditer(text)])
 
     def _number(self, most: int, messages: Sequence[Message]) -> int:
         said = "\n".join(str(message["content"]) for message in messages)
@@ -89,16 +89,19 @@ class BriefTeam:
 
 def _subagent(task: str, heard: Sequence[str]) -> str:
     wanted = _SUBTASK.match(task)
-    if wanted is not None:
-        if not heard:
-            return _call("browse", url=wanted["url"])
-        notes, row = _read(heard[-1], wanted["columns"].split(", "))
-        return f"<think>\n{notes}\n</think>\n{wanted['place']}. {row}"
     if not heard:
-        return _call("search", query=task)
+        return _call("search", query=wanted["entry"] if wanted else task)
     if len(heard) == 1 and (hit := _HIT.search(heard[0])):
         return _call("browse", url=hit[1])
-    entries = (f"{place}. {url}" for place, url in enumerate(_ENTRY.findall(heard[-1]), 1))
+    if wanted:
+        columns = wanted["columns"].split(", ")
+        cells = _cells(heard[-1], columns)
+        notes = (
+            f"{wanted['entry']}: {', '.join(columns[:number])} | {cell} |" for number, cell in enumerate(cells, 1)
+        )
+        row = f"| {' | '.join([wanted['place'], wanted['name'], *cells])} |"
+        return "\n".join(["<think>", *notes, "</think>", row])
+    entries = (f"{place}. [{name}]" for place, (name, _) in enumerate(_ENTRY.findall(heard[-1]), 1))
     return "\n".join(entries) or "Nothing."
 
 
@@ -109,14 +112,13 @@ def _single(turn: Turn, task: str, heard: Sequence[str]) -> str:
             return _call("search", query=f"{_LIST}{question.subject}")
         if len(heard) == 1 and (hit := _HIT.search(heard[0])):
             return _call("browse", url=hit[1])
-        urls = _ENTRY.findall(heard[1]) if len(heard) > 1 else []
+        urls = [url for _, url in _ENTRY.findall(heard[1])] if len(heard) > 1 else []
         if len(heard) - 2 < len(urls):
             return _call("browse", url=urls[len(heard) - 2])
-    lines = []
-    for place, text in enumerate(heard[2:], 1):
-        notes, row = _read(text, question.columns[1:])
-        lines += [notes, f"{place}. {row}"]
-    return _answer(question.columns, lines)
+    pages = [_read(text, question.columns[1:]) for text in heard[2:]]
+    notes = "\n".join(notes for notes, _ in pages)
+    table = _table(question.columns, [f"| {place} {row}" for place, (_, row) in enumerate(pages, 1)])
+    return f"<think>\n{notes}\n</think>\n{table}"
 
 
 def _call(tool: str, **arguments: object) -> str:
@@ -124,20 +126,24 @@ def _call(tool: str, **arguments: object) -> str:
     return f"<tool_call>\n{called}\n</tool_call>"
 
 
+def _cells(page: str, columns: Sequence[str]) -> list[str]:
+    """What the table on an entity's page says of each column; empty where it says nothing."""
+    values = {
+        found["label"].casefold(): _LINK.sub(r"\1", found["value"]) for found in _LABELLED.finditer(page)
+    }
+    return [values.get(column.casefold(), "") for column in columns]
+
+
 def _read(page: str, columns: Sequence[str]) -> tuple[str, str]:
     """Notes on an entity's page (its name, and the lines of its table that were asked for), and the row they make."""
     title = _TITLE.search(page)
     name = title["name"] if title else ""
-    values = {
-        found["label"].casefold(): _LINK.sub(r"\1", found["value"]) for found in _LABELLED.finditer(page)
-    }
-    cells = [values.get(column.casefold(), "") for column in columns]
+    cells = _cells(page, columns)
     lines = [f"| {column} | {cell} |" for column, cell in zip(columns, cells, strict=True)]
     return "\n".join([f"# {name}", *lines]), f"| {' | '.join([name, *cells])} |"
 
 
-def _answer(columns: Sequence[str], thought: Sequence[str]) -> str:
-    """The table of the rows that stand, numbered, among the lines of a thought."""
-    rows = [found["row"] for line in thought if (found := _ROW.match(line))]
-    table = [f"| {' | '.join(columns)} |", f"|{' --- |' * len(columns)}", *rows]
-    return "\n".join(["<think>", *thought, "</think>", "```markdown", *table, "```"])
+def _table(columns: Sequence[str], rows: Sequence[str]) -> str:
+    """The answer. Its first column, which no question asks for and which costs nothing, numbers the rows."""
+    header = [f"| No. | {' | '.join(columns)} |", f"| --- |{' --- |' * len(columns)}"]
+    return "\n".join(["```markdown", *header, *rows, "```"])

@@ -97,7 +97,8 @@ def _subagent(task: str, heard: Sequence[str]) -> str:
         columns = wanted["columns"].split(", ")
         cells = _cells(heard[-1], columns)
         notes = (
-            f"{wanted['entry']}: {', '.join(columns[:number])} | {cell} |" for number, cell in enumerate(cells, 1)
+            f"{wanted['entry']}: {', '.join(columns[:number])} | {cell} |"
+            for number, cell in enumerate(cells, 1)
         )
         row = f"| {' | '.join([wanted['place'], wanted['name'], *cells])} |"
         return "\n".join(["<think>", *notes, "</think>", row])

@@ -4,8 +4,8 @@
     python benchmarks/train_nano_curve.py --out runs/nano-curve --algorithm grpo --seed 0
 
 1. A nano model is made whose first weights can copy (`wideseek_baselines.nano.copying`).
-2. A scripted team plays training tasks in many worlds, at several widths and now and then as a single agent. It is
-   timid: after each subagent a coin decides whether it starts one more, so that it seldom uses the width it has.
+2. A scripted team plays training tasks in many worlds, at several widths and now and then as a single agent. A small
+   width it uses whole. A large one makes it timid: after each subagent a coin decides whether it starts one more.
 3. The model learns to write what the team wrote (warm start).
 4. GRPO or PPO goes on from there, with vLLM for the episodes; every few steps the model plays held-out tasks. What it
    can find and the expert did not show is that more subagents cover more rows.
@@ -42,14 +42,14 @@ from wideseek_env.tasks import conditions
 from wideseek_env.trajectory import TrajectoryWriter
 
 EAGERNESS = 0.6
-"""Probability with which the expert starts one more subagent."""
+"""Probability with which the expert starts one more subagent at a large width."""
+LARGE = 8
+"""From which width on."""
 WORLDS = 32
 """How many worlds the expert plays in: that of the training tasks, and others like it."""
 GAMES: Sequence[dict[str, Any]] = (
-    *({"width": width} for width in (2, 4, 8, 16, 1, 8, 16)),
+    *({"width": width} for width in (2, 8, 4, 16, 1, 8, 5, 16, 3)),
     {"team": False, "single_turns": 7},
-    {"width": 16},
-    {"width": 4},
 )
 """What the expert's tasks are played as, in turn."""
 PPO = ("tasks=32", "group=1", "critic_optim.lr=1e-3")
@@ -117,7 +117,8 @@ def record_expert(path: Path, game: GameOptions, episodes: int) -> Path:
             tasks = conditions.where(setups[0].tasks, game.where)[:episodes]
             for number, task in enumerate(tasks):
                 setup = setups[number % len(setups)]
-                writer.write(play_episode(setup, BriefTeam(EAGERNESS), task, seed=number).trajectory())
+                expert = BriefTeam(EAGERNESS if setup.rules.width >= LARGE else 1.0)
+                writer.write(play_episode(setup, expert, task, seed=number).trajectory())
     unfinished.rename(path)
     return path
 

@@ -8,7 +8,7 @@
    width it uses whole. A large one makes it timid: after each subagent a coin decides whether it starts one more.
 3. The model learns to write what the team wrote (warm start).
 4. GRPO or PPO goes on from there, with vLLM for the episodes; every few steps the model plays held-out tasks. What it
-   can find and the expert did not show is that more subagents cover more rows.
+   can find and the expert did not show is how much the whole of a large width is worth.
 
 Every stage is kept in `--out` and not done again by the same command; an interrupted run goes on. At the end the
 held-out item-F1 of the warm start and of the trained model are printed by width as JSON, with the minutes that the
@@ -44,7 +44,7 @@ from wideseek_env.trajectory import TrajectoryWriter
 EAGERNESS = 0.6
 """Probability with which the expert starts one more subagent at a large width."""
 LARGE = 8
-"""From which width on."""
+"""The smallest width that is large to it; a smaller one it uses whole."""
 WORLDS = 32
 """How many worlds the expert plays in: that of the training tasks, and others like it."""
 GAMES: Sequence[dict[str, Any]] = (

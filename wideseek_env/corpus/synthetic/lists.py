@@ -19,7 +19,7 @@ PREVIOUS_PAGE = "Previous page"
 
 
 def list_pages(seed: int, entity_list: EntityList, config: WorldConfig) -> Iterator[WorldPage]:
-    """The pages of a list, alphabetical, `page_size` names each."""
+    """The pages of a list, alphabetical, `config.page_size` names each; `config.numbered` of all lists are numbered."""
     kind, page_size = entity_list.kind, config.page_size
     numbered = Dice(seed, "numbered", entity_list.phrase).chance(config.numbered)
     dice = Dice(seed, "list pages", entity_list.phrase)

@@ -72,19 +72,19 @@ class PageWriter:
 
     def bullets(self, items: Sequence[Sequence[Inline]]) -> None:
         """A bulleted list."""
-        self._list(items, "<ul>", "</ul>")
+        self._list(items, "ul")
 
     def numbered(self, items: Sequence[Sequence[Inline]], first: int = 1) -> None:
         """A numbered list, from `first` on."""
-        self._list(items, "<ol>" if first == 1 else f'<ol start="{first}">', "</ol>")
+        self._list(items, "ol", "" if first == 1 else f' start="{first}"')
 
-    def _list(self, items: Sequence[Sequence[Inline]], start: str, end: str) -> None:
+    def _list(self, items: Sequence[Sequence[Inline]], tag: str, attributes: str = "") -> None:
         html = []
         for item in items:
             cell, text = _inline(item)
             html.append(f"<li>{cell}</li>")
             self._text.append(text)
-        self._html.append("\n".join([start, *html, end]))
+        self._html.append("\n".join([f"<{tag}{attributes}>", *html, f"</{tag}>"]))
 
     def page(self, imprint: str) -> WorldPage:
         """The finished page; its last paragraph says who stands for it, and of when it is.

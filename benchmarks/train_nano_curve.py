@@ -48,12 +48,13 @@ LARGE = 8
 WORLDS = 32
 """How many worlds the expert plays in: that of the training tasks, and others like it."""
 GAMES: Sequence[dict[str, Any]] = (
-    *({"width": width} for width in (2, 8, 4, 16, 1, 8, 5, 16, 3)),
+    *({"width": width} for width in (2, 8, 6, 16, 1, 8, 4, 16, 7, 3, 5)),
     {"team": False, "single_turns": 7},
 )
 """What the expert's tasks are played as, in turn."""
-PPO = ("tasks=32", "group=1", "critic_optim.lr=1e-3")
-"""PPO's settings, where they differ from the preset's: its critic is the baseline, so no task is played twice."""
+PPO = ("tasks=32", "group=1", "mini_batch=16", "value.trace=1", "critic_optim.lr=1e-3")
+"""PPO's settings, where they differ from the preset's: its critic is the baseline, so no task is played twice; and as
+that critic knows nothing at first, every token is judged by what the whole episode brought."""
 
 
 def main() -> None:

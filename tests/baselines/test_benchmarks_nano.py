@@ -1,4 +1,4 @@
-"""The curve of the nano model: its settings load, and its expert is as timid as it says."""
+"""The experiments with nano models: their settings load, and the expert is as timid as it says."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from scripts import load_script
 pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
+from wideseek_env.cli.bench import bench
 from wideseek_env.trajectory import iter_trajectories
 
 
@@ -39,19 +40,36 @@ def test_settings_of_every_kind_of_run(curve: ModuleType, tmp_path: Path) -> Non
     assert other.optim.lr == 3e-4
 
 
-def test_the_expert_seldom_uses_the_width_it_has(
+def test_the_expert_is_timid_at_large_widths_alone(
     curve: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(curve, "WORLDS", 3)
     game = curve.configure(arguments(tmp_path), ["lead"], tmp_path / "a").game
-    path = curve.record_expert(tmp_path / "expert.jsonl", game, 20)
+    path = curve.record_expert(tmp_path / "expert.jsonl", game, 24)
     before = path.read_bytes()
-    assert curve.record_expert(path, game, 20).read_bytes() == before
+    assert curve.record_expert(path, game, 24).read_bytes() == before
     recorded = list(iter_trajectories(path))
-    assert len(recorded) == 20 * curve.WORLDS
-    teams = [trajectory for trajectory in recorded if len(trajectory.conversations) > 1]
-    sent = [
-        len(trajectory.conversations) - 2 for trajectory in teams
-    ]  # without the lead and who finds the list
-    assert 1.5 < sum(sent) / len(sent) < 3
+    assert len(recorded) == 24 * curve.WORLDS
     assert all(trajectory.score.precision_by_item == 1 for trajectory in recorded)
+    sent: dict[int, list[int]] = {}
+    for number, trajectory in enumerate(recorded):
+        width = curve.GAMES[number % 24 % len(curve.GAMES)].get("width")
+        if width is not None:  # a team: without the lead and who finds the list
+            sent.setdefault(width, []).append(len(trajectory.conversations) - 2)
+    assert all(numbers == [width] * len(numbers) for width, numbers in sent.items() if width <= 5)
+    large = [number for width, numbers in sent.items() if width >= curve.LARGE for number in numbers]
+    assert 1.5 < sum(large) / len(large) < 3
+
+
+def test_widths_are_measured_in_the_game_that_is_trained(curve: ModuleType, tmp_path: Path) -> None:
+    options = list(load_script("benchmarks/nano_width.py").game())
+    command = bench.commands["width"]
+    parsed = command.make_context("width", [*options, "--model", "model", "--out", str(tmp_path)]).params
+    config = curve.configure(arguments(tmp_path), ["lead"], tmp_path / "a")
+    assert parsed["tasks"] == config.game.tasks
+    assert parsed["split"] not in (config.game.split, config.evaluation.split)
+    given = dict(zip(options[::2], options[1::2], strict=True))
+    assert given["--profile"] == config.game.profile
+    assert "single_turns=8" in options
+    assert f"temperature={config.engine.temperature}" in options
+    assert not any(option.startswith("width=") for option in options)

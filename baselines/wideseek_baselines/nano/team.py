@@ -100,7 +100,7 @@ def _subagent(task: str, heard: Sequence[str]) -> str:
             f"{wanted['entry']}: {', '.join(columns[:number])} | {cell} |"
             for number, cell in enumerate(cells, 1)
         )
-        row = f"| {' | '.join([wanted['place'], wanted['name'], *cells])} |"
+        row = _row(wanted["place"], wanted["name"], cells)
         return "\n".join(["<think>", *notes, "</think>", row])
     entries = (f"{place}. [{name}]" for place, (name, _) in enumerate(_ENTRY.findall(heard[-1]), 1))
     return "\n".join(entries) or "Nothing."
@@ -118,7 +118,7 @@ def _single(turn: Turn, task: str, heard: Sequence[str]) -> str:
             return _call("browse", url=urls[len(heard) - 2])
     pages = [_read(text, question.columns[1:]) for text in heard[2:]]
     notes = "\n".join(notes for notes, _ in pages)
-    table = _table(question.columns, [f"| {place} {row}" for place, (_, row) in enumerate(pages, 1)])
+    table = _table(question.columns, [_row(str(place), *row) for place, (_, row) in enumerate(pages, 1)])
     return f"<think>\n{notes}\n</think>\n{table}"
 
 
@@ -135,16 +135,22 @@ def _cells(page: str, columns: Sequence[str]) -> list[str]:
     return [values.get(column.casefold(), "") for column in columns]
 
 
-def _read(page: str, columns: Sequence[str]) -> tuple[str, str]:
-    """Notes on an entity's page (its name, and the lines of its table that were asked for), and the row they make."""
+def _read(page: str, columns: Sequence[str]) -> tuple[str, tuple[str, list[str]]]:
+    """Notes on an entity's page (its name, and the lines of its table that were asked for); its name and values."""
     title = _TITLE.search(page)
     name = title["name"] if title else ""
     cells = _cells(page, columns)
     lines = [f"| {column} | {cell} |" for column, cell in zip(columns, cells, strict=True)]
-    return "\n".join([f"# {name}", *lines]), f"| {' | '.join([name, *cells])} |"
+    return "\n".join([f"# {name}", *lines]), (name, cells)
+
+
+def _row(place: str, name: str, cells: Sequence[str]) -> str:
+    """A row of the answer: its number, then name and values, with the number between values."""
+    return f"| {place} | {name} | {f' | {place} | '.join(cells)} |"
 
 
 def _table(columns: Sequence[str], rows: Sequence[str]) -> str:
-    """The answer. Its first column, which no question asks for and which costs nothing, numbers the rows."""
-    header = [f"| No. | {' | '.join(columns)} |", f"| --- |{' --- |' * len(columns)}"]
-    return "\n".join(["```markdown", *header, *rows, "```"])
+    """The answer. It numbers its rows in columns that no question asks for and that cost nothing; the number between
+    values tells rows with the same value apart."""
+    header = f"| No. | {columns[0]} | {' | No. | '.join(columns[1:])} |"
+    return "\n".join(["```markdown", header, f"| --- |{' --- |' * (header.count('|') - 2)}", *rows, "```"])

@@ -1,9 +1,10 @@
 """A byte-level BPE tokenizer fitted to given text, in the file format of the `tokenizers` library.
 
-Any text comes back exactly from its tokens, because the alphabet is the 256 bytes. Digits stand alone, as in Qwen's
-tokenizers, so that numbers are copied digit by digit. Unlike there, punctuation may join across single spaces and line
-breaks (the end of one table row and the begin of the next is one token), the head of an address is one piece, and so
-are words in small letters that follow one another: prompts and pages repeat many phrases, and names stay apart.
+Any text comes back exactly from its tokens, because the alphabet is the 256 bytes. Numbers are cut after every second
+digit, so that a year is two tokens: a model that copies by the last few tokens then still sees what stood before it.
+Punctuation may join across single spaces and line breaks (the end of one table row and the begin of the next is one
+token), the head of an address is one piece, and so are words in small letters that follow one another: prompts and
+pages repeat many phrases, and names stay apart.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _PIECES = "|".join(
         r" ?https?://[\p{L}\p{N}.-]+/?",  # scheme and host
         r"(?: \p{Ll}+){2,}[.,;:]?",  # a phrase
         r"[ /-]?\p{L}+",  # a word, of a sentence or of an address
-        r"\p{N}",
+        r" ?\p{N}{1,2}",
         rf" ?{_SIGN}+(?:[ \n]{{1,2}}{_SIGN}+)*\n*",  # signs, such as `", "` or ` |\n|`
         r"\s+",
     )

@@ -111,8 +111,12 @@ def test_the_tokenizer_fits_text_that_it_was_not_made_from(made: Nano, encoder: 
     assert 0 < made.fit.median <= made.fit.longest
 
 
-def test_numbers_are_spelled_digit_by_digit(encoder: Any) -> None:
-    assert len(encoder.encode("1876").ids) == 4
+def test_numbers_are_cut_after_every_second_digit(encoder: Any) -> None:
+    tokens = [encoder.decode([number]) for number in encoder.encode("In 1876 and 187650").ids]
+    assert "".join(tokens) == "In 1876 and 187650"
+    assert all(sum(sign.isdigit() for sign in token) <= 2 for token in tokens)
+    assert not any(token[0].isalpha() and token[-1].isdigit() for token in tokens)
+    assert " 18" in tokens
 
 
 def chat_of(*more: Message) -> list[Message]:

@@ -1,0 +1,90 @@
+"""Item-F1 of trained nano models against the width of their team, and of a single agent against its turns.
+
+    pip install 'wideseek-baselines[vllm]' 'wideseek-env[plot]'
+    python benchmarks/nano_width.py --out runs/nano-width --depth \
+        warm=runs/nano-curve/warm/model grpo=runs/nano-curve/grpo-lead-subagent-0/model
+
+Plays the game of the preset `nano-cpu` on test tasks, which neither training nor its evaluations have seen, by
+`wideseek bench width` for each model (and `wideseek bench depth` for the first, as a single agent, with `--depth`);
+these commands are printed. Then all sweeps are drawn into one figure, with a report that compares them task by task.
+Ctrl-C keeps what is finished; the same command goes on from there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from wideseek_baselines.train.config import load_config
+from wideseek_baselines.train.grpo import GrpoConfig
+from wideseek_baselines.train.presets import preset_file
+
+
+def main() -> None:
+    """All sweeps, then figure and report."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("models", nargs="+", metavar="NAME=FOLDER", help="models, the untrained one first")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the sweeps, the figure and the report"
+    )
+    parser.add_argument("--widths", default="1,2,4,8,16")
+    parser.add_argument("--turns", default="2,3,4,5,6,7,8", help="of the single agent, with --depth")
+    parser.add_argument("--depth", action="store_true", help="also play the first model as a single agent")
+    parser.add_argument("--tasks", default="48", help="test tasks, the same for all")
+    arguments = parser.parse_args()
+    models = dict(name.split("=", 1) for name in arguments.models)
+    sweeps = {
+        f"{name} team": ("width", "--widths", arguments.widths, model) for name, model in models.items()
+    }
+    if arguments.depth:
+        first = next(iter(models))
+        sweeps[f"{first} single"] = ("depth", "--turns", arguments.turns, models[first])
+    folders = []
+    for name, (kind, option, sizes, model) in sweeps.items():
+        folders.append(str(arguments.out / name.replace(" ", "-")))
+        wideseek(
+            *("bench", kind, option, sizes, "--model", model, "--out", folders[-1]),
+            *("--limit", arguments.tasks, *game()),
+        )
+    names = [part for name in sweeps for part in ("--name", name)]
+    drawn = [
+        part for ending in ("svg", "png") for part in ("--out", str(arguments.out / f"nano-width.{ending}"))
+    ]
+    wideseek("bench", "plot", *folders, *names, *drawn)
+    wideseek("bench", "report", *folders, "-o", str(arguments.out / "report.html"))
+
+
+def game() -> Iterator[str]:
+    """The preset's game and engine as options of `wideseek bench`."""
+    config = load_config(GrpoConfig, None, ["model.path=any", "out=any"], preset=preset_file("nano-cpu"))
+    yield from ("--tasks", config.game.tasks, "--split", "test", "--profile", config.game.profile)
+    for condition in config.game.where:
+        yield from ("--where", condition)
+    yield from ("--rules", config.game.rules)
+    for name, value in dataclasses.asdict(config.game.limits).items():
+        if value is not None and name != "width":
+            yield from ("--rule", f"{name}={value}")
+    yield from ("--policy", config.engine.kind)
+    for name in ("turn_tokens", "temperature", "context", "dtype", "kv_bytes"):
+        yield from ("--policy-arg", f"{name}={getattr(config.engine, name)}")
+
+
+def wideseek(*arguments: str) -> None:
+    """Run and print one command.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    print(shlex.join(["wideseek", *arguments]), flush=True)
+    done = subprocess.run([sys.executable, "-m", "wideseek_env.cli", *arguments], check=False)
+    if done.returncode:
+        sys.exit(done.returncode)
+
+
+if __name__ == "__main__":
+    main()

@@ -35,9 +35,11 @@ def main() -> None:
     parser.add_argument("--widths", default="1,2,4,8,16")
     parser.add_argument("--turns", default="2,3,4,5,6,7,8", help="of the single agent, with --depth")
     parser.add_argument("--depth", action="store_true", help="also play the first model as a single agent")
-    parser.add_argument("--tasks", default="48", help="test tasks, the same for all")
+    parser.add_argument("--limit", default="48", help="test tasks, the same for all")
     arguments = parser.parse_args()
-    models = dict(name.split("=", 1) for name in arguments.models)
+    models = dict(model.partition("=")[::2] for model in arguments.models)
+    if len(models) < len(arguments.models) or not all(name and folder for name, folder in models.items()):
+        parser.error("models are given as NAME=FOLDER, each with a name of its own")
     sweeps = {
         f"{name} team": ("width", "--widths", arguments.widths, model) for name, model in models.items()
     }
@@ -49,7 +51,7 @@ def main() -> None:
         folders.append(str(arguments.out / name.replace(" ", "-")))
         wideseek(
             *("bench", kind, option, sizes, "--model", model, "--out", folders[-1]),
-            *("--limit", arguments.tasks, *game()),
+            *("--limit", arguments.limit, *game()),
         )
     names = [part for name in sweeps for part in ("--name", name)]
     drawn = [

@@ -117,8 +117,9 @@ def _single(turn: Turn, task: str, heard: Sequence[str]) -> str:
         if len(heard) - 2 < len(urls):
             return _call("browse", url=urls[len(heard) - 2])
     pages = [_read(text, question.columns[1:]) for text in heard[2:]]
-    notes = "\n".join(notes for notes, _ in pages)
-    table = _table(question.columns, [_row(str(place), *row) for place, (_, row) in enumerate(pages, 1)])
+    notes = "\n".join(notes for notes, _, _ in pages)
+    rows = [_row(str(place), name, cells) for place, (_, name, cells) in enumerate(pages, 1)]
+    table = _table(question.columns, rows)
     return f"<think>\n{notes}\n</think>\n{table}"
 
 
@@ -135,13 +136,13 @@ def _cells(page: str, columns: Sequence[str]) -> list[str]:
     return [values.get(column.casefold(), "") for column in columns]
 
 
-def _read(page: str, columns: Sequence[str]) -> tuple[str, tuple[str, list[str]]]:
-    """Notes on an entity's page (its name, and the lines of its table that were asked for); its name and values."""
+def _read(page: str, columns: Sequence[str]) -> tuple[str, str, list[str]]:
+    """Notes on an entity's page (its name, and the lines of its table that were asked for), its name, its values."""
     title = _TITLE.search(page)
     name = title["name"] if title else ""
     cells = _cells(page, columns)
     lines = [f"| {column} | {cell} |" for column, cell in zip(columns, cells, strict=True)]
-    return "\n".join([f"# {name}", *lines]), (name, cells)
+    return "\n".join([f"# {name}", *lines]), name, cells
 
 
 def _row(place: str, name: str, cells: Sequence[str]) -> str:

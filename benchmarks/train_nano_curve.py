@@ -41,7 +41,7 @@ from wideseek_env.setup import Setup
 from wideseek_env.tasks import conditions
 from wideseek_env.trajectory import TrajectoryWriter
 
-EAGERNESS = 0.6
+EAGERNESS = 0.75
 """Probability with which the expert starts one more subagent at a large width."""
 LARGE = 8
 """The smallest width that is large to it; a smaller one it uses whole."""
@@ -52,7 +52,10 @@ GAMES: Sequence[dict[str, Any]] = (
     {"team": False, "single_turns": 7},
 )
 """What the expert's tasks are played as, in turn."""
-PPO = ("tasks=32", "group=1", "mini_batch=16", "value.trace=1", "critic_optim.lr=1e-3")
+PPO = (
+    *("steps=30", "tasks=32", "group=1", "mini_batch=16"),
+    *("value.trace=1", "critic_optim.lr=1e-3", "kl.coefficient=0"),
+)
 """PPO's settings, where they differ from the preset's: its critic is the baseline, so no task is played twice; and as
 that critic knows nothing at first, every token is judged by what the whole episode brought."""
 
@@ -131,6 +134,9 @@ def own_game(arguments: dict[str, Any], world: str, *, team: bool = True, **limi
 
 def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
     """Supervised training for so many steps; goes on where it was, and does nothing when it is done."""
+    told = out / "result.json"
+    if told.is_file() and json.loads(told.read_text())["steps"] == steps:
+        return out / "model"
     settings = [
         f"data={data}",
         f"model.path={model}",
@@ -142,9 +148,9 @@ def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
         *("optim.matrices=muon", "optim.lr=1e-3", "optim.lr_end=0.02", "optim.warmup=20"),
     ]
     result = run_sft(load_config(SftConfig, None, settings))
-    print(
-        json.dumps({"stage": out.name, "steps": result.steps, "held_out_loss": result.best_loss}), flush=True
-    )
+    record = json.dumps({"stage": out.name, "steps": result.steps, "held_out_loss": result.best_loss})
+    told.write_text(record + "\n")
+    print(record, flush=True)
     return result.model
 
 

@@ -3,7 +3,9 @@
 `ScriptedPolicy` writes to be read by people, and a subtask of its takes hundreds of tokens. Here a subtask is a line,
 and a message repeats lines of what its agent has read, so that a model that can copy can learn to write it: entries and
 rows are numbered, and the next one is found by its number; a subagent repeats its subtask up to a column before it
-writes what the page says of it. It reads lists and pages of the synthetic world.
+writes what the page says of it. The lead says how many subagents it starts before it starts them, and counts down: the
+choice is one token, and that there is no more to write follows from the last number alone. It reads lists and pages of
+the synthetic world.
 """
 
 from __future__ import annotations
@@ -69,13 +71,14 @@ class BriefTeam:
             return _call("delegate", subtasks=[f"{_LIST}{question.subject}"])
         if len(heard) == 1 and turn.turns_left > 1 and (names := _FOUND.findall(heard[0])):
             prompt = str(turn.messages[0]["content"])
-            most = min(len(names), Toolbox.of(turn.tools, prompt).width)
+            width = Toolbox.of(turn.tools, prompt).width
+            most = min(len(names), width)
             columns = ", ".join(question.columns[1:])
             number = self._number(most, turn.messages)
-            return _call(
-                "delegate",
-                subtasks=[f"{place}. [{name}]: {columns}" for place, name in enumerate(names[:number], 1)],
-            )
+            plan = f"<think>\nGive subtasks to at most {width}: {number}\n</think>"
+            numbered = reversed(list(enumerate(names[:number], 1)))
+            call = _call("delegate", subtasks=[f"{place}. [{name}]: {columns}" for place, name in numbered])
+            return f"{plan}\n{call}"
         return _table(question.columns, [row[0] for text in heard[1:] for row in _ROW.finditer(text)])
 
     def _number(self, most: int, messages: Sequence[Message]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -56,6 +57,18 @@ def test_a_timid_team_starts_fewer_and_scores_less() -> None:
     assert all(1 <= number <= 8 for number in started)
     again = play(BriefTeam(0.5), width=8)
     assert [e["conversations"] for e in timid] == [e["conversations"] for e in again]
+
+
+@pytest.mark.parametrize("width", [2, 8])
+def test_the_lead_says_how_many_it_starts_and_counts_down(width: int) -> None:
+    for episode in play(BriefTeam(0.5 if width > 2 else 1), width=width):
+        lead = next(c for c in episode["conversations"] if c["role"] == "lead")
+        said = [message["content"] for message in lead["messages"] if message["role"] == "assistant"]
+        planned = re.search(rf"subtasks to at most {width}: (\d+)\n", said[1])
+        assert planned is not None
+        countdown = [str(number) for number in range(int(planned[1]), 0, -1)]
+        assert re.findall(r"(\d+)\. \[", said[1]) == countdown
+        assert re.findall(r"^\| (\d+) \|", said[2], re.MULTILINE) == countdown
 
 
 def test_the_single_agent_reads_as_far_as_its_turns_go() -> None:

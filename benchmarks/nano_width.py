@@ -6,7 +6,8 @@
 
 Plays the game of the preset `nano-cpu` on test tasks, which neither training nor its evaluations have seen, by
 `wideseek bench width` for each model (and `wideseek bench depth` for the first, as a single agent, with `--depth`);
-these commands are printed. Then all sweeps are drawn into one figure, with a report that compares them task by task.
+these commands are printed. Then the teams are drawn into one figure by width, all sweeps into another by critical path
+(with `--depth`), and a report compares them task by task.
 Ctrl-C keeps what is finished; the same command goes on from there.
 """
 
@@ -17,7 +18,7 @@ import dataclasses
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from wideseek_baselines.train.config import load_config
@@ -46,19 +47,25 @@ def main() -> None:
     if arguments.depth:
         first = next(iter(models))
         sweeps[f"{first} single"] = ("depth", "--turns", arguments.turns, models[first])
-    folders = []
+    folders = {}
     for name, (kind, option, sizes, model) in sweeps.items():
-        folders.append(str(arguments.out / name.replace(" ", "-")))
+        folders[name] = str(arguments.out / name.replace(" ", "-"))
         wideseek(
-            *("bench", kind, option, sizes, "--model", model, "--out", folders[-1]),
+            *("bench", kind, option, sizes, "--model", model, "--out", folders[name]),
             *("--limit", arguments.limit, *game()),
         )
-    names = [part for name in sweeps for part in ("--name", name)]
-    drawn = [
-        part for ending in ("svg", "png") for part in ("--out", str(arguments.out / f"nano-width.{ending}"))
-    ]
-    wideseek("bench", "plot", *folders, *names, *drawn)
-    wideseek("bench", "report", *folders, "-o", str(arguments.out / "report.html"))
+    teams = {name: folder for name, folder in folders.items() if sweeps[name][0] == "width"}
+    plot(teams, arguments.out / "nano-width")
+    if arguments.depth:  # widths and turns have no axis in common but what they cost
+        plot(folders, arguments.out / "nano-depth", "--x", "critical-path")
+    wideseek("bench", "report", *folders.values(), "-o", str(arguments.out / "report.html"))
+
+
+def plot(folders: Mapping[str, str], out: Path, *options: str) -> None:
+    """Sweeps by name in one figure, as SVG and PNG."""
+    names = [part for name in folders for part in ("--name", name)]
+    drawn = [part for ending in ("svg", "png") for part in ("--out", f"{out}.{ending}")]
+    wideseek("bench", "plot", *folders.values(), *names, *options, *drawn)
 
 
 def game() -> Iterator[str]:

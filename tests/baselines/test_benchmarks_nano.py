@@ -73,3 +73,19 @@ def test_widths_are_measured_in_the_game_that_is_trained(curve: ModuleType, tmp_
     assert "single_turns=8" in options
     assert f"temperature={config.engine.temperature}" in options
     assert not any(option.startswith("width=") for option in options)
+
+
+def test_figures_have_sweeps_that_share_an_axis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = load_script("benchmarks/nano_width.py")
+    ran: list[tuple[str, ...]] = []
+    monkeypatch.setattr(script, "wideseek", lambda *command: ran.append(command))
+    monkeypatch.setattr("sys.argv", ["nano_width.py", "--out", str(tmp_path), "--depth", "warm=a", "grpo=b"])
+    script.main()
+    by_width, by_cost = (command for command in ran if command[1] == "plot")
+    teams = [str(tmp_path / "warm-team"), str(tmp_path / "grpo-team")]
+    single = str(tmp_path / "warm-single")
+    assert list(by_width[2:4]) == teams
+    assert single not in by_width
+    assert {*teams, single} <= set(by_cost)
+    assert by_cost[by_cost.index("--x") + 1] == "critical-path"
+    assert [command[1] for command in ran] == ["width", "width", "depth", "plot", "plot", "report"]

@@ -52,12 +52,9 @@ GAMES: Sequence[dict[str, Any]] = (
     {"team": False, "single_turns": 7},
 )
 """What the expert's tasks are played as, in turn."""
-PPO = (
-    *("steps=30", "tasks=32", "group=1", "mini_batch=16"),
-    *("value.trace=1", "critic_optim.lr=1e-3", "kl.coefficient=0"),
-)
-"""PPO's settings, where they differ from the preset's: its critic is the baseline, so no task is played twice; and as
-that critic knows nothing at first, every token is judged by what the whole episode brought."""
+PPO = ("tasks=32", "group=1", "mini_batch=32", "critic_optim.lr=3e-4", "kl.coefficient=0")
+"""PPO's settings, where they differ from the preset's. Its critic is the baseline, so no task is played twice; and one
+optimiser step is made of all episodes of a step, to average out the noise that they have in them."""
 
 
 def main() -> None:

@@ -122,21 +122,22 @@ def value_loss(values: Tensor, old: Tensor, returns: Tensor, weights: Tensor, *,
         values: ``[K]`` of the critic that is trained.
         old: ``[K]`` of the critic before the first mini-batch.
         returns: ``[K]`` targets.
-        weights: ``[K]``.
+        weights: ``[K]``. Tokens of weight 0 are not in the figures either.
         clip: 0 is off.
     """
     tally = Tally()
+    counted = weights > 0
     error = (values - returns).square()
     if clip > 0:
         near = old + (values - old).clamp(-clip, clip)
         bounded = (near - returns).square()
-        tally.mean("value_clip_share", (bounded > error).float())
+        tally.mean("value_clip_share", (bounded > error).float(), counted)
         error = torch.maximum(error, bounded)
     with torch.no_grad():
-        tally.mean("value", values)
-        tally.mean("value_error", (values - returns).square())
-        tally.mean("return", returns)
-        tally.mean("return_square", returns.square())
+        tally.mean("value", values, counted)
+        tally.mean("value_error", (values - returns).square(), counted)
+        tally.mean("return", returns, counted)
+        tally.mean("return_square", returns.square(), counted)
     return Loss(0.5 * (weights * error).sum(), tally)
 
 

@@ -158,8 +158,8 @@ class ValueOptions:
     """Discount from one step to the next."""
     trace: Share = 0.95
     """GAE's lambda."""
-    steps: Literal["token", "turn"] = "token"
-    """What a step is: a token, or a turn (its value is that before its first token)."""
+    steps: Literal["turn", "token"] = "turn"
+    """What a step is: a turn, whose value is that before its first token, or a token."""
     clip: NotNegative = 0.2
     """Values may move this far from those of the rollout before their loss stops pulling; 0 is off."""
 

@@ -1,4 +1,4 @@
-"""Multi-agent PPO: one actor for all roles, a critic that says before every token what the team will be paid.
+"""Multi-agent PPO: one actor for all roles, a critic that says before every turn what the team will be paid.
 
 Read `run_ppo`, `prepare` and `train_step` from top to bottom: that is the whole algorithm.
 """
@@ -28,8 +28,14 @@ from wideseek_baselines.train.packing import Example
 from wideseek_baselines.train.players import Players, Watch
 from wideseek_baselines.train.reinforce import RunConfig
 from wideseek_baselines.train.rows import rows_of
-from wideseek_baselines.train.samples import Samples, by_agent, mini_batches, rollout_samples
-from wideseek_baselines.train.scoring import Floats, reference_model, values_of, with_logprobs
+from wideseek_baselines.train.samples import Samples, by_agent, mini_batches, rollout_samples, spans
+from wideseek_baselines.train.scoring import (
+    Floats,
+    logprobs_and_values,
+    reference_model,
+    values_of,
+    with_logprobs,
+)
 from wideseek_baselines.train.sharding import sharded
 from wideseek_baselines.train.tally import Tally
 from wideseek_baselines.train.values import Critic, ValueHead, team_examples
@@ -51,8 +57,11 @@ class KlOptions:
 class PpoConfig(RunConfig):
     """Multi-agent PPO."""
 
-    selection: SelectionOptions = field(default_factory=lambda: SelectionOptions(failures="all"))
-    """Which turns are trained."""
+    selection: SelectionOptions = field(
+        default_factory=lambda: SelectionOptions(failures="all", average="token")
+    )
+    """Which turns are trained. Every token weighs the same: averaged by agent, what a lead does counts for less the
+    more subagents it starts, so that where the critic expects too little, small teams would gain by it."""
     loss: PolicyLossOptions = field(default_factory=lambda: PolicyLossOptions(kl=0.0))
     """The clipped policy loss; its `kl` comes on top of the penalty in the reward."""
     value: ValueOptions = field(default_factory=ValueOptions)
@@ -64,7 +73,7 @@ class PpoConfig(RunConfig):
     kl: KlOptions = field(default_factory=KlOptions)
     """The penalty in the reward."""
     whiten: bool = True
-    """Bring the advantages of a step's tokens to mean 0 and standard deviation 1."""
+    """Bring the advantages of a step's tokens to mean 0 and standard deviation 1, as the loss weights them."""
 
 
 def run_ppo(
@@ -175,29 +184,66 @@ def prepare(
         samples = rollout_samples(members, np.zeros(len(members)), config.selection)
         if not samples.examples:
             continue
-        examples = with_logprobs(samples.examples, model, "old", size)
+        examples, values = scored(model, critic, samples, members, config)
         gaps: list[Floats] = [np.zeros(len(example.places), np.float32) for example in examples]
         if reference is not None:
             examples = with_logprobs(examples, reference, "reference", size)
             gaps = [example.columns["old"] - example.columns["reference"] for example in examples]
         together = np.concatenate(gaps).astype(np.float64)
         divergence = float((np.exp(-together) - 1 + together).mean()) if reference is not None else np.nan
-        samples = replace(samples, examples=examples)
-        read = team_examples(samples, members) if config.value.view == "team" else examples
-        values = values_of(critic, model, read, size)
         advantages, returns = estimate(samples, members, values, [kl * gap for gap in gaps], config.value)
         columns = [
-            {"value": value, "advantage": advantage, "return": back}
-            for value, advantage, back in zip(values, advantages, returns, strict=True)
+            {"value": value, "advantage": advantage, "return": back, "value_weight": weight}
+            for value, advantage, back, weight in zip(
+                values, advantages, returns, value_weights(samples, config.value), strict=True
+            )
         ]
+        seen = team_examples(samples, members) if config.value.view == "team" else examples
         batches.append(
             Prepared(
                 [example.with_columns(**more) for example, more in zip(examples, columns, strict=True)],
-                [example.with_columns(**more) for example, more in zip(read, columns, strict=True)],
+                [example.with_columns(**more) for example, more in zip(seen, columns, strict=True)],
                 divergence,
             )
         )
     return whitened(batches) if config.whiten else batches
+
+
+def scored(
+    model: TokenModel,
+    critic: ValueHead | Critic,
+    samples: Samples,
+    rollouts: Sequence[Rollout],
+    config: PpoConfig,
+) -> tuple[list[Example], list[Floats]]:
+    """The examples with their log-probabilities in the column "old", and the values before their trained tokens."""
+    size = config.tokens_per_row
+    if isinstance(critic, ValueHead):
+        logprobs, values = logprobs_and_values(model, critic, samples.examples, size)
+        return [
+            example.with_columns(old=old) for example, old in zip(samples.examples, logprobs, strict=True)
+        ], values
+    examples = with_logprobs(samples.examples, model, "old", size)
+    seen = team_examples(samples, rollouts) if config.value.view == "team" else examples
+    return examples, values_of(critic, seen, size)
+
+
+def value_weights(samples: Samples, options: ValueOptions) -> list[Floats]:
+    """How much every trained token counts in the value loss.
+
+    As much as in the policy's, where steps are tokens. Where they are turns, the critic is asked at a turn's first
+    token alone: that one has the weight of the whole turn, and the others 0.
+    """
+    weights = [example.columns["weight"] for example in samples.examples]
+    if options.steps == "token":
+        return weights
+    firsts: list[Floats] = []
+    for example, turns, each in zip(samples.examples, samples.turns, weights, strict=True):
+        first = np.zeros_like(each)
+        for start, stop in spans(example, turns).values():
+            first[start] = each[start:stop].sum()
+        firsts.append(first)
+    return firsts
 
 
 def estimate(
@@ -228,11 +274,14 @@ def estimate(
 
 
 def whitened(batches: Sequence[Prepared]) -> list[Prepared]:
-    """The same with advantages of mean 0 and standard deviation 1 over all tokens of the step."""
+    """The same with advantages of mean 0 and standard deviation 1 over the step's tokens, weighted as in the loss."""
     if not batches:
         return []
-    every = np.concatenate([example.columns["advantage"] for batch in batches for example in batch.examples])
-    mean, spread = every.mean(dtype=np.float64), every.std(dtype=np.float64) + 1e-8
+    examples = [example for batch in batches for example in batch.examples]
+    every = np.concatenate([example.columns["advantage"] for example in examples]).astype(np.float64)
+    weights = np.concatenate([example.columns["weight"] for example in examples])
+    mean = np.average(every, weights=weights)
+    spread = np.sqrt(np.average((every - mean) ** 2, weights=weights)) + 1e-8
 
     def scaled(example: Example) -> Example:
         advantage = (example.columns["advantage"] - mean) / spread
@@ -276,7 +325,7 @@ def train_step(
                         critic(scores.hidden),
                         row.columns["value"],
                         row.columns["return"],
-                        row.columns["weight"],
+                        row.columns["value_weight"],
                         clip=config.value.clip,
                     )
                     total = total + config.value_weight * fit.value
@@ -289,7 +338,7 @@ def train_step(
                         critic(row),
                         row.columns["value"],
                         row.columns["return"],
-                        row.columns["weight"],
+                        row.columns["value_weight"],
                         clip=config.value.clip,
                     )
                     fit.value.backward()  # type: ignore[no-untyped-call]

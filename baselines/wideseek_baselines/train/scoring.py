@@ -57,24 +57,31 @@ def logprobs_of(model: TokenModel, examples: Sequence[Example], tokens_per_row: 
 
 
 @torch.no_grad()
-def values_of(
-    critic: ValueHead | Critic, model: TokenModel, examples: Sequence[Example], tokens_per_row: int
-) -> list[Floats]:
-    """For each example the ``[k]`` values before its trained tokens.
-
-    Args:
-        critic: A head on the model's hidden states, or a model of its own.
-        model: The policy, for a head.
-        examples: As the critic reads them.
-        tokens_per_row: See `pack`.
-    """
+def logprobs_and_values(
+    model: TokenModel, head: ValueHead, examples: Sequence[Example], tokens_per_row: int
+) -> tuple[list[Floats], list[Floats]]:
+    """`logprobs_of`, and the values that a head on the same model has before each of those tokens, in one pass."""
     model.eval()
-    critic.eval()
+    head.eval()
     rows = [row.to(model.device) for row in rows_of(examples, tokens_per_row)]
-    found: list[Tensor] = [
-        critic(row) if isinstance(critic, Critic) else critic(model(row).hidden) for row in rows
-    ]
-    return combined(unpack(rows, found, len(examples)))
+    logprobs: list[Tensor] = []
+    values: list[Tensor] = []
+    for row in rows:
+        scores = model(row, temperature=row.columns["temperature"])
+        logprobs.append(scores.logprobs)
+        values.append(head(scores.hidden))
+    return (
+        combined(unpack(rows, logprobs, len(examples))),
+        combined(unpack(rows, values, len(examples))),
+    )
+
+
+@torch.no_grad()
+def values_of(critic: Critic, examples: Sequence[Example], tokens_per_row: int) -> list[Floats]:
+    """For each example the ``[k]`` values before its trained tokens; the examples are as the critic reads them."""
+    critic.eval()
+    rows = [row.to(next(critic.parameters()).device) for row in rows_of(examples, tokens_per_row)]
+    return combined(unpack(rows, [critic(row) for row in rows], len(examples)))
 
 
 def with_logprobs(

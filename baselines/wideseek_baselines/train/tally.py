@@ -11,13 +11,16 @@ class Tally:
     """Sums, counts and maxima by name. They stay on their device until `result`, so that gathering never waits."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, tuple[Tensor, int]] = {}
+        self._sums: dict[str, tuple[Tensor, Tensor | int]] = {}
         self._peaks: dict[str, Tensor] = {}
 
-    def mean(self, name: str, values: Tensor) -> None:
-        """Count values into the mean called `name`."""
+    def mean(self, name: str, values: Tensor, counted: Tensor | None = None) -> None:
+        """Count values into the mean called `name`: all of them, or those that `counted` marks."""
         total, count = self._sums.get(name, (0.0, 0))
-        self._sums[name] = (total + values.detach().double().sum(), count + values.numel())
+        found, number = values.detach().double(), values.numel()
+        if counted is not None:
+            found, number = found * counted, counted.sum()
+        self._sums[name] = (total + found.sum(), count + number)
 
     def peak(self, name: str, values: Tensor) -> None:
         """Count values into the maximum called `name`."""
@@ -36,7 +39,7 @@ class Tally:
 
     def result(self) -> dict[str, float]:
         """The means and maxima by name, over the tokens of all processes: all of them must ask."""
-        sums = {name: (float(total), count) for name, (total, count) in self._sums.items()}
+        sums = {name: (float(total), int(count)) for name, (total, count) in self._sums.items()}
         peaks = {name: float(highest) for name, highest in self._peaks.items()}
         for number, (other, heights) in enumerate(distributed.gathered((sums, peaks))):
             if not number:

@@ -1,4 +1,4 @@
-"""Critics: what reward a team will earn, estimated before every token.
+"""Critics: what reward a team will earn, estimated before every turn or every token.
 
 The shared critic is a head on the policy's own hidden states. The separate one is a model of its own; being apart
 from the policy, it may read more than the policy did (`view="team"`): before a subagent's conversation it reads the

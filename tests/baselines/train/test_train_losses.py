@@ -136,3 +136,9 @@ def test_value_clipping_takes_the_larger_error() -> None:
     assert value_loss(values, torch.zeros(3), returns, torch.ones(3), clip=0).value.item() == pytest.approx(
         0.5 * (0 + 0.81 + 0.25)
     )
+    # A token without weight is in no figure.
+    figures = value_loss(
+        values, torch.zeros(3), returns, torch.tensor([0.0, 1.0, 3.0]), clip=0
+    ).tally.result()
+    assert figures["value"] == pytest.approx(0.3)
+    assert figures["value_error"] == pytest.approx((0.81 + 0.25) / 2)

@@ -20,6 +20,8 @@ from wideseek_baselines.train.model import TokenModel
 from wideseek_baselines.train.optim import Optimizer
 from wideseek_baselines.train.options import OptimOptions
 from wideseek_baselines.train.ppo import KlOptions, PpoConfig, adapted, prepare, run_ppo, train_step
+from wideseek_baselines.train.samples import rollout_samples
+from wideseek_baselines.train.scoring import logprobs_and_values, logprobs_of, values_of
 from wideseek_baselines.train.values import Critic, ValueHead
 
 
@@ -71,6 +73,7 @@ def test_advantages_of_a_team_by_hand(tmp_path: Path) -> None:
         "whiten=false",
         "value.gamma=0.5",
         "value.trace=1",
+        "value.steps=token",
         "mini_batch=1",
     )
     prepared = prepare(policy(0), None, head(0.1), TEAM, config, 0.0, 0)
@@ -96,14 +99,64 @@ def test_turns_as_steps_share_their_advantage(tmp_path: Path) -> None:
         tmp_path,
         *("game.team=true", "whiten=false", "value.gamma=0.5", "value.trace=1", "value.steps=turn"),
     )
-    returns = columns(prepare(policy(0), None, head(0.0), TEAM[:1], config, 0.0, 0), "return")
+    prepared = prepare(policy(0), None, head(0.0), TEAM[:1], config, 0.0, 0)
+    returns = columns(prepared, "return")
     np.testing.assert_allclose(returns[2], [0.4, 0.4], rtol=1e-5)
     np.testing.assert_allclose(returns[3], [0.8] * 3, rtol=1e-5)
     np.testing.assert_allclose(returns[4], [0.8] * 4, rtol=1e-5)
+    # The critic is asked once a turn, and taught there: for all of the turn's tokens, each of which is one of nine.
+    asked = columns(prepared, "value_weight")
+    for count in (2, 3, 4):
+        np.testing.assert_allclose(asked[count], [count / 9] + [0] * (count - 1), rtol=1e-5)
+
+
+def test_the_critic_is_taught_at_the_beginnings_of_turns_alone(tmp_path: Path) -> None:
+    config = ppo(
+        tmp_path, tmp_path, "game.team=true", "value.trace=1", "value.steps=turn", "value.detach=true"
+    )
+    errors, heads = [], []
+    for changed in (False, True):
+        model, critic = policy(0), head(0.0)
+        (batch,) = prepare(model, None, critic, TEAM[:2], config, 0.0, 0)
+        assert {len(example.places) for example in batch.examples} == {2, 3, 4}
+        for example in batch.examples:
+            if changed:
+                example.columns["return"][1:] = 100.0
+        optimizers = {
+            "policy": Optimizer(model.named_parameters(), OptimOptions(lr=1e-6)),
+            "critic": Optimizer(critic.named_parameters(), OptimOptions(lr=1e-3)),
+        }
+        figures = train_step(model, critic, optimizers, [batch], config, 0)
+        errors.append(figures["value_error"])
+        heads.append(critic.linear.weight.detach().clone())
+        assert critic.linear.weight.abs().max() > 0
+    # Three turns of the first team and one of the second.
+    assert errors == [pytest.approx((3 * 0.8**2 + 0.2**2) / 4, rel=1e-4)] * 2
+    torch.testing.assert_close(heads[0], heads[1])
+
+
+def test_one_pass_scores_as_two_do(tmp_path: Path) -> None:
+    model, critic = policy(0), head(0.1)
+    torch.nn.init.normal_(critic.linear.weight)
+    samples = rollout_samples(TEAM, np.zeros(3), ppo(tmp_path, tmp_path, "game.team=true").selection)
+    logprobs, values = logprobs_and_values(model, critic, samples.examples, 30)
+    apart = Critic(policy(0).causal)
+    apart.head = critic
+    for found, wanted in (
+        (logprobs, logprobs_of(model, samples.examples, 30)),
+        (values, values_of(apart, samples.examples, 30)),
+    ):
+        assert len(found) == len(wanted) == len(samples.examples)
+        for one, other in zip(found, wanted, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-6)
 
 
 def test_the_penalty_is_paid_token_by_token(tmp_path: Path) -> None:
-    config = ppo(tmp_path, tmp_path, "game.team=true", "whiten=false", "value.gamma=1", "value.trace=1")
+    config = ppo(
+        tmp_path,
+        tmp_path,
+        *("game.team=true", "whiten=false", "value.gamma=1", "value.trace=1", "value.steps=token"),
+    )
     (batch,) = prepare(policy(0), policy(1), head(0.0), TEAM[:1], config, 0.3, 0)
     example = next(example for example in batch.examples if len(example.places) == 4)
     gaps = example.columns["old"] - example.columns["reference"]
@@ -114,18 +167,17 @@ def test_the_penalty_is_paid_token_by_token(tmp_path: Path) -> None:
     assert batch.divergence == pytest.approx((np.exp(-every) - 1 + every).mean(), rel=1e-4)
 
 
-def test_whitened_advantages(tmp_path: Path) -> None:
-    prepared = prepare(
-        policy(0), None, head(0.0), TEAM, ppo(tmp_path, tmp_path, "game.team=true", "mini_batch=1"), 0.0, 0
-    )
-    every = np.concatenate([example.columns["advantage"] for batch in prepared for example in batch.examples])
+@pytest.mark.parametrize("average", ["token", "agent"])
+def test_whitened_advantages(average: str, tmp_path: Path) -> None:
+    config = ppo(tmp_path, tmp_path, "game.team=true", "mini_batch=1", f"selection.average={average}")
+    prepared = prepare(policy(0), None, head(0.0), TEAM, config, 0.0, 0)
+    examples = [example for batch in prepared for example in batch.examples]
+    every, weights = (np.concatenate([e.columns[name] for e in examples]) for name in ("advantage", "weight"))
     assert len(prepared) == 2
-    assert every.mean() == pytest.approx(0, abs=1e-6)
-    assert every.std() == pytest.approx(1, abs=1e-4)
-    longer = [
-        value for batch in prepared for e in batch.examples for value in e.columns["advantage"] if value > 0
-    ]
-    assert len(longer) == 9, "tokens of the team that earned more"
+    assert np.average(every, weights=weights) == pytest.approx(0, abs=1e-6)
+    assert np.average(every**2, weights=weights) == pytest.approx(1, abs=1e-4)
+    assert every.mean() > 0.1, "the team that earned more has most of the tokens, but not of the weight"
+    assert sum(every > 0) == 9, "tokens of the team that earned more"
 
 
 @pytest.mark.parametrize("view", ["own", "team"])

@@ -1,6 +1,6 @@
 """Draw learning curves: held-out item-F1 of training runs against minutes, one line for each kind of run.
 
-    python benchmarks/plot_training.py runs/nano-curve/grpo-lead-subagent-{0,1,2} --out docs/images/nano-grpo
+    python benchmarks/plot_training.py runs/nano-curve/{grpo,ppo}-lead-subagent-{0,1,2} --out docs/images/nano-learning
 
 Runs whose folders differ only in the number at the end (their seed) are one line: its mean, with a band from the lowest
 to the highest. Minutes are those of playing and training; evaluations are left out. Writes SVG and PNG, and the

@@ -184,7 +184,8 @@ def prepare(
         samples = rollout_samples(members, np.zeros(len(members)), config.selection)
         if not samples.examples:
             continue
-        examples, values = scored(model, critic, samples, members, config)
+        seen = team_examples(samples, members) if config.value.view == "team" else samples.examples
+        examples, values = scored(model, critic, samples.examples, seen, size)
         gaps: list[Floats] = [np.zeros(len(example.places), np.float32) for example in examples]
         if reference is not None:
             examples = with_logprobs(examples, reference, "reference", size)
@@ -193,12 +194,11 @@ def prepare(
         divergence = float((np.exp(-together) - 1 + together).mean()) if reference is not None else np.nan
         advantages, returns = estimate(samples, members, values, [kl * gap for gap in gaps], config.value)
         columns = [
-            {"value": value, "advantage": advantage, "return": back, "value_weight": weight}
+            {"value": value, "advantage": advantage, "return": back, "critic_weight": weight}
             for value, advantage, back, weight in zip(
-                values, advantages, returns, value_weights(samples, config.value), strict=True
+                values, advantages, returns, critic_weights(samples, config.value), strict=True
             )
         ]
-        seen = team_examples(samples, members) if config.value.view == "team" else examples
         batches.append(
             Prepared(
                 [example.with_columns(**more) for example, more in zip(examples, columns, strict=True)],
@@ -212,23 +212,26 @@ def prepare(
 def scored(
     model: TokenModel,
     critic: ValueHead | Critic,
-    samples: Samples,
-    rollouts: Sequence[Rollout],
-    config: PpoConfig,
+    examples: Sequence[Example],
+    seen: Sequence[Example],
+    tokens_per_row: int,
 ) -> tuple[list[Example], list[Floats]]:
-    """The examples with their log-probabilities in the column "old", and the values before their trained tokens."""
-    size = config.tokens_per_row
-    if isinstance(critic, ValueHead):
-        logprobs, values = logprobs_and_values(model, critic, samples.examples, size)
-        return [
-            example.with_columns(old=old) for example, old in zip(samples.examples, logprobs, strict=True)
-        ], values
-    examples = with_logprobs(samples.examples, model, "old", size)
-    seen = team_examples(samples, rollouts) if config.value.view == "team" else examples
-    return examples, values_of(critic, seen, size)
+    """The examples with their log-probabilities in the column "old", and the values before their trained tokens.
+
+    Args:
+        model: The policy.
+        critic: A head on the policy, which scores in the same pass, or a model of its own.
+        examples: As the policy reads them.
+        seen: As a critic of its own reads them.
+        tokens_per_row: See `pack`.
+    """
+    if isinstance(critic, Critic):
+        return with_logprobs(examples, model, "old", tokens_per_row), values_of(critic, seen, tokens_per_row)
+    logprobs, values = logprobs_and_values(model, critic, examples, tokens_per_row)
+    return [example.with_columns(old=old) for example, old in zip(examples, logprobs, strict=True)], values
 
 
-def value_weights(samples: Samples, options: ValueOptions) -> list[Floats]:
+def critic_weights(samples: Samples, options: ValueOptions) -> list[Floats]:
     """How much every trained token counts in the value loss.
 
     As much as in the policy's, where steps are tokens. Where they are turns, the critic is asked at a turn's first
@@ -325,7 +328,7 @@ def train_step(
                         critic(scores.hidden),
                         row.columns["value"],
                         row.columns["return"],
-                        row.columns["value_weight"],
+                        row.columns["critic_weight"],
                         clip=config.value.clip,
                     )
                     total = total + config.value_weight * fit.value
@@ -338,7 +341,7 @@ def train_step(
                         critic(row),
                         row.columns["value"],
                         row.columns["return"],
-                        row.columns["value_weight"],
+                        row.columns["critic_weight"],
                         clip=config.value.clip,
                     )
                     fit.value.backward()  # type: ignore[no-untyped-call]

@@ -105,7 +105,7 @@ def test_turns_as_steps_share_their_advantage(tmp_path: Path) -> None:
     np.testing.assert_allclose(returns[3], [0.8] * 3, rtol=1e-5)
     np.testing.assert_allclose(returns[4], [0.8] * 4, rtol=1e-5)
     # The critic is asked once a turn, and taught there: for all of the turn's tokens, each of which is one of nine.
-    asked = columns(prepared, "value_weight")
+    asked = columns(prepared, "critic_weight")
     for count in (2, 3, 4):
         np.testing.assert_allclose(asked[count], [count / 9] + [0] * (count - 1), rtol=1e-5)
 

@@ -32,9 +32,9 @@ from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.rollout.record import AgentRecord
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.corpus.synthetic import SyntheticWorld
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import Message
 from wideseek_env.policy import Job, Turn
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.synthetic import synthetic_tasks
 
 Noted = list[tuple[Request, int]]
@@ -113,17 +113,17 @@ def exactly(request: Request, tokens: int) -> Request:
     )
 
 
-def a_game(episodes: int, width: int) -> tuple[Setup, list[Job]]:
+def a_game(episodes: int, width: int) -> tuple[Game, list[Job]]:
     """A synthetic world under small budgets, and jobs in it."""
     world = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=6-8")
-    setup = Setup.resolve(
+    game = GameConfig(
         tasks=synthetic_tasks(world, "train", 32),
         corpus=world.corpus(),
         rules="width-benchmark",
         width=width,
         profile="terse",
-    )
-    return setup, [Job(setup.tasks[n % len(setup.tasks)], seed=n) for n in range(episodes)]
+    ).open()
+    return game, [Job(game.tasks[n % len(game.tasks)], seed=n) for n in range(episodes)]
 
 
 def make_policy(arguments: argparse.Namespace) -> LLMPolicy:
@@ -145,10 +145,10 @@ def make_policy(arguments: argparse.Namespace) -> LLMPolicy:
     )
 
 
-async def rollout(team: GuidedTeam, setup: Setup, jobs: Sequence[Job], concurrency: int) -> dict[str, Any]:
+async def rollout(team: GuidedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> dict[str, Any]:
     """Play all jobs; seconds, tokens and what was asked."""
     team.noted = []
-    driver = Driver(team, setup, options=DriverOptions(concurrency=concurrency))
+    driver = Driver(team, game, options=DriverOptions(concurrency=concurrency))
     began, work = time.perf_counter(), time.process_time()
     finished = [each async for each in driver.run(jobs)]
     seconds, work = time.perf_counter() - began, time.process_time() - work
@@ -193,7 +193,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     policy = make_policy(arguments)
     (engine,) = policy.engines
     team = GuidedTeam(policy, AutoTokenizer.from_pretrained(arguments.model), arguments.free)
-    setup, jobs = a_game(arguments.episodes, arguments.width)
+    game, jobs = a_game(arguments.episodes, arguments.width)
     await engine.start()
     try:
         warm = Sampling(max_tokens=16)
@@ -206,7 +206,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         rollouts, bares = [], []
         for _ in range(arguments.repeats):
             await engine.update_weights(Path(arguments.model), next(versions))
-            rollouts.append(await rollout(team, setup, jobs, arguments.concurrency or arguments.episodes))
+            rollouts.append(await rollout(team, game, jobs, arguments.concurrency or arguments.episodes))
             await engine.update_weights(Path(arguments.model), next(versions))
             bares.append(await bare(engine, team.noted))
             if bares[-1]["tokens"] != rollouts[-1]["tokens"]:

@@ -33,8 +33,8 @@ from wideseek_baselines.rollout.simulation import SimulatedTeam
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.corpus.base import Corpus, Page, SearchHit
 from wideseek_env.corpus.synthetic import SyntheticWorld
+from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.synthetic import synthetic_tasks
 from wideseek_env.tools.executor import CorpusTools
 
@@ -96,12 +96,12 @@ async def soak(episodes: int, concurrency: int, seed: int, quiet: bool = False) 
     """Play and check; the figures of the run, with what went wrong under "failures"."""
     world = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=20-30")
     corpus = FlakyCorpus(world.corpus(), seed)
-    setup = Setup.resolve(
+    game = GameConfig(
         tasks=synthetic_tasks(world, "train", 40),
-        tools=CorpusTools(corpus, timeout=TIMEOUT, workers=16),
+        executor=CorpusTools(corpus, timeout=TIMEOUT, workers=16),
         rules="width-benchmark",
         width=4,
-    )
+    ).open()
     policy = SimulatedTeam(ScriptedPolicy(), takes="tokens", latency=LATENCY, faults=FAULTS, seed=seed)
     lost: list[int] = []
 
@@ -113,12 +113,12 @@ async def soak(episodes: int, concurrency: int, seed: int, quiet: bool = False) 
 
     def jobs() -> Iterator[Job]:
         for number in range(episodes):
-            yield Job(setup.tasks[number % len(setup.tasks)], seed=number, trial=number // len(setup.tasks))
+            yield Job(game.tasks[number % len(game.tasks)], seed=number, trial=number // len(game.tasks))
 
     options = DriverOptions(
         concurrency=concurrency, retries=1, request_timeout=3.0, tool_workers=16, backlog=32
     )
-    driver = Driver(policy, setup, options=options, on_lost=replace)
+    driver = Driver(policy, game, options=options, on_lost=replace)
     seen: Counter[int] = Counter()
     errors: Counter[str] = Counter()
     held: weakref.WeakValueDictionary[int, Any] = weakref.WeakValueDictionary()

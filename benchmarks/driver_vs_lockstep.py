@@ -32,10 +32,10 @@ from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.rollout.simulation import SimulatedTeam
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.corpus.synthetic import SyntheticWorld
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import Message, ToolCall
 from wideseek_env.policy import Job, Turn
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.synthetic import synthetic_tasks
 
 Rewards = dict[int, float]
@@ -50,24 +50,24 @@ async def generate(mind: Mind, turn: Turn) -> Message:
     return mind.accept(turn, generation)
 
 
-async def lockstep_all(policy: SimulatedTeam, setup: Setup, jobs: Sequence[Job], concurrency: int) -> Rewards:
+async def lockstep_all(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> Rewards:
     """Every acting agent of every running episode takes one turn, then all tools run."""
     loop = asyncio.get_running_loop()
     waiting, rewards = list(reversed(jobs)), {}
-    running: list[tuple[Job, Play, Mind]] = []
+    running: list[tuple[Job, EpisodeRun, Mind]] = []
     while waiting or running:
         while waiting and len(running) < concurrency:
             job = waiting.pop()
-            running.append((job, Play(setup, job.task, job.seed), policy.mind(job.seed)))
+            running.append((job, EpisodeRun(game, job.task, job.seed), policy.mind(job.seed)))
         turns = [
             (play, mind, play.turn(agent)) for _, play, mind in running for agent in play.episode.ready()
         ]
         messages = await asyncio.gather(*(generate(mind, turn) for _, mind, turn in turns))
-        calls: list[tuple[Play, ToolCall]] = []
+        calls: list[tuple[EpisodeRun, ToolCall]] = []
         for (play, _, turn), message in zip(turns, messages, strict=True):
             calls += [(play, call) for call in play.act(turn.agent, message)]
         if calls:
-            results = await loop.run_in_executor(None, setup.executor.run, [call for _, call in calls])
+            results = await loop.run_in_executor(None, game.executor.run, [call for _, call in calls])
             for (play, call), result in zip(calls, results, strict=True):
                 play.deliver(call, result)
         for job, play, _ in running:
@@ -78,9 +78,7 @@ async def lockstep_all(policy: SimulatedTeam, setup: Setup, jobs: Sequence[Job],
     return rewards
 
 
-async def lockstep_each(
-    policy: SimulatedTeam, setup: Setup, jobs: Sequence[Job], concurrency: int
-) -> Rewards:
+async def lockstep_each(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> Rewards:
     """Episodes side by side, each in lock step."""
     loop = asyncio.get_running_loop()
     room = asyncio.Semaphore(concurrency)
@@ -88,7 +86,7 @@ async def lockstep_each(
 
     async def one(job: Job) -> None:
         async with room:
-            play, mind = Play(setup, job.task, job.seed), policy.mind(job.seed)
+            play, mind = EpisodeRun(game, job.task, job.seed), policy.mind(job.seed)
             while not play.done:
                 turns = [play.turn(agent) for agent in play.episode.ready()]
                 messages = await asyncio.gather(*(generate(mind, turn) for turn in turns))
@@ -100,13 +98,13 @@ async def lockstep_each(
     return rewards
 
 
-async def asynchronous(policy: SimulatedTeam, setup: Setup, jobs: Sequence[Job], concurrency: int) -> Rewards:
+async def asynchronous(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> Rewards:
     """The driver."""
-    driver = Driver(policy, setup, options=DriverOptions(concurrency=concurrency))
+    driver = Driver(policy, game, options=DriverOptions(concurrency=concurrency))
     return {f.job.seed: f.trajectory.reward async for f in driver.run(jobs) if f.trajectory is not None}
 
 
-Player = Callable[[SimulatedTeam, Setup, Sequence[Job], int], Awaitable[Rewards]]
+Player = Callable[[SimulatedTeam, Game, Sequence[Job], int], Awaitable[Rewards]]
 PLAYERS: dict[str, Player] = {
     "lock-step, all": lockstep_all,
     "lock-step, each": lockstep_each,
@@ -115,7 +113,7 @@ PLAYERS: dict[str, Player] = {
 
 
 def measure(
-    player: Player, setup: Setup, jobs: Sequence[Job], sigma: float, arguments: argparse.Namespace
+    player: Player, game: Game, jobs: Sequence[Job], sigma: float, arguments: argparse.Namespace
 ) -> tuple[float, float, Rewards]:
     """Seconds of the clock, seconds of this process's work, and the rewards."""
     loop = VirtualLoop() if arguments.clock == "virtual" else asyncio.new_event_loop()
@@ -129,7 +127,7 @@ def measure(
         async def main() -> tuple[float, Rewards]:
             await policy.engine.start()
             began = loop.time()
-            rewards = await player(policy, setup, jobs, arguments.concurrency)
+            rewards = await player(policy, game, jobs, arguments.concurrency)
             return loop.time() - began, rewards
 
         work = time.process_time()
@@ -144,14 +142,16 @@ def compare(arguments: argparse.Namespace) -> list[dict[str, Any]]:
     """One row of figures a sigma."""
     world = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=20-30")
     tasks = synthetic_tasks(world, "train", min(arguments.episodes, 24))
-    setup = Setup.resolve(tasks=tasks, corpus=world.corpus(), rules="width-benchmark", width=arguments.width)
-    jobs = [Job(setup.tasks[n % len(setup.tasks)], seed=n) for n in range(arguments.episodes)]
+    game = GameConfig(
+        tasks=tasks, corpus=world.corpus(), rules="width-benchmark", width=arguments.width
+    ).open()
+    jobs = [Job(game.tasks[n % len(game.tasks)], seed=n) for n in range(arguments.episodes)]
     rows = []
     for sigma in map(float, arguments.sigmas.split(",")):
         row: dict[str, Any] = {"sigma": sigma}
         rewards: list[Rewards] = []
         for name, player in PLAYERS.items():
-            seconds, work, paid = measure(player, setup, jobs, sigma, arguments)
+            seconds, work, paid = measure(player, game, jobs, sigma, arguments)
             rewards.append(paid)
             row[name] = {
                 "seconds": round(seconds, 2),

@@ -78,10 +78,10 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     policy = make_policy(arguments)
     (engine,) = policy.engines
     team = GuidedTeam(policy, AutoTokenizer.from_pretrained(arguments.model), free=False)
-    setup, jobs = a_game(arguments.episodes, arguments.width)
+    game, jobs = a_game(arguments.episodes, arguments.width)
     await engine.start()
     try:
-        driver = Driver(team, setup, options=DriverOptions(concurrency=arguments.concurrency))
+        driver = Driver(team, game, options=DriverOptions(concurrency=arguments.concurrency))
         finished = [each async for each in driver.run(jobs)]
     finally:
         await engine.close()

@@ -27,10 +27,10 @@ from wideseek_baselines.train.options import AdvantageOptions
 from wideseek_baselines.train.players import game_arguments
 from wideseek_baselines.train.reinforce import GameOptions, LimitOptions
 from wideseek_baselines.train.supervised import conversation_sequences
+from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
+from wideseek_env.game import GameConfig
 from wideseek_env.profiles import profile_named
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
 from wideseek_env.trajectory import Trajectory
 
 COST = 0.01
@@ -122,13 +122,13 @@ def record_batch(
     Raises:
         ConfigError: Too few episodes are left to make a batch.
     """
-    setup = Setup.resolve(**game_arguments(dataclasses.replace(GAME, tasks=tasks_of)))
+    game = GameConfig(**game_arguments(dataclasses.replace(GAME, tasks=tasks_of))).open()
     template = ChatTemplate(model)
     rollouts = []
-    for number, task in enumerate(setup.tasks[:tasks]):
+    for number, task in enumerate(game.tasks[:tasks]):
         for trial in range(group):
             policy = ScriptedPolicy(delegate_limit=AT_ONCE[trial % len(AT_ONCE)])
-            trajectory = play_episode(setup, policy, task, seed=number).trajectory()
+            trajectory = run_episode(game, policy, task, seed=number).trajectory()
             rollouts.append(tokenized(trajectory, template, trial))
     compared = group_advantages(
         [rollout.reward for rollout in rollouts],

@@ -18,8 +18,8 @@ from pathlib import Path
 
 from wideseek_baselines.llm.factories import vllm_policy
 from wideseek_env.evaluation.run import episode_seed
+from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
-from wideseek_env.setup import Setup
 
 
 def main() -> None:
@@ -32,18 +32,18 @@ def main() -> None:
     parser.add_argument("--turn-tokens", type=int, default=192)
     parser.add_argument("--context", type=int, default=8192)
     arguments = parser.parse_args()
-    setup = Setup.resolve(
+    game = GameConfig(
         split="test",
         profile=arguments.profile,
         rules={"lead_turns": 4, "subagent_turns": 5, "width": arguments.width},
-    )
-    tasks = setup.tasks[: arguments.tasks]
+    ).open()
+    tasks = game.tasks[: arguments.tasks]
     jobs = [Job(task, episode_seed(0, task.id, 0)) for task in tasks]
     began = time.perf_counter()
     with vllm_policy(
         arguments.model, context=arguments.context, turn_tokens=arguments.turn_tokens, max_requests=16
     ) as policy:
-        finished = list(policy.rollouts(setup, jobs))
+        finished = list(policy.rollouts(game, jobs))
         usage, seconds = policy.usage, time.perf_counter() - began
     if errors := {each.error for each in finished if each.error}:
         raise SystemExit(f"episodes failed: {errors}")

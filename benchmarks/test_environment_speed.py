@@ -68,7 +68,7 @@ def test_rules_alone(benchmark: Any) -> None:
 
 
 def test_parallel_env(benchmark: Any) -> None:
-    env = wideseek_env.parallel_env(tasks=[example_task()], tools=NoOpTools())
+    env = wideseek_env.parallel_env(tasks=[example_task()], executor=NoOpTools())
     turns = benchmark(play_parallel, env)
     assert turns == 10 + 9 * 8 * 20
     report(benchmark, turns)
@@ -77,7 +77,7 @@ def test_parallel_env(benchmark: Any) -> None:
 @pytest.mark.parametrize("length", [20, 200, 2000])
 def test_no_slow_down_with_the_length_of_an_episode(benchmark: Any, length: int) -> None:
     rules = {"subagent_turns": length, "lead_turns": 2, "context": 10**9}
-    env = wideseek_env.parallel_env(tasks=[example_task()], tools=NoOpTools(), rules=rules)
+    env = wideseek_env.parallel_env(tasks=[example_task()], executor=NoOpTools(), rules=rules)
     turns = benchmark.pedantic(play_parallel, (env,), rounds=5, iterations=1, warmup_rounds=1)
     assert turns == 2 + 8 * length
     report(benchmark, turns)

@@ -36,8 +36,8 @@ from wideseek_baselines.train.ppo import PpoConfig, run_ppo
 from wideseek_baselines.train.presets import preset_file
 from wideseek_baselines.train.reinforce import GameOptions, RunConfig
 from wideseek_baselines.train.sft import SftConfig, run_sft
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
+from wideseek_env.episode_run import run_episode
+from wideseek_env.game import GameConfig
 from wideseek_env.tasks import conditions
 from wideseek_env.trajectory import TrajectoryWriter
 
@@ -114,18 +114,18 @@ def record_expert(path: Path, game: GameOptions, episodes: int) -> Path:
     with TrajectoryWriter(unfinished) as writer:
         for seed in range(WORLDS):
             world = game.tasks.replace("synthetic:", f"synthetic:seed={seed},", 1)
-            setups = [Setup.resolve(**own_game(arguments, world, **changes)) for changes in GAMES]
+            setups = [GameConfig(**own_game(arguments, world, **changes)).open() for changes in GAMES]
             tasks = conditions.where(setups[0].tasks, game.where)[:episodes]
             for number, task in enumerate(tasks):
-                setup = setups[number % len(setups)]
-                expert = BriefTeam(EAGERNESS if setup.rules.width >= LARGE else 1.0)
-                writer.write(play_episode(setup, expert, task, seed=number).trajectory())
+                game = setups[number % len(setups)]
+                expert = BriefTeam(EAGERNESS if game.rules.width >= LARGE else 1.0)
+                writer.write(run_episode(game, expert, task, seed=number).trajectory())
     unfinished.rename(path)
     return path
 
 
 def own_game(arguments: dict[str, Any], world: str, *, team: bool = True, **limits: int) -> dict[str, Any]:
-    """The arguments of `Setup.resolve` for one of the expert's games."""
+    """The arguments of `GameConfig` for one of the expert's games."""
     return {**arguments, "tasks": world, "team": team, "rules": arguments["rules"].replace(**limits)}
 
 

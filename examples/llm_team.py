@@ -6,15 +6,15 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import wideseek_env
-from wideseek_env.runner import play_episode
+from wideseek_env.episode_run import run_episode
 
 
 def main(model: str, turn_tokens: int = 512) -> None:
     from wideseek_baselines.llm.factories import transformers_policy
 
-    setup = wideseek_env.Setup.resolve(tasks="synthetic:rows=6", profile="terse", rules="width-benchmark")
+    game = wideseek_env.GameConfig(tasks="synthetic:rows=6", profile="terse", rules="width-benchmark").open()
     with transformers_policy(model, turn_tokens=turn_tokens) as policy:
-        play = play_episode(setup, policy, setup.tasks[0], seed=1)
+        play = run_episode(game, policy, game.tasks[0], seed=1)
         print(f"{policy.usage.completion_tokens} tokens in {policy.usage.requests} turns")
     for conversation in play.episode.conversations:
         print(f"{conversation.agent}: {conversation.turns} turns, {conversation.ending}")

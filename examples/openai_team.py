@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
-from wideseek_env import Setup, Turn
+from wideseek_env import GameConfig, Turn
 from wideseek_env.policy import Job, make_policy
 
-SETUP = Setup.resolve(tasks="synthetic:seed=5", profile="default", width=4)
+SETUP = GameConfig(tasks="synthetic:seed=5", profile="default", width=4).open()
 TOOLS = {role: SETUP.episode(SETUP.tasks[0]).tools(role) for role in ("lead", "subagent")}
 
 
@@ -24,7 +24,7 @@ def main(base_url: str, model: str) -> float:
     total = 0.0
     jobs = [Job(SETUP.tasks[number], seed=number) for number in range(3)]
     with make_policy("openai", base_url=base_url, model=model, turn_tokens=4096) as policy:
-        for played in policy.play(SETUP, jobs):
+        for played in policy.run_jobs(SETUP, jobs):
             if played.trajectory is None:
                 raise SystemExit(played.error)
             reward = played.trajectory.reward

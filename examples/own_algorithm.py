@@ -10,7 +10,7 @@ import re
 
 import numpy as np
 
-from wideseek_env import Setup, make_policy, play_episode
+from wideseek_env import GameConfig, make_policy, run_episode
 
 PRICE = 0.06
 
@@ -63,16 +63,16 @@ class WidthLearner:
 
 
 def main(steps=12, batch=8, widest=6):
-    setup = Setup.resolve(
+    game = GameConfig(
         tasks="synthetic:pages=900,rows=12-16", rules="width-benchmark", width=widest, reward=Thrifty()
-    )
+    ).open()
     learner = WidthLearner(widest)
     means = []
     for step in range(steps):
         rewards, choices = [], []
         for number in range(batch):
             seed = step * batch + number
-            play = play_episode(setup, learner, setup.tasks[seed % 8], seed=seed)
+            play = run_episode(game, learner, game.tasks[seed % 8], seed=seed)
             rewards.append(play.reward)
             choices.append(learner.chosen)
         learner.learn(rewards, choices, rate=2.0)

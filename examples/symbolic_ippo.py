@@ -184,8 +184,8 @@ def make(args, split):
 def evaluate(team, env, episodes):
     """Mean item-F1 over the first test tasks, each agent taking its likeliest action."""
     scores = []
-    for number in range(min(episodes, len(env.setup.tasks))):
-        observations, infos = env.reset(options={"task_id": env.setup.tasks[number].id})
+    for number in range(min(episodes, len(env.game.tasks))):
+        observations, infos = env.reset(options={"task_id": env.game.tasks[number].id})
         while env.agents:
             batch = [observations[agent] for agent in env.acting_agents]
             seen = torch.from_numpy(np.stack([b["observation"] for b in batch]))

@@ -13,19 +13,19 @@ def main(model: str, out: str, turn_tokens: int = 512) -> None:
     from wideseek_baselines.rollout.options import RolloutJob
     from wideseek_baselines.rollout.store import open_rollouts
 
-    setup = wideseek_env.Setup.resolve(
+    game = wideseek_env.GameConfig(
         tasks="synthetic:rows=6", profile="terse", rules="width-benchmark", width=4
-    )
+    ).open()
     jobs = [
         RolloutJob(task, seed=seed, trial=seed, group=task.id, size=4)
-        for task in setup.tasks[:2]
+        for task in game.tasks[:2]
         for seed in range(4)
     ]
     with (
         vllm_policy(model, turn_tokens=turn_tokens, enforce_eager=True) as policy,
         open_rollouts(out) as writer,
     ):
-        for finished in policy.rollouts(setup, jobs):
+        for finished in policy.rollouts(game, jobs):
             if finished.rollout is not None:
                 writer.write(finished.rollout)
             print(

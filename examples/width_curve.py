@@ -5,8 +5,8 @@ Replace `Metered` by your policy. The same from the command line, with intervals
     wideseek bench width --widths 1,2,4 --policy my_module:MyPolicy --limit 50 --out runs/width
 """
 
-from wideseek_env import Setup, make_policy
-from wideseek_env.evaluation import evaluate
+from wideseek_env import GameConfig, make_policy
+from wideseek_env.evaluation import evaluate_game
 
 
 class Metered:
@@ -33,10 +33,10 @@ def main(widths=(1, 2, 4), tasks=3):
     print("width  item-F1  95 %         critical path  s/episode  tokens read  tokens written")
     curve = {}
     for width in widths:
-        setup = Setup.resolve(
+        game = GameConfig(
             tasks="synthetic:pages=900,rows=12-16", split="test", rules="width-benchmark", width=width
-        )
-        found = evaluate(setup, Metered(), setup.tasks[:tasks])  # folder=… records every episode
+        ).open()
+        found = evaluate_game(game, Metered(), game.tasks[:tasks])  # folder=… records every episode
         used = found.usage
         print(
             f"{width:>5}  {found.item_f1:7.3f}  {found.item_f1_low:.3f}–{found.item_f1_high:.3f}"

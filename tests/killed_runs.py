@@ -20,7 +20,7 @@ from toy_team import ToyTeam, town_setup
 
 import wideseek_env.trajectory
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation import RunFolder, evaluate, figures, folder, lock, run_settings
+from wideseek_env.evaluation import RunFolder, evaluate_game, figures, folder, lock, run_settings
 from wideseek_env.evaluation.run import episode_seed
 
 TASKS, TRIALS = 3, 2
@@ -92,7 +92,7 @@ def session(prepare: Callable[[], None]) -> bool:
             settings = run_settings(SETUP, "toy", trials=TRIALS)
             prepare()
             with RunFolder.open(RUN, settings) as run:
-                evaluate(SETUP, Logged(LOG), trials=TRIALS, folder=run)
+                evaluate_game(SETUP, Logged(LOG), trials=TRIALS, folder=run)
             code = 0
         finally:
             sys.settrace(None)

@@ -22,7 +22,7 @@ SETTINGS = [{}, {"roster": "fixed", "width": 2}, {"subagent_lifetime": "task"}]
 
 
 def make(**settings: Any) -> Any:
-    return wideseek_env.env(tasks=TASKS, tools=NoOpTools(), **settings)
+    return wideseek_env.env(tasks=TASKS, executor=NoOpTools(), **settings)
 
 
 class LengthOnly(BaseWrapper):
@@ -78,7 +78,7 @@ def test_only_acting_agents_are_asked() -> None:
 def test_the_same_actions_give_the_same_record_as_the_parallel_form() -> None:
     env = make()
     env.reset(seed=5)
-    parallel = wideseek_env.parallel_env(tasks=TASKS, tools=NoOpTools())
+    parallel = wideseek_env.parallel_env(tasks=TASKS, executor=NoOpTools())
     parallel.reset(seed=5)
     for agent, action in (("lead", DELEGATE), ("subagent_0", "one"), ("subagent_1", "two"), ("lead", ANSWER)):
         assert env.agent_selection == agent

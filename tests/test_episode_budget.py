@@ -8,11 +8,10 @@ import pytest
 from toy_team import ToyTeam, town_setup
 
 from wideseek_env.episode import Episode
+from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.lockstep import Play
 from wideseek_env.policy import Turn
 from wideseek_env.rules import Rules
-from wideseek_env.runner import play_episode
 from wideseek_env.testing import example_task
 from wideseek_env.trajectory import Trajectory
 
@@ -20,7 +19,7 @@ SEARCH = '<tool_call>{"name": "search", "arguments": {"query": "Elm"}}</tool_cal
 DELEGATE = '<tool_call>{"name": "delegate", "arguments": {"subtasks": ["one", "two"]}}</tool_call>'
 
 
-def searches(play: Play) -> int:
+def searches(play: EpisodeRun) -> int:
     assert play.episode.outcome is not None
     return sum(n for kind, n in play.episode.outcome.tool_calls.items() if kind != "delegate")
 
@@ -32,8 +31,8 @@ def limits(**budget: int) -> dict[str, int]:
 @pytest.mark.parametrize("team", [True, False])
 @pytest.mark.parametrize("calls", [1, 3, 5, 7])
 def test_calls_stop_at_the_budget_and_the_team_answers(calls: int, team: bool) -> None:
-    setup = town_setup(1, width=4, team=team, rules=limits(episode_calls=calls, width=4))
-    play = play_episode(setup, ToyTeam(), setup.tasks[0])
+    game = town_setup(1, width=4, team=team, rules=limits(episode_calls=calls, width=4))
+    play = run_episode(game, ToyTeam(), game.tasks[0])
     assert searches(play) == calls
     assert play.episode.outcome is not None
     assert play.episode.outcome.answered
@@ -48,7 +47,7 @@ def test_a_budget_that_is_not_reached_changes_nothing() -> None:
         town_setup(1, width=2, rules=limits(width=2, **extra))
         for extra in ({}, {"episode_calls": 100, "episode_path": 100})
     )
-    first, second = (play_episode(setup, ToyTeam(), setup.tasks[0]) for setup in (plain, wide))
+    first, second = (run_episode(game, ToyTeam(), game.tasks[0]) for game in (plain, wide))
     assert first.episode.events == second.episode.events
 
 
@@ -67,8 +66,8 @@ def test_agents_are_told() -> None:
 
 @pytest.mark.parametrize("path", [1, 2, 3, 4, 5, 9])
 def test_the_critical_path_ends_at_the_budget(path: int) -> None:
-    setup = town_setup(1, width=2, rules=limits(episode_path=path, width=2))
-    play = play_episode(setup, ToyTeam(), setup.tasks[0])
+    game = town_setup(1, width=2, rules=limits(episode_path=path, width=2))
+    play = run_episode(game, ToyTeam(), game.tasks[0])
     outcome = play.episode.outcome
     assert outcome is not None
     assert outcome.critical_path <= path
@@ -101,8 +100,8 @@ def test_a_policy_can_say_that_its_budget_ends() -> None:
             message = {"role": "assistant", "content": self._one(turn)}
             return message | ({"finish_reason": "budget"} if turn.agent == "subagent_0" else {})
 
-    setup = town_setup(1, width=2, rules=limits(width=2))
-    play = play_episode(setup, Ending(), setup.tasks[0])
+    game = town_setup(1, width=2, rules=limits(width=2))
+    play = run_episode(game, Ending(), game.tasks[0])
     assert [c.turns for c in play.episode.conversations] == [2, 2, 2]
     assert [c.ending for c in play.episode.conversations] == ["answered", "reported", "reported"]
     assert Trajectory.from_dict(play.trajectory().to_dict()).replay().outcome == play.episode.outcome

@@ -18,7 +18,7 @@ from wideseek_env.evaluation import (
     RunFolder,
     Tally,
     compare_runs,
-    evaluate,
+    evaluate_game,
     read_run,
     run_settings,
 )
@@ -149,9 +149,9 @@ def test_answers_made_elsewhere_have_no_figures_of_play() -> None:
 
 def test_runs_that_were_played(tmp_path: Path) -> None:
     for width in (1, 2):
-        setup = town_setup(count=3, width=width)
-        with RunFolder.open(tmp_path / str(width), run_settings(setup, "toy")) as folder:
-            evaluate(setup, ToyTeam(), folder=folder)
+        game = town_setup(count=3, width=width)
+        with RunFolder.open(tmp_path / str(width), run_settings(game, "toy")) as folder:
+            evaluate_game(game, ToyTeam(), folder=folder)
     found = compare_runs(read_run(tmp_path / "1"), read_run(tmp_path / "2"))
     assert found.figures["f1_by_item"].difference == pytest.approx(2 / 3 - 0.4, abs=1e-6)
     assert found.figures["f1_by_item"].p == 0.25
@@ -167,9 +167,9 @@ def test_another_gold_value_is_another_task(tmp_path: Path) -> None:
     changed = dataclasses.replace(task, gold=Table(task.gold.header, (*task.gold.rows[:-1], ("Hazel", "0"))))
     moved = dataclasses.replace(task, source="a copy", meta={"note": 1})
     for name, each in (("task", task), ("changed", changed), ("moved", moved)):
-        setup = dataclasses.replace(town_setup(), tasks=type(town_setup().tasks)([each]))
+        game = dataclasses.replace(town_setup(), tasks=type(town_setup().tasks)([each]))
         with RunFolder.open(tmp_path / name, {}) as folder:
-            evaluate(setup, ToyTeam(), folder=folder)
+            evaluate_game(game, ToyTeam(), folder=folder)
     with pytest.raises(ConfigError, match="not played on the same tasks"):
         compare_runs(read_run(tmp_path / "task"), read_run(tmp_path / "changed"))
     assert compare_runs(read_run(tmp_path / "task"), read_run(tmp_path / "moved")).tasks == 1

@@ -10,16 +10,16 @@ import pytest
 from toy_team import ToyTeam, town_setup
 
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation import EpisodeRecord, RunFolder, Tally, evaluate, read_run
-from wideseek_env.evaluation import figures as figures_module
+from wideseek_env.evaluation import EpisodeRecord, RunFolder, Tally, evaluate_game, read_run
+from wideseek_env.evaluation import metrics as metrics_module
 from wideseek_env.trajectory import load_trajectories
 
 
 def play(path: Path, count: int = 3) -> list[EpisodeRecord]:
-    setup = town_setup(count=count)
+    game = town_setup(count=count)
     tally = Tally()
     with RunFolder.open(path, {}) as folder:
-        evaluate(setup, ToyTeam(), folder=folder, tally=tally)
+        evaluate_game(game, ToyTeam(), folder=folder, tally=tally)
     return tally.records
 
 
@@ -31,7 +31,7 @@ def test_figures_come_back_without_reading_trajectories(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     played = play(tmp_path)
-    monkeypatch.setattr(figures_module, "_trajectory", no_trajectories)
+    monkeypatch.setattr(metrics_module, "_trajectory", no_trajectories)
     assert read_run(tmp_path).records == played
 
 
@@ -55,7 +55,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_damaged_figures_are_made_again(tmp_path: Path, name: str) -> None:
     played = play(tmp_path)
-    file = tmp_path / "figures.jsonl"
+    file = tmp_path / "metrics.jsonl"
     good = file.read_bytes()
     DAMAGE[name](file)
     assert read_run(tmp_path).records == played
@@ -68,18 +68,18 @@ def test_damaged_figures_are_made_again(tmp_path: Path, name: str) -> None:
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:
     play(tmp_path)
-    (tmp_path / "figures.jsonl").unlink()
+    (tmp_path / "metrics.jsonl").unlink()
     before = sorted(p.name for p in tmp_path.iterdir())
     read_run(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
 
 
 def test_a_run_may_be_read_while_it_is_written(tmp_path: Path) -> None:
-    setup = town_setup(count=2)
+    game = town_setup(count=2)
     seen: list[int] = []
     with RunFolder.open(tmp_path, {}) as folder:
-        evaluate(
-            setup, ToyTeam(), folder=folder, on_episode=lambda _: seen.append(len(read_run(tmp_path).records))
+        evaluate_game(
+            game, ToyTeam(), folder=folder, on_episode=lambda _: seen.append(len(read_run(tmp_path).records))
         )
     assert seen == [1, 2]
 
@@ -101,7 +101,7 @@ def test_an_episode_written_before_anything_was_read(tmp_path: Path) -> None:
         for trajectory in trajectories:
             folder.write(trajectory)
     assert read_run(tmp_path / "copy").records == read_run(tmp_path).records
-    assert len((tmp_path / "copy" / "figures.jsonl").read_text().splitlines()) == 3
+    assert len((tmp_path / "copy" / "metrics.jsonl").read_text().splitlines()) == 3
 
 
 def test_a_file_of_trajectories_is_a_run(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no run"):
         read_run(tmp_path)
     play(tmp_path / "run")
-    (tmp_path / "run" / "figures.jsonl").unlink()
+    (tmp_path / "run" / "metrics.jsonl").unlink()
     with open(tmp_path / "run" / "trajectories.jsonl", "a") as file:
         file.write("{}\n")
     with pytest.raises(TrajectoryError, match=r"trajectories\.jsonl:4"):

@@ -12,7 +12,7 @@ import pytest
 from toy_team import ToyTeam, town_setup
 
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation import RunFolder, evaluate, read_run
+from wideseek_env.evaluation import RunFolder, evaluate_game, read_run
 from wideseek_env.trajectory import load_trajectories
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs fork")
@@ -41,9 +41,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict[str, Any]]:
     """The trajectories and figures of a run that nobody kills, without times."""
     path = tmp_path_factory.mktemp("straight")
-    setup = town_setup(count=3)
+    game = town_setup(count=3)
     with RunFolder.open(path, {}) as folder:
-        evaluate(setup, ToyTeam(), trials=2, folder=folder)
+        evaluate_game(game, ToyTeam(), trials=2, folder=folder)
     return texts(path), figures(path)
 
 
@@ -73,12 +73,12 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
     assert texts(path) == straight[0]
     assert figures(path) == straight[1]
     assert len(read_run(path).records) == 6
-    lines = (path / "figures.jsonl").read_bytes().splitlines()
+    lines = (path / "metrics.jsonl").read_bytes().splitlines()
     assert [(line["task_id"], line["trial"]) for line in map(json.loads, lines)] == [
         (f"towns-{n}", trial) for trial in (0, 1) for n in range(3)
     ]
     assert sorted(p.name for p in path.iterdir()) == [
-        "figures.jsonl", "progress.json", "run.json", "run.lock", "summary.json", "trajectories.jsonl",
+        "metrics.jsonl", "progress.json", "run.json", "run.lock", "summary.json", "trajectories.jsonl",
     ]  # fmt: skip
 
 

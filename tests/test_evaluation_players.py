@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from toy_team import ToyTeam, town_setup
 
-from wideseek_env.evaluation import EpisodeError, EpisodeRecord, RunFolder, evaluate, run_settings
-from wideseek_env.policy import EpisodePlayer, Job, Played, opened_policy
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
+from wideseek_env.episode_run import run_episode
+from wideseek_env.evaluation import EpisodeError, EpisodeRecord, RunFolder, evaluate_game, run_settings
+from wideseek_env.game import Game
+from wideseek_env.policy import EpisodeResult, EpisodeRunner, Job, opened_policy
 from wideseek_env.testing import check_policy
 from wideseek_env.trajectory import load_trajectories
 
@@ -25,28 +25,28 @@ class Backwards(ToyTeam):
         self.played: list[tuple[str, int]] = []
         self.stopped = False
 
-    def play(self, setup: Setup, jobs: Iterable[Job]) -> Iterator[Played]:
+    def run_jobs(self, setup: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
         try:
             for job in reversed(list(jobs)):
                 self.played.append((job.task.id, job.trial))
-                play = play_episode(setup, ToyTeam(), job.task, seed=job.seed)
+                play = run_episode(setup, ToyTeam(), job.task, seed=job.seed)
                 error = "the engine is gone" if job.task.id in self.broken else ""
-                yield Played(job, play.trajectory(usage={"completion_tokens": 7}), error)
+                yield EpisodeResult(job, play.trajectory(usage={"completion_tokens": 7}), error)
         finally:
             self.stopped = True
 
 
 def test_a_player_gets_every_job_and_its_order_does_not_matter(tmp_path: Path) -> None:
     setup, player = town_setup(count=3), Backwards()
-    assert isinstance(player, EpisodePlayer)
+    assert isinstance(player, EpisodeRunner)
     seen: list[EpisodeRecord] = []
     with RunFolder.open(tmp_path / "run", run_settings(setup, "toy", trials=2)) as folder:
-        summary = evaluate(setup, player, trials=2, seed=3, folder=folder, on_episode=seen.append)
+        summary = evaluate_game(setup, player, trials=2, seed=3, folder=folder, on_episode=seen.append)
     expected = [(task.id, trial) for trial in range(2) for task in setup.tasks]
     assert player.played == expected[::-1]
     assert [record.pair for record in seen] == player.played
     assert summary.episodes == 6
-    alone = evaluate(setup, ToyTeam(), trials=2, seed=3)
+    alone = evaluate_game(setup, ToyTeam(), trials=2, seed=3)
     clocked = ("seconds", "usage", "metered")
     assert {k: v for k, v in summary.to_dict().items() if not k.startswith(clocked)} == {
         k: v for k, v in alone.to_dict().items() if not k.startswith(clocked)
@@ -60,7 +60,7 @@ def test_a_resumed_run_gives_the_player_only_what_is_missing(tmp_path: Path) -> 
     for limit, expected in ((2, ["towns-1", "towns-0"]), (4, ["towns-3", "towns-2"])):
         player = Backwards()
         with RunFolder.open(tmp_path / "run", run_settings(setup, "toy")) as folder:
-            summary = evaluate(setup, player, setup.tasks[:limit], folder=folder)
+            summary = evaluate_game(setup, player, setup.tasks[:limit], folder=folder)
         assert [task for task, _ in player.played] == expected
         assert summary.episodes == limit
 
@@ -68,7 +68,7 @@ def test_a_resumed_run_gives_the_player_only_what_is_missing(tmp_path: Path) -> 
 def test_a_failed_job_stops_the_run_and_the_player() -> None:
     player = Backwards(broken=["towns-1"])
     with pytest.raises(EpisodeError, match=r"towns-1 \(trial 0\).*the engine is gone"):
-        evaluate(town_setup(count=3), player)
+        evaluate_game(town_setup(count=3), player)
     assert player.stopped
     assert [task for task, _ in player.played] == ["towns-2", "towns-1"]
 
@@ -76,19 +76,19 @@ def test_a_failed_job_stops_the_run_and_the_player() -> None:
 def test_with_keep_going_a_failed_job_counts_as_failed(tmp_path: Path) -> None:
     setup = town_setup(count=3)
     with RunFolder.open(tmp_path / "run", run_settings(setup, "toy")) as folder:
-        summary = evaluate(setup, Backwards(broken=["towns-1"]), folder=folder, keep_going=True)
+        summary = evaluate_game(setup, Backwards(broken=["towns-1"]), folder=folder, keep_going=True)
     assert (summary.episodes, summary.failed) == (3, 1)
     again = Backwards()
     with RunFolder.open(tmp_path / "run", run_settings(setup, "toy")) as folder:
-        summary = evaluate(setup, again, folder=folder)
+        summary = evaluate_game(setup, again, folder=folder)
     assert again.played == [("towns-1", 0)], "a failed episode is played again"
     assert (summary.episodes, summary.failed) == (3, 0)
 
 
 def test_check_policy_checks_players_too() -> None:
     class Forgetful(Backwards):
-        def play(self, setup: Setup, jobs: Iterable[Job]) -> Iterator[Played]:
-            yield from list(super().play(setup, jobs))[1:]
+        def run_jobs(self, setup: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
+            yield from list(super().run_jobs(setup, jobs))[1:]
 
     check_policy(Backwards, town_setup(count=2))
     with pytest.raises(AssertionError, match="towns-1"):

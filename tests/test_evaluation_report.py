@@ -14,7 +14,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation import (
     RunFolder,
     depth_sweep,
-    evaluate,
+    evaluate_game,
     read_entries,
     run_names,
     run_settings,
@@ -27,9 +27,9 @@ from wideseek_env.evaluation.report import report_page
 def play_run(
     path: Path, *, width: int = 2, count: int = 3, limit: int | None = None, command: str = ""
 ) -> Path:
-    setup = town_setup(count=count, width=width)
-    with RunFolder.open(path, run_settings(setup, "toy", limit=limit or count), command=command) as folder:
-        evaluate(setup, ToyTeam(), folder=folder)
+    game = town_setup(count=count, width=width)
+    with RunFolder.open(path, run_settings(game, "toy", limit=limit or count), command=command) as folder:
+        evaluate_game(game, ToyTeam(), folder=folder)
     return path
 
 
@@ -129,7 +129,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     for name in (
         "run.json",
         "trajectories.jsonl",
-        "figures.jsonl",
+        "metrics.jsonl",
         "summary.json",
         "run.lock",
         "progress.json",
@@ -146,10 +146,10 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
 
 def test_runs_over_other_tasks_are_not_compared(tmp_path: Path) -> None:
     play_run(tmp_path / "one")
-    setup = town_setup(count=1)
+    game = town_setup(count=1)
     other = town_task(3)
-    with RunFolder.open(tmp_path / "two", run_settings(setup, "toy")) as folder:
-        evaluate(setup, ToyTeam(), [other], folder=folder)
+    with RunFolder.open(tmp_path / "two", run_settings(game, "toy")) as folder:
+        evaluate_game(game, ToyTeam(), [other], folder=folder)
     words = " ".join(Reader(page(tmp_path / "one", tmp_path / "two")).words.split())
     assert "two against one: not compared, because" in words
     assert "have no task in common" in words

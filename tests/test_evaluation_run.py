@@ -13,15 +13,15 @@ import pytest
 from toy_team import ToyTeam, town_setup
 
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation import EpisodeError, EpisodeRecord, RunFolder, Tally, evaluate, run_settings
+from wideseek_env.evaluation import EpisodeError, EpisodeRecord, RunFolder, Tally, evaluate_game, run_settings
 from wideseek_env.evaluation.interrupts import uninterrupted
+from wideseek_env.game import Game
 from wideseek_env.policy import Turn
 from wideseek_env.scoring import TableScore
-from wideseek_env.setup import Setup
 from wideseek_env.trajectory import load_trajectories
 
 
-def open_folder(path: Path, setup: Setup, overwrite: bool = False, **changes: object) -> RunFolder:
+def open_folder(path: Path, setup: Game, overwrite: bool = False, **changes: object) -> RunFolder:
     return RunFolder.open(path, run_settings(setup, "toy", **changes), overwrite=overwrite)  # type: ignore[arg-type]
 
 
@@ -29,7 +29,7 @@ def test_all_tasks_are_played_and_recorded(tmp_path: Path) -> None:
     setup = town_setup(count=3, width=3)
     seen: list[EpisodeRecord] = []
     with open_folder(tmp_path / "run", setup, trials=2) as folder:
-        summary = evaluate(setup, ToyTeam(), trials=2, folder=folder, on_episode=seen.append)
+        summary = evaluate_game(setup, ToyTeam(), trials=2, folder=folder, on_episode=seen.append)
     assert (summary.episodes, summary.tasks) == (6, 3)
     recorded = load_trajectories(tmp_path / "run" / "trajectories.jsonl")
     assert [(t.task.id, t.meta["trial"]) for t in recorded] == [r.pair for r in seen]
@@ -50,8 +50,8 @@ def test_a_subset_of_the_tasks_gives_the_same_episodes() -> None:
     setup = town_setup(count=4)
     whole: list[EpisodeRecord] = []
     part: list[EpisodeRecord] = []
-    evaluate(setup, ToyTeam(), seed=5, on_episode=whole.append)
-    evaluate(setup, ToyTeam(), setup.tasks[2:3], seed=5, on_episode=part.append)
+    evaluate_game(setup, ToyTeam(), seed=5, on_episode=whole.append)
+    evaluate_game(setup, ToyTeam(), setup.tasks[2:3], seed=5, on_episode=part.append)
     assert [r.f1_by_item for r in part] == [whole[2].f1_by_item]
 
 
@@ -59,16 +59,16 @@ def test_an_interrupted_run_keeps_what_is_done_and_goes_on(tmp_path: Path) -> No
     setup = town_setup(count=5)
     tally = Tally()
     with open_folder(tmp_path / "run", setup) as folder, pytest.raises(KeyboardInterrupt):
-        evaluate(setup, ToyTeam(interrupt_after=2), folder=folder, tally=tally)
+        evaluate_game(setup, ToyTeam(interrupt_after=2), folder=folder, tally=tally)
     assert len(tally) == 2
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["episodes"] == 2
     played: list[EpisodeRecord] = []
     with open_folder(tmp_path / "run", setup) as folder:
-        summary = evaluate(setup, ToyTeam(), folder=folder, on_episode=played.append)
+        summary = evaluate_game(setup, ToyTeam(), folder=folder, on_episode=played.append)
     assert [r.task_id for r in played] == ["towns-2", "towns-3", "towns-4"]
     assert summary.episodes == 5
     with open_folder(tmp_path / "straight", setup) as folder:
-        straight = evaluate(setup, ToyTeam(), folder=folder)
+        straight = evaluate_game(setup, ToyTeam(), folder=folder)
     assert (straight.item_f1, straight.item_f1_low, straight.turns) == (
         summary.item_f1, summary.item_f1_low, summary.turns,
     )  # fmt: skip
@@ -82,12 +82,12 @@ def test_an_interrupted_run_keeps_what_is_done_and_goes_on(tmp_path: Path) -> No
 def test_a_half_written_line_is_played_again(tmp_path: Path) -> None:
     setup = town_setup(count=3)
     with open_folder(tmp_path, setup) as folder:
-        evaluate(setup, ToyTeam(), folder=folder)
+        evaluate_game(setup, ToyTeam(), folder=folder)
     file = tmp_path / "trajectories.jsonl"
     file.write_bytes(file.read_bytes()[:-100])
     played: list[EpisodeRecord] = []
     with open_folder(tmp_path, setup) as folder:
-        evaluate(setup, ToyTeam(), folder=folder, on_episode=played.append)
+        evaluate_game(setup, ToyTeam(), folder=folder, on_episode=played.append)
     assert [r.task_id for r in played] == ["towns-2"]
     assert len(load_trajectories(file)) == 3
 
@@ -98,7 +98,7 @@ def test_an_episode_that_raises_names_its_task_and_keeps_the_others(tmp_path: Pa
         open_folder(tmp_path, setup) as folder,
         pytest.raises(EpisodeError, match=r"task towns-1 .*toy: RuntimeError: the toy broke") as caught,
     ):
-        evaluate(setup, ToyTeam(fail_on="Birch"), folder=folder)
+        evaluate_game(setup, ToyTeam(fail_on="Birch"), folder=folder)
     assert isinstance(caught.value.__cause__, RuntimeError)
     assert json.loads((tmp_path / "summary.json").read_text())["episodes"] == 1
 
@@ -106,7 +106,7 @@ def test_an_episode_that_raises_names_its_task_and_keeps_the_others(tmp_path: Pa
 def test_keep_going_counts_failures_and_a_later_run_plays_them_again(tmp_path: Path) -> None:
     setup = town_setup(count=3, width=4)
     with open_folder(tmp_path, setup) as folder:
-        summary = evaluate(setup, ToyTeam(fail_on="Birch"), folder=folder, keep_going=True)
+        summary = evaluate_game(setup, ToyTeam(fail_on="Birch"), folder=folder, keep_going=True)
     assert (summary.episodes, summary.failed) == (3, 1)
     assert summary.item_f1 == pytest.approx(2 / 3, abs=1e-6)
     assert summary.endings == {"answered": 2, "failed": 1}
@@ -116,7 +116,7 @@ def test_keep_going_counts_failures_and_a_later_run_plays_them_again(tmp_path: P
     failed.replay()
     played: list[EpisodeRecord] = []
     with open_folder(tmp_path, setup) as folder:
-        again = evaluate(setup, ToyTeam(), folder=folder, on_episode=played.append)
+        again = evaluate_game(setup, ToyTeam(), folder=folder, on_episode=played.append)
     assert [r.task_id for r in played] == ["towns-1"]
     assert (again.episodes, again.failed, again.item_f1) == (3, 0, 1.0)
 
@@ -135,12 +135,12 @@ class WrongCount(ToyTeam):
 
 def test_what_cannot_be_scored_is_an_error_even_when_going_on() -> None:
     with pytest.raises(EpisodeError, match="could not be scored: ZeroDivisionError: no reward"):
-        evaluate(town_setup(reward=BrokenReward()), ToyTeam(), keep_going=True)
+        evaluate_game(town_setup(reward=BrokenReward()), ToyTeam(), keep_going=True)
 
 
 def test_a_policy_that_forgets_agents_is_an_error() -> None:
     with pytest.raises(EpisodeError, match="0 actions for 1 turns"):
-        evaluate(town_setup(), WrongCount())
+        evaluate_game(town_setup(), WrongCount())
 
 
 # --- the folder ----------------------------------------------------------------------------------------------------
@@ -181,9 +181,9 @@ def test_limit_and_trials_may_grow_and_not_shrink(tmp_path: Path) -> None:
 def test_overwrite_begins_anew(tmp_path: Path) -> None:
     setup = town_setup(count=2)
     with open_folder(tmp_path, setup) as folder:
-        evaluate(setup, ToyTeam(), folder=folder)
+        evaluate_game(setup, ToyTeam(), folder=folder)
     with open_folder(tmp_path, setup, overwrite=True, seed=9) as folder:
-        summary = evaluate(setup, ToyTeam(), setup.tasks[:1], seed=9, folder=folder)
+        summary = evaluate_game(setup, ToyTeam(), setup.tasks[:1], seed=9, folder=folder)
     assert summary.episodes == 1
     assert len(load_trajectories(tmp_path / "trajectories.jsonl")) == 1
 
@@ -205,7 +205,7 @@ def test_a_damaged_run_is_said_to_be(tmp_path: Path) -> None:
         open_folder(tmp_path, setup) as folder,
         pytest.raises(TrajectoryError, match=r"trajectories\.jsonl:1"),
     ):
-        evaluate(setup, ToyTeam(), folder=folder)
+        evaluate_game(setup, ToyTeam(), folder=folder)
     (tmp_path / "run.json").write_text("{")
     with pytest.raises(TrajectoryError, match="overwrite"):
         open_folder(tmp_path, setup)

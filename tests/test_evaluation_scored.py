@@ -16,7 +16,7 @@ from wideseek_env.evaluation import (
     Response,
     RunFolder,
     benchmark_summary,
-    evaluate,
+    evaluate_game,
     read_responses,
     read_run,
     score_answers,
@@ -153,25 +153,25 @@ def test_nothing_to_read(tmp_path: Path) -> None:
 
 
 def test_recorded_episodes_are_responses(tmp_path: Path) -> None:
-    setup = town_setup(count=2, width=2)
+    game = town_setup(count=2, width=2)
     with RunFolder.open(tmp_path, {}) as folder:
-        summary = evaluate(setup, ToyTeam(), trials=2, folder=folder)
+        summary = evaluate_game(game, ToyTeam(), trials=2, folder=folder)
     for source in (tmp_path, tmp_path / "trajectories.jsonl"):
         found = read_responses(source)
         assert sorted((r.task_id, r.trial) for r in found) == [
             (f"towns-{n}", k) for n in (0, 1) for k in (0, 1)
         ]
-        again = score_answers(setup.tasks, found).summary
+        again = score_answers(game.tasks, found).summary
         assert again.metrics == summary.metrics
 
 
 def test_an_episode_that_was_played_again_counts_once(tmp_path: Path) -> None:
-    setup = town_setup(count=2)
+    game = town_setup(count=2)
     for policy in (ToyTeam(fail_on="Birch"), ToyTeam()):
         with RunFolder.open(tmp_path, {}) as folder:
-            evaluate(setup, policy, folder=folder, keep_going=True)
+            evaluate_game(game, policy, folder=folder, keep_going=True)
     assert len((tmp_path / "trajectories.jsonl").read_text().splitlines()) == 3
-    assert score_answers(setup.tasks, read_responses(tmp_path)).summary.item_f1 == 1.0
+    assert score_answers(game.tasks, read_responses(tmp_path)).summary.item_f1 == 1.0
 
 
 # --- scoring -------------------------------------------------------------------------------------------------------

@@ -11,15 +11,23 @@ import numpy as np
 import pytest
 from toy_team import ToyTeam, town_setup
 
+from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation import EpisodeRecord, RunFolder, Summary, Tally, evaluate, read_run, summarise
+from wideseek_env.evaluation import (
+    EpisodeRecord,
+    RunFolder,
+    Summary,
+    Tally,
+    evaluate_game,
+    read_run,
+    summarise,
+)
 from wideseek_env.evaluation.labels import check_keys, label, task_labels
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.evaluation.statistics import bootstrap_interval
 from wideseek_env.llm import Usage
 from wideseek_env.messages import Message
 from wideseek_env.policy import Turn
-from wideseek_env.runner import play_episode
 from wideseek_env.tasks.task import Table, Task
 from wideseek_env.trajectory import Trajectory, TrajectoryWriter, iter_trajectories
 
@@ -97,10 +105,10 @@ def test_the_interval_is_seeded_and_holds_the_mean() -> None:
 
 
 def test_summary_of_a_file(tmp_path: Path) -> None:
-    setup = town_setup(count=3, width=3)
+    game = town_setup(count=3, width=3)
     with TrajectoryWriter(tmp_path / "t.jsonl") as writer:
-        for task in setup.tasks:
-            writer.write(play_episode(setup, ToyTeam(), task).trajectory(trial=0))
+        for task in game.tasks:
+            writer.write(run_episode(game, ToyTeam(), task).trajectory(trial=0))
     summary = summarise(iter_trajectories(tmp_path / "t.jsonl"))
     assert summary.episodes == 3
     assert summary.item_recall == 0.75
@@ -111,8 +119,8 @@ def test_summary_of_a_file(tmp_path: Path) -> None:
 
 
 def test_figures_of_a_trajectory_survive_being_written(tmp_path: Path) -> None:
-    setup = town_setup(width=2)
-    trajectory = play_episode(setup, ToyTeam(), setup.tasks[0]).trajectory(trial=4)
+    game = town_setup(width=2)
+    trajectory = run_episode(game, ToyTeam(), game.tasks[0]).trajectory(trial=4)
     again = Trajectory.from_dict(json.loads(trajectory.to_json()))
     assert EpisodeRecord.of(again) == EpisodeRecord.of(trajectory)
     assert EpisodeRecord.of(again).pair == ("towns-0", 4)
@@ -239,9 +247,9 @@ class MeteredTeam(ToyTeam):
 
 
 def test_tokens_of_a_policy_with_a_meter(tmp_path: Path) -> None:
-    setup = town_setup(count=2, width=3)
+    game = town_setup(count=2, width=3)
     with RunFolder.open(tmp_path, {}) as folder:
-        summary = evaluate(setup, MeteredTeam(), folder=folder)
+        summary = evaluate_game(game, MeteredTeam(), folder=folder)
     assert summary.metered == 2
     assert summary.usage["prompt_tokens"] == 10 * summary.turns
     assert summary.usage_total["completion_tokens"] == 2 * summary.turns
@@ -255,10 +263,10 @@ def test_tokens_by_a_token_counter() -> None:
     def words(message: Message) -> int:
         return len(message["content"].split())
 
-    setup = town_setup(count=1, width=2, counter=words)
+    game = town_setup(count=1, width=2, counter=words)
     tally = Tally()
-    evaluate(setup, ToyTeam(), tally=tally)
-    conversations = play_episode(setup, ToyTeam(), setup.tasks[0]).episode.conversations
+    evaluate_game(game, ToyTeam(), tally=tally)
+    conversations = run_episode(game, ToyTeam(), game.tasks[0]).episode.conversations
     assert len(conversations) == 3
     read = written = 0
     for conversation in conversations:
@@ -269,7 +277,7 @@ def test_tokens_by_a_token_counter() -> None:
         )
     assert tally.records[0].usage == {"prompt_tokens": read, "completion_tokens": written}
     unknown = Tally()
-    evaluate(town_setup(count=1), ToyTeam(), tally=unknown)
+    evaluate_game(town_setup(count=1), ToyTeam(), tally=unknown)
     assert unknown.records[0].usage is None
     assert unknown.summary().usage == {}
 
@@ -278,7 +286,7 @@ def test_a_meter_that_is_none() -> None:
     policy = ToyTeam()
     policy.usage = {"prompt_tokens": "many"}  # type: ignore[attr-defined]
     with pytest.raises(ConfigError, match=r"usage\.prompt_tokens of ToyTeam is 'many'"):
-        evaluate(town_setup(count=1), policy)
+        evaluate_game(town_setup(count=1), policy)
 
 
 def test_unmetered_episodes_are_left_out_of_the_mean() -> None:

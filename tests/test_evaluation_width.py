@@ -78,7 +78,7 @@ def test_a_sweep_is_read_back_as_far_as_it_is(tmp_path: Path) -> None:
     again = read_sweep(tmp_path)
     assert again == sweep
     (tmp_path / "width-4" / "trajectories.jsonl").unlink()
-    (tmp_path / "width-4" / "figures.jsonl").unlink()
+    (tmp_path / "width-4" / "metrics.jsonl").unlink()
     assert [p.size for p in read_sweep(tmp_path).points] == [None, 1, 2]
     (tmp_path / "width.json").write_text("{}")
     with pytest.raises(TrajectoryError, match=r"width\.json cannot be read"):
@@ -193,8 +193,8 @@ class Metered(ToyTeam):
 
 
 def test_a_token_budget_is_the_policys(tmp_path: Path) -> None:
-    setup = town_setup(count=2, rules=LOOSE)
-    sweep = width_sweep(setup, Metered, (1, 2), policy_name="m", equal="tokens", amount=60, folder=tmp_path)
+    game = town_setup(count=2, rules=LOOSE)
+    sweep = width_sweep(game, Metered, (1, 2), policy_name="m", equal="tokens", amount=60, folder=tmp_path)
     for point in sweep.points:
         assert all(0 < (r.usage or {})["completion_tokens"] <= 60 for r in point.records)
     settings = json.loads((tmp_path / "width-2" / "run.json").read_text())["settings"]

@@ -41,7 +41,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def make(**settings: Any) -> WideSeekEnv:
-    return wideseek_env.parallel_env(**({"tasks": TASKS, "tools": NoOpTools()} | settings))
+    return wideseek_env.parallel_env(**({"tasks": TASKS, "executor": NoOpTools()} | settings))
 
 
 @pytest.fixture(params=VARIANTS.values(), ids=VARIANTS)
@@ -52,7 +52,7 @@ def factory(request: pytest.FixtureRequest) -> Callable[[], WideSeekEnv]:
 def test_pettingzoo_api(factory: Callable[[], WideSeekEnv]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        if factory().setup.roster == "dynamic":  # more ids are possible than any one episode needs
+        if factory().game.roster == "dynamic":  # more ids are possible than any one episode needs
             warnings.filterwarnings("ignore", message="No agents present but not all possible_agents")
         parallel_api_test(factory(), num_cycles=200)
 
@@ -158,11 +158,11 @@ def test_mistakes_are_typed_and_lose_nothing() -> None:
     for actions in ({}, {"lead": None}, {"lead": 3}, {"subagent_0": "x"}):
         with pytest.raises(ActionError, match="lead"):
             env.step(actions)
-    assert env.play.episode.events == [], "a refused step must not have happened"
+    assert env.episode_run.episode.events == [], "a refused step must not have happened"
     env.step({"lead": DELEGATE})
     with pytest.raises(ActionError, match="subagent_1 has no action"):
         env.step({"subagent_0": SEARCH})
-    assert env.play.episode.conversation("subagent_0").turns == 0
+    assert env.episode_run.episode.conversation("subagent_0").turns == 0
     with pytest.raises(ConfigError, match="no option 'taskid'"):
         env.reset(options={"taskid": "t2"})
     with pytest.raises(TaskError, match="no task 'nope'"):

@@ -13,7 +13,7 @@ import pytest
 from toy_team import town_task
 
 import wideseek_env.plugins as plugins
-from wideseek_env import Setup, play_episode
+from wideseek_env import GameConfig, run_episode
 from wideseek_env.catalog import named_tasks, open_corpus
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.policy import make_policy
@@ -21,7 +21,7 @@ from wideseek_env.rewards import reward_named
 from wideseek_env.scoring.judging import judge_from_spec
 from wideseek_env.tasks.source import tasks_of_source
 from wideseek_env.testing import example_task
-from wideseek_env.tools.own import tool_named
+from wideseek_env.tools.custom import tool_named
 
 TEMPLATES = Path(__file__).parent.parent / "examples" / "plugins"
 
@@ -52,20 +52,20 @@ def test_every_part_is_found_by_its_module(templates: None, tmp_path: Path) -> N
 
 
 def test_a_game_of_own_parts_is_resolved_from_names(templates: None) -> None:
-    setup = Setup.resolve(
+    game = GameConfig(
         tasks="my_tasks:powers", corpus="synthetic:pages=800", reward="my_reward:Thrifty",
-        judge="my_judge:ElementJudge", own_tools=["my_tool:convert", "my_tool:count_rows"], team=False,
-    )  # fmt: skip
-    assert setup.profile.name == "default+convert+count_rows"
-    assert setup.judge is not None
-    assert setup.judge.name == "elements-1"
+        judge="my_judge:ElementJudge", tools=["my_tool:convert", "my_tool:count_rows"], team=False,
+    ).open()  # fmt: skip
+    assert game.profile.name == "default+convert+count_rows"
+    assert game.judge is not None
+    assert game.judge.name == "elements-1"
     converter = make_policy("my_tool:Converter")
-    play = play_episode(setup, converter, setup.tasks[0])
+    play = run_episode(game, converter, game.tasks[0])
     assert play.episode.outcome is not None
     assert play.episode.outcome.answer == "26.2 mi = 42.1648 km"
     assert play.episode.outcome.tool_calls == {"convert": 1}
     assert play.parts.keys() == {"item_f1", "subagents"}
-    again = play.trajectory().replay(profile=setup.profile)
+    again = play.trajectory().replay(profile=game.profile)
     assert again.outcome == play.episode.outcome
 
 
@@ -145,7 +145,7 @@ def test_what_is_wrong_with_a_task_source_is_said() -> None:
 
 def test_a_tool_may_not_take_a_name_twice(templates: None) -> None:
     with pytest.raises(ConfigError, match="already gives the subagent a tool called 'convert'"):
-        Setup.resolve(tasks=[example_task()], corpus="synthetic:pages=800", own_tools=["my_tool:convert"] * 2)
+        GameConfig(tasks=[example_task()], corpus="synthetic:pages=800", tools=["my_tool:convert"] * 2).open()
     with pytest.raises(ConfigError, match="takes no options here"):
         tool_named("my_tool:convert,x=1")
 

@@ -13,8 +13,8 @@ from rich.console import Console
 from toy_team import TownTools, ToyTeam, town_setup, town_task
 
 import wideseek_env
+from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.lockstep import Play
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.render import renderer_for
 from wideseek_env.render.ansi import AnsiRenderer
@@ -23,7 +23,6 @@ from wideseek_env.render.human import LiveRenderer, PlainRenderer, human_rendere
 from wideseek_env.render.lanes import live_frame
 from wideseek_env.render.printable import one_line, printable
 from wideseek_env.render.view import Lane, View, view_of
-from wideseek_env.runner import play_episode
 from wideseek_env.tasks.task import Task
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m[red]bold[/red] :smile: \u202edrow\u2066 \x00\x08\r\nnext\ud800"
@@ -59,8 +58,8 @@ def test_modes() -> None:
 
 
 def test_the_environment_renders_text_at_every_step() -> None:
-    setup = town_setup(width=2)
-    env = wideseek_env.parallel_env(tasks=setup.tasks, tools=TownTools(), width=2, render_mode="ansi")
+    game = town_setup(width=2)
+    env = wideseek_env.parallel_env(tasks=game.tasks, executor=TownTools(), width=2, render_mode="ansi")
     assert env.render() == ""
     env.reset(seed=1)
     text = env.render()
@@ -80,15 +79,15 @@ def test_the_environment_renders_text_at_every_step() -> None:
 
 
 def test_ansi_tells_the_story() -> None:
-    setup = town_setup(width=3)
+    game = town_setup(width=3)
     texts: list[str] = []
     renderer = AnsiRenderer()
 
-    def watch(play: Play) -> None:
+    def watch(play: EpisodeRun) -> None:
         renderer.update(play)
         texts.append(renderer.render())
 
-    play = play_episode(setup, ToyTeam(), setup.tasks[0], watch=watch)
+    play = run_episode(game, ToyTeam(), game.tasks[0], on_step=watch)
     assert "[towns-0] How many inhabitants" in texts[0]
     assert "delegate 3 subtasks" in texts[1]
     assert "0 of 3 reports are in" in texts[1]
@@ -104,8 +103,8 @@ def test_ansi_tells_the_story() -> None:
 
 
 def test_ansi_shows_agents_that_end_without_a_report_and_bad_calls() -> None:
-    setup = town_setup(width=2, rules={"subagent_turns": 2})
-    play = Play(setup, setup.tasks[0])
+    game = town_setup(width=2, rules={"subagent_turns": 2})
+    play = EpisodeRun(game, game.tasks[0])
     play.step({"lead": '<tool_call>{"name": "delegate", "arguments": {"subtasks": ["a", "b"]}}</tool_call>'})
     search = '<tool_call>{"name": "search", "arguments": {"query": "Elm"}}</tool_call>'
     wrong = "".join(f"<tool_call>{c}</tool_call>" for c in ('{"name": "launch"}', '{"name": "search"}', "{{"))
@@ -124,13 +123,13 @@ class HostileTools(TownTools):
         return [ToolResult(HOSTILE) for _ in calls]
 
 
-def hostile_play() -> Play:
+def hostile_play() -> EpisodeRun:
     """An ended episode with hostile text wherever text can come from."""
-    setup = wideseek_env.Setup.resolve(
+    game = wideseek_env.GameConfig(
         tasks=[Task(id="t", question=f"Which? {HOSTILE}", answers=(HOSTILE,), language="en")],
-        tools=HostileTools(),
-    )
-    play = Play(setup, setup.tasks[0])
+        executor=HostileTools(),
+    ).open()
+    play = EpisodeRun(game, game.tasks[0])
     subtask = (
         '<tool_call>{"name": "delegate", "arguments": {"subtasks": ["\\u001b[31m\\u202e x"]}}</tool_call>'
     )
@@ -248,9 +247,9 @@ def test_the_live_view_restores_the_cursor_and_ends_with_the_score() -> None:
     target = console()
     renderer = human_renderer(target, fps=0)
     assert isinstance(renderer, LiveRenderer)
-    setup = town_setup(width=3)
-    begun: list[Play] = []
-    play_episode(setup, ToyTeam(), setup.tasks[0], watch=lambda p: _follow(renderer, begun, p))
+    game = town_setup(width=3)
+    begun: list[EpisodeRun] = []
+    run_episode(game, ToyTeam(), game.tasks[0], on_step=lambda p: _follow(renderer, begun, p))
     text = written(target)
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 1
     after = text.rpartition("\x1b[?25h")[2]
@@ -261,7 +260,7 @@ def test_the_live_view_restores_the_cursor_and_ends_with_the_score() -> None:
     assert written(target) == text
 
 
-def _follow(renderer: LiveRenderer | PlainRenderer, begun: list[Play], play: Play) -> None:
+def _follow(renderer: LiveRenderer | PlainRenderer, begun: list[EpisodeRun], play: EpisodeRun) -> None:
     (renderer.update if begun else renderer.begin)(play)
     begun.append(play)
 
@@ -272,11 +271,11 @@ def test_the_live_view_restores_the_terminal_when_drawing_fails(
 ) -> None:
     target = console()
     renderer = LiveRenderer(target, fps=0)
-    setup = town_setup(width=2)
-    play = Play(setup, setup.tasks[0])
+    game = town_setup(width=2)
+    play = EpisodeRun(game, game.tasks[0])
     renderer.begin(play)
 
-    def broken(play: Play) -> View:
+    def broken(play: EpisodeRun) -> View:
         raise error
 
     monkeypatch.setattr("wideseek_env.render.human.view_of", broken)
@@ -289,8 +288,8 @@ def test_the_live_view_restores_the_terminal_when_drawing_fails(
 def test_close_restores_the_terminal_in_the_middle_of_an_episode() -> None:
     target = console()
     renderer = LiveRenderer(target, fps=0)
-    setup = town_setup(width=2)
-    renderer.begin(Play(setup, setup.tasks[0]))
+    game = town_setup(width=2)
+    renderer.begin(EpisodeRun(game, game.tasks[0]))
     renderer.close()
     renderer.close()
     assert written(target).count("\x1b[?25h") == 1
@@ -299,9 +298,9 @@ def test_close_restores_the_terminal_in_the_middle_of_an_episode() -> None:
 def test_a_second_episode_gets_a_view_of_its_own() -> None:
     target = console()
     renderer = LiveRenderer(target, fps=0)
-    setup = town_setup(width=2)
+    game = town_setup(width=2)
     for number in (0, 1):
-        renderer.begin(Play(setup, setup.tasks[number]))
+        renderer.begin(EpisodeRun(game, game.tasks[number]))
     renderer.close()
     text = written(target)
     assert text.count("\x1b[?25l") == text.count("\x1b[?25h") == 2
@@ -311,9 +310,9 @@ def test_without_a_terminal_there_are_plain_lines() -> None:
     target = Console(file=io.StringIO(), width=120, _environ={})
     renderer = human_renderer(target)
     assert isinstance(renderer, PlainRenderer)
-    setup = town_setup(width=3)
-    begun: list[Play] = []
-    play_episode(setup, ToyTeam(), setup.tasks[0], watch=lambda p: _follow(renderer, begun, p))
+    game = town_setup(width=3)
+    begun: list[EpisodeRun] = []
+    run_episode(game, ToyTeam(), game.tasks[0], on_step=lambda p: _follow(renderer, begun, p))
     text = written(target)
     assert control_characters(text) == set()
     assert "lead 1/10: delegate 3 subtasks\n" in text
@@ -332,8 +331,8 @@ def test_a_dumb_terminal_gets_plain_lines(settings: dict[str, str]) -> None:
 
 
 def shown_answer(answer: str) -> str:
-    setup = town_setup()
-    play = Play(setup, town_task(0, size=3))
+    game = town_setup()
+    play = EpisodeRun(game, town_task(0, size=3))
     play.step({"lead": answer})
     target = Console(file=io.StringIO(), width=160, _environ={})
     target.print(scored_answer(play))
@@ -356,10 +355,10 @@ def test_an_answer_without_a_table() -> None:
 
 
 def test_a_short_answer() -> None:
-    setup = wideseek_env.Setup.resolve(
-        tasks=[Task(id="d", question="Where?", answers=("Here", "hier"))], tools=TownTools()
-    )
-    play = Play(setup, setup.tasks[0])
+    game = wideseek_env.GameConfig(
+        tasks=[Task(id="d", question="Where?", answers=("Here", "hier"))], executor=TownTools()
+    ).open()
+    play = EpisodeRun(game, game.tasks[0])
     play.step({"lead": "\\boxed{Here}"})
     target = Console(file=io.StringIO(), width=160, _environ={})
     target.print(scored_answer(play))
@@ -369,8 +368,8 @@ def test_a_short_answer() -> None:
 
 
 def test_the_view_is_plain_data() -> None:
-    setup = town_setup(width=2)
-    play = Play(setup, setup.tasks[0])
+    game = town_setup(width=2)
+    play = EpisodeRun(game, game.tasks[0])
     view = view_of(play)
     assert view.lanes == (Lane("lead", "acting", 0, 10, "", ""),)
     assert (view.elapsed, view.tool_calls, view.done, view.verdict) == (0, {}, False, "")

@@ -18,7 +18,7 @@ SEARCH = '<tool_call>{"name": "search", "arguments": {"query": "x"}}</tool_call>
 
 
 def make(**settings: object) -> gymnasium.Env:
-    return gymnasium.make("WideSeek-v0", tasks=TASKS, tools=NoOpTools(), **settings)
+    return gymnasium.make("WideSeek-v0", tasks=TASKS, executor=NoOpTools(), **settings)
 
 
 @pytest.mark.parametrize("settings", [{}, {"profile": "wideseek-r1"}, {"rules": "width-benchmark"}])

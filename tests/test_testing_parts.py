@@ -22,7 +22,7 @@ from wideseek_env.testing import (
     check_tool,
     example_task,
 )
-from wideseek_env.tools.own import Tool, tool
+from wideseek_env.tools.custom import Tool, tool
 from wideseek_env.tools.spec import ToolInputError, function_schema
 
 

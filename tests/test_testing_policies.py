@@ -10,9 +10,9 @@ import pytest
 from toy_team import ToyTeam, town_setup
 
 from wideseek_env.corpus.base import Page, SearchHit
-from wideseek_env.policy import Job, Played, Turn
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
+from wideseek_env.episode_run import run_episode
+from wideseek_env.game import Game
+from wideseek_env.policy import EpisodeResult, Job, Turn
 from wideseek_env.testing import ConformanceError, check_corpus, check_policy
 
 SETUP = town_setup(count=2)
@@ -118,35 +118,35 @@ class NeedsAll(Base):
 
 
 class Player(Base):
-    def play(self, setup: Setup, jobs: Iterable[Job]) -> Iterator[Played]:
+    def run_jobs(self, setup: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
         for job in jobs:
-            play = play_episode(setup, ToyTeam(), job.task, seed=job.seed)
-            yield from self.hand_back(Played(job, play.trajectory()))
+            play = run_episode(setup, ToyTeam(), job.task, seed=job.seed)
+            yield from self.hand_back(EpisodeResult(job, play.trajectory()))
 
-    def hand_back(self, played: Played) -> list[Played]:
+    def hand_back(self, played: EpisodeResult) -> list[EpisodeResult]:
         return [played]
 
 
 class Loses(Player):
-    def hand_back(self, played: Played) -> list[Played]:
+    def hand_back(self, played: EpisodeResult) -> list[EpisodeResult]:
         return [] if played.job.seed else [played]
 
 
 class Doubles(Player):
-    def hand_back(self, played: Played) -> list[Played]:
+    def hand_back(self, played: EpisodeResult) -> list[EpisodeResult]:
         return [played, played]
 
 
 class Fails(Player):
-    def hand_back(self, played: Played) -> list[Played]:
-        return [Played(played.job, None, "lost")]
+    def hand_back(self, played: EpisodeResult) -> list[EpisodeResult]:
+        return [EpisodeResult(played.job, None, "lost")]
 
 
 class Confuses(Player):
-    def play(self, setup: Setup, jobs: Iterable[Job]) -> Iterator[Played]:
-        found = list(super().play(setup, jobs))
+    def run_jobs(self, setup: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
+        found = list(super().run_jobs(setup, jobs))
         for one, other in zip(found, reversed(found), strict=True):
-            yield Played(one.job, other.trajectory)
+            yield EpisodeResult(one.job, other.trajectory)
 
 
 @pytest.mark.parametrize(

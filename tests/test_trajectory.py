@@ -22,7 +22,7 @@ ANSWER = "| Name | Year |\n|---|---|\n| Entity 1 | 1901 |"
 
 
 def record(**settings: object) -> Trajectory:
-    env = wideseek_env.parallel_env(tasks=[example_task()], tools=NoOpTools("a result"), **settings)
+    env = wideseek_env.parallel_env(tasks=[example_task()], executor=NoOpTools("a result"), **settings)
     env.reset(seed=3)
     env.step({"lead": DELEGATE})
     env.step({"subagent_0": SEARCH, "subagent_1": "<tool_call>broken</tool_call>"})
@@ -92,7 +92,7 @@ def test_replay_notices_another_world() -> None:
 
 
 def test_only_whole_episodes_are_recorded() -> None:
-    env = wideseek_env.parallel_env(tasks=[example_task()], tools=NoOpTools())
+    env = wideseek_env.parallel_env(tasks=[example_task()], executor=NoOpTools())
     env.reset(seed=0)
     with pytest.raises(ActionError, match="still under way"):
         env.trajectory()

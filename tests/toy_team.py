@@ -8,9 +8,9 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.policy import Turn
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Table, Task
 
 TOWNS = {name: 1000 + 37 * at for at, name in enumerate(
@@ -51,10 +51,10 @@ def sentence(name: str) -> str:
     return f"The town of {name} has {TOWNS.get(name, 0)} inhabitants."
 
 
-def town_setup(count: int = 4, **settings: object) -> Setup:
+def town_setup(count: int = 4, **settings: object) -> Game:
     """A setup without a corpus, with `count` tasks."""
     settings = {"rules": {"subagent_turns": 2, "single_turns": 3, "calls_per_turn": 2}, **settings}
-    return Setup.resolve(tasks=[town_task(n) for n in range(count)], tools=TownTools(), **settings)  # type: ignore[arg-type]
+    return GameConfig(tasks=[town_task(n) for n in range(count)], executor=TownTools(), **settings).open()  # type: ignore[arg-type]
 
 
 def write_pages(folder: Path) -> Path:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
-from wideseek_env.messages import Action
-from wideseek_env.parallel import WideSeekEnv, parallel_env
+from wideseek_env.corpus.base import Corpus
+from wideseek_env.episode import Roster
+from wideseek_env.game import Tasks
+from wideseek_env.messages import Action, Counter
+from wideseek_env.parallel import Lifetime, WideSeekEnv, parallel_env
+from wideseek_env.profiles import Profile
+from wideseek_env.rewards import Reward
+from wideseek_env.rules import Rules
+from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
+from wideseek_env.tools.custom import Tool
+from wideseek_env.tools.executor import Executor
 
 
 class WideSeekAECEnv(AECEnv[str, str, Any]):
@@ -108,6 +117,89 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
             self.agent_selection = self._queue[0]
 
 
-def env(**settings: Any) -> OrderEnforcingWrapper[str, str, Any]:
-    """Make the AEC environment; takes the arguments of `wideseek_env.parallel_env`."""
-    return OrderEnforcingWrapper(WideSeekAECEnv(parallel_env(**settings)))
+def raw_env(
+    *,
+    tasks: Tasks = "synthetic",
+    corpus: str | Corpus | None = None,
+    split: str = "train",
+    where: Sequence[str] = (),
+    limit: int | None = None,
+    width: int | None = None,
+    rules: str | Rules | Mapping[str, int] = "default",
+    limits: Mapping[str, int] | None = None,
+    reward: str | Reward = "item_f1",
+    profile: str | Profile = "default",
+    judge: str | Judge | None = "offline",
+    roster: Roster = "dynamic",
+    counter: str | Counter = "characters",
+    tools: Sequence[str | Tool] = (),
+    executor: str | Executor | None = None,
+    subagent_lifetime: Lifetime = "episode",
+    render_mode: str | None = None,
+) -> WideSeekAECEnv:
+    """Make the AEC environment without wrappers. The arguments are those of `wideseek_env.parallel_env`."""
+    return WideSeekAECEnv(
+        parallel_env(
+            tasks=tasks,
+            corpus=corpus,
+            split=split,
+            where=where,
+            limit=limit,
+            width=width,
+            rules=rules,
+            limits=limits,
+            reward=reward,
+            profile=profile,
+            judge=judge,
+            roster=roster,
+            counter=counter,
+            tools=tools,
+            executor=executor,
+            subagent_lifetime=subagent_lifetime,
+            render_mode=render_mode,
+        )
+    )
+
+
+def env(
+    *,
+    tasks: Tasks = "synthetic",
+    corpus: str | Corpus | None = None,
+    split: str = "train",
+    where: Sequence[str] = (),
+    limit: int | None = None,
+    width: int | None = None,
+    rules: str | Rules | Mapping[str, int] = "default",
+    limits: Mapping[str, int] | None = None,
+    reward: str | Reward = "item_f1",
+    profile: str | Profile = "default",
+    judge: str | Judge | None = "offline",
+    roster: Roster = "dynamic",
+    counter: str | Counter = "characters",
+    tools: Sequence[str | Tool] = (),
+    executor: str | Executor | None = None,
+    subagent_lifetime: Lifetime = "episode",
+    render_mode: str | None = None,
+) -> OrderEnforcingWrapper[str, str, Any]:
+    """Make the AEC environment, which checks the order of calls; the arguments are those of `parallel_env`."""
+    return OrderEnforcingWrapper(
+        raw_env(
+            tasks=tasks,
+            corpus=corpus,
+            split=split,
+            where=where,
+            limit=limit,
+            width=width,
+            rules=rules,
+            limits=limits,
+            reward=reward,
+            profile=profile,
+            judge=judge,
+            roster=roster,
+            counter=counter,
+            tools=tools,
+            executor=executor,
+            subagent_lifetime=subagent_lifetime,
+            render_mode=render_mode,
+        )
+    )

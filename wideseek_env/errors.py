@@ -15,6 +15,10 @@ class ConfigError(WideSeekError, ValueError):
     """A setting is unknown, of the wrong type or out of range."""
 
 
+class UnnamedPartError(ConfigError):
+    """A live object has no name, ``module:name``, by which another process could import it."""
+
+
 class ActionError(WideSeekError, TypeError):
     """A driver handed over something that is no action, or for an agent whose turn it is not."""
 

@@ -10,7 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias, overload
+from typing import Any, Literal, TypeAlias, cast, overload
+
+from wideseek_env.errors import ConfigError
+from wideseek_env.plugins import make_part
 
 Message: TypeAlias = dict[str, Any]
 """One chat message; see the module's docstring for its keys."""
@@ -33,6 +36,26 @@ def count_characters(message: Message) -> int:
     for call in message.get("tool_calls", ()):
         total += len(call["function"]["name"]) + len(call["function"]["arguments"])
     return total
+
+
+def counter_named(counter: str | Counter) -> Counter:
+    """The counter called ``characters`` or ``module:name``; a function is returned as it is.
+
+    Raises:
+        ConfigError: There is no such counter.
+    """
+    if counter == "characters":
+        return count_characters
+    if isinstance(counter, str):
+        found: Any = make_part(
+            "counter", counter, callable, "the form of a function from a message to a number"
+        )
+        return cast(Counter, found)
+    if not callable(counter):
+        raise ConfigError(
+            f"a counter must be a name or a function from a message to a number, not {counter!r:.80}"
+        )
+    return counter
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,17 +11,23 @@ What is found is the part itself, or a class or function that makes it; the opti
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import importlib
 import inspect
 import json
+import pickle
 import re
+import sys
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias
 
-from wideseek_env.errors import ConfigError, WideSeekError
+from wideseek_env.errors import ConfigError, UnnamedPartError, WideSeekError
 
-Kind: TypeAlias = Literal["policy", "corpus", "judge", "reward", "tasks", "tool"]
+Kind: TypeAlias = Literal[
+    "policy", "corpus", "judge", "reward", "tasks", "tool", "profile", "counter", "executor"
+]
 
 GROUPS: Mapping[Kind, str] = {
     "policy": "wideseek_env.policies",
@@ -30,6 +36,9 @@ GROUPS: Mapping[Kind, str] = {
     "reward": "wideseek_env.rewards",
     "tasks": "wideseek_env.tasks",
     "tool": "wideseek_env.tools",
+    "profile": "wideseek_env.profiles",
+    "counter": "wideseek_env.counters",
+    "executor": "wideseek_env.executors",
 }
 """The entry-point groups in which packages announce parts."""
 
@@ -103,6 +112,58 @@ def call(kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[st
     except ValueError:
         pass  # written in C, without a signature: it says by itself what it does not take
     return factory(**options)
+
+
+def part_name(part: Any) -> str | None:
+    """The name ``module:attribute`` under which another process can import `part`; None when there is none.
+
+    Functions and classes know their name. Any other object has one if a variable of an imported module holds it.
+    """
+    attribute = getattr(part, "__qualname__", None)
+    module = getattr(part, "__module__", None)
+    if isinstance(attribute, str) and isinstance(module, str):
+        return f"{module}:{attribute}" if _holds(module, attribute, part) else None
+    for name, holder in sorted(sys.modules.items()):
+        if name == "__main__" or holder is None or (name.startswith("_") and "." not in name):
+            continue
+        for key, value in list(getattr(holder, "__dict__", {}).items()):
+            if value is part and key.isidentifier() and _holds(name, key, part):
+                return f"{name}:{key}"
+    return None
+
+
+def required_name(kind: Kind, part: Any) -> str:
+    """`part_name`, or `UnnamedPartError` when the part has none."""
+    name = getattr(part, "origin", None) or part_name(part)
+    if not isinstance(name, str) or not name:
+        raise UnnamedPartError(
+            f"the {kind} {part!r:.120} has no importable name, so it cannot be stored: define it at the top level of "
+            "a module (not of the script that runs) and pass module:name"
+        )
+    return name
+
+
+def part_digest(part: Any) -> str:
+    """A short hash of a live object: of its source and of its state, as far as they can be read."""
+    digest = hashlib.sha256()
+    code = part if inspect.isroutine(part) or inspect.isclass(part) else type(part)
+    digest.update(f"{code.__module__}:{code.__qualname__}".encode())
+    with contextlib.suppress(OSError, TypeError):  # typed into an interpreter, or written in C
+        digest.update(inspect.getsource(code).encode("utf-8", "replace"))
+    if code is not part:
+        with contextlib.suppress(Exception):  # whatever an object's __reduce__ raises
+            digest.update(pickle.dumps(part))
+    return digest.hexdigest()[:12]
+
+
+def _holds(module: str, attribute: str, part: Any) -> bool:
+    """Whether importing ``module:attribute`` in another process gives this object."""
+    if module == "__main__" or "<" in attribute:
+        return False
+    found: Any = sys.modules.get(module)
+    for name in attribute.split("."):
+        found = getattr(found, name, None)
+    return found is part
 
 
 def _import(kind: Kind, name: str, load: Callable[[], Any]) -> Any:

@@ -17,7 +17,7 @@ from wideseek_env.messages import Action, Message, Role
 from wideseek_env.plugins import GROUPS, find_part
 
 if TYPE_CHECKING:
-    from wideseek_env.setup import Setup
+    from wideseek_env.game import Game
     from wideseek_env.tasks.task import Task
     from wideseek_env.trajectory import Trajectory
 
@@ -82,7 +82,7 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class EpisodeResult:
     """One job that has ended. With an `error` the policy or a service failed; the trajectory is then that of the
     aborted episode, or None where there is none."""
 
@@ -92,10 +92,10 @@ class Played:
 
 
 @runtime_checkable
-class EpisodePlayer(Protocol):
+class EpisodeRunner(Protocol):
     """A policy that also plays whole episodes by itself, many at a time, as an engine wants them."""
 
-    def play(self, setup: Setup, jobs: Iterable[Job]) -> Iterator[Played]:
+    def run_jobs(self, game: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
         """Play every job once and hand each back when it has ended, in any order.
 
         Trajectories carry what the player knows in `meta` (such as `usage`). Closing the iterator stops

@@ -14,10 +14,11 @@ from typing import Any
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ROLES, Message, Role
+from wideseek_env.plugins import is_part, make_part
 from wideseek_env.prompts import Style, texts_for
 from wideseek_env.rules import Rules
 from wideseek_env.tasks.task import Language, Task
-from wideseek_env.tools import default, published
+from wideseek_env.tools import default, wideseek_r1
 from wideseek_env.tools.spec import ToolSpec
 
 
@@ -91,9 +92,9 @@ PROFILES: dict[str, Profile] = {
     "wideseek-r1": Profile(
         "wideseek-r1",
         {
-            "lead": (published.CREATE_SUB_AGENTS,),
-            "subagent": (published.SEARCH_MANY, published.ACCESS_MANY),
-            "single": (published.SEARCH_ONE, published.ACCESS_ONE),
+            "lead": (wideseek_r1.CREATE_SUB_AGENTS,),
+            "subagent": (wideseek_r1.SEARCH_MANY, wideseek_r1.ACCESS_MANY),
+            "single": (wideseek_r1.SEARCH_ONE, wideseek_r1.ACCESS_ONE),
         },
         embed_tools=False,
     ),
@@ -108,7 +109,15 @@ def profile_named(profile: str | Profile) -> Profile:
         if missing:
             raise ConfigError(f"profile {profile.name} has no tools for: {', '.join(missing)}")
         return profile
-    try:
+    if profile in PROFILES:
         return PROFILES[profile]
-    except KeyError:
-        raise ConfigError(f"no profile {profile!r}; there are: {', '.join(PROFILES)}") from None
+    if not isinstance(profile, str) or not is_part("profile", profile):
+        raise ConfigError(
+            f"no profile {profile!r}; there are: {', '.join(PROFILES)}; for a custom one write module:name"
+        )
+    made: Profile = make_part("profile", profile, _is_profile, "been made by wideseek_env.profiles.Profile")
+    return profile_named(made)
+
+
+def _is_profile(part: object) -> bool:
+    return isinstance(part, Profile)

@@ -8,19 +8,17 @@ from typing import Any
 import gymnasium
 
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError
-from wideseek_env.lockstep import Play
-from wideseek_env.messages import Action, Counter, Transcript, count_characters, visible_text
-from wideseek_env.parallel import choose_task
+from wideseek_env.game import ENTRY_POINTS, Tasks
+from wideseek_env.messages import Action, Counter, visible_text
 from wideseek_env.profiles import Profile
-from wideseek_env.render import renderer_for
+from wideseek_env.render import render, renderer_for
 from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
-from wideseek_env.setup import Setup
 from wideseek_env.spaces import ActionSpace, TextSpace
-from wideseek_env.tasks.task import Task
-from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 from wideseek_env.trajectory import Trajectory
 
@@ -40,103 +38,96 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
     def __init__(
         self,
         *,
-        tasks: str | TaskSet | Sequence[Task] | None = None,
+        tasks: Tasks = "synthetic",
         corpus: str | Corpus | None = None,
         split: str = "train",
-        rules: str | Rules | Mapping[str, int] | None = None,
+        where: Sequence[str] = (),
+        limit: int | None = None,
+        rules: str | Rules | Mapping[str, int] = "default",
+        limits: Mapping[str, int] | None = None,
         reward: str | Reward = "item_f1",
         profile: str | Profile = "default",
-        judge: Judge | None = None,
-        counter: Counter = count_characters,
-        tools: Executor | None = None,
+        judge: str | Judge | None = "offline",
+        counter: str | Counter = "characters",
+        tools: Sequence[str | Tool] = (),
+        executor: str | Executor | None = None,
         render_mode: str | None = None,
     ) -> None:
-        self.setup = Setup.resolve(
-            tasks=tasks,
-            corpus=corpus,
-            split=split,
-            rules=rules,
-            reward=reward,
-            profile=profile,
-            judge=judge,
-            counter=counter,
-            tools=tools,
-            team=False,
+        self.game = (
+            ENTRY_POINTS["WideSeek-v0"]
+            .config(
+                tasks=tasks,
+                corpus=corpus,
+                split=split,
+                where=where,
+                limit=limit,
+                rules=rules,
+                limits=limits,
+                reward=reward,
+                profile=profile,
+                judge=judge,
+                counter=counter,
+                tools=tools,
+                executor=executor,
+            )
+            .open()
         )
         self.render_mode = render_mode
         self._renderer = renderer_for(render_mode, self.metadata["render_modes"])
-        self.observation_space = TextSpace(8 * max(self.setup.rules.context, 131_072))
-        self.action_space = ActionSpace(self.setup.rules.action_chars)
-        self._play: Play | None = None
+        self.observation_space = TextSpace(8 * max(self.game.rules.context, 131_072))
+        self.action_space = ActionSpace(self.game.rules.action_chars)
+        self._run: EpisodeRun | None = None
         self._seen = 0
 
     @property
-    def play(self) -> Play:
+    def episode_run(self) -> EpisodeRun:
         """The episode under way, with its score once it has ended; `ActionError` before the first reset."""
-        if self._play is None:
+        if self._run is None:
             raise ActionError("no episode yet: call reset() first")
-        return self._play
+        return self._run
 
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[str, dict[str, Any]]:
         """Begin an episode; ``options={"task_id": …}`` chooses the task."""
         super().reset(seed=seed)
-        self._play = Play(self.setup, choose_task(self.setup.tasks, self.np_random, options), seed)
+        self._run = EpisodeRun(self.game, choose_task(self.game.tasks, self.np_random, options), seed)
         self._seen = 0
         if self._renderer is not None:
-            self._renderer.begin(self._play)
+            self._renderer.begin(self._run)
         return self._observe(), self._info()
 
     def step(self, action: Action) -> tuple[str, float, bool, bool, dict[str, Any]]:
         """One turn: the agent's message, and the tools that it calls."""
-        play = self.play
-        if play.done:
+        run = self.episode_run
+        if run.done:
             raise ActionError("the episode has ended: call reset() first")
-        play.step({AGENT: action})
-        outcome = play.episode.outcome
+        run.step({AGENT: action})
+        outcome = run.episode.outcome
         if self._renderer is not None:
-            self._renderer.update(play)
+            self._renderer.update(run)
         terminated = outcome is not None and outcome.answered
         truncated = outcome is not None and not outcome.answered
-        return self._observe(), play.reward, terminated, truncated, self._info()
+        return self._observe(), run.reward, terminated, truncated, self._info()
 
     def trajectory(self, **about: Any) -> Trajectory:
         """The record of the ended episode; keyword arguments go to its `meta`."""
-        return self.play.trajectory(**about)
+        return self.episode_run.trajectory(**about)
 
     def render(self) -> Any:
         """ "ansi": the state of the episode as text. "human": nothing, the view is live."""
-        return self._renderer.render() if self._renderer is not None else None
+        return render(self._renderer)
 
     def close(self) -> None:
         """End the view and drop cached pages; the corpus stays open."""
         if self._renderer is not None:
             self._renderer.close()
-        self.setup.executor.close()
+        self.game.executor.close()
 
     def _observe(self) -> str:
-        messages = self.play.episode.root.messages
+        messages = self.episode_run.episode.root.messages
         new, self._seen = messages[self._seen :], len(messages)
         return visible_text(new)
 
     def _info(self) -> dict[str, Any]:
-        play = self.play
-        root = play.episode.root
-        info: dict[str, Any] = {
-            "acting": root.status == "acting",
-            "role": root.role,
-            "status": root.status,
-            "turn": root.turns,
-            "turns_left": root.limit - root.turns,
-            "messages": Transcript(root.messages),
-            "tools": play.episode.tools(root.role),
-            "task_id": play.task.id,
-        }
-        if play.done:
-            outcome = play.episode.outcome
-            info["score"] = play.score
-            info["reward_parts"] = dict(play.parts)
-            info["answer"] = outcome.answer if outcome is not None else None
-            info["outcome"] = outcome
-        return info
+        return self.episode_run.info(self.episode_run.episode.root.agent)

@@ -13,9 +13,9 @@ import json
 from pathlib import Path
 
 from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_env.episode_run import run_episode
+from wideseek_env.game import GameConfig
 from wideseek_env.rules import Rules
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
 from wideseek_env.trajectory import TrajectoryWriter
 
 AT_ONCE = 2
@@ -29,18 +29,18 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, required=True)
     parser.add_argument("--width", type=int, default=8)
     arguments = parser.parse_args()
-    setup = Setup.resolve(
+    game = GameConfig(
         tasks=arguments.tasks,
         split="train",
         rules=Rules.preset("width-benchmark", width=arguments.width),
         profile="terse",
-    )
+    ).open()
     unfinished = arguments.out.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     scores = []
     with TrajectoryWriter(unfinished) as writer:
-        for number, task in enumerate(setup.tasks[: arguments.episodes]):
-            play = play_episode(setup, ScriptedPolicy(delegate_limit=AT_ONCE), task, seed=number)
+        for number, task in enumerate(game.tasks[: arguments.episodes]):
+            play = run_episode(game, ScriptedPolicy(delegate_limit=AT_ONCE), task, seed=number)
             trajectory = play.trajectory()
             writer.write(trajectory)
             scores.append(trajectory.score.f1_by_item)

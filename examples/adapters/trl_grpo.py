@@ -15,12 +15,12 @@ def main(model: str, out: str, steps: int, turn_tokens: int = 512, teams: int = 
     from trl import GRPOConfig, GRPOTrainer
 
     from wideseek_baselines.adapters.trl_rollouts import TeamRollouts, team_reward
-    from wideseek_env import Setup
+    from wideseek_env import GameConfig
 
-    setup = Setup.resolve(
+    game = GameConfig(
         tasks="synthetic:pages=900,rows=4-6", profile="terse", rules="width-benchmark", width=2
-    )
-    rollouts = TeamRollouts(setup, turn_tokens=turn_tokens)
+    ).open()
+    rollouts = TeamRollouts(game, turn_tokens=turn_tokens)
     rows = teams * rollouts.sequences
     args = GRPOConfig(
         output_dir=out,

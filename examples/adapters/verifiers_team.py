@@ -42,11 +42,11 @@ async def main(base_url: str, model: str) -> None:
 
 @contextmanager
 def stand_in():
-    from wideseek_env import Setup, Turn
+    from wideseek_env import GameConfig, Turn
     from wideseek_env.policy import make_policy
 
-    setup, policy = Setup.resolve(**GAME), make_policy("scripted")
-    tools = {role: setup.episode(setup.tasks[0]).tools(role) for role in ("lead", "subagent")}
+    game, policy = GameConfig(**GAME).open(), make_policy("scripted")
+    tools = {role: game.episode(game.tasks[0]).tools(role) for role in ("lead", "subagent")}
 
     class StandIn(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

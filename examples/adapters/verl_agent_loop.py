@@ -29,7 +29,7 @@ from verl.experimental.agent_loop.agent_loop import (
 from wideseek_baselines.engines.base import EngineInfo, Generation, Request, Weights
 from wideseek_baselines.llm.policy import LLMPolicy
 from wideseek_baselines.rollout.driver import Driver
-from wideseek_env import Job, Setup
+from wideseek_env import GameConfig, Job
 
 
 class VerlEngine:
@@ -85,7 +85,7 @@ class WideSeekAgentLoop(AgentLoopBase):
     def __init__(self, *args: Any, game: dict[str, Any], train: str = "lead", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.train = train
-        self.setup = Setup.resolve(**game)
+        self.game = GameConfig(**game).open()
         limits = self.rollout_config
         engine = VerlEngine(self.server_manager, limits.prompt_length + limits.response_length)
         self.policy = LLMPolicy(
@@ -96,9 +96,9 @@ class WideSeekAgentLoop(AgentLoopBase):
         )
 
     async def run(self, sampling_params: dict[str, Any], **kwargs: Any) -> AgentLoopOutput:
-        task = self.setup.tasks.get(kwargs["extra_info"]["task_id"])
+        task = self.game.tasks.get(kwargs["extra_info"]["task_id"])
         seed = random.getrandbits(31)
-        async for finished in Driver(self.policy, self.setup).run([Job(task, seed=seed)]):
+        async for finished in Driver(self.policy, self.game).run([Job(task, seed=seed)]):
             rollout = finished.rollout
         if rollout is None or finished.error:
             raise RuntimeError(finished.error)

@@ -7,7 +7,7 @@ python my_policy.py                                            plays one task an
 import json
 import re
 
-from wideseek_env import Setup, play_episode
+from wideseek_env import GameConfig, run_episode
 from wideseek_env.testing import check_policy
 
 DELEGATE = (
@@ -39,7 +39,7 @@ class FirstSearch:
 
 
 if __name__ == "__main__":
-    setup = Setup.resolve(tasks="synthetic:pages=800,rows=6", rules="width-benchmark")
-    play = play_episode(setup, FirstSearch(), setup.tasks[0], seed=1)
+    game = GameConfig(tasks="synthetic:pages=800,rows=6", rules="width-benchmark").open()
+    play = run_episode(game, FirstSearch(), game.tasks[0], seed=1)
     print(f"{play.task.question}\n{play.episode.outcome.answer}\nitem-F1 {play.score.f1_by_item:.3f}")
-    check_policy(FirstSearch, setup)
+    check_policy(FirstSearch, game)

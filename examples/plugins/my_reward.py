@@ -11,7 +11,7 @@ cell).
 
 from dataclasses import dataclass
 
-from wideseek_env import Setup, make_policy, play_episode
+from wideseek_env import GameConfig, make_policy, run_episode
 from wideseek_env.testing import check_reward
 
 
@@ -26,7 +26,7 @@ class Thrifty:
 
 
 if __name__ == "__main__":
-    setup = Setup.resolve(tasks="synthetic:pages=800,rows=6", rules="width-benchmark", reward=Thrifty())
-    play = play_episode(setup, make_policy("scripted"), setup.tasks[0])
+    game = GameConfig(tasks="synthetic:pages=800,rows=6", rules="width-benchmark", reward=Thrifty()).open()
+    play = run_episode(game, make_policy("scripted"), game.tasks[0])
     print(f"{play.parts} = {play.reward:.3f}")
     check_reward(Thrifty())

@@ -9,9 +9,9 @@ text, numbers, truth values or lists of texts; one with a default may be left ou
 error message to the agent.
 """
 
-from wideseek_env import Setup, play_episode
+from wideseek_env import GameConfig, run_episode
 from wideseek_env.testing import check_tool
-from wideseek_env.tools.own import tool
+from wideseek_env.tools.custom import tool
 
 FACTORS = {"m": 1.0, "km": 1000.0, "mi": 1609.344, "ft": 0.3048}
 
@@ -63,7 +63,7 @@ class Converter:
 
 
 if __name__ == "__main__":
-    setup = Setup.resolve(tasks="synthetic:pages=800", own_tools=[lengths, count_rows], team=False)
-    print(play_episode(setup, Converter(), setup.tasks[0]).episode.outcome.answer)
+    game = GameConfig(tasks="synthetic:pages=800", tools=[lengths, count_rows], team=False).open()
+    print(run_episode(game, Converter(), game.tasks[0]).episode.outcome.answer)
     check_tool(lengths, [{"value": 3, "source": "km"}, {"value": 1, "source": "mi", "target": "ft"}])
     check_tool(count_rows, [{"table": "| A |\n| --- |\n| 1 |"}, {"table": "no table"}])

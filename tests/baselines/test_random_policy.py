@@ -9,9 +9,9 @@ import pytest
 from wideseek_baselines.random_policy import RandomPolicy
 from wideseek_env.corpus.stored import MemoryCorpus
 from wideseek_env.corpus.synthetic import SyntheticWorld
+from wideseek_env.episode_run import run_episode
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.policy import make_policy
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.synthetic import synthetic_tasks
 from wideseek_env.testing import check_policy
 
@@ -23,9 +23,9 @@ def corpus() -> MemoryCorpus:
     return WORLD.corpus()
 
 
-def setup(profile: str = "default", team: bool = True) -> Setup:
+def setup(profile: str = "default", team: bool = True) -> Game:
     tasks = synthetic_tasks(WORLD, "train", 4)
-    return Setup.resolve(tasks=tasks, corpus=corpus(), profile=profile, team=team, width=3)
+    return GameConfig(tasks=tasks, corpus=corpus(), profile=profile, team=team, width=3).open()
 
 
 @pytest.mark.parametrize("profile", ["default", "terse", "wideseek-r1"])
@@ -37,7 +37,7 @@ def test_it_plays_every_profile_and_repeats_itself(profile: str, team: bool) -> 
 def test_seeds_differ() -> None:
     game = setup()
     first, second = (
-        play_episode(game, RandomPolicy(), game.tasks[0], seed=seed).episode.events for seed in (1, 2)
+        run_episode(game, RandomPolicy(), game.tasks[0], seed=seed).episode.events for seed in (1, 2)
     )
     assert first != second
 
@@ -48,7 +48,7 @@ def test_it_reaches_every_part_of_the_game() -> None:
     kinds: set[str] = set()
     errors = opened = 0
     for seed in range(30):
-        episode = play_episode(game, RandomPolicy(), game.tasks[seed % 4], seed=seed).episode
+        episode = run_episode(game, RandomPolicy(), game.tasks[seed % 4], seed=seed).episode
         for conversation in episode.conversations:
             endings.add(conversation.ending)
             kinds.update(conversation.calls)

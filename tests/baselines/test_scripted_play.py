@@ -15,13 +15,12 @@ import pytest
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.corpus.stored import MemoryCorpus, SourcePage
 from wideseek_env.corpus.synthetic import SyntheticWorld
+from wideseek_env.episode_run import Action, EpisodeRun, run_episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.lockstep import Action, Play
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import Message
 from wideseek_env.policy import Policy, Turn, make_policy
 from wideseek_env.rules import Rules
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.phrasing import column_sentence
 from wideseek_env.tasks.synthetic import synthetic_tasks
 from wideseek_env.tasks.task import Table, Task
@@ -35,18 +34,16 @@ def corpus() -> MemoryCorpus:
     return WORLD.corpus()
 
 
-def setup(
-    rules: str | Rules = "default", *, language: str = "en", count: int = 6, **options: object
-) -> Setup:
+def setup(rules: str | Rules = "default", *, language: str = "en", count: int = 6, **options: object) -> Game:
     tasks = synthetic_tasks(WORLD, "test", count, language=language)  # type: ignore[arg-type]
-    return Setup.resolve(tasks=tasks, corpus=corpus(), rules=rules, **options)  # type: ignore[arg-type]
+    return GameConfig(tasks=tasks, corpus=corpus(), rules=rules, **options).open()  # type: ignore[arg-type]
 
 
-def plays(game: Setup, policy: Policy | None = None) -> list[Play]:
-    return [play_episode(game, policy or ScriptedPolicy(), task) for task in game.tasks]
+def plays(game: Game, policy: Policy | None = None) -> list[EpisodeRun]:
+    return [run_episode(game, policy or ScriptedPolicy(), task) for task in game.tasks]
 
 
-def item_f1(played: Sequence[Play]) -> float:
+def item_f1(played: Sequence[EpisodeRun]) -> float:
     return mean(play.score.f1_by_item for play in played if play.score is not None)
 
 
@@ -85,13 +82,13 @@ def test_chains_of_two_links() -> None:
     world = SyntheticWorld.from_spec("synthetic:seed=3,pages=700,rows=12-16,hops=3")
     tasks = [task for task in synthetic_tasks(world, "train") if task.meta["hops"] == 3][:3]
     assert tasks
-    assert item_f1(plays(Setup.resolve(tasks=tasks, corpus=world.corpus()))) > 0.99
+    assert item_f1(plays(GameConfig(tasks=tasks, corpus=world.corpus()).open())) > 0.99
 
 
 def test_a_list_longer_than_one_report() -> None:
     world = SyntheticWorld.from_spec("synthetic:seed=2,pages=2200,rows=220,lists_per_region=1")
     tasks = synthetic_tasks(world, "train", 1)
-    (play,) = plays(Setup.resolve(tasks=tasks, corpus=world.corpus(), width=8))
+    (play,) = plays(GameConfig(tasks=tasks, corpus=world.corpus(), width=8).open())
     assert play.score is not None
     assert play.score.f1_by_item > 0.95
 
@@ -173,7 +170,7 @@ def test_it_knows_no_world() -> None:
 def test_the_order_of_turns_and_results_makes_no_difference() -> None:
     game = setup("width-benchmark", width=5, count=2)
     for number, task in enumerate(game.tasks):
-        expected = play_episode(game, ScriptedPolicy(), task).episode
+        expected = run_episode(game, ScriptedPolicy(), task).episode
         episode = game.episode(task)
         dice = random.Random(number)
         policy = ScriptedPolicy()
@@ -259,9 +256,9 @@ def test_an_encyclopedia_of_prose(team: bool) -> None:
     task = Task(
         "wiki", question + column_sentence(columns), columns, columns[:1], Table(columns, tuple(FILMS))
     )
-    game = Setup.resolve(
+    game = GameConfig(
         tasks=[task], corpus=encyclopedia(), rules="width-benchmark" if team else None, width=4, team=team
-    )
+    ).open()
     (play,) = plays(game)
     assert play.score is not None
     assert play.score.score == 1.0, play.score.message
@@ -270,4 +267,4 @@ def test_an_encyclopedia_of_prose(team: bool) -> None:
 def test_a_question_without_columns_is_answered_somehow() -> None:
     task = Task("short", "Who built Kelmar Museum?", answers=("Ann",))
     for team in (True, False):
-        assert plays(Setup.resolve(tasks=[task], corpus=corpus(), team=team))[0].done
+        assert plays(GameConfig(tasks=[task], corpus=corpus(), team=team).open())[0].done

@@ -17,7 +17,7 @@ from wideseek_env.testing import check_corpus, check_parallel_env
 def make(data: Path, **settings: object) -> WideSeekEnv:
     world = f"hybridqa:{data},min_rows=1"
     for split in ("train", "validation", "test"):  # a small sample may leave a split empty
-        if len(wideseek_env.Setup.resolve(tasks=world, split=split).tasks):
+        if len(wideseek_env.GameConfig(tasks=world, split=split).open().tasks):
             return wideseek_env.parallel_env(tasks=world, split=split, **settings)
     raise AssertionError("the sample has no tasks")
 

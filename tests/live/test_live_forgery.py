@@ -15,10 +15,10 @@ from loopback_web import Web, reply
 
 from wideseek_env.corpus.base import SearchHit
 from wideseek_env.corpus.live import DirectReader, JinaReader, LiveCorpus, SearXNG
+from wideseek_env.game import GameConfig
 from wideseek_env.net import Fetcher
 from wideseek_env.pages import neutralise
 from wideseek_env.parsing import parse_message
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
 
 Make = Callable[..., Fetcher]
@@ -100,7 +100,7 @@ def assert_harmless(text: str) -> None:
 
 def conversation(corpus: LiveCorpus, url: str, focus: str = "") -> str:
     """All that a single agent is told after it searched and browsed."""
-    setup = Setup.resolve(tasks=[Task("t", "Which?", answers=("x",))], corpus=corpus, team=False)
+    setup = GameConfig(tasks=[Task("t", "Which?", answers=("x",))], corpus=corpus, team=False).open()
     episode = setup.episode(setup.tasks[0])
     calls = [
         {"name": "search", "arguments": {"query": "anything"}},

@@ -13,8 +13,8 @@ from loopback_web import Web, reply
 from wideseek_env.corpus.base import Corpus, FailedSearch, Page, SearchHit
 from wideseek_env.corpus.live import DirectReader, LiveCorpus, Recorder, Replay, SearchError, Serper
 from wideseek_env.errors import CorpusError
+from wideseek_env.game import GameConfig
 from wideseek_env.net import Fetcher
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
 from wideseek_env.tools.executor import CorpusTools
 
@@ -146,9 +146,12 @@ def test_threads_that_ask_the_same_get_the_same(tmp_path: Path) -> None:
 
 def play(corpus: Corpus, urls: Sequence[str]) -> list[object]:
     """An episode in which a single agent searches and browses; the conversation it had."""
-    setup = Setup.resolve(
-        tasks=[Task("t", "Which one?", answers=("x",))], corpus=corpus, team=False, tools=CorpusTools(corpus)
-    )
+    setup = GameConfig(
+        tasks=[Task("t", "Which one?", answers=("x",))],
+        corpus=corpus,
+        team=False,
+        executor=CorpusTools(corpus),
+    ).open()
     episode = setup.episode(setup.tasks[0])
     for url in urls:
         calls = [

@@ -17,10 +17,10 @@ from typing import Any
 import pytest
 from outside_agent import OutsideAgent
 
-from wideseek_env import Setup, load_trajectories, play_episode
+from wideseek_env import Game, GameConfig, load_trajectories, run_episode
 from wideseek_env.errors import ConfigError, ServiceError
 from wideseek_env.serve import ServeSettings
-from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, OutsideEpisode, Players
+from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, OutsideEpisode, PolicyPool
 from wideseek_env.serve.agents.native import native_setup
 
 pytest.importorskip("fastapi", reason='needs the extra: pip install "wideseek-env[serve]"')
@@ -34,17 +34,17 @@ WORLD = "synthetic:seed=3,pages=400"
 
 
 @pytest.fixture(scope="module")
-def setup() -> Setup:
-    return Setup.resolve(tasks=WORLD, split="test", rules="width-benchmark", width=4)
+def game() -> Game:
+    return GameConfig(tasks=WORLD, split="test", rules="width-benchmark", width=4).open()
 
 
 @contextmanager
 def service(
-    setup: Setup, out: Path | None = None, *, policy: str = "scripted", **settings: Any
+    game: Game, out: Path | None = None, *, policy: str = "scripted", **settings: Any
 ) -> Iterator[Any]:
     desk = EpisodeDesk(
-        setup,
-        players=Players(policy) if policy else None,
+        game,
+        players=PolicyPool(policy) if policy else None,
         settings=DeskSettings(**{"seat": "team" if policy else "single", **settings}),
         out=out,
     )
@@ -75,10 +75,12 @@ def play(client: Any, seat: str, **more: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("seat", ["lead", "subagent", "single", "team"])
-def test_an_episode_scores_as_in_process(setup: Setup, seat: str, tmp_path: Path) -> None:
-    task = setup.tasks[1]
-    inside = play_episode(native_setup(setup, team=seat != "single"), Players("scripted").one(), task, seed=0)
-    with service(setup, tmp_path / "out.jsonl") as client:
+def test_an_episode_scores_as_in_process(game: Game, seat: str, tmp_path: Path) -> None:
+    task = game.tasks[1]
+    inside = run_episode(
+        native_setup(game, team=seat != "single"), PolicyPool("scripted").one(), task, seed=0
+    )
+    with service(game, tmp_path / "out.jsonl") as client:
         state = play(client, seat, task=task.id)
     assert 0 < inside.reward == state["outcome"]["reward"]
     assert state["outcome"]["turns"] == inside.episode.outcome.turns
@@ -88,10 +90,10 @@ def test_an_episode_scores_as_in_process(setup: Setup, seat: str, tmp_path: Path
     assert record.meta["seat"] == seat
 
 
-def test_many_play_at_once_and_do_not_meet(setup: Setup, tmp_path: Path) -> None:
-    tasks = list(setup.tasks[:4])
+def test_many_play_at_once_and_do_not_meet(game: Game, tmp_path: Path) -> None:
+    tasks = list(game.tasks[:4])
     states: dict[int, Any] = {}
-    with service(setup, tmp_path / "out.jsonl") as client:
+    with service(game, tmp_path / "out.jsonl") as client:
 
         def one(n: int) -> None:
             states[n] = play(client, ("team", "lead")[n % 2], task=tasks[n // 2].id)
@@ -102,15 +104,15 @@ def test_many_play_at_once_and_do_not_meet(setup: Setup, tmp_path: Path) -> None
         for thread in threads:
             thread.join(120)
     for n, state in states.items():
-        inside = play_episode(
-            native_setup(setup, team=True), Players("scripted").one(), tasks[n // 2], seed=0
+        inside = run_episode(
+            native_setup(game, team=True), PolicyPool("scripted").one(), tasks[n // 2], seed=0
         )
         assert state["outcome"]["reward"] == inside.reward
     assert len(states) == 8 == len(load_trajectories(tmp_path / "out.jsonl"))
 
 
-def test_what_is_wrong_with_a_request_is_said_in_openais_form(setup: Setup) -> None:
-    with service(setup, max_open=2) as client:
+def test_what_is_wrong_with_a_request_is_said_in_openais_form(game: Game) -> None:
+    with service(game, max_open=2) as client:
         state = client.post("/v1/episodes", json={"seat": "team"}).json()
         where = f"/v1/episodes/{state['id']}/messages"
         chat = {"model": "scripted", "messages": [{"role": "user", "content": "?"}]}
@@ -152,7 +154,7 @@ def test_what_is_wrong_with_a_request_is_said_in_openais_form(setup: Setup) -> N
         assert "Traceback" not in error["message"]
 
 
-def test_what_an_agent_writes_is_never_an_error_of_the_service(setup: Setup) -> None:
+def test_what_an_agent_writes_is_never_an_error_of_the_service(game: Game) -> None:
     hostile: list[dict[str, Any]] = [
         {"content": None, "tool_calls": "no list"},
         {"content": {"deep": [1]}, "tool_calls": [7]},
@@ -164,7 +166,7 @@ def test_what_an_agent_writes_is_never_an_error_of_the_service(setup: Setup) -> 
             "tool_calls": [{"id": "1", "function": {"name": "rm", "arguments": "{}"}}],
         },
     ]
-    with service(setup, policy="") as client:
+    with service(game, policy="") as client:
         for message in hostile:
             number = client.post("/v1/episodes", json={}).json()["id"]
             body = json.dumps({"message": message})
@@ -173,18 +175,18 @@ def test_what_an_agent_writes_is_never_an_error_of_the_service(setup: Setup) -> 
         assert client.get("/health").json() == {"status": "ok"}
 
 
-def test_seats_that_need_a_policy_are_refused_without_one(setup: Setup) -> None:
-    with service(setup, policy="") as client:
+def test_seats_that_need_a_policy_are_refused_without_one(game: Game) -> None:
+    with service(game, policy="") as client:
         answer = client.post("/v1/episodes", json={"seat": "lead"})
         assert (answer.status_code, client.get("/v1/models").json()["data"]) == (400, [])
     with pytest.raises(ConfigError, match="name a policy"):
-        EpisodeDesk(setup, settings=DeskSettings(seat="lead"))
+        EpisodeDesk(game, settings=DeskSettings(seat="lead"))
     with pytest.raises(ConfigError, match="no seat 'boss'"):
-        OutsideEpisode(setup, setup.tasks[0], seat="boss")  # type: ignore[arg-type]
+        OutsideEpisode(game, game.tasks[0], seat="boss")  # type: ignore[arg-type]
 
 
-def test_leaving_ends_an_episode_and_standing_idle_does(setup: Setup, tmp_path: Path) -> None:
-    desk = EpisodeDesk(setup, settings=DeskSettings(seat="single", idle=1e-6), out=tmp_path / "out.jsonl")
+def test_leaving_ends_an_episode_and_standing_idle_does(game: Game, tmp_path: Path) -> None:
+    desk = EpisodeDesk(game, settings=DeskSettings(seat="single", idle=1e-6), out=tmp_path / "out.jsonl")
     with TestClient(create_agents_app(desk)) as client:
         left, idle = (client.post("/v1/episodes", json={}).json()["id"] for _ in range(2))
         assert client.delete(f"/v1/episodes/{left}").status_code == 204
@@ -194,16 +196,16 @@ def test_leaving_ends_an_episode_and_standing_idle_does(setup: Setup, tmp_path: 
     assert details == ["the agent left", "nobody moved for 1e-06 seconds"]
 
 
-def test_a_key_opens_everything_but_health(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_key_opens_everything_but_health(game: Game, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WIDESEEK_SERVE_KEY", "sesame")
-    desk = EpisodeDesk(setup, settings=DeskSettings(seat="single"))
+    desk = EpisodeDesk(game, settings=DeskSettings(seat="single"))
     with TestClient(create_agents_app(desk, ServeSettings(require_key=True))) as client:
         refused = client.get("/v1/tasks")
         assert refused.status_code == 401
         assert refused.json()["error"]["type"] == "authentication_error"
         assert client.get("/health").status_code == 200
         told = client.get("/v1/tasks?limit=2", headers={"Authorization": "Bearer sesame"}).json()
-    assert [task["id"] for task in told["data"]] == [task.id for task in setup.tasks[:2]]
+    assert [task["id"] for task in told["data"]] == [task.id for task in game.tasks[:2]]
     assert set(told["data"][0]) == {"id", "question", "columns"}  # and no gold
 
 
@@ -230,15 +232,15 @@ def address() -> Iterator[str]:
 
 
 def inside_answer(task: Any) -> str:
-    whole = Setup.resolve(tasks=WORLD, split="test")
-    answer = play_episode(whole, Players("scripted").one(), task, seed=0).episode.outcome.answer
+    whole = GameConfig(tasks=WORLD, split="test").open()
+    answer = run_episode(whole, PolicyPool("scripted").one(), task, seed=0).episode.outcome.answer
     assert answer
     return answer
 
 
-def test_openais_client_asks_the_team(setup: Setup, address: str) -> None:
+def test_openais_client_asks_the_team(game: Game, address: str) -> None:
     openai = pytest.importorskip("openai", reason="needs openai's client")
-    task = setup.tasks[1]
+    task = game.tasks[1]
     with openai.OpenAI(base_url=f"{address}/v1", api_key="none", max_retries=0) as client:
         assert [model.id for model in client.models.list()] == ["scripted"]
         asked = [{"role": "user", "content": task.question}]
@@ -285,7 +287,7 @@ class Metered:
         return [turn.messages[-1]["content"][:2000] for turn in turns]
 
 
-def test_usage_is_summed_over_all_agents(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_usage_is_summed_over_all_agents(game: Game, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     ask = {
         "model": "metered",
@@ -295,7 +297,7 @@ def test_usage_is_summed_over_all_agents(setup: Setup, monkeypatch: pytest.Monke
         ],
         "wideseek": {"columns": ["Name", "A|B"], "width": 3},
     }
-    with service(setup, policy="test_agents_http:Metered") as client:
+    with service(game, policy="test_agents_http:Metered") as client:
         answers = [client.post("/v1/chat/completions", json=ask).json() for _ in range(2)]
         refused = client.post("/v1/chat/completions", json={**ask, "wideseek": {"width": 2}}).json()
     for answer in answers:
@@ -312,10 +314,10 @@ class Broken(Metered):
         raise RuntimeError("no engine at /secret/path")
 
 
-def test_a_team_that_breaks_is_a_server_error(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_team_that_breaks_is_a_server_error(game: Game, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     ask = {"model": "metered", "messages": [{"role": "user", "content": "Which?"}]}
-    with service(setup, policy="test_agents_http:Broken") as client:
+    with service(game, policy="test_agents_http:Broken") as client:
         answer = client.post("/v1/chat/completions", json=ask)
         stream = client.post("/v1/chat/completions", json={**ask, "stream": True})
     assert answer.status_code == 500
@@ -334,15 +336,13 @@ class Slow(Metered):
         return ["| Name |\n| --- |\n| late |" for _ in turns]
 
 
-def test_a_slow_team_shows_signs_of_life_and_is_given_up(
-    setup: Setup, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_team_shows_signs_of_life_and_is_given_up(game: Game, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
     import test_agents_http as imported  # the module that the policy is loaded from
 
     imported.Slow.gate.clear()
     desk = EpisodeDesk(
-        setup, players=Players("test_agents_http:Slow"), settings=DeskSettings(seat="team", max_open=1)
+        game, players=PolicyPool("test_agents_http:Slow"), settings=DeskSettings(seat="team", max_open=1)
     )
     app = create_agents_app(desk, ServeSettings(timeout=0.3), keep_alive=0.05)
     ask = {"model": "metered", "messages": [{"role": "user", "content": "Which?"}]}
@@ -356,7 +356,7 @@ def test_a_slow_team_shows_signs_of_life_and_is_given_up(
     assert busy.headers["retry-after"] == "5"
 
 
-def test_a_judge_that_cannot_be_asked_fails_one_move_and_no_more(setup: Setup, tmp_path: Path) -> None:
+def test_a_judge_that_cannot_be_asked_fails_one_move_and_no_more(game: Game, tmp_path: Path) -> None:
     class Unreachable:
         """A reward that cannot be had."""
 
@@ -365,7 +365,7 @@ def test_a_judge_that_cannot_be_asked_fails_one_move_and_no_more(setup: Setup, t
         def __call__(self, episode: Any, score: Any) -> dict[str, float]:
             raise ServiceError("the judge is gone")
 
-    faulty = replace(setup, reward=Unreachable())
+    faulty = replace(game, reward=Unreachable())
     desk = EpisodeDesk(faulty, settings=DeskSettings(seat="single"), out=tmp_path / "out.jsonl")
     with TestClient(create_agents_app(desk)) as client:
         number = client.post("/v1/episodes", json={}).json()["id"]

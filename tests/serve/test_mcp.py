@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 import pytest
 from outside_agent import OutsideAgent
 
-from wideseek_env import Setup, load_trajectories, play_episode
+from wideseek_env import Game, GameConfig, load_trajectories, run_episode
 from wideseek_env.errors import WideSeekError
-from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, Players
+from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, PolicyPool
 from wideseek_env.serve.agents.native import native_profile, native_setup
 
 pytest.importorskip("mcp_types", reason='needs the extra: pip install "wideseek-env[mcp]"')
@@ -32,8 +32,8 @@ T = TypeVar("T")
 
 
 @pytest.fixture(scope="module")
-def setup() -> Setup:
-    return Setup.resolve(tasks=WORLD, split="test", rules="width-benchmark", width=4)
+def game() -> Game:
+    return GameConfig(tasks=WORLD, split="test", rules="width-benchmark", width=4).open()
 
 
 def run(main: Callable[[], Awaitable[T]]) -> T:
@@ -47,7 +47,7 @@ def texts(result: Any) -> str:
     return "\n".join(block.text for block in result.content)
 
 
-async def play(client: Any, role: str, setup: Setup) -> Any:
+async def play(client: Any, role: str, game: Game) -> Any:
     """Play the session's episode as the scripted policy would; returns the result of handing in the end."""
     listed = (await client.list_tools()).tools
     own = [t for t in listed if t.name not in ("answer", "report", "task")]
@@ -64,7 +64,7 @@ async def play(client: Any, role: str, setup: Setup) -> Any:
         {"role": "user", "content": prompt[1].content.text},
     ]
     agent = OutsideAgent(role, messages, tools)
-    left = setup.rules.turns(role)  # type: ignore[arg-type]
+    left = game.rules.turns(role)  # type: ignore[arg-type]
     while not isinstance(moves := agent.decide(left), str):
         agent.said(moves)
         results = await asyncio.gather(*(client.call_tool(name, arguments) for name, arguments in moves))
@@ -73,20 +73,20 @@ async def play(client: Any, role: str, setup: Setup) -> Any:
     return await client.call_tool("report" if role == "subagent" else "answer", {"text": moves})
 
 
-def desk(setup: Setup, seat: Any, out: Path | None = None, **settings: Any) -> EpisodeDesk:
-    players = Players("scripted") if seat != "single" else None
-    return EpisodeDesk(setup, players=players, settings=DeskSettings(seat=seat, **settings), out=out)
+def desk(game: Game, seat: Any, out: Path | None = None, **settings: Any) -> EpisodeDesk:
+    players = PolicyPool("scripted") if seat != "single" else None
+    return EpisodeDesk(game, players=players, settings=DeskSettings(seat=seat, **settings), out=out)
 
 
 @pytest.mark.parametrize("seat", ["lead", "single"])
-def test_an_episode_scores_as_in_process(setup: Setup, seat: str, tmp_path: Path) -> None:
-    task = setup.tasks[2]
-    inside = play_episode(native_setup(setup, team=seat == "lead"), Players("scripted").one(), task, seed=0)
+def test_an_episode_scores_as_in_process(game: Game, seat: str, tmp_path: Path) -> None:
+    task = game.tasks[2]
+    inside = run_episode(native_setup(game, team=seat == "lead"), PolicyPool("scripted").one(), task, seed=0)
 
     async def main() -> Any:
-        server = mcp_server(desk(setup, seat, tmp_path / "out.jsonl", task_id=task.id), window=0.3)
+        server = mcp_server(desk(game, seat, tmp_path / "out.jsonl", task_id=task.id), window=0.3)
         async with Client(server) as client:
-            return await play(client, seat, setup)
+            return await play(client, seat, game)
 
     last = run(main)
     assert not last.is_error
@@ -98,25 +98,25 @@ def test_an_episode_scores_as_in_process(setup: Setup, seat: str, tmp_path: Path
     )  # calls that arrived together were one turn
     assert record.outcome["critical_path"] == inside.episode.outcome.critical_path
     assert record.outcome["tool_calls"] == inside.episode.outcome.tool_calls
-    record.replay(native_profile(setup.profile))
+    record.replay(native_profile(game.profile))
 
 
-def test_a_subagent_plays_in_a_team_that_a_policy_leads(setup: Setup, tmp_path: Path) -> None:
+def test_a_subagent_plays_in_a_team_that_a_policy_leads(game: Game, tmp_path: Path) -> None:
     async def main() -> Any:
-        server = mcp_server(desk(setup, "subagent", tmp_path / "out.jsonl"), window=0.3)
+        server = mcp_server(desk(game, "subagent", tmp_path / "out.jsonl"), window=0.3)
         async with Client(server) as client:
-            return await play(client, "subagent", setup)
+            return await play(client, "subagent", game)
 
     last = run(main)
     (record,) = load_trajectories(tmp_path / "out.jsonl")
-    inside = play_episode(native_setup(setup, team=True), Players("scripted").one(), setup.tasks[0], seed=0)
+    inside = run_episode(native_setup(game, team=True), PolicyPool("scripted").one(), game.tasks[0], seed=0)
     assert record.reward == inside.reward == last.meta["wideseek"]["reward"]
     assert "over" in texts(last)
 
 
-def test_a_given_subtask_is_delegated_first(setup: Setup, tmp_path: Path) -> None:
+def test_a_given_subtask_is_delegated_first(game: Game, tmp_path: Path) -> None:
     async def main() -> str:
-        made = desk(setup, "subagent", tmp_path / "out.jsonl", subtask="Find the opening year of the tower.")
+        made = desk(game, "subagent", tmp_path / "out.jsonl", subtask="Find the opening year of the tower.")
         async with Client(mcp_server(made, window=0)) as client:
             prompt = (await client.get_prompt("task")).messages
             await client.call_tool("report", {"text": "It opened in 1874."})
@@ -129,9 +129,9 @@ def test_a_given_subtask_is_delegated_first(setup: Setup, tmp_path: Path) -> Non
     assert "It opened in 1874." in record.conversations[0]["messages"][3]["content"]
 
 
-def test_names_schemas_and_texts_are_the_environments_own(setup: Setup) -> None:
+def test_names_schemas_and_texts_are_the_environments_own(game: Game) -> None:
     async def main() -> tuple[Any, Any, str, str]:
-        made = desk(setup, "lead")
+        made = desk(game, "lead")
         async with Client(mcp_server(made)) as client:
             tools = (await client.list_tools()).tools
             prompt = (await client.get_prompt("task")).messages
@@ -140,7 +140,7 @@ def test_names_schemas_and_texts_are_the_environments_own(setup: Setup) -> None:
             return tools, prompt, asked, read
 
     tools, prompt, asked, question = run(main)
-    episode = native_setup(setup, team=True).episode(setup.tasks[0])
+    episode = native_setup(game, team=True).episode(game.tasks[0])
     (schema,) = episode.tools("lead")
     assert [tool.name for tool in tools] == ["delegate", "answer", "task"]
     assert tools[0].description == schema["function"]["description"]
@@ -148,13 +148,13 @@ def test_names_schemas_and_texts_are_the_environments_own(setup: Setup) -> None:
     system, user = (str(message["content"]) for message in episode.messages("lead"))
     assert prompt[0].content.text.startswith(system)
     assert "<tool_call>" not in prompt[0].content.text
-    assert prompt[1].content.text == user == question == setup.tasks[0].question
+    assert prompt[1].content.text == user == question == game.tasks[0].question
     assert asked == f"{prompt[0].content.text}\n\n{user}"
 
 
-def test_what_cannot_be_run_is_a_tool_error_and_costs_a_turn(setup: Setup) -> None:
+def test_what_cannot_be_run_is_a_tool_error_and_costs_a_turn(game: Game) -> None:
     async def main() -> list[Any]:
-        made = desk(setup, "single")
+        made = desk(game, "single")
         async with Client(mcp_server(made, window=0)) as client:
             return [
                 await client.call_tool("search", {"query": ""}),
@@ -179,11 +179,11 @@ def test_what_cannot_be_run_is_a_tool_error_and_costs_a_turn(setup: Setup) -> No
     assert results[8].meta["wideseek"] == {"reward": 0.0, "item_f1": 0.0}
 
 
-def test_calls_that_arrive_together_share_a_turn(setup: Setup) -> None:
+def test_calls_that_arrive_together_share_a_turn(game: Game) -> None:
     """A full turn does not wait for the window, which is far longer here than the test may take."""
 
     async def main() -> list[str]:
-        made = desk(setup, "single")
+        made = desk(game, "single")
         async with Client(mcp_server(made, window=100)) as client:
             calls = [client.call_tool("search", {"query": f"museum {n}"}) for n in range(4)]
             return [texts(result) for result in await asyncio.gather(*calls)]
@@ -193,11 +193,11 @@ def test_calls_that_arrive_together_share_a_turn(setup: Setup) -> None:
     assert ["turn" in text.rpartition("[")[2] for text in told] == [False, True, False, True]
 
 
-def test_tools_alone_have_no_episode(setup: Setup) -> None:
+def test_tools_alone_have_no_episode(game: Game) -> None:
     async def main() -> list[Any]:
-        async with Client(mcp_tools_server(setup)) as client:
+        async with Client(mcp_tools_server(game)) as client:
             names = [tool.name for tool in (await client.list_tools()).tools]
-            found = await client.call_tool("search", {"query": setup.tasks[0].question, "count": 2})
+            found = await client.call_tool("search", {"query": game.tasks[0].question, "count": 2})
             url = re.search(r"\((https?://[^)]+)\)", texts(found)).group(1)  # type: ignore[union-attr]
             page = await client.call_tool("browse", {"url": url})
             wrong = [await client.call_tool("browse", {}), await client.call_tool("delegate", {})]
@@ -210,9 +210,9 @@ def test_tools_alone_have_no_episode(setup: Setup) -> None:
     assert (found.is_error, page.is_error, empty.is_error, unknown.is_error) == (False, False, True, True)
 
 
-def test_unknown_prompts_and_tasks_are_errors_of_the_protocol(setup: Setup) -> None:
+def test_unknown_prompts_and_tasks_are_errors_of_the_protocol(game: Game) -> None:
     async def main() -> None:
-        async with Client(mcp_server(desk(setup, "lead"))) as client:
+        async with Client(mcp_server(desk(game, "lead"))) as client:
             with pytest.raises(MCPError, match="no prompt 'else'"):
                 await client.get_prompt("else")
             with pytest.raises(MCPError, match="no resource"):
@@ -220,9 +220,9 @@ def test_unknown_prompts_and_tasks_are_errors_of_the_protocol(setup: Setup) -> N
 
     run(main)
     with pytest.raises(WideSeekError, match="no task 'nope'"):
-        desk(setup, "lead", task_id="nope")
+        desk(game, "lead", task_id="nope")
     with pytest.raises(WideSeekError, match="one agent"):
-        mcp_server(desk(setup, "team"))
+        mcp_server(desk(game, "team"))
 
 
 class Faulty:
@@ -238,12 +238,12 @@ class Faulty:
 
 
 def test_a_policy_that_breaks_ends_the_episode(
-    setup: Setup, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    game: Game, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
 
     async def main() -> list[Any]:
-        made = EpisodeDesk(setup, players=Players("test_mcp:Faulty"), out=tmp_path / "out.jsonl")
+        made = EpisodeDesk(game, players=PolicyPool("test_mcp:Faulty"), out=tmp_path / "out.jsonl")
         async with Client(mcp_server(made, window=0)) as client:
             first = await client.call_tool("delegate", {"subtasks": ["a"]})
             return [first, await client.call_tool("answer", {"text": "late"})]
@@ -261,17 +261,17 @@ def command(*more: str) -> list[str]:
     return ["-m", "wideseek_env.cli", "serve", "mcp", "--tasks", WORLD, "--rules", "width-benchmark", *more]
 
 
-def test_over_stdio(setup: Setup, tmp_path: Path) -> None:
+def test_over_stdio(game: Game, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
 
     async def main() -> Any:
         arguments = command("--role", "lead", "--width", "4", "--out", str(out))
         server = StdioServerParameters(command=sys.executable, args=arguments, env=dict(os.environ))
         async with Client(server) as client:
-            return await play(client, "lead", setup)
+            return await play(client, "lead", game)
 
     last = run(main)
-    inside = play_episode(native_setup(setup, team=True), Players("scripted").one(), setup.tasks[0], seed=0)
+    inside = run_episode(native_setup(game, team=True), PolicyPool("scripted").one(), game.tasks[0], seed=0)
     (record,) = load_trajectories(out)
     assert record.reward == inside.reward == last.meta["wideseek"]["reward"] > 0
 
@@ -299,19 +299,19 @@ def served(*more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
             server.communicate()
 
 
-def test_over_http_sessions_are_episodes_of_their_own(setup: Setup, tmp_path: Path) -> None:
+def test_over_http_sessions_are_episodes_of_their_own(game: Game, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     inside = [
-        play_episode(native_setup(setup, team=False), Players("scripted").one(), task, seed=0)
-        for task in setup.tasks[:3]
+        run_episode(native_setup(game, team=False), PolicyPool("scripted").one(), task, seed=0)
+        for task in game.tasks[:3]
     ]
 
     async def main(url: str) -> list[Any]:
         async def one(address: str, mode: str) -> Any:
             async with Client(address, mode=mode) as client:
-                return await play(client, "single", setup)
+                return await play(client, "single", game)
 
-        addresses = [f"{url}?task={task.id}" for task in setup.tasks[:3]]
+        addresses = [f"{url}?task={task.id}" for task in game.tasks[:3]]
         sessions = [
             one(address, mode) for address, mode in zip(addresses, ("auto", "legacy", "auto"), strict=True)
         ]
@@ -328,7 +328,7 @@ def test_over_http_sessions_are_episodes_of_their_own(setup: Setup, tmp_path: Pa
         results = run(lambda: main(url))
     assert [r.meta["wideseek"]["reward"] for r in results] == [inside[n].reward for n in (0, 1, 2, 0, 1)]
     records = load_trajectories(out)
-    assert sorted(r.task.id for r in records[:5]) == sorted(setup.tasks[n].id for n in (0, 1, 2, 0, 1))
+    assert sorted(r.task.id for r in records[:5]) == sorted(game.tasks[n].id for n in (0, 1, 2, 0, 1))
     assert [r.outcome["ending"] for r in records[5:]] == ["failed", "failed"]
     assert {r.outcome["detail"] for r in records[5:]} == {"the agent left", "the service was stopped"}
     assert server.returncode == 128 + signal.SIGTERM

@@ -12,10 +12,10 @@ from wideseek_baselines.random_policy import RandomPolicy
 from wideseek_env.corpus.stored import MemoryCorpus
 from wideseek_env.corpus.synthetic import SyntheticWorld
 from wideseek_env.episode import Episode
+from wideseek_env.episode_run import run_episode
+from wideseek_env.game import GameConfig
 from wideseek_env.rules import Rules
-from wideseek_env.runner import play_episode
 from wideseek_env.scoring import score_response
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.synthetic import synthetic_tasks
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer.course import course_of, critical_path
@@ -39,10 +39,10 @@ def corpus() -> MemoryCorpus:
 
 def random_episodes(form: str) -> list[Trajectory]:
     """Nonsense of every sort: broken calls, failed requests, agents that run out of something."""
-    setup = Setup.resolve(tasks=synthetic_tasks(WORLD, "train", 4), corpus=corpus(), **FORMS[form])
+    setup = GameConfig(tasks=synthetic_tasks(WORLD, "train", 4), corpus=corpus(), **FORMS[form]).open()
     policy = RandomPolicy(malformed=0.3)
     return [
-        play_episode(setup, policy, task, seed=seed).trajectory() for seed, task in enumerate(setup.tasks[:4])
+        run_episode(setup, policy, task, seed=seed).trajectory() for seed, task in enumerate(setup.tasks[:4])
     ]
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from toy_team import ToyTeam, town_setup
 
-from wideseek_env.evaluation import RunFolder, evaluate, run_settings
+from wideseek_env.evaluation import RunFolder, evaluate_game, run_settings
 from wideseek_env.evaluation.progress import announced, progress_file, read_progress
 from wideseek_env.evaluation.standing import Ended, Standing
 from wideseek_env.evaluation.tracking import Tracker
@@ -34,9 +34,9 @@ class Uneven(ToyTeam):
 
 
 def test_the_last_means_are_those_of_the_summary(tmp_path: Path) -> None:
-    setup = town_setup(count=7)
-    with RunFolder.open(tmp_path / "run", run_settings(setup, "toy", trials=2, seed=5)) as folder:
-        summary = evaluate(setup, Uneven(), folder=folder, trials=2, seed=5)
+    game = town_setup(count=7)
+    with RunFolder.open(tmp_path / "run", run_settings(game, "toy", trials=2, seed=5)) as folder:
+        summary = evaluate_game(game, Uneven(), folder=folder, trials=2, seed=5)
     assert 0 < summary.item_f1_low < summary.item_f1 < summary.item_f1_high < 1
     values = json.loads((tmp_path / "run" / "progress.json").read_text())
     assert values["item_f1"] == {
@@ -147,25 +147,25 @@ def test_a_run_says_how_it_ended(tmp_path: Path, error: BaseException | None, st
 
 
 def test_an_error_of_the_policy_is_a_failed_run(tmp_path: Path) -> None:
-    setup = town_setup(count=2)
+    game = town_setup(count=2)
     with (
-        RunFolder.open(tmp_path, run_settings(setup, "toy")) as folder,
+        RunFolder.open(tmp_path, run_settings(game, "toy")) as folder,
         pytest.raises(Exception, match="the toy broke"),
     ):
-        evaluate(setup, ToyTeam(fail_on="Birch"), folder=folder)
+        evaluate_game(game, ToyTeam(fail_on="Birch"), folder=folder)
     progress = read_progress(tmp_path / "progress.json")
     assert progress is not None
     assert (progress.state, progress.values["done"]) == ("failed", 1)
 
 
 def test_beginning_anew_forgets_the_old_progress(tmp_path: Path) -> None:
-    setup = town_setup(count=1)
+    game = town_setup(count=1)
     for overwrite in (False, True):
-        with RunFolder.open(tmp_path, run_settings(setup, "toy"), overwrite=overwrite) as folder:
+        with RunFolder.open(tmp_path, run_settings(game, "toy"), overwrite=overwrite) as folder:
             if overwrite:
                 assert not (tmp_path / "progress.json").exists()
             else:
-                evaluate(setup, ToyTeam(), folder=folder)
+                evaluate_game(game, ToyTeam(), folder=folder)
 
 
 def test_a_file_of_records_has_its_progress_beside_it(tmp_path: Path) -> None:

@@ -13,9 +13,9 @@ from greedy import greedy
 from pettingzoo.test import parallel_api_test, parallel_seed_test
 
 import wideseek_env
+from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ActionError, ConfigError, TaskError
 from wideseek_env.policy import make_policy
-from wideseek_env.runner import play_episode
 from wideseek_env.tasks.task import Table, Task
 from wideseek_env.testing import example_task
 from wideseek_env.trajectory import Trajectory
@@ -87,7 +87,7 @@ def test_the_spaces_are_sufficient_for_what_the_scripted_team_reaches(make: Make
     for seed in range(12):
         steps = play(env, by_greed, seed=seed)
         ours.append(steps[-1][4]["lead"]["item_f1"])
-        score = play_episode(env.env.setup, scripted, env.play.task, seed=seed).score
+        score = run_episode(env.env.game, scripted, env.episode_run.task, seed=seed).score
         assert score is not None
         theirs.append(score.f1_by_item)
     assert np.mean(theirs) > 0.9
@@ -100,7 +100,7 @@ def test_chance_is_far_below_and_always_legal(make: Make) -> None:
     for seed in range(20):
         steps = play(env, by_chance(seed), seed=seed)
         scores.append(steps[-1][4]["lead"]["item_f1"])
-        outcome = env.play.episode.outcome
+        outcome = env.episode_run.episode.outcome
         assert outcome is not None
         assert outcome.errors == 0, "a masked action was refused by the environment"
     assert np.mean(scores) < 0.2
@@ -112,7 +112,7 @@ def test_trajectories_are_real_and_replay(make: Make) -> None:
     trajectory = env.trajectory(policy="greedy")
     again = Trajectory.from_dict(json.loads(trajectory.to_json()))
     episode = again.replay()
-    assert episode.outcome == env.play.episode.outcome
+    assert episode.outcome == env.episode_run.episode.outcome
     assert episode.outcome is not None
     assert episode.outcome.tool_calls["search"] >= 7
     assert episode.outcome.tool_calls["browse"] >= 7
@@ -124,8 +124,8 @@ def test_the_last_step_pays_the_reward_of_the_environment(make: Make) -> None:
     *before, last = play(env, by_greed, seed=2)
     assert all(not any(step[1].values()) for step in before)
     assert set(last[1]) == set(env.possible_agents)
-    assert set(last[1].values()) == {env.play.reward}
-    assert env.play.reward == pytest.approx(env.play.score.f1_by_item + 0.15)  # type: ignore[union-attr]
+    assert set(last[1].values()) == {env.episode_run.reward}
+    assert env.episode_run.reward == pytest.approx(env.episode_run.score.f1_by_item + 0.15)  # type: ignore[union-attr]
     assert all(last[2].values())
     assert not any(last[3].values())
 
@@ -144,7 +144,7 @@ def test_an_action_beyond_the_mask_costs_a_turn(make: Make) -> None:
     env = make()
     env.reset(seed=0)
     env.step({"lead": env.layout.action("report")})
-    conversation = env.play.episode.conversation("lead")
+    conversation = env.episode_run.episode.conversation("lead")
     assert (conversation.turns, conversation.errors) == (1, 1)
     assert env.acting_agents == ["lead"]
     for seed in range(10):
@@ -158,12 +158,15 @@ def test_taking_a_value_takes_no_turn_and_is_said_in_the_next_message(make: Make
     while env.agents:
         actions = by_greed(env, observations)
         takers = [a for a, n in actions.items() if a != "lead" and env.layout.choice(n).verb == "take"]
-        before = {agent: env.play.episode.conversation(agent).turns for agent in takers}
+        before = {agent: env.episode_run.episode.conversation(agent).turns for agent in takers}
         observations, *_ = env.step(actions)
-        assert all(env.play.episode.conversation(agent).turns == before[agent] for agent in takers)
+        assert all(env.episode_run.episode.conversation(agent).turns == before[agent] for agent in takers)
         takes += len(takers)
     written = [
-        m["content"] for c in env.play.episode.conversations for m in c.messages if m["role"] == "assistant"
+        m["content"]
+        for c in env.episode_run.episode.conversations
+        for m in c.messages
+        if m["role"] == "assistant"
     ]
     assert takes >= 12
     assert sum(text.count("Noted ") for text in written) == takes
@@ -181,7 +184,7 @@ def test_actions_of_agents_that_are_not_acting_change_nothing(make: Make) -> Non
 def test_observations_do_not_depend_on_the_gold_table(make: Make) -> None:
     env = make()
     env.reset(seed=5)
-    task = env.play.task
+    task = env.episode_run.task
     assert task.gold is not None
     hidden = dataclasses.replace(task, gold=Table(task.columns, (("x",) * len(task.columns),)))
     one = play(env, by_greed, options={"task": task})
@@ -202,7 +205,7 @@ def test_a_subagent_knows_nothing_but_its_share(make: Make) -> None:
     for agent in env.acting_agents:
         parts = env.layout.parts(observations[agent]["observation"])
         assert parts["entities"][:, 0].sum() == 2
-        assert env.play.episode.conversation(agent).subtask.count("\n- ") == 2
+        assert env.episode_run.episode.conversation(agent).subtask.count("\n- ") == 2
         assert not parts["cells"][:, :, 0].any()
 
 
@@ -226,8 +229,8 @@ class Blind(MarkdownReader):
 def test_what_is_known_is_what_the_reader_reads(make: Make) -> None:
     env = make(reader=Blind())
     steps = play(env, by_greed, seed=1)
-    assert env.play.episode.outcome is not None
-    assert env.play.episode.outcome.tool_calls["browse"] >= 1
+    assert env.episode_run.episode.outcome is not None
+    assert env.episode_run.episode.outcome.tool_calls["browse"] >= 1
     assert steps[-1][4]["lead"]["item_f1"] == 0
     assert not any(env.layout.parts(step[0]["lead"]["observation"])["entities"].any() for step in steps)
     with pytest.raises(ConfigError, match="question, hits and page"):
@@ -244,12 +247,12 @@ def test_state_is_what_all_agents_see(make: Make) -> None:
 
 def test_tasks_that_do_not_fit_are_counted(make: Make) -> None:
     env = make()
-    task = env.setup.tasks[0]
+    task = env.game.tasks[0]
     assert not env.left_out
     depth = Task(id="depth", question="Who?", answers=("me",))
     big = dataclasses.replace(task, id="big", meta={**task.meta, "list_rows": 9})
     mixed = make([task, depth, big, example_task()])
-    assert len(mixed.setup.tasks) == 1
+    assert len(mixed.game.tasks) == 1
     assert mixed.left_out == {
         "its answer is no table": 1,
         "more than 8 rows": 1,
@@ -286,7 +289,7 @@ def test_mistakes_are_named(make: Make) -> None:
     with pytest.raises(ConfigError, match="wideseek-r1"):
         Symbolic(
             wideseek_env.parallel_env(
-                tasks=env.env.setup.tasks, tools=env.env.setup.executor, profile="wideseek-r1"
+                tasks=env.env.game.tasks, executor=env.env.game.executor, profile="wideseek-r1"
             )
         )
 

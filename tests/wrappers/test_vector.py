@@ -9,8 +9,8 @@ import pytest
 from greedy import greedy
 
 import wideseek_env
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError
-from wideseek_env.lockstep import Play
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.tools.executor import Executor
 from wideseek_env.wrappers import Symbolic, SymbolicVec
@@ -48,7 +48,7 @@ def by_greed(vec: SymbolicVec, arrays: Arrays) -> np.ndarray:
 
 def test_episodes_are_those_that_are_played_alone(make: Make) -> None:
     env, alone = make(shaping=0.25), make(shaping=0.25)
-    plays: list[Play] = []
+    plays: list[EpisodeRun] = []
     vec = SymbolicVec(env, 3, on_end=plays.append)
     arrays = vec.reset(seed=0)
     seen: list[list[tuple[np.ndarray, ...]]] = [[] for _ in range(3)]
@@ -80,9 +80,9 @@ def test_episodes_are_those_that_are_played_alone(make: Make) -> None:
 
 
 def test_a_step_is_one_batch_of_calls(make: Make) -> None:
-    below = make().env.setup
+    below = make().env.game
     counting = Counting(below.executor)
-    env = Symbolic(wideseek_env.parallel_env(tasks=below.tasks, tools=counting, width=3, profile="terse"))
+    env = Symbolic(wideseek_env.parallel_env(tasks=below.tasks, executor=counting, width=3, profile="terse"))
     vec = env.vector(4)
     arrays = vec.reset(seed=1)
     for number in range(1, 9):

@@ -13,7 +13,7 @@ from wideseek_env.cli.compare import compare
 from wideseek_env.cli.corpus import corpus
 from wideseek_env.cli.demo import demo
 from wideseek_env.cli.evaluate import evaluate_command
-from wideseek_env.cli.play import run
+from wideseek_env.cli.run import run
 from wideseek_env.cli.score import score
 from wideseek_env.cli.serve import serve
 from wideseek_env.cli.summary import summary

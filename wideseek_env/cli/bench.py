@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,9 @@ from wideseek_env.cli import options
 from wideseek_env.cli.bench_reports import plot, report
 
 if TYPE_CHECKING:
-    from wideseek_env.cli.sweep import Play
+    from wideseek_env.cli.sweep import RunSweep
     from wideseek_env.evaluation.sweep import Kind
-    from wideseek_env.setup import Setup
+    from wideseek_env.game import Game, GameConfig
 
 
 @click.group()
@@ -26,8 +26,6 @@ bench.add_command(plot)
 bench.add_command(report)
 
 _sweep_options = options.stack(
-    options.where_option,
-    options.limit_option,
     options.seed_option,
     options.trials_option,
     click.option(
@@ -49,13 +47,11 @@ _sweep_options = options.stack(
 
 @bench.command()
 @click.option("--widths", type=options.Widths(), default="1,2,4,8", show_default=True, help="Widths to play.")
-@options.world_options
+@options.game_options("wideseek bench width")
 @options.policy_choice
 @click.option("--single", is_flag=True, help="Also play a single agent, for comparison.")
-@options.rule_options("width-benchmark")
-@options.game_options
 @_sweep_options
-def width(widths: tuple[int, ...], single: bool, **game: Any) -> None:
+def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any) -> None:
     """Item-F1, time and tool calls against the number of subagents.
 
     The default rules give every agent the same small budget at every width; --equal gives the team as a whole the
@@ -71,10 +67,10 @@ def width(widths: tuple[int, ...], single: bool, **game: Any) -> None:
     """
     from wideseek_env.evaluation.width import width_sweep
 
-    def play(setup: Setup) -> Play:
-        return lambda policy, tasks, **how: width_sweep(setup, policy, widths, tasks, single=single, **how)
+    def start(opened: Game) -> RunSweep:
+        return lambda policy, tasks, **how: width_sweep(opened, policy, widths, tasks, single=single, **how)
 
-    _sweep("width", play, len(widths) + single, **game)
+    _sweep("width", start, len(widths) + single, game, **given)
 
 
 @bench.command()
@@ -82,12 +78,10 @@ def width(widths: tuple[int, ...], single: bool, **game: Any) -> None:
     "--turns", "depths", type=options.Widths(), default="4,8,16,32", show_default=True,
     help="Turns of the single agent to play, the answer included.",
 )  # fmt: skip
-@options.world_options
+@options.game_options("wideseek bench depth")
 @options.policy_choice
-@options.rule_options("width-benchmark")
-@options.game_options
 @_sweep_options
-def depth(depths: tuple[int, ...], **game: Any) -> None:
+def depth(depths: tuple[int, ...], game: GameConfig, **given: Any) -> None:
     """Item-F1, time and tool calls of a single agent against its turns.
 
     Only the turns change: calls a turn, context and everything else are those of the rules. Ctrl-C keeps the points
@@ -101,29 +95,20 @@ def depth(depths: tuple[int, ...], **game: Any) -> None:
     """
     from wideseek_env.evaluation.depth import depth_sweep
 
-    def play(setup: Setup) -> Play:
-        return lambda policy, tasks, **how: depth_sweep(setup, policy, depths, tasks, **how)
+    def start(opened: Game) -> RunSweep:
+        return lambda policy, tasks, **how: depth_sweep(opened, policy, depths, tasks, **how)
 
-    _sweep("depth", play, len(depths), team=False, **game)
+    _sweep("depth", start, len(depths), game, **given)
 
 
 def _sweep(
     kind: Kind,
-    play: Any,
+    start: Callable[[Game], RunSweep],
     count: int,
+    game: GameConfig,
     *,
-    tasks: str,
-    corpus: str | None,
-    split: str,
     policy: str,
     policy_args: tuple[tuple[str, str], ...],
-    rules: str,
-    limits: tuple[tuple[str, int], ...],
-    profile: str,
-    reward: str,
-    roster: str,
-    where: Sequence[str],
-    limit: int | None,
     seed: int,
     trials: int,
     equal: str | None,
@@ -131,26 +116,21 @@ def _sweep(
     out: Path,
     resume: bool,
     keep_going: bool,
-    team: bool = True,
 ) -> None:
-    """Play a sweep, print what it came to and write its files; `play` makes the sweep of a setup."""
+    """Run a sweep, print its results and write its files; `start` makes the sweep of an opened game."""
     from wideseek_env.cli.bench_reports import show_sweep
     from wideseek_env.cli.console import console, say
     from wideseek_env.cli.sweep import command_line, run_sweep
-    from wideseek_env.cli.world import make_rules, make_setup
+    from wideseek_env.cli.world import open_game
     from wideseek_env.errors import ConfigError
 
     if amount is not None and equal is None:
         raise ConfigError("--amount is the size of a budget: say of which with --equal")
     arguments = options.policy_options(policy_args)
-    setup = make_setup(
-        tasks=tasks, corpus=corpus, split=split, where=where, rules=make_rules(rules, limits, None),
-        profile=profile, reward=reward, roster=roster, team=team,
-    )  # fmt: skip
+    opened = open_game(game)
     sweep, interrupted = run_sweep(
-        play(setup), kind, policy, arguments, setup.tasks[:limit] if limit is not None else setup.tasks, seed=seed,
-        trials=trials, equal=equal, amount=amount, folder=out, overwrite=not resume, keep_going=keep_going,
-        command=command_line(),
+        start(opened), kind, policy, arguments, opened.tasks, seed=seed, trials=trials, equal=equal, amount=amount,
+        folder=out, overwrite=not resume, keep_going=keep_going, command=command_line(),
     )  # fmt: skip
     if sweep is not None:
         show_sweep(sweep, out, console())

@@ -41,26 +41,26 @@ def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
     from wideseek_env.cli.console import console, say
     from wideseek_env.cli.rendering import watching
     from wideseek_env.cli.sweep import command_line, run_sweep
-    from wideseek_env.cli.world import make_rules, make_setup
+    from wideseek_env.cli.world import open_game
+    from wideseek_env.episode_run import run_episode
     from wideseek_env.evaluation.width import width_sweep
+    from wideseek_env.game import ENTRY_POINTS
     from wideseek_env.policy import make_policy
-    from wideseek_env.runner import play_episode
 
     terminal = console()
     player = make_policy("scripted")
     say("Making the world …")
-    setup = make_setup(
-        tasks=tasks, corpus=None, split="test", rules=make_rules("width-benchmark", (), WIDTHS[-1])
-    )
-    terminal.print(Text(f"1. One episode: a lead and up to {setup.rules.width} subagents", style="bold"))
+    config = ENTRY_POINTS["wideseek demo"].config(tasks=tasks, width=WIDTHS[-1])
+    game = open_game(config)
+    terminal.print(Text(f"1. One episode: a lead and up to {game.rules.width} subagents", style="bold"))
     with watching("human", terminal, fps) as watch:
-        play_episode(setup, player, setup.tasks[0], watch=watch)
+        run_episode(game, player, game.tasks[0], on_step=watch)
     terminal.print()
-    chosen = setup.tasks[:limit]
+    chosen = game.tasks[:limit]
     title = f"2. The width curve: {len(chosen)} tasks, rules width-benchmark"
     terminal.print(Text(title, style="bold"))
     sweep, interrupted = run_sweep(
-        lambda policy, played, **how: width_sweep(setup, policy, WIDTHS, played, **how),
+        lambda policy, played, **how: width_sweep(game, policy, WIDTHS, played, **how),
         "width", "scripted", {}, chosen, folder=out, overwrite=True, command=command_line(),
     )  # fmt: skip
     if sweep is not None:

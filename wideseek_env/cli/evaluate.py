@@ -3,49 +3,34 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from wideseek_env.cli import options
 
+if TYPE_CHECKING:
+    from wideseek_env.game import GameConfig
+
 
 @click.command("eval")
-@options.world_options
+@options.game_options("wideseek eval")
 @options.policy_choice
-@options.width_option
-@options.single_option
-@options.rule_options("default")
-@options.game_options
-@options.where_option
-@options.limit_option
 @options.seed_option
 @options.trials_option
-@options.judge_option
 @options.by_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for run.json, trajectories.jsonl, figures.jsonl and summary.json; wideseek watch follows it.",
+    help="Folder for run.json, trajectories.jsonl, metrics.jsonl and summary.json; wideseek watch follows it.",
 )  # fmt: skip
 @options.fresh_option
 @options.keep_going_option
 def evaluate_command(
-    tasks: str,
-    corpus: str | None,
-    split: str,
+    game: GameConfig,
     policy: str,
     policy_args: tuple[tuple[str, str], ...],
-    width: int | None,
-    single: bool,
-    rules: str,
-    limits: tuple[tuple[str, int], ...],
-    profile: str,
-    reward: str,
-    roster: str,
-    where: tuple[str, ...],
-    limit: int | None,
     seed: int,
     trials: int,
-    judge: str | None,
     by: tuple[str, ...],
     out: Path | None,
     resume: bool,
@@ -70,31 +55,25 @@ def evaluate_command(
     from wideseek_env.cli.progress import RunView
     from wideseek_env.cli.reports import print_tally
     from wideseek_env.cli.sweep import command_line
-    from wideseek_env.cli.world import make_judge, make_rules, make_setup
+    from wideseek_env.cli.world import open_game
     from wideseek_env.evaluation.folder import RunFolder, run_settings
     from wideseek_env.evaluation.labels import DEFAULT_BY, check_keys, task_labels
     from wideseek_env.evaluation.record import EpisodeRecord
-    from wideseek_env.evaluation.run import evaluate
+    from wideseek_env.evaluation.run import evaluate_game
     from wideseek_env.evaluation.summary import Tally
     from wideseek_env.evaluation.tracking import Tracker
     from wideseek_env.policy import opened_policy
 
     arguments = options.policy_options(policy_args)
     player = click.get_current_context().with_resource(opened_policy(policy, **arguments))
-    setup = make_setup(
-        tasks=tasks, corpus=corpus, split=split, where=where, rules=make_rules(rules, limits, width),
-        profile=profile, reward=reward, roster=roster, team=not single, judge=make_judge(judge),
-    )  # fmt: skip
-    chosen = setup.tasks[:limit] if limit is not None else setup.tasks
-    check_keys(by, map(task_labels, chosen))
-    total = len(chosen) * trials
-    tally, tracker = Tally(), Tracker(f"{policy} on {setup.tasks.name}", total, seed=seed)
+    opened = open_game(game)
+    check_keys(by, map(task_labels, opened.tasks))
+    total = len(opened.tasks) * trials
+    tally, tracker = Tally(), Tracker(f"{policy} on {opened.tasks.name}", total, seed=seed)
     with ExitStack() as stack:
         folder = None
         if out is not None:
-            settings = run_settings(
-                setup, policy, policy_options=arguments, seed=seed, trials=trials, limit=limit
-            )
+            settings = run_settings(opened, policy, policy_options=arguments, seed=seed, trials=trials)
             folder = stack.enter_context(
                 RunFolder.open(out, settings, overwrite=not resume, command=command_line())
             )
@@ -106,8 +85,8 @@ def evaluate_command(
         show()
         interrupted, finished = False, False
         try:
-            evaluate(
-                setup, player, chosen, seed=seed, trials=trials, folder=folder, tally=tally,
+            evaluate_game(
+                opened, player, seed=seed, trials=trials, folder=folder, tally=tally,
                 keep_going=keep_going, by=by or DEFAULT_BY, on_episode=show, tracker=tracker,
             )  # fmt: skip
             finished = True

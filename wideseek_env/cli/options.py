@@ -100,20 +100,6 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
-world_options = stack(
-    click.option(
-        "--tasks", "tasks", default="synthetic", show_default=True, metavar="SPEC",
-        help="synthetic[:key=value,…], hybridqa:FOLDER, a .jsonl file, or module:name for your own source.",
-    ),
-    click.option(
-        "--corpus", metavar="SPEC",
-        help="A folder made by `corpus build`, a world, or module:name for your own; default: the tasks' own.",
-    ),
-    click.option(
-        "--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Part of a world's tasks."
-    ),
-)  # fmt: skip
-
 _policy_options = stack(
     click.option(
         "--policy", default="scripted", show_default=True, metavar="NAME",
@@ -146,60 +132,73 @@ def policy_choice(command: Command) -> Command:
     return cast(Command, _policy_options(with_model))
 
 
-def rule_options(default: str) -> Callable[[Command], Command]:
-    """``--rules`` and ``--rule``; `default` is the preset."""
-    return stack(
-        click.option(
-            "--rules", default=default, show_default=True, metavar="PRESET",
-            help="Limits of the game: default or width-benchmark.",
-        ),
-        click.option("--rule", "limits", type=Limit(), multiple=True, help="Change one limit (repeatable)."),
-    )  # fmt: skip
+_METAVARS = {
+    "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "profile": "NAME",
+    "judge": "SPEC", "counter": "NAME", "tools": "[ROLE=]NAME", "executor": "NAME",
+}  # fmt: skip
+_TYPES: dict[str, Any] = {
+    "split": click.Choice(SPLITS),
+    "limit": click.IntRange(min=1),
+    "width": click.IntRange(min=1),
+    "roster": click.Choice(("dynamic", "fixed")),
+    "limits": Limit(),
+}
+_REPEATABLE = ("where", "limits", "tools")
 
 
-_TOOLS = "wideseek_env.tool"
+def game_options(entry: str) -> Callable[[Command], Command]:
+    """The options of the game for an entry point of `wideseek_env.game.ENTRY_POINTS`.
+
+    Every field of `GameConfig` that the entry point takes is one option, with the field's docstring as help. The
+    command gets the configuration as its argument `game`.
+    """
+    from wideseek_env.game import ENTRY_POINTS, OPTION_NAMES
+
+    point = ENTRY_POINTS[entry]
+    usual = point.config()
+
+    def option(name: str) -> Callable[[Command], Command]:
+        flag = OPTION_NAMES.get(name, f"--{name}")
+        if name == "team":
+            return click.option(flag, "team", is_flag=True, help="A single agent instead of a team.")
+        value = getattr(usual, name)
+        repeatable = name in _REPEATABLE
+        return click.option(
+            flag,
+            name,
+            type=_TYPES.get(name, str),
+            multiple=repeatable,
+            default=None if repeatable else value,
+            show_default=not repeatable and value is not None,
+            metavar=_METAVARS.get(name),
+            help=game_help(name) + (" Repeatable." if repeatable else ""),
+        )
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_game(*args: Any, **given: Any) -> Any:
+            values = {name: given.pop(name) for name in point.names}
+            if "team" in values:
+                values["team"] = not values["team"]
+            if "limits" in values:
+                values["limits"] = dict(values["limits"])
+            return command(*args, game=point.config(**values), **given)
+
+        return stack(*map(option, point.names))(cast(Command, with_game))
+
+    return decorate
 
 
-def _keep_tools(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> None:
-    ctx.meta[_TOOLS] = value
+def game_help(name: str) -> str:
+    """The help text of one field of `GameConfig`: its docstring, without what only Python can pass."""
+    from wideseek_env.docstrings import field_docstrings
+    from wideseek_env.game import GameConfig
+
+    text = " ".join(field_docstrings(GameConfig)[name].replace("`", "").split())
+    return text.partition(" Python also takes")[0]
 
 
-def chosen_tools() -> tuple[str, ...]:
-    """What ``--tool`` was given in the command that runs now; empty where it has no such option."""
-    context = click.get_current_context(silent=True)
-    chosen: tuple[str, ...] = context.meta.get(_TOOLS, ()) if context is not None else ()
-    return chosen
-
-
-game_options = stack(
-    click.option("--profile", default="default", show_default=True, help="default, terse or wideseek-r1."),
-    click.option(
-        "--reward", default="item_f1", show_default=True, metavar="NAME",
-        help="item_f1, wideseek_r1, or module:Class for your own.",
-    ),
-    click.option(
-        "--tool", multiple=True, metavar="[ROLE=]NAME", expose_value=False, callback=_keep_tools,
-        help="A tool of your own, module:name, for the role that it names or for ROLE: lead, subagent or single "
-        "(repeatable).",
-    ),
-    click.option(
-        "--roster", type=click.Choice(("dynamic", "fixed")), default="dynamic", show_default=True,
-        help="New ids for new subagents, or fixed slots.",
-    ),
-)  # fmt: skip
-
-width_option = click.option(
-    "--width", type=click.IntRange(min=1), help="Subagents at once; default: what the rules say."
-)
-single_option = click.option("--single", is_flag=True, help="A single agent instead of a team.")
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the episodes.")
-where_option = click.option(
-    "--where",
-    metavar="CONDITION",
-    multiple=True,
-    help="Play only tasks that meet it, as mode=pages or 'rows>=10' (repeatable).",
-)
-limit_option = click.option("--limit", type=click.IntRange(min=1), help="Play only the first N tasks.")
 trials_option = click.option(
     "--trials", type=click.IntRange(min=1), default=1, show_default=True, help="Episodes of each task."
 )

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.text import Text
 
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.render.ansi import format_view
 from wideseek_env.render.answer import scored_answer
 from wideseek_env.render.human import human_renderer
@@ -16,20 +16,20 @@ from wideseek_env.render.view import verdict, view_of
 
 
 @contextmanager
-def watching(mode: str, console: Console, fps: float = 4.0) -> Iterator[Callable[[Play], None]]:
-    """What `play_episode` takes as ``watch``; the terminal is restored when the block is left, however."""
+def watching(mode: str, console: Console, fps: float = 4.0) -> Iterator[Callable[[EpisodeRun], None]]:
+    """What `run_episode` takes as ``watch``; the terminal is restored when the block is left, however."""
     if mode != "human":
-        yield lambda play: _print(play, mode, console)
+        yield lambda run: _print(run, mode, console)
         return
     renderer = human_renderer(console, fps)
-    begun: list[Play] = []
+    begun: list[EpisodeRun] = []
 
-    def watch(play: Play) -> None:
-        if begun and begun[-1] is play:
-            renderer.update(play)
+    def watch(run: EpisodeRun) -> None:
+        if begun and begun[-1] is run:
+            renderer.update(run)
         else:
-            begun.append(play)
-            renderer.begin(play)
+            begun.append(run)
+            renderer.begin(run)
 
     try:
         yield watch
@@ -37,11 +37,11 @@ def watching(mode: str, console: Console, fps: float = 4.0) -> Iterator[Callable
         renderer.close()
 
 
-def _print(play: Play, mode: str, console: Console) -> None:
+def _print(run: EpisodeRun, mode: str, console: Console) -> None:
     if mode == "ansi":
-        console.print(Text(format_view(view_of(play), max(40, console.width))), soft_wrap=True)
+        console.print(Text(format_view(view_of(run), max(40, console.width))), soft_wrap=True)
         console.print()
-        if play.done:
-            console.print(scored_answer(play))
-    elif play.done:
-        console.print(Text(verdict(play)), soft_wrap=True)
+        if run.done:
+            console.print(scored_answer(run))
+    elif run.done:
+        console.print(Text(verdict(run)), soft_wrap=True)

@@ -15,12 +15,7 @@ if TYPE_CHECKING:
     from wideseek_env.serve.agents import DeskSettings, EpisodeDesk
 
 _common = options.stack(
-    options.world_options,
     options.policy_choice,
-    options.width_option,
-    options.rule_options("default"),
-    click.option("--profile", default="default", show_default=True, help="default, terse or wideseek-r1."),
-    click.option("--reward", default="item_f1", show_default=True, help="item_f1 or wideseek_r1."),
     click.option(
         "--task-id", "--task", "task_id", default="", help="The task; default: the first, or what a client names."
     ),
@@ -42,6 +37,7 @@ _common = options.stack(
 
 
 @click.command()
+@options.game_options("wideseek serve mcp")
 @_common
 @click.option(
     "--role", type=click.Choice(("lead", "subagent", "single", "tools")), default="lead", show_default=True,
@@ -67,14 +63,15 @@ def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
       wideseek serve mcp --role subagent --policy openai --model Qwen3-4B --base-url http://127.0.0.1:8000/v1
       wideseek serve mcp --role tools --corpus my-corpus --tasks my-tasks.jsonl --port 8010
     """
+    from wideseek_env.cli.world import open_game
     from wideseek_env.serve.agents.mcp_run import run_http, run_stdio
     from wideseek_env.serve.agents.mcp_server import mcp_server, mcp_tools_server
 
     with ExitStack() as stack:
         desk = None
         if role == "tools":
-            setup = _setup(given)
-            server = mcp_tools_server(setup, language=setup.tasks[0].language)
+            game = open_game(given["game"])
+            server = mcp_tools_server(game, language=game.tasks[0].language)
         else:
             desk = _desk(stack, given, _desk_settings(given, seat=role), needs_policy=role != "single")
             server = mcp_server(desk, window=gather)
@@ -94,6 +91,7 @@ def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
 
 
 @click.command()
+@options.game_options("wideseek serve agents")
 @_common
 @click.option(
     "--seat", type=click.Choice(("lead", "subagent", "single", "team")), default="team", show_default=True,
@@ -130,19 +128,6 @@ def agents(seat: str, port: int, model_name: str, timeout: float, **given: Any) 
         run_app(app, host=given["host"], port=port, grace=settings.grace, announce=_announce)
 
 
-def _setup(given: dict[str, Any]) -> Any:
-    from wideseek_env.cli.world import make_rules, make_setup
-
-    return make_setup(
-        tasks=given["tasks"],
-        corpus=given["corpus"],
-        split=given["split"],
-        rules=make_rules(given["rules"], given["limits"], given["width"]),
-        profile=given["profile"],
-        reward=given["reward"],
-    )
-
-
 def _desk_settings(given: dict[str, Any], *, seat: Any) -> DeskSettings:
     from wideseek_env.serve.agents import DeskSettings
 
@@ -160,16 +145,17 @@ def _desk(
     stack: ExitStack, given: dict[str, Any], settings: DeskSettings, *, needs_policy: bool
 ) -> EpisodeDesk:
     """The desk, with the policy's engines closed at the end."""
-    from wideseek_env.serve.agents import EpisodeDesk, Players
+    from wideseek_env.cli.world import open_game
+    from wideseek_env.serve.agents import EpisodeDesk, PolicyPool
 
     if given["subtask"] and settings.seat != "subagent":
         raise click.UsageError(f"--subtask is for a subagent, not for {settings.seat}")
-    setup = _setup(given)
+    game = open_game(given["game"])
     players = None
     if needs_policy:
-        players = Players(given["policy"], **options.policy_options(given["policy_args"]))
+        players = PolicyPool(given["policy"], **options.policy_options(given["policy_args"]))
         stack.callback(players.close)
-    desk = EpisodeDesk(setup, players=players, settings=settings, out=given["out"])
+    desk = EpisodeDesk(game, players=players, settings=settings, out=given["out"])
     stack.callback(desk.shut)
     return desk
 

@@ -13,15 +13,15 @@ from wideseek_env.cli.console import Bar
 from wideseek_env.cli.tables import points
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.sweep import Kind, Sweep
-from wideseek_env.policy import EpisodePlayer, Policy, make_policy, opened_policy
+from wideseek_env.policy import EpisodeRunner, Policy, make_policy, opened_policy
 from wideseek_env.tasks.taskset import TaskSet
 
-Play = Callable[..., Sweep]
+RunSweep = Callable[..., Sweep]
 """`width_sweep` or `depth_sweep` with setup and sizes given: takes the policy, the tasks and keyword arguments."""
 
 
 def run_sweep(
-    play: Play,
+    run: RunSweep,
     kind: Kind,
     policy: str,
     arguments: Mapping[str, Any],
@@ -55,16 +55,16 @@ def run_sweep(
 
         def fresh(**limits: Any) -> Policy:
             key = shlex.join(f"{name}={value}" for name, value in limits.items())
-            if key in opened and isinstance(opened[key], EpisodePlayer):
+            if key in opened and isinstance(opened[key], EpisodeRunner):
                 return opened[key]  # an engine is started once
             made = make_policy(policy, **arguments, **limits)
-            if isinstance(made, EpisodePlayer) or key:
+            if isinstance(made, EpisodeRunner) or key:
                 opened[key] = made
                 stack.callback(getattr(made, "close", lambda: None))
             return made
 
         try:
-            sweep = play(
+            sweep = run(
                 fresh, tasks, policy_name=policy, policy_options=arguments, trials=trials, on_size=on_size,
                 on_episode=on_episode, on_point=latest.append, **further,
             )  # fmt: skip

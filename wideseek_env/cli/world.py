@@ -1,18 +1,16 @@
-"""From the words of the command line to a `Setup`: tasks, corpus (built with a progress bar), rules."""
+"""Opening what a command names: a game, tasks, a corpus (built with a progress bar), a judge."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 if TYPE_CHECKING:
     from wideseek_env.catalog import Split
     from wideseek_env.corpus.base import Corpus
-    from wideseek_env.rules import Rules
+    from wideseek_env.game import Game, GameConfig
     from wideseek_env.scoring import Judge
-    from wideseek_env.setup import Setup
     from wideseek_env.tasks.taskset import TaskSet
 
 
@@ -34,16 +32,6 @@ def open_tasks(name: str, split: str) -> tuple[TaskSet, str | None]:
         return catalog.named_tasks(name, cast("Split", split))
 
 
-def make_rules(preset: str, limits: Sequence[tuple[str, int]], width: int | None) -> Rules:
-    """The preset with single limits and the width changed."""
-    from wideseek_env.rules import Rules
-
-    changes = dict(limits)
-    if width is not None:
-        changes["width"] = width
-    return Rules.preset(preset, **changes)
-
-
 def make_judge(spec: str | None) -> Judge | None:
     """The judge that ``--judge`` names; None is the offline judge."""
     if spec is None:
@@ -53,27 +41,9 @@ def make_judge(spec: str | None) -> Judge | None:
     return judge_from_spec(spec)
 
 
-def make_setup(
-    *, tasks: str, corpus: str | None, split: str, rules: Rules, where: Sequence[str] = (), **game: Any
-) -> Setup:
-    """Resolve a game; `game` are further arguments of `Setup.resolve`."""
-    from wideseek_env.cli.options import chosen_tools
-    from wideseek_env.errors import ConfigError
-    from wideseek_env.setup import Setup
-
-    task_set, own = open_tasks(tasks, split)
-    if where:
-        from wideseek_env.tasks import conditions
-
-        task_set = conditions.where(task_set, where)
-    if not len(task_set):
-        raise ConfigError(f"{task_set.name} has no tasks")
-    name = corpus if corpus is not None else own
-    if name is None:
-        raise ConfigError("these tasks come without a corpus: name one with --corpus")
-    return Setup.resolve(
-        tasks=task_set, corpus=open_corpus(name), rules=rules, own_tools=chosen_tools(), **game
-    )
+def open_game(config: GameConfig) -> Game:
+    """Open a game; reading tasks and building a corpus show their progress."""
+    return config.open(read_tasks=open_tasks, open_corpus=open_corpus)
 
 
 def open_gold(name: str, split: str, gold: Path | None) -> TaskSet:

@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.record import EpisodeRecord
-from wideseek_env.setup import Setup
+from wideseek_env.game import Game
 
 BudgetKind = Literal["tokens", "calls", "critical-path"]
 BUDGET_KINDS: tuple[BudgetKind, ...] = get_args(BudgetKind)
@@ -42,12 +42,12 @@ class Budget:
         if isinstance(self.amount, bool) or not isinstance(self.amount, int) or self.amount < 1:
             raise ConfigError(f"a budget is a whole number of at least 1, not {self.amount!r}")
 
-    def setup(self, setup: Setup) -> Setup:
-        """`setup` with the rules that keep to the budget; the same under a token budget."""
+    def game(self, game: Game) -> Game:
+        """`game` with the rules that keep to the budget; the same under a token budget."""
         if self.kind == "tokens":
-            return setup
+            return game
         name = "episode_calls" if self.kind == "calls" else "episode_path"
-        return replace(setup, rules=setup.rules.replace(**{name: self.amount}))
+        return replace(game, rules=game.rules.replace(**{name: self.amount}))
 
     def policy_options(self) -> dict[str, int]:
         """The options that a policy keeps to the budget with; none but for tokens."""

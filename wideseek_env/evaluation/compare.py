@@ -164,7 +164,7 @@ def compare_runs(
 def _names(
     first: RecordedRun, second: RecordedRun, *sides: Sequence[Sequence[EpisodeRecord]]
 ) -> tuple[str, ...]:
-    play = PLAY if first.played and second.played else ()
+    episode_run = PLAY if first.played and second.played else ()
     usage = [
         name
         for name in USAGE
@@ -175,7 +175,7 @@ def _names(
             for record in trials
         )
     ]
-    return (*SCORES, *play, *usage)
+    return (*SCORES, *episode_run, *usage)
 
 
 def _notes(

@@ -11,12 +11,12 @@ from wideseek_env.evaluation.budget import BudgetKind
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.sweep import MakePolicy, Plan, Sweep, check_sizes
 from wideseek_env.evaluation.width import play_sweep
-from wideseek_env.setup import Setup
+from wideseek_env.game import Game
 from wideseek_env.tasks.taskset import TaskSet
 
 
 def depth_sweep(
-    setup: Setup,
+    game: Game,
     policy: MakePolicy,
     depths: Sequence[int],
     tasks: TaskSet | None = None,
@@ -40,15 +40,15 @@ def depth_sweep(
     `depths` are turns, the answer included (`Rules.single_turns`); the other arguments are those of
     `wideseek_env.evaluation.width.width_sweep`. Files are called ``depth.csv``, ``depth.json`` and ``depth-16``.
     """
-    setups: dict[int | None, Setup] = {
-        size: replace(setup, team=False, rules=setup.rules.replace(single_turns=size))
+    setups: dict[int | None, Game] = {
+        size: replace(game, team=False, rules=game.rules.replace(single_turns=size))
         for size in check_sizes(depths, "depth")
     }
     plan = Plan(
-        tasks if tasks is not None else setup.tasks, seed, trials, folder, overwrite, keep_going, on_size,
+        tasks if tasks is not None else game.tasks, seed, trials, folder, overwrite, keep_going, on_size,
         on_episode, on_point,
     )  # fmt: skip
     return play_sweep(
-        "depth", plan, setups, policy, setup=replace(setup, team=False), policy_name=policy_name,
+        "depth", plan, setups, policy, game=replace(game, team=False), policy_name=policy_name,
         policy_options=policy_options, equal=equal, amount=amount, command=command,
     )  # fmt: skip

@@ -1,14 +1,13 @@
 """`RunFolder`: a run on disk (settings, trajectories, summary) that can be taken up again where it stopped.
 
 ``run.json`` has the settings and versions, ``trajectories.jsonl`` a line for each episode as soon as it ends,
-``figures.jsonl`` the same episodes in figures, ``summary.json`` what they come to, ``progress.json`` what is under
+``metrics.jsonl`` the same episodes in figures, ``summary.json`` what they come to, ``progress.json`` what is under
 way. A later line for the same task and trial counts instead of an earlier one. ``run.lock`` keeps a second process out.
 """
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import platform
@@ -20,14 +19,12 @@ from typing import Any
 
 from wideseek_env import __version__
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation.figures import FIGURES, SCORES, TRAJECTORIES, FiguresWriter
 from wideseek_env.evaluation.lock import FileLock
+from wideseek_env.evaluation.metrics import FIGURES, SCORES, TRAJECTORIES, MetricsWriter
 from wideseek_env.evaluation.progress import PROGRESS
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, Tally
-from wideseek_env.setup import Setup
-from wideseek_env.tasks.jsonl import task_to_dict
-from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.game import Game
 from wideseek_env.trajectory import Trajectory, TrajectoryWriter
 
 FORMAT = 1
@@ -41,7 +38,7 @@ _TEMPORARY = re.compile(r"\.(run\.json|summary\.json|progress\.json|scores\.json
 
 
 def run_settings(
-    setup: Setup,
+    game: Game,
     policy: str,
     *,
     policy_options: Mapping[str, Any] | None = None,
@@ -53,29 +50,11 @@ def run_settings(
     return {
         "policy": policy,
         "policy_options": dict(policy_options or {}),
-        "tasks": setup.tasks.name,
-        "tasks_digest": tasks_digest(setup.tasks),
-        "corpus": setup.corpus_name,
-        "team": setup.team,
-        "rules": setup.rules.to_dict(),
-        "profile": setup.profile.name,
-        "reward": setup.reward.name,
-        "roster": setup.roster,
-        "judge": setup.judge.name if setup.judge is not None else None,
+        **game.record(),
+        **({"limit": limit} if limit is not None else {}),
         "seed": seed,
         "trials": trials,
-        "limit": limit,
     }
-
-
-def tasks_digest(tasks: TaskSet) -> str:
-    """A hash of the tasks' content, so that a file of tasks that has changed is noticed."""
-    digest = hashlib.sha256()
-    for task in tasks:
-        text = json.dumps(task_to_dict(task), sort_keys=True, ensure_ascii=False)
-        digest.update(text.encode("utf-8", "surrogatepass"))
-        digest.update(b"\n")
-    return digest.hexdigest()[:16]
 
 
 class RunFolder:
@@ -85,7 +64,7 @@ class RunFolder:
         self.path = path
         self._lock = lock
         self._writer = TrajectoryWriter(path / TRAJECTORIES)
-        self._figures = FiguresWriter(path)
+        self._figures = MetricsWriter(path)
 
     @classmethod
     def open(
@@ -195,7 +174,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
     found: list[tuple[str, Any, Any]] = []
     for name in dict.fromkeys((*before, *now)):
         one, other = before.get(name), now.get(name)
-        if one == other:
+        if one == other or name == "game":  # its values are compared one by one
             continue
         if name == "rules" and isinstance(one, dict) and isinstance(other, dict):
             limits = dict.fromkeys((*one, *other))

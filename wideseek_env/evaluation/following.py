@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation.figures import FIGURES, SCORES, TRAJECTORIES
 from wideseek_env.evaluation.folder import SETTINGS, read_settings
 from wideseek_env.evaluation.lines import EpisodeLines, TrainingLines
+from wideseek_env.evaluation.metrics import FIGURES, SCORES, TRAJECTORIES
 from wideseek_env.evaluation.progress import PROGRESS, Progress, Seen, number, progress_file, read_progress
 from wideseek_env.evaluation.snapshot import Bench, Episodes, Snapshot, Training, episodes_of
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation.figures import SCORES, TRAJECTORIES, read_entries
 from wideseek_env.evaluation.folder import SETTINGS, read_settings
+from wideseek_env.evaluation.metrics import SCORES, TRAJECTORIES, read_entries
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.scored import read_scored
 from wideseek_env.evaluation.summary import Tally

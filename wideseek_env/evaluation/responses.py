@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.errors import ConfigError, TaskError
-from wideseek_env.evaluation.figures import TRAJECTORIES
+from wideseek_env.evaluation.metrics import TRAJECTORIES
 
 ID_FIELDS = ("task_id", "instance_id", "id")
 TRIAL_FIELDS = ("trial", "trial_idx")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
+from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import WideSeekError
 from wideseek_env.evaluation.folder import RunFolder
 from wideseek_env.evaluation.interrupts import uninterrupted
@@ -16,10 +17,8 @@ from wideseek_env.evaluation.standing import Ended
 from wideseek_env.evaluation.summary import Summary, Tally
 from wideseek_env.evaluation.tracking import Tracker, announcing
 from wideseek_env.evaluation.usage import counted, metered, spent
-from wideseek_env.lockstep import Play
-from wideseek_env.policy import EpisodePlayer, Job, Policy
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
+from wideseek_env.game import Game
+from wideseek_env.policy import EpisodeRunner, Job, Policy
 from wideseek_env.tasks.task import Task
 from wideseek_env.trajectory import Trajectory
 
@@ -34,8 +33,8 @@ def episode_seed(seed: int, task_id: str, trial: int) -> int:
     return int.from_bytes(digest[:4], "big") >> 1
 
 
-def evaluate(
-    setup: Setup,
+def evaluate_game(
+    game: Game,
     policy: Policy,
     tasks: Sequence[Task] | None = None,
     *,
@@ -48,11 +47,11 @@ def evaluate(
     on_episode: Callable[[EpisodeRecord], None] | None = None,
     tracker: Tracker | None = None,
 ) -> Summary:
-    """Play `tasks` (default: all of `setup`) `trials` times each and return the figures of the whole run.
+    """Play `tasks` (default: all of `game`) `trials` times each and return the figures of the whole run.
 
     Args:
-        setup: What is played; see `Setup.resolve`.
-        policy: What plays; an `EpisodePlayer` plays many episodes at once, and then they end in any order.
+        game: What is played; see `GameConfig`.
+        policy: What plays; an `EpisodeRunner` plays many episodes at once, and then they end in any order.
         tasks: The tasks to play, in this order.
         seed: Each episode's seed is derived from it, the task's id and the trial.
         trials: Episodes of each task.
@@ -69,11 +68,11 @@ def evaluate(
         KeyboardInterrupt: Passed on. As with any exception, what was finished is recorded and summarised.
     """
     tally = tally if tally is not None else Tally()
-    todo = list(tasks if tasks is not None else setup.tasks)
+    todo = list(tasks if tasks is not None else game.tasks)
     if folder is not None:
         folder.load(tally)
     if tracker is None:
-        tracker = Tracker(f"{policy.name} on {setup.tasks.name}", len(todo) * trials, seed=seed)
+        tracker = Tracker(f"{policy.name} on {game.tasks.name}", len(todo) * trials, seed=seed)
     for record in tally.records:
         tracker.add(Ended.of(record))
     finished = tally.finished()
@@ -85,7 +84,9 @@ def evaluate(
     )
     with announcing(tracker, folder.path if folder is not None else None):
         try:
-            with closing(_played(setup, policy, tracker.jobs(jobs), keep_going, tracker)) as trajectories:
+            with closing(
+                _trajectories(game, policy, tracker.jobs(jobs), keep_going, tracker)
+            ) as trajectories:
                 for trajectory in trajectories:
                     record = EpisodeRecord.of(trajectory)
                     with uninterrupted():
@@ -103,58 +104,58 @@ def evaluate(
     return summary
 
 
-def _played(
-    setup: Setup, policy: Policy, jobs: Iterable[Job], keep_going: bool, tracker: Tracker
+def _trajectories(
+    game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, tracker: Tracker
 ) -> Generator[Trajectory, None, None]:
     """The trajectories of all jobs, each as it ends: one after the other, or as the policy's own player gives them."""
-    if not isinstance(policy, EpisodePlayer):
+    if not isinstance(policy, EpisodeRunner):
         for job in jobs:
-            yield _play(setup, policy, job, keep_going, tracker)
+            yield _trajectory_of(game, policy, job, keep_going, tracker)
         return
     with ExitStack() as stack:
-        stream = policy.play(setup, jobs)
+        stream = policy.run_jobs(game, jobs)
         if isinstance(stream, Generator):
             stack.callback(stream.close)
-        for played in stream:
-            trial, task = played.job.trial, played.job.task
-            if played.trajectory is None or (played.error and not keep_going):
-                raise EpisodeError(_could_not(task, trial, policy, played.error or "no trajectory"))
-            about = {"trial": trial, "policy": policy.name} | ({"failed": True} if played.error else {})
-            yield replace(played.trajectory, meta=about | played.trajectory.meta)
+        for result in stream:
+            trial, task = result.job.trial, result.job.task
+            if result.trajectory is None or (result.error and not keep_going):
+                raise EpisodeError(_could_not(task, trial, policy, result.error or "no trajectory"))
+            about = {"trial": trial, "policy": policy.name} | ({"failed": True} if result.error else {})
+            yield replace(result.trajectory, meta=about | result.trajectory.meta)
 
 
 def _could_not(task: Task, trial: int, policy: Policy, detail: str) -> str:
     return f"task {task.id} (trial {trial}) could not be played with {policy.name}: {detail}"
 
 
-def _play(setup: Setup, policy: Policy, job: Job, keep_going: bool, tracker: Tracker) -> Trajectory:
+def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, tracker: Tracker) -> Trajectory:
     task, seed, trial = job.task, job.seed, job.trial
-    under_way: list[Play] = []
-    before = metered(policy), metered(setup.judge)
+    under_way: list[EpisodeRun] = []
+    before = metered(policy), metered(game.judge)
 
-    def watch(play: Play) -> None:
+    def on_step(run: EpisodeRun) -> None:
         if not under_way:
-            under_way.append(play)
-        tracker.turns(job, sum(each.turns for each in play.episode.conversations))
+            under_way.append(run)
+        tracker.turns(job, sum(each.turns for each in run.episode.conversations))
 
-    def trajectory(play: Play, **about: object) -> Trajectory:
-        usage = spent(before[0], metered(policy)) or counted(play.episode)
-        judging = spent(before[1], metered(setup.judge))
+    def trajectory(run: EpisodeRun, **about: object) -> Trajectory:
+        usage = spent(before[0], metered(policy)) or counted(run.episode)
+        judging = spent(before[1], metered(game.judge))
         about |= {"usage": usage} if usage is not None else {}
         about |= {"judge_usage": judging} if judging is not None else {}
-        return play.trajectory(trial=trial, policy=policy.name, **about)
+        return run.trajectory(trial=trial, policy=policy.name, **about)
 
     try:
-        return trajectory(play_episode(setup, policy, task, seed=seed, watch=watch))
+        return trajectory(run_episode(game, policy, task, seed=seed, on_step=on_step))
     except Exception as error:
         detail = f"{type(error).__name__}: {error}"
         if not keep_going:
             raise EpisodeError(_could_not(task, trial, policy, detail)) from error
         try:
-            play = under_way[0] if under_way else Play(setup, task, seed)
-            if play.done:  # it was the scoring or the reward that raised
+            run = under_way[0] if under_way else EpisodeRun(game, task, seed)
+            if run.done:  # it was the scoring or the reward that raised
                 raise error
-            play.abort(detail[:500])
-            return trajectory(play, failed=True)
+            run.abort(detail[:500])
+            return trajectory(run, failed=True)
         except Exception as again:
             raise EpisodeError(f"task {task.id} (trial {trial}) could not be scored: {detail}") from again

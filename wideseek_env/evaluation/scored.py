@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation.figures import SCORES
 from wideseek_env.evaluation.folder import (
     FORMAT,
     LOCK,
@@ -20,17 +19,18 @@ from wideseek_env.evaluation.folder import (
     clear_temporary,
     foreign,
     summary_dict,
-    tasks_digest,
     versions,
     write_json,
 )
 from wideseek_env.evaluation.labels import DEFAULT_BY
 from wideseek_env.evaluation.lock import FileLock
+from wideseek_env.evaluation.metrics import SCORES
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.responses import Response
 from wideseek_env.evaluation.summary import Summary, Tally
 from wideseek_env.evaluation.usage import metered, spent
 from wideseek_env.scoring import Judge, TableScore, score_response
+from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 

@@ -22,10 +22,10 @@ from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.progress import announced
 from wideseek_env.evaluation.reading import read_run
 from wideseek_env.evaluation.record import EpisodeRecord
-from wideseek_env.evaluation.run import evaluate
+from wideseek_env.evaluation.run import evaluate_game
 from wideseek_env.evaluation.summary import Summary, Tally
+from wideseek_env.game import Game
 from wideseek_env.policy import Policy
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.taskset import TaskSet
 
 Kind = Literal["width", "depth"]
@@ -127,7 +127,7 @@ class Plan:
     on_point: Callable[[Sweep], None] | None = None
 
     def play(
-        self, setup: Setup, policy: Policy, name: str, size: int | None, settings: Mapping[str, Any]
+        self, game: Game, policy: Policy, name: str, size: int | None, settings: Mapping[str, Any]
     ) -> SweepPoint:
         """Play one point into the run folder `name`."""
         if self.on_size is not None:
@@ -139,8 +139,8 @@ class Plan:
                 run = stack.enter_context(
                     RunFolder.open(self.folder / name, settings, overwrite=self.overwrite)
                 )
-            summary = evaluate(
-                setup, policy, self.tasks, seed=self.seed, trials=self.trials, folder=run, tally=tally,
+            summary = evaluate_game(
+                game, policy, self.tasks, seed=self.seed, trials=self.trials, folder=run, tally=tally,
                 keep_going=self.keep_going, on_episode=self.on_episode,
             )  # fmt: skip
         return SweepPoint(size, summary, tuple(tally.records))
@@ -148,21 +148,21 @@ class Plan:
     def play_all(
         self,
         sweep: Sweep,
-        setups: Mapping[int | None, Setup],
+        setups: Mapping[int | None, Game],
         policy: Callable[[], Policy],
         settings: Mapping[str, Any],
     ) -> Sweep:
         """Play every size of `setups` in order and return `sweep` with their points; it is written after each."""
         with ExitStack() as stack:
-            for size, setup in setups.items():
+            for size, game in setups.items():
                 player = policy()
                 self._write(sweep)  # before it is played, so that a reader knows what is to come
                 if self.folder is not None and not sweep.points:
                     stack.enter_context(
                         announced(self.folder, lambda: {"kind": "bench", "total": len(setups)})
                     )
-                about = {**settings, "team": setup.team, "rules": setup.rules.to_dict()}
-                point = self.play(setup, player, point_folder(sweep.kind, size), size, about)
+                about = {**settings, "team": game.team, "rules": game.rules.to_dict()}
+                point = self.play(game, player, point_folder(sweep.kind, size), size, about)
                 sweep = replace(sweep, points=(*sweep.points, point))
                 self._write(sweep)
                 if self.on_point is not None:

@@ -11,7 +11,7 @@ from wideseek_env.evaluation.budget import Budget, BudgetKind, check_kind, limit
 from wideseek_env.evaluation.folder import run_settings
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.sweep import Kind, MakePolicy, Plan, Sweep, check_sizes
-from wideseek_env.setup import Setup
+from wideseek_env.game import Game
 from wideseek_env.tasks.taskset import TaskSet
 
 PILOT = "budget"
@@ -19,7 +19,7 @@ PILOT = "budget"
 
 
 def width_sweep(
-    setup: Setup,
+    game: Game,
     policy: MakePolicy,
     widths: Sequence[int],
     tasks: TaskSet | None = None,
@@ -42,10 +42,10 @@ def width_sweep(
     """Evaluate a policy at each width, on the same tasks with the same seeds.
 
     Args:
-        setup: What is played; its width is replaced by each of `widths`.
+        game: What is played; its width is replaced by each of `widths`.
         policy: Makes a fresh policy for each width; see `MakePolicy`.
         widths: Subagents that a delegation may start.
-        tasks: The tasks to play; all of `setup` by default.
+        tasks: The tasks to play; all of `game` by default.
         policy_name: What records call the policy.
         policy_options: The options it was made with, for the records.
         single: Play the single agent too, as the point without a size, first.
@@ -66,14 +66,14 @@ def width_sweep(
     for a budget of tokens and a policy that takes none or reports none.
     """
     sizes = check_sizes(widths, "width")
-    setups: dict[int | None, Setup] = {None: replace(setup, team=False)} if single else {}
-    setups |= {size: replace(setup, team=True, rules=setup.rules.replace(width=size)) for size in sizes}
+    setups: dict[int | None, Game] = {None: replace(game, team=False)} if single else {}
+    setups |= {size: replace(game, team=True, rules=game.rules.replace(width=size)) for size in sizes}
     plan = Plan(
-        tasks if tasks is not None else setup.tasks, seed, trials, folder, overwrite, keep_going, on_size,
+        tasks if tasks is not None else game.tasks, seed, trials, folder, overwrite, keep_going, on_size,
         on_episode, on_point,
     )  # fmt: skip
     return play_sweep(
-        "width", plan, setups, policy, setup=setup, policy_name=policy_name, policy_options=policy_options,
+        "width", plan, setups, policy, game=game, policy_name=policy_name, policy_options=policy_options,
         equal=equal, amount=amount, command=command,
     )  # fmt: skip
 
@@ -81,10 +81,10 @@ def width_sweep(
 def play_sweep(
     kind: Kind,
     plan: Plan,
-    setups: Mapping[int | None, Setup],
+    setups: Mapping[int | None, Game],
     policy: MakePolicy,
     *,
-    setup: Setup,
+    game: Game,
     policy_name: str,
     policy_options: Mapping[str, Any] | None,
     equal: BudgetKind | None,
@@ -96,7 +96,7 @@ def play_sweep(
 
     def about(**further: int) -> dict[str, Any]:
         return run_settings(
-            setup, policy_name, policy_options=options | further, seed=plan.seed, trials=plan.trials,
+            game, policy_name, policy_options=options | further, seed=plan.seed, trials=plan.trials,
             limit=len(plan.tasks),
         )  # fmt: skip
 
@@ -112,7 +112,7 @@ def play_sweep(
             budget, source = Budget.mean_of(equal, point.records), f"the mean of {kind} {first}"
         else:
             budget, source = Budget(equal, amount), "given"
-        setups = {size: budget.setup(each) for size, each in setups.items()}
+        setups = {size: budget.game(each) for size, each in setups.items()}
     sizes = [size for size in setups if size is not None]
     told: dict[str, Any] = {**about(), f"{kind}s": sizes, "single": None in setups}
     if budget is not None:

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING, Protocol
 from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
-    from wideseek_env.lockstep import Play
+    from wideseek_env.episode_run import EpisodeRun
 
-__all__ = ["Renderer", "renderer_for"]
+__all__ = ["Renderer", "render", "renderer_for"]
 
 
 class Renderer(Protocol):
     """Follows one episode after the other."""
 
-    def begin(self, play: Play) -> None:
+    def begin(self, run: EpisodeRun) -> None:
         """An episode begins."""
         ...
 
-    def update(self, play: Play) -> None:
-        """A step has been played; the last one when ``play.done``."""
+    def update(self, run: EpisodeRun) -> None:
+        """A step has been played; the last one when ``run.done``."""
         ...
 
     def render(self) -> str | None:
@@ -46,3 +46,14 @@ def renderer_for(mode: str | None, modes: Sequence[str]) -> Renderer | None:
 
         return human_renderer()
     raise ConfigError(f"no render mode {mode!r}; there are: {', '.join(modes)}")
+
+
+def render(renderer: Renderer | None) -> str | None:
+    """What `render` of every environment returns: text for "ansi", None for "human".
+
+    Raises:
+        ConfigError: The environment was made without a render mode.
+    """
+    if renderer is None:
+        raise ConfigError("nothing to render: pass render_mode='ansi' or 'human' when making the environment")
+    return renderer.render()

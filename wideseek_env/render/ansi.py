@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.render.printable import one_line
 from wideseek_env.render.view import View, view_of
 
@@ -13,23 +13,23 @@ class AnsiRenderer:
     """Gives the present state as text whenever it is asked; nothing is printed."""
 
     def __init__(self) -> None:
-        self._play: Play | None = None
+        self._run: EpisodeRun | None = None
 
-    def begin(self, play: Play) -> None:
+    def begin(self, run: EpisodeRun) -> None:
         """Follow this episode."""
-        self._play = play
+        self._run = run
 
-    def update(self, play: Play) -> None:
+    def update(self, run: EpisodeRun) -> None:
         """The state is looked at when it is asked for."""
-        self._play = play
+        self._run = run
 
     def render(self) -> str:
         """The question, a line or two for each agent, counts, and at the end the score; "" before the first reset."""
-        return format_view(view_of(self._play)) if self._play is not None else ""
+        return format_view(view_of(self._run)) if self._run is not None else ""
 
     def close(self) -> None:
         """Let go of the episode."""
-        self._play = None
+        self._run = None
 
 
 def format_view(view: View, width: int = _WIDTH) -> str:

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.render.printable import one_line, printable
 from wideseek_env.render.view import verdict
 from wideseek_env.scoring.result import CellVerdict, TableScore
@@ -19,19 +19,19 @@ _CELL = 60
 LEGEND = "✓ right · ✗ answered ≠ gold · ∅ missing (gold) · + a row that the gold table does not have"
 
 
-def scored_answer(play: Play, *, limit: int = 100) -> RenderableType:
+def scored_answer(run: EpisodeRun, *, limit: int = 100) -> RenderableType:
     """The answer of an ended play against its gold, at most `limit` rows, and the score in a line."""
-    score = play.score
-    line = Text(verdict(play), style="bold")
+    score = run.score
+    line = Text(verdict(run), style="bold")
     if score is None:
         return line
-    outcome = play.episode.outcome
+    outcome = run.episode.outcome
     answer = outcome.answer if outcome is not None else None
-    if play.task.gold is None:
-        accepted = " / ".join(one_line(text, _CELL) for text in play.task.answers)
+    if run.task.gold is None:
+        accepted = " / ".join(one_line(text, _CELL) for text in run.task.answers)
         given = Text(one_line(answer or "(none)", 400))
         return Group(Text("Answer: ").append_text(given), Text(f"Accepted: {accepted}"), line)
-    parts: list[RenderableType] = [score_table(score, play.task, limit), Text(LEGEND, style="dim")]
+    parts: list[RenderableType] = [score_table(score, run.task, limit), Text(LEGEND, style="dim")]
     if score.message:
         parts.append(Text(printable(score.message), style="dim"))
     return Group(*parts, line)

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleRenderable
 from rich.live import Live
 from rich.text import Text
 
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.render.answer import scored_answer
 from wideseek_env.render.lanes import live_frame
 from wideseek_env.render.printable import one_line
@@ -44,7 +44,7 @@ class LiveRenderer:
         self._live: Live | None = None
         self._shown = 0.0
 
-    def begin(self, play: Play) -> None:
+    def begin(self, run: EpisodeRun) -> None:
         """Start a view."""
         self.close()
         # No refresh thread: frames are drawn when there is something new, and nothing outlives a fork.
@@ -53,25 +53,25 @@ class LiveRenderer:
         )
         atexit.register(self.close)
         self._live.start()
-        self.update(play)
+        self.update(run)
 
-    def update(self, play: Play) -> None:
+    def update(self, run: EpisodeRun) -> None:
         """Draw the state after a step; waits where frames would follow each other too quickly to be read."""
         if self._live is None:
-            self.begin(play)
+            self.begin(run)
             return
         try:
             left = self._shown + self._pause - time.monotonic()
             if left > 0:
                 time.sleep(left)
-            self._live.update(self._frame(play), refresh=True)
+            self._live.update(self._frame(run), refresh=True)
             self._shown = time.monotonic()
         except BaseException:
             self.close()
             raise
-        if play.done:
+        if run.done:
             self.close()
-            self._console.print(scored_answer(play))
+            self._console.print(scored_answer(run))
 
     def render(self) -> None:
         """The view is live."""
@@ -83,9 +83,9 @@ class LiveRenderer:
             live.stop()
             atexit.unregister(self.close)
 
-    def _frame(self, play: Play) -> ConsoleRenderable:
+    def _frame(self, run: EpisodeRun) -> ConsoleRenderable:
         width, height = self._console.size
-        return live_frame(view_of(play), width, height)
+        return live_frame(view_of(run), width, height)
 
 
 class PlainRenderer:
@@ -95,17 +95,17 @@ class PlainRenderer:
         self._console = console
         self._said: dict[str, Lane] = {}
 
-    def begin(self, play: Play) -> None:
+    def begin(self, run: EpisodeRun) -> None:
         """Print the question."""
         self._said = {}
-        view = view_of(play)
+        view = view_of(run)
         self._line(f"[{view.task_id}] {view.question}")
-        if play.done:
-            self.update(play)
+        if run.done:
+            self.update(run)
 
-    def update(self, play: Play) -> None:
+    def update(self, run: EpisodeRun) -> None:
         """Print what is new; at the end the scored answer."""
-        view = view_of(play)
+        view = view_of(run)
         for lane in view.lanes:
             before = self._said.get(lane.agent)
             if lane == before or not lane.turn:
@@ -115,9 +115,9 @@ class PlainRenderer:
                 self._line(f"{lane.agent} {lane.turn}/{lane.limit}: {lane.action}")
             if lane.result and (before is None or before.result != lane.result):
                 self._line(f"{lane.agent}   → {lane.result}")
-        if play.done:
+        if run.done:
             self._line(view.counts)
-            self._console.print(scored_answer(play))
+            self._console.print(scored_answer(run))
 
     def render(self) -> None:
         """Lines are printed as things happen."""

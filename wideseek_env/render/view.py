@@ -7,7 +7,7 @@ from typing import Any
 
 from wideseek_env.conversation import Conversation, Status
 from wideseek_env.episode import Episode
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.messages import Message
 from wideseek_env.parsing import Problem, parse_message
 from wideseek_env.render.printable import one_line
@@ -55,27 +55,27 @@ class View:
         return f"{self.elapsed} turns elapsed · {calls or 'no tool calls'}"
 
 
-def view_of(play: Play) -> View:
+def view_of(run: EpisodeRun) -> View:
     """The view of a play as it stands."""
-    episode = play.episode
+    episode = run.episode
     calls: dict[str, int] = {}
     for conversation in episode.conversations:
         for kind, count in conversation.calls.items():
             calls[kind] = calls.get(kind, 0) + count
     return View(
-        task_id=one_line(play.task.id, LINE),
-        question=one_line(play.task.question, 2000),
+        task_id=one_line(run.task.id, LINE),
+        question=one_line(run.task.question, 2000),
         lanes=tuple(_lane(episode, episode.conversation(agent)) for agent in episode.agents),
         elapsed=max(conversation.clock for conversation in episode.conversations),
         tool_calls={one_line(kind, 40): count for kind, count in calls.items()},
-        done=play.done,
-        verdict=verdict(play),
+        done=run.done,
+        verdict=verdict(run),
     )
 
 
-def verdict(play: Play) -> str:
+def verdict(run: EpisodeRun) -> str:
     """How an ended play came out, in a line; "" while it is under way."""
-    outcome, score = play.episode.outcome, play.score
+    outcome, score = run.episode.outcome, run.score
     if outcome is None or score is None:
         return ""
     ending = outcome.ending.replace("_", " ")
@@ -85,7 +85,7 @@ def verdict(play: Play) -> str:
     return (
         f"{ending} · item-F1 {100 * score.f1_by_item:.1f} (precision {100 * score.precision_by_item:.1f}, "
         f"recall {100 * score.recall_by_item:.1f}) · row-F1 {100 * score.f1_by_row:.1f} · {worth} · "
-        f"reward {play.reward:.3f} · critical path {outcome.critical_path}"
+        f"reward {run.reward:.3f} · critical path {outcome.critical_path}"
     )
 
 

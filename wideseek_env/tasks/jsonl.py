@@ -21,6 +21,7 @@ listed is refused (put your own data into ``meta``):
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import logging
 import os
@@ -270,3 +271,13 @@ def _kind(value: Any) -> str:
         dict: "an object",
     }
     return "null" if value is None else names.get(type(value), type(value).__name__)
+
+
+def tasks_digest(tasks: TaskSet) -> str:
+    """A hash of the tasks' content, so that a file of tasks that has changed is noticed."""
+    digest = hashlib.sha256()
+    for task in tasks:
+        text = json.dumps(task_to_dict(task), sort_keys=True, ensure_ascii=False)
+        digest.update(text.encode("utf-8", "surrogatepass"))
+        digest.update(b"\n")
+    return digest.hexdigest()[:16]

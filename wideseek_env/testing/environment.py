@@ -67,7 +67,7 @@ def _play(env: WideSeekEnv, seed: int, *, with_idle_actions: bool) -> str:
         )
         _listen(heard, observations)
         ended = not env.agents
-        assert ended == env.play.done, "the agents left before the end, or stayed beyond it"
+        assert ended == env.episode_run.done, "the agents left before the end, or stayed beyond it"
         if ended:
             assert len(set(rewards.values())) == 1, "the team was paid unequally"
             assert all(terminations[a] or truncations[a] for a in observations), (
@@ -79,8 +79,8 @@ def _play(env: WideSeekEnv, seed: int, *, with_idle_actions: bool) -> str:
             assert set(env.agents) == set(observations) - gone, "agents are not those that remain alive"
         if rng.random() < 0.1 and not ended:
             _ = env.state()
-    for conversation in env.play.episode.conversations:
-        if env.setup.roster == "dynamic" and conversation.agent in heard:
+    for conversation in env.episode_run.episode.conversations:
+        if env.game.roster == "dynamic" and conversation.agent in heard:
             expected = visible_text(conversation.messages)
             said = "\n\n".join(text for text in heard[conversation.agent] if text)
             assert said == expected, (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wideseek_env.lockstep import Play
-from wideseek_env.setup import Setup
+from wideseek_env.episode_run import EpisodeRun
+from wideseek_env.game import GameConfig
 from wideseek_env.testing.doubles import NoOpTools, example_task
 
 _DELEGATE = (
@@ -15,7 +15,7 @@ _SEARCH = '<tool_call>{"name": "search", "arguments": {"query": "entities"}}</to
 _BROWSE = '<tool_call>{"name": "browse", "arguments": {"url": "https://a.example/"}}</tool_call>'
 
 
-def ended_episodes() -> dict[str, Play]:
+def ended_episodes() -> dict[str, EpisodeRun]:
     """An ended and scored episode of each sort, by name, all of `example_task`.
 
     "perfect" and "half" are answers with and without delegation, "researched" one after searching and browsing, "none",
@@ -23,23 +23,23 @@ def ended_episodes() -> dict[str, Play]:
     answer after a very long text, "hostile" an answer that is no text for people.
     """
     task = example_task(4)
-    setup = Setup.resolve(tasks=[task], tools=NoOpTools(), rules={"lead_turns": 3, "subagent_turns": 3})
+    game = GameConfig(tasks=[task], executor=NoOpTools(), rules={"lead_turns": 3, "subagent_turns": 3}).open()
     assert task.gold is not None
     perfect = task.gold.to_markdown()
     half = "\n".join(perfect.split("\n")[:4])
 
-    def played(lead: Sequence[str], subagents: Sequence[str] = ("a report",)) -> Play:
-        play = Play(setup, task, 0)
-        while not play.done:
+    def played(lead: Sequence[str], subagents: Sequence[str] = ("a report",)) -> EpisodeRun:
+        run = EpisodeRun(game, task, 0)
+        while not run.done:
             acts = {}
-            for agent in play.episode.ready():
-                conversation = play.episode.conversation(agent)
+            for agent in run.episode.ready():
+                conversation = run.episode.conversation(agent)
                 said = lead if conversation.role == "lead" else subagents
                 acts[agent] = said[min(conversation.turns, len(said) - 1)]
-            play.step(acts)
-        return play
+            run.step(acts)
+        return run
 
-    aborted = Play(setup, task, 0)
+    aborted = EpisodeRun(game, task, 0)
     aborted.step({"lead": _DELEGATE})
     aborted.abort("the engine is gone")
     return {

@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
+from wideseek_env.game import Game
 from wideseek_env.messages import Action, ToolCall, ToolResult
-from wideseek_env.policy import EpisodePlayer, Job, Policy, Turn
-from wideseek_env.setup import Setup
+from wideseek_env.policy import EpisodeRunner, Job, Policy, Turn
 from wideseek_env.tasks.task import Task
 from wideseek_env.testing.conformance import Checker, global_chance
 
@@ -19,15 +19,15 @@ _PURE = (
 )
 
 
-def check_policy(make: Callable[[], Policy], setup: Setup, *, episodes: int = 3) -> None:
-    """Check a policy on the first tasks of `setup`. `make` gives a fresh one at every call; a class will do.
+def check_policy(make: Callable[[], Policy], game: Game, *, episodes: int = 3) -> None:
+    """Check a policy on the first tasks of `game`. `make` gives a fresh one at every call; a class will do.
 
     - it has a name, `reset` and `act`; `act` gives one action for each turn, text or a message in OpenAI shape;
     - it changes neither conversations nor tool schemas;
     - the same seed gives the same actions: in another object, with other global random numbers, and in the same object
       after other episodes;
     - it plays on when every tool fails, and when a driver asks its agents one at a time;
-    - an `EpisodePlayer` hands back every job exactly once, with an ended episode of its task.
+    - an `EpisodeRunner` hands back every job exactly once, with an ended episode of its task.
 
     Raises `ConformanceError` for the first promise that is broken.
     """
@@ -40,35 +40,35 @@ def check_policy(make: Callable[[], Policy], setup: Setup, *, episodes: int = 3)
         "Write the three of them; see wideseek_env.policy.Policy",
     )  # fmt: skip
     check.name(policy)
-    tasks = list(setup.tasks[:episodes])
+    tasks = list(game.tasks[:episodes])
     logs = []
     for number, task in enumerate(tasks):
         plays = []
         for chance in (1, 2):
             with global_chance(chance):
-                plays.append(_play(check, make(), setup, task, number))
+                plays.append(_play(check, make(), game, task, number))
         check.require(
             plays[0] == plays[1], "determinism", f"two plays of {task.id} with seed {number} differ", _PURE
         )
         logs.append(plays[0])
     for number in (*range(len(tasks)), 0):
         task = tasks[number]
-        again = _play(check, policy, setup, task, number)
+        again = _play(check, policy, game, task, number)
         check.require(
             again == logs[number], "state", f"{task.id} is played differently after other episodes",
             "Forget in reset whatever belongs to an episode, and keep nothing in the class or the module",
         )  # fmt: skip
-    failing = dataclasses.replace(setup, executor=_Failing())
+    failing = dataclasses.replace(game, executor=_Failing())
     _play(check, make(), failing, tasks[0], 0, "when every tool fails")
-    _play(check, make(), setup, tasks[0], 0, "when its agents are asked one at a time", alone=True)
-    if isinstance(policy, EpisodePlayer):
-        _check_player(check, make(), setup, tasks)
+    _play(check, make(), game, tasks[0], 0, "when its agents are asked one at a time", alone=True)
+    if isinstance(policy, EpisodeRunner):
+        _check_player(check, make(), game, tasks)
 
 
 def _play(
     check: Checker,
     policy: Policy,
-    setup: Setup,
+    game: Game,
     task: Task,
     seed: int,
     when: str = "",
@@ -76,19 +76,19 @@ def _play(
     alone: bool = False,
 ) -> list[tuple[str, Any]]:
     """Every action of an episode, in order."""
-    play = Play(setup, task, seed)
+    episode_run = EpisodeRun(game, task, seed)
     log: list[tuple[str, Any]] = []
     check.call(
         f"reset({seed})", "reset takes the seed of the episode that begins", lambda: policy.reset(seed)
     )
-    while not play.done:
-        turns = [play.turn(agent) for agent in play.episode.ready()]
+    while not episode_run.done:
+        turns = [episode_run.turn(agent) for agent in episode_run.episode.ready()]
         groups = [[turn] for turn in turns] if alone else [turns]
         actions: list[Action] = []
         for group in groups:
             actions += _act(check, policy, group, when)
         log += zip((turn.agent for turn in turns), actions, strict=True)
-        play.step({turn.agent: action for turn, action in zip(turns, actions, strict=True)})
+        episode_run.step({turn.agent: action for turn, action in zip(turns, actions, strict=True)})
     return log
 
 
@@ -146,11 +146,11 @@ class _Failing:
         """Nothing is open."""
 
 
-def _check_player(check: Checker, player: Policy, setup: Setup, tasks: Sequence[Task]) -> None:
-    assert isinstance(player, EpisodePlayer)
+def _check_player(check: Checker, player: Policy, game: Game, tasks: Sequence[Task]) -> None:
+    assert isinstance(player, EpisodeRunner)
     jobs = [Job(task, seed=number) for number, task in enumerate(tasks)]
     todo = "play hands back each job once, with the trajectory of its own episode"
-    played = check.call("play", todo, lambda: list(player.play(setup, jobs)))
+    played = check.call("play", todo, lambda: list(player.run_jobs(game, jobs)))
     for each in played:
         check.require(
             each.trajectory is not None,

@@ -9,7 +9,7 @@ import math
 import pickle
 from typing import Any
 
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.rewards import Parts, Reward, total
 from wideseek_env.testing.conformance import Checker, global_chance
 from wideseek_env.testing.episodes import ended_episodes
@@ -34,24 +34,24 @@ def check_reward(reward: Reward, *, low: float = 0.0, high: float = 1.0) -> None
     check.name(reward)
     episodes = ended_episodes()
     paid: dict[str, Parts] = {}
-    for sort, play in episodes.items():
+    for sort, run in episodes.items():
         with global_chance(1):
-            paid[sort] = _pay(check, reward, sort, play)
+            paid[sort] = _pay(check, reward, sort, run)
         amount = total(paid[sort])
         check.require(
             low <= amount <= high, "range", f"an episode that is {sort!r} pays {amount:g}, not {low:g} to {high:g}",
             "Bound its parts, or pass low and high as they are meant",
         )  # fmt: skip
-    for sort, play in reversed(episodes.items()):
+    for sort, run in reversed(episodes.items()):
         with global_chance(2):
-            again = _pay(check, reward, sort, play)
+            again = _pay(check, reward, sort, run)
         check.require(
             again == paid[sort], "determinism",
             f"an episode that is {sort!r} pays {paid[sort]} first, and {again} after others",
             "Keep nothing between episodes, draw no random numbers, read no clock",
         )  # fmt: skip
-    for sort, play in episodes.items():
-        turned = _pay(check, reward, sort, _reordered(play))
+    for sort, run in episodes.items():
+        turned = _pay(check, reward, sort, _reordered(run))
         check.require(
             turned == paid[sort], "order",
             f"{sort!r} pays {turned} instead of {paid[sort]} when the counts are stored in another order",
@@ -64,13 +64,13 @@ def check_reward(reward: Reward, *, low: float = 0.0, high: float = 1.0) -> None
     )  # fmt: skip
 
 
-def _pay(check: Checker, reward: Reward, sort: str, play: Play) -> Parts:
-    assert play.score is not None
-    before = pickle.dumps(play.episode), json.dumps(play.score.to_dict())
+def _pay(check: Checker, reward: Reward, sort: str, run: EpisodeRun) -> Parts:
+    assert run.score is not None
+    before = pickle.dumps(run.episode), json.dumps(run.score.to_dict())
     parts: Any = check.call(
         f"an episode that is {sort!r}",
         "Every ended episode is paid: outcome.answer may be None, and the score 0",
-        lambda: reward(play.episode, play.score),  # type: ignore[arg-type]
+        lambda: reward(run.episode, run.score),  # type: ignore[arg-type]
     )
     todo = "Return a dict of numbers by name, such as {'item_f1': score.f1_by_item}"
     check.require(isinstance(parts, dict), "types", f"it gave {type(parts).__name__} {parts!r:.80}", todo)
@@ -83,7 +83,7 @@ def _pay(check: Checker, reward: Reward, sort: str, play: Play) -> Parts:
             math.isfinite(value), "range", f"the part {name} of an episode that is {sort!r} is {value}",
             "Guard against dividing by zero: an answer may have no rows, and an episode no turns",
         )  # fmt: skip
-    after = pickle.dumps(play.episode), json.dumps(play.score.to_dict())
+    after = pickle.dumps(run.episode), json.dumps(run.score.to_dict())
     check.require(
         before == after,
         "untouched",
@@ -93,10 +93,10 @@ def _pay(check: Checker, reward: Reward, sort: str, play: Play) -> Parts:
     return dict(parts)
 
 
-def _reordered(play: Play) -> Play:
+def _reordered(run: EpisodeRun) -> EpisodeRun:
     """The same ended episode with its counts stored the other way round."""
-    other = copy.copy(play)
-    other.episode = episode = play.episode.copy()
+    other = copy.copy(run)
+    other.episode = episode = run.episode.copy()
     assert episode.outcome is not None
     calls = dict(reversed(list(episode.outcome.tool_calls.items())))
     episode.outcome = dataclasses.replace(episode.outcome, tool_calls=calls)

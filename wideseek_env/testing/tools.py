@@ -1,4 +1,4 @@
-"""`check_tool`: whether a tool of one's own keeps the promises of `wideseek_env.tools.own.Tool`."""
+"""`check_tool`: whether a tool of one's own keeps the promises of `wideseek_env.tools.custom.Tool`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wideseek_env.rules import Rules
 from wideseek_env.tasks.task import Language
 from wideseek_env.testing.conformance import Checker, global_chance
 from wideseek_env.testing.doubles import example_task
-from wideseek_env.tools.own import BUILT_IN, Tool, with_tools
+from wideseek_env.tools.custom import BUILT_IN, Tool, with_tools
 from wideseek_env.tools.spec import Arguments, ToolInputError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -42,7 +42,7 @@ def check_tool(tool: Tool, examples: Sequence[Mapping[str, Any]], *, determinist
     check = Checker(f"the tool {getattr(getattr(tool, 'spec', None), 'name', '?')!r:.40}")
     check.require(
         isinstance(tool, Tool), "protocol", f"it is {type(tool).__name__} {tool!r:.80}",
-        "Make it with wideseek_env.tools.own.tool, or as a Tool with a spec and run",
+        "Make it with wideseek_env.tools.custom.tool, or as a Tool with a spec and run",
     )  # fmt: skip
     name = tool.spec.name
     check.require(

@@ -17,6 +17,7 @@ from wideseek_env.corpus.base import Corpus, FailedSearch, SearchHit
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.pages import Document, focus, neutralise, to_document
+from wideseek_env.plugins import make_part
 from wideseek_env.tools.spec import Arguments
 
 CustomTool: TypeAlias = Callable[[Arguments], str]
@@ -36,6 +37,24 @@ class Executor(Protocol):
     def close(self) -> None:
         """Release what the executor itself opened."""
         ...
+
+
+def executor_named(executor: str | Executor) -> Executor:
+    """The executor called ``module:name``; an object with `run` and `close` is returned as it is.
+
+    Raises:
+        ConfigError: There is no such executor, or the object is none.
+    """
+    if isinstance(executor, str):
+        made: Executor = make_part("executor", executor, _is_executor, "run(calls) and close()")
+        return made
+    if not _is_executor(executor):
+        raise ConfigError(f"an executor must have run(calls) and close(), not {executor!r:.80}")
+    return executor
+
+
+def _is_executor(part: object) -> bool:
+    return isinstance(part, Executor)
 
 
 class CorpusTools:

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation.figures import SCORES, TRAJECTORIES
 from wideseek_env.evaluation.folder import SETTINGS, read_settings
+from wideseek_env.evaluation.metrics import SCORES, TRAJECTORIES
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer.detail import episode_detail

@@ -6,14 +6,14 @@ import re
 import zlib
 from functools import lru_cache
 
+from wideseek_env.wrappers.agents import COLUMNS, FIND, Mask, Parts, call, table
 from wideseek_env.wrappers.layout import HOSTS, Choice, Layout
-from wideseek_env.wrappers.minds import COLUMNS, FIND, Mask, Parts, call, table
 from wideseek_env.wrappers.reading import Hit, PageView, Reader
 
 _CHAIN = " of "
 
 
-class SubagentMind:
+class SymbolicSubagent:
     """What finding a list and looking up rows have in common: results, an open page, addresses seen."""
 
     def __init__(self, layout: Layout, reader: Reader) -> None:
@@ -80,7 +80,7 @@ class SubagentMind:
             row[5 + host_bucket(hit.url)] = 1
 
 
-class FindMind(SubagentMind):
+class FindAgent(SymbolicSubagent):
     """A subagent that finds the list of rows. `notes` has the entries taken, without values."""
 
     def __init__(self, layout: Layout, reader: Reader, subject: str, key: str) -> None:
@@ -125,7 +125,7 @@ class FindMind(SubagentMind):
         self._describe_results(parts, self.subject, "")
 
 
-class LookUpMind(SubagentMind):
+class LookUpAgent(SymbolicSubagent):
     """A subagent that looks up attributes of its share of the rows."""
 
     def __init__(self, layout: Layout, reader: Reader, header: tuple[str, ...], names: list[str]) -> None:
@@ -213,14 +213,14 @@ class LookUpMind(SubagentMind):
         self._describe_results(parts, self.current, self.label.casefold())
 
 
-def subagent_mind(layout: Layout, reader: Reader, subtask: str) -> FindMind | LookUpMind:
-    """The mind for a subtask that a `LeadMind` wrote, read from its text."""
+def subagent_agent(layout: Layout, reader: Reader, subtask: str) -> FindAgent | LookUpAgent:
+    """The mind for a subtask that a `SymbolicLead` wrote, read from its text."""
     head, *lines = subtask.split("\n")
     last = lines[-1].removeprefix(COLUMNS).strip("| ")
     header = tuple(name.strip() for name in last.split(" | "))
     if head.startswith(FIND):
-        return FindMind(layout, reader, head.removeprefix(FIND), header[0])
-    return LookUpMind(layout, reader, header, [line.removeprefix("- ") for line in lines[:-1]])
+        return FindAgent(layout, reader, head.removeprefix(FIND), header[0])
+    return LookUpAgent(layout, reader, header, [line.removeprefix("- ") for line in lines[:-1]])
 
 
 @lru_cache(maxsize=65536)

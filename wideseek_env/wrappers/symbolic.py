@@ -12,15 +12,15 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError, TaskError
-from wideseek_env.lockstep import Play
-from wideseek_env.parallel import WideSeekEnv, choose_task
-from wideseek_env.setup import Setup
+from wideseek_env.game import Game
+from wideseek_env.parallel import WideSeekEnv
 from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tools import default
 from wideseek_env.trajectory import Trajectory
-from wideseek_env.wrappers.game import Game
+from wideseek_env.wrappers.episode import SymbolicEpisode
 from wideseek_env.wrappers.layout import Layout
 from wideseek_env.wrappers.reading import MarkdownReader, Reader
 
@@ -74,22 +74,22 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         reader: Reader | None = None,
     ) -> None:
         self.env = env
-        self.layout = Layout(max_entities, max_attributes, max_results, env.setup.rules.width, chunks)
+        self.layout = Layout(max_entities, max_attributes, max_results, env.game.rules.width, chunks)
         self.reader: Reader = reader if reader is not None else MarkdownReader()
         if not isinstance(self.reader, Reader):
             raise ConfigError(
                 f"a reader needs question, hits and page, which {type(reader).__name__} has not"
             )
         self.shaping = float(shaping)
-        setup = symbolic_setup(env.setup)
-        if max_results > setup.rules.max_results_per_query:
+        game = symbolic_setup(env.game)
+        if max_results > game.rules.max_results_per_query:
             raise ConfigError(
                 f"max_results ({max_results}) is above rules.max_results_per_query "
-                f"({setup.rules.max_results_per_query})"
+                f"({game.rules.max_results_per_query})"
             )
         self.left_out: Counter[str] = Counter()
         fitting = []
-        for task in setup.tasks:
+        for task in game.tasks:
             reason = self._misfit(task)
             if reason:
                 self.left_out[reason] += 1
@@ -97,15 +97,15 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
                 fitting.append(task)
         if not fitting:
             reasons = "; ".join(f"{count}: {reason}" for reason, count in self.left_out.items())
-            raise ConfigError(f"no task of {setup.tasks.name} fits the symbolic spaces ({reasons})")
-        self.setup = dataclasses.replace(setup, tasks=TaskSet(fitting, setup.tasks.name))
+            raise ConfigError(f"no task of {game.tasks.name} fits the symbolic spaces ({reasons})")
+        self.game = dataclasses.replace(game, tasks=TaskSet(fitting, game.tasks.name))
         self.possible_agents = ["lead", *(f"subagent_{number}" for number in range(self.layout.width))]
         self.agents: list[str] = []
         self._spaces = {agent: self._make_spaces() for agent in self.possible_agents}
         size = len(self.possible_agents) * self.layout.features
         self.state_space = spaces.Box(0.0, 1.0, (size,), np.float32)
         self._rng = np.random.default_rng()
-        self._game: Game | None = None
+        self._episode: SymbolicEpisode | None = None
 
     def _make_spaces(self) -> tuple[spaces.Dict, spaces.Discrete[np.int64]]:
         parts: dict[str, spaces.Space[Any]] = {
@@ -145,25 +145,25 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
     # --- playing -------------------------------------------------------------------------------------------------
 
     @property
-    def play(self) -> Play:
+    def episode_run(self) -> EpisodeRun:
         """The real episode under way; `ActionError` before the first reset."""
-        return self._current.play
+        return self._current.episode_run
 
     @property
     def acting_agents(self) -> list[str]:
         """The agents whose turn it is."""
-        game = self._game
+        episode = self._episode
         return (
-            [agent for agent, acts in zip(self.possible_agents, game.acting, strict=True) if acts]
-            if game
+            [agent for agent, acts in zip(self.possible_agents, episode.acting, strict=True) if acts]
+            if episode
             else []
         )
 
     @property
-    def _current(self) -> Game:
-        if self._game is None:
+    def _current(self) -> SymbolicEpisode:
+        if self._episode is None:
             raise ActionError("no episode yet: call reset() first")
-        return self._game
+        return self._episode
 
     def reset(
         self, seed: int | None = None, options: Mapping[str, Any] | None = None
@@ -174,10 +174,10 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
-        task = choose_task(self.setup.tasks, self._rng, options)
+        task = choose_task(self.game.tasks, self._rng, options)
         if reason := self._misfit(task):
             raise TaskError(f"the task {task.id} does not fit the symbolic spaces: {reason}")
-        self._game = Game(self.setup, self.layout, self.reader, task, seed)
+        self._episode = SymbolicEpisode(self.game, self.layout, self.reader, task, seed)
         self.agents = list(self.possible_agents)
         return self._observations(), {agent: self._info(seat) for seat, agent in enumerate(self.agents)}
 
@@ -190,7 +190,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
 
         `ActionError` when an acting agent has no action or one that does not exist.
         """
-        game = self._current
+        episode = self._current
         if not self.agents:
             raise ActionError("the episode has ended: call reset() first")
         for agent in self.acting_agents:
@@ -199,12 +199,12 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
                     f"{agent} is acting and needs a number as action, not {actions.get(agent)!r}"
                 )
         agents = self.agents
-        calls = game.begin([int(actions.get(agent) or 0) for agent in agents])
-        game.finish(self.setup.executor.run(calls))
-        reward = game.reward(self.shaping)
-        terminated, truncated = game.ending
+        calls = episode.begin([int(actions.get(agent) or 0) for agent in agents])
+        episode.finish(self.game.executor.run(calls))
+        reward = episode.reward(self.shaping)
+        terminated, truncated = episode.ending
         infos = {agent: self._info(seat) for seat, agent in enumerate(agents)}
-        if game.done:
+        if episode.done:
             self.agents = []
         return (
             self._observations(),
@@ -215,23 +215,26 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         )
 
     def _observations(self) -> dict[str, Observation]:
-        game = self._current
+        episode = self._current
         return {
-            agent: {"observation": game.observations[seat].copy(), "action_mask": game.masks[seat].copy()}
+            agent: {
+                "observation": episode.observations[seat].copy(),
+                "action_mask": episode.masks[seat].copy(),
+            }
             for seat, agent in enumerate(self.possible_agents)
         }
 
     def _info(self, seat: int) -> dict[str, Any]:
-        game = self._current
+        episode = self._current
         info: dict[str, Any] = {
-            "acting": bool(game.acting[seat]),
-            "task_id": game.play.task.id,
-            "shaping": self.shaping * game.new_right,
+            "acting": bool(episode.acting[seat]),
+            "task_id": episode.episode_run.task.id,
+            "shaping": self.shaping * episode.new_right,
         }
-        if game.done:
-            assert game.play.score is not None, "an ended episode has a score"
-            info["team_reward"] = game.play.reward
-            info["item_f1"] = game.play.score.f1_by_item
+        if episode.done:
+            assert episode.episode_run.score is not None, "an ended episode has a score"
+            info["team_reward"] = episode.episode_run.reward
+            info["item_f1"] = episode.episode_run.score.f1_by_item
         return info
 
     def state(self) -> NDArray[np.float32]:
@@ -240,7 +243,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
 
     def trajectory(self, **about: Any) -> Trajectory:
         """The record of the ended episode; see `WideSeekEnv.trajectory`."""
-        return self.play.trajectory(**about)
+        return self.episode_run.trajectory(**about)
 
     def vector(self, number: int) -> SymbolicVec:
         """`number` of these environments that step as one, with arrays."""
@@ -253,12 +256,12 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         self.env.close()
 
 
-def symbolic_setup(setup: Setup) -> Setup:
+def symbolic_setup(game: Game) -> Game:
     """The same setup with a fixed roster; `ConfigError` for a profile whose tools these actions cannot write."""
-    tools = setup.profile.tools
+    tools = game.profile.tools
     if tools["lead"][:1] != (default.DELEGATE,) or tools["subagent"][:2] != (default.SEARCH, default.BROWSE):
         raise ConfigError(
             f"the symbolic actions are written for the tools of the profiles 'default' and 'terse', not for those of "
-            f"{setup.profile.name!r}"
+            f"{game.profile.name!r}"
         )
-    return dataclasses.replace(setup, roster="fixed")
+    return dataclasses.replace(game, roster="fixed")

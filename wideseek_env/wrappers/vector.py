@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError
-from wideseek_env.lockstep import Play
 from wideseek_env.messages import ToolCall
-from wideseek_env.wrappers.game import Game
+from wideseek_env.wrappers.episode import SymbolicEpisode
 
 if TYPE_CHECKING:
     from wideseek_env.wrappers.symbolic import Symbolic
@@ -41,31 +41,33 @@ class SymbolicVec:
     Args:
         env: The environment that says what is played; it is not stepped itself.
         number: n.
-        on_end: Called with the `Play` of every episode that ends, for example to write its trajectory.
+        on_end: Called with the `EpisodeRun` of every episode that ends, for example to write its trajectory.
     """
 
-    def __init__(self, env: Symbolic, number: int, *, on_end: Callable[[Play], None] | None = None) -> None:
+    def __init__(
+        self, env: Symbolic, number: int, *, on_end: Callable[[EpisodeRun], None] | None = None
+    ) -> None:
         if number < 1:
             raise ConfigError(f"a vector needs at least 1 environment, not {number}")
         self.env, self.number, self.on_end = env, number, on_end
         self.layout, self.agents = env.layout, list(env.possible_agents)
         self._rngs: list[np.random.Generator] = []
-        self._games: list[Game] = []
+        self._episodes: list[SymbolicEpisode] = []
         self._seed(None)
 
     def _seed(self, seed: int | None) -> None:
         self._rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(self.number)]
 
-    def _new_game(self, index: int) -> Game:
-        tasks = self.env.setup.tasks
+    def _new_game(self, index: int) -> SymbolicEpisode:
+        tasks = self.env.game.tasks
         task = tasks[int(self._rngs[index].integers(len(tasks)))]
-        return Game(self.env.setup, self.layout, self.env.reader, task, None)
+        return SymbolicEpisode(self.env.game, self.layout, self.env.reader, task, None)
 
     def reset(self, seed: int | None = None) -> Arrays:
         """Begin n episodes."""
         if seed is not None:
             self._seed(seed)
-        self._games = [self._new_game(index) for index in range(self.number)]
+        self._episodes = [self._new_game(index) for index in range(self.number)]
         return self._arrays()
 
     def step(
@@ -78,7 +80,7 @@ class SymbolicVec:
         """
         chosen = np.asarray(actions)
         shape = (self.number, len(self.agents))
-        if not self._games:
+        if not self._episodes:
             raise ActionError("no episodes yet: call reset() first")
         if chosen.shape != shape or not np.issubdtype(chosen.dtype, np.integer):
             raise ActionError(
@@ -86,32 +88,40 @@ class SymbolicVec:
             )
         calls: list[ToolCall] = []
         shares: list[int] = []
-        for game, row in zip(self._games, chosen, strict=True):
-            wanted = game.begin(row)
+        for episode, row in zip(self._episodes, chosen, strict=True):
+            wanted = episode.begin(row)
             calls += wanted
             shares.append(len(wanted))
-        results = self.env.setup.executor.run(calls)
+        results = self.env.game.executor.run(calls)
         rewards = np.zeros(shape, np.float32)
         terminated, truncated = np.zeros(self.number, bool), np.zeros(self.number, bool)
         ended: list[Ended] = []
         at = 0
-        for index, (game, share) in enumerate(zip(self._games, shares, strict=True)):
-            game.finish(results[at : at + share])
+        for index, (episode, share) in enumerate(zip(self._episodes, shares, strict=True)):
+            episode.finish(results[at : at + share])
             at += share
-            rewards[index] = game.reward(self.env.shaping)
-            terminated[index], truncated[index] = game.ending
-            if game.done:
-                score = game.play.score
+            rewards[index] = episode.reward(self.env.shaping)
+            terminated[index], truncated[index] = episode.ending
+            if episode.done:
+                score = episode.episode_run.score
                 assert score is not None, "an ended episode has a score"
-                ended.append(Ended(index, game.steps, game.play.task.id, game.play.reward, score.f1_by_item))
+                ended.append(
+                    Ended(
+                        index,
+                        episode.steps,
+                        episode.episode_run.task.id,
+                        episode.episode_run.reward,
+                        score.f1_by_item,
+                    )
+                )
                 if self.on_end is not None:
-                    self.on_end(game.play)
-                self._games[index] = self._new_game(index)
+                    self.on_end(episode.episode_run)
+                self._episodes[index] = self._new_game(index)
         return self._arrays(), rewards, terminated, truncated, ended
 
     def _arrays(self) -> Arrays:
         return {
-            "observation": np.stack([game.observations for game in self._games]),
-            "action_mask": np.stack([game.masks for game in self._games]),
-            "acting": np.stack([game.acting for game in self._games]),
+            "observation": np.stack([episode.observations for episode in self._episodes]),
+            "action_mask": np.stack([episode.masks for episode in self._episodes]),
+            "acting": np.stack([episode.acting for episode in self._episodes]),
         }

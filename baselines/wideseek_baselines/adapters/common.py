@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import MissingDependencyError
-from wideseek_env.lockstep import Play
 
 
-def outcome_metrics(play: Play) -> dict[str, float]:
+def outcome_metrics(run: EpisodeRun) -> dict[str, float]:
     """Numbers of an ended episode: the scores, and what the team did for them. Empty while it is under way."""
-    score, outcome = play.score, play.episode.outcome
+    score, outcome = run.score, run.episode.outcome
     if score is None or outcome is None:
         return {}
     return {

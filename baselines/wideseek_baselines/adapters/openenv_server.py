@@ -14,11 +14,10 @@ import numpy as np
 
 from wideseek_baselines.adapters.common import missing, outcome_metrics
 from wideseek_env.catalog import SPLITS
+from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError
-from wideseek_env.lockstep import Play
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import ToolCall, ToolResult
-from wideseek_env.parallel import choose_task
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
 
 try:
@@ -37,13 +36,13 @@ from wideseek_baselines.adapters.openenv_models import (
 )
 
 
-class Game:
-    """A `Setup` shared by all sessions. Tools that compute run one batch at a time, those that wait side by side."""
+class ServedGame:
+    """A `Game` shared by all sessions. Tools that compute run one batch at a time, those that wait side by side."""
 
-    def __init__(self, setup: Setup, split: str = "train") -> None:
-        self.setup = setup
+    def __init__(self, game: Game, split: str = "train") -> None:
+        self.game = game
         self.split = split
-        corpus = getattr(setup.executor, "corpus", setup.executor)
+        corpus = getattr(game.executor, "corpus", game.executor)
         self._turns = None if getattr(corpus, "blocking", False) else threading.Lock()
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
@@ -51,25 +50,25 @@ class Game:
         if not calls:
             return []
         if self._turns is None:
-            return self.setup.executor.run(calls)
+            return self.game.executor.run(calls)
         with self._turns:
-            return self.setup.executor.run(calls)
+            return self.game.executor.run(calls)
 
 
 class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideSeekState]):
     """One session: one episode at a time.
 
     Args:
-        game: What is played, shared by all sessions.
+        served: What is played, shared by all sessions.
     """
 
     SUPPORTS_CONCURRENT_SESSIONS = True
 
-    def __init__(self, game: Game) -> None:
+    def __init__(self, served: ServedGame) -> None:
         super().__init__()
-        self._game = game
+        self._served = served
         self._random = np.random.default_rng()
-        self._play: Play | None = None
+        self._run: EpisodeRun | None = None
         self._shown: dict[int, int] = {}
         self._episode_id: str | None = None
         self._steps = 0
@@ -95,9 +94,9 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
             ConfigError: There is no such index or split, or the task is named twice.
             TaskError: There is no task of that id.
         """
-        tasks = self._game.setup.tasks
-        if split is not None and split != self._game.split:
-            raise ConfigError(f"this server plays the split {self._game.split!r}, not {split!r}")
+        tasks = self._served.game.tasks
+        if split is not None and split != self._served.split:
+            raise ConfigError(f"this server plays the split {self._served.split!r}, not {split!r}")
         if task_id is not None and index is not None:
             raise ConfigError("reset takes a task_id or an index, not both")
         if seed is not None:
@@ -106,7 +105,7 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
             task = tasks[self._index(index)]
         else:
             task = choose_task(tasks, self._random, {} if task_id is None else {"task_id": task_id})
-        self._play = Play(self._game.setup, task, seed)
+        self._run = EpisodeRun(self._served.game, task, seed)
         self._shown = {}
         self._episode_id = episode_id
         self._steps = 0
@@ -127,9 +126,9 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         Raises:
             ActionError: No episode is under way, or it is not the turn of an agent that is named.
         """
-        play = self._current()
-        episode = play.episode
-        if play.done:
+        episode_run = self._current()
+        episode = episode_run.episode
+        if episode_run.done:
             raise ActionError("the episode is over: call reset")
         ready, names = episode.ready(), [turn.agent for turn in action.turns]
         for name in names:
@@ -139,25 +138,25 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
             raise ActionError(f"more than one turn for an agent: {', '.join(sorted(names))}")
         calls: list[ToolCall] = []
         for turn in action.turns:
-            calls += play.act(turn.agent, turn.message())
-            if play.done:  # the lead has ended; nobody waits for results any more
+            calls += episode_run.act(turn.agent, turn.message())
+            if episode_run.done:  # the lead has ended; nobody waits for results any more
                 break
-        if not play.done:
-            for call, result in zip(calls, self._game.run(calls), strict=True):
-                if play.done:
+        if not episode_run.done:
+            for call, result in zip(calls, self._served.run(calls), strict=True):
+                if episode_run.done:
                     break
-                play.deliver(call, result)
-        if play.done:
-            play.finish()
+                episode_run.deliver(call, result)
+        if episode_run.done:
+            episode_run.finish()
         self._steps += 1
         return self._observe()
 
     @property
     def state(self) -> WideSeekState:
         """See `WideSeekState`; empty before the first reset."""
-        if self._play is None:
+        if self._run is None:
             return WideSeekState()
-        episode = self._play.episode
+        episode = self._run.episode
         return WideSeekState(
             episode_id=self._episode_id,
             step_count=self._steps,
@@ -165,16 +164,16 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
             question=episode.task.question,
             agents={agent: episode.conversation(agent).status for agent in episode.agents},
             acting=episode.ready(),
-            done=self._play.done,
+            done=self._run.done,
         )
 
     def get_metadata(self) -> EnvironmentMetadata:
         """What OpenEnv's ``/metadata`` shows."""
-        setup = self._game.setup
+        game = self._served.game
         return EnvironmentMetadata(
             name="wideseek",
-            description=f"Broad information seeking by a lead and up to {setup.rules.width} subagents"
-            if setup.team
+            description=f"Broad information seeking by a lead and up to {game.rules.width} subagents"
+            if game.team
             else "Broad information seeking by one agent",
         )
 
@@ -182,17 +181,17 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
 
     def list_splits(self) -> list[str]:
         """The one split that this server plays."""
-        return [self._game.split]
+        return [self._served.split]
 
     def num_tasks(self, split: str) -> int:
         """How many tasks there are."""
         self._check_split(split)
-        return len(self._game.setup.tasks)
+        return len(self._served.game.tasks)
 
     def get_task(self, split: str, index: int) -> dict[str, Any]:
         """Question and columns of one task, without its gold table."""
         self._check_split(split)
-        return _shown(self._game.setup.tasks[self._index(index, IndexError)], index)
+        return _shown(self._served.game.tasks[self._index(index, IndexError)], index)
 
     def list_tasks(self, split: str) -> list[dict[str, Any]]:
         """The first tasks, as OpenEnv asks of large splits; see `num_tasks`."""
@@ -203,47 +202,48 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
     ) -> list[dict[str, Any]]:
         """Several tasks, as `get_task`."""
         self._check_split(split)
-        places = range(len(self._game.setup.tasks))[start:stop]
-        return [_shown(self._game.setup.tasks[place], place) for place in places]
+        places = range(len(self._served.game.tasks))[start:stop]
+        return [_shown(self._served.game.tasks[place], place) for place in places]
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    def _current(self) -> Play:
-        if self._play is None:
+    def _current(self) -> EpisodeRun:
+        if self._run is None:
             raise ActionError(
                 "no episode yet: call reset first, in the same session (plain HTTP requests have none, a WebSocket has)"
             )
-        return self._play
+        return self._run
 
     def _check_split(self, split: str) -> None:
-        if split != self._game.split:
-            raise ValueError(f"no split {split!r}; there is: {self._game.split}")
+        if split != self._served.split:
+            raise ValueError(f"no split {split!r}; there is: {self._served.split}")
 
     def _index(self, index: int, error: type[Exception] = ConfigError) -> int:
-        count = len(self._game.setup.tasks)
+        count = len(self._served.game.tasks)
         if not 0 <= index < count:
             raise error(f"index must be from 0 to {count - 1}, not {index}")
         return index
 
     def _observe(self) -> WideSeekObservation:
-        play = self._current()
-        outcome = play.episode.outcome
-        if outcome is None or not play.done:
+        episode_run = self._current()
+        outcome = episode_run.episode.outcome
+        if outcome is None or not episode_run.done:
             return WideSeekObservation(
-                task_id=play.task.id, acting=[self._view(play, agent) for agent in play.episode.ready()]
+                task_id=episode_run.task.id,
+                acting=[self._view(episode_run, agent) for agent in episode_run.episode.ready()],
             )
         return WideSeekObservation(
-            task_id=play.task.id,
+            task_id=episode_run.task.id,
             done=True,
-            reward=play.reward,
+            reward=episode_run.reward,
             answer=outcome.answer,
             ending=outcome.ending,
-            metrics=outcome_metrics(play),
-            reward_parts=dict(play.parts),
+            metrics=outcome_metrics(episode_run),
+            reward_parts=dict(episode_run.parts),
         )
 
-    def _view(self, play: Play, agent: str) -> AgentView:
-        turn = play.turn(agent)
+    def _view(self, episode_run: EpisodeRun, agent: str) -> AgentView:
+        turn = episode_run.turn(agent)
         shown = self._shown.get(turn.conversation, 0)
         self._shown[turn.conversation] = len(turn.messages)
         return AgentView(
@@ -268,22 +268,22 @@ def _shown(task: Task, index: int) -> dict[str, Any]:
 
 
 def create_app(
-    setup: Setup | Mapping[str, Any] | None = None, *, sessions: int = 64, split: str = "train"
+    game: Game | Mapping[str, Any] | None = None, *, sessions: int = 64, split: str = "train"
 ) -> FastAPI:
     """The server as an ASGI application.
 
     Args:
-        setup: What is played, or the arguments of `Setup.resolve` for it; None is the synthetic world.
+        game: What is played, or the arguments of `GameConfig` for it; None is the synthetic world.
         sessions: Clients that may play at the same time.
-        split: How `setup`'s tasks are called towards clients; with arguments, also the split that is opened.
+        split: How `game`'s tasks are called towards clients; with arguments, also the split that is opened.
     """
     if sessions < 1:
         raise ConfigError(f"sessions must be at least 1, not {sessions}")
-    if not isinstance(setup, Setup):
-        setup = Setup.resolve(**{"split": split, **(setup or {})})
-    game = Game(setup, split)
+    if not isinstance(game, Game):
+        game = GameConfig(**{"split": split, **(game or {})}).open()
+    served = ServedGame(game, split)
     return create_fastapi_app(
-        lambda: WideSeekEnvironment(game),
+        lambda: WideSeekEnvironment(served),
         WideSeekAction,
         WideSeekObservation,
         max_concurrent_envs=sessions,
@@ -311,12 +311,12 @@ def main(
     """Serve WideSeek as an OpenEnv environment until Ctrl-C."""
     import uvicorn
 
-    game = {
+    served = {
         "tasks": tasks, "corpus": corpus, "width": width, "rules": rules, "profile": profile, "reward": reward,
         "team": not single,
     }  # fmt: skip
     try:
-        app = create_app(game, sessions=sessions, split=split)
+        app = create_app(served, sessions=sessions, split=split)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     uvicorn.run(app, host=host, port=port, ws_max_size=64 << 20)

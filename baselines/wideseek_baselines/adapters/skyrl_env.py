@@ -12,10 +12,10 @@ from functools import lru_cache
 from typing import Any
 
 from wideseek_baselines.adapters.common import missing, outcome_metrics
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError
-from wideseek_env.lockstep import Play
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import Message
-from wideseek_env.setup import Setup
 
 try:
     import skyrl_gym
@@ -29,32 +29,32 @@ ENV = "wideseek"
 
 
 @lru_cache(maxsize=4)
-def _setup(game: str) -> Setup:
+def _game(settings: str) -> Game:
     """The setup of a game, one for all environments of this process."""
-    return Setup.resolve(team=False, **json.loads(game))
+    return GameConfig(team=False, **json.loads(settings)).open()
 
 
-def _named(game: Mapping[str, Any]) -> str:
-    if "team" in game:
+def _named(settings: Mapping[str, Any]) -> str:
+    if "team" in settings:
         raise ConfigError("SkyRL's environments have one conversation: team cannot be set here")
     try:
-        return json.dumps(game, sort_keys=True)
+        return json.dumps(settings, sort_keys=True)
     except TypeError as error:
         raise ConfigError(f"SkyRL's game must be of plain values: {error}") from error
 
 
-def register(name: str = ENV, **game: Any) -> None:
+def register(name: str = ENV, **settings: Any) -> None:
     """Make the environment known in this process; harmless when it is.
 
     Args:
         name: What it is called in SkyRL.
-        game: Arguments of `Setup.resolve`, as plain values.
+        settings: Arguments of `GameConfig`, as plain values.
 
     Raises:
         ConfigError: The game cannot be played, or the name is taken.
     """
-    kwargs = {"game": _named(game)}
-    _setup(kwargs["game"])
+    kwargs = {"settings": _named(settings)}
+    _game(kwargs["settings"])
     known = registry.get(name)
     if known is None:
         skyrl_gym.register(id=name, entry_point=f"{__name__}:WideSeekTextEnv", kwargs=kwargs)
@@ -62,11 +62,11 @@ def register(name: str = ENV, **game: Any) -> None:
         raise ConfigError(f"SkyRL has another environment called {name!r}: register this one by another name")
 
 
-def rows(limit: int | None = None, name: str = ENV, **game: Any) -> list[dict[str, Any]]:
+def rows(limit: int | None = None, name: str = ENV, **settings: Any) -> list[dict[str, Any]]:
     """The tasks of the same game as rows of SkyRL's data set."""
     return [
         {"env_class": name, "task_id": task.id, "prompt": [{"role": "user", "content": task.question}]}
-        for task in _setup(_named(game)).tasks[:limit]
+        for task in _game(_named(settings)).tasks[:limit]
     ]
 
 
@@ -83,43 +83,45 @@ class WideSeekTextEnv(BaseTextEnv):
         TaskError: There is no such task.
     """
 
-    def __init__(self, game: str, env_config: Any = None, extras: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, settings: str, env_config: Any = None, extras: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__()
-        setup = _setup(game)
+        game = _game(settings)
         extras = extras or {}
-        self.max_turns = setup.rules.turns("single")
+        self.max_turns = game.rules.turns("single")
         if extras.get("max_turns", self.max_turns) < self.max_turns:
             raise ConfigError(
                 f"generator.max_turns is {extras['max_turns']}, the rules allow {self.max_turns}: "
                 "raise it, or register with rules={'single_turns': …}"
             )
-        self._play = Play(setup, setup.tasks.get(str(extras.get("task_id", ""))))
+        self._run = EpisodeRun(game, game.tasks.get(str(extras.get("task_id", ""))))
         self._shown = 0
 
     def init(self, prompt: list[Message]) -> tuple[list[Message], dict[str, Any]]:
         """The system prompt and the question; the row's own prompt is for people."""
-        return self._news(), {"task_id": self._play.task.id}
+        return self._news(), {"task_id": self._run.task.id}
 
     def step(self, action: str) -> BaseTextEnvStepOutput:
         """Play one message. The reward is paid with the last."""
-        if self._play.done:
+        if self._run.done:
             raise ActionError("the episode is over")
         self.turns += 1
-        self._play.step({"agent": action})
+        self._run.step({"agent": action})
         self._shown += 1  # its own message, which SkyRL has in ids
         return BaseTextEnvStepOutput(
-            observations=[] if self._play.done else self._news(),
-            reward=self._play.reward,
-            done=self._play.done,
-            metadata=dict(self._play.parts),
+            observations=[] if self._run.done else self._news(),
+            reward=self._run.reward,
+            done=self._run.done,
+            metadata=dict(self._run.parts),
         )
 
     def get_metrics(self) -> dict[str, Any]:
         """Scores and counts of the ended episode."""
-        return outcome_metrics(self._play)
+        return outcome_metrics(self._run)
 
     def _news(self) -> list[Message]:
-        messages = self._play.episode.root.messages
+        messages = self._run.episode.root.messages
         news, self._shown = messages[self._shown :], len(messages)
         # Results of calls that were written as text answer no native call: they are the user's.
         return [{"role": "user" if m["role"] == "tool" else m["role"], "content": m["content"]} for m in news]

@@ -23,10 +23,10 @@ from wideseek_baselines.llm.policy import LLMPolicy
 from wideseek_baselines.rollout.record import AgentRecord
 from wideseek_baselines.rollout.record import Sequence as TokenSequence
 from wideseek_baselines.tokens import History
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ConfigError
-from wideseek_env.lockstep import Play
+from wideseek_env.game import Game
 from wideseek_env.messages import ROLES, Message, Role
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
 
 try:
@@ -66,7 +66,7 @@ class Row:
 class PlayedTeam:
     """One ended episode with the ids of all its conversations."""
 
-    play: Play
+    run: EpisodeRun
     agents: list[AgentRecord]
 
 
@@ -76,7 +76,7 @@ class TeamRollouts:
     All episodes of a batch move in lock-step: one generation serves every agent whose turn it is.
 
     Args:
-        setup: What is played.
+        game: What is played.
         sequences: Rows that a team takes; None is 1 + `rules.width` for a team and 1 for a single agent.
         roles: Whose sequences are trained: of "lead", "subagent" and "single".
         turn_tokens: New tokens of one turn at most. Under vLLM set `max_completion_length` to the same.
@@ -93,7 +93,7 @@ class TeamRollouts:
 
     def __init__(
         self,
-        setup: Setup,
+        game: Game,
         *,
         sequences: int | None = None,
         roles: Sequence[Role] = ROLES,
@@ -105,17 +105,17 @@ class TeamRollouts:
         engine: Callable[[Trainer], TrainerEngine] | None = None,
     ) -> None:
         if sequences is None:
-            sequences = 1 + setup.rules.width if setup.team else 1
+            sequences = 1 + game.rules.width if game.team else 1
         if sequences < 1:
             raise ConfigError(f"sequences must be at least 1, not {sequences}")
         unknown = sorted(set(roles) - set(ROLES))
         if unknown or not roles:
             raise ConfigError(f"roles must be some of {', '.join(ROLES)}, not {', '.join(unknown) or 'none'}")
-        self.setup = setup
+        self.game = game
         self.sequences = sequences
         self.roles = frozenset(roles)
         self._tasks: dict[str, Task] = {}
-        for task in setup.tasks:
+        for task in game.tasks:
             if self._tasks.setdefault(task.question, task) is not task:
                 raise ConfigError(
                     f"the tasks {self._tasks[task.question].id} and {task.id} ask the same question"
@@ -172,29 +172,29 @@ class TeamRollouts:
             "completion_ids": [row.completion for row in rows],
             "logprobs": [row.logprobs for row in rows],
             "env_mask": [row.mask for row in rows],
-            "team_reward": [team.play.reward for team in teams for _ in range(share)],
-            "team_metrics": [outcome_metrics(team.play) for team in teams for _ in range(share)],
+            "team_reward": [team.episode_run.reward for team in teams for _ in range(share)],
+            "team_metrics": [outcome_metrics(team.episode_run) for team in teams for _ in range(share)],
         }
 
     def play(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[PlayedTeam]:
         """One episode of each task, with the trainer's model in every role."""
         engine, policy = self._policy(trainer)
-        plays = [Play(self.setup, task, seed) for task, seed in zip(tasks, seeds, strict=True)]
+        plays = [EpisodeRun(self.game, task, seed) for task, seed in zip(tasks, seeds, strict=True)]
         minds = [policy.mind(seed) for seed in seeds]
-        while any(not play.done for play in plays):
+        while any(not run.done for run in plays):
             self._step(plays, minds, engine)
         return [
-            PlayedTeam(play, mind.records([(c.agent, c.role, c.ending) for c in play.episode.conversations]))
-            for play, mind in zip(plays, minds, strict=True)
+            PlayedTeam(run, mind.records([(c.agent, c.role, c.ending) for c in run.episode.conversations]))
+            for run, mind in zip(plays, minds, strict=True)
         ]
 
-    def _step(self, plays: Sequence[Play], minds: Sequence[Mind], engine: TrainerEngine) -> None:
+    def _step(self, plays: Sequence[EpisodeRun], minds: Sequence[Mind], engine: TrainerEngine) -> None:
         """One turn of every agent that acts, of all episodes, in one batch."""
         steps = [
             (number, turn, mind.prepare(turn))
-            for number, (play, mind) in enumerate(zip(plays, minds, strict=True))
-            if not play.done
-            for turn in (play.turn(agent) for agent in play.episode.ready())
+            for number, (run, mind) in enumerate(zip(plays, minds, strict=True))
+            if not run.done
+            for turn in (run.turn(agent) for agent in run.episode.ready())
         ]
         asked = [step.request for _, _, step in steps if isinstance(step, Ask)]
         generations = iter(engine.generate_batch(asked))

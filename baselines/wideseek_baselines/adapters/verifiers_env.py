@@ -14,9 +14,9 @@ from typing import Any
 
 from wideseek_baselines.adapters.common import missing
 from wideseek_baselines.rollout.tools import ToolPool
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ConfigError
-from wideseek_env.lockstep import Play
-from wideseek_env.setup import Setup
+from wideseek_env.game import Game, GameConfig
 
 try:
     import verifiers.v1 as vf
@@ -31,7 +31,7 @@ PLUGIN = "wideseek-verifiers"
 
 
 class WideSeekTasksetConfig(vf.TasksetConfig):
-    """The game, as the arguments of `wideseek_env.Setup.resolve`; all by name, so that it travels."""
+    """The game, as the arguments of `wideseek_env.GameConfig`; all by name, so that it travels."""
 
     id: str = PLUGIN
     tasks: str = "synthetic"
@@ -73,10 +73,10 @@ class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
     """The questions of a game."""
 
     @cached_property
-    def setup(self) -> Setup:
+    def game(self) -> Game:
         """What is played; corpora are opened when it is first needed. `ConfigError` for a name that is wrong."""
         config = self.config
-        return Setup.resolve(
+        return GameConfig(
             tasks=config.tasks,
             corpus=config.corpus,
             split=config.split,
@@ -85,11 +85,11 @@ class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
             profile=config.profile,
             reward=config.reward,
             team=config.team,
-        )
+        ).open()
 
     def load(self) -> Iterable[WideSeekTask]:
         """One task for each question, in order."""
-        for task in self.setup.tasks:
+        for task in self.game.tasks:
             yield WideSeekTask(WideSeekData(id=task.id, prompt=task.question), self.config.task)
 
 
@@ -115,16 +115,16 @@ class WideSeekEnv(vf.Env[WideSeekEnvConfig]):
         super().__init__(config)
         self._tools: ToolPool | None = None
 
-    async def setup(self, agents: vf.Agents) -> None:
+    async def game(self, agents: vf.Agents) -> None:
         """Say whose tokens are training data."""
         agents.subagent.trainable = self.config.train_subagents
 
     async def run(self, task: vf.Task, agents: vf.Agents) -> None:
         """Play one episode to its end and pay every agent of the team."""
-        setup = self.taskset.setup
+        game = self.taskset.game
         if self._tools is None:
-            self._tools = ToolPool(setup.executor)
-        team = Team(Play(setup, setup.tasks.get(task.data.id or "")), task, agents, self._tools)
+            self._tools = ToolPool(game.executor)
+        team = Team(EpisodeRun(game, game.tasks.get(task.data.id or "")), task, agents, self._tools)
         await team.play_on()
         team.pay()
 
@@ -141,7 +141,7 @@ def load_environment(
     subagent: dict[str, Any] | None = None,
     train_subagents: bool = True,
     max_concurrent_agents: int | None = None,
-    **game: Any,
+    **settings: Any,
 ) -> WideSeekEnv:
     """The environment from plain values.
 
@@ -150,7 +150,7 @@ def load_environment(
         subagent: The same for the subagents' seat.
         train_subagents: See `WideSeekEnvConfig`.
         max_concurrent_agents: See `WideSeekEnvConfig`.
-        game: Fields of `WideSeekTasksetConfig`: `tasks`, `split`, `width`, `rules`, `profile`, `reward`, `team`, …
+        settings: Fields of `WideSeekTasksetConfig`: `tasks`, `split`, `width`, `rules`, `profile`, `reward`, `team`, …
 
     Raises:
         ConfigError: An argument is unknown or wrong.
@@ -159,7 +159,7 @@ def load_environment(
     try:
         config = WideSeekEnvConfig.model_validate(
             {
-                "taskset": {"id": PLUGIN, **game},
+                "taskset": {"id": PLUGIN, **settings},
                 "train_subagents": train_subagents,
                 "max_concurrent_agents": max_concurrent_agents,
                 **seats,
@@ -168,5 +168,5 @@ def load_environment(
     except ValidationError as error:
         raise ConfigError(f"the environment cannot be configured so: {error}") from error
     env = WideSeekEnv(config)
-    env.taskset.setup  # noqa: B018  (a wrong name is said now, and not in the first episode)
+    env.taskset.game  # noqa: B018  (a wrong name is said now, and not in the first episode)
     return env

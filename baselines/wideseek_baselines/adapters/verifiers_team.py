@@ -12,7 +12,7 @@ from wideseek_baselines.adapters.common import missing, outcome_metrics
 from wideseek_baselines.engines.base import EngineError
 from wideseek_baselines.rollout.tools import ToolPool
 from wideseek_env.conversation import Conversation
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.messages import Message, ToolCall
 
 try:
@@ -34,8 +34,8 @@ class Team:
         tools: Runs searches and browses.
     """
 
-    def __init__(self, play: Play, task: vf.Task, agents: vf.Agents, tools: ToolPool) -> None:
-        self.play = play
+    def __init__(self, run: EpisodeRun, task: vf.Task, agents: vf.Agents, tools: ToolPool) -> None:
+        self.episode_run = run
         self.traces: list[tuple[Conversation, vf.Trace]] = []
         self._task = task
         self._agents = agents
@@ -53,24 +53,24 @@ class Team:
             async with asyncio.TaskGroup() as group:
                 self._start(group)
         except BaseExceptionGroup as failures:
-            self.play.abort("a model could not answer")
+            self.episode_run.abort("a model could not answer")
             raise _first(failures) from failures
-        await asyncio.to_thread(self.play.finish)
+        await asyncio.to_thread(self.episode_run.finish)
 
     def pay(self) -> None:
         """Record the team's reward, part by part, on the trace of every agent, and the numbers of the episode."""
-        metrics = outcome_metrics(self.play)
+        metrics = outcome_metrics(self.episode_run)
         for conversation, trace in self.traces:
-            for name, value in self.play.parts.items():
+            for name, value in self.episode_run.parts.items():
                 trace.record_reward(name, value)
-            paid = set(self.play.parts)
+            paid = set(self.episode_run.parts)
             trace.record_metrics({name: value for name, value in metrics.items() if name not in paid})
             trace.record_metric("agent_turns", conversation.turns)
             trace.record_metric("agent_ended", conversation.ending in ("answered", "reported"))
 
     def _start(self, group: asyncio.TaskGroup) -> None:
         """Open the conversations that have begun since."""
-        conversations = self.play.episode.conversations
+        conversations = self.episode_run.episode.conversations
         while self._started < len(conversations):
             conversation = conversations[self._started]
             self._started += 1
@@ -80,20 +80,20 @@ class Team:
     async def _converse(self, conversation: Conversation, group: asyncio.TaskGroup) -> None:
         """One conversation from its first message to its agent's end."""
         seat = self._agents.subagent if conversation.role == "subagent" else self._agents.lead
-        episode, agent = self.play.episode, conversation.agent
+        episode, agent = self.episode_run.episode, conversation.agent
         async with seat.interaction(self._briefed(conversation)) as interaction:
             self.traces.append((conversation, interaction.trace))
             news: list[dict[str, Any]] | None = None
-            while conversation.status == "acting" and not self.play.done:
+            while conversation.status == "acting" and not self.episode_run.done:
                 segment = await interaction.turn(news)
-                if self.play.done:
+                if self.episode_run.done:
                     break
                 seen = len(conversation.messages) + 1  # what the agent says now is known to its seat
                 if segment.terminated:
                     self._cut_short(conversation, interaction.trace)
                     calls: list[ToolCall] = []
                 else:
-                    calls = self.play.act(agent, _message(segment, interaction.trace))
+                    calls = self.episode_run.act(agent, _message(segment, interaction.trace))
                 self._start(group)
                 for call in calls:
                     group.create_task(self._run(call))
@@ -105,14 +105,18 @@ class Team:
     async def _run(self, call: ToolCall) -> None:
         result = await self._tools.run(call)
         async with self._moved:
-            if not self.play.done:
-                self.play.deliver(call, result)
+            if not self.episode_run.done:
+                self.episode_run.deliver(call, result)
             self._moved.notify_all()
 
     def _briefed(self, conversation: Conversation) -> vf.Task:
         """The task as this conversation's trace shows it: its system prompt, its first message, its tools."""
         system, first = conversation.messages[:2]
-        tools = [] if self.play.setup.profile.embed_tools else self.play.episode.tools(conversation.role)
+        tools = (
+            []
+            if self.episode_run.game.profile.embed_tools
+            else self.episode_run.episode.tools(conversation.role)
+        )
         return self._task.with_data(
             system_prompt=system["content"],
             prompt=first["content"],
@@ -125,7 +129,7 @@ class Team:
         """The seat ended before its agent did: by a limit of its own, or because the model failed."""
         if trace.stop_condition in LIMITS:
             full: Message = {"role": "assistant", "content": "", "finish_reason": "context"}
-            self.play.act(conversation.agent, full)
+            self.episode_run.act(conversation.agent, full)
             return
         last = trace.last_error
         detail = f"{last.type}: {last.message}" if last is not None else f"stopped: {trace.stop_condition}"

@@ -4,12 +4,6 @@ It loads wherever a large model loads (transformers, vLLM) and has a tokenizer t
 so that whole episodes are short. It knows nothing until it is trained. See `wideseek_baselines.nano.build.make_nano`.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from wideseek_env.lazy import lazy_exports
-
-__all__ = ["SIZES", "Nano", "Size", "make_nano"]
-
-__getattr__, __dir__ = lazy_exports(
-    __name__, {"SIZES": "model", "Size": "model", "Nano": "build", "make_nano": "build"}
-)
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

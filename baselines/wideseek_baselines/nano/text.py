@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.catalog import Split
+from wideseek_env.episode_run import run_episode
+from wideseek_env.game import GameConfig
 from wideseek_env.messages import Message
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
 
 
 class Form(NamedTuple):
@@ -36,9 +36,9 @@ _SMALL, _USUAL = 400, 2000  # pages of a world: enough for every kind of page an
 def episode_text(seed: int, form: Form, pages: int = _SMALL, split: Split = "train") -> list[list[Message]]:
     """The conversations, one an agent, of one scripted episode in the world with this seed."""
     tasks = f"synthetic:seed={seed},pages={pages}"
-    setup = Setup.resolve(tasks=tasks, split=split, profile=form.profile, width=_WIDTH, team=form.team)
-    play = play_episode(setup, ScriptedPolicy(), setup.tasks[seed % len(setup.tasks)], seed=seed)
-    return [list(conversation["messages"]) for conversation in play.trajectory().conversations]
+    game = GameConfig(tasks=tasks, split=split, profile=form.profile, width=_WIDTH, team=form.team).open()
+    run = run_episode(game, ScriptedPolicy(), game.tasks[seed % len(game.tasks)], seed=seed)
+    return [list(conversation["messages"]) for conversation in run.trajectory().conversations]
 
 
 def training_text(worlds: int) -> Iterator[list[Message]]:

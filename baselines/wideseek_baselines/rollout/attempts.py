@@ -11,10 +11,10 @@ from wideseek_baselines.llm.base import TeamPolicy
 from wideseek_baselines.rollout.options import Finished, RolloutJob
 from wideseek_baselines.rollout.playing import Playing, Services
 from wideseek_baselines.rollout.record import Rollout
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import WideSeekError
-from wideseek_env.lockstep import Play
+from wideseek_env.game import Game
 from wideseek_env.policy import Job
-from wideseek_env.setup import Setup
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +23,13 @@ class Attempts:
     """The job with the number `number` of a run. `stopped` is why it was cancelled, "" while it was not."""
 
     def __init__(
-        self, job: Job, number: int, policy: TeamPolicy, setup: Setup, retries: int, services: Services
+        self, job: Job, number: int, policy: TeamPolicy, game: Game, retries: int, services: Services
     ) -> None:
         self.job = job
         self.number = number
         self.stopped = ""
         self._policy = policy
-        self._setup = setup
+        self._game = game
         self._retries = retries
         self._services = services
         self._errors: list[str] = []
@@ -48,15 +48,15 @@ class Attempts:
         """One attempt; why it failed, or "". An answer that could not be scored is scored again, not played again."""
         loop = asyncio.get_running_loop()
         try:
-            if self._playing is not None and self._playing.play.done:
+            if self._playing is not None and self._playing.episode_run.done:
                 await self._playing.score(scorers)
                 return ""
             self._began = loop.time()
             self._playing = None
-            setup = self.job.played(self._setup) if isinstance(self.job, RolloutJob) else self._setup
-            play = Play(setup, self.job.task, self.job.seed)
+            game = self.job.played(self._game) if isinstance(self.job, RolloutJob) else self._game
+            run = EpisodeRun(game, self.job.task, self.job.seed)
             mind = self._policy.mind(self.job.seed)
-            self._playing = Playing(play, mind, self._services, self.number, len(self._errors))
+            self._playing = Playing(run, mind, self._services, self.number, len(self._errors))
             await self._playing.run()
             await self._playing.score(scorers)
             return ""
@@ -74,24 +74,24 @@ class Attempts:
 
     def _finished(self, error: str) -> Finished:
         playing, self._playing = self._playing, None
-        if playing is None or (error and playing.play.done):  # it could not begin, or not be scored
+        if playing is None or (error and playing.episode_run.done):  # it could not begin, or not be scored
             return Finished(self.job, None, None, error)
         if error:
             playing.abort(error)
-        play = playing.play
+        run = playing.episode_run
         group = self.job.group if isinstance(self.job, RolloutJob) else ""
         about: dict[str, Any] = {"trial": self.job.trial, "policy": self._policy.name}
         about["usage"] = playing.usage.to_dict()
         about |= {"group": group} if group else {}
         about |= {"failed": True} if error else {}
         about |= {"retries": list(self._errors)} if self._errors else {}
-        trajectory = play.trajectory(**about)
+        trajectory = run.trajectory(**about)
         rollout = Rollout(
             task_id=self.job.task.id,
             group=group,
             trial=self.job.trial,
             seed=self.job.seed,
-            agents=playing.mind.records([(c.agent, c.role, c.ending) for c in play.episode.conversations]),
+            agents=playing.mind.records([(c.agent, c.role, c.ending) for c in run.episode.conversations]),
             reward=trajectory.reward,
             parts=trajectory.parts,
             score={
@@ -102,7 +102,7 @@ class Attempts:
                 "success": trajectory.score.score,
                 "well_formed": float(trajectory.score.well_formed and not trajectory.score.missing_columns),
             },
-            ending=play.episode.root.ending,
+            ending=run.episode.root.ending,
             trainable=self._policy.records_tokens and not error,
             error=error,
             seconds=asyncio.get_running_loop().time() - self._began,

@@ -16,8 +16,8 @@ from wideseek_baselines.llm.base import TeamPolicy
 from wideseek_baselines.loop import background
 from wideseek_baselines.rollout.options import DriverOptions, Finished
 from wideseek_env.errors import ConfigError
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.policy import Job, make_policy
-from wideseek_env.setup import Setup
 
 if TYPE_CHECKING:
     from wideseek_baselines.rollout.driver import Driver
@@ -32,13 +32,13 @@ class RolloutConfig:
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the policy, by name."""
     game: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of `Setup.resolve`. Names of worlds and corpora are opened by each process by itself."""
+    """Arguments of `GameConfig`. Names of worlds and corpora are opened by each process by itself."""
     driver: DriverOptions = field(default_factory=DriverOptions)
 
-    def open(self) -> tuple[TeamPolicy, Setup]:
+    def open(self) -> tuple[TeamPolicy, Game]:
         """Make the policy and the game; `ConfigError` says what is wrong with either."""
         try:
-            setup = Setup.resolve(**self.game)
+            game = GameConfig(**self.game).open()
         except TypeError as error:
             raise ConfigError(f"the game cannot be set up: {error}") from error
         policy = make_policy(self.policy, **self.options) if isinstance(self.policy, str) else self.policy()
@@ -47,7 +47,7 @@ class RolloutConfig:
             raise ConfigError(
                 f"the policy {policy.name} has no {', '.join(missing)}: it plays turns, but has no engine to be driven"
             )
-        return cast(TeamPolicy, policy), setup
+        return cast(TeamPolicy, policy), game
 
 
 class Rollouts(Protocol):
@@ -81,8 +81,8 @@ class LocalRollouts:
         from wideseek_baselines.rollout.driver import Driver
 
         self.config = config
-        self.policy, self.setup = config.open()
-        self.driver: Driver = Driver(self.policy, self.setup, options=config.driver)
+        self.policy, self.game = config.open()
+        self.driver: Driver = Driver(self.policy, self.game, options=config.driver)
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
         """See `Rollouts`."""

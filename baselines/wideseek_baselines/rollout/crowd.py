@@ -13,9 +13,9 @@ from wideseek_baselines.rollout.attempts import Attempts, describe
 from wideseek_baselines.rollout.grouping import Grouping
 from wideseek_baselines.rollout.options import DriverOptions, Finished
 from wideseek_baselines.rollout.tools import ToolPool
+from wideseek_env.game import Game
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.policy import Job
-from wideseek_env.setup import Setup
 
 Generate = Callable[[Ask, int, int, int], Awaitable[tuple[Generation, float]]]
 """Generates for an episode's number and attempt a request of so many tokens; see `Driver`."""
@@ -27,22 +27,22 @@ class Crowd:
     def __init__(
         self,
         policy: TeamPolicy,
-        setup: Setup,
+        game: Game,
         options: DriverOptions,
         engines: Sequence[EngineInfo],
         generate: Generate,
     ) -> None:
         self._policy = policy
-        self._setup = setup
+        self._game = game
         self._options = options
         self._generate = generate
         self._gate = EpisodeGate(
             engines,
             concurrency=options.concurrency,
             headroom=options.headroom,
-            expected=options.first_guess(setup),
+            expected=options.first_guess(game),
         )
-        self._tools = ToolPool(setup.executor, batch=options.search_batch, workers=options.tool_workers)
+        self._tools = ToolPool(game.executor, batch=options.search_batch, workers=options.tool_workers)
         self._scorers = ThreadPoolExecutor(options.judge_workers, thread_name_prefix="wideseek-score")
         self._results: asyncio.Queue[Finished | None] = asyncio.Queue()
         self._episodes: dict[int, tuple[Attempts, asyncio.Task[None]]] = {}
@@ -114,9 +114,9 @@ class Crowd:
         self._results.put_nowait(None)
 
     def _start(self, job: Job, number: int) -> None:
-        attempts = Attempts(job, number, self._policy, self._setup, self._options.retries, self)
+        attempts = Attempts(job, number, self._policy, self._game, self._options.retries, self)
         self._gate.begin(number)
-        task = asyncio.get_running_loop().create_task(self._play(attempts))
+        task = asyncio.get_running_loop().create_task(self._run(attempts))
         self._episodes[number] = (attempts, task)
 
     async def _play(self, attempts: Attempts) -> None:

@@ -17,8 +17,8 @@ from wideseek_baselines.llm.base import Ask, TeamPolicy
 from wideseek_baselines.rollout.admission import RequestGate
 from wideseek_baselines.rollout.crowd import Crowd
 from wideseek_baselines.rollout.options import DriverOptions, Finished
+from wideseek_env.game import Game
 from wideseek_env.policy import Job
-from wideseek_env.setup import Setup
 
 OnLost = Callable[[Engine], Awaitable[Engine | None]]
 """Called with an engine that was lost; gives one that takes its place with the same weights, or None."""
@@ -29,7 +29,7 @@ class Driver:
 
     Args:
         policy: Decides, through its engines.
-        setup: What is played. The driver does not close its tools.
+        game: What is played. The driver does not close its tools.
         options: See `DriverOptions`.
         on_lost: What to do when an engine is lost; by default everything ends with `EngineLostError`. With a
             replacement the requests that were under way are asked again there.
@@ -38,13 +38,13 @@ class Driver:
     def __init__(
         self,
         policy: TeamPolicy,
-        setup: Setup,
+        game: Game,
         *,
         options: DriverOptions | None = None,
         on_lost: OnLost | None = None,
     ) -> None:
         self.policy = policy
-        self.setup = setup
+        self.game = game
         self.options = options or DriverOptions()
         self._on_lost = on_lost
         self._replaced: dict[int, Engine] = {}
@@ -82,7 +82,7 @@ class Driver:
             }
             self._crowd = crowd = Crowd(
                 self.policy,
-                self.setup,
+                self.game,
                 self.options,
                 [engine.info for engine in self.engines],
                 self._generate,

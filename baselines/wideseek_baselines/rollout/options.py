@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from wideseek_baselines.rollout.record import Rollout
 from wideseek_env.errors import ConfigError
+from wideseek_env.game import Game
 from wideseek_env.policy import Job
-from wideseek_env.setup import Setup
 from wideseek_env.trajectory import Trajectory
 
 UNLIMITED_KV_EPISODES = 64
@@ -26,11 +26,11 @@ class RolloutJob(Job):
     width: int | None = None
     """Subagents that one delegation may start in this episode; None is what the rules say."""
 
-    def played(self, setup: Setup) -> Setup:
+    def played(self, game: Game) -> Game:
         """The setup of this episode."""
         if self.width is None:
-            return setup
-        return dataclasses.replace(setup, rules=setup.rules.replace(width=self.width))
+            return game
+        return dataclasses.replace(game, rules=game.rules.replace(width=self.width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +86,8 @@ class DriverOptions:
         if self.request_timeout is not None and self.request_timeout <= 0:
             raise ConfigError(f"request_timeout must be above 0 or None, not {self.request_timeout}")
 
-    def first_guess(self, setup: Setup) -> int:
+    def first_guess(self, game: Game) -> int:
         """Tokens that an episode is expected to take before any has ended."""
         if self.episode_tokens is not None:
             return self.episode_tokens
-        return 4096 + (2048 * setup.rules.width if setup.team else 0)
+        return 4096 + (2048 * game.rules.width if game.team else 0)

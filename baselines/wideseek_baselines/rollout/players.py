@@ -1,4 +1,4 @@
-"""`play_jobs`: the driver for ordinary code, as `EpisodePlayer.play` wants it."""
+"""`play_jobs`: the driver for ordinary code, as `EpisodeRunner.play` wants it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from wideseek_baselines.llm.base import TeamPolicy
 from wideseek_baselines.loop import LoopThread, background
 from wideseek_baselines.rollout.driver import Driver
 from wideseek_baselines.rollout.options import DriverOptions, Finished
-from wideseek_env.policy import Job, Played
-from wideseek_env.setup import Setup
+from wideseek_env.game import Game
+from wideseek_env.policy import EpisodeResult, Job
 
 
 def finish_jobs(
     policy: TeamPolicy,
-    setup: Setup,
+    game: Game,
     jobs: Iterable[Job],
     *,
     options: DriverOptions | None = None,
@@ -25,25 +25,25 @@ def finish_jobs(
 
     Args:
         policy: Its engines must belong to `loop`, or not have started yet.
-        setup: What is played.
+        game: What is played.
         jobs: See `Driver.run`; they are taken on the loop's thread.
         options: See `DriverOptions`.
         loop: Where the driver runs; by default the one that all of this process share.
     """
     thread = loop or background()
-    driver = Driver(policy, setup, options=options)
+    driver = Driver(policy, game, options=options)
     yield from thread.iterate(driver.run(jobs))
 
 
 def play_jobs(
     policy: TeamPolicy,
-    setup: Setup,
+    game: Game,
     jobs: Iterable[Job],
     *,
     options: DriverOptions | None = None,
     loop: LoopThread | None = None,
-) -> Generator[Played, None, None]:
+) -> Generator[EpisodeResult, None, None]:
     """As `finish_jobs`, without the records for training."""
-    with closing(finish_jobs(policy, setup, jobs, options=options, loop=loop)) as finished:
+    with closing(finish_jobs(policy, game, jobs, options=options, loop=loop)) as finished:
         for each in finished:
-            yield Played(each.job, each.trajectory, each.error)
+            yield EpisodeResult(each.job, each.trajectory, each.error)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 from wideseek_baselines.engines.base import Generation
 from wideseek_baselines.llm.base import Ask, Mind, Say
-from wideseek_env.lockstep import Play
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.messages import Message, ToolCall, ToolResult, count_characters
 
 CHARACTERS_PER_TOKEN = 4
@@ -78,8 +78,10 @@ class _Open:
 class Playing:
     """One episode under way; `usage` grows as it goes."""
 
-    def __init__(self, play: Play, mind: Mind, services: Services, number: int, attempt: int) -> None:
-        self.play = play
+    def __init__(
+        self, episode_run: EpisodeRun, mind: Mind, services: Services, number: int, attempt: int
+    ) -> None:
+        self.episode_run = episode_run
         self.mind = mind
         self.usage = Usage()
         self._services = services
@@ -101,16 +103,16 @@ class Playing:
 
     async def score(self, scorers: Executor) -> None:
         """Score the ended episode on one of the `scorers`' threads, where a judge may wait."""
-        await asyncio.get_running_loop().run_in_executor(scorers, self.play.finish)
+        await asyncio.get_running_loop().run_in_executor(scorers, self.episode_run.finish)
 
     def abort(self, detail: str) -> None:
         """End the episode without an answer, after `run` has failed or was cancelled."""
-        self.play.abort(detail)
+        self.episode_run.abort(detail)
         self._close_turns(self._time())
 
     def _move(self) -> None:
         """Start the turn of every agent that is ready and not moving yet."""
-        episode = self.play.episode
+        episode = self.episode_run.episode
         for agent in episode.ready():
             conversation = episode.conversation(agent)
             if conversation.started in self._moving:
@@ -120,9 +122,9 @@ class Playing:
             self._start(self._turn(agent))
 
     async def _turn(self, agent: str) -> None:
-        conversation = self.play.episode.conversation(agent)
+        conversation = self.episode_run.episode.conversation(agent)
         number, turn_number = conversation.started, conversation.turns
-        turn = self.play.turn(agent)
+        turn = self.episode_run.turn(agent)
         step = self.mind.prepare(turn)
         opened: _Open | None = None
         if isinstance(step, Say):
@@ -136,7 +138,7 @@ class Playing:
             self._live[number] = context_tokens(step, generation)
             opened = _Open(turn_number, waited + generation.queued, generation.generating, self._time(), 0)
         before = conversation.errors
-        calls = self.play.act(agent, message)
+        calls = self.episode_run.act(agent, message)
         self._moving.discard(number)
         if opened is not None:
             opened.errors = conversation.errors - before
@@ -151,7 +153,7 @@ class Playing:
 
     async def _tool(self, call: ToolCall) -> None:
         result = await self._services.tool(call)
-        self.play.deliver(call, result)
+        self.episode_run.deliver(call, result)
         self._move()
 
     def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:

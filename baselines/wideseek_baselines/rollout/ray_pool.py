@@ -227,7 +227,7 @@ class RayRollouts:
             jobs[self._sent] = RolloutJob(
                 sent.job.task, sent.job.seed, sent.job.trial, group=group_of(sent.job), size=len(group)
             )
-        worker.actor.play.remote(jobs)
+        worker.actor.episode_run.remote(jobs)
         for number, sent in zip(jobs, group, strict=True):
             worker.open[worker.actor.answer.remote(number)] = sent
 

@@ -35,8 +35,8 @@ class RolloutWorker:
 
     async def start(self) -> dict[str, Any]:
         """Open policy and game and start the engines; returns where this worker is."""
-        policy, setup = await asyncio.to_thread(self._config.open)
-        self._driver = Driver(policy, setup, options=self._config.driver)
+        policy, game = await asyncio.to_thread(self._config.open)
+        self._driver = Driver(policy, game, options=self._config.driver)
         for engine in self._driver.engines:
             await engine.start()
         self._running = asyncio.create_task(self._run(self._driver))

@@ -62,7 +62,7 @@ def run_grpo(
 
     Args:
         config: Everything.
-        game: Arguments of `Setup.resolve` in place of the configuration's: tasks, tools or rewards of one's own.
+        game: Arguments of `GameConfig` in place of the configuration's: tasks, tools or rewards of one's own.
         report: Told the numbers of every step and every evaluation.
         watch: Told of every episode that has ended.
 

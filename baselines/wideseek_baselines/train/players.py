@@ -57,7 +57,7 @@ class Players:
 
     Args:
         config: Of the run.
-        game: Arguments of `Setup.resolve` that take the place of the configuration's, for tasks, tools and rewards of
+        game: Arguments of `GameConfig` that take the place of the configuration's, for tasks, tools and rewards of
             one's own.
         watch: Told of every episode that has ended.
     """
@@ -181,7 +181,7 @@ class Players:
             turn_tokens=engine.turn_tokens,
             temperature=temperature,
         )
-        return background().iterate(Driver(policy, rollouts.setup, options=self._driver).run(jobs))
+        return background().iterate(Driver(policy, rollouts.game, options=self._driver).run(jobs))
 
     def close(self) -> None:
         """End the engines."""
@@ -197,7 +197,7 @@ class Players:
 
 
 def game_arguments(game: GameOptions) -> dict[str, Any]:
-    """The arguments of `Setup.resolve` for these options."""
+    """The arguments of `GameConfig` for these options."""
     limits = {name: value for name, value in dataclasses.asdict(game.limits).items() if value is not None}
     return {
         "tasks": game.tasks,

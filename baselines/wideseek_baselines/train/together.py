@@ -43,7 +43,7 @@ class Elsewhere:
 
 def together(
     jobs: Sequence[J],
-    play: Callable[[Sequence[J]], Iterable[Finished]],
+    episode_run: Callable[[Sequence[J]], Iterable[Finished]],
     group: ProcessGroup | None,
     *,
     spread: bool,
@@ -60,9 +60,9 @@ def together(
         ProcessError: Playing failed on another process.
     """
     if distributed.size() == 1:
-        return play(jobs)
+        return episode_run(jobs)
     mine = own_share(jobs) if spread else (jobs if distributed.is_main() else [])
-    parts = distributed.everywhere(lambda: list(play(mine)), group)
+    parts = distributed.everywhere(lambda: list(episode_run(mine)), group)
     return [finished for part in parts for finished in part]
 
 

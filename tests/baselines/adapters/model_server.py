@@ -9,12 +9,12 @@ from typing import Any
 
 from scripted_server import Asked, Raw
 
+from wideseek_env.game import Game
 from wideseek_env.messages import Role
 from wideseek_env.policy import Policy, Turn
-from wideseek_env.setup import Setup
 
 
-def scripted_text(policy: Policy, setup: Setup) -> Callable[[list[dict[str, Any]]], str]:
+def scripted_text(policy: Policy, setup: Game) -> Callable[[list[dict[str, Any]]], str]:
     """What the policy says in a conversation, told from its messages alone. Prompts must describe the tools."""
     episode = setup.episode(setup.tasks[0])
     roles: tuple[Role, ...] = ("lead", "subagent", "single")

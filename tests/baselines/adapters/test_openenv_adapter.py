@@ -12,9 +12,9 @@ import pytest
 import requests
 
 from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_env.episode_run import run_episode
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.policy import Turn
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
 
 pytest.importorskip(
     "openenv",
@@ -38,12 +38,12 @@ SESSIONS = 3
 
 
 @pytest.fixture(scope="module")
-def setup() -> Setup:
-    return Setup.resolve(**GAME)
+def setup() -> Game:
+    return GameConfig(**GAME).open()
 
 
 @pytest.fixture(scope="module")
-def url(setup: Setup) -> Iterator[str]:
+def url(setup: Game) -> Iterator[str]:
     config = uvicorn.Config(create_app(setup, sessions=SESSIONS), port=0, log_level="error")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
@@ -60,7 +60,7 @@ def url(setup: Setup) -> Iterator[str]:
     assert not thread.is_alive()
 
 
-def test_two_sessions_at_a_time_play_as_in_process(url: str, setup: Setup) -> None:
+def test_two_sessions_at_a_time_play_as_in_process(url: str, setup: Game) -> None:
     """Each on a task of its own; their steps interleave, and every number is that of the same game played here."""
     both_in = threading.Barrier(2, timeout=60)
 
@@ -85,7 +85,7 @@ def test_two_sessions_at_a_time_play_as_in_process(url: str, setup: Setup) -> No
     with ThreadPoolExecutor(2) as pool:
         played = list(pool.map(play, range(2)))
     for number, (last, state) in enumerate(played):
-        here = play_episode(setup, ScriptedPolicy(), setup.tasks[number], seed=number)
+        here = run_episode(setup, ScriptedPolicy(), setup.tasks[number], seed=number)
         assert here.score is not None
         assert last.task_id == state.task_id == setup.tasks[number].id
         assert last.reward == here.reward == last.metrics["item_f1"] == here.score.f1_by_item
@@ -97,7 +97,7 @@ def test_two_sessions_at_a_time_play_as_in_process(url: str, setup: Setup) -> No
     assert played[0][0].metrics["subagents"] >= 2
 
 
-def test_conversations_are_put_together_as_they_are(url: str, setup: Setup) -> None:
+def test_conversations_are_put_together_as_they_are(url: str, setup: Game) -> None:
     """What a policy sees through the server is what it would see here, turn by turn."""
 
     def seen_by(turns: list[Turn]) -> list[Any]:
@@ -119,7 +119,7 @@ def test_conversations_are_put_together_as_they_are(url: str, setup: Setup) -> N
     task = setup.tasks[1]
     with WideSeekClient(base_url=url).sync() as client:
         play_remote(client, remote, task_id=task.id)
-    play_episode(setup, local, task)
+    run_episode(setup, local, task)
     assert remote.seen == local.seen
     assert len(remote.seen) > 3
 
@@ -211,7 +211,7 @@ def test_no_more_sessions_than_allowed(url: str) -> None:
             client.close()
 
 
-def test_plain_routes_describe_the_environment_without_its_answers(url: str, setup: Setup) -> None:
+def test_plain_routes_describe_the_environment_without_its_answers(url: str, setup: Game) -> None:
     schema = requests.get(f"{url}/schema", timeout=60).json()
     assert "turns" in schema["action"]["properties"]
     assert "acting" in schema["observation"]["properties"]
@@ -224,18 +224,18 @@ def test_plain_routes_describe_the_environment_without_its_answers(url: str, set
     assert str(len(setup.tasks)) in str(count)
 
 
-def test_a_single_agent_and_bad_settings(setup: Setup) -> None:
+def test_a_single_agent_and_bad_settings(setup: Game) -> None:
     from wideseek_baselines.adapters.openenv_server import Game, WideSeekEnvironment
     from wideseek_env.errors import ConfigError
 
-    single = Setup.resolve(tasks=setup.tasks, tools=setup.executor, team=False)
+    single = GameConfig(tasks=setup.tasks, executor=setup.executor, team=False).open()
     environment = WideSeekEnvironment(Game(single))
     observation = environment.reset(index=0)
     transcripts, policy = Transcripts(), ScriptedPolicy()
     while not observation.done:
         turns = transcripts.turns(observation)
         observation = environment.step(remote_action(turns, policy.act(turns)))
-    here = play_episode(single, ScriptedPolicy(), single.tasks[0])
+    here = run_episode(single, ScriptedPolicy(), single.tasks[0])
     assert observation.reward == here.reward
     assert observation.reward is not None
     assert observation.reward > 0.3

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ActionError, ConfigError, TaskError
+from wideseek_env.game import GameConfig
 from wideseek_env.policy import Turn
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
 
 skyrl_gym = pytest.importorskip(
     "skyrl_gym", reason="needs skyrl-gym: pip install 'wideseek-baselines[skyrl]'"
@@ -28,8 +28,8 @@ def made(number: int, **extras: Any) -> Any:
 
 
 def test_an_episode_is_that_of_the_single_agent() -> None:
-    setup = Setup.resolve(**GAME, team=False)
-    here = play_episode(setup, ScriptedPolicy(), setup.tasks[1])
+    setup = GameConfig(**GAME, team=False).open()
+    here = run_episode(setup, ScriptedPolicy(), setup.tasks[1])
     env, policy = made(1), ScriptedPolicy()
     messages, about = env.init([])
     assert about == {"task_id": setup.tasks[1].id}

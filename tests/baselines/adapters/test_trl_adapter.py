@@ -17,7 +17,7 @@ from toy_team import town_setup, town_task
 
 from wideseek_baselines.engines.base import Generation, Request
 from wideseek_env.errors import ConfigError
-from wideseek_env.setup import Setup
+from wideseek_env.game import GameConfig
 
 if find_spec("trl") is None or find_spec("torch") is None:
     pytest.skip("needs trl: pip install 'wideseek-baselines[trl]'", allow_module_level=True)
@@ -152,7 +152,7 @@ def test_two_steps_train_every_agent_of_whole_teams(parts: Any, folder: Path, tm
 
 def test_the_weights_that_are_trained_generate(parts: Any, folder: Path, tmp_path: Path) -> None:
     """Log-probabilities of sampled tokens are those of the weights at that step, before and after an update."""
-    game = Setup.resolve(**toy_game(3), team=False, rules={"single_turns": 1})
+    game = GameConfig(**toy_game(3), team=False, rules={"single_turns": 1}).open()
     rollouts = parts.recorded(game, turn_tokens=6, requests=3)
     trainer = trainer_of(parts, folder, rollouts, tmp_path, rows=4, temperature=1.0)
     assert rollouts.sequences == 1
@@ -220,4 +220,4 @@ def test_wrong_settings_are_said(parts: Any, folder: Path, tmp_path: Path) -> No
         parts.rollouts(setup, roles=("boss",))
     twins = [town_task(0), dataclasses.replace(town_task(0), id="twin")]
     with pytest.raises(ConfigError, match="towns-0 and twin ask the same question"):
-        parts.rollouts(Setup.resolve(tasks=twins, tools=setup.executor))
+        parts.rollouts(GameConfig(tasks=twins, executor=setup.executor).open())

@@ -14,8 +14,8 @@ from model_server import SPELLED, TokenModel, chat_answer, logprob_of, scripted_
 from scripted_server import Asked, Raw, ScriptedServer
 
 from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.runner import play_episode
 from wideseek_env.scoring import score_response
 
 vf = pytest.importorskip(
@@ -58,17 +58,17 @@ def play(
 
 
 def scripted(env: WideSeekEnv) -> Callable[[Asked], Raw]:
-    say = scripted_text(ScriptedPolicy(), env.taskset.setup)
+    say = scripted_text(ScriptedPolicy(), env.taskset.game)
     return lambda asked: chat_answer(say(asked.body["messages"]))
 
 
 def test_teams_play_as_they_do_here_and_every_agent_is_paid(env: WideSeekEnv) -> None:
     """Two episodes at a time; each agent has its own trace, and all traces of a team have its item-F1."""
-    setup = env.taskset.setup
+    game = env.taskset.game
     for number, episode in enumerate(play(env, scripted(env), numbers=(0, 1))):
-        here = play_episode(setup, ScriptedPolicy(), setup.tasks[number])
+        here = run_episode(game, ScriptedPolicy(), game.tasks[number])
         assert (episode.ok, episode.errors) == (True, [])
-        assert episode.task.key == setup.tasks[number].id
+        assert episode.task.key == game.tasks[number].id
         traces = {trace.task.data.conversation: trace for trace in episode.traces}
         conversations = here.episode.conversations
         assert sorted(traces) == list(range(len(conversations)))
@@ -91,13 +91,13 @@ def test_teams_play_as_they_do_here_and_every_agent_is_paid(env: WideSeekEnv) ->
             ]
             assert told == lived
         record = episode.model_dump_json()
-        assert setup.tasks[number].gold is not None
+        assert game.tasks[number].gold is not None
         assert '"gold"' not in record
 
 
 def two_subagents(env: WideSeekEnv, number: int = 0) -> Callable[[list[dict[str, Any]]], str]:
     """A team that delegates once to two, who search once and report; the answer is half of the gold table."""
-    task = env.taskset.setup.tasks[number]
+    task = env.taskset.game.tasks[number]
     assert task.gold is not None
     rows = [task.gold.header, ["---"] * len(task.gold.header), *task.gold.rows[: len(task.gold.rows) // 2]]
     answer = "\n".join(f"| {' | '.join(row)} |" for row in rows)
@@ -114,7 +114,7 @@ def two_subagents(env: WideSeekEnv, number: int = 0) -> Callable[[list[dict[str,
 
 def half(env: WideSeekEnv) -> float:
     """What that answer is worth."""
-    task = env.taskset.setup.tasks[0]
+    task = env.taskset.game.tasks[0]
     said = [{"role": "system", "content": '"delegate"'}, {"role": "assistant", "content": ""}]
     return score_response(two_subagents(env)(said), task).f1_by_item
 
@@ -173,7 +173,7 @@ def test_ids_masks_and_logprobs_are_those_that_were_sampled(env: WideSeekEnv, tm
 
 
 def test_a_malformed_call_costs_a_turn_and_a_length_is_told(env: WideSeekEnv) -> None:
-    say = scripted_text(ScriptedPolicy(), env.taskset.setup)
+    say = scripted_text(ScriptedPolicy(), env.taskset.game)
 
     def script(asked: Asked) -> Raw:
         messages = asked.body["messages"]
@@ -217,7 +217,7 @@ def test_a_single_agent_and_frozen_subagents() -> None:
     single = load_environment(**GAME, team=False)
     (episode,) = play(single, scripted(single))
     (trace,) = episode.traces
-    here = play_episode(single.taskset.setup, ScriptedPolicy(), single.taskset.setup.tasks[0])
+    here = run_episode(single.taskset.game, ScriptedPolicy(), single.taskset.game.tasks[0])
     assert episode.ok
     assert trace.reward == here.reward > 0.3
     frozen = load_environment(**GAME, train_subagents=False)
@@ -274,7 +274,7 @@ def test_verifiers_finds_the_plugin_by_its_id() -> None:
     assert isinstance(env, WideSeekEnv)
     assert env.taskset.config.split == "test"
     first = next(iter(env.taskset.take(1)))
-    assert first.data.prompt == env.taskset.setup.tasks[0].question
+    assert first.data.prompt == env.taskset.game.tasks[0].question
     assert env.config.max_concurrent_agents is None
 
 

@@ -13,10 +13,10 @@ from toy_team import ToyTeam, town_setup
 
 from wideseek_baselines.engines.base import Generation, Request
 from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation import width_sweep
 from wideseek_env.policy import Turn
-from wideseek_env.runner import play_episode
 from wideseek_env.trajectory import load_trajectories
 
 LOOSE = {"subagent_turns": 12, "single_turns": 12, "calls_per_turn": 1}
@@ -65,9 +65,9 @@ def talking(**options: Any) -> LLMPolicy:
 
 @pytest.mark.parametrize("amount", [450, 600])
 def test_every_width_keeps_to_the_budget_and_answers(tmp_path: Path, amount: int) -> None:
-    setup = town_setup(count=4, rules=LOOSE)
+    game = town_setup(count=4, rules=LOOSE)
     sweep = width_sweep(
-        setup, talking, (1, 2, 4), policy_name="talking", equal="tokens", amount=amount, single=True, folder=tmp_path
+        game, talking, (1, 2, 4), policy_name="talking", equal="tokens", amount=amount, single=True, folder=tmp_path
     )  # fmt: skip
     for point in sweep.points:
         used = [(record.usage or {})["completion_tokens"] for record in point.records]
@@ -83,20 +83,20 @@ def test_every_width_keeps_to_the_budget_and_answers(tmp_path: Path, amount: int
 
 
 def test_without_a_budget_they_use_more() -> None:
-    setup = town_setup(count=2, rules=LOOSE)
+    game = town_setup(count=2, rules=LOOSE)
     with talking() as policy:
-        free = width_sweep(setup, lambda: policy, (1,), policy_name="talking")
+        free = width_sweep(game, lambda: policy, (1,), policy_name="talking")
     assert all((record.usage or {})["completion_tokens"] > 620 for record in free.points[0].records)
     assert free.points[0].summary.item_recall == 1.0
 
 
 def test_agents_that_generate_together_never_exceed_the_budget() -> None:
-    setup = town_setup(count=3, width=8, rules=LOOSE)
+    game = town_setup(count=3, width=8, rules=LOOSE)
     for tokens in (150, 200, 300, 400):
         with talking(episode_tokens=tokens) as policy:
             before = 0
-            for task in setup.tasks:
-                play_episode(setup, policy, task)
+            for task in game.tasks:
+                run_episode(game, policy, task)
                 after = policy.usage.completion_tokens
                 assert 0 < after - before <= tokens
                 before = after

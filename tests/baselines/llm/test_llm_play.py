@@ -14,9 +14,8 @@ from wideseek_baselines.engines.transformers import TransformersEngine
 from wideseek_baselines.llm.model import AgentModel
 from wideseek_baselines.llm.policy import LLMPolicy
 from wideseek_baselines.rollout.record import AgentRecord
-from wideseek_env.lockstep import Play
-from wideseek_env.policy import EpisodePlayer, Job, Policy
-from wideseek_env.runner import play_episode
+from wideseek_env.episode_run import EpisodeRun, run_episode
+from wideseek_env.policy import EpisodeRunner, Job, Policy
 from wideseek_env.testing import check_policy
 
 torch = pytest.importorskip("torch")
@@ -30,13 +29,13 @@ def model_in(folder: str) -> Any:
     return transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
 
 
-def records_of(policy: LLMPolicy, play: Play) -> list[AgentRecord]:
+def records_of(policy: LLMPolicy, play: EpisodeRun) -> list[AgentRecord]:
     mind = policy.mind_of_episode
     assert mind is not None
     return mind.records([(c.agent, c.role, c.ending) for c in play.episode.conversations])
 
 
-def check_records(policy: LLMPolicy, play: Play, records: list[AgentRecord]) -> None:
+def check_records(policy: LLMPolicy, play: EpisodeRun, records: list[AgentRecord]) -> None:
     """Every turn is recorded once; ids tell the conversation; log-probabilities are the model's."""
     conversations = play.episode.conversations
     assert len(records) == len(conversations)
@@ -49,7 +48,7 @@ def check_records(policy: LLMPolicy, play: Play, records: list[AgentRecord]) -> 
         )  # fmt: skip
         assert [turn.turn for turn in record.turns] == list(range(conversation.turns))
         said = [at for at, message in enumerate(conversation.messages) if message["role"] == "assistant"]
-        tools = [] if play.setup.profile.embed_tools else play.episode.tools(conversation.role)
+        tools = [] if play.game.profile.embed_tools else play.episode.tools(conversation.role)
         for sequence in record.sequences:
             last = sequence.turns[-1]
             messages = conversation.messages[: said[last.turn]]
@@ -77,10 +76,10 @@ def test_a_team_of_a_told_lead_and_random_subagents(
     says = functools.partial(team_says, thinking=thinking)
     lead = ToldEngine(other_folder, says)
     random = TransformersEngine(tiny_folder, device="cpu")
-    setup = town_setup(1, profile=profile, rules=RULES)
+    game = town_setup(1, profile=profile, rules=RULES)
     with LLMPolicy(lead=lead, subagent=random, thinking=thinking, turn_tokens=100) as policy:
         assert policy.records_tokens
-        play = play_episode(setup, policy, setup.tasks[0], seed=3)
+        play = run_episode(game, policy, game.tasks[0], seed=3)
         records = records_of(policy, play)
         check_records(policy, play, records)
     assert play.episode.root.ending == "answered"
@@ -97,9 +96,9 @@ def test_a_team_of_a_told_lead_and_random_subagents(
 @pytest.mark.parametrize("history", ["template", "keep"])
 def test_a_told_team_in_one_model(tiny_folder: Path, thinking: bool, history: Any) -> None:
     engine = ToldEngine(tiny_folder, functools.partial(team_says, thinking=thinking))
-    setup = town_setup(1, profile="wideseek-r1", rules=RULES)
+    game = town_setup(1, profile="wideseek-r1", rules=RULES)
     with LLMPolicy(engine, thinking=thinking, history=history) as policy:
-        play = play_episode(setup, policy, setup.tasks[0])
+        play = run_episode(game, policy, game.tasks[0])
         records = records_of(policy, play)
         if history == "template":
             check_records(policy, play, records)
@@ -116,9 +115,9 @@ def test_a_told_team_in_one_model(tiny_folder: Path, thinking: bool, history: An
 
 
 def test_a_random_single_agent_is_cut_off_until_its_turns_end(tiny_folder: Path) -> None:
-    setup = town_setup(1, team=False, rules=RULES, profile="terse")
+    game = town_setup(1, team=False, rules=RULES, profile="terse")
     with LLMPolicy(TransformersEngine(tiny_folder, device="cpu"), turn_tokens=6) as policy:
-        play = play_episode(setup, policy, setup.tasks[0], seed=1)
+        play = run_episode(game, policy, game.tasks[0], seed=1)
         (record,) = records = records_of(policy, play)
         check_records(policy, play, records)
     cut = [turn for turn in record.turns if turn.finish_reason == "length"]
@@ -130,8 +129,8 @@ def test_a_random_single_agent_is_cut_off_until_its_turns_end(tiny_folder: Path)
 
 
 def test_many_at_once_play_the_same_as_one_by_one(tiny_folder: Path, other_folder: Path) -> None:
-    setup = town_setup(3, rules=RULES, profile="terse")
-    jobs = [Job(task, seed=number) for number, task in enumerate(setup.tasks)]
+    game = town_setup(3, rules=RULES, profile="terse")
+    jobs = [Job(task, seed=number) for number, task in enumerate(game.tasks)]
 
     def policy() -> LLMPolicy:
         lead = ToldEngine(other_folder, team_says)
@@ -142,13 +141,13 @@ def test_many_at_once_play_the_same_as_one_by_one(tiny_folder: Path, other_folde
     alone = {}
     with policy() as first:
         assert isinstance(first, Policy)
-        assert isinstance(first, EpisodePlayer)
+        assert isinstance(first, EpisodeRunner)
         for job in jobs:
-            play = play_episode(setup, first, job.task, seed=job.seed)
+            play = run_episode(game, first, job.task, seed=job.seed)
             alone[job.task.id] = (play.trajectory(), records_of(first, play))
     with policy() as second:
-        together = {finished.job.task.id: finished for finished in second.rollouts(setup, jobs)}
-        played = list(second.play(setup, jobs[:1]))
+        together = {finished.job.task.id: finished for finished in second.rollouts(game, jobs)}
+        played = list(second.run_jobs(game, jobs[:1]))
     assert alone.keys() == together.keys()
     for task, (trajectory, records) in alone.items():
         finished = together[task]

@@ -22,12 +22,11 @@ from wideseek_baselines.llm.base import Ask, Say
 from wideseek_baselines.llm.mind import LLMMind, request_seed
 from wideseek_baselines.llm.model import AgentModel
 from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation.run import EpisodeError, evaluate
-from wideseek_env.lockstep import Play
+from wideseek_env.evaluation.run import EpisodeError, evaluate_game
+from wideseek_env.game import Game
 from wideseek_env.policy import Job, Turn
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
 
 pytest.importorskip("transformers")
 
@@ -72,7 +71,7 @@ def policy(answer: Callable[[Request], Any], **options: Any) -> tuple[LLMPolicy,
     return LLMPolicy(engine, **options), engine
 
 
-def single(**rules: int) -> Setup:
+def single(**rules: int) -> Game:
     return town_setup(1, team=False, profile="terse", rules={"single_turns": 4, **rules})
 
 
@@ -87,26 +86,26 @@ def test_every_request_has_its_own_seed_and_the_same_one_again() -> None:
     asked = []
     for seed in (1, 1, 2):
         chosen, engine = policy(lambda _: tokens(SEARCH))
-        play_episode(setup, chosen, setup.tasks[0], seed=seed)
+        run_episode(setup, chosen, setup.tasks[0], seed=seed)
         asked.append([request.sampling.seed for request in engine.requests])
         assert len({request.id for request in engine.requests}) == len(engine.requests)
     assert asked[0] == asked[1]
     assert not set(asked[0]) & set(asked[2])
     chosen, engine = policy(lambda _: tokens(SEARCH), seeded=False)
-    play_episode(setup, chosen, setup.tasks[0], seed=1)
+    run_episode(setup, chosen, setup.tasks[0], seed=1)
     assert {request.sampling.seed for request in engine.requests} == {None}
 
 
 def test_sampling_is_explicit_and_stops_at_the_templates_end() -> None:
     chosen, engine = policy(lambda _: tokens("Done."), temperature=0.5, top_p=0.9, top_k=7, turn_tokens=33)
     setup = single()
-    play_episode(setup, chosen, setup.tasks[0])
+    run_episode(setup, chosen, setup.tasks[0])
     sampling = engine.requests[0].sampling
     assert (sampling.temperature, sampling.top_p, sampling.top_k, sampling.max_tokens) == (0.5, 0.9, 7, 33)
     assert TOKENIZER.eos_token_id in sampling.stop_ids
     assert not records(chosen)[0].turns[0].trainable
     plain, engine = policy(lambda _: tokens("Done."))
-    play_episode(setup, plain, setup.tasks[0])
+    run_episode(setup, plain, setup.tasks[0])
     assert engine.requests[0].sampling.unbiased
     assert records(plain)[0].turns[0].trainable
 
@@ -118,7 +117,7 @@ def records(chosen: LLMPolicy, role: str = "single") -> list[Any]:
 
 def test_preparing_twice_asks_the_same(tiny_folder: Path) -> None:
     setup = single()
-    play = Play(setup, setup.tasks[0])
+    play = EpisodeRun(setup, setup.tasks[0])
     chosen, _ = policy(lambda _: tokens("Done."))
     mind = chosen.mind(5)
     turn = play.turn("agent")
@@ -136,7 +135,7 @@ def test_a_turn_that_was_cut_off_is_told_and_goes_on() -> None:
     setup = single()
     answers = iter([tokens("| Town |", end=False), tokens("Done.")])
     chosen, _ = policy(lambda _: next(answers), turn_tokens=50)
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     cut, told, _ = play.episode.root.messages[2:]
     assert cut["finish_reason"] == "length"
     assert "length limit" in told["content"]
@@ -148,7 +147,7 @@ def test_an_engine_that_says_too_much_is_cut() -> None:
     chosen, _ = policy(
         lambda _: tokens("one two three four five six", versions=((0, 2), (1, 99))), turn_tokens=4
     )
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     (turn,) = records(chosen)[0].turns
     assert (turn.tokens, len(turn.logprobs), turn.versions) == (4, 4, ((0, 2), (1, 2)))
     assert turn.finish_reason == "length"
@@ -166,7 +165,7 @@ def test_a_full_context_ends_the_agent(where: str) -> None:
         context=first + 40 if where == "policy" else None,
     )
     chosen = LLMPolicy(model)
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     assert play.episode.root.ending == "out_of_context"
     assert play.episode.root.messages[-1]["finish_reason"] == "context"
     (sequence,) = records(chosen)[0].sequences
@@ -177,15 +176,15 @@ def test_a_result_that_fills_the_context_ends_the_agent_without_a_request() -> N
     setup = single()
     first = len(_first_prompt(setup))
     chosen, engine = policy(lambda _: tokens(SEARCH), context=first + len(tokens(SEARCH).ids or ()) + 10)
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     assert len(engine.requests) == 1
     assert play.episode.root.ending == "out_of_context"
     assert play.episode.root.messages[-1] == {"role": "assistant", "content": "", "finish_reason": "context"}
 
 
-def _first_prompt(setup: Setup) -> list[int]:
+def _first_prompt(setup: Game) -> list[int]:
     mind = LLMMind({"single": (AgentModel(PlainEngine(), tokenizer=TOKENIZER), "")}, 0)  # type: ignore[dict-item]
-    step = mind.prepare(Play(setup, setup.tasks[0]).turn("agent"))
+    step = mind.prepare(EpisodeRun(setup, setup.tasks[0]).turn("agent"))
     assert isinstance(step, Ask)
     return list(step.request.ids)
 
@@ -194,11 +193,11 @@ def test_an_episode_ends_with_its_budget() -> None:
     setup = single(single_turns=10)
     each = len(tokens(SEARCH).ids or ())
     chosen, engine = policy(lambda _: tokens(SEARCH), episode_tokens=2 * each + 5)
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     assert [request.sampling.max_tokens for request in engine.requests] == [2 * each + 5, each + 5, 5]
     assert play.episode.root.ending == "out_of_context"
     assert sum(turn.tokens for turn in records(chosen)[0].turns) == 2 * each + 5
-    play_episode(setup, chosen, setup.tasks[0])
+    run_episode(setup, chosen, setup.tasks[0])
     assert len(engine.requests) == 6, "every episode has a budget of its own"
 
 
@@ -206,7 +205,7 @@ def test_tools_go_to_the_template_only_where_the_prompt_has_none() -> None:
     def prompt(profile: str) -> str:
         setup = town_setup(1, team=False, profile=profile)
         chosen, engine = policy(lambda _: tokens("Done."))
-        play_episode(setup, chosen, setup.tasks[0])
+        run_episode(setup, chosen, setup.tasks[0])
         return str(TOKENIZER.decode(engine.requests[0].ids))
 
     assert prompt("wideseek-r1").count("<tools>") == 1
@@ -227,7 +226,7 @@ def test_failing_engines_raise_typed_errors(failure: Exception, what: str) -> No
     setup = single()
     chosen, _ = policy(lambda _: failure)
     with pytest.raises(EngineError, match=what) as caught:
-        play_episode(setup, chosen, setup.tasks[0])
+        run_episode(setup, chosen, setup.tasks[0])
     assert isinstance(caught.value, EngineLostError) is isinstance(failure, EngineLostError)
 
 
@@ -238,7 +237,7 @@ def test_an_engine_that_breaks_its_promise_is_found_out(odd: dict[str, Any]) -> 
     setup = single()
     chosen, _ = policy(lambda _: tokens("Done.", **odd))
     with pytest.raises(EngineError, match="log-probabilities"):
-        play_episode(setup, chosen, setup.tasks[0])
+        run_episode(setup, chosen, setup.tasks[0])
 
 
 def test_when_one_fails_the_others_are_cancelled() -> None:
@@ -262,7 +261,7 @@ def test_when_one_fails_the_others_are_cancelled() -> None:
     setup = town_setup(1, profile="terse")
     chosen = LLMPolicy(Hanging(), tokenizer=TOKENIZER)
     with pytest.raises(EngineError, match="no more"):
-        play_episode(setup, chosen, setup.tasks[0])
+        run_episode(setup, chosen, setup.tasks[0])
     assert len(cancelled) == 1
 
 
@@ -274,12 +273,12 @@ def test_an_episode_that_fails_is_one_episode(tiny_folder: Path) -> None:
 
     setup = town_setup(3, team=False, profile="terse")
     chosen, _ = policy(answer)
-    played = {p.job.task.id: p for p in chosen.play(setup, [Job(task) for task in setup.tasks])}
+    played = {p.job.task.id: p for p in chosen.run_jobs(setup, [Job(task) for task in setup.tasks])}
     assert [bool(p.error) for _, p in sorted(played.items())] == [False, True, False]
     assert "no more" in played["towns-1"].error
-    assert evaluate(setup, chosen, keep_going=True).to_dict()["failed"] == 1
+    assert evaluate_game(setup, chosen, keep_going=True).to_dict()["failed"] == 1
     with pytest.raises(EpisodeError, match="no more"):
-        evaluate(setup, chosen)
+        evaluate_game(setup, chosen)
 
 
 def _question(request: Request) -> str:
@@ -301,7 +300,7 @@ def test_engines_that_take_messages_need_no_tokenizer() -> None:
 
     chosen, engine = policy(answer, takes="messages")
     setup = town_setup(1, team=False, profile="wideseek-r1", rules={"single_turns": 3})
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     assert play.episode.root.ending == "answered"
     first, second = engine.requests
     assert not first.ids
@@ -313,11 +312,11 @@ def test_engines_that_take_messages_need_no_tokenizer() -> None:
     assert records(chosen)[0].sequences == []
     assert (chosen.usage.prompt_tokens, chosen.usage.completion_tokens) == (100, 14)
     described, engine = policy(lambda _: Generation("stop", message={"content": "x"}), takes="messages")
-    play_episode(single(), described, setup.tasks[0])
+    run_episode(single(), described, setup.tasks[0])
     assert not engine.requests[0].tools
     broken, _ = policy(lambda _: Generation("stop"), takes="messages")
     with pytest.raises(EngineError, match="no message"):
-        play_episode(single(), broken, setup.tasks[0])
+        run_episode(single(), broken, setup.tasks[0])
 
 
 def test_a_chat_servers_context_ends_the_agent_before_the_server_refuses() -> None:
@@ -327,7 +326,7 @@ def test_a_chat_servers_context_ends_the_agent_before_the_server_refuses() -> No
 
     chosen, engine = policy(answer, takes="messages", context=950)
     setup = single()
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     assert play.episode.root.ending == "out_of_context"
     assert len(engine.requests) == 1
     assert engine.requests[0].sampling.max_tokens < 950
@@ -339,7 +338,7 @@ def test_a_chat_message_that_was_cut_off_is_told() -> None:
 
     chosen, _ = policy(answer, takes="messages", context=None)
     setup = single(single_turns=1)
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     assert play.episode.root.messages[2]["finish_reason"] == "length"
 
 
@@ -350,7 +349,7 @@ def test_two_models_keep_their_own_settings() -> None:
     chosen = LLMPolicy(lead=lead, subagent=sub)
     assert chosen.engines == [lead.engine, sub.engine]
     setup = town_setup(1, profile="terse")
-    turn = Play(setup, setup.tasks[0]).turn("lead")
+    turn = EpisodeRun(setup, setup.tasks[0]).turn("lead")
     for role, model, label in (
         ("lead", lead, "lead"),
         ("subagent", sub, "subagent"),
@@ -385,7 +384,7 @@ def test_engines_start_once_and_end_with_the_policy() -> None:
     chosen.close()
     assert (engine.started, engine.closed) == (0, 0)
     with chosen:
-        play_episode(setup, chosen, setup.tasks[0])
+        run_episode(setup, chosen, setup.tasks[0])
         assert engine.started
     chosen.close()
     assert engine.closed == 1
@@ -397,13 +396,13 @@ sys.path += {paths!r}
 from toy_team import town_setup
 from wideseek_baselines.llm.factories import transformers_policy
 from wideseek_baselines.loop import run
-from wideseek_env.runner import play_episode
+from wideseek_env.episode_run import run_episode
 
 setup = town_setup(1, team=False, profile="terse", rules={{"single_turns": 50, "context": 10**7}})
 policy = transformers_policy({folder!r}, device="cpu", turn_tokens={tokens})
 run(policy.engines[0].start())
 print("playing", flush=True)
-play_episode(setup, policy, setup.tasks[0])
+run_episode(setup, policy, setup.tasks[0])
 print("played", flush=True)
 """
 
@@ -444,7 +443,7 @@ def test_ctrl_c_cancels_the_turns_under_way() -> None:
     setup = single()
     engine = Interrupted()
     with pytest.raises(KeyboardInterrupt), LLMPolicy(engine, tokenizer=TOKENIZER) as chosen:
-        play_episode(setup, chosen, setup.tasks[0])
+        run_episode(setup, chosen, setup.tasks[0])
     assert len(cancelled) == 1
     assert engine.closed == 1
 
@@ -452,9 +451,9 @@ def test_ctrl_c_cancels_the_turns_under_way() -> None:
 def test_say_is_played_without_an_engine() -> None:
     setup = single()
     chosen, engine = policy(lambda _: tokens("x"), context=3)
-    step = chosen.mind(0).prepare(Play(setup, setup.tasks[0]).turn("agent"))
+    step = chosen.mind(0).prepare(EpisodeRun(setup, setup.tasks[0]).turn("agent"))
     assert isinstance(step, Say)
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     assert not engine.requests
     assert play.episode.root.ending == "out_of_context"
 
@@ -462,7 +461,7 @@ def test_say_is_played_without_an_engine() -> None:
 def test_a_told_engine_is_cut_at_its_limit(tiny_folder: Path) -> None:
     setup = single(single_turns=1)
     chosen = LLMPolicy(ToldEngine(tiny_folder, lambda _: "a b c d e f g h i j k l"), turn_tokens=3)
-    turn: Turn = Play(setup, setup.tasks[0]).turn("agent")
+    turn: Turn = EpisodeRun(setup, setup.tasks[0]).turn("agent")
     assert turn.turns_left == 1
-    play = play_episode(setup, chosen, setup.tasks[0])
+    play = run_episode(setup, chosen, setup.tasks[0])
     assert play.episode.root.messages[2]["finish_reason"] == "length"

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from wideseek_baselines.nano.team import BriefTeam
+from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
+from wideseek_env.game import GameConfig
 from wideseek_env.tasks import conditions
 
 WORLD = (
@@ -31,12 +31,12 @@ def play(policy: BriefTeam, count: int = 8, **changes: Any) -> list[dict[str, An
     from wideseek_env.rules import Rules
 
     limits = {name: changes.pop(name) for name in ("width", "single_turns") if name in changes}
-    setup = Setup.resolve(
+    setup = GameConfig(
         tasks=WORLD, split="train", profile="terse", rules=Rules(**{**LIMITS, **limits}), **changes
-    )
+    ).open()
     tasks = conditions.where(setup.tasks, ["difficulty=easy"])[:count]
     return [
-        play_episode(setup, policy, task, seed=seed).trajectory().to_dict() for seed, task in enumerate(tasks)
+        run_episode(setup, policy, task, seed=seed).trajectory().to_dict() for seed, task in enumerate(tasks)
     ]
 
 

@@ -15,8 +15,8 @@ from wideseek_baselines.rollout.simulation import SimulatedTeam
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.corpus.stored import MemoryCorpus
 from wideseek_env.corpus.synthetic import SyntheticWorld
+from wideseek_env.game import Game, GameConfig
 from wideseek_env.policy import Job
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.synthetic import synthetic_tasks
 
 T = TypeVar("T")
@@ -29,15 +29,15 @@ def corpus() -> MemoryCorpus:
     return WORLD.corpus()
 
 
-def game(count: int = 4, **settings: Any) -> Setup:
+def game(count: int = 4, **settings: Any) -> Game:
     """`count` tasks of the world on a small budget."""
     settings = {"rules": "width-benchmark", "width": 4, **settings}
-    if "tools" not in settings:
+    if "executor" not in settings:
         settings["corpus"] = corpus()
-    return Setup.resolve(tasks=synthetic_tasks(WORLD, "test", count), **settings)
+    return GameConfig(tasks=synthetic_tasks(WORLD, "test", count), **settings).open()
 
 
-def jobs_of(setup: Setup, trials: int = 1) -> list[Job]:
+def jobs_of(setup: Game, trials: int = 1) -> list[Job]:
     """Every task of a setup, each with seeds of its own."""
     return [
         Job(task, seed=100 * number + trial, trial=trial)
@@ -74,7 +74,7 @@ async def collect(driver: Driver, jobs: Sequence[Job] | AsyncIterator[Job]) -> l
 
 
 def play_all(
-    policy: SimulatedTeam, setup: Setup, jobs: Sequence[Job] | None = None, **options: Any
+    policy: SimulatedTeam, setup: Game, jobs: Sequence[Job] | None = None, **options: Any
 ) -> list[Finished]:
     """Play jobs to their ends in virtual time."""
 

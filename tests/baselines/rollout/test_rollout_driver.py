@@ -18,16 +18,15 @@ from wideseek_baselines.rollout.driver import Driver
 from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJob
 from wideseek_baselines.rollout.players import finish_jobs, play_jobs
 from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.lockstep import Play
+from wideseek_env.game import Game
 from wideseek_env.policy import Job
 from wideseek_env.rules import Rules
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
 
 
-def assert_same(finished: Finished, play: Play) -> None:
+def assert_same(finished: Finished, play: EpisodeRun) -> None:
     """The asynchronous episode left what the lock-step one did."""
     trajectory = finished.trajectory
     assert trajectory is not None
@@ -51,7 +50,7 @@ def test_the_same_episodes_as_in_lock_step(settings: dict[str, object], takes: s
     finished = play_all(team(takes=takes, seed=3), setup)
     assert sorted(f.job.task.id for f in finished) == sorted(task.id for task in setup.tasks)
     for each in finished:
-        assert_same(each, play_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
+        assert_same(each, run_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
     assert max(f.trajectory.reward for f in finished if f.trajectory) > 0.3
 
 
@@ -59,7 +58,7 @@ def test_the_same_episodes_as_in_lock_step(settings: dict[str, object], takes: s
 def test_hopeless_rules_end_quietly(rules: Rules) -> None:
     setup = game(2, rules=rules)
     for each in play_all(team(), setup):
-        assert_same(each, play_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
+        assert_same(each, run_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
 
 
 def test_agents_do_not_wait_for_each_other() -> None:
@@ -212,14 +211,14 @@ def test_an_engine_error_ends_only_its_episode() -> None:
         assert each.rollout.error == each.error
     for each in finished:
         if not each.error:
-            assert_same(each, play_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
+            assert_same(each, run_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
 
 
 def test_a_failed_episode_is_played_again_from_its_beginning() -> None:
     setup = game(2)
     finished = play_all(failing_team([0], times=2), setup, retries=2)
     for each in finished:
-        assert_same(each, play_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
+        assert_same(each, run_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
     again = next(f for f in finished if f.job.task.id == setup.tasks[0].id)
     assert again.trajectory is not None
     assert again.trajectory.meta["retries"] == ["EngineError: no luck"] * 2
@@ -275,7 +274,7 @@ def test_a_lost_engine_is_replaced_and_nothing_is_lost() -> None:
     finished = in_virtual_time(main)
     assert len(lost) == len(set(map(id, lost))) > 1  # each was replaced once, however many noticed
     for each in finished:
-        assert_same(each, play_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
+        assert_same(each, run_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
 
 
 def test_a_lost_engine_that_cannot_be_replaced_is_said_once() -> None:
@@ -406,7 +405,7 @@ def test_new_weights_in_the_middle_of_a_run() -> None:
         for agent in each.rollout.agents if each.rollout else ():
             for turn in agent.turns:
                 assert sum(count for _, count in turn.versions) == turn.tokens
-        assert_same(each, play_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
+        assert_same(each, run_episode(setup, ScriptedPolicy(), each.job.task, seed=each.job.seed))
 
 
 def test_no_request_goes_out_while_it_pauses() -> None:
@@ -555,6 +554,6 @@ def test_wrong_options_are_named(wrong: dict[str, int]) -> None:
 
 
 def test_setup_is_left_open() -> None:
-    setup: Setup = game(1)
-    play_all(team(), setup)
-    assert setup.executor.run([]) == []
+    opened: Game = game(1)
+    play_all(team(), opened)
+    assert opened.executor.run([]) == []

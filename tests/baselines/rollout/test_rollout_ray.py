@@ -15,7 +15,7 @@ from wideseek_baselines.engines.base import EngineLostError
 from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, open_rollouts_on
 from wideseek_baselines.rollout.options import Finished, RolloutJob
 from wideseek_env.errors import ConfigError
-from wideseek_env.setup import Setup
+from wideseek_env.game import GameConfig
 
 # Ray and what it brings warn of their own deprecations.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]
@@ -28,7 +28,7 @@ def config(**options: object) -> RolloutConfig:
 
 
 def jobs(count: int, group: int = 4) -> list[RolloutJob]:
-    tasks = Setup.resolve(**GAME).tasks  # type: ignore[arg-type]
+    tasks = GameConfig(**GAME).open().tasks  # type: ignore[arg-type]
     return [
         RolloutJob(tasks[number // group], seed=number, trial=number % group, group=f"g{number // group}")
         for number in range(count)

@@ -214,7 +214,7 @@ class Lost:
 def test_a_lost_executor_fails_the_episodes_that_ask() -> None:
     from rollout_games import corpus
 
-    setup = game(3, tools=Lost(CorpusTools(corpus()), "useum"))
+    setup = game(3, executor=Lost(CorpusTools(corpus()), "useum"))
     finished = play_all(team(), setup)
     errors = {f.job.task.id: f.error for f in finished}
     museums = [name for name in errors if "museum" in name]

@@ -178,10 +178,10 @@ def test_a_step_on_episodes_of_a_real_team(model_folder: Path, tmp_path: Path) -
     from toy_team import town_setup
 
     config = grpo(model_folder, tmp_path / "run", "game.team=true", "tokens_per_row=2000", "loss.kl=0")
-    setup = town_setup(2, profile="wideseek-r1")
-    jobs = TaskOrder(setup.tasks, 0).jobs(0, 2, 2)
+    game = town_setup(2, profile="wideseek-r1")
+    jobs = TaskOrder(game.tasks, 0).jobs(0, 2, 2)
     with LLMPolicy(ToldEngine(model_folder, team_says)) as team:
-        finished = list(team.rollouts(setup, jobs))
+        finished = list(team.rollouts(game, jobs))
     made = [each.rollout for each in finished if each.rollout is not None]
     figures = episode_figures(made, 0)
     assert figures["subagents"] == 2

@@ -29,9 +29,9 @@ from wideseek_baselines.train.supervised import (
     spoken,
     thinned,
 )
+from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
+from wideseek_env.game import GameConfig
 from wideseek_env.trajectory import TrajectoryWriter, load_trajectories
 
 
@@ -44,12 +44,12 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def episodes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Four short episodes of the scripted team."""
     path = tmp_path_factory.mktemp("episodes") / "trajectories.jsonl"
-    setup = Setup.resolve(
+    setup = GameConfig(
         tasks="synthetic:seed=3,pages=400", split="train", profile="terse", width=2, team=True
-    )
+    ).open()
     with TrajectoryWriter(path) as writer:
         for number in range(4):
-            play = play_episode(setup, ScriptedPolicy(), setup.tasks[number], seed=number)
+            play = run_episode(setup, ScriptedPolicy(), setup.tasks[number], seed=number)
             writer.write(play.trajectory())
     return path
 

@@ -14,9 +14,9 @@ from wideseek_baselines.train.players import held_out_jobs
 from wideseek_baselines.train.reinforce import EvaluationOptions
 from wideseek_baselines.train.supervised import whole
 from wideseek_env.errors import ConfigError
-from wideseek_env.setup import Setup
+from wideseek_env.game import GameConfig
 
-SETUP = Setup.resolve(tasks="synthetic:pages=700,rows=5-9", split="train", rules="width-benchmark")
+SETUP = GameConfig(tasks="synthetic:pages=700,rows=5-9", split="train", rules="width-benchmark").open()
 
 
 def test_tasks_take_the_widths_in_turn_and_a_group_has_one() -> None:

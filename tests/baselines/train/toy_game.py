@@ -63,7 +63,7 @@ def toy_game(count: int = 4) -> dict[str, Any]:
     """Arguments of a game with these tasks and this reward."""
     return {
         "tasks": toy_tasks(count),
-        "tools": NoTools(),
+        "executor": NoTools(),
         "reward": Letters(),
         "profile": PROFILES["terse"],
     }

@@ -128,9 +128,9 @@ def create_agents_app(
     async def tasks(limit: int = 100, after: int = 0) -> dict[str, Any]:
         """Ids, questions and columns of the tasks, without their gold."""
         first, many = max(0, after), max(1, min(1_000, limit))
-        chosen = list(desk.setup.tasks[first : first + many])
+        chosen = list(desk.game.tasks[first : first + many])
         data = [{"id": t.id, "question": t.question, "columns": list(t.columns)} for t in chosen]
-        return {"object": "list", "data": data, "has_more": first + many < len(desk.setup.tasks)}
+        return {"object": "list", "data": data, "has_more": first + many < len(desk.game.tasks)}
 
     @app.post("/v1/episodes", status_code=201)
     async def begin(body: EpisodeRequest) -> Response:
@@ -172,8 +172,8 @@ def create_agents_app(
             there = f"there is: {name}" if players is not None else "this service has no team"
             raise DeskError(f"there is no model {body.model[:80]!r}; {there}", 404)
         width = body.wideseek.width
-        if width is not None and width > desk.setup.rules.width:
-            raise ConfigError(f"wideseek.width must be at most {desk.setup.rules.width} here")
+        if width is not None and width > desk.game.rules.width:
+            raise ConfigError(f"wideseek.width must be at most {desk.game.rules.width} here")
         try:
             task = question_task(body)
         except TaskError as error:
@@ -183,7 +183,7 @@ def create_agents_app(
         seed = desk.settings.seed if body.seed is None else body.seed
         # Counted until the team is done, not until its client stops waiting: it goes on working either way.
         teams += 1
-        running = asyncio.ensure_future(work(partial(answer, players, desk.setup, body, task, seed)))
+        running = asyncio.ensure_future(work(partial(answer, players, desk.game, body, task, seed)))
 
         def over(_: object) -> None:
             nonlocal teams

@@ -9,10 +9,10 @@ from typing import Any
 from uuid import uuid4
 
 from wideseek_env.errors import ServiceError
+from wideseek_env.game import Game
 from wideseek_env.policy import Job
-from wideseek_env.serve.agents.players import Players, TokenUsage
+from wideseek_env.serve.agents.policy_pool import PolicyPool, TokenUsage
 from wideseek_env.serve.agents.wire import ChatRequest
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Table, Task
 from wideseek_env.trajectory import Trajectory
 
@@ -39,7 +39,7 @@ def question_task(asked: ChatRequest) -> Task:
     )
 
 
-def answer(players: Players, setup: Setup, asked: ChatRequest, task: Task, seed: int) -> Trajectory:
+def answer(players: PolicyPool, game: Game, asked: ChatRequest, task: Task, seed: int) -> Trajectory:
     """Let the team answer.
 
     Raises:
@@ -47,8 +47,8 @@ def answer(players: Players, setup: Setup, asked: ChatRequest, task: Task, seed:
     """
     width = asked.wideseek.width
     if width is not None:
-        setup = replace(setup, rules=setup.rules.replace(width=width))
-    played = players.play(setup, Job(task, seed))
+        game = replace(game, rules=game.rules.replace(width=width))
+    played = players.run(game, Job(task, seed))
     if played.outcome["ending"] == "failed":
         raise ServiceError(f"the team failed: {played.outcome['detail']}")
     return played

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wideseek_env.errors import ConfigError, WideSeekError
+from wideseek_env.game import Game
 from wideseek_env.serve.agents.outside import SEATS, OutsideEpisode, Seat
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
 from wideseek_env.trajectory import TrajectoryWriter
 
 if TYPE_CHECKING:
-    from wideseek_env.serve.agents.players import Players
+    from wideseek_env.serve.agents.policy_pool import PolicyPool
 
 
 _log = logging.getLogger("wideseek.agents")
@@ -64,7 +64,7 @@ class EpisodeDesk:
     """Episodes by key. Every method may be called from any thread.
 
     Args:
-        setup: Tasks, tools, rules, profile and reward.
+        game: Tasks, tools, rules, profile and reward.
         players: Plays the agents that are not played from outside.
         settings: See `DeskSettings`.
         out: A JSONL file that the trajectory of every ended episode is appended to.
@@ -75,13 +75,13 @@ class EpisodeDesk:
 
     def __init__(
         self,
-        setup: Setup,
+        game: Game,
         *,
-        players: Players | None = None,
+        players: PolicyPool | None = None,
         settings: DeskSettings | None = None,
         out: Path | str | None = None,
     ) -> None:
-        self.setup = setup
+        self.game = game
         self.players = players
         self.settings = settings or DeskSettings()
         if self.settings.seat in ("lead", "subagent") and players is None:
@@ -89,7 +89,7 @@ class EpisodeDesk:
                 f"with the {self.settings.seat} played from outside, name a policy for the others"
             )
         if self.settings.task_id:
-            setup.tasks.get(self.settings.task_id)
+            game.tasks.get(self.settings.task_id)
         self._writer = TrajectoryWriter(out) if out is not None else None
         self._episodes: dict[str, OutsideEpisode | None] = {}
         self._lock = threading.Lock()
@@ -130,7 +130,7 @@ class EpisodeDesk:
             self._episodes[key] = None  # taken
         try:
             episode = OutsideEpisode(
-                self.setup,
+                self.game,
                 task,
                 seat=seat,
                 policy=self.players.one() if needs and self.players is not None else None,
@@ -152,7 +152,7 @@ class EpisodeDesk:
     def task(self, task_id: str = "") -> Task:
         """The task that an episode would play; `TaskError` when there is none of this id."""
         name = task_id or self.settings.task_id
-        return self.setup.tasks.get(name) if name else self.setup.tasks[0]
+        return self.game.tasks.get(name) if name else self.game.tasks[0]
 
     def holds(self, key: str) -> bool:
         """Whether there is an episode under `key`."""

@@ -15,13 +15,13 @@ from importlib.metadata import version
 from typing import Any, TypeVar
 
 from wideseek_env.errors import ActionError, MissingDependencyError, WideSeekError
+from wideseek_env.game import Game
 from wideseek_env.messages import Message, Role, ToolCall
 from wideseek_env.prompts import texts_for
 from wideseek_env.serve.agents.desk import DeskError, EpisodeDesk
 from wideseek_env.serve.agents.mcp_texts import ASK, finisher, prompt_texts, role_schemas, wording
 from wideseek_env.serve.agents.native import native_profile
 from wideseek_env.serve.agents.outside import OutsideEpisode, Reply
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Language, Task
 from wideseek_env.tools.spec import ToolInputError
 
@@ -95,8 +95,8 @@ class _Door:
                 episode = await self._on_thread(lambda: self.desk.open(key, task_id=task_id, subtask=subtask))
             finally:
                 self._forget()
-            agent = "subagent_0" if self.role == "subagent" else episode.play.episode.root.agent
-            most = episode.play.setup.rules.calls_per_turn
+            agent = "subagent_0" if self.role == "subagent" else episode.episode_run.episode.root.agent
+            most = episode.episode_run.game.rules.calls_per_turn
 
             def act(message: Message) -> Awaitable[Reply]:
                 return self._on_thread(lambda: episode.act(agent, message))
@@ -123,7 +123,7 @@ class _Door:
     async def tools(self, ctx: Context, params: Any) -> types.ListToolsResult:
         """The role's tools."""
         with _as_protocol_errors():
-            schemas = role_schemas(self.desk.setup, self.role, self.task(ctx))
+            schemas = role_schemas(self.desk.game, self.role, self.task(ctx))
         return types.ListToolsResult(tools=[as_mcp_tool(schema) for schema in schemas])
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
@@ -136,8 +136,8 @@ class _Door:
 
     async def _call(self, held: _Seat, name: str, arguments: Mapping[str, Any]) -> types.CallToolResult:
         episode = held.episode
-        words = wording(episode.play.episode.language)
-        if name == ASK and ASK not in {t.name for t in episode.play.setup.profile.tools[self.role]}:
+        words = wording(episode.episode_run.episode.language)
+        if name == ASK and ASK not in {t.name for t in episode.episode_run.game.profile.tools[self.role]}:
             return _text("\n\n".join(self._prompt(held)))
         try:
             if name == finisher(self.role):
@@ -155,7 +155,7 @@ class _Door:
         except ActionError:
             if not episode.done:
                 raise
-            ending = episode.play.episode.outcome
+            ending = episode.episode_run.episode.outcome
             return _text(
                 words.over.format(ending=ending.ending if ending else ""), failed=True, **_about(episode)
             )
@@ -163,12 +163,12 @@ class _Door:
     def _answered(self, held: _Seat, reply: Reply, number: int) -> types.CallToolResult:
         if number < len(reply.messages):
             return _text(reply.messages[number]["content"], failed=number in reply.failed)
-        words = wording(held.episode.play.episode.language)
+        words = wording(held.episode.episode_run.episode.language)
         return _text(words.over.format(ending=reply.ending), failed=True, **_about(held.episode))
 
     def _prompt(self, held: _Seat) -> tuple[str, str]:
         conversation = held.episode.conversation(held.agent)
-        return prompt_texts(conversation.messages, self.role, held.episode.play.episode.language)
+        return prompt_texts(conversation.messages, self.role, held.episode.episode_run.episode.language)
 
     async def prompts(self, ctx: Context, params: Any) -> types.ListPromptsResult:
         """The one prompt."""
@@ -261,16 +261,16 @@ def mcp_server(desk: EpisodeDesk, *, window: float = 0.05, sweep: float = 30.0) 
     return server
 
 
-def mcp_tools_server(setup: Setup, *, language: Language = "en") -> Server[Any]:
+def mcp_tools_server(game: Game, *, language: Language = "en") -> Server[Any]:
     """A server of search and browse without an episode: no task, no turns, nothing recorded.
 
     The tools are those of the profile's single agent.
     """
-    profile = native_profile(setup.profile)
+    profile = native_profile(game.profile)
     tools = {tool.name: tool for tool in profile.tools["single"]}
 
     async def listing(ctx: Context, params: Any) -> types.ListToolsResult:
-        schemas = profile.schemas("single", setup.rules, language)
+        schemas = profile.schemas("single", game.rules, language)
         return types.ListToolsResult(tools=[as_mcp_tool(schema) for schema in schemas])
 
     async def call(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
@@ -279,14 +279,14 @@ def mcp_tools_server(setup: Setup, *, language: Language = "en") -> Server[Any]:
         if tool is None:
             return _text(problems["unknown_tool"].format(detail=repr(params.name[:80])), failed=True)
         try:
-            requests = tool.read(params.arguments or {}, setup.rules)
+            requests = tool.read(params.arguments or {}, game.rules)
         except ToolInputError as error:
             return _text(problems[error.code].format(detail=error.detail), failed=True)
-        if len(requests) > setup.rules.calls_per_turn:
-            return _text(problems["too_many_calls"].format(detail=setup.rules.calls_per_turn), failed=True)
+        if len(requests) > game.rules.calls_per_turn:
+            return _text(problems["too_many_calls"].format(detail=game.rules.calls_per_turn), failed=True)
         calls = [ToolCall(f"mcp/0/{n}", "mcp", tool.kind, request) for n, request in enumerate(requests)]
-        results = await anyio.to_thread.run_sync(setup.executor.run, calls)
-        text = "\n\n".join(result.text[: setup.rules.result_chars] for result in results)
+        results = await anyio.to_thread.run_sync(game.executor.run, calls)
+        text = "\n\n".join(result.text[: game.rules.result_chars] for result in results)
         return _text(text, failed=not any(result.ok for result in results))
 
     return Server("wideseek-tools", version=version("wideseek-env"), on_list_tools=listing, on_call_tool=call)
@@ -330,9 +330,16 @@ class _as_protocol_errors:
 
 def _about(episode: OutsideEpisode) -> dict[str, Any]:
     """What a harness may read, and a model does not see: the score of an episode that has ended."""
-    if not episode.done or episode.play.score is None:
+    if not episode.done or episode.episode_run.score is None:
         return {}
-    return {"meta": {"wideseek": {"reward": episode.play.reward, "item_f1": episode.play.score.f1_by_item}}}
+    return {
+        "meta": {
+            "wideseek": {
+                "reward": episode.episode_run.reward,
+                "item_f1": episode.episode_run.score.f1_by_item,
+            }
+        }
+    }
 
 
 def _text(text: str, *, failed: bool = False, meta: dict[str, Any] | None = None) -> types.CallToolResult:

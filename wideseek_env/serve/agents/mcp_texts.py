@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from wideseek_env.game import Game
 from wideseek_env.messages import Message, Role
 from wideseek_env.prompts import texts_for
 from wideseek_env.serve.agents.native import native_profile
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Language, Task
 from wideseek_env.tools.spec import function_schema
 
@@ -70,12 +70,12 @@ def finisher(role: Role) -> str:
     return "report" if role == "subagent" else "answer"
 
 
-def role_schemas(setup: Setup, role: Role, task: Task) -> list[dict[str, Any]]:
+def role_schemas(game: Game, role: Role, task: Task) -> list[dict[str, Any]]:
     """The role's tools in OpenAI form as the environment gives them, then the two of the façade."""
-    profile = native_profile(setup.profile)
+    profile = native_profile(game.profile)
     language = profile.language_for(task)
     texts, words = texts_for(language), wording(language)
-    own = profile.schemas(role, setup.rules, language)
+    own = profile.schemas(role, game.rules, language)
     about = words.report
     if role != "subagent":
         about = f"{words.answer} {texts.answer_table if task.gold is not None else texts.answer_short}"

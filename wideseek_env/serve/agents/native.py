@@ -7,9 +7,9 @@ import json
 from typing import Any
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.game import Game
 from wideseek_env.messages import Message
 from wideseek_env.profiles import Profile
-from wideseek_env.setup import Setup
 
 
 def native_profile(profile: Profile) -> Profile:
@@ -23,9 +23,9 @@ def native_profile(profile: Profile) -> Profile:
     return dataclasses.replace(profile, name=f"{profile.name}-native", embed_tools=False)
 
 
-def native_setup(setup: Setup, *, team: bool) -> Setup:
+def native_setup(game: Game, *, team: bool) -> Game:
     """The same game with a native profile, for a team or for a single agent, with a new id for every subagent."""
-    return dataclasses.replace(setup, profile=native_profile(setup.profile), team=team, roster="dynamic")
+    return dataclasses.replace(game, profile=native_profile(game.profile), team=team, roster="dynamic")
 
 
 def delegation(profile: Profile, subtask: str) -> Message:

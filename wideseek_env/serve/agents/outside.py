@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from wideseek_env.conversation import Conversation, Ending
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError, WideSeekError
-from wideseek_env.lockstep import Play
+from wideseek_env.game import Game
 from wideseek_env.messages import Action, Message, ToolCall
 from wideseek_env.policy import Policy, Turn
 from wideseek_env.serve.agents.native import delegation, native_setup
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
 
 _log = logging.getLogger("wideseek.agents")
@@ -48,7 +48,7 @@ class OutsideEpisode:
     """One episode. Its methods may be called from several threads; each agent moves one message at a time.
 
     Args:
-        setup: The game; it is played with `native_setup`.
+        game: The game; it is played with `native_setup`.
         task: The question.
         seat: Who is played from outside.
         policy: Plays everybody else; None for the seats "single" and "team", where nobody is left.
@@ -62,7 +62,7 @@ class OutsideEpisode:
 
     def __init__(
         self,
-        setup: Setup,
+        game: Game,
         task: Task,
         *,
         seat: Seat,
@@ -79,7 +79,7 @@ class OutsideEpisode:
             raise ConfigError(f"a subtask is given to the seat 'subagent', not to {seat!r}")
         self.seat = seat
         self.policy = policy
-        self.play = Play(native_setup(setup, team=seat != "single"), task, seed)
+        self.episode_run = EpisodeRun(native_setup(game, team=seat != "single"), task, seed)
         self._used = time.monotonic()
         self._busy = 0
         self._on_end = on_end
@@ -88,14 +88,14 @@ class OutsideEpisode:
         self._moving = threading.Lock()
         if policy is not None:
             policy.reset(seed)
-        if subtask and not self.play.done:
-            self.play.act("lead", delegation(self.play.setup.profile, subtask))
+        if subtask and not self.episode_run.done:
+            self.episode_run.act("lead", delegation(self.episode_run.game.profile, subtask))
         self._advance()
 
     @property
     def task(self) -> Task:
         """The question that is played."""
-        return self.play.task
+        return self.episode_run.task
 
     @property
     def done(self) -> bool:
@@ -116,12 +116,12 @@ class OutsideEpisode:
         """What the agents see that are to be played from outside now; empty once the episode has ended."""
         with self._lock:
             self._used = time.monotonic()
-            return [self.play.turn(agent) for agent in self._ready(outside=True)]
+            return [self.episode_run.turn(agent) for agent in self._ready(outside=True)]
 
     def conversation(self, agent: str) -> Conversation:
         """The conversation of an agent that is played from outside; `ActionError` for any other."""
         with self._lock:
-            conversation = self.play.episode.conversation(agent)
+            conversation = self.episode_run.episode.conversation(agent)
             if not self._is_outside(agent):
                 raise ActionError(f"{agent!r} is played by {self.policy.name if self.policy else 'nobody'}")
             return conversation
@@ -135,7 +135,7 @@ class OutsideEpisode:
         with self._lock:
             conversation = self.conversation(agent)
             known = len(conversation.messages) + 1
-            calls = self.play.act(agent, message)
+            calls = self.episode_run.act(agent, message)
             asked = _asked(conversation, message, calls)
             self._busy += 1
         try:
@@ -156,12 +156,12 @@ class OutsideEpisode:
     def abort(self, detail: str) -> None:
         """End the episode without an answer; harmless once it has ended."""
         with self._lock:
-            self.play.abort(detail)
+            self.episode_run.abort(detail)
         self._end()
 
     def record(self) -> Any:
-        """The trajectory of the ended episode; see `Play.trajectory`."""
-        return self.play.trajectory(policy=self.by, seat=self.seat)
+        """The trajectory of the ended episode; see `EpisodeRun.trajectory`."""
+        return self.episode_run.trajectory(policy=self.by, seat=self.seat)
 
     # --- moving ---------------------------------------------------------------------------------------------------
 
@@ -170,10 +170,10 @@ class OutsideEpisode:
             return True
         if self.seat == "subagent":
             return agent == "subagent_0"
-        return agent == self.play.episode.root.agent
+        return agent == self.episode_run.episode.root.agent
 
     def _ready(self, *, outside: bool) -> list[str]:
-        return [agent for agent in self.play.episode.ready() if self._is_outside(agent) == outside]
+        return [agent for agent in self.episode_run.episode.ready() if self._is_outside(agent) == outside]
 
     def _advance(self) -> None:
         """Let the policy play its agents until all that are left to move are outside, or the episode is over."""
@@ -193,25 +193,25 @@ class OutsideEpisode:
 
     def _policy_turns(self) -> list[Turn]:
         with self._lock:
-            return [self.play.turn(agent) for agent in self._ready(outside=False)]
+            return [self.episode_run.turn(agent) for agent in self._ready(outside=False)]
 
     def _act_all(self, turns: Sequence[Turn], actions: Sequence[Action]) -> list[ToolCall]:
         calls: list[ToolCall] = []
         with self._lock:
             for turn, action in zip(turns, actions, strict=True):
-                if not self.play.done:  # somebody may have given up meanwhile
-                    calls += self.play.act(turn.agent, action)
+                if not self.episode_run.done:  # somebody may have given up meanwhile
+                    calls += self.episode_run.act(turn.agent, action)
         return calls
 
     def _run(self, calls: Sequence[ToolCall]) -> dict[str, bool]:
         """Run requests and deliver their results; says which went well."""
         if not calls:
             return {}
-        results = self.play.setup.executor.run(calls)
+        results = self.episode_run.game.executor.run(calls)
         with self._lock:
             for call, result in zip(calls, results, strict=True):
-                if not self.play.done:
-                    self.play.deliver(call, result)
+                if not self.episode_run.done:
+                    self.episode_run.deliver(call, result)
         return {call.id: result.ok for call, result in zip(calls, results, strict=True)}
 
     def _lost(self, error: Exception) -> None:
@@ -220,16 +220,16 @@ class OutsideEpisode:
         if not isinstance(error, WideSeekError):
             _log.exception("task %s failed", self.task.id)
         with self._lock:
-            self.play.abort(detail)
+            self.episode_run.abort(detail)
 
     def _end(self) -> None:
         with self._lock:
-            if self._ending or not self.play.done:
+            if self._ending or not self.episode_run.done:
                 return
             self._ending = True
         try:
-            if not self.play.parts:  # the score may be there, and the reward have failed
-                self.play.finish()  # a judge may make this wait, but nobody who only looks
+            if not self.episode_run.parts:  # the score may be there, and the reward have failed
+                self.episode_run.finish()  # a judge may make this wait, but nobody who only looks
         except BaseException:
             self._ending = False  # whoever gives the episode up tries again
             raise

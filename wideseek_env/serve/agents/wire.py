@@ -125,8 +125,8 @@ def episode_to_json(key: str, episode: OutsideEpisode, *, whole: bool) -> dict[s
             for turn in turns
         ],
     }
-    outcome = episode.play.episode.outcome
-    if episode.done and outcome is not None and episode.play.score is not None:
+    outcome = episode.episode_run.episode.outcome
+    if episode.done and outcome is not None and episode.episode_run.score is not None:
         record["outcome"] = {
             "ending": outcome.ending,
             "detail": outcome.detail,
@@ -135,8 +135,8 @@ def episode_to_json(key: str, episode: OutsideEpisode, *, whole: bool) -> dict[s
             "critical_path": outcome.critical_path,
             "subagents": outcome.subagents,
             "tool_calls": dict(outcome.tool_calls),
-            "reward": episode.play.reward,
-            "item_f1": episode.play.score.f1_by_item,
+            "reward": episode.episode_run.reward,
+            "item_f1": episode.episode_run.score.f1_by_item,
         }
     return record
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from wideseek_env.cli import options
 
+if TYPE_CHECKING:
+    from wideseek_env.game import GameConfig
+
 
 @click.command()
-@options.world_options
+@options.game_options("wideseek run")
 @options.policy_choice
-@options.width_option
-@options.single_option
-@options.rule_options("default")
-@options.game_options
 @click.option("--task-id", help="The task to play; default: one chosen by the seed.")
 @options.seed_option
 @click.option(
@@ -30,18 +30,9 @@ from wideseek_env.cli import options
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append the trajectory to this JSONL file."
 )
 def run(
-    tasks: str,
-    corpus: str | None,
-    split: str,
+    game: GameConfig,
     policy: str,
     policy_args: tuple[tuple[str, str], ...],
-    width: int | None,
-    single: bool,
-    rules: str,
-    limits: tuple[tuple[str, int], ...],
-    profile: str,
-    reward: str,
-    roster: str,
     task_id: str | None,
     seed: int,
     render: str,
@@ -61,23 +52,19 @@ def run(
 
     from wideseek_env.cli.console import console, say
     from wideseek_env.cli.rendering import watching
-    from wideseek_env.cli.world import make_rules, make_setup
-    from wideseek_env.parallel import choose_task
+    from wideseek_env.cli.world import open_game
+    from wideseek_env.episode_run import choose_task, run_episode
     from wideseek_env.policy import opened_policy
-    from wideseek_env.runner import play_episode
     from wideseek_env.trajectory import TrajectoryWriter
 
     player = click.get_current_context().with_resource(
         opened_policy(policy, **options.policy_options(policy_args))
     )
-    setup = make_setup(
-        tasks=tasks, corpus=corpus, split=split, rules=make_rules(rules, limits, width), profile=profile,
-        reward=reward, roster=roster, team=not single,
-    )  # fmt: skip
-    task = choose_task(setup.tasks, np.random.default_rng(seed), {"task_id": task_id} if task_id else None)
+    opened = open_game(game)
+    task = choose_task(opened.tasks, np.random.default_rng(seed), {"task_id": task_id} if task_id else None)
     with watching(render, console(), fps) as watch:
-        play = play_episode(setup, player, task, seed=seed, watch=watch)
+        episode_run = run_episode(opened, player, task, seed=seed, on_step=watch)
     if out is not None:
         with TrajectoryWriter(out) as writer:
-            writer.write(play.trajectory(policy=player.name))
+            writer.write(episode_run.trajectory(policy=player.name))
         say(f"Trajectory appended to {out}")

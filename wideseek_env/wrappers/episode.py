@@ -1,4 +1,7 @@
-"""`Game`: one episode through finite spaces, in two halves so that many games can share one batch of tool calls."""
+"""`SymbolicEpisode`: one episode through finite spaces, in two halves.
+
+Many episodes can so share one batch of tool calls.
+"""
 
 from __future__ import annotations
 
@@ -7,22 +10,22 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, TaskError
-from wideseek_env.lockstep import Play
+from wideseek_env.game import Game
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.scoring.cells import cells_match, key_of
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
+from wideseek_env.wrappers.agents import Mask, Mind, SymbolicLead
 from wideseek_env.wrappers.layout import Layout
-from wideseek_env.wrappers.minds import LeadMind, Mask, Mind
 from wideseek_env.wrappers.reading import Reader
-from wideseek_env.wrappers.searching import subagent_mind
+from wideseek_env.wrappers.searching import subagent_agent
 
 ILLEGAL = "<tool_call>{}</tool_call>"
 """What an agent writes for an action that is not possible: it is answered by an error and costs a turn."""
 
 
-class Game:
+class SymbolicEpisode:
     """An episode, its agents' minds and their observations.
 
     Attributes:
@@ -33,21 +36,21 @@ class Game:
         new_right: The share of the gold table's cells that were noted rightly for the first time in the last step.
     """
 
-    def __init__(self, setup: Setup, layout: Layout, reader: Reader, task: Task, seed: int | None) -> None:
+    def __init__(self, game: Game, layout: Layout, reader: Reader, task: Task, seed: int | None) -> None:
         question = reader.question(task.question)
         if question is None or task.gold is None:
             raise TaskError(
                 f"the task {task.id} does not fit the symbolic spaces: its question is not understood"
             )
         self.layout, self.reader = layout, reader
-        self.play = Play(setup, task, seed)
+        self.episode_run = EpisodeRun(game, task, seed)
         self.agents = ["lead", *(f"subagent_{number}" for number in range(layout.width))]
         self.observations: NDArray[np.float32] = np.zeros((len(self.agents), layout.features), np.float32)
         self.masks: Mask = np.zeros((len(self.agents), layout.actions), np.int8)
         self.acting = np.zeros(len(self.agents), bool)
         self.steps = 0
         self.new_right = 0.0
-        self._lead = LeadMind(layout, question)
+        self._lead = SymbolicLead(layout, question)
         self._minds: list[Mind | None] = [self._lead, *[None] * layout.width]
         self._conversations = [0, *[-1] * layout.width]
         self._heard = [2, *[0] * layout.width]
@@ -64,17 +67,17 @@ class Game:
     @property
     def done(self) -> bool:
         """Whether the episode has ended."""
-        return self.play.done
+        return self.episode_run.done
 
     @property
     def ending(self) -> tuple[bool, bool]:
         """Whether the episode has terminated (the lead answered), and whether it was truncated."""
-        outcome = self.play.episode.outcome
+        outcome = self.episode_run.episode.outcome
         return (False, False) if outcome is None else (outcome.answered, not outcome.answered)
 
     def reward(self, shaping: float) -> float:
         """What every agent gets for the last step: shaping, and at the end the team reward."""
-        return shaping * self.new_right + (self.play.reward if self.done else 0.0)
+        return shaping * self.new_right + (self.episode_run.reward if self.done else 0.0)
 
     def begin(self, actions: Sequence[int] | NDArray[np.integer]) -> list[ToolCall]:
         """The first half of a step: play one action a seat (those of seats that are not acting are ignored).
@@ -102,30 +105,30 @@ class Game:
                 if choice.verb == "take":
                     self.new_right += self._newly_right(mind)
             if message is not None:
-                calls += self.play.act(self.agents[seat], message)
+                calls += self.episode_run.act(self.agents[seat], message)
         self._pending = [] if self.done else calls
         return self._pending
 
     def finish(self, results: Sequence[ToolResult]) -> None:
         """The second half: hand out the results of the calls, in their order."""
         for call, result in zip(self._pending, results, strict=True):
-            self.play.deliver(call, result)
+            self.episode_run.deliver(call, result)
         self._pending = []
         if self.done:
-            self.play.finish()
+            self.episode_run.finish()
         self._look()
 
     def _look(self) -> None:
         """Let every agent read what is new to it, and write down what it sees and can do."""
         self.acting[:] = False
         self.masks[:] = 0
-        episode = self.play.episode
+        episode = self.episode_run.episode
         for agent in episode.ready():
             seat = 0 if agent == "lead" else int(agent.removeprefix("subagent_")) + 1
             conversation = episode.conversation(agent)
             if conversation.started != self._conversations[seat]:
                 self._conversations[seat] = conversation.started
-                self._minds[seat] = subagent_mind(self.layout, self.reader, conversation.subtask)
+                self._minds[seat] = subagent_agent(self.layout, self.reader, conversation.subtask)
                 self._heard[seat] = len(conversation.messages)
             mind = self._minds[seat]
             assert mind is not None, "the lead has a mind from the start"
@@ -149,7 +152,7 @@ class Game:
 
     def _newly_right(self, mind: Mind) -> float:
         """The share of gold cells that `mind` has noted rightly and nobody had before; for shaping alone."""
-        task = self.play.task
+        task = self.episode_run.task
         key, before = self._lead.question.key, len(self._right)
         for name, values in mind.notes.items():
             row = self._gold.get(key_of(name, task.spec(key)))

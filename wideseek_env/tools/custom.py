@@ -159,7 +159,7 @@ def tool_named(given: str | Tool) -> Tool:
         made = tool(found)
     else:
         made = make_part(
-            "tool", name, lambda part: isinstance(part, Tool), "been made by wideseek_env.tools.own.tool"
+            "tool", name, lambda part: isinstance(part, Tool), "been made by wideseek_env.tools.custom.tool"
         )
     return replace(made, roles=(cast(Role, role),)) if chosen else made
 

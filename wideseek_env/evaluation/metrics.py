@@ -1,4 +1,4 @@
-"""``figures.jsonl``: the figures of every recorded episode beside its trajectory, so that summaries are quick.
+"""``metrics.jsonl``: the figures of every recorded episode beside its trajectory, so that summaries are quick.
 
 A line is ``{"end": …, "crc": …, …}``: where the episode's line in ``trajectories.jsonl`` ends (in bytes from the
 start), that line's CRC-32, and the figures. The trajectories decide: figures that are missing, or do not belong to
@@ -18,7 +18,7 @@ from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.trajectory import Trajectory
 
-FIGURES, TRAJECTORIES, SCORES = "figures.jsonl", "trajectories.jsonl", "scores.jsonl"
+FIGURES, TRAJECTORIES, SCORES = "metrics.jsonl", "trajectories.jsonl", "scores.jsonl"
 
 
 class Entry(NamedTuple):
@@ -47,7 +47,7 @@ def read_entries(folder: Path) -> Iterator[Entry]:
     yield from _from_trajectories(folder / TRAJECTORIES, stored[-1].end if stored else 0, len(stored))
 
 
-class FiguresWriter:
+class MetricsWriter:
     """Keeps the figures of a run up with its trajectories; only the holder of the run's lock may have one."""
 
     def __init__(self, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""`Players`: a policy for many episodes at once."""
+"""`PolicyPool`: a policy for many episodes at once."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ServiceError
 from wideseek_env.evaluation.usage import counted, metered, spent
-from wideseek_env.policy import EpisodePlayer, Job, Policy, make_policy
-from wideseek_env.runner import play_episode
-from wideseek_env.setup import Setup
+from wideseek_env.game import Game
+from wideseek_env.policy import EpisodeRunner, Job, Policy, make_policy
 from wideseek_env.trajectory import Trajectory
 
 
-class Players:
+class PolicyPool:
     """The policy called `name` (see `make_policy`), in as many copies as there are episodes under way.
 
     A policy keeps state for the one episode that it was last reset for. One that has nothing to close is made anew for
@@ -46,28 +46,28 @@ class Players:
             return copy.copy(self._first)
         return make_policy(self._name, **self._options)
 
-    def play(self, setup: Setup, job: Job) -> Trajectory:
+    def run(self, game: Game, job: Job) -> Trajectory:
         """Play a whole episode; tokens, where they are known, are in its `meta["usage"]`.
 
         Raises:
             ServiceError: The policy or a service failed.
         """
-        if isinstance(self._first, EpisodePlayer):
-            stream = self._first.play(setup, [job])
+        if isinstance(self._first, EpisodeRunner):
+            stream = self._first.run_jobs(game, [job])
             try:
-                played = next(iter(stream))
+                result = next(iter(stream))
             finally:
                 if isinstance(stream, Generator):
                     stream.close()
-            if played.trajectory is None or played.error:
-                raise ServiceError(f"the team failed: {played.error or 'no trajectory'}")
-            return replace(played.trajectory, meta={"policy": self.name} | played.trajectory.meta)
+            if result.trajectory is None or result.error:
+                raise ServiceError(f"the team failed: {result.error or 'no trajectory'}")
+            return replace(result.trajectory, meta={"policy": self.name} | result.trajectory.meta)
         policy = self.one()
         before = metered(policy)
-        play = play_episode(setup, policy, job.task, seed=job.seed)
-        usage = spent(before, metered(policy)) or counted(play.episode)
+        episode_run = run_episode(game, policy, job.task, seed=job.seed)
+        usage = spent(before, metered(policy)) or counted(episode_run.episode)
         about = {"usage": usage} if usage is not None else {}
-        return play.trajectory(policy=policy.name, trial=job.trial, **about)
+        return episode_run.trajectory(policy=policy.name, trial=job.trial, **about)
 
     def close(self) -> None:
         """End the engines, if the policy has any."""

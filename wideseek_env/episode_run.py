@@ -1,34 +1,37 @@
 """The lock-step driver: every acting agent takes one turn, then all their tools run together.
 
-`Play` is one episode under this driver with its clock and its score. The PettingZoo and Gymnasium shells are
+`EpisodeRun` is one episode under this driver with its clock and its score. The PettingZoo and Gymnasium shells are
 thin layers over it.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from wideseek_env.episode import Episode
-from wideseek_env.errors import ActionError
+from wideseek_env.errors import ActionError, ConfigError
+from wideseek_env.game import Game
 from wideseek_env.messages import Action, Role, ToolCall, ToolResult, Transcript, visible_text
-from wideseek_env.policy import Turn
+from wideseek_env.policy import Policy, Turn
 from wideseek_env.rewards import Parts, total
 from wideseek_env.scoring import TableScore, score_response
-from wideseek_env.setup import Setup
 from wideseek_env.tasks.task import Task
+from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.trajectory import Trajectory
 
 
-class Play:
+class EpisodeRun:
     """One episode under way. `times` has the seconds since its start for each of the episode's events."""
 
-    def __init__(self, setup: Setup, task: Task, seed: int | None = None) -> None:
-        self.setup = setup
+    def __init__(self, game: Game, task: Task, seed: int | None = None) -> None:
+        self.game = game
         self.task = task
         self.seed = seed
-        self.episode: Episode = setup.episode(task)
+        self.episode: Episode = game.episode(task)
         self.times: list[float] = []
         self.score: TableScore | None = None
         self.parts: Parts = {}
@@ -52,20 +55,48 @@ class Play:
         """What an acting agent can see, for a policy."""
         conversation = self.episode.conversation(agent)
         role, messages = conversation.role, conversation.messages
-        schemas = self._schemas.get(role)
-        if schemas is None:
-            schemas = self._schemas[role] = self.episode.tools(role)
         last = next((i for i in range(len(messages) - 1, -1, -1) if messages[i]["role"] == "assistant"), -1)
         return Turn(
             agent=agent,
             role=role,
             observation=visible_text(messages[last + 1 :]),
             messages=Transcript(messages),
-            tools=schemas,
+            tools=self._tools(role),
             turns_left=conversation.limit - conversation.turns,
             conversation=conversation.started,
-            tools_in_prompt=self.setup.profile.embed_tools,
+            tools_in_prompt=self.game.profile.embed_tools,
         )
+
+    def info(self, agent: str) -> dict[str, Any]:
+        """What the environments tell about one agent; see `wideseek_env.parallel.WideSeekEnv` for the keys."""
+        known = agent in self.episode.known
+        conversation = self.episode.conversation(agent) if known else None
+        role: Role = conversation.role if conversation is not None else "subagent"
+        status = conversation.status if conversation is not None else "idle"
+        info: dict[str, Any] = {
+            "acting": status == "acting" and not self.done,
+            "role": role,
+            "status": status,
+            "turn": conversation.turns if conversation is not None else 0,
+            "turns_left": conversation.limit - conversation.turns if conversation is not None else 0,
+            "messages": Transcript(conversation.messages if conversation is not None else []),
+            "tools": self._tools(role),
+            "task_id": self.task.id,
+        }
+        if self.done:
+            outcome = self.episode.outcome
+            info |= {
+                "score": self.score,
+                "reward_parts": dict(self.parts),
+                "answer": outcome.answer if outcome is not None else None,
+                "outcome": outcome,
+            }
+        return info
+
+    def _tools(self, role: Role) -> list[dict[str, Any]]:
+        if role not in self._schemas:
+            self._schemas[role] = self.episode.tools(role)
+        return self._schemas[role]
 
     def act(self, agent: str, action: Action) -> list[ToolCall]:
         """Play one agent's message and return the tool requests to run; see `Episode.act`.
@@ -103,7 +134,7 @@ class Play:
             calls += episode.act(agent, actions[agent])
         self.times += [now] * len(acting)
         if calls and not episode.done:
-            results = self.setup.executor.run(calls)
+            results = self.game.executor.run(calls)
             now = time.perf_counter() - self._began
             for call, result in zip(calls, results, strict=True):
                 if episode.done:
@@ -128,8 +159,8 @@ class Play:
             self.episode,
             score=self.score,
             parts=self.parts,
-            reward_name=self.setup.reward.name,
-            corpus=self.setup.corpus_name,
+            reward_name=self.game.reward.name,
+            corpus=self.game.corpus_name,
             seed=self.seed,
             times=self.times,
             started=self.started,
@@ -140,5 +171,48 @@ class Play:
         """Score the ended episode. A judge may make this wait; nothing else is changed by it."""
         outcome = self.episode.outcome
         answer = outcome.answer if outcome is not None else None
-        self.score = score_response(answer or "", self.task, self.setup.judge)
-        self.parts = self.setup.reward(self.episode, self.score)
+        self.score = score_response(answer or "", self.task, self.game.judge)
+        self.parts = self.game.reward(self.episode, self.score)
+
+
+def run_episode(
+    game: Game,
+    policy: Policy,
+    task: Task,
+    *,
+    seed: int = 0,
+    on_step: Callable[[EpisodeRun], None] | None = None,
+) -> EpisodeRun:
+    """Play `task` to its end under the lock-step driver; `on_step` is called at the start and after every step.
+
+    The returned `EpisodeRun` has the score, the reward and the trajectory.
+    """
+    run = EpisodeRun(game, task, seed)
+    policy.reset(seed)
+    if on_step is not None:
+        on_step(run)
+    while not run.done:
+        turns = [run.turn(agent) for agent in run.episode.ready()]
+        actions = policy.act(turns)
+        if len(actions) != len(turns):
+            raise ConfigError(f"policy {policy.name} gave {len(actions)} actions for {len(turns)} turns")
+        run.step({turn.agent: action for turn, action in zip(turns, actions, strict=True)})
+        if on_step is not None:
+            on_step(run)
+    return run
+
+
+def choose_task(tasks: TaskSet, rng: np.random.Generator, options: Mapping[str, Any] | None) -> Task:
+    """The task that `options` names, or a random one; `ConfigError` for an option that does not exist."""
+    options = dict(options or {})
+    options.pop("options", None)  # what PettingZoo's own api tests pass
+    task, task_id = options.pop("task", None), options.pop("task_id", None)
+    if options:
+        raise ConfigError(f"reset has no option {next(iter(options))!r}; there are: task_id, task")
+    if task is not None:
+        if not isinstance(task, Task):
+            raise ConfigError(f"the option 'task' must be a Task, not {type(task).__name__}")
+        return task
+    if task_id is not None:
+        return tasks.get(task_id)
+    return tasks[int(rng.integers(len(tasks)))]

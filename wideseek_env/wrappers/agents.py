@@ -62,7 +62,7 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
     return Table(header, tuple(rows)).to_markdown()
 
 
-class LeadMind:
+class SymbolicLead:
     """The lead: has the list found, hands out rows, answers with what was reported."""
 
     def __init__(self, layout: Layout, question: Question) -> None:

@@ -1,0 +1,100 @@
+"""`evaluate`: a policy, tasks and a width in, the summary of a run out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from wideseek_env.corpus.base import Corpus
+from wideseek_env.episode import Roster
+from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.folder import RunFolder, run_settings
+from wideseek_env.evaluation.record import EpisodeRecord
+from wideseek_env.evaluation.run import evaluate_game
+from wideseek_env.evaluation.summary import Summary
+from wideseek_env.game import ENTRY_POINTS, Tasks
+from wideseek_env.messages import Counter
+from wideseek_env.policy import Policy, opened_policy
+from wideseek_env.profiles import Profile
+from wideseek_env.rewards import Reward
+from wideseek_env.rules import Rules
+from wideseek_env.scoring import Judge
+from wideseek_env.tools.custom import Tool
+from wideseek_env.tools.executor import Executor
+
+
+def evaluate(
+    policy: str | Policy,
+    *,
+    tasks: Tasks = "synthetic",
+    corpus: str | Corpus | None = None,
+    split: str = "test",
+    where: Sequence[str] = (),
+    limit: int | None = None,
+    width: int | None = None,
+    rules: str | Rules | Mapping[str, int] = "default",
+    limits: Mapping[str, int] | None = None,
+    reward: str | Reward = "item_f1",
+    profile: str | Profile = "default",
+    judge: str | Judge | None = "offline",
+    team: bool = True,
+    roster: Roster = "dynamic",
+    counter: str | Counter = "characters",
+    tools: Sequence[str | Tool] = (),
+    executor: str | Executor | None = None,
+    policy_options: Mapping[str, Any] | None = None,
+    trials: int = 1,
+    seed: int = 0,
+    out: Path | str | None = None,
+    overwrite: bool = False,
+    keep_going: bool = False,
+    on_episode: Callable[[EpisodeRecord], None] | None = None,
+) -> Summary:
+    """Run a policy on tasks and return what the run comes to, as ``wideseek eval`` does.
+
+    The arguments from `tasks` to `executor` describe the game; see `wideseek_env.GameConfig`.
+
+    Args:
+        policy: A name such as "scripted" or ``module:Class``, or a `Policy`. A policy that is named is also closed.
+        policy_options: Options of a policy that is named.
+        trials: Episodes of each task.
+        seed: The seed of each episode is derived from it, the task's id and the trial.
+        out: Folder that records the run. Episodes that it holds already are counted and not run again.
+        overwrite: Delete the run that `out` holds and start over.
+        keep_going: Count an episode that raises as failed, with score 0, instead of stopping.
+        on_episode: Called after each episode that was run.
+
+    Raises:
+        ConfigError: A name, value or combination does not exist.
+        EpisodeError: An episode raised, and `keep_going` is False.
+    """
+    if isinstance(policy, Policy) and policy_options:
+        raise ConfigError("policy_options are for a policy that is named; this one is made already")
+    if not isinstance(trials, int) or trials < 1:
+        raise ConfigError(f"trials must be a whole number of at least 1, not {trials!r}")
+    config = ENTRY_POINTS["evaluate"].config(
+        tasks=tasks, corpus=corpus, split=split, where=where, limit=limit, width=width, rules=rules, limits=limits,
+        reward=reward, profile=profile, judge=judge, team=team, roster=roster, counter=counter, tools=tools,
+        executor=executor,
+    )  # fmt: skip
+    with ExitStack() as stack:
+        if isinstance(policy, str):
+            name, policy = policy, stack.enter_context(opened_policy(policy, **dict(policy_options or {})))
+        else:
+            name = policy.name
+        game = config.open()
+        folder = None
+        if out is not None:
+            settings = run_settings(game, name, policy_options=policy_options, seed=seed, trials=trials)
+            folder = stack.enter_context(RunFolder.open(out, settings, overwrite=overwrite))
+        return evaluate_game(
+            game,
+            policy,
+            seed=seed,
+            trials=trials,
+            folder=folder,
+            keep_going=keep_going,
+            on_episode=on_episode,
+        )

@@ -1,0 +1,490 @@
+"""`GameConfig` describes a game by plain values; `GameConfig.open` makes a `Game`, which has the live parts.
+
+Every entry point takes the fields of `GameConfig` by the same names: the environments, the commands, the training
+configuration's ``[game]`` table, rollout workers and serving. `ENTRY_POINTS` lists where an entry point differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Self, TypeAlias, cast, get_args
+
+from wideseek_env import catalog
+from wideseek_env.corpus.base import Corpus
+from wideseek_env.episode import Episode, Roster
+from wideseek_env.errors import ConfigError
+from wideseek_env.messages import Counter, counter_named
+from wideseek_env.plugins import Kind, part_digest, required_name
+from wideseek_env.profiles import PROFILES, Profile, profile_named
+from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
+from wideseek_env.rewards import PRESETS as REWARDS
+from wideseek_env.rewards import Reward, reward_named
+from wideseek_env.rules import PRESETS as RULES
+from wideseek_env.rules import Rules
+from wideseek_env.scoring import Judge, OfflineJudge
+from wideseek_env.scoring.judging import judge_from_spec
+from wideseek_env.tasks import conditions
+from wideseek_env.tasks.jsonl import tasks_digest
+from wideseek_env.tasks.task import Task
+from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.tools.custom import Tool, tool_named, with_tools
+from wideseek_env.tools.executor import CorpusTools, Executor, executor_named
+
+Tasks: TypeAlias = str | TaskSet | Sequence[Task]
+ReadTasks: TypeAlias = Callable[[str, catalog.Split], tuple[TaskSet, str | None]]
+OpenCorpus: TypeAlias = Callable[[str], Corpus]
+
+
+@dataclass(frozen=True, repr=False)
+class GameConfig:
+    """Everything an episode is played with. All fields are optional; without any, this is the offline default.
+
+    A field that takes a live object also takes its name, ``module:name``. The record of a configuration holds names.
+
+    Raises:
+        ConfigError: A value has the wrong type or is out of range. `open` also raises it for unknown names.
+    """
+
+    tasks: Tasks = "synthetic"
+    """Tasks: synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, wideseek-r1:FILE, a .jsonl file, or
+    module:name for a custom source. Python also takes a `TaskSet` or a sequence of `Task`."""
+    corpus: str | Corpus | None = None
+    """Where agents search: a folder made by `wideseek corpus build`, a world, live:…, remote:URL, dense:FOLDER,
+    hybrid:NAME+FOLDER, or module:name. Default: the world that the tasks belong to."""
+    split: str = "train"
+    """Part of a world's tasks: train, validation or test."""
+    where: tuple[str, ...] = ()
+    """Conditions that tasks must meet, such as mode=pages or rows>=10."""
+    limit: int | None = None
+    """Use only the first N of these tasks."""
+    width: int | None = None
+    """Subagents that one delegation may start. Overrides the rules."""
+    rules: str | Rules | Mapping[str, int] = "default"
+    """Preset of the limits: default or width-benchmark. Python also takes `Rules` or a mapping of limits."""
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """Single limits that override the preset, such as subagent_turns=6; `Rules` lists them."""
+    reward: str | Reward = "item_f1"
+    """What the team is paid: item_f1, wideseek_r1, or module:name."""
+    profile: str | Profile = "default"
+    """Prompts and tool schemas of the agents: default, terse, wideseek-r1, or module:name."""
+    judge: str | Judge | None = "offline"
+    """Decides llm_judge columns: offline, openai:MODEL@URL, recorded:FILE, or module:name."""
+    team: bool = True
+    """A lead with subagents (true), or a single agent (false)."""
+    roster: Roster = "dynamic"
+    """Agent ids: dynamic gives each new subagent a new id; fixed keeps the lead and one slot per unit of width."""
+    counter: str | Counter = "characters"
+    """Unit of the context limit: characters, or module:name for a function from a message to its length."""
+    tools: Sequence[str | Tool] = ()
+    """Custom tools, each module:name, or role=module:name to give it to one role: lead, subagent or single."""
+    executor: str | Executor | None = None
+    """What runs tool calls, as module:name. Default: search and browse over the corpus, plus the custom tools."""
+
+    def __post_init__(self) -> None:
+        set_value = object.__setattr__
+        for name, default in (("tasks", "synthetic"), ("rules", "default"), ("judge", "offline")):
+            if getattr(self, name) is None:
+                set_value(self, name, default)
+        if isinstance(self.rules, (Rules, Mapping)):
+            changed = dict(self.rules) if isinstance(self.rules, Mapping) else _changes(self.rules)
+            set_value(self, "limits", {**changed, **dict(self.limits or {})})
+            set_value(self, "rules", "default")
+        _check(
+            isinstance(self.rules, str),
+            "rules must be Rules, a preset's name or a mapping of limits",
+            self.rules,
+        )
+        _check(isinstance(self.limits or {}, Mapping), "limits must be a mapping of limits", self.limits)
+        set_value(self, "limits", dict(self.limits or {}))
+        _check(self.split in catalog.SPLITS, f"split must be one of {', '.join(catalog.SPLITS)}", self.split)
+        rosters = get_args(Roster)
+        _check(self.roster in rosters, f"roster must be one of {', '.join(rosters)}", self.roster)
+        _check(isinstance(self.team, bool), "team must be true or false", self.team)
+        for name in ("limit", "width"):
+            value = getattr(self, name)
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+            _check(value is None or whole, f"{name} must be a whole number of at least 1", value)
+        where = (self.where,) if isinstance(self.where, str) else self.where
+        listed = isinstance(where, Sequence) and all(isinstance(each, str) for each in where)
+        _check(listed, "where must be a list of conditions, such as rows>=10", where)
+        set_value(self, "where", tuple(where))
+        set_value(self, "tools", _tools(self.tools))
+        if isinstance(self.tasks, Sequence) and not isinstance(self.tasks, (str, TaskSet)):
+            set_value(self, "tasks", catalog.as_tasks(self.tasks))
+
+    def __repr__(self) -> str:
+        return f"GameConfig({', '.join(f'{name}={value!r}' for name, value in self._changed().items())})"
+
+    def replace(self, **changes: Any) -> Self:
+        """The same configuration with some fields changed."""
+        return dataclasses.replace(self, **changes)
+
+    # --- opening -------------------------------------------------------------------------------------------------
+
+    def open(
+        self,
+        *,
+        read_tasks: ReadTasks = catalog.named_tasks,
+        open_corpus: OpenCorpus = catalog.open_corpus,
+    ) -> Game:
+        """Turn names into objects.
+
+        Args:
+            read_tasks: Reads the tasks called by a name; a command passes one that shows progress.
+            open_corpus: Opens the corpus called by a name.
+
+        Raises:
+            ConfigError: A name or a combination of values does not exist.
+            CorpusError, TaskError: A file cannot be read.
+        """
+        rules = self.open_rules()
+        pool, own = self._read_tasks(read_tasks)
+        tools = [tool_named(each) for each in self.tools]
+        executor = executor_named(self.executor) if self.executor is not None else None
+        if executor is not None and tools:
+            raise ConfigError(
+                "tools run next to a corpus; an executor runs its own tools: pass one of the two"
+            )
+        corpus = None
+        if executor is None or self.corpus is not None or own is not None:
+            corpus = self._open_corpus(own, open_corpus)
+        if executor is None:
+            if corpus is None:
+                raise ConfigError(
+                    "these tasks come without a corpus: name one with corpus= (--corpus), or pass executor="
+                )
+            executor = CorpusTools(corpus, custom={each.spec.kind: each.run for each in tools})
+        return Game(
+            config=self,
+            tasks=pool[: self.limit] if self.limit is not None else pool,
+            pool=pool,
+            executor=executor,
+            corpus_name=corpus.name if corpus is not None else type(executor).__name__,
+            rules=rules,
+            profile=with_tools(profile_named(self.profile), tools),
+            reward=reward_named(self.reward),
+            judge=self.open_judge(),
+            team=self.team,
+            roster=self.roster,
+            counter=counter_named(self.counter),
+        )
+
+    def open_tasks(self, read_tasks: ReadTasks = catalog.named_tasks) -> TaskSet:
+        """The tasks alone, after `where` and `limit`; no corpus is opened."""
+        pool, _ = self._read_tasks(read_tasks)
+        return pool[: self.limit] if self.limit is not None else pool
+
+    def open_rules(self) -> Rules:
+        """The preset with `limits` and `width` applied."""
+        changes = dict(self.limits)
+        if self.width is not None:
+            changes["width"] = self.width
+        return Rules.preset(cast(str, self.rules), **changes)
+
+    def open_judge(self) -> Judge | None:
+        """The judge; None is the offline judge."""
+        if isinstance(self.judge, str):
+            judge = judge_from_spec(self.judge)
+            return None if isinstance(judge, OfflineJudge) else judge
+        if not isinstance(self.judge, Judge):
+            raise ConfigError(
+                f"a judge must be a name or have a name and judge(column, criterion, pairs), not {self.judge!r:.80}"
+            )
+        return self.judge
+
+    def _read_tasks(self, read_tasks: ReadTasks) -> tuple[TaskSet, str | None]:
+        if isinstance(self.tasks, str):
+            tasks, own = read_tasks(self.tasks, cast(catalog.Split, self.split))
+        else:
+            tasks, own = catalog.as_tasks(self.tasks), None
+        if self.where:
+            tasks = conditions.where(tasks, self.where)
+        if not len(tasks):
+            raise ConfigError(f"{tasks.name} has no tasks")
+        return tasks, own
+
+    def _open_corpus(self, own: str | None, open_corpus: OpenCorpus) -> Corpus | None:
+        corpus = self.corpus if self.corpus is not None else own
+        if isinstance(corpus, str):
+            return open_corpus(corpus)
+        if corpus is not None and not isinstance(corpus, Corpus):
+            raise ConfigError(
+                f"a corpus must be a name, a folder or an object with search and fetch, not {corpus!r:.80}"
+            )
+        return corpus
+
+    # --- plain values --------------------------------------------------------------------------------------------
+
+    def to_dict(self) -> dict[str, Any]:
+        """The configuration as JSON values, which `from_dict` reads back. Fields that are None are left out.
+
+        Raises:
+            UnnamedPartError: A live object has no name that another process could import.
+        """
+        record: dict[str, Any] = {}
+        for each in fields(self):
+            if (value := self._plain(each.name, required_name)) is not None:
+                record[each.name] = value
+        return record
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """The configuration of these values; old names of keys are read too.
+
+        Raises:
+            ConfigError: A key is unknown, or a value is wrong.
+        """
+        values = renamed(record, RENAMED_GAME_KEYS)
+        known = [each.name for each in fields(cls)]
+        for name in values:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1, 0.5)
+                hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+                raise ConfigError(f"unknown key {name!r}; {hint}")
+        return cls(**values)
+
+    def to_json(self) -> str:
+        """`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The configuration of JSON text; `ConfigError` when it cannot be read."""
+        try:
+            record = json.loads(text)
+        except ValueError as error:
+            raise ConfigError(f"this is no JSON: {error}") from error
+        if not isinstance(record, dict):
+            raise ConfigError(f"a game is a JSON object, not {record!r:.80}")
+        return cls.from_dict(record)
+
+    def to_toml(self) -> str:
+        """`to_dict` as TOML text: a table ``[game]``, as the training configuration has it."""
+        record = self.to_dict()
+        limits = record.pop("limits")
+        lines = ["[game]", *(f"{name} = {_toml(value)}" for name, value in record.items())]
+        if limits:
+            lines += ["", "[game.limits]", *(f"{name} = {value}" for name, value in limits.items())]
+        return "\n".join(lines) + "\n"
+
+    @classmethod
+    def from_toml(cls, text: str) -> Self:
+        """The configuration of a TOML text's table ``[game]``; `ConfigError` when it cannot be read."""
+        try:
+            record = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"this is no TOML: {error}") from error
+        game = record.get("game")
+        if not isinstance(game, dict):
+            raise ConfigError("the TOML text has no table [game]")
+        return cls.from_dict(game)
+
+    def to_args(self) -> list[str]:
+        """The command-line options of this configuration, such as ``["--tasks=synthetic", "--width=4"]``."""
+        words: list[str] = []
+        for name, value in self.to_dict().items():
+            option = OPTION_NAMES.get(name, f"--{name}")
+            if name == "team":
+                words += [] if value else [option]
+            elif name == "limits":
+                words += [f"{option}={limit}={number}" for limit, number in value.items()]
+            elif isinstance(value, list):
+                words += [f"{option}={item}" for item in value]
+            else:
+                words.append(f"{option}={value}")
+        return words
+
+    def _plain(self, name: str, named: Callable[[Kind, Any], str]) -> Any:
+        """A field as a JSON value; `named` gives the name of a live object."""
+        value = getattr(self, name)
+        if name == "where":
+            return list(value)
+        if name == "limits":
+            return dict(value)
+        if name == "tools":
+            return [each if isinstance(each, str) else named("tool", each) for each in value]
+        if value is None or isinstance(value, (str, int)):
+            return value
+        if known := _known_name(name, value):
+            return known
+        return named(cast(Kind, name), value)
+
+    def _changed(self) -> dict[str, Any]:
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return {name: value for name, value in values.items() if value != getattr(_DEFAULT, name, None)}
+
+
+OPTION_NAMES: Mapping[str, str] = {"team": "--single", "limits": "--rule", "tools": "--tool"}
+"""The command-line options that are not called as the field is."""
+
+
+@dataclass(frozen=True, repr=False)
+class Game:
+    """An opened `GameConfig`: tasks, tools, rules, profile, reward and judge as live objects."""
+
+    config: GameConfig
+    tasks: TaskSet
+    """The tasks to play: those of `pool` up to the configuration's `limit`."""
+    pool: TaskSet
+    """The tasks before `limit`."""
+    executor: Executor
+    corpus_name: str
+    rules: Rules
+    profile: Profile
+    reward: Reward
+    judge: Judge | None
+    """None is the offline judge."""
+    team: bool
+    roster: Roster
+    counter: Counter
+
+    def __repr__(self) -> str:
+        who = f"team of width {self.rules.width}" if self.team else "single agent"
+        judge = self.judge.name if self.judge is not None else "offline"
+        return (
+            f"<Game {self.tasks.name}: {len(self.tasks)} tasks on {self.corpus_name}, {who}, profile "
+            f"{self.profile.name}, reward {self.reward.name}, judge {judge}>"
+        )
+
+    def replace(self, **changes: Any) -> Game:
+        """The same game with some parts changed; the configuration stays as it was written."""
+        return dataclasses.replace(self, **changes)
+
+    def episode(self, task: Task) -> Episode:
+        """A fresh episode of `task`."""
+        return Episode(
+            task,
+            rules=self.rules,
+            profile=self.profile,
+            team=self.team,
+            roster=self.roster,
+            counter=self.counter,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """What decides the results of this game, as JSON values for ``run.json``.
+
+        `rules` holds every limit, and `game` the configuration as it was written. A live object without an importable
+        name is recorded as ``name@digest``.
+        """
+        plain = {each.name: self.config._plain(each.name, _recorded_name) for each in fields(self.config)}
+        plain["tasks"] = self.config.tasks if isinstance(self.config.tasks, str) else self.pool.name
+        usual = {each.name: getattr(_DEFAULT, each.name) for each in fields(self.config)}
+        live = {
+            name: plain[name]
+            for name in ("counter", "tools", "executor")
+            if plain[name] and plain[name] != usual[name]
+        }
+        return {
+            "tasks": self.pool.name,
+            "tasks_digest": tasks_digest(self.pool),
+            "corpus": self.corpus_name,
+            "team": self.team,
+            "rules": self.rules.to_dict(),
+            "profile": self.profile.name,
+            "reward": self.reward.name,
+            "roster": self.roster,
+            "judge": self.judge.name if self.judge is not None else None,
+            "limit": self.config.limit,
+            **live,
+            "game": {name: value for name, value in plain.items() if value is not None},
+        }
+
+
+@dataclass(frozen=True)
+class EntryPoint:
+    """How an entry point's game differs from `GameConfig`."""
+
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    """Defaults of its own."""
+    fixed: tuple[str, ...] = ()
+    """Fields that it does not take, because it decides them itself."""
+
+    def config(self, **values: Any) -> GameConfig:
+        """The configuration of these values and this entry point's defaults."""
+        return GameConfig(**{**self.defaults, **values})
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The fields that this entry point takes."""
+        return tuple(each.name for each in fields(GameConfig) if each.name not in self.fixed)
+
+
+_TEST = {"split": "test"}
+_SWEEP = {"split": "test", "rules": "width-benchmark"}
+ENTRY_POINTS: Mapping[str, EntryPoint] = {
+    "parallel_env": EntryPoint(fixed=("team",)),
+    "raw_env": EntryPoint(fixed=("team",)),
+    "env": EntryPoint(fixed=("team",)),
+    "WideSeek-v0": EntryPoint({"team": False}, fixed=("team", "width", "roster")),
+    "evaluate": EntryPoint(_TEST),
+    "wideseek run": EntryPoint(_TEST),
+    "wideseek eval": EntryPoint(_TEST),
+    "wideseek bench width": EntryPoint(_SWEEP, fixed=("width", "team")),
+    "wideseek bench depth": EntryPoint({**_SWEEP, "team": False}, fixed=("width", "team", "roster")),
+    "wideseek demo": EntryPoint(
+        _SWEEP, fixed=tuple(each.name for each in fields(GameConfig) if each.name != "tasks")
+    ),
+    "wideseek rollout": EntryPoint(_TEST),
+    "wideseek serve agents": EntryPoint(_TEST, fixed=("team",)),
+    "wideseek serve mcp": EntryPoint(_TEST, fixed=("team",)),
+    "wideseek-openenv": EntryPoint(),
+    "wideseek train": EntryPoint(),
+    "rollout workers": EntryPoint(),
+}
+"""Every entry point that plays: its own defaults, and the fields that it does not take."""
+
+
+def _changes(rules: Rules) -> dict[str, int]:
+    usual = RULES["default"].to_dict()
+    return {name: value for name, value in rules.to_dict().items() if usual.get(name) != value}
+
+
+def _check(right: bool, wanted: str, value: object) -> None:
+    if not right:
+        raise ConfigError(f"{wanted}, not {value!r:.80}")
+
+
+def _tools(tools: Any) -> tuple[str | Tool, ...]:
+    if isinstance(tools, (str, Tool)):
+        return (tools,)
+    if tools is None:
+        return ()
+    if isinstance(tools, Executor) or not isinstance(tools, Sequence):
+        raise ConfigError(
+            f"tools must be a list of custom tools, not {tools!r:.80}; pass an object that runs tool calls as executor="
+        )
+    for each in tools:
+        if not isinstance(each, (str, Tool)):
+            raise ConfigError(
+                f"a tool must be module:name or made by wideseek_env.tool(function), not {each!r:.80}"
+            )
+    return tuple(tools)
+
+
+def _known_name(name: str, value: object) -> str | None:
+    """The short name of a preset's object."""
+    known: Mapping[str, Mapping[str, object]] = {"reward": REWARDS, "profile": PROFILES}
+    return next((each for each, preset in known.get(name, {}).items() if preset is value), None)
+
+
+def _recorded_name(kind: Kind, part: Any) -> str:
+    try:
+        return required_name(kind, part)
+    except ConfigError:
+        called = getattr(part, "name", None) or getattr(part, "__name__", None) or type(part).__name__
+        return f"{called}@{part_digest(part)}"
+
+
+def _toml(value: Any) -> str:
+    """A JSON value as a TOML value: texts, numbers, truth values and lists are written alike."""
+    text = json.dumps(value, ensure_ascii=False)
+    return text.replace("\x7f", "\\u007f")
+
+
+_DEFAULT = GameConfig()

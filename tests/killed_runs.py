@@ -20,11 +20,11 @@ from toy_team import ToyTeam, town_setup
 
 import wideseek_env.trajectory
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation import RunFolder, evaluate_game, figures, folder, lock, run_settings
+from wideseek_env.evaluation import RunFolder, evaluate_game, folder, lock, metrics, run_settings
 from wideseek_env.evaluation.run import episode_seed
 
 TASKS, TRIALS = 3, 2
-TRACED = {module.__file__ for module in (figures, folder, lock, wideseek_env.trajectory)}
+TRACED = {module.__file__ for module in (metrics, folder, lock, wideseek_env.trajectory)}
 SETUP = town_setup(count=TASKS)
 PAIRS = {episode_seed(0, task.id, trial): [task.id, trial] for task in SETUP.tasks for trial in range(TRIALS)}
 
@@ -66,7 +66,7 @@ def tear(which: str, number: int, share: float) -> None:
     count = 0
     owner, name = {
         "trajectories": (wideseek_env.trajectory.TrajectoryWriter, "write"),
-        "figures": (figures.Entry, "line"),
+        "figures": (metrics.Entry, "line"),
     }[which]
     whole = getattr(owner, name)
 

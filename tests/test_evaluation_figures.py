@@ -55,7 +55,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
 @pytest.mark.parametrize("name", DAMAGE)
 def test_damaged_figures_are_made_again(tmp_path: Path, name: str) -> None:
     played = play(tmp_path)
-    file = tmp_path / "metrics.jsonl"
+    file = tmp_path / "episodes.jsonl"
     good = file.read_bytes()
     DAMAGE[name](file)
     assert read_run(tmp_path).records == played
@@ -68,7 +68,7 @@ def test_damaged_figures_are_made_again(tmp_path: Path, name: str) -> None:
 
 def test_reading_writes_nothing(tmp_path: Path) -> None:
     play(tmp_path)
-    (tmp_path / "metrics.jsonl").unlink()
+    (tmp_path / "episodes.jsonl").unlink()
     before = sorted(p.name for p in tmp_path.iterdir())
     read_run(tmp_path)
     assert sorted(p.name for p in tmp_path.iterdir()) == before
@@ -101,7 +101,7 @@ def test_an_episode_written_before_anything_was_read(tmp_path: Path) -> None:
         for trajectory in trajectories:
             folder.write(trajectory)
     assert read_run(tmp_path / "copy").records == read_run(tmp_path).records
-    assert len((tmp_path / "copy" / "metrics.jsonl").read_text().splitlines()) == 3
+    assert len((tmp_path / "copy" / "episodes.jsonl").read_text().splitlines()) == 3
 
 
 def test_a_file_of_trajectories_is_a_run(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no run"):
         read_run(tmp_path)
     play(tmp_path / "run")
-    (tmp_path / "run" / "metrics.jsonl").unlink()
+    (tmp_path / "run" / "episodes.jsonl").unlink()
     with open(tmp_path / "run" / "trajectories.jsonl", "a") as file:
         file.write("{}\n")
     with pytest.raises(TrajectoryError, match=r"trajectories\.jsonl:4"):

@@ -73,12 +73,12 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
     assert texts(path) == straight[0]
     assert figures(path) == straight[1]
     assert len(read_run(path).records) == 6
-    lines = (path / "metrics.jsonl").read_bytes().splitlines()
+    lines = (path / "episodes.jsonl").read_bytes().splitlines()
     assert [(line["task_id"], line["trial"]) for line in map(json.loads, lines)] == [
         (f"towns-{n}", trial) for trial in (0, 1) for n in range(3)
     ]
     assert sorted(p.name for p in path.iterdir()) == [
-        "metrics.jsonl", "progress.json", "run.json", "run.lock", "summary.json", "trajectories.jsonl",
+        "episodes.jsonl", "progress.json", "run.json", "run.lock", "summary.json", "trajectories.jsonl",
     ]  # fmt: skip
 
 

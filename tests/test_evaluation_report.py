@@ -129,7 +129,7 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     for name in (
         "run.json",
         "trajectories.jsonl",
-        "metrics.jsonl",
+        "episodes.jsonl",
         "summary.json",
         "run.lock",
         "progress.json",

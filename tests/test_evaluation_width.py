@@ -78,7 +78,7 @@ def test_a_sweep_is_read_back_as_far_as_it_is(tmp_path: Path) -> None:
     again = read_sweep(tmp_path)
     assert again == sweep
     (tmp_path / "width-4" / "trajectories.jsonl").unlink()
-    (tmp_path / "width-4" / "metrics.jsonl").unlink()
+    (tmp_path / "width-4" / "episodes.jsonl").unlink()
     assert [p.size for p in read_sweep(tmp_path).points] == [None, 1, 2]
     (tmp_path / "width.json").write_text("{}")
     with pytest.raises(TrajectoryError, match=r"width\.json cannot be read"):

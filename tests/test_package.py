@@ -11,7 +11,7 @@ PROBE = """
 import sys
 opened = []
 def hook(event, args):
-    if event == "open" and isinstance(args[0], str) and not args[0].endswith((".py", ".pyc", ".so", ".pyd")):
+    if event == "open" and isinstance(args[0], str) and not args[0].endswith((".py", ".pyi", ".pyc", ".so", ".pyd")):
         opened.append(args[0])
     if event.startswith("socket."):
         opened.append(event)

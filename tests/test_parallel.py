@@ -187,8 +187,8 @@ def test_mistakes_are_typed_and_lose_nothing() -> None:
         ({"tasks": []}, "has no tasks"),
         ({"tasks": ["question"]}, "must be Task objects"),
         ({"tasks": "nonsense"}, "no tasks 'nonsense'"),
-        ({"tools": None}, "come without a corpus"),
-        ({"split": "dev", "tasks": None, "tools": None}, "no split 'dev'"),
+        ({"executor": None}, "come without a corpus"),
+        ({"split": "dev", "tasks": None, "executor": None}, "split must be one of .*, not 'dev'"),
     ],
 )
 def test_wrong_settings_are_refused(settings: dict[str, Any], message: str) -> None:

@@ -156,7 +156,7 @@ class GameConfig:
         if executor is None:
             if corpus is None:
                 raise ConfigError(
-                    "these tasks come without a corpus: name one with corpus= (--corpus), or pass executor="
+                    "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
                 )
             executor = CorpusTools(corpus, custom={each.spec.kind: each.run for each in tools})
         return Game(

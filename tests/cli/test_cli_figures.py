@@ -10,6 +10,8 @@ import pytest
 from click.testing import Result
 from toy_team import TIGHT, town_task
 
+from wideseek_env.scoring import OfflineJudge
+from wideseek_env.scoring.judging import RecordingJudge
 from wideseek_env.tasks.jsonl import load_tasks
 from wideseek_env.tasks.task import Table, Task
 
@@ -65,9 +67,12 @@ def test_more_trials_are_added_to_a_run(call: Call, towns: list[str], tmp_path: 
 
 
 def test_a_run_with_another_judge_is_another_run(call: Call, towns: list[str], tmp_path: Path) -> None:
+    RecordingJudge(OfflineJudge(), tmp_path / "verdicts.jsonl")
+    recorded = f"recorded:{tmp_path / 'verdicts.jsonl'}"
     assert call("eval", *towns, "--judge", "offline", "--out", tmp_path / "run").exit_code == 0
-    refused = call("eval", *towns, "--out", tmp_path / "run")
-    assert (refused.exit_code, "judge: offline" in refused.stderr) == (2, True)
+    assert call("eval", *towns, "--out", tmp_path / "run").exit_code == 0  # offline is the default
+    refused = call("eval", *towns, "--judge", recorded, "--out", tmp_path / "run")
+    assert (refused.exit_code, "judge: None → " in refused.stderr) == (2, True)
 
 
 # --- summary -------------------------------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def test_help_imports_nothing_heavy() -> None:
         "import sys; from wideseek_env.cli.app import app\n"
         "try: app(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'tantivy', 'matplotlib', 'turbohtml', 'pettingzoo', 'rich', 'lxml', 'bs4', 'requests'}\n"
+        "heavy = {'tantivy', 'matplotlib', 'turbohtml', 'rich', 'lxml', 'bs4', 'requests'}\n"
         "sys.exit(', '.join(sorted(heavy & set(sys.modules))) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -172,7 +172,7 @@ def test_tasks_without_a_corpus(call: Call, world: Path) -> None:
     result = call("eval", "--tasks", world / "tasks.jsonl", "--policy", "toy_team:ToyTeam")
     assert (result.exit_code, result.stderr) == (
         2,
-        "Error: these tasks come without a corpus: name one with --corpus\n",
+        "Error: these tasks come without a corpus: name one with --corpus (corpus=), or pass executor=\n",
     )
 
 

@@ -47,7 +47,7 @@ def figures(task: Any = "a", trial: Any = 0, f1: Any = 0.5, **changes: Any) -> d
 
 
 def run_folder(path: Path, *records: Any) -> Path:
-    write_lines(path / "metrics.jsonl", *records)
+    write_lines(path / "episodes.jsonl", *records)
     (path / "run.json").write_text(json.dumps({"settings": {"policy": "toy", "tasks": "towns", "seed": 0}}))
     return path
 

@@ -144,7 +144,7 @@ def test_a_run_without_figures_or_progress_is_read_from_its_trajectories(
     out = tmp_path / "run"
     assert run("eval", *towns, "--out", out).exit_code == 0
     with_all = Follower(out).look()
-    (out / "metrics.jsonl").unlink()
+    (out / "episodes.jsonl").unlink()
     (out / "progress.json").unlink()
     without = Follower(out).look()
     assert (without.state, without.done, without.total) == ("unknown", 4, None)

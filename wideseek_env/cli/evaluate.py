@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.by_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for run.json, trajectories.jsonl, metrics.jsonl and summary.json; wideseek watch follows it.",
+    help="Folder for run.json, trajectories.jsonl, episodes.jsonl and summary.json; wideseek watch follows it.",
 )  # fmt: skip
 @options.fresh_option
 @options.keep_going_option

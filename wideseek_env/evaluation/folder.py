@@ -1,7 +1,7 @@
 """`RunFolder`: a run on disk (settings, trajectories, summary) that can be taken up again where it stopped.
 
 ``run.json`` has the settings and versions, ``trajectories.jsonl`` a line for each episode as soon as it ends,
-``metrics.jsonl`` the same episodes in figures, ``summary.json`` what they come to, ``progress.json`` what is under
+``episodes.jsonl`` the same episodes in figures, ``summary.json`` what they come to, ``progress.json`` what is under
 way. A later line for the same task and trial counts instead of an earlier one. ``run.lock`` keeps a second process out.
 """
 
@@ -29,6 +29,7 @@ from wideseek_env.trajectory import Trajectory, TrajectoryWriter
 
 FORMAT = 1
 SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
+OLD_METRICS = "figures.jsonl"
 
 _MAY_GROW = ("limit", "trials")
 """Settings that may be larger when a run is taken up again: the episodes played so far belong to it still."""
@@ -87,6 +88,9 @@ class RunFolder:
         lock = FileLock(path / LOCK)
         try:
             clear_temporary(path)
+            (path / OLD_METRICS).unlink(
+                missing_ok=True
+            )  # made again from the trajectories, under its new name
             if (path / SETTINGS).is_file():
                 if not overwrite:
                     _compare(path, read_settings(path), settings)

@@ -1,4 +1,4 @@
-"""``metrics.jsonl``: the figures of every recorded episode beside its trajectory, so that summaries are quick.
+"""``episodes.jsonl``: the figures of every recorded episode beside its trajectory, so that summaries are quick.
 
 A line is ``{"end": …, "crc": …, …}``: where the episode's line in ``trajectories.jsonl`` ends (in bytes from the
 start), that line's CRC-32, and the figures. The trajectories decide: figures that are missing, or do not belong to
@@ -18,7 +18,7 @@ from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.trajectory import Trajectory
 
-FIGURES, TRAJECTORIES, SCORES = "metrics.jsonl", "trajectories.jsonl", "scores.jsonl"
+FIGURES, TRAJECTORIES, SCORES = "episodes.jsonl", "trajectories.jsonl", "scores.jsonl"
 
 
 class Entry(NamedTuple):

@@ -24,13 +24,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from wideseek_baselines.agents.base import EpisodePolicy, FixedReply, GenerationRequest
 from wideseek_baselines.engines.base import Engine, Generation, Request, Sampling
-from wideseek_baselines.llm.base import Ask, Mind, Say
-from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.rollout.driver import Driver
 from wideseek_baselines.rollout.options import DriverOptions
-from wideseek_baselines.rollout.record import AgentRecord
 from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_baselines.tokens.record import AgentRecord
 from wideseek_env.corpus.synthetic import SyntheticWorld
 from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import Message
@@ -57,9 +57,9 @@ class GuidedTeam:
         """See `TeamPolicy`."""
         return self.inner.engines
 
-    def mind(self, seed: int) -> GuidedMind:
+    def episode_policy(self, seed: int) -> GuidedMind:
         """See `TeamPolicy`."""
-        return GuidedMind(self.inner.mind(seed), self)
+        return GuidedMind(self.inner.episode_policy(seed), self)
 
     def script(self, turn: Turn, sampling: Sampling) -> list[int] | None:
         """The ids that the message of this turn is to have; None where the model is free."""
@@ -73,15 +73,15 @@ class GuidedTeam:
 class GuidedMind:
     """See `GuidedTeam`."""
 
-    def __init__(self, inner: Mind, team: GuidedTeam) -> None:
+    def __init__(self, inner: EpisodePolicy, team: GuidedTeam) -> None:
         self._inner = inner
         self._team = team
-        self._asked: dict[int, tuple[Ask, list[int] | None]] = {}
+        self._asked: dict[int, tuple[GenerationRequest, list[int] | None]] = {}
 
-    def prepare(self, turn: Turn) -> Ask | Say:
-        """See `Mind`."""
+    def prepare(self, turn: Turn) -> GenerationRequest | FixedReply:
+        """See `EpisodePolicy`."""
         step = self._inner.prepare(turn)
-        if isinstance(step, Say):
+        if isinstance(step, FixedReply):
             return step
         ids = self._team.script(turn, step.request.sampling)
         if ids is not None:
@@ -90,7 +90,7 @@ class GuidedMind:
         return step
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """See `Mind`."""
+        """See `EpisodePolicy`."""
         step, ids = self._asked.pop(turn.conversation)
         self._team.noted.append((step.request, generation.completion_tokens))
         if ids is not None:
@@ -98,11 +98,11 @@ class GuidedMind:
         return self._inner.accept(turn, generation)
 
     def timed(self, conversation: int, turn: int, **times: Any) -> None:
-        """See `Mind`."""
+        """See `EpisodePolicy`."""
         self._inner.timed(conversation, turn, **times)
 
     def records(self, endings: Sequence[tuple[str, str, str]]) -> list[AgentRecord]:
-        """See `Mind`."""
+        """See `EpisodePolicy`."""
         return self._inner.records(endings)
 
 
@@ -128,7 +128,7 @@ def a_game(episodes: int, width: int) -> tuple[Game, list[Job]]:
 
 def make_policy(arguments: argparse.Namespace) -> LLMPolicy:
     """The policy over the chosen engine."""
-    from wideseek_baselines.llm import factories
+    from wideseek_baselines.policies import factories
 
     common = {"context": arguments.context, "turn_tokens": arguments.turn_tokens}
     if arguments.engine == "vllm":

@@ -23,10 +23,10 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from wideseek_baselines.agents.base import EpisodePolicy, GenerationRequest
 from wideseek_baselines.engines.base import Generation
 from wideseek_baselines.engines.simulated import LogNormal
 from wideseek_baselines.engines.virtual_time import VirtualLoop
-from wideseek_baselines.llm.base import Ask, Mind
 from wideseek_baselines.rollout.driver import Driver
 from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.rollout.simulation import SimulatedTeam
@@ -41,28 +41,32 @@ from wideseek_env.tasks.synthetic import synthetic_tasks
 Rewards = dict[int, float]
 
 
-async def generate(mind: Mind, turn: Turn) -> Message:
+async def generate(episode_policy: EpisodePolicy, turn: Turn) -> Message:
     """One turn of one agent."""
-    step = mind.prepare(turn)
-    if not isinstance(step, Ask):
+    step = episode_policy.prepare(turn)
+    if not isinstance(step, GenerationRequest):
         return step.message
     generation: Generation = await step.engine.generate(step.request)
-    return mind.accept(turn, generation)
+    return episode_policy.accept(turn, generation)
 
 
 async def lockstep_all(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> Rewards:
     """Every acting agent of every running episode takes one turn, then all tools run."""
     loop = asyncio.get_running_loop()
     waiting, rewards = list(reversed(jobs)), {}
-    running: list[tuple[Job, EpisodeRun, Mind]] = []
+    running: list[tuple[Job, EpisodeRun, EpisodePolicy]] = []
     while waiting or running:
         while waiting and len(running) < concurrency:
             job = waiting.pop()
-            running.append((job, EpisodeRun(game, job.task, job.seed), policy.mind(job.seed)))
+            running.append((job, EpisodeRun(game, job.task, job.seed), policy.episode_policy(job.seed)))
         turns = [
-            (play, mind, play.turn(agent)) for _, play, mind in running for agent in play.episode.ready()
+            (play, episode_policy, play.turn(agent))
+            for _, play, episode_policy in running
+            for agent in play.episode.ready()
         ]
-        messages = await asyncio.gather(*(generate(mind, turn) for _, mind, turn in turns))
+        messages = await asyncio.gather(
+            *(generate(episode_policy, turn) for _, episode_policy, turn in turns)
+        )
         calls: list[tuple[EpisodeRun, ToolCall]] = []
         for (play, _, turn), message in zip(turns, messages, strict=True):
             calls += [(play, call) for call in play.act(turn.agent, message)]
@@ -86,10 +90,10 @@ async def lockstep_each(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], 
 
     async def one(job: Job) -> None:
         async with room:
-            play, mind = EpisodeRun(game, job.task, job.seed), policy.mind(job.seed)
+            play, episode_policy = EpisodeRun(game, job.task, job.seed), policy.episode_policy(job.seed)
             while not play.done:
                 turns = [play.turn(agent) for agent in play.episode.ready()]
-                messages = await asyncio.gather(*(generate(mind, turn) for turn in turns))
+                messages = await asyncio.gather(*(generate(episode_policy, turn) for turn in turns))
                 actions = {turn.agent: message for turn, message in zip(turns, messages, strict=True)}
                 await loop.run_in_executor(None, play.step, actions)
             rewards[job.seed] = play.reward

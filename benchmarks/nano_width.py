@@ -21,7 +21,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from wideseek_baselines.train.config import load_config
+from wideseek_baselines.train.config.loading import load_config
 from wideseek_baselines.train.grpo import GrpoConfig
 from wideseek_baselines.train.presets import preset_file
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from wideseek_baselines.train.log import read_log
+from wideseek_baselines.train.reporting.log import read_log
 from wideseek_env.evaluation.drawing import COLUMN, picture, stroke
 
 SPENT = ("rollout_seconds", "train_seconds", "update_seconds")

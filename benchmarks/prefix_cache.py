@@ -24,7 +24,7 @@ from driver_efficiency import GuidedTeam, a_game, make_policy
 
 from wideseek_baselines.rollout.driver import Driver
 from wideseek_baselines.rollout.options import DriverOptions
-from wideseek_baselines.rollout.record import Rollout
+from wideseek_baselines.tokens.record import Rollout
 
 
 class Reusable:

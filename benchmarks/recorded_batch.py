@@ -18,15 +18,15 @@ from typing import Any
 
 import numpy as np
 
-from wideseek_baselines.rollout.record import AgentRecord, Rollout, TurnRecord
-from wideseek_baselines.rollout.record import Sequence as TokenSequence
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_baselines.tokens import ChatTemplate
-from wideseek_baselines.train.advantages import group_advantages
-from wideseek_baselines.train.options import AdvantageOptions
-from wideseek_baselines.train.players import game_arguments
-from wideseek_baselines.train.reinforce import GameOptions, LimitOptions
-from wideseek_baselines.train.supervised import conversation_sequences
+from wideseek_baselines.tokens.record import AgentRecord, Rollout, TurnRecord
+from wideseek_baselines.tokens.record import Sequence as TokenSequence
+from wideseek_baselines.train.config.options import AdvantageOptions
+from wideseek_baselines.train.config.run import GameOptions, LimitOptions
+from wideseek_baselines.train.data.supervised import conversation_sequences
+from wideseek_baselines.train.objective.advantages import group_advantages
+from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig

@@ -11,10 +11,10 @@ from typing import Any
 import torch
 from recorded_batch import Batch
 
-from wideseek_baselines.train.config import load_config
+from wideseek_baselines.train.config.loading import load_config
 from wideseek_baselines.train.grpo import GrpoConfig, train_step
-from wideseek_baselines.train.model import TokenModel, load_model
-from wideseek_baselines.train.optim import Optimizer, Step
+from wideseek_baselines.train.model.model import TokenModel, load_model
+from wideseek_baselines.train.optim.optimizer import Optimizer, Step
 
 PREFIX = "causal."
 """Of the names of a `TokenModel`'s parameters."""

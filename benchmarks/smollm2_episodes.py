@@ -16,7 +16,7 @@ import json
 import time
 from pathlib import Path
 
-from wideseek_baselines.llm.factories import vllm_policy
+from wideseek_baselines.policies.factories import vllm_policy
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job

@@ -10,7 +10,7 @@ from wideseek_env.episode_run import run_episode
 
 
 def main(model: str, turn_tokens: int = 512) -> None:
-    from wideseek_baselines.llm.factories import transformers_policy
+    from wideseek_baselines.policies.factories import transformers_policy
 
     game = wideseek_env.GameConfig(tasks="synthetic:rows=6", profile="terse", rules="width-benchmark").open()
     with transformers_policy(model, turn_tokens=turn_tokens) as policy:

@@ -16,7 +16,7 @@ from wideseek_env.evaluation import (
     EpisodeRecord,
     RecordedRun,
     RunFolder,
-    Tally,
+    SummaryAccumulator,
     compare_runs,
     evaluate_game,
     read_run,
@@ -36,7 +36,7 @@ def record(task: str, f1: float, trial: int = 0, **changes: Any) -> EpisodeRecor
 
 
 def run(name: str, *records: EpisodeRecord, **settings: Any) -> RecordedRun:
-    tally = Tally()
+    tally = SummaryAccumulator()
     for each in records:
         tally.add(each)
     return RecordedRun(name, settings, tally)

@@ -10,14 +10,14 @@ import pytest
 from toy_team import ToyTeam, town_setup
 
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation import EpisodeRecord, RunFolder, Tally, evaluate_game, read_run
+from wideseek_env.evaluation import EpisodeRecord, RunFolder, SummaryAccumulator, evaluate_game, read_run
 from wideseek_env.evaluation import metrics as metrics_module
 from wideseek_env.trajectory import load_trajectories
 
 
 def play(path: Path, count: int = 3) -> list[EpisodeRecord]:
     game = town_setup(count=count)
-    tally = Tally()
+    tally = SummaryAccumulator()
     with RunFolder.open(path, {}) as folder:
         evaluate_game(game, ToyTeam(), folder=folder, tally=tally)
     return tally.records
@@ -59,7 +59,7 @@ def test_damaged_figures_are_made_again(tmp_path: Path, name: str) -> None:
     good = file.read_bytes()
     DAMAGE[name](file)
     assert read_run(tmp_path).records == played
-    tally = Tally()
+    tally = SummaryAccumulator()
     with RunFolder.open(tmp_path, {}) as folder:
         folder.load(tally)
     assert tally.records == played

@@ -13,7 +13,14 @@ import pytest
 from toy_team import ToyTeam, town_setup
 
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation import EpisodeError, EpisodeRecord, RunFolder, Tally, evaluate_game, run_settings
+from wideseek_env.evaluation import (
+    EpisodeError,
+    EpisodeRecord,
+    RunFolder,
+    SummaryAccumulator,
+    evaluate_game,
+    run_settings,
+)
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.game import Game
 from wideseek_env.policy import Turn
@@ -57,7 +64,7 @@ def test_a_subset_of_the_tasks_gives_the_same_episodes() -> None:
 
 def test_an_interrupted_run_keeps_what_is_done_and_goes_on(tmp_path: Path) -> None:
     setup = town_setup(count=5)
-    tally = Tally()
+    tally = SummaryAccumulator()
     with open_folder(tmp_path / "run", setup) as folder, pytest.raises(KeyboardInterrupt):
         evaluate_game(setup, ToyTeam(interrupt_after=2), folder=folder, tally=tally)
     assert len(tally) == 2

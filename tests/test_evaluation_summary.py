@@ -17,7 +17,7 @@ from wideseek_env.evaluation import (
     EpisodeRecord,
     RunFolder,
     Summary,
-    Tally,
+    SummaryAccumulator,
     evaluate_game,
     read_run,
     summarise,
@@ -42,7 +42,7 @@ def record(task: str = "a", trial: int = 0, f1: float = 0.5, **changes: object) 
 
 
 def summary_of(*records: EpisodeRecord) -> Summary:
-    tally = Tally()
+    tally = SummaryAccumulator()
     for each in records:
         tally.add(each)
     return tally.summary()
@@ -72,7 +72,7 @@ def test_trials_are_averaged_within_a_task_first_for_the_interval() -> None:
 
 
 def test_a_later_record_of_the_same_episode_replaces_the_earlier() -> None:
-    tally = Tally()
+    tally = SummaryAccumulator()
     tally.add(record("a", f1=0.0, failed=True, ending="failed"))
     tally.add(record("b", f1=0.5))
     assert tally.finished() == {("b", 0)}
@@ -90,7 +90,7 @@ def test_the_order_of_episodes_does_not_matter() -> None:
 
 def test_nothing_played() -> None:
     assert summary_of() == Summary()
-    assert Tally().item_f1 == 0
+    assert SummaryAccumulator().item_f1 == 0
 
 
 def test_the_interval_is_seeded_and_holds_the_mean() -> None:
@@ -174,7 +174,7 @@ def test_parts_by_label() -> None:
     def labelled(task: str, f1: float, **labels: object) -> EpisodeRecord:
         return record(task, f1=f1, labels={"form": "table", "language": "en", **labels})
 
-    tally = Tally()
+    tally = SummaryAccumulator()
     for each in (
         labelled("a", 1.0, rows=5, hard=True, year=9),
         labelled("b", 0.5, rows=6, hard=False, year=10),
@@ -264,7 +264,7 @@ def test_tokens_by_a_token_counter() -> None:
         return len(message["content"].split())
 
     game = town_setup(count=1, width=2, counter=words)
-    tally = Tally()
+    tally = SummaryAccumulator()
     evaluate_game(game, ToyTeam(), tally=tally)
     conversations = run_episode(game, ToyTeam(), game.tasks[0]).episode.conversations
     assert len(conversations) == 3
@@ -276,7 +276,7 @@ def test_tokens_by_a_token_counter() -> None:
             sum(s for _, s in texts[:at]) for at, (role, _) in enumerate(texts) if role == "assistant"
         )
     assert tally.records[0].usage == {"prompt_tokens": read, "completion_tokens": written}
-    unknown = Tally()
+    unknown = SummaryAccumulator()
     evaluate_game(town_setup(count=1), ToyTeam(), tally=unknown)
     assert unknown.records[0].usage is None
     assert unknown.summary().usage == {}

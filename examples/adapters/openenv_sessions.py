@@ -14,11 +14,11 @@ from threading import Thread
 
 
 def play(url: str, seed: int) -> str:
-    from wideseek_baselines.adapters.openenv_client import WideSeekClient, play_remote
+    from wideseek_baselines.adapters.openenv_client import WideSeekClient, run_remote_episode
     from wideseek_env.policy import make_policy
 
     with WideSeekClient(base_url=url).sync() as client:
-        last = play_remote(client, make_policy("scripted"), seed=seed)
+        last = run_remote_episode(client, make_policy("scripted"), seed=seed)
         state = client.state()
     return f"{last.task_id}: item-F1 {last.reward:.3f} after {state.step_count} steps of {len(state.agents)} agents"
 

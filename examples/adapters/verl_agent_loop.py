@@ -27,7 +27,7 @@ from verl.experimental.agent_loop.agent_loop import (
 )
 
 from wideseek_baselines.engines.base import EngineInfo, Generation, Request, Weights
-from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.rollout.driver import Driver
 from wideseek_env import GameConfig, Job
 

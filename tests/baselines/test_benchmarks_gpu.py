@@ -138,7 +138,7 @@ def test_the_engine_sleeps_where_it_shares_a_gpu(tmp_path: Path) -> None:
     """The commands of a GPU are read by the program that they start."""
     from train_stages import Plan, make_stages
 
-    from wideseek_baselines.train.config import load_config
+    from wideseek_baselines.train.config.loading import load_config
     from wideseek_baselines.train.grpo import GrpoConfig
     from wideseek_baselines.train.ppo import PpoConfig
     from wideseek_baselines.train.sft import SftConfig

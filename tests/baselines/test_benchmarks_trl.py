@@ -136,11 +136,11 @@ def test_operations_are_those_that_torch_counts(tiny: Path) -> None:
     from torch.utils.flop_counter import FlopCounterMode
     from train_mfu import operations
 
+    from wideseek_baselines.train.config.options import ModelOptions, SelectionOptions
+    from wideseek_baselines.train.data.packing import pack
+    from wideseek_baselines.train.data.samples import rollout_samples
     from wideseek_baselines.train.estimate import shape_of
-    from wideseek_baselines.train.model import load_model
-    from wideseek_baselines.train.options import ModelOptions, SelectionOptions
-    from wideseek_baselines.train.packing import pack
-    from wideseek_baselines.train.samples import rollout_samples
+    from wideseek_baselines.train.model.model import load_model
 
     batch = team_batch()
     samples = rollout_samples(batch.rollouts, batch.advantages, SelectionOptions(failures="all"))

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 
 
 def test_what_is_missing_is_named() -> None:
-    from wideseek_baselines.ray_serve import retrieval
+    from wideseek_baselines.cluster.serve import retrieval
 
     try:
         import ray.serve  # noqa: F401
@@ -41,7 +41,7 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """The address of two replicas over a stored corpus."""
     ray = pytest.importorskip("ray", reason="needs ray[serve]")
     serve = pytest.importorskip("ray.serve", reason="needs ray[serve]")
-    from wideseek_baselines.ray_serve import retrieval
+    from wideseek_baselines.cluster.serve import retrieval
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
     StoredCorpus.build(tmp_path / "museums", pages(), name="museums").close()

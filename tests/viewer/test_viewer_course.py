@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from viewer_runs import MUSEUMS, PAGES, TASK, call, play
 
-from wideseek_baselines.random_policy import RandomPolicy
+from wideseek_baselines.policies.random import RandomPolicy
 from wideseek_env.corpus.stored import MemoryCorpus
 from wideseek_env.corpus.synthetic import SyntheticWorld
 from wideseek_env.episode import Episode

@@ -60,7 +60,7 @@ def evaluate_command(
     from wideseek_env.evaluation.labels import DEFAULT_BY, check_keys, task_labels
     from wideseek_env.evaluation.record import EpisodeRecord
     from wideseek_env.evaluation.run import evaluate_game
-    from wideseek_env.evaluation.summary import Tally
+    from wideseek_env.evaluation.summary import SummaryAccumulator
     from wideseek_env.evaluation.tracking import Tracker
     from wideseek_env.policy import opened_policy
 
@@ -69,7 +69,7 @@ def evaluate_command(
     opened = open_game(game)
     check_keys(by, map(task_labels, opened.tasks))
     total = len(opened.tasks) * trials
-    tally, tracker = Tally(), Tracker(f"{policy} on {opened.tasks.name}", total, seed=seed)
+    tally, tracker = SummaryAccumulator(), Tracker(f"{policy} on {opened.tasks.name}", total, seed=seed)
     with ExitStack() as stack:
         folder = None
         if out is not None:

@@ -10,13 +10,13 @@ import click
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.compare import Comparison
-    from wideseek_env.evaluation.summary import Tally
+    from wideseek_env.evaluation.summary import SummaryAccumulator
 
 FORMATS = ("table", "json", "benchmark")
 
 
 def print_tally(
-    tally: Tally, by: Sequence[str], *, form: str = "table", played: bool = True, seed: int = 0
+    tally: SummaryAccumulator, by: Sequence[str], *, form: str = "table", played: bool = True, seed: int = 0
 ) -> None:
     """The summary of what was played or scored.
 

@@ -49,7 +49,7 @@ from .summary import (
     Summary as Summary,
 )
 from .summary import (
-    Tally as Tally,
+    SummaryAccumulator as SummaryAccumulator,
 )
 from .summary import (
     TrialMetric as TrialMetric,

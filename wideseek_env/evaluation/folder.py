@@ -23,7 +23,7 @@ from wideseek_env.evaluation.lock import FileLock
 from wideseek_env.evaluation.metrics import FIGURES, SCORES, TRAJECTORIES, MetricsWriter
 from wideseek_env.evaluation.progress import PROGRESS
 from wideseek_env.evaluation.record import EpisodeRecord
-from wideseek_env.evaluation.summary import Summary, Tally
+from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.game import Game
 from wideseek_env.trajectory import Trajectory, TrajectoryWriter
 
@@ -105,7 +105,7 @@ class RunFolder:
             lock.close()
             raise
 
-    def load(self, tally: Tally) -> None:
+    def load(self, tally: SummaryAccumulator) -> None:
         """Count the episodes recorded so far."""
         for record in self._figures.catch_up():
             tally.add(record)

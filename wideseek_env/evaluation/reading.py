@@ -12,7 +12,7 @@ from wideseek_env.evaluation.folder import SETTINGS, read_settings
 from wideseek_env.evaluation.metrics import SCORES, TRAJECTORIES, read_entries
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.scored import read_scored
-from wideseek_env.evaluation.summary import Tally
+from wideseek_env.evaluation.summary import SummaryAccumulator
 from wideseek_env.trajectory import iter_trajectories
 
 
@@ -22,7 +22,7 @@ class RecordedRun:
 
     name: str
     settings: Mapping[str, Any]
-    tally: Tally
+    tally: SummaryAccumulator
 
     @property
     def records(self) -> list[EpisodeRecord]:
@@ -42,7 +42,7 @@ def read_run(path: Path | str) -> RecordedRun:
     no run, `TrajectoryError` when one cannot be read.
     """
     path = Path(path)
-    tally = Tally()
+    tally = SummaryAccumulator()
     settings: Mapping[str, Any] = {}
     if path.is_dir() and (path / SETTINGS).is_file():
         settings = read_settings(path)

@@ -14,7 +14,7 @@ from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.labels import DEFAULT_BY
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.standing import Ended
-from wideseek_env.evaluation.summary import Summary, Tally
+from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.tracking import Tracker, announcing
 from wideseek_env.evaluation.usage import counted, metered, spent
 from wideseek_env.game import Game
@@ -41,7 +41,7 @@ def evaluate_game(
     seed: int = 0,
     trials: int = 1,
     folder: RunFolder | None = None,
-    tally: Tally | None = None,
+    tally: SummaryAccumulator | None = None,
     keep_going: bool = False,
     by: Sequence[str] = DEFAULT_BY,
     on_episode: Callable[[EpisodeRecord], None] | None = None,
@@ -67,7 +67,7 @@ def evaluate_game(
         EpisodeError: An episode raised, and `keep_going` is False.
         KeyboardInterrupt: Passed on. As with any exception, what was finished is recorded and summarised.
     """
-    tally = tally if tally is not None else Tally()
+    tally = tally if tally is not None else SummaryAccumulator()
     todo = list(tasks if tasks is not None else game.tasks)
     if folder is not None:
         folder.load(tally)

@@ -27,7 +27,7 @@ from wideseek_env.evaluation.lock import FileLock
 from wideseek_env.evaluation.metrics import SCORES
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.responses import Response
-from wideseek_env.evaluation.summary import Summary, Tally
+from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.usage import metered, spent
 from wideseek_env.scoring import Judge, TableScore, score_response
 from wideseek_env.tasks.jsonl import tasks_digest
@@ -42,7 +42,7 @@ Missing = Literal["zero", "skip"]
 class Scored:
     """What scoring came to. `missing`: tasks and trials without a response; `unknown`: responses to other tasks."""
 
-    tally: Tally
+    tally: SummaryAccumulator
     summary: Summary
     missing: int
     unknown: int
@@ -109,7 +109,7 @@ def score_answers(
         "trials": trials,
         "seed": seed,
     }
-    tally = Tally()
+    tally = SummaryAccumulator()
     absent = 0
     with ExitStack() as stack:
         writer = stack.enter_context(_Writer(folder, overwrite)) if folder is not None else None

@@ -114,7 +114,7 @@ class Summary:
         return {**dataclasses.asdict(self), "judges": list(self.judges)}
 
 
-class Tally:
+class SummaryAccumulator:
     """Gathers episodes one by one; keeps figures only, so that a run of any length fits in memory.
 
     An episode that is added again (the same task and trial) replaces the earlier one.
@@ -167,7 +167,7 @@ class Tally:
 
 def summarise(episodes: Iterable[Trajectory | EpisodeRecord], *, seed: int = 0) -> Summary:
     """The summary of recorded episodes; reads them one at a time, so an iterator over a file will do."""
-    tally = Tally()
+    tally = SummaryAccumulator()
     for episode in episodes:
         tally.add(episode if isinstance(episode, EpisodeRecord) else EpisodeRecord.of(episode))
     return tally.summary(seed=seed)

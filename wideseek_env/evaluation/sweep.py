@@ -23,7 +23,7 @@ from wideseek_env.evaluation.progress import announced
 from wideseek_env.evaluation.reading import read_run
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.run import evaluate_game
-from wideseek_env.evaluation.summary import Summary, Tally
+from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.game import Game
 from wideseek_env.policy import Policy
 from wideseek_env.tasks.taskset import TaskSet
@@ -132,7 +132,7 @@ class Plan:
         """Play one point into the run folder `name`."""
         if self.on_size is not None:
             self.on_size(size)
-        tally = Tally()
+        tally = SummaryAccumulator()
         with ExitStack() as stack:
             run = None
             if self.folder is not None:

@@ -11,7 +11,7 @@ _MOST_CELLS = 200_000
 
 
 @dataclass(slots=True)
-class Row:
+class TableRow:
     """A row as written: its cells' texts, which of them are header cells, and the spans of those that have any.
 
     `spans` gives, by the number of the cell in the row, how many columns and rows it covers (0 rows: to the end).
@@ -27,7 +27,7 @@ class RawTable:
     """A table as written: `groups` are row groups (head, bodies, foot), which no row span crosses."""
 
     caption: str = ""
-    groups: list[list[Row]] = field(default_factory=list)
+    groups: list[list[TableRow]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ def to_grid(table: RawTable) -> Grid | None:
     return Grid(caption, header, tuple(texts[height:]))
 
 
-def _titles(rows: list[Row]) -> int:
+def _titles(rows: list[TableRow]) -> int:
     """How many rows at the top are one cell across the full width of a table of several columns."""
     for number, row in enumerate(rows[:-1]):
         columns, height = row.spans.get(0, (1, 1))
@@ -99,7 +99,7 @@ def _titles(rows: list[Row]) -> int:
     return len(rows) - 1 if rows and len(rows[-1].texts) > 1 else 0
 
 
-def _header_height(rows: list[Row]) -> int:
+def _header_height(rows: list[TableRow]) -> int:
     """How many rows the header has: the first, and more of header cells only if the first is so too."""
     height = 0
     for row in rows:
@@ -148,7 +148,7 @@ def table_line(cells: tuple[str, ...]) -> str:
     return f"| {line} |"
 
 
-def _names_and_values(rows: list[Row]) -> bool:
+def _names_and_values(rows: list[TableRow]) -> bool:
     pairs = 0
     for row in rows:
         if len(row.texts) == 2:
@@ -160,7 +160,7 @@ def _names_and_values(rows: list[Row]) -> bool:
     return pairs > 0
 
 
-def _fill(groups: list[list[Row]]) -> list[_Line]:
+def _fill(groups: list[list[TableRow]]) -> list[_Line]:
     """Every row that has cells, with every cell written into all the places it covers."""
     claimed = sum(
         min(columns, _MOST_COLUMNS) * min(rows or len(group), len(group))

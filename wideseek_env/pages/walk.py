@@ -11,7 +11,7 @@ from wideseek_env.pages.inline import BREAK, Urls, href_of, link, unescape, writ
 from wideseek_env.pages.layout import CELL, ROW, ROW_END, is_layout
 from wideseek_env.pages.links import Resolver
 from wideseek_env.pages.neutral import is_harmless, neutralise
-from wideseek_env.pages.tables import Grid, RawTable, Row, to_grid
+from wideseek_env.pages.tables import Grid, RawTable, TableRow, to_grid
 
 _BLOCKS = frozenset(
     "address article aside body center details div dl fieldset figcaption figure form header hgroup html legend "
@@ -110,7 +110,7 @@ class Walker:
             return
         if "&" in token or self._clean is not unescape:
             texts = [self._clean(text) for text in texts]
-        row = Row(texts, [kind == "h" for kind, _, _ in cells])
+        row = TableRow(texts, [kind == "h" for kind, _, _ in cells])
         if "span=" in token:
             for place, (_, attributes, _) in enumerate(cells):
                 _note_spans(row, place, attributes)
@@ -148,7 +148,7 @@ class Walker:
             if tag != "tr" or not groups:
                 groups.append([])
             if tag == "tr":
-                groups[-1].append(Row())
+                groups[-1].append(TableRow())
             return ""
         if tag == "table":
             self._flush()
@@ -291,7 +291,7 @@ def _neutralised(text: str) -> str:
     return neutralise(unescape(text))
 
 
-def _note_spans(row: Row, place: int, attributes: str) -> None:
+def _note_spans(row: TableRow, place: int, attributes: str) -> None:
     if "span=" in attributes:
         spans = (_number(_COLUMNS, attributes, 1) or 1, _number(_ROWS, attributes, 1))
         if spans != (1, 1):

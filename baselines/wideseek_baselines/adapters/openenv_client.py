@@ -1,4 +1,4 @@
-"""The client of the WideSeek OpenEnv server, and `play_remote`: any policy plays an episode through it.
+"""The client of the WideSeek OpenEnv server, and `run_remote_episode`: any policy plays an episode through it.
 
 Observations carry only what is new to an agent; `Transcripts` puts the conversations together again.
 """
@@ -101,7 +101,7 @@ def _said(agent: str, action: Action) -> AgentMessage:
     )
 
 
-def play_remote(
+def run_remote_episode(
     client: SyncEnvClient[WideSeekAction, WideSeekObservation, WideSeekState],
     policy: Policy,
     *,

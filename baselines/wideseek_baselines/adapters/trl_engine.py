@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from wideseek_baselines.adapters.common import missing
 from wideseek_baselines.engines.base import EngineInfo, Generation, Request, Weights
-from wideseek_baselines.engines.transformers_batch import Batch, Row
+from wideseek_baselines.engines.transformers_batch import Batch, GeneratingSequence
 from wideseek_env.errors import ConfigError
 
 try:
@@ -86,7 +86,8 @@ class TrainerEngine:
     def _from_model(self, requests: Sequence[Request]) -> list[Generation]:
         trainer = self._trainer
         rows = [
-            Row(list(request.ids), request.sampling, self._info.context or 1 << 30) for request in requests
+            GeneratingSequence(list(request.ids), request.sampling, self._info.context or 1 << 30)
+            for request in requests
         ]
         waiting = rows[::-1]
         with (

@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from wideseek_baselines.adapters.common import missing, outcome_metrics
-from wideseek_baselines.llm.base import Ask, Mind
-from wideseek_baselines.llm.policy import LLMPolicy
-from wideseek_baselines.rollout.record import AgentRecord
-from wideseek_baselines.rollout.record import Sequence as TokenSequence
+from wideseek_baselines.agents.base import EpisodePolicy, GenerationRequest
+from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.tokens import History
+from wideseek_baselines.tokens.record import AgentRecord
+from wideseek_baselines.tokens.record import Sequence as TokenSequence
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game
@@ -38,7 +38,7 @@ except ImportError as error:
 
 
 @dataclass(frozen=True)
-class Row:
+class TrainingRow:
     """One row of TRL's batch. `completion`, `mask` and `logprobs` are equally long."""
 
     prompt: list[int]
@@ -49,7 +49,7 @@ class Row:
     """Of the sampled tokens, in nats; 0 elsewhere."""
 
     @classmethod
-    def of(cls, sequence: TokenSequence) -> Row | None:
+    def of(cls, sequence: TokenSequence) -> TrainingRow | None:
         """A sequence from its first sampled token on as completion; None where nothing in it can be trained."""
         turns = [turn for turn in sequence.turns if turn.trainable and turn.tokens]
         if not turns:
@@ -63,7 +63,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class PlayedTeam:
+class TeamResult:
     """One ended episode with the ids of all its conversations."""
 
     run: EpisodeRun
@@ -164,7 +164,7 @@ class TeamRollouts:
         ]
         self._calls += 1
         teams = self.play(tasks, seeds, trainer)
-        rows: list[Row] = []
+        rows: list[TrainingRow] = []
         for team, seed in zip(teams, seeds, strict=True):
             rows += self._rows(team, share, seed, trainer)
         return {
@@ -176,49 +176,57 @@ class TeamRollouts:
             "team_metrics": [outcome_metrics(team.episode_run) for team in teams for _ in range(share)],
         }
 
-    def play(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[PlayedTeam]:
+    def play(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[TeamResult]:
         """One episode of each task, with the trainer's model in every role."""
         engine, policy = self._policy(trainer)
         plays = [EpisodeRun(self.game, task, seed) for task, seed in zip(tasks, seeds, strict=True)]
-        minds = [policy.mind(seed) for seed in seeds]
+        episode_policies = [policy.episode_policy(seed) for seed in seeds]
         while any(not run.done for run in plays):
-            self._step(plays, minds, engine)
+            self._step(plays, episode_policies, engine)
         return [
-            PlayedTeam(run, mind.records([(c.agent, c.role, c.ending) for c in run.episode.conversations]))
-            for run, mind in zip(plays, minds, strict=True)
+            TeamResult(
+                run, episode_policy.records([(c.agent, c.role, c.ending) for c in run.episode.conversations])
+            )
+            for run, episode_policy in zip(plays, episode_policies, strict=True)
         ]
 
-    def _step(self, plays: Sequence[EpisodeRun], minds: Sequence[Mind], engine: TrainerEngine) -> None:
+    def _step(
+        self, plays: Sequence[EpisodeRun], episode_policies: Sequence[EpisodePolicy], engine: TrainerEngine
+    ) -> None:
         """One turn of every agent that acts, of all episodes, in one batch."""
         steps = [
-            (number, turn, mind.prepare(turn))
-            for number, (run, mind) in enumerate(zip(plays, minds, strict=True))
+            (number, turn, episode_policy.prepare(turn))
+            for number, (run, episode_policy) in enumerate(zip(plays, episode_policies, strict=True))
             if not run.done
             for turn in (run.turn(agent) for agent in run.episode.ready())
         ]
-        asked = [step.request for _, _, step in steps if isinstance(step, Ask)]
+        asked = [step.request for _, _, step in steps if isinstance(step, GenerationRequest)]
         generations = iter(engine.generate_batch(asked))
         actions: dict[int, dict[str, Message]] = {}
         for number, turn, step in steps:
-            said = minds[number].accept(turn, next(generations)) if isinstance(step, Ask) else step.message
+            said = (
+                episode_policies[number].accept(turn, next(generations))
+                if isinstance(step, GenerationRequest)
+                else step.message
+            )
             actions.setdefault(number, {})[turn.agent] = said
         for number, said_by in actions.items():
             plays[number].step(said_by)
 
-    def _rows(self, team: PlayedTeam, share: int, seed: int, trainer: Trainer) -> list[Row]:
+    def _rows(self, team: TeamResult, share: int, seed: int, trainer: Trainer) -> list[TrainingRow]:
         """`share` rows of one team, in the order of its conversations."""
         found = [
             row
             for agent in team.agents
             if agent.role in self.roles
-            for row in map(Row.of, agent.sequences)
+            for row in map(TrainingRow.of, agent.sequences)
             if row is not None
         ]
         if len(found) > share:
             kept = [0] if not trainer.model.training else random.Random(seed).sample(range(len(found)), share)
             found = [found[at] for at in sorted(kept)]
         end = int(trainer_tokenizer(trainer).eos_token_id)
-        return found + [Row([end], [end], [0], [0.0])] * (share - len(found))
+        return found + [TrainingRow([end], [end], [0], [0.0])] * (share - len(found))
 
     def _policy(self, trainer: Trainer) -> tuple[TrainerEngine, LLMPolicy]:
         if self._made is None or self._made[0] is not trainer:

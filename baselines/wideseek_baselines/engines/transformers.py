@@ -25,14 +25,14 @@ from wideseek_baselines.engines.base import (
     Request,
     Weights,
 )
-from wideseek_baselines.engines.transformers_batch import Batch, Row
+from wideseek_baselines.engines.transformers_batch import Batch, GeneratingSequence
 from wideseek_baselines.engines.transformers_model import DTYPES, copy_weights, load_model, read_tensors
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
 
 @dataclass(eq=False, slots=True)
 class _Job:
-    row: Row
+    row: GeneratingSequence
     priority: int
     done: asyncio.Future[Generation]
     asked: float
@@ -136,7 +136,7 @@ class TransformersEngine:
                 "is the tokenizer another model's?"
             )
         job = _Job(
-            Row(list(request.ids), request.sampling, context),
+            GeneratingSequence(list(request.ids), request.sampling, context),
             request.priority,
             asyncio.get_running_loop().create_future(),
             time.perf_counter(),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(eq=False, slots=True)
-class Row:
+class GeneratingSequence:
     """One sequence: `ids` begins as its prompt of `prompt` ids and grows."""
 
     ids: list[int]
@@ -56,12 +56,12 @@ class Batch:
 
     def __init__(self, model: Any) -> None:
         self._model = model
-        self.rows: list[Row] = []
+        self.rows: list[GeneratingSequence] = []
         self._lengths: list[int] = []
         """Cached positions of each row."""
         self._cache: Any = None
 
-    def join(self, row: Row, version: int) -> None:
+    def join(self, row: GeneratingSequence, version: int) -> None:
         """Prefill a sequence and sample its next token; it stays in the batch unless that ended it."""
         import torch
         from transformers import DynamicCache
@@ -93,7 +93,7 @@ class Batch:
         self.rows.append(row)
         self._lengths.append(length)
 
-    def step(self, version: int) -> list[Row]:
+    def step(self, version: int) -> list[GeneratingSequence]:
         """Sample one more token for every sequence; returns those that ended, which have left the batch."""
         import torch
 
@@ -116,7 +116,7 @@ class Batch:
         self.leave(ended)
         return ended
 
-    def leave(self, rows: Sequence[Row]) -> None:
+    def leave(self, rows: Sequence[GeneratingSequence]) -> None:
         """Take sequences out of the batch; those that are not in it are passed over."""
         import torch
 
@@ -134,7 +134,7 @@ class Batch:
             for layer in _layers(self._cache)
         )
 
-    def clear(self) -> list[Row]:
+    def clear(self) -> list[GeneratingSequence]:
         """Empty the batch and forget everything cached; returns the sequences that were in it."""
         rows, self.rows, self._lengths, self._cache = self.rows, [], [], None
         return rows
@@ -143,7 +143,7 @@ class Batch:
     def _width(self) -> int:
         return max(self._lengths)
 
-    def _sample(self, rows: Sequence[Row], logits: Tensor, version: int) -> None:
+    def _sample(self, rows: Sequence[GeneratingSequence], logits: Tensor, version: int) -> None:
         tokens, logprobs = sample(logits, [row.sampling for row in rows], [row.dice for row in rows])
         for row, token, logprob in zip(rows, tokens, logprobs, strict=True):
             row.append(token, logprob, version)

@@ -7,10 +7,10 @@ import logging
 from concurrent.futures import Executor
 from typing import Any
 
-from wideseek_baselines.llm.base import TeamPolicy
+from wideseek_baselines.agents.base import TeamPolicy
+from wideseek_baselines.rollout.episode_task import EpisodeTask, Services
 from wideseek_baselines.rollout.options import Finished, RolloutJob
-from wideseek_baselines.rollout.playing import Playing, Services
-from wideseek_baselines.rollout.record import Rollout
+from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import WideSeekError
 from wideseek_env.game import Game
@@ -33,7 +33,7 @@ class Attempts:
         self._retries = retries
         self._services = services
         self._errors: list[str] = []
-        self._playing: Playing | None = None
+        self._playing: EpisodeTask | None = None
         self._began = 0.0
 
     async def play(self, scorers: Executor) -> Finished:
@@ -55,8 +55,8 @@ class Attempts:
             self._playing = None
             game = self.job.played(self._game) if isinstance(self.job, RolloutJob) else self._game
             run = EpisodeRun(game, self.job.task, self.job.seed)
-            mind = self._policy.mind(self.job.seed)
-            self._playing = Playing(run, mind, self._services, self.number, len(self._errors))
+            episode_policy = self._policy.episode_policy(self.job.seed)
+            self._playing = EpisodeTask(run, episode_policy, self._services, self.number, len(self._errors))
             await self._playing.run()
             await self._playing.score(scorers)
             return ""
@@ -91,7 +91,9 @@ class Attempts:
             group=group,
             trial=self.job.trial,
             seed=self.job.seed,
-            agents=playing.mind.records([(c.agent, c.role, c.ending) for c in run.episode.conversations]),
+            agents=playing.episode_policy.records(
+                [(c.agent, c.role, c.ending) for c in run.episode.conversations]
+            ),
             reward=trajectory.reward,
             parts=trajectory.parts,
             score={

@@ -14,7 +14,7 @@ from wideseek_env.cli import options
 
 if TYPE_CHECKING:
     from wideseek_baselines.rollout.options import Finished, RolloutJob
-    from wideseek_baselines.rollout.record import Rollout
+    from wideseek_baselines.tokens.record import Rollout
     from wideseek_env.evaluation.standing import Ended
     from wideseek_env.evaluation.tracking import Tracker
     from wideseek_env.tasks.taskset import TaskSet

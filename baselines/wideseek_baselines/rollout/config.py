@@ -1,6 +1,6 @@
 """`RolloutConfig`: all that a process needs to play episodes, as plain values; and playing them in this one.
 
-`LocalRollouts` and `wideseek_baselines.rollout.ray_pool.RayRollouts` take the same configuration and keep the same
+`LocalRollouts` and `wideseek_baselines.cluster.pool.RayRollouts` take the same configuration and keep the same
 promises (`Rollouts`), so that one machine and many differ in one line.
 """
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
+from wideseek_baselines.agents.base import TeamPolicy
+from wideseek_baselines.background import background
 from wideseek_baselines.engines.base import Weights
-from wideseek_baselines.llm.base import TeamPolicy
-from wideseek_baselines.loop import background
 from wideseek_baselines.rollout.options import DriverOptions, Finished
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game, GameConfig
@@ -42,7 +42,7 @@ class RolloutConfig:
         except TypeError as error:
             raise ConfigError(f"the game cannot be set up: {error}") from error
         policy = make_policy(self.policy, **self.options) if isinstance(self.policy, str) else self.policy()
-        missing = [name for name in ("engines", "mind", "records_tokens") if not hasattr(policy, name)]
+        missing = [name for name in ("engines", "episode_policy", "records_tokens") if not hasattr(policy, name)]
         if missing:
             raise ConfigError(
                 f"the policy {policy.name} has no {', '.join(missing)}: it plays turns, but has no engine to be driven"
@@ -123,6 +123,6 @@ def open_rollouts_on(config: RolloutConfig, workers: int = 0, **ray_options: Any
         raise ConfigError(f"workers must be 0 (this process) or more, not {workers}")
     if not workers:
         return LocalRollouts(config)
-    from wideseek_baselines.rollout.ray_pool import RayRollouts
+    from wideseek_baselines.cluster.pool import RayRollouts
 
     return RayRollouts(config, workers, **ray_options)

@@ -1,4 +1,4 @@
-"""`Crowd`: the episodes of one run of a driver, from the jobs that come in to those that are handed back."""
+"""`Scheduler`: the episodes of one run of a driver, from the jobs that come in to those that are handed back."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from wideseek_baselines.agents.base import GenerationRequest, TeamPolicy
 from wideseek_baselines.engines.base import EngineInfo, EngineLostError, Generation
-from wideseek_baselines.llm.base import Ask, TeamPolicy
 from wideseek_baselines.rollout.admission import EpisodeGate
 from wideseek_baselines.rollout.attempts import Attempts, describe
 from wideseek_baselines.rollout.grouping import Grouping
@@ -17,11 +17,11 @@ from wideseek_env.game import Game
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.policy import Job
 
-Generate = Callable[[Ask, int, int, int], Awaitable[tuple[Generation, float]]]
+Generate = Callable[[GenerationRequest, int, int, int], Awaitable[tuple[Generation, float]]]
 """Generates for an episode's number and attempt a request of so many tokens; see `Driver`."""
 
 
-class Crowd:
+class Scheduler:
     """Starts groups as there is room, and keeps nothing of an episode that has been handed back."""
 
     def __init__(
@@ -131,7 +131,9 @@ class Crowd:
 
     # --- what episodes need ---------------------------------------------------------------------------------------
 
-    async def generate(self, ask: Ask, number: int, attempt: int, tokens: int) -> tuple[Generation, float]:
+    async def generate(
+        self, ask: GenerationRequest, number: int, attempt: int, tokens: int
+    ) -> tuple[Generation, float]:
         """See `Driver`."""
         return await self._generate(ask, number, attempt, tokens)
 

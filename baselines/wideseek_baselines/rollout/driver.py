@@ -12,10 +12,10 @@ from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, I
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from wideseek_baselines.agents.base import GenerationRequest, TeamPolicy
 from wideseek_baselines.engines.base import Engine, EngineError, EngineLostError, Generation, Weights
-from wideseek_baselines.llm.base import Ask, TeamPolicy
 from wideseek_baselines.rollout.admission import RequestGate
-from wideseek_baselines.rollout.crowd import Crowd
+from wideseek_baselines.rollout.crowd import Scheduler
 from wideseek_baselines.rollout.options import DriverOptions, Finished
 from wideseek_env.game import Game
 from wideseek_env.policy import Job
@@ -51,7 +51,7 @@ class Driver:
         self._gone: dict[int, EngineLostError] = {}
         self._gates: dict[int, RequestGate] = {}
         self._replacing = asyncio.Lock()
-        self._crowd: Crowd | None = None
+        self._crowd: Scheduler | None = None
         self._running = False
 
     @property
@@ -80,7 +80,7 @@ class Driver:
             self._gates = {
                 id(engine): RequestGate(self._engine(engine).info) for engine in self.policy.engines
             }
-            self._crowd = crowd = Crowd(
+            self._crowd = crowd = Scheduler(
                 self.policy,
                 self.game,
                 self.options,
@@ -145,7 +145,9 @@ class Driver:
     def _engine(self, asked: Engine) -> Engine:
         return self._replaced.get(id(asked), asked)
 
-    async def _generate(self, ask: Ask, number: int, attempt: int, tokens: int) -> tuple[Generation, float]:
+    async def _generate(
+        self, ask: GenerationRequest, number: int, attempt: int, tokens: int
+    ) -> tuple[Generation, float]:
         """Ask an engine when it is the turn of episode `number`; also the seconds waited for that."""
         request = dataclasses.replace(ask.request, id=f"{number}.{attempt}/{ask.request.id}", priority=number)
         loop = asyncio.get_running_loop()

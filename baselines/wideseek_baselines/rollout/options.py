@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 
-from wideseek_baselines.rollout.record import Rollout
+from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game
 from wideseek_env.policy import Job

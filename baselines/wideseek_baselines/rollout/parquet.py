@@ -12,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from wideseek_baselines.rollout.record import FORMAT, Rollout
+from wideseek_baselines.tokens.record import FORMAT, Rollout
 from wideseek_env.errors import MissingDependencyError, TrajectoryError
 
 EPISODE = ("task_id", "group", "trial", "seed", "reward", "ending", "trainable", "error", "seconds")

@@ -12,11 +12,11 @@ from collections.abc import Sequence as Items
 from dataclasses import dataclass
 from typing import Any, cast
 
+from wideseek_baselines.agents.base import FixedReply, GenerationRequest
 from wideseek_baselines.engines.base import Engine, EngineError, Generation, Request, Sampling
 from wideseek_baselines.engines.simulated import SimulatedEngine
 from wideseek_baselines.engines.toy_tokens import BEGIN, END, decode_text, encode_messages
-from wideseek_baselines.llm.base import Ask, Say
-from wideseek_baselines.rollout.record import AgentRecord, Sequence, TurnRecord
+from wideseek_baselines.tokens.record import AgentRecord, Sequence, TurnRecord
 from wideseek_env.messages import Message, Role
 from wideseek_env.policy import Policy, Turn
 
@@ -41,7 +41,7 @@ class SimulatedTeam:
         self.name = f"simulated-{policy.name}"
         self._policy = policy
         self._max_tokens = max_tokens
-        self._minds = itertools.count()
+        self._episode_policies = itertools.count()
         self.engine = SimulatedEngine(self.answer, **engine)
 
     @property
@@ -54,9 +54,9 @@ class SimulatedTeam:
         """See `TeamPolicy`."""
         return self.engine.info.takes == "tokens"
 
-    def mind(self, seed: int) -> SimulatedMind:
+    def episode_policy(self, seed: int) -> SimulatedEpisodePolicy:
         """See `TeamPolicy`."""
-        return SimulatedMind(self.engine, seed, next(self._minds), self._max_tokens)
+        return SimulatedEpisodePolicy(self.engine, seed, next(self._episode_policies), self._max_tokens)
 
     def answer(self, request: Request) -> str:
         """The message of the turn that a request is for, for further engines of the same team."""
@@ -66,8 +66,8 @@ class SimulatedTeam:
         return action if isinstance(action, str) else str(action["content"])
 
 
-class SimulatedMind:
-    """The `Mind` of one episode; records toy tokens where the engine takes them."""
+class SimulatedEpisodePolicy:
+    """The `EpisodePolicy` of one episode; records toy tokens where the engine takes them."""
 
     def __init__(self, engine: SimulatedEngine, seed: int, number: int, max_tokens: int) -> None:
         self._engine = engine
@@ -78,8 +78,8 @@ class SimulatedMind:
         self._read: dict[int, int] = {}
         self._turns: dict[int, list[TurnRecord]] = {}
 
-    def prepare(self, turn: Turn) -> Ask | Say:
-        """See `Mind`."""
+    def prepare(self, turn: Turn) -> GenerationRequest | FixedReply:
+        """See `EpisodePolicy`."""
         number, taken = turn.conversation, _taken(turn)
         sampling = Sampling(self._max_tokens, seed=self._seed * 1_000_003 + number * 1009 + taken)
         name = f"{self._number}/{number}/{taken}"
@@ -87,10 +87,10 @@ class SimulatedMind:
             request = TurnRequest(name, sampling, ids=self._prompt(turn), turn=turn)
         else:
             request = TurnRequest(name, sampling, messages=turn.messages, tools=turn.tools, turn=turn)
-        return Ask(self._engine, request)
+        return GenerationRequest(self._engine, request)
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """See `Mind`."""
+        """See `EpisodePolicy`."""
         if generation.message is not None:
             return generation.message
         if generation.ids is None or generation.logprobs is None:
@@ -115,7 +115,7 @@ class SimulatedMind:
     def timed(
         self, conversation: int, turn: int, *, queued: float, generating: float, tools: float, errors: int
     ) -> None:
-        """See `Mind`."""
+        """See `EpisodePolicy`."""
         if self._engine.info.takes == "tokens":
             record = self._turns[conversation][turn]
             self._turns[conversation][turn] = dataclasses.replace(
@@ -123,7 +123,7 @@ class SimulatedMind:
             )
 
     def records(self, endings: Items[tuple[str, str, str]]) -> list[AgentRecord]:
-        """See `Mind`."""
+        """See `EpisodePolicy`."""
         return [
             AgentRecord(
                 agent=agent,

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol
 
-from wideseek_baselines.rollout.record import Rollout
+from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.errors import ConfigError, TrajectoryError
 
 BLOCK = 1 << 20

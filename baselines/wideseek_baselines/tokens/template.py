@@ -15,10 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
-from wideseek_baselines.rollout.record import Sequence as TokenSequence
-from wideseek_baselines.rollout.record import TurnRecord
 from wideseek_baselines.tokens.encoding import Encoder, cut_marked
 from wideseek_baselines.tokens.loading import ends_of_text, load_tokenizer
+from wideseek_baselines.tokens.record import Sequence as TokenSequence
+from wideseek_baselines.tokens.record import TurnRecord
 from wideseek_baselines.tokens.rendering import Rendered, Renderer, Tools
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Message

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from wideseek_baselines.llm.factories import PolicyOptions
-from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_baselines.policies.factories import PolicyOptions
+from wideseek_baselines.policies.llm import LLMPolicy
 
 
 def sleeping_vllm(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from wideseek_baselines.train.live import LiveView
+    from wideseek_baselines.train.reporting.console import LiveView
 
 _PLAIN = "Print one line a step on a terminal too, as it is elsewhere."
 
@@ -39,11 +39,11 @@ def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tu
 
     A run that was broken off goes on where it was when the same command is given again.
     """
-    from wideseek_baselines.train.board import check_packages
-    from wideseek_baselines.train.config import load_config
+    from wideseek_baselines.train.config.loading import load_config
     from wideseek_baselines.train.explain import explained
     from wideseek_baselines.train.lines import print_supervised
-    from wideseek_baselines.train.live import SUPERVISED
+    from wideseek_baselines.train.reporting.console import SUPERVISED
+    from wideseek_baselines.train.reporting.trackers import check_packages
 
     _require_torch()
     from wideseek_baselines.train.distributed import is_main, processes
@@ -53,7 +53,7 @@ def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tu
         click.echo(explained(SftConfig))
         return
     config = load_config(SftConfig, file, settings)
-    check_packages(config.boards)
+    check_packages(config.trackers)
     with processes(config.model.device), ExitStack() as stack:
         first = is_main()
         live = _live(config.out, SUPERVISED, plain=plain or quiet or not first)
@@ -149,14 +149,14 @@ def _reinforce(
     settings: tuple[str, ...],
 ) -> None:
     """Read the configuration of a kind of run, and explain, estimate or do it."""
-    from wideseek_baselines.train.board import check_packages
-    from wideseek_baselines.train.config import load_config
+    from wideseek_baselines.train.config.loading import load_config
     from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
     from wideseek_baselines.train.explain import explained
     from wideseek_baselines.train.lines import print_step
-    from wideseek_baselines.train.live import REINFORCED
     from wideseek_baselines.train.presets import preset_file
+    from wideseek_baselines.train.reporting.console import REINFORCED
+    from wideseek_baselines.train.reporting.trackers import check_packages
 
     if explain:
         click.echo(explained(kind))
@@ -165,7 +165,7 @@ def _reinforce(
     if dry_run:
         click.echo("\n".join(estimate(config, count).lines()))
         return
-    check_packages(config.boards)
+    check_packages(config.trackers)
     with processes(config.model.device), ExitStack() as stack:
         first = is_main()
         live = _live(config.out, REINFORCED, plain=plain or quiet or not first)
@@ -181,7 +181,7 @@ def _reinforce(
 
 def _live(title: str, rows: Mapping[str, tuple[str, str]], *, plain: bool) -> LiveView | None:
     """A view of the run, where results and progress both go to a terminal that can be drawn on."""
-    from wideseek_baselines.train.live import LiveView
+    from wideseek_baselines.train.reporting.console import LiveView
     from wideseek_env.cli.console import console
 
     results, progress = console(), console(stderr=True)

@@ -12,24 +12,24 @@ from typing import Any
 
 import numpy as np
 
-from wideseek_baselines.rollout.record import Rollout
-from wideseek_baselines.train.advantages import Advantages, group_advantages
-from wideseek_baselines.train.config import Count
-from wideseek_baselines.train.feed import Feed
-from wideseek_baselines.train.figures import episode_figures
+from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train.config.loading import Count
+from wideseek_baselines.train.config.options import AdvantageOptions
+from wideseek_baselines.train.config.run import RunConfig
+from wideseek_baselines.train.data.packing import Sample
+from wideseek_baselines.train.data.samples import mini_batches, rollout_samples
+from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.loop import Report, Run, RunResult
-from wideseek_baselines.train.losses import policy_loss
-from wideseek_baselines.train.model import TokenModel, load_model
-from wideseek_baselines.train.optim import Optimizer
-from wideseek_baselines.train.options import AdvantageOptions
-from wideseek_baselines.train.order import TaskOrder
-from wideseek_baselines.train.packing import Example
-from wideseek_baselines.train.players import Players, Watch
-from wideseek_baselines.train.reinforce import RunConfig
+from wideseek_baselines.train.model.forward import reference_model, with_logprobs
+from wideseek_baselines.train.model.model import TokenModel, load_model
+from wideseek_baselines.train.objective.advantages import Advantages, group_advantages
+from wideseek_baselines.train.objective.losses import policy_loss
+from wideseek_baselines.train.objective.metrics import MetricAccumulator
+from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.rollouts.manager import RolloutManager, Watch
+from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 from wideseek_baselines.train.rows import rows_of
-from wideseek_baselines.train.samples import mini_batches, rollout_samples
-from wideseek_baselines.train.scoring import reference_model, with_logprobs
-from wideseek_baselines.train.tally import Tally
 from wideseek_env.errors import ConfigError
 
 
@@ -71,14 +71,16 @@ def run_grpo(
         RolloutError: No episode of a step could be played.
         DivergedError: Gradients were not finite several steps in a row.
     """
-    with Players(config, game, watch) as players:
+    with RolloutManager(config, game, watch) as players:
         model = load_model(config.model)
         reference = reference_model(config.model, model) if config.loss.kl > 0 else None
         optimizer = Optimizer(model.named_parameters(), config.optim, config.steps * config.updates)
-        order = TaskOrder(players.tasks, config.seed, config.game.widths)
+        order = TaskSampler(players.tasks, config.seed, config.game.widths)
         with (
             Run(config, players, model, model, {"policy": optimizer}, report) as run,
-            Feed(lambda state: draw(players, order, state, config), players, config, run) as feed,
+            RolloutPrefetcher(
+                lambda state: draw(players, order, state, config), players, config, run
+            ) as feed,
         ):
             while run.step < config.steps:
                 batch = feed.take()
@@ -87,10 +89,10 @@ def run_grpo(
                     model, reference, optimizer, batch.rollouts, batch.advantages.values, config, run.step
                 )
                 trained = time.perf_counter()
-                feed.settle()
+                feed.wait()
                 run.finish(
                     {
-                        **episode_figures(batch.rollouts, run.step),
+                        **rollout_metrics(batch.rollouts, run.step),
                         "groups": batch.advantages.groups,
                         "degenerate_groups": batch.advantages.degenerate,
                         "failed_episodes": len(batch.errors),
@@ -112,7 +114,7 @@ class Batch:
     errors: list[str]
 
 
-def draw(players: Players, order: TaskOrder, state: dict[str, Any], config: GrpoConfig) -> Batch:
+def draw(players: RolloutManager, order: TaskSampler, state: dict[str, Any], config: GrpoConfig) -> Batch:
     """Play the groups of a step, and others for those that teach nothing; counts on ``state["drawn"]``."""
     rollouts: list[Rollout] = []
     errors: list[str] = []
@@ -157,7 +159,7 @@ def train_step(
     values = np.asarray(advantages, np.float64)
     used = np.flatnonzero(~np.isnan(values))
     random = np.random.default_rng([config.seed, 4, step])
-    batches: list[list[Example]] = []
+    batches: list[list[Sample]] = []
     dropped = 0
     for chosen in mini_batches(
         [rollouts[number].group for number in used], config.mini_batch or config.tasks, random
@@ -175,7 +177,7 @@ def train_step(
             with_logprobs(examples, reference, "reference", config.tokens_per_row) for examples in batches
         ]
 
-    tally, norms = Tally(), []
+    tally, norms = MetricAccumulator(), []
     for epoch in range(config.epochs):
         for number in random.permutation(len(batches)) if epoch else range(len(batches)):
             model.train()

@@ -17,15 +17,16 @@ from typing import Any, Self
 
 from torch import nn
 
-from wideseek_baselines.train import checkpoint, distributed
-from wideseek_baselines.train.board import BoardRun, Boards
-from wideseek_baselines.train.config import config_to_dict
-from wideseek_baselines.train.log import RunLog
-from wideseek_baselines.train.model import TokenModel
-from wideseek_baselines.train.monitor import Monitor
-from wideseek_baselines.train.optim import Optimizer
-from wideseek_baselines.train.players import Players
-from wideseek_baselines.train.reinforce import RunConfig
+from wideseek_baselines.train import distributed
+from wideseek_baselines.train.config.loading import config_to_dict
+from wideseek_baselines.train.config.run import RunConfig
+from wideseek_baselines.train.model import checkpoint
+from wideseek_baselines.train.model.model import TokenModel
+from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.reporting.log import RunLog
+from wideseek_baselines.train.reporting.monitor import Monitor
+from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
+from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
 from wideseek_env.tasks.task import Task
@@ -65,7 +66,7 @@ class Run:
     def __init__(
         self,
         config: RunConfig,
-        players: Players,
+        players: RolloutManager,
         model: TokenModel,
         module: nn.Module,
         optimizers: Mapping[str, Optimizer],
@@ -100,7 +101,7 @@ class Run:
                 stack.enter_context(announced_steps(self._out, self._config.steps, lambda: self.step))
             self._log = stack.enter_context(RunLog(self._out / "metrics.jsonl", self.step or -1))
             if distributed.is_main():
-                self._boards = stack.enter_context(Boards(self._shown, self._config.boards))
+                self._boards = stack.enter_context(Trackers(self._shown, self._config.trackers))
             if self.step < self._config.steps:
                 self._players.start()
                 if self.step:
@@ -144,10 +145,10 @@ class Run:
             self._keep()
 
     @property
-    def _shown(self) -> BoardRun:
+    def _shown(self) -> TrackerRun:
         """What boards are told about this run."""
         config = self._config
-        return BoardRun(self._out, self.step, config.project, config.name, config_to_dict(config))
+        return TrackerRun(self._out, self.step, config.project, config.name, config_to_dict(config))
 
     @property
     def skipped(self) -> int:

@@ -13,32 +13,37 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from wideseek_baselines.rollout.record import Rollout
-from wideseek_baselines.train.advantages import agent_gae
-from wideseek_baselines.train.config import NotNegative, Positive
-from wideseek_baselines.train.feed import Feed
-from wideseek_baselines.train.figures import episode_figures
+from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train.config.loading import NotNegative, Positive
+from wideseek_baselines.train.config.options import (
+    OptimOptions,
+    PolicyLossOptions,
+    SelectionOptions,
+    ValueOptions,
+)
+from wideseek_baselines.train.config.run import RunConfig
+from wideseek_baselines.train.data.packing import Sample
+from wideseek_baselines.train.data.samples import Samples, by_agent, mini_batches, rollout_samples, spans
+from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.loop import Report, Run, RunResult
-from wideseek_baselines.train.losses import policy_loss, value_loss
-from wideseek_baselines.train.model import TokenModel, layers_of, load_causal, load_model
-from wideseek_baselines.train.optim import Optimizer
-from wideseek_baselines.train.options import OptimOptions, PolicyLossOptions, SelectionOptions, ValueOptions
-from wideseek_baselines.train.order import TaskOrder
-from wideseek_baselines.train.packing import Example
-from wideseek_baselines.train.players import Players, Watch
-from wideseek_baselines.train.reinforce import RunConfig
-from wideseek_baselines.train.rows import rows_of
-from wideseek_baselines.train.samples import Samples, by_agent, mini_batches, rollout_samples, spans
-from wideseek_baselines.train.scoring import (
+from wideseek_baselines.train.model.critic import Critic, ValueHead, team_examples
+from wideseek_baselines.train.model.forward import (
     Floats,
     logprobs_and_values,
     reference_model,
     values_of,
     with_logprobs,
 )
-from wideseek_baselines.train.sharding import sharded
-from wideseek_baselines.train.tally import Tally
-from wideseek_baselines.train.values import Critic, ValueHead, team_examples
+from wideseek_baselines.train.model.model import TokenModel, layers_of, load_causal, load_model
+from wideseek_baselines.train.model.sharding import sharded
+from wideseek_baselines.train.objective.advantages import agent_gae
+from wideseek_baselines.train.objective.losses import policy_loss, value_loss
+from wideseek_baselines.train.objective.metrics import MetricAccumulator
+from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.rollouts.manager import RolloutManager, Watch
+from wideseek_baselines.train.rollouts.metrics import rollout_metrics
+from wideseek_baselines.train.rows import rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,7 @@ def run_ppo(
     watch: Watch | None = None,
 ) -> RunResult:
     """Train as configured; continues a run that was broken off. Arguments and errors are those of `run_grpo`."""
-    with Players(config, game, watch) as players:
+    with RolloutManager(config, game, watch) as players:
         model = load_model(config.model)
         reference = (
             reference_model(config.model, model) if config.kl.coefficient > 0 or config.loss.kl > 0 else None
@@ -96,11 +101,13 @@ def run_ppo(
             "critic": Optimizer(critic.named_parameters(), config.critic_optim, steps),
         }
         trained = nn.ModuleDict({"policy": model, "critic": critic})
-        order = TaskOrder(players.tasks, config.seed, config.game.widths)
+        order = TaskSampler(players.tasks, config.seed, config.game.widths)
         state = {"kl": config.kl.coefficient}
         with (
             Run(config, players, model, trained, optimizers, report, state) as run,
-            Feed(lambda state: draw(players, order, state, config), players, config, run) as feed,
+            RolloutPrefetcher(
+                lambda state: draw(players, order, state, config), players, config, run
+            ) as feed,
         ):
             while run.step < config.steps:
                 rollouts, errors = feed.take()
@@ -108,12 +115,12 @@ def run_ppo(
                 batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
                 figures = train_step(model, critic, optimizers, batches, config, run.step)
                 done = time.perf_counter()
-                feed.settle()
+                feed.wait()
                 figures["kl_coefficient"] = run.state["kl"]
                 run.state["kl"] = adapted(run.state["kl"], figures.get("kl_penalty"), config.kl)
                 run.finish(
                     {
-                        **episode_figures(rollouts, run.step),
+                        **rollout_metrics(rollouts, run.step),
                         "failed_episodes": len(errors),
                         **figures,
                         **feed.figures(rollouts),
@@ -125,7 +132,7 @@ def run_ppo(
 
 
 def draw(
-    players: Players, order: TaskOrder, state: dict[str, Any], config: PpoConfig
+    players: RolloutManager, order: TaskSampler, state: dict[str, Any], config: PpoConfig
 ) -> tuple[list[Rollout], list[str]]:
     """Play the episodes of a step; the errors of those that failed. Counts on ``state["drawn"]``."""
     jobs = order.jobs(state["drawn"], config.tasks, config.group)
@@ -147,8 +154,8 @@ def new_critic(config: PpoConfig, model: TokenModel) -> ValueHead | Critic:
 class Prepared:
     """A mini-batch with all its columns: as the policy reads it, and as the critic does."""
 
-    examples: list[Example]
-    seen: list[Example]
+    examples: list[Sample]
+    seen: list[Sample]
     divergence: float
     """From the reference: the mean k3 estimate over its tokens; NaN without one."""
 
@@ -212,10 +219,10 @@ def prepare(
 def scored(
     model: TokenModel,
     critic: ValueHead | Critic,
-    examples: Sequence[Example],
-    seen: Sequence[Example],
+    examples: Sequence[Sample],
+    seen: Sequence[Sample],
     tokens_per_row: int,
-) -> tuple[list[Example], list[Floats]]:
+) -> tuple[list[Sample], list[Floats]]:
     """The examples with their log-probabilities in the column "old", and the values before their trained tokens.
 
     Args:
@@ -286,7 +293,7 @@ def whitened(batches: Sequence[Prepared]) -> list[Prepared]:
     mean = np.average(every, weights=weights)
     spread = np.sqrt(np.average((every - mean) ** 2, weights=weights)) + 1e-8
 
-    def scaled(example: Example) -> Example:
+    def scaled(example: Sample) -> Sample:
         advantage = (example.columns["advantage"] - mean) / spread
         return example.with_columns(advantage=advantage.astype(np.float32))
 
@@ -302,7 +309,7 @@ def train_step(
     step: int,
 ) -> dict[str, float]:
     """Update policy and critic on the mini-batches of a step; its figures."""
-    tally, norms = Tally(), []
+    tally, norms = MetricAccumulator(), []
     random = np.random.default_rng([config.seed, 5, step])
     for _ in range(config.epochs):
         for number in random.permutation(len(batches)):

@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideseek_baselines.train import distributed
-from wideseek_baselines.train.packing import Example, Row, join, pack
+from wideseek_baselines.train.data.packing import PackedSequence, Sample, join, pack
 
 
-def rows_of(examples: Sequence[Example], tokens_per_row: int) -> list[Row]:
+def rows_of(examples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequence]:
     """The rows that this process computes. Every process gets as many, so that all take part in every pass.
 
     Where there are too few examples for a row each, a process gets one without trained tokens, which adds nothing.
@@ -77,10 +77,10 @@ def _spread(lengths: Sequence[int], count: int) -> list[list[int]]:
     return rows
 
 
-def empty_row(like: Example) -> Row:
+def empty_row(like: Sample) -> PackedSequence:
     """A row without trained tokens: what it computes has no part in any loss, mean or gradient."""
     columns: Mapping[str, NDArray[np.float32]] = {name: values[:0] for name, values in like.columns.items()}
-    row = join([0], [Example(like.ids[:2], like.places[:0], columns)])
+    row = join([0], [Sample(like.ids[:2], like.places[:0], columns)])
     return replace(row, members=(), counts=())
 
 

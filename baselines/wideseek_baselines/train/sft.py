@@ -17,17 +17,18 @@ from typing import Annotated, Any, Literal
 import torch
 
 from wideseek_baselines.tokens.template import History
-from wideseek_baselines.train import checkpoint, distributed
-from wideseek_baselines.train.board import BoardName, BoardRun, Boards
-from wideseek_baselines.train.config import Count, Range, Share, Whole, config_to_dict
-from wideseek_baselines.train.log import RunLog
-from wideseek_baselines.train.losses import supervised_loss
-from wideseek_baselines.train.model import TokenModel, load_model
-from wideseek_baselines.train.optim import Optimizer
-from wideseek_baselines.train.options import CheckpointOptions, ModelOptions, OptimOptions
-from wideseek_baselines.train.packing import Example
+from wideseek_baselines.train import distributed
+from wideseek_baselines.train.config.loading import Count, Range, Share, Whole, config_to_dict
+from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions
+from wideseek_baselines.train.data.packing import Sample
+from wideseek_baselines.train.data.supervised import batches, held_out_split, read_lessons, thinned, whole
+from wideseek_baselines.train.model import checkpoint
+from wideseek_baselines.train.model.model import TokenModel, load_model
+from wideseek_baselines.train.objective.losses import supervised_loss
+from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.reporting.log import RunLog
+from wideseek_baselines.train.reporting.trackers import TrackerName, TrackerRun, Trackers
 from wideseek_baselines.train.rows import rows_of
-from wideseek_baselines.train.supervised import batches, held_out_split, read_lessons, thinned, whole
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
 from wideseek_env.messages import Role
@@ -76,7 +77,7 @@ class SftConfig:
     """Passed to the chat template; none leaves it to the template."""
     history: History = "template"
     """Earlier turns as the template renders them, or "keep" as they were written."""
-    boards: tuple[BoardName, ...] = ()
+    trackers: tuple[TrackerName, ...] = ()
     """Where figures are shown: "tensorboard", "wandb", "trackio". TensorBoard's files are written wherever it is
     installed; naming it makes that a must."""
     project: str = "wideseek"
@@ -134,17 +135,17 @@ def run_sft(config: SftConfig, report: Callable[[Mapping[str, Any]], None] | Non
     optimizer = Optimizer(model.named_parameters(), config.optim, len(plan))
     step, state = _resume(config, model, optimizer, _fingerprint(config, train))
 
-    about = BoardRun(out, step, config.project, config.name, config_to_dict(config))
+    about = TrackerRun(out, step, config.project, config.name, config_to_dict(config))
     with ExitStack() as stack:
         if distributed.is_main():
             stack.enter_context(announced_steps(out, len(plan), lambda: step))
         log = stack.enter_context(RunLog(out / "metrics.jsonl", step or -1))
-        boards = stack.enter_context(Boards(about, config.boards)) if distributed.is_main() else None
+        trackers = stack.enter_context(Trackers(about, config.trackers)) if distributed.is_main() else None
 
         def tell(values: Mapping[str, Any]) -> None:
             log.write(step, values)
-            if boards is not None:
-                boards.write(step, values)
+            if trackers is not None:
+                trackers.write(step, values)
             if report is not None and distributed.is_main():
                 report({"step": step, "steps": len(plan), **values})
 
@@ -195,7 +196,7 @@ def run_sft(config: SftConfig, report: Callable[[Mapping[str, Any]], None] | Non
 
 
 def train_step(
-    model: TokenModel, optimizer: Optimizer, examples: Sequence[Example], tokens_per_row: int
+    model: TokenModel, optimizer: Optimizer, examples: Sequence[Sample], tokens_per_row: int
 ) -> dict[str, Any]:
     """One step on a batch: the mean loss of its trained tokens, row by row."""
     trained = sum(len(example.places) for example in examples)
@@ -220,7 +221,7 @@ def train_step(
 
 
 @torch.no_grad()
-def held_out_loss(model: TokenModel, examples: Sequence[Example], tokens_per_row: int) -> float:
+def held_out_loss(model: TokenModel, examples: Sequence[Sample], tokens_per_row: int) -> float:
     """The mean loss of all trained tokens of the examples, in nats."""
     model.eval()
     total, count = 0.0, 0
@@ -231,7 +232,7 @@ def held_out_loss(model: TokenModel, examples: Sequence[Example], tokens_per_row
     return total / trained
 
 
-def _fingerprint(config: SftConfig, train: Sequence[Example]) -> str:
+def _fingerprint(config: SftConfig, train: Sequence[Sample]) -> str:
     """Of all that must be the same for a run to go on to the same result."""
     settings = config_to_dict(config)
     for name in ("out", "data", "resume", "checkpoint", "boards", "project", "name"):

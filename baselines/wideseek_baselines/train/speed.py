@@ -16,12 +16,12 @@ import click
 import numpy as np
 import torch
 
-from wideseek_baselines.train.attention import Attention
-from wideseek_baselines.train.losses import supervised_loss
-from wideseek_baselines.train.model import TokenModel, load_model
-from wideseek_baselines.train.optim import Optimizer
-from wideseek_baselines.train.options import ModelOptions, OptimOptions
-from wideseek_baselines.train.packing import Example, pack
+from wideseek_baselines.train.config.options import ModelOptions, OptimOptions
+from wideseek_baselines.train.data.packing import Sample, pack
+from wideseek_baselines.train.model.attention import Attention
+from wideseek_baselines.train.model.model import TokenModel, load_model
+from wideseek_baselines.train.objective.losses import supervised_loss
+from wideseek_baselines.train.optim.optimizer import Optimizer
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +32,13 @@ class Speed:
     processor: float
 
 
-def make_examples(count: int, shortest: int, longest: int, share: float, vocabulary: int) -> list[Example]:
+def make_examples(count: int, shortest: int, longest: int, share: float, vocabulary: int) -> list[Sample]:
     """Random sequences with lengths spread evenly between the bounds, `share` of their tokens trained."""
     random = np.random.default_rng(0)
     made = []
     for length in random.integers(shortest, longest + 1, count).tolist():
         places = 1 + np.sort(random.choice(length - 1, max(1, int(share * length)), replace=False))
-        made.append(Example(random.integers(0, vocabulary, length), places))
+        made.append(Sample(random.integers(0, vocabulary, length), places))
     return made
 
 
@@ -57,7 +57,7 @@ def measure(step: Callable[[], None], tokens: int, repeats: int, device: torch.d
 
 
 def row_step(
-    model: TokenModel, optimizer: Optimizer, examples: Sequence[Example], tokens_per_row: int
+    model: TokenModel, optimizer: Optimizer, examples: Sequence[Sample], tokens_per_row: int
 ) -> None:
     """One step on rows; 1 token a row is one sequence at a time."""
     trained = sum(len(example.places) for example in examples)
@@ -68,11 +68,11 @@ def row_step(
 
 
 def padded_step(
-    model: TokenModel, optimizer: Optimizer, examples: Sequence[Example], tokens_per_row: int
+    model: TokenModel, optimizer: Optimizer, examples: Sequence[Sample], tokens_per_row: int
 ) -> None:
     """One step the usual way: padded batches in the order given, and the logits of every token."""
     trained = sum(len(example.places) for example in examples)
-    batch: list[Example] = []
+    batch: list[Sample] = []
     for number, example in enumerate(examples):
         batch.append(example)
         longest = max(map(len, batch))

@@ -25,8 +25,8 @@ uvicorn = pytest.importorskip("uvicorn")
 from wideseek_baselines.adapters.openenv_client import (  # noqa: E402
     Transcripts,
     WideSeekClient,
-    play_remote,
     remote_action,
+    run_remote_episode,
 )
 from wideseek_baselines.adapters.openenv_models import AgentMessage, Call, WideSeekAction  # noqa: E402
 from wideseek_baselines.adapters.openenv_server import create_app  # noqa: E402
@@ -79,7 +79,7 @@ def test_two_sessions_at_a_time_play_as_in_process(url: str, setup: Game) -> Non
 
     def play(number: int) -> Any:
         with WideSeekClient(base_url=url).sync() as client:
-            last = play_remote(client, InStep(), seed=number, index=number)
+            last = run_remote_episode(client, InStep(), seed=number, index=number)
             return last, client.state()
 
     with ThreadPoolExecutor(2) as pool:
@@ -118,7 +118,7 @@ def test_conversations_are_put_together_as_they_are(url: str, setup: Game) -> No
     remote, local = Watching(), Watching()
     task = setup.tasks[1]
     with WideSeekClient(base_url=url).sync() as client:
-        play_remote(client, remote, task_id=task.id)
+        run_remote_episode(client, remote, task_id=task.id)
     run_episode(setup, local, task)
     assert remote.seen == local.seen
     assert len(remote.seen) > 3

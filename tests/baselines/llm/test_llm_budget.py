@@ -12,7 +12,7 @@ from told_engine import PlainEngine
 from toy_team import ToyTeam, town_setup
 
 from wideseek_baselines.engines.base import Generation, Request
-from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation import width_sweep

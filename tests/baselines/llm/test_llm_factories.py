@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from wideseek_baselines.llm.factories import openai_policy, transformers_policy, vllm_policy
-from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_baselines.policies.factories import openai_policy, transformers_policy, vllm_policy
+from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_env.errors import ConfigError
 from wideseek_env.policy import make_policy
 
@@ -17,7 +17,7 @@ pytest.importorskip("transformers")
 
 def test_a_policy_from_plain_options(tiny_folder: Path, other_folder: Path) -> None:
     made = make_policy(
-        "wideseek_baselines.llm.factories:transformers_policy",
+        "wideseek_baselines.policies.factories:transformers_policy",
         model=str(tiny_folder),
         subagent_model=str(other_folder),
         context=512,
@@ -36,7 +36,7 @@ def test_a_policy_from_plain_options(tiny_folder: Path, other_folder: Path) -> N
 
 
 def test_unknown_options_are_refused(tiny_folder: Path) -> None:
-    name = "wideseek_baselines.llm.factories:transformers_policy"
+    name = "wideseek_baselines.policies.factories:transformers_policy"
     with pytest.raises(ConfigError, match="temprature"):
         make_policy(name, model=str(tiny_folder), temprature=1)
     with pytest.raises(ConfigError, match="--model"):

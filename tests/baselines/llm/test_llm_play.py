@@ -10,10 +10,10 @@ import pytest
 from told_engine import ToldEngine, logprobs_of, team_says
 from toy_team import town_setup
 
+from wideseek_baselines.agents.model import AgentModel
 from wideseek_baselines.engines.transformers import TransformersEngine
-from wideseek_baselines.llm.model import AgentModel
-from wideseek_baselines.llm.policy import LLMPolicy
-from wideseek_baselines.rollout.record import AgentRecord
+from wideseek_baselines.policies.llm import LLMPolicy
+from wideseek_baselines.tokens.record import AgentRecord
 from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.policy import EpisodeRunner, Job, Policy
 from wideseek_env.testing import check_policy
@@ -30,9 +30,9 @@ def model_in(folder: str) -> Any:
 
 
 def records_of(policy: LLMPolicy, play: EpisodeRun) -> list[AgentRecord]:
-    mind = policy.mind_of_episode
-    assert mind is not None
-    return mind.records([(c.agent, c.role, c.ending) for c in play.episode.conversations])
+    episode_policy = policy.mind_of_episode
+    assert episode_policy is not None
+    return episode_policy.records([(c.agent, c.role, c.ending) for c in play.episode.conversations])
 
 
 def check_records(policy: LLMPolicy, play: EpisodeRun, records: list[AgentRecord]) -> None:

@@ -17,11 +17,11 @@ from tiny_chat import tiny_tokenizer
 from told_engine import PlainEngine, ToldEngine, call, team_says
 from toy_team import town_setup
 
+from wideseek_baselines.agents.base import FixedReply, GenerationRequest
+from wideseek_baselines.agents.episode_policy import LLMEpisodePolicy, request_seed
+from wideseek_baselines.agents.model import AgentModel
 from wideseek_baselines.engines.base import EngineError, EngineLostError, Generation, Request
-from wideseek_baselines.llm.base import Ask, Say
-from wideseek_baselines.llm.mind import LLMMind, request_seed
-from wideseek_baselines.llm.model import AgentModel
-from wideseek_baselines.llm.policy import LLMPolicy
+from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.run import EpisodeError, evaluate_game
@@ -119,16 +119,16 @@ def test_preparing_twice_asks_the_same(tiny_folder: Path) -> None:
     setup = single()
     play = EpisodeRun(setup, setup.tasks[0])
     chosen, _ = policy(lambda _: tokens("Done."))
-    mind = chosen.mind(5)
+    episode_policy = chosen.episode_policy(5)
     turn = play.turn("agent")
-    first = mind.prepare(turn)
-    assert isinstance(first, Ask)
-    assert mind.prepare(turn) == first
-    mind.accept(turn, tokens("Done."))
+    first = episode_policy.prepare(turn)
+    assert isinstance(first, GenerationRequest)
+    assert episode_policy.prepare(turn) == first
+    episode_policy.accept(turn, tokens("Done."))
     with pytest.raises(ConfigError, match="prepare"):
-        mind.accept(turn, tokens("Done."))
+        episode_policy.accept(turn, tokens("Done."))
     with pytest.raises(ConfigError, match="prepare"):
-        mind.accept(replace(turn, conversation=3), tokens("Done."))
+        episode_policy.accept(replace(turn, conversation=3), tokens("Done."))
 
 
 def test_a_turn_that_was_cut_off_is_told_and_goes_on() -> None:
@@ -183,9 +183,9 @@ def test_a_result_that_fills_the_context_ends_the_agent_without_a_request() -> N
 
 
 def _first_prompt(setup: Game) -> list[int]:
-    mind = LLMMind({"single": (AgentModel(PlainEngine(), tokenizer=TOKENIZER), "")}, 0)  # type: ignore[dict-item]
-    step = mind.prepare(EpisodeRun(setup, setup.tasks[0]).turn("agent"))
-    assert isinstance(step, Ask)
+    episode_policy = LLMEpisodePolicy({"single": (AgentModel(PlainEngine(), tokenizer=TOKENIZER), "")}, 0)  # type: ignore[dict-item]
+    step = episode_policy.prepare(EpisodeRun(setup, setup.tasks[0]).turn("agent"))
+    assert isinstance(step, GenerationRequest)
     return list(step.request.ids)
 
 
@@ -355,8 +355,8 @@ def test_two_models_keep_their_own_settings() -> None:
         ("subagent", sub, "subagent"),
         ("single", lead, "lead"),
     ):
-        step = chosen.mind(0).prepare(replace(turn, role=role))  # type: ignore[arg-type]
-        assert isinstance(step, Ask)
+        step = chosen.episode_policy(0).prepare(replace(turn, role=role))  # type: ignore[arg-type]
+        assert isinstance(step, GenerationRequest)
         assert (step.engine, step.model) == (model.engine, label)
         assert step.request.sampling.max_tokens == model.turn_tokens
     same = LLMPolicy(lead=lead, subagent=AgentModel(lead.engine, tokenizer=TOKENIZER, thinking=False))
@@ -394,8 +394,8 @@ PROGRAM = """
 import sys
 sys.path += {paths!r}
 from toy_team import town_setup
-from wideseek_baselines.llm.factories import transformers_policy
-from wideseek_baselines.loop import run
+from wideseek_baselines.policies.factories import transformers_policy
+from wideseek_baselines.background import run
 from wideseek_env.episode_run import run_episode
 
 setup = town_setup(1, team=False, profile="terse", rules={{"single_turns": 50, "context": 10**7}})
@@ -451,8 +451,8 @@ def test_ctrl_c_cancels_the_turns_under_way() -> None:
 def test_say_is_played_without_an_engine() -> None:
     setup = single()
     chosen, engine = policy(lambda _: tokens("x"), context=3)
-    step = chosen.mind(0).prepare(EpisodeRun(setup, setup.tasks[0]).turn("agent"))
-    assert isinstance(step, Say)
+    step = chosen.episode_policy(0).prepare(EpisodeRun(setup, setup.tasks[0]).turn("agent"))
+    assert isinstance(step, FixedReply)
     play = run_episode(setup, chosen, setup.tasks[0])
     assert not engine.requests
     assert play.episode.root.ending == "out_of_context"

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 from functools import cache
 from typing import Any, TypeVar
 
+from wideseek_baselines.background import LoopThread
 from wideseek_baselines.engines.virtual_time import VirtualLoop
-from wideseek_baselines.loop import LoopThread
 from wideseek_baselines.rollout.driver import Driver
 from wideseek_baselines.rollout.options import DriverOptions, Finished
 from wideseek_baselines.rollout.simulation import SimulatedTeam

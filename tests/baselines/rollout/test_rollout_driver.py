@@ -15,8 +15,8 @@ from wideseek_baselines.engines.base import Engine, EngineError, EngineLostError
 from wideseek_baselines.engines.simulated import Faults, LogNormal, SimulatedEngine, Speed, toy_logprob
 from wideseek_baselines.engines.toy_tokens import BEGIN, END, decode_text, encode_messages
 from wideseek_baselines.rollout.driver import Driver
+from wideseek_baselines.rollout.local import run_jobs, run_rollout_jobs
 from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJob
-from wideseek_baselines.rollout.players import finish_jobs, play_jobs
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import ConfigError
@@ -362,7 +362,7 @@ def test_a_consumer_that_leaves_cancels_everything() -> None:
 
     before = set(threading.enumerate())
     with virtual() as loop:
-        finished = finish_jobs(policy, setup, jobs(), options=DriverOptions(concurrency=2), loop=loop)
+        finished = run_rollout_jobs(policy, setup, jobs(), options=DriverOptions(concurrency=2), loop=loop)
         assert next(finished).error == ""
         finished.close()
         assert policy.engine.under_way == []
@@ -496,13 +496,13 @@ def test_groups_start_together_and_in_order() -> None:
     jobs = [RolloutJob(task, seed=g * 10 + n, trial=n, group=f"g{g}") for g in range(4) for n in range(3)]
     started: list[tuple[float, int]] = []
     policy = team()
-    mind = policy.mind
+    episode_policy = policy.episode_policy
 
     def noted(seed: int):  # type: ignore[no-untyped-def]
         started.append((asyncio.get_running_loop().time(), seed))
-        return mind(seed)
+        return episode_policy(seed)
 
-    policy.mind = noted  # type: ignore[method-assign]
+    policy.episode_policy = noted  # type: ignore[method-assign]
     finished = play_all(policy, setup, jobs, concurrency=4)
     assert [seed for _, seed in started] == [job.seed for job in jobs]
     times = [sorted({time for time, seed in started if seed // 10 == g}) for g in range(4)]
@@ -531,7 +531,7 @@ def test_a_group_of_known_size_does_not_wait_for_the_next_job() -> None:
 
 def test_ordinary_code_plays_through_the_background_loop() -> None:
     setup = game(3)
-    played = list(play_jobs(team(latency=LogNormal(0.001, 0.1)), setup, jobs_of(setup)))
+    played = list(run_jobs(team(latency=LogNormal(0.001, 0.1)), setup, jobs_of(setup)))
     assert sorted(p.job.seed for p in played) == sorted(job.seed for job in jobs_of(setup))
     assert all(p.error == "" and p.trajectory is not None for p in played)
 

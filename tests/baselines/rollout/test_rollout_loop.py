@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from wideseek_baselines.loop import LoopThread, background, iterate, run
+from wideseek_baselines.background import LoopThread, background, iterate, run
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ import pytest
 from rollout_games import game, play_all, team
 
 from wideseek_baselines.engines.simulated import Faults
-from wideseek_baselines.rollout.record import AgentRecord, Rollout, Sequence, TurnRecord
 from wideseek_baselines.rollout.store import MemoryRollouts, iter_rollouts, load_rollouts, open_rollouts
+from wideseek_baselines.tokens.record import AgentRecord, Rollout, Sequence, TurnRecord
 from wideseek_env.errors import ConfigError, TrajectoryError
 
 SUFFIXES = [".jsonl", ".jsonl.gz", ".parquet"]

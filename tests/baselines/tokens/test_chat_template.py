@@ -173,7 +173,7 @@ def test_smollm2(smollm2_dir: Path) -> None:
     assert text.endswith("<|im_start|>assistant\n")
     assert '"look_up"' in text
     thread = chosen.thread()
-    from wideseek_baselines.rollout.record import TurnRecord
+    from wideseek_baselines.tokens.record import TurnRecord
 
     for count in (2, 4):
         prompt = thread.prompt(messages[:count])

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_chat import TEMPLATES, TURNS, tiny_tokenizer
 
-from wideseek_baselines.rollout.record import TurnRecord
 from wideseek_baselines.tokens import ChatTemplate, Thread
+from wideseek_baselines.tokens.record import TurnRecord
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import clean_text
 

@@ -18,20 +18,21 @@ from test_train_grpo_step import episodes as team_episodes
 from toy_game import toy_config, toy_game
 from training_parts import examples, tiny_causal
 
-from wideseek_baselines.train import checkpoint, distributed, grpo, ppo, sft
-from wideseek_baselines.train.attention import use_attention
-from wideseek_baselines.train.lora import add_adapters
-from wideseek_baselines.train.losses import supervised_loss
-from wideseek_baselines.train.model import TokenModel, layers_of
-from wideseek_baselines.train.optim import Optimizer
-from wideseek_baselines.train.options import LoraOptions, OptimOptions
-from wideseek_baselines.train.order import TaskOrder
-from wideseek_baselines.train.players import Players
-from wideseek_baselines.train.published import published
+from wideseek_baselines.train import distributed, grpo, ppo, sft
+from wideseek_baselines.train.config.options import LoraOptions, OptimOptions
+from wideseek_baselines.train.data.task_sampler import TaskSampler
+from wideseek_baselines.train.model import checkpoint
+from wideseek_baselines.train.model.attention import use_attention
+from wideseek_baselines.train.model.critic import Critic, ValueHead
+from wideseek_baselines.train.model.export import state_dict_for_engine
+from wideseek_baselines.train.model.forward import reference_model
+from wideseek_baselines.train.model.lora import add_adapters
+from wideseek_baselines.train.model.model import TokenModel, layers_of
+from wideseek_baselines.train.model.sharding import gather, sharded
+from wideseek_baselines.train.objective.losses import supervised_loss
+from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_baselines.train.rows import rows_of
-from wideseek_baselines.train.scoring import reference_model
-from wideseek_baselines.train.sharding import gather, sharded
-from wideseek_baselines.train.values import Critic, ValueHead
 
 LENGTHS = (40, 33, 5, 61, 17, 8, 29)
 OPTIM = OptimOptions(lr=3e-3, eps=1e-2, max_norm=0.5, weight_decay=0.1)
@@ -96,7 +97,7 @@ def adapters(folder: Path) -> dict[str, Any]:
     for step in range(2):
         reference = reference_model(config.model, model)
         figures.append(grpo.train_step(model, reference, optimizer, made, [1, -1, 0.5] * 2, config, step)[0])
-    whole = {name: tensor.clone() for name, tensor in published(model.causal)}
+    whole = {name: tensor.clone() for name, tensor in state_dict_for_engine(model.causal)}
     return {"figures": figures, "weights": whole, "kept": sorted(weights(model))}
 
 
@@ -211,8 +212,8 @@ def played(folder: Path) -> dict[str, Any]:
         *("steps=2", "tasks=3", "optim.eps=1e-2", "checkpoint.every=1", "tokens_per_row=200"),
     )
     causal = grpo.load_model(config.model)
-    with Players(config, toy_game(5)) as players:
-        jobs = TaskOrder(players.tasks, 0).jobs(0, 3, 2)
+    with RolloutManager(config, toy_game(5)) as players:
+        jobs = TaskSampler(players.tasks, 0).jobs(0, 3, 2)
         with torch.no_grad():
             for parameter in causal.parameters():
                 parameter.mul_(1.5)

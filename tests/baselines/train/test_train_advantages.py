@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from training_parts import agent, rollout
 
-from wideseek_baselines.train.advantages import agent_gae, gae, group_advantages
-from wideseek_baselines.train.options import AdvantageOptions, SelectionOptions
-from wideseek_baselines.train.packing import pack
-from wideseek_baselines.train.samples import by_agent, mini_batches, rollout_samples, spans
-from wideseek_baselines.train.values import team_examples
+from wideseek_baselines.train.config.options import AdvantageOptions, SelectionOptions
+from wideseek_baselines.train.data.packing import pack
+from wideseek_baselines.train.data.samples import by_agent, mini_batches, rollout_samples, spans
+from wideseek_baselines.train.model.critic import team_examples
+from wideseek_baselines.train.objective.advantages import agent_gae, gae, group_advantages
 from wideseek_env.errors import ConfigError, TrajectoryError
 
 PUBLISHED = AdvantageOptions()

@@ -19,19 +19,19 @@ from training_parts import saved_model
 
 from wideseek_baselines.engines.base import Generation, Request
 from wideseek_baselines.engines.transformers import TransformersEngine
-from wideseek_baselines.train import checkpoint
-from wideseek_baselines.train.config import load_config
-from wideseek_baselines.train.feed import Feed
+from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.data.samples import rollout_samples
+from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo, train_step
-from wideseek_baselines.train.log import read_log
 from wideseek_baselines.train.loop import Run
-from wideseek_baselines.train.model import load_model
-from wideseek_baselines.train.optim import Optimizer
-from wideseek_baselines.train.order import TaskOrder
-from wideseek_baselines.train.players import Players, RolloutError
+from wideseek_baselines.train.model import checkpoint
+from wideseek_baselines.train.model.forward import logprobs_of
+from wideseek_baselines.train.model.model import load_model
+from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.ppo import PpoConfig, run_ppo
-from wideseek_baselines.train.samples import rollout_samples
-from wideseek_baselines.train.scoring import logprobs_of
+from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.reporting.log import read_log
+from wideseek_baselines.train.rollouts.manager import RolloutError, RolloutManager
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.scoring import TableScore
@@ -101,8 +101,8 @@ def test_old_log_probabilities_are_of_the_policy_that_is_trained_and_the_engines
 ) -> None:
     config = toy_config(GrpoConfig, model_folder, tmp_path / "run", "async_steps=1", "loss.mismatch_cap=1.2")
     model = load_model(config.model)
-    with Players(config, toy_game()) as players:
-        rollouts, _ = players.play(TaskOrder(players.tasks, 0).jobs(0, 2, 4))
+    with RolloutManager(config, toy_game()) as players:
+        rollouts, _ = players.play(TaskSampler(players.tasks, 0).jobs(0, 2, 4))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
@@ -153,7 +153,7 @@ def test_a_broken_run_goes_on_with_the_batch_that_was_under_way(model_folder: Pa
     seen: list[int] = []
     run_grpo(config, game=game, report=lambda values: seen.append(values["step"]))
     assert seen == [3, 4, 5]
-    rest = [TaskOrder(toy_tasks(10), 0)[at].id for at in range(4, 10)]
+    rest = [TaskSampler(toy_tasks(10), 0)[at].id for at in range(4, 10)]
     assert Counter(reward.paid) == dict.fromkeys(rest, 2)
     records = read_log(tmp_path / "run" / "metrics.jsonl")
     assert [(record["step"], record["version_lag"]) for record in records] == [
@@ -185,7 +185,7 @@ def test_it_draws_other_tasks_for_those_that_teach_nothing(model_folder: Path, t
 def test_what_fails_while_playing_ahead_ends_the_run_after_the_step(
     model_folder: Path, tmp_path: Path
 ) -> None:
-    first = {TaskOrder(toy_tasks(8), 0)[at].id for at in range(2)}
+    first = {TaskSampler(toy_tasks(8), 0)[at].id for at in range(2)}
 
     @dataclass(frozen=True)
     class Broken(Letters):
@@ -223,19 +223,19 @@ def test_leaving_early_ends_the_episodes_under_way(
     )
     run = cast(Run, SimpleNamespace(step=0, state={"drawn": 0}))
 
-    def leave(players: Players) -> None:
-        batches = iter([[], TaskOrder(players.tasks, 0).jobs(0, 2, 4)])
+    def leave(players: RolloutManager) -> None:
+        batches = iter([[], TaskSampler(players.tasks, 0).jobs(0, 2, 4)])
 
         def draw(state: dict[str, Any]) -> int:
             jobs = next(batches)
             return len(players.play(jobs)[0]) if jobs else 0
 
-        with Feed(draw, players, config, run) as feed:
+        with RolloutPrefetcher(draw, players, config, run) as feed:
             assert feed.take() == 0
             assert begun.wait(60), "nothing is played ahead"
             raise Killed
 
-    with Players(config, toy_game()) as players:
+    with RolloutManager(config, toy_game()) as players:
         players.start()
         with pytest.raises(Killed):
             leave(players)

@@ -16,11 +16,11 @@ from toy_game import toy_config, toy_game
 from training_parts import agent, rollout, saved_model
 
 from wideseek_baselines.rollout.store import open_rollouts
-from wideseek_baselines.train import board
-from wideseek_baselines.train.board import BoardRun, Boards, check_packages
-from wideseek_baselines.train.config import load_config
+from wideseek_baselines.train.config.loading import load_config
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
-from wideseek_baselines.train.log import read_log
+from wideseek_baselines.train.reporting import trackers as tracker
+from wideseek_baselines.train.reporting.log import read_log
+from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers, check_packages
 from wideseek_baselines.train.sft import SftConfig, run_sft
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
@@ -41,11 +41,11 @@ def events(folder: Path) -> dict[str, list[tuple[int, float]]]:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_tensorboard_is_written_where_it_is_installed_and_drops_lost_steps(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="needs tensorboard: pip install tensorboard")
-    with Boards(BoardRun(tmp_path)) as boards:
+    with Trackers(TrackerRun(tmp_path)) as trackers:
         for step in (1, 2, 3):
-            boards.write(step, FIGURES)
-    with Boards(BoardRun(tmp_path, step=1), ["tensorboard"]) as boards:
-        boards.write(2, {"reward": 0.25})
+            trackers.write(step, FIGURES)
+    with Trackers(TrackerRun(tmp_path, step=1), ["tensorboard"]) as trackers:
+        trackers.write(2, {"reward": 0.25})
     assert events(tmp_path / "tensorboard") == {
         "reward": [(1, 0.5), (2, 0.25)],
         "skipped": [(1, 2.0)],
@@ -55,7 +55,7 @@ def test_tensorboard_is_written_where_it_is_installed_and_drops_lost_steps(tmp_p
 SHOW = """
 import sys
 from pathlib import Path
-from wideseek_baselines.train.board import BoardRun, Boards
+from wideseek_baselines.train.reporting.trackers import BoardRun, Boards
 for step in (0, 2):
     with Boards(BoardRun(Path(sys.argv[1]), step, "tests", "one", {"optim": {"lr": 0.1}}), [sys.argv[2]]) as boards:
         for number in (step + 1, step + 2):
@@ -107,18 +107,20 @@ def test_a_missing_package_is_named_with_what_to_install(
     for name in ("wandb", "tensorboard"):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(MissingDependencyError, match=rf"pip install 'wideseek-baselines\[{name}\]'"):
-            Boards(BoardRun(tmp_path), [name])  # type: ignore[list-item]
+            Trackers(TrackerRun(tmp_path), [name])  # type: ignore[list-item]
         with pytest.raises(MissingDependencyError):
             check_packages([name])  # type: ignore[list-item]
-    with Boards(BoardRun(tmp_path / "other")) as boards:  # TensorBoard is left out where nobody asked for it
-        boards.write(1, FIGURES)
+    with Trackers(
+        TrackerRun(tmp_path / "other")
+    ) as trackers:  # TensorBoard is left out where nobody asked for it
+        trackers.write(1, FIGURES)
     assert not (tmp_path / "other").exists()
 
 
 class Frail:
     """A board that fails from a step on, and does not even close."""
 
-    def __init__(self, run: BoardRun) -> None:
+    def __init__(self, run: TrackerRun) -> None:
         self.run = run
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
@@ -135,13 +137,13 @@ class Frail:
 def test_a_board_that_fails_never_ends_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(board, "BOARDS", {"wandb": Frail})
+    monkeypatch.setattr(tracker, "BOARDS", {"wandb": Frail})
     model = saved_model(tmp_path / "tiny")
     config = toy_config(GrpoConfig, model, tmp_path / "run", "boards=wandb")
     with caplog.at_level(logging.WARNING):
         assert run_grpo(config, game=toy_game()).steps == 3
     assert len(read_log(tmp_path / "run" / "metrics.jsonl")) == 3
-    assert [record.getMessage() for record in caplog.records if record.name == board.__name__] == [
+    assert [record.getMessage() for record in caplog.records if record.name == tracker.__name__] == [
         "the board wandb failed at step 2 and gets no more figures: the server is gone"
     ]
 
@@ -150,7 +152,7 @@ class Noted(Frail):
     """A board that keeps what it is told."""
 
     steps: ClassVar[list[tuple[int, frozenset[str]]]] = []
-    runs: ClassVar[list[BoardRun]] = []
+    runs: ClassVar[list[TrackerRun]] = []
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
         """See `Board`."""
@@ -163,7 +165,7 @@ class Noted(Frail):
 
 
 def test_a_warm_start_has_boards_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(board, "BOARDS", {"trackio": Noted})
+    monkeypatch.setattr(tracker, "BOARDS", {"trackio": Noted})
     with open_rollouts(tmp_path / "rollouts.jsonl") as writer:
         for number in range(4):
             writer.write(rollout([agent("lead", [4])], group=f"task-{number}"))
@@ -180,22 +182,22 @@ def test_a_warm_start_has_boards_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert {"loss", "lr", "tokens_per_second"} <= Noted.steps[1][1]
     (shown,) = Noted.runs
     assert (shown.project, shown.title, shown.settings["batch_tokens"]) == ("tests", "warm", 40)
-    assert BoardRun(tmp_path / "sft").title == "sft"
+    assert TrackerRun(tmp_path / "sft").title == "sft"
 
 
 def test_a_board_that_cannot_start_is_a_wrong_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(run: BoardRun) -> Frail:
+    def refuse(run: TrackerRun) -> Frail:
         raise RuntimeError("No API key configured.")
 
-    monkeypatch.setattr(board, "BOARDS", {"wandb": refuse})
+    monkeypatch.setattr(tracker, "BOARDS", {"wandb": refuse})
     with pytest.raises(ConfigError, match=r"'wandb' could not be started \(No API key.*WANDB_MODE=offline"):
-        Boards(BoardRun(tmp_path), ["wandb"])
+        Trackers(TrackerRun(tmp_path), ["wandb"])
 
 
 def test_boards_are_named_in_the_configuration(tmp_path: Path) -> None:
     needed = ["model.path=m", "out=o"]
-    assert load_config(GrpoConfig, None, [*needed, "boards=trackio"]).boards == ("trackio",)
+    assert load_config(GrpoConfig, None, [*needed, "boards=trackio"]).trackers == ("trackio",)
     with pytest.raises(ConfigError, match="must be one of tensorboard, wandb, trackio"):
         load_config(GrpoConfig, None, [*needed, 'boards=["wandb", "mlflow"]'])

@@ -17,11 +17,11 @@ import torch
 from torch import nn
 from training_parts import saved_model, tiny_causal
 
-from wideseek_baselines.train import checkpoint
-from wideseek_baselines.train.attention import use_attention
-from wideseek_baselines.train.checkpoint import CheckpointError
-from wideseek_baselines.train.model import TokenModel, load_model
-from wideseek_baselines.train.options import ModelOptions
+from wideseek_baselines.train.config.options import ModelOptions
+from wideseek_baselines.train.model import checkpoint
+from wideseek_baselines.train.model.attention import use_attention
+from wideseek_baselines.train.model.checkpoint import CheckpointError
+from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_env.errors import ConfigError
 
 
@@ -82,7 +82,7 @@ def test_damage_and_other_models_are_told(tmp_path: Path) -> None:
 WRITER = """
 import sys, torch
 from torch import nn
-from wideseek_baselines.train import checkpoint
+from wideseek_baselines.train.model import checkpoint
 module = nn.Linear(400, 400)
 step = 0
 while True:

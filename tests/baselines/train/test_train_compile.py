@@ -8,10 +8,10 @@ import pytest
 import torch
 from training_parts import examples, tiny_causal
 
-from wideseek_baselines.train.attention import use_attention
-from wideseek_baselines.train.losses import supervised_loss
-from wideseek_baselines.train.model import TokenModel, compile_layers
-from wideseek_baselines.train.packing import pack
+from wideseek_baselines.train.data.packing import pack
+from wideseek_baselines.train.model.attention import use_attention
+from wideseek_baselines.train.model.model import TokenModel, compile_layers
+from wideseek_baselines.train.objective.losses import supervised_loss
 
 NO_COMPILER = not any(shutil.which(name) for name in ("g++", "c++", "clang++"))
 

@@ -16,7 +16,7 @@ import sharing
 import torch
 from training_parts import examples, saved_model
 
-from wideseek_baselines.train.log import read_log
+from wideseek_baselines.train.reporting.log import read_log
 from wideseek_baselines.train.rows import empty_row, shares
 
 pytest.importorskip("peft", reason="one of the scenarios trains adapters: install peft")
@@ -100,7 +100,7 @@ def assert_same(one: dict[str, Any], two: dict[str, Any], tolerance: float) -> N
 def test_two_processes_come_to_the_losses_and_weights_of_one(name: str, folder: Path) -> None:
     one, two = getattr(sharing, name)(folder), by_two(folder, name)
     assert_same(one, two, 1e-5)
-    begun = dict(sharing.published(sharing.policy(0).causal))
+    begun = dict(sharing.state_dict_for_engine(sharing.policy(0).causal))
     came = one["policy"] if "policy" in one else one["weights"]
     moved = {part: came[part] for part in came if part.removeprefix("causal.") in begun}
     assert len(moved) == len(begun)

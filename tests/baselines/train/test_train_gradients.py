@@ -11,19 +11,19 @@ import torch
 from torch.nn import functional
 from training_parts import PAD, VOCAB, examples, tiny_causal
 
-from wideseek_baselines.train.attention import use_attention
-from wideseek_baselines.train.logprobs import token_logprobs
-from wideseek_baselines.train.losses import policy_loss
-from wideseek_baselines.train.model import TokenModel
-from wideseek_baselines.train.options import PolicyLossOptions
-from wideseek_baselines.train.packing import Example, first_fit_decreasing, pack, unpack
+from wideseek_baselines.train.config.options import PolicyLossOptions
+from wideseek_baselines.train.data.packing import Sample, first_fit_decreasing, pack, unpack
+from wideseek_baselines.train.model.attention import use_attention
+from wideseek_baselines.train.model.logprobs import token_logprobs
+from wideseek_baselines.train.model.model import TokenModel
+from wideseek_baselines.train.objective.losses import policy_loss
 from wideseek_env.errors import ConfigError
 
 LENGTHS = (23, 61, 5, 40, 2, 64, 17)
 OPTIONS = PolicyLossOptions(kl=0.05, entropy=0.02, dual_clip=3.0)
 
 
-def batch() -> list[Example]:
+def batch() -> list[Sample]:
     """Sequences with all columns of a policy update."""
     random = np.random.default_rng(7)
     made = []
@@ -56,7 +56,7 @@ def loss_of(logprobs: Any, entropies: Any, columns: Any) -> Any:
     ).value
 
 
-def plain(causal: Any, made: list[Example]) -> tuple[float, list[torch.Tensor]]:
+def plain(causal: Any, made: list[Sample]) -> tuple[float, list[torch.Tensor]]:
     """One sequence at a time, full logits, transformers' own attention, PyTorch's own softmax."""
     use_attention(causal, "sdpa")
     causal.zero_grad()
@@ -74,7 +74,7 @@ def plain(causal: Any, made: list[Example]) -> tuple[float, list[torch.Tensor]]:
     return total, [parameter.grad.clone() for parameter in causal.parameters()]
 
 
-def padded(causal: Any, made: list[Example]) -> tuple[float, list[torch.Tensor]]:
+def padded(causal: Any, made: list[Sample]) -> tuple[float, list[torch.Tensor]]:
     """All sequences in one padded batch, padding on the right and masked."""
     use_attention(causal, "sdpa")
     causal.zero_grad()
@@ -97,7 +97,7 @@ def padded(causal: Any, made: list[Example]) -> tuple[float, list[torch.Tensor]]
 
 
 def packed(
-    causal: Any, made: list[Example], tokens_per_row: int, attention: Any = "packed", chunk: int = 16
+    causal: Any, made: list[Sample], tokens_per_row: int, attention: Any = "packed", chunk: int = 16
 ) -> tuple[float, list[torch.Tensor]]:
     use_attention(causal, attention)
     causal.zero_grad()
@@ -200,9 +200,9 @@ def test_no_sequence_sees_another_and_pad_ids_are_ordinary() -> None:
     use_attention(causal, "packed")
     model = TokenModel(causal)
     one, two, three = examples((30, 20, 25))
-    other = Example((two.ids + 1) % VOCAB, two.places)
+    other = Sample((two.ids + 1) % VOCAB, two.places)
 
-    def scores(middle: Example) -> list[Any]:
+    def scores(middle: Sample) -> list[Any]:
         made = [one, middle, three]
         rows = pack(made, 1000)
         assert len(rows) == 1
@@ -217,7 +217,7 @@ def test_no_sequence_sees_another_and_pad_ids_are_ordinary() -> None:
     at = next(int(place) - 1 for place in one.places if one.ids[int(place) - 1] != PAD)
     ids = one.ids.copy()
     ids[at] = PAD
-    rows = pack([Example(ids, one.places)], 1000)
+    rows = pack([Sample(ids, one.places)], 1000)
     (changed,) = unpack(rows, [model(rows[0]).logprobs], 1)
     assert ((changed != before[0]) == (one.places > at)).all()
 
@@ -255,11 +255,11 @@ def test_first_fit_decreasing_is_what_a_plain_search_finds(seed: int) -> None:
 def test_wrong_examples_are_refused() -> None:
     ids = np.arange(5)
     with pytest.raises(ConfigError, match="trained places"):
-        Example(ids, np.array([0, 2]))
+        Sample(ids, np.array([0, 2]))
     with pytest.raises(ConfigError, match="trained places"):
-        Example(ids, np.array([2, 5]))
+        Sample(ids, np.array([2, 5]))
     with pytest.raises(ConfigError, match="column 'weight' has 1"):
-        Example(ids, np.array([2, 3]), {"weight": np.ones(1, np.float32)})
+        Sample(ids, np.array([2, 3]), {"weight": np.ones(1, np.float32)})
     made = examples((5, 6))
     made[0] = made[0].with_columns(weight=np.ones(len(made[0].places), np.float32))
     with pytest.raises(ConfigError, match="different columns"):

@@ -14,14 +14,14 @@ import torch
 from toy_game import Letters, toy_config, toy_game, toy_tasks
 from training_parts import saved_model
 
-from wideseek_baselines.train.figures import episode_figures
+from wideseek_baselines.train.data.samples import rollout_samples
+from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.grpo import GrpoConfig, draw, run_grpo
-from wideseek_baselines.train.log import read_log
-from wideseek_baselines.train.model import load_model
-from wideseek_baselines.train.order import TaskOrder
-from wideseek_baselines.train.players import Players, RolloutError
-from wideseek_baselines.train.samples import rollout_samples
-from wideseek_baselines.train.scoring import logprobs_of
+from wideseek_baselines.train.model.forward import logprobs_of
+from wideseek_baselines.train.model.model import load_model
+from wideseek_baselines.train.reporting.log import read_log
+from wideseek_baselines.train.rollouts.manager import RolloutError, RolloutManager
+from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.scoring import TableScore
@@ -77,8 +77,8 @@ def test_three_steps_of_a_run(model_folder: Path, tmp_path: Path) -> None:
 def test_engines_get_the_trainers_weights_and_say_their_version(model_folder: Path, tmp_path: Path) -> None:
     config = grpo(model_folder, tmp_path / "run")
     model = load_model(config.model)
-    with Players(config, toy_game()) as players:
-        jobs = TaskOrder(players.tasks, 0).jobs(0, 2, 2)
+    with RolloutManager(config, toy_game()) as players:
+        jobs = TaskSampler(players.tasks, 0).jobs(0, 2, 2)
         old, _ = players.play(jobs)
         with torch.no_grad():
             for parameter in model.parameters():
@@ -88,8 +88,8 @@ def test_engines_get_the_trainers_weights_and_say_their_version(model_folder: Pa
     assert {turn.versions[0][0] for one in old for turn in one.agents[0].turns} == {0}
     assert {turn.versions for one in new for turn in one.agents[0].turns} == {((3, 6),)}
     assert [one.trial for one in new] == [job.trial for job in jobs], "rollouts are in the order of the jobs"
-    assert episode_figures(new, 3)["stale_share"] == 0
-    assert episode_figures(old, 3)["stale_share"] == 1
+    assert rollout_metrics(new, 3)["stale_share"] == 0
+    assert rollout_metrics(old, 3)["stale_share"] == 1
     samples = rollout_samples(new, np.zeros(len(new)), config.selection)
     for example, found in zip(samples.examples, logprobs_of(model, samples.examples, 999), strict=True):
         np.testing.assert_allclose(example.columns["engine"], found, atol=1e-4)
@@ -165,13 +165,13 @@ def test_groups_that_teach_nothing_are_counted_and_replaced(model_folder: Path, 
 
     drawn = paid = 0
     for _ in range(3):  # as many again as were missing
-        following = [TaskOrder(toy_tasks(4), 0)[at].id for at in range(drawn, drawn + 4 - paid)]
+        following = [TaskSampler(toy_tasks(4), 0)[at].id for at in range(drawn, drawn + 4 - paid)]
         drawn += len(following)
         paid += sum(name in ("toy-2", "toy-3") for name in following)
     config = dataclasses.replace(config, max_draws=3)
-    with Players(config, game) as players:
+    with RolloutManager(config, game) as players:
         state = {"drawn": 0}
-        batch = draw(players, TaskOrder(players.tasks, 0), state, config)
+        batch = draw(players, TaskSampler(players.tasks, 0), state, config)
     assert state["drawn"] == drawn > 4
     assert (batch.advantages.groups, batch.advantages.degenerate) == (paid, drawn - paid)
     assert len(batch.rollouts) == config.group * drawn

@@ -14,14 +14,14 @@ import torch
 from toy_game import toy_config
 from training_parts import agent, rollout, saved_model, tiny_causal
 
-from wideseek_baselines.llm.policy import LLMPolicy
-from wideseek_baselines.train.attention import use_attention
-from wideseek_baselines.train.figures import episode_figures
+from wideseek_baselines.policies.llm import LLMPolicy
+from wideseek_baselines.train.config.options import OptimOptions
+from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.grpo import GrpoConfig, train_step
-from wideseek_baselines.train.model import TokenModel, load_model
-from wideseek_baselines.train.optim import Optimizer, Step
-from wideseek_baselines.train.options import OptimOptions
-from wideseek_baselines.train.order import TaskOrder
+from wideseek_baselines.train.model.attention import use_attention
+from wideseek_baselines.train.model.model import TokenModel, load_model
+from wideseek_baselines.train.optim.optimizer import Optimizer, Step
+from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 
 
 @pytest.fixture(scope="module")
@@ -179,11 +179,11 @@ def test_a_step_on_episodes_of_a_real_team(model_folder: Path, tmp_path: Path) -
 
     config = grpo(model_folder, tmp_path / "run", "game.team=true", "tokens_per_row=2000", "loss.kl=0")
     game = town_setup(2, profile="wideseek-r1")
-    jobs = TaskOrder(game.tasks, 0).jobs(0, 2, 2)
+    jobs = TaskSampler(game.tasks, 0).jobs(0, 2, 2)
     with LLMPolicy(ToldEngine(model_folder, team_says)) as team:
         finished = list(team.rollouts(game, jobs))
     made = [each.rollout for each in finished if each.rollout is not None]
-    figures = episode_figures(made, 0)
+    figures = rollout_metrics(made, 0)
     assert figures["subagents"] == 2
     assert figures["turns"] == 6
     model = load_model(config.model)

@@ -16,9 +16,9 @@ from rich.console import Console
 from toy_game import toy_tasks
 from training_parts import saved_model
 
-from wideseek_baselines.train.live import REINFORCED, SUPERVISED, LiveView
-from wideseek_baselines.train.log import read_log
-from wideseek_baselines.train.players import Progress
+from wideseek_baselines.train.reporting.console import REINFORCED, SUPERVISED, LiveView
+from wideseek_baselines.train.reporting.log import read_log
+from wideseek_baselines.train.rollouts.manager import Progress
 from wideseek_env.tasks.jsonl import save_tasks
 
 STEP: dict[str, Any] = {

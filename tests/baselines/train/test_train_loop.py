@@ -5,28 +5,28 @@ from __future__ import annotations
 import pytest
 from toy_game import toy_tasks
 
-from wideseek_baselines.train.config import load_config
+from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.config.run import CollapseOptions
+from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.grpo import GrpoConfig
-from wideseek_baselines.train.monitor import Monitor
-from wideseek_baselines.train.order import TaskOrder
-from wideseek_baselines.train.reinforce import CollapseOptions
+from wideseek_baselines.train.reporting.monitor import Monitor
 from wideseek_env.errors import ConfigError
 
 
 def test_every_pass_has_every_task_and_no_episode_comes_twice() -> None:
     tasks = toy_tasks(5)
-    order = TaskOrder(tasks, seed=3)
+    order = TaskSampler(tasks, seed=3)
     ids = [order[at].id for at in range(15)]
     for at in (0, 5, 10):
         assert sorted(ids[at : at + 5]) == [task.id for task in tasks]
     assert ids[:5] != ids[5:10]
-    assert [TaskOrder(tasks, seed=3)[at].id for at in (7, 14, 0)] == [ids[7], ids[14], ids[0]]
+    assert [TaskSampler(tasks, seed=3)[at].id for at in (7, 14, 0)] == [ids[7], ids[14], ids[0]]
     jobs = [*order.jobs(0, 6, 2), *order.jobs(6, 9, 2)]
     assert jobs == order.jobs(0, 15, 2)
     assert len({job.seed for job in jobs}) == len({(job.group, job.trial) for job in jobs}) == 30
     assert len({job.group for job in jobs}) == 15
     with pytest.raises(ConfigError, match="no tasks"):
-        TaskOrder([], 0)
+        TaskSampler([], 0)
 
 
 def test_the_monitor_warns_of_each_way_to_collapse() -> None:

@@ -12,20 +12,20 @@ import torch
 from toy_game import toy_config, toy_game
 from training_parts import examples, saved_model, tiny_causal
 
-from wideseek_baselines.train import checkpoint
-from wideseek_baselines.train.attention import use_attention
-from wideseek_baselines.train.config import load_config
+from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.config.options import LoraOptions, ModelOptions, OptimOptions
+from wideseek_baselines.train.data.packing import pack
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
-from wideseek_baselines.train.log import read_log
-from wideseek_baselines.train.lora import adapters_off, add_adapters
-from wideseek_baselines.train.losses import supervised_loss
-from wideseek_baselines.train.model import TokenModel, load_model
-from wideseek_baselines.train.optim import Optimizer
-from wideseek_baselines.train.options import LoraOptions, ModelOptions, OptimOptions
-from wideseek_baselines.train.packing import pack
+from wideseek_baselines.train.model import checkpoint
+from wideseek_baselines.train.model.attention import use_attention
+from wideseek_baselines.train.model.export import state_dict_for_engine
+from wideseek_baselines.train.model.forward import reference_model
+from wideseek_baselines.train.model.lora import adapters_off, add_adapters
+from wideseek_baselines.train.model.model import TokenModel, load_model
+from wideseek_baselines.train.objective.losses import supervised_loss
+from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.ppo import PpoConfig, run_ppo
-from wideseek_baselines.train.published import published
-from wideseek_baselines.train.scoring import reference_model
+from wideseek_baselines.train.reporting.log import read_log
 from wideseek_env.errors import ConfigError
 
 peft = pytest.importorskip("peft")
@@ -86,7 +86,7 @@ def test_engines_get_what_peft_merges_and_the_trained_weights_stay() -> None:
     model = adapted()
     trained(model)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    given = dict(published(model.causal))
+    given = dict(state_dict_for_engine(model.causal))
     assert given.keys() == tiny_causal(0).state_dict().keys()
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     merged: Any = tiny_causal(0)

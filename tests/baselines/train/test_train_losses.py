@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from wideseek_baselines.train.losses import k3, policy_loss, value_loss
-from wideseek_baselines.train.options import PolicyLossOptions
+from wideseek_baselines.train.config.options import PolicyLossOptions
+from wideseek_baselines.train.objective.losses import k3, policy_loss, value_loss
 
 PLAIN = PolicyLossOptions(clip_low=0.2, clip_high=0.3, kl=0.0, mismatch="off")
 

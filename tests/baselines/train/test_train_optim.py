@@ -8,10 +8,10 @@ import pytest
 import torch
 from torch import nn
 
-from wideseek_baselines.train.muon import Muon, orthogonal
-from wideseek_baselines.train.optim import DivergedError, Optimizer, clip_gradients, lr_factor
-from wideseek_baselines.train.options import OptimOptions
-from wideseek_baselines.train.values import ValueHead
+from wideseek_baselines.train.config.options import OptimOptions
+from wideseek_baselines.train.model.critic import ValueHead
+from wideseek_baselines.train.optim.muon import Muon, orthogonal
+from wideseek_baselines.train.optim.optimizer import DivergedError, Optimizer, clip_gradients, lr_factor
 
 
 def model(dtype: torch.dtype = torch.float32) -> Any:

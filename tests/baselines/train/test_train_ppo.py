@@ -13,16 +13,16 @@ import torch
 from toy_game import toy_config, toy_game
 from training_parts import agent, rollout, saved_model, tiny_causal
 
-from wideseek_baselines.train import checkpoint
-from wideseek_baselines.train.attention import use_attention
-from wideseek_baselines.train.log import read_log
-from wideseek_baselines.train.model import TokenModel
-from wideseek_baselines.train.optim import Optimizer
-from wideseek_baselines.train.options import OptimOptions
+from wideseek_baselines.train.config.options import OptimOptions
+from wideseek_baselines.train.data.samples import rollout_samples
+from wideseek_baselines.train.model import checkpoint
+from wideseek_baselines.train.model.attention import use_attention
+from wideseek_baselines.train.model.critic import Critic, ValueHead
+from wideseek_baselines.train.model.forward import logprobs_and_values, logprobs_of, values_of
+from wideseek_baselines.train.model.model import TokenModel
+from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.ppo import KlOptions, PpoConfig, adapted, prepare, run_ppo, train_step
-from wideseek_baselines.train.samples import rollout_samples
-from wideseek_baselines.train.scoring import logprobs_and_values, logprobs_of, values_of
-from wideseek_baselines.train.values import Critic, ValueHead
+from wideseek_baselines.train.reporting.log import read_log
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from toy_game import toy_config, toy_game
 from training_parts import saved_model
 
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
-from wideseek_baselines.train.log import read_log
+from wideseek_baselines.train.reporting.log import read_log
 
 # Ray and what it brings warn of their own deprecations.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]

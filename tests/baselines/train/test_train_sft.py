@@ -18,10 +18,8 @@ from wideseek_baselines.rollout.store import open_rollouts
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_baselines.tokens import ChatTemplate
 from wideseek_baselines.train.cli import train
-from wideseek_baselines.train.config import load_config
-from wideseek_baselines.train.log import RunLog, read_log
-from wideseek_baselines.train.sft import SftConfig, run_sft
-from wideseek_baselines.train.supervised import (
+from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.data.supervised import (
     batches,
     conversation_sequences,
     held_out_split,
@@ -29,6 +27,8 @@ from wideseek_baselines.train.supervised import (
     spoken,
     thinned,
 )
+from wideseek_baselines.train.reporting.log import RunLog, read_log
+from wideseek_baselines.train.sft import SftConfig, run_sft
 from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig

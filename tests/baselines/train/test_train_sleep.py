@@ -19,7 +19,7 @@ from wideseek_baselines.engines.vllm_loading import Loaded, VllmSettings
 from wideseek_baselines.engines.weights import tensor_shapes
 from wideseek_baselines.train.asleep import sleeping_vllm
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
-from wideseek_baselines.train.log import read_log
+from wideseek_baselines.train.reporting.log import read_log
 from wideseek_env.errors import ConfigError
 
 

@@ -7,9 +7,9 @@ import torch
 from torch import nn
 from training_parts import examples, tiny_causal
 
-from wideseek_baselines.train.attention import use_attention
-from wideseek_baselines.train.packing import Example, pack, unpack
-from wideseek_baselines.train.values import Critic
+from wideseek_baselines.train.data.packing import Sample, pack, unpack
+from wideseek_baselines.train.model.attention import use_attention
+from wideseek_baselines.train.model.critic import Critic
 
 
 def test_a_value_is_of_what_stands_before_the_token_in_its_own_sequence() -> None:
@@ -19,7 +19,7 @@ def test_a_value_is_of_what_stands_before_the_token_in_its_own_sequence() -> Non
     nn.init.normal_(critic.head.linear.weight, generator=torch.Generator().manual_seed(0))
     made = examples((20, 30, 10))
 
-    def values(changed: list[Example]) -> list[np.ndarray]:
+    def values(changed: list[Sample]) -> list[np.ndarray]:
         rows = pack(changed, 1000)
         return unpack(rows, [critic(row) for row in rows], 3)
 
@@ -27,7 +27,7 @@ def test_a_value_is_of_what_stands_before_the_token_in_its_own_sequence() -> Non
     at = int(made[1].places[1])
     ids = made[1].ids.copy()
     ids[at] = (ids[at] + 1) % 97
-    after = values([made[0], Example(ids, made[1].places), made[2]])
+    after = values([made[0], Sample(ids, made[1].places), made[2]])
     np.testing.assert_array_equal(before[0], after[0])
     np.testing.assert_array_equal(before[2], after[2])
     assert ((before[1] != after[1]) == (made[1].places > at)).all(), "not even of the token itself"

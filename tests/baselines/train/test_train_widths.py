@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from wideseek_baselines.rollout.options import RolloutJob
-from wideseek_baselines.train.config import load_config
+from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.config.run import EvaluationOptions
+from wideseek_baselines.train.data.packing import Sample
+from wideseek_baselines.train.data.supervised import whole
+from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.grpo import GrpoConfig
-from wideseek_baselines.train.order import TaskOrder
-from wideseek_baselines.train.packing import Example
-from wideseek_baselines.train.players import held_out_jobs
-from wideseek_baselines.train.reinforce import EvaluationOptions
-from wideseek_baselines.train.supervised import whole
+from wideseek_baselines.train.rollouts.manager import held_out_jobs
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
 
@@ -20,11 +20,11 @@ SETUP = GameConfig(tasks="synthetic:pages=700,rows=5-9", split="train", rules="w
 
 
 def test_tasks_take_the_widths_in_turn_and_a_group_has_one() -> None:
-    order = TaskOrder(SETUP.tasks, 0, (2, 4, 8))
+    order = TaskSampler(SETUP.tasks, 0, (2, 4, 8))
     jobs = order.jobs(5, 4, 2)
     assert [job.width for job in jobs] == [8, 8, 2, 2, 4, 4, 8, 8]
     assert order.jobs(7, 1, 2) == jobs[4:6], "the width follows from the position, as the task does"
-    assert {job.width for job in TaskOrder(SETUP.tasks, 0).jobs(0, 3, 2)} == {None}
+    assert {job.width for job in TaskSampler(SETUP.tasks, 0).jobs(0, 3, 2)} == {None}
 
 
 def test_a_job_is_played_at_its_width() -> None:
@@ -51,6 +51,6 @@ def test_widths_are_for_teams_and_positive() -> None:
 
 
 def test_everything_but_the_first_token_can_be_learnt() -> None:
-    example = Example(np.arange(5), np.array([3, 4]))
+    example = Sample(np.arange(5), np.array([3, 4]))
     assert whole(example).places.tolist() == [1, 2, 3, 4]
     assert whole(example).ids.tolist() == example.ids.tolist()

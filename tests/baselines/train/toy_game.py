@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wideseek_baselines.train.config import load_config
+from wideseek_baselines.train.config.loading import load_config
 from wideseek_env.episode import Episode
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.profiles import PROFILES

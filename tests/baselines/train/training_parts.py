@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from wideseek_baselines.rollout.record import AgentRecord, Rollout, TurnRecord
-from wideseek_baselines.rollout.record import Sequence as TokenSequence
-from wideseek_baselines.train.packing import Example
+from wideseek_baselines.tokens.record import AgentRecord, Rollout, TurnRecord
+from wideseek_baselines.tokens.record import Sequence as TokenSequence
+from wideseek_baselines.train.data.packing import Sample
 
 VOCAB = 97
 END, PAD = 1, 0
@@ -40,7 +40,7 @@ def tiny_causal(seed: int = 0, *, tied: bool = True, dtype: torch.dtype = torch.
         return Qwen3ForCausalLM(config).to(dtype)
 
 
-def examples(lengths: Sequence[int], seed: int = 0) -> list[Example]:
+def examples(lengths: Sequence[int], seed: int = 0) -> list[Sample]:
     """Sequences of random ids, pad and end ids among them, about a third of their tokens trained."""
     random = np.random.default_rng(seed)
     made = []
@@ -49,7 +49,7 @@ def examples(lengths: Sequence[int], seed: int = 0) -> list[Example]:
         ids[random.random(length) < 0.2] = PAD
         places = np.flatnonzero(random.random(length) < 0.35)
         places = places[places > 0] if len(places[places > 0]) else np.array([length - 1])
-        made.append(Example(ids, places))
+        made.append(Sample(ids, places))
     return made
 
 

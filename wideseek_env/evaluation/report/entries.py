@@ -12,7 +12,7 @@ from typing import Any
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.folder import SETTINGS
 from wideseek_env.evaluation.reading import RecordedRun, read_run
-from wideseek_env.evaluation.summary import Summary, Tally
+from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.sweep import Sweep, is_sweep, point_folder, read_sweep
 
 
@@ -85,7 +85,7 @@ def _sweep(path: Path, name: str) -> Entry:
         if point is None:
             missing.append(f"{called} has not been played")
             continue
-        tally = Tally()
+        tally = SummaryAccumulator()
         for record in point.records:
             tally.add(record)
         of = {**settings, **_about(path / point_folder(sweep.kind, size))[0]}

@@ -1,0 +1,1 @@
+"""Language-model agents: one generation request at a time, from an episode to tokens and back."""

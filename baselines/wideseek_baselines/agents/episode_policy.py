@@ -1,0 +1,263 @@
+"""`LLMEpisodePolicy`: one episode as a language-model policy sees it: its conversations in ids, its seeds and its budgets."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from wideseek_baselines.agents.base import FixedReply, GenerationRequest
+from wideseek_baselines.agents.model import AgentModel, chat_messages, template_tools
+from wideseek_baselines.engines.base import Engine, EngineError, Generation, Request, Sampling
+from wideseek_baselines.tokens import Thread
+from wideseek_baselines.tokens.record import AgentRecord, TurnRecord
+from wideseek_env.errors import ConfigError
+from wideseek_env.messages import ROLES, Message, Role
+from wideseek_env.policy import Turn
+
+_numbers = itertools.count()
+
+FULL: Message = {"role": "assistant", "content": "", "finish_reason": "context"}
+"""What an agent says that has no room left: it ends without a report."""
+
+SPENT: Message = {"role": "assistant", "content": "", "finish_reason": "budget"}
+"""What an agent says that has none of the team's tokens left: it ends without a report, the others with one."""
+
+
+@dataclass(slots=True)
+class AgentState:
+    """One conversation: who speaks, its ids (None for engines that take messages), and what is asked now."""
+
+    model: AgentModel
+    label: str
+    thread: Thread | None
+    turn: int = -1
+    step: GenerationRequest | FixedReply | None = None
+    prompt_tokens: int = 0
+    """Of the turn that is asked now; an estimate from engines that take messages."""
+    read: int = 0
+    """Messages whose tokens such an engine has counted, and how many tokens they were."""
+    read_tokens: int = 0
+
+
+class LLMEpisodePolicy:
+    """See `wideseek_baselines.agents.base.Mind`.
+
+    Args:
+        models: Who plays each role, with a name that tells different models apart.
+        seed: Of the episode.
+        episode_tokens: Generated tokens of the whole team, never exceeded: what a turn may come to is set aside
+            while it is generated, and a subagent gets a quarter of what is free, or twice the longest turn so far
+            if that is more. An agent that acts when they are used up ends without a report.
+        answer_tokens: The last so many of these are for coming to an end: when no more are left every agent is
+            told to write its last message, and the lead alone may use the second half of them. It is more, up to
+            half of all, where as many agents as have generated together would need more at their longest.
+        on_generation: Told of every generation, to meter it.
+    """
+
+    def __init__(
+        self,
+        models: Mapping[Role, tuple[AgentModel, str]],
+        seed: int,
+        *,
+        episode_tokens: int | None = None,
+        answer_tokens: int = 0,
+        on_generation: Callable[[Engine, Generation], None] | None = None,
+    ) -> None:
+        self._models = models
+        self._seed = seed
+        self._left = self._budget = episode_tokens
+        self._ending = answer_tokens
+        self._held: dict[int, int] = {}
+        self._together = 0
+        self._longest = 0
+        self._tell = on_generation
+        self._name = next(_numbers)
+        self._voices: dict[int, AgentState] = {}
+
+    def prepare(self, turn: Turn) -> GenerationRequest | FixedReply:
+        """See `EpisodePolicy`: the request of this turn, or at once the end of an agent without room or budget."""
+        number = sum(message["role"] == "assistant" for message in turn.messages)
+        voice = self._voice(turn)
+        if voice.step is None or voice.turn != number:
+            voice.turn = number
+            voice.step = self._step(voice, turn)
+        return voice.step
+
+    def accept(self, turn: Turn, generation: Generation) -> Message:
+        """See `EpisodePolicy`. `EngineError` when the generation is not what the engine promised."""
+        voice = self._voices.get(turn.conversation)
+        if voice is None or not isinstance(voice.step, GenerationRequest):
+            raise ConfigError(f"{turn.agent}'s turn is not waiting for a generation: call prepare first")
+        step, voice.step = voice.step, None
+        self._held.pop(turn.conversation, None)
+        if self._tell is not None:
+            self._tell(step.engine, generation)
+        sampling = step.request.sampling
+        if voice.thread is None:
+            return self._accept_message(voice, step, len(turn.messages), generation)
+        ids, logprobs = generation.ids, generation.logprobs
+        if ids is None or logprobs is None or len(ids) != len(logprobs):
+            raise EngineError(
+                f"the engine {step.engine.info.name} gave no ids with log-probabilities for {step.request.id}"
+            )
+        cut = generation.finish_reason == "length" or len(ids) > sampling.max_tokens
+        ids, logprobs = ids[: sampling.max_tokens], logprobs[: sampling.max_tokens]
+        self._spend(len(ids))
+        voice.thread.add(
+            ids,
+            TurnRecord(
+                turn=voice.turn,
+                start=0,
+                stop=0,
+                logprobs=list(logprobs),
+                versions=_first(generation.versions, len(ids)),
+                finish_reason="length" if cut else "stop",
+                temperature=sampling.temperature,
+                trainable=sampling.unbiased,
+                cached_tokens=generation.cached_tokens,
+                queued=generation.queued,
+                generating=generation.generating,
+            ),
+        )
+        template = voice.model.template
+        text = template.text(ids) if template is not None else ""
+        message: Message = {"role": "assistant", "content": text}
+        return self._finished(voice, message, cut, voice.prompt_tokens + len(ids))
+
+    def timed(
+        self, conversation: int, turn: int, *, queued: float, generating: float, tools: float, errors: int
+    ) -> None:
+        """See `EpisodePolicy`."""
+        voice = self._voices.get(conversation)
+        if voice is not None and voice.thread is not None:
+            voice.thread.amend(turn, queued=queued, generating=generating, tools=tools, errors=errors)
+
+    def records(self, endings: Sequence[tuple[str, str, str]]) -> list[AgentRecord]:
+        """See `EpisodePolicy`."""
+        records = []
+        for number, (agent, role, ending) in enumerate(endings):
+            voice = self._voices.get(number)
+            sequences = voice.thread.sequences if voice is not None and voice.thread is not None else []
+            label = voice.label if voice is not None else ""
+            records.append(AgentRecord(agent, _role(role), number, ending, sequences, label))
+        return records
+
+    def _voice(self, turn: Turn) -> AgentState:
+        voice = self._voices.get(turn.conversation)
+        if voice is None:
+            model, label = self._models[turn.role]
+            thread = model.template.thread(template_tools(turn)) if model.template is not None else None
+            voice = self._voices[turn.conversation] = AgentState(model, label, thread)
+        return voice
+
+    def _step(self, voice: AgentState, turn: Turn) -> GenerationRequest | FixedReply:
+        model = voice.model
+        ids: list[int] = []
+        if voice.thread is not None:
+            ids = voice.thread.prompt(turn.messages)
+            voice.prompt_tokens = len(ids)
+        else:
+            voice.prompt_tokens = voice.read_tokens + _estimate(turn, voice.read)
+        room = model.turn_tokens
+        if model.context is not None:
+            room = min(room, model.context - voice.prompt_tokens)
+        if self._left is not None:
+            self._held.pop(turn.conversation, None)
+            free = self._free(turn.role)
+            if free < 1 and self._ending:
+                return FixedReply(dict(SPENT))
+            room = min(room, free)
+        if room < 1:
+            return FixedReply(dict(FULL))
+        if self._left is not None:
+            self._held[turn.conversation] = room
+            self._together = max(self._together, len(self._held))
+        sampling = model.sampling(room, request_seed(self._seed, turn.conversation, voice.turn))
+        return GenerationRequest(model.engine, self._request(voice, turn, sampling, ids), voice.label)
+
+    def _request(self, voice: AgentState, turn: Turn, sampling: Sampling, ids: list[int]) -> Request:
+        name = f"episode-{self._name}/{turn.conversation}/{voice.turn}"
+        if voice.thread is not None:
+            return Request(name, sampling, ids=ids)
+        return Request(name, sampling, messages=chat_messages(turn), tools=template_tools(turn))
+
+    def _accept_message(
+        self, voice: AgentState, step: GenerationRequest, messages: int, generation: Generation
+    ) -> Message:
+        if generation.message is None:
+            raise EngineError(f"the engine {step.engine.info.name} gave no message for {step.request.id}")
+        self._spend(generation.completion_tokens)
+        message: Message = {"role": "assistant", "content": ""}
+        message |= {
+            key: generation.message[key] for key in ("content", "tool_calls") if key in generation.message
+        }
+        used = generation.prompt_tokens + generation.completion_tokens
+        if generation.prompt_tokens:
+            voice.read, voice.read_tokens = messages + 1, used
+        return self._finished(voice, message, generation.finish_reason == "length", used)
+
+    def _finished(self, voice: AgentState, message: Message, cut: bool, used: int) -> Message:
+        """Tell the episode that a message was cut off, and whether the agent can go on."""
+        if cut:
+            full = voice.model.context is not None and used >= voice.model.context
+            message["finish_reason"] = "context" if full else "length"
+        elif self._ending and self._left is not None and self._left <= self._reserve():
+            message["finish_reason"] = "budget"
+        return message
+
+    def _free(self, role: Role) -> int:
+        """Tokens of the episode's budget that a turn in this role may take now."""
+        free = (self._left or 0) - sum(self._held.values())
+        if role != "subagent":
+            return free
+        free = max(0, free - (self._reserve() // 2 if self._ending else 0))
+        return min(free, max(-(-free // 4), 2 * self._longest))
+
+    def _reserve(self) -> int:
+        """Tokens that all agents may need for their last messages."""
+        needed = (self._together + 1) * self._longest
+        return max(self._ending, min(needed, (self._budget or 0) // 2))
+
+    def _spend(self, tokens: int) -> None:
+        if self._left is not None:
+            self._left = max(0, self._left - tokens)
+            self._longest = max(self._longest, tokens)
+
+
+def request_seed(seed: int, conversation: int, turn: int) -> int:
+    """The seed of one request, from 0 to 2**31 - 1: it depends on nothing but these three."""
+    digest = hashlib.sha256(f"{seed}/{conversation}/{turn}".encode()).digest()
+    return int.from_bytes(digest[:4], "big") >> 1
+
+
+def _estimate(turn: Turn, read: int) -> int:
+    """About how many tokens a chat server will make of the messages from number `read` on; rather too many.
+
+    Without an estimate a conversation would grow until the server refuses it, and the episode with it.
+    """
+    texts = [message["content"] for message in turn.messages[read:]]
+    if not read:
+        texts.append(json.dumps(template_tools(turn), ensure_ascii=False))
+    plain = sum(len(text) if text.isascii() else sum(map(str.isascii, text)) for text in texts)
+    other = sum(map(len, texts)) - plain
+    return plain // 3 + other + 8 * len(texts)
+
+
+def _first(versions: Sequence[tuple[int, int]], tokens: int) -> tuple[tuple[int, int], ...]:
+    """The versions of the first `tokens` tokens."""
+    kept: list[tuple[int, int]] = []
+    for version, count in versions:
+        if tokens > 0:
+            kept.append((version, min(count, tokens)))
+        tokens -= count
+    return tuple(kept)
+
+
+def _role(role: str) -> Role:
+    for known in ROLES:
+        if role == known:
+            return known
+    raise ConfigError(f"no role {role!r}; there are: {', '.join(ROLES)}")

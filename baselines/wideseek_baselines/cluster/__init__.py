@@ -1,0 +1,1 @@
+"""Rollouts and corpora on a Ray cluster."""

@@ -1,0 +1,308 @@
+"""`RayRollouts`: episodes on many machines, each worker with an engine of its own, none lost and none played twice.
+
+    rollouts = RayRollouts(RolloutConfig("vllm", {"model": "models/nano"}, {"tasks": "synthetic"}), workers=16, gpus=1)
+    for finished in rollouts.run(jobs):
+        ...
+
+Groups of jobs go to the worker with the least to do; every job is answered by itself. When a worker is lost (its
+process, its machine or its engine), its unanswered jobs go to the others and another worker takes its place, with the
+latest weights. What a worker opens by name (models, corpora, task files) must be at the same place on every machine.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from wideseek_baselines.cluster.worker import RolloutWorker
+from wideseek_baselines.engines.base import EngineLostError, Weights
+from wideseek_baselines.engines.weights import model_folder
+from wideseek_baselines.rollout.config import RolloutConfig
+from wideseek_baselines.rollout.grouping import Grouping, group_of
+from wideseek_baselines.rollout.options import Finished, RolloutJob
+from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError
+from wideseek_env.policy import Job
+
+log = logging.getLogger(__name__)
+
+CALLS = 100_000
+"""Episodes that one worker may hold at the same time, as far as Ray is concerned."""
+
+
+@dataclass(slots=True)
+class _Sent:
+    """A job as its user gave it, and how often a worker was lost with it."""
+
+    job: Job
+    losses: int = 0
+
+
+@dataclass(slots=True, eq=False)
+class _Worker:
+    actor: Any
+    where: Mapping[str, Any] = field(default_factory=dict)
+    open: dict[Any, _Sent] = field(default_factory=dict)
+    """What it has not answered yet, by Ray's reference of the answer."""
+
+
+class RayRollouts:
+    """Plays on the workers of a Ray cluster; see `wideseek_baselines.rollout.config.Rollouts`.
+
+    Args:
+        config: What every worker opens.
+        workers: How many.
+        cpus: Processors that each of them reserves.
+        gpus: Accelerators that each of them reserves.
+        ahead: Jobs that a worker may hold beyond what it plays, so that it never waits for the next: it is given more
+            as long as it holds fewer than this.
+        losses: How often a job may lose its worker before it comes back with an error.
+        restarts: Workers that may be lost in all.
+        address: Of a running cluster; by default the one of the environment (``RAY_ADDRESS``), else a new one on this
+            machine. Nothing is started or ended where Ray runs in this process already.
+        options: Further options of the actors, such as ``resources`` or ``runtime_env``.
+
+    Raises:
+        ConfigError: A setting is wrong, or a worker finds one in `config`.
+        MissingDependencyError: Ray is not installed.
+        EngineLostError: A worker could not be started.
+    """
+
+    def __init__(
+        self,
+        config: RolloutConfig,
+        workers: int,
+        *,
+        cpus: float = 1.0,
+        gpus: float = 0.0,
+        ahead: int = 128,
+        losses: int = 2,
+        restarts: int = 8,
+        address: str | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
+        for name, value, least in (
+            ("workers", workers, 1),
+            ("ahead", ahead, 1),
+            ("losses", losses, 0),
+            ("restarts", restarts, 0),
+        ):
+            if value < least:
+                raise ConfigError(f"{name} must be at least {least}, not {value}")
+        self._ray = _ray()
+        self.config = config
+        self._ahead = ahead
+        self._losses = losses
+        self._restarts = restarts
+        self._weights: tuple[Any, int] | None = None
+        self._sent = 0
+        self._own = not self._ray.is_initialized()
+        if self._own:
+            self._ray.init(address=address, include_dashboard=False, log_to_driver=False)
+        self._make = self._ray.remote(RolloutWorker).options(
+            num_cpus=cpus,
+            num_gpus=gpus,
+            max_concurrency=CALLS,
+            scheduling_strategy="SPREAD",
+            **(options or {}),
+        )
+        self._workers: list[_Worker] = []
+        try:
+            self._workers = self._start(workers)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def where(self) -> list[Mapping[str, Any]]:
+        """Host and process id of every worker."""
+        return [worker.where for worker in self._workers]
+
+    def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
+        """See `Rollouts`.
+
+        Raises:
+            EngineLostError: More workers were lost than `restarts` allows.
+        """
+        waiting: deque[list[_Sent]] = deque()
+        source = _grouped(jobs)
+        exhausted = False
+        try:
+            while True:
+                while (least := self._least_busy()) is not None:
+                    if not waiting and not exhausted:
+                        group = next(source, None)
+                        exhausted = group is None
+                        waiting.extend([group] if group else [])
+                    if not waiting:
+                        break
+                    self._send(least, waiting.popleft())
+                owners = {answer: worker for worker in self._workers for answer in worker.open}
+                if not owners:
+                    return
+                (first,), _ = self._ray.wait(list(owners), num_returns=1)
+                done, _ = self._ray.wait(list(owners), num_returns=len(owners), timeout=0)
+                for answer in {first, *done}:
+                    worker = owners[answer]
+                    sent = worker.open.get(answer)
+                    if sent is None:  # its worker was found to be lost with an answer before this one
+                        continue
+                    try:
+                        finished = self._ray.get(answer)
+                    except Exception as error:
+                        if not self._is_loss(error):
+                            raise _cause(error) from error
+                        again, failed = self._lose(worker, error)
+                        waiting.extendleft(reversed(again))
+                        yield from failed
+                    else:
+                        del worker.open[answer]
+                        yield replace(finished, job=sent.job)
+        finally:
+            for worker in self._workers:
+                if worker.open:
+                    worker.open.clear()
+                    worker.actor.cancel_all.remote()
+
+    def update_weights(self, weights: Weights, version: int) -> None:
+        """See `Rollouts`. The weights travel through Ray's object store, once to each machine."""
+        shared = self._ray.put(_tensors(weights))
+        self._weights = (shared, version)
+        self._all("update_weights", shared, version)
+
+    def sleep(self) -> None:
+        """See `Rollouts`."""
+        self._all("each_engine", "sleep")
+
+    def wake(self) -> None:
+        """See `Rollouts`."""
+        self._all("each_engine", "wake")
+
+    def close(self) -> None:
+        """End the workers, and Ray where this object has started it; harmless when closed."""
+        workers, self._workers = self._workers, []
+        closing = [worker.actor.close.remote() for worker in workers]
+        if closing:
+            self._ray.wait(closing, num_returns=len(closing), timeout=60)
+        for worker in workers:
+            self._ray.kill(worker.actor)
+        if self._own and self._ray.is_initialized():
+            self._ray.shutdown()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _start(self, count: int) -> list[_Worker]:
+        workers = [_Worker(self._make.remote(self.config)) for _ in range(count)]
+        started = [worker.actor.start.remote() for worker in workers]
+        try:
+            for worker, where in zip(workers, self._ray.get(started), strict=True):
+                worker.where = where
+            if self._weights is not None:
+                self._ray.get([worker.actor.update_weights.remote(*self._weights) for worker in workers])
+        except Exception as error:
+            for worker in workers:
+                self._ray.kill(worker.actor)
+            raise _cause(error) from error
+        return workers
+
+    def _least_busy(self) -> _Worker | None:
+        """The worker with the least to do, if it may be given more."""
+        worker = min(self._workers, key=lambda each: len(each.open))
+        return worker if len(worker.open) < self._ahead else None
+
+    def _send(self, worker: _Worker, group: list[_Sent]) -> None:
+        jobs: dict[int, RolloutJob] = {}
+        for sent in group:
+            self._sent += 1
+            jobs[self._sent] = RolloutJob(
+                sent.job.task, sent.job.seed, sent.job.trial, group=group_of(sent.job), size=len(group)
+            )
+        worker.actor.episode_run.remote(jobs)
+        for number, sent in zip(jobs, group, strict=True):
+            worker.open[worker.actor.answer.remote(number)] = sent
+
+    def _is_loss(self, error: Exception) -> bool:
+        lost = (self._ray.exceptions.RayActorError, self._ray.exceptions.ObjectLostError)
+        return isinstance(error, lost) or isinstance(_cause(error), EngineLostError)
+
+    def _lose(self, worker: _Worker, error: Exception) -> tuple[list[list[_Sent]], list[Finished]]:
+        """Put another worker in place of a lost one: its groups to be played again, and the jobs given up."""
+        self._workers.remove(worker)
+        self._ray.kill(worker.actor)
+        if self._restarts < 1:
+            raise EngineLostError(
+                f"more workers were lost than restarts allow; the last one: {_cause(error)}"
+            )
+        self._restarts -= 1
+        log.warning("a worker on %s was lost, and is replaced: %s", worker.where.get("host"), _cause(error))
+        again: dict[tuple[str, int], list[_Sent]] = {}
+        failed: list[Finished] = []
+        for number, sent in enumerate(worker.open.values()):
+            sent.losses += 1
+            if sent.losses > self._losses:
+                why = f"EngineLostError: its worker was lost {sent.losses} times; the last time: {_cause(error)}"
+                failed.append(Finished(sent.job, None, None, why[:500]))
+                continue
+            name = group_of(sent.job)
+            again.setdefault((name, 0 if name else number), []).append(sent)
+        worker.open.clear()
+        self._workers += self._start(1)
+        return list(again.values()), failed
+
+    def _all(self, method: str, *arguments: Any) -> None:
+        """Call a method of every worker; one that is lost meanwhile is found and replaced by `run`."""
+        calls = [getattr(worker.actor, method).remote(*arguments) for worker in self._workers]
+        for call in calls:
+            try:
+                self._ray.get(call)
+            except Exception as error:
+                if not self._is_loss(error):
+                    raise _cause(error) from error
+
+
+def _grouped(jobs: Iterable[Job]) -> Generator[list[_Sent], None, None]:
+    grouping = Grouping()
+    for job in jobs:
+        for group in grouping.add(job):
+            yield [_Sent(each) for each in group]
+    for group in grouping.rest():
+        yield [_Sent(each) for each in group]
+
+
+def _tensors(weights: Weights) -> list[tuple[str, Any]]:
+    """The weights as tensors in ordinary memory, which Ray can send."""
+    if isinstance(weights, Path):
+        from safetensors.torch import load_file
+
+        files = sorted(model_folder(weights).glob("*.safetensors"))
+        return [item for file in files for item in load_file(file).items()]
+    return [(name, tensor.detach().cpu()) for name, tensor in weights]
+
+
+def _cause(error: Exception) -> Exception:
+    """What a worker raised, without Ray's wrapping."""
+    cause = getattr(error, "cause", None)
+    if isinstance(cause, WideSeekError):
+        return cause
+    return EngineLostError(f"a worker failed: {type(error).__name__}: {str(error).strip()[-500:]}")
+
+
+def _ray() -> Any:
+    try:
+        import ray
+        import ray.exceptions
+    except ImportError as error:
+        raise MissingDependencyError(
+            "rollouts on several machines need Ray: pip install 'wideseek-baselines[ray]'"
+        ) from error
+    return ray

@@ -1,0 +1,1 @@
+"""Policies that can be named: language models and a random one."""

@@ -1,0 +1,183 @@
+"""Policies by name: what ``--policy vllm``, ``--policy openai`` and ``--policy transformers`` make.
+
+Every option is a plain value, so that it can be given as ``--policy-arg name=value``. Engines are imported when
+they are asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict, Unpack
+
+from wideseek_baselines.engines.base import Engine
+from wideseek_baselines.policies.llm import LLMPolicy
+from wideseek_baselines.tokens import History
+from wideseek_env.errors import ConfigError
+from wideseek_env.llm.usage import Prices
+
+
+class PolicyOptions(TypedDict, total=False):
+    """The options that all these policies share; `LLMPolicy` and `AgentModel` say what they mean."""
+
+    episode_tokens: int | None
+    answer_tokens: int
+    name: str
+    driver: Mapping[str, Any] | None
+    tokenizer: str | None
+    thinking: bool | None
+    history: History
+    turn_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    seeded: bool
+
+
+def transformers_policy(
+    model: str | None = None,
+    *,
+    subagent_model: str | None = None,
+    context: int | None = None,
+    max_requests: int = 16,
+    device: str = "auto",
+    dtype: str = "float32",
+    **options: Unpack[PolicyOptions],
+) -> LLMPolicy:
+    """A policy on Hugging Face transformers in this process: for tests and small models.
+
+    Args:
+        model: A model folder or a hub name.
+        subagent_model: Another one for the subagents.
+        context: Tokens of prompt and turn together; the model's own limit by default.
+        max_requests: Turns in one batch.
+        device: "auto", "cpu", "cuda", …
+        dtype: "float32", "bfloat16" or "float16".
+        options: See `PolicyOptions`.
+    """
+    from wideseek_baselines.engines.transformers import TransformersEngine
+
+    def engine(name: str) -> Engine:
+        return TransformersEngine(
+            name, context=context, max_requests=max_requests, device=device, dtype=dtype
+        )
+
+    return LLMPolicy(engine(_named(model)), subagent=_other(subagent_model, model, engine), **options)
+
+
+def vllm_policy(
+    model: str | None = None,
+    *,
+    subagent_model: str | None = None,
+    context: int | None = None,
+    max_requests: int | None = None,
+    dtype: str = "auto",
+    kv_bytes: int | None = None,
+    gpu_memory_utilization: float | None = None,
+    tensor_parallel: int = 1,
+    enforce_eager: bool = False,
+    engine_options: Mapping[str, Any] | None = None,
+    **options: Unpack[PolicyOptions],
+) -> LLMPolicy:
+    """A policy on vLLM, started and ended by this process.
+
+    Args:
+        model: A model folder or a hub name.
+        subagent_model: Another one for the subagents, in an engine of its own; the two share the device, so give
+            each its part with `gpu_memory_utilization` or `kv_bytes`.
+        context: Tokens of prompt and turn together; the model's own limit by default.
+        max_requests: Turns that are worked on at the same time.
+        dtype: See `wideseek_baselines.engines.vllm.VllmEngine`, also for the following.
+        kv_bytes: See there.
+        gpu_memory_utilization: See there.
+        tensor_parallel: See there.
+        enforce_eager: See there.
+        engine_options: Its `options`: further arguments of vLLM by name.
+        options: See `PolicyOptions`.
+    """
+    from wideseek_baselines.engines.vllm import VllmEngine
+
+    def engine(name: str) -> Engine:
+        return VllmEngine(
+            name,
+            context=context,
+            max_requests=max_requests,
+            dtype=dtype,
+            kv_bytes=kv_bytes,
+            gpu_memory_utilization=gpu_memory_utilization,
+            tensor_parallel=tensor_parallel,
+            enforce_eager=enforce_eager,
+            options=engine_options,
+        )
+
+    return LLMPolicy(engine(_named(model)), subagent=_other(subagent_model, model, engine), **options)
+
+
+def openai_policy(
+    base_url: str | None = None,
+    model: str | None = None,
+    *,
+    subagent_model: str | None = None,
+    context: int | None = None,
+    api_key_env: str = "OPENAI_API_KEY",
+    concurrency: int = 64,
+    timeout: float = 600.0,
+    prompt_price: float = 0.0,
+    completion_price: float = 0.0,
+    fields: Mapping[str, Any] | None = None,
+    **options: Unpack[PolicyOptions],
+) -> LLMPolicy:
+    """A policy on an OpenAI-compatible server.
+
+    Args:
+        base_url: Address of its API, such as ``http://127.0.0.1:8000/v1``.
+        model: Name under which it knows the model.
+        subagent_model: Another one for the subagents, at the same server.
+        context: Tokens of prompt and turn together, where the server does not say or less is wanted.
+        api_key_env: See `wideseek_baselines.engines.openai.OpenAIEngine`, also for the following.
+        concurrency: See there.
+        timeout: See there.
+        prompt_price: Price of a million prompt tokens, for the cost in records.
+        completion_price: Price of a million generated tokens.
+        fields: Further fields of every request.
+        options: See `PolicyOptions`. With a `tokenizer` the server is sent token ids, and episodes can be trained
+            on. Without one it is sent messages; `thinking` then goes to it as ``chat_template_kwargs``, which vLLM
+            and SGLang understand.
+    """
+    from wideseek_baselines.engines.openai import OpenAIEngine
+
+    if not base_url:
+        raise ConfigError("this policy needs a server: --base-url http://127.0.0.1:8000/v1")
+    address, tokenizer, extra = base_url, options.get("tokenizer"), dict(fields or {})
+    thinking = options.get("thinking")
+    if tokenizer is None and thinking is not None:
+        options["thinking"] = None
+        extra.setdefault("chat_template_kwargs", {"enable_thinking": thinking})
+
+    def engine(name: str) -> Engine:
+        return OpenAIEngine(
+            address,
+            name,
+            api_key_env=api_key_env,
+            tokenizer=tokenizer,
+            concurrency=concurrency,
+            timeout=timeout,
+            prices=Prices(prompt_price, completion_price),
+            fields=extra,
+        )
+
+    return LLMPolicy(
+        engine(_named(model)), subagent=_other(subagent_model, model, engine), context=context, **options
+    )
+
+
+def _named(model: str | None) -> str:
+    if not model:
+        raise ConfigError("this policy needs a model: --model FOLDER (or --policy-arg model=…)")
+    return str(model)
+
+
+def _other(subagent_model: str | None, model: str | None, engine: Callable[[str], Engine]) -> Engine | None:
+    """The subagents' own engine, where they have another model."""
+    if subagent_model is None or subagent_model == model:
+        return None
+    return engine(str(subagent_model))

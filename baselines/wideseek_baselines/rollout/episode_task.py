@@ -1,0 +1,208 @@
+"""`EpisodeTask`: one attempt at one episode, its agents moving on each by itself.
+
+Every turn is a task: ask the mind, wait for the engine, act; the tools of the turn are tasks of their own, and whoever
+becomes ready through a result or a report gets its next turn at once. The first failure ends all of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from wideseek_baselines.agents.base import EpisodePolicy, FixedReply, GenerationRequest
+from wideseek_baselines.engines.base import Generation
+from wideseek_env.episode_run import EpisodeRun
+from wideseek_env.messages import Message, ToolCall, ToolResult, count_characters
+
+CHARACTERS_PER_TOKEN = 4
+"""For requests whose tokens nobody has counted."""
+
+
+class Services(Protocol):
+    """What an episode needs from the driver."""
+
+    async def generate(
+        self, ask: GenerationRequest, number: int, attempt: int, tokens: int
+    ) -> tuple[Generation, float]:
+        """Generate for attempt `attempt` of episode `number` a request whose prompt has `tokens`, when it is its turn;
+        also the seconds that it queued in the driver."""
+        ...
+
+    async def tool(self, call: ToolCall) -> ToolResult:
+        """Run one tool request."""
+        ...
+
+    def grown(self, number: int, tokens: int) -> None:
+        """The live conversations of episode `number` have `tokens` now."""
+        ...
+
+
+@dataclass(slots=True)
+class Usage:
+    """What an episode asked of its engines."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+
+    def add(self, generation: Generation) -> None:
+        """Count one generation."""
+        self.requests += 1
+        self.prompt_tokens += generation.prompt_tokens
+        self.completion_tokens += generation.completion_tokens
+        self.cached_tokens += generation.cached_tokens
+
+    def to_dict(self) -> dict[str, int]:
+        """The sums by name."""
+        return {
+            "requests": self.requests,
+            "prompt_tokens": self.prompt_tokens,
+            "completion_tokens": self.completion_tokens,
+            "cached_tokens": self.cached_tokens,
+        }
+
+
+@dataclass(slots=True)
+class _Open:
+    """A generated turn whose results and reports are not all in."""
+
+    turn: int
+    queued: float
+    generating: float
+    since: float
+    errors: int
+
+
+class EpisodeTask:
+    """One episode under way; `usage` grows as it goes."""
+
+    def __init__(
+        self,
+        episode_run: EpisodeRun,
+        episode_policy: EpisodePolicy,
+        services: Services,
+        number: int,
+        attempt: int,
+    ) -> None:
+        self.episode_run = episode_run
+        self.episode_policy = episode_policy
+        self.usage = Usage()
+        self._services = services
+        self._number = number
+        self._attempt = attempt
+        self._group = asyncio.TaskGroup()
+        self._moving: set[int] = set()
+        self._open: dict[int, _Open] = {}
+        self._live: dict[int, int] = {}
+
+    async def run(self) -> None:
+        """Play to the end; raises what went wrong first."""
+        try:
+            async with self._group:
+                self._move()
+        except BaseExceptionGroup as failures:
+            raise first_failure(failures) from None
+        self._close_turns(self._time())
+
+    async def score(self, scorers: Executor) -> None:
+        """Score the ended episode on one of the `scorers`' threads, where a judge may wait."""
+        await asyncio.get_running_loop().run_in_executor(scorers, self.episode_run.finish)
+
+    def abort(self, detail: str) -> None:
+        """End the episode without an answer, after `run` has failed or was cancelled."""
+        self.episode_run.abort(detail)
+        self._close_turns(self._time())
+
+    def _move(self) -> None:
+        """Start the turn of every agent that is ready and not moving yet."""
+        episode = self.episode_run.episode
+        for agent in episode.ready():
+            conversation = episode.conversation(agent)
+            if conversation.started in self._moving:
+                continue
+            self._moving.add(conversation.started)
+            self._close_turn(conversation.started, self._time())
+            self._start(self._turn(agent))
+
+    async def _turn(self, agent: str) -> None:
+        conversation = self.episode_run.episode.conversation(agent)
+        number, turn_number = conversation.started, conversation.turns
+        turn = self.episode_run.turn(agent)
+        step = self.episode_policy.prepare(turn)
+        opened: _Open | None = None
+        if isinstance(step, FixedReply):
+            message: Message = step.message
+        else:
+            generation, waited = await self._services.generate(
+                step, self._number, self._attempt, request_tokens(step)
+            )
+            self.usage.add(generation)
+            message = self.episode_policy.accept(turn, generation)
+            self._live[number] = context_tokens(step, generation)
+            opened = _Open(turn_number, waited + generation.queued, generation.generating, self._time(), 0)
+        before = conversation.errors
+        calls = self.episode_run.act(agent, message)
+        self._moving.discard(number)
+        if opened is not None:
+            opened.errors = conversation.errors - before
+            self._open[number] = opened
+        if conversation.status == "done":
+            self._close_turn(number, self._time())
+            self._live.pop(number, None)
+        self._services.grown(self._number, sum(self._live.values()))
+        for call in calls:
+            self._start(self._tool(call))
+        self._move()
+
+    async def _tool(self, call: ToolCall) -> None:
+        result = await self._services.tool(call)
+        self.episode_run.deliver(call, result)
+        self._move()
+
+    def _start(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._group.create_task(coroutine)
+
+    def _close_turn(self, number: int, now: float) -> None:
+        opened = self._open.pop(number, None)
+        if opened is not None:
+            self.episode_policy.timed(
+                number,
+                opened.turn,
+                queued=opened.queued,
+                generating=opened.generating,
+                tools=now - opened.since,
+                errors=opened.errors,
+            )
+
+    def _close_turns(self, now: float) -> None:
+        for number in list(self._open):
+            self._close_turn(number, now)
+
+    @staticmethod
+    def _time() -> float:
+        return asyncio.get_running_loop().time()
+
+
+def request_tokens(ask: GenerationRequest) -> int:
+    """Tokens that a request takes in the cache before it generates anything; an estimate where it has no ids."""
+    request = ask.request
+    if request.ids:
+        return len(request.ids)
+    return sum(count_characters(message) for message in request.messages) // CHARACTERS_PER_TOKEN
+
+
+def context_tokens(ask: GenerationRequest, generation: Generation) -> int:
+    """Tokens of a conversation after a generation."""
+    return (generation.prompt_tokens or request_tokens(ask)) + generation.completion_tokens
+
+
+def first_failure(failures: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first error in a group, however deeply it is nested."""
+    error: BaseException = failures
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

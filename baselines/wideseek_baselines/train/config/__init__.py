@@ -1,0 +1,1 @@
+"""The training configuration: its options, how files are read, and presets."""

@@ -1,0 +1,203 @@
+"""Examples for the supervised warm start: what assistants wrote in recorded episodes, as ids.
+
+Trajectories (text) go through a chat template the way a rollout would have: prompt, the assistant's turn with its end
+token, what came back, and so on; where the template rewrites earlier turns, a conversation becomes several sequences.
+Recorded rollouts have their ids already.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wideseek_baselines.tokens.record import Rollout, TurnRecord
+from wideseek_baselines.tokens.record import Sequence as TokenSequence
+from wideseek_baselines.train.data.packing import Sample
+from wideseek_env.errors import ConfigError, TrajectoryError
+from wideseek_env.messages import Message, Role
+from wideseek_env.profiles import profile_named
+from wideseek_env.trajectory import Trajectory, iter_trajectories
+
+if TYPE_CHECKING:
+    from wideseek_baselines.tokens import ChatTemplate
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One sequence to learn, with the task and role that it is of."""
+
+    task_id: str
+    role: Role
+    example: Sample
+
+
+def read_lessons(
+    paths: Sequence[Path | str], template: ChatTemplate, *, roles: Collection[Role], min_score: float = 0.0
+) -> list[Lesson]:
+    """The sequences of all episodes in the files whose item-F1 is at least `min_score`.
+
+    Args:
+        paths: JSONL files of trajectories, or files of rollouts (``.jsonl``, ``.jsonl.gz``, ``.parquet``).
+        template: Of the model that is to learn. Rollouts must have been recorded with the same tokenizer.
+        roles: Agents to learn from.
+        min_score: Worse episodes are left out.
+
+    Raises:
+        ConfigError: Nothing is left to learn from.
+        TrajectoryError: A file cannot be read.
+    """
+    lessons: list[Lesson] = []
+    for path in map(Path, paths):
+        if _holds_rollouts(path):
+            from wideseek_baselines.rollout.store import iter_rollouts
+
+            vocabulary = len(template.tokenizer)
+            for rollout in iter_rollouts(path):
+                if rollout.score.get("item_f1", 0.0) >= min_score:
+                    lessons += rollout_lessons(rollout, roles, vocabulary)
+        else:
+            for trajectory in iter_trajectories(path):
+                if trajectory.score.f1_by_item >= min_score:
+                    lessons += trajectory_lessons(trajectory, template, roles)
+    if not lessons:
+        raise ConfigError(
+            f"nothing to learn from in {', '.join(map(str, paths))} with these roles and min_score"
+        )
+    return lessons
+
+
+def trajectory_lessons(
+    trajectory: Trajectory, template: ChatTemplate, roles: Collection[Role]
+) -> Iterator[Lesson]:
+    """The sequences of one recorded episode."""
+    profile = profile_named(trajectory.profile)
+    for conversation in trajectory.conversations:
+        role: Role = conversation["role"]
+        if role not in roles:
+            continue
+        tools: Sequence[Mapping[str, Any]] = ()
+        if not profile.embed_tools:
+            tools = profile.schemas(role, trajectory.rules, profile.language_for(trajectory.task))
+        for sequence in conversation_sequences(conversation["messages"], template, tools):
+            if any(turn.trainable for turn in sequence.turns):
+                yield Lesson(trajectory.task.id, role, _example(sequence))
+
+
+def conversation_sequences(
+    messages: Sequence[Message], template: ChatTemplate, tools: Sequence[Mapping[str, Any]] = ()
+) -> list[TokenSequence]:
+    """A conversation in ids. Turns that were cut off, or hold a token that ends turns, are not marked trainable."""
+    thread = template.thread(tools)
+    turn = 0
+    for number, message in enumerate(messages):
+        if message["role"] != "assistant":
+            continue
+        thread.prompt(messages[:number])
+        ids = template.encoder.encode(spoken(message))
+        whole = message.get("finish_reason") not in ("length", "context") and ids
+        usable = bool(whole) and not set(ids) & set(template.stop_ids)
+        end = template.end_id if template.end_id is not None else template.stop_ids[0]
+        record = TurnRecord(turn, 0, 0, [], (), "stop" if whole else "length", trainable=usable)
+        thread.add([*ids, end] if whole else ids, record)
+        turn += 1
+    return thread.sequences
+
+
+def spoken(message: Message) -> str:
+    """What a model has to write to say this message: its text, native calls written as text."""
+    parts = [message["content"]] if message["content"] else []
+    for call in message.get("tool_calls", ()):
+        function = call["function"]
+        try:
+            arguments = json.loads(function["arguments"])
+        except ValueError:
+            arguments = function["arguments"]
+        record = {"name": function["name"], "arguments": arguments}
+        parts.append(f"<tool_call>\n{json.dumps(record, ensure_ascii=False)}\n</tool_call>")
+    return "\n".join(parts)
+
+
+def rollout_lessons(rollout: Rollout, roles: Collection[Role], vocabulary: int) -> Iterator[Lesson]:
+    """The sequences of one recorded rollout, learnt as they were sampled."""
+    for agent in rollout.agents:
+        if agent.role not in roles:
+            continue
+        for sequence in agent.sequences:
+            if not any(turn.tokens for turn in sequence.turns):
+                continue
+            if max(sequence.ids) >= vocabulary:
+                raise TrajectoryError(
+                    f"a rollout of task {rollout.task_id} has the token {max(sequence.ids)}, but the tokenizer has "
+                    f"{vocabulary}: it was recorded with another model"
+                )
+            yield Lesson(rollout.task_id, agent.role, _example(sequence, everything=True))
+
+
+def thinned(lessons: Sequence[Lesson], share: float, seed: int) -> list[Lesson]:
+    """The lessons with only a share of the subagents', rounded and drawn at random; order is kept."""
+    subagents = [number for number, lesson in enumerate(lessons) if lesson.role == "subagent"]
+    order = np.random.default_rng([seed, 3]).permutation(len(subagents))
+    dropped = {subagents[at] for at in order[round(share * len(subagents)) :]}
+    return [lesson for number, lesson in enumerate(lessons) if number not in dropped]
+
+
+def held_out_split(lessons: Sequence[Lesson], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Examples to train on, and examples to watch: a share of the tasks, none of which is in both."""
+    tasks = sorted({lesson.task_id for lesson in lessons})
+    order = np.random.default_rng([seed, 1]).permutation(len(tasks))
+    count = min(len(tasks) - 1, round(share * len(tasks)) or (1 if share else 0))
+    watched = {tasks[at] for at in order[:count]}
+    return (
+        [lesson.example for lesson in lessons if lesson.task_id not in watched],
+        [lesson.example for lesson in lessons if lesson.task_id in watched],
+    )
+
+
+def batches(lengths: Sequence[int], tokens: int, epochs: int, seed: int) -> list[list[int]]:
+    """Which examples each step of a run trains on: every one once an epoch, in another order each.
+
+    A batch is as many examples as stay within `tokens`, at least one. The whole order follows from the arguments, so
+    a run that goes on needs to know nothing but its step.
+    """
+    plan: list[list[int]] = []
+    for epoch in range(epochs):
+        batch: list[int] = []
+        held = 0
+        for number in np.random.default_rng([seed, 2, epoch]).permutation(len(lengths)).tolist():
+            if batch and held + lengths[number] > tokens:
+                plan.append(batch)
+                batch, held = [], 0
+            batch.append(number)
+            held += lengths[number]
+        plan.append(batch)
+    return plan
+
+
+def whole(example: Sample) -> Sample:
+    """The same sequence with all its tokens trained, but for the first, which nothing stands before."""
+    return Sample(example.ids, np.arange(1, len(example.ids), dtype=np.int64))
+
+
+def _example(sequence: TokenSequence, *, everything: bool = False) -> Sample:
+    spans: Iterable[TurnRecord] = (turn for turn in sequence.turns if everything or turn.trainable)
+    places = np.concatenate([np.arange(turn.start, turn.stop) for turn in spans])
+    return Sample(np.array(sequence.ids, np.int64), places.astype(np.int64))
+
+
+def _holds_rollouts(path: Path) -> bool:
+    """Whether a file has rollouts and not trajectories: its first record has agents and no conversations."""
+    if path.suffix == ".parquet":
+        return True
+    import gzip
+
+    try:
+        with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
+            first = json.loads(file.readline())
+    except (OSError, ValueError, EOFError) as error:
+        raise TrajectoryError(f"{path} cannot be read: {error}") from error
+    return isinstance(first, dict) and "agents" in first and "conversations" not in first

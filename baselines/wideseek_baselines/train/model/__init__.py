@@ -1,0 +1,1 @@
+"""The model that is trained: forward passes, critic, adapters, sharding, checkpoints."""

@@ -1,0 +1,145 @@
+"""Low-rank adapters (LoRA, by the package peft): what is trained is a small product beside each linear layer.
+
+The model's own tensors stay as they are, so that with the adapters switched off it is its own reference. Engines and
+exports get each adapter added to its layer, under the names that the model's folder has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from wideseek_baselines.train.config.options import LoraOptions
+from wideseek_baselines.train.model.sharding import full
+from wideseek_env.errors import ConfigError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+NAME = "default"
+"""Of the adapter, within peft."""
+_BASE = ".base_layer."
+_OWN = (".lora_A.", ".lora_B.")
+
+
+def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
+    """Put adapters beside the chosen linear layers, and freeze everything else. They add nothing at first.
+
+    Raises:
+        ConfigError: The model has no such layers, or adapters cannot stand beside them.
+        MissingDependencyError: peft is not installed.
+    """
+    try:
+        from peft import LoraConfig, inject_adapter_in_model
+        from peft.tuners.lora import Linear
+    except ImportError as error:
+        raise MissingDependencyError(
+            "model.lora needs peft: pip install 'wideseek-baselines[lora]'"
+        ) from error
+    head = causal.get_output_embeddings()  # type: ignore[no-untyped-call]
+    linear = {
+        name.rpartition(".")[2]
+        for name, module in causal.named_modules()
+        if isinstance(module, nn.Linear) and module is not head
+    }
+    if unknown := [name for name in options.targets if name not in linear]:
+        raise ConfigError(
+            f"model.lora.targets: {', '.join(unknown)} cannot have an adapter; there are: {', '.join(sorted(linear))}"
+        )
+    config = LoraConfig(
+        r=options.rank,
+        lora_alpha=options.alpha,  # type: ignore[arg-type]
+        target_modules=list(options.targets),
+        lora_dropout=options.dropout,
+    )
+    with torch.random.fork_rng(devices=[]):  # the same adapters in every process, and in every run
+        torch.manual_seed(0)
+        inject_adapter_in_model(config, causal, NAME)
+    if odd := [name for name, module in _layers(causal) if type(module) is not Linear]:
+        raise ConfigError(f"model.lora.targets: {odd[0]} is not a plain linear layer")
+
+
+def has_adapters(causal: nn.Module) -> bool:
+    """Whether a model was given adapters."""
+    return next(_layers(causal), None) is not None
+
+
+@contextmanager
+def adapters_off(causal: nn.Module) -> Iterator[None]:
+    """The model as it is without its adapters, for the time of a ``with`` block."""
+    layers = [module for _, module in _layers(causal)]
+    for layer in layers:
+        # Not peft's switch: it also freezes the adapters, which FSDP would take for good.
+        layer.set_scale(NAME, 0.0)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.set_scale(NAME, 1.0)
+
+
+def merged_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Names and whole tensors of a model with its adapters added in; the trained tensors are left as they are.
+
+    All processes must go through all of them.
+    """
+    for name, tensor in causal.state_dict().items():
+        if any(part in name for part in _OWN):
+            continue
+        whole = full(tensor.detach())
+        place, found, kind = name.partition(_BASE)
+        if found and kind == "weight":
+            layer: Any = causal.get_submodule(place)
+            first, second = (full(part[NAME].weight.detach()) for part in (layer.lora_A, layer.lora_B))
+            added = (second.float() @ first.float()) * layer.scaling[NAME]
+            whole = (whole.float() + added).to(whole.dtype)
+        yield f"{place}.{kind}" if found else name, whole
+
+
+def adapter_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Names, as peft has them in files, and whole tensors of the adapters; all processes must go through all."""
+    for name, tensor in causal.state_dict().items():
+        if any(part in name for part in _OWN):
+            yield f"base_model.model.{name.replace(f'.{NAME}.', '.')}", full(tensor.detach())
+
+
+def write_adapter(causal: nn.Module, base: str, tensors: dict[str, Tensor], folder: Path) -> None:
+    """Write a folder that ``peft.PeftModel.from_pretrained`` loads onto the base model.
+
+    Args:
+        causal: With the adapters.
+        base: Folder or hub name of the model without them.
+        tensors: As `adapter_weights` gives them.
+        folder: An existing one.
+    """
+    from peft import LoraConfig
+    from safetensors.torch import save_file
+
+    layers = list(_layers(causal))
+    layer = layers[0][1]
+    dropout = layer.lora_dropout[NAME]
+    config = LoraConfig(
+        r=layer.r[NAME],
+        lora_alpha=layer.lora_alpha[NAME],
+        target_modules=sorted({name.rpartition(".")[2] for name, _ in layers}),
+        lora_dropout=dropout.p if isinstance(dropout, nn.Dropout) else 0.0,
+        base_model_name_or_path=base,
+        task_type="CAUSAL_LM",
+        inference_mode=True,
+    )
+    config.save_pretrained(str(folder))
+    save_file(
+        {name: tensor.cpu().contiguous() for name, tensor in tensors.items()},
+        folder / "adapter_model.safetensors",
+        metadata={"format": "pt"},
+    )
+
+
+def _layers(causal: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Names and layers that have an adapter."""
+    return ((name, module) for name, module in causal.named_modules() if hasattr(module, "lora_A"))

@@ -1,0 +1,143 @@
+"""Advantages: from rewards of a group of rollouts, or from values over an agent's steps. Plain NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from wideseek_baselines.train.config.options import AdvantageOptions
+from wideseek_env.errors import ConfigError
+
+EPSILON = 1e-6
+"""Added to the standard deviation, as published."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Advantages:
+    """One advantage for each rollout, in the order given.
+
+    Attributes:
+        values: ``[R]``; NaN where the rollout is not to be trained on.
+        groups: Groups that are trained on.
+        degenerate: Groups whose rewards are all equal (a group of one among them).
+        untrainable: Rollouts that were left out because they are not trainable.
+    """
+
+    values: Floats
+    groups: int
+    degenerate: int
+    untrainable: int
+
+    @property
+    def used(self) -> NDArray[np.bool_]:
+        """``[R]``: which rollouts are trained on."""
+        return ~np.isnan(self.values)
+
+
+def group_advantages(
+    rewards: Sequence[float],
+    groups: Sequence[Hashable],
+    trainable: Sequence[bool],
+    options: AdvantageOptions,
+) -> Advantages:
+    """Compare the rollouts of each group: ``(R - mean) / (std + 1e-6)`` by default (arXiv 2602.04634).
+
+    Every rollout is one number here, so it counts once whatever the number of its agents or turns. Rollouts that
+    are not trainable have no fair reward and enter neither mean nor standard deviation (of the population).
+    """
+    if not len(rewards) == len(groups) == len(trainable):
+        raise ConfigError("rewards, groups and trainable must be equally long")
+    values = np.full(len(rewards), np.nan)
+    members: dict[Hashable, list[int]] = {}
+    for number, (group, usable) in enumerate(zip(groups, trainable, strict=True)):
+        if usable:
+            members.setdefault(group, []).append(number)
+    degenerate = 0
+    for indices in members.values():
+        paid = np.array([rewards[number] for number in indices], np.float64)
+        if not np.isfinite(paid).all():
+            raise ConfigError(f"rewards must be finite, not {paid.tolist()}")
+        if np.ptp(paid) == 0:  # asked of the rewards themselves: their deviation may be off by rounding
+            degenerate += 1
+            if options.degenerate == "keep":
+                values[indices] = 0.0
+            continue
+        values[indices] = compared(paid, options)
+    kept = len(members) - (degenerate if options.degenerate == "drop" else 0)
+    return Advantages(values, kept, degenerate, len(rewards) - sum(map(bool, trainable)))
+
+
+def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
+    """The advantages within one group of at least two."""
+    baseline: Floats | np.float64 = rewards.mean()
+    if options.baseline == "leave_one_out":
+        baseline = (rewards.sum() - rewards) / (len(rewards) - 1)
+    scale = rewards.std() + EPSILON if options.scale == "std" else 1.0
+    return np.asarray((rewards - baseline) / scale, np.float64)
+
+
+def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, trace: float) -> tuple[Floats, Floats]:
+    """Generalised advantage estimation over one agent's steps, at the end of which nothing more comes.
+
+    Args:
+        rewards: ``[n]`` paid after each step; the team's reward after the last one.
+        values: ``[n]`` of what is known before each step.
+        gamma: Discount from one step to the next.
+        trace: GAE's lambda: 0 trusts the values, 1 the rewards.
+
+    Returns:
+        ``[n]`` advantages, and ``[n]`` returns (advantage plus value), the targets of the value loss.
+    """
+    paid, value = np.asarray(rewards, np.float64), np.asarray(values, np.float64)
+    if paid.shape != value.shape or paid.ndim != 1:
+        raise ConfigError(f"rewards and values must be equally long, not {paid.shape} and {value.shape}")
+    advantages = np.zeros_like(value)
+    after = following = 0.0
+    for step in range(len(value) - 1, -1, -1):
+        surprise = paid[step] + gamma * after - value[step]
+        following = surprise + gamma * trace * following
+        advantages[step] = following
+        after = value[step]
+    return advantages, advantages + value
+
+
+def agent_gae(
+    turns: Sequence[int],
+    values: ArrayLike,
+    reward: float,
+    *,
+    gamma: float,
+    trace: float,
+    per_turn: bool,
+    penalties: ArrayLike | None = None,
+) -> tuple[Floats, Floats]:
+    """Advantages and returns for every token of one agent, in order of its turns.
+
+    Args:
+        turns: Tokens of each turn.
+        values: ``[n]`` values before each of the agent's tokens.
+        reward: The team's, paid after the agent's last token.
+        gamma: Discount from one step to the next.
+        trace: GAE's lambda.
+        per_turn: Steps are turns: a turn's value is that before its first token, and all its tokens share its
+            advantage and return. Otherwise steps are tokens.
+        penalties: ``[n]`` subtracted from the reward of each token, such as a KL penalty.
+    """
+    value = np.asarray(values, np.float64)
+    sizes = np.asarray(turns, np.int64)
+    if sizes.sum() != len(value) or (sizes < 1).any():
+        raise ConfigError(f"turns of {sizes.tolist()} tokens do not make {len(value)}")
+    paid = np.zeros_like(value) if penalties is None else -np.asarray(penalties, np.float64)
+    if not per_turn:
+        paid[-1] += reward
+        return gae(paid, value, gamma=gamma, trace=trace)
+    firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    by_turn = np.add.reduceat(paid, firsts)
+    by_turn[-1] += reward
+    advantages, returns = gae(by_turn, value[firsts], gamma=gamma, trace=trace)
+    return np.repeat(advantages, sizes), np.repeat(returns, sizes)

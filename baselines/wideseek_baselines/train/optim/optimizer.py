@@ -1,0 +1,191 @@
+"""AdamW with float32 masters of bfloat16 weights, learning-rate schedules, and a guard against broken gradients."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributed.tensor import DTensor
+
+from wideseek_baselines.train.config.options import OptimOptions
+from wideseek_baselines.train.model.sharding import full, part_like
+from wideseek_baselines.train.optim.muon import Muon
+from wideseek_env.errors import ConfigError, WideSeekError
+
+_EMBEDDING = re.compile(r"embed|lm_head|wte|head\.")
+"""Tables and output layers by the names that models give them: each row is a vector of its own."""
+
+
+class DivergedError(WideSeekError):
+    """Gradients were not finite for several steps in a row; the weights are those before them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one optimiser step did. `norm` is the gradient's before clipping; `done` is False for a skipped step."""
+
+    done: bool
+    norm: float
+    lr: float
+
+
+class Optimizer:
+    """AdamW over a model's trainable parameters, or Muon over its matrices and AdamW over the rest.
+
+    Parameters that are not float32 have a float32 master each: gradients are added up in the master's float32 as
+    each backward pass delivers them, the master takes the step, and the parameter gets its rounded value. A step of
+    1e-6 would otherwise be lost to bfloat16's rounding.
+
+    Args:
+        parameters: Pairs (name, parameter), as from ``named_parameters()``.
+        options: Rates, decay, clipping.
+        steps: Steps of the whole run, for schedules that fall; not needed for a constant one.
+    """
+
+    def __init__(
+        self, parameters: Iterable[tuple[str, nn.Parameter]], options: OptimOptions, steps: int | None = None
+    ) -> None:
+        self.options = options
+        self.steps = steps
+        self.step_number = 0
+        """Steps tried so far, skipped ones included."""
+        self.skipped = 0
+        """Steps skipped so far because of a gradient that was not finite."""
+        self._in_a_row = 0
+        self._named = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
+        self._masters: dict[str, nn.Parameter] = {}
+        for name, parameter in self._named:
+            if parameter.dtype != torch.float32:
+                self._masters[name] = nn.Parameter(parameter.detach().float())
+                parameter.register_post_accumulate_grad_hook(_adder(self._masters[name]))  # type: ignore[no-untyped-call]
+        owned = [self._masters.get(name, parameter) for name, parameter in self._named]
+        self._owned = owned
+        if options.matrices == "muon" and any(isinstance(parameter, DTensor) for parameter in owned):
+            raise ConfigError("optim.matrices=muon needs whole matrices: train in one process, or with adamw")
+        by_muon = {
+            id(parameter)
+            for (name, _), parameter in zip(self._named, owned, strict=True)
+            if options.matrices == "muon" and parameter.ndim == 2 and not _EMBEDDING.search(name)
+        }
+        adamw = [parameter for parameter in owned if id(parameter) not in by_muon]
+        self._methods: dict[str, torch.optim.Optimizer] = {
+            "adamw": torch.optim.AdamW(
+                [
+                    {"params": [p for p in adamw if p.ndim > 1], "weight_decay": options.weight_decay},
+                    {"params": [p for p in adamw if p.ndim <= 1], "weight_decay": 0.0},
+                ],
+                lr=options.lr,
+                betas=(options.betas[0], options.betas[1]),
+                eps=options.eps,
+            )
+        }
+        if by_muon:
+            self._methods["muon"] = Muon(
+                [parameter for parameter in owned if id(parameter) in by_muon],
+                options.lr,
+                weight_decay=options.weight_decay,
+            )
+
+    def step(self) -> Step:
+        """Clip the gathered gradients, step, and forget them.
+
+        Raises:
+            DivergedError: After `OptimOptions.max_skipped` steps in a row whose gradient was not finite.
+        """
+        lr = self.options.lr * lr_factor(self.step_number, self.steps, self.options)
+        norm = clip_gradients(self._owned, self.options.max_norm)
+        self.step_number += 1
+        done = math.isfinite(norm)
+        if done:
+            for method in self._methods.values():
+                for group in method.param_groups:
+                    group["lr"] = lr
+                method.step()
+            self._publish()
+            self._in_a_row = 0
+        else:
+            self.skipped += 1
+            self._in_a_row += 1
+        self.zero_grad()
+        if self._in_a_row >= self.options.max_skipped:
+            raise DivergedError(
+                f"the gradient was not finite {self._in_a_row} steps in a row: lower optim.lr, or look at the "
+                "rewards and log-probabilities of the last batch"
+            )
+        return Step(done, norm, lr)
+
+    def zero_grad(self) -> None:
+        """Forget gathered gradients."""
+        for method in self._methods.values():
+            method.zero_grad(set_to_none=True)
+        for _, parameter in self._named:
+            parameter.grad = None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that `load_state_dict` needs to go on to the same result."""
+        return {
+            **{name: method.state_dict() for name, method in self._methods.items()},
+            "masters": {name: master.detach() for name, master in self._masters.items()},
+            "step_number": self.step_number,
+            "skipped": self.skipped,
+            "in_a_row": self._in_a_row,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a saved state; parameters are set from their masters."""
+        for key, method in self._methods.items():
+            ordered = [parameter for group in method.param_groups for parameter in group["params"]]
+            moments = {
+                number: {name: part_like(value, ordered[number]) for name, value in found.items()}
+                for number, found in state[key]["state"].items()
+            }
+            method.load_state_dict({**state[key], "state": moments})
+        with torch.no_grad():
+            for name, master in self._masters.items():
+                master.copy_(part_like(state["masters"][name], master))
+        self._publish()
+        self.step_number, self.skipped = state["step_number"], state["skipped"]
+        self._in_a_row = state["in_a_row"]
+
+    def _publish(self) -> None:
+        with torch.no_grad():
+            for name, parameter in self._named:
+                if name in self._masters:
+                    parameter.copy_(self._masters[name])
+
+
+def _adder(master: nn.Parameter) -> Any:
+    def add(parameter: Tensor) -> None:
+        assert parameter.grad is not None
+        gradient = parameter.grad.float()
+        master.grad = gradient if master.grad is None else master.grad.add_(gradient)
+        parameter.grad = None
+
+    return add
+
+
+def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
+    """Scale gradients down to a norm of at most `max_norm` (0 is off); returns the norm before."""
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    if not gradients:
+        return 0.0
+    norm = float(full(torch.nn.utils.get_total_norm(gradients)))  # of all processes' parts: the same on each
+    if math.isfinite(norm) and 0 < max_norm < norm:
+        torch._foreach_mul_(gradients, max_norm / norm)
+    return norm
+
+
+def lr_factor(step: int, steps: int | None, options: OptimOptions) -> float:
+    """The share of the highest learning rate at a step, counted from 0."""
+    if step < options.warmup:
+        return (step + 1) / (options.warmup + 1)
+    if options.schedule == "constant" or steps is None:
+        return 1.0
+    progress = min(1.0, (step - options.warmup) / max(1, steps - 1 - options.warmup))
+    left = 1 - progress if options.schedule == "linear" else 0.5 * (1 + math.cos(math.pi * progress))
+    return options.lr_end + (1 - options.lr_end) * left

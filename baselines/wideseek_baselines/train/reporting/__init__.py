@@ -1,0 +1,1 @@
+"""What a run reports: logs, trackers, the live view."""

@@ -1,0 +1,187 @@
+"""`LiveView`: a run of training on a terminal, with bars over steps and episodes, figures, evaluations, warnings."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from threading import Lock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from wideseek_env.render.printable import one_line
+
+if TYPE_CHECKING:
+    from wideseek_baselines.train.rollouts.manager import Progress
+
+REINFORCED: Mapping[str, tuple[str, str]] = {
+    "reward": ("reward", ".3f"),
+    "item_f1": ("item-F1", ".3f"),
+    "kl_reference": ("KL to the reference", ".5f"),
+    "kl_penalty": ("KL penalty", ".5f"),
+    "entropy": ("entropy", ".3f"),
+    "clip_share": ("clipped share", ".3f"),
+    "mismatch": ("mismatch with the engine", ".5f"),
+    "value_error": ("critic's error", ".4f"),
+    "subagents": ("subagents used", ".2f"),
+    "episode_tokens": ("tokens of an episode", ",.0f"),
+    "turn_tokens": ("tokens of a turn", ",.0f"),
+    "cut_share": ("turns cut off", ".2f"),
+    "generated_tokens_per_second": ("generated tokens/s", ",.0f"),
+    "rollout_seconds": ("seconds playing", ".1f"),
+    "train_seconds": ("seconds training", ".1f"),
+    "wait_seconds": ("seconds waiting", ".1f"),
+}
+"""Figures of reinforcement learning: their title and format. Those that a run does not have are left out."""
+SUPERVISED: Mapping[str, tuple[str, str]] = {
+    "loss": ("loss", ".4f"),
+    "gradient_norm": ("gradient norm", ".2f"),
+    "lr": ("learning rate", ".2e"),
+    "tokens_per_second": ("tokens/s", ",.0f"),
+}
+"""Those of a warm start."""
+RECENT = 10
+WARNINGS = 3
+BAR = 32
+"""Characters."""
+
+
+class LiveView:
+    """Draws what `report` and `watch` are told, from the first of them on, until the ``with`` block is left.
+
+    Both may be called from any thread.
+
+    Args:
+        title: Of the run.
+        rows: Figures of a step that are shown, with title and format.
+        console: A terminal.
+        clock: Seconds since any moment.
+    """
+
+    def __init__(
+        self,
+        title: str,
+        rows: Mapping[str, tuple[str, str]],
+        console: Console,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._title = one_line(title, 60)
+        self._rows = rows
+        self._clock = clock
+        self._began = clock()
+        self._lock = Lock()
+        self._step: tuple[int, int] | None = None
+        self._before = 0
+        self._playing: Progress | None = None
+        self._recent: deque[Mapping[str, Any]] = deque(maxlen=RECENT)
+        self._held_out: tuple[int, Mapping[str, Any]] | None = None
+        self._warnings: deque[str] = deque(maxlen=WARNINGS)
+        self._live = Live(console=console, get_renderable=self.draw, refresh_per_second=4)
+
+    def report(self, values: Mapping[str, Any]) -> None:
+        """Take the numbers of a step or an evaluation."""
+        step, steps = values["step"], values["steps"]
+        figures = {name: value for name, value in values.items() if name not in ("step", "steps")}
+        with self._lock:
+            if any(name in figures for name in self._rows):
+                if not self._recent:
+                    self._before = step - 1  # a run that goes on has done these before
+                self._recent.append(figures)
+            else:
+                self._held_out = (step, figures)
+            self._step = (step, steps)
+            self._warnings.extend(f"step {step}: {warning}" for warning in figures.get("warnings", ()))
+        self._live.start()
+
+    def watch(self, progress: Progress) -> None:
+        """Take how far the episodes are."""
+        with self._lock:
+            self._playing = progress
+        self._live.start()
+
+    def draw(self) -> RenderableType:
+        """All of it as it is now."""
+        with self._lock:
+            parts: list[RenderableType] = [self._bars()]
+            if self._recent:
+                parts.append(self._figures())
+            if self._held_out is not None:
+                parts.append(_held_out(*self._held_out))
+            parts += [Text(f"warning: {warning}", style="yellow") for warning in self._warnings]
+        return Group(*parts)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.stop()
+
+    def _bars(self) -> Table:
+        grid = Table.grid(padding=(0, 2))
+        passed = self._clock() - self._began
+        if self._step is None:
+            grid.add_row(Text(self._title, style="bold"), "", "", Text(f"{_time(passed)} passed"))
+        else:
+            step, steps = self._step
+            done = step - self._before if self._recent else 0
+            left = f", {_time(passed / done * (steps - step))} left" if done else ""
+            grid.add_row(
+                Text(self._title, style="bold"),
+                ProgressBar(total=steps, completed=step, width=BAR),
+                Text(f"step {step}/{steps}"),
+                Text(f"{_time(passed)} passed{left}"),
+            )
+        playing = self._playing
+        if playing is not None and playing.done < playing.total:
+            grid.add_row(
+                Text("held-out episodes" if playing.held_out else "episodes"),
+                ProgressBar(total=playing.total, completed=playing.done, width=BAR),
+                Text(f"{playing.done}/{playing.total}"),
+                Text(f"mean reward {playing.reward:.3f}"),
+            )
+        return grid
+
+    def _figures(self) -> Table:
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        table.add_column("")
+        table.add_column("last step", justify="right")
+        table.add_column(f"mean of {len(self._recent)}", justify="right")
+        for name, (title, form) in self._rows.items():
+            values = [figures[name] for figures in self._recent if name in figures]
+            if values:
+                last = self._recent[-1].get(name)
+                shown = "–" if last is None else f"{last:{form}}"
+                table.add_row(title, shown, f"{sum(values) / len(values):{form}}")
+        return table
+
+
+def _held_out(step: int, figures: Mapping[str, Any]) -> Table:
+    """An evaluation: a row for each figure, a column for each width."""
+    cells: dict[str, dict[str, float]] = {}
+    for name, value in figures.items():
+        figure, _, width = name.removeprefix("eval_").partition("@")
+        cells.setdefault(figure, {})[width] = value
+    widths = list(dict.fromkeys(width for row in cells.values() for width in row))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(f"held out, step {step}")
+    for width in widths:
+        table.add_column(f"width {width}" if width else "", justify="right")
+    for figure, row in cells.items():
+        title = figure.replace("item_f1", "item-F1").replace("_", " ")
+        table.add_row(title, *(f"{row[width]:.3f}" if width in row else "–" for width in widths))
+    return table
+
+
+def _time(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

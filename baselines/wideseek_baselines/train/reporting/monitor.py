@@ -1,0 +1,47 @@
+"""`Monitor`: warns when entropy, length of turns or reward say that a run is collapsing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from wideseek_baselines.train.config.run import CollapseOptions
+
+WATCHED = ("entropy", "turn_tokens", "reward")
+
+
+class Monitor:
+    """Compares the mean of the last steps with that of the first (entropy, length) or the best (reward).
+
+    Args:
+        options: What to warn about.
+        state: What an earlier `state` was, to go on from.
+    """
+
+    def __init__(self, options: CollapseOptions, state: Mapping[str, Any] | None = None) -> None:
+        self._options = options
+        self.state: dict[str, Any] = {"recent": [], "first": None, "best": None, **(state or {})}
+        """JSON values."""
+
+    def look(self, figures: Mapping[str, float]) -> list[str]:
+        """Take the figures of a step; what there is to warn about. Steps without training are passed over."""
+        if any(not math.isfinite(figures.get(name, math.nan)) for name in WATCHED):
+            return []
+        window, state = self._options.window, self.state
+        state["recent"] = [*state["recent"], [figures[name] for name in WATCHED]][-window:]
+        if len(state["recent"]) < window:
+            return []
+        entropy, length, reward = (sum(column) / window for column in zip(*state["recent"], strict=True))
+        if state["first"] is None:
+            state["first"] = [entropy, length]
+        state["best"] = reward if state["best"] is None else max(state["best"], reward)
+        first_entropy, first_length = state["first"]
+        warnings = []
+        if entropy < self._options.entropy * first_entropy:
+            warnings.append(f"entropy fell from {first_entropy:.3g} to {entropy:.3g}")
+        if not first_length / self._options.length <= length <= first_length * self._options.length:
+            warnings.append(f"turns went from {first_length:.0f} to {length:.0f} tokens")
+        if state["best"] > 0 and reward < self._options.reward * state["best"]:
+            warnings.append(f"reward fell from {state['best']:.3g} to {reward:.3g}")
+        return warnings

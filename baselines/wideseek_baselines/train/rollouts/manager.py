@@ -1,0 +1,306 @@
+"""`RolloutManager`: where a run's episodes come from, for training and for evaluation, and how they get new weights."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from math import fsum
+from types import TracebackType
+from typing import Any, Self, cast
+
+import torch
+
+from wideseek_baselines.background import background
+from wideseek_baselines.policies.llm import LLMPolicy
+from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, Rollouts, open_rollouts_on
+from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJob
+from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train import distributed
+from wideseek_baselines.train.asleep import sleeping_vllm
+from wideseek_baselines.train.config.run import EngineOptions, EvaluationOptions, GameOptions, RunConfig
+from wideseek_baselines.train.model.export import state_dict_for_engine
+from wideseek_baselines.train.model.model import TokenModel
+from wideseek_baselines.train.rollouts.job_sharding import RemoteRollouts, together
+from wideseek_env import catalog
+from wideseek_env.errors import ConfigError, WideSeekError
+from wideseek_env.evaluation.run import episode_seed
+from wideseek_env.policy import Job
+from wideseek_env.rules import Rules
+from wideseek_env.tasks import conditions
+from wideseek_env.tasks.task import Task
+from wideseek_env.tasks.taskset import TaskSet
+
+
+class RolloutError(WideSeekError):
+    """No episode of a step could be played: something is wrong with the engine or the tools."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the episodes of a step or of an evaluation are."""
+
+    held_out: bool
+    """Whether they are of an evaluation."""
+    done: int
+    total: int
+    reward: float
+    """The mean of those that are done and did not fail."""
+
+
+Watch = Callable[[Progress], None]
+"""Told of every episode that has ended; with episodes played ahead on a thread of its own."""
+
+
+class RolloutManager:
+    """Opens the engines and plays.
+
+    Args:
+        config: Of the run.
+        game: Arguments of `GameConfig` that take the place of the configuration's, for tasks, tools and rewards of
+            one's own.
+        watch: Told of every episode that has ended.
+    """
+
+    def __init__(
+        self, config: RunConfig, game: Mapping[str, Any] | None = None, watch: Watch | None = None
+    ) -> None:
+        self._config = config
+        self._watch = watch
+        arguments = {**game_arguments(config.game), **(game or {})}
+        self.tasks, self.held_out = _tasks(config, arguments)
+        arguments["tasks"] = arguments["tasks"] if isinstance(arguments["tasks"], str) else self.tasks
+        engine = config.engine
+        ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}
+        self._driver = DriverOptions(
+            concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout
+        )
+        options = policy_options(config.model.path, engine)
+        asleep = engine.sleep and engine.kind == "vllm"
+        self._group = distributed.new_group()
+        if engine.workers and not distributed.is_main():
+            self._rollouts: Rollouts = RemoteRollouts()
+            return
+        self._rollouts = open_rollouts_on(
+            RolloutConfig(
+                functools.partial(sleeping_vllm, **options) if asleep else engine.kind,
+                {} if asleep else options,
+                arguments,
+                self._driver,
+            ),
+            engine.workers,
+            **ray,
+        )
+
+    def play(self, jobs: Sequence[RolloutJob]) -> tuple[list[Rollout], list[str]]:
+        """Play all jobs; their rollouts in the order of the jobs, and the errors of those that failed.
+
+        Raises:
+            RolloutError: All of them failed.
+        """
+        return _in_order(jobs, self._played(jobs, self._rollouts.run, held_out=False))
+
+    def start(self) -> None:
+        """Load the model now: before weights are given to engines, and so that no step is timed with it."""
+        for _ in self._rollouts.run(()):
+            pass
+
+    def sleep(self) -> None:
+        """Have the engines give their accelerator memory back until `update`."""
+        self._rollouts.sleep()
+
+    def update(self, model: TokenModel, version: int) -> None:
+        """Give all engines the model's weights, under the names of its folder; engines that sleep wake up with it."""
+        if self._config.engine.sleep and model.device.type == "cuda":
+            torch.cuda.empty_cache()  # what training has left over, for the engine that shares the GPU
+        self._rollouts.update_weights(state_dict_for_engine(model.causal), version)
+
+    def evaluate(self) -> dict[str, float]:
+        """Play the held-out tasks, the same episodes each time; the figures by name, with ``@width`` behind them."""
+        options = self._config.evaluation
+        jobs = held_out_jobs(self.held_out, options, self._config.seed)
+        played: dict[int | None, list[Rollout]] = {}
+        errors: dict[int | None, list[str]] = {}
+        for finished in self._played(jobs, self._evaluated, held_out=True):
+            width = cast(RolloutJob, finished.job).width
+            if finished.error or finished.rollout is None:
+                errors.setdefault(width, []).append(finished.error)
+            else:
+                played.setdefault(width, []).append(finished.rollout)
+        figures: dict[str, float] = {}
+        for width in options.widths or (None,):
+            mark = "" if width is None else f"@{width}"
+            if width not in played:
+                raise RolloutError(
+                    f"none of the held-out episodes{mark} could be played; the first failed with: {errors[width][0]}"
+                )
+            figures |= {
+                f"eval_{name}{mark}": fsum(map(figure, played[width])) / len(played[width])
+                for name, figure in _EVALUATED.items()
+            }
+            figures[f"eval_failed{mark}"] = float(len(errors.get(width, ())))
+        return figures
+
+    def _played(
+        self,
+        jobs: Sequence[RolloutJob],
+        run: Callable[[Sequence[RolloutJob]], Iterable[Finished]],
+        *,
+        held_out: bool,
+    ) -> Iterable[Finished]:
+        """What came of all jobs, each process playing its share; watched where they are played."""
+        return together(
+            jobs,
+            lambda mine: self._watched(run(mine), len(mine), held_out=held_out),
+            self._group,
+            spread=not self._config.engine.workers,
+        )
+
+    def _watched(self, playing: Iterable[Finished], total: int, *, held_out: bool) -> Iterator[Finished]:
+        """The same, told to whoever watches."""
+        rewards: list[float] = []
+        for done, finished in enumerate(playing, 1):
+            if finished.rollout is not None and not finished.error:
+                rewards.append(finished.rollout.reward)
+            if self._watch is not None:
+                self._watch(Progress(held_out, done, total, sum(rewards) / max(1, len(rewards))))
+            yield finished
+
+    def _evaluated(self, jobs: Sequence[Job]) -> Iterator[Finished]:
+        rollouts, engine = self._rollouts, self._config.engine
+        temperature = self._config.evaluation.temperature
+        if temperature is None or not isinstance(rollouts, LocalRollouts):
+            return rollouts.run(jobs)
+        from wideseek_baselines.rollout.driver import Driver
+
+        policy = LLMPolicy(
+            rollouts.policy.engines[0],
+            episode_tokens=engine.episode_tokens,
+            thinking=engine.thinking,
+            history=engine.history,
+            turn_tokens=engine.turn_tokens,
+            temperature=temperature,
+        )
+        return background().iterate(Driver(policy, rollouts.game, options=self._driver).run(jobs))
+
+    def close(self) -> None:
+        """End the engines."""
+        self._rollouts.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def game_arguments(game: GameOptions) -> dict[str, Any]:
+    """The arguments of `GameConfig` for these options."""
+    limits = {name: value for name, value in dataclasses.asdict(game.limits).items() if value is not None}
+    return {
+        "tasks": game.tasks,
+        "corpus": game.corpus,
+        "split": game.split,
+        "rules": Rules.preset(game.rules, **limits),
+        "profile": game.profile,
+        "reward": game.reward,
+        "team": game.team,
+        "roster": game.roster,
+    }
+
+
+def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
+    """The options of the policy called `engine.kind`; what is left at none keeps its default there."""
+    options = {
+        "model": model,
+        "context": engine.context,
+        "turn_tokens": engine.turn_tokens,
+        "episode_tokens": engine.episode_tokens,
+        "temperature": engine.temperature,
+        "thinking": engine.thinking,
+        "history": engine.history,
+        "dtype": engine.dtype,
+        "max_requests": engine.max_requests,
+        "gpu_memory_utilization": engine.memory_share,
+        "kv_bytes": engine.kv_bytes,
+        "tensor_parallel": engine.tensor_parallel if engine.kind == "vllm" else None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) -> list[RolloutJob]:
+    """The episodes of an evaluation at all its widths; their seeds depend neither on the width nor on when it is."""
+    return [
+        RolloutJob(
+            task,
+            episode_seed(seed + 1, task.id, trial),
+            trial,
+            group=f"{task.id}:{trial}:{width}",
+            size=1,
+            width=width,
+        )
+        for width in options.widths or (None,)
+        for task in tasks
+        for trial in range(options.trials)
+    ]
+
+
+def subagents(rollout: Rollout) -> int:
+    """Subagents that an episode used."""
+    return sum(agent.role == "subagent" for agent in rollout.agents)
+
+
+_EVALUATED: Mapping[str, Callable[[Rollout], float]] = {
+    "item_f1": lambda rollout: rollout.score["item_f1"],
+    "reward": lambda rollout: rollout.reward,
+    "answered": lambda rollout: rollout.ending == "answered",
+    "subagents": subagents,
+}
+"""The figures of an evaluation: means over its episodes."""
+
+
+def _tasks(config: RunConfig, arguments: Mapping[str, Any]) -> tuple[TaskSet, TaskSet]:
+    """Tasks to train on and held-out ones, none of which is in both."""
+    own, split = arguments["tasks"], arguments["split"]
+    tasks = catalog.named_tasks(own, split)[0] if isinstance(own, str) else catalog.as_tasks(own)
+    tasks = conditions.where(tasks, config.game.where) if config.game.where else tasks
+    tasks = tasks[: config.game.limit] if config.game.limit is not None else tasks
+    options = config.evaluation
+    if not options.every:
+        return tasks, TaskSet([])
+    source = options.source or own
+    if not isinstance(source, str):
+        raise ConfigError("tasks of one's own have no held-out part: name one with evaluation.source")
+    held_out = catalog.named_tasks(source, options.split)[0]
+    wanted = options.where if options.where is not None else config.game.where
+    held_out = (conditions.where(held_out, wanted) if wanted else held_out)[: options.tasks]
+    if not len(held_out):
+        raise ConfigError(f"{source} has no {options.split} tasks to evaluate on")
+    trained = {task.id for task in tasks}
+    if any(task.id in trained for task in held_out):
+        raise ConfigError(
+            "held-out tasks are among those that are trained on: name others with evaluation.source or "
+            "evaluation.split"
+        )
+    return tasks, held_out
+
+
+def _in_order(jobs: Sequence[RolloutJob], played: Iterable[Finished]) -> tuple[list[Rollout], list[str]]:
+    """Rollouts in the order of their jobs, so that nothing depends on which ended first."""
+    places = {(job.group, job.trial): number for number, job in enumerate(jobs)}
+    found: dict[int, Rollout] = {}
+    errors: list[str] = []
+    for finished in played:
+        if finished.error or finished.rollout is None:
+            errors.append(finished.error)
+            continue
+        job = finished.job
+        assert isinstance(job, RolloutJob)
+        found[places[job.group, job.trial]] = finished.rollout
+    if not found:
+        raise RolloutError(
+            f"none of {len(jobs)} episodes could be played; the first failed with: {errors[0]}"
+        )
+    return [found[number] for number in sorted(found)], errors

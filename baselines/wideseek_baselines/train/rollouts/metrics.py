@@ -1,0 +1,47 @@
+"""The figures of a step: what its episodes were like, as means over episodes unless the name says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from wideseek_baselines.tokens.record import Rollout, TurnRecord
+from wideseek_baselines.train.data.samples import failed
+from wideseek_baselines.train.rollouts.manager import subagents
+
+
+def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, float]:
+    """Means over the episodes of a step.
+
+    Args:
+        rollouts: At least one.
+        version: Of the policy that is trained; tokens of earlier ones count into `stale_share`.
+    """
+    count = len(rollouts)
+    turns = turns_of(rollouts)
+    tokens = sum(turn.tokens for turn in turns)
+    stale = sum(number for turn in turns for made, number in turn.versions if made != version)
+    return {
+        "reward": sum(rollout.reward for rollout in rollouts) / count,
+        "item_f1": sum(rollout.score["item_f1"] for rollout in rollouts) / count,
+        "success": sum(rollout.score["success"] for rollout in rollouts) / count,
+        "failed_share": sum(map(failed, rollouts)) / count,
+        "subagents": sum(map(subagents, rollouts)) / count,
+        "turns": len(turns) / count,
+        "episode_tokens": tokens / count,
+        "turn_tokens": tokens / max(1, len(turns)),
+        "cut_share": sum(turn.finish_reason == "length" for turn in turns) / max(1, len(turns)),
+        "call_errors": sum(turn.errors for turn in turns) / count,
+        "stale_share": stale / max(1, tokens),
+    }
+
+
+def version_lag(rollouts: Sequence[Rollout], version: int) -> float:
+    """By how many versions the policies that made the tokens are older than `version`, as a mean over tokens."""
+    spans = [span for turn in turns_of(rollouts) for span in turn.versions]
+    tokens = sum(number for _, number in spans)
+    return sum((version - made) * number for made, number in spans) / max(1, tokens)
+
+
+def turns_of(rollouts: Sequence[Rollout]) -> list[TurnRecord]:
+    """The generated turns of all agents."""
+    return [turn for rollout in rollouts for agent in rollout.agents for turn in agent.turns]

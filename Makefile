@@ -28,14 +28,19 @@ lint: install
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python .ci/imports
+	$(BIN)/python .ci/prose
 
 # The site in build/docs; warnings are errors.
 docs: install
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
 
-# The speed figures of docs/benchmarks.md that need no data.
+# The benchmarks of docs/benchmarks.md that need no data. Prints the change since the last run, or since BASELINE=FILE.
 bench: install
-	$(BIN)/python -m pytest benchmarks --benchmark-only -o addopts= -q
+	@mkdir -p build/bench
+	$(BIN)/python -m pytest benchmarks --benchmark-only -o addopts= -q --benchmark-json=build/bench/new.json
+	@$(BIN)/python benchmarks/compare.py build/bench/new.json $(or $(BASELINE),$(wildcard build/bench/latest.json))
+	@mv build/bench/new.json build/bench/latest.json
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

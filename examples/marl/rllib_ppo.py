@@ -118,7 +118,7 @@ class TeamEnv(MultiAgentEnv):
 class MaskedModule(TorchRLModule, ValueFunctionAPI):
     """A policy whose masked actions have no probability, and a critic."""
 
-    def game(self):
+    def setup(self):
         features, hidden = self.observation_space["observation"].shape[0], self.model_config["hidden"]
         self.policy = self._mlp(features, hidden, int(self.action_space.n))
         self.critic = self._mlp(features, hidden, 1)

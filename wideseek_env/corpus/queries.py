@@ -2,7 +2,7 @@
 
 A query is a sum of scores: each word in the text and in the title, and each title that stands in the query as a
 whole. The engine visits every document that one of its clauses names, so the time goes with how common the words
-are. Three cuts, none of which costs answers on real queries (docs/full-text-search.md): words that most texts have
+are. Three cuts, none of which costs answers on real queries (docs/retrieval.md): words that most texts have
 are left out, common words are looked for in titles only, and only the rarer words choose documents, the others
 merely add to the scores of those. Where that leaves too few documents, a wide query lets the common words choose as
 well.

@@ -29,7 +29,7 @@ from wideseek_env.trajectory import Trajectory, TrajectoryWriter
 
 FORMAT = 1
 SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
-OLD_METRICS = "episodes.jsonl"
+OLD_METRICS = "figures.jsonl"
 
 _MAY_GROW = ("limit", "trials")
 """Settings that may be larger when a run is taken up again: the episodes played so far belong to it still."""

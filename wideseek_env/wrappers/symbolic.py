@@ -35,7 +35,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
     """The episodes of a `WideSeekEnv` with numbered actions and observations of fixed size.
 
     The agents are the lead and `rules.width` subagents, all alive until the end; all have the same spaces. See
-    `wideseek_env.wrappers.layout` for what actions and observations mean, and docs/symbolic.md for why. Each
+    `wideseek_env.wrappers.layout` for what actions and observations mean, and docs/marl.md for why. Each
     action of an acting agent is a real message with a real tool call (but for `take`, which notes a value and is
     written into the agent's next message), so that `trajectory` gives a record like any other. An action that
     the mask excludes is played as a faulty message: it costs a turn.

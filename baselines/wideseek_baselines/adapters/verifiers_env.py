@@ -115,7 +115,7 @@ class WideSeekEnv(vf.Env[WideSeekEnvConfig]):
         super().__init__(config)
         self._tools: ToolPool | None = None
 
-    async def game(self, agents: vf.Agents) -> None:
+    async def setup(self, agents: vf.Agents) -> None:
         """Say whose tokens are training data."""
         agents.subagent.trainable = self.config.train_subagents
 

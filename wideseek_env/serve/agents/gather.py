@@ -63,7 +63,7 @@ class TurnGatherer:
         if first:
             # Others wait for this one, so it goes on when its own client has gone.
             with anyio.CancelScope(shield=True):
-                await self._run(turn)
+                await self._play(turn)
         await turn.done.wait()
         if turn.error is not None:
             raise turn.error

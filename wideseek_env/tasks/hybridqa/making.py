@@ -55,7 +55,7 @@ def broad_task(
     corpus: str,
     chinese: float,
 ) -> Task:
-    """A broad task. Its `meta` is that of `hybridqa_tasks` and what is asked: see docs/hybridqa-tasks.md."""
+    """A broad task. Its `meta` is that of `hybridqa_tasks` and what is asked: see docs/hybridqa.md."""
     plan, language = material.plan, language_of(query.name, chinese)
     by_index = {column.index: column for column in columns}
     gold = gold_of(material, query, columns, rows)

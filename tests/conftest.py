@@ -7,6 +7,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from hybridqa_worlds import sample, sample_corpus, small, small_corpus  # noqa: F401
 from hypothesis import settings
 from llm_server import smollm2_dir, vllm_server  # noqa: F401
 

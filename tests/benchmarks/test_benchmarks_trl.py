@@ -24,19 +24,15 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture(autouse=True)
 def scripts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The folders that hold the scripts and the small models of other tests."""
-    for folder in ("benchmarks", "tests/baselines/train"):
-        monkeypatch.syspath_prepend(REPOSITORY / folder)
+    """The folder that holds the scripts."""
+    monkeypatch.syspath_prepend(REPOSITORY / "benchmarks")
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Qwen3 model of a few thousand weights, with a tokenizer."""
-    sys.path.insert(0, str(REPOSITORY / "tests/baselines/train"))
-    try:
-        from training_parts import saved_model
-    finally:
-        sys.path.pop(0)
+    from training_parts import saved_model
+
     return saved_model(tmp_path_factory.mktemp("models") / "tiny")
 
 

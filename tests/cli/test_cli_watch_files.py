@@ -19,6 +19,8 @@ from wideseek_env.evaluation.following import Follower
 from wideseek_env.evaluation.snapshot import Episodes, Training
 from wideseek_env.render.printable import printable
 
+pytestmark = pytest.mark.usefixtures("wide_terminal")
+
 EVIL = "\x1b]0;owned\x07\x1b[2J\x9b31mred [bold]bold[/] :boom: \u202eback\r\nnew\x00 [/nothing] \ud800"
 
 

@@ -22,7 +22,10 @@ from wideseek_env.evaluation.following import Follower
 from wideseek_env.evaluation.snapshot import Bench, Episodes, Snapshot
 from wideseek_env.tasks.jsonl import save_tasks
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="needs signals"),
+    pytest.mark.usefixtures("wide_terminal"),
+]
 
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])}
 WIDESEEK = [sys.executable, "-m", "wideseek_env.cli"]

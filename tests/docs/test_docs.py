@@ -9,7 +9,7 @@ import pytest
 
 from wideseek_env.errors import MissingDependencyError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 SNIPPET = re.compile(r"(?<!-->\n)^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 """A block below a comment such as ``<!-- not run: needs the data -->`` is shown, not run."""

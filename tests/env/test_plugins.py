@@ -23,7 +23,7 @@ from wideseek_env.tasks.source import tasks_of_source
 from wideseek_env.testing import example_task
 from wideseek_env.tools.own import tool_named
 
-TEMPLATES = Path(__file__).parent.parent / "examples" / "plugins"
+TEMPLATES = Path(__file__).resolve().parents[2] / "examples" / "plugins"
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,7 +33,8 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     folder = tmp_path_factory.mktemp("killed")
     program = Path(__file__).with_name("killed_runs.py")
     command = [sys.executable, str(program), str(folder), "held", *EVERYWHERE, *CHAINS, *TORN]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}  # where `toy_team` is
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[3] / "examples" / "adapters"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "adapters"
 SHOWS = {
     "openenv_sessions.py": ("openenv", "item-F1 "),
     "trl_grpo.py": ("trl", "reward "),

@@ -15,7 +15,7 @@ NEEDS = {"symbolic_ippo.py": "torch"}
 NOISY = {"vllm_rollouts.py"}
 """Examples whose libraries warn of themselves."""
 
-FOLDER = Path(__file__).resolve().parent.parent / "examples"
+FOLDER = Path(__file__).resolve().parents[2] / "examples"
 EXAMPLES = [*sorted(FOLDER.glob("*.py")), *sorted(FOLDER.glob("plugins/*.py"))]
 
 

@@ -1,4 +1,4 @@
-"""The hand-made data, a sample of the real data, and a corpus of each."""
+"""Fixtures: the hand-made data, a sample of the real data, and a corpus of each."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wideseek_env.corpus.stored import StoredCorpus
 
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The hand-made data in the JSON Lines layout."""
+    """Fixtures: the hand-made data in the JSON Lines layout."""
     return write_jsonl(tmp_path_factory.mktemp("hybridqa") / "data", *dataset())
 
 

@@ -135,6 +135,6 @@ def test_a_file_with_everything(web: Web, tmp_path: Path) -> None:
 
 
 def test_every_setting_is_described() -> None:
-    guide = (Path(__file__).parents[2] / "docs" / "live-web.md").read_text()
+    guide = (Path(__file__).parents[3] / "docs" / "live-web.md").read_text()
     for name in LiveConfig.__dataclass_fields__:
         assert f"`{name}`" in guide, name

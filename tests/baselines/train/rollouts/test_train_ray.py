@@ -22,7 +22,7 @@ def cluster() -> Iterator[None]:
     ray = pytest.importorskip("ray", reason="needs ray: pip install 'wideseek-baselines[ray]'")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where workers find `toy_game`
+        patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # where workers find `toy_game`
         ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
         try:
             yield

@@ -17,9 +17,12 @@ NOISY = {"vllm_rollouts.py"}
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 EXAMPLES = [*sorted(FOLDER.glob("*.py")), *sorted(FOLDER.glob("plugins/*.py"))]
+GROUPS = {"vllm_rollouts.py": pytest.mark.xdist_group("vllm")}
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "example", [pytest.param(path, id=path.name, marks=GROUPS.get(path.name, ())) for path in EXAMPLES]
+)
 def test_example(example: Path, tmp_path: Path) -> None:
     needed = NEEDS.get(example.name)
     if needed is not None and find_spec(needed) is None:

@@ -13,6 +13,8 @@ import pytest
 
 from wideseek_baselines.nano import SIZES, make_nano
 
+pytestmark = pytest.mark.xdist_group("vllm")
+
 QUIET = {
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",

@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes that run tests at the same time.
+JOBS ?= 2
 INSTALLED := $(VENV)/.installed
 
 .PHONY: demo test lint docs bench clean install
@@ -21,8 +23,11 @@ $(INSTALLED): pyproject.toml baselines/pyproject.toml
 demo: install
 	$(BIN)/wideseek demo
 
+# Modules are compiled once for all the processes that tests start, whatever is the custom of the machine.
+COMPILED := env -u PYTHONDONTWRITEBYTECODE PYTHONPYCACHEPREFIX=$(CURDIR)/build/compiled
+
 test: install
-	$(BIN)/python -m pytest
+	$(COMPILED) $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

@@ -7,6 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
+from ending import end_children_on_sigterm
+from hybridqa_worlds import sample, sample_corpus, small, small_corpus  # noqa: F401
 from hypothesis import settings
 from llm_server import smollm2_dir, vllm_server  # noqa: F401
 
@@ -16,6 +18,10 @@ settings.load_profile("wideseek")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell starts its background jobs so, and every child would inherit it: tests of Ctrl-C would wait for ever.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Each worker has a core; before torch is imported, which else takes all of them.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -27,3 +33,21 @@ def data_dir() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data at {folder}: set WIDESEEK_DATA to a folder with hybridqa/ and wikipages/")
     return folder
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    end_children_on_sigterm()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of one file go to one worker of pytest-xdist, so that what they share is made once.
+
+    Files that start vLLM are one group, the first, so that two engines never run side by side.
+    """
+    for item in items:
+        if "vllm_server" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("vllm"))
+        elif item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+    items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != ("vllm",))  # type: ignore[union-attr]

@@ -26,7 +26,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def towns(world: Path) -> list[str]:
     """The options that play the toy team on the small world."""
     return [
@@ -40,6 +40,12 @@ def towns(world: Path) -> list[str]:
 
 
 @pytest.fixture
+def wide_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is printed is laid out for a terminal of a known width, whatever the tests run in."""
+    monkeypatch.setenv("COLUMNS", "220")
+
+
+@pytest.fixture(scope="session")
 def call() -> Callable[..., Result]:
     """Runs a command; an exception that is no exit is raised."""
 

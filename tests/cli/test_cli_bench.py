@@ -16,10 +16,11 @@ Call = Callable[..., Result]
 LOOSE = ("--rules", "default", "--rule", "calls_per_turn=1")
 
 
-@pytest.fixture
-def sweeps(call: Call, towns: list[str], tmp_path: Path) -> tuple[Path, Path]:
-    """A width and a depth sweep over two towns' tasks."""
-    wide, deep = tmp_path / "wide", tmp_path / "deep"
+@pytest.fixture(scope="module")
+def sweeps(call: Call, towns: list[str], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A width and a depth sweep over two towns' tasks, for all tests here."""
+    folder = tmp_path_factory.mktemp("sweeps")
+    wide, deep = folder / "wide", folder / "deep"
     first = call("bench", "width", *towns, "--widths", "1,2,4", "--limit", 2, *LOOSE, "--out", wide)
     second = call("bench", "depth", *towns, "--turns", "2,9", "--limit", 2, *LOOSE, "--out", deep)
     assert (first.exit_code, second.exit_code) == (0, 0), first.output + second.output

@@ -145,7 +145,6 @@ def test_a_damaged_file_names_its_line(call: Call, tmp_path: Path, command: str)
 @pytest.fixture
 def hybridqa(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of a small world in HybridQA's form; the cache is a folder of the test."""
-    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "hybridqa")
     from hybridqa_data import dataset, write_jsonl
 
     monkeypatch.setenv("WIDESEEK_CACHE", str(tmp_path / "cache"))

@@ -169,10 +169,18 @@ def reset(connection: socket.socket, seen: Seen) -> None:
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n", {"protocol", "truncated"}),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nhello", {"truncated", "protocol"}),
         (HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel", {"truncated"}),
-        (HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello" * 99)[:-12], {"truncated"}),
+        (
+            HEAD + b"Content-Encoding: gzip\r\n\r\n" + gzip.compress(b"hello" * 99, mtime=0)[:-12],
+            {"truncated"},
+        ),
         (HEAD + b"Content-Encoding: gzip\r\n\r\nthis is not gzip", {"protocol"}),
         (HEAD + b"Content-Encoding: br\r\n\r\n\x0b\x02\x80hello\x03", {"content"}),
-        (HEAD + b"Content-Encoding: gzip, gzip\r\n\r\n" + gzip.compress(gzip.compress(b"x")), {"content"}),
+        (
+            HEAD
+            + b"Content-Encoding: gzip, gzip\r\n\r\n"
+            + gzip.compress(gzip.compress(b"x", mtime=0), mtime=0),
+            {"content"},
+        ),
     ],
 )
 def test_broken_answers_are_errors(web: Web, fetcher_for: Make, answer: bytes, kinds: set[str]) -> None:
@@ -186,11 +194,11 @@ def test_broken_answers_are_errors(web: Web, fetcher_for: Make, answer: bytes, k
     [
         ("", b"hello"),
         ("identity", b"hello"),
-        ("gzip", gzip.compress(b"hello")),
-        ("GZip", gzip.compress(b"he") + gzip.compress(b"llo")),
-        ("gzip", gzip.compress(b"hello") + b"\0\0\0\0"),
-        ("gzip", gzip.compress(b"hello") + b"rubbish after the end"),
-        ("x-gzip", gzip.compress(b"hello")),
+        ("gzip", gzip.compress(b"hello", mtime=0)),
+        ("GZip", gzip.compress(b"he", mtime=0) + gzip.compress(b"llo", mtime=0)),
+        ("gzip", gzip.compress(b"hello", mtime=0) + b"\0\0\0\0"),
+        ("gzip", gzip.compress(b"hello", mtime=0) + b"rubbish after the end"),
+        ("x-gzip", gzip.compress(b"hello", mtime=0)),
         ("deflate", zlib.compress(b"hello")),
         ("deflate", zlib.compressobj(wbits=-15).compress(b"") + b"\xcbH\xcd\xc9\xc9\x07\x00"),
     ],
@@ -211,8 +219,8 @@ def test_a_bomb_is_not_unpacked(web: Web, fetcher_for: Make, encoding: str) -> N
 
 
 def test_a_limit_that_is_met_exactly_is_not_passed(web: Web, fetcher_for: Make) -> None:
-    web.sites["/"] = reply(gzip.compress(bytes(1000)), Content_Encoding="gzip")
-    size = len(gzip.compress(bytes(1000)))
+    web.sites["/"] = reply(gzip.compress(bytes(1000), mtime=0), Content_Encoding="gzip")
+    size = len(gzip.compress(bytes(1000), mtime=0))
     good = fetcher_for(web, limits=Limits(body=size, unpacked=1000))
     assert len(good.fetch(Request(web.url())).body) == 1000
     for limits in (Limits(body=size - 1, unpacked=1000), Limits(body=size, unpacked=999)):

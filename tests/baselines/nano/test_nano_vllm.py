@@ -8,10 +8,13 @@ import subprocess
 import sys
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from wideseek_baselines.nano import SIZES, make_nano
+
+pytestmark = pytest.mark.xdist_group("vllm")
 
 QUIET = {
     "VLLM_NO_USAGE_STATS": "1",
@@ -21,18 +24,19 @@ QUIET = {
 }
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_vllm_and_transformers_agree(size: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def sampled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, list[Any]]]:
+    """By size, a model's folder and what vLLM samples from it; one process serves them in turn."""
     if find_spec("vllm") is None:
         pytest.skip("needs vLLM: run .ci/install-vllm (processor only) or pip install vllm (with a GPU)")
-    import torch
-    from transformers import AutoModelForCausalLM
-
-    nano = make_nano(tmp_path / "nano", size=size, vocab=1024, worlds=6, context=512)
+    place = tmp_path_factory.mktemp("nano")
+    folders = {
+        size: make_nano(place / size, size=size, vocab=1024, worlds=6, context=512).folder for size in SIZES
+    }
     script = Path(__file__).with_name("sample_with_vllm.py")
     done = subprocess.run(
-        [sys.executable, str(script), str(nano.folder)],
-        cwd=tmp_path,
+        [sys.executable, str(script), *map(str, folders.values())],
+        cwd=place,
         env={
             **os.environ,
             **QUIET,
@@ -44,8 +48,18 @@ def test_vllm_and_transformers_agree(size: str, tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
-    model = AutoModelForCausalLM.from_pretrained(nano.folder, dtype=torch.float32)
-    for sample in json.loads(done.stdout.splitlines()[-1]):
+    lines = done.stdout.splitlines()[-len(folders) :]
+    return {size: (folders[size], json.loads(line)) for size, line in zip(folders, lines, strict=True)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_vllm_and_transformers_agree(size: str, sampled: dict[str, tuple[Path, list[Any]]]) -> None:
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    folder, samples = sampled[size]
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    for sample in samples:
         ids = [*sample["prompt"], *sample["ids"]]
         with torch.no_grad():
             steps = model(torch.tensor([ids])).logits[0].log_softmax(-1)[len(sample["prompt"]) - 1 : -1]

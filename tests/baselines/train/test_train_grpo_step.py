@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -173,7 +172,6 @@ def test_one_role_alone_is_trained(roles: str, tokens: int, tmp_path: Path) -> N
 
 def test_a_step_on_episodes_of_a_real_team(model_folder: Path, tmp_path: Path) -> None:
     """A lead that delegates and subagents that search, told what to say; recorded as the driver records them."""
-    sys.path.append(str(Path(__file__).resolve().parent.parent / "llm"))
     from told_engine import ToldEngine, team_says
     from toy_team import town_setup
 

@@ -1,0 +1,39 @@
+"""The Python snippets of the README and the guides run as they stand, file by file from top to bottom."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from wideseek_env.errors import MissingDependencyError
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+SNIPPET = re.compile(r"(?<!-->\n)^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
+"""A block below a comment such as ``<!-- not run: needs the data -->`` is shown, not run."""
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?!https?://|#)([^)#\s]+)|!\[[^\]]*\]\(([^)\s]+)\)")
+
+
+@pytest.mark.parametrize("page", [p for p in PAGES if SNIPPET.search(p.read_text())], ids=lambda p: p.name)
+def test_snippets_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    namespace: dict[str, object] = {"__name__": "snippet"}
+    for number, match in enumerate(SNIPPET.finditer(page.read_text())):
+        try:
+            exec(compile(match.group(1), f"{page.name}[{number}]", "exec"), namespace)
+        except MissingDependencyError as error:
+            pytest.skip(str(error))
+        except ModuleNotFoundError as error:
+            if (error.name or "").startswith("wideseek"):
+                raise
+            pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.name)
+def test_relative_links_lead_somewhere(page: Path) -> None:
+    prose = re.sub(r"^```.*?^```|`[^`\n]*`", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    for match in LINK.finditer(prose):
+        target = match.group(1) or match.group(2)
+        assert (page.parent / target).exists(), f"{page.name} links to {target}, which does not exist"

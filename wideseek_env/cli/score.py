@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option(
     "--strict",
     is_flag=True,
-    help="Score exactly as the WideSearch benchmark's code does, including its bugs.",
+    help="Score exactly as the WideSearch benchmark's code does, including its known oddities.",
 )
 @click.option(
     "--missing", type=click.Choice(("zero", "skip")), default="zero", show_default=True,

@@ -91,7 +91,7 @@ def corpus(
 
 
 def _announce(url: str) -> None:
-    click.echo(f"Serving at {url}. Press Ctrl-C to stop.")
+    click.echo(f"Serving at {url}; press Ctrl-C to stop.")
 
 
 serve.add_command(mcp)

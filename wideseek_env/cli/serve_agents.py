@@ -180,4 +180,4 @@ def _serve_settings(given: dict[str, Any], *, timeout: float) -> ServeSettings:
 
 
 def _announce(url: str) -> None:
-    click.echo(f"Serving at {url}. Press Ctrl-C to stop.")
+    click.echo(f"Serving at {url}; press Ctrl-C to stop.")

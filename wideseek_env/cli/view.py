@@ -51,7 +51,7 @@ def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show:
     if serve:
         server = ViewServer(readers, port)
         try:
-            click.echo(f"Serving at {server.url}. Press Ctrl-C to stop.")
+            click.echo(f"Serving at {server.url}; press Ctrl-C to stop.")
             if show:
                 webbrowser.open(server.url)
             server.serve_forever()

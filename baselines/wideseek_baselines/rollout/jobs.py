@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.game import Game
@@ -63,6 +63,13 @@ class Grouping:
         """No more come: the last group, if there is one."""
         group, self._group = self._group, []
         return [group] if group else []
+
+
+def sized(job: Job, size: int) -> RolloutJob:
+    """The whole job, with `size` as the number of jobs in its group."""
+    if isinstance(job, RolloutJob):
+        return replace(job, size=size)
+    return RolloutJob(**{each.name: getattr(job, each.name) for each in fields(job)}, size=size)
 
 
 def group_of(job: Job) -> str:

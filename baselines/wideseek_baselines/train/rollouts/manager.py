@@ -26,6 +26,7 @@ from wideseek_baselines.train.rollouts.job_sharding import RemoteRollouts, toget
 from wideseek_env import catalog
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
+from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
 from wideseek_env.rules import Rules
 from wideseek_env.tasks import conditions
@@ -84,7 +85,7 @@ class RolloutManager:
             self._rollouts: Rollouts = RemoteRollouts()
             return
         self._rollouts = open_rollouts_on(
-            RolloutConfig(engine.kind, options, arguments, self._driver),
+            RolloutConfig(engine.kind, options, GameConfig.from_dict(arguments), self._driver),
             engine.workers,
             **ray,
         )

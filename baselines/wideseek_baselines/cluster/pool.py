@@ -25,7 +25,7 @@ from wideseek_baselines.engines.base import EngineLostError, Weights
 from wideseek_baselines.engines.weights import model_folder
 from wideseek_baselines.rollout.config import RolloutConfig
 from wideseek_baselines.rollout.jobs import Finished, Grouping, RolloutJob, group_of, sized
-from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError
+from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError, baselines_hint
 from wideseek_env.policy import Job
 
 log = logging.getLogger(__name__)
@@ -301,6 +301,6 @@ def _ray() -> Any:
         import ray.exceptions
     except ImportError as error:
         raise MissingDependencyError(
-            "rollouts on several machines need Ray: pip install 'wideseek-baselines[ray]'"
+            f"rollouts on several machines need Ray; {baselines_hint('ray')}"
         ) from error
     return ray

@@ -10,7 +10,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wideseek_baselines.engines.base import EngineError, EngineLostError
-from wideseek_env.errors import MissingDependencyError
+from wideseek_env.errors import MissingDependencyError, baselines_hint
 from wideseek_env.llm.exchange import Exchange, GivenUpError, RefusedRequestError, TransientError, encode_body
 from wideseek_env.llm.key import ApiKey
 from wideseek_env.llm.retry import RetryPolicy
@@ -82,7 +82,7 @@ class Link:
             import httpx
         except ImportError as error:
             raise MissingDependencyError(
-                "the OpenAI engine needs httpx: pip install 'wideseek-baselines[openai]'"
+                f"the OpenAI engine needs httpx; {baselines_hint('openai')}"
             ) from error
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=min(self._timeout, _CONNECT_SECONDS)),

@@ -1,4 +1,4 @@
-"""`LLMEpisodePolicy`: one episode as a language-model policy sees it: its conversations in ids, its seeds and its budgets."""
+"""`LLMEpisodePolicy`: one episode of a language-model policy: its conversations in ids, its seeds and its budgets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class AgentState:
 
 
 class LLMEpisodePolicy:
-    """See `wideseek_baselines.agents.base.Mind`.
+    """See `wideseek_baselines.agents.base.EpisodePolicy`.
 
     Args:
         models: Who plays each role, with a name that tells different models apart.

@@ -120,8 +120,8 @@ class LLMPolicy:
         """Every engine, once."""
         names = [f"{e.info.name}:{Path(e.info.model).name or e.info.model}" for e in self.engines]
         self.name = name or "+".join(names)
-        self.mind_of_episode: LLMEpisodePolicy | None = None
-        """The mind of the episode that `reset` began, with what it has recorded."""
+        self.current_episode: LLMEpisodePolicy | None = None
+        """The policy of the episode that `reset` began, with what it has recorded."""
         self._episode_tokens = episode_tokens
         self._answer_tokens = answer_tokens
         self._driver = driver
@@ -153,7 +153,7 @@ class LLMPolicy:
 
     def reset(self, seed: int) -> None:
         """See `Policy`."""
-        self.mind_of_episode = self.episode_policy(seed)
+        self.current_episode = self.episode_policy(seed)
 
     def act(self, turns: Sequence[Turn]) -> list[Message]:
         """Generate all these turns at the same time; see `Policy`.
@@ -165,7 +165,7 @@ class LLMPolicy:
         return background().run(self._act(turns))
 
     async def _act(self, turns: Sequence[Turn]) -> list[Message]:
-        episode_policy = self.mind_of_episode
+        episode_policy = self.current_episode
         if episode_policy is None:
             raise ConfigError("call reset(seed) before the first act")
         await asyncio.gather(*(engine.start() for engine in self.engines))

@@ -1,6 +1,6 @@
 """`EpisodeTask`: one attempt at one episode, its agents moving on each by itself.
 
-Every turn is a task: ask the mind, wait for the engine, act; the tools of the turn are tasks of their own, and whoever
+Every turn is a task: ask the episode policy, wait for the engine, act; the tools of the turn are tasks of their own, and whoever
 becomes ready through a result or a report gets its next turn at once. The first failure ends all of them.
 """
 

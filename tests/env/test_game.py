@@ -319,6 +319,19 @@ def test_every_entry_point_is_tested() -> None:
     assert ENTRY_POINTS.keys() == PYTHON.keys() | COMMANDS.keys() | ELSEWHERE
 
 
+def test_the_docs_list_the_entry_points() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "concepts.md").read_text()
+    table = page.partition("| entry point | own defaults |")[2].partition("\n\n")[0]
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[2:]]
+    shown = {entry.strip("`"): (defaults, fixed) for entry, defaults, fixed in rows}
+    assert list(shown) == list(ENTRY_POINTS)
+    for entry, (defaults, fixed) in shown.items():
+        point = ENTRY_POINTS[entry]
+        assert defaults == ", ".join(f"`{name}={value!r}`" for name, value in point.defaults.items())
+        taken = "all but `tasks`" if point.names == ("tasks",) else ", ".join(f"`{name}`" for name in point.fixed)
+        assert fixed == taken, entry
+
+
 @pytest.mark.parametrize("entry", PYTHON)
 def test_signatures_are_those_of_the_configuration(entry: str) -> None:
     usual = ENTRY_POINTS[entry].config()

@@ -328,7 +328,9 @@ def test_the_docs_list_the_entry_points() -> None:
     for entry, (defaults, fixed) in shown.items():
         point = ENTRY_POINTS[entry]
         assert defaults == ", ".join(f"`{name}={value!r}`" for name, value in point.defaults.items())
-        taken = "all but `tasks`" if point.names == ("tasks",) else ", ".join(f"`{name}`" for name in point.fixed)
+        taken = (
+            "all but `tasks`" if point.names == ("tasks",) else ", ".join(f"`{name}`" for name in point.fixed)
+        )
         assert fixed == taken, entry
 
 

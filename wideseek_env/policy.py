@@ -92,7 +92,7 @@ class EpisodeRunner(Protocol):
         """Play every job once and hand each back when it has ended, in any order.
 
         Trajectories carry what the player knows in `meta` (such as `usage`). Closing the iterator stops
-        the episodes that are under way.
+        the episodes in flight.
         """
         ...
 

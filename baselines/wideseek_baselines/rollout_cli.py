@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--concurrency", type=click.IntRange(min=1),
-    help="Episodes under way in each process; default: what the engine's cache holds.",
+    help="Episodes in flight in each process; default: what the engine's cache holds.",
 )  # fmt: skip
 @click.option(
     "--retries", type=click.IntRange(min=0), default=1, show_default=True,

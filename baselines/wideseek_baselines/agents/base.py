@@ -1,8 +1,9 @@
 """The seam between what decides (a model with its prompts and budgets) and what drives (lock-step or asynchronous).
 
 A `TeamPolicy` makes an `EpisodePolicy` for every episode. A driver asks the episode policy what to do with a turn. The
-answer is a `Request` for an engine or, when a budget is spent, an action. The driver hands the engine's `Generation` back
-and gets the action for it. The episode policy keeps the token ids of all its conversations. Nothing in it waits.
+answer is a `Request` for an engine or, when a budget is spent, an action. The driver hands back the engine's
+`Generation` and gets the action for it. The episode policy keeps the token ids of all its conversations. Nothing in it
+waits.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`RayRollouts`: episodes on many machines, each worker with an engine of its own, none lost and none played twice.
+"""`RayRollouts`: episodes on many machines, each worker with its own engine, none lost and none played twice.
 
     config = RolloutConfig("vllm", {"model": "models/nano"}, GameConfig(tasks="synthetic", width=4))
     rollouts = RayRollouts(config, workers=16, gpus=1)

@@ -3,7 +3,7 @@
     serve.run(retrieval("wiki-corpus/", replicas=8), route_prefix="/")
 
 Every replica opens the corpus on its own node, so the folder must be at the same path there. Ray's proxy
-spreads requests over the replicas and starts a new one for each that dies; a request that was under way in it
+spreads requests over the replicas and starts a new one for each that dies; a request in flight there
 fails, and `RemoteCorpus` repeats it.
 """
 

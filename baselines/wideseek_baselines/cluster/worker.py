@@ -1,4 +1,4 @@
-"""`RolloutWorker`: one process of a Ray cluster that plays episodes over an engine of its own.
+"""`RolloutWorker`: one process of a Ray cluster that plays episodes over its own engine.
 
 It is an asynchronous actor: its engine, its driver and all calls share the actor's event loop, and every episode is
 answered when it has ended.

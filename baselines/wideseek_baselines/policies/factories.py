@@ -1,7 +1,7 @@
 """Policies by name: what ``--policy vllm``, ``--policy openai`` and ``--policy transformers`` make.
 
-Every option is a plain value, so that it can be given as ``--policy-arg name=value``. Engines are imported when
-they are asked for.
+Every option is a plain value, so that it can be given as ``--policy-arg name=value``. An engine's package is
+imported when the policy is made.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ def vllm_policy(
 
     Args:
         model: A model folder or a hub name.
-        subagent_model: Another one for the subagents, in an engine of its own; the two share the device, so give
+        subagent_model: Another one for the subagents, in a separate engine. The two share the device, so give
             each its part with `gpu_memory_utilization` or `kv_bytes`.
         engine_options: Further arguments of vLLM by name.
         options: The settings of the engine, by the names of `wideseek_baselines.engines.vllm_loading.VllmSettings`
@@ -117,10 +117,10 @@ def openai_policy(
         base_url: Address of its API, such as ``http://127.0.0.1:8000/v1``.
         model: Name under which it knows the model.
         subagent_model: Another one for the subagents, at the same server.
-        context: Tokens of prompt and turn together, where the server does not say or less is wanted.
-        api_key_env: See `wideseek_baselines.engines.openai.OpenAIEngine`, also for the following.
-        concurrency: See there.
-        timeout: See there.
+        context: Tokens of prompt and turn together, if the server does not say or they should be fewer.
+        api_key_env: Name of the environment variable with the server's key.
+        concurrency: Requests that are sent at the same time.
+        timeout: Seconds that one request may take.
         prompt_price: Price of a million prompt tokens, for the cost in records.
         completion_price: Price of a million generated tokens.
         fields: Further fields of every request.

@@ -27,7 +27,7 @@ class RolloutConfig:
     """The name of a language-model policy (see `wideseek_env.make_policy`), or a function that makes one."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the policy, by name."""
-    game: GameConfig = GameConfig()
+    game: GameConfig = field(default_factory=GameConfig)
     """What is played. Each process opens the names in it by itself; live objects in it must pickle."""
     driver: DriverOptions = field(default_factory=DriverOptions)
 
@@ -57,11 +57,11 @@ class Rollouts(Protocol):
         ...
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """Give every engine new weights, between runs or while one is under way."""
+        """Give every engine new weights, between runs or during one."""
         ...
 
     def sleep(self) -> None:
-        """Give accelerator memory back where engines can; nothing may be under way."""
+        """Give accelerator memory back where engines can; no request may be in flight."""
         ...
 
     def wake(self) -> None:

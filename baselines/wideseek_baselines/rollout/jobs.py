@@ -15,7 +15,7 @@ class RolloutJob(Job):
     """A job that belongs to a group: jobs of one group that follow each other start together."""
 
     group: str = ""
-    """"" is a group of its own."""
+    """Name of the group; "" is a group of one job."""
     size: int = 0
     """Jobs in the group. With 0 (unknown) the group ends with the first job of another or the end of all jobs, which
     has to come before it starts."""
@@ -33,8 +33,8 @@ class RolloutJob(Job):
 class Finished:
     """A job that has ended, exactly once for each.
 
-    With an `error` something other than the model failed (an engine, a judge) or the job was cancelled; trajectory
-    and rollout are then those of the aborted episode, or None where it could not even begin or be scored.
+    With an `error`, something other than the model failed (an engine, a judge), or the job was cancelled. Trajectory
+    and rollout are then those of the aborted episode. They are None if the episode could not begin or be scored.
     """
 
     job: Job

@@ -1,4 +1,7 @@
-"""HTTP to an OpenAI-compatible server from asyncio: retries, limits, a bill, and a key that shows nowhere."""
+"""HTTP requests to an OpenAI-compatible server from asyncio, with retries, limits and a count of usage.
+
+The API key never appears in messages or logs.
+"""
 
 from __future__ import annotations
 
@@ -27,11 +30,11 @@ _LOG = logging.getLogger(__name__)
 _LARGEST_REPLY = 64 << 20
 _CONNECT_SECONDS = 30.0
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
-"""What looking up a part of an answer raises that has another form."""
+"""The exceptions of reading an answer that does not have the expected form."""
 
 
 class RefusedError(EngineError):
-    """The server answered that it will not serve this request; sending it again would change nothing."""
+    """The server refused this request. Sending it again would change nothing."""
 
     def __init__(self, message: str, status: int, said: str) -> None:
         super().__init__(message)
@@ -40,22 +43,22 @@ class RefusedError(EngineError):
 
 
 class _TransientError(Exception):
-    """A failure after which the same request is tried again. Without a `status` there was no answer at all."""
+    """A failure after which the same request is sent again. `status` is None if there was no answer."""
 
     def __init__(self, message: str, status: int | None = None, asked: float | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.asked = asked
-        """Seconds that the server wants to be left alone."""
+        """Seconds that the server asked to wait before the next request."""
 
 
 class _SlowError(_TransientError):
-    """No complete answer in time: the server may still be there."""
+    """There was no complete answer before the timeout. The server may still be running."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
-    """What was read from an answer; seconds that the request waited here, and seconds that the server took."""
+    """The value read from an answer, the seconds that the request waited here, and the seconds that the server took."""
 
     value: T
     queued: float
@@ -63,11 +66,11 @@ class Reply(Generic[T]):
 
 
 class Link:
-    """Requests to one server, at most `concurrency` at a time, each tried as `retry` says.
+    """Sends requests to one server, at most `concurrency` at a time, and repeats failed ones as `retry` says.
 
-    Bound to the event loop on which it is opened. The key is read from the environment variable `api_key_env` for
-    each request; redirects are not followed, so it goes to no other address. Cancelling a request closes its
-    connection, which tells the server to stop.
+    It must be used on the event loop on which it was opened. It reads the key from the environment variable
+    `api_key_env` for each request. It does not follow redirects, so the key goes to no other address. Cancelling a
+    request closes its connection, which tells the server to stop.
     """
 
     def __init__(
@@ -87,7 +90,7 @@ class Link:
         self._retry = retry
         self._sleep = sleep
         self._slots = asyncio.Semaphore(concurrency)
-        self._random = Random()  # only for jitter, which has to differ between processes
+        self._random = Random()  # only for jitter, which must differ between processes
         self._client: httpx.AsyncClient | None = None
 
     @property
@@ -96,7 +99,7 @@ class Link:
         return self._client is not None
 
     def open(self) -> None:
-        """Make the connection pool; nothing is sent. `MissingDependencyError` without httpx."""
+        """Create the connection pool without sending anything. Raises `MissingDependencyError` if httpx is missing."""
         try:
             import httpx
         except ImportError as error:
@@ -110,7 +113,7 @@ class Link:
         )
 
     async def close(self) -> None:
-        """Close the connections; requests under way fail with `EngineLostError`."""
+        """Close the connections. Requests in flight fail with `EngineLostError`."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -118,14 +121,14 @@ class Link:
     async def ask(
         self, method: str, path: str, read: Callable[[Any], T], body: Mapping[str, Any] | None = None
     ) -> Reply[T]:
-        """Send a request until `read` makes something of the JSON that comes back.
+        """Send a request, and repeat it until `read` can read the JSON of the answer.
 
-        An answer that is no JSON, or that `read` fails on with the usual errors of a lookup, counts as a failed try.
+        An attempt fails if the answer is not JSON, or if `read` raises one of `UNREADABLE`.
 
         Raises:
             RefusedError: The server refuses the request.
-            EngineError: It still failed or took too long after all tries.
-            EngineLostError: The server does not answer at all, or the account has no credit left.
+            EngineError: All attempts failed or took too long.
+            EngineLostError: The server does not answer, or the account has no credit left.
         """
         data = None if body is None else json.dumps(body).encode()
         failures = 0
@@ -180,19 +183,19 @@ class Link:
                 f"no connection ({self._key.clean(error or type(error).__name__)})"
             ) from None
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
-            if self._client is None:  # closed meanwhile, which httpx reports in several ways
+            if self._client is None:  # `close` was called meanwhile, which httpx reports in several ways
                 raise EngineLostError(f"the engine for {self.base_url} was closed") from None
             raise EngineError(f"cannot ask {self.base_url}: {self._key.clean(error)}") from None
         return self._value(response.status_code, response.headers, bytes(content), read)
 
     def _value(self, status: int, headers: Mapping[str, str], content: bytes, read: Callable[[Any], T]) -> T:
-        """What `read` makes of an answer; `_TransientError` or `RefusedError` when there is nothing to read."""
+        """The result of `read` on an answer. Raises `_TransientError` or `RefusedError` if the answer is an error."""
         text = content.decode("utf-8", "replace")
         if status != 200:
             said = self._key.clean(text)
             if is_spent(content):
                 raise EngineLostError(
-                    f"{self.base_url} serves this account no longer (status {status}): {said}"
+                    f"{self.base_url} no longer serves this account (status {status}): {said}"
                 )
             if status in RETRIED_STATUSES:
                 raise _TransientError(f"status {status}: {said}", status, retry_after(headers))
@@ -203,5 +206,5 @@ class Link:
             return read(json.loads(content))
         except UNREADABLE as error:
             raise _TransientError(
-                f"a reply that cannot be read ({type(error).__name__}): {self._key.clean(text)}", status
+                f"unreadable reply ({type(error).__name__}): {self._key.clean(text)}", status
             ) from None

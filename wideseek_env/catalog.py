@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.errors import ConfigError, CorpusError, TaskError
 from wideseek_env.plugins import is_part, make_part
+from wideseek_env.task import Task
 from wideseek_env.tasks.source import tasks_of_source
-from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 
 if TYPE_CHECKING:

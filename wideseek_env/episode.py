@@ -33,7 +33,7 @@ from wideseek_env.parsing import Problem, RawCall, parse_message
 from wideseek_env.profiles import Profile, profile_named
 from wideseek_env.prompts import texts_for
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.tools.spec import ToolInputError
 
 Roster: TypeAlias = Literal["dynamic", "fixed"]

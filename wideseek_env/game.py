@@ -28,9 +28,9 @@ from wideseek_env.rules import PRESETS as RULES
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge, OfflineJudge
 from wideseek_env.scoring.judging import judge_from_spec
+from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
-from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tools.custom import Tool, tool_named, with_tools
 from wideseek_env.tools.executor import CorpusTools, Executor, executor_named

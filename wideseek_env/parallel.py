@@ -21,7 +21,7 @@ from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 from wideseek_env.trajectory import Trajectory

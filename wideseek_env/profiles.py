@@ -17,7 +17,7 @@ from wideseek_env.messages import ROLES, Message, Role
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.prompts import Style, texts_for
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Language, Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tools import default, wideseek_r1
 from wideseek_env.tools.spec import ToolSpec
 

@@ -27,8 +27,8 @@ from wideseek_env.profiles import Profile
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
+from wideseek_env.task import Task
 from wideseek_env.tasks.jsonl import task_from_dict, task_to_dict
-from wideseek_env.tasks.task import Task
 
 FORMAT = 1
 

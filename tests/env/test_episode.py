@@ -11,7 +11,7 @@ from wideseek_env.episode import Episode
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.testing import example_task
 
 ANSWER = "| Name | Year |\n|---|---|\n| Entity 1 | 1901 |"

@@ -30,8 +30,8 @@ from wideseek_env.evaluation.responses import Response
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.usage import metered, spent
 from wideseek_env.scoring import Judge, TableScore, score_response
+from wideseek_env.task import Task
 from wideseek_env.tasks.jsonl import tasks_digest
-from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 
 Missing = Literal["zero", "skip"]

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 from wideseek_env.errors import ConfigError, TaskError
-from wideseek_env.tasks.task import ColumnSpec, Language, Table, Task
+from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 
 FORMAT = 1

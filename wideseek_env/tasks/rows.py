@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from wideseek_env.errors import ConfigError, TaskError
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 OnError: TypeAlias = Literal["raise", "skip"]
 """What to do about a bad row: raise a `TaskError` that says where it is, or log a warning and go on."""

@@ -17,7 +17,7 @@ from wideseek_env.messages import ROLES, Role
 from wideseek_env.plugins import find_part, make_part
 from wideseek_env.profiles import Profile
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 from wideseek_env.tools.executor import CustomTool
 from wideseek_env.tools.spec import (
     Arguments,

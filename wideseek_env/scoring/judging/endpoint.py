@@ -21,7 +21,7 @@ from wideseek_env.llm.wire import ChatReply
 from wideseek_env.scoring.judging import prompts
 from wideseek_env.scoring.judging.cache import Cache, JudgeCache
 from wideseek_env.scoring.judging.reading import answers, as_choice, as_verdict
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 Item = TypeVar("Item", bound=Hashable)
 

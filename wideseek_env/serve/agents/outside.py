@@ -21,7 +21,7 @@ from wideseek_env.game import Game
 from wideseek_env.messages import Action, Message, ToolCall
 from wideseek_env.policy import Policy, Turn
 from wideseek_env.serve.agents.native import delegation, native_setup
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 _log = logging.getLogger("wideseek.agents")
 

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from wideseek_env.corpus.hybridqa.build import open_hybridqa
 from wideseek_env.corpus.hybridqa.plan import load_plans
 from wideseek_env.errors import ConfigError, TaskError
+from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.columns import columns_of
 from wideseek_env.tasks.hybridqa.depth import Ask
 from wideseek_env.tasks.hybridqa.filtering import Duplicates
@@ -32,7 +33,6 @@ from wideseek_env.tasks.hybridqa.stages import (
     write_whole,
 )
 from wideseek_env.tasks.jsonl import save_tasks
-from wideseek_env.tasks.task import Task
 
 PIPELINE_VERSION = 1
 """Raised with any change to the stages, so that files of older ones are not mixed with new ones."""

@@ -23,10 +23,10 @@ from wideseek_env.scoring import parse_table, score_response
 from wideseek_env.scoring.align import match_columns
 from wideseek_env.scoring.short_answer import short_answers
 from wideseek_env.scoring.text import text_key
+from wideseek_env.task import Table, Task
 from wideseek_env.tasks.hybridqa.selection import Selection
 from wideseek_env.tasks.hybridqa.stages import Progress, write_whole
 from wideseek_env.tasks.hybridqa.wording import column_line
-from wideseek_env.tasks.task import Table, Task
 
 CHUNK = 32
 """Tasks a file: what a kill can lose of the replies that are paid for."""

@@ -10,18 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gzip
 import json
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from wideseek_env.episode import Episode, Event
 from wideseek_env.errors import TaskError, TrajectoryError, WideSeekError
+from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message
 from wideseek_env.profiles import Profile
 from wideseek_env.rewards import total
@@ -193,52 +191,15 @@ def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[s
     raise TrajectoryError(f"not an event: {event!r}")
 
 
-class TrajectoryWriter:
+class TrajectoryWriter(JsonlWriter):
     """Appends trajectories to a JSONL file, each safely on disk before the next: a crash loses none written.
 
     A partial last line, left by a process that was killed while writing, is cut off on opening.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = open(self.path, "a+b")  # noqa: SIM115 (closed by `close`)
-        self._drop_partial_line()
-
     def write(self, trajectory: Trajectory) -> None:
         """Append one line and wait until it is on disk."""
-        self._file.write(trajectory.to_json().encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file; harmless when closed."""
-        self._file.close()
-
-    def __enter__(self) -> TrajectoryWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _drop_partial_line(self) -> None:
-        end = self._file.seek(0, os.SEEK_END)
-        position = end
-        while position > 0:
-            start = max(0, position - 65_536)
-            self._file.seek(start)
-            block = self._file.read(position - start)
-            newline = block.rfind(b"\n")
-            if newline >= 0:
-                keep = start + newline + 1
-                break
-            position = start
-        else:
-            keep = 0
-        if keep < end:
-            self._file.truncate(keep)
+        super().write(trajectory.to_dict())
 
 
 def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
@@ -250,8 +211,7 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
     path = Path(path)
     with contextlib.ExitStack() as stack:
         try:
-            raw: Any = gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # noqa: SIM115
-            file = stack.enter_context(raw)
+            file = stack.enter_context(open_bytes(path))
         except OSError as error:
             raise TrajectoryError(f"{path} cannot be read: {error.strerror}") from error
         for number, line in enumerate(_lines(file, path), 1):

@@ -7,25 +7,23 @@ way. A later line for the same task and trial counts instead of an earlier one. 
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from wideseek_env import __version__
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.lock import FileLock
 from wideseek_env.evaluation.metrics import FIGURES, SCORES, TRAJECTORIES, MetricsWriter
 from wideseek_env.evaluation.progress import PROGRESS
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
+from wideseek_env.files import is_temporary, write_json
 from wideseek_env.game import Game
 from wideseek_env.trajectory import Trajectory, TrajectoryWriter
+from wideseek_env.version import __version__
 
 FORMAT = 1
 SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
@@ -34,8 +32,8 @@ OLD_METRICS = "figures.jsonl"
 _MAY_GROW = ("limit", "trials")
 """Settings that may be larger when a run is taken up again: the episodes played so far belong to it still."""
 
-_TEMPORARY = re.compile(r"\.(run\.json|summary\.json|progress\.json|scores\.jsonl)\.\d+\.tmp")
-"""What a process that is killed while it writes one of these leaves."""
+_WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
+"""A process that is killed while it writes one of these leaves a temporary file."""
 
 
 def run_settings(
@@ -145,20 +143,6 @@ def versions() -> dict[str, str]:
     return {"wideseek-env": __version__, "python": platform.python_version(), "system": platform.system()}
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` to `path` so that a reader sees the old file or the new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
 def read_settings(folder: Path) -> dict[str, Any]:
     """The settings of the run in `folder`; `TrajectoryError` when its ``run.json`` cannot be read."""
     path = folder / SETTINGS
@@ -191,7 +175,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
 def clear_temporary(path: Path) -> None:
     """Delete what processes that were killed left in `path`; only for the holder of its lock."""
     for each in path.iterdir():
-        if _TEMPORARY.fullmatch(each.name):
+        if is_temporary(each, _WRITTEN_WHOLE):
             each.unlink(missing_ok=True)
 
 
@@ -199,7 +183,7 @@ def foreign(path: Path) -> Iterator[Path]:
     """What is in `path` and no trace of a run that was killed before its settings were written."""
     if not path.is_dir():
         return iter(())
-    return (each for each in path.iterdir() if each.name != LOCK and not _TEMPORARY.fullmatch(each.name))
+    return (each for each in path.iterdir() if each.name != LOCK and not is_temporary(each, _WRITTEN_WHOLE))
 
 
 def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from wideseek_env import __version__
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.report import sections
 from wideseek_env.evaluation.report.entries import Entry
 from wideseek_env.evaluation.report.html import Markup, text
 from wideseek_env.evaluation.report.style import STYLE
+from wideseek_env.files import write_whole
+from wideseek_env.version import __version__
 
 MARK = "<!-- made by wideseek bench report -->"
 """How a page of ours begins, after the document type; a file without it is not replaced."""
@@ -68,12 +68,7 @@ def write_report(entries: Sequence[Entry], out: Path, *, seed: int = 0) -> None:
         )
     page = report_page(entries, seed=seed)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(out, page)
 
 
 def _ours(path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from wideseek_env.corpus.hybridqa.build import open_hybridqa
 from wideseek_env.corpus.hybridqa.plan import load_plans
 from wideseek_env.errors import ConfigError, TaskError
+from wideseek_env.files import write_whole
 from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.columns import columns_of
 from wideseek_env.tasks.hybridqa.depth import Ask
@@ -30,7 +31,6 @@ from wideseek_env.tasks.hybridqa.stages import (
     StageSettings,
     available_processors,
     run_stages,
-    write_whole,
 )
 from wideseek_env.tasks.jsonl import save_tasks
 

@@ -16,7 +16,7 @@ Status: TypeAlias = Literal["acting", "waiting", "done", "idle"]
 
 
 @dataclass(slots=True)
-class Slot:
+class PendingCall:
     """One call of a turn as the agent wrote it: its requests, and the text that will answer it."""
 
     native_id: str
@@ -29,13 +29,13 @@ class Slot:
 class Conversation:
     """One agent's work on one subtask (or, for lead and single agent, on the question). Read it, do not change it.
 
-    `life` counts the conversations of a reused slot from 0. `clock` is the agent's position on the episode's
+    `generation` counts the conversations of a reused slot from 0. `clock` is the agent's position on the episode's
     logical time line, in turns, where agents that work side by side share the same turns.
     """
 
     agent: str
     role: Role
-    life: int
+    generation: int
     limit: int
     subtask: str
     started: int
@@ -51,7 +51,7 @@ class Conversation:
     """Tool requests made, by kind."""
     errors: int = 0
     """Calls that could not be run, and requests whose tool failed."""
-    slots: list[Slot] = field(default_factory=list)
+    pending_calls: list[PendingCall] = field(default_factory=list)
     outstanding: int = 0
 
 

@@ -62,8 +62,8 @@ def counter_named(counter: str | Counter) -> Counter:
 class ToolCall:
     """One request that an executor must run: a tool's kind with checked arguments.
 
-    `id` is unique in the episode and says who asked: ``agent/turn/number`` (with a life before the turn where
-    slots are reused). `name` is the kind of tool ("search", "browse" or a custom tool's name), whatever the
+    `id` is unique in the episode and says who asked: ``agent/turn/number`` (with a generation before the turn where
+    agent ids are reused). `name` is the kind of tool ("search", "browse" or a custom tool's name), whatever the
     profile calls it towards the model. `arguments` of a search are ``query: str, count: int``; of a browse
     ``url: str, chunk: int, focus: str``.
     """

@@ -235,13 +235,13 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
         conversation = self._conversation(agent)
         if conversation is None:
             return ""
-        life, seen = self._seen.get(agent, (0, 0))
-        if life != conversation.life:
+        generation, seen = self._seen.get(agent, (0, 0))
+        if generation != conversation.generation:
             seen = 0
         end = len(conversation.messages)
         if seen == end:
             return ""
-        self._seen[agent] = (conversation.life, end)
+        self._seen[agent] = (conversation.generation, end)
         return visible_text(conversation.messages[seen:end])
 
     def _info(self, agent: str) -> dict[str, Any]:

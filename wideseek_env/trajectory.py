@@ -92,7 +92,7 @@ class Trajectory:
                 {
                     "agent": c.agent,
                     "role": c.role,
-                    "life": c.life,
+                    "life": c.generation,
                     "subtask": c.subtask,
                     "turns": c.turns,
                     "clock": c.clock,

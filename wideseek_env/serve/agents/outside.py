@@ -247,11 +247,11 @@ def _asked(
         return [() for _ in written or ()]
     left = iter(calls)
     asked: list[tuple[str, ...] | None] = []
-    for slot in conversation.slots:
-        if slot.spawned:
+    for pending_call in conversation.pending_calls:
+        if pending_call.spawned:
             asked.append(None)
-        elif slot.parts[0].startswith("# "):  # the heading of a request; a problem is a sentence
-            asked.append(tuple(next(left).id for _ in slot.parts))
+        elif pending_call.parts[0].startswith("# "):  # the heading of a request; a problem is a sentence
+            asked.append(tuple(next(left).id for _ in pending_call.parts))
         else:
             asked.append(())
     return asked

@@ -17,7 +17,7 @@ from wideseek_env.plugins import GROUPS, announced, find_part
 
 if TYPE_CHECKING:
     from wideseek_env.game import Game
-    from wideseek_env.tasks.task import Task
+    from wideseek_env.task import Task
     from wideseek_env.trajectory import Trajectory
 
 ENTRY_POINTS = GROUPS["policy"]

@@ -18,7 +18,7 @@ from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import ToolCall, ToolResult
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 try:
     from fastapi import FastAPI

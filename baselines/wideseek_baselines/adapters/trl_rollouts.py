@@ -29,7 +29,7 @@ from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game
 from wideseek_env.messages import ROLES, Message, Role
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 try:
     from datasets import Dataset

@@ -29,7 +29,7 @@ from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
 from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 Report = Callable[[Mapping[str, Any]], None]
 

@@ -24,7 +24,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game
 from wideseek_env.policy import Job
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 
 def assert_same(finished: Finished, play: EpisodeRun) -> None:

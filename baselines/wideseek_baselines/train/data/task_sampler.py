@@ -9,7 +9,7 @@ import numpy as np
 from wideseek_baselines.rollout.jobs import RolloutJob
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.run import episode_seed
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 
 class TaskSampler:

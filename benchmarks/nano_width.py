@@ -21,9 +21,8 @@ import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.config.loading import load_config, preset_file
 from wideseek_baselines.train.grpo import GrpoConfig
-from wideseek_baselines.train.presets import preset_file
 
 
 def main() -> None:

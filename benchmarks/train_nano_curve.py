@@ -28,11 +28,10 @@ from typing import Any
 
 from wideseek_baselines.nano import make_nano
 from wideseek_baselines.nano.team import BriefTeam
-from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.config.loading import load_config, preset_file
 from wideseek_baselines.train.config.run import GameOptions, RunConfig
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
 from wideseek_baselines.train.ppo import PpoConfig, run_ppo
-from wideseek_baselines.train.presets import preset_file
 from wideseek_baselines.train.reporting.log import read_log
 from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_baselines.train.sft import SftConfig, run_sft

@@ -39,10 +39,8 @@ def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tu
 
     A run that was broken off goes on where it was when the same command is given again.
     """
-    from wideseek_baselines.train.config.loading import load_config
-    from wideseek_baselines.train.explain import explained
-    from wideseek_baselines.train.lines import print_supervised
-    from wideseek_baselines.train.reporting.console import SUPERVISED
+    from wideseek_baselines.train.config.loading import explained, load_config
+    from wideseek_baselines.train.reporting.console import SUPERVISED, print_supervised
     from wideseek_baselines.train.reporting.trackers import check_packages
 
     _require_torch()
@@ -70,7 +68,7 @@ def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tu
 
 def _run_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that all commands of reinforcement learning share."""
-    from wideseek_baselines.train.presets import preset_names
+    from wideseek_baselines.train.config.loading import preset_names
 
     for option in reversed(
         (
@@ -149,13 +147,10 @@ def _reinforce(
     settings: tuple[str, ...],
 ) -> None:
     """Read the configuration of a kind of run, and explain, estimate or do it."""
-    from wideseek_baselines.train.config.loading import load_config
+    from wideseek_baselines.train.config.loading import explained, load_config, preset_file
     from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
-    from wideseek_baselines.train.explain import explained
-    from wideseek_baselines.train.lines import print_step
-    from wideseek_baselines.train.presets import preset_file
-    from wideseek_baselines.train.reporting.console import REINFORCED
+    from wideseek_baselines.train.reporting.console import REINFORCED, print_step
     from wideseek_baselines.train.reporting.trackers import check_packages
 
     if explain:

@@ -152,7 +152,7 @@ def _take_device(device: str, local: int) -> bool:
             f"process {local} of this machine has no CUDA device of its own: there are {count}; start as many "
             "processes with --nproc-per-node"
         )
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():
         raise ConfigError(
             "CUDA was used before the training began, so that this process has chosen its devices: start training first"
         )

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_baselines.train.config.options import LoraOptions
-from wideseek_baselines.train.config.run import RunConfig
+from wideseek_baselines.train.config.run import RunConfig, game_arguments
 from wideseek_baselines.train.ppo import PpoConfig
-from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_env.errors import ConfigError
 from wideseek_env.rules import Rules
 

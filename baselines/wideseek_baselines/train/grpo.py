@@ -16,7 +16,7 @@ from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train.config.loading import Count
 from wideseek_baselines.train.config.options import AdvantageOptions
 from wideseek_baselines.train.config.run import RunConfig
-from wideseek_baselines.train.data.packing import Sample
+from wideseek_baselines.train.data.packing import Sample, rows_of
 from wideseek_baselines.train.data.samples import mini_batches, rollout_samples
 from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.loop import Report, Run, RunResult
@@ -29,7 +29,6 @@ from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
 from wideseek_baselines.train.rollouts.manager import RolloutManager, Watch
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
-from wideseek_baselines.train.rows import rows_of
 from wideseek_env.errors import ConfigError
 
 
@@ -194,7 +193,7 @@ def train_step(
                     reference=row.columns.get("reference"),
                     entropies=scores.entropies,
                 )
-                loss.value.backward()  # type: ignore[no-untyped-call]
+                loss.value.backward()
                 tally.add(loss.tally)
             done = optimizer.step()
             norms.append(done.norm)

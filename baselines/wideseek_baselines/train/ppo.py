@@ -22,7 +22,7 @@ from wideseek_baselines.train.config.options import (
     ValueOptions,
 )
 from wideseek_baselines.train.config.run import RunConfig
-from wideseek_baselines.train.data.packing import Sample
+from wideseek_baselines.train.data.packing import Sample, rows_of
 from wideseek_baselines.train.data.samples import Samples, by_agent, mini_batches, rollout_samples, spans
 from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.loop import Report, Run, RunResult
@@ -43,7 +43,6 @@ from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
 from wideseek_baselines.train.rollouts.manager import RolloutManager, Watch
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
-from wideseek_baselines.train.rows import rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +339,7 @@ def train_step(
                     )
                     total = total + config.value_weight * fit.value
                     tally.add(fit.tally)
-                total.backward()  # type: ignore[no-untyped-call]
+                total.backward()
             if isinstance(critic, Critic):
                 for row in rows_of(batches[number].seen, config.tokens_per_row):
                     row = row.to(model.device)
@@ -351,7 +350,7 @@ def train_step(
                         row.columns["critic_weight"],
                         clip=config.value.clip,
                     )
-                    fit.value.backward()  # type: ignore[no-untyped-call]
+                    fit.value.backward()
                     tally.add(fit.tally)
             done = optimizers["policy"].step()
             optimizers["critic"].step()

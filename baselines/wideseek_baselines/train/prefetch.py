@@ -61,14 +61,14 @@ class RolloutPrefetcher(Generic[T]):
         """
         began = time.perf_counter()
         if self._ahead is None:
-            batch, drawn, self.seconds = self._run(self._run.state["drawn"])
+            batch, drawn, self.seconds = self._play(self._run.state["drawn"])
         else:
             ahead, self._ahead = self._ahead, None
             batch, drawn, self.seconds = ahead.result()
         self.waited = time.perf_counter() - began
         self._run.state["drawn"] = drawn
         if self._config.async_steps and self._run.step + 1 < self._config.steps:
-            self._ahead = _begun(lambda: self._run(drawn))
+            self._ahead = _begun(lambda: self._play(drawn))
         elif self._config.engine.sleep:
             self._players.sleep()
         return batch

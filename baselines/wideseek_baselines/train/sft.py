@@ -20,7 +20,7 @@ from wideseek_baselines.tokens.template import History
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import Count, Range, Share, Whole, config_to_dict
 from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions
-from wideseek_baselines.train.data.packing import Sample
+from wideseek_baselines.train.data.packing import Sample, rows_of
 from wideseek_baselines.train.data.supervised import batches, held_out_split, read_lessons, thinned, whole
 from wideseek_baselines.train.model import checkpoint
 from wideseek_baselines.train.model.model import TokenModel, load_model
@@ -28,7 +28,6 @@ from wideseek_baselines.train.objective.losses import supervised_loss
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.reporting.log import RunLog
 from wideseek_baselines.train.reporting.trackers import TrackerName, TrackerRun, Trackers
-from wideseek_baselines.train.rows import rows_of
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
 from wideseek_env.messages import Role
@@ -206,7 +205,7 @@ def train_step(
         row = row.to(model.device)
         logprobs = model(row).logprobs
         loss = supervised_loss(logprobs, torch.full_like(logprobs, 1 / trained))
-        loss.value.backward()  # type: ignore[no-untyped-call]
+        loss.value.backward()
         total += float(loss.value.detach())
     done = optimizer.step()
     (total,) = distributed.summed(total)

@@ -20,6 +20,7 @@ from training_parts import examples, tiny_causal
 
 from wideseek_baselines.train import distributed, grpo, ppo, sft
 from wideseek_baselines.train.config.options import LoraOptions, OptimOptions
+from wideseek_baselines.train.data.packing import rows_of
 from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.model import checkpoint
 from wideseek_baselines.train.model.attention import use_attention
@@ -32,7 +33,6 @@ from wideseek_baselines.train.model.sharding import gather, sharded
 from wideseek_baselines.train.objective.losses import supervised_loss
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.rollouts.manager import RolloutManager
-from wideseek_baselines.train.rows import rows_of
 
 LENGTHS = (40, 33, 5, 61, 17, 8, 29)
 OPTIM = OptimOptions(lr=3e-3, eps=1e-2, max_norm=0.5, weight_decay=0.1)

@@ -271,27 +271,6 @@ def test_the_log_forgets_steps_that_were_lost(tmp_path: Path) -> None:
     ]
 
 
-def test_the_speed_of_every_way_of_batching_is_told(model_folder: Path) -> None:
-    from wideseek_baselines.train.speed import WAYS, main
-
-    short = [
-        "--sequences",
-        "3",
-        "--shortest",
-        "5",
-        "--longest",
-        "9",
-        "--tokens-per-row",
-        "16",
-        "--repeats",
-        "1",
-    ]
-    done = CliRunner().invoke(main, [str(model_folder), *short, "--device", "cpu"], catch_exceptions=False)
-    lines = done.stdout.splitlines()[1:]
-    assert len(lines) == 2 * len(WAYS)
-    assert all(float(line.split()[-1].replace(",", "")) > 0 for line in lines)
-
-
 def test_the_command(model_folder: Path, episodes: Path, tmp_path: Path) -> None:
     settings = [
         f"data={episodes}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import json
+import textwrap
 import tomllib
 import types
 from collections.abc import Iterable, Mapping
@@ -16,9 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from wideseek_env.docstrings import field_docstrings
 from wideseek_env.errors import ConfigError
 
 T = TypeVar("T")
+
+PRESETS = Path(__file__).resolve().parent.parent.parent / "presets"
+"""The folder of the presets, TOML files for `wideseek train grpo` and `wideseek train ppo`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +119,43 @@ def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base:
 def config_to_dict(config: Any) -> dict[str, Any]:
     """The configuration as JSON values, which `config_from` reads back."""
     return cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config), default=str)))
+
+
+def preset_names() -> list[str]:
+    """All names, sorted."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def preset_file(name: str) -> Path:
+    """The file of the preset called `name`; `ConfigError` when there is none."""
+    if name not in preset_names():
+        raise ConfigError(f"no preset {name!r}; there are: {', '.join(preset_names())}")
+    return PRESETS / f"{name}.toml"
+
+
+def explained(kind: type[Any], prefix: str = "", base: Any = None) -> str:
+    """One paragraph for each key of a configuration dataclass and of the tables in it; `base` has other defaults."""
+    hints, documents = get_type_hints(kind), field_docstrings(kind)
+    lines: list[str] = []
+    for item in dataclasses.fields(kind):
+        key, inner = f"{prefix}{item.name}", hints[item.name]
+        if dataclasses.is_dataclass(inner):
+            outer = item.default_factory() if item.default_factory is not dataclasses.MISSING else None
+            lines.append(explained(inner, f"{key}.", outer))  # type: ignore[arg-type]
+            continue
+        value = getattr(base, item.name, item.default)
+        default = "required" if value is dataclasses.MISSING else f"default {_shown(value)}"
+        text = textwrap.fill(" ".join(documents[item.name].split()), 92)
+        lines.append(f"{key} ({default})\n{textwrap.indent(text, '    ')}")
+    return "\n".join(lines)
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _read(file: Path | str) -> dict[str, Any]:

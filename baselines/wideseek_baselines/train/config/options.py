@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from wideseek_baselines.train.config.loading import Count, NotNegative, Positive, Range, Share, Whole
-from wideseek_baselines.train.model.attention import Attention
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
+
+Attention: TypeAlias = Literal["packed", "sdpa", "flash_attention_2"]
+"""How packed sequences attend. `packed`: each sequence by itself (`wideseek_baselines.train.model.attention`). `sdpa`:
+transformers' implementation with a block mask. `flash_attention_2`: the package flash-attn."""
+TrackerName: TypeAlias = Literal["tensorboard", "wandb", "trackio"]
+"""Programs that show the metrics of a run."""
 
 
 @dataclass(frozen=True, slots=True)

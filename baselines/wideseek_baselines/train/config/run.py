@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from wideseek_baselines.tokens.template import History
 from wideseek_baselines.train.config.loading import Count, NotNegative, Positive, Range, Share, Whole
@@ -13,9 +14,10 @@ from wideseek_baselines.train.config.options import (
     OptimOptions,
     PolicyLossOptions,
     SelectionOptions,
+    TrackerName,
 )
-from wideseek_baselines.train.reporting.trackers import TrackerName
 from wideseek_env.errors import ConfigError
+from wideseek_env.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,3 +257,37 @@ class RunConfig:
     def updates(self) -> int:
         """Optimiser steps of a train step whose mini-batches are all full."""
         return self.epochs * -(-self.tasks // (self.mini_batch or self.tasks))
+
+
+def game_arguments(game: GameOptions) -> dict[str, Any]:
+    """The arguments of `GameConfig` for these options."""
+    limits = {name: value for name, value in dataclasses.asdict(game.limits).items() if value is not None}
+    return {
+        "tasks": game.tasks,
+        "corpus": game.corpus,
+        "split": game.split,
+        "rules": Rules.preset(game.rules, **limits),
+        "profile": game.profile,
+        "reward": game.reward,
+        "team": game.team,
+        "roster": game.roster,
+    }
+
+
+def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
+    """The options of the policy called `engine.kind`; what is left at none keeps its default there."""
+    options = {
+        "model": model,
+        "context": engine.context,
+        "turn_tokens": engine.turn_tokens,
+        "episode_tokens": engine.episode_tokens,
+        "temperature": engine.temperature,
+        "thinking": engine.thinking,
+        "history": engine.history,
+        "dtype": engine.dtype,
+        "max_requests": engine.max_requests,
+        "gpu_memory_utilization": engine.memory_share,
+        "kv_bytes": engine.kv_bytes,
+        "tensor_parallel": engine.tensor_parallel if engine.kind == "vllm" else None,
+    }
+    return {name: value for name, value in options.items() if value is not None}

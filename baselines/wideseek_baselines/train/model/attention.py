@@ -7,20 +7,18 @@ the whole row, because the mask's empty blocks are computed too.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from wideseek_baselines.train.config.options import Attention
 from wideseek_baselines.train.data.packing import PackedSequence
 from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-Attention: TypeAlias = Literal["packed", "sdpa", "flash_attention_2"]
-"""`packed`: this module's. `sdpa`: transformers' own with a block mask. `flash_attention_2`: the package flash-attn."""
 
 NAME = "wideseek_packed"
 

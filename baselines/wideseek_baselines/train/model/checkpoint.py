@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from wideseek_baselines.train import distributed
-from wideseek_baselines.train.model.export import published_here
+from wideseek_baselines.train.model.export import whole_state_dict
 from wideseek_baselines.train.model.lora import adapter_weights, write_adapter
 from wideseek_baselines.train.model.sharding import gather, part_like
 from wideseek_env.errors import ConfigError, WideSeekError
@@ -192,7 +192,7 @@ def generator_states() -> dict[str, Any]:
             float(cached),
         ],
         "torch": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
+        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else [],
     }
 
 
@@ -220,7 +220,7 @@ def export(causal: PreTrainedModel, tokenizer: str | Path, folder: Path | str) -
     """
     from wideseek_baselines.train.model.model import copy_tokenizer
 
-    state = published_here(causal)
+    state = whole_state_dict(causal)
     again = _duplicates(causal)
     kept = None if state is None else {name: part for name, part in state.items() if name not in again}
 

@@ -56,7 +56,7 @@ class Critic(nn.Module):
 
     def __init__(self, causal: PreTrainedModel, *, autocast: bool = False) -> None:
         super().__init__()
-        self.trunk = cast(nn.Module, causal.get_decoder())  # type: ignore[no-untyped-call]
+        self.trunk = cast(nn.Module, causal.get_decoder())
         self.head = ValueHead(int(causal.config.get_text_config().hidden_size)).to(causal.device)
         self.autocast = autocast
 

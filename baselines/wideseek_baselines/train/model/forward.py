@@ -11,12 +11,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wideseek_baselines.train.config.options import ModelOptions
-from wideseek_baselines.train.data.packing import PackedSequence, Sample, unpack
+from wideseek_baselines.train.data.packing import PackedSequence, Sample, combined, rows_of, unpack
 from wideseek_baselines.train.model.critic import Critic, ValueHead
 from wideseek_baselines.train.model.logprobs import Scores
 from wideseek_baselines.train.model.lora import adapters_off, has_adapters
 from wideseek_baselines.train.model.model import TokenModel, load_model
-from wideseek_baselines.train.rows import combined, rows_of
 
 Floats = NDArray[np.float32]
 

@@ -56,7 +56,7 @@ def token_logprobs(
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
     cold = torch.as_tensor(temperature, dtype=torch.float32, device=hidden.device).reciprocal()
     cold = cold.expand(len(hidden)).unsqueeze(1)
-    logprobs, found = _TokenLogprobs.apply(hidden, weight, targets, cold, entropies, chunk, dtype)  # type: ignore[no-untyped-call]
+    logprobs, found = _TokenLogprobs.apply(hidden, weight, targets, cold, entropies, chunk, dtype)
     return logprobs, found if entropies else None
 
 

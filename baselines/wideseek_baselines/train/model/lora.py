@@ -41,7 +41,7 @@ def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
         raise MissingDependencyError(
             "model.lora needs peft: pip install 'wideseek-baselines[lora]'"
         ) from error
-    head = causal.get_output_embeddings()  # type: ignore[no-untyped-call]
+    head = causal.get_output_embeddings()
     linear = {
         name.rpartition(".")[2]
         for name, module in causal.named_modules()
@@ -53,7 +53,7 @@ def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
         )
     config = LoraConfig(
         r=options.rank,
-        lora_alpha=options.alpha,  # type: ignore[arg-type]
+        lora_alpha=options.alpha,
         target_modules=list(options.targets),
         lora_dropout=options.dropout,
     )

@@ -39,7 +39,7 @@ class TokenModel(nn.Module):
         for name in _UNKNOWN_OUTPUTS:
             if getattr(causal.config, name, None) not in (None, 1, 1.0):
                 raise ConfigError(f"models with {name} in their configuration cannot be trained here")
-        head = causal.get_output_embeddings()  # type: ignore[no-untyped-call]
+        head = causal.get_output_embeddings()
         if getattr(head, "bias", None) is not None:
             raise ConfigError("models whose output layer has a bias cannot be trained here")
         self.causal = causal
@@ -57,7 +57,7 @@ class TokenModel(nn.Module):
         """Score the trained tokens of a row that is on the model's device; see `token_logprobs`."""
         with self._precision():
             hidden = self._states(row)
-            head = cast(nn.Linear, self.causal.get_output_embeddings())  # type: ignore[no-untyped-call]
+            head = cast(nn.Linear, self.causal.get_output_embeddings())
             logprobs, found = token_logprobs(
                 hidden,
                 head.weight,
@@ -70,7 +70,7 @@ class TokenModel(nn.Module):
 
     def _states(self, row: PackedSequence) -> Tensor:
         """``[K, H]`` hidden states before the trained tokens."""
-        return states_of(cast(nn.Module, self.causal.get_decoder()), row)  # type: ignore[no-untyped-call]
+        return states_of(cast(nn.Module, self.causal.get_decoder()), row)
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext()
@@ -114,7 +114,7 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
     device = device_of(options.device)
     if distributed.size() == 1:  # else each process takes its part there
         try:
-            model = model.to(device)  # type: ignore[arg-type]
+            model = model.to(device)
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(
                 f"the device {options.device!r} cannot be used: {str(error).strip()[:200]}"
@@ -136,7 +136,7 @@ def load_model(options: ModelOptions) -> TokenModel:
 
 def layers_of(causal: PreTrainedModel) -> list[nn.Module]:
     """The layers of a model's trunk, one after the other; `ConfigError` for a model that is built otherwise."""
-    layers = getattr(causal.get_decoder(), "layers", None)  # type: ignore[no-untyped-call]
+    layers = getattr(causal.get_decoder(), "layers", None)
     if not isinstance(layers, nn.ModuleList):
         raise ConfigError(f"{type(causal).__name__} has no list of layers, as Llama and Qwen models have")
     return list(layers)

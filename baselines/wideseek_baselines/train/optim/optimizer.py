@@ -62,7 +62,7 @@ class Optimizer:
         for name, parameter in self._named:
             if parameter.dtype != torch.float32:
                 self._masters[name] = nn.Parameter(parameter.detach().float())
-                parameter.register_post_accumulate_grad_hook(_adder(self._masters[name]))  # type: ignore[no-untyped-call]
+                parameter.register_post_accumulate_grad_hook(_adder(self._masters[name]))
         owned = [self._masters.get(name, parameter) for name, parameter in self._named]
         self._owned = owned
         if options.matrices == "muon" and any(isinstance(parameter, DTensor) for parameter in owned):

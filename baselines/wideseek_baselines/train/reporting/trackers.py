@@ -14,13 +14,12 @@ from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
+from wideseek_baselines.train.config.options import TrackerName
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
 log = logging.getLogger(__name__)
-
-TrackerName = Literal["tensorboard", "wandb", "trackio"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,15 +18,15 @@ from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJ
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.asleep import sleeping_vllm
-from wideseek_baselines.train.config.run import EngineOptions, EvaluationOptions, GameOptions, RunConfig
+from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig, game_arguments, policy_options
 from wideseek_baselines.train.model.export import state_dict_for_engine
 from wideseek_baselines.train.model.model import TokenModel
 from wideseek_baselines.train.rollouts.job_sharding import RemoteRollouts, together
+from wideseek_baselines.train.rollouts.metrics import subagents
 from wideseek_env import catalog
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.policy import Job
-from wideseek_env.rules import Rules
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
@@ -196,40 +196,6 @@ class RolloutManager:
         self.close()
 
 
-def game_arguments(game: GameOptions) -> dict[str, Any]:
-    """The arguments of `GameConfig` for these options."""
-    limits = {name: value for name, value in dataclasses.asdict(game.limits).items() if value is not None}
-    return {
-        "tasks": game.tasks,
-        "corpus": game.corpus,
-        "split": game.split,
-        "rules": Rules.preset(game.rules, **limits),
-        "profile": game.profile,
-        "reward": game.reward,
-        "team": game.team,
-        "roster": game.roster,
-    }
-
-
-def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
-    """The options of the policy called `engine.kind`; what is left at none keeps its default there."""
-    options = {
-        "model": model,
-        "context": engine.context,
-        "turn_tokens": engine.turn_tokens,
-        "episode_tokens": engine.episode_tokens,
-        "temperature": engine.temperature,
-        "thinking": engine.thinking,
-        "history": engine.history,
-        "dtype": engine.dtype,
-        "max_requests": engine.max_requests,
-        "gpu_memory_utilization": engine.memory_share,
-        "kv_bytes": engine.kv_bytes,
-        "tensor_parallel": engine.tensor_parallel if engine.kind == "vllm" else None,
-    }
-    return {name: value for name, value in options.items() if value is not None}
-
-
 def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) -> list[RolloutJob]:
     """The episodes of an evaluation at all its widths; their seeds depend neither on the width nor on when it is."""
     return [
@@ -245,11 +211,6 @@ def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) 
         for task in tasks
         for trial in range(options.trials)
     ]
-
-
-def subagents(rollout: Rollout) -> int:
-    """Subagents that an episode used."""
-    return sum(agent.role == "subagent" for agent in rollout.agents)
 
 
 _EVALUATED: Mapping[str, Callable[[Rollout], float]] = {

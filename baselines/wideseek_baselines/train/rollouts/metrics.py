@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from wideseek_baselines.tokens.record import Rollout, TurnRecord
 from wideseek_baselines.train.data.samples import failed
-from wideseek_baselines.train.rollouts.manager import subagents
 
 
 def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, float]:
@@ -45,3 +44,8 @@ def version_lag(rollouts: Sequence[Rollout], version: int) -> float:
 def turns_of(rollouts: Sequence[Rollout]) -> list[TurnRecord]:
     """The generated turns of all agents."""
     return [turn for rollout in rollouts for agent in rollout.agents for turn in agent.turns]
+
+
+def subagents(rollout: Rollout) -> int:
+    """Subagents that an episode used."""
+    return sum(agent.role == "subagent" for agent in rollout.agents)

@@ -13,13 +13,18 @@ from training_parts import saved_model
 
 from wideseek_baselines.engines.weights import tensor_shapes
 from wideseek_baselines.train.cli import train
-from wideseek_baselines.train.config.loading import config_from, config_to_dict, load_config
+from wideseek_baselines.train.config.loading import (
+    config_from,
+    config_to_dict,
+    explained,
+    load_config,
+    preset_file,
+    preset_names,
+)
+from wideseek_baselines.train.config.run import game_arguments, policy_options
 from wideseek_baselines.train.estimate import KNOWN, estimate, shape_of
-from wideseek_baselines.train.explain import explained
 from wideseek_baselines.train.grpo import GrpoConfig
 from wideseek_baselines.train.ppo import PpoConfig
-from wideseek_baselines.train.presets import preset_file, preset_names
-from wideseek_baselines.train.rollouts.manager import game_arguments, policy_options
 from wideseek_env.errors import ConfigError
 from wideseek_env.profiles import profile_named
 from wideseek_env.rewards import reward_named

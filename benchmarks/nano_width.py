@@ -14,7 +14,6 @@ Ctrl-C keeps what is finished; the same command goes on from there.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 import subprocess
 import sys
@@ -74,8 +73,8 @@ def game() -> Iterator[str]:
     for condition in config.game.where:
         yield from ("--where", condition)
     yield from ("--rules", config.game.rules)
-    for name, value in dataclasses.asdict(config.game.limits).items():
-        if value is not None and name != "width":
+    for name, value in config.game.limits.items():
+        if name != "width":
             yield from ("--rule", f"{name}={value}")
     yield from ("--policy", config.engine.kind)
     for name in ("turn_tokens", "temperature", "context", "dtype", "kv_bytes"):

@@ -23,10 +23,8 @@ from wideseek_baselines.tokens import ChatTemplate
 from wideseek_baselines.tokens.record import AgentRecord, Rollout, TurnRecord
 from wideseek_baselines.tokens.record import Sequence as TokenSequence
 from wideseek_baselines.train.config.options import AdvantageOptions
-from wideseek_baselines.train.config.run import GameOptions, LimitOptions
 from wideseek_baselines.train.data.supervised import conversation_sequences
 from wideseek_baselines.train.objective.advantages import group_advantages
-from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
@@ -38,11 +36,11 @@ COST = 0.01
 AT_ONCE = (1, 2, 4, 8)
 """Subagents that the team may start at once, from one episode of a group to the next."""
 
-GAME = GameOptions(
+GAME = GameConfig(
     tasks="synthetic:rows=10-16,columns=2,hops=1",
     profile="terse",
     rules="width-benchmark",
-    limits=LimitOptions(width=8),
+    width=8,
 )
 """What is played: tables that a team of one subagent at a time does not quite fill."""
 
@@ -122,7 +120,7 @@ def record_batch(
     Raises:
         ConfigError: Too few episodes are left to make a batch.
     """
-    game = GameConfig(**game_arguments(dataclasses.replace(GAME, tasks=tasks_of))).open()
+    game = GAME.replace(tasks=tasks_of).open()
     template = ChatTemplate(model)
     rollouts = []
     for number, task in enumerate(game.tasks[:tasks]):

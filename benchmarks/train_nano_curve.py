@@ -29,15 +29,13 @@ from typing import Any
 from wideseek_baselines.nano import make_nano
 from wideseek_baselines.nano.team import BriefTeam
 from wideseek_baselines.train.config.loading import load_config, preset_file
-from wideseek_baselines.train.config.run import GameOptions, RunConfig
+from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
 from wideseek_baselines.train.ppo import PpoConfig, run_ppo
 from wideseek_baselines.train.reporting.log import read_log
-from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_baselines.train.sft import SftConfig, run_sft
 from wideseek_env.episode_run import run_episode
 from wideseek_env.game import GameConfig
-from wideseek_env.tasks import conditions
 from wideseek_env.trajectory import TrajectoryWriter
 
 EAGERNESS = 0.75
@@ -97,35 +95,33 @@ def configure(arguments: argparse.Namespace, roles: Sequence[str], out: Path) ->
         f"seed={arguments.seed}",
         f"selection.roles={json.dumps(roles)}",
         *(PPO if arguments.algorithm == "ppo" else ()),
-        *(["game.team=false", "game.widths=[]", "evaluation.widths=[]"] if arguments.single else []),
+        *(["game.team=false", "widths=[]", "evaluation.widths=[]"] if arguments.single else []),
     ]
     config: RunConfig = load_config(kind, None, [*own, *arguments.settings], preset=preset_file("nano-cpu"))
     return config
 
 
-def record_expert(path: Path, game: GameOptions, episodes: int) -> Path:
+def record_expert(path: Path, game: GameConfig, episodes: int) -> Path:
     """Trajectories of the timid team on training tasks; recorded once."""
     if path.is_file():
         return path
-    arguments = game_arguments(game)
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     with TrajectoryWriter(unfinished) as writer:
         for seed in range(WORLDS):
-            world = game.tasks.replace("synthetic:", f"synthetic:seed={seed},", 1)
-            setups = [GameConfig(**own_game(arguments, world, **changes)).open() for changes in GAMES]
-            tasks = conditions.where(setups[0].tasks, game.where)[:episodes]
-            for number, task in enumerate(tasks):
-                game = setups[number % len(setups)]
-                expert = BriefTeam(EAGERNESS if game.rules.width >= LARGE else 1.0)
-                writer.write(run_episode(game, expert, task, seed=number).trajectory())
+            world = str(game.tasks).replace("synthetic:", f"synthetic:seed={seed},", 1)
+            games = [expert_game(game, world, **changes).open() for changes in GAMES]
+            for number, task in enumerate(games[0].tasks[:episodes]):
+                played = games[number % len(games)]
+                expert = BriefTeam(EAGERNESS if played.rules.width >= LARGE else 1.0)
+                writer.write(run_episode(played, expert, task, seed=number).trajectory())
     unfinished.rename(path)
     return path
 
 
-def own_game(arguments: dict[str, Any], world: str, *, team: bool = True, **limits: int) -> dict[str, Any]:
-    """The arguments of `GameConfig` for one of the expert's games."""
-    return {**arguments, "tasks": world, "team": team, "rules": arguments["rules"].replace(**limits)}
+def expert_game(game: GameConfig, world: str, *, team: bool = True, **limits: int) -> GameConfig:
+    """One of the expert's games: the game of the training in another world, with some limits changed."""
+    return game.replace(tasks=world, team=team, limits={**game.limits, **limits})
 
 
 def learn(data: Path, model: Path, out: Path, steps: int) -> Path:

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_baselines.train.config.options import LoraOptions
-from wideseek_baselines.train.config.run import RunConfig, game_arguments
+from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.ppo import PpoConfig
 from wideseek_env.errors import ConfigError
-from wideseek_env.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,7 +201,7 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
         "engine weights": number * shape.weights // engine.tensor_parallel,
         "cache, one context": number * context * shape.cache_numbers // engine.tensor_parallel,
     }
-    rules: Rules = game_arguments(config.game)["rules"]
+    rules = config.game.open_rules()
     team = [rules.lead_turns, *([rules.subagent_turns] * rules.width)]
     turns = team if config.game.team else [rules.single_turns]
     said = sum(min(context, count * engine.turn_tokens) for count in turns)

@@ -46,8 +46,10 @@ class GrpoConfig(RunConfig):
         RunConfig.__post_init__(self)
         if self.group < 2:
             raise ConfigError("group must be 2 or more: GRPO compares the episodes of a task")
-        if self.max_draws > 1 and self.advantage.degenerate == "keep":
-            raise ConfigError("max_draws replaces groups that advantage.degenerate='keep' would keep")
+        if self.max_draws > 1 and self.advantage.zero_variance_groups == "keep":
+            raise ConfigError(
+                "max_draws replaces groups that advantage.zero_variance_groups='keep' would keep"
+            )
 
 
 def run_grpo(
@@ -74,7 +76,7 @@ def run_grpo(
         model = load_model(config.model)
         reference = reference_model(config.model, model) if config.loss.kl > 0 else None
         optimizer = Optimizer(model.named_parameters(), config.optim, config.steps * config.updates)
-        order = TaskSampler(players.tasks, config.seed, config.game.widths)
+        order = TaskSampler(players.tasks, config.seed, config.widths)
         with (
             Run(config, players, model, model, {"policy": optimizer}, report) as run,
             RolloutPrefetcher(
@@ -93,7 +95,7 @@ def run_grpo(
                     {
                         **rollout_metrics(batch.rollouts, run.step),
                         "groups": batch.advantages.groups,
-                        "degenerate_groups": batch.advantages.degenerate,
+                        "zero_variance_groups": batch.advantages.zero_variance,
                         "failed_episodes": len(batch.errors),
                         **figures,
                         **feed.figures(batch.rollouts),

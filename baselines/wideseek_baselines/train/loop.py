@@ -199,7 +199,7 @@ class Run:
 def fingerprint(config: RunConfig, tasks: Sequence[Task]) -> str:
     """Of all that must be the same for a run to go on to the same result."""
     settings = config_to_dict(config)
-    for name in ("out", "resume", "checkpoint", "evaluation", "collapse", "boards", "project", "name"):
+    for name in ("out", "resume", "checkpoint", "evaluation", "collapse", "trackers", "project", "name"):
         del settings[name]
     del settings["engine"]["sleep"]
     if config.optim.schedule == "constant":

@@ -62,7 +62,7 @@ class PpoConfig(RunConfig):
     """Multi-agent PPO."""
 
     selection: SelectionOptions = field(
-        default_factory=lambda: SelectionOptions(failures="all", average="token")
+        default_factory=lambda: SelectionOptions(failures="all", loss_aggregation="token")
     )
     """Which turns are trained. Every token weighs the same: averaged by agent, what a lead does counts for less the
     more subagents it starts, so that where the critic expects too little, small teams would gain by it."""
@@ -100,7 +100,7 @@ def run_ppo(
             "critic": Optimizer(critic.named_parameters(), config.critic_optim, steps),
         }
         trained = nn.ModuleDict({"policy": model, "critic": critic})
-        order = TaskSampler(players.tasks, config.seed, config.game.widths)
+        order = TaskSampler(players.tasks, config.seed, config.widths)
         state = {"kl": config.kl.coefficient}
         with (
             Run(config, players, model, trained, optimizers, report, state) as run,
@@ -271,7 +271,7 @@ def estimate(
             np.concatenate([values[number] for number in numbers]),
             rollouts[owner.rollout].reward,
             gamma=options.gamma,
-            trace=options.trace,
+            gae_lambda=options.gae_lambda,
             per_turn=options.steps == "turn",
             penalties=np.concatenate([penalties[number] for number in numbers]),
         )

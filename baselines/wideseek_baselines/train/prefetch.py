@@ -53,7 +53,7 @@ class RolloutPrefetcher(Generic[T]):
         """Seconds of this step in which training stood still for episodes."""
 
     def take(self) -> T:
-        """The batch of the step that is trained next; with `async_steps` that of the step after it is begun.
+        """The batch of the step that is trained next; with `max_off_policy_steps` that of the step after it is begun.
 
         Raises:
             RolloutError: No episode could be played.
@@ -67,7 +67,7 @@ class RolloutPrefetcher(Generic[T]):
             batch, drawn, self.seconds = ahead.result()
         self.waited = time.perf_counter() - began
         self._run.state["drawn"] = drawn
-        if self._config.async_steps and self._run.step + 1 < self._config.steps:
+        if self._config.max_off_policy_steps and self._run.step + 1 < self._config.steps:
             self._ahead = _begun(lambda: self._play(drawn))
         elif self._config.engine.sleep:
             self._players.sleep()
@@ -81,7 +81,7 @@ class RolloutPrefetcher(Generic[T]):
         self.waited += time.perf_counter() - began
 
     def figures(self, rollouts: Sequence[Rollout]) -> dict[str, float]:
-        """How long the batch taken last took, and with `async_steps` how much older than the policy it is.
+        """How long the batch taken last took, and with `max_off_policy_steps` how much older than the policy it is.
 
         Args:
             rollouts: Of that batch.
@@ -91,7 +91,7 @@ class RolloutPrefetcher(Generic[T]):
             "rollout_seconds": self.seconds,
             "generated_tokens_per_second": generated / self.seconds,
         }
-        if self._config.async_steps:
+        if self._config.max_off_policy_steps:
             figures |= {"wait_seconds": self.waited, "version_lag": version_lag(rollouts, self._run.step)}
         return figures
 

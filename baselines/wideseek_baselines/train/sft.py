@@ -19,7 +19,7 @@ import torch
 from wideseek_baselines.tokens.template import History
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import Count, Range, Share, Whole, config_to_dict
-from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions
+from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions, TrackerName
 from wideseek_baselines.train.data.packing import Sample, rows_of
 from wideseek_baselines.train.data.supervised import batches, held_out_split, read_lessons, thinned, whole
 from wideseek_baselines.train.model import checkpoint
@@ -27,7 +27,7 @@ from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_baselines.train.objective.losses import supervised_loss
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.reporting.log import RunLog
-from wideseek_baselines.train.reporting.trackers import TrackerName, TrackerRun, Trackers
+from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
 from wideseek_env.messages import Role
@@ -234,7 +234,7 @@ def held_out_loss(model: TokenModel, examples: Sequence[Sample], tokens_per_row:
 def _fingerprint(config: SftConfig, train: Sequence[Sample]) -> str:
     """Of all that must be the same for a run to go on to the same result."""
     settings = config_to_dict(config)
-    for name in ("out", "data", "resume", "checkpoint", "boards", "project", "name"):
+    for name in ("out", "data", "resume", "checkpoint", "trackers", "project", "name"):
         del settings[name]
     mark = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for example in train:

@@ -47,7 +47,15 @@ def test_three_steps_of_a_run(model_folder: Path, tmp_path: Path) -> None:
     assert [record["step"] for record in records] == [1, 2, 3] == [values["step"] for values in told]
     wanted = {
         *("reward", "item_f1", "failed_share", "subagents", "episode_tokens", "turn_tokens", "stale_share"),
-        *("groups", "degenerate_groups", "failed_episodes", "entropy", "clip_share", "ratio_max", "mismatch"),
+        *(
+            "groups",
+            "zero_variance_groups",
+            "failed_episodes",
+            "entropy",
+            "clip_share",
+            "ratio_max",
+            "mismatch",
+        ),
         *("mismatch_max", "mismatch_masked_share", "kl_reference", "gradient_norm", "lr", "dropped_turns"),
         *(
             "optimizer_steps",
@@ -161,7 +169,7 @@ def test_groups_that_teach_nothing_are_counted_and_replaced(model_folder: Path, 
     told: list[Mapping[str, Any]] = []
     config = grpo(model_folder, tmp_path / "run", "steps=1", "tasks=4", "checkpoint.every=0")
     run_grpo(config, game=game, report=told.append)
-    assert (told[0]["groups"], told[0]["degenerate_groups"]) == (2, 2)
+    assert (told[0]["groups"], told[0]["zero_variance_groups"]) == (2, 2)
 
     drawn = paid = 0
     for _ in range(3):  # as many again as were missing
@@ -173,7 +181,7 @@ def test_groups_that_teach_nothing_are_counted_and_replaced(model_folder: Path, 
         state = {"drawn": 0}
         batch = draw(players, TaskSampler(players.tasks, 0), state, config)
     assert state["drawn"] == drawn > 4
-    assert (batch.advantages.groups, batch.advantages.degenerate) == (paid, drawn - paid)
+    assert (batch.advantages.groups, batch.advantages.zero_variance) == (paid, drawn - paid)
     assert len(batch.rollouts) == config.group * drawn
 
 
@@ -181,7 +189,7 @@ def test_a_step_without_anything_to_learn_changes_nothing(model_folder: Path, tm
     told: list[Mapping[str, Any]] = []
     config = grpo(model_folder, tmp_path / "run", "steps=2")
     result = run_grpo(config, game={**toy_game(), "reward": Letters(wanted="")}, report=told.append)
-    assert [(v["groups"], v["degenerate_groups"], v["optimizer_steps"]) for v in told] == [
+    assert [(v["groups"], v["zero_variance_groups"], v["optimizer_steps"]) for v in told] == [
         (0, 2, 0),
         (0, 2, 0),
     ]

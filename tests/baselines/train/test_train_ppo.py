@@ -72,7 +72,7 @@ def test_advantages_of_a_team_by_hand(tmp_path: Path) -> None:
         "game.team=true",
         "whiten=false",
         "value.gamma=0.5",
-        "value.trace=1",
+        "value.gae_lambda=1",
         "value.steps=token",
         "mini_batch=1",
     )
@@ -97,7 +97,7 @@ def test_turns_as_steps_share_their_advantage(tmp_path: Path) -> None:
     config = ppo(
         tmp_path,
         tmp_path,
-        *("game.team=true", "whiten=false", "value.gamma=0.5", "value.trace=1", "value.steps=turn"),
+        *("game.team=true", "whiten=false", "value.gamma=0.5", "value.gae_lambda=1", "value.steps=turn"),
     )
     prepared = prepare(policy(0), None, head(0.0), TEAM[:1], config, 0.0, 0)
     returns = columns(prepared, "return")
@@ -112,7 +112,7 @@ def test_turns_as_steps_share_their_advantage(tmp_path: Path) -> None:
 
 def test_the_critic_is_taught_at_the_beginnings_of_turns_alone(tmp_path: Path) -> None:
     config = ppo(
-        tmp_path, tmp_path, "game.team=true", "value.trace=1", "value.steps=turn", "value.detach=true"
+        tmp_path, tmp_path, "game.team=true", "value.gae_lambda=1", "value.steps=turn", "value.detach=true"
     )
     errors, heads = [], []
     for changed in (False, True):
@@ -155,7 +155,7 @@ def test_the_penalty_is_paid_token_by_token(tmp_path: Path) -> None:
     config = ppo(
         tmp_path,
         tmp_path,
-        *("game.team=true", "whiten=false", "value.gamma=1", "value.trace=1", "value.steps=token"),
+        *("game.team=true", "whiten=false", "value.gamma=1", "value.gae_lambda=1", "value.steps=token"),
     )
     (batch,) = prepare(policy(0), policy(1), head(0.0), TEAM[:1], config, 0.3, 0)
     example = next(example for example in batch.examples if len(example.places) == 4)
@@ -169,7 +169,9 @@ def test_the_penalty_is_paid_token_by_token(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("average", ["token", "agent"])
 def test_whitened_advantages(average: str, tmp_path: Path) -> None:
-    config = ppo(tmp_path, tmp_path, "game.team=true", "mini_batch=1", f"selection.average={average}")
+    config = ppo(
+        tmp_path, tmp_path, "game.team=true", "mini_batch=1", f"selection.loss_aggregation={average}"
+    )
     prepared = prepare(policy(0), None, head(0.0), TEAM, config, 0.0, 0)
     examples = [example for batch in prepared for example in batch.examples]
     every, weights = (np.concatenate([e.columns[name] for e in examples]) for name in ("advantage", "weight"))

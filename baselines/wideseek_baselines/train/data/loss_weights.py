@@ -29,7 +29,7 @@ def token_weights(owners: Sequence[Owner], tokens: Sequence[int], options: Selec
         owners: Of each sequence; an agent with several sequences owns them all, and its average is over their
             tokens together.
         tokens: Trained tokens of each sequence.
-        options: `average` says over what is averaged in which order; see `SelectionOptions`.
+        options: `loss_aggregation` says over what is averaged in which order; see `SelectionOptions`.
 
     Returns:
         For each sequence the weight of each of its trained tokens; 0 for one without any.
@@ -52,12 +52,12 @@ def token_weights(owners: Sequence[Owner], tokens: Sequence[int], options: Selec
         if not count:
             weights.append(0.0)
             continue
-        if options.average == "token":
+        if options.loss_aggregation == "token":
             weights.append(1.0 / total)
             continue
         rollout = (owner.group, owner.rollout)
         one = 1.0 / (len(rollouts) * rollouts[owner.group])
-        if options.average == "agent":
+        if options.loss_aggregation == "agent":
             weights.append(one / (agents[rollout] * by_agent[owner]))
         else:
             weights.append(one / by_rollout[rollout])

@@ -24,13 +24,13 @@ class Advantages:
     Attributes:
         values: ``[R]``; NaN where the rollout is not to be trained on.
         groups: Groups that are trained on.
-        degenerate: Groups whose rewards are all equal (a group of one among them).
+        zero_variance: Groups whose rewards are all equal (a group of one among them).
         untrainable: Rollouts that were left out because they are not trainable.
     """
 
     values: Floats
     groups: int
-    degenerate: int
+    zero_variance: int
     untrainable: int
 
     @property
@@ -57,19 +57,19 @@ def group_advantages(
     for number, (group, usable) in enumerate(zip(groups, trainable, strict=True)):
         if usable:
             members.setdefault(group, []).append(number)
-    degenerate = 0
+    zero_variance = 0
     for indices in members.values():
         paid = np.array([rewards[number] for number in indices], np.float64)
         if not np.isfinite(paid).all():
             raise ConfigError(f"rewards must be finite, not {paid.tolist()}")
         if np.ptp(paid) == 0:  # asked of the rewards themselves: their deviation may be off by rounding
-            degenerate += 1
-            if options.degenerate == "keep":
+            zero_variance += 1
+            if options.zero_variance_groups == "keep":
                 values[indices] = 0.0
             continue
         values[indices] = compared(paid, options)
-    kept = len(members) - (degenerate if options.degenerate == "drop" else 0)
-    return Advantages(values, kept, degenerate, len(rewards) - sum(map(bool, trainable)))
+    kept = len(members) - (zero_variance if options.zero_variance_groups == "drop" else 0)
+    return Advantages(values, kept, zero_variance, len(rewards) - sum(map(bool, trainable)))
 
 
 def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
@@ -81,14 +81,14 @@ def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
     return np.asarray((rewards - baseline) / scale, np.float64)
 
 
-def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, trace: float) -> tuple[Floats, Floats]:
+def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, gae_lambda: float) -> tuple[Floats, Floats]:
     """Generalised advantage estimation over one agent's steps, at the end of which nothing more comes.
 
     Args:
         rewards: ``[n]`` paid after each step; the team's reward after the last one.
         values: ``[n]`` of what is known before each step.
         gamma: Discount from one step to the next.
-        trace: GAE's lambda: 0 trusts the values, 1 the rewards.
+        gae_lambda: GAE's lambda: 0 trusts the values, 1 the rewards.
 
     Returns:
         ``[n]`` advantages, and ``[n]`` returns (advantage plus value), the targets of the value loss.
@@ -100,7 +100,7 @@ def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, trace: float) ->
     after = following = 0.0
     for step in range(len(value) - 1, -1, -1):
         surprise = paid[step] + gamma * after - value[step]
-        following = surprise + gamma * trace * following
+        following = surprise + gamma * gae_lambda * following
         advantages[step] = following
         after = value[step]
     return advantages, advantages + value
@@ -112,7 +112,7 @@ def agent_gae(
     reward: float,
     *,
     gamma: float,
-    trace: float,
+    gae_lambda: float,
     per_turn: bool,
     penalties: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
@@ -123,7 +123,7 @@ def agent_gae(
         values: ``[n]`` values before each of the agent's tokens.
         reward: The team's, paid after the agent's last token.
         gamma: Discount from one step to the next.
-        trace: GAE's lambda.
+        gae_lambda: GAE's lambda.
         per_turn: Steps are turns: a turn's value is that before its first token, and all its tokens share its
             advantage and return. Otherwise steps are tokens.
         penalties: ``[n]`` subtracted from the reward of each token, such as a KL penalty.
@@ -135,9 +135,9 @@ def agent_gae(
     paid = np.zeros_like(value) if penalties is None else -np.asarray(penalties, np.float64)
     if not per_turn:
         paid[-1] += reward
-        return gae(paid, value, gamma=gamma, trace=trace)
+        return gae(paid, value, gamma=gamma, gae_lambda=gae_lambda)
     firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     by_turn = np.add.reduceat(paid, firsts)
     by_turn[-1] += reward
-    advantages, returns = gae(by_turn, value[firsts], gamma=gamma, trace=trace)
+    advantages, returns = gae(by_turn, value[firsts], gamma=gamma, gae_lambda=gae_lambda)
     return np.repeat(advantages, sizes), np.repeat(returns, sizes)

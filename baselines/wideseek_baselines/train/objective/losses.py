@@ -94,17 +94,21 @@ def mismatch_weights(
     with torch.no_grad():
         gap = (old - engine).clamp(-LARGEST, LARGEST)
         ratio = gap.exp()
-        cap = options.mismatch_cap
+        cap = options.is_cap
         outside = ratio > cap
-        if options.mismatch == "mask":
+        if options.importance_sampling == "mask":
             outside = outside | (ratio < 1 / cap)
         tally.mean("mismatch", gap.abs())
         tally.peak("mismatch_max", gap.abs())
         tally.mean("mismatch_kl", k3(old, engine, of_old=True))
         tally.mean("mismatch_masked_share", outside.float())
-        if options.mismatch == "off":
+        if options.importance_sampling == "none":
             return torch.ones_like(ratio)
-        return ratio.clamp(max=cap) if options.mismatch == "truncate" else ratio.masked_fill(outside, 0.0)
+        return (
+            ratio.clamp(max=cap)
+            if options.importance_sampling == "truncate"
+            else ratio.masked_fill(outside, 0.0)
+        )
 
 
 def k3(logprobs: Tensor, other: Tensor, *, of_old: bool = False) -> Tensor:

@@ -18,7 +18,7 @@ from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJ
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.asleep import sleeping_vllm
-from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig, game_arguments, policy_options
+from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig, policy_options
 from wideseek_baselines.train.model.export import state_dict_for_engine
 from wideseek_baselines.train.model.model import TokenModel
 from wideseek_baselines.train.rollouts.job_sharding import RemoteRollouts, together
@@ -26,6 +26,7 @@ from wideseek_baselines.train.rollouts.metrics import subagents
 from wideseek_env import catalog
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
+from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.task import Task
@@ -67,9 +68,8 @@ class RolloutManager:
     ) -> None:
         self._config = config
         self._watch = watch
-        arguments = {**game_arguments(config.game), **(game or {})}
-        self.tasks, self.held_out = _tasks(config, arguments)
-        arguments["tasks"] = arguments["tasks"] if isinstance(arguments["tasks"], str) else self.tasks
+        chosen = config.game.replace(**(game or {}))
+        self.tasks, self.held_out = _tasks(chosen, config.evaluation)
         engine = config.engine
         ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}
         self._driver = DriverOptions(
@@ -85,7 +85,7 @@ class RolloutManager:
             RolloutConfig(
                 functools.partial(sleeping_vllm, **options) if asleep else engine.kind,
                 {} if asleep else options,
-                arguments,
+                {each.name: getattr(chosen, each.name) for each in dataclasses.fields(chosen)},
                 self._driver,
             ),
             engine.workers,
@@ -222,21 +222,17 @@ _EVALUATED: Mapping[str, Callable[[Rollout], float]] = {
 """The figures of an evaluation: means over its episodes."""
 
 
-def _tasks(config: RunConfig, arguments: Mapping[str, Any]) -> tuple[TaskSet, TaskSet]:
-    """Tasks to train on and held-out ones, none of which is in both."""
-    own, split = arguments["tasks"], arguments["split"]
-    tasks = catalog.named_tasks(own, split)[0] if isinstance(own, str) else catalog.as_tasks(own)
-    tasks = conditions.where(tasks, config.game.where) if config.game.where else tasks
-    tasks = tasks[: config.game.limit] if config.game.limit is not None else tasks
-    options = config.evaluation
+def _tasks(game: GameConfig, options: EvaluationOptions) -> tuple[TaskSet, TaskSet]:
+    """Tasks to train on and held-out tasks, which must be different ones."""
+    tasks = game.open_tasks()
     if not options.every:
         return tasks, TaskSet([])
-    source = options.source or own
+    source = options.source or game.tasks
     if not isinstance(source, str):
-        raise ConfigError("tasks of one's own have no held-out part: name one with evaluation.source")
+        raise ConfigError("custom tasks have no held-out part: name one with evaluation.source")
     held_out = catalog.named_tasks(source, options.split)[0]
-    wanted = options.where if options.where is not None else config.game.where
-    held_out = (conditions.where(held_out, wanted) if wanted else held_out)[: options.tasks]
+    where = options.where if options.where is not None else game.where
+    held_out = (conditions.where(held_out, where) if where else held_out)[: options.tasks]
     if not len(held_out):
         raise ConfigError(f"{source} has no {options.split} tasks to evaluate on")
     trained = {task.id for task in tasks}

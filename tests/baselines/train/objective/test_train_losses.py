@@ -11,7 +11,7 @@ import torch
 from wideseek_baselines.train.config.options import PolicyLossOptions
 from wideseek_baselines.train.objective.losses import k3, policy_loss, value_loss
 
-PLAIN = PolicyLossOptions(clip_low=0.2, clip_high=0.3, kl=0.0, mismatch="off")
+PLAIN = PolicyLossOptions(clip_low=0.2, clip_high=0.3, kl=0.0, importance_sampling="none")
 
 
 def logs(*ratios: float) -> torch.Tensor:
@@ -86,17 +86,17 @@ def test_kl_and_entropy_are_weighted_like_the_rest() -> None:
 def test_truncated_importance_sampling_weights_by_trainer_over_engine() -> None:
     old, engine = logs(0.2, 0.8, 0.1), logs(0.4, 0.1, 0.1)  # ratios 0.5, 8, 1
     advantages = torch.ones(3)
-    base = replace(PLAIN, mismatch_cap=2.0)
+    base = replace(PLAIN, is_cap=2.0)
 
     def loss(mismatch: str) -> float:
-        options = replace(base, mismatch=mismatch)  # type: ignore[arg-type]
+        options = replace(base, importance_sampling=mismatch)  # type: ignore[arg-type]
         return policy_loss(old, old, advantages, torch.ones(3), options, engine=engine).value.item()
 
     assert loss("truncate") == pytest.approx(-(0.5 + 2 + 1))
     assert loss("mask") == pytest.approx(-(0.5 + 0 + 1))
-    assert loss("off") == pytest.approx(-3)
+    assert loss("none") == pytest.approx(-3)
     tally = policy_loss(
-        old, old, advantages, torch.ones(3), replace(base, mismatch="mask"), engine=engine
+        old, old, advantages, torch.ones(3), replace(base, importance_sampling="mask"), engine=engine
     ).tally.result()
     assert tally["mismatch"] == pytest.approx((math.log(2) + math.log(8)) / 3)
     assert tally["mismatch_max"] == pytest.approx(math.log(8))

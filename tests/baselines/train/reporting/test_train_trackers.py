@@ -139,7 +139,7 @@ def test_a_board_that_fails_never_ends_training(
 ) -> None:
     monkeypatch.setattr(tracker, "BOARDS", {"wandb": Frail})
     model = saved_model(tmp_path / "tiny")
-    config = toy_config(GrpoConfig, model, tmp_path / "run", "boards=wandb")
+    config = toy_config(GrpoConfig, model, tmp_path / "run", "trackers=wandb")
     with caplog.at_level(logging.WARNING):
         assert run_grpo(config, game=toy_game()).steps == 3
     assert len(read_log(tmp_path / "run" / "metrics.jsonl")) == 3
@@ -173,7 +173,7 @@ def test_a_warm_start_has_boards_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
         f"data={tmp_path / 'rollouts.jsonl'}",
         f"out={tmp_path / 'sft'}",
         f"model.path={saved_model(tmp_path / 'tiny')}",
-        *("model.device=cpu", "model.precision=float32", "held_out=0.25", "max_steps=1", "boards=trackio"),
+        *("model.device=cpu", "model.precision=float32", "held_out=0.25", "max_steps=1", "trackers=trackio"),
         *("batch_tokens=40", "project=tests", "name=warm"),
     ]
     assert run_sft(load_config(SftConfig, None, settings)).steps == 1
@@ -198,6 +198,6 @@ def test_a_board_that_cannot_start_is_a_wrong_setting(
 
 def test_boards_are_named_in_the_configuration(tmp_path: Path) -> None:
     needed = ["model.path=m", "out=o"]
-    assert load_config(GrpoConfig, None, [*needed, "boards=trackio"]).trackers == ("trackio",)
+    assert load_config(GrpoConfig, None, [*needed, "trackers=trackio"]).trackers == ("trackio",)
     with pytest.raises(ConfigError, match="must be one of tensorboard, wandb, trackio"):
-        load_config(GrpoConfig, None, [*needed, 'boards=["wandb", "mlflow"]'])
+        load_config(GrpoConfig, None, [*needed, 'trackers=["wandb", "mlflow"]'])

@@ -23,8 +23,7 @@ from wideseek_baselines.cluster.worker import RolloutWorker
 from wideseek_baselines.engines.base import EngineLostError, Weights
 from wideseek_baselines.engines.weights import model_folder
 from wideseek_baselines.rollout.config import RolloutConfig
-from wideseek_baselines.rollout.grouping import Grouping, group_of
-from wideseek_baselines.rollout.options import Finished, RolloutJob
+from wideseek_baselines.rollout.jobs import Finished, Grouping, RolloutJob, group_of
 from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError
 from wideseek_env.policy import Job
 

@@ -15,7 +15,7 @@ from typing import Any
 from wideseek_baselines.engines.base import EngineLostError
 from wideseek_baselines.rollout.config import RolloutConfig
 from wideseek_baselines.rollout.driver import Driver
-from wideseek_baselines.rollout.options import Finished, RolloutJob
+from wideseek_baselines.rollout.jobs import Finished, RolloutJob
 
 
 class RolloutWorker:

@@ -7,7 +7,7 @@ they are asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from wideseek_baselines.engines.base import Engine
 from wideseek_baselines.policies.llm import LLMPolicy
@@ -75,6 +75,7 @@ def vllm_policy(
     gpu_memory_utilization: float | None = None,
     tensor_parallel: int = 1,
     enforce_eager: bool = False,
+    sleep_level: Literal[0, 1, 2] = 0,
     engine_options: Mapping[str, Any] | None = None,
     **options: Unpack[PolicyOptions],
 ) -> LLMPolicy:
@@ -91,6 +92,7 @@ def vllm_policy(
         gpu_memory_utilization: See there.
         tensor_parallel: See there.
         enforce_eager: See there.
+        sleep_level: See there.
         engine_options: Its `options`: further arguments of vLLM by name.
         options: See `PolicyOptions`.
     """
@@ -106,6 +108,7 @@ def vllm_policy(
             gpu_memory_utilization=gpu_memory_utilization,
             tensor_parallel=tensor_parallel,
             enforce_eager=enforce_eager,
+            sleep_level=sleep_level,
             options=engine_options,
         )
 

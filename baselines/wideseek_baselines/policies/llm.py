@@ -15,6 +15,9 @@ from wideseek_baselines.agents.episode_policy import LLMEpisodePolicy
 from wideseek_baselines.agents.model import AgentModel
 from wideseek_baselines.background import background
 from wideseek_baselines.engines.base import Engine, EngineError, Generation
+from wideseek_baselines.rollout.driver import Driver
+from wideseek_baselines.rollout.jobs import Finished
+from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.tokens import History
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.game import Game
@@ -24,8 +27,6 @@ from wideseek_env.policy import EpisodeResult, Job, Turn
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
-
-    from wideseek_baselines.rollout.options import DriverOptions, Finished
 
 
 class LLMPolicy:
@@ -187,9 +188,6 @@ class LLMPolicy:
 
     def rollouts(self, game: Game, jobs: Iterable[Job]) -> Iterator[Finished]:
         """Like `play`, with the token ids of every episode."""
-        from wideseek_baselines.rollout.driver import Driver
-        from wideseek_baselines.rollout.options import DriverOptions
-
         options = self._driver
         if isinstance(options, Mapping):
             try:

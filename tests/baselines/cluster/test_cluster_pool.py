@@ -11,9 +11,11 @@ from pathlib import Path
 import pytest
 from ray_team import Team, broken
 
+from wideseek_baselines.cluster.rollouts import open_rollouts_on
 from wideseek_baselines.engines.base import EngineLostError
-from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, open_rollouts_on
-from wideseek_baselines.rollout.options import Finished, RolloutJob
+from wideseek_baselines.rollout.config import RolloutConfig
+from wideseek_baselines.rollout.jobs import Finished, RolloutJob
+from wideseek_baselines.rollout.local import LocalRollouts
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
 

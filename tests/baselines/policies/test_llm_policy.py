@@ -375,7 +375,7 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="reset"):
         LLMPolicy(engine, tokenizer=TOKENIZER).act([])
     with pytest.raises(ConfigError, match="driver"):
-        list(LLMPolicy(engine, tokenizer=TOKENIZER, driver={"sped": 1}).play(single(), []))
+        list(LLMPolicy(engine, tokenizer=TOKENIZER, driver={"sped": 1}).run_jobs(single(), []))
 
 
 def test_engines_start_once_and_end_with_the_policy() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wideseek_baselines.rollout.options import RolloutJob
+from wideseek_baselines.rollout.jobs import RolloutJob
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.tasks.task import Task

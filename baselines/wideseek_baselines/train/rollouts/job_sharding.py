@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from wideseek_baselines.engines.base import Weights
-from wideseek_baselines.rollout.grouping import group_of
-from wideseek_baselines.rollout.options import Finished
+from wideseek_baselines.rollout.jobs import Finished, group_of
 from wideseek_baselines.train import distributed
 from wideseek_env.policy import Job
 

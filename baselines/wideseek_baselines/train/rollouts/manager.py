@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import fsum
 from types import TracebackType
@@ -12,12 +11,14 @@ from typing import Any, Self, cast
 import torch
 
 from wideseek_baselines.background import background
+from wideseek_baselines.cluster.rollouts import open_rollouts_on
 from wideseek_baselines.policies.llm import LLMPolicy
-from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, Rollouts, open_rollouts_on
-from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJob
+from wideseek_baselines.rollout.config import RolloutConfig, Rollouts
+from wideseek_baselines.rollout.jobs import Finished, RolloutJob
+from wideseek_baselines.rollout.local import LocalRollouts
+from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
-from wideseek_baselines.train.asleep import sleeping_vllm
 from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig, policy_options
 from wideseek_baselines.train.model.export import state_dict_for_engine
 from wideseek_baselines.train.model.model import TokenModel
@@ -76,15 +77,16 @@ class RolloutManager:
             concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout
         )
         options = policy_options(config.model.path, engine)
-        asleep = engine.sleep and engine.kind == "vllm"
+        if engine.sleep and engine.kind == "vllm":
+            options["sleep_level"] = 2  # the trainer sends the weights after every step
         self._group = distributed.new_group()
         if engine.workers and not distributed.is_main():
             self._rollouts: Rollouts = RemoteRollouts()
             return
         self._rollouts = open_rollouts_on(
             RolloutConfig(
-                functools.partial(sleeping_vllm, **options) if asleep else engine.kind,
-                {} if asleep else options,
+                engine.kind,
+                options,
                 {each.name: getattr(chosen, each.name) for each in dataclasses.fields(chosen)},
                 self._driver,
             ),

@@ -105,7 +105,7 @@ def test_truncated_importance_sampling_weights_by_trainer_over_engine() -> None:
 
 def test_no_gradient_flows_through_the_mismatch() -> None:
     logprobs = logs(0.5).requires_grad_()
-    options = replace(PLAIN, mismatch="truncate")
+    options = replace(PLAIN, importance_sampling="truncate")
     policy_loss(logprobs, logs(0.5), torch.ones(1), torch.ones(1), options, engine=logs(0.4)).value.backward()
     assert logprobs.grad is not None
     assert float(logprobs.grad) == pytest.approx(-1.25)

@@ -13,7 +13,7 @@ import click
 from wideseek_env.cli import options
 
 if TYPE_CHECKING:
-    from wideseek_baselines.rollout.options import Finished, RolloutJob
+    from wideseek_baselines.rollout.jobs import Finished, RolloutJob
     from wideseek_baselines.tokens.record import Rollout
     from wideseek_env.evaluation.standing import Ended
     from wideseek_env.evaluation.tracking import Tracker
@@ -90,7 +90,8 @@ def rollout(
       wideseek rollout --policy vllm --model models/qwen3-4b --workers 8 --gpus 1 --out rollouts.jsonl.gz
       wideseek rollout --policy transformers --model models/nano --profile terse --limit 2 --out a.parquet
     """
-    from wideseek_baselines.rollout.config import RolloutConfig, open_rollouts_on
+    from wideseek_baselines.cluster.rollouts import open_rollouts_on
+    from wideseek_baselines.rollout.config import RolloutConfig
     from wideseek_baselines.rollout.options import DriverOptions
     from wideseek_baselines.rollout.store import open_rollouts
     from wideseek_env.cli.console import say
@@ -188,7 +189,7 @@ def _figures(rollout: Rollout) -> Ended:
 
 
 def _jobs(tasks: TaskSet, size: int, seed: int, done: set[tuple[str, int]]) -> Iterator[RolloutJob]:
-    from wideseek_baselines.rollout.options import RolloutJob
+    from wideseek_baselines.rollout.jobs import RolloutJob
     from wideseek_env.evaluation.run import episode_seed
 
     for task in tasks:

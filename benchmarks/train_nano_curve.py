@@ -82,7 +82,7 @@ def main() -> None:
     warm = learn(expert, model, arguments.out / "warm", arguments.warm_steps)
     assert warm == Path(config.model.path)
     run: Any = run_grpo if arguments.algorithm == "grpo" else run_ppo
-    run(config, report=lambda values: print(json.dumps(values), flush=True))
+    run(config, on_step=lambda values: print(json.dumps(values), flush=True))
     print(json.dumps({"run": name, **curve(Path(config.out))}, indent=1))
 
 

@@ -7,7 +7,8 @@
 The batch is one of real episodes (see `recorded_batch.py`): leads and subagents of a team, whose conversations differ
 in length. Here, `grpo.train_step` makes one optimiser step of it, from rollouts to new weights. In TRL it is a step of
 `GRPOTrainer.train()`, less everything in which TRL generates, pads, decodes and scores (see `trl_trainer.py`).
-Both average over all trained tokens of the batch (TRL's loss "dapo", here `selection.loss_aggregation=token`), without KL term.
+Both average over all trained tokens of the batch, without KL term (TRL's loss "dapo", here
+`selection.loss_aggregation=token`).
 Both keep activations: TRL's checkpointing, on by default, is switched off.
 
 First the gradients of both are compared in float32, before any clipping: the program fails unless their cosine is

@@ -103,8 +103,8 @@ def test_old_log_probabilities_are_of_the_policy_that_is_trained_and_the_engines
         GrpoConfig, model_folder, tmp_path / "run", "max_off_policy_steps=1", "loss.is_cap=1.2"
     )
     model = load_model(config.model)
-    with RolloutManager(config, toy_game()) as players:
-        rollouts, _ = players.play(TaskSampler(players.tasks, 0).jobs(0, 2, 4))
+    with RolloutManager(config, toy_game()) as manager:
+        rollouts, _ = manager.run(TaskSampler(manager.tasks, 0).jobs(0, 2, 4))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
@@ -149,11 +149,11 @@ def test_a_broken_run_goes_on_with_the_batch_that_was_under_way(model_folder: Pa
         "checkpoint.every=2",
     )
     with pytest.raises(Killed):
-        run_grpo(config, game=game, report=kill)
+        run_grpo(config, game=game, on_step=kill)
     assert drawn(tmp_path / "run") == 4, "the position is that of the steps that were trained"
     reward.paid.clear()
     seen: list[int] = []
-    run_grpo(config, game=game, report=lambda values: seen.append(values["step"]))
+    run_grpo(config, game=game, on_step=lambda values: seen.append(values["step"]))
     assert seen == [3, 4, 5]
     rest = [TaskSampler(toy_tasks(10), 0)[at].id for at in range(4, 10)]
     assert Counter(reward.paid) == dict.fromkeys(rest, 2)
@@ -209,7 +209,7 @@ def test_what_fails_while_playing_ahead_ends_the_run_after_the_step(
         run_grpo(config, game={**toy_game(8), "reward": Broken()})
     assert [record["step"] for record in read_log(tmp_path / "run" / "metrics.jsonl")] == [1]
     assert drawn(tmp_path / "run") == 2
-    assert not [thread for thread in threading.enumerate() if thread.name == "wideseek-ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "wideseek-prefetch"]
 
 
 def test_leaving_early_ends_the_episodes_under_way(
@@ -231,23 +231,23 @@ def test_leaving_early_ends_the_episodes_under_way(
     )
     run = cast(Run, SimpleNamespace(step=0, state={"drawn": 0}))
 
-    def leave(players: RolloutManager) -> None:
-        batches = iter([[], TaskSampler(players.tasks, 0).jobs(0, 2, 4)])
+    def leave(manager: RolloutManager) -> None:
+        batches = iter([[], TaskSampler(manager.tasks, 0).jobs(0, 2, 4)])
 
-        def draw(state: dict[str, Any]) -> int:
+        def draw(position: int) -> tuple[int, int]:
             jobs = next(batches)
-            return len(players.play(jobs)[0]) if jobs else 0
+            return (len(manager.run(jobs)[0]) if jobs else 0), position
 
-        with RolloutPrefetcher(draw, players, config, run) as feed:
-            assert feed.take() == 0
+        with RolloutPrefetcher(draw, manager, config, run) as prefetcher:
+            assert prefetcher.take() == 0
             assert begun.wait(60), "nothing is played ahead"
             raise Killed
 
-    with RolloutManager(config, toy_game()) as players:
-        players.start()
+    with RolloutManager(config, toy_game()) as manager:
+        manager.start()
         with pytest.raises(Killed):
-            leave(players)
-        assert not [thread for thread in threading.enumerate() if thread.name == "wideseek-ahead"]
+            leave(manager)
+        assert not [thread for thread in threading.enumerate() if thread.name == "wideseek-prefetch"]
 
 
 def test_it_learns_from_episodes_that_are_one_version_old(model_folder: Path, tmp_path: Path) -> None:
@@ -258,7 +258,7 @@ def test_it_learns_from_episodes_that_are_one_version_old(model_folder: Path, tm
         tmp_path / "run",
         *("steps=22", "optim.lr=2e-2", "loss.kl=0", "checkpoint.every=0", "max_off_policy_steps=1"),
     )
-    run_grpo(config, game=toy_game(), report=lambda values: rewards.append(values["reward"]))
+    run_grpo(config, game=toy_game(), on_step=lambda values: rewards.append(values["reward"]))
     assert np.mean(rewards[-4:]) > np.mean(rewards[:4]) + 0.12
 
 

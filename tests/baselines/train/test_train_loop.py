@@ -33,12 +33,12 @@ def test_the_monitor_warns_of_each_way_to_collapse() -> None:
     def run(entropy: float, tokens: float, reward: float) -> list[str]:
         monitor = Monitor(CollapseOptions(window=2))
         good = {"entropy": 2.0, "turn_tokens": 100.0, "reward": 0.6}
-        assert [monitor.look(good) for _ in range(3)] == [[], [], []]
-        assert monitor.look({"reward": 0.0}) == [], "a step without training says nothing"
+        assert [monitor.check(good) for _ in range(3)] == [[], [], []]
+        assert monitor.check({"reward": 0.0}) == [], "a step without training says nothing"
         bad = {"entropy": entropy, "turn_tokens": tokens, "reward": reward}
         on = Monitor(CollapseOptions(window=2), monitor.state)
-        on.look(bad)
-        return on.look(bad)
+        on.check(bad)
+        return on.check(bad)
 
     assert run(1.5, 150.0, 0.5) == []
     assert run(0.1, 100.0, 0.6) == ["entropy fell from 2 to 0.1"]

@@ -210,8 +210,8 @@ def test_recorded_rollouts_are_learnt_as_they_were_sampled(model_folder: Path, t
         writer.write(bad)
     lessons = read_lessons([tmp_path / "rollouts.jsonl"], template, roles=("lead",), min_score=0.5)
     (lesson,) = lessons
-    assert lesson.example.ids.tolist() == good.agents[0].sequences[0].ids
-    assert len(lesson.example.places) == 5
+    assert lesson.sample.ids.tolist() == good.agents[0].sequences[0].ids
+    assert len(lesson.sample.places) == 5
 
 
 def test_held_out_tasks_are_not_trained_on(model_folder: Path, episodes: Path) -> None:
@@ -219,7 +219,7 @@ def test_held_out_tasks_are_not_trained_on(model_folder: Path, episodes: Path) -
     training, watched = held_out_split(lessons, 0.3, 0)
     assert len(training) + len(watched) == len(lessons)
     tasks = [
-        {lesson.task_id for lesson in lessons if any(lesson.example is one for one in part)}
+        {lesson.task_id for lesson in lessons if any(lesson.sample is one for one in part)}
         for part in (training, watched)
     ]
     assert len(tasks[1]) == 1

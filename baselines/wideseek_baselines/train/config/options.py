@@ -150,7 +150,7 @@ class PolicyLossOptions:
     """The probability ratio is clipped to at most 1 plus this. TRL: `epsilon_high`. verl: `clip_ratio_high`."""
     dual_clip: Annotated[float, Range(1, open_low=True)] | None = None
     """Bounds the loss of a token with negative advantage at this many times the advantage; none is off. Set it, for
-    example to 3, if single tokens with a large ratio dominate the loss. TRL: `delta`. verl: `clip_ratio_c`."""
+    sample to 3, if single tokens with a large ratio dominate the loss. TRL: `delta`. verl: `clip_ratio_c`."""
     kl: NotNegative = 0.001
     """Weight of the KL divergence to the reference model (k3 estimate). 0 needs no reference model. TRL: `beta`.
     verl: `kl_loss_coef`."""

@@ -1,4 +1,4 @@
-"""Advantages: from rewards of a group of rollouts, or from values over an agent's steps. Plain NumPy."""
+"""Advantages: from the rewards of a group of rollouts, or from a critic's values over an agent's steps (NumPy)."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ class Advantages:
     """One advantage for each rollout, in the order given.
 
     Attributes:
-        values: ``[R]``; NaN where the rollout is not to be trained on.
+        values: ``[R]``; NaN if the rollout is not trained on.
         groups: Groups that are trained on.
-        zero_variance: Groups whose rewards are all equal (a group of one among them).
+        zero_variance: Groups whose rewards are all equal, groups of one included.
         untrainable: Rollouts that were left out because they are not trainable.
     """
 
@@ -47,8 +47,17 @@ def group_advantages(
 ) -> Advantages:
     """Compare the rollouts of each group: ``(R - mean) / (std + 1e-6)`` by default (arXiv 2602.04634).
 
-    Every rollout is one number here, so it counts once whatever the number of its agents or turns. Rollouts that
-    are not trainable have no fair reward and enter neither mean nor standard deviation (of the population).
+    Every rollout counts once, whatever its number of agents or turns. Rollouts that are not trainable have no fair
+    reward, so they count neither in the mean nor in the standard deviation (of the population).
+
+    Args:
+        rewards: ``[R]``.
+        groups: ``[R]``, the group of each rollout.
+        trainable: ``[R]``.
+        options: Scale, baseline, and what to do with zero-variance groups.
+
+    Raises:
+        ConfigError: The arguments differ in length, or a reward is not finite.
     """
     if not len(rewards) == len(groups) == len(trainable):
         raise ConfigError("rewards, groups and trainable must be equally long")
@@ -62,7 +71,7 @@ def group_advantages(
         paid = np.array([rewards[number] for number in indices], np.float64)
         if not np.isfinite(paid).all():
             raise ConfigError(f"rewards must be finite, not {paid.tolist()}")
-        if np.ptp(paid) == 0:  # asked of the rewards themselves: their deviation may be off by rounding
+        if np.ptp(paid) == 0:  # of the rewards themselves: rounding may change their deviation
             zero_variance += 1
             if options.zero_variance_groups == "keep":
                 values[indices] = 0.0
@@ -82,13 +91,13 @@ def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
 
 
 def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, gae_lambda: float) -> tuple[Floats, Floats]:
-    """Generalised advantage estimation over one agent's steps, at the end of which nothing more comes.
+    """Generalised advantage estimation over one agent's steps. Nothing follows the last step.
 
     Args:
         rewards: ``[n]`` paid after each step; the team's reward after the last one.
-        values: ``[n]`` of what is known before each step.
+        values: ``[n]`` of the critic before each step.
         gamma: Discount from one step to the next.
-        gae_lambda: GAE's lambda: 0 trusts the values, 1 the rewards.
+        gae_lambda: 0 trusts the critic, 1 the rewards.
 
     Returns:
         ``[n]`` advantages, and ``[n]`` returns (advantage plus value), the targets of the value loss.
@@ -123,8 +132,8 @@ def agent_gae(
         values: ``[n]`` values before each of the agent's tokens.
         reward: The team's, paid after the agent's last token.
         gamma: Discount from one step to the next.
-        gae_lambda: GAE's lambda.
-        per_turn: Steps are turns: a turn's value is that before its first token, and all its tokens share its
+        gae_lambda: 0 trusts the critic, 1 the rewards.
+        per_turn: Steps are turns. A turn's value is the one before its first token, and all its tokens share its
             advantage and return. Otherwise steps are tokens.
         penalties: ``[n]`` subtracted from the reward of each token, such as a KL penalty.
     """

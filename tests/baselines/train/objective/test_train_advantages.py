@@ -11,7 +11,7 @@ from training_parts import agent, rollout
 from wideseek_baselines.train.config.options import AdvantageOptions, SelectionOptions
 from wideseek_baselines.train.data.packing import pack
 from wideseek_baselines.train.data.samples import by_agent, mini_batches, rollout_samples, spans
-from wideseek_baselines.train.model.critic import team_examples
+from wideseek_baselines.train.model.critic import team_samples
 from wideseek_baselines.train.objective.advantages import agent_gae, gae, group_advantages
 from wideseek_env.errors import ConfigError, TrajectoryError
 
@@ -97,7 +97,7 @@ def test_an_agents_turns_share_the_teams_reward_at_its_own_end() -> None:
 
 def weights_of(rollouts: Any, **options: Any) -> list[float]:
     samples = rollout_samples(rollouts, [1.0] * len(rollouts), SelectionOptions(**options))
-    return [float(example.columns["weight"][0]) for example in samples.examples]
+    return [float(example.columns["weight"][0]) for example in samples.samples]
 
 
 def team() -> list[Any]:
@@ -126,7 +126,7 @@ def test_other_averages_by_hand() -> None:
 def test_weights_sum_to_one_however_they_are_packed(average: Any) -> None:
     samples = rollout_samples(team(), [1.0] * 3, SelectionOptions(loss_aggregation=average))
     for tokens_per_row in (1, 20, 1000):
-        rows = pack(samples.examples, tokens_per_row)
+        rows = pack(samples.samples, tokens_per_row)
         assert sum(float(row.columns["weight"].sum()) for row in rows) == pytest.approx(1, abs=1e-6)
 
 
@@ -159,7 +159,7 @@ def test_the_sampled_ids_are_the_trained_ids() -> None:
 def test_versions_temperatures_and_spans_are_by_token() -> None:
     one = rollout([agent("lead", [2, 3], versions=((4, 1), (5, 2)), temperature=0.7)])
     samples = rollout_samples([one], [1.0], SelectionOptions())
-    (example,) = samples.examples
+    (example,) = samples.samples
     assert example.columns["version"].tolist() == [0, 0, 4, 5, 5]
     np.testing.assert_allclose(example.columns["temperature"], [1, 1, 0.7, 0.7, 0.7])
     assert spans(example, samples.turns[0]) == {0: (0, 2), 1: (2, 5)}
@@ -168,7 +168,7 @@ def test_versions_temperatures_and_spans_are_by_token() -> None:
 def test_turns_that_were_not_drawn_from_the_whole_distribution_are_not_trained() -> None:
     one = rollout([agent("lead", [2, 3], trainable=False)])
     samples = rollout_samples([one], [1.0], SelectionOptions())
-    assert [len(example.places) for example in samples.examples] == [2]
+    assert [len(example.places) for example in samples.samples] == [2]
     assert samples.dropped_turns == 1
 
 
@@ -203,8 +203,8 @@ def test_rollouts_without_an_advantage_or_a_fair_reward_are_left_out() -> None:
         rollout([agent("lead", [4])]),
     ]
     samples = rollout_samples(rollouts, [float("nan"), 1.0, 1.0], SelectionOptions())
-    assert [len(example.places) for example in samples.examples] == [4]
-    assert [float(example.columns["weight"][0]) for example in samples.examples] == [0.25]
+    assert [len(example.places) for example in samples.samples] == [4]
+    assert [float(example.columns["weight"][0]) for example in samples.samples] == [0.25]
 
 
 def test_a_mini_batch_is_counted_in_tasks() -> None:
@@ -235,7 +235,7 @@ def test_a_team_critic_reads_the_question_and_the_delegation_but_nothing_later()
     lead, sub = agent("lead", [2, 6]), agent("subagent", [4])
     rollouts = [rollout([lead, sub])]
     samples = rollout_samples(rollouts, [1.0], SelectionOptions())
-    own, seen = samples.examples, team_examples(samples, rollouts)
+    own, seen = samples.samples, team_samples(samples, rollouts)
     assert seen[0] is own[0]
     prefix = lead.sequences[0].ids[: lead.sequences[0].turns[0].stop]
     assert seen[1].ids.tolist() == [*prefix, *sub.sequences[0].ids]

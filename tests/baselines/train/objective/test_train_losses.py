@@ -27,7 +27,7 @@ def test_clipping_is_one_sided_and_follows_the_sign_of_the_advantage() -> None:
     loss.value.backward()
     assert ratios.grad is not None
     torch.testing.assert_close(ratios.grad, -0.2 * torch.tensor([0.0, 0.5, -1.5, 0.0, 2.2]))
-    found = loss.tally.result()
+    found = loss.metrics.result()
     assert found["clip_share"] == pytest.approx(0.4)
     assert found["clip_high_share"] == pytest.approx(0.2)
     assert found["clip_low_share"] == pytest.approx(0.2)
@@ -97,7 +97,7 @@ def test_truncated_importance_sampling_weights_by_trainer_over_engine() -> None:
     assert loss("none") == pytest.approx(-3)
     tally = policy_loss(
         old, old, advantages, torch.ones(3), replace(base, importance_sampling="mask"), engine=engine
-    ).tally.result()
+    ).metrics.result()
     assert tally["mismatch"] == pytest.approx((math.log(2) + math.log(8)) / 3)
     assert tally["mismatch_max"] == pytest.approx(math.log(8))
     assert tally["mismatch_masked_share"] == pytest.approx(1 / 3)
@@ -132,13 +132,13 @@ def test_value_clipping_takes_the_larger_error() -> None:
     loss.value.backward()
     assert values.grad is not None
     torch.testing.assert_close(values.grad, 2 * torch.tensor([0.0, -0.9, 0.5]))
-    assert loss.tally.result()["value_clip_share"] == pytest.approx(1 / 3)
+    assert loss.metrics.result()["value_clip_share"] == pytest.approx(1 / 3)
     assert value_loss(values, torch.zeros(3), returns, torch.ones(3), clip=0).value.item() == pytest.approx(
         0.5 * (0 + 0.81 + 0.25)
     )
     # A token without weight is in no figure.
     figures = value_loss(
         values, torch.zeros(3), returns, torch.tensor([0.0, 1.0, 3.0]), clip=0
-    ).tally.result()
+    ).metrics.result()
     assert figures["value"] == pytest.approx(0.3)
     assert figures["value_error"] == pytest.approx((0.81 + 0.25) / 2)

@@ -8,7 +8,7 @@ Plays the game of the preset `nano-cpu` on test tasks, which neither training no
 `wideseek bench width` for each model (and `wideseek bench depth` for the first, as a single agent, with `--depth`);
 these commands are printed. Then the teams are drawn into one figure by width, all sweeps into another by critical path
 (with `--depth`), and a report compares them task by task.
-Ctrl-C keeps what is finished; the same command goes on from there.
+Ctrl-C keeps what is finished; the same command resumes.
 """
 
 from __future__ import annotations

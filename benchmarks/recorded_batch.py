@@ -1,11 +1,10 @@
 """A batch of real episodes to time training steps on, without a model that has to generate them.
 
 The scripted team plays training tasks of the synthetic world, each task several times with another limit on how many
-subagents it may start at once. The reward is item-F1 less a hundredth for each subagent, so that rewards differ within
-a group, as they do for a policy that samples, also where every team fills the table. What was said goes through the
-model's chat template turn by turn, as in a rollout: ids, who wrote them, and which tokens are trained are those of real
-conversations, and so are their lengths. Log-probabilities of an engine were never measured: they are written down as 0,
-and whoever trains on such a batch leaves the correction for the engine's mismatch off.
+subagents it may start at once. The reward is item-F1 minus a hundredth for each subagent, so rewards differ within a
+group, also when every team fills the table. The messages go through the model's chat template turn by turn, as in a
+rollout. So ids, authors, trained tokens and lengths are those of real conversations. There are no log-probabilities of
+an engine: they are set to 0, so importance sampling must be off.
 """
 
 from __future__ import annotations

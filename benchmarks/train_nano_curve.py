@@ -7,10 +7,10 @@
 2. A scripted team plays training tasks in many worlds, at several widths and now and then as a single agent. A small
    width it uses whole. A large one makes it timid: after each subagent a coin decides whether it starts one more.
 3. The model learns to write what the team wrote (warm start).
-4. GRPO or PPO goes on from there, with vLLM for the episodes; every few steps the model plays held-out tasks. What it
-   can find and the expert did not show is how much the whole of a large width is worth.
+4. GRPO or PPO continues from there, with vLLM for the episodes. Every few steps the model plays held-out tasks. It can
+   find out how much the whole of a large width is worth, which the expert did not show.
 
-Every stage is kept in `--out` and not done again by the same command; an interrupted run goes on. At the end the
+Every stage is kept in `--out` and not done again by the same command; an interrupted run resumes. At the end the
 held-out item-F1 of the warm start and of the trained model are printed by width as JSON, with the minutes that the
 reinforcement took. `--roles lead` or `--roles subagent` trains one role alone, `--single` the single agent. The
 settings are those of the preset `nano-cpu`; `key=value` changes them.
@@ -55,7 +55,7 @@ optimiser step is made of all episodes of a step, to average out the noise that 
 
 
 def main() -> None:
-    """All stages, then the figures as JSON."""
+    """Run all stages, then print the metrics as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of all stages")
     parser.add_argument("--algorithm", choices=("grpo", "ppo"), default="grpo")
@@ -125,7 +125,7 @@ def expert_game(game: GameConfig, world: str, *, team: bool = True, **limits: in
 
 
 def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
-    """Supervised training for so many steps; goes on where it was, and does nothing when it is done."""
+    """Supervised training for a number of steps. It resumes an interrupted run and does nothing for a finished one."""
     told = out / "result.json"
     if told.is_file() and json.loads(told.read_text())["steps"] == steps:
         return out / "model"

@@ -14,10 +14,13 @@ First the gradients of both are compared in float32, before clipping. The progra
 0.999. Then both are timed in turns, each in a separate process, whose first step is not counted. The output has the
 median and spread of the times, the tokens without padding, and the highest memory of the process (or of the GPU).
 
-TRL runs in two ways. "trl" pads as TRL does, to the longest prompt and the longest completion of the batch. "trl
-sorted" gets the sequences in order of length, a few at a time, so that little is padded. TRL itself cannot do the
-latter, because the completions of a prompt must stay together. `--trl-checkpointing` and `--trl-liger` add other
-options of TRL.
+TRL runs in two ways:
+
+- trl: pads as TRL does, to the longest prompt and the longest completion of the batch.
+- trl sorted: gets the sequences in order of length, a few at a time, so that little is padded. TRL itself cannot do
+  this, because the completions of a prompt must stay together.
+
+`--trl-checkpointing` and `--trl-liger` add other options of TRL.
 """
 
 from __future__ import annotations

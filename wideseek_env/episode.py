@@ -439,14 +439,14 @@ class Episode:
 
     def _heading(self, call: ToolCall, name: str) -> str:
         template = self.texts.result.get(call.name, self.texts.result["custom"])
-        return self._line(template, name=name, **call.arguments)
+        return self._line(template, {**call.arguments, "name": name})
 
-    def _line(self, template: str, **values: object) -> str:
+    def _line(self, template: str, values: Mapping[str, object]) -> str:
         short = {key: neutralise(" ".join(str(value).split())[:300]) for key, value in values.items()}
         return template.format_map(short)
 
     def _report(self, child: Conversation, number: int) -> str:
-        head = self._line(self.texts.report, number=number + 1, subtask=child.subtask)
+        head = self._line(self.texts.report, {"number": number + 1, "subtask": child.subtask})
         body = child.final if child.ending == "reported" else self.texts.no_report[child.ending]
         return f"{head}\n{self._cut(neutralise(body))}"
 

@@ -85,6 +85,14 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
         self._seen: dict[str, tuple[int, int]] = {}
         self._resting: dict[str, dict[str, Any]] = {}
 
+    def __repr__(self) -> str:
+        run = self._run
+        if run is None:
+            state = "before reset"
+        else:
+            state = f"task {run.task.id!r}, {'ended' if run.done else f'{len(self.acting_agents)} acting'}"
+        return f"<WideSeekEnv {self.game!r}: {state}>"
+
     # --- spaces --------------------------------------------------------------------------------------------------
 
     def observation_space(self, agent: str) -> TextSpace:

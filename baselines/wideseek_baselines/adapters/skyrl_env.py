@@ -30,8 +30,8 @@ ENV = "wideseek"
 
 @lru_cache(maxsize=4)
 def _game(settings: str) -> Game:
-    """The setup of a game, one for all environments of this process."""
-    return GameConfig(team=False, **json.loads(settings)).open()
+    """The opened game, one for all environments of this process."""
+    return GameConfig.from_dict({**json.loads(settings), "team": False}).open()
 
 
 def _named(settings: Mapping[str, Any]) -> str:
@@ -48,7 +48,7 @@ def register(name: str = ENV, **settings: Any) -> None:
 
     Args:
         name: What it is called in SkyRL.
-        settings: Arguments of `GameConfig`, as plain values.
+        settings: Fields of `GameConfig`, as JSON values. A judge, a reward or a tool is given as module:name.
 
     Raises:
         ConfigError: The game cannot be played, or the name is taken.
@@ -74,7 +74,7 @@ class WideSeekTextEnv(BaseTextEnv):
     """One episode of the single agent.
 
     Args:
-        game: The setup's arguments as JSON, from `register`.
+        settings: The game's fields as a JSON text, from `register`.
         env_config: SkyRL's settings for the environment; there are none.
         extras: The row of the data set; `task_id` is played. SkyRL's `max_turns` must not be below the rules'.
 

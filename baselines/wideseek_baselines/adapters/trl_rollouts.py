@@ -163,7 +163,7 @@ class TeamRollouts:
             for number in range(len(tasks))
         ]
         self._calls += 1
-        teams = self.play(tasks, seeds, trainer)
+        teams = self.run(tasks, seeds, trainer)
         rows: list[TrainingRow] = []
         for team, seed in zip(teams, seeds, strict=True):
             rows += self._rows(team, share, seed, trainer)
@@ -172,11 +172,11 @@ class TeamRollouts:
             "completion_ids": [row.completion for row in rows],
             "logprobs": [row.logprobs for row in rows],
             "env_mask": [row.mask for row in rows],
-            "team_reward": [team.episode_run.reward for team in teams for _ in range(share)],
-            "team_metrics": [outcome_metrics(team.episode_run) for team in teams for _ in range(share)],
+            "team_reward": [team.run.reward for team in teams for _ in range(share)],
+            "team_metrics": [outcome_metrics(team.run) for team in teams for _ in range(share)],
         }
 
-    def play(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[TeamResult]:
+    def run(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[TeamResult]:
         """One episode of each task, with the trainer's model in every role."""
         engine, policy = self._policy(trainer)
         plays = [EpisodeRun(self.game, task, seed) for task, seed in zip(tasks, seeds, strict=True)]

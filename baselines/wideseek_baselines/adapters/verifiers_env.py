@@ -9,6 +9,7 @@ verifiers' own commands and trainers find all this.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -31,7 +32,7 @@ PLUGIN = "wideseek-verifiers"
 
 
 class WideSeekTasksetConfig(vf.TasksetConfig):
-    """The game, as the arguments of `wideseek_env.GameConfig`; all by name, so that it travels."""
+    """The game: every field of `wideseek_env.GameConfig`, all by name, so that it travels."""
 
     id: str = PLUGIN
     tasks: str = "synthetic"
@@ -39,15 +40,30 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     corpus: str | None = None
     """Where to search; None is the world of `tasks`."""
     split: str = "train"
+    where: list[str] = []
+    """Conditions that tasks must meet, such as ``rows>=10``."""
+    limit: int | None = None
+    """Use only the first of these tasks."""
     width: int | None = None
     """Subagents that one delegation may start."""
     rules: str | dict[str, int] | None = None
     """Name of a preset, or limits to change."""
+    limits: dict[str, int] = {}
+    """Single limits that override the preset."""
     profile: str = "default"
     """How agents are spoken to. With ``wideseek-r1`` the model's chat template shows the tools."""
     reward: str = "item_f1"
+    judge: str | None = "offline"
+    """Decides llm_judge columns."""
     team: bool = True
     """False: one agent that searches by itself, in the seat `lead`."""
+    roster: str = "dynamic"
+    counter: str = "characters"
+    """Unit of the context limit."""
+    tools: list[str] = []
+    """Custom tools, each ``module:name``."""
+    executor: str | None = None
+    """What runs tool calls, as ``module:name``; None is search and browse over the corpus, plus the custom tools."""
 
 
 class WideSeekData(vf.TaskData):
@@ -66,7 +82,7 @@ class WideSeekTask(vf.Task[WideSeekData, vf.State, vf.TaskConfig]):
     @property
     def key(self) -> str:
         """The task's own id, whatever its place in the stream."""
-        return self.data.id or self.hash
+        return str(self.data.id or self.hash)
 
 
 class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
@@ -76,15 +92,8 @@ class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
     def game(self) -> Game:
         """What is played; corpora are opened when it is first needed. `ConfigError` for a name that is wrong."""
         config = self.config
-        return GameConfig(
-            tasks=config.tasks,
-            corpus=config.corpus,
-            split=config.split,
-            width=config.width,
-            rules=config.rules,
-            profile=config.profile,
-            reward=config.reward,
-            team=config.team,
+        return GameConfig.from_dict(
+            {each.name: getattr(config, each.name) for each in fields(GameConfig)}
         ).open()
 
     def load(self) -> Iterable[WideSeekTask]:

@@ -15,10 +15,10 @@ import itertools
 import shutil
 import time
 import weakref
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from wideseek_baselines.engines.base import (
     EngineError,
@@ -48,56 +48,25 @@ class VllmEngine:
     With temperature 0 the reported log-probabilities are those at temperature 1.
     """
 
-    def __init__(
-        self,
-        model: str | Path,
-        *,
-        context: int | None = None,
-        max_requests: int | None = None,
-        dtype: str = "auto",
-        kv_bytes: int | None = None,
-        gpu_memory_utilization: float | None = None,
-        tensor_parallel: int = 1,
-        seed: int = 0,
-        enforce_eager: bool = False,
-        sleep_level: Literal[0, 1, 2] = 0,
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, model: str | Path, **settings: Any) -> None:
         """Check the settings; nothing is loaded before `start`.
 
         Args:
             model: A Hugging Face folder with safetensors, or a hub name.
-            context: Tokens of prompt and generation together; the model's own limit by default.
-            max_requests: Requests that are worked on at the same time; vLLM's default by default.
-            dtype: Of weights and activations; "float32" for log-probabilities that agree with another
-                implementation to 1e-3 and better.
-            kv_bytes: Memory for keys and values, on each device. Without it vLLM takes what
-                `gpu_memory_utilization` leaves; on a processor it is 1 GiB, or what VLLM_CPU_KVCACHE_SPACE says.
-            gpu_memory_utilization: Share of a device's memory to use in all.
-            tensor_parallel: Devices that share the model.
-            seed: Of requests that bring none.
-            enforce_eager: No compilation and no CUDA graphs: a quick start, slower generation.
-            sleep_level: What `sleep` gives back: 0 nothing, 1 keys and values, with the weights moved to host
-                memory, 2 the weights as well, so that `update_weights` must follow. On a processor it is 0.
-            options: Further arguments of `vllm.AsyncEngineArgs`, by name.
+            settings: The other fields of `VllmSettings` by name, such as ``context=4096``.
 
         Raises:
             ConfigError: A setting is out of range, unknown or in the way of what the engine promises.
+            TypeError: There is no such setting.
         """
-        self._settings = VllmSettings(
-            model,
-            context,
-            max_requests,
-            dtype,
-            kv_bytes,
-            gpu_memory_utilization,
-            tensor_parallel,
-            seed,
-            enforce_eager,
-            sleep_level,
-            dict(options or {}),
+        self._settings = VllmSettings(model, **settings)
+        self._info = EngineInfo(
+            "vllm",
+            str(model),
+            "tokens",
+            context=self._settings.context,
+            max_requests=self._settings.max_requests,
         )
-        self._info = EngineInfo("vllm", str(model), "tokens", context=context, max_requests=max_requests)
         self._loaded: Loaded | None = None
         self._closed = False
         self._paused = False

@@ -27,16 +27,17 @@ class RolloutConfig:
     """The name of a language-model policy (see `wideseek_env.make_policy`), or a function that makes one."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the policy, by name."""
-    game: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of `GameConfig`. Names of worlds and corpora are opened by each process by itself."""
+    game: GameConfig = field(default_factory=GameConfig)
+    """What is played. Each process opens the names in it by itself; live objects in it must pickle."""
     driver: DriverOptions = field(default_factory=DriverOptions)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.game, GameConfig):
+            raise ConfigError(f"game must be a GameConfig, not {self.game!r:.80}")
 
     def open(self) -> tuple[TeamPolicy, Game]:
         """Make the policy and the game; `ConfigError` says what is wrong with either."""
-        try:
-            game = GameConfig(**self.game).open()
-        except TypeError as error:
-            raise ConfigError(f"the game cannot be set up: {error}") from error
+        game = self.game.open()
         policy = make_policy(self.policy, **self.options) if isinstance(self.policy, str) else self.policy()
         missing = [
             name for name in ("engines", "episode_policy", "records_tokens") if not hasattr(policy, name)
@@ -56,11 +57,11 @@ class Rollouts(Protocol):
         ...
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """Give every engine new weights, between runs or while one is under way."""
+        """Give every engine new weights, between runs or during one."""
         ...
 
     def sleep(self) -> None:
-        """Give accelerator memory back where engines can; nothing may be under way."""
+        """Give accelerator memory back where engines can; no request may be in flight."""
         ...
 
     def wake(self) -> None:

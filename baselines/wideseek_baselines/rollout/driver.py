@@ -32,7 +32,7 @@ class Driver:
         game: What is played. The driver does not close its tools.
         options: See `DriverOptions`.
         on_lost: What to do when an engine is lost; by default everything ends with `EngineLostError`. With a
-            replacement the requests that were under way are asked again there.
+            replacement the requests that were in flight are sent again there.
     """
 
     def __init__(
@@ -59,10 +59,10 @@ class Driver:
         """Play every job and give each back when it has ended, in the order of their ends.
 
         Jobs are taken one group at a time as there is room, from an iterable that may be endless; a plain one must
-        not wait. Closing this iterator cancels what is under way.
+        not wait. Closing this iterator cancels what is running.
 
         Raises:
-            EngineLostError: An engine was lost and not replaced; the episodes under way have been given back with
+            EngineLostError: An engine was lost and not replaced; the episodes in flight have been given back with
                 that error before, the other jobs have not been played.
             RuntimeError: This driver runs already.
         """
@@ -82,7 +82,7 @@ class Driver:
             self._running = False
 
     def cancel(self, job: Job) -> bool:
-        """End a job that is under way; it comes back with the error "cancelled". False when it is not under way."""
+        """End a job that is running; it comes back with the error "cancelled". False when it is not running."""
         return self._scheduler is not None and self._scheduler.cancel(job)
 
     @property
@@ -95,13 +95,13 @@ class Driver:
     ) -> None:
         """Give new weights to engines of the policy (by default all), between runs or in the middle of one.
 
-        No request goes out meanwhile; those under way go on with the new weights, and their tokens say which version
+        No request goes out meanwhile; those in flight go on with the new weights, and their tokens say which version
         made them. `EngineError` from an engine is passed on when all have ended.
         """
         await self._pool.update_weights(weights, version, engines=engines)
 
     def paused(self) -> AbstractAsyncContextManager[None]:
-        """Stop all engines' work for the time of an ``async with`` block; what is under way goes on after it."""
+        """Stop all engines' work for the time of an ``async with`` block; requests in flight continue after it."""
         return self._pool.paused()
 
 
@@ -168,7 +168,7 @@ class Scheduler:
                 task.cancel()
 
     async def close(self) -> None:
-        """Cancel what is under way and wait until it has ended; harmless when all has."""
+        """Cancel what is running and wait until it has ended; harmless when all has."""
         tasks = [task for _, task in self._episodes.values()]
         tasks += [task for task in (self._taker, self._ender) if task is not None]
         for task in tasks:

@@ -94,7 +94,7 @@ class EnginePool:
     ) -> None:
         """Give new weights to engines of the policy (by default all), between runs or in the middle of one.
 
-        No request goes out meanwhile; those under way go on with the new weights, and their tokens say which version
+        No request goes out meanwhile; those in flight go on with the new weights, and their tokens say which version
         made them. `EngineError` from an engine is passed on when all have ended.
         """
         chosen = list(self._named if engines is None else engines)
@@ -108,7 +108,7 @@ class EnginePool:
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
-        """Stop all engines' work for the time of an ``async with`` block; what is under way goes on after it."""
+        """Stop all engines' work for the time of an ``async with`` block; requests in flight continue after it."""
         async with self._held(self._named), AsyncExitStack() as stack:
             for engine in self.engines:
                 await engine.pause()

@@ -1,7 +1,7 @@
 """`EpisodeTask`: one attempt at one episode, its agents moving on each by itself.
 
-Every turn is a task: ask the mind, wait for the engine, act; the tools of the turn are tasks of their own, and whoever
-becomes ready through a result or a report gets its next turn at once. The first failure ends all of them.
+Every turn is a task: ask the episode policy, wait for the engine, act. Each tool call of the turn is a task too. An
+agent that becomes ready through a result or a report gets its next turn at once. The first failure ends all tasks.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class _Open:
 
 
 class EpisodeTask:
-    """One episode under way; `usage` grows as it goes."""
+    """One running episode; `usage` grows as it goes."""
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.game import Game
@@ -15,7 +15,7 @@ class RolloutJob(Job):
     """A job that belongs to a group: jobs of one group that follow each other start together."""
 
     group: str = ""
-    """"" is a group of its own."""
+    """Name of the group; "" is a group of one job."""
     size: int = 0
     """Jobs in the group. With 0 (unknown) the group ends with the first job of another or the end of all jobs, which
     has to come before it starts."""
@@ -33,8 +33,8 @@ class RolloutJob(Job):
 class Finished:
     """A job that has ended, exactly once for each.
 
-    With an `error` something other than the model failed (an engine, a judge) or the job was cancelled; trajectory
-    and rollout are then those of the aborted episode, or None where it could not even begin or be scored.
+    With an `error`, something other than the model failed (an engine, a judge), or the job was cancelled. Trajectory
+    and rollout are then those of the aborted episode. They are None if the episode could not begin or be scored.
     """
 
     job: Job
@@ -63,6 +63,13 @@ class Grouping:
         """No more come: the last group, if there is one."""
         group, self._group = self._group, []
         return [group] if group else []
+
+
+def sized(job: Job, size: int) -> RolloutJob:
+    """The whole job, with `size` as the number of jobs in its group."""
+    if isinstance(job, RolloutJob):
+        return replace(job, size=size)
+    return RolloutJob(**{each.name: getattr(job, each.name) for each in fields(job)}, size=size)
 
 
 def group_of(job: Job) -> str:

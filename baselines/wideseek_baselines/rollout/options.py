@@ -15,9 +15,9 @@ class DriverOptions:
     """The settings of a `Driver`."""
 
     concurrency: int | None = None
-    """Episodes under way at most. None: as many as the engines' caches hold, 64 where they do not say."""
+    """Episodes in flight at most. None: as many as the engines' caches hold, 64 where they do not say."""
     headroom: float = 0.9
-    """Share of the engines' key-value caches that the conversations of all episodes under way may take."""
+    """Share of the engines' key-value caches that the conversations of all episodes in flight may take."""
     episode_tokens: int | None = None
     """Tokens of an episode's live conversations at its peak, until the first episodes have shown it. None: 4096 for a
     single agent or a lead, and 2048 for each subagent a delegation may start."""

@@ -111,8 +111,8 @@ def test_sampling_is_explicit_and_stops_at_the_templates_end() -> None:
 
 
 def records(chosen: LLMPolicy, role: str = "single") -> list[Any]:
-    assert chosen.mind_of_episode is not None
-    return chosen.mind_of_episode.records([("agent", role, "answered")])
+    assert chosen.current_episode is not None
+    return chosen.current_episode.records([("agent", role, "answered")])
 
 
 def test_preparing_twice_asks_the_same(tiny_folder: Path) -> None:

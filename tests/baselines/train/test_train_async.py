@@ -108,7 +108,7 @@ def test_old_log_probabilities_are_of_the_policy_that_is_trained_and_the_engines
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
-    examples = rollout_samples(rollouts, np.ones(len(rollouts)), config.selection).examples
+    examples = rollout_samples(rollouts, np.ones(len(rollouts)), config.selection).samples
     now = np.concatenate(logprobs_of(model, examples, 4096))
     then = np.concatenate([example.columns["engine"] for example in examples])
     gaps = np.abs(now - then)

@@ -83,12 +83,7 @@ class RolloutManager:
             self._rollouts: Rollouts = RemoteRollouts()
             return
         self._rollouts = open_rollouts_on(
-            RolloutConfig(
-                engine.kind,
-                options,
-                {each.name: getattr(chosen, each.name) for each in dataclasses.fields(chosen)},
-                self._driver,
-            ),
+            RolloutConfig(engine.kind, options, chosen, self._driver),
             engine.workers,
             **ray,
         )

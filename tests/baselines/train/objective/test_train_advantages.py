@@ -133,7 +133,7 @@ def test_weights_sum_to_one_however_they_are_packed(average: Any) -> None:
 def test_an_agent_in_several_sequences_is_still_one_agent() -> None:
     joined = [rollout([agent("lead", [2, 6]), agent("subagent", [4])])]
     split = [rollout([agent("lead", [2, 6], split=True), agent("subagent", [4])])]
-    assert len(rollout_samples(split, [1.0], SelectionOptions()).examples) == 3
+    assert len(rollout_samples(split, [1.0], SelectionOptions()).samples) == 3
     np.testing.assert_allclose(weights_of(joined), [1 / 2 / 8, 1 / 2 / 4])
     np.testing.assert_allclose(weights_of(split), [1 / 2 / 8, 1 / 2 / 8, 1 / 2 / 4])
 
@@ -146,7 +146,7 @@ def test_roles_choose_agents_and_the_average_is_over_those() -> None:
 
 def test_the_sampled_ids_are_the_trained_ids() -> None:
     one = rollout([agent("lead", [2, 3])])
-    (example,) = rollout_samples([one], [0.5], SelectionOptions()).examples
+    (example,) = rollout_samples([one], [0.5], SelectionOptions()).samples
     (sequence,) = one.agents[0].sequences
     assert example.ids.tolist() == sequence.ids
     assert example.places.tolist() == [at for at, made in enumerate(sequence.mask) if made]

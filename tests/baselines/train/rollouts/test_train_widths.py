@@ -44,10 +44,10 @@ def test_widths_are_for_teams_and_positive() -> None:
     needed = ["model.path=m", "out=o"]
     with pytest.raises(ConfigError, match="a single agent has no width"):
         load_config(
-            GrpoConfig, None, [*needed, "game.team=false", "game.widths=[2]", 'selection.roles=["single"]']
+            GrpoConfig, None, [*needed, "game.team=false", "widths=[2]", 'selection.roles=["single"]']
         )
-    with pytest.raises(ConfigError, match=r"game: widths must be 1 or more, not \[0\]"):
-        load_config(GrpoConfig, None, [*needed, "game.widths=[0]"])
+    with pytest.raises(ConfigError, match=r"widths must be 1 or more, not \[0\]"):
+        load_config(GrpoConfig, None, [*needed, "widths=[0]"])
 
 
 def test_everything_but_the_first_token_can_be_learnt() -> None:

@@ -12,8 +12,8 @@ from toy_team import TIGHT, town_task
 
 from wideseek_env.scoring import OfflineJudge
 from wideseek_env.scoring.judging import RecordingJudge
+from wideseek_env.task import Table, Task
 from wideseek_env.tasks.jsonl import load_tasks
-from wideseek_env.tasks.task import Table, Task
 
 Call = Callable[..., Result]
 

@@ -22,7 +22,7 @@ from wideseek_env.evaluation import (
     read_run,
     run_settings,
 )
-from wideseek_env.tasks.task import Table
+from wideseek_env.task import Table
 
 
 def record(task: str, f1: float, trial: int = 0, **changes: Any) -> EpisodeRecord:

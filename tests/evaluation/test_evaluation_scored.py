@@ -23,7 +23,7 @@ from wideseek_env.evaluation import (
 )
 from wideseek_env.evaluation.responses import Response as Answer
 from wideseek_env.scoring import score_response
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 
 TASKS = TaskSet([town_task(n, size=4) for n in range(3)], "towns")

@@ -28,7 +28,7 @@ from wideseek_env.evaluation.statistics import bootstrap_interval
 from wideseek_env.llm import Usage
 from wideseek_env.messages import Message
 from wideseek_env.policy import Turn
-from wideseek_env.tasks.task import Table, Task
+from wideseek_env.task import Table, Task
 from wideseek_env.trajectory import Trajectory, TrajectoryWriter, iter_trajectories
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from viewer_runs import MUSEUMS, TASK, play, write_file, write_run
 
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer import RunReader, ViewServer, write_page
 

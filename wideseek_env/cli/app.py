@@ -7,7 +7,6 @@ from typing import IO, Any
 
 import click
 
-from wideseek_env import __version__
 from wideseek_env.cli.bench import bench
 from wideseek_env.cli.compare import compare
 from wideseek_env.cli.corpus import corpus
@@ -22,6 +21,7 @@ from wideseek_env.cli.view import view
 from wideseek_env.cli.watch import watch
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.render.printable import printable
+from wideseek_env.version import __version__
 
 INTERRUPTED = 130
 

@@ -17,9 +17,9 @@ from wideseek_env import catalog
 from wideseek_env.cli.tables import join
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.render.printable import one_line, printable
+from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.filtering import REASONS
 from wideseek_env.tasks.statistics import count_tasks
-from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 
 _CELL = 60

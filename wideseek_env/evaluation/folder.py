@@ -11,25 +11,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import platform
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from wideseek_env import __version__
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.lock import FileLock
 from wideseek_env.evaluation.metrics import FIGURES, SCORES, TRAJECTORIES, MetricsWriter
 from wideseek_env.evaluation.progress import PROGRESS
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
+from wideseek_env.files import is_temporary, write_json
 from wideseek_env.game import Game
 from wideseek_env.trajectory import Trajectory, TrajectoryWriter
+from wideseek_env.version import __version__
 
 FORMAT = 1
 SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
@@ -38,8 +36,8 @@ OLD_METRICS = "figures.jsonl"
 _MAY_GROW = ("limit", "trials")
 """Settings that may grow when a run is resumed. The recorded episodes still belong to the larger run."""
 
-_TEMPORARY = re.compile(r"\.(run\.json|summary\.json|progress\.json|scores\.jsonl)\.\d+\.tmp")
-"""Temporary files that a process may leave behind when it is killed while writing."""
+_WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
+"""A process that is killed while it writes one of these leaves a temporary file."""
 
 
 def run_settings(
@@ -156,20 +154,6 @@ def versions() -> dict[str, str]:
     return {"wideseek-env": __version__, "python": platform.python_version(), "system": platform.system()}
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Write `value` to `path` as JSON. A reader sees the old or the new file, never half of one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
 def read_settings(folder: Path) -> dict[str, Any]:
     """The settings of the run in `folder`.
 
@@ -206,7 +190,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
 def clear_temporary(path: Path) -> None:
     """Delete temporary files that killed processes left in `path`. Only the holder of its lock may call this."""
     for each in path.iterdir():
-        if _TEMPORARY.fullmatch(each.name):
+        if is_temporary(each, _WRITTEN_WHOLE):
             each.unlink(missing_ok=True)
 
 
@@ -214,7 +198,7 @@ def foreign(path: Path) -> Iterator[Path]:
     """The files in `path` without those that a run leaves if it is killed early: its lock and temporary files."""
     if not path.is_dir():
         return iter(())
-    return (each for each in path.iterdir() if each.name != LOCK and not _TEMPORARY.fullmatch(each.name))
+    return (each for each in path.iterdir() if each.name != LOCK and not is_temporary(each, _WRITTEN_WHOLE))
 
 
 def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

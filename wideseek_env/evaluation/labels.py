@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import TypeAlias
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.task import Task
 from wideseek_env.tasks.jsonl import task_to_dict
-from wideseek_env.tasks.task import Task
 
 Label: TypeAlias = str | int | float | bool
 

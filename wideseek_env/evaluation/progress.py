@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from wideseek_env.files import write_whole
+
 FORMAT = 1
 PROGRESS = "progress.json"
 EVERY = 1.0
@@ -64,7 +66,6 @@ class ProgressFile:
 
     def __init__(self, path: Path, look: Callable[[], Mapping[str, Any]]) -> None:
         self._path = path
-        self._temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
         self._look = look
         self._dirty = threading.Event()
         self._stop = threading.Event()
@@ -96,11 +97,7 @@ class ProgressFile:
         about = {"format": FORMAT, "state": state, "pid": os.getpid(), "host": socket.gethostname()}
         text = json.dumps({**about, "updated": time.time(), **self._look()})
         with contextlib.suppress(OSError):
-            try:
-                self._temporary.write_text(text + "\n", "utf-8")
-                os.replace(self._temporary, self._path)
-            finally:
-                self._temporary.unlink(missing_ok=True)
+            write_whole(self._path, text + "\n", sync=False)  # the next version comes in a second
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.labels import Label, task_digest, task_labels
 from wideseek_env.evaluation.usage import usage_of
 from wideseek_env.scoring import TableScore
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
 Pair = tuple[str, int]

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Any
 
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.evaluation.metrics import TRAJECTORIES
+from wideseek_env.files import read_lines
 
 ID_FIELDS = ("task_id", "instance_id", "id")
 TRIAL_FIELDS = ("trial", "trial_idx")
@@ -127,24 +126,16 @@ def _once(responses: list[Response]) -> list[Response]:
 
 
 def _lines(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """The objects of a JSONL file, each with its file and line. Blank lines are skipped."""
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            for number, line in enumerate(file, 1):
-                text = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if not text.strip():
-                    continue
-                where = f"{path}:{number}"
-                try:
-                    row = json.loads(text)
-                except (ValueError, RecursionError) as error:
-                    raise TaskError(f"{where}: the line is not JSON: {error}") from error
-                if not isinstance(row, Mapping):
-                    raise TaskError(f"{where}: the line is not a JSON object")
-                yield row, where
-    except (OSError, EOFError, zlib.error) as error:
-        raise TaskError(f"{path} cannot be read after line {number}: {error}") from error
+    """The objects of a JSONL file, and where each is; blank lines are passed over."""
+    for number, line in read_lines(path, TaskError):
+        where = f"{path}:{number}"
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise TaskError(f"{where}: the line is not JSON: {error}") from error
+        if not isinstance(row, Mapping):
+            raise TaskError(f"{where}: the line is no object")
+        yield row, where
 
 
 def _task_id(row: Mapping[str, Any], where: str) -> str:

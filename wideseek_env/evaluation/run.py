@@ -19,7 +19,7 @@ from wideseek_env.evaluation.tracking import Tracker, announcing
 from wideseek_env.evaluation.usage import counted, metered, spent
 from wideseek_env.game import Game
 from wideseek_env.policy import EpisodeRunner, Job, Policy
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
 

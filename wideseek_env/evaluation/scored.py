@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, Literal
+from types import TracebackType
+from typing import Any, BinaryIO, Literal
 
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.folder import (
@@ -20,7 +20,6 @@ from wideseek_env.evaluation.folder import (
     foreign,
     summary_dict,
     versions,
-    write_json,
 )
 from wideseek_env.evaluation.labels import DEFAULT_BY
 from wideseek_env.evaluation.lock import FileLock
@@ -29,9 +28,10 @@ from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.responses import Response
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.usage import metered, spent
+from wideseek_env.files import write_json, writing
 from wideseek_env.scoring import Judge, TableScore, score_response
+from wideseek_env.task import Task
 from wideseek_env.tasks.jsonl import tasks_digest
-from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 
 Missing = Literal["zero", "skip"]
@@ -178,9 +178,8 @@ class _Writer:
         elif any(foreign(folder)):
             raise ConfigError(f"{folder} is not empty and contains no scores; give another folder")
         self._folder = folder
-        self._temporary = folder / f".{SCORES}.{os.getpid()}.tmp"
-        self._file: IO[bytes] | None = None
-        self._lock: FileLock | None = None
+        self._file: BinaryIO | None = None
+        self._whole, self._locked = ExitStack(), ExitStack()
 
     def __enter__(self) -> _Writer:
         return self
@@ -191,27 +190,23 @@ class _Writer:
         self._open().write(data + b"\n")
 
     def finish(self, settings: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
-        file = self._open()
-        file.flush()
-        os.fsync(file.fileno())
-        file.close()
-        # Scores come first: if the process is killed between these writes, the folder can still be overwritten.
-        os.replace(self._temporary, self._folder / SCORES)
+        self._open()
+        # Without scores there is nothing; with them and without settings, something that can be overwritten.
+        self._whole.close()
         run = {"format": FORMAT, "settings": settings, "versions": versions()}
         write_json(self._folder / SETTINGS, run)
         write_json(self._folder / SUMMARY, summary)
 
-    def _open(self) -> IO[bytes]:
+    def _open(self) -> BinaryIO:
         if self._file is None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            self._lock = FileLock(self._folder / LOCK)
+            self._locked.enter_context(FileLock(self._folder / LOCK))
             clear_temporary(self._folder)
-            self._file = open(self._temporary, "wb")  # noqa: SIM115 (closed when the block is left)
+            self._file = self._whole.enter_context(writing(self._folder / SCORES))
         return self._file
 
-    def __exit__(self, *error: object) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._temporary.unlink(missing_ok=True)
-        if self._lock is not None:
-            self._lock.close()
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._locked:
+            self._whole.__exit__(kind, error, trace)

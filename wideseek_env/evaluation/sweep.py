@@ -9,7 +9,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -17,13 +16,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.evaluation.folder import SETTINGS, RunFolder, read_settings, versions, write_json
+from wideseek_env.evaluation.folder import SETTINGS, RunFolder, read_settings, versions
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.progress import announced
 from wideseek_env.evaluation.reading import read_run
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.run import evaluate_game
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
+from wideseek_env.files import write_json, write_whole
 from wideseek_env.game import Game
 from wideseek_env.policy import Policy
 from wideseek_env.tasks.taskset import TaskSet
@@ -95,9 +95,7 @@ class Sweep:
     def write(self, folder: Path) -> None:
         """Write the CSV and the JSON file into `folder`. A reader never sees half a file."""
         folder.mkdir(parents=True, exist_ok=True)
-        temporary = folder / f".{self.kind}.csv.{os.getpid()}.tmp"
-        temporary.write_text(self.to_csv(), encoding="utf-8")
-        os.replace(temporary, folder / f"{self.kind}.csv")
+        write_whole(folder / f"{self.kind}.csv", self.to_csv())
         write_json(folder / f"{self.kind}.json", self.to_dict())
 
 

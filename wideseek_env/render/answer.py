@@ -13,7 +13,7 @@ from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.render.printable import one_line, printable
 from wideseek_env.render.view import verdict
 from wideseek_env.scoring.result import CellVerdict, TableScore
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 _CELL = 60
 LEGEND = "✓ right · ✗ answered ≠ gold · ∅ missing (gold) · + a row that the gold table does not have"

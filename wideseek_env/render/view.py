@@ -99,7 +99,7 @@ def _lane(episode: Episode, conversation: Conversation) -> Lane:
         action = describe(episode, conversation, messages[last])
         result = one_line(_findings(messages[last + 1 :]), LINE)
     if conversation.status == "waiting":
-        running = [child for slot in conversation.slots for child in slot.spawned]
+        running = [child for call in conversation.pending_calls for child in call.spawned]
         done = sum(child.status == "done" for child in running)
         result = f"{done} of {len(running)} reports are in" if running else "waiting for results"
     elif conversation.ending not in ("", "reported", "answered"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from wideseek_env.messages import ToolCall, ToolResult
-from wideseek_env.tasks.task import Table, Task
+from wideseek_env.task import Table, Task
 
 
 class NoOpTools:

@@ -11,7 +11,7 @@ from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.game import Game
 from wideseek_env.messages import Action, ToolCall, ToolResult
 from wideseek_env.policy import EpisodeRunner, Job, Policy, Turn
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.testing.conformance import Checker, global_chance
 
 _PURE = "Decide only from the turn, and draw random numbers from a random.Random(seed) that reset creates"

@@ -9,9 +9,9 @@ from typing import Any
 from wideseek_env.errors import WideSeekError
 from wideseek_env.scoring import Judge, score_response
 from wideseek_env.scoring.text import is_empty, lenient_key
+from wideseek_env.task import Task
 from wideseek_env.tasks.jsonl import task_from_dict, task_to_dict
 from wideseek_env.tasks.source import TaskSource
-from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.testing.conformance import Checker, global_chance
 

@@ -11,12 +11,12 @@ from typing import Any, get_args
 
 from wideseek_env.episode import Episode
 from wideseek_env.messages import ROLES
-from wideseek_env.profiles import PROFILES
+from wideseek_env.profiles import PROFILES, with_tools
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 from wideseek_env.testing.conformance import Checker, global_chance
 from wideseek_env.testing.doubles import example_task
-from wideseek_env.tools.custom import BUILT_IN, Tool, with_tools
+from wideseek_env.tools.custom import BUILT_IN, Tool
 from wideseek_env.tools.spec import Arguments, ToolInputError
 
 _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")

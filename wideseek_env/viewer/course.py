@@ -281,8 +281,8 @@ def _written(trajectory: Trajectory) -> dict[str, ToolCall]:
             if message["role"] != "assistant":
                 continue
             turn += 1
-            life = f"{conversation['life']}." if conversation["life"] else ""
-            mine = sorted(ids.get(f"{conversation['agent']}/{life}{turn}", ()), key=lambda i: (len(i), i))
+            prefix = f"{conversation['life']}." if conversation["life"] else ""
+            mine = sorted(ids.get(f"{conversation['agent']}/{prefix}{turn}", ()), key=lambda i: (len(i), i))
             written = [call for call in parse_message(message).calls if isinstance(call, RawCall)]
             if len(mine) == len(written):
                 for call_id, raw in zip(mine, written, strict=True):

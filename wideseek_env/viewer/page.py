@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import os
 from collections.abc import Iterator, Sequence
 from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 
-from wideseek_env import __version__
 from wideseek_env.errors import ConfigError
+from wideseek_env.files import writing
+from wideseek_env.version import __version__
 from wideseek_env.viewer.runs import RunReader, to_json
 
 MARK = "<!-- made by wideseek view -->"
@@ -109,13 +109,8 @@ def write_page(runs: Sequence[RunReader], out: Path) -> None:
     if out.exists() and not _ours(out):
         raise ConfigError(f"{out} exists and was not made by `wideseek view`; give another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(page(runs))
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing(out) as file:
+        file.writelines(piece.encode() for piece in page(runs))
 
 
 def _ours(path: Path) -> bool:

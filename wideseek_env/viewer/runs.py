@@ -6,19 +6,19 @@ While a run grows, `RunReader.refresh` reads its new lines.
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import math
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.folder import SETTINGS, read_settings
 from wideseek_env.evaluation.metrics import SCORES, TRAJECTORIES
 from wideseek_env.evaluation.record import EpisodeRecord
+from wideseek_env.files import open_bytes
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer.detail import episode_detail
 
@@ -123,12 +123,7 @@ class RunReader:
     def _new_lines(self) -> Iterator[bytes]:
         """The new whole lines. Half a line at the end is read later, when it is complete."""
         try:
-            raw: IO[bytes] = (
-                gzip.open(self._file, "rb")  # type: ignore[assignment]  # noqa: SIM115
-                if self._file.suffix == ".gz"
-                else open(self._file, "rb")  # noqa: SIM115
-            )
-            with raw as file:
+            with open_bytes(self._file) as file:
                 file.seek(self._end)
                 for line in file:
                     if not line.endswith(b"\n"):

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from wideseek_env import __version__
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.report import sections
 from wideseek_env.evaluation.report.entries import Entry
 from wideseek_env.evaluation.report.html import Markup, text
 from wideseek_env.evaluation.report.style import STYLE
+from wideseek_env.files import write_whole
+from wideseek_env.version import __version__
 
 MARK = "<!-- made by wideseek bench report -->"
 """A comment at the beginning of each page, after the document type. A file without it is not replaced."""
@@ -74,12 +74,7 @@ def write_report(entries: Sequence[Entry], out: Path, *, seed: int = 0) -> None:
         raise ConfigError(f"{out} exists and was not made by `wideseek bench report`; give another --out")
     page = report_page(entries, seed=seed)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.name}.{os.getpid()}.tmp")
-    try:
-        temporary.write_text(page, encoding="utf-8", newline="\n")
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(out, page)
 
 
 def _ours(path: Path) -> bool:

@@ -37,7 +37,7 @@ _MAY_GROW = ("limit", "trials")
 """Settings that may grow when a run is resumed. The recorded episodes still belong to the larger run."""
 
 _WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
-"""A process that is killed while it writes one of these leaves a temporary file."""
+"""Files that are written through a temporary file. A killed process may leave the temporary file behind."""
 
 
 def run_settings(

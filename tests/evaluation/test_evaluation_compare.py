@@ -55,7 +55,9 @@ def test_differences_are_of_means_over_tasks() -> None:
     assert found.figures["turns"].difference == 5.0
     assert found.figures["tool_calls"].first == 2.0
     assert [dataclasses.astuple(change) for change in found.changes] == [("x", 0.3, 0.8), ("y", 1.0, 0.9)]
-    assert found.notes == ("the runs have 1–2 and 1 trials per task; each task's mean over its trials is compared",)
+    assert found.notes == (
+        "the runs have 1–2 and 1 trials per task; each task's mean over its trials is compared",
+    )
 
 
 def test_a_clear_difference_is_clear_and_none_is_none() -> None:

@@ -140,7 +140,10 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with RunFolder.open(tmp_path / "empty", {"policy": "toy", "limit": 3, "trials": 1}):
         pass
     words = " ".join(Reader(page(wide, tmp_path / "empty")).words.split())
-    assert "Some runs are incomplete: wide : width 2 has 2 of 3 episodes wide : width 4 has not been run" in words
+    assert (
+        "Some runs are incomplete: wide : width 2 has 2 of 3 episodes wide : width 4 has not been run"
+        in words
+    )
     assert "empty : no episode has ended yet" in words
 
 

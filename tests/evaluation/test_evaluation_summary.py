@@ -226,7 +226,8 @@ def test_labels_of_a_task() -> None:
     assert label(task_labels(short), "source") == "(none)"
     check_keys(("size", "hops", "form"), [task_labels(broad)])
     with pytest.raises(
-        ConfigError, match=r"no task has the label 'colour'.*size, language, source, form, rows, columns, difficulty"
+        ConfigError,
+        match=r"no task has the label 'colour'.*size, language, source, form, rows, columns, difficulty",
     ):
         check_keys(("colour",), [task_labels(broad)])
 

@@ -203,7 +203,9 @@ def test_a_token_budget_is_the_policys(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("amount", [None, 50])
 def test_a_token_budget_needs_a_policy_that_counts(tmp_path: Path, amount: int | None) -> None:
-    with pytest.raises(ConfigError, match=r"the tokens of task .* were not counted|has no option episode_tokens"):
+    with pytest.raises(
+        ConfigError, match=r"the tokens of task .* were not counted|has no option episode_tokens"
+    ):
         width_sweep(town_setup(count=2), ToyTeam, (1, 2), equal="tokens", amount=amount, folder=tmp_path)
     assert not (tmp_path / "width.json").exists()
 

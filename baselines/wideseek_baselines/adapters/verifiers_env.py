@@ -41,7 +41,7 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     corpus: str | None = None
     """The corpus to search. None is the world of `tasks`."""
     split: str = "train"
-    where: list[str] = []
+    where: list[str] = []  # noqa: RUF012 (pydantic copies it)
     """Conditions that tasks must meet, such as ``rows>=10``."""
     limit: int | None = None
     """Use only the first of these tasks."""
@@ -49,7 +49,7 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     """The largest number of subagents of one delegation. None is the number in the rules."""
     rules: str | dict[str, int] | None = None
     """Name of a preset, or limits to change."""
-    limits: dict[str, int] = {}
+    limits: dict[str, int] = {}  # noqa: RUF012 (pydantic copies it)
     """Single limits that override the preset."""
     profile: str = "default"
     """The prompts and tool schemas of the agents. With ``wideseek-r1`` the model's chat template shows the tools."""
@@ -61,7 +61,7 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     roster: str = "dynamic"
     counter: str = "characters"
     """Unit of the context limit."""
-    tools: list[str] = []
+    tools: list[str] = []  # noqa: RUF012 (pydantic copies it)
     """Custom tools, each ``module:name``."""
     executor: str | None = None
     """What runs tool calls, as ``module:name``; None is search and browse over the corpus, plus the custom tools."""

@@ -22,7 +22,7 @@ from wideseek_baselines.rollout.local import LocalRollouts
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
-from wideseek_env.tasks.task import ColumnSpec, Table
+from wideseek_env.task import ColumnSpec, Table
 
 # Ray and what it brings warn of their own deprecations.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]

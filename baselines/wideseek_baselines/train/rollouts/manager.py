@@ -29,6 +29,7 @@ from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
+from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.taskset import TaskSet
 

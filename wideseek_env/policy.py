@@ -98,7 +98,7 @@ class EpisodeRunner(Protocol):
     def run_jobs(self, game: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
         """Play every job once and hand each back when it has ended, in any order.
 
-        Trajectories carry what the player knows in `meta` (such as `usage`). Closing the iterator stops
+        Trajectories carry what the policy knows in `meta` (such as `usage`). Closing the iterator stops
         the episodes that are under way.
         """
         ...

@@ -16,7 +16,7 @@ from typing import Any
 
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.lock import FileLock
-from wideseek_env.evaluation.metrics import FIGURES, SCORES, TRAJECTORIES, MetricsWriter
+from wideseek_env.evaluation.metrics import EPISODES, SCORES, TRAJECTORIES, MetricsWriter
 from wideseek_env.evaluation.progress import PROGRESS
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
@@ -63,7 +63,7 @@ class RunFolder:
         self.path = path
         self._lock = lock
         self._writer = TrajectoryWriter(path / TRAJECTORIES)
-        self._figures = MetricsWriter(path)
+        self._metrics = MetricsWriter(path)
 
     @classmethod
     def open(
@@ -94,7 +94,7 @@ class RunFolder:
                     _compare(path, read_settings(path), settings)
                 else:
                     # The settings last: a process that is killed here leaves a folder that can be overwritten.
-                    for old in (PROGRESS, SUMMARY, FIGURES, TRAJECTORIES, SETTINGS):
+                    for old in (PROGRESS, SUMMARY, EPISODES, TRAJECTORIES, SETTINGS):
                         (path / old).unlink(missing_ok=True)
             about = {"format": FORMAT, "settings": settings, "versions": versions(), "command": command}
             write_json(path / SETTINGS, about)
@@ -105,13 +105,13 @@ class RunFolder:
 
     def load(self, tally: SummaryAccumulator) -> None:
         """Count the episodes recorded so far."""
-        for record in self._figures.catch_up():
+        for record in self._metrics.catch_up():
             tally.add(record)
 
     def write(self, trajectory: Trajectory) -> None:
         """Record one episode; it is on disk when this returns."""
         self._writer.write(trajectory)
-        self._figures.append(EpisodeRecord.of(trajectory))
+        self._metrics.append(EpisodeRecord.of(trajectory))
 
     def write_summary(self, summary: Summary, by: Mapping[str, Mapping[str, Summary]] | None = None) -> None:
         """Write ``summary.json``; `by` are the summaries of parts of the run, under the key of that name."""
@@ -120,7 +120,7 @@ class RunFolder:
     def close(self) -> None:
         """Close the files and let others write; harmless when closed."""
         self._writer.close()
-        self._figures.close()
+        self._metrics.close()
         self._lock.close()
 
     def __enter__(self) -> RunFolder:

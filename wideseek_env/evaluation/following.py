@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.folder import SETTINGS, read_settings
 from wideseek_env.evaluation.lines import EpisodeLines, TrainingLines
-from wideseek_env.evaluation.metrics import FIGURES, SCORES, TRAJECTORIES
+from wideseek_env.evaluation.metrics import EPISODES, SCORES, TRAJECTORIES
 from wideseek_env.evaluation.progress import PROGRESS, Progress, Seen, number, progress_file, read_progress
 from wideseek_env.evaluation.snapshot import Bench, Episodes, Snapshot, Training, episodes_of
 
@@ -117,7 +117,7 @@ class _Run:
         seed = settings.get("seed")
         # Figures are small and hold all that is needed; trajectories are for runs that were recorded without.
         file = next(
-            (self.path / name for name in (FIGURES, TRAJECTORIES) if (self.path / name).exists()), None
+            (self.path / name for name in (EPISODES, TRAJECTORIES) if (self.path / name).exists()), None
         )
         if file is not None and (self._reader is None or self._reader.tail.path != file):
             self._reader = EpisodeLines(file, seed if isinstance(seed, int) else 0)

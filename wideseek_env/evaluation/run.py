@@ -107,7 +107,7 @@ def evaluate_game(
 def _trajectories(
     game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, tracker: Tracker
 ) -> Generator[Trajectory, None, None]:
-    """The trajectories of all jobs, each as it ends: one after the other, or as the policy's own player gives them."""
+    """The trajectories of all jobs, each as it ends: one after the other, or as an `EpisodeRunner` yields them."""
     if not isinstance(policy, EpisodeRunner):
         for job in jobs:
             yield _trajectory_of(game, policy, job, keep_going, tracker)

@@ -129,14 +129,14 @@ def episodes_of(
     seconds = number(session.get("seconds"))
     if seconds is not None and progress is not None and running:
         seconds += max(0.0, now - progress.updated)
-    played, total = number(session.get("episodes")), number(values.get("total"))
+    episodes, total = number(session.get("episodes")), number(values.get("total"))
     if standing is not None and standing.episodes:
         done, failed = standing.episodes, standing.failed
     else:
         done, failed = (int(number(values.get(name)) or 0) for name in ("done", "failed"))
     left = 0.0 if seen == "finished" else None
-    if running and played and seconds and total is not None:
-        left = max(0.0, total - done) * seconds / played
+    if running and episodes and seconds and total is not None:
+        left = max(0.0, total - done) * seconds / episodes
     means = standing.means(exact=not running and not unread) if standing is not None else None
     said = {name: values.get(name) for name in ("title", "kind")}
     return Episodes(

@@ -65,7 +65,7 @@ class EpisodeDesk:
 
     Args:
         game: Tasks, tools, rules, profile and reward.
-        players: Plays the agents that are not played from outside.
+        policies: Plays the agents that are not played from outside.
         settings: See `DeskSettings`.
         out: A JSONL file that the trajectory of every ended episode is appended to.
 
@@ -77,14 +77,14 @@ class EpisodeDesk:
         self,
         game: Game,
         *,
-        players: PolicyPool | None = None,
+        policies: PolicyPool | None = None,
         settings: DeskSettings | None = None,
         out: Path | str | None = None,
     ) -> None:
         self.game = game
-        self.players = players
+        self.policies = policies
         self.settings = settings or DeskSettings()
-        if self.settings.seat in ("lead", "subagent") and players is None:
+        if self.settings.seat in ("lead", "subagent") and policies is None:
             raise ConfigError(
                 f"with the {self.settings.seat} played from outside, name a policy for the others"
             )
@@ -117,7 +117,7 @@ class EpisodeDesk:
             raise ConfigError(f"no seat {seat!r}; there are: {', '.join(SEATS)}")
         task = self.task(task_id)
         needs = seat in ("lead", "subagent")
-        if needs and self.players is None:
+        if needs and self.policies is None:
             raise ConfigError(f"the seat {seat!r} is not served here: no policy plays the others")
         with self._lock:
             if key in self._episodes:
@@ -133,7 +133,7 @@ class EpisodeDesk:
                 self.game,
                 task,
                 seat=seat,
-                policy=self.players.one() if needs and self.players is not None else None,
+                policy=self.policies.one() if needs and self.policies is not None else None,
                 seed=settings.seed if seed is None else seed,
                 subtask=subtask or (settings.subtask if seat == "subagent" else ""),
                 on_end=self._ended,

@@ -14,8 +14,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from wideseek_env.evaluation.running_summary import Mean
 from wideseek_env.evaluation.snapshot import Bench, Episodes, Snapshot, Training
-from wideseek_env.evaluation.standing import Mean
 from wideseek_env.render.printable import one_line
 
 _BLOCKS = "▁▂▃▄▅▆▇█"

@@ -87,7 +87,7 @@ class _Records:
         reader.read()
         return episodes_of(
             "episodes", str(self._path), read_progress(progress_file(self._path)), self._wall(),
-            standing=reader.standing, unread=reader.tail.behind, damaged=reader.damaged,
+            so_far=reader.so_far, unread=reader.tail.behind, damaged=reader.damaged,
         )  # fmt: skip
 
 
@@ -126,7 +126,7 @@ class _Run:
             reader.read()
         return episodes_of(
             "eval", str(self.path), read_progress(self.path / PROGRESS), self._wall(),
-            standing=reader.standing if reader is not None else None,
+            so_far=reader.so_far if reader is not None else None,
             unread=reader.tail.behind if reader is not None else 0,
             damaged=reader.damaged if reader is not None else 0,
             title=f"{settings['policy']} on {settings['tasks']}" if {"policy", "tasks"} <= settings.keys() else None,

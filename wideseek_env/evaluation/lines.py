@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.evaluation.progress import number
-from wideseek_env.evaluation.standing import Ended, Standing, tokens_of
+from wideseek_env.evaluation.running_summary import Ended, RunningSummary, tokens_of
 from wideseek_env.evaluation.tail import Tail
 from wideseek_env.evaluation.usage import usage_of
 
@@ -85,7 +85,7 @@ class EpisodeLines:
         self.tail = Tail(path)
         self._seed = seed
         self._generation = 0
-        self.standing = Standing(seed)
+        self.so_far = RunningSummary(seed)
         self._unreadable = 0
 
     @property
@@ -102,13 +102,13 @@ class EpisodeLines:
             if ended is None:
                 self._unreadable += 1
             else:
-                self.standing.add(ended)
+                self.so_far.add(ended)
         self._begin_anew()  # a file that was cut and has nothing yet
 
     def _begin_anew(self) -> None:
         if self.tail.generation != self._generation:
             self._generation = self.tail.generation
-            self.standing = Standing(self._seed)
+            self.so_far = RunningSummary(self._seed)
             self._unreadable = 0
 
 

@@ -1,4 +1,4 @@
-"""`Standing`: how a run stands while it is under way, as running means with the intervals of its summary."""
+"""`RunningSummary`: how a run stands while it is under way, as running means with the intervals of its summary."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def tokens_of(usage: Mapping[str, float] | None) -> float | None:
     return usage.get("completion_tokens") if usage is not None else None
 
 
-class Standing:
+class RunningSummary:
     """Gathers episodes; one that is added again (the same task and trial) replaces the earlier one.
 
     Args:

@@ -15,9 +15,8 @@ from wideseek_env.cli import options
 if TYPE_CHECKING:
     from wideseek_baselines.rollout.jobs import Finished, RolloutJob
     from wideseek_baselines.tokens.record import Rollout
-    from wideseek_env.evaluation.standing import Ended
-    from wideseek_env.evaluation.tracking import Tracker
-    from wideseek_env.game import GameConfig
+    from wideseek_env.evaluation.running_summary import Ended
+    from wideseek_env.evaluation.run_status import RunStatus
     from wideseek_env.tasks.taskset import TaskSet
 
 
@@ -80,8 +79,10 @@ def rollout(
     from wideseek_baselines.rollout.store import open_rollouts
     from wideseek_env.cli.console import say
     from wideseek_env.cli.progress import RunView
-    from wideseek_env.cli.world import open_tasks
-    from wideseek_env.evaluation.tracking import Tracker, announcing
+    from wideseek_env.cli.world import make_rules, open_tasks
+    from wideseek_env.errors import ConfigError
+    from wideseek_env.evaluation.run_status import RunStatus, announcing
+    from wideseek_env.tasks import conditions
     from wideseek_env.trajectory import TrajectoryWriter
 
     config = RolloutConfig(
@@ -90,9 +91,14 @@ def rollout(
         game,
         DriverOptions(concurrency=concurrency, retries=retries),
     )
-    chosen = game.open_tasks(open_tasks)
-    tracker = Tracker(f"{policy} on {chosen.name}", len(chosen) * size, kind="rollout", seed=seed)
-    done = _done(out, tracker)
+    chosen, _ = open_tasks(tasks, split)
+    if where:
+        chosen = conditions.where(chosen, where)
+    if not len(chosen):
+        raise ConfigError(f"no task of {tasks} is left to play")
+    chosen = chosen[:limit] if limit is not None else chosen
+    status = RunStatus(f"{policy} on {chosen.name}", len(chosen) * size, kind="rollout", seed=seed)
+    done = _done(out, status)
     counts = _Counts()
     interrupted = False
     with ExitStack() as stack:
@@ -101,12 +107,12 @@ def rollout(
         )
         kept = stack.enter_context(open_rollouts(out))
         messages = stack.enter_context(TrajectoryWriter(trajectories)) if trajectories is not None else None
-        view = stack.enter_context(RunView(tracker))
+        view = stack.enter_context(RunView(status))
         view.update()
         try:
             with (
-                announcing(tracker, out),
-                closing(played.run(tracker.jobs(_jobs(chosen, size, seed, done)))) as run,
+                announcing(status, out),
+                closing(played.run(status.jobs(_jobs(chosen, size, seed, done)))) as run,
             ):
                 for finished in run:
                     if finished.rollout is not None:
@@ -114,7 +120,7 @@ def rollout(
                     if messages is not None and finished.trajectory is not None:
                         messages.write(finished.trajectory)
                     counts.add(finished)
-                    tracker.end(_ended(finished))
+                    status.end(_ended(finished))
                     view.update()
         except KeyboardInterrupt:
             interrupted = True
@@ -129,8 +135,8 @@ def rollout(
         raise click.exceptions.Exit(130)
 
 
-def _done(out: Path, tracker: Tracker) -> set[tuple[str, int]]:
-    """The episodes that a file has already, which the tracker is told of; those that failed are played again, and count
+def _done(out: Path, status: RunStatus) -> set[tuple[str, int]]:
+    """The episodes that a file has already, which the status is told of; those that failed are played again, and count
     as the later ones."""
     from wideseek_baselines.rollout.store import iter_rollouts
 
@@ -138,7 +144,7 @@ def _done(out: Path, tracker: Tracker) -> set[tuple[str, int]]:
         return set()
     done = set()
     for each in iter_rollouts(out):
-        tracker.add(_figures(each))
+        status.add(_figures(each))
         if not each.error:
             done.add((each.task_id, each.trial))
     return done
@@ -146,7 +152,7 @@ def _done(out: Path, tracker: Tracker) -> set[tuple[str, int]]:
 
 def _ended(finished: Finished) -> Ended:
     """What a view is told of an episode; one without rollout was played for nothing."""
-    from wideseek_env.evaluation.standing import Ended
+    from wideseek_env.evaluation.running_summary import Ended
 
     if finished.rollout is not None:
         return _figures(finished.rollout)
@@ -154,7 +160,7 @@ def _ended(finished: Finished) -> Ended:
 
 
 def _figures(rollout: Rollout) -> Ended:
-    from wideseek_env.evaluation.standing import Ended
+    from wideseek_env.evaluation.running_summary import Ended
 
     f1, failed = rollout.score["item_f1"], bool(rollout.error)
     return Ended(rollout.task_id, rollout.trial, f1, rollout.reward, failed, rollout.tokens, None)

@@ -169,10 +169,10 @@ class Confuses(Player):
         (BadReset, "exceptions", "reset(0) raised ValueError"),
         (NeedsResults, "exceptions", "when every tool fails raised RuntimeError"),
         (NeedsAll, "exceptions", "asked one at a time raised RuntimeError"),
-        (Loses, "player", "came back 0 times"),
-        (Doubles, "player", "came back 2 times"),
-        (Fails, "player", "has no trajectory (lost)"),
-        (Confuses, "player", "came back with towns-1"),
+        (Loses, "runner", "came back 0 times"),
+        (Doubles, "runner", "came back 2 times"),
+        (Fails, "runner", "has no trajectory (lost)"),
+        (Confuses, "runner", "came back with towns-1"),
     ],
 )
 def test_a_broken_policy_is_found(make: Callable[[], Any], rule: str, told: str) -> None:

@@ -245,6 +245,7 @@ def test_thinking_is_folded(open_page: Open, three: Path) -> None:
     page.keyboard.press("2")
     assert "Two should do." not in (page.text_content(".turns") or "")
     page.click("details.thinking summary")
+    page.get_by_text("Two should do.").wait_for(state="visible")  # the browser shows it with the next frame
     assert "Two should do." in page.inner_text(".turns")
     page.click("button:has-text('→ subagent_1')")
     assert "subagent_1" in page.locator(".agents [aria-pressed=true]").inner_text()

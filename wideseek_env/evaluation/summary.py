@@ -274,12 +274,12 @@ def _metrics(groups: Sequence[Sequence[EpisodeRecord]], seed: int, resamples: in
             [min(each) for each in values],
         ]
     intervals = bootstrap_intervals(np.array(columns).T, seed=seed, resamples=resamples)
-    figures = iter(
-        _round(figure)
+    means = iter(
+        _round(value)
         for column, (low, high) in zip(columns, intervals.tolist(), strict=True)
-        for figure in (_mean(column), low, high)
+        for value in (_mean(column), low, high)
     )
-    return {metric: TrialMetric(*(next(figures) for _ in range(9))) for metric in METRICS}
+    return {metric: TrialMetric(*(next(means) for _ in range(9))) for metric in METRICS}
 
 
 def _pass_at(groups: Sequence[Sequence[EpisodeRecord]]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """What an agent knows, and what its actions say: memories that are filled from the agent's own conversation.
 
-A `Mind` belongs to one conversation. `hear` gets the text of what came back, `do` turns an action into the
+A `SymbolicAgent` belongs to one conversation. `hear` gets the text of what came back, `do` turns an action into the
 message to be written (or None: the action only changes the notes and takes no turn), `legal` marks the actions
 that are possible, `describe` writes the observation. The mask leaves out what cannot be done (there is no such
 entity, no such result, no turn left for the answer of a tool) and never what would be unwise.
@@ -28,7 +28,7 @@ COLUMNS = "Report one Markdown table with the columns "
 """How the lead's subtasks begin, and their last line; `wideseek_env.wrappers.searching` reads them."""
 
 
-class Mind(Protocol):
+class SymbolicAgent(Protocol):
     """See the module's docstring. `notes` are values by entity and attribute."""
 
     notes: dict[str, dict[str, str]]
@@ -96,7 +96,7 @@ class SymbolicLead:
         return names[: math.ceil(self.layout.chunks[share] * len(names))]
 
     def do(self, choice: Choice) -> str | None:
-        """See `Mind`."""
+        """See `SymbolicAgent`."""
         question = self.question
         if choice.verb == "find":
             return call("delegate", subtasks=[f"{FIND}{question.subject}\n{COLUMNS}{_line((question.key,))}"])
@@ -121,7 +121,7 @@ class SymbolicLead:
         return f"```markdown\n{table(question.columns, rows)}\n```"
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """See `Mind`. A delegation needs at least one open row for each subagent."""
+        """See `SymbolicAgent`. A delegation needs at least one open row for each subagent."""
         layout = self.layout
         mask[layout.action("answer")] = 1
         if turns_left < 2:
@@ -132,7 +132,7 @@ class SymbolicLead:
             mask[layout.action("delegate", share) : layout.action("delegate", share) + most] = 1
 
     def describe(self, parts: Parts) -> None:
-        """See `Mind`."""
+        """See `SymbolicAgent`."""
         wanted = self.question.attributes
         parts["status"][0] = 1
         parts["attributes"][: len(wanted), 0] = 1

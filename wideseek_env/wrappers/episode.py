@@ -16,17 +16,17 @@ from wideseek_env.game import Game
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.scoring.cells import cells_match, key_of
 from wideseek_env.task import Task
-from wideseek_env.wrappers.agents import Mask, Mind, SymbolicLead
+from wideseek_env.wrappers.agents import Mask, SymbolicAgent, SymbolicLead
 from wideseek_env.wrappers.layout import Layout
 from wideseek_env.wrappers.reading import Reader
-from wideseek_env.wrappers.searching import subagent_agent
+from wideseek_env.wrappers.searching import subagent_for
 
 ILLEGAL = "<tool_call>{}</tool_call>"
 """What an agent writes for an action that is not possible: it is answered by an error and costs a turn."""
 
 
 class SymbolicEpisode:
-    """An episode, its agents' minds and their observations.
+    """An episode, its agents and their observations.
 
     Attributes:
         play: The real episode; its trajectory is recorded and replayed like any other.
@@ -51,10 +51,10 @@ class SymbolicEpisode:
         self.steps = 0
         self.new_right = 0.0
         self._lead = SymbolicLead(layout, question)
-        self._minds: list[Mind | None] = [self._lead, *[None] * layout.width]
+        self._symbolic: list[SymbolicAgent | None] = [self._lead, *[None] * layout.width]
         self._conversations = [0, *[-1] * layout.width]
         self._heard = [2, *[0] * layout.width]
-        """How many messages of its conversation each agent's mind has read."""
+        """How many messages of its conversation each agent has read."""
         gold, key = task.gold, question.key
         self._gold = {
             key_of(name, task.spec(key)): dict(zip(gold.header, row, strict=True))
@@ -96,14 +96,14 @@ class SymbolicEpisode:
         self.new_right = 0.0
         calls: list[ToolCall] = []
         for seat, action in chosen:
-            mind = self._minds[seat]
-            assert mind is not None, "an acting agent has a mind"
+            agent = self._symbolic[seat]
+            assert agent is not None, "an acting agent has a symbolic one"
             message: str | None = ILLEGAL
             if self.masks[seat, action]:
                 choice = self.layout.choice(action)
-                message = mind.do(choice)
+                message = agent.do(choice)
                 if choice.verb == "take":
-                    self.new_right += self._newly_right(mind)
+                    self.new_right += self._newly_right(agent)
             if message is not None:
                 calls += self.episode_run.act(self.agents[seat], message)
         self._pending = [] if self.done else calls
@@ -123,26 +123,26 @@ class SymbolicEpisode:
         self.acting[:] = False
         self.masks[:] = 0
         episode = self.episode_run.episode
-        for agent in episode.ready():
-            seat = 0 if agent == "lead" else int(agent.removeprefix("subagent_")) + 1
-            conversation = episode.conversation(agent)
+        for name in episode.ready():
+            seat = 0 if name == "lead" else int(name.removeprefix("subagent_")) + 1
+            conversation = episode.conversation(name)
             if conversation.started != self._conversations[seat]:
                 self._conversations[seat] = conversation.started
-                self._minds[seat] = subagent_agent(self.layout, self.reader, conversation.subtask)
+                self._symbolic[seat] = subagent_for(self.layout, self.reader, conversation.subtask)
                 self._heard[seat] = len(conversation.messages)
-            mind = self._minds[seat]
-            assert mind is not None, "the lead has a mind from the start"
+            agent = self._symbolic[seat]
+            assert agent is not None, "the lead has one from the start"
             news = conversation.messages[self._heard[seat] :]
             for message in news:
                 if message["role"] == "tool":
-                    mind.hear(message["content"])
+                    agent.hear(message["content"])
             self._heard[seat] = len(conversation.messages)
             left = conversation.limit - conversation.turns
             self.acting[seat] = True
-            mind.legal(self.masks[seat], left)
+            agent.legal(self.masks[seat], left)
             self.observations[seat] = 0
             parts = self.layout.parts(self.observations[seat])
-            mind.describe(parts)
+            agent.describe(parts)
             parts["status"][3] = left / conversation.limit
         waiting = ~self.acting
         self.masks[waiting, 0] = 1
@@ -150,11 +150,11 @@ class SymbolicEpisode:
         # Whoever has reported sees nothing any more; the lead keeps what it knows while it waits.
         self.observations[1:][waiting[1:]] = 0
 
-    def _newly_right(self, mind: Mind) -> float:
-        """The share of gold cells that `mind` has noted rightly and nobody had before; for shaping alone."""
+    def _newly_right(self, agent: SymbolicAgent) -> float:
+        """The share of gold cells that `agent` has noted rightly and nobody had before; for shaping alone."""
         task = self.episode_run.task
         key, before = self._lead.question.key, len(self._right)
-        for name, values in mind.notes.items():
+        for name, values in agent.notes.items():
             row = self._gold.get(key_of(name, task.spec(key)))
             if row is None:
                 continue

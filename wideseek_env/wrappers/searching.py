@@ -1,4 +1,4 @@
-"""The minds of subagents: finding a list, and looking up the attributes of rows."""
+"""The symbolic subagents: finding a list, and looking up the attributes of rows."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class FindAgent(SymbolicSubagent):
         self.subject, self.key = subject, key
 
     def do(self, choice: Choice) -> str | None:
-        """See `Mind`."""
+        """See `SymbolicAgent`."""
         if choice.verb == "search_list":
             return self._search(f"List of {self.subject}")
         if choice.verb == "open":
@@ -105,7 +105,7 @@ class FindAgent(SymbolicSubagent):
         return None
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """See `Mind`."""
+        """See `SymbolicAgent`."""
         layout, page = self.layout, self.page
         mask[layout.action("report")] = 1
         room = len(self.notes) < layout.max_entities
@@ -119,7 +119,7 @@ class FindAgent(SymbolicSubagent):
             mask[layout.action("follow", layout.max_attributes)] = 1
 
     def describe(self, parts: Parts) -> None:
-        """See `Mind`."""
+        """See `SymbolicAgent`."""
         parts["status"][4] = 1
         parts["entities"][: len(self.notes), 0] = 1
         self._describe_results(parts, self.subject, "")
@@ -155,14 +155,14 @@ class LookUpAgent(SymbolicSubagent):
         return (*self.page.value(labels[depth]), last)
 
     def hear(self, text: str) -> None:
-        """See `Mind`."""
+        """See `SymbolicAgent`."""
         searched = self._expect == "search"
         super().hear(text)
         if searched:
             self._via = None
 
     def do(self, choice: Choice) -> str | None:
-        """See `Mind`."""
+        """See `SymbolicAgent`."""
         if choice.verb == "search":
             self.current, self.label = list(self.notes)[choice.first], self.wanted[choice.second]
             self.searched.add((self.current, choice.second))
@@ -182,7 +182,7 @@ class LookUpAgent(SymbolicSubagent):
         return None
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """See `Mind`. What is noted already is not taken from the same words again."""
+        """See `SymbolicAgent`. What is noted already is not taken from the same words again."""
         layout = self.layout
         mask[layout.action("report")] = 1
         for attribute, label in enumerate(self.wanted):
@@ -199,7 +199,7 @@ class LookUpAgent(SymbolicSubagent):
         self._legal_results(mask)
 
     def describe(self, parts: Parts) -> None:
-        """See `Mind`."""
+        """See `SymbolicAgent`."""
         parts["status"][5] = 1
         for attribute in range(len(self.wanted)):
             value, link, last = self._step(attribute)
@@ -213,8 +213,8 @@ class LookUpAgent(SymbolicSubagent):
         self._describe_results(parts, self.current, self.label.casefold())
 
 
-def subagent_agent(layout: Layout, reader: Reader, subtask: str) -> FindAgent | LookUpAgent:
-    """The mind for a subtask that a `SymbolicLead` wrote, read from its text."""
+def subagent_for(layout: Layout, reader: Reader, subtask: str) -> FindAgent | LookUpAgent:
+    """The agent for a subtask that a `SymbolicLead` wrote, read from its text."""
     head, *lines = subtask.split("\n")
     last = lines[-1].removeprefix(COLUMNS).strip("| ")
     header = tuple(name.strip() for name in last.split(" | "))

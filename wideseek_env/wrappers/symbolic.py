@@ -78,7 +78,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
                 f"a reader needs question, hits and page, which {type(reader).__name__} has not"
             )
         self.shaping = float(shaping)
-        game = symbolic_setup(env.game)
+        game = symbolic_game(env.game)
         if max_results > game.rules.max_results_per_query:
             raise ConfigError(
                 f"max_results ({max_results}) is above rules.max_results_per_query "
@@ -247,7 +247,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         self.env.close()
 
 
-def symbolic_setup(game: Game) -> Game:
+def symbolic_game(game: Game) -> Game:
     """The same setup with a fixed roster; `ConfigError` for a profile whose tools these actions cannot write."""
     tools = game.profile.tools
     if tools["lead"][:1] != (default.DELEGATE,) or tools["subagent"][:2] != (default.SEARCH, default.BROWSE):

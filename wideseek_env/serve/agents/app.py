@@ -69,19 +69,19 @@ def create_agents_app(
     """An ASGI application for the episodes of `desk`. It shuts the desk when it stops.
 
     Args:
-        desk: Opens and keeps the episodes. If it has a policy pool, that policy also answers chat completions.
-        settings: Key, sizes, and the maximum seconds of a chat completion (`timeout`).
-        model: Name of the team as a chat model. Default: the policy's name.
-        keep_alive: Seconds between the comments that keep a stream open.
-        sweep: Seconds between two searches for idle episodes.
+        desk: Opens episodes; its policies, if it has any, are also the team that answers chat completions.
+        settings: Key, sizes, and how long a chat completion may take (`timeout`).
+        model: The name under which the team answers; by default the policy's.
+        keep_alive: Seconds between signs of life in a stream.
+        sweep: Seconds between looks for episodes that stand idle.
 
     Raises:
         ConfigError: A key is required and there is none.
     """
     limits = settings or ServeSettings(timeout=3_600.0)
     key = limits.key()
-    name = model or (desk.players.name if desk.players is not None else "")
-    # Moves wait for the policy, and teams for their engines. Neither may stop the other from starting.
+    name = model or (desk.policies.name if desk.policies is not None else "")
+    # Moves wait for the policy, and teams for themselves; neither may keep the other from beginning.
     pool = ThreadPoolExecutor(2 * desk.settings.max_open, thread_name_prefix="wideseek-agents")
     teams = 0
 
@@ -167,9 +167,9 @@ def create_agents_app(
     async def chat(body: ChatRequest) -> Response:
         """Let the team answer a question."""
         nonlocal teams
-        players = desk.players
-        if players is None or body.model != name:
-            there = f"there is: {name}" if players is not None else "this service has no team"
+        policies = desk.policies
+        if policies is None or body.model != name:
+            there = f"there is: {name}" if policies is not None else "this service has no team"
             raise DeskError(f"there is no model {body.model[:80]!r}; {there}", 404)
         width = body.wideseek.width
         if width is not None and width > desk.game.rules.width:
@@ -183,7 +183,7 @@ def create_agents_app(
         seed = desk.settings.seed if body.seed is None else body.seed
         # The question counts until the team is done. The team continues even if its client stops waiting.
         teams += 1
-        running = asyncio.ensure_future(work(partial(answer, players, desk.game, body, task, seed)))
+        running = asyncio.ensure_future(work(partial(answer, policies, desk.game, body, task, seed)))
 
         def over(_: object) -> None:
             nonlocal teams
@@ -192,10 +192,10 @@ def create_agents_app(
         running.add_done_callback(over)
         if not body.stream:
             try:
-                played = await asyncio.wait_for(asyncio.shield(running), limits.timeout)
+                trajectory = await asyncio.wait_for(asyncio.shield(running), limits.timeout)
             except TimeoutError:
                 raise DeskError(f"no answer within {limits.timeout:g} seconds", 504) from None
-            return JSONResponse(completion(name, played))
+            return JSONResponse(completion(name, trajectory))
 
         async def events() -> AsyncIterator[str]:
             chunks = Chunks(name)

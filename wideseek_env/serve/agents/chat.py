@@ -39,8 +39,8 @@ def question_task(asked: ChatRequest) -> Task:
     )
 
 
-def answer(players: PolicyPool, game: Game, asked: ChatRequest, task: Task, seed: int) -> Trajectory:
-    """Let the team answer, and return the record of the episode.
+def answer(policies: PolicyPool, game: Game, asked: ChatRequest, task: Task, seed: int) -> Trajectory:
+    """Let the team answer.
 
     Raises:
         ServiceError: The policy or a service failed.
@@ -48,10 +48,10 @@ def answer(players: PolicyPool, game: Game, asked: ChatRequest, task: Task, seed
     width = asked.wideseek.width
     if width is not None:
         game = replace(game, rules=game.rules.replace(width=width))
-    played = players.run(game, Job(task, seed))
-    if played.outcome["ending"] == "failed":
-        raise ServiceError(f"the team failed: {played.outcome['detail']}")
-    return played
+    trajectory = policies.run(game, Job(task, seed))
+    if trajectory.outcome["ending"] == "failed":
+        raise ServiceError(f"the team failed: {trajectory.outcome['detail']}")
+    return trajectory
 
 
 def _head(name: str, kind: str, number: str, made: int) -> dict[str, Any]:

@@ -65,9 +65,9 @@ class EpisodeDesk:
 
     Args:
         game: Tasks, tools, rules, profile and reward.
-        players: Policies for the agents for which the outside program does not act.
-        settings: Seat, task, seed and limits. None means the defaults of `DeskSettings`.
-        out: A JSONL file to which the trajectory of every ended episode is appended.
+        policies: Plays the agents that are not played from outside.
+        settings: See `DeskSettings`.
+        out: A JSONL file that the trajectory of every ended episode is appended to.
 
     Raises:
         ConfigError: The seat needs a policy and there is none, or the task does not exist.
@@ -77,15 +77,17 @@ class EpisodeDesk:
         self,
         game: Game,
         *,
-        players: PolicyPool | None = None,
+        policies: PolicyPool | None = None,
         settings: DeskSettings | None = None,
         out: Path | str | None = None,
     ) -> None:
         self.game = game
-        self.players = players
+        self.policies = policies
         self.settings = settings or DeskSettings()
-        if self.settings.seat in ("lead", "subagent") and players is None:
-            raise ConfigError(f"the seat {self.settings.seat} needs a policy for the other agents")
+        if self.settings.seat in ("lead", "subagent") and policies is None:
+            raise ConfigError(
+                f"with the {self.settings.seat} played from outside, name a policy for the others"
+            )
         if self.settings.task_id:
             game.tasks.get(self.settings.task_id)
         self._writer = TrajectoryWriter(out) if out is not None else None
@@ -122,7 +124,7 @@ class EpisodeDesk:
             raise ConfigError(f"no seat {seat!r}; there are: {', '.join(SEATS)}")
         task = self.task(task_id)
         needs = seat in ("lead", "subagent")
-        if needs and self.players is None:
+        if needs and self.policies is None:
             raise ConfigError(f"the seat {seat!r} is not served here: no policy plays the others")
         with self._lock:
             if key in self._episodes:
@@ -138,7 +140,7 @@ class EpisodeDesk:
                 self.game,
                 task,
                 seat=seat,
-                policy=self.players.one() if needs and self.players is not None else None,
+                policy=self.policies.one() if needs and self.policies is not None else None,
                 seed=settings.seed if seed is None else seed,
                 subtask=subtask or (settings.subtask if seat == "subagent" else ""),
                 on_end=self._ended,

@@ -23,8 +23,8 @@ def native_profile(profile: Profile) -> Profile:
     return dataclasses.replace(profile, name=f"{profile.name}-native", embed_tools=False)
 
 
-def native_setup(game: Game, *, team: bool) -> Game:
-    """The same game with a native profile, for a team or a single agent. Every subagent gets a new id."""
+def native_game(game: Game, *, team: bool) -> Game:
+    """The same game with a native profile, for a team or for a single agent, with a new id for every subagent."""
     return dataclasses.replace(game, profile=native_profile(game.profile), team=team, roster="dynamic")
 
 

@@ -19,7 +19,7 @@ from wideseek_env.errors import ActionError, ConfigError, WideSeekError
 from wideseek_env.game import Game
 from wideseek_env.messages import Action, Message, ToolCall
 from wideseek_env.policy import Policy, Turn
-from wideseek_env.serve.agents.native import delegation, native_setup
+from wideseek_env.serve.agents.native import delegation, native_game
 from wideseek_env.task import Task
 
 _log = logging.getLogger("wideseek.agents")
@@ -48,12 +48,12 @@ class OutsideEpisode:
     """One episode. Its methods may be called from several threads. Each agent sends one message at a time.
 
     Args:
-        game: The game. The episode uses its native form, in which agents get their tools natively.
-        task: The task.
-        seat: The agents for which the outside program acts.
-        policy: Acts for all other agents. None for the seats "single" and "team", which have no other agents.
-        seed: The seed for resetting the policy.
-        subtask: For the seat "subagent": the first subtask that the lead delegates. "" lets the policy decide.
+        game: The game; it is played with `native_game`.
+        task: The question.
+        seat: Who is played from outside.
+        policy: Plays everybody else; None for the seats "single" and "team", where nobody is left.
+        seed: What the policy is reset with.
+        subtask: What the lead delegates first, for the seat "subagent"; "" leaves it to the policy.
         on_end: Called once with the ended and scored episode.
 
     Raises:
@@ -79,7 +79,7 @@ class OutsideEpisode:
             raise ConfigError(f"a subtask is given to the seat 'subagent', not to {seat!r}")
         self.seat = seat
         self.policy = policy
-        self.episode_run = EpisodeRun(native_setup(game, team=seat != "single"), task, seed)
+        self.episode_run = EpisodeRun(native_game(game, team=seat != "single"), task, seed)
         self._used = time.monotonic()
         self._busy = 0
         self._on_end = on_end

@@ -1,4 +1,4 @@
-"""`ChatClient`: conversations to an OpenAI-compatible endpoint, with retries, limits and a bill."""
+"""`ChatClient`: sends conversations to an OpenAI-compatible endpoint, with retries, limits and a record of usage."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CHUNK = 1 << 16
 
 
 class _Bearer(requests.auth.AuthBase):
-    """Sends the key, if there is one. As an auth object it also keeps a .netrc file from supplying another."""
+    """Sends the key, if there is one. As an auth object it also prevents a key from a .netrc file."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -36,7 +36,7 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class _Runtime(NamedTuple):
-    """What belongs to one process and is neither copied nor pickled."""
+    """The state that belongs to one process and is neither copied nor pickled."""
 
     pid: int
     session: requests.Session
@@ -44,13 +44,14 @@ class _Runtime(NamedTuple):
 
 
 class ChatClient:
-    """Sends conversations to ``{base_url}/chat/completions``. Safe to use from several threads; picklable.
+    """Sends conversations to ``{base_url}/chat/completions``. It is safe to use from several threads and can be
+    pickled.
 
-    The key is read from the environment variable `api_key_env` for each request and kept nowhere; without
-    one, none is sent (local servers need none). It appears in no error, log or representation.
+    For each request the key is read from the environment variable `api_key_env`, and it is not stored. Without a key
+    none is sent, because local servers need none. The key appears in no error, log or representation.
 
-    Failed connections, time-outs, statuses such as 429 and 503, and replies that are no chat completion are
-    retried as `retry` says, with ``Retry-After`` respected. Other refusals raise `ServiceError` at once.
+    Failed connections, timeouts, statuses such as 429 and 503, and replies that are not chat completions are retried
+    according to `retry`. ``Retry-After`` is respected. Other refusals raise `ServiceError` at once.
     """
 
     def __init__(
@@ -66,20 +67,21 @@ class ChatClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is sent yet.
+        """Make a client. Nothing is sent yet.
 
         Args:
-            base_url: Address of the API, such as ``http://127.0.0.1:8000/v1``.
-            model: Name under which the server knows the model.
-            api_key_env: Name of the environment variable with the key.
-            timeout: Seconds that one request may take, from sending it to the last byte of the reply.
-            concurrency: Requests that are on their way at the same time, over all threads.
-            retry: When failed requests are sent again; None is `RetryPolicy()`.
-            prices: For the cost in `usage`; None is free.
-            sleep, clock: How to wait and to measure time, for tests.
+            base_url: The URL of the API, such as ``http://127.0.0.1:8000/v1``.
+            model: The name of the model on the server.
+            api_key_env: The name of the environment variable with the key.
+            timeout: The seconds that one request may take, from sending it to the last byte of the reply.
+            concurrency: The most requests in flight at the same time, over all threads.
+            retry: When failed requests are sent again. None is `RetryPolicy()`.
+            prices: The prices for the cost in `usage`. None is free.
+            sleep: Waits a number of seconds, for tests.
+            clock: The monotonic time in seconds, for tests.
 
         Raises:
-            ConfigError: an address that is none or that contains credentials, or a limit that is not positive.
+            ConfigError: The URL is invalid or contains credentials, or a limit is not positive.
         """
         self.base_url = checked_address(base_url)
         if not model:
@@ -95,7 +97,7 @@ class ChatClient:
         self.prices = prices or Prices()
         self._sleep, self._clock = sleep, clock
         self._meter = Meter()
-        self._random = Random()  # only for jitter, which has to differ between processes
+        self._random = Random()  # for jitter only, which must differ between processes
         self._lock = threading.Lock()
         self._runtime: _Runtime | None = None
 
@@ -113,11 +115,11 @@ class ChatClient:
 
     @property
     def usage(self) -> Usage:
-        """What this client has used since it was made (a copy or an unpickled one starts at zero)."""
+        """What this client has used since it was made. A copy or an unpickled client starts at zero."""
         return self._meter.total
 
     def close(self) -> None:
-        """Close the connections. The client can still be used; it then opens new ones."""
+        """Close the connections. The client can still be used. It then opens new ones."""
         with self._lock:
             runtime, self._runtime = self._runtime, None
         if runtime is not None and runtime.pid == os.getpid():
@@ -126,8 +128,8 @@ class ChatClient:
     def chat(self, messages: Sequence[Message], fields: Mapping[str, Any] | None = None) -> ChatReply:
         """The model's reply to one conversation.
 
-        `fields` is added to the request (``temperature``, ``max_tokens``, ``response_format``, …); a value of
-        None leaves the field out. `ServiceError` when the server refuses or keeps failing.
+        `fields` is added to the request (``temperature``, ``max_tokens``, ``response_format``, …). A field with the
+        value None is left out. Raises `ServiceError` when the server refuses or all retries fail.
         """
         return self._chat(messages, fields, threading.Event())
 
@@ -137,11 +139,11 @@ class ChatClient:
         fields: Sequence[Mapping[str, Any]] | None = None,
         on_reply: Callable[[int, ChatReply], None] | None = None,
     ) -> list[ChatReply]:
-        """Replies to several conversations, sent concurrently; in the order of `conversations`.
+        """The replies to several conversations, sent concurrently, in the order of `conversations`.
 
-        `fields` has one entry a conversation. `on_reply` is called in this thread with the number of a
-        conversation and its reply as each arrives, so that what is paid for can be kept. The first
-        `ServiceError` ends the call; requests not yet sent are dropped.
+        `fields` has one entry per conversation. As each reply arrives, `on_reply` is called in this thread with the
+        number of the conversation and the reply, so that paid replies can be stored. The first `ServiceError` ends the
+        call. Requests that are not yet sent are dropped.
         """
         extra = fields if fields is not None else [{}] * len(conversations)
         if len(extra) != len(conversations):
@@ -202,7 +204,9 @@ class ChatClient:
 
     def _open(self) -> _Runtime:
         with self._lock:
-            if self._runtime is None or self._runtime.pid != os.getpid():  # sockets are not shared by a fork
+            if (
+                self._runtime is None or self._runtime.pid != os.getpid()
+            ):  # forked processes must not share sockets
                 session = requests.Session()
                 adapter = requests.adapters.HTTPAdapter(pool_maxsize=self.concurrency)
                 session.mount("http://", adapter)

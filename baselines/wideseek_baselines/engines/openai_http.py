@@ -1,4 +1,7 @@
-"""HTTP to an OpenAI-compatible server from asyncio: retries, limits, a bill, and a key that shows nowhere."""
+"""HTTP requests to an OpenAI-compatible server from asyncio, with retries, limits and a count of usage.
+
+The API key never appears in messages or logs.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ _CONNECT_SECONDS = 30.0
 
 
 class RefusedError(EngineError):
-    """The server answered that it will not serve this request; sending it again would change nothing."""
+    """The server refused this request. Sending it again would change nothing."""
 
     def __init__(self, message: str, status: int, said: str) -> None:
         super().__init__(message)
@@ -36,7 +39,7 @@ class RefusedError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
-    """What was read from an answer; seconds that the request waited here, and seconds that the server took."""
+    """The value read from an answer, the seconds that the request waited here, and the seconds that the server took."""
 
     value: T
     queued: float
@@ -44,11 +47,11 @@ class Reply(Generic[T]):
 
 
 class Link:
-    """Requests to one server, at most `concurrency` at a time, each tried as `retry` says.
+    """Sends requests to one server, at most `concurrency` at a time, and repeats failed ones as `retry` says.
 
-    Bound to the event loop on which it is opened. The key is read from the environment variable `api_key_env` for
-    each request; redirects are not followed, so it goes to no other address. Cancelling a request closes its
-    connection, which tells the server to stop.
+    It must be used on the event loop on which it was opened. It reads the key from the environment variable
+    `api_key_env` for each request. It does not follow redirects, so the key goes to no other address. Cancelling a
+    request closes its connection, which tells the server to stop.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Link:
         self._retry = retry
         self._sleep = sleep
         self._slots = asyncio.Semaphore(concurrency)
-        self._random = Random()  # only for jitter, which has to differ between processes
+        self._random = Random()  # only for jitter, which must differ between processes
         self._client: httpx.AsyncClient | None = None
 
     @property
@@ -77,7 +80,7 @@ class Link:
         return self._client is not None
 
     def open(self) -> None:
-        """Make the connection pool; nothing is sent. `MissingDependencyError` without httpx."""
+        """Create the connection pool without sending anything. Raises `MissingDependencyError` if httpx is missing."""
         try:
             import httpx
         except ImportError as error:
@@ -91,7 +94,7 @@ class Link:
         )
 
     async def close(self) -> None:
-        """Close the connections; requests under way fail with `EngineLostError`."""
+        """Close the connections. Requests in flight fail with `EngineLostError`."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -99,14 +102,14 @@ class Link:
     async def ask(
         self, method: str, path: str, read: Callable[[Any], T], body: Mapping[str, Any] | None = None
     ) -> Reply[T]:
-        """Send a request until `read` makes something of the JSON that comes back.
+        """Send a request, and repeat it until `read` can read the JSON of the answer.
 
-        An answer that is no JSON, or that `read` fails on with the usual errors of a lookup, counts as a failed try.
+        An attempt fails if the answer is not JSON, or if `read` raises one of `UNREADABLE`.
 
         Raises:
             RefusedError: The server refuses the request.
-            EngineError: It still failed or took too long after all tries.
-            EngineLostError: The server does not answer at all, or the account has no credit left.
+            EngineError: All attempts failed or took too long.
+            EngineLostError: The server does not answer, or the account has no credit left.
         """
         data = None if body is None else encode_body(body)
         exchange = Exchange(self.base_url, self._key, self._retry, self._random)
@@ -160,7 +163,7 @@ class Link:
         except httpx.TransportError as error:
             raise exchange.unreachable(str(error) or type(error).__name__) from None
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
-            if self._client is None:  # closed meanwhile, which httpx reports in several ways
+            if self._client is None:  # `close` was called meanwhile, which httpx reports in several ways
                 raise EngineLostError(f"the engine for {self.base_url} was closed") from None
             raise EngineError(exchange.unsendable(error)) from None
         return response.status_code, response.headers, bytes(content)

@@ -171,12 +171,13 @@ def test_what_cannot_be_played_is_refused_and_changes_nothing(url: str) -> None:
             client.reset(task_id="nowhere")
         with pytest.raises(RuntimeError, match=r"index must be from 0 to \d+, not 100000"):
             client.reset(index=100_000)
-        with pytest.raises(RuntimeError, match="plays the split 'train', not 'test'"):
+        with pytest.raises(RuntimeError, match="serves the split 'train', not 'test'"):
             client.reset(index=0, split="test")
         client.reset(index=0)
         for turns in ([say("subagent_0")], [say("lead"), say("subagent_0")], [say("lead"), say("lead")]):
             with pytest.raises(
-                RuntimeError, match=r"not the turn of 'subagent_0'; acting are: lead|more than one turn"
+                RuntimeError,
+                match=r"not the turn of 'subagent_0'; acting agents: lead|send one message for each agent",
             ):
                 client.step(WideSeekAction(turns=turns))
         assert client.state().step_count == 0

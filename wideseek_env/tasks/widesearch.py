@@ -1,12 +1,12 @@
-"""The WideSearch benchmark's files: one JSON object a line beside a folder of gold tables, as on Hugging Face.
+"""The WideSearch benchmark's files: one JSON object per line and a folder of gold tables, as on Hugging Face.
 
 ::
 
     FOLDER/widesearch.jsonl            instance_id, query, evaluation, language
     FOLDER/widesearch_gold/ID.csv      the gold table of the task with this instance_id
 
-``evaluation`` is an object or its JSON text: ``required`` and ``unique_columns`` (column names in lower case without
-spaces) and ``eval_pipeline``, for each column ``preprocess``, ``metric`` and ``criterion``.
+``evaluation`` is an object or its JSON text. It has ``required`` and ``unique_columns`` (column names in lower case
+without spaces). It also has ``eval_pipeline``, with ``preprocess``, ``metric`` and ``criterion`` for each column.
 """
 
 from __future__ import annotations
@@ -45,8 +45,11 @@ def load_widesearch(
 ) -> TaskSet:
     """The tasks of a folder in the benchmark's layout, or of one file of rows.
 
-    `gold` is the folder of gold tables; by default ``widesearch_gold`` beside the rows. A bad row (or gold table) is
-    a `TaskError` that names file and line, or with ``on_error="skip"`` a warning, and left out.
+    `gold` is the folder of gold tables. By default it is ``widesearch_gold`` next to the rows. With
+    ``on_error="skip"``, a bad row or gold table is logged as a warning and left out.
+
+    Raises:
+        TaskError: A row or its gold table is bad. The message names file and line.
     """
     path = Path(source)
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
@@ -64,9 +67,9 @@ def load_widesearch(
 
 
 def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "raise") -> TaskSet:
-    """The tasks of a data set on Hugging Face in the benchmark's layout; needs ``huggingface_hub`` and a network.
+    """The tasks of a data set on Hugging Face in the benchmark's layout. It needs ``huggingface_hub`` and a network.
 
-    `MissingDependencyError` when it is not installed.
+    Raises `MissingDependencyError` when ``huggingface_hub`` is not installed.
     """
     try:
         from huggingface_hub import snapshot_download  # type: ignore[import-not-found,unused-ignore]
@@ -78,10 +81,11 @@ def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "ra
 
 
 def save_widesearch(tasks: Iterable[Task], folder: str | os.PathLike[str]) -> int:
-    """Write broad tasks in the benchmark's layout and return their number; they load equal.
+    """Write broad tasks in the benchmark's layout and return their number. Loading them gives equal tasks.
 
-    `TaskError` for a task without a gold table, an id that is no file name or occurs twice, or column names that
-    the layout would change (it has them in lower case without spaces).
+    Raises:
+        TaskError: A task has no gold table, an id occurs twice or cannot be a file name, or the layout would change a
+            column name (its names are in lower case without spaces).
     """
     target = Path(folder)
     lines: list[str] = []
@@ -89,7 +93,9 @@ def save_widesearch(tasks: Iterable[Task], folder: str | os.PathLike[str]) -> in
     for task in tasks:
         row = widesearch_row(task)
         if task.id in tables or task.id != Path(task.id).name:
-            raise TaskError(f"the task id {task.id!r} occurs twice or is no file name; nothing was written")
+            raise TaskError(
+                f"the task id {task.id!r} occurs twice or is not a file name; nothing was written"
+            )
         tables[task.id] = gold_csv(task)
         lines.append(
             json.dumps(
@@ -104,7 +110,7 @@ def save_widesearch(tasks: Iterable[Task], folder: str | os.PathLike[str]) -> in
 
 
 def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
-    """The task of one row of the benchmark. See `Task.from_widesearch`."""
+    """The task of one row of the benchmark, as `Task.from_widesearch` makes it."""
     evaluation = row.get("evaluation")
     if isinstance(evaluation, str):
         try:
@@ -137,7 +143,8 @@ def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
 
 
 def widesearch_row(task: Task) -> dict[str, Any]:
-    """The row of `task` in the benchmark's form, with ``evaluation`` as an object; `TaskError` if it has none."""
+    """The row of `task` in the benchmark's form, with ``evaluation`` as an object. Raises `TaskError` if it has
+    none."""
     if task.gold is None:
         raise TaskError(f"task {task.id} has no gold table; WideSearch has no rows for short answers")
     if task.meta.get(TYPED):
@@ -174,7 +181,7 @@ def gold_csv(task: Task) -> str:
     if task.gold is None:
         raise TaskError(f"task {task.id} has no gold table")
     file = io.StringIO()
-    # A line with nothing but one blank cell would be passed over; quotes keep it.
+    # Quotes keep a line with only one blank cell, which would otherwise be skipped.
     alone = len(task.columns) == 1
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL if alone else csv.QUOTE_MINIMAL)
     writer.writerow(task.columns)
@@ -183,7 +190,7 @@ def gold_csv(task: Task) -> str:
 
 
 def _gold(gold: Any, required: Sequence[str]) -> tuple[Table, bool]:
-    """The required columns of a gold table, and whether its cells are to be compared as they are."""
+    """The required columns of a gold table, and whether its cells are compared as they are."""
     if isinstance(gold, str | os.PathLike):
         try:
             text = Path(gold).read_bytes().decode()
@@ -198,7 +205,7 @@ def _gold(gold: Any, required: Sequence[str]) -> tuple[Table, bool]:
             gold.header, tuple(zip(*gold.rows, strict=True)) or ((),) * len(gold.header), required
         ), False
     if hasattr(gold, "columns") and hasattr(gold, "iloc"):
-        # A frame's cells have types already: what counts is their text, and reading that again may change it.
+        # The cells of a frame have types already. Their text counts, and reading it again may change it.
         columns = [tuple(map(str, gold.iloc[:, at].astype(str))) for at in range(len(gold.columns))]
         table = _select(list(map(str, gold.columns)), columns, required)
         stable = all(column_texts(table.column(name)) == list(table.column(name)) for name in required)

@@ -1,4 +1,4 @@
-"""Embedders: texts become vectors, by a model in a local folder. Nothing is ever downloaded."""
+"""Embedders turn texts into vectors, with a model in a local folder. Nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -19,46 +19,47 @@ Vectors = NDArray[np.float32]
 
 DTYPES = ("float32", "bfloat16", "float16")
 
-_HASHED = 1 << 20  # bytes of either end of a file that its fingerprint reads
+_HASHED = 1 << 20  # bytes at each end of a file that its fingerprint reads
 
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Anything that turns texts into vectors of one length.
+    """Turns texts into vectors of one length.
 
-    `name` identifies the model and its settings: an index refuses to be searched with another one than it was
-    built with.
+    `name` identifies the model and its settings. An index can be searched only with the embedder that it was built
+    with.
     """
 
     name: str
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """The length of a vector."""
         ...
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
-        """float32 vectors of shape (len(texts), dimension), of any length; `query` for what is searched with.
+        """float32 vectors of shape (len(texts), dimension). They may have any length. `query` is True for search
+        queries.
 
-        Many models want queries and passages marked differently; those that do not ignore `query`.
+        Many models need different marks for queries and passages. Other models ignore `query`.
         """
         ...
 
 
 class SentenceTransformerEmbedder:
-    """A sentence-transformers model from a local folder (needs the extra `dense`).
+    """A sentence-transformers model from a local folder. It needs the extra `dense`.
 
-    The model is loaded when it is first used. Pickles as its path and settings.
+    The model is loaded when it is first used. The embedder pickles as its path and settings.
 
     Args:
-        path: Folder of the model.
-        query_prompt: What is put before a query ("query: " for the E5 models).
-        passage_prompt: What is put before a passage ("passage: " for the E5 models).
-        batch_size: Texts that go through the model at a time.
-        max_tokens: Tokens of a text that are read; None is the model's own limit.
-        device: "cpu", "cuda", …; None takes an accelerator when there is one.
-        dtype: Precision of the weights: "float32", "bfloat16" or "float16". Half precision is two to four times
-            as fast on processors and accelerators made for it.
+        path: The folder of the model.
+        query_prompt: The text that precedes a query ("query: " for the E5 models).
+        passage_prompt: The text that precedes a passage ("passage: " for the E5 models).
+        batch_size: The number of texts in one batch.
+        max_tokens: The tokens of a text that are read. None means the model's limit.
+        device: "cpu", "cuda", …. None uses an accelerator when there is one.
+        dtype: The precision of the weights: "float32", "bfloat16" or "float16". Half precision is two to four times as
+            fast on processors and accelerators made for it.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class SentenceTransformerEmbedder:
     ) -> None:
         self.path = Path(path).absolute()
         if not (self.path / "modules.json").is_file():
-            raise ConfigError(f"{path} is no sentence-transformers model: there is no modules.json in it")
+            raise ConfigError(f"{path} is not a sentence-transformers model: it has no modules.json")
         if batch_size < 1 or (max_tokens is not None and max_tokens < 1):
             raise ConfigError("batch_size and max_tokens must be at least 1")
         if dtype not in DTYPES:
@@ -95,7 +96,7 @@ class SentenceTransformerEmbedder:
 
     @property
     def dimension(self) -> int:
-        """Length of a vector; loads the model."""
+        """The length of a vector. This loads the model."""
         return int(self._model().get_embedding_dimension())
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
@@ -135,10 +136,10 @@ class SentenceTransformerEmbedder:
 
 
 def load_embedder(path: Path | str, settings: Mapping[str, Any] | None = None) -> Embedder:
-    """The embedder in a local folder, of whichever kind its files say; `ConfigError` when they say none.
+    """The embedder in a local folder. The files in the folder decide its kind.
 
-    `settings` are the keyword arguments of its class. Without them a sentence-transformers model gets the
-    prompts for queries and passages that its configuration names.
+    `settings` are the keyword arguments of its class. Without them, a sentence-transformers model gets the prompts for
+    queries and passages in its configuration. Raises `ConfigError` when the folder has no model.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -152,7 +153,7 @@ def load_embedder(path: Path | str, settings: Mapping[str, Any] | None = None) -
 
         return StaticEmbedder(folder, **(settings or {}))
     raise ConfigError(
-        f"{folder} holds no embedding model: expected modules.json (sentence-transformers), or tokenizer.json and "
+        f"{folder} has no embedding model: expected modules.json (sentence-transformers), or tokenizer.json and "
         "model.safetensors (static)"
     )
 
@@ -171,7 +172,7 @@ def _prompts(folder: Path) -> tuple[str, str]:
 def fingerprint(folder: Path, settings: str = "") -> str:
     """Twelve hexadecimal digits that change with the model's weights, tokenizer, pooling or `settings`.
 
-    Large files count by their size and both ends, so that this takes no time for a model of gigabytes.
+    Of a large file, only its size and both ends are read. So this is fast for a model of gigabytes too.
     """
     digest = sha256(settings.encode())
     for file in sorted(folder.rglob("*")):

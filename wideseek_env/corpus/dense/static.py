@@ -1,8 +1,9 @@
-"""`StaticEmbedder`: a text is the mean of its tokens' vectors. No neural network runs, so it is very fast.
+"""`StaticEmbedder`: the vector of a text is the mean of its tokens' vectors. It runs no neural network, so it is very
+fast.
 
-Reads the folders of model2vec (github.com/MinishLab/model2vec): `tokenizer.json`, `model.safetensors` with the
-tensor `embeddings` (and, in some, `weights` of the tokens and a `mapping` from tokens to rows), `config.json`.
-`distill` makes such a folder from a sentence-transformers model.
+It reads folders of model2vec (github.com/MinishLab/model2vec). They have `tokenizer.json`, `config.json` and
+`model.safetensors`. The tensor `embeddings` has the vectors. Some models also have `weights` of the tokens and a
+`mapping` from tokens to rows. `distill` makes such a folder from a sentence-transformers model.
 """
 
 from __future__ import annotations
@@ -32,9 +33,9 @@ _BATCH = 1024
 
 
 class StaticEmbedder:
-    """The static model in a local folder (needs the package `tokenizers`, of the extra `dense`).
+    """The static model in a local folder. It needs the package `tokenizers`, part of the extra `dense`.
 
-    `max_tokens` of a text count. Pickles as its path.
+    The first `max_tokens` tokens of a text count. The embedder pickles as its path.
     """
 
     def __init__(self, path: Path | str, *, max_tokens: int = _MAX_TOKENS) -> None:
@@ -46,7 +47,7 @@ class StaticEmbedder:
         tensors = read_safetensors(self.path / "model.safetensors")
         if "embeddings" not in tensors or tensors["embeddings"].ndim != 2:
             raise ConfigError(
-                f"{self.path} is no static model: model.safetensors has no matrix 'embeddings'; "
+                f"{self.path} is not a static model: model.safetensors has no matrix 'embeddings'; "
                 "distill() makes a static model from a sentence-transformers one"
             )
         self._tokenizer = _tokenizer(self.path / "tokenizer.json")
@@ -68,7 +69,8 @@ class StaticEmbedder:
         self._unknown = self._tokenizer.token_to_id(_unknown_token(self.path / "tokenizer.json"))
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
-        """float32 vectors of shape (len(texts), dimension) and length 1; 0 for a text without known tokens."""
+        """float32 vectors of shape (len(texts), dimension) and length 1. A text without known tokens has the vector
+        0."""
         out = np.zeros((len(texts), self.dimension), np.float32)
         for at in range(0, len(texts), _BATCH):
             batch = self._tokenizer.encode_batch_fast(list(texts[at : at + _BATCH]), add_special_tokens=False)
@@ -92,10 +94,12 @@ def distill(
 ) -> StaticEmbedder:
     """Make a static model in the folder `out` from the sentence-transformers model in the folder `model`.
 
-    Every token of the vocabulary goes through the model alone; the vectors are rotated to their principal
-    components, of which `dimension` are kept, and weighted by a/(a + p), where p is the token's frequency as
-    Zipf's law gives it from its place in the vocabulary: the recipe of model2vec. Takes a minute or
-    two for 30,000 tokens. Raises `CorpusError` when `out` exists and `overwrite` is False.
+    This is the recipe of model2vec. Every token of the vocabulary passes through the model alone. The vectors are
+    rotated to their principal components, and `dimension` of these are kept. Each vector is weighted by a/(a + p). Here
+    p is the token's frequency, estimated by Zipf's law from its position in the vocabulary. This takes a minute or two
+    for 30,000 tokens.
+
+    Raises `CorpusError` when `out` exists and `overwrite` is False.
     """
     source = SentenceTransformerEmbedder(model, batch_size=512)  # the texts are single tokens
     tokenizer = _tokenizer(source.path / "tokenizer.json")
@@ -118,7 +122,7 @@ def distill(
         write_safetensors(folder / "model.safetensors", {"embeddings": kept.astype(np.float32)})
         config = {"model_type": "model2vec", "normalize": True, "hidden_dim": dimension}
         (folder / "config.json").write_text(json.dumps(config), "utf-8")
-        # What marks a folder as built here, so that it may be overwritten.
+        # Marks the folder as built here, so that it may be overwritten.
         (folder / "manifest.json").write_text(
             json.dumps({"kind": "static model", "from": source.name}), "utf-8"
         )
@@ -139,7 +143,7 @@ def _tokenizer(file: Path) -> Any:
     try:
         tokenizer: Any = library.Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises bare exceptions
-        raise ConfigError(f"{file} is no tokenizer that can be read ({error})") from None
+        raise ConfigError(f"{file} cannot be read as a tokenizer ({error})") from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
@@ -163,7 +167,7 @@ def read_safetensors(file: Path) -> dict[str, NDArray[Any]]:
                 raw = data[8 + size + start : 8 + size + end]
                 tensors[name] = np.frombuffer(raw, _TYPES[facts["dtype"]]).reshape(facts["shape"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file} is no safetensors file that can be read ({error})") from None
+        raise ConfigError(f"{file} cannot be read as a safetensors file ({error})") from None
     return tensors
 
 

@@ -35,7 +35,7 @@ class Profile:
     share_question: bool = True
     """Show subagents the whole question next to their subtask."""
     language: Language | None = None
-    """The language of prompts and notices. None is the language of the task."""
+    """The language of prompts and notices. None means the language of the task."""
 
     def with_tool(self, role: Role, tool: ToolSpec) -> Profile:
         """The same profile with one more tool for `role`. The executor in use must know its `kind`."""

@@ -58,8 +58,8 @@ class ChatClient:
     """Sends conversations to ``{base_url}/chat/completions``. It is safe to use from several threads and can be
     pickled.
 
-    For each request the key is read from the environment variable `api_key_env`, and it is not stored. Without a key
-    none is sent, because local servers need none. The key appears in no error, log or representation.
+    For each request the key is read from the environment variable `api_key_env`, and it is not stored. If the variable
+    is not set, requests have no key, which suits local servers. The key appears in no error, log or representation.
 
     Failed connections, timeouts, statuses such as 429 and 503, and replies that are not chat completions are retried
     according to `retry`. ``Retry-After`` is respected. Other refusals raise `ServiceError` at once.
@@ -86,8 +86,8 @@ class ChatClient:
             api_key_env: The name of the environment variable with the key.
             timeout: The seconds that one request may take, from sending it to the last byte of the reply.
             concurrency: The most requests in flight at the same time, over all threads.
-            retry: When failed requests are sent again. None is `RetryPolicy()`.
-            prices: The prices for the cost in `usage`. None is free.
+            retry: When failed requests are sent again. None means `RetryPolicy()`.
+            prices: The prices for the cost in `usage`. None means free.
             sleep: Waits a number of seconds, for tests.
             clock: The monotonic time in seconds, for tests.
 

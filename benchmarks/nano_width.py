@@ -8,22 +8,20 @@ Plays the game of the preset `nano-cpu` on test tasks, which neither training no
 `wideseek bench width` for each model (and `wideseek bench depth` for the first, as a single agent, with `--depth`);
 these commands are printed. Then the teams are drawn into one figure by width, all sweeps into another by critical path
 (with `--depth`), and a report compares them task by task.
-Ctrl-C keeps what is finished; the same command goes on from there.
+Ctrl-C keeps what is finished; the same command resumes.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.config.loading import load_config, preset_file
 from wideseek_baselines.train.grpo import GrpoConfig
-from wideseek_baselines.train.presets import preset_file
 
 
 def main() -> None:
@@ -75,8 +73,8 @@ def game() -> Iterator[str]:
     for condition in config.game.where:
         yield from ("--where", condition)
     yield from ("--rules", config.game.rules)
-    for name, value in dataclasses.asdict(config.game.limits).items():
-        if value is not None and name != "width":
+    for name, value in config.game.limits.items():
+        if name != "width":
             yield from ("--rule", f"{name}={value}")
     yield from ("--policy", config.engine.kind)
     for name in ("turn_tokens", "temperature", "context", "dtype", "kv_bytes"):

@@ -1,11 +1,10 @@
 """A batch of real episodes to time training steps on, without a model that has to generate them.
 
 The scripted team plays training tasks of the synthetic world, each task several times with another limit on how many
-subagents it may start at once. The reward is item-F1 less a hundredth for each subagent, so that rewards differ within
-a group, as they do for a policy that samples, also where every team fills the table. What was said goes through the
-model's chat template turn by turn, as in a rollout: ids, who wrote them, and which tokens are trained are those of real
-conversations, and so are their lengths. Log-probabilities of an engine were never measured: they are written down as 0,
-and whoever trains on such a batch leaves the correction for the engine's mismatch off.
+subagents it may start at once. The reward is item-F1 minus a hundredth for each subagent, so rewards differ within a
+group, also when every team fills the table. The messages go through the model's chat template turn by turn, as in a
+rollout. So ids, authors, trained tokens and lengths are those of real conversations. There are no log-probabilities of
+an engine: they are set to 0, so importance sampling must be off.
 """
 
 from __future__ import annotations
@@ -23,10 +22,8 @@ from wideseek_baselines.tokens import ChatTemplate
 from wideseek_baselines.tokens.record import AgentRecord, Rollout, TurnRecord
 from wideseek_baselines.tokens.record import Sequence as TokenSequence
 from wideseek_baselines.train.config.options import AdvantageOptions
-from wideseek_baselines.train.config.run import GameOptions, LimitOptions
 from wideseek_baselines.train.data.supervised import conversation_sequences
 from wideseek_baselines.train.objective.advantages import group_advantages
-from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
@@ -38,11 +35,11 @@ COST = 0.01
 AT_ONCE = (1, 2, 4, 8)
 """Subagents that the team may start at once, from one episode of a group to the next."""
 
-GAME = GameOptions(
+GAME = GameConfig(
     tasks="synthetic:rows=10-16,columns=2,hops=1",
     profile="terse",
     rules="width-benchmark",
-    limits=LimitOptions(width=8),
+    width=8,
 )
 """What is played: tables that a team of one subagent at a time does not quite fill."""
 
@@ -122,7 +119,7 @@ def record_batch(
     Raises:
         ConfigError: Too few episodes are left to make a batch.
     """
-    game = GameConfig(**game_arguments(dataclasses.replace(GAME, tasks=tasks_of))).open()
+    game = GAME.replace(tasks=tasks_of).open()
     template = ChatTemplate(model)
     rollouts = []
     for number, task in enumerate(game.tasks[:tasks]):

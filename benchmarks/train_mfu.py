@@ -1,4 +1,4 @@
-"""Training tokens a second on real episodes, and the share of the device's peak that they come to (MFU).
+"""Training tokens a second on real episodes, and the share of the device's peak (MFU).
 
     python benchmarks/train_mfu.py --model MODEL_FOLDER [--precision autocast] [model.compile=true …]
 
@@ -7,7 +7,7 @@ packing, forward, backward, clipping and AdamW. What a step must compute is coun
 operations for a multiplication and addition and three times the forward pass for forward and backward:
 
 - every token, by every matrix of the layers;
-- attention: token i of a sequence attends to i + 1 tokens of its own sequence, not to the row's others;
+- attention: token i of a sequence attends to i + 1 tokens of the same sequence, not to those of others in the row;
 - the output layer, for the tokens that are trained.
 
 What is computed again, as the logits are in the backward pass, counts once. `mfu_all_logits` is the same with an output

@@ -5,19 +5,22 @@
     python benchmarks/train_step_vs_trl.py --model runs/nano
 
 The batch is one of real episodes (see `recorded_batch.py`): leads and subagents of a team, whose conversations differ
-in length. Here, `grpo.train_step` makes one optimiser step of it, from rollouts to new weights. In TRL it is a step of
-`GRPOTrainer.train()`, less everything in which TRL generates, pads, decodes and scores (see `trl_trainer.py`).
-Both average over all trained tokens of the batch (TRL's loss "dapo", here `selection.average=token`), without KL term.
-Both keep activations: TRL's checkpointing, on by default, is switched off.
+in length. Here, `grpo.train_step` makes one optimizer step of it, from rollouts to new weights. In TRL it is a step of
+`GRPOTrainer.train()` without the parts in which TRL generates, pads, decodes and scores (see `trl_trainer.py`). Both
+average over all trained tokens of the batch, without KL term (TRL's loss "dapo", here
+`selection.loss_aggregation=token`). Both keep activations: TRL's checkpointing, on by default, is switched off.
 
-First the gradients of both are compared in float32, before any clipping: the program fails unless their cosine is
-above 0.999. Then both take turns, each in a process of its own, whose first step is not counted. Times of steps are
-given with their median and spread, tokens without padding, and the highest memory of the process (or of the GPU).
+First the gradients of both are compared in float32, before clipping. The program fails unless their cosine is above
+0.999. Then both are timed in turns, each in a separate process, whose first step is not counted. The output has the
+median and spread of the times, the tokens without padding, and the highest memory of the process (or of the GPU).
 
-TRL runs in two ways: "trl" pads as TRL does, to the longest prompt and the longest completion of the batch; "trl
-sorted" gets the sequences in order of length, a few at a time, so that little is padded. TRL itself cannot do the
-latter: the completions of a prompt have to come together. `--trl-checkpointing` and `--trl-liger`
-add other options of TRL's.
+TRL runs in two ways:
+
+- trl: pads as TRL does, to the longest prompt and the longest completion of the batch.
+- trl sorted: gets the sequences in order of length, a few at a time, so that little is padded. TRL itself cannot do
+  this, because the completions of a prompt must stay together.
+
+`--trl-checkpointing` and `--trl-liger` add other options of TRL.
 """
 
 from __future__ import annotations
@@ -117,7 +120,7 @@ def one_side(arguments: argparse.Namespace) -> dict[str, Any]:
 def child(
     arguments: argparse.Namespace, side: str, batch: Path, gradient: Path | None = None
 ) -> dict[str, Any]:
-    """One side in a process of its own; its last line is the result.
+    """Run one side in a separate process. Its last line is the result.
 
     Raises:
         WideSeekError: The process failed; with the end of what it said.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.errors import ConfigError, CorpusError, TaskError
+from wideseek_env.files import cache_folder
 from wideseek_env.plugins import is_part, make_part
+from wideseek_env.task import Task
 from wideseek_env.tasks.source import tasks_of_source
-from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 
 if TYPE_CHECKING:
@@ -149,13 +149,6 @@ def _hybrid_corpus(names: str) -> Corpus:
     if not plus or not lexical or not dense:
         raise ConfigError(f"a hybrid corpus is hybrid:NAME+FOLDER, not 'hybrid:{names}'")
     return HybridCorpus(open_corpus(lexical), DenseIndex.open(dense))
-
-
-def cache_folder() -> Path:
-    """The folder of built corpora: ``WIDESEEK_CACHE``, else ``XDG_CACHE_HOME``/wideseek, else ~/.cache/wideseek."""
-    if chosen := os.environ.get("WIDESEEK_CACHE"):
-        return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideseek"
 
 
 @lru_cache(maxsize=2)

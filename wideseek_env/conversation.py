@@ -17,8 +17,8 @@ without a subtask."""
 
 
 @dataclass(slots=True)
-class Slot:
-    """One call of a turn: the requests that the agent wrote, and the text that will answer the call."""
+class PendingCall:
+    """One call of a turn as the agent wrote it: its requests, and the text that will answer it."""
 
     native_id: str
     parts: list[str]
@@ -30,13 +30,13 @@ class Slot:
 class Conversation:
     """One agent's work on one subtask, or on the question for the lead and the single agent. Read it, do not change it.
 
-    `life` numbers the conversations of a reused slot from 0. `clock` is the agent's position on the logical time line
-    of the episode, in turns. Agents that work at the same time share the same turns.
+    `generation` counts the conversations of a reused slot from 0. `clock` is the agent's position on the episode's
+    logical time line, in turns, where agents that work side by side share the same turns.
     """
 
     agent: str
     role: Role
-    life: int
+    generation: int
     limit: int
     subtask: str
     started: int
@@ -51,8 +51,8 @@ class Conversation:
     calls: dict[str, int] = field(default_factory=dict)
     """The number of tool requests made, by kind."""
     errors: int = 0
-    """The number of calls that could not be run and of requests whose tool failed."""
-    slots: list[Slot] = field(default_factory=list)
+    """Calls that could not be run, and requests whose tool failed."""
+    pending_calls: list[PendingCall] = field(default_factory=list)
     outstanding: int = 0
 
 

@@ -56,4 +56,10 @@ class ServiceError(WideSeekError):
 
 
 class UnknownVerdictError(WideSeekError, LookupError):
-    """A recorded judge has no verdict for a question. Record the verdict first."""
+    """A recorded judge was asked something that its recording does not hold; record it first."""
+
+
+def baselines_hint(extra: str = "") -> str:
+    """The command that installs the baselines with an extra, for the message of a `MissingDependencyError`."""
+    package = f'"baselines[{extra}]"' if extra else "baselines"
+    return f"in the source folder, run: pip install -e {package}"

@@ -151,6 +151,12 @@ def part_digest(part: Any) -> str:
     digest.update(f"{code.__module__}:{code.__qualname__}".encode())
     with contextlib.suppress(OSError, TypeError):  # typed into an interpreter, or written in C
         digest.update(inspect.getsource(code).encode("utf-8", "replace"))
+    if inspect.isfunction(part):  # several lambdas may share a line of source
+        body = part.__code__
+        constants = [each for each in body.co_consts if not inspect.iscode(each)]
+        digest.update(
+            body.co_code + repr((body.co_names, constants, part.__defaults__)).encode("utf-8", "replace")
+        )
     if code is not part:
         with contextlib.suppress(Exception):  # an object's __reduce__ may raise anything
             digest.update(pickle.dumps(part))

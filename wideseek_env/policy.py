@@ -9,30 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 from wideseek_env.messages import Action, Message, Role
-from wideseek_env.plugins import GROUPS, find_part
+from wideseek_env.plugins import GROUPS, announced, find_part
 
 if TYPE_CHECKING:
     from wideseek_env.game import Game
-    from wideseek_env.tasks.task import Task
+    from wideseek_env.task import Task
     from wideseek_env.trajectory import Trajectory
 
 ENTRY_POINTS = GROUPS["policy"]
 """The entry-point group in which packages announce policies. An entry has a name and a callable that makes the
 policy."""
 
-KNOWN = {
-    "scripted": "wideseek-baselines",
-    "random": "wideseek-baselines",
-    "vllm": "wideseek-baselines[vllm]",
-    "openai": "wideseek-baselines[openai]",
-    "transformers": "wideseek-baselines[transformers]",
-}
-"""Policies of other packages. A user may name them before installing the package."""
+KNOWN = {"scripted": "", "random": "", "vllm": "vllm", "openai": "openai", "transformers": "transformers"}
+"""Policies of the baselines that a user may ask for before installing them, and the extra that each one needs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +95,8 @@ class EpisodeRunner(Protocol):
     def run_jobs(self, game: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
         """Run every job once and yield each result when its episode has ended, in any order.
 
-        The runner stores what it knows (such as `usage`) in `meta` of the trajectories. Closing the iterator stops the
-        episodes that are running.
+        Trajectories carry what the player knows in `meta` (such as `usage`). Closing the iterator stops
+        the episodes in flight.
         """
         ...
 
@@ -122,33 +115,23 @@ def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
 
 
 def make_policy(name: str, **options: Any) -> Policy:
-    """The policy called `name`: an entry point, or ``module:Class`` for a custom policy (`wideseek_env.plugins`).
+    """The policy called `name`: an entry point, or ``module:Class`` for a custom one.
 
-    `options` are passed to the policy's class or function.
+    Args:
+        name: As `wideseek_env.plugins` describes it; it may hold options itself, as in ``module:Class,key=value``.
+        options: Passed on. They override those in `name`.
 
     Raises:
-        ConfigError: The name is unknown or the options are wrong.
-        MissingDependencyError: The package that has the policy is not installed.
+        ConfigError: The name is unknown, the policy cannot be loaded, or it does not take these options.
+        MissingDependencyError: The package that has it is not installed.
     """
-    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in KNOWN and name not in announced("policy"):
+        raise MissingDependencyError(
+            f"the policy {name!r} is in the baselines; {baselines_hint(KNOWN[name])}"
+        )
+    factory, given = find_part("policy", name)
     try:
-        if name in found:
-            factory = found[name].load()
-        elif ":" in name:
-            factory, given = find_part("policy", name)
-            options = {**given, **options}
-        elif name in KNOWN:
-            package = KNOWN[name]
-            raise MissingDependencyError(f"the policy {name!r} is in {package}: pip install '{package}'")
-        else:
-            names = ", ".join(sorted(found)) or "none is installed: pip install wideseek-baselines"
-            raise ConfigError(f"no policy {name!r}; there are: {names}; for a custom one write module:Class")
-    except (ImportError, AttributeError) as error:
-        if isinstance(error, MissingDependencyError):
-            raise
-        raise ConfigError(f"the policy {name!r} cannot be loaded: {error}") from error
-    try:
-        policy = factory(**options)
+        policy = factory(**{**given, **options})
     except TypeError as error:
         raise ConfigError(f"the policy {name!r} does not take these options: {error}") from error
     if not isinstance(policy, Policy):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,9 @@ from wideseek_env.messages import ROLES, Message, Role
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.prompts import Style, texts_for
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Language, Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tools import default, wideseek_r1
+from wideseek_env.tools.custom import BUILT_IN, Tool
 from wideseek_env.tools.spec import ToolSpec
 
 
@@ -118,6 +119,19 @@ def profile_named(profile: str | Profile) -> Profile:
         )
     made: Profile = make_part("profile", profile, _is_profile, "been made by wideseek_env.profiles.Profile")
     return profile_named(made)
+
+
+def with_tools(profile: Profile, tools: Sequence[Tool]) -> Profile:
+    """`profile` with these tools for their roles; its name says so, since agents are told something else."""
+    for each in tools:
+        if each.spec.name in BUILT_IN or each.spec.kind in BUILT_IN:
+            raise ConfigError(
+                f"a tool of one's own cannot be called {each.spec.name!r}: there is one already"
+            )
+        for role in each.roles:
+            profile = profile.with_tool(role, each.spec)
+        profile = dataclasses.replace(profile, name=f"{profile.name}+{each.spec.name}")
+    return profile
 
 
 def _is_profile(part: object) -> bool:

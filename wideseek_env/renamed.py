@@ -18,8 +18,14 @@ RENAMED_TRAINING_KEYS: Mapping[str, str] = {
     "advantage.degenerate": "advantage.zero_variance_groups",
     "async_steps": "max_off_policy_steps",
     "boards": "trackers",
+    "game.widths": "widths",
 }
 """Renamed keys of a training configuration, with their tables: old name → new name."""
+
+RENAMED_TRAINING_VALUES: Mapping[str, Mapping[str, str]] = {
+    "loss.importance_sampling": {"off": "none"},
+}
+"""Values of a training configuration: key under its new name → old value → new value."""
 
 
 def renamed(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

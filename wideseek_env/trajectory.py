@@ -9,25 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gzip
 import json
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from wideseek_env.episode import Episode, Event
 from wideseek_env.errors import TaskError, TrajectoryError, WideSeekError
+from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message
 from wideseek_env.profiles import Profile
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
+from wideseek_env.task import Task
 from wideseek_env.tasks.jsonl import task_from_dict, task_to_dict
-from wideseek_env.tasks.task import Task
 
 FORMAT = 1
 
@@ -94,7 +92,7 @@ class Trajectory:
                 {
                     "agent": c.agent,
                     "role": c.role,
-                    "life": c.life,
+                    "life": c.generation,
                     "subtask": c.subtask,
                     "turns": c.turns,
                     "clock": c.clock,
@@ -195,52 +193,15 @@ def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[s
     raise TrajectoryError(f"not an event: {event!r}")
 
 
-class TrajectoryWriter:
-    """Appends trajectories to a JSONL file. Each is on disk before the next is written, so a crash loses none of them.
+class TrajectoryWriter(JsonlWriter):
+    """Appends trajectories to a JSONL file, each safely on disk before the next: a crash loses none written.
 
     Opening the file cuts off a partial last line, which a process leaves if it is killed while it writes.
     """
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = open(self.path, "a+b")  # noqa: SIM115 (closed by `close`)
-        self._drop_partial_line()
-
     def write(self, trajectory: Trajectory) -> None:
         """Append one line and wait until it is on disk."""
-        self._file.write(trajectory.to_json().encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file. Closing it twice is harmless."""
-        self._file.close()
-
-    def __enter__(self) -> TrajectoryWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _drop_partial_line(self) -> None:
-        end = self._file.seek(0, os.SEEK_END)
-        position = end
-        while position > 0:
-            start = max(0, position - 65_536)
-            self._file.seek(start)
-            block = self._file.read(position - start)
-            newline = block.rfind(b"\n")
-            if newline >= 0:
-                keep = start + newline + 1
-                break
-            position = start
-        else:
-            keep = 0
-        if keep < end:
-            self._file.truncate(keep)
+        super().write(trajectory.to_dict())
 
 
 def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
@@ -254,8 +215,7 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
     path = Path(path)
     with contextlib.ExitStack() as stack:
         try:
-            raw: Any = gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # noqa: SIM115
-            file = stack.enter_context(raw)
+            file = stack.enter_context(open_bytes(path))
         except OSError as error:
             raise TrajectoryError(f"{path} cannot be read: {error.strerror}") from error
         for number, line in enumerate(_lines(file, path), 1):

@@ -1,9 +1,9 @@
-"""Runs the stages of `train.sh` one after the other for as long as a call may take, and goes on in the next call.
+"""Runs the stages of `train.sh` one after the other until the time of a call is up, and resumes in the next call.
 
-A stage is a command in a process group of its own. It is done when the command ends well; its figures are then in
+A stage is a command in a separate process group. It is done when the command succeeds. Its metrics are then in
 ``OUT/stages/NAME.json`` with device, versions and the command, and the stage is not run again. When the time is up, the
-stage that runs is interrupted. Training goes on from its newest checkpoint in the next call, other stages begin anew. A
-training run's figures so far are kept in each call, so that a curve that never ends is a curve all the same.
+running stage is interrupted. In the next call, training resumes from its newest checkpoint and other stages start over.
+The metrics of an unfinished training run are kept in each call.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def figures(stage: Stage, said: Path) -> Any:
 
 
 def describe(out: Path, dry: bool) -> dict[str, Any]:
-    """Device and versions, found out in a process of its own, so that this one holds no memory of the device."""
+    """Device and versions. A separate process finds them, so this one uses no memory of the device."""
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if dry else {}
     os.environ.update(hidden)
     done = subprocess.run([sys.executable, "-c", DEVICE], capture_output=True, text=True, check=True)

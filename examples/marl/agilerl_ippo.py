@@ -23,7 +23,7 @@ from agilerl.networks.actors import StochasticActor
 from agilerl.networks.value_networks import ValueNetwork
 
 import wideseek_env
-from wideseek_env.wrappers import Flat, Symbolic
+from wideseek_env.wrappers import Flat, Symbolic, SymbolicVec
 
 TEAM = "team"
 
@@ -115,7 +115,7 @@ class Rollout:
     """Plays many episodes side by side and gathers what `IPPO.learn` takes; rows are (episodes × agents)."""
 
     def __init__(self, env, args):
-        self.vec = env.vector(args.envs)
+        self.vec = SymbolicVec(env, args.envs)
         self.agents, self.steps = len(self.vec.agents), args.steps
         self.seen = self._rows(self.vec.reset(seed=args.seed))
         self.done = np.zeros(args.envs * self.agents)

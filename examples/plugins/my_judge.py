@@ -9,7 +9,7 @@ at temperature 0, with its verdicts remembered, so that the same pair always get
 """
 
 from wideseek_env import Table, Task, score_response
-from wideseek_env.tasks.task import ColumnSpec
+from wideseek_env.tasks import ColumnSpec
 from wideseek_env.testing import check_judge
 
 SYMBOLS = {"h": "hydrogen", "he": "helium", "fe": "iron", "na": "sodium", "ag": "silver"}

@@ -119,7 +119,10 @@ NEEDY = Needy("k")
         ("test_plugins:NEEDY,key=2", "is made already and takes no options"),
         ("test_plugins:town_task,number=1", "makes a Task, which does not have a name and"),
         ("module:", "no reward 'module:'"),
-        ("unheard", "no reward 'unheard'; there are: item_f1, wideseek_r1; for a custom one write module:Class"),
+        (
+            "unheard",
+            "no reward 'unheard'; there are: item_f1, wideseek_r1; for a custom one write module:Class",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_name_is_said(name: str, told: str) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import zlib
-from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
 from wideseek_env.corpus.stored import SourcePage
 from wideseek_env.errors import CorpusError
+from wideseek_env.files import open_bytes
 from wideseek_env.pages.from_markdown import markdown_to_html, text_to_html
 from wideseek_env.pages.text import own_title, parse
 
@@ -36,7 +35,7 @@ def pages_from_jsonl(path: Path | str) -> Iterator[SourcePage]:
     path = Path(path)
     number = 0
     try:
-        with _lines(path) as lines:
+        with open_bytes(path) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _page_of(line, f"{path}:{number}")
@@ -69,10 +68,6 @@ def pages_from_folder(path: Path | str) -> Iterator[SourcePage]:
             yield _page_from_file(file, LOCAL + quote(relative.as_posix(), errors="surrogateescape"))
     if not found:
         raise CorpusError(f"{folder} holds no .html, .md or .txt files")
-
-
-def _lines(path: Path) -> AbstractContextManager[Iterable[bytes]]:
-    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
 
 
 def _page_of(line: bytes, where: str) -> SourcePage:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import threading
 import time
@@ -15,23 +13,14 @@ from typing import Any, NamedTuple
 import requests
 
 from wideseek_env.errors import ConfigError, ServiceError
+from wideseek_env.llm.exchange import Exchange, GivenUpError, RefusedRequestError, TransientError, encode_body
 from wideseek_env.llm.key import ApiKey
-from wideseek_env.llm.retry import RETRIED_STATUSES, RetryPolicy, retry_after
+from wideseek_env.llm.retry import RetryPolicy
 from wideseek_env.llm.usage import Meter, Prices, Usage
-from wideseek_env.llm.wire import ChatReply, Message, checked_address, is_spent, reply_of
+from wideseek_env.llm.wire import ChatReply, Message, checked_address, reply_of
 
-_LOG = logging.getLogger(__name__)
 _LARGEST_REPLY = 32 << 20
 _CHUNK = 1 << 16
-
-
-class _Transient(Exception):
-    """A failure after which the same request is tried again. `asked` is the wait that the server asks for."""
-
-    def __init__(self, message: str, status: int | None = None, asked: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.asked = asked
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -190,27 +179,28 @@ class ChatClient:
         self, messages: Sequence[Message], fields: Mapping[str, Any] | None, stop: threading.Event
     ) -> ChatReply:
         body = {"model": self.model, "messages": list(messages), **(fields or {})}
-        data = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
-        failures = 0
+        data = encode_body({name: value for name, value in body.items() if value is not None})
+        exchange = Exchange(self.base_url, self._key, self.retry, self._random)
         while not stop.is_set():
-            slots = self._open().slots
             try:
-                with slots:
-                    self._meter.add(Usage(requests=1, retries=1 if failures else 0))
-                    return self._read(*self._post(data))
-            except _Transient as fault:
-                failures += 1
-                wait = self.retry.wait(failures, fault.asked, self._random)
-                if wait is None:
-                    why = f"; it asks to wait {fault.asked:.0f} s" if fault.asked else ""
-                    times = "once" if failures == 1 else f"{failures} times"
-                    raise ServiceError(
-                        f"{self.base_url} failed {times}: {fault}{why}; check that the server runs, or try later",
-                        fault.status,
-                    ) from None
-                _LOG.info("%s: %s; trying again in %.1f s", self.base_url, fault, wait)
+                with self._open().slots:
+                    self._meter.add(exchange.sending)
+                    response, content = self._post(exchange, data)
+                    reply = exchange.read(
+                        response.status_code, response.headers, content, reply_of, "chat completion"
+                    )
+            except TransientError as fault:
+                try:
+                    wait = exchange.wait(fault)
+                except GivenUpError as error:
+                    raise ServiceError(str(error), error.status) from None
                 self._sleep(wait)
-        raise ServiceError(f"a request to {self.base_url} was cancelled because another one failed")
+            except RefusedRequestError as error:
+                raise ServiceError(str(error), error.status) from None
+            else:
+                self._count(reply)
+                return reply
+        raise ServiceError(f"a request to {self.base_url} was given up because another one failed")
 
     def _open(self) -> _Runtime:
         with self._lock:
@@ -224,8 +214,8 @@ class ChatClient:
                 self._runtime = _Runtime(os.getpid(), session, threading.BoundedSemaphore(self.concurrency))
             return self._runtime
 
-    def _post(self, data: bytes) -> tuple[requests.Response, bytes]:
-        """Send one request and read the reply to its end, within the timeout."""
+    def _post(self, exchange: Exchange, data: bytes) -> tuple[requests.Response, bytes]:
+        """Send one request and read the reply to its end, within the time-out."""
         start = self._clock()
         try:
             with self._open().session.post(
@@ -240,39 +230,20 @@ class ChatClient:
                 content = bytearray()
                 for chunk in response.iter_content(_CHUNK):
                     content += chunk
-                    if (
-                        self._clock() - start > self.timeout
-                    ):  # every byte of a slow reply resets the socket's timeout
-                        raise _Transient(f"no complete reply within {self.timeout:g} s")
+                    if self._clock() - start > self.timeout:  # one that trickles resets the socket's time-out
+                        raise exchange.late(self.timeout)
                     if len(content) > _LARGEST_REPLY:
-                        raise ServiceError(
-                            f"{self.base_url} sent a reply of more than {_LARGEST_REPLY} bytes"
-                        )
+                        raise ServiceError(exchange.oversized(_LARGEST_REPLY))
                 return response, bytes(content)
         except requests.Timeout:
-            raise _Transient(f"no reply within {self.timeout:g} s") from None
+            raise exchange.late(self.timeout) from None
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            raise _Transient(f"no connection ({self._key.clean(error)})") from None
+            raise exchange.unreachable(error) from None
         except requests.RequestException as error:
-            raise ServiceError(
-                f"cannot send a request to {self.base_url}: {self._key.clean(error)}"
-            ) from None
+            raise ServiceError(exchange.unsendable(error)) from None
 
-    def _read(self, response: requests.Response, content: bytes) -> ChatReply:
-        """The reply in a response. Raises `_Transient` or `ServiceError` when there is none."""
-        status = response.status_code
-        if status != 200:
-            said = self._key.clean(content.decode("utf-8", "replace"))
-            if status in RETRIED_STATUSES and not is_spent(content):
-                raise _Transient(f"status {status}: {said}", status, retry_after(response.headers))
-            if 300 <= status < 400:
-                said = f"it redirects to {self._key.clean(response.headers.get('location', ''))}: use that address"
-            raise ServiceError(self._key.refusal(self.base_url, status, said), status)
-        try:
-            reply = reply_of(json.loads(content))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            said = self._key.clean(content.decode("utf-8", "replace"))
-            raise _Transient(f"the reply is not a chat completion: {said}", status) from None
+    def _count(self, reply: ChatReply) -> None:
+        """Add the tokens of a reply to the bill."""
         prompt, completion = reply.prompt_tokens, reply.completion_tokens
         cost = (prompt * self.prices.prompt + completion * self.prices.completion) / 1e6
         self._meter.add(
@@ -283,4 +254,3 @@ class ChatClient:
                 unmetered=0 if prompt or completion else 1,
             )
         )
-        return reply

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from wideseek_env.errors import ConfigError
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 
 _FORM = re.compile(r"\s*([\w.-]+)\s*(!=|>=|<=|=|>|<)\s*(.*?)\s*\Z")

@@ -23,13 +23,13 @@ import hashlib
 import json
 import logging
 import os
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Literal, cast
 
 from wideseek_env.errors import ConfigError, TaskError
-from wideseek_env.tasks.task import ColumnSpec, Language, Table, Task
+from wideseek_env.files import read_lines, writing
+from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 
 FORMAT = 1
@@ -51,18 +51,11 @@ def save_tasks(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int:
         TaskError: An id occurs twice, `meta` has a value that is not JSON, or the file cannot be written.
     """
     target = Path(path)
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
-        with open(partial, "wb") as file:
-            count = _write(tasks, file, compress=target.suffix == ".gz")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
+        with writing(target) as file:
+            return _write(tasks, file, compress=target.suffix == ".gz")
     except OSError as error:
         raise TaskError(f"cannot write tasks to {target}: {error.strerror or error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
-    return count
 
 
 def load_tasks(path: str | os.PathLike[str], *, on_error: Literal["raise", "skip"] = "raise") -> TaskSet:
@@ -80,7 +73,7 @@ def load_tasks(path: str | os.PathLike[str], *, on_error: Literal["raise", "skip
     source = Path(path)
     tasks: dict[str, Task] = {}
     lines: dict[str, int] = {}
-    for number, line in _lines(source):
+    for number, line in read_lines(source, TaskError, f"cannot read tasks from {source}"):
         try:
             task = _task_of_line(line)
             if task.id in lines:
@@ -171,20 +164,6 @@ def _line(task: Task) -> bytes:
         return text.encode() + b"\n"
     except UnicodeEncodeError:  # UTF-8 cannot encode a lone surrogate, but JSON can escape it
         return json.dumps(data, allow_nan=False).encode() + b"\n"
-
-
-def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    """The lines of a file that are not blank, with their numbers from 1."""
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if content.strip():
-                    yield number, content
-    except (OSError, EOFError, zlib.error) as error:
-        after = f" after line {number}" if number else ""
-        raise TaskError(f"cannot read tasks from {path}{after}: {error}") from error
 
 
 def _task_of_line(line: bytes) -> Task:

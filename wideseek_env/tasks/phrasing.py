@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 
 def column_sentence(columns: Sequence[str], language: Language = "en") -> str:

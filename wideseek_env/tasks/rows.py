@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
-import os
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from wideseek_env.errors import ConfigError, TaskError
-from wideseek_env.tasks.task import Task
+from wideseek_env.files import read_lines, write_whole
+from wideseek_env.task import Task
 
 OnError: TypeAlias = Literal["raise", "skip"]
 """What to do with a bad row: raise a `TaskError` that says where it is, or log a warning and continue."""
@@ -25,16 +23,8 @@ def read_rows(path: Path) -> Iterator[tuple[str, bytes]]:
 
     Files ending in ``.gz`` are decompressed. Raises `TaskError` when the file cannot be read to its end.
     """
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if content.strip():
-                    yield f"{path}:{number}", content
-    except (OSError, EOFError, zlib.error) as error:
-        after = f" after line {number}" if number else ""
-        raise TaskError(f"cannot read tasks from {path}{after}: {error}") from error
+    for number, line in read_lines(path, TaskError, f"cannot read tasks from {path}"):
+        yield f"{path}:{number}", line
 
 
 def collect(
@@ -62,15 +52,11 @@ def collect(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all. Raises `TaskError` when that fails."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    """Write `text` to `path` as UTF-8, whole or not at all; `TaskError` when that fails."""
     try:
-        partial.write_bytes(text.encode())
-        os.replace(partial, path)
+        write_whole(path, text)
     except (OSError, UnicodeEncodeError) as error:
         raise TaskError(f"cannot write {path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _object(line: bytes) -> Mapping[str, Any]:

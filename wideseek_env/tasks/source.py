@@ -8,7 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.plugins import call, find_part
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 
 

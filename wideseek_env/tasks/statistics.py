@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 _SAID = ("kind", "split", "mode", "domain", "style")
 

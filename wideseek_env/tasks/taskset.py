@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 from wideseek_env.errors import TaskError
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 
 class TaskSet(Sequence[Task]):

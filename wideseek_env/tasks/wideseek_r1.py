@@ -23,8 +23,8 @@ from typing import Any, cast
 from wideseek_env.errors import TaskError
 from wideseek_env.scoring.widesearch.delimited import UnreadableTable
 from wideseek_env.scoring.widesearch.extract import blocks, read_block
+from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.rows import OnError, collect, read_rows, write_text
-from wideseek_env.tasks.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 
 SOURCE = "wideseek-r1"

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideseek_env.corpus.base import Page, SearchHit
-from wideseek_env.corpus.dense.embedders import Embedder, Vectors, load_embedder
+from wideseek_env.corpus.dense.base import Embedder, Vectors
+from wideseek_env.corpus.dense.loading import load_embedder
 from wideseek_env.corpus.dense.texts import OVERLAP, PASSAGE_CHARS, passages
 from wideseek_env.corpus.folders import building, read_manifest, write_manifest
 from wideseek_env.corpus.index import check_urls

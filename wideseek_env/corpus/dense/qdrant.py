@@ -15,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from wideseek_env.corpus.base import Page, SearchHit
-from wideseek_env.corpus.dense.embedders import Embedder
+from wideseek_env.corpus.dense.base import Embedder
 from wideseek_env.corpus.dense.index import DECIMALS, check_search, unit
 from wideseek_env.corpus.dense.texts import OVERLAP, PASSAGE_CHARS, passages
 from wideseek_env.corpus.index import check_urls

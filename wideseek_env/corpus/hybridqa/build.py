@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from wideseek_env.corpus.hybridqa.reader import WikiTable
 from wideseek_env.corpus.hybridqa.text import detokenize
 from wideseek_env.corpus.stored import SourcePage, StoredCorpus
 from wideseek_env.errors import IndexDamagedError
+from wideseek_env.files import write_whole
 
 RECORD = "hybridqa.json"
 """The file in the corpus folder with the mode and the columns of every table that gives a task."""
@@ -99,6 +99,4 @@ def _record(plans: Plans, out: Path) -> None:
         }
         for uid, plan in plans.by_uid.items()
     }
-    temporary = out / f"{RECORD}.part"
-    temporary.write_text(json.dumps({"version": PLAN_VERSION, "tables": tables}), encoding="utf-8")
-    os.replace(temporary, out / RECORD)
+    write_whole(out / RECORD, json.dumps({"version": PLAN_VERSION, "tables": tables}))

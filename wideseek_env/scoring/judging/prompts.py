@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 PROMPT_VERSION = "v1"
 """A part of the judge's name and of every cache key. Raise it with any change to the text that a model is sent."""

@@ -17,6 +17,7 @@ from random import Random
 from typing import Any, Literal
 
 from wideseek_env.corpus.hybridqa.values import Kind, is_empty, normalize
+from wideseek_env.task import Language
 from wideseek_env.tasks.hybridqa.columns import Column
 from wideseek_env.tasks.hybridqa.evidence import Evidence
 from wideseek_env.tasks.hybridqa.filtering import Reason
@@ -24,7 +25,6 @@ from wideseek_env.tasks.hybridqa.material import Material
 from wideseek_env.tasks.hybridqa.queries import NO_LABEL
 from wideseek_env.tasks.hybridqa.selection import PARTICIPLES, label_of
 from wideseek_env.tasks.hybridqa.wording import row_noun
-from wideseek_env.tasks.task import Language
 
 Style = Literal["page", "cell", "reverse", "bridge"]
 HOPS: Mapping[Style, int] = {"page": 1, "cell": 1, "reverse": 2, "bridge": 2}

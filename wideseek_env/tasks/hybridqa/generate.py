@@ -17,9 +17,9 @@ from wideseek_env.corpus.hybridqa.plan import Mode, Plans, TablePlan, load_plans
 from wideseek_env.corpus.hybridqa.reader import WikiTable
 from wideseek_env.corpus.hybridqa.values import Kind
 from wideseek_env.errors import ConfigError
+from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.hybridqa.questions import question
 from wideseek_env.tasks.hybridqa.splits import SPLITS, Split, split_tables
-from wideseek_env.tasks.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 
 TASK_VERSION = 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.hybridqa.columns import Column
 from wideseek_env.tasks.hybridqa.depth import HOPS, Ask, ask_question
 from wideseek_env.tasks.hybridqa.domains import domain_of
@@ -12,7 +13,6 @@ from wideseek_env.tasks.hybridqa.generate import SPECS
 from wideseek_env.tasks.hybridqa.material import Material
 from wideseek_env.tasks.hybridqa.queries import Query
 from wideseek_env.tasks.hybridqa.wording import write_question
-from wideseek_env.tasks.task import ColumnSpec, Language, Table, Task
 
 
 def language_of(name: str, chinese: float) -> Language:

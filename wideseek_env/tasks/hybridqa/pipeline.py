@@ -13,6 +13,8 @@ from typing import Any, Literal
 from wideseek_env.corpus.hybridqa.build import open_hybridqa
 from wideseek_env.corpus.hybridqa.plan import load_plans
 from wideseek_env.errors import ConfigError, TaskError
+from wideseek_env.files import write_whole
+from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.columns import columns_of
 from wideseek_env.tasks.hybridqa.depth import Ask
 from wideseek_env.tasks.hybridqa.filtering import Duplicates
@@ -29,10 +31,8 @@ from wideseek_env.tasks.hybridqa.stages import (
     StageSettings,
     available_processors,
     run_stages,
-    write_whole,
 )
 from wideseek_env.tasks.jsonl import save_tasks
-from wideseek_env.tasks.task import Task
 
 PIPELINE_VERSION = 1
 """Raise this number with any change to the stages, so that old stage files are not mixed with new ones."""

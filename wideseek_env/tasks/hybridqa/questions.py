@@ -10,8 +10,8 @@ import hashlib
 import re
 from collections.abc import Sequence
 
+from wideseek_env.task import Language
 from wideseek_env.tasks.phrasing import column_sentence
-from wideseek_env.tasks.task import Language
 
 _WITH_SECTION = (
     "From the Wikipedia page “{title}”, section “{section}”, list every {noun} together with: {attributes}.",

@@ -17,16 +17,17 @@ from typing import Any, Protocol
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.corpus.hybridqa.pages import page_count
 from wideseek_env.errors import TaskError
+from wideseek_env.files import write_whole
 from wideseek_env.llm import ChatReply, Message
 from wideseek_env.pages import to_document
 from wideseek_env.scoring import parse_table, score_response
 from wideseek_env.scoring.align import match_columns
 from wideseek_env.scoring.short_answer import short_answers
 from wideseek_env.scoring.text import text_key
+from wideseek_env.task import Table, Task
 from wideseek_env.tasks.hybridqa.selection import Selection
-from wideseek_env.tasks.hybridqa.stages import Progress, write_whole
+from wideseek_env.tasks.hybridqa.stages import Progress
 from wideseek_env.tasks.hybridqa.wording import column_line
-from wideseek_env.tasks.task import Table, Task
 
 CHUNK = 32
 """Tasks per file. A killed run loses the paid replies of at most one file."""

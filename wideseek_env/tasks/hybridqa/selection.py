@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 Relation = Literal["is", "is_not", "before", "after", "more", "less", "at_least", "at_most"]
 PartKind = Literal["rows", "highest", "lowest", "latest", "earliest"]

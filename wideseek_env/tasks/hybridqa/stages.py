@@ -20,6 +20,7 @@ from typing import Any
 from wideseek_env.corpus.hybridqa.build import open_hybridqa
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.errors import ConfigError, TaskError
+from wideseek_env.files import write_whole
 from wideseek_env.tasks.hybridqa.columns import columns_of, selected
 from wideseek_env.tasks.hybridqa.depth import Ask, ask_verdict, propose_asks
 from wideseek_env.tasks.hybridqa.evidence import Evidence, gather
@@ -97,16 +98,6 @@ class StageFolder:
         """Write the file of one chunk, whole or not at all."""
         text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         write_whole(self.file(stage, chunk), text)
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write `text` to `file` so that it appears whole or not at all."""
-    partial = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def run_stages(

@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wideseek_env.task import Language
 from wideseek_env.tasks.hybridqa.questions import AS_GIVEN, enumerate_names, first_sentence, noun_of
 from wideseek_env.tasks.hybridqa.selection import Selection, is_plural, label_of, read_selection
 from wideseek_env.tasks.phrasing import column_sentence
-from wideseek_env.tasks.task import Language
 
 _ENGLISH = (
     "Take {place}. Find every {who}: for each I want {attributes}.",

@@ -9,7 +9,7 @@ from wideseek_env.corpus.synthetic.attributes import Attribute
 from wideseek_env.corpus.synthetic.kinds import LINKED_ATTRIBUTES, Kind
 from wideseek_env.corpus.synthetic.model import Thing
 from wideseek_env.corpus.synthetic.values import Value
-from wideseek_env.tasks.task import ColumnSpec
+from wideseek_env.task import ColumnSpec
 
 NUMBER_TOLERANCE = 0.01
 """The relative tolerance of number columns."""

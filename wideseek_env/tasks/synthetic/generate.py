@@ -10,10 +10,10 @@ from wideseek_env.corpus.synthetic.model import SPLITS, Entity, EntityList, Spli
 from wideseek_env.corpus.synthetic.names import slug
 from wideseek_env.corpus.synthetic.world import SyntheticWorld
 from wideseek_env.errors import TaskError
+from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.synthetic.columns import Column, columns_of
 from wideseek_env.tasks.synthetic.filters import Filter, propose
 from wideseek_env.tasks.synthetic.questions import write_question
-from wideseek_env.tasks.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 
 TASKS_PER_LIST = 20

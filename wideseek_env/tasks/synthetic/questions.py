@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from wideseek_env.corpus.synthetic.dice import Dice
 from wideseek_env.corpus.synthetic.model import EntityList
+from wideseek_env.task import Language
 from wideseek_env.tasks.phrasing import column_sentence
 from wideseek_env.tasks.synthetic.columns import Column
 from wideseek_env.tasks.synthetic.filters import Filter
-from wideseek_env.tasks.task import Language
 
 # {what} is the phrase with its filters. Punctuation follows it, so that `parse_question` finds its end.
 _ENGLISH = (

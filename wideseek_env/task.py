@@ -115,20 +115,6 @@ class Task:
                     f"task {self.id}: there is a spec for {name!r}, which is not among the columns"
                 )
 
-    @classmethod
-    def from_widesearch(cls, row: Mapping[str, Any], gold: Any) -> Task:
-        """The task of one row of the WideSearch benchmark.
-
-        `row` has ``instance_id``, ``query``, ``evaluation`` and ``language``. Other fields are stored in ``meta``.
-        ``evaluation`` is an object or its JSON text, with ``required``, ``unique_columns`` and ``eval_pipeline``.
-        `gold` is the path of a CSV file, a `Table` with the cells of a CSV file, or a data frame.
-
-        Raises `TaskError` that names the wrong field or column.
-        """
-        from wideseek_env.tasks.widesearch import task_from_widesearch
-
-        return task_from_widesearch(row, gold)
-
     def spec(self, column: str) -> ColumnSpec:
         """The `ColumnSpec` of `column`. Without one, it is an exact match on normalised text."""
         return self.specs.get(column, ColumnSpec())

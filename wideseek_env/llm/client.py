@@ -200,7 +200,7 @@ class ChatClient:
             else:
                 self._count(reply)
                 return reply
-        raise ServiceError(f"a request to {self.base_url} was given up because another one failed")
+        raise ServiceError(f"a request to {self.base_url} was cancelled because another one failed")
 
     def _open(self) -> _Runtime:
         with self._lock:
@@ -215,7 +215,7 @@ class ChatClient:
             return self._runtime
 
     def _post(self, exchange: Exchange, data: bytes) -> tuple[requests.Response, bytes]:
-        """Send one request and read the reply to its end, within the time-out."""
+        """Send one request and read the reply to its end, within the timeout."""
         start = self._clock()
         try:
             with self._open().session.post(
@@ -243,7 +243,7 @@ class ChatClient:
             raise ServiceError(exchange.unsendable(error)) from None
 
     def _count(self, reply: ChatReply) -> None:
-        """Add the tokens of a reply to the bill."""
+        """Add the tokens of a reply to the usage."""
         prompt, completion = reply.prompt_tokens, reply.completion_tokens
         cost = (prompt * self.prices.prompt + completion * self.prices.completion) / 1e6
         self._meter.add(

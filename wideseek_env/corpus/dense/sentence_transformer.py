@@ -1,4 +1,4 @@
-"""`SentenceTransformerEmbedder`: vectors by a sentence-transformers model in a local folder."""
+"""`SentenceTransformerEmbedder`: makes vectors with a sentence-transformers model in a local folder."""
 
 from __future__ import annotations
 

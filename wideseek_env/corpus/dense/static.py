@@ -1,5 +1,4 @@
-"""`StaticEmbedder`: the vector of a text is the mean of its tokens' vectors. It runs no neural network, so it is very
-fast.
+"""`StaticEmbedder`: the vector of a text is the mean of its tokens' vectors. It is very fast, because no network runs.
 
 It reads folders of model2vec (github.com/MinishLab/model2vec). They have `tokenizer.json`, `config.json` and
 `model.safetensors`. The tensor `embeddings` has the vectors. Some models also have `weights` of the tokens and a
@@ -84,7 +83,7 @@ class StaticEmbedder:
 
 
 def open_tokenizer(file: Path) -> Any:
-    """The tokenizer of a `tokenizer.json`; `MissingDependencyError` without the package `tokenizers`."""
+    """The tokenizer in a `tokenizer.json`. Raises `MissingDependencyError` without the package `tokenizers`."""
     try:
         library = import_module("tokenizers")
     except ImportError as error:

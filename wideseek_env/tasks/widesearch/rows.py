@@ -1,4 +1,4 @@
-"""One row of the WideSearch benchmark and its gold table: read into a `Task`, and written again."""
+"""Reads one row of the WideSearch benchmark and its gold table into a `Task`, and writes them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _FIELDS = ("instance_id", "query", "evaluation", "language")
 def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
     """The task of one row of the benchmark.
 
-    `row` has ``instance_id``, ``query``, ``evaluation`` (an object or its JSON text, with ``required``,
-    ``unique_columns`` and ``eval_pipeline``) and ``language``. Other fields go into ``meta``. `gold` is the path of a
-    CSV file, a `Table` of cells as a CSV file has them, or a data frame. `TaskError` names the field or column that is
-    wrong.
+    `row` has ``instance_id``, ``query``, ``evaluation`` and ``language``. Other fields are stored in ``meta``.
+    ``evaluation`` is an object or its JSON text, with ``required``, ``unique_columns`` and ``eval_pipeline``. `gold` is
+    the path of a CSV file, a `Table` with the cells of a CSV file, or a data frame.
+
+    Raises `TaskError` that names the wrong field or column.
     """
     evaluation = row.get("evaluation")
     if isinstance(evaluation, str):
@@ -160,7 +161,7 @@ def _spec(name: str, item: Any, is_key: bool) -> ColumnSpec:
 
 
 def text_field(row: Mapping[str, Any], field: str) -> str:
-    """The text in `field` of a row; `TaskError` when it is missing, blank or no text."""
+    """The text in `field` of a row. Raises `TaskError` when it is missing, blank or not text."""
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
         raise TaskError(f"field {field!r} must be text")

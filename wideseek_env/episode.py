@@ -250,7 +250,7 @@ class Episode:
     # --- a turn --------------------------------------------------------------------------------------------------
 
     def _open_calls(self, conversation: Conversation, written: list[RawCall | Problem]) -> list[ToolCall]:
-        """Turn the written calls into pending calls that hold errors, outstanding requests or subagents."""
+        """Turn the written calls into pending calls. A pending call holds errors, outstanding requests or subagents."""
         conversation.pending_calls = pending = []
         tools = {tool.name: tool for tool in self.profile.tools[conversation.role]}
         calls: list[ToolCall] = []
@@ -379,7 +379,7 @@ class Episode:
             self._resume(conversation)
 
     def _resume(self, conversation: Conversation) -> None:
-        """All results of a turn are in: tell the agent and give it its next turn."""
+        """Tell the agent all results of its turn and give it its next turn."""
         for pending_call in conversation.pending_calls:
             for number, child in enumerate(pending_call.spawned):
                 conversation.clock = max(conversation.clock, child.clock)

@@ -194,7 +194,7 @@ def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[s
 
 
 class TrajectoryWriter(JsonlWriter):
-    """Appends trajectories to a JSONL file, each safely on disk before the next: a crash loses none written.
+    """Appends trajectories to a JSONL file. Each is on disk before the next is written, so a crash loses none of them.
 
     Opening the file cuts off a partial last line, which a process leaves if it is killed while it writes.
     """

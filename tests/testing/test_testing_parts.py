@@ -224,7 +224,7 @@ def many(*a: str) -> str:
         (no_docstring, "needs a docstring"),
         (no_hint, "needs a type hint"),
         (no_description, "does not say what a is"),
-        (many, "give every argument a name"),
+        (many, "give every argument a separate name"),
     ],
 )
 def test_a_function_that_says_too_little_is_refused(function: Any, told: str) -> None:

@@ -15,16 +15,14 @@ compares the models task by task. Ctrl-C keeps all finished results, and the sam
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.config.loading import load_config, preset_file
 from wideseek_baselines.train.grpo import GrpoConfig
-from wideseek_baselines.train.presets import preset_file
 
 
 def main() -> None:
@@ -78,8 +76,8 @@ def game() -> Iterator[str]:
     for condition in config.game.where:
         yield from ("--where", condition)
     yield from ("--rules", config.game.rules)
-    for name, value in dataclasses.asdict(config.game.limits).items():
-        if value is not None and name != "width":
+    for name, value in config.game.limits.items():
+        if name != "width":
             yield from ("--rule", f"{name}={value}")
     yield from ("--policy", config.engine.kind)
     for name in ("turn_tokens", "temperature", "context", "dtype", "kv_bytes"):

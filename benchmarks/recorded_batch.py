@@ -24,10 +24,8 @@ from wideseek_baselines.tokens import ChatTemplate
 from wideseek_baselines.tokens.record import AgentRecord, Rollout, TurnRecord
 from wideseek_baselines.tokens.record import Sequence as TokenSequence
 from wideseek_baselines.train.config.options import AdvantageOptions
-from wideseek_baselines.train.config.run import GameOptions, LimitOptions
 from wideseek_baselines.train.data.supervised import conversation_sequences
 from wideseek_baselines.train.objective.advantages import group_advantages
-from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
@@ -39,11 +37,11 @@ COST = 0.01
 AT_ONCE = (1, 2, 4, 8)
 """The limits on subagents started at once, for the episodes of a group in turn."""
 
-GAME = GameOptions(
+GAME = GameConfig(
     tasks="synthetic:rows=10-16,columns=2,hops=1",
     profile="terse",
     rules="width-benchmark",
-    limits=LimitOptions(width=8),
+    width=8,
 )
 """The game. Its tables have slightly more rows than a team with one subagent at a time can fill."""
 
@@ -123,7 +121,7 @@ def record_batch(
     Raises:
         ConfigError: Too few episodes are left for a batch.
     """
-    game = GameConfig(**game_arguments(dataclasses.replace(GAME, tasks=tasks_of))).open()
+    game = GAME.replace(tasks=tasks_of).open()
     template = ChatTemplate(model)
     rollouts = []
     for number, task in enumerate(game.tasks[:tasks]):

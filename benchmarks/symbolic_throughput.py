@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import wideseek_env
-from wideseek_env.wrappers import Symbolic
+from wideseek_env.wrappers import Symbolic, SymbolicVec
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "marl"
 
@@ -61,7 +61,7 @@ def single(steps):
 
 def vector(steps, number=16):
     """`SymbolicVec` with 16 episodes."""
-    vec, rng = make().vector(number), np.random.default_rng(0)
+    vec, rng = SymbolicVec(make(), number), np.random.default_rng(0)
     arrays = vec.reset(seed=0)
 
     def play(count):

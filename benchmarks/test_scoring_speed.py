@@ -17,7 +17,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from wideseek_env.scoring import score_response
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 
 COLUMNS = ("Name", "Opened", "Visitors", "City", "Architect", "Style")
 SPECS = {

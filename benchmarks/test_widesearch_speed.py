@@ -19,7 +19,7 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from wideseek_env.scoring import score_response
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 
 COLUMNS = ("name", "opened", "visitors", "city", "architect", "style")
 TEXT = ColumnSpec(("exact_match",), ("norm_str",))

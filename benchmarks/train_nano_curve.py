@@ -29,17 +29,14 @@ from typing import Any
 
 from wideseek_baselines.nano import make_nano
 from wideseek_baselines.nano.team import BriefTeam
-from wideseek_baselines.train.config.loading import load_config
-from wideseek_baselines.train.config.run import GameOptions, RunConfig
+from wideseek_baselines.train.config.loading import load_config, preset_file
+from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
 from wideseek_baselines.train.ppo import PpoConfig, run_ppo
-from wideseek_baselines.train.presets import preset_file
 from wideseek_baselines.train.reporting.log import read_log
-from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_baselines.train.sft import SftConfig, run_sft
 from wideseek_env.episode_run import run_episode
 from wideseek_env.game import GameConfig
-from wideseek_env.tasks import conditions
 from wideseek_env.trajectory import TrajectoryWriter
 
 EAGERNESS = 0.75
@@ -92,7 +89,7 @@ def main() -> None:
     warm = learn(expert, model, arguments.out / "warm", arguments.warm_steps)
     assert warm == Path(config.model.path)
     run: Any = run_grpo if arguments.algorithm == "grpo" else run_ppo
-    run(config, report=lambda values: print(json.dumps(values), flush=True))
+    run(config, on_step=lambda values: print(json.dumps(values), flush=True))
     print(json.dumps({"run": name, **curve(Path(config.out))}, indent=1))
 
 
@@ -105,41 +102,37 @@ def configure(arguments: argparse.Namespace, roles: Sequence[str], out: Path) ->
         f"seed={arguments.seed}",
         f"selection.roles={json.dumps(roles)}",
         *(PPO if arguments.algorithm == "ppo" else ()),
-        *(["game.team=false", "game.widths=[]", "evaluation.widths=[]"] if arguments.single else []),
+        *(["game.team=false", "widths=[]", "evaluation.widths=[]"] if arguments.single else []),
     ]
     config: RunConfig = load_config(kind, None, [*own, *arguments.settings], preset=preset_file("nano-cpu"))
     return config
 
 
-def record_expert(path: Path, game: GameOptions, episodes: int) -> Path:
+def record_expert(path: Path, game: GameConfig, episodes: int) -> Path:
     """Record trajectories of the expert on training tasks. Does nothing if the file exists."""
     if path.is_file():
         return path
-    arguments = game_arguments(game)
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     with TrajectoryWriter(unfinished) as writer:
         for seed in range(WORLDS):
-            world = game.tasks.replace("synthetic:", f"synthetic:seed={seed},", 1)
-            setups = [GameConfig(**own_game(arguments, world, **changes)).open() for changes in GAMES]
-            tasks = conditions.where(setups[0].tasks, game.where)[:episodes]
-            for number, task in enumerate(tasks):
-                game = setups[number % len(setups)]
-                expert = BriefTeam(EAGERNESS if game.rules.width >= LARGE else 1.0)
-                writer.write(run_episode(game, expert, task, seed=number).trajectory())
+            world = str(game.tasks).replace("synthetic:", f"synthetic:seed={seed},", 1)
+            games = [expert_game(game, world, **changes).open() for changes in GAMES]
+            for number, task in enumerate(games[0].tasks[:episodes]):
+                played = games[number % len(games)]
+                expert = BriefTeam(EAGERNESS if played.rules.width >= LARGE else 1.0)
+                writer.write(run_episode(played, expert, task, seed=number).trajectory())
     unfinished.rename(path)
     return path
 
 
-def own_game(arguments: dict[str, Any], world: str, *, team: bool = True, **limits: int) -> dict[str, Any]:
-    """The arguments of `GameConfig` for one world of the expert."""
-    return {**arguments, "tasks": world, "team": team, "rules": arguments["rules"].replace(**limits)}
+def expert_game(game: GameConfig, world: str, *, team: bool = True, **limits: int) -> GameConfig:
+    """One of the expert's games: the training's game in another world, with some limits changed."""
+    return game.replace(tasks=world, team=team, limits={**game.limits, **limits})
 
 
 def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
-    """Train the model on the expert's messages for `steps` steps. Resumes an interrupted run, and does nothing if it is
-    done.
-    """
+    """Train the model on the expert's messages. Resumes an interrupted run, and does nothing for a finished one."""
     told = out / "result.json"
     if told.is_file() and json.loads(told.read_text())["steps"] == steps:
         return out / "model"

@@ -1,15 +1,15 @@
-"""Compares a GRPO training step here and in TRL, with the same weights, data, precision and optimiser.
+"""Compares a GRPO training step here and in TRL, with the same weights, data, precision and optimizer.
 
     pip install 'wideseek-baselines[transformers]' 'trl>=1.16,<2'
     wideseek nano runs/nano --size base --context 8192
     python benchmarks/train_step_vs_trl.py --model runs/nano
 
 The batch has real episodes (see `recorded_batch.py`): leads and subagents of a team, with conversations of different
-lengths. Both sides get the same sequences, trained tokens and advantages. Here, `grpo.train_step` makes one optimiser
+lengths. Both sides get the same sequences, trained tokens and advantages. Here, `grpo.train_step` makes one optimizer
 step, from rollouts to new weights. In TRL it is a step of `GRPOTrainer.train()`, minus the time in which TRL generates,
 pads, decodes and scores (see `trl_trainer.py`).
 
-Both average over all trained tokens of the batch (TRL's loss "dapo", here `selection.average=token`), without a KL
+Both average over all trained tokens of the batch (TRL's loss "dapo", here `selection.loss_aggregation=token`), without a KL
 term. Both keep activations: TRL's checkpointing, which is on by default, is switched off.
 
 First the program compares the gradients in float32, before clipping. It fails unless their cosine is above 0.999. Then

@@ -23,7 +23,7 @@ import torch
 from torch import nn
 
 import wideseek_env
-from wideseek_env.wrappers import Symbolic
+from wideseek_env.wrappers import Symbolic, SymbolicVec
 
 
 @dataclasses.dataclass
@@ -228,7 +228,7 @@ def train(args):
     torch.manual_seed(args.seed)
     generator = torch.Generator().manual_seed(args.seed)
     env = make(args, "train")
-    vec = env.vector(args.envs)
+    vec = SymbolicVec(env, args.envs)
     agents = len(vec.agents)
     team = Team(env.layout, agents, args.hidden, args.centralised)
     optimizer = torch.optim.Adam(team.parameters(), lr=args.learning_rate, eps=1e-5)

@@ -13,7 +13,7 @@ import wideseek_env
 
 def main(model: str, out: str, turn_tokens: int = 512) -> None:
     from wideseek_baselines.policies.factories import vllm_policy
-    from wideseek_baselines.rollout.options import RolloutJob
+    from wideseek_baselines.rollout.jobs import RolloutJob
     from wideseek_baselines.rollout.store import open_rollouts
 
     game = wideseek_env.GameConfig(

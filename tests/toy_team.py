@@ -11,7 +11,7 @@ from pathlib import Path
 from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.policy import Turn
-from wideseek_env.tasks.task import Table, Task
+from wideseek_env.task import Table, Task
 
 TOWNS = {name: 1000 + 37 * at for at, name in enumerate(
     ("Alder", "Birch", "Cedar", "Dogwood", "Elm", "Fir", "Gorse", "Hazel", "Ivy", "Juniper", "Larch", "Maple")

@@ -39,9 +39,9 @@ from .scoring import Judge as Judge
 from .scoring import TableScore as TableScore
 from .scoring import score_response as score_response
 from .single import WideSeekSingleEnv as WideSeekSingleEnv
+from .task import Table as Table
+from .task import Task as Task
 from .tasks.jsonl import load_tasks as load_tasks
-from .tasks.task import Table as Table
-from .tasks.task import Task as Task
 from .tasks.taskset import TaskSet as TaskSet
 from .tools.custom import Tool as Tool
 from .tools.custom import tool as tool

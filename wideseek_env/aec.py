@@ -41,6 +41,9 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
         self._actions: dict[str, Action] = {}
         self._observations: dict[str, str] = {}
 
+    def __repr__(self) -> str:
+        return f"<WideSeekAECEnv {self.parallel!r}>"
+
     def observation_space(self, agent: str) -> TextSpace:
         """See `WideSeekEnv.observation_space`."""
         return self.parallel.observation_space(agent)

@@ -1,12 +1,12 @@
 """`Episode`: the rules of the game as a deterministic state machine without I/O.
 
-A policy's messages go in through `act`, which returns the tool requests that somebody must run; their results
-come back through `deliver`, in any order. Nothing here waits, reads a clock, draws random numbers or touches a
-corpus, so an episode can be copied, pickled and replayed at any moment, and every driver plays the same game.
+A driver passes a policy's messages to `act`, which returns the tool requests to run. The driver passes their results to
+`deliver`, in any order. An episode does not wait, read a clock, draw random numbers or use a corpus. So it can be
+copied, pickled and replayed at any moment, and every driver runs the same game.
 
-Whatever an agent writes, `act` does not raise for it: what cannot be run becomes an error message to that
-agent and costs a turn. `ActionError` is raised only for a driver's mistakes (an agent whose turn it is not, a
-result nobody waits for).
+`act` raises no error for what an agent writes. A call that cannot be run becomes an error message to that agent and
+costs a turn. `ActionError` is raised only for mistakes of a driver: an agent whose turn it is not, or a result that no
+agent waits for.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import copy
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from wideseek_env.conversation import Conversation, Ending, Outcome, Slot
+from wideseek_env.conversation import Conversation, Ending, Outcome, PendingCall
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import (
     Counter,
@@ -33,7 +33,7 @@ from wideseek_env.parsing import Problem, RawCall, parse_message
 from wideseek_env.profiles import Profile, profile_named
 from wideseek_env.prompts import texts_for
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.tools.spec import ToolInputError
 
 Roster: TypeAlias = Literal["dynamic", "fixed"]
@@ -43,15 +43,15 @@ Event: TypeAlias = tuple[str, ...] | tuple[str, str, Message] | tuple[str, str, 
 
 
 class Episode:
-    """One question being answered by a team, or with ``team=False`` by a single agent.
+    """One question that a team answers, or with ``team=False`` a single agent.
 
     Args:
-        task: The question; its gold table is never looked at here.
-        rules: The limits of the game.
-        profile: How agents are spoken to: a name from `wideseek_env.profiles.PROFILES` or a `Profile`.
-        team: A lead with subagents, or one agent ("agent") that searches by itself.
-        roster: "dynamic" gives each subagent a new id; "fixed" reuses the ids of `rules.width` slots.
-        counter: Measures messages in the unit of `rules.context`; must be picklable for the episode to be.
+        task: The question. An episode never reads its gold table.
+        rules: The limits of the episode.
+        profile: The prompts and tools of the agents: a name from `wideseek_env.profiles.PROFILES` or a `Profile`.
+        team: True for a lead with subagents, False for one agent ("agent") that searches by itself.
+        roster: "dynamic" gives each subagent a new id. "fixed" reuses the ids of `rules.width` slots.
+        counter: Measures messages in the unit of `rules.context`. An episode can be pickled only if its counter can.
     """
 
     def __init__(
@@ -84,14 +84,14 @@ class Episode:
         self._prompts: dict[Role, Message] = {}
         self._subagents = 0
         self._calls = 0
-        self._closing = False  # a budget is used up: whoever gets another turn gets its last
+        self._closing = False  # a budget is used up: the next turn of each agent is its last
         self.root = self._start("lead" if team else "agent", "lead" if team else "single", "", 0)
 
     # --- reading -------------------------------------------------------------------------------------------------
 
     @property
     def done(self) -> bool:
-        """Whether the episode has ended; then `outcome` says how."""
+        """Whether the episode has ended. Then `outcome` says how."""
         return self.outcome is not None
 
     @property
@@ -105,13 +105,13 @@ class Episode:
         return self._current.keys()
 
     def ready(self) -> list[str]:
-        """The agents whose turn it is, in order of their ids' first use; empty once the episode is done."""
+        """The agents whose turn it is, in order of first use of their ids. Empty once the episode is done."""
         if len(self._ready) < 2:
             return list(self._ready)
         return sorted(self._ready, key=lambda agent: self._ready[agent].started)
 
     def conversation(self, agent: str) -> Conversation:
-        """The latest conversation of `agent`; `ActionError` for an id that has not been used."""
+        """The latest conversation of `agent`. Raises `ActionError` for an id that has not been used."""
         try:
             return self._current[agent]
         except KeyError:
@@ -120,7 +120,7 @@ class Episode:
             ) from None
 
     def messages(self, agent: str) -> Transcript:
-        """The conversation of `agent` as it stands now, in OpenAI chat shape."""
+        """The conversation of `agent` so far, in OpenAI chat shape."""
         return Transcript(self.conversation(agent).messages)
 
     def tools(self, role: Role) -> list[dict[str, Any]]:
@@ -128,19 +128,25 @@ class Episode:
         return self.profile.schemas(role, self.rules, self.language)
 
     def pending(self) -> list[str]:
-        """The ids of the tool requests whose results are outstanding."""
+        """The ids of the tool requests that wait for a result."""
         return list(self._waiting)
 
-    # --- playing -------------------------------------------------------------------------------------------------
+    # --- acting --------------------------------------------------------------------------------------------------
 
     def act(self, agent: str, message: str | Mapping[str, Any]) -> list[ToolCall]:
-        """Take one agent's message; returns the tool requests to run, in the order written.
+        """Take one agent's message and return the tool requests to run, in the order written.
 
-        `message` is text, or an assistant message in OpenAI shape (`content`, `tool_calls`, and `finish_reason`:
-        "length" when the generation was cut off, "context" when the model has no room left, which ends the
-        agent without a report, "budget" when the team should come to its end: after this turn every agent has
-        one message left). A message without calls ends the agent: it is the lead's answer or a
-        subagent's report.
+        `message` is text or an assistant message in OpenAI shape, with `content`, `tool_calls` and `finish_reason`. A
+        message without calls ends the agent: it is the lead's answer or a subagent's report.
+
+        These values of `finish_reason` have a meaning here:
+
+        * "length": the generation was cut off.
+        * "context": the model has no room left. The agent ends without a report.
+        * "budget": the team's budget is used up. After this turn every agent has one message left.
+
+        Raises:
+            ActionError: It is not the turn of `agent`.
         """
         conversation = self._ready.pop(agent, None)
         if conversation is None:
@@ -169,7 +175,7 @@ class Episode:
         if conversation.turns >= conversation.limit:
             self._end(conversation, "out_of_turns")
             return []
-        calls = self._open_slots(conversation, written)
+        calls = self._open_calls(conversation, written)
         if conversation.outstanding:
             conversation.status = "waiting"
         else:
@@ -177,24 +183,24 @@ class Episode:
         return calls
 
     def deliver(self, call: ToolCall | str, result: ToolResult | str) -> None:
-        """Hand back the result of one request (the request or its id). A failed tool has a result too."""
+        """Pass on the result of one request, given the request or its id. Failed tools have results too."""
         call_id = call if isinstance(call, str) else call.id
         if isinstance(result, str):
             result = ToolResult(result)
         try:
-            conversation, slot, part = self._waiting.pop(call_id)
+            conversation, at, part = self._waiting.pop(call_id)
         except KeyError:
             raise ActionError(f"no result of {call_id!r} is awaited; awaited are {self.pending()}") from None
-        text = self._cut(neutralise(result.text))  # nothing that comes from outside may look like our markup
+        text = self._cut(neutralise(result.text))  # text from outside must not look like our markup
         self.events.append(("result", call_id, text, result.ok))
         if not result.ok:
             conversation.errors += 1
-        head = conversation.slots[slot].parts[part]
-        conversation.slots[slot].parts[part] = f"{head}\n{text}"
+        head = conversation.pending_calls[at].parts[part]
+        conversation.pending_calls[at].parts[part] = f"{head}\n{text}"
         self._one_done(conversation)
 
     def fail(self, agent: str) -> None:
-        """End an acting agent without a report, because its policy failed; its lead is told."""
+        """End an acting agent without a report because its policy failed. Its lead is told."""
         conversation = self._ready.pop(agent, None)
         if conversation is None:
             raise ActionError(f"{agent!r} cannot fail: it is not its turn")
@@ -211,7 +217,7 @@ class Episode:
             self._close("failed", None, detail)
 
     def replay(self, events: Iterable[Event]) -> Episode:
-        """Apply recorded events to this episode, which should be fresh; returns it."""
+        """Apply recorded events to this episode and return it. The episode should be new."""
         for event in events:
             match event:
                 case ("act", str(agent), dict(message)):
@@ -227,7 +233,7 @@ class Episode:
         return self
 
     def copy(self) -> Episode:
-        """An independent episode in the same state; task, rules, profile, counter and messages are shared."""
+        """An independent episode in the same state. The two share task, rules, profile, counter and messages."""
         shared = (self.task, self.rules, self.profile, self.counter)
         memo: dict[int, Any] = {id(item): item for item in shared}
         for conversation in self.conversations:
@@ -243,51 +249,51 @@ class Episode:
 
     # --- a turn --------------------------------------------------------------------------------------------------
 
-    def _open_slots(self, conversation: Conversation, written: list[RawCall | Problem]) -> list[ToolCall]:
-        """Turn the written calls into slots that hold errors, outstanding requests or subagents."""
-        conversation.slots = slots = []
+    def _open_calls(self, conversation: Conversation, written: list[RawCall | Problem]) -> list[ToolCall]:
+        """Turn the written calls into pending calls that hold errors, outstanding requests or subagents."""
+        conversation.pending_calls = pending = []
         tools = {tool.name: tool for tool in self.profile.tools[conversation.role]}
         calls: list[ToolCall] = []
-        subtasks: list[tuple[Slot, list[str]]] = []
+        subtasks: list[tuple[PendingCall, list[str]]] = []
         room = self.rules.calls_per_turn
         for item in written:
-            slot = Slot(item.native_id, [])
-            slots.append(slot)
+            pending_call = PendingCall(item.native_id, [])
+            pending.append(pending_call)
             if isinstance(item, Problem):
                 room -= 1
-                self._problem(conversation, slot, item.code, item.detail)
+                self._problem(conversation, pending_call, item.code, item.detail)
                 continue
             if room < 1:
-                self._problem(conversation, slot, "too_many_calls", self.rules.calls_per_turn)
+                self._problem(conversation, pending_call, "too_many_calls", self.rules.calls_per_turn)
                 continue
             tool = tools.get(item.name)
             if tool is None:
                 room -= 1
-                self._refuse(conversation, slot, item.name[:80])
+                self._refuse(conversation, pending_call, item.name[:80])
                 continue
             try:
                 requests = tool.read(item.arguments, self.rules)
             except ToolInputError as error:
                 room -= 1
-                self._problem(conversation, slot, error.code, error.detail)
+                self._problem(conversation, pending_call, error.code, error.detail)
                 continue
             room -= 1 if tool.kind == "delegate" else len(requests)
             if room < 0:  # a list of queries that would fit alone, but not beside the calls before it
-                self._problem(conversation, slot, "too_many_calls", self.rules.calls_per_turn)
+                self._problem(conversation, pending_call, "too_many_calls", self.rules.calls_per_turn)
                 continue
             if tool.kind != "delegate" and not self._spend(len(requests)):
-                self._problem(conversation, slot, "no_calls_left", self.rules.episode_calls)
+                self._problem(conversation, pending_call, "no_calls_left", self.rules.episode_calls)
                 continue
             conversation.calls[tool.kind] = conversation.calls.get(tool.kind, 0) + len(requests)
             if tool.kind == "delegate":
-                subtasks.append((slot, [request["subtask"] for request in requests]))
+                subtasks.append((pending_call, [request["subtask"] for request in requests]))
                 continue
             for arguments in requests:
                 call = ToolCall(
                     self._call_id(conversation, len(calls)), conversation.agent, tool.kind, arguments
                 )
-                self._waiting[call.id] = (conversation, len(slots) - 1, len(slot.parts))
-                slot.parts.append(self._heading(call, tool.name))
+                self._waiting[call.id] = (conversation, len(pending) - 1, len(pending_call.parts))
+                pending_call.parts.append(self._heading(call, tool.name))
                 calls.append(call)
         conversation.outstanding = len(calls)
         if subtasks:
@@ -295,7 +301,7 @@ class Episode:
         return calls
 
     def _spend(self, requests: int) -> bool:
-        """Take so many requests from the team's budget; False when it does not hold them."""
+        """Take `requests` from the team's budget. Returns False when fewer are left."""
         budget = self.rules.episode_calls
         if budget is None:
             return True
@@ -305,34 +311,34 @@ class Episode:
         return fits
 
     def _limit(self, conversation: Conversation) -> int:
-        """The turns an agent may come to as things stand: its own limit, or fewer where a budget says so."""
+        """The turns that an agent may have in total, given the budgets that are left. At most its own limit."""
         limit = conversation.limit
         if self.rules.episode_path is not None:
             left = self.rules.episode_path - conversation.clock
             limit = min(limit, conversation.turns + left - (conversation.role == "subagent"))
         return min(limit, conversation.turns + 1) if self._closing and conversation.turns else limit
 
-    def _delegate(self, lead: Conversation, subtasks: list[tuple[Slot, list[str]]]) -> None:
+    def _delegate(self, lead: Conversation, subtasks: list[tuple[PendingCall, list[str]]]) -> None:
         wanted = sum(len(texts) for _, texts in subtasks)
         if wanted > self.rules.width:
-            for slot, _ in subtasks:
-                self._problem(lead, slot, "too_wide", f"{wanted} > {self.rules.width}")
+            for pending_call, _ in subtasks:
+                self._problem(lead, pending_call, "too_wide", f"{wanted} > {self.rules.width}")
             return
         if self.rules.episode_path is not None and self.rules.episode_path - lead.clock < 2:
-            for slot, _ in subtasks:
-                self._problem(lead, slot, "no_time_left", "")
+            for pending_call, _ in subtasks:
+                self._problem(lead, pending_call, "no_time_left", "")
             return
         lead.outstanding += wanted
-        spawned: list[tuple[Slot, Conversation]] = []
-        for slot, texts in subtasks:
+        spawned: list[tuple[PendingCall, Conversation]] = []
+        for pending_call, texts in subtasks:
             for text in texts:
                 number = len(spawned) if self.roster == "fixed" else self._subagents
                 self._subagents += 1
                 agent = f"subagent_{number}"
                 self._parents[agent] = lead
-                slot.parts.append("")
-                spawned.append((slot, self._start(agent, "subagent", text, lead.clock)))
-                slot.spawned.append(spawned[-1][1])
+                pending_call.parts.append("")
+                spawned.append((pending_call, self._start(agent, "subagent", text, lead.clock)))
+                pending_call.spawned.append(spawned[-1][1])
         for _, conversation in spawned:
             if conversation.status == "done":  # its first message alone was too long for its context
                 lead.outstanding -= 1
@@ -342,7 +348,7 @@ class Episode:
         conversation = Conversation(
             agent=agent,
             role=role,
-            life=previous.life + 1 if previous is not None else 0,
+            generation=previous.generation + 1 if previous is not None else 0,
             limit=self.rules.turns(role),
             subtask=subtask,
             started=len(self.conversations),
@@ -374,23 +380,23 @@ class Episode:
 
     def _resume(self, conversation: Conversation) -> None:
         """All results of a turn are in: tell the agent and give it its next turn."""
-        for slot in conversation.slots:
-            for number, child in enumerate(slot.spawned):
+        for pending_call in conversation.pending_calls:
+            for number, child in enumerate(pending_call.spawned):
                 conversation.clock = max(conversation.clock, child.clock)
-                slot.parts[number] = self._report(child, number)
+                pending_call.parts[number] = self._report(child, number)
         conversation.limit = self._limit(conversation)
         turn = conversation.turns + 1
         notice = self.texts.turns_left if turn < conversation.limit else self.texts.last_turn
         notice = notice.format(turn=turn, turns=conversation.limit)
-        texts = ["\n\n".join(slot.parts) for slot in conversation.slots]
+        texts = ["\n\n".join(pending_call.parts) for pending_call in conversation.pending_calls]
         messages: list[Message] = []
-        if all(slot.native_id for slot in conversation.slots):
-            for slot, text in zip(conversation.slots, texts, strict=True):
-                messages.append({"role": "tool", "tool_call_id": slot.native_id, "content": text})
+        if all(pending_call.native_id for pending_call in conversation.pending_calls):
+            for pending_call, text in zip(conversation.pending_calls, texts, strict=True):
+                messages.append({"role": "tool", "tool_call_id": pending_call.native_id, "content": text})
             messages[-1]["content"] += f"\n\n{notice}"
         else:
             messages.append({"role": "tool", "content": "\n\n".join([*texts, notice])})
-        conversation.slots = []
+        conversation.pending_calls = []
         for message in messages:
             if not self._append(conversation, message):
                 return
@@ -398,7 +404,7 @@ class Episode:
         self._ready[conversation.agent] = conversation
 
     def _append(self, conversation: Conversation, message: Message) -> bool:
-        """Add a message; False when the context budget is spent and the agent has ended."""
+        """Add a message. Returns False when the context budget is used up and the agent has ended."""
         conversation.messages.append(message)
         conversation.used += self.counter(message)
         if conversation.used > self.rules.context:
@@ -434,19 +440,19 @@ class Episode:
     # --- texts ---------------------------------------------------------------------------------------------------
 
     def _call_id(self, conversation: Conversation, number: int) -> str:
-        life = f"{conversation.life}." if conversation.life else ""
-        return f"{conversation.agent}/{life}{conversation.turns}/{number}"
+        generation = f"{conversation.generation}." if conversation.generation else ""
+        return f"{conversation.agent}/{generation}{conversation.turns}/{number}"
 
     def _heading(self, call: ToolCall, name: str) -> str:
         template = self.texts.result.get(call.name, self.texts.result["custom"])
-        return self._line(template, name=name, **call.arguments)
+        return self._line(template, {**call.arguments, "name": name})
 
-    def _line(self, template: str, **values: object) -> str:
+    def _line(self, template: str, values: Mapping[str, object]) -> str:
         short = {key: neutralise(" ".join(str(value).split())[:300]) for key, value in values.items()}
         return template.format_map(short)
 
     def _report(self, child: Conversation, number: int) -> str:
-        head = self._line(self.texts.report, number=number + 1, subtask=child.subtask)
+        head = self._line(self.texts.report, {"number": number + 1, "subtask": child.subtask})
         body = child.final if child.ending == "reported" else self.texts.no_report[child.ending]
         return f"{head}\n{self._cut(neutralise(body))}"
 
@@ -458,12 +464,14 @@ class Episode:
         keep = limit - len(mark) - 1
         return f"{clean_text(text, keep)}\n{mark}" if keep > 0 else clean_text(text, limit)
 
-    def _problem(self, conversation: Conversation, slot: Slot, code: str, detail: object) -> None:
+    def _problem(
+        self, conversation: Conversation, pending_call: PendingCall, code: str, detail: object
+    ) -> None:
         conversation.errors += 1
-        slot.parts.append(clean_text(self.texts.problems[code].format(detail=detail), 1000))
+        pending_call.parts.append(clean_text(self.texts.problems[code].format(detail=detail), 1000))
 
-    def _refuse(self, conversation: Conversation, slot: Slot, name: str) -> None:
+    def _refuse(self, conversation: Conversation, pending_call: PendingCall, name: str) -> None:
         known = any(tool.name == name for tools in self.profile.tools.values() for tool in tools)
-        self._problem(conversation, slot, "forbidden_tool" if known else "unknown_tool", repr(name))
+        self._problem(conversation, pending_call, "forbidden_tool" if known else "unknown_tool", repr(name))
         names = ", ".join(tool.name for tool in self.profile.tools[conversation.role])
-        slot.parts[-1] += " " + self.texts.problems["your_tools"].format(detail=names)
+        pending_call.parts[-1] += " " + self.texts.problems["your_tools"].format(detail=names)

@@ -19,7 +19,7 @@ from wideseek_env.messages import Action, Role, ToolCall, ToolResult, Transcript
 from wideseek_env.policy import Policy, Turn
 from wideseek_env.rewards import Parts, total
 from wideseek_env.scoring import TableScore, score_response
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.trajectory import Trajectory
 

@@ -20,7 +20,7 @@ from wideseek_env.episode import Episode, Roster
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Counter, counter_named
 from wideseek_env.plugins import Kind, part_digest, required_name
-from wideseek_env.profiles import PROFILES, Profile, profile_named
+from wideseek_env.profiles import PROFILES, Profile, profile_named, with_tools
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.rewards import PRESETS as REWARDS
 from wideseek_env.rewards import Reward, reward_named
@@ -28,11 +28,11 @@ from wideseek_env.rules import PRESETS as RULES
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge, OfflineJudge
 from wideseek_env.scoring.judging import judge_from_spec
+from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
-from wideseek_env.tasks.task import Task
 from wideseek_env.tasks.taskset import TaskSet
-from wideseek_env.tools.custom import Tool, tool_named, with_tools
+from wideseek_env.tools.custom import Tool, tool_named
 from wideseek_env.tools.executor import CorpusTools, Executor, executor_named
 
 Tasks: TypeAlias = str | TaskSet | Sequence[Task]

@@ -21,7 +21,7 @@ from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 from wideseek_env.trajectory import Trajectory
@@ -84,6 +84,14 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
         self._run: EpisodeRun | None = None
         self._seen: dict[str, tuple[int, int]] = {}
         self._resting: dict[str, dict[str, Any]] = {}
+
+    def __repr__(self) -> str:
+        run = self._run
+        if run is None:
+            state = "before reset"
+        else:
+            state = f"task {run.task.id!r}, {'ended' if run.done else f'{len(self.acting_agents)} acting'}"
+        return f"<WideSeekEnv {self.game!r}: {state}>"
 
     # --- spaces --------------------------------------------------------------------------------------------------
 
@@ -227,13 +235,13 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
         conversation = self._conversation(agent)
         if conversation is None:
             return ""
-        life, seen = self._seen.get(agent, (0, 0))
-        if life != conversation.life:
+        generation, seen = self._seen.get(agent, (0, 0))
+        if generation != conversation.generation:
             seen = 0
         end = len(conversation.messages)
         if seen == end:
             return ""
-        self._seen[agent] = (conversation.life, end)
+        self._seen[agent] = (conversation.generation, end)
         return visible_text(conversation.messages[seen:end])
 
     def _info(self, agent: str) -> dict[str, Any]:

@@ -79,6 +79,13 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
         self._run: EpisodeRun | None = None
         self._seen = 0
 
+    def __repr__(self) -> str:
+        run = self._run
+        state = (
+            "before reset" if run is None else f"task {run.task.id!r}, {'ended' if run.done else 'acting'}"
+        )
+        return f"<WideSeekSingleEnv {self.game!r}: {state}>"
+
     @property
     def episode_run(self) -> EpisodeRun:
         """The episode under way, with its score once it has ended; `ActionError` before the first reset."""

@@ -1,44 +1,42 @@
-"""`Trajectory`: the record of one episode, a line of JSON that can be loaded, replayed and looked at.
+"""`Trajectory`: the record of one episode. It is one line of JSON that can be loaded, replayed and displayed.
 
-A line holds the task with its gold table, how the game was set up, every conversation with all messages, every
-event in order (which message was played, which result arrived), the outcome, the score and the reward. What
-depends on the clock is under the one key ``timing``; everything else is the same bytes for the same seed and
-actions.
+A line holds the task with its gold table, the settings of the game, every conversation with all messages, the outcome,
+the score and the reward. It also holds every event in order, that is, each message of an agent and each result. What
+depends on the clock is under the key ``timing``. Everything else has the same bytes for the same seed and actions.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import gzip
 import json
-import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Any
 
 from wideseek_env.episode import Episode, Event
 from wideseek_env.errors import TaskError, TrajectoryError, WideSeekError
+from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message
 from wideseek_env.profiles import Profile
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
+from wideseek_env.task import Task
 from wideseek_env.tasks.jsonl import task_from_dict, task_to_dict
-from wideseek_env.tasks.task import Task
 
 FORMAT = 1
 
 
 @dataclass(frozen=True)
 class Trajectory:
-    """One recorded episode. `conversations` are in order of their start; `events` index into them.
+    """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
     An event is ``{"act": agent, "conversation": i, "message": j}``, ``{"result": call id, "text": …, "ok": …}``,
-    ``{"fail": agent}`` or ``{"abort": why}``. ``timing["events"]`` has the seconds since the start for each.
+    ``{"fail": agent}`` or ``{"abort": why}``. ``timing["events"]`` has the time of each event in seconds since the
+    start.
     """
 
     task: Task
@@ -72,9 +70,9 @@ class Trajectory:
         started: float | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> Trajectory:
-        """The record of an ended episode; `TrajectoryError` if it is still under way."""
+        """The record of an ended episode. Raises `TrajectoryError` if the episode is still running."""
         if episode.outcome is None:
-            raise TrajectoryError("the episode is still under way")
+            raise TrajectoryError("the episode is still running; record it when it has ended")
         where = {
             id(message): (number, index)
             for number, conversation in enumerate(episode.conversations)
@@ -94,7 +92,7 @@ class Trajectory:
                 {
                     "agent": c.agent,
                     "role": c.role,
-                    "life": c.life,
+                    "life": c.generation,
                     "subtask": c.subtask,
                     "turns": c.turns,
                     "clock": c.clock,
@@ -117,10 +115,12 @@ class Trajectory:
         )
 
     def replay(self, profile: str | Profile | None = None) -> Episode:
-        """Play the recorded events again and return the episode.
+        """Replay the recorded events and return the episode.
 
-        `profile` must be given when the recorded one is not among the built-in profiles. `TrajectoryError`
-        when the conversations come out different from what was recorded.
+        Give `profile` when the recorded profile is not one of the built-in profiles.
+
+        Raises:
+            TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones.
         """
         episode = Episode(
             self.task,
@@ -132,17 +132,17 @@ class Trajectory:
         try:
             episode.replay(self._event(event) for event in self.events)
         except (WideSeekError, KeyError, IndexError, TypeError) as error:
-            raise TrajectoryError(f"task {self.task.id}: the events cannot be played: {error}") from error
+            raise TrajectoryError(f"task {self.task.id}: the events cannot be replayed: {error}") from error
         recorded = [conversation["messages"] for conversation in self.conversations]
         if recorded != [conversation.messages for conversation in episode.conversations]:
             raise TrajectoryError(
-                f"task {self.task.id}: replaying gives other messages; was it recorded with other rules, prompts or "
-                "another context counter?"
+                f"task {self.task.id}: the replay gives other messages than the record; was it recorded with other "
+                "rules, other prompts or another context counter?"
             )
         return episode
 
     def to_dict(self, *, timing: bool = True) -> dict[str, Any]:
-        """The record as JSON values; without `timing`, all that does not depend on the clock."""
+        """The record as JSON values. Without `timing`, everything that depends on the clock is left out."""
         record: dict[str, Any] = {"format": FORMAT}
         for item in dataclasses.fields(self):
             record[item.name] = getattr(self, item.name)
@@ -159,7 +159,7 @@ class Trajectory:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Trajectory:
-        """The inverse of `to_dict`; `TrajectoryError` says what is missing or wrong."""
+        """The inverse of `to_dict`. Raises `TrajectoryError` that says what is missing or wrong."""
         version = record.get("format")
         if version != FORMAT:
             raise TrajectoryError(f"format {version!r} cannot be read by this version, which writes {FORMAT}")
@@ -193,65 +193,29 @@ def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[s
     raise TrajectoryError(f"not an event: {event!r}")
 
 
-class TrajectoryWriter:
+class TrajectoryWriter(JsonlWriter):
     """Appends trajectories to a JSONL file, each safely on disk before the next: a crash loses none written.
 
-    A partial last line, left by a process that was killed while writing, is cut off on opening.
+    Opening the file cuts off a partial last line, which a process leaves if it is killed while it writes.
     """
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = open(self.path, "a+b")  # noqa: SIM115 (closed by `close`)
-        self._drop_partial_line()
 
     def write(self, trajectory: Trajectory) -> None:
         """Append one line and wait until it is on disk."""
-        self._file.write(trajectory.to_json().encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file; harmless when closed."""
-        self._file.close()
-
-    def __enter__(self) -> TrajectoryWriter:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def _drop_partial_line(self) -> None:
-        end = self._file.seek(0, os.SEEK_END)
-        position = end
-        while position > 0:
-            start = max(0, position - 65_536)
-            self._file.seek(start)
-            block = self._file.read(position - start)
-            newline = block.rfind(b"\n")
-            if newline >= 0:
-                keep = start + newline + 1
-                break
-            position = start
-        else:
-            keep = 0
-        if keep < end:
-            self._file.truncate(keep)
+        super().write(trajectory.to_dict())
 
 
 def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
     """The trajectories of a JSONL file (also ``.gz``), one at a time.
 
-    A last line without its line break is what a killed process leaves, and is passed over; anything else that
-    cannot be read raises `TrajectoryError` with file and line.
+    A last line without a line break is skipped, because a killed process leaves such a line.
+
+    Raises:
+        TrajectoryError: Anything else cannot be read. The message names file and line.
     """
     path = Path(path)
     with contextlib.ExitStack() as stack:
         try:
-            raw: Any = gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")  # noqa: SIM115
-            file = stack.enter_context(raw)
+            file = stack.enter_context(open_bytes(path))
         except OSError as error:
             raise TrajectoryError(f"{path} cannot be read: {error.strerror}") from error
         for number, line in enumerate(_lines(file, path), 1):
@@ -267,9 +231,9 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
     try:
         yield from file
     except (EOFError, OSError, zlib.error) as error:
-        raise TrajectoryError(f"{path} is damaged or breaks off: {error}") from error
+        raise TrajectoryError(f"{path} is damaged or incomplete: {error}") from error
 
 
 def load_trajectories(path: Path | str) -> list[Trajectory]:
-    """All trajectories of a JSONL file; see `iter_trajectories`."""
+    """All trajectories of a JSONL file (also ``.gz``). Raises `TrajectoryError` as `iter_trajectories` does."""
     return list(iter_trajectories(path))

@@ -200,7 +200,7 @@ def reinforcement(plan: Plan, name: str, algorithm: str, missing: str) -> Stage:
             "selection.failures": "all",
             "model.precision": "float32",
         }
-        settings |= {} if algorithm == "ppo" else {"advantage.degenerate": "keep"}
+        settings |= {} if algorithm == "ppo" else {"advantage.zero_variance_groups": "keep"}
     return Stage(
         f"{algorithm}-{name}",
         ["-m", "wideseek_env.cli", "train", algorithm, *pairs(settings), *plan.settings],

@@ -28,8 +28,9 @@ def served():
     import uvicorn
 
     from wideseek_baselines.adapters.openenv_server import create_app
+    from wideseek_env import GameConfig
 
-    app = create_app({"tasks": "synthetic:seed=5,pages=900,rows=6-9", "width": 4}, sessions=2)
+    app = create_app(GameConfig(tasks="synthetic:seed=5,pages=900,rows=6-9", width=4), sessions=2)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = Thread(target=server.run, daemon=True)
     thread.start()

@@ -24,7 +24,7 @@ from agilerl.networks.actors import StochasticActor
 from agilerl.networks.value_networks import ValueNetwork
 
 import wideseek_env
-from wideseek_env.wrappers import Flat, Symbolic
+from wideseek_env.wrappers import Flat, Symbolic, SymbolicVec
 
 TEAM = "team"
 
@@ -116,7 +116,7 @@ class Rollout:
     """Runs many episodes at the same time and collects experience for `IPPO.learn`. Rows are (episodes × agents)."""
 
     def __init__(self, env, args):
-        self.vec = env.vector(args.envs)
+        self.vec = SymbolicVec(env, args.envs)
         self.agents, self.steps = len(self.vec.agents), args.steps
         self.seen = self._rows(self.vec.reset(seed=args.seed))
         self.done = np.zeros(args.envs * self.agents)

@@ -9,7 +9,7 @@ and cache its verdicts, so that a pair always gets the same verdict.
 """
 
 from wideseek_env import Table, Task, score_response
-from wideseek_env.tasks.task import ColumnSpec
+from wideseek_env.tasks import ColumnSpec
 from wideseek_env.testing import check_judge
 
 SYMBOLS = {"h": "hydrogen", "he": "helium", "fe": "iron", "na": "sodium", "ag": "silver"}

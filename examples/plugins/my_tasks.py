@@ -11,7 +11,7 @@ seeded with the split. Name the corpus for the tasks in an attribute `corpus`, o
 import random
 
 from wideseek_env import Table, Task
-from wideseek_env.tasks.task import ColumnSpec
+from wideseek_env.tasks import ColumnSpec
 from wideseek_env.testing import check_task_source
 
 PARTS = {"train": (2, 400), "validation": (400, 500), "test": (500, 600)}  # no number is in two splits

@@ -11,7 +11,7 @@ from wideseek_env.episode import Episode
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.testing import example_task
 
 ANSWER = "| Name | Year |\n|---|---|\n| Entity 1 | 1901 |"
@@ -91,7 +91,7 @@ def test_the_fixed_roster_reuses_slots_with_a_fresh_context() -> None:
     assert "three" in last(episode, "subagent_0")
     (search,) = episode.act("subagent_0", call("search", query="x"))
     assert search.id == "subagent_0/1.1/0"
-    assert [c.life for c in episode.conversations] == [0, 0, 0, 1]
+    assert [c.generation for c in episode.conversations] == [0, 0, 0, 1]
 
 
 def test_calls_come_back_with_checked_arguments_and_results_in_the_order_written() -> None:

@@ -40,7 +40,7 @@ def sampled(seed: int) -> Choose:
     """
 
     def choose(conversation: Conversation) -> Any:
-        rng = random.Random(f"{seed}/{conversation.agent}/{conversation.life}/{conversation.turns}")
+        rng = random.Random(f"{seed}/{conversation.agent}/{conversation.generation}/{conversation.turns}")
         if conversation.role == "lead" and rng.random() < 0.7:
             name, key = (
                 ("delegate", "subtasks") if rng.random() < 0.7 else ("create_sub_agents", "sub_agents")
@@ -106,7 +106,7 @@ def play(
 
 
 def conversations(episode: Episode) -> dict[tuple[str, int], list[dict]]:
-    return {(c.agent, c.life): c.messages for c in episode.conversations}
+    return {(c.agent, c.generation): c.messages for c in episode.conversations}
 
 
 @pytest.mark.parametrize("profile", ["default", "terse", "wideseek-r1"])

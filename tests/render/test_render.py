@@ -23,7 +23,7 @@ from wideseek_env.render.human import LiveRenderer, PlainRenderer, human_rendere
 from wideseek_env.render.lanes import live_frame
 from wideseek_env.render.printable import one_line, printable
 from wideseek_env.render.view import Lane, View, view_of
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\x9b31m[red]bold[/red] :smile: \u202edrow\u2066 \x00\x08\r\nnext\ud800"
 MODES = ["human", "ansi"]

@@ -12,7 +12,7 @@ from wideseek_env.scoring.cells import cells_match, key_of
 from wideseek_env.scoring.dates import Span, parse_dates
 from wideseek_env.scoring.numbers import parse_number
 from wideseek_env.scoring.text import is_empty, lenient_key, text_key
-from wideseek_env.tasks.task import ColumnSpec
+from wideseek_env.task import ColumnSpec
 
 EPOCH = datetime.date(1970, 1, 1)
 

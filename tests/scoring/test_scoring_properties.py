@@ -14,7 +14,7 @@ from wideseek_env.scoring.cells import cells_match, key_of
 from wideseek_env.scoring.dates import parse_dates
 from wideseek_env.scoring.numbers import Number, numbers_near, parse_number
 from wideseek_env.scoring.text import squash
-from wideseek_env.tasks.task import METRICS, PREPROCESSORS, ColumnSpec, Table, Task
+from wideseek_env.task import METRICS, PREPROCESSORS, ColumnSpec, Table, Task
 
 PROPERTY = settings(deadline=None, derandomize=True, max_examples=100)
 

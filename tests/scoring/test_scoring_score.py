@@ -10,7 +10,7 @@ import pytest
 
 from wideseek_env.errors import TaskError, TrajectoryError, WideSeekError
 from wideseek_env.scoring import TableScore, parse_table, score_response, score_table
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 
 GOLD = Table(
     ("Name", "City", "Opened", "Visitors"),

@@ -11,7 +11,7 @@ from wideseek_env.episode import Episode
 from wideseek_env.rewards import WideSeekR1, total
 from wideseek_env.scoring import TableScore
 from wideseek_env.scoring.wideseek_r1 import boxed_answer, normalised, score_wideseek_r1
-from wideseek_env.tasks.task import Table, Task
+from wideseek_env.task import Table, Task
 
 
 def task(*rows: tuple[str, ...], header: tuple[str, ...] = ("Name", "Full Size")) -> Task:

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wideseek_env.errors import ConfigError, TaskError
+from wideseek_env.task import METRICS, PREPROCESSORS, ColumnSpec, Table, Task
 from wideseek_env.tasks.jsonl import load_tasks, save_tasks, task_from_dict, task_to_dict
-from wideseek_env.tasks.task import METRICS, PREPROCESSORS, ColumnSpec, Table, Task
 
 BROAD = Task(
     "broad-1",

@@ -13,7 +13,7 @@ import pytest
 from wideseek_env.catalog import named_tasks
 from wideseek_env.errors import TaskError
 from wideseek_env.scoring.wideseek_r1 import score_wideseek_r1
-from wideseek_env.tasks.task import ColumnSpec, Table
+from wideseek_env.task import ColumnSpec, Table
 from wideseek_env.tasks.wideseek_r1 import JUDGED, load_wideseek_r1, save_wideseek_r1, wideseek_r1_row
 
 MARKDOWN = '| Name | Full Size |\n|---|---|\n| Alice | 1,000 |\n| "a|b" | x<br>y |\n| - | "-" |'

@@ -12,7 +12,7 @@ import pytest
 from wideseek_env.errors import ConfigError, ServiceError
 from wideseek_env.rewards import PRESETS
 from wideseek_env.scoring import OfflineJudge
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.testing import (
     ConformanceError,

@@ -9,7 +9,7 @@ import pytest
 from viewer_runs import ANSWER, MUSEUMS, TASK, call, play
 
 from wideseek_env.scoring import score_response
-from wideseek_env.tasks.task import Table, Task
+from wideseek_env.task import Table, Task
 from wideseek_env.viewer.answer import answer_view
 from wideseek_env.viewer.course import course_of
 from wideseek_env.viewer.detail import episode_detail

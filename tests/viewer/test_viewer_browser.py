@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from viewer_runs import MUSEUMS, TASK, play, write_file, write_run
 
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer import RunReader, ViewServer, write_page
 
@@ -163,7 +163,7 @@ def test_cells_show_their_verdicts_and_sources(open_page: Open, three: Path) -> 
     assert "https://web.example/harbour" in told
     assert "The gold value was seen" in told
     cells.nth(8).press("Enter")
-    assert "nobody saw it" in page.inner_text(".inspector")
+    assert "no agent saw it" in page.inner_text(".inspector")
     page.check("#only-faults")
     assert page.locator("table.cells tbody tr").count() == 3
     assert "4 of 9 cells" in page.inner_text("#tab")

@@ -14,7 +14,7 @@ import pytest
 from viewer_runs import TASK, call, play, write_run
 
 from wideseek_env.messages import ToolResult
-from wideseek_env.tasks.task import ColumnSpec, Table
+from wideseek_env.task import ColumnSpec, Table
 from wideseek_env.viewer import RunReader, write_page
 
 if TYPE_CHECKING:

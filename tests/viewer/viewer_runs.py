@@ -12,7 +12,7 @@ from wideseek_env.episode import Episode
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.rewards import ItemF1
 from wideseek_env.scoring import score_response
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 from wideseek_env.trajectory import Trajectory
 
 TASK = Task(

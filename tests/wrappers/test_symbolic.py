@@ -16,7 +16,7 @@ import wideseek_env
 from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ActionError, ConfigError, TaskError
 from wideseek_env.policy import make_policy
-from wideseek_env.tasks.task import Table, Task
+from wideseek_env.task import Table, Task
 from wideseek_env.testing import example_task
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.wrappers import MarkdownReader, PageView, Symbolic

@@ -83,7 +83,7 @@ def test_a_step_is_one_batch_of_calls(make: Make) -> None:
     below = make().env.game
     counting = Counting(below.executor)
     env = Symbolic(wideseek_env.parallel_env(tasks=below.tasks, executor=counting, width=3, profile="terse"))
-    vec = env.vector(4)
+    vec = SymbolicVec(env, 4)
     arrays = vec.reset(seed=1)
     for number in range(1, 9):
         arrays, *_ = vec.step(by_greed(vec, arrays))
@@ -94,7 +94,7 @@ def test_a_step_is_one_batch_of_calls(make: Make) -> None:
 
 def test_seeds_repeat_and_differ(make: Make) -> None:
     def run(seed: int) -> list[np.ndarray]:
-        vec = make().vector(3)
+        vec = SymbolicVec(make(), 3)
         arrays = vec.reset(seed=seed)
         rng = np.random.default_rng(0)
         out = []
@@ -111,8 +111,8 @@ def test_seeds_repeat_and_differ(make: Make) -> None:
 
 def test_mistakes_are_named(make: Make) -> None:
     with pytest.raises(ConfigError, match="at least 1"):
-        make().vector(0)
-    vec = make().vector(2)
+        SymbolicVec(make(), 0)
+    vec = SymbolicVec(make(), 2)
     with pytest.raises(ActionError, match="reset"):
         vec.step(np.zeros((2, 4), int))
     vec.reset(seed=0)

@@ -1,4 +1,4 @@
-"""`evaluate`: play tasks with a policy, recording each episode as soon as it ends."""
+"""`evaluate_game`: run a policy on tasks, and record each episode when it ends."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from wideseek_env.evaluation.tracking import Tracker, announcing
 from wideseek_env.evaluation.usage import counted, metered, spent
 from wideseek_env.game import Game
 from wideseek_env.policy import EpisodeRunner, Job, Policy
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
 
 class EpisodeError(WideSeekError):
-    """An episode could not be played to its end; the message names the task, the cause is chained."""
+    """An exception stopped an episode. The message names the task. The exception is chained as the cause."""
 
 
 def episode_seed(seed: int, task_id: str, trial: int) -> int:
-    """The seed of one episode: it depends on the task and not on which others are played, or in what order."""
+    """The seed of one episode. It does not depend on the other tasks of the run or on their order."""
     digest = hashlib.sha256(f"{seed}/{trial}/{task_id}".encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
@@ -47,25 +47,25 @@ def evaluate_game(
     on_episode: Callable[[EpisodeRecord], None] | None = None,
     tracker: Tracker | None = None,
 ) -> Summary:
-    """Play `tasks` (default: all of `game`) `trials` times each and return the figures of the whole run.
+    """Run a policy on tasks and return the summary of the whole run.
+
+    If `tally` is given, the records are added to it. They are then available even if the run is interrupted.
 
     Args:
-        game: What is played; see `GameConfig`.
-        policy: What plays; an `EpisodeRunner` plays many episodes at once, and then they end in any order.
-        tasks: The tasks to play, in this order.
-        seed: Each episode's seed is derived from it, the task's id and the trial.
-        trials: Episodes of each task.
-        folder: Where episodes are recorded. Those it has already are counted and not played again; those that
-            failed are.
-        tally: Gathers the figures; pass one to have them when the run is interrupted.
-        keep_going: Count an episode that raises as failed, with score 0, instead of stopping.
-        by: What ``summary.json`` breaks the figures down by; see `wideseek_env.evaluation.labels`.
-        on_episode: Called after each episode that was played.
-        tracker: Told what is under way, for a view; with a `folder` it keeps ``progress.json`` there.
+        game: The opened game: rules, corpus, reward and judge.
+        policy: The policy. An `EpisodeRunner` runs many episodes at once, so they end in any order.
+        tasks: The tasks to run, in this order. Default: all tasks of the game.
+        seed: Base seed. The seed of each episode is derived from it, the task's id and the trial.
+        trials: Episodes per task.
+        folder: Records the episodes. Its recorded episodes are counted and not run again, except failed ones.
+        keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
+        by: Labels of tasks by which ``summary.json`` groups the metrics.
+        on_episode: Called after each episode that was run.
+        tracker: Follows the running episodes for a view. With a `folder` it writes ``progress.json`` there.
 
     Raises:
-        EpisodeError: An episode raised, and `keep_going` is False.
-        KeyboardInterrupt: Passed on. As with any exception, what was finished is recorded and summarised.
+        EpisodeError: An episode raised an exception, and `keep_going` is False.
+        KeyboardInterrupt: Ctrl-C stopped the run. The finished episodes are recorded and summarised first.
     """
     tally = tally if tally is not None else SummaryAccumulator()
     todo = list(tasks if tasks is not None else game.tasks)
@@ -107,7 +107,7 @@ def evaluate_game(
 def _trajectories(
     game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, tracker: Tracker
 ) -> Generator[Trajectory, None, None]:
-    """The trajectories of all jobs, each as it ends: one after the other, or as the policy's own player gives them."""
+    """The trajectories of all jobs, each when it ends. An `EpisodeRunner` runs the jobs itself; else one at a time."""
     if not isinstance(policy, EpisodeRunner):
         for job in jobs:
             yield _trajectory_of(game, policy, job, keep_going, tracker)
@@ -125,7 +125,7 @@ def _trajectories(
 
 
 def _could_not(task: Task, trial: int, policy: Policy, detail: str) -> str:
-    return f"task {task.id} (trial {trial}) could not be played with {policy.name}: {detail}"
+    return f"task {task.id} (trial {trial}) failed with the policy {policy.name}: {detail}"
 
 
 def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, tracker: Tracker) -> Trajectory:
@@ -153,7 +153,7 @@ def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, track
             raise EpisodeError(_could_not(task, trial, policy, detail)) from error
         try:
             run = under_way[0] if under_way else EpisodeRun(game, task, seed)
-            if run.done:  # it was the scoring or the reward that raised
+            if run.done:  # the scoring or the reward raised the exception
                 raise error
             run.abort(detail[:500])
             return trajectory(run, failed=True)

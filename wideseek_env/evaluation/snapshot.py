@@ -1,4 +1,4 @@
-"""What somebody who watches a run sees at one moment: of episodes, of training, or of a bench of several runs."""
+"""Snapshots: the state of a run at one moment, for `wideseek watch`. One class each for evaluation, training, bench."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wideseek_env.evaluation.standing import Mean, Standing
 
 @dataclass(frozen=True, slots=True)
 class UnderWay:
-    """One episode that is being played; `turns` are those of all its agents, where they are known."""
+    """One running episode. `turns` counts the turns of all its agents; None if it is not known."""
 
     task: str
     trial: int
@@ -27,8 +27,8 @@ class UnderWay:
 class Episodes:
     """A run of episodes: `wideseek eval`, one width of a bench, or `wideseek rollout`.
 
-    Rates are those of the process that plays now, or played last. `unread` are bytes of its records that have not been
-    read yet, `damaged` records that cannot be.
+    Rates are those of the current process, or of the last one. `unread` is the number of bytes of records that have not
+    been read yet. `damaged` is the number of records that cannot be read.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Episodes:
     item_f1: Mean | None = None
     reward: Mean | None = None
     seconds: float | None = None
-    """Since this process began to play."""
+    """Seconds since this process began to run episodes."""
     seconds_left: float | None = None
     tokens_per_second: float | None = None
     calls_per_second: float | None = None
@@ -53,10 +53,10 @@ class Episodes:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A run of `wideseek train`. Values that were not finite are NaN.
+    """A run of `wideseek train`. Values that are not finite are NaN.
 
-    `rows` are the figures of the latest steps, `evaluations` those of the latest evaluations, `reward` the reward of
-    every step.
+    `rows` are the metrics of the latest steps, and `evaluations` those of the latest evaluations. `reward` has the
+    reward of every step.
     """
 
     kind: str
@@ -82,11 +82,11 @@ class Bench:
     state: Seen
     parts: tuple[Episodes, ...] = ()
     total: int | None = None
-    """Runs there will be, where it is known."""
+    """The final number of runs. None if it is not known."""
 
     @property
     def unread(self) -> int:
-        """Bytes of records that have not been read yet."""
+        """The number of bytes of records that have not been read yet."""
         return sum(part.unread for part in self.parts)
 
 
@@ -94,7 +94,7 @@ Snapshot: TypeAlias = Episodes | Training | Bench
 
 
 def to_json(snapshot: Snapshot) -> str:
-    """One line of JSON in ASCII, so that nothing in it can do anything to a terminal; NaN becomes null."""
+    """One line of JSON. It is ASCII, so that it cannot control a terminal. NaN becomes null."""
     return json.dumps(_finite(dataclasses.asdict(snapshot)), allow_nan=False)
 
 
@@ -109,17 +109,17 @@ def episodes_of(
     unread: int = 0,
     damaged: int = 0,
 ) -> Episodes:
-    """A run of episodes, from what it says of itself and from its records.
+    """The snapshot of a run of episodes, from its progress file and its records.
 
     Args:
-        kind: What it is, if it does not say.
-        name: Its path.
-        progress: Its progress file, if there is one.
-        now: The time, as in that file.
-        standing: What its records come to; None where only the progress file can be read.
-        title: What is played; else what the progress file says.
-        unread: See `Episodes`.
-        damaged: See `Episodes`.
+        kind: The kind of run, if the progress file does not say it.
+        name: The path of the run.
+        progress: The content of its progress file. None if there is no file.
+        now: The time in seconds since 1970.
+        standing: The running means of its records. None if only the progress file can be read.
+        title: Policy and tasks of the run. None takes the title of the progress file.
+        unread: Number of bytes of records that have not been read yet.
+        damaged: Number of records that cannot be read.
     """
     values: Mapping[str, Any] = progress.values if progress is not None else {}
     seen: Seen = progress.seen(now) if progress is not None else "unknown"

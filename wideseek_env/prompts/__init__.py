@@ -5,7 +5,7 @@ from __future__ import annotations
 from wideseek_env.messages import Role
 from wideseek_env.prompts import en, zh
 from wideseek_env.prompts.texts import Style, Texts
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 __all__ = ["Language", "Role", "Style", "Texts", "texts_for"]
 

@@ -12,7 +12,7 @@ from wideseek_env.scoring.dates import dates_near, parse_dates
 from wideseek_env.scoring.markup import link_target, plain_text
 from wideseek_env.scoring.numbers import numbers_near, parse_number
 from wideseek_env.scoring.text import is_empty, memoised, squash, text_key
-from wideseek_env.tasks.task import ColumnSpec
+from wideseek_env.task import ColumnSpec
 
 Comparison = Callable[[str, str], bool]
 """Takes the predicted and the gold cell, both as written (markup included)."""

@@ -16,7 +16,7 @@ from wideseek_env.scoring.short_answer import score_short_answer
 from wideseek_env.scoring.tables import ParsedTable, is_rule, parse_table
 from wideseek_env.scoring.text import is_empty, lenient_key
 from wideseek_env.scoring.widesearch import score_widesearch
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 
 Rows = Sequence[tuple[str, ...]]
 

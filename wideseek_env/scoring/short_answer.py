@@ -7,7 +7,7 @@ import re
 from wideseek_env.scoring.result import CellVerdict, RowVerdict, TableScore
 from wideseek_env.scoring.tables import strip_thinking
 from wideseek_env.scoring.text import text_key
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 _BOX = "\\boxed{"
 _COMMAND = re.compile(r"\\(?:text[a-z]*|mathrm|mathbf|mathit|mbox|operatorname)\s?\{([^{}]*+)\}")

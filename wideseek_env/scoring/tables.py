@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wideseek_env.scoring.markup import is_plain, plain_text
-from wideseek_env.tasks.task import Table
+from wideseek_env.task import Table
 
 MAX_COLUMNS = 128
 MAX_ROWS = 20_000

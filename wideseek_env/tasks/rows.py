@@ -1,46 +1,37 @@
-"""Rows of other people's task files: read line by line, bad ones reported with file and line."""
+"""Rows of task files in foreign formats, read line by line. Bad rows are reported with file and line."""
 
 from __future__ import annotations
 
-import gzip
 import json
 import logging
-import os
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from wideseek_env.errors import ConfigError, TaskError
-from wideseek_env.tasks.task import Task
+from wideseek_env.files import read_lines, write_whole
+from wideseek_env.task import Task
 
 OnError: TypeAlias = Literal["raise", "skip"]
-"""What to do about a bad row: raise a `TaskError` that says where it is, or log a warning and go on."""
+"""What to do with a bad row: raise a `TaskError` that says where it is, or log a warning and continue."""
 
 _log = logging.getLogger(__name__)
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Where each line of `path` is (``file:line``) and its bytes; blank lines are passed over.
+    """The position (``file:line``) and the bytes of each line of `path`. Blank lines are skipped.
 
-    Files ending in ``.gz`` are decompressed. `TaskError` when the file cannot be read to its end.
+    Files ending in ``.gz`` are decompressed. Raises `TaskError` when the file cannot be read to its end.
     """
-    number = 0
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else open(path, "rb") as file:
-            for number, line in enumerate(file, start=1):
-                content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-                if content.strip():
-                    yield f"{path}:{number}", content
-    except (OSError, EOFError, zlib.error) as error:
-        after = f" after line {number}" if number else ""
-        raise TaskError(f"cannot read tasks from {path}{after}: {error}") from error
+    for number, line in read_lines(path, TaskError, f"cannot read tasks from {path}"):
+        yield f"{path}:{number}", line
 
 
 def collect(
     rows: Iterable[tuple[str, bytes]], make: Callable[[Mapping[str, Any], str], Task], on_error: OnError
 ) -> list[Task]:
-    """The tasks that `make` makes of each row (an object and where it is), in order and each id once."""
+    """The tasks that `make` makes of the rows, in order. `make` gets a row's object and its position. An id may occur
+    once."""
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
     tasks: list[Task] = []
@@ -62,14 +53,10 @@ def collect(
 
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all; `TaskError` when that fails."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        partial.write_bytes(text.encode())
-        os.replace(partial, path)
+        write_whole(path, text)
     except (OSError, UnicodeEncodeError) as error:
         raise TaskError(f"cannot write {path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _object(line: bytes) -> Mapping[str, Any]:

@@ -15,9 +15,8 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ROLES, Role
 from wideseek_env.plugins import find_part, make_part
-from wideseek_env.profiles import Profile
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 from wideseek_env.tools.executor import CustomTool
 from wideseek_env.tools.spec import (
     Arguments,
@@ -162,19 +161,6 @@ def tool_named(given: str | Tool) -> Tool:
             "tool", name, lambda part: isinstance(part, Tool), "been made by wideseek_env.tools.custom.tool"
         )
     return replace(made, roles=(cast(Role, role),)) if chosen else made
-
-
-def with_tools(profile: Profile, tools: Sequence[Tool]) -> Profile:
-    """`profile` with these tools for their roles; its name says so, since agents are told something else."""
-    for each in tools:
-        if each.spec.name in BUILT_IN or each.spec.kind in BUILT_IN:
-            raise ConfigError(
-                f"a tool of one's own cannot be called {each.spec.name!r}: there is one already"
-            )
-        for role in each.roles:
-            profile = profile.with_tool(role, each.spec)
-        profile = replace(profile, name=f"{profile.name}+{each.spec.name}")
-    return profile
 
 
 def _returns_text(function: Callable[..., Any]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 from wideseek_env.tools.spec import (
     Arguments,
     ToolInputError,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 Arguments: TypeAlias = dict[str, Any]
 

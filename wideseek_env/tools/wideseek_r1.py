@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from wideseek_env.rules import Rules
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 from wideseek_env.tools.default import read_search
 from wideseek_env.tools.spec import (
     Arguments,

@@ -1,7 +1,7 @@
-"""`Course`: what a recorded episode did, turn by turn, with times: who wrote, asked, started whom and waited for whom.
+"""`Course`: what happened in a recorded episode, turn by turn and with times.
 
-A trajectory records messages and results; which tool requests a message came to, and which turn started which
-subagent, follows from the rules. `course_of` works it out, by playing the events again where that is possible.
+A trajectory records messages and results. The rules decide which tool requests a message makes, and which turn starts
+which subagent. `course_of` finds this out by replaying the events, if that is possible.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from wideseek_env.messages import Message, ToolCall, ToolResult
 from wideseek_env.parsing import RawCall, parse_message
 from wideseek_env.trajectory import Trajectory
 
-_NO_BUDGET = 1 << 62  # the record says who ran out of context, in a unit that is not known here
+_NO_BUDGET = 1 << 62  # no limit: the record says who ran out of context, and its unit is not known here
 
 
 @dataclass(slots=True)
 class Request:
-    """One tool request; `ok` and `at` (seconds) are None while there is no result, `at` also without a clock."""
+    """One tool request. `ok` and `at` (seconds) are None without a result. `at` is also None without recorded times."""
 
     id: str
     kind: str
@@ -34,10 +34,13 @@ class Request:
 
 @dataclass(slots=True)
 class Act:
-    """One turn. Seconds: it could begin at `ready`, was written at `at`, and all it asked for was in at `settled`.
+    """One turn of an agent.
 
-    `clock` is the agent's place on the logical time line after the turn, in turns (see `Conversation.clock`).
-    `message` is the index of the assistant's message, `spawned` the numbers of the conversations it started.
+    * `ready`, `at` and `settled` are seconds: when the turn could begin, when its message was written, and when all its
+      results had arrived.
+    * `clock` is the agent's position on the logical time line after the turn, in turns.
+    * `message` is the index of the assistant's message.
+    * `spawned` has the numbers of the conversations that the turn started.
     """
 
     conversation: int
@@ -53,26 +56,30 @@ class Act:
 
 @dataclass(slots=True)
 class Course:
-    """The acts of every conversation, and where each conversation came from: (conversation, index of the act)."""
+    """The acts of every conversation, and the act that started it, as (conversation, index of the act)."""
 
     acts: list[list[Act]]
     parents: list[tuple[int, int] | None]
     ended: list[float]
-    """Seconds until the last thing that happened to each conversation."""
+    """Seconds until the last event of each conversation."""
     timed: bool
-    """Whether the record has a time for every event; without, all seconds are 0."""
+    """Whether the record has a time for every event. If not, all seconds are 0."""
     unread: str
-    """Why requests are given as they were written; "" when the rules' own reading is known."""
+    """Why the requests are shown as the agent wrote them. "" if they are shown as the rules read them."""
 
     def requests(self) -> list[tuple[Act, Request]]:
-        """Every request that was answered, in the order of the answers."""
+        """Every request that got a result, in the order of the results."""
         return self._answered
 
     _answered: list[tuple[Act, Request]] = field(default_factory=list)
 
 
 def course_of(trajectory: Trajectory) -> Course:
-    """The course of a recorded episode; `KeyError`, `IndexError`, `TypeError` for a record that is not of its form."""
+    """The course of a recorded episode.
+
+    Raises:
+        KeyError, IndexError, TypeError: The record does not have the form of a trajectory.
+    """
     conversations, events = trajectory.conversations, trajectory.events
     times = _times(trajectory.timing.get("events"), len(events))
     course = Course(
@@ -94,10 +101,11 @@ def course_of(trajectory: Trajectory) -> Course:
 
 
 def critical_path(course: Course, by: Literal["seconds", "turns"]) -> list[tuple[int, int]]:
-    """The acts that the end waited for, first to last, as (conversation, index of the act).
+    """The acts on the critical path, first to last, as (conversation, index of the act).
 
-    From the last act of the first conversation backwards: an act waits for the subagent that ended last, that one's
-    first act for the act that started it. By turns, its length is the `critical_path` of the outcome.
+    The path is followed backwards from the last act of the first conversation. An act waits for the subagent that ended
+    last, and the first act of a subagent waits for the act that started it. Measured in turns, the length of the path
+    is the `critical_path` of the outcome.
     """
     if not course.acts or not course.acts[0]:
         return []
@@ -106,7 +114,7 @@ def critical_path(course: Course, by: Literal["seconds", "turns"]) -> list[tuple
         return course.ended[number] if by == "seconds" else course.acts[number][-1].clock
 
     def awaited(number: int, index: int) -> tuple[int, int]:
-        """The act after which this one's results and reports were all in."""
+        """The act after which all results and reports of this act had arrived."""
         act = course.acts[number][index]
         last = max((child for child in act.spawned if course.acts[child]), key=end, default=None)
         tools = max((request.at or 0.0 for request in act.requests), default=0.0)
@@ -114,7 +122,9 @@ def critical_path(course: Course, by: Literal["seconds", "turns"]) -> list[tuple
             return last, len(course.acts[last]) - 1
         return number, index
 
-    at = awaited(0, len(course.acts[0]) - 1)  # itself, unless it never learnt what its subagents found
+    at = awaited(
+        0, len(course.acts[0]) - 1
+    )  # the act itself, unless it never received its subagents' reports
     path = [at]
     while True:
         number, index = at
@@ -128,7 +138,7 @@ def critical_path(course: Course, by: Literal["seconds", "turns"]) -> list[tuple
 
 
 def _place(course: Course, conversations: Sequence[Mapping[str, Any]]) -> None:
-    """Give every act its place on the logical time line, and every subagent the turn that started it."""
+    """Set the position of every act on the logical time line, and the turn that started each subagent."""
     waiting = list(range(1, len(conversations)))
     clock = 0
     for index, act in enumerate(course.acts[0] if course.acts else []):
@@ -147,9 +157,9 @@ def _place(course: Course, conversations: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _run(course: Course, trajectory: Trajectory, times: list[float], calls: Mapping[str, ToolCall]) -> None:
-    """Walk through the events and put times and results into the acts."""
+    """Go through the events and enter times and results into the acts."""
     begun = [0.0] * len(course.acts)
-    done = [0] * len(course.acts)  # acts of each conversation so far
+    done = [0] * len(course.acts)  # number of acts of each conversation so far
     current: dict[str, int] = {trajectory.conversations[0]["agent"]: 0} if course.acts else {}
     for event, now in zip(trajectory.events, times, strict=True):
         if "act" in event:
@@ -198,7 +208,7 @@ def _number(request: Request) -> int:
 
 
 def _times(recorded: object, count: int) -> list[float] | None:
-    """The recorded times when there is a sensible one for each of `count` events."""
+    """The recorded times. None unless each of the `count` events has a valid one."""
     if not isinstance(recorded, list) or len(recorded) != count or not count:
         return None
     if not all(
@@ -210,7 +220,7 @@ def _times(recorded: object, count: int) -> list[float] | None:
 
 
 def _requests(trajectory: Trajectory) -> tuple[dict[str, ToolCall], str]:
-    """The tool requests by id, and why they are only as written, if they are."""
+    """The tool requests by id, and why they are shown as the agent wrote them ("" if they are not)."""
     try:
         return _played(trajectory), ""
     except (WideSeekError, KeyError, IndexError, TypeError, ValueError) as error:
@@ -218,7 +228,7 @@ def _requests(trajectory: Trajectory) -> tuple[dict[str, ToolCall], str]:
 
 
 def _played(trajectory: Trajectory) -> dict[str, ToolCall]:
-    """What the rules make of every message. An agent that ran out of context, in whatever unit, is ended by hand."""
+    """The tool requests as the rules read every message. Agents that ran out of context are ended explicitly."""
     episode = Episode(
         trajectory.task,
         rules=trajectory.rules.replace(context=_NO_BUDGET),
@@ -241,7 +251,7 @@ def _played(trajectory: Trajectory) -> dict[str, ToolCall]:
             calls = episode.act(event["act"], message)
             left[number] -= 1
             if number in spent and not left[number] and _last(trajectory, number, event["message"]):
-                for call in calls:  # its own message was too long: nothing was asked
+                for call in calls:  # the agent's message was too long, so its requests were not run
                     episode.deliver(call, ToolResult(""))
             else:
                 found.update((call.id, call) for call in calls)
@@ -259,7 +269,7 @@ def _last(trajectory: Trajectory, number: int, message: int) -> bool:
 
 
 def _written(trajectory: Trajectory) -> dict[str, ToolCall]:
-    """The calls as they were written, for turns that got as many results as they have calls."""
+    """The calls as the agent wrote them, for turns with as many results as calls."""
     ids: dict[str, list[str]] = {}
     for event in trajectory.events:
         if "result" in event:
@@ -271,8 +281,8 @@ def _written(trajectory: Trajectory) -> dict[str, ToolCall]:
             if message["role"] != "assistant":
                 continue
             turn += 1
-            life = f"{conversation['life']}." if conversation["life"] else ""
-            mine = sorted(ids.get(f"{conversation['agent']}/{life}{turn}", ()), key=lambda i: (len(i), i))
+            prefix = f"{conversation['life']}." if conversation["life"] else ""
+            mine = sorted(ids.get(f"{conversation['agent']}/{prefix}{turn}", ()), key=lambda i: (len(i), i))
             written = [call for call in parse_message(message).calls if isinstance(call, RawCall)]
             if len(mine) == len(written):
                 for call_id, raw in zip(mine, written, strict=True):

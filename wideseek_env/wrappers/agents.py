@@ -15,7 +15,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from wideseek_env.tasks.task import Table
+from wideseek_env.task import Table
 from wideseek_env.wrappers.layout import Choice, Layout
 from wideseek_env.wrappers.reading import Question, grids
 

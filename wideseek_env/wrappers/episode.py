@@ -15,7 +15,7 @@ from wideseek_env.errors import ActionError, TaskError
 from wideseek_env.game import Game
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.scoring.cells import cells_match, key_of
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.wrappers.agents import Mask, Mind, SymbolicLead
 from wideseek_env.wrappers.layout import Layout
 from wideseek_env.wrappers.reading import Reader

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from gymnasium import spaces
@@ -16,16 +16,13 @@ from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError, TaskError
 from wideseek_env.game import Game
 from wideseek_env.parallel import WideSeekEnv
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tools import default
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.wrappers.episode import SymbolicEpisode
 from wideseek_env.wrappers.layout import Layout
 from wideseek_env.wrappers.reading import MarkdownReader, Reader
-
-if TYPE_CHECKING:
-    from wideseek_env.wrappers.vector import SymbolicVec
 
 Observation = dict[str, Any]
 """``observation``: float32 (features,) between 0 and 1; ``action_mask``: int8 (actions,)."""
@@ -244,12 +241,6 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
     def trajectory(self, **about: Any) -> Trajectory:
         """The record of the ended episode; see `WideSeekEnv.trajectory`."""
         return self.episode_run.trajectory(**about)
-
-    def vector(self, number: int) -> SymbolicVec:
-        """`number` of these environments that step as one, with arrays."""
-        from wideseek_env.wrappers.vector import SymbolicVec
-
-        return SymbolicVec(self, number)
 
     def close(self) -> None:
         """Close the environment below."""

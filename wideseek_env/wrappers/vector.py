@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,9 +12,7 @@ from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import ToolCall
 from wideseek_env.wrappers.episode import SymbolicEpisode
-
-if TYPE_CHECKING:
-    from wideseek_env.wrappers.symbolic import Symbolic
+from wideseek_env.wrappers.symbolic import Symbolic
 
 Arrays = dict[str, NDArray[Any]]
 """``observation`` (n, agents, features) float32, ``action_mask`` (n, agents, actions) int8, ``acting`` (n, agents)

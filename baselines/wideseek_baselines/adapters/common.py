@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wideseek_env.episode_run import EpisodeRun
-from wideseek_env.errors import MissingDependencyError
+from wideseek_env.errors import MissingDependencyError, baselines_hint
 
 
 def outcome_metrics(run: EpisodeRun) -> dict[str, float]:
@@ -31,6 +31,6 @@ def outcome_metrics(run: EpisodeRun) -> dict[str, float]:
 def missing(extra: str, error: ImportError) -> MissingDependencyError:
     """The error to raise if an adapter's package cannot be imported."""
     return MissingDependencyError(
-        f"this adapter needs {extra} ({error}): pip install 'wideseek-baselines[{extra}]'; if another package "
-        "conflicts with it, use a separate environment (docs/adapters.md)"
+        f"this adapter needs {extra} ({error}); {baselines_hint(extra)}. If an installed package excludes it, use a "
+        "separate environment (docs/adapters.md)"
     )

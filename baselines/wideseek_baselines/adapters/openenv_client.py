@@ -33,7 +33,8 @@ class WideSeekClient(EnvClient[WideSeekAction, WideSeekObservation, WideSeekStat
     """A session with the server: ``async with WideSeekClient(base_url=…)`` or ``with WideSeekClient(…).sync()``."""
 
     def _step_payload(self, action: WideSeekAction) -> dict[str, Any]:
-        return action.model_dump()
+        payload: dict[str, Any] = action.model_dump()
+        return payload
 
     def _parse_result(self, payload: dict[str, Any]) -> StepResult[WideSeekObservation]:
         observation = WideSeekObservation(
@@ -118,4 +119,5 @@ def run_remote_episode(
     while not result.done:
         turns = transcripts.turns(result.observation)
         result = client.step(remote_action(turns, policy.act(turns)))
-    return result.observation
+    observation: WideSeekObservation = result.observation
+    return observation

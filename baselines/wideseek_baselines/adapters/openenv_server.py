@@ -6,19 +6,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import numpy as np
 
 from wideseek_baselines.adapters.common import missing, outcome_metrics
-from wideseek_env.catalog import SPLITS
+from wideseek_env.cli import options
 from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import ToolCall, ToolResult
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 try:
     from fastapi import FastAPI
@@ -39,9 +39,9 @@ from wideseek_baselines.adapters.openenv_models import (
 class ServedGame:
     """A `Game` that all sessions share. Tools that compute run one batch at a time. Tools that wait run in parallel."""
 
-    def __init__(self, game: Game, split: str = "train") -> None:
+    def __init__(self, game: Game) -> None:
         self.game = game
-        self.split = split
+        self.split = game.config.split
         corpus = getattr(game.executor, "corpus", game.executor)
         self._turns = None if getattr(corpus, "blocking", False) else threading.Lock()
 
@@ -73,7 +73,7 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         self._episode_id: str | None = None
         self._steps = 0
 
-    def reset(  # type: ignore[override]  # the server passes what the signature names
+    def reset(  # the server passes what the signature names
         self,
         seed: int | None = None,
         episode_id: str | None = None,
@@ -111,10 +111,8 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         self._steps = 0
         return self._observe()
 
-    def step(  # type: ignore[override]
-        self, action: WideSeekAction, timeout_s: float | None = None
-    ) -> WideSeekObservation:
-        """Apply the messages of `action` and run their tools.
+    def step(self, action: WideSeekAction, timeout_s: float | None = None) -> WideSeekObservation:
+        """Play the turns of `action` and run their tools.
 
         If one message is not allowed, none is applied. The content of a message never raises an error: the agent is
         told about errors in its calls.
@@ -267,22 +265,19 @@ def _shown(task: Task, index: int) -> dict[str, Any]:
     }
 
 
-def create_app(
-    game: Game | Mapping[str, Any] | None = None, *, sessions: int = 64, split: str = "train"
-) -> FastAPI:
+def create_app(game: Game | GameConfig | None = None, *, sessions: int = 64) -> FastAPI:
     """The server as an ASGI application.
 
     Args:
-        game: The game, or arguments of `GameConfig`. None is the synthetic world.
-        sessions: The largest number of sessions at the same time.
-        split: The split's name for clients. If `game` has arguments, this split of the tasks is opened.
+        game: What is played; None is the offline default of `GameConfig`. Clients know its tasks by its `split`.
+        sessions: Clients that may play at the same time.
     """
     if sessions < 1:
         raise ConfigError(f"sessions must be at least 1, not {sessions}")
     if not isinstance(game, Game):
-        game = GameConfig(**{"split": split, **(game or {})}).open()
-    served = ServedGame(game, split)
-    return create_fastapi_app(
+        game = (game or GameConfig()).open()
+    served = ServedGame(game)
+    app: FastAPI = create_fastapi_app(
         lambda: WideSeekEnvironment(served),
         WideSeekAction,
         WideSeekObservation,
@@ -290,41 +285,20 @@ def create_app(
         env_name="wideseek",
         state_cls=WideSeekState,
     )
+    return app
 
 
 @click.command()
-@click.option("--tasks", default="synthetic", show_default=True, help="World or file of tasks.")
-@click.option("--corpus", help="Corpus to search. Default: the world of the tasks.")
-@click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True)
-@click.option("--width", type=click.IntRange(1), help="The largest number of subagents of one delegation.")
-@click.option("--rules", help="Preset of rules, such as width-benchmark.")
-@click.option(
-    "--profile", default="default", show_default=True, help="Profile: prompts and tool schemas of the agents."
-)
-@click.option("--reward", default="item_f1", show_default=True)
-@click.option("--single", is_flag=True, help="Use a single agent instead of a team.")
-@click.option(
-    "--sessions",
-    type=click.IntRange(1),
-    default=64,
-    show_default=True,
-    help="The largest number of sessions at the same time.",
-)
+@options.game_options("wideseek-openenv")
+@click.option("--sessions", type=click.IntRange(1), default=64, show_default=True, help="Clients at a time.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
-def main(
-    tasks: str, corpus: str | None, split: str, width: int | None, rules: str | None, profile: str,
-    reward: str, single: bool, sessions: int, host: str, port: int,
-) -> None:  # fmt: skip
+def main(game: GameConfig, sessions: int, host: str, port: int) -> None:
     """Serve WideSeek as an OpenEnv environment until Ctrl-C."""
     import uvicorn
 
-    served = {
-        "tasks": tasks, "corpus": corpus, "width": width, "rules": rules, "profile": profile, "reward": reward,
-        "team": not single,
-    }  # fmt: skip
     try:
-        app = create_app(served, sessions=sessions, split=split)
+        app = create_app(game, sessions=sessions)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     uvicorn.run(app, host=host, port=port, ws_max_size=64 << 20)

@@ -29,7 +29,7 @@ from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game
 from wideseek_env.messages import ROLES, Message, Role
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 try:
     from datasets import Dataset
@@ -168,7 +168,7 @@ class TeamRollouts:
             for number in range(len(tasks))
         ]
         self._calls += 1
-        teams = self.play(tasks, seeds, trainer)
+        teams = self.run(tasks, seeds, trainer)
         rows: list[TrainingRow] = []
         for team, seed in zip(teams, seeds, strict=True):
             rows += self._rows(team, share, seed, trainer)
@@ -177,12 +177,12 @@ class TeamRollouts:
             "completion_ids": [row.completion for row in rows],
             "logprobs": [row.logprobs for row in rows],
             "env_mask": [row.mask for row in rows],
-            "team_reward": [team.episode_run.reward for team in teams for _ in range(share)],
-            "team_metrics": [outcome_metrics(team.episode_run) for team in teams for _ in range(share)],
+            "team_reward": [team.run.reward for team in teams for _ in range(share)],
+            "team_metrics": [outcome_metrics(team.run) for team in teams for _ in range(share)],
         }
 
-    def play(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[TeamResult]:
-        """Run one episode of each task, with the trainer's model in every role."""
+    def run(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[TeamResult]:
+        """One episode of each task, with the trainer's model in every role."""
         engine, policy = self._policy(trainer)
         plays = [EpisodeRun(self.game, task, seed) for task, seed in zip(tasks, seeds, strict=True)]
         episode_policies = [policy.episode_policy(seed) for seed in seeds]

@@ -10,6 +10,7 @@ The commands and trainers of verifiers find the environment through the plugin `
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -32,9 +33,7 @@ PLUGIN = "wideseek-verifiers"
 
 
 class WideSeekTasksetConfig(vf.TasksetConfig):
-    """The game, as arguments of `wideseek_env.GameConfig`. All values are plain, so that they can be sent to other
-    processes.
-    """
+    """The game: every field of `wideseek_env.GameConfig`, all by name, so that it travels."""
 
     id: str = PLUGIN
     tasks: str = "synthetic"
@@ -42,15 +41,30 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     corpus: str | None = None
     """The corpus to search. None is the world of `tasks`."""
     split: str = "train"
+    where: list[str] = []  # noqa: RUF012 (pydantic copies it)
+    """Conditions that tasks must meet, such as ``rows>=10``."""
+    limit: int | None = None
+    """Use only the first of these tasks."""
     width: int | None = None
     """The largest number of subagents of one delegation. None is the number in the rules."""
     rules: str | dict[str, int] | None = None
-    """Name of a preset of rules, or limits to change."""
+    """Name of a preset, or limits to change."""
+    limits: dict[str, int] = {}  # noqa: RUF012 (pydantic copies it)
+    """Single limits that override the preset."""
     profile: str = "default"
     """The prompts and tool schemas of the agents. With ``wideseek-r1`` the model's chat template shows the tools."""
     reward: str = "item_f1"
+    judge: str | None = "offline"
+    """Decides llm_judge columns."""
     team: bool = True
-    """True for a team. False for a single agent, in the seat `lead`."""
+    """False: one agent that searches by itself, in the seat `lead`."""
+    roster: str = "dynamic"
+    counter: str = "characters"
+    """Unit of the context limit."""
+    tools: list[str] = []  # noqa: RUF012 (pydantic copies it)
+    """Custom tools, each ``module:name``."""
+    executor: str | None = None
+    """What runs tool calls, as ``module:name``; None is search and browse over the corpus, plus the custom tools."""
 
 
 class WideSeekData(vf.TaskData):
@@ -71,8 +85,8 @@ class WideSeekTask(vf.Task[WideSeekData, vf.State, vf.TaskConfig]):
 
     @property
     def key(self) -> str:
-        """The task's id. It does not depend on the task's place in the stream."""
-        return self.data.id or self.hash
+        """The task's own id, whatever its place in the stream."""
+        return str(self.data.id or self.hash)
 
 
 class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
@@ -82,15 +96,8 @@ class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
     def game(self) -> Game:
         """The game, opened on first use. Raises `ConfigError` for a wrong name."""
         config = self.config
-        return GameConfig(
-            tasks=config.tasks,
-            corpus=config.corpus,
-            split=config.split,
-            width=config.width,
-            rules=config.rules,
-            profile=config.profile,
-            reward=config.reward,
-            team=config.team,
+        return GameConfig.from_dict(
+            {each.name: getattr(config, each.name) for each in fields(GameConfig)}
         ).open()
 
     def load(self) -> Iterable[WideSeekTask]:

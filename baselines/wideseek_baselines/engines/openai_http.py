@@ -6,8 +6,6 @@ The API key never appears in messages or logs.
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -15,22 +13,19 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wideseek_baselines.engines.base import EngineError, EngineLostError
-from wideseek_env.errors import MissingDependencyError
+from wideseek_env.errors import MissingDependencyError, baselines_hint
+from wideseek_env.llm.exchange import Exchange, GivenUpError, RefusedRequestError, TransientError, encode_body
 from wideseek_env.llm.key import ApiKey
-from wideseek_env.llm.retry import RETRIED_STATUSES, RetryPolicy, retry_after
-from wideseek_env.llm.usage import Meter, Usage
-from wideseek_env.llm.wire import is_spent
+from wideseek_env.llm.retry import RetryPolicy
+from wideseek_env.llm.usage import Meter
 
 if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
 
-_LOG = logging.getLogger(__name__)
 _LARGEST_REPLY = 64 << 20
 _CONNECT_SECONDS = 30.0
-UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
-"""The exceptions of reading an answer that does not have the expected form."""
 
 
 class RefusedError(EngineError):
@@ -40,20 +35,6 @@ class RefusedError(EngineError):
         super().__init__(message)
         self.status = status
         self.said = said
-
-
-class _TransientError(Exception):
-    """A failure after which the same request is sent again. `status` is None if there was no answer."""
-
-    def __init__(self, message: str, status: int | None = None, asked: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.asked = asked
-        """Seconds that the server asked to wait before the next request."""
-
-
-class _SlowError(_TransientError):
-    """There was no complete answer before the timeout. The server may still be running."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +85,7 @@ class Link:
             import httpx
         except ImportError as error:
             raise MissingDependencyError(
-                "the OpenAI engine needs httpx: pip install 'wideseek-baselines[openai]'"
+                f"the OpenAI engine needs httpx; {baselines_hint('openai')}"
             ) from error
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=min(self._timeout, _CONNECT_SECONDS)),
@@ -130,33 +111,34 @@ class Link:
             EngineError: All attempts failed or took too long.
             EngineLostError: The server does not answer, or the account has no credit left.
         """
-        data = None if body is None else json.dumps(body).encode()
-        failures = 0
+        data = None if body is None else encode_body(body)
+        exchange = Exchange(self.base_url, self._key, self._retry, self._random)
         began = time.monotonic()
         while True:
             try:
                 async with self._slots:
                     start = time.monotonic()
-                    self.meter.add(Usage(requests=1, retries=1 if failures else 0))
-                    value = await self._try(method, path, data, read)
+                    self.meter.add(exchange.sending)
+                    status, headers, content = await self._send(exchange, method, path, data)
+                    value = exchange.read(status, headers, content, read, "answer of the expected form")
                     return Reply(value, start - began, time.monotonic() - start)
-            except _TransientError as fault:
-                failures += 1
-                wait = self._retry.wait(failures, fault.asked, self._random)
-                if wait is None:
-                    raise self._failed(failures, fault) from None
-                _LOG.info("%s: %s; trying again in %.1f s", self.base_url, fault, wait)
+            except TransientError as fault:
+                try:
+                    wait = exchange.wait(fault)
+                except GivenUpError as error:
+                    raise (EngineLostError if error.silent else EngineError)(str(error)) from None
                 await self._sleep(wait)
+            except RefusedRequestError as error:
+                if error.spent:
+                    raise EngineLostError(
+                        f"{self.base_url} serves this account no longer (status {error.status}): {error.said}"
+                    ) from None
+                raise RefusedError(str(error), error.status, error.said) from None
 
-    def _failed(self, failures: int, fault: _TransientError) -> EngineError:
-        why = f"; it asks to wait {fault.asked:.0f} s" if fault.asked else ""
-        times = "once" if failures == 1 else f"{failures} times"
-        lost = fault.status is None and not isinstance(fault, _SlowError)
-        return (EngineLostError if lost else EngineError)(
-            f"{self.base_url} failed {times}: {fault}{why}; check that the server runs, or try later"
-        )
-
-    async def _try(self, method: str, path: str, data: bytes | None, read: Callable[[Any], T]) -> T:
+    async def _send(
+        self, exchange: Exchange, method: str, path: str, data: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send one request: the status, headers and content of the answer, read to its end within the timeout."""
         import httpx
 
         if self._client is None:
@@ -175,36 +157,13 @@ class Link:
                 async for chunk in response.aiter_bytes():
                     content += chunk
                     if len(content) > _LARGEST_REPLY:
-                        raise EngineError(f"{self.base_url} sent a reply of more than {_LARGEST_REPLY} bytes")
+                        raise EngineError(exchange.oversized(_LARGEST_REPLY))
         except (TimeoutError, httpx.TimeoutException):
-            raise _SlowError(f"no complete reply within {self._timeout:g} s") from None
+            raise exchange.late(self._timeout) from None
         except httpx.TransportError as error:
-            raise _TransientError(
-                f"no connection ({self._key.clean(error or type(error).__name__)})"
-            ) from None
+            raise exchange.unreachable(str(error) or type(error).__name__) from None
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
             if self._client is None:  # `close` was called meanwhile, which httpx reports in several ways
                 raise EngineLostError(f"the engine for {self.base_url} was closed") from None
-            raise EngineError(f"cannot ask {self.base_url}: {self._key.clean(error)}") from None
-        return self._value(response.status_code, response.headers, bytes(content), read)
-
-    def _value(self, status: int, headers: Mapping[str, str], content: bytes, read: Callable[[Any], T]) -> T:
-        """The result of `read` on an answer. Raises `_TransientError` or `RefusedError` if the answer is an error."""
-        text = content.decode("utf-8", "replace")
-        if status != 200:
-            said = self._key.clean(text)
-            if is_spent(content):
-                raise EngineLostError(
-                    f"{self.base_url} no longer serves this account (status {status}): {said}"
-                )
-            if status in RETRIED_STATUSES:
-                raise _TransientError(f"status {status}: {said}", status, retry_after(headers))
-            if 300 <= status < 400:
-                said = f"it redirects to {self._key.clean(headers.get('location', ''))}: use that address"
-            raise RefusedError(self._key.refusal(self.base_url, status, said), status, said)
-        try:
-            return read(json.loads(content))
-        except UNREADABLE as error:
-            raise _TransientError(
-                f"unreadable reply ({type(error).__name__}): {self._key.clean(text)}", status
-            ) from None
+            raise EngineError(exchange.unsendable(error)) from None
+        return response.status_code, response.headers, bytes(content)

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wideseek_baselines.engines.base import Sampling
-from wideseek_baselines.engines.openai_http import UNREADABLE, Link, RefusedError
+from wideseek_baselines.engines.openai_http import Link, RefusedError
 from wideseek_baselines.engines.openai_wire import read_models, read_tokens, token_fields, top_logprobs
 from wideseek_env.errors import ConfigError
+from wideseek_env.llm.exchange import UNREADABLE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

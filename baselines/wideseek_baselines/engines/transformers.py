@@ -344,7 +344,9 @@ class TransformersEngine:
             self._closing = True
             jobs, self._waiting, self._active = [*self._waiting, *self._active], [], []
             errands, self._errands = self._errands, []
-        for done in [*(job.done for job in jobs), *(errand.done for errand in errands)]:
+        unanswered: list[asyncio.Future[Any]] = [job.done for job in jobs]
+        unanswered += [errand.done for errand in errands]
+        for done in unanswered:
             _settle(done, error=EngineLostError("the transformers engine was closed"))
         self._batch = self._model = None
 

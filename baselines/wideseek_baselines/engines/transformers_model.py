@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wideseek_baselines.engines.base import Weights
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -40,7 +40,7 @@ def load_model(name: str, context: int | None, device: str, dtype: str) -> Loade
         from transformers import AutoModelForCausalLM, __version__
     except ImportError as error:
         raise MissingDependencyError(
-            "this engine needs transformers and torch: pip install 'wideseek-baselines[transformers]'"
+            f"this engine needs transformers and torch; {baselines_hint('transformers')}"
         ) from error
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

@@ -15,10 +15,10 @@ import itertools
 import shutil
 import time
 import weakref
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from wideseek_baselines.engines.base import (
     EngineError,
@@ -49,56 +49,25 @@ class VllmEngine:
     At temperature 0 the reported log-probabilities are those of temperature 1.
     """
 
-    def __init__(
-        self,
-        model: str | Path,
-        *,
-        context: int | None = None,
-        max_requests: int | None = None,
-        dtype: str = "auto",
-        kv_bytes: int | None = None,
-        gpu_memory_utilization: float | None = None,
-        tensor_parallel: int = 1,
-        seed: int = 0,
-        enforce_eager: bool = False,
-        sleep_level: Literal[0, 1, 2] = 0,
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, model: str | Path, **settings: Any) -> None:
         """Check the settings; nothing is loaded before `start`.
 
         Args:
             model: A Hugging Face folder with safetensors, or a hub name.
-            context: The largest number of tokens of prompt and generation together. None is the model's limit.
-            max_requests: The largest number of requests that are processed at the same time. None is vLLM's default.
-            dtype: Data type of weights and activations. With "float32", log-probabilities agree with another
-                implementation to 1e-3 or better.
-            kv_bytes: Memory for keys and values on each device, in bytes. None uses the memory that
-                `gpu_memory_utilization` leaves. On a CPU None is 1 GiB, or the value of VLLM_CPU_KVCACHE_SPACE in GiB.
-            gpu_memory_utilization: Share of a device's memory that vLLM may use in total, above 0 and at most 1.
-            tensor_parallel: Number of devices that share the model.
-            seed: Seed of requests that have none.
-            enforce_eager: Switch off compilation and CUDA graphs. The engine starts faster and generates more slowly.
-            sleep_level: What `sleep` releases. 0 releases nothing. 1 releases the key-value cache and moves the weights
-                to host memory. 2 releases both, so `update_weights` must follow. On a CPU it is always 0.
-            options: Additional arguments of `vllm.AsyncEngineArgs`, by name.
+            settings: The other fields of `VllmSettings` by name, such as ``context=4096``.
 
         Raises:
-            ConfigError: A setting is out of range, or `options` has one that the engine sets itself.
+            ConfigError: A setting is out of range, unknown or in the way of what the engine promises.
+            TypeError: There is no such setting.
         """
-        self._settings = VllmSettings(
-            model,
-            context,
-            max_requests,
-            dtype,
-            kv_bytes,
-            gpu_memory_utilization,
-            tensor_parallel,
-            seed,
-            enforce_eager,
-            sleep_level,
-            dict(options or {}),
+        self._settings = VllmSettings(model, **settings)
+        self._info = EngineInfo(
+            "vllm",
+            str(model),
+            "tokens",
+            context=self._settings.context,
+            max_requests=self._settings.max_requests,
         )
-        self._info = EngineInfo("vllm", str(model), "tokens", context=context, max_requests=max_requests)
         self._loaded: Loaded | None = None
         self._closed = False
         self._paused = False

@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wideseek_baselines.engines.base import EngineInfo
 from wideseek_baselines.engines.weights import Shapes, model_folder, tensor_shapes, ties_embeddings
@@ -50,23 +50,37 @@ class Loaded:
 
 @dataclass(frozen=True, slots=True)
 class VllmSettings:
-    """The settings of a `VllmEngine`, as its constructor describes them.
+    """The settings of a `VllmEngine`. `vllm_policy` takes the same names.
 
     Raises:
         ConfigError: A setting is out of range, or `options` has one that the engine sets itself.
     """
 
     model: str | Path
-    context: int | None
-    max_requests: int | None
-    dtype: str
-    kv_bytes: int | None
-    gpu_memory_utilization: float | None
-    tensor_parallel: int
-    seed: int
-    enforce_eager: bool
-    sleep_level: int
+    """A Hugging Face folder with safetensors, or a hub name."""
+    context: int | None = None
+    """Tokens of prompt and generation together. Default: the model's own limit."""
+    max_requests: int | None = None
+    """Requests that run at the same time. Default: vLLM's default."""
+    dtype: str = "auto"
+    """Type of weights and activations. Choose float32 for log-probabilities that agree with another implementation to
+    1e-3 and better."""
+    kv_bytes: int | None = None
+    """Memory for keys and values, on each device. Without it vLLM takes what `gpu_memory_utilization` leaves. On a
+    processor the default is 1 GiB, or what VLLM_CPU_KVCACHE_SPACE says."""
+    gpu_memory_utilization: float | None = None
+    """Share of a device's memory to use in all."""
+    tensor_parallel: int = 1
+    """Devices that share the model."""
+    seed: int = 0
+    """Seed of requests that bring none."""
+    enforce_eager: bool = False
+    """No compilation and no CUDA graphs: a quick start, slower generation."""
+    sleep_level: Literal[0, 1, 2] = 0
+    """What `sleep` gives back. 0: nothing. 1: keys and values, with the weights moved to host memory. 2: the weights as
+    well, so that `update_weights` must follow. On a processor it is 0."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `vllm.AsyncEngineArgs`, by name."""
 
     def __post_init__(self) -> None:
         for name in ("context", "max_requests", "kv_bytes", "tensor_parallel"):

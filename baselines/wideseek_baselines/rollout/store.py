@@ -1,4 +1,4 @@
-"""Rollouts on disk: JSONL for a run under way, Parquet for a data set that is done.
+"""Rollouts on disk: JSONL while a run is going on, Parquet for a data set that is done.
 
 JSONL (also ``.gz``) is safe against being killed: every rollout is on disk before the next, and a partial last one is
 cut off on opening. A Parquet file can be read only after it was closed. What goes into `Rollout.meta` must be JSON
@@ -7,20 +7,15 @@ values; they come back as such (tuples as lists).
 
 from __future__ import annotations
 
-import contextlib
-import gzip
 import json
-import os
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.errors import ConfigError, TrajectoryError
-
-BLOCK = 1 << 20
+from wideseek_env.files import JsonlWriter, whole_lines
 
 
 class RolloutWriter(Protocol):
@@ -41,35 +36,12 @@ class RolloutWriter(Protocol):
     ) -> None: ...
 
 
-class JsonlRollouts:
+class JsonlRollouts(JsonlWriter):
     """Appends rollouts to a JSONL file, each one compressed by itself where its name ends in ``.gz``."""
-
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        self._packed = self.path.suffix == ".gz"
-        keep = (_whole_members if self._packed else _whole_lines)(self.path)
-        self._file = open(self.path, "ab")  # noqa: SIM115 (closed by `close`)
-        self._file.truncate(keep)
 
     def write(self, rollout: Rollout) -> None:
         """Append one rollout and wait until it is on disk."""
-        line = json.dumps(rollout.to_dict(), ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        self._file.write(gzip.compress(line, compresslevel=6, mtime=0) if self._packed else line)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-
-    def close(self) -> None:
-        """Close the file; harmless when closed."""
-        self._file.close()
-
-    def __enter__(self) -> JsonlRollouts:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
+        super().write(rollout.to_dict())
 
 
 class MemoryRollouts:
@@ -110,8 +82,8 @@ def open_rollouts(path: Path | str) -> RolloutWriter:
 def iter_rollouts(path: Path | str) -> Iterator[Rollout]:
     """The rollouts of a file, one at a time; the suffix says which kind it is.
 
-    A last line without its line break, or a ``.gz`` that breaks off, is what a killed process leaves and is passed
-    over; anything else that cannot be read raises `TrajectoryError` with file and line.
+    A killed process leaves a last line without its line break, or a ``.gz`` that is cut off. Both are skipped. Anything
+    else that cannot be read raises `TrajectoryError` with file and line.
     """
     path = Path(path)
     if path.suffix == ".parquet":
@@ -119,79 +91,17 @@ def iter_rollouts(path: Path | str) -> Iterator[Rollout]:
 
         yield from read_parquet(path)
         return
-    for number, line in enumerate(_lines(path), 1):
-        try:
-            rollout = Rollout.from_dict(json.loads(line))
-        except (ValueError, AttributeError) as error:
-            raise TrajectoryError(f"{path}:{number}: {error}") from error
-        yield rollout
+    try:
+        for number, line in enumerate(whole_lines(path), 1):
+            try:
+                rollout = Rollout.from_dict(json.loads(line))
+            except (ValueError, AttributeError) as error:
+                raise TrajectoryError(f"{path}:{number}: {error}") from error
+            yield rollout
+    except OSError as error:
+        raise TrajectoryError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def load_rollouts(path: Path | str) -> list[Rollout]:
     """All rollouts of a file; see `iter_rollouts`."""
     return list(iter_rollouts(path))
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    """The lines that end with a line break."""
-    with contextlib.ExitStack() as stack:
-        try:
-            file = stack.enter_context(open(path, "rb"))
-        except OSError as error:
-            raise TrajectoryError(f"{path} cannot be read: {error.strerror}") from error
-        if path.suffix != ".gz":
-            for line in file:
-                if line.endswith(b"\n"):
-                    yield line
-            return
-        rest = b""
-        for block, _ in _unpacked(file):
-            *lines, rest = (rest + block).split(b"\n")
-            yield from lines
-
-
-def _whole_lines(path: Path) -> int:
-    """The length of a file without a partial last line; 0 where there is none."""
-    if not path.exists():
-        return 0
-    with open(path, "rb") as file:
-        position = file.seek(0, os.SEEK_END)
-        while position > 0:
-            start = max(0, position - BLOCK)
-            file.seek(start)
-            newline = file.read(position - start).rfind(b"\n")
-            if newline >= 0:
-                return start + newline + 1
-            position = start
-    return 0
-
-
-def _whole_members(path: Path) -> int:
-    """The length of a gzip file without a partial last member; 0 where there is none."""
-    if not path.exists():
-        return 0
-    with open(path, "rb") as file:
-        return max((keep for _, keep in _unpacked(file)), default=0)
-
-
-def _unpacked(file: BinaryIO) -> Iterator[tuple[bytes, int]]:
-    """Unpacked blocks of a gzip file, each with the number of packed bytes that are whole members.
-
-    The file may break off anywhere, in the first byte of a header too (where Python's own reader takes the rest for
-    damage). `TrajectoryError` for what is no gzip at all.
-    """
-    keep = position = 0
-    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    while block := file.read(BLOCK):
-        position += len(block)
-        while block:
-            try:
-                unpacked = unpacker.decompress(block)
-            except zlib.error as error:
-                raise TrajectoryError(f"{file.name} is damaged after byte {keep}: {error}") from error
-            block = b""
-            if unpacker.eof:
-                block = unpacker.unused_data
-                keep = position - len(block)
-                unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            yield unpacked, keep

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from wideseek_baselines.scripted.question import Question
-from wideseek_env.tasks.task import Language, Table
+from wideseek_env.task import Language, Table
 
 _UNKNOWN_SHARE = 0.6
 """The assumed share of a list's rows that pass, if no row could be checked."""

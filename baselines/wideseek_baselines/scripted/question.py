@@ -10,7 +10,7 @@ from functools import lru_cache
 from wideseek_baselines.scripted.conditions import Condition, find_conditions, read_conditions
 from wideseek_baselines.scripted.parts import Part, read_part
 from wideseek_env.scoring.tables import split_row
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 _COLUMNS = re.compile(r"\|[^\n]*\|")
 _QUOTED = re.compile(r"“([^”]+)”")

@@ -15,7 +15,7 @@ from wideseek_baselines.scripted.subtasks import (
 )
 from wideseek_baselines.scripted.toolbox import Request, Toolbox
 from wideseek_env.policy import Turn
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 LIST_REPORT = 12_000
 """When the entries of a list have this many characters, they are reported. Another subtask reads the rest."""

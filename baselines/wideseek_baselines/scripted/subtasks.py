@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from wideseek_env.pages import find_links, strip_links
 from wideseek_env.scoring.tables import parse_table, split_row
-from wideseek_env.tasks.task import Language, Table
+from wideseek_env.task import Language, Table
 
 PAGE = "Page"
 """The column of a report with the address of a row's page."""

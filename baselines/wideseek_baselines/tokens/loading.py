@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,7 +24,7 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
         from transformers import AutoTokenizer
     except ImportError as error:
         raise MissingDependencyError(
-            "chat templates need transformers and jinja2: pip install 'wideseek-baselines[transformers]'"
+            f"chat templates need transformers and jinja2; {baselines_hint('transformers')}"
         ) from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(name))

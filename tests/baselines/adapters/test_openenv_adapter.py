@@ -226,11 +226,11 @@ def test_plain_routes_describe_the_environment_without_its_answers(url: str, set
 
 
 def test_a_single_agent_and_bad_settings(setup: Game) -> None:
-    from wideseek_baselines.adapters.openenv_server import Game, WideSeekEnvironment
+    from wideseek_baselines.adapters.openenv_server import ServedGame, WideSeekEnvironment
     from wideseek_env.errors import ConfigError
 
     single = GameConfig(tasks=setup.tasks, executor=setup.executor, team=False).open()
-    environment = WideSeekEnvironment(Game(single))
+    environment = WideSeekEnvironment(ServedGame(single))
     observation = environment.reset(index=0)
     transcripts, policy = Transcripts(), ScriptedPolicy()
     while not observation.done:
@@ -243,4 +243,4 @@ def test_a_single_agent_and_bad_settings(setup: Game) -> None:
     with pytest.raises(ConfigError, match="sessions must be at least 1"):
         create_app(setup, sessions=0)
     with pytest.raises(ConfigError, match="synthetik"):
-        create_app({"tasks": "synthetik"})
+        create_app(GameConfig(tasks="synthetik"))

@@ -21,9 +21,9 @@ from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import Message
 from wideseek_env.policy import Policy, Turn, make_policy
 from wideseek_env.rules import Rules
+from wideseek_env.task import Table, Task
 from wideseek_env.tasks.phrasing import column_sentence
 from wideseek_env.tasks.synthetic import synthetic_tasks
-from wideseek_env.tasks.task import Table, Task
 from wideseek_env.testing import check_policy
 
 WORLD = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=20-30")

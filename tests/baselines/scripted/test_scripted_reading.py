@@ -24,8 +24,8 @@ from wideseek_env.corpus.base import SearchHit
 from wideseek_env.episode import Episode
 from wideseek_env.profiles import PROFILES
 from wideseek_env.rules import Rules
+from wideseek_env.task import Language
 from wideseek_env.tasks.phrasing import column_sentence
-from wideseek_env.tasks.task import Language
 from wideseek_env.testing.doubles import example_task
 from wideseek_env.tools.executor import format_hits
 

@@ -12,7 +12,7 @@ from wideseek_env.episode import Episode
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.profiles import PROFILES
 from wideseek_env.scoring import TableScore
-from wideseek_env.tasks.task import Table, Task
+from wideseek_env.task import Table, Task
 
 
 def toy_tasks(count: int) -> list[Task]:

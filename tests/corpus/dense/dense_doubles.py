@@ -8,7 +8,7 @@ from zlib import crc32
 import numpy as np
 
 from wideseek_env.corpus.dense import Embedder
-from wideseek_env.corpus.dense.embedders import Vectors
+from wideseek_env.corpus.dense.base import Vectors
 from wideseek_env.corpus.words import words
 
 SYNONYMS = {"vessel": "ship", "boat": "ship", "automobile": "car", "vehicle": "car", "lofty": "mountain"}

@@ -17,7 +17,7 @@ from wideseek_env.corpus.dense import (
     distill,
     load_embedder,
 )
-from wideseek_env.corpus.dense.embedders import fingerprint
+from wideseek_env.corpus.dense.base import fingerprint
 from wideseek_env.corpus.dense.static import read_safetensors, write_safetensors
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
@@ -182,7 +182,7 @@ def test_a_real_model(minilm: Path, tmp_path: Path) -> None:
 
 def test_a_real_model_distilled(minilm: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # The whole vocabulary takes half a minute; the first tokens of it show as much.
-    from wideseek_env.corpus.dense import static
+    from wideseek_env.corpus.dense import distillation, static
 
     kept = 200
 
@@ -200,8 +200,9 @@ def test_a_real_model_distilled(minilm: Path, tmp_path: Path, monkeypatch: pytes
             whole = self._tokenizer.get_vocab(with_added_tokens=with_added_tokens)  # type: ignore[attr-defined]
             return {token: number for token, number in whole.items() if number < kept}
 
-    real = static._tokenizer
-    monkeypatch.setattr(static, "_tokenizer", lambda file: Cut(real(file)))
+    real = static.open_tokenizer
+    for module in (static, distillation):
+        monkeypatch.setattr(module, "open_tokenizer", lambda file: Cut(real(file)))
     embedder = distill(minilm, tmp_path / "static", dimension=16)
     assert embedder.dimension == 16
     table = read_safetensors(tmp_path / "static" / "model.safetensors")["embeddings"]

@@ -19,7 +19,7 @@ from wideseek_env.game import GameConfig
 from wideseek_env.net import Fetcher
 from wideseek_env.pages import neutralise
 from wideseek_env.parsing import parse_message
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 Make = Callable[..., Fetcher]
 

@@ -15,7 +15,7 @@ from wideseek_env.corpus.live import DirectReader, LiveCorpus, Recorder, Replay,
 from wideseek_env.errors import CorpusError
 from wideseek_env.game import GameConfig
 from wideseek_env.net import Fetcher
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.tools.executor import CorpusTools
 
 Make = Callable[..., Fetcher]

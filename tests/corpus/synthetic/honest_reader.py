@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from lxml import html as lxml_html
 
 from wideseek_env.corpus.base import Corpus, Page
+from wideseek_env.task import Task
 from wideseek_env.tasks.synthetic import Filter, parse_question
-from wideseek_env.tasks.task import Task
 
 _SENTENCE = re.compile(r"(?<=\.) (?=[A-Z“])")
 

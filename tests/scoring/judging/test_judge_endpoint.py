@@ -18,7 +18,7 @@ from wideseek_env.errors import ConfigError, ServiceError
 from wideseek_env.llm import Prices, RetryPolicy
 from wideseek_env.scoring import Judge, KeyAligner, score_response
 from wideseek_env.scoring.judging import JudgeCache, MemoryCache, OpenAIJudge
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 
 PAIRS = [("NYC", "New York City"), ("Paris", "London"), ("Wien", "Vienna")]
 RIGHT = {"New York City", "Vienna", "维也纳"}

@@ -8,7 +8,7 @@ import pytest
 
 from wideseek_env.errors import WideSeekError
 from wideseek_env.scoring import TableScore, score_response
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 
 
 class Names:

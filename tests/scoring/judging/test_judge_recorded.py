@@ -11,7 +11,7 @@ import pytest
 from wideseek_env.errors import ConfigError, UnknownVerdictError, WideSeekError
 from wideseek_env.scoring import Judge, KeyAligner, OfflineJudge, score_response
 from wideseek_env.scoring.judging import RecordedJudge, RecordingJudge
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 
 
 class Toy:

@@ -15,7 +15,7 @@ from wideseek_env.errors import ServiceError
 from wideseek_env.llm import ChatClient
 from wideseek_env.scoring import score_response
 from wideseek_env.scoring.judging import MemoryCache, OpenAIJudge, prompts
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 
 pytestmark = pytest.mark.xdist_group("vllm")
 

@@ -9,7 +9,7 @@ import pytest
 from widesearch_cases import CASES, EVALUATIONS, Case
 
 from wideseek_env.scoring import TableScore, score_response
-from wideseek_env.tasks.task import Task
+from wideseek_env.tasks.widesearch import task_from_widesearch
 
 
 def scored(case: Case, folder: Path) -> TableScore:
@@ -18,7 +18,7 @@ def scored(case: Case, folder: Path) -> TableScore:
     row = {"instance_id": "ws_en_001", "query": "Who?", "language": "en"}
     evaluation = json.dumps(EVALUATIONS[case.evaluation])
     return score_response(
-        case.response, Task.from_widesearch({**row, "evaluation": evaluation}, gold), strict=True
+        case.response, task_from_widesearch({**row, "evaluation": evaluation}, gold), strict=True
     )
 
 

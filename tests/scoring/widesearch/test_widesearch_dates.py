@@ -11,7 +11,7 @@ import pytest
 from wideseek_env.errors import MissingDependencyError
 from wideseek_env.scoring import score_response
 from wideseek_env.scoring.widesearch import dates
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
+from wideseek_env.task import ColumnSpec, Table, Task
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of dateparser
 

@@ -28,7 +28,7 @@ from widesearch_cases import CASES, EVALUATIONS  # noqa: E402
 from wideseek_env.scoring import score_response  # noqa: E402
 from wideseek_env.scoring.widesearch.delimited import UnreadableTable, read_delimited  # noqa: E402
 from wideseek_env.scoring.widesearch.infer import MISSING, column_texts  # noqa: E402
-from wideseek_env.tasks.task import Task  # noqa: E402
+from wideseek_env.tasks.widesearch import task_from_widesearch  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the reference's libraries
 
@@ -97,7 +97,7 @@ DATES = (
 def compare(evaluation: dict[str, Any], gold: Path, response: str) -> tuple[float, ...]:
     expected = reference.evaluate(evaluation, gold, response)
     row = {"instance_id": "x", "query": "q", "evaluation": evaluation, "language": "en"}
-    score = score_response(response, Task.from_widesearch(row, gold), strict=True)
+    score = score_response(response, task_from_widesearch(row, gold), strict=True)
     found = tuple(getattr(score, name) for name in reference.MEASURES)
     assert found == pytest.approx(expected, abs=1e-9), (evaluation, gold.read_text(), response, score.message)
     return found

@@ -16,13 +16,13 @@ from wideseek_env.corpus.hybridqa.values import column_kind, normalize, states
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.scoring import score_response
+from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa import pipeline
 from wideseek_env.tasks.hybridqa.material import materials
 from wideseek_env.tasks.hybridqa.pipeline import BuildConfig, BuildReport, build_tasks, report_file
 from wideseek_env.tasks.hybridqa.splits import SPLITS
 from wideseek_env.tasks.hybridqa.wording import parse_question
 from wideseek_env.tasks.jsonl import load_tasks
-from wideseek_env.tasks.task import Task
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +176,7 @@ def test_stages_serve_another_count_but_not_another_seed(
         build_tasks(small, out, config(), corpus=small_corpus.path, stages=stages, workers=1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="something else"):
+    with pytest.raises(ConfigError, match="is not a folder of stages"):
         build_tasks(small, out, config(), corpus=small_corpus.path, stages=tmp_path / "mine", workers=1)
 
 

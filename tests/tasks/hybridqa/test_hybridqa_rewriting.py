@@ -14,12 +14,12 @@ import pytest
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.errors import TaskError
 from wideseek_env.llm import ChatReply
+from wideseek_env.task import Table, Task
 from wideseek_env.tasks.hybridqa.pipeline import BuildConfig, build_tasks
 from wideseek_env.tasks.hybridqa.rewriting import Rewriter, agreement, broken
 from wideseek_env.tasks.hybridqa.selection import Condition, Selection
 from wideseek_env.tasks.hybridqa.wording import phrasings
 from wideseek_env.tasks.jsonl import load_tasks
-from wideseek_env.tasks.task import Table, Task
 
 COLUMNS = ("Lighthouse", "Country", "Built")
 WHERE = Selection((Condition("country", "is", "Norway"), Condition("built", "before", "1900")))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from wideseek_env.task import Language
 from wideseek_env.tasks.hybridqa.columns import Column, holds, selected
 from wideseek_env.tasks.hybridqa.selection import Condition, Part, Selection, label_of
 from wideseek_env.tasks.hybridqa.wording import parse_question, phrasings, row_noun
-from wideseek_env.tasks.task import Language
 
 SELECTIONS = [
     Selection(),

@@ -30,11 +30,11 @@ from wideseek_env.corpus.hybridqa.reader import DataFolder
 from wideseek_env.corpus.hybridqa.values import column_kind, normalize, states
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.errors import ConfigError
+from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa import SPLITS, hybridqa_tasks, split_of
 from wideseek_env.tasks.hybridqa.questions import question
 from wideseek_env.tasks.hybridqa.splits import pages_of, split_tables
 from wideseek_env.tasks.phrasing import column_sentence
-from wideseek_env.tasks.task import Task
 
 
 def all_tasks(data: Path) -> list[Task]:

@@ -14,9 +14,14 @@ import pytest
 from wideseek_env.catalog import named_tasks
 from wideseek_env.errors import ConfigError, MissingDependencyError, TaskError
 from wideseek_env.scoring import score_response
+from wideseek_env.task import ColumnSpec, Table, Task
 from wideseek_env.tasks.jsonl import task_from_dict, task_to_dict
-from wideseek_env.tasks.task import ColumnSpec, Table, Task
-from wideseek_env.tasks.widesearch import download_widesearch, load_widesearch, save_widesearch
+from wideseek_env.tasks.widesearch import (
+    download_widesearch,
+    load_widesearch,
+    save_widesearch,
+    task_from_widesearch,
+)
 
 EVALUATION: dict[str, Any] = {
     "unique_columns": ["university"],
@@ -152,18 +157,18 @@ def test_the_gold_can_be_a_table_or_a_data_frame(tmp_path: Path) -> None:
         "eval_pipeline": {"n": {"metric": ["exact_match"]}},
     }
     answer = "|name|n|\n|-|-|\n|A|7|\n|B|8|"
-    table = Task.from_widesearch(
+    table = task_from_widesearch(
         row(1, evaluation=evaluation), Table(("Name", "N"), (("A", "007"), ("B", "8")))
     )
     assert score_response(answer, table, strict=True).score == 1.0
     with pytest.raises(TaskError, match="not int"):
-        Task.from_widesearch(row(1, evaluation=evaluation), 3)
+        task_from_widesearch(row(1, evaluation=evaluation), 3)
     pd = pytest.importorskip("pandas")
     frame = pd.DataFrame({"Name": ["A", "B"], "N": [7, 8]})
-    read = Task.from_widesearch(row(1, evaluation=evaluation), frame)
+    read = task_from_widesearch(row(1, evaluation=evaluation), frame)
     assert score_response(answer, read, strict=True).score == 1.0
     # text in a frame is compared as it is: nothing reads it again
-    texts = Task.from_widesearch(row(1, evaluation=evaluation), frame.assign(N=["007", "8"]))
+    texts = task_from_widesearch(row(1, evaluation=evaluation), frame.assign(N=["007", "8"]))
     assert score_response(answer, texts, strict=True).score == 0.0
     with pytest.raises(TaskError, match="would change its gold cells"):
         save_widesearch([texts], tmp_path)

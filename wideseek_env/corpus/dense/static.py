@@ -8,8 +8,8 @@ tensor `embeddings` (and, in some, `weights` of the tokens and a `mapping` from 
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,13 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wideseek_env.corpus.dense.embedders import (
-    SentenceTransformerEmbedder,
-    Vectors,
-    fingerprint,
-    load_embedder,
-)
-from wideseek_env.corpus.folders import building
+from wideseek_env.corpus.dense.base import Vectors, fingerprint
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
 _TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
@@ -49,7 +43,7 @@ class StaticEmbedder:
                 f"{self.path} is no static model: model.safetensors has no matrix 'embeddings'; "
                 "distill() makes a static model from a sentence-transformers one"
             )
-        self._tokenizer = _tokenizer(self.path / "tokenizer.json")
+        self._tokenizer = open_tokenizer(self.path / "tokenizer.json")
         table = tensors["embeddings"].astype(np.float32)
         try:
             if (mapping := tensors.get("mapping")) is not None:
@@ -81,55 +75,14 @@ class StaticEmbedder:
         return out
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return load_embedder, (self.path, self.settings)
+        return partial(type(self), **self.settings), (self.path,)
 
     def __repr__(self) -> str:
         return f"StaticEmbedder({str(self.path)!r})"
 
 
-def distill(
-    model: Path | str, out: Path | str, *, dimension: int = 256, overwrite: bool = False
-) -> StaticEmbedder:
-    """Make a static model in the folder `out` from the sentence-transformers model in the folder `model`.
-
-    Every token of the vocabulary goes through the model alone; the vectors are rotated to their principal
-    components, of which `dimension` are kept, and weighted by a/(a + p), where p is the token's frequency as
-    Zipf's law gives it from its place in the vocabulary: the recipe of model2vec. Takes a minute or
-    two for 30,000 tokens. Raises `CorpusError` when `out` exists and `overwrite` is False.
-    """
-    source = SentenceTransformerEmbedder(model, batch_size=512)  # the texts are single tokens
-    tokenizer = _tokenizer(source.path / "tokenizer.json")
-    vocabulary = sorted(tokenizer.get_vocab(with_added_tokens=True).items(), key=lambda item: item[1])
-    if not vocabulary or [number for _, number in vocabulary] != list(range(len(vocabulary))):
-        raise ConfigError(f"the vocabulary of {model} has gaps, so it cannot be distilled")
-    texts = [token.removeprefix("##").replace("▁", " ").replace("Ġ", " ") for token, _ in vocabulary]
-    vectors = source.embed(texts).astype(np.float64)
-    if not 1 <= dimension <= vectors.shape[1]:
-        raise ConfigError(f"dimension must be from 1 to {vectors.shape[1]}, not {dimension}")
-    vectors -= vectors.mean(axis=0)
-    _, axes = np.linalg.eigh(vectors.T @ vectors)
-    kept = vectors @ axes[:, ::-1][:, :dimension]
-    rank = np.arange(1, len(kept) + 1)
-    frequency = (1 / rank) / (1 / rank).sum()
-    kept *= (1e-4 / (1e-4 + frequency))[:, None]
-    kept[[n for n, (token, _) in enumerate(vocabulary) if _is_special(token)]] = 0
-    with building(Path(out), overwrite=overwrite) as folder:
-        shutil.copyfile(source.path / "tokenizer.json", folder / "tokenizer.json")
-        write_safetensors(folder / "model.safetensors", {"embeddings": kept.astype(np.float32)})
-        config = {"model_type": "model2vec", "normalize": True, "hidden_dim": dimension}
-        (folder / "config.json").write_text(json.dumps(config), "utf-8")
-        # What marks a folder as built here, so that it may be overwritten.
-        (folder / "manifest.json").write_text(
-            json.dumps({"kind": "static model", "from": source.name}), "utf-8"
-        )
-    return StaticEmbedder(out)
-
-
-def _is_special(token: str) -> bool:
-    return len(token) > 2 and token[0] + token[-1] in ("[]", "<>")
-
-
-def _tokenizer(file: Path) -> Any:
+def open_tokenizer(file: Path) -> Any:
+    """The tokenizer of a `tokenizer.json`; `MissingDependencyError` without the package `tokenizers`."""
     try:
         library = import_module("tokenizers")
     except ImportError as error:

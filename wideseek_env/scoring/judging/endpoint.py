@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.files import cache_folder
 from wideseek_env.llm.client import ChatClient
 from wideseek_env.llm.retry import RetryPolicy
 from wideseek_env.llm.usage import Prices, Usage
@@ -21,7 +22,7 @@ from wideseek_env.llm.wire import ChatReply
 from wideseek_env.scoring.judging import prompts
 from wideseek_env.scoring.judging.cache import Cache, JudgeCache
 from wideseek_env.scoring.judging.reading import answers, as_choice, as_verdict
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 Item = TypeVar("Item", bound=Hashable)
 
@@ -119,8 +120,6 @@ class OpenAIJudge:
             sleep=sleep,
         )
         if cache is None:
-            from wideseek_env.catalog import cache_folder
-
             cache = cache_folder() / "judge" / "answers.sqlite"
         self._cache = JudgeCache(cache) if isinstance(cache, str | Path) else cache
         self.aligns_keys = aligns_keys

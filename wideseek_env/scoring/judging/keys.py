@@ -13,7 +13,7 @@ from wideseek_env.scoring.cells import key_of
 from wideseek_env.scoring.judges import KeyAligner
 from wideseek_env.scoring.markup import plain_text
 from wideseek_env.scoring.text import is_empty, lenient_key
-from wideseek_env.tasks.task import ColumnSpec
+from wideseek_env.task import ColumnSpec
 
 Rows = Sequence[tuple[str, ...]]
 

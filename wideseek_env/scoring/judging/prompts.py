@@ -14,7 +14,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from wideseek_env.tasks.task import Language
+from wideseek_env.task import Language
 
 PROMPT_VERSION = "v1"
 """Part of a judge's name and of every cache key; to be raised with any change to what a model is sent."""

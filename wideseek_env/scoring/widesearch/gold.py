@@ -9,7 +9,7 @@ from wideseek_env.errors import TaskError
 from wideseek_env.scoring.widesearch.infer import column_texts
 from wideseek_env.scoring.widesearch.metrics import preprocess
 from wideseek_env.scoring.widesearch.verdicts import Texts
-from wideseek_env.tasks.task import ColumnSpec, Task
+from wideseek_env.task import ColumnSpec, Task
 
 TYPED = "gold_is_typed"
 """A true value under this name in a task's ``meta``: gold cells are compared as they are, without type inference."""

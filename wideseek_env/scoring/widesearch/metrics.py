@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from urllib.parse import urlparse
 
 from wideseek_env.scoring.widesearch.dates import Failure, norm_date, parse_date
-from wideseek_env.tasks.task import ColumnSpec
+from wideseek_env.task import ColumnSpec
 
 Metric = Callable[[str, str], bool]
 

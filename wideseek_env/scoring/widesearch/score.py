@@ -27,7 +27,7 @@ from wideseek_env.scoring.widesearch.verdicts import (
     row_verdicts,
     table_score,
 )
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 _OFFLINE = OfflineJudge()
 _ALIGNED = frozenset(("llm_judge", "exact_match"))

@@ -13,7 +13,7 @@ from wideseek_env.game import Game
 from wideseek_env.policy import Job
 from wideseek_env.serve.agents.policy_pool import PolicyPool, TokenUsage
 from wideseek_env.serve.agents.wire import ChatRequest
-from wideseek_env.tasks.task import Table, Task
+from wideseek_env.task import Table, Task
 from wideseek_env.trajectory import Trajectory
 
 

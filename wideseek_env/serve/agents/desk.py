@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.game import Game
 from wideseek_env.serve.agents.outside import SEATS, OutsideEpisode, Seat
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 from wideseek_env.trajectory import TrajectoryWriter
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ from wideseek_env.serve.agents.desk import DeskError, EpisodeDesk
 from wideseek_env.serve.agents.mcp_texts import ASK, finisher, prompt_texts, role_schemas, wording
 from wideseek_env.serve.agents.native import native_profile
 from wideseek_env.serve.agents.outside import OutsideEpisode, Reply
-from wideseek_env.tasks.task import Language, Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tools.spec import ToolInputError
 
 try:

@@ -15,7 +15,7 @@ from wideseek_env.game import Game
 from wideseek_env.messages import Message, Role
 from wideseek_env.prompts import texts_for
 from wideseek_env.serve.agents.native import native_profile
-from wideseek_env.tasks.task import Language, Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tools.spec import function_schema
 
 ASK = "task"

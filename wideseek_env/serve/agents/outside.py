@@ -21,7 +21,7 @@ from wideseek_env.game import Game
 from wideseek_env.messages import Action, Message, ToolCall
 from wideseek_env.policy import Policy, Turn
 from wideseek_env.serve.agents.native import delegation, native_setup
-from wideseek_env.tasks.task import Task
+from wideseek_env.task import Task
 
 _log = logging.getLogger("wideseek.agents")
 
@@ -247,11 +247,11 @@ def _asked(
         return [() for _ in written or ()]
     left = iter(calls)
     asked: list[tuple[str, ...] | None] = []
-    for slot in conversation.slots:
-        if slot.spawned:
+    for pending_call in conversation.pending_calls:
+        if pending_call.spawned:
             asked.append(None)
-        elif slot.parts[0].startswith("# "):  # the heading of a request; a problem is a sentence
-            asked.append(tuple(next(left).id for _ in slot.parts))
+        elif pending_call.parts[0].startswith("# "):  # the heading of a request; a problem is a sentence
+            asked.append(tuple(next(left).id for _ in pending_call.parts))
         else:
             asked.append(())
     return asked

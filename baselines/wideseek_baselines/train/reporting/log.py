@@ -1,4 +1,4 @@
-"""`RunLog`: the numbers of a run, one JSON line a step, in a file that a resumed run continues without repeats."""
+"""`RunLog`: the metrics of a run, one JSON line a step. A resumed run continues the file without repeats."""
 
 from __future__ import annotations
 
@@ -6,39 +6,37 @@ import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from wideseek_baselines.train import distributed
+from wideseek_env.files import JsonlWriter, whole_lines, writing
 
 
 class RunLog:
-    """Appends records to a JSONL file. Every record has a `step`.
-
-    Where several processes train together, only the first writes.
+    """Appends records to a JSONL file. Every record has a `step`. Only the first process writes.
 
     Args:
         path: The file.
-        step: Steps done by the checkpoint that the run goes on from; later records are those of steps that were
-            lost and will be done again, so they are removed.
+        step: Steps done by the checkpoint that the run resumes from. Later records are removed: their steps are done
+            again.
     """
 
     def __init__(self, path: Path, step: int = 0) -> None:
         self.path = path
-        self._file: TextIO | None = None
+        self._file: JsonlWriter | None = None
         if not distributed.is_main():
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
         kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
-        path.write_text("".join(kept), "utf-8")
-        self._file = open(path, "a", encoding="utf-8")  # noqa: SIM115 (closed by `close`)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with writing(path) as file:
+            file.writelines(kept)
+        self._file = JsonlWriter(path)
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Append the numbers of a step. What is not finite is written as text, which JSON has no number for."""
+        """Append the metrics of a step. Numbers that are not finite are written as text, because JSON has none."""
         if self._file is None:
             return
-        record = {name: _plain(value) for name, value in {"step": step, **values}.items()}
-        self._file.write(json.dumps(record) + "\n")
-        self._file.flush()
+        self._file.write({name: _plain(value) for name, value in {"step": step, **values}.items()})
 
     def close(self) -> None:
         """Close the file."""
@@ -57,10 +55,8 @@ def read_log(path: Path | str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in _whole_lines(Path(path))]
 
 
-def _whole_lines(path: Path) -> list[str]:
-    if not path.exists():
-        return []
-    return [line for line in path.read_text("utf-8").splitlines(keepends=True) if line.endswith("\n")]
+def _whole_lines(path: Path) -> list[bytes]:
+    return list(whole_lines(path)) if path.exists() else []
 
 
 def _plain(value: Any) -> Any:

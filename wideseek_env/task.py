@@ -115,19 +115,6 @@ class Task:
                     f"task {self.id}: there is a spec for {name!r}, which is not among the columns"
                 )
 
-    @classmethod
-    def from_widesearch(cls, row: Mapping[str, Any], gold: Any) -> Task:
-        """The task of one row of the WideSearch benchmark.
-
-        `row` has ``instance_id``, ``query``, ``evaluation`` (an object or its JSON text, with ``required``,
-        ``unique_columns`` and ``eval_pipeline``) and ``language``; what else it has goes into ``meta``. `gold` is the
-        path of a CSV file, a `Table` of cells as a CSV file has them, or a data frame. `TaskError` names the field
-        or column that is wrong.
-        """
-        from wideseek_env.tasks.widesearch import task_from_widesearch
-
-        return task_from_widesearch(row, gold)
-
     def spec(self, column: str) -> ColumnSpec:
         """The `ColumnSpec` of `column`; exact match on normalised text where none was given."""
         return self.specs.get(column, ColumnSpec())

@@ -1,48 +1,18 @@
-"""Embedders: texts become vectors, by a model in a local folder. Nothing is ever downloaded."""
+"""`SentenceTransformerEmbedder`: vectors by a sentence-transformers model in a local folder."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
+from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from wideseek_env.corpus.dense.base import DTYPES, Vectors, fingerprint
 from wideseek_env.errors import ConfigError, MissingDependencyError
-
-Vectors = NDArray[np.float32]
-"""Shape (texts, dimension)."""
-
-DTYPES = ("float32", "bfloat16", "float16")
-
-_HASHED = 1 << 20  # bytes of either end of a file that its fingerprint reads
-
-
-@runtime_checkable
-class Embedder(Protocol):
-    """Anything that turns texts into vectors of one length.
-
-    `name` identifies the model and its settings: an index refuses to be searched with another one than it was
-    built with.
-    """
-
-    name: str
-
-    @property
-    def dimension(self) -> int:
-        """Length of a vector."""
-        ...
-
-    def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
-        """float32 vectors of shape (len(texts), dimension), of any length; `query` for what is searched with.
-
-        Many models want queries and passages marked differently; those that do not ignore `query`.
-        """
-        ...
 
 
 class SentenceTransformerEmbedder:
@@ -128,60 +98,7 @@ class SentenceTransformerEmbedder:
         return self._loaded
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return load_embedder, (self.path, self.settings)
+        return partial(type(self), **self.settings), (self.path,)
 
     def __repr__(self) -> str:
         return f"SentenceTransformerEmbedder({str(self.path)!r})"
-
-
-def load_embedder(path: Path | str, settings: Mapping[str, Any] | None = None) -> Embedder:
-    """The embedder in a local folder, of whichever kind its files say; `ConfigError` when they say none.
-
-    `settings` are the keyword arguments of its class. Without them a sentence-transformers model gets the
-    prompts for queries and passages that its configuration names.
-    """
-    folder = Path(path)
-    if not folder.is_dir():
-        raise ConfigError(f"there is no folder {folder} with an embedding model")
-    if (folder / "modules.json").is_file():
-        query, passage = _prompts(folder)
-        defaults = {"query_prompt": query, "passage_prompt": passage}
-        return SentenceTransformerEmbedder(folder, **{**defaults, **(settings or {})})
-    if (folder / "tokenizer.json").is_file() and (folder / "model.safetensors").is_file():
-        from wideseek_env.corpus.dense.static import StaticEmbedder
-
-        return StaticEmbedder(folder, **(settings or {}))
-    raise ConfigError(
-        f"{folder} holds no embedding model: expected modules.json (sentence-transformers), or tokenizer.json and "
-        "model.safetensors (static)"
-    )
-
-
-def _prompts(folder: Path) -> tuple[str, str]:
-    try:
-        config = json.loads((folder / "config_sentence_transformers.json").read_text("utf-8"))
-        prompts = config.get("prompts") or {}
-        query = prompts.get("query") or ""
-        passage = prompts.get("document") or prompts.get("passage") or ""
-    except (OSError, ValueError, AttributeError):
-        return "", ""
-    return str(query), str(passage)
-
-
-def fingerprint(folder: Path, settings: str = "") -> str:
-    """Twelve hexadecimal digits that change with the model's weights, tokenizer, pooling or `settings`.
-
-    Large files count by their size and both ends, so that this takes no time for a model of gigabytes.
-    """
-    digest = sha256(settings.encode())
-    for file in sorted(folder.rglob("*")):
-        if file.suffix not in (".safetensors", ".bin", ".json", ".txt", ".npz") or not file.is_file():
-            continue
-        size = file.stat().st_size
-        digest.update(f"{file.relative_to(folder).as_posix()} {size}\n".encode())
-        with open(file, "rb") as data:
-            digest.update(data.read(_HASHED))
-            if size > _HASHED:
-                data.seek(max(_HASHED, size - _HASHED))
-                digest.update(data.read())
-    return digest.hexdigest()[:12]

@@ -1,13 +1,4 @@
-"""The WideSearch benchmark's files: one JSON object a line beside a folder of gold tables, as on Hugging Face.
-
-::
-
-    FOLDER/widesearch.jsonl            instance_id, query, evaluation, language
-    FOLDER/widesearch_gold/ID.csv      the gold table of the task with this instance_id
-
-``evaluation`` is an object or its JSON text: ``required`` and ``unique_columns`` (column names in lower case without
-spaces) and ``eval_pipeline``, for each column ``preprocess``, ``metric`` and ``criterion``.
-"""
+"""One row of the WideSearch benchmark and its gold table: read into a `Task`, and written again."""
 
 from __future__ import annotations
 
@@ -15,96 +6,30 @@ import csv
 import io
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from wideseek_env.errors import MissingDependencyError, TaskError
+from wideseek_env.errors import TaskError
 from wideseek_env.scoring.widesearch.delimited import UnreadableTable, read_delimited
 from wideseek_env.scoring.widesearch.gold import TYPED, norm_column
 from wideseek_env.scoring.widesearch.infer import column_texts
-from wideseek_env.tasks.rows import OnError, collect, read_rows, write_text
-from wideseek_env.tasks.task import ColumnSpec, Language, Table, Task
-from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.task import ColumnSpec, Language, Table, Task
 
-REPOSITORY = "ByteDance-Seed/WideSearch"
-"""The benchmark's data set on Hugging Face."""
-
-ROWS = "widesearch.jsonl"
-GOLD = "widesearch_gold"
 SOURCE = "widesearch"
+"""The `source` of the benchmark's tasks."""
 
 _FIELDS = ("instance_id", "query", "evaluation", "language")
 
 
-def load_widesearch(
-    source: str | os.PathLike[str],
-    gold: str | os.PathLike[str] | None = None,
-    *,
-    on_error: OnError = "raise",
-) -> TaskSet:
-    """The tasks of a folder in the benchmark's layout, or of one file of rows.
-
-    `gold` is the folder of gold tables; by default ``widesearch_gold`` beside the rows. A bad row (or gold table) is
-    a `TaskError` that names file and line, or with ``on_error="skip"`` a warning, and left out.
-    """
-    path = Path(source)
-    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
-    if not files:
-        raise TaskError(f"{path} has no .jsonl file of WideSearch tasks")
-    folder = Path(gold) if gold is not None else files[0].parent / GOLD
-    if not folder.is_dir():
-        raise TaskError(f"there is no folder {folder} with the gold tables; name it with gold=")
-
-    def make(row: Mapping[str, Any], where: str) -> Task:
-        return task_from_widesearch(row, folder / f"{_text(row, 'instance_id')}.csv")
-
-    rows = (item for file in files for item in read_rows(file))
-    return TaskSet(collect(rows, make, on_error), name=path.name.removesuffix(".jsonl") or SOURCE)
-
-
-def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "raise") -> TaskSet:
-    """The tasks of a data set on Hugging Face in the benchmark's layout; needs ``huggingface_hub`` and a network.
-
-    `MissingDependencyError` when it is not installed.
-    """
-    try:
-        from huggingface_hub import snapshot_download  # type: ignore[import-not-found,unused-ignore]
-    except ImportError as error:
-        raise MissingDependencyError(
-            "downloading WideSearch needs huggingface_hub; install it with: pip install huggingface_hub"
-        ) from error
-    return load_widesearch(snapshot_download(repo_id=repository, repo_type="dataset"), on_error=on_error)
-
-
-def save_widesearch(tasks: Iterable[Task], folder: str | os.PathLike[str]) -> int:
-    """Write broad tasks in the benchmark's layout and return their number; they load equal.
-
-    `TaskError` for a task without a gold table, an id that is no file name or occurs twice, or column names that
-    the layout would change (it has them in lower case without spaces).
-    """
-    target = Path(folder)
-    lines: list[str] = []
-    tables: dict[str, str] = {}
-    for task in tasks:
-        row = widesearch_row(task)
-        if task.id in tables or task.id != Path(task.id).name:
-            raise TaskError(f"the task id {task.id!r} occurs twice or is no file name; nothing was written")
-        tables[task.id] = gold_csv(task)
-        lines.append(
-            json.dumps(
-                {**row, "evaluation": json.dumps(row["evaluation"], ensure_ascii=False)}, ensure_ascii=False
-            )
-        )
-    (target / GOLD).mkdir(parents=True, exist_ok=True)
-    for name, text in tables.items():
-        write_text(target / GOLD / f"{name}.csv", text)
-    write_text(target / ROWS, "".join(line + "\n" for line in lines))
-    return len(lines)
-
-
 def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
-    """The task of one row of the benchmark. See `Task.from_widesearch`."""
+    """The task of one row of the benchmark.
+
+    `row` has ``instance_id``, ``query``, ``evaluation`` (an object or its JSON text, with ``required``,
+    ``unique_columns`` and ``eval_pipeline``) and ``language``. Other fields go into ``meta``. `gold` is the path of a
+    CSV file, a `Table` of cells as a CSV file has them, or a data frame. `TaskError` names the field or column that is
+    wrong.
+    """
     evaluation = row.get("evaluation")
     if isinstance(evaluation, str):
         try:
@@ -124,8 +49,8 @@ def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
     table, typed = _gold(gold, required)
     others = {name: value for name, value in row.items() if name not in _FIELDS}
     return Task(
-        id=_text(row, "instance_id"),
-        question=_text(row, "query"),
+        id=text_field(row, "instance_id"),
+        question=text_field(row, "query"),
         columns=required,
         key_columns=keys,
         gold=table,
@@ -233,7 +158,8 @@ def _spec(name: str, item: Any, is_key: bool) -> ColumnSpec:
     return ColumnSpec(metrics, steps, criterion)
 
 
-def _text(row: Mapping[str, Any], field: str) -> str:
+def text_field(row: Mapping[str, Any], field: str) -> str:
+    """The text in `field` of a row; `TaskError` when it is missing, blank or no text."""
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
         raise TaskError(f"field {field!r} must be text")

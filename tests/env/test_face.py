@@ -1,0 +1,140 @@
+"""The face of the package: what can be imported, made by id, evaluated in one call and rendered."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import gymnasium
+import pettingzoo
+import pytest
+
+import wideseek_env
+from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation import Summary, read_run
+from wideseek_env.wrappers import Symbolic
+
+TOWNS = "synthetic:seed=1,pages=800,rows=4-6,columns=2-3"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "raw_env", "env", "parallel_env", "load_tasks", "evaluate", "tool", "Judge", "GameConfig", "Game",
+        "run_episode", "EpisodeRun", "WideSeekError", "ConfigError", "ActionError", "TaskError", "CorpusError",
+        "ServiceError", "MissingDependencyError", "TrajectoryError", "EpisodeError", "UnnamedPartError",
+    ],
+)  # fmt: skip
+def test_the_package_exports_it(name: str) -> None:
+    assert name in wideseek_env.__all__
+    assert getattr(wideseek_env, name).__module__.startswith("wideseek_env.")
+
+
+def test_every_error_that_a_user_catches_is_exported() -> None:
+    from wideseek_env import errors
+
+    named = {
+        name for name, each in vars(errors).items() if isinstance(each, type) and issubclass(each, Exception)
+    }
+    assert named - set(wideseek_env.__all__) == {"IndexDamagedError", "UnknownVerdictError"}
+
+
+def python(code: str) -> str:
+    """What a new process prints; warnings are errors."""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_gymnasium_finds_the_environment_without_an_import() -> None:
+    code = "import gymnasium; env = gymnasium.make('wideseek_env:WideSeek-v0'); print(env.reset(seed=0)[1]['role'])"
+    assert python(code) == "single"
+
+
+@pytest.mark.skipif(not hasattr(pettingzoo, "register"), reason="this PettingZoo has no registry")
+@pytest.mark.parametrize(
+    ("kind", "type_name"), [("parallel", "WideSeekEnv"), ("aec", "OrderEnforcingWrapper")]
+)
+def test_pettingzoo_finds_the_environments(kind: str, type_name: str) -> None:
+    code = (
+        "import pettingzoo, wideseek_env\n"
+        f"env = pettingzoo.make({kind!r}, 'wideseek_v0', width=3)\n"
+        "env.reset(seed=0)\n"
+        "print(type(env).__name__, env.possible_agents[-1])"
+    )
+    assert python(code) == f"{type_name} subagent_29"
+
+
+def test_importing_twice_registers_once() -> None:
+    code = (
+        "import importlib, wideseek_env\n"
+        "from wideseek_env.registration import register_environments\n"
+        "register_environments(); importlib.reload(wideseek_env); print('quiet')"
+    )
+    assert python(code) == "quiet"
+
+
+# --- evaluate --------------------------------------------------------------------------------------------------------
+
+
+def test_evaluate_is_one_call(tmp_path: Path) -> None:
+    seen: list[Any] = []
+    summary = wideseek_env.evaluate(
+        "scripted", tasks=TOWNS, width=8, limit=2, trials=2, out=tmp_path / "run", on_episode=seen.append
+    )
+    assert isinstance(summary, Summary)
+    assert (summary.episodes, len(seen)) == (4, 4)
+    assert summary.item_f1 == 1.0
+    run = read_run(tmp_path / "run")
+    assert run.settings["policy"] == "scripted"
+    assert run.settings["rules"]["width"] == 8
+    again = wideseek_env.evaluate(
+        "scripted", tasks=TOWNS, width=8, limit=2, trials=2, out=tmp_path / "run", on_episode=seen.append
+    )
+    assert (again.item_f1, len(seen)) == (1.0, 4)  # resumed: nothing was left to run
+
+
+def test_evaluate_takes_a_policy_object() -> None:
+    policy = wideseek_env.make_policy("scripted")
+    by_object = wideseek_env.evaluate(policy, tasks=TOWNS, width=2, limit=2, rules="width-benchmark")
+    by_name = wideseek_env.evaluate("scripted", tasks=TOWNS, width=2, limit=2, rules="width-benchmark")
+    assert by_object.item_f1 == by_name.item_f1 > 0.9
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"policy": "nobody"}, "no policy 'nobody'"),
+        ({"trials": 0}, "trials must be a whole number of at least 1, not 0"),
+        ({"width": 0}, "width must be"),
+        ({"policy_options": {"depth": 3}}, "does not take these options"),
+    ],
+)
+def test_evaluate_names_what_is_wrong(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        wideseek_env.evaluate(**({"policy": "scripted", "tasks": TOWNS, "limit": 1} | settings))
+
+
+# --- render ----------------------------------------------------------------------------------------------------------
+
+
+def shells() -> dict[str, Any]:
+    return {
+        "parallel": wideseek_env.parallel_env(),
+        "aec": wideseek_env.env(),
+        "raw": wideseek_env.raw_env(),
+        "single": gymnasium.make("wideseek_env:WideSeek-v0", disable_env_checker=True).unwrapped,
+        "symbolic": Symbolic(wideseek_env.parallel_env(tasks=TOWNS, profile="terse", width=2)),
+    }
+
+
+@pytest.mark.parametrize("name", ["parallel", "aec", "raw", "single", "symbolic"])
+def test_render_without_a_mode_is_the_same_everywhere(name: str) -> None:
+    env = shells()[name]
+    env.reset(seed=0)
+    with pytest.raises(ConfigError, match="nothing to render"):
+        env.render()

@@ -1,0 +1,60 @@
+"""`Embedder`: what turns texts into vectors, and the fingerprint of a model's files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vectors = NDArray[np.float32]
+"""Shape (texts, dimension)."""
+
+DTYPES = ("float32", "bfloat16", "float16")
+
+_HASHED = 1 << 20  # bytes of either end of a file that its fingerprint reads
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """Anything that turns texts into vectors of one length.
+
+    `name` identifies the model and its settings: an index refuses to be searched with another one than it was
+    built with.
+    """
+
+    name: str
+
+    @property
+    def dimension(self) -> int:
+        """Length of a vector."""
+        ...
+
+    def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
+        """float32 vectors of shape (len(texts), dimension), of any length; `query` for what is searched with.
+
+        Many models want queries and passages marked differently; those that do not ignore `query`.
+        """
+        ...
+
+
+def fingerprint(folder: Path, settings: str = "") -> str:
+    """Twelve hexadecimal digits that change with the model's weights, tokenizer, pooling or `settings`.
+
+    Large files count by their size and both ends, so that this takes no time for a model of gigabytes.
+    """
+    digest = sha256(settings.encode())
+    for file in sorted(folder.rglob("*")):
+        if file.suffix not in (".safetensors", ".bin", ".json", ".txt", ".npz") or not file.is_file():
+            continue
+        size = file.stat().st_size
+        digest.update(f"{file.relative_to(folder).as_posix()} {size}\n".encode())
+        with open(file, "rb") as data:
+            digest.update(data.read(_HASHED))
+            if size > _HASHED:
+                data.seek(max(_HASHED, size - _HASHED))
+                digest.update(data.read())
+    return digest.hexdigest()[:12]

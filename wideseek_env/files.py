@@ -1,0 +1,187 @@
+"""Reading and writing of files: whole ones that appear at once, and JSON lines, plain or gzip-compressed."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import json
+import os
+import re
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, BinaryIO, Self, cast
+
+from wideseek_env.errors import TrajectoryError
+
+_BLOCK = 1 << 20
+_TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
+
+
+def cache_folder() -> Path:
+    """Where built corpora are kept: ``WIDESEEK_CACHE``, else ``XDG_CACHE_HOME``/wideseek, else ~/.cache/wideseek."""
+    if chosen := os.environ.get("WIDESEEK_CACHE"):
+        return Path(chosen)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideseek"
+
+
+@contextmanager
+def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """A new file that replaces `path` when the block ends: readers see the old file or the new one, never half of it.
+
+    An error in the block leaves `path` as it was. With `sync`, the content is on disk before the file is replaced, so
+    a crash of the machine cannot leave an empty file.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            if sync:
+                file.flush()
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def write_whole(path: Path, text: str, *, sync: bool = True) -> None:
+    """Write `text` to `path` as UTF-8, whole or not at all; see `writing`."""
+    with writing(path, sync=sync) as file:
+        file.write(text.encode())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` to `path` as indented JSON, whole or not at all."""
+    write_whole(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def is_temporary(path: Path, names: Sequence[str]) -> bool:
+    """Whether a process that was killed while it wrote a file with one of `names` has left `path`."""
+    found = _TEMPORARY.fullmatch(path.name)
+    return found is not None and found[1] in names
+
+
+def open_bytes(path: Path) -> IO[bytes]:
+    """Open `path` for reading; it is decompressed while it is read if its name ends in ``.gz``."""
+    return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else open(path, "rb")
+
+
+def read_lines(path: Path, error: type[Exception], what: str = "") -> Iterator[tuple[int, bytes]]:
+    """The lines of `path` that are not blank, without a byte order mark, with their numbers from 1.
+
+    A file that cannot be read to its end is an `error`. Its message begins with `what`, by default "PATH cannot be
+    read".
+    """
+    number = 0
+    try:
+        with open_bytes(path) as file:
+            for number, line in enumerate(file, start=1):
+                content = line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+                if content.strip():
+                    yield number, content
+    except (OSError, EOFError, zlib.error) as cause:
+        after = f" after line {number}" if number else ""
+        raise error(f"{what or f'{path} cannot be read'}{after}: {cause}") from cause
+
+
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines of `path` that end with a line break; what a killed process left after the last one is passed over.
+
+    A ``.gz`` file may be cut anywhere. `OSError` when the file cannot be opened, `TrajectoryError` when a ``.gz`` file
+    is damaged.
+    """
+    with open(path, "rb") as file:
+        if path.suffix != ".gz":
+            for line in file:
+                if line.endswith(b"\n"):
+                    yield line
+            return
+        rest = b""
+        for block, _ in _unpacked(file):
+            *lines, rest = (rest + block).split(b"\n")
+            yield from (line + b"\n" for line in lines)
+
+
+class JsonlWriter:
+    """Appends JSON values to a file, one a line, each safely on disk before the next: a crash loses none written.
+
+    Opening makes the file and its folder. A partial last line, left by a process that was killed while writing, is cut
+    off. If the name ends in ``.gz``, each line is compressed separately; `TrajectoryError` when such a file is damaged.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._packed = self.path.suffix == ".gz"
+        self._file: IO[bytes] = open(self.path, "a+b")  # noqa: SIM115 (closed by `close`)
+        try:
+            keep = _end_of_members(self._file) if self._packed else _end_of_lines(self._file)
+            if keep < self._file.seek(0, os.SEEK_END):
+                self._file.truncate(keep)
+        except BaseException:
+            self._file.close()
+            raise
+
+    def write(self, value: Any) -> None:
+        """Append one value and wait until it is on disk."""
+        data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+        self._file.write(gzip.compress(data, compresslevel=6, mtime=0) if self._packed else data)
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Close the file; harmless when closed."""
+        self._file.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _end_of_lines(file: IO[bytes]) -> int:
+    """The length of a file without a partial last line."""
+    position = file.seek(0, os.SEEK_END)
+    while position > 0:
+        start = max(0, position - _BLOCK)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            return start + newline + 1
+        position = start
+    return 0
+
+
+def _end_of_members(file: IO[bytes]) -> int:
+    """The length of a gzip file without a partial last member."""
+    file.seek(0)
+    return max((keep for _, keep in _unpacked(file)), default=0)
+
+
+def _unpacked(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
+    """Unpacked blocks of a gzip file, each with the number of packed bytes that are whole members.
+
+    The file may be cut anywhere, also in the first byte of a header (which Python's own reader takes for damage).
+    `TrajectoryError` for what is no gzip.
+    """
+    keep = position = 0
+    unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+    while block := file.read(_BLOCK):
+        position += len(block)
+        while block:
+            try:
+                unpacked = unpacker.decompress(block)
+            except zlib.error as error:
+                raise TrajectoryError(f"{file.name} is damaged after byte {keep}: {error}") from error
+            block = b""
+            if unpacker.eof:
+                block = unpacker.unused_data
+                keep = position - len(block)
+                unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
+            yield unpacked, keep

@@ -1,0 +1,13 @@
+"""The WideSearch benchmark's tasks: rows and gold tables as its data set has them."""
+
+from wideseek_env.tasks.widesearch.files import download_widesearch, load_widesearch, save_widesearch
+from wideseek_env.tasks.widesearch.rows import gold_csv, task_from_widesearch, widesearch_row
+
+__all__ = [
+    "download_widesearch",
+    "gold_csv",
+    "load_widesearch",
+    "save_widesearch",
+    "task_from_widesearch",
+    "widesearch_row",
+]

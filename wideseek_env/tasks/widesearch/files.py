@@ -1,0 +1,102 @@
+"""The WideSearch benchmark's files: one JSON object a line beside a folder of gold tables, as on Hugging Face.
+
+::
+
+    FOLDER/widesearch.jsonl            instance_id, query, evaluation, language
+    FOLDER/widesearch_gold/ID.csv      the gold table of the task with this instance_id
+
+``evaluation`` is an object or its JSON text: ``required`` and ``unique_columns`` (column names in lower case without
+spaces) and ``eval_pipeline``, for each column ``preprocess``, ``metric`` and ``criterion``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from wideseek_env.errors import MissingDependencyError, TaskError
+from wideseek_env.task import Task
+from wideseek_env.tasks.rows import OnError, collect, read_rows, write_text
+from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.tasks.widesearch.rows import (
+    SOURCE,
+    gold_csv,
+    task_from_widesearch,
+    text_field,
+    widesearch_row,
+)
+
+REPOSITORY = "ByteDance-Seed/WideSearch"
+"""The benchmark's data set on Hugging Face."""
+
+ROWS = "widesearch.jsonl"
+GOLD = "widesearch_gold"
+
+
+def load_widesearch(
+    source: str | os.PathLike[str],
+    gold: str | os.PathLike[str] | None = None,
+    *,
+    on_error: OnError = "raise",
+) -> TaskSet:
+    """The tasks of a folder in the benchmark's layout, or of one file of rows.
+
+    `gold` is the folder of gold tables; by default ``widesearch_gold`` beside the rows. A bad row (or gold table) is
+    a `TaskError` that names file and line, or with ``on_error="skip"`` a warning, and left out.
+    """
+    path = Path(source)
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    if not files:
+        raise TaskError(f"{path} has no .jsonl file of WideSearch tasks")
+    folder = Path(gold) if gold is not None else files[0].parent / GOLD
+    if not folder.is_dir():
+        raise TaskError(f"there is no folder {folder} with the gold tables; name it with gold=")
+
+    def make(row: Mapping[str, Any], where: str) -> Task:
+        return task_from_widesearch(row, folder / f"{text_field(row, 'instance_id')}.csv")
+
+    rows = (item for file in files for item in read_rows(file))
+    return TaskSet(collect(rows, make, on_error), name=path.name.removesuffix(".jsonl") or SOURCE)
+
+
+def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "raise") -> TaskSet:
+    """The tasks of a data set on Hugging Face in the benchmark's layout; needs ``huggingface_hub`` and a network.
+
+    `MissingDependencyError` when it is not installed.
+    """
+    try:
+        from huggingface_hub import snapshot_download  # type: ignore[import-not-found,unused-ignore]
+    except ImportError as error:
+        raise MissingDependencyError(
+            "downloading WideSearch needs huggingface_hub; install it with: pip install huggingface_hub"
+        ) from error
+    return load_widesearch(snapshot_download(repo_id=repository, repo_type="dataset"), on_error=on_error)
+
+
+def save_widesearch(tasks: Iterable[Task], folder: str | os.PathLike[str]) -> int:
+    """Write broad tasks in the benchmark's layout and return their number; they load equal.
+
+    `TaskError` for a task without a gold table, an id that is no file name or occurs twice, or column names that
+    the layout would change (it has them in lower case without spaces).
+    """
+    target = Path(folder)
+    lines: list[str] = []
+    tables: dict[str, str] = {}
+    for task in tasks:
+        row = widesearch_row(task)
+        if task.id in tables or task.id != Path(task.id).name:
+            raise TaskError(f"the task id {task.id!r} occurs twice or is no file name; nothing was written")
+        tables[task.id] = gold_csv(task)
+        lines.append(
+            json.dumps(
+                {**row, "evaluation": json.dumps(row["evaluation"], ensure_ascii=False)}, ensure_ascii=False
+            )
+        )
+    (target / GOLD).mkdir(parents=True, exist_ok=True)
+    for name, text in tables.items():
+        write_text(target / GOLD / f"{name}.csv", text)
+    write_text(target / ROWS, "".join(line + "\n" for line in lines))
+    return len(lines)

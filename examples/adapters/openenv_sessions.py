@@ -1,8 +1,8 @@
-"""WideSeek behind an OpenEnv server, played by two clients at the same time.
+"""Two clients use a WideSeek OpenEnv server at the same time.
 
     python examples/adapters/openenv_sessions.py [URL]
 
-Without an address it serves the synthetic world itself, on loopback.
+Without an address the program starts a server with the synthetic world on this machine.
 """
 
 import sys

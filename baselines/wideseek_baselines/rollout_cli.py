@@ -15,8 +15,9 @@ from wideseek_env.cli import options
 if TYPE_CHECKING:
     from wideseek_baselines.rollout.jobs import Finished, RolloutJob
     from wideseek_baselines.tokens.record import Rollout
-    from wideseek_env.evaluation.running_summary import Ended
     from wideseek_env.evaluation.run_status import RunStatus
+    from wideseek_env.evaluation.running_summary import Ended
+    from wideseek_env.game import GameConfig
     from wideseek_env.tasks.taskset import TaskSet
 
 
@@ -79,10 +80,8 @@ def rollout(
     from wideseek_baselines.rollout.store import open_rollouts
     from wideseek_env.cli.console import say
     from wideseek_env.cli.progress import RunView
-    from wideseek_env.cli.world import make_rules, open_tasks
-    from wideseek_env.errors import ConfigError
+    from wideseek_env.cli.world import open_tasks
     from wideseek_env.evaluation.run_status import RunStatus, announcing
-    from wideseek_env.tasks import conditions
     from wideseek_env.trajectory import TrajectoryWriter
 
     config = RolloutConfig(
@@ -91,12 +90,7 @@ def rollout(
         game,
         DriverOptions(concurrency=concurrency, retries=retries),
     )
-    chosen, _ = open_tasks(tasks, split)
-    if where:
-        chosen = conditions.where(chosen, where)
-    if not len(chosen):
-        raise ConfigError(f"no task of {tasks} is left to play")
-    chosen = chosen[:limit] if limit is not None else chosen
+    chosen = game.open_tasks(open_tasks)
     status = RunStatus(f"{policy} on {chosen.name}", len(chosen) * size, kind="rollout", seed=seed)
     done = _done(out, status)
     counts = _Counts()
@@ -144,7 +138,7 @@ def _done(out: Path, status: RunStatus) -> set[tuple[str, int]]:
         return set()
     done = set()
     for each in iter_rollouts(out):
-        status.add(_figures(each))
+        status.add(_metrics(each))
         if not each.error:
             done.add((each.task_id, each.trial))
     return done
@@ -155,11 +149,11 @@ def _ended(finished: Finished) -> Ended:
     from wideseek_env.evaluation.running_summary import Ended
 
     if finished.rollout is not None:
-        return _figures(finished.rollout)
+        return _metrics(finished.rollout)
     return Ended(finished.job.task.id, finished.job.trial, 0.0, 0.0, True, None, None)
 
 
-def _figures(rollout: Rollout) -> Ended:
+def _metrics(rollout: Rollout) -> Ended:
     from wideseek_env.evaluation.running_summary import Ended
 
     f1, failed = rollout.score["item_f1"], bool(rollout.error)

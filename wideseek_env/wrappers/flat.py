@@ -122,6 +122,12 @@ class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo i
         """The observations of all agents in sequence, without masks, for a centralised critic."""
         return self.env.state()
 
+    def render(self) -> None:
+        """Raises `ConfigError`: this environment has no render mode."""
+        raise ConfigError(
+            "nothing to render: this environment has no render mode; read env.env.episode_run instead"
+        )
+
     def close(self) -> None:
         """Close the wrapped environment."""
         self.env.close()

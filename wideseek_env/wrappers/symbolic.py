@@ -245,6 +245,12 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         """The record of the ended episode, with the arguments of `WideSeekEnv.trajectory`."""
         return self.episode_run.trajectory(**about)
 
+    def render(self) -> None:
+        """Raises `ConfigError`: this environment has no render mode."""
+        raise ConfigError(
+            "nothing to render: this environment has no render mode; read env.episode_run instead"
+        )
+
     def close(self) -> None:
         """Close the wrapped environment."""
         self.env.close()

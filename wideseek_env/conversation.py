@@ -25,7 +25,7 @@ class PendingCall:
     spawned: list[Conversation] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Conversation:
     """One agent's work on one subtask (or, for lead and single agent, on the question). Read it, do not change it.
 
@@ -53,6 +53,10 @@ class Conversation:
     """Calls that could not be run, and requests whose tool failed."""
     pending_calls: list[PendingCall] = field(default_factory=list)
     outstanding: int = 0
+
+    def __repr__(self) -> str:
+        state = self.ending or self.status
+        return f"<Conversation of {self.agent}, generation {self.generation}: {self.turns} turns, {state}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Compares two runs of `make bench`: `python benchmarks/compare.py NEW.json [EARLIER.json]`.
 
-Both are files that pytest-benchmark's `--benchmark-json` writes. The table has the median time of each benchmark in
-both files and the change between them. Without an earlier file it has the new times only.
+Both are files that pytest-benchmark writes with `--benchmark-json`. The table has the median time of each benchmark in
+both files, and the change. Without an earlier file it has only the new times.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def read_medians(path: Path | str) -> tuple[dict[str, float], dict[str, Any]]:
     """The median seconds of each benchmark in a file, and the machine that ran them.
 
     Raises:
-        SystemExit: The file cannot be read or is no result of pytest-benchmark.
+        SystemExit: The file cannot be read, or pytest-benchmark did not write it.
     """
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
@@ -31,7 +31,7 @@ def read_medians(path: Path | str) -> tuple[dict[str, float], dict[str, Any]]:
 
 
 def compare(new: dict[str, float], earlier: dict[str, float]) -> list[tuple[str, str, str, str]]:
-    """Rows of name, earlier time, new time and change, for the benchmarks of both files."""
+    """The rows of the table: name, earlier time, new time and change of each benchmark."""
     rows = []
     for name in sorted(new.keys() | earlier.keys()):
         now, before = new.get(name), earlier.get(name)

@@ -1,12 +1,13 @@
-"""hit@1 and hit@5 of full-text, dense and fused search on HybridQA, and what each of them costs.
+"""Measures hit@1, hit@5 and the cost of full-text, dense and fused search on HybridQA.
 
     python benchmarks/dense_quality.py --model FOLDER [--pool 20000] [--static] [--work FOLDER]
 
-Queries: of 2,000 table rows drawn with a fixed seed, the text of the first linked cell and one header of that
-table; the right answer is the page linked (as in `test_index_speed.py`). The pool is every right page and a
-seeded draw of the others, up to `--pool` passages (0: all of them). `--static` distils the model to a static one first.
-`--qdrant` runs the same vectors through Qdrant's local mode. `--work` keeps the indexes for the next run.
-The data are looked for in `WIDESEEK_DATA` or `../shared/data`.
+There are 2,000 queries, from table rows drawn with a fixed seed. A query is the text of the row's first linked cell and
+one header of the table. The right answer is the linked page (as in `test_index_speed.py`). The pool has all right pages
+and a seeded sample of the others, up to `--pool` passages (0: all of them).
+
+`--static` first distils the model to a static one. `--qdrant` also searches the same vectors with Qdrant's local mode.
+`--work` keeps the indexes for the next run. The data are read from `WIDESEEK_DATA` or `../shared/data`.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ Documents = list[tuple[str, str, str]]
 
 
 def load(folder: Path, size: int) -> tuple[Documents, list[tuple[str, str]]]:
-    """The passages of the pool and the queries with the URL of their right page."""
+    """The passages of the pool, and the queries with the URLs of their right pages."""
     with gzip.open(folder / "passages.jsonl.gz", "rt", encoding="utf-8") as lines:
         records = map(json.loads, lines)
         everything = [(r["url"], unquote(r["url"][6:]).replace("_", " "), r["text"]) for r in records]
@@ -63,7 +64,7 @@ def load(folder: Path, size: int) -> tuple[Documents, list[tuple[str, str]]]:
 
 
 def measure(name: str, corpus: Corpus, queries: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """hit@1, hit@5 and queries a second, all queries in one batch."""
+    """Measure hit@1, hit@5 and queries per second, with all queries in one batch."""
     start = time.perf_counter()
     found = corpus.search([query for query, _ in queries], 5)
     seconds = time.perf_counter() - start
@@ -82,7 +83,7 @@ def measure(name: str, corpus: Corpus, queries: Sequence[tuple[str, str]]) -> di
 
 
 def dense(work: Path, documents: Documents, embedder: Embedder) -> DenseIndex:
-    """The index in `work`, built when it is not there."""
+    """The index in `work`. It is built if it does not exist."""
     path = work / f"dense-{embedder.name.replace(':', '-')}-{len(documents)}"
     if path.is_dir():
         return DenseIndex.open(path, embedder)
@@ -98,24 +99,26 @@ def dense(work: Path, documents: Documents, embedder: Embedder) -> DenseIndex:
 
 
 def qdrant(documents: Documents, embedder: Embedder) -> Corpus:
-    """The documents in a collection of Qdrant's local mode."""
+    """A collection of Qdrant's local mode with the documents."""
     from wideseek_env.corpus.dense import QdrantIndex
 
     return QdrantIndex.build("hybridqa", documents, embedder, location=":memory:")
 
 
 def main() -> None:
-    """Print one line for each kind of search, and the figures as JSON."""
+    """Print one line for each kind of search, and the results as JSON."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, required=True, help="folder of an embedding model")
     parser.add_argument("--dtype", default="float32", help="precision of a sentence-transformers model")
-    parser.add_argument("--max-tokens", type=int, help="tokens of a passage that such a model reads")
-    parser.add_argument("--pool", type=int, default=20_000, help="passages searched; 0 is all")
-    parser.add_argument("--static", action="store_true", help="distil the model to a static one and use that")
-    parser.add_argument("--qdrant", action="store_true", help="search Qdrant's local mode as well")
-    parser.add_argument("--work", type=Path, help="where to keep the indexes")
+    parser.add_argument(
+        "--max-tokens", type=int, help="largest number of tokens that such a model reads of a passage"
+    )
+    parser.add_argument("--pool", type=int, default=20_000, help="number of passages to search; 0 is all")
+    parser.add_argument("--static", action="store_true", help="distil the model to a static one and use it")
+    parser.add_argument("--qdrant", action="store_true", help="also search with Qdrant's local mode")
+    parser.add_argument("--work", type=Path, help="folder that keeps the indexes")
     options = parser.parse_args()
     data = Path(os.environ.get("WIDESEEK_DATA") or Path(__file__).parents[2] / "shared" / "data") / "hybridqa"
     documents, queries = load(data, options.pool)

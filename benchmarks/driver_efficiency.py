@@ -1,14 +1,15 @@
-"""Generated tokens a second of whole rollouts, as a share of what the bare engine makes of the same requests.
+"""Compares the generated tokens per second of whole rollouts with those of the bare engine on the same requests.
 
     python -m wideseek_baselines.nano /tmp/nano --context 8192
     python benchmarks/driver_efficiency.py --model /tmp/nano [--engine vllm] [--episodes 64] [--width 4] [--repeats 1]
 
-The rollouts are those of a language-model policy over the engine, tools and scoring included. So that a model that
-cannot play makes a full game too, each message is the scripted team's: the engine generates exactly as many tokens as
-that message has, and its ids are then put in their place (``--free`` lets the model write itself). Every request is
-noted, and the bare engine gets the same prompts with the same lengths, all at once: nothing is left for it to wait for.
-Before each measurement the weights are loaded again, which drops the engine's caches. Both are measured in turns, and
-the figures are of the best of each.
+The rollouts are those of a language-model policy, including tools and scoring. An untrained model cannot finish a game.
+So the benchmark substitutes the scripted team's messages: the engine generates as many tokens as the message has, and
+the message's ids replace them. With ``--free`` the model writes its messages.
+
+The benchmark notes every request. Then the bare engine gets the same prompts with the same lengths, all at once, so it
+never waits. Before each measurement the weights are loaded again, which clears the engine's caches. The two
+measurements alternate. The result has the best of each.
 """
 
 from __future__ import annotations
@@ -38,11 +39,11 @@ from wideseek_env.policy import Job, Turn
 from wideseek_env.tasks.synthetic import synthetic_tasks
 
 Noted = list[tuple[Request, int]]
-"""Requests and the tokens that were generated for them."""
+"""Requests, each with the number of tokens that were generated for it."""
 
 
 class GuidedTeam:
-    """A language-model policy whose requests are noted and, unless `free`, whose messages are the scripted team's."""
+    """A language-model policy that notes its requests. Unless `free`, its messages are the scripted team's."""
 
     def __init__(self, inner: LLMPolicy, tokenizer: Any, free: bool) -> None:
         self.inner = inner
@@ -54,15 +55,15 @@ class GuidedTeam:
 
     @property
     def engines(self) -> Sequence[Engine]:
-        """See `TeamPolicy`."""
+        """The engines of the policy."""
         return self.inner.engines
 
     def episode_policy(self, seed: int) -> GuidedMind:
-        """See `TeamPolicy`."""
+        """The episode policy for one episode."""
         return GuidedMind(self.inner.episode_policy(seed), self)
 
     def script(self, turn: Turn, sampling: Sampling) -> list[int] | None:
-        """The ids that the message of this turn is to have; None where the model is free."""
+        """The ids of the scripted message for this turn, or None if the model writes it."""
         if self._free:
             return None
         (action,) = ScriptedPolicy(context=12_000).act([turn])
@@ -71,7 +72,7 @@ class GuidedTeam:
 
 
 class GuidedMind:
-    """See `GuidedTeam`."""
+    """The episode policy of `GuidedTeam`, around that of the language-model policy."""
 
     def __init__(self, inner: EpisodePolicy, team: GuidedTeam) -> None:
         self._inner = inner
@@ -79,7 +80,7 @@ class GuidedMind:
         self._asked: dict[int, tuple[GenerationRequest, list[int] | None]] = {}
 
     def prepare(self, turn: Turn) -> GenerationRequest | FixedReply:
-        """See `EpisodePolicy`."""
+        """Prepare the request of a turn, with the length of the scripted message."""
         step = self._inner.prepare(turn)
         if isinstance(step, FixedReply):
             return step
@@ -90,7 +91,7 @@ class GuidedMind:
         return step
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """See `EpisodePolicy`."""
+        """Note the request, and replace the generated ids by those of the scripted message."""
         step, ids = self._asked.pop(turn.conversation)
         self._team.noted.append((step.request, generation.completion_tokens))
         if ids is not None:
@@ -98,23 +99,23 @@ class GuidedMind:
         return self._inner.accept(turn, generation)
 
     def timed(self, conversation: int, turn: int, **times: Any) -> None:
-        """See `EpisodePolicy`."""
+        """Record the times of a turn."""
         self._inner.timed(conversation, turn, **times)
 
     def records(self, endings: Sequence[tuple[str, str, str]]) -> list[AgentRecord]:
-        """See `EpisodePolicy`."""
+        """The token records of all conversations."""
         return self._inner.records(endings)
 
 
 def exactly(request: Request, tokens: int) -> Request:
-    """The request with nothing but its length to end it."""
+    """The request changed so that it generates exactly `tokens` tokens."""
     return dataclasses.replace(
         request, sampling=dataclasses.replace(request.sampling, max_tokens=tokens, stop_ids=())
     )
 
 
 def a_game(episodes: int, width: int) -> tuple[Game, list[Job]]:
-    """A synthetic world under small budgets, and jobs in it."""
+    """A game in a synthetic world with small limits, and jobs in it."""
     world = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=6-8")
     game = GameConfig(
         tasks=synthetic_tasks(world, "train", 32),
@@ -127,7 +128,7 @@ def a_game(episodes: int, width: int) -> tuple[Game, list[Job]]:
 
 
 def make_policy(arguments: argparse.Namespace) -> LLMPolicy:
-    """The policy over the chosen engine."""
+    """The policy with the chosen engine."""
     from wideseek_baselines.policies import factories
 
     common = {"context": arguments.context, "turn_tokens": arguments.turn_tokens}
@@ -146,7 +147,7 @@ def make_policy(arguments: argparse.Namespace) -> LLMPolicy:
 
 
 async def rollout(team: GuidedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> dict[str, Any]:
-    """Play all jobs; seconds, tokens and what was asked."""
+    """Run all jobs. Returns seconds, tokens and the noted requests."""
     team.noted = []
     driver = Driver(team, game, options=DriverOptions(concurrency=concurrency))
     began, work = time.perf_counter(), time.process_time()
@@ -157,7 +158,7 @@ async def rollout(team: GuidedTeam, game: Game, jobs: Sequence[Job], concurrency
     trajectories = [each.trajectory for each in finished if each.trajectory is not None]
     tokens = sum(count for _, count in team.noted)
     if tokens != sum(each.rollout.tokens for each in finished if each.rollout is not None):
-        raise SystemExit("the rollouts' tokens are not those that were generated")
+        raise SystemExit("the tokens in the rollouts differ from the generated ones")
     cached = sum(each.meta["usage"]["cached_tokens"] for each in trajectories)
     return {
         "seconds": seconds,
@@ -172,7 +173,7 @@ async def rollout(team: GuidedTeam, game: Game, jobs: Sequence[Job], concurrency
 
 
 async def bare(engine: Engine, noted: Noted) -> dict[str, Any]:
-    """The same requests, all at once."""
+    """Run the same requests on the bare engine, all at once."""
     requests = [
         dataclasses.replace(exactly(request, count), id=f"bare-{number}", priority=0)
         for number, (request, count) in enumerate(noted)
@@ -187,7 +188,7 @@ async def bare(engine: Engine, noted: Noted) -> dict[str, Any]:
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Both, in turns."""
+    """Run both measurements alternately."""
     from transformers import AutoTokenizer
 
     policy = make_policy(arguments)
@@ -210,7 +211,7 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             await engine.update_weights(Path(arguments.model), next(versions))
             bares.append(await bare(engine, team.noted))
             if bares[-1]["tokens"] != rollouts[-1]["tokens"]:
-                raise SystemExit("the bare engine generated another number of tokens")
+                raise SystemExit("the bare engine generated a different number of tokens")
     finally:
         await engine.close()
     ours = max(rollouts, key=lambda each: each["tokens"] / each["seconds"])
@@ -236,21 +237,23 @@ def _rounded(figures: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the figures as JSON."""
+    """Print the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", required=True, help="folder of a model with its tokenizer")
     parser.add_argument("--engine", choices=["vllm", "transformers"], default="vllm")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--episodes", type=int, default=64)
-    parser.add_argument("--concurrency", type=int, default=None, help="episodes at a time; default all")
+    parser.add_argument(
+        "--concurrency", type=int, default=None, help="episodes that run at the same time; default: all"
+    )
     parser.add_argument("--width", type=int, default=4)
     parser.add_argument("--context", type=int, default=None)
     parser.add_argument("--turn-tokens", type=int, default=2048)
     parser.add_argument("--max-requests", type=int, default=None)
-    parser.add_argument("--block", type=int, default=32, help="tokens of one block of vLLM's cache")
+    parser.add_argument("--block", type=int, default=32, help="tokens per block of vLLM's cache")
     parser.add_argument("--eager", action="store_true", help="start vLLM without compilation")
     parser.add_argument("--repeats", type=int, default=1)
-    parser.add_argument("--free", action="store_true", help="let the model write its messages itself")
+    parser.add_argument("--free", action="store_true", help="let the model write its messages")
     print(json.dumps(asyncio.run(measure(parser.parse_args())), indent=2))
 
 

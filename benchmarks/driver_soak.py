@@ -1,12 +1,17 @@
-"""Thousands of episodes under faults at random: none may be lost or doubled, and memory must stay flat.
+"""Runs thousands of episodes with random faults. No episode may be lost or doubled, and memory must not grow.
 
     python benchmarks/driver_soak.py [--episodes 2000] [--concurrency 64] [--seed 0]
 
-The scripted team plays a synthetic world behind a simulated engine, in real time with short latencies. The engine
-fails, writes malformed and cut-off messages, hangs, and is lost and replaced now and then; searches and pages fail or
-do not come in time. A line is printed every tenth of the way. The exit code is 1 when a job was lost or given back
-twice, when an episode that reports no error has other messages than its own replay, when anything of a finished episode
-is still held, or when memory grew by more than 10 % from the first half of the run to the second.
+The scripted team acts in a synthetic world behind a simulated engine, in real time with short latencies. The engine
+fails, writes malformed and cut-off messages, and hangs. Now and then it is lost and replaced. Searches and pages fail
+or time out. The program prints a line after every tenth of the episodes.
+
+The exit code is 1 if one of these is found:
+
+- A job was lost or returned twice.
+- An episode without an error has other messages than its replay.
+- Something of a finished episode is still in memory.
+- Memory grew by more than 10 % from the first half of the run to the second.
 """
 
 from __future__ import annotations
@@ -39,13 +44,13 @@ from wideseek_env.tasks.synthetic import synthetic_tasks
 from wideseek_env.tools.executor import CorpusTools
 
 TIMEOUT = 0.3
-"""Seconds that a tool may take."""
+"""Timeout of a tool in seconds."""
 LATENCY = LogNormal(0.02, 1.0)
 FAULTS = Faults(error=0.004, malformed=0.01, cut=0.01, hang=0.001, loss=0.0002)
 
 
 class FlakyCorpus:
-    """A corpus over a bad line: one request in `every` raises, one in `every` does not come in time."""
+    """A corpus with a bad connection. One of `every` requests raises an error, and one of `every` times out."""
 
     name = "flaky"
     blocking = True
@@ -59,17 +64,17 @@ class FlakyCorpus:
         self.faults: Counter[str] = Counter()
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """See `Corpus`."""
+        """Search, or fail at random."""
         self._trouble()
         return self._inner.search(queries, k)
 
     def fetch(self, url: str) -> Page | None:
-        """See `Corpus`."""
+        """Fetch a page, or fail at random."""
         self._trouble()
         return self._inner.fetch(url)
 
     def close(self) -> None:
-        """See `Corpus`."""
+        """Close the corpus."""
         self._inner.close()
 
     def _trouble(self) -> None:
@@ -79,7 +84,7 @@ class FlakyCorpus:
             if what is not None:
                 self.faults[what] += 1
         if what == "raised":
-            raise ConnectionError("the line broke")
+            raise ConnectionError("the connection broke")
         if what == "timed out":
             self._never.wait(2 * TIMEOUT)
 
@@ -93,7 +98,7 @@ def memory() -> float:
 
 
 async def soak(episodes: int, concurrency: int, seed: int, quiet: bool = False) -> dict[str, Any]:
-    """Play and check; the figures of the run, with what went wrong under "failures"."""
+    """Run and check. Returns the metrics of the run, with the problems under "failures"."""
     world = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=20-30")
     corpus = FlakyCorpus(world.corpus(), seed)
     game = GameConfig(
@@ -173,7 +178,7 @@ async def soak(episodes: int, concurrency: int, seed: int, quiet: bool = False) 
 
 
 def main() -> int:
-    """Run it; 1 when something was wrong."""
+    """Run the benchmark. Returns the exit code: 1 if something was wrong."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--episodes", type=int, default=2000)
     parser.add_argument("--concurrency", type=int, default=64)

@@ -1,17 +1,18 @@
-"""Episodes a second of the asynchronous driver and of two lock-step ones, over the same engine and episodes.
+"""Compares the episodes per second of the asynchronous driver and of two lock-step drivers on the same episodes.
 
     python benchmarks/driver_vs_lockstep.py [--episodes 96] [--concurrency 32] [--width 8] [--mean 1.0]
         [--sigmas 0.4,0.8,1.2] [--max-requests N] [--clock virtual|real]
 
-- *lock-step, all*: one step is one turn of every acting agent of all running episodes, then all their tools as one
-  batch; an episode that ends makes room for the next one at the next step.
-- *lock-step, each*: each episode steps by itself (all its acting agents, then their tools), as many at a time.
+- *lock-step, all*: in one step every acting agent of all running episodes takes one turn. Then all their tools run as
+  one batch. When an episode ends, the next one begins at the next step.
+- *lock-step, each*: each episode steps separately (all its acting agents, then their tools). The same number of
+  episodes run at the same time.
 - *asynchronous*: `wideseek_baselines.rollout.driver.Driver`.
 
-The scripted team plays a synthetic world behind a simulated engine whose generations take log-normal times, drawn from
-the request, so that all three meet the same ones. With the virtual clock (the default) only these times count, and the
-figures are exact; with the real one everything counts, the drivers' own work and the tools' too. Rewards are checked to
-be the same.
+The scripted team acts in a synthetic world behind a simulated engine. Its generations take log-normal times that depend
+only on the request, so all three drivers get the same times. With the virtual clock (the default) only these times
+count, and the results are exact. With the real clock everything counts, also the work of drivers and tools. The
+benchmark checks that all rewards are equal.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ Rewards = dict[int, float]
 
 
 async def generate(episode_policy: EpisodePolicy, turn: Turn) -> Message:
-    """One turn of one agent."""
+    """Generate one turn of one agent."""
     step = episode_policy.prepare(turn)
     if not isinstance(step, GenerationRequest):
         return step.message
@@ -51,7 +52,7 @@ async def generate(episode_policy: EpisodePolicy, turn: Turn) -> Message:
 
 
 async def lockstep_all(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> Rewards:
-    """Every acting agent of every running episode takes one turn, then all tools run."""
+    """Lock-step driver: every acting agent of every running episode takes one turn, then all tools run."""
     loop = asyncio.get_running_loop()
     waiting, rewards = list(reversed(jobs)), {}
     running: list[tuple[Job, EpisodeRun, EpisodePolicy]] = []
@@ -83,7 +84,7 @@ async def lockstep_all(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], c
 
 
 async def lockstep_each(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> Rewards:
-    """Episodes side by side, each in lock step."""
+    """Lock-step driver in which each of the running episodes steps separately."""
     loop = asyncio.get_running_loop()
     room = asyncio.Semaphore(concurrency)
     rewards: Rewards = {}
@@ -103,7 +104,7 @@ async def lockstep_each(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], 
 
 
 async def asynchronous(policy: SimulatedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> Rewards:
-    """The driver."""
+    """The asynchronous driver."""
     driver = Driver(policy, game, options=DriverOptions(concurrency=concurrency))
     return {f.job.seed: f.trajectory.reward async for f in driver.run(jobs) if f.trajectory is not None}
 
@@ -119,7 +120,7 @@ PLAYERS: dict[str, Player] = {
 def measure(
     player: Player, game: Game, jobs: Sequence[Job], sigma: float, arguments: argparse.Namespace
 ) -> tuple[float, float, Rewards]:
-    """Seconds of the clock, seconds of this process's work, and the rewards."""
+    """Measure one driver. Returns seconds of the clock, CPU seconds of this process, and the rewards."""
     loop = VirtualLoop() if arguments.clock == "virtual" else asyncio.new_event_loop()
     try:
         policy = SimulatedTeam(
@@ -143,7 +144,7 @@ def measure(
 
 
 def compare(arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """One row of figures a sigma."""
+    """Compare the drivers. Returns one row of results per sigma."""
     world = SyntheticWorld.from_spec("synthetic:seed=11,pages=900,rows=20-30")
     tasks = synthetic_tasks(world, "train", min(arguments.episodes, 24))
     game = GameConfig(
@@ -171,14 +172,23 @@ def compare(arguments: argparse.Namespace) -> list[dict[str, Any]]:
 
 
 def main() -> None:
-    """Print one line of JSON a sigma."""
+    """Print one line of JSON per sigma."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--episodes", type=int, default=96)
     parser.add_argument("--concurrency", type=int, default=32)
     parser.add_argument("--width", type=int, default=8)
-    parser.add_argument("--mean", type=float, default=1.0, help="seconds of a generation")
-    parser.add_argument("--sigmas", default="0.4,0.8,1.2", help="spread of its logarithm")
-    parser.add_argument("--max-requests", type=int, default=None, help="that the engine works on at a time")
+    parser.add_argument("--mean", type=float, default=1.0, help="mean seconds of a generation")
+    parser.add_argument(
+        "--sigmas",
+        default="0.4,0.8,1.2",
+        help="standard deviations of the logarithm of these seconds, with commas",
+    )
+    parser.add_argument(
+        "--max-requests",
+        type=int,
+        default=None,
+        help="largest number of requests that the engine processes at the same time",
+    )
     parser.add_argument("--clock", choices=["virtual", "real"], default="virtual")
     for row in compare(parser.parse_args()):
         print(json.dumps(row))

@@ -1,12 +1,14 @@
-"""How far the log-probabilities that vLLM reports for its samples are from those of transformers for the same ids.
+"""Compares the log-probabilities that vLLM reports for its samples with those of transformers for the same ids.
 
     python benchmarks/engine_logprobs.py [FOLDER …] [--dtype float32 bfloat16] [--requests 32] [--tokens 64]
 
-Every FOLDER is a Hugging Face model with its tokenizer; the prompts are the beginnings of what the lead of the default
-environment sees. A random Qwen3 with 0.5 million weights, asked with random ids, always comes first. Both sides use the
-same number format for weights and activations; logarithms are taken in float32. Requests run together, at the
-temperatures 0.7, 1 and 1.3 in turn. Printed are mean, 99th percentile and maximum of the absolute difference, and the
-mean of k3, an estimate of the KL divergence between both distributions (0 where they agree).
+Every FOLDER is a Hugging Face model with its tokenizer. Its prompts are the beginnings of the lead's prompts in the
+default environment. A random Qwen3 with 0.5 million weights always comes first, with prompts of random ids. Both sides
+use the same number format for weights and activations, and take logarithms in float32. All requests run together. They
+use the temperatures 0.7, 1 and 1.3 in turn.
+
+The output has the mean, the 99th percentile and the maximum of the absolute difference. It also has the mean of k3, an
+estimate of the KL divergence between both distributions. It is 0 if they are equal.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def save_tiny(folder: Path) -> None:
 
 
 def prompts(folder: Path, count: int) -> list[list[int]]:
-    """Token ids of `count` prompts: text where there is a tokenizer, else random."""
+    """Token ids of `count` prompts: text if there is a tokenizer, otherwise random ids."""
     if not (folder / "tokenizer.json").is_file():
         generator = torch.Generator().manual_seed(1)
         return torch.randint(TINY.vocab_size, (count, PROMPT), generator=generator).tolist()
@@ -68,7 +70,7 @@ def prompts(folder: Path, count: int) -> list[list[int]]:
 async def sample(
     folder: Path, dtype: str, requests: Sequence[Request], context: int
 ) -> tuple[list[Generation], str]:
-    """What the engine generates, all requests at once, and what it is."""
+    """The engine's generations for all requests at once, and its description."""
     engine = VllmEngine(folder, dtype=dtype, context=context, enforce_eager=True)
     await engine.start()
     try:

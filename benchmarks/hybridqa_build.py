@@ -1,6 +1,6 @@
-"""Build the HybridQA corpus from the real data and print how long it took and how much memory it needed.
+"""Builds the HybridQA corpus from the real data, and prints the time and memory that it took.
 
-Run as `python benchmarks/hybridqa_build.py --data FOLDER [--out FOLDER]`; without `--out` the corpus is built in a
+Run `python benchmarks/hybridqa_build.py --data FOLDER [--out FOLDER]`. Without `--out` the corpus is built in a
 temporary folder and removed.
 """
 
@@ -22,7 +22,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the data")
-    parser.add_argument("--out", type=Path, help="where to keep the corpus")
+    parser.add_argument("--out", type=Path, help="folder that keeps the corpus")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         out = options.out or Path(temporary) / "corpus"

@@ -1,7 +1,7 @@
-"""HybridQA's passages as documents, and its table rows as queries with known answers; for the search benchmarks.
+"""Documents and queries for the search benchmarks: HybridQA's passages, and its table rows with known answers.
 
-A query is the text of the first linked cell of a table row and one header of that table; the right answer is the page
-that the cell links to. The data are looked for in `WIDESEEK_DATA` or `../shared/data`.
+A query is the text of the first linked cell of a table row and one header of that table. The right answer is the page
+that the cell links to. The data are read from `WIDESEEK_DATA` or `../shared/data`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Asked = list[tuple[str, str]]
 
 
 def folder() -> Path:
-    """Where the data are; raises `FileNotFoundError` when they are not there."""
+    """The folder of the data. Raises `FileNotFoundError` if it does not exist."""
     path = Path(os.environ.get("WIDESEEK_DATA") or Path(__file__).parents[2] / "shared" / "data") / "hybridqa"
     if not path.is_dir():
         raise FileNotFoundError(f"no data at {path}: set WIDESEEK_DATA")
@@ -32,14 +32,14 @@ def folder() -> Path:
 
 
 def passages() -> Passages:
-    """All 170,846, in the order of the file."""
+    """All 170,846 passages, in the order of the file."""
     with gzip.open(folder() / "passages.jsonl.gz", "rt", encoding="utf-8") as lines:
         records = map(json.loads, lines)
         return [(r["url"], unquote(r["url"][6:]).replace("_", " "), r["text"]) for r in records]
 
 
 def draws(known: set[str], seeds: Sequence[int], count: int = 2_000) -> list[Asked]:
-    """For each seed `count` queries whose right pages are among `known`."""
+    """For each seed, `count` queries whose right pages are in `known`."""
     rows = []
     with gzip.open(folder() / "tables.jsonl.gz", "rt", encoding="utf-8") as lines:
         for table in map(json.loads, lines):
@@ -57,10 +57,10 @@ def draws(known: set[str], seeds: Sequence[int], count: int = 2_000) -> list[Ask
 
 
 def hits_at(k: int, found: Sequence[Sequence[str]], asked: Asked) -> float:
-    """The share of queries with the right page among the first `k` URLs found."""
+    """The share of queries whose right page is among the first `k` URLs found."""
     return sum(url in urls[:k] for urls, (_, url) in zip(found, asked, strict=True)) / len(asked)
 
 
 def urls(found: Sequence[Sequence[SearchHit]]) -> list[list[str]]:
-    """The URLs of hits, one list a query."""
+    """The URLs of hits, one list per query."""
     return [[hit.url for hit in hits] for hits in found]

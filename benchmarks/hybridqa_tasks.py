@@ -1,7 +1,7 @@
-"""Print statistics of the HybridQA tasks: how many, how large, what their splits share, and how well search finds them.
+"""Prints statistics of the HybridQA tasks: their number and size, what their splits share, and how well search works.
 
-Run as `python benchmarks/hybridqa_tasks.py --data FOLDER [--corpus FOLDER]`; the corpus is one that
-`benchmarks/hybridqa_build.py --out FOLDER` kept, and is needed for the last part only.
+Run `python benchmarks/hybridqa_tasks.py --data FOLDER [--corpus FOLDER]`. Only the last part needs the corpus, which
+`benchmarks/hybridqa_build.py --out FOLDER` builds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder with the data")
-    parser.add_argument("--corpus", type=Path, help="a corpus built from it")
+    parser.add_argument("--corpus", type=Path, help="folder of the corpus built from the data")
     options = parser.parse_args()
     plans = load_plans(options.data)
     modes = Counter(plan.mode for plan in plans.by_uid.values())

@@ -1,46 +1,47 @@
-"""Item-F1 of trained nano models against the width of their team, and of a single agent against its turns.
+"""Item-F1 of trained nano models by the width of their team, and of a single agent by its turns.
 
     pip install 'wideseek-baselines[vllm]' 'wideseek-env[plot]'
     python benchmarks/nano_width.py --out runs/nano-width --depth \
         warm=runs/nano-curve/warm/model grpo=runs/nano-curve/grpo-lead-subagent-0/model
 
-Plays the game of the preset `nano-cpu` on test tasks, which neither training nor its evaluations have seen, by
-`wideseek bench width` for each model (and `wideseek bench depth` for the first, as a single agent, with `--depth`);
-these commands are printed. Then the teams are drawn into one figure by width, all sweeps into another by critical path
-(with `--depth`), and a report compares them task by task.
-Ctrl-C keeps what is finished; the same command goes on from there.
+The game is that of the preset `nano-cpu`, on test tasks that neither training nor its evaluations have used. The
+program runs and prints a command `wideseek bench width` for each model. With `--depth` it also runs `wideseek bench
+depth` for the first model, as a single agent.
+
+Then it draws the teams by width in one figure, and with `--depth` all sweeps by critical path in another. A report
+compares the models task by task. Ctrl-C keeps all finished results, and the same command resumes.
 """
 
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import shlex
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from wideseek_baselines.train.config.loading import load_config
+from wideseek_baselines.train.config.loading import load_config, preset_file
 from wideseek_baselines.train.grpo import GrpoConfig
-from wideseek_baselines.train.presets import preset_file
 
 
 def main() -> None:
-    """All sweeps, then figure and report."""
+    """Run all sweeps, then draw the figures and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("models", nargs="+", metavar="NAME=FOLDER", help="models, the untrained one first")
+    parser.add_argument("models", nargs="+", metavar="NAME=FOLDER", help="models; the untrained one first")
     parser.add_argument(
-        "--out", type=Path, required=True, help="folder of the sweeps, the figure and the report"
+        "--out", type=Path, required=True, help="folder of the sweeps, the figures and the report"
     )
     parser.add_argument("--widths", default="1,2,4,8,16")
-    parser.add_argument("--turns", default="2,3,4,5,6,7,8", help="of the single agent, with --depth")
-    parser.add_argument("--depth", action="store_true", help="also play the first model as a single agent")
-    parser.add_argument("--limit", default="48", help="test tasks, the same for all")
+    parser.add_argument(
+        "--turns", default="2,3,4,5,6,7,8", help="numbers of turns of the single agent, with --depth"
+    )
+    parser.add_argument("--depth", action="store_true", help="also run the first model as a single agent")
+    parser.add_argument("--limit", default="48", help="number of test tasks, the same for all models")
     arguments = parser.parse_args()
     models = dict(model.partition("=")[::2] for model in arguments.models)
     if len(models) < len(arguments.models) or not all(name and folder for name, folder in models.items()):
-        parser.error("models are given as NAME=FOLDER, each with a name of its own")
+        parser.error("give models as NAME=FOLDER, with different names")
     sweeps = {
         f"{name} team": ("width", "--widths", arguments.widths, model) for name, model in models.items()
     }
@@ -56,27 +57,27 @@ def main() -> None:
         )
     teams = {name: folder for name, folder in folders.items() if sweeps[name][0] == "width"}
     plot(teams, arguments.out / "nano-width")
-    if arguments.depth:  # widths and turns have no axis in common but what they cost
+    if arguments.depth:  # widths and turns can only be compared by their cost
         plot(folders, arguments.out / "nano-depth", "--x", "critical-path")
     wideseek("bench", "report", *folders.values(), "-o", str(arguments.out / "report.html"))
 
 
 def plot(folders: Mapping[str, str], out: Path, *options: str) -> None:
-    """Sweeps by name in one figure, as SVG and PNG."""
+    """Draw sweeps in one figure, as SVG and PNG. `folders` has their folders by name."""
     names = [part for name in folders for part in ("--name", name)]
     drawn = [part for ending in ("svg", "png") for part in ("--out", f"{out}.{ending}")]
     wideseek("bench", "plot", *folders.values(), *names, *options, *drawn)
 
 
 def game() -> Iterator[str]:
-    """The preset's game and engine as options of `wideseek bench`."""
+    """The options of `wideseek bench` for the preset's game and engine."""
     config = load_config(GrpoConfig, None, ["model.path=any", "out=any"], preset=preset_file("nano-cpu"))
     yield from ("--tasks", config.game.tasks, "--split", "test", "--profile", config.game.profile)
     for condition in config.game.where:
         yield from ("--where", condition)
     yield from ("--rules", config.game.rules)
-    for name, value in dataclasses.asdict(config.game.limits).items():
-        if value is not None and name != "width":
+    for name, value in config.game.limits.items():
+        if name != "width":
             yield from ("--rule", f"{name}={value}")
     yield from ("--policy", config.engine.kind)
     for name in ("turn_tokens", "temperature", "context", "dtype", "kv_bytes"):
@@ -84,10 +85,10 @@ def game() -> Iterator[str]:
 
 
 def wideseek(*arguments: str) -> None:
-    """Run and print one command.
+    """Print and run one command.
 
     Raises:
-        SystemExit: It failed.
+        SystemExit: The command failed.
     """
     print(shlex.join(["wideseek", *arguments]), flush=True)
     done = subprocess.run([sys.executable, "-m", "wideseek_env.cli", *arguments], check=False)

@@ -1,15 +1,25 @@
-"""How much of real Wikipedia tables survives in the Markdown of their pages, beside other libraries.
+"""Measures how much of real Wikipedia tables is kept in the Markdown of their pages, compared with other libraries.
 
     python benchmarks/pages_quality.py [folder with wikipages/pages.jsonl.gz] [--pages 420] [--peers]
 
-Every page is read as a whole, its tables are taken from what comes out (parsed back from the Markdown where that
-is what comes out), and the one that shares most cells with the gold CSV is compared with it: Unicode NFKC, white
-space collapsed, links as text. Prints one row for each library: the share of tables exactly equal to the gold, of
-gold cells in their row and column, the F1 of cells as a multiset, the pages that are read a second by the clock and
-by CPU time of one process. For this project also: the same with the table that stands where the gold table stood,
-pages a second with two processes and with one (the best of several rounds each), and how often a gold cell survives
-`focus` in 2,000 characters. `--peers` adds the peers; those that are not installed are named with the command that
-installs them.
+Every library reads whole pages, and its tables are taken from its output. If the output is Markdown, the tables are
+parsed back from it. The table that shares most cells with the gold CSV is compared with it. For that, cells are in
+Unicode NFKC with white space collapsed and links as text.
+
+The output has one row per library:
+
+- the share of tables that equal the gold exactly;
+- the share of gold cells in the right row and column;
+- the F1 of cells as a multiset;
+- the pages read per second, by the clock and by CPU time of one process.
+
+For this project the output has three more results:
+
+- the same shares with the table at the place of the gold table;
+- pages per second with two processes and with one, each the best of several rounds;
+- how often `focus` with 2,000 characters keeps a gold cell.
+
+`--peers` adds other libraries. For missing ones the output has the command that installs them.
 """
 
 from __future__ import annotations
@@ -46,7 +56,7 @@ _MARK = "the gold table follows"
 
 
 class Quality(NamedTuple):
-    """Shares from 0 to 1."""
+    """The quality of a library's tables, as shares from 0 to 1."""
 
     equal: float
     placed: float
@@ -54,7 +64,7 @@ class Quality(NamedTuple):
 
 
 def normal(cell: str) -> str:
-    """The form in which cells are compared."""
+    """A cell in the form in which cells are compared."""
     return " ".join((cell if cell.isascii() else unicodedata.normalize("NFKC", cell)).split())
 
 
@@ -65,7 +75,7 @@ def gold_of(page: Page) -> Rows:
 
 
 def peer_tables(markdown: str) -> list[Rows]:
-    """The tables of Markdown that also has emphasis, pictures, titles of links and escapes: all taken off."""
+    """The tables in Markdown from other libraries, without emphasis, images, link titles and escapes."""
     text = _TITLED.sub(r"\1", _TITLED.sub(r"\1", _IMAGE.sub("", markdown)))
     return [
         [[normal(_ESCAPE.sub(r"\1", _EMPHASIS.sub(r"\2", cell))) for cell in row] for row in table]
@@ -74,7 +84,7 @@ def peer_tables(markdown: str) -> list[Rows]:
 
 
 def tables_of(markdown: str) -> list[Rows]:
-    """The pipe tables of a page, header first, without their rules; outer pipes may be missing."""
+    """The pipe tables of a page, header first, without separator lines. Outer pipes may be missing."""
     tables: list[Rows] = []
     inside = False
     for line in markdown.split("\n"):
@@ -83,7 +93,7 @@ def tables_of(markdown: str) -> list[Rows]:
             continue
         line = line.strip()
         if not line.strip("|-: ") and ("---" in line or "-" not in line):
-            continue  # a rule, or nothing
+            continue  # a separator line, or nothing
         bare = line[1:] if line.startswith("|") else line
         bare = bare[:-1] if bare.endswith("|") and not bare.endswith("\\|") else bare
         if not inside:
@@ -103,7 +113,7 @@ def f1(gold: Rows, rows: Rows) -> float:
 
 
 def quality(pages: list[Page], found: list[Rows]) -> Quality:
-    """How near one table of each page is to the gold."""
+    """The quality of one table per page, compared with the gold."""
     equal = right = cells = 0
     total = 0.0
     for page, rows in zip(pages, found, strict=True):
@@ -122,7 +132,7 @@ def best(page: Page, tables: list[Rows]) -> Rows:
 
 
 def in_its_place(page: Page) -> Rows:
-    """The table that follows a mark put before the gold table, the `table_index`-th `table.wikitable`."""
+    """The table at the place of the gold table, which is the `table_index`-th `table.wikitable`."""
     tree = turbohtml.parse(page["html"])
     tables = tree.select("table.wikitable")
     if page["table_index"] >= len(tables):
@@ -133,7 +143,7 @@ def in_its_place(page: Page) -> Rows:
 
 
 def survives(pages: list[Page], limit: int = 2_000) -> float:
-    """How often a gold cell is in the page focused on its row's first cell and its column's name."""
+    """The share of gold cells in the page's text when it is focused on the row's first cell and the column's name."""
     kept = 0
     for page in pages:
         gold = gold_of(page)
@@ -155,7 +165,7 @@ def own_and_tables(html: str) -> list[Rows]:
 
 
 def taken(tables: list[Rows]) -> list[Rows]:
-    """Tables that are tables already."""
+    """The tables of a library that returns tables, unchanged."""
     return tables
 
 
@@ -183,7 +193,7 @@ def pandas_tables(html: str) -> list[Rows]:
 
     try:
         frames = pd.read_html(io.StringIO(html), keep_default_na=False)
-    except ValueError:  # no table, or one it cannot read
+    except ValueError:  # there is no table, or the library cannot read it
         return []
     joined = [
         [" ".join(dict.fromkeys(map(str, c))) if isinstance(c, tuple) else str(c) for c in frame.columns]
@@ -249,7 +259,7 @@ PEERS: list[tuple[str, Read, Tables, str]] = [
 
 
 def measured(pages: list[Page], read: Read, tables: Tables) -> str:
-    """A row of the report, after its name; the time is that of `read`."""
+    """The cells of one row of the report, without its name. The time is that of `read`."""
     clock, cpu = time.perf_counter(), time.process_time()
     found = [read(page["html"]) for page in pages]
     clock, cpu = time.perf_counter() - clock, time.process_time() - cpu
@@ -259,11 +269,11 @@ def measured(pages: list[Page], read: Read, tables: Tables) -> str:
 
 
 def speed(htmls: list[str], read: Read) -> str:
-    """Pages a second, the best of several rounds: with two processes by the clock, with one by CPU time."""
+    """Pages per second in the best of several rounds: with two processes by the clock, with one by CPU time."""
     together: list[float] = []
     alone: list[float] = []
     with ProcessPoolExecutor(2) as pool:
-        list(pool.map(read, htmls[:20], chunksize=10))  # processes start, modules load
+        list(pool.map(read, htmls[:20], chunksize=10))  # starts the processes and loads modules
         for _ in range(ROUNDS):
             start = time.perf_counter()
             list(pool.map(read, htmls, chunksize=10))
@@ -282,8 +292,8 @@ def speed(htmls: list[str], read: Read) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else "")
     parser.add_argument("data", type=Path, nargs="?", default=Path(__file__).parents[2] / "shared" / "data")
-    parser.add_argument("--pages", type=int, default=420, help="read only the first so many")
-    parser.add_argument("--peers", action="store_true", help="measure other libraries too")
+    parser.add_argument("--pages", type=int, default=420, help="number of pages to read")
+    parser.add_argument("--peers", action="store_true", help="also measure other libraries")
     options = parser.parse_args()
     with gzip.open(options.data / "wikipages" / "pages.jsonl.gz", "rt", encoding="utf-8") as lines:
         pages: list[Page] = [json.loads(line) for line in lines][: options.pages]

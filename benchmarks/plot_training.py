@@ -1,10 +1,10 @@
-"""Draw learning curves: held-out item-F1 of training runs against minutes, one line for each kind of run.
+"""Draws learning curves: held-out item-F1 of training runs by minutes, one line for each kind of run.
 
     python benchmarks/plot_training.py runs/nano-curve/{grpo,ppo}-lead-subagent-{0,1,2} --out docs/images/nano-learning
 
-Runs whose folders differ only in the number at the end (their seed) are one line: its mean, with a band from the lowest
-to the highest. Minutes are those of playing and training; evaluations are left out. Writes SVG and PNG, and the
-numbers as JSON.
+Runs whose folders differ only in the last number (their seed) are one line. It shows their mean, with a band from the
+lowest to the highest. Minutes are those of rollouts and training, without evaluations. The program writes SVG, PNG and
+the numbers as JSON.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ SPENT = ("rollout_seconds", "train_seconds", "update_seconds")
 def main() -> None:
     """Read the runs, draw them, and print the numbers."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("runs", nargs="+", type=Path, help="folders of runs")
-    parser.add_argument("--out", type=Path, required=True, help="files to write, without their ending")
+    parser.add_argument("runs", nargs="+", type=Path, help="folders of training runs")
+    parser.add_argument("--out", type=Path, required=True, help="files to write, without suffix")
     parser.add_argument("--figure", default="eval_item_f1@8", help="of metrics.jsonl")
     arguments = parser.parse_args()
     groups: dict[str, list[list[dict[str, float]]]] = {}
@@ -45,7 +45,7 @@ def main() -> None:
 
 
 def looks(path: Path, figure: str) -> list[dict[str, float]]:
-    """The evaluations in a log: step, minutes until then, and the figure."""
+    """The evaluations in a log: the step, the minutes until then, and the metric."""
     found = []
     seconds = 0.0
     for record in read_log(path):
@@ -56,7 +56,7 @@ def looks(path: Path, figure: str) -> list[dict[str, float]]:
 
 
 def summed_up(runs: Sequence[list[dict[str, float]]]) -> dict[str, Any]:
-    """Mean, lowest and highest of the runs at the evaluations that all of them have."""
+    """Mean, lowest and highest value of the runs at each evaluation that all of them have."""
     length = min(map(len, runs))
     values = np.array([[look["value"] for look in run[:length]] for run in runs])
     minutes = np.array([[look["minutes"] for look in run[:length]] for run in runs])
@@ -71,7 +71,7 @@ def summed_up(runs: Sequence[list[dict[str, float]]]) -> dict[str, Any]:
 
 
 def draw(figure: Any, numbers: dict[str, dict[str, Any]]) -> None:
-    """One panel."""
+    """Draw the only panel of the figure."""
     axes = figure.subplots()
     for number, (name, found) in enumerate(numbers.items()):
         look = stroke(number)

@@ -1,15 +1,17 @@
-"""How much of what could be read from the prefix cache is: hits over a rollout, as a share of what is reusable.
+"""Measures which share of the reusable prompt tokens a rollout reads from the prefix cache.
 
     python -m wideseek_baselines.nano /tmp/nano --context 8192
     python benchmarks/prefix_cache.py --model /tmp/nano [--episodes 64] [--width 4] [--block 32]
 
-A turn's prompt repeats the conversation so far, and every conversation of a role begins with the same system prompt.
-What is reusable of a prompt are its longest leading whole blocks that an earlier request (its prompt, or what was
-generated after it) has put into the cache; its last token is always computed. That counts prompts that are asked for
-at the same moment as reusable by each other, which no engine can do, so 1 is out of reach.
+A prefix cache keeps the keys and values of earlier tokens, so that a prompt with the same beginning is read faster. A
+turn's prompt repeats the conversation so far, and all conversations of a role begin with the same system prompt.
 
-The rollout is that of ``driver_efficiency.py``: a language model behind the asynchronous driver whose messages are the
-scripted team's, so that an untrained model plays full games too.
+The reusable part of a prompt is its longest beginning of whole blocks that an earlier request put into the cache, with
+its prompt or its generation. The last token is always computed. Prompts that are sent at the same moment count as
+reusable by each other. No engine can do that, so the share is always below 1.
+
+The rollout is that of ``driver_efficiency.py``: a language model with the asynchronous driver. Its messages are
+replaced by those of the scripted team, so that an untrained model also runs full games.
 """
 
 from __future__ import annotations
@@ -28,14 +30,14 @@ from wideseek_baselines.tokens.record import Rollout
 
 
 class Reusable:
-    """The blocks that a cache without limits would hold."""
+    """The blocks that a cache without a size limit would hold."""
 
     def __init__(self, block: int) -> None:
         self._block = block
         self._blocks: set[int] = set()
 
     def prompt(self, ids: Sequence[int]) -> int:
-        """Tokens of this prompt that lie in blocks seen before."""
+        """The number of tokens of this prompt in blocks seen before."""
         hits = 0
         for known in (chain in self._blocks for chain in self._chains(ids[:-1])):
             if not known:
@@ -44,11 +46,11 @@ class Reusable:
         return hits * self._block
 
     def add(self, ids: Sequence[int]) -> None:
-        """These ids are in the cache now."""
+        """Add the blocks of these ids."""
         self._blocks.update(self._chains(ids))
 
     def _chains(self, ids: Sequence[int]) -> Iterable[int]:
-        """A number for every whole block with all that is before it."""
+        """A hash for every whole block, together with everything before it."""
         chain = 0
         for start in range(0, len(ids) - self._block + 1, self._block):
             chain = hash((chain, *ids[start : start + self._block]))
@@ -56,7 +58,10 @@ class Reusable:
 
 
 def reusable_tokens(rollouts: Iterable[Rollout], block: int) -> tuple[int, int, int]:
-    """Prompt tokens of all turns, those reusable and those that were cached, in the order in which episodes ended."""
+    """The number of prompt tokens of all turns, of reusable ones and of cached ones.
+
+    The turns are taken in the order in which episodes ended.
+    """
     cache = Reusable(block)
     prompts = reusable = cached = 0
     for rollout in rollouts:
@@ -72,7 +77,7 @@ def reusable_tokens(rollouts: Iterable[Rollout], block: int) -> tuple[int, int, 
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Play and count."""
+    """Run the episodes and count."""
     from transformers import AutoTokenizer
 
     policy = make_policy(arguments)
@@ -102,17 +107,20 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the figures as JSON."""
+    """Print the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", required=True, help="folder of a model with its tokenizer")
     parser.add_argument("--engine", choices=["vllm"], default="vllm")
     parser.add_argument("--dtype", default="float32")
     parser.add_argument("--episodes", type=int, default=64)
     parser.add_argument(
-        "--concurrency", type=int, default=None, help="episodes at a time; default: what fits"
+        "--concurrency",
+        type=int,
+        default=None,
+        help="episodes that run at the same time; default: as the cache allows",
     )
     parser.add_argument("--width", type=int, default=4)
-    parser.add_argument("--block", type=int, default=32, help="tokens of one block of the cache")
+    parser.add_argument("--block", type=int, default=32, help="tokens per block of the cache")
     parser.add_argument("--context", type=int, default=None)
     parser.add_argument("--turn-tokens", type=int, default=2048)
     parser.add_argument("--max-requests", type=int, default=None)

@@ -1,11 +1,12 @@
-"""A batch of real episodes to time training steps on, without a model that has to generate them.
+"""A batch of real episodes for timing training steps, without a model that generates them.
 
-The scripted team plays training tasks of the synthetic world, each task several times with another limit on how many
-subagents it may start at once. The reward is item-F1 less a hundredth for each subagent, so that rewards differ within
-a group, as they do for a policy that samples, also where every team fills the table. What was said goes through the
-model's chat template turn by turn, as in a rollout: ids, who wrote them, and which tokens are trained are those of real
-conversations, and so are their lengths. Log-probabilities of an engine were never measured: they are written down as 0,
-and whoever trains on such a batch leaves the correction for the engine's mismatch off.
+The scripted team answers training tasks of the synthetic world. It runs each task several times, each time with another
+limit on the subagents that it may start at once. The reward is item-F1 minus 0.01 per subagent. So rewards differ
+within a group, as they do for a policy that samples, even if every team fills the table.
+
+The messages go through the model's chat template turn by turn, as in a rollout. So the ids, the trained tokens and the
+lengths are those of real conversations. There is no engine that could report log-probabilities. They are recorded as 0,
+so switch importance sampling off when you train on such a batch.
 """
 
 from __future__ import annotations
@@ -23,10 +24,8 @@ from wideseek_baselines.tokens import ChatTemplate
 from wideseek_baselines.tokens.record import AgentRecord, Rollout, TurnRecord
 from wideseek_baselines.tokens.record import Sequence as TokenSequence
 from wideseek_baselines.train.config.options import AdvantageOptions
-from wideseek_baselines.train.config.run import GameOptions, LimitOptions
 from wideseek_baselines.train.data.supervised import conversation_sequences
 from wideseek_baselines.train.objective.advantages import group_advantages
-from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
@@ -34,29 +33,29 @@ from wideseek_env.profiles import profile_named
 from wideseek_env.trajectory import Trajectory
 
 COST = 0.01
-"""Of a subagent."""
+"""The price of a subagent in the reward."""
 AT_ONCE = (1, 2, 4, 8)
-"""Subagents that the team may start at once, from one episode of a group to the next."""
+"""The limits on subagents started at once, for the episodes of a group in turn."""
 
-GAME = GameOptions(
+GAME = GameConfig(
     tasks="synthetic:rows=10-16,columns=2,hops=1",
     profile="terse",
     rules="width-benchmark",
-    limits=LimitOptions(width=8),
+    width=8,
 )
-"""What is played: tables that a team of one subagent at a time does not quite fill."""
+"""The game. Its tables have slightly more rows than a team with one subagent at a time can fill."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Episodes with an advantage each, all of groups whose rewards differ."""
+    """Episodes with their advantages. Only groups with different rewards are included."""
 
     rollouts: list[Rollout]
     advantages: list[float]
 
     @property
     def sequences(self) -> list[tuple[float, TokenSequence]]:
-        """All sequences with a trained token, in order, each with the advantage of its rollout."""
+        """All sequences with a trained token, in order. Each comes with the advantage of its rollout."""
         return [
             (advantage, sequence)
             for rollout, advantage in zip(self.rollouts, self.advantages, strict=True)
@@ -66,7 +65,7 @@ class Batch:
         ]
 
     def describe(self) -> dict[str, Any]:
-        """Counts and lengths in tokens, by role."""
+        """The number of sequences and their lengths in tokens, by role."""
         lengths: dict[str, list[int]] = {}
         for rollout in self.rollouts:
             for agent in rollout.agents:
@@ -95,7 +94,7 @@ class Batch:
 
     @classmethod
     def load(cls, path: Path) -> Batch:
-        """Read what `save` wrote."""
+        """Read a batch that `save` wrote."""
         record = json.loads(path.read_text("utf-8"))
         return cls([Rollout.from_dict(each) for each in record["rollouts"]], record["advantages"])
 
@@ -109,20 +108,20 @@ def record_batch(
     context: int | None = None,
     multiple: int = 1,
 ) -> Batch:
-    """Play and tokenize.
+    """Run the scripted team and tokenize its episodes.
 
     Args:
-        model: Folder whose tokenizer and chat template are used.
-        tasks: Training tasks.
-        group: Episodes of each.
-        tasks_of: The tasks, such as "synthetic:rows=4".
-        context: Episodes with a longer sequence are left out; none is no limit.
-        multiple: The number of sequences is made a multiple of this; see `divisible`.
+        model: Model folder with the tokenizer and chat template.
+        tasks: Number of training tasks.
+        group: Episodes per task.
+        tasks_of: The source of the tasks, such as "synthetic:rows=4".
+        context: Episodes with a longer sequence are omitted. None sets no limit.
+        multiple: Episodes are omitted until the number of sequences is a multiple of this.
 
     Raises:
-        ConfigError: Too few episodes are left to make a batch.
+        ConfigError: Too few episodes are left for a batch.
     """
-    game = GameConfig(**game_arguments(dataclasses.replace(GAME, tasks=tasks_of))).open()
+    game = GAME.replace(tasks=tasks_of).open()
     template = ChatTemplate(model)
     rollouts = []
     for number, task in enumerate(game.tasks[:tasks]):
@@ -146,21 +145,21 @@ def record_batch(
     batch = divisible(batch, multiple)
     if not batch.rollouts:
         raise ConfigError(
-            f"{tasks} tasks with {group} episodes each make no batch whose number of sequences is a multiple of "
+            f"{tasks} tasks with {group} episodes each give no batch whose number of sequences is a multiple of "
             f"{multiple}: give more tasks, episodes or context"
         )
     return batch
 
 
 def divisible(batch: Batch, multiple: int) -> Batch:
-    """The batch without as many episodes as it takes for its number of sequences to be a multiple; maybe empty."""
+    """The largest part of the batch whose number of sequences is a multiple of `multiple`. It may be empty."""
     counts = [
         len(Batch([rollout], [advantage]).sequences)
         for rollout, advantage in zip(batch.rollouts, batch.advantages, strict=True)
     ]
     best: dict[int, tuple[int, tuple[int, ...]]] = {
         0: (0, ())
-    }  # by remainder: most sequences, of which episodes
+    }  # by remainder: the largest number of sequences, and their episodes
     for number, count in enumerate(counts):
         for held, chosen in list(best.values()):
             longer = held + count
@@ -171,7 +170,7 @@ def divisible(batch: Batch, multiple: int) -> Batch:
 
 
 def tokenized(trajectory: Trajectory, template: ChatTemplate, trial: int) -> Rollout:
-    """The episode as a rollout of policy version 0 that says nothing of the engine's log-probabilities."""
+    """The episode as a rollout of policy version 0, with 0 for all log-probabilities."""
     agents = []
     profile = profile_named(trajectory.profile)
     language = profile.language_for(trajectory.task)

@@ -1,4 +1,4 @@
-"""`train_here`: whole steps of `grpo.train_step` on a recorded batch, timed; and what machine they ran on."""
+"""`train_here` times whole steps of `grpo.train_step` on a recorded batch. `machine` describes the machine."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_baselines.train.optim.optimizer import Optimizer, Step
 
 PREFIX = "causal."
-"""Of the names of a `TokenModel`'s parameters."""
+"""The prefix of the parameter names in a `TokenModel`."""
 
 
 @dataclass(slots=True)
 class Steps:
-    """What was measured of each step, the first one included; what comes before the steps is not in it."""
+    """Measurements of each step, including the first. The time before the steps is not included."""
 
     seconds: list[float]
     processor: list[float]
     gradient: dict[str, torch.Tensor]
-    """Of the first step, by the names of the model's own parameters; empty unless asked for."""
+    """The gradient of the first step, by parameter name. Empty unless requested."""
     padded_tokens: int = 0
-    """Tokens that go through the model in a step, padding included."""
+    """Tokens that go through the model in a step, including padding."""
 
 
 class KeepingOptimizer(Optimizer):
-    """Keeps the gradient of the first step, as it was before clipping."""
+    """An optimizer that keeps the gradient of the first step, before clipping."""
 
     def __init__(self, model: TokenModel, *arguments: Any) -> None:
         super().__init__(model.named_parameters(), *arguments)
@@ -41,7 +41,7 @@ class KeepingOptimizer(Optimizer):
         self.gradient: dict[str, torch.Tensor] = {}
 
     def step(self) -> Step:
-        """See `Optimizer.step`."""
+        """Take an optimizer step, and keep the gradient if it is the first."""
         if not self.gradient:
             self.gradient = {
                 name.removeprefix(PREFIX): parameter.grad.detach().float().cpu().clone()
@@ -63,18 +63,18 @@ def train_here(
     keep_gradient: bool = False,
     settings: tuple[str, ...] = (),
 ) -> Steps:
-    """Take `steps` steps on the batch with `grpo.train_step`.
+    """Take `steps` steps on the batch with `grpo.train_step`, and time them.
 
     Args:
-        model: Folder.
-        batch: Of real episodes.
+                model: Model folder.
+                batch: Batch of real episodes.
         device: "cpu" or "cuda".
-        tokens_per_row: See `packing.pack`.
-        autocast: bfloat16 products with float32 weights.
+        tokens_per_row: The largest number of tokens of a packed sequence.
+        autocast: Use bfloat16 products with float32 weights.
         lr: Learning rate.
-        steps: How many.
-        keep_gradient: Keep the first step's.
-        settings: Further ``key=value`` of the configuration.
+                steps: Number of steps.
+                keep_gradient: Keep the gradient of the first step.
+        settings: Additional ``key=value`` settings of the configuration.
     """
     config = load_config(
         GrpoConfig,
@@ -85,10 +85,10 @@ def train_here(
             f"model.precision={'autocast' if autocast else 'float32'}",
             "out=unused",
             f"tokens_per_row={tokens_per_row}",
-            "selection.average=token",
+            "selection.loss_aggregation=token",
             "selection.failures=all",
             "loss.kl=0",
-            "loss.mismatch=off",
+            "loss.importance_sampling=none",
             f"optim.lr={lr}",
             *settings,
         ],
@@ -114,7 +114,7 @@ def train_here(
 
 
 def machine(device: str) -> dict[str, Any]:
-    """The device and the versions."""
+    """The device, and the versions of the libraries."""
     names = ("torch", "transformers", "trl", "accelerate", "liger-kernel", "flash-attn")
     return {
         "device": platform.processor() or platform.machine()
@@ -125,7 +125,7 @@ def machine(device: str) -> dict[str, Any]:
 
 
 def known(name: str) -> str:
-    """The version of a package; "" where it is not installed."""
+    """The version of a package, or "" if it is not installed."""
     try:
         return version(name)
     except PackageNotFoundError:

@@ -1,14 +1,17 @@
-"""The search index beside its peers: each built, opened and searched in processes of its own, as one table.
+"""Compares the search index with other search engines, in one table.
 
     python benchmarks/search_peers.py                  # all that are installed
     python benchmarks/search_peers.py --only wideseek sqlite-fts5 --seed 4
 
-Passages, queries and right answers are those of `hybridqa_queries.py`. Every round asks 2,000 queries that were not
-asked before: the first those drawn with `--seed`, which hit@1 and hit@5 are of, the next those of the seeds that
-follow; the fastest round counts. Every engine returns the text of its five best documents. Slow engines answer the
-first 200 queries only. "q/CPU s" divides by the CPU time of all threads, which other work on the machine disturbs less;
-the other rates are by the clock. The memory is that of a process that opened the index and answered all queries. bm25s
-is no dependency of this package; without it its rows say what to install.
+Each engine is built, opened and searched in separate processes. Passages, queries and right answers are those of
+`hybridqa_queries.py`. Every engine returns the text of its five best documents.
+
+Every round has 2,000 new queries. The first round uses those drawn with `--seed`, and gives hit@1 and hit@5. Later
+rounds use the next seeds. The fastest round counts. Slow engines answer only the first 200 queries.
+
+"q/CPU s" divides by the CPU time of all threads, which depends less on other work of the machine. The other rates are
+by the clock. The memory is that of a process that opened the index and answered all queries. bm25s is not a dependency
+of this package. If it is missing, its rows say what to install.
 """
 
 from __future__ import annotations
@@ -34,7 +37,7 @@ K = 5
 FEW = 200
 
 Search = Callable[[list[str]], list[list[str]]]
-"""The URLs of the best K documents for each query."""
+"""A function that returns the URLs of the best K documents for each query."""
 
 
 class Wideseek:
@@ -89,7 +92,7 @@ class Bm25s:
             return search
 
         single = searching(1 if self.backend == "numba" else 0)
-        single(["warm up"])  # numba compiles here: part of opening
+        single(["warm up"])  # numba compiles here, which is a part of opening
         return single, searching(THREADS)
 
 
@@ -215,7 +218,9 @@ def main() -> None:
     )
     parser.add_argument("--only", nargs="+", choices=ENGINES, default=list(ENGINES))
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--rounds", type=int, default=3, help="of new queries each; the fastest counts")
+    parser.add_argument(
+        "--rounds", type=int, default=3, help="number of rounds, each with new queries; the fastest counts"
+    )
     parser.add_argument("--stage", nargs=2, metavar=("NAME", "PATH"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.stage:
@@ -228,7 +233,7 @@ def main() -> None:
         known = {url for url, _, _ in passages()}
     except FileNotFoundError as error:
         sys.exit(str(error))
-    # The first half is asked in batches, the other one by one.
+    # The first half of the queries is asked in batches, the other half one by one.
     rounds = draws(known, range(options.seed, options.seed + 2 * options.rounds))
     print(f"| engine | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}")
     for name in options.only:

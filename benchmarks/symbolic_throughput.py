@@ -1,12 +1,12 @@
-"""Environment steps per second of process time: the symbolic episodes alone, and through libraries of multi-agent RL.
+"""Environment steps per second of process time: symbolic episodes alone, and with libraries for multi-agent RL.
 
     python benchmarks/symbolic_throughput.py                         # all that is installed here
     python benchmarks/symbolic_throughput.py --only vector torchrl
 
-Every line plays the world and sizes of the examples with legal actions: chance for the environment itself, the
-untrained policy of the example for a library, its forward passes included. One step is one step of one episode, in
-which all agents whose turn it is act. Nothing is learned. What counts is the process time of one process with one
-thread of torch.
+Every line uses the world and sizes of the examples, with legal actions. For the environment alone the actions are
+random. For a library they come from the untrained policy of its example, and its forward passes are included. One step
+is one step of one episode, in which all agents whose turn it is act. There is no learning. The time is the process time
+of one process with one thread of torch.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def make():
 
 
 def single(steps):
-    """`Symbolic`, one episode after the other."""
+    """`Symbolic`, one episode after another."""
     env, rng = make(), np.random.default_rng(0)
     observations, _ = env.reset(seed=0)
 
@@ -60,7 +60,7 @@ def single(steps):
 
 
 def vector(steps, number=16):
-    """`SymbolicVec` of 16."""
+    """`SymbolicVec` with 16 episodes."""
     vec, rng = SymbolicVec(make(), number), np.random.default_rng(0)
     arrays = vec.reset(seed=0)
 
@@ -74,7 +74,7 @@ def vector(steps, number=16):
 
 
 def torchrl(steps, number=8):
-    """TorchRL: `PettingZooWrapper` in a `SerialEnv` of 8, played by the collector's policy."""
+    """TorchRL: `PettingZooWrapper` in a `SerialEnv` of 8, with the collector's policy."""
     from torchrl.envs import SerialEnv
 
     module = example("torchrl_mappo")
@@ -86,7 +86,7 @@ def torchrl(steps, number=8):
 
 
 def rllib(steps, number=8):
-    """RLlib: a `MultiAgentEnvRunner` of 8 environments."""
+    """RLlib: a `MultiAgentEnvRunner` with 8 environments."""
     from ray.rllib.env.multi_agent_env_runner import MultiAgentEnvRunner
 
     module = example("rllib_ppo")
@@ -118,7 +118,9 @@ def main():
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--only", nargs="+", choices=sorted(WAYS), default=list(WAYS))
-    parser.add_argument("--steps", type=int, default=8192, help="steps of a line; a quarter for slow ones")
+    parser.add_argument(
+        "--steps", type=int, default=8192, help="number of steps per line; a quarter for slow ones"
+    )
     args = parser.parse_args()
     if importlib.util.find_spec("torch") is not None:
         import torch

@@ -1,7 +1,7 @@
-"""Agent turns a second through the rules alone, through the PettingZoo shell, and as episodes grow longer.
+"""Agent turns per second: with the rules alone, with the PettingZoo environment, and as episodes get longer.
 
-Run: ``python -m pytest benchmarks/test_environment_speed.py --benchmark-only -o addopts=``. Every turn parses a
-real tool call; the tools themselves do nothing. ``extra_info["turns_per_second"]`` is the figure to quote.
+Run ``python -m pytest benchmarks/test_environment_speed.py --benchmark-only -o addopts=``. Every turn parses a real
+tool call. The tools do nothing. The result is in ``extra_info["turns_per_second"]``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ ANSWER = "| Name | Year |\n|---|---|\n| Entity 1 | 1901 |"
 
 
 def script(role: str, turns: int, limit: int) -> str:
-    """Delegate or search until the last turn, then answer or report."""
+    """The message of an agent: it delegates or searches until its last turn, then answers or reports."""
     if turns == limit - 1:
         return ANSWER
     return DELEGATE if role == "lead" else SEARCH
 
 
 def play_rules(rules: Rules) -> int:
-    """One episode through `Episode` alone; returns its agent turns."""
+    """Run one episode with `Episode` alone. Returns the number of agent turns."""
     episode = Episode(example_task(), rules=rules)
     while not episode.done:
         for agent in episode.ready():
@@ -43,7 +43,7 @@ def play_rules(rules: Rules) -> int:
 
 
 def play_parallel(env: Any) -> int:
-    """One episode through `parallel_env().step`; returns its agent turns."""
+    """Run one episode with `parallel_env().step`. Returns the number of agent turns."""
     _, infos = env.reset(seed=0)
     turns = 0
     while env.agents:
@@ -84,7 +84,7 @@ def test_no_slow_down_with_the_length_of_an_episode(benchmark: Any, length: int)
 
 
 def test_memory_of_64_episodes(benchmark: Any) -> None:
-    """64 episodes held at once: three delegations to 8 subagents that use all turns, results of 2,000 characters."""
+    """Memory of 64 episodes: three delegations to 8 subagents that use all turns, and results of 2,000 characters."""
 
     def hold() -> float:
         tracemalloc.start()

@@ -1,9 +1,9 @@
-"""The search index on HybridQA's 170,846 passages: building, opening, searching, and how good the answers are.
+"""The search index on HybridQA's 170,846 passages: time to build, open and search it, and quality of the results.
 
     pytest benchmarks/test_index_speed.py --benchmark-enable --benchmark-only -o addopts=""
 
-Queries and right answers are those of `hybridqa_queries.py`, drawn with seed 0, every round on an index opened anew,
-so that nothing is remembered. hit@1 and hit@5 are in the benchmark's extra information, and must not fall.
+Queries and right answers are those of `hybridqa_queries.py`, drawn with seed 0. Every round opens the index again, so
+that nothing is cached. hit@1 and hit@5 are in the benchmark's `extra_info`, and must not fall.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""How long a page takes: to Markdown, to plain text, focused on a question.
+"""Time to convert a page to Markdown, to plain text, and to text that is focused on a question.
 
     pytest benchmarks/test_pages_speed.py --benchmark-enable --benchmark-only -o addopts=""
 
-The pages are those of `wikipages` (raw Wikipedia articles, 100 kB in the mean), from `WIDESEEK_DATA` or
-`../shared/data`. One round reads 40 of them; divide.
+The pages are those of `wikipages` (raw Wikipedia articles, 100 kB on average), from `WIDESEEK_DATA` or
+`../shared/data`. One round reads 40 pages, so divide the time by 40.
 """
 
 from __future__ import annotations

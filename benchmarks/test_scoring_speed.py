@@ -1,8 +1,10 @@
 """Time to score one answer: `pytest -o addopts= benchmarks/test_scoring_speed.py`.
 
-Each answer has a key, a date, a number and three text columns; dates and numbers are written unlike gold, and
-one text cell in nine is wrong. *cold* forgets every memoised cell before each call, as for an answer none of whose
-cells was seen before; *warm* is the same answer again, as the gold of a task is in the next rollout of its group.
+Each answer has a key, a date, a number and three text columns. Dates and numbers have another format than in the gold
+table, and one text cell in nine is wrong.
+
+- *cold*: the cache of cells is cleared before each call, as if no cell was seen before.
+- *warm*: the same answer is scored again, like the gold table in the next rollout of a group.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ SPECS = {
 
 
 def task_and_answer(rows: int) -> tuple[Task, str]:
-    """A task of `rows` × 6 and an answer to it in prose and a fence."""
+    """A task with `rows` rows and 6 columns, and an answer with prose and a fenced table."""
     gold: list[tuple[str, ...]] = []
     answer: list[tuple[str, ...]] = []
     for number in range(rows):

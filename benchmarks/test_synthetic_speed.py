@@ -1,8 +1,8 @@
-"""How long a synthetic world takes to write and to index.
+"""Time to write and to index a synthetic world.
 
     pytest benchmarks/test_synthetic_speed.py --benchmark-enable --benchmark-only
 
-`extra_info` of each result holds the pages per second.
+`extra_info` of each result has the pages per second.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def _world(pages: int) -> SyntheticWorld:
 
 
 def _note_rate(benchmark: BenchmarkFixture, pages: int) -> None:
-    if benchmark.stats is not None:  # None when benchmarks are disabled
+    if benchmark.stats is not None:  # None if benchmarks are disabled
         benchmark.extra_info["pages_per_second"] = round(pages / benchmark.stats.stats.median)
 
 
@@ -37,5 +37,5 @@ def test_write_and_index(benchmark: BenchmarkFixture, pages: int) -> None:
 
 def test_tasks_of_the_default_world(benchmark: BenchmarkFixture) -> None:
     world = SyntheticWorld()
-    assert world.regions  # made once, outside the measurement
+    assert world.regions  # computed once, outside the measurement
     benchmark.pedantic(synthetic_tasks, (world, "train"), rounds=5)

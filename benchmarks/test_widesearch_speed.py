@@ -1,9 +1,13 @@
 """Time to score one answer, strictly and leniently: `pytest -o addopts= benchmarks/test_widesearch_speed.py`.
 
-Each round scores text that no round before had a cell of. *cold*: a task and an answer never seen, so gold is
-prepared too; *group*: a new answer to a gold table that was scored before, as in a group of rollouts; *warm*: the
-same answer again. A table has a key, a date, a number and three text columns, or the same without dates; one cell
-in nine is wrong. On a busy machine add `--benchmark-timer=time.thread_time`.
+Each round scores cells that no earlier round had.
+
+- *cold*: a new task and a new answer, so the gold table is prepared too.
+- *group*: a new answer to a gold table that was scored before, as in a group of rollouts.
+- *warm*: the same answer again.
+
+A table has a key, a date, a number and three text columns, or the same without dates. One cell in nine is wrong. On a
+busy machine add `--benchmark-timer=time.thread_time`.
 """
 
 from __future__ import annotations
@@ -34,7 +38,7 @@ _counter = itertools.count()
 
 
 def task_and_answer(rows: int, dates: bool, answer_only: int | None = None) -> tuple[Task, str]:
-    """A task of `rows` rows and an answer to it; the task is the one of round `answer_only` where that is given."""
+    """A task of `rows` rows and an answer to it. If `answer_only` is given, the task is that of this earlier round."""
     fresh = next(_counter)
     base = fresh if answer_only is None else answer_only
     gold: list[tuple[str, ...]] = []

@@ -1,18 +1,19 @@
-"""Training tokens a second on real episodes, and the share of the device's peak that they come to (MFU).
+"""Measures training tokens per second on real episodes, and the share of the device's peak that is used (MFU).
 
     python benchmarks/train_mfu.py --model MODEL_FOLDER [--precision autocast] [model.compile=true …]
 
 A step is `grpo.train_step` on a batch of recorded episodes (see `recorded_batch.py`), from rollouts to new weights:
-packing, forward, backward, clipping and AdamW. What a step must compute is counted from the model's dimensions, two
-operations for a multiplication and addition and three times the forward pass for forward and backward:
+packing, forward, backward, clipping and AdamW. The operations of a step are counted from the model's dimensions. A
+multiplication with addition counts as two operations. Forward and backward together count as three forward passes.
+Counted are:
 
-- every token, by every matrix of the layers;
-- attention: token i of a sequence attends to i + 1 tokens of its own sequence, not to the row's others;
+- every token times every matrix of the layers;
+- attention: token i of a sequence attends to i + 1 tokens of that sequence, not to other sequences of the row;
 - the output layer, for the tokens that are trained.
 
-What is computed again, as the logits are in the backward pass, counts once. `mfu_all_logits` is the same with an output
-layer for every token, as most reports count it; here those logits are not needed and not computed.
-Peaks are those of the vendor's data sheets for dense bfloat16; `--peak` gives another in TFLOP/s.
+Recomputed values, such as the logits in the backward pass, count once. `mfu_all_logits` counts an output layer for
+every token, as most reports do. Here those logits are neither needed nor computed. The peaks are those of the vendor's
+data sheets for dense bfloat16. `--peak` sets another one in TFLOP/s.
 """
 
 from __future__ import annotations
@@ -43,31 +44,33 @@ PEAKS = (
     ("L4", 121e12),
     ("RTX 4090", 165.2e12),
 )
-"""Dense bfloat16 operations a second by what is found in a device's name; the more exact names first."""
+"""Dense bfloat16 operations per second, by a part of the device's name. More specific names come first."""
 
 
 def peak_of(device: str) -> float | None:
-    """The peak of a device by its name; None where it is not in the table."""
+    """The peak of a device by its name, or None if it is not in the table."""
     return next((peak for name, peak in PEAKS if re.search(rf"\b{name}\b", device, re.IGNORECASE)), None)
 
 
 def operations(shape: Shape, lengths: Sequence[int], trained: int) -> int:
-    """Floating-point operations of forward and backward over sequences, each attending to itself alone.
+    """Floating-point operations of forward and backward passes over sequences that attend only to themselves.
 
     Args:
-        shape: Of the model.
+        shape: Dimensions of the model.
         lengths: Tokens of each sequence.
-        trained: Tokens that the output layer is applied for.
+        trained: Number of tokens for which the output layer is applied.
     """
     queries, keys = shape.heads * shape.head_dim, shape.kv_heads * shape.head_dim
     matrices = shape.hidden * (2 * queries + 2 * keys + 3 * shape.inner)
     pairs = sum(length * (length + 1) // 2 for length in lengths)
-    layer = 2 * matrices * sum(lengths) + 4 * queries * pairs  # scores, and the values they weigh
+    layer = (
+        2 * matrices * sum(lengths) + 4 * queries * pairs
+    )  # attention scores, and their products with the values
     return 3 * (shape.layers * layer + 2 * shape.vocab * shape.hidden * trained)
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Time the steps, count the operations."""
+    """Time the steps and count the operations."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     batch = record_batch(
@@ -119,21 +122,25 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Print the figures as JSON."""
+    """Print the results as JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", required=True, help="folder of a Llama or Qwen model with its tokenizer")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--precision", choices=("float32", "autocast"), default="autocast")
-    parser.add_argument("--game", default=GAME.tasks, help="tasks that the team plays")
-    parser.add_argument("--tasks", type=int, default=4, help="how many of them")
-    parser.add_argument("--group", type=int, default=4, help="episodes of each task")
-    parser.add_argument("--context", type=int, default=None, help="leave out episodes with longer sequences")
+    parser.add_argument("--game", default=GAME.tasks, help="source of the tasks")
+    parser.add_argument("--tasks", type=int, default=4, help="number of tasks")
+    parser.add_argument("--group", type=int, default=4, help="episodes per task")
+    parser.add_argument("--context", type=int, default=None, help="omit episodes with longer sequences")
     parser.add_argument("--tokens-per-row", type=int, default=16384)
-    parser.add_argument("--steps", type=int, default=5, help="steps that count, after one that does not")
-    parser.add_argument("--threads", type=int, default=0, help="of torch; 0 is its own choice")
-    parser.add_argument("--peak", type=float, default=None, help="of the device in TFLOP/s")
     parser.add_argument(
-        "settings", nargs="*", help="key=value of the configuration, such as model.compile=true"
+        "--steps", type=int, default=5, help="number of steps to time, after one that is not timed"
+    )
+    parser.add_argument(
+        "--threads", type=int, default=0, help="number of torch's threads; 0 is torch's default"
+    )
+    parser.add_argument("--peak", type=float, default=None, help="peak of the device in TFLOP/s")
+    parser.add_argument(
+        "settings", nargs="*", help="key=value settings of the configuration, such as model.compile=true"
     )
     try:
         print(json.dumps(measure(parser.parse_args()), indent=1))

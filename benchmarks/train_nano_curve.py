@@ -1,19 +1,20 @@
-"""Does a small team learn to use its width? Warm start from a timid expert, then reinforcement, on processor cores.
+"""Trains a small team on CPU cores to use its width: warm start from a timid expert, then reinforcement learning.
 
     pip install 'wideseek-baselines[vllm]'
     python benchmarks/train_nano_curve.py --out runs/nano-curve --algorithm grpo --seed 0
 
-1. A nano model is made whose first weights can copy (`wideseek_baselines.nano.copying`).
-2. A scripted team plays training tasks in many worlds, at several widths and now and then as a single agent. A small
-   width it uses whole. A large one makes it timid: after each subagent a coin decides whether it starts one more.
-3. The model learns to write what the team wrote (warm start).
-4. GRPO or PPO goes on from there, with vLLM for the episodes; every few steps the model plays held-out tasks. What it
-   can find and the expert did not show is how much the whole of a large width is worth.
+1. The program makes a nano model whose initial weights can copy (`wideseek_baselines.nano.copying`).
+2. A scripted team, the expert, answers training tasks in many worlds, at several widths and sometimes as a single
+   agent. It uses the whole of a small width. At a large width it is timid: after each subagent a coin decides whether
+   it starts one more.
+3. The model learns to write the expert's messages (warm start).
+4. GRPO or PPO continues from there, with vLLM for the episodes. Every few steps the model is evaluated on held-out
+   tasks. The model can discover what the expert did not show: that using the whole of a large width pays.
 
-Every stage is kept in `--out` and not done again by the same command; an interrupted run goes on. At the end the
-held-out item-F1 of the warm start and of the trained model are printed by width as JSON, with the minutes that the
-reinforcement took. `--roles lead` or `--roles subagent` trains one role alone, `--single` the single agent. The
-settings are those of the preset `nano-cpu`; `key=value` changes them.
+`--out` keeps every stage, and the same command does not repeat it. An interrupted run resumes. At the end the program
+prints JSON: the held-out item-F1 of the warm start and of the trained model by width, and the minutes of reinforcement
+learning. `--roles lead` or `--roles subagent` trains only one role, `--single` the single agent. The settings are those
+of the preset `nano-cpu`. `key=value` changes them.
 """
 
 from __future__ import annotations
@@ -28,51 +29,54 @@ from typing import Any
 
 from wideseek_baselines.nano import make_nano
 from wideseek_baselines.nano.team import BriefTeam
-from wideseek_baselines.train.config.loading import load_config
-from wideseek_baselines.train.config.run import GameOptions, RunConfig
+from wideseek_baselines.train.config.loading import load_config, preset_file
+from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
 from wideseek_baselines.train.ppo import PpoConfig, run_ppo
-from wideseek_baselines.train.presets import preset_file
 from wideseek_baselines.train.reporting.log import read_log
-from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_baselines.train.sft import SftConfig, run_sft
 from wideseek_env.episode_run import run_episode
 from wideseek_env.game import GameConfig
-from wideseek_env.tasks import conditions
 from wideseek_env.trajectory import TrajectoryWriter
 
 EAGERNESS = 0.75
 """Probability with which the expert starts one more subagent at a large width."""
 LARGE = 8
-"""The smallest width that is large to it; a smaller one it uses whole."""
+"""The smallest width at which the expert is timid. It uses the whole of a smaller one."""
 WORLDS = 32
-"""How many worlds the expert plays in: that of the training tasks, and others like it."""
+"""The number of worlds of the expert: that of the training tasks, and similar ones."""
 GAMES: Sequence[dict[str, Any]] = (
     *({"width": width} for width in (2, 8, 6, 16, 1, 8, 4, 16, 7, 3, 5)),
     {"team": False, "single_turns": 7},
 )
-"""What the expert's tasks are played as, in turn."""
+"""The forms of the game for the expert's tasks, in turn."""
 PPO = ("tasks=32", "group=1", "mini_batch=32", "critic_optim.lr=3e-4", "kl.coefficient=0")
-"""PPO's settings, where they differ from the preset's. Its critic is the baseline, so no task is played twice; and one
-optimiser step is made of all episodes of a step, to average out the noise that they have in them."""
+"""PPO's settings where they differ from the preset. The critic is the baseline, so each task gets one episode. One
+optimiser step uses all episodes of a training step, to average out their noise.
+"""
 
 
 def main() -> None:
-    """All stages, then the figures as JSON."""
+    """Run all stages, then print the results as JSON."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, required=True, help="folder of all stages")
     parser.add_argument("--algorithm", choices=("grpo", "ppo"), default="grpo")
     parser.add_argument(
-        "--seed", type=int, default=0, help="of the reinforcement; the warm start is the same for all"
+        "--seed",
+        type=int,
+        default=0,
+        help="seed of reinforcement learning; the warm start is the same for all seeds",
     )
     parser.add_argument(
-        "--size", choices=("tiny", "small", "base"), default="small", help="of the nano model"
+        "--size", choices=("tiny", "small", "base"), default="small", help="size of the nano model"
     )
-    parser.add_argument("--episodes", type=int, default=150, help="of the expert in each of its worlds")
-    parser.add_argument("--warm-steps", type=int, default=1500, help="of the warm start")
+    parser.add_argument("--episodes", type=int, default=150, help="number of the expert's episodes per world")
+    parser.add_argument("--warm-steps", type=int, default=1500, help="number of steps of the warm start")
     parser.add_argument("--roles", nargs="+", choices=("lead", "subagent"), default=["lead", "subagent"])
-    parser.add_argument("--single", action="store_true", help="the single agent instead of a team")
-    parser.add_argument("settings", nargs="*", help="key=value for the reinforcement, such as optim.lr=2e-4")
+    parser.add_argument("--single", action="store_true", help="train the single agent instead of a team")
+    parser.add_argument(
+        "settings", nargs="*", help="key=value settings of reinforcement learning, such as optim.lr=2e-4"
+    )
     arguments = parser.parse_args()
     roles = ["single"] if arguments.single else arguments.roles
     name = "-".join([arguments.algorithm, *roles, str(arguments.seed)])
@@ -85,12 +89,12 @@ def main() -> None:
     warm = learn(expert, model, arguments.out / "warm", arguments.warm_steps)
     assert warm == Path(config.model.path)
     run: Any = run_grpo if arguments.algorithm == "grpo" else run_ppo
-    run(config, report=lambda values: print(json.dumps(values), flush=True))
+    run(config, on_step=lambda values: print(json.dumps(values), flush=True))
     print(json.dumps({"run": name, **curve(Path(config.out))}, indent=1))
 
 
 def configure(arguments: argparse.Namespace, roles: Sequence[str], out: Path) -> RunConfig:
-    """The settings of the reinforcement."""
+    """The settings of reinforcement learning."""
     kind: Any = GrpoConfig if arguments.algorithm == "grpo" else PpoConfig
     own = [
         f"model.path={arguments.out / 'warm' / 'model'}",
@@ -98,39 +102,37 @@ def configure(arguments: argparse.Namespace, roles: Sequence[str], out: Path) ->
         f"seed={arguments.seed}",
         f"selection.roles={json.dumps(roles)}",
         *(PPO if arguments.algorithm == "ppo" else ()),
-        *(["game.team=false", "game.widths=[]", "evaluation.widths=[]"] if arguments.single else []),
+        *(["game.team=false", "widths=[]", "evaluation.widths=[]"] if arguments.single else []),
     ]
     config: RunConfig = load_config(kind, None, [*own, *arguments.settings], preset=preset_file("nano-cpu"))
     return config
 
 
-def record_expert(path: Path, game: GameOptions, episodes: int) -> Path:
-    """Trajectories of the timid team on training tasks; recorded once."""
+def record_expert(path: Path, game: GameConfig, episodes: int) -> Path:
+    """Record trajectories of the expert on training tasks. Does nothing if the file exists."""
     if path.is_file():
         return path
-    arguments = game_arguments(game)
     unfinished = path.with_suffix(".unfinished")
     unfinished.unlink(missing_ok=True)
     with TrajectoryWriter(unfinished) as writer:
         for seed in range(WORLDS):
-            world = game.tasks.replace("synthetic:", f"synthetic:seed={seed},", 1)
-            setups = [GameConfig(**own_game(arguments, world, **changes)).open() for changes in GAMES]
-            tasks = conditions.where(setups[0].tasks, game.where)[:episodes]
-            for number, task in enumerate(tasks):
-                game = setups[number % len(setups)]
-                expert = BriefTeam(EAGERNESS if game.rules.width >= LARGE else 1.0)
-                writer.write(run_episode(game, expert, task, seed=number).trajectory())
+            world = str(game.tasks).replace("synthetic:", f"synthetic:seed={seed},", 1)
+            games = [expert_game(game, world, **changes).open() for changes in GAMES]
+            for number, task in enumerate(games[0].tasks[:episodes]):
+                played = games[number % len(games)]
+                expert = BriefTeam(EAGERNESS if played.rules.width >= LARGE else 1.0)
+                writer.write(run_episode(played, expert, task, seed=number).trajectory())
     unfinished.rename(path)
     return path
 
 
-def own_game(arguments: dict[str, Any], world: str, *, team: bool = True, **limits: int) -> dict[str, Any]:
-    """The arguments of `GameConfig` for one of the expert's games."""
-    return {**arguments, "tasks": world, "team": team, "rules": arguments["rules"].replace(**limits)}
+def expert_game(game: GameConfig, world: str, *, team: bool = True, **limits: int) -> GameConfig:
+    """One of the expert's games: the training's game in another world, with some limits changed."""
+    return game.replace(tasks=world, team=team, limits={**game.limits, **limits})
 
 
 def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
-    """Supervised training for so many steps; goes on where it was, and does nothing when it is done."""
+    """Train the model on the expert's messages. Resumes an interrupted run, and does nothing for a finished one."""
     told = out / "result.json"
     if told.is_file() and json.loads(told.read_text())["steps"] == steps:
         return out / "model"
@@ -140,7 +142,7 @@ def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
         f"out={out}",
         f"max_steps={steps}",
         *("epochs=4", "batch_tokens=4096", "held_out=0.01", "evaluate_every=100", "patience=0"),
-        "subagent_share=0.6",  # what a lead does with several reports is harder to learn, and rarer
+        "subagent_share=0.6",  # turns of a lead with several reports are harder to learn, and rarer
         *("model.device=cpu", "model.precision=float32"),
         *("optim.matrices=muon", "optim.lr=1e-3", "optim.lr_end=0.02", "optim.warmup=20"),
     ]
@@ -152,7 +154,7 @@ def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
 
 
 def curve(folder: Path) -> dict[str, Any]:
-    """What a run's log says: held-out item-F1 by width as it went, and the minutes that steps took."""
+    """Results in a run's log: held-out item-F1 by width after each evaluation, and the minutes of training steps."""
     records = read_log(folder / "metrics.jsonl")
     looks = [record for record in records if any(name.startswith("eval_") for name in record)]
     steps = [record for record in records if "reward" in record]
@@ -170,6 +172,6 @@ def curve(folder: Path) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    # The engine is a process of its own: leave in order, so that it ends too.
+    # The engine runs in a separate process: exit normally, so that it ends too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     main()

@@ -1,23 +1,28 @@
-"""A GRPO training step here and in TRL: same weights, sequences, trained tokens, advantages, precision and optimiser.
+"""Compares a GRPO training step here and in TRL, with the same weights, data, precision and optimizer.
 
     pip install 'wideseek-baselines[transformers]' 'trl>=1.16,<2'
     wideseek nano runs/nano --size base --context 8192
     python benchmarks/train_step_vs_trl.py --model runs/nano
 
-The batch is one of real episodes (see `recorded_batch.py`): leads and subagents of a team, whose conversations differ
-in length. Here, `grpo.train_step` makes one optimiser step of it, from rollouts to new weights. In TRL it is a step of
-`GRPOTrainer.train()`, less everything in which TRL generates, pads, decodes and scores (see `trl_trainer.py`).
-Both average over all trained tokens of the batch (TRL's loss "dapo", here `selection.average=token`), without KL term.
-Both keep activations: TRL's checkpointing, on by default, is switched off.
+The batch has real episodes (see `recorded_batch.py`): leads and subagents of a team, with conversations of different
+lengths. Both sides get the same sequences, trained tokens and advantages. Here, `grpo.train_step` makes one optimizer
+step, from rollouts to new weights. In TRL it is a step of `GRPOTrainer.train()`, minus the time in which TRL generates,
+pads, decodes and scores (see `trl_trainer.py`).
 
-First the gradients of both are compared in float32, before any clipping: the program fails unless their cosine is
-above 0.999. Then both take turns, each in a process of its own, whose first step is not counted. Times of steps are
-given with their median and spread, tokens without padding, and the highest memory of the process (or of the GPU).
+Both average over all trained tokens of the batch (TRL's loss "dapo", here `selection.loss_aggregation=token`), without a
+KL term. Both keep activations: TRL's checkpointing, which is on by default, is switched off.
 
-TRL runs in two ways: "trl" pads as TRL does, to the longest prompt and the longest completion of the batch; "trl
-sorted" gets the sequences in order of length, a few at a time, so that little is padded. TRL itself cannot do the
-latter: the completions of a prompt have to come together. `--trl-checkpointing` and `--trl-liger`
-add other options of TRL's.
+First the program compares the gradients in float32, before clipping. It fails unless their cosine is above 0.999. Then
+both sides run alternately, each in a separate process whose first step is not counted. The output has the median and
+spread of the step times, the tokens without padding, and the peak memory of the process (or of the GPU).
+
+TRL runs in two ways:
+
+- "trl" pads as TRL does, to the longest prompt and the longest completion of the batch.
+- "trl sorted" gets the sequences in order of length, a few at a time, so there is little padding. TRL cannot do that,
+  because the completions of a prompt have to come together.
+
+`--trl-checkpointing` and `--trl-liger` add other options of TRL.
 """
 
 from __future__ import annotations
@@ -43,10 +48,11 @@ LEAST_COSINE = 0.999
 
 
 def alike(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> dict[str, float]:
-    """Cosine of two gradients, the relative length of their difference, and the lowest cosine of one parameter.
+    """Compare two gradients: their cosine, the relative length of their difference, and the lowest cosine of a
+    parameter.
 
     Raises:
-        WideSeekError: They are of different parameters.
+        WideSeekError: The gradients have different parameters.
     """
     if one.keys() != other.keys():
         raise WideSeekError(f"gradients of different parameters: {sorted(one.keys() ^ other.keys())[:4]}")
@@ -68,7 +74,7 @@ def alike(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> dict[
 
 
 def one_side(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What a child process does: the steps of one side."""
+    """Run the steps of one side, in a child process."""
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     batch = Batch.load(arguments.batch)
@@ -117,10 +123,10 @@ def one_side(arguments: argparse.Namespace) -> dict[str, Any]:
 def child(
     arguments: argparse.Namespace, side: str, batch: Path, gradient: Path | None = None
 ) -> dict[str, Any]:
-    """One side in a process of its own; its last line is the result.
+    """Run one side in a separate process. The last line of its output is the result.
 
     Raises:
-        WideSeekError: The process failed; with the end of what it said.
+        WideSeekError: The process failed. The message has the end of its output.
     """
     named = {
         name.replace("_", "-"): getattr(arguments, name)
@@ -137,7 +143,7 @@ def child(
 
 
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Record, check the gradients, take turns; everything that was found."""
+    """Record the batch, check the gradients, and run both sides alternately. Returns all results."""
     sides = ["here", "trl"]
     sides += [] if arguments.no_sorted else ["trl sorted"]
     sides += ["trl checkpointing"] if arguments.trl_checkpointing else []
@@ -162,7 +168,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         likeness = alike(*gradients)
         tell(f"gradients: {json.dumps(likeness)}")
         if likeness["cosine"] <= LEAST_COSINE:
-            raise WideSeekError(f"the two sides do not do the same work: {likeness}")
+            raise WideSeekError(f"the gradients of the two sides differ too much: {likeness}")
         runs: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
         for number in range(arguments.rounds):
             for side in sides if number % 2 == 0 else reversed(sides):
@@ -172,7 +178,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def figures(runs: dict[str, list[dict[str, Any]]], batch: Batch) -> dict[str, Any]:
-    """Medians, spreads and ratios of what the processes measured."""
+    """Medians, spreads and ratios of the measurements."""
     tokens = batch.describe()["tokens"]
     sides = {}
     for side, each in runs.items():
@@ -207,32 +213,38 @@ def figures(runs: dict[str, list[dict[str, Any]]], batch: Batch) -> dict[str, An
 
 
 def tell(line: str) -> None:
-    """Say how far it is, apart from the result."""
+    """Print progress to stderr."""
     print(line, file=sys.stderr, flush=True)
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """The parser of the command line."""
     made = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     made.add_argument("--model", required=True, help="folder of a model with its tokenizer")
     made.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     made.add_argument("--precision", choices=("float32", "autocast"), default="float32")
-    made.add_argument("--game", default=GAME.tasks, help="tasks that the team plays")
-    made.add_argument("--tasks", type=int, default=1, help="how many of them")
-    made.add_argument("--group", type=int, default=4, help="episodes of each task")
-    made.add_argument("--context", type=int, default=None, help="leave out episodes with longer sequences")
-    made.add_argument("--tokens-per-row", type=int, default=8192, help="of a packed row, here")
-    made.add_argument("--trl-sequences", type=int, default=2, help="of a forward pass of TRL; even")
-    made.add_argument("--trl-attention", default="sdpa")
-    made.add_argument("--trl-checkpointing", action="store_true", help="also with its default, checkpointing")
-    made.add_argument("--trl-liger", action="store_true", help="also with Liger's kernels (GPU)")
-    made.add_argument("--no-sorted", action="store_true", help="leave out TRL with sorted sequences")
-    made.add_argument("--rounds", type=int, default=3, help="processes of each side")
-    made.add_argument("--steps", type=int, default=2, help="steps of a process that count")
-    made.add_argument("--threads", type=int, default=0, help="of torch; 0 is its own choice")
-    made.add_argument("--out", type=Path, default=None, help="file for the result, besides printing it")
+    made.add_argument("--game", default=GAME.tasks, help="source of the tasks")
+    made.add_argument("--tasks", type=int, default=1, help="number of tasks")
+    made.add_argument("--group", type=int, default=4, help="episodes per task")
+    made.add_argument("--context", type=int, default=None, help="omit episodes with longer sequences")
+    made.add_argument("--tokens-per-row", type=int, default=8192, help="tokens of a packed row, here")
     made.add_argument(
-        "settings", nargs="*", help="key=value of the configuration here, such as model.compile=true"
+        "--trl-sequences", type=int, default=2, help="sequences per forward pass of TRL; an even number"
+    )
+    made.add_argument("--trl-attention", default="sdpa")
+    made.add_argument(
+        "--trl-checkpointing", action="store_true", help="also run TRL with checkpointing, its default"
+    )
+    made.add_argument("--trl-liger", action="store_true", help="also run TRL with Liger's kernels (GPU)")
+    made.add_argument("--no-sorted", action="store_true", help="do not run TRL with sorted sequences")
+    made.add_argument("--rounds", type=int, default=3, help="number of processes per side")
+    made.add_argument("--steps", type=int, default=2, help="number of steps to time per process")
+    made.add_argument(
+        "--threads", type=int, default=0, help="number of torch's threads; 0 is torch's default"
+    )
+    made.add_argument("--out", type=Path, default=None, help="file to which the result is also written")
+    made.add_argument(
+        "settings", nargs="*", help="key=value settings of the configuration here, such as model.compile=true"
     )
     made.add_argument("--side", help=argparse.SUPPRESS)
     made.add_argument("--batch", type=Path, help=argparse.SUPPRESS)

@@ -1,8 +1,8 @@
-"""TRL's side of `train_step_vs_trl.py`: its `GRPOTrainer` on recorded sequences, in the real training loop.
+"""TRL's side of `train_step_vs_trl.py`: its `GRPOTrainer` with recorded sequences, in its real training loop.
 
-A `rollout_func` gives the trainer the recorded ids, with tool results and reports masked (`env_mask`), as it takes
-conversations of several turns. TRL pads them itself. What is timed is a step of `trainer.train()` from its beginning to
-its end, less everything in which TRL generates, pads, decodes and scores: forward, backward, clipping, AdamW, the loop.
+A `rollout_func` gives the trainer the recorded ids, with tool results and reports masked (`env_mask`), as for
+conversations with several turns. TRL pads them. The time is that of a whole step of `trainer.train()`, minus the parts
+in which TRL generates, pads, decodes and scores. So it covers forward, backward, clipping, AdamW and the loop.
 """
 
 from __future__ import annotations
@@ -20,24 +20,26 @@ from recorded_step import Steps
 from wideseek_env.errors import MissingDependencyError
 
 Padding = Literal["batch", "sorted"]
-"""`batch`: as TRL does, to the longest prompt and the longest completion of the whole batch. `sorted`: sequences in
-order of length, each few padded to their own longest. TRL cannot do that by itself; it shows what padding costs."""
+"""How sequences are padded. `batch`: as in TRL, to the longest prompt and the longest completion of the batch.
+`sorted`: a few sequences at a time in order of length, padded to the longest of them. TRL has no such mode. It shows
+the cost of padding.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class TrlOptions:
-    """How the trainer is set."""
+    """The settings of the trainer."""
 
     sequences: int
-    """Of one forward and backward pass; even, and a divisor of the batch."""
+    """Sequences per forward and backward pass. An even number that divides the batch."""
     padding: Padding = "batch"
     autocast: bool = False
-    """bfloat16 products with float32 weights; TRL's ``bf16=True``."""
+    """Use bfloat16 products with float32 weights, as TRL does with ``bf16=True``."""
     checkpointing: bool = False
-    """Compute activations again in the backward pass, which TRL does unless told otherwise."""
+    """Compute activations again in the backward pass, which is TRL's default."""
     attention: str = "sdpa"
     liger: bool = False
-    """Liger's kernels; they need a GPU and the package liger-kernel."""
+    """Use Liger's kernels. They need a GPU and the package liger-kernel."""
     lr: float = 1e-6
     steps: int = 2
     clip: bool = True
@@ -46,14 +48,12 @@ class TrlOptions:
 def train_with_trl(
     model: str, batch: Batch, device: str, options: TrlOptions, *, keep_gradient: bool = False
 ) -> Steps:
-    """Take `TrlOptions.steps` steps on the batch.
+    """Take `TrlOptions.steps` steps on the batch, and time them.
 
     Raises:
-        MissingDependencyError: TRL, or a package that it needs, is not installed.
+        MissingDependencyError: TRL or a package that it needs is not installed.
     """
-    os.environ.setdefault(
-        "TRL_EXPERIMENTAL_SILENCE", "1"
-    )  # says that rollout_func may change; so may this file
+    os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")  # TRL warns that rollout_func may change
     try:
         from datasets import Dataset
         from transformers import AutoTokenizer, TrainerCallback
@@ -73,7 +73,7 @@ def train_with_trl(
     steps = Steps([], [], {})
 
     class RecordedTrainer(GRPOTrainer):  # type: ignore[misc]
-        """Sequences and advantages as recorded, and the time spent on making batches of them."""
+        """A trainer with recorded sequences and advantages. It measures the time for making batches of them."""
 
         def __init__(self, *arguments: Any, **named: Any) -> None:
             self.place = 0
@@ -83,10 +83,10 @@ def train_with_trl(
         def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
             began = _now(device)
             made: dict[str, Any] = super()._generate_and_score_completions(inputs)
-            # The columns follow the order in which `rollout` gave the sequences out.
+            # The columns follow the order in which `rollout` returned the sequences.
             advantages = [found[number][0] for number in self.given]
             made["advantages"] = torch.tensor(advantages, dtype=torch.float32, device=self.accelerator.device)
-            # The loss divides by this times passes / passes per generation, which must be the batch's trained tokens.
+            # The loss divides by this times (passes / passes per generation), which must be the batch's trained tokens.
             total = trained * self.args.steps_per_generation / passes
             made["num_items_in_batch"] = torch.tensor(total, device=self.accelerator.device)
             if not steps.seconds:
@@ -99,7 +99,7 @@ def train_with_trl(
             return made
 
     def rollout(prompts: list[str], trainer: RecordedTrainer) -> dict[str, Any]:
-        """The next sequences: prompt, what came after it, and which of that was generated."""
+        """The next sequences: prompts, completions, and masks of the generated tokens."""
         trainer.given = [order[(trainer.place + at) % len(order)] for at in range(len(prompts))]
         trainer.place += len(prompts)
         chosen = [found[number][1] for number in trainer.given]
@@ -114,7 +114,7 @@ def train_with_trl(
         }
 
     class Watch(TrainerCallback):  # type: ignore[misc]
-        """Times steps, and keeps the first one's gradient."""
+        """A callback that times steps and keeps the gradient of the first."""
 
         began = (0.0, 0.0)
 
@@ -145,7 +145,7 @@ def train_with_trl(
             per_device_train_batch_size=options.sequences,
             gradient_accumulation_steps=passes,
             generation_batch_size=at_once,
-            num_generations=2,  # only TRL's own advantages depend on it, which are replaced
+            num_generations=2,  # only TRL's advantages depend on it, and they are replaced
             max_steps=options.steps,
             loss_type="dapo",  # an average over all trained tokens of the batch
             beta=0.0,
@@ -175,12 +175,12 @@ def train_with_trl(
 
 
 def _nothing(completions: list[str], **named: Any) -> list[float]:
-    """A reward for TRL to compute advantages from, which are not used."""
+    """A reward function for TRL. The advantages from it are not used."""
     return [0.0] * len(completions)
 
 
 def _now(device: str) -> tuple[float, float]:
-    """Seconds by the wall clock and of this process's work, with the device's work done."""
+    """Wall-clock seconds and CPU seconds of this process, after the device has finished its work."""
     if device != "cpu":
         torch.cuda.synchronize()
     return time.perf_counter(), time.process_time()

@@ -1,10 +1,10 @@
-"""One hundred episodes in a loop of your own: replace `choose` by your algorithm."""
+"""Runs one hundred episodes in a custom loop. Replace `choose` by your algorithm."""
 
 import wideseek_env
 
 
 def choose(env, agent):
-    """A random action; `env.play.episode.messages(agent)` is what a learner would look at."""
+    """A random action. A learner would look at `env.episode_run.episode.messages(agent)`."""
     return env.action_space(agent).sample()
 
 
@@ -23,4 +23,4 @@ def main(episodes: int = 100) -> float:
 
 
 if __name__ == "__main__":
-    print(f"mean reward of random play: {main():.3f}")
+    print(f"mean reward of random actions: {main():.3f}")

@@ -1,11 +1,11 @@
-"""A program that speaks HTTP and JSON plays a whole team: lead and subagents, in OpenAI's messages.
+"""A program that uses only HTTP and JSON acts as a whole team: lead and subagents, with OpenAI's messages.
 
-With the address of a service it plays there (`wideseek serve agents --tasks synthetic`):
+Give it the address of a service that `wideseek serve agents --tasks synthetic` started:
 
     python examples/http_agent.py http://127.0.0.1:8000
 
-Without, it starts one of its own. Nothing but the standard library is used on this side, so the same is written as
-quickly in another language. `model` is where a chat completion would be asked for.
+Without an address it starts a service. The client uses only the standard library, so it is easy to write in another
+language. Replace `model` by a request for a chat completion.
 """
 
 import json
@@ -22,7 +22,7 @@ def call(url: str, body: dict | None = None) -> dict:
 
 
 def model(messages: list[dict], tools: list[dict], turns_left: int) -> dict:
-    """An assistant message: one call each of the agent's first tool, and then the end."""
+    """An assistant message. The agent calls its first tool once, and then ends."""
     name = tools[0]["function"]["name"]
     question = next(message["content"] for message in messages if message["role"] == "user")
     if turns_left == 1 or any(message["role"] == "tool" for message in messages):
@@ -40,7 +40,7 @@ def play(address: str) -> None:
     episode = call(f"{address}/v1/episodes", {"seat": "team"})
     where = f"{address}/v1/episodes/{episode['id']}"
     while episode["status"] == "open":
-        for turn in episode["turns"]:  # these may move at the same time
+        for turn in episode["turns"]:  # all agents that act now, in any order or at the same time
             message = model(turn["messages"], turn["tools"], turn["turns_left"])
             moved = call(f"{where}/messages", {"agent": turn["agent"], "message": message})
             print(f"{turn['agent']}: {len(moved['messages'])} results, {moved['ending'] or 'goes on'}")

@@ -1,4 +1,7 @@
-"""A language model plays one task: `python examples/llm_team.py MODEL_FOLDER`; without one, an untrained tiny model."""
+"""A language model answers one task: `python examples/llm_team.py MODEL_FOLDER`.
+
+Without a folder it uses an untrained tiny model.
+"""
 
 import sys
 import tempfile

@@ -1,7 +1,8 @@
-"""An agent that knows nothing but tools plays the lead, over the Model Context Protocol.
+"""An agent that only calls tools acts as the lead, through the Model Context Protocol.
 
-It starts `wideseek serve mcp` as its server, as an agent framework does from its configuration, and the scripted team
-plays the subagents. The "model" here has fixed moves: have the rows listed, have them looked up, hand in what comes.
+The program starts `wideseek serve mcp` as its server, as an agent framework does from its configuration. The scripted
+team acts as the subagents. The "model" of the lead has fixed moves: it lets a subagent list the rows, lets another look
+them up, and submits the result.
 
     python examples/mcp_lead.py
 """
@@ -21,7 +22,9 @@ async def main() -> None:
     async with Client(server) as client:
         for tool in (await client.list_tools()).tools:
             print(f"{tool.name}: {tool.description.split('.')[0]}.")
-        _, asked = (await client.get_prompt("task")).messages  # the first has the instructions for a model
+        _, asked = (
+            await client.get_prompt("task")
+        ).messages  # the first message has the instructions for a model
         question = asked.content.text
         print("\n" + question + "\n")
 

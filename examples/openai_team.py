@@ -1,10 +1,10 @@
-"""A team of language models behind an OpenAI-compatible server plays three tasks at once.
+"""A team of language models behind an OpenAI-compatible server answers three tasks at once.
 
-With the address of a server and the name of a model it plays those:
+Give it the address of a server and the name of a model:
 
     python examples/openai_team.py http://127.0.0.1:8000/v1 my-model
 
-Without, it plays against a server of its own, behind which there is no model but the scripted team.
+Without them it starts a server that has no model and answers with the scripted team's messages.
 """
 
 import json
@@ -38,7 +38,7 @@ def main(base_url: str, model: str) -> float:
 
 
 class StandIn(BaseHTTPRequestHandler):
-    """Answers chat completions with what the scripted team would say."""
+    """Answers chat completions with the scripted team's messages."""
 
     policy = make_policy("scripted")
 

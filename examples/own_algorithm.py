@@ -1,8 +1,8 @@
-"""A learning algorithm of one's own around the environment: policy gradient over how many subagents a lead starts.
+"""A custom learning algorithm around the environment: policy gradient over the number of subagents of a lead.
 
-The scripted team plays; what is learned is one decision of the lead, how many of its subtasks it delegates. A subtask
-that is left out saves the price of a subagent and loses its part of the table; which is worth more is found out.
-REINFORCE in numpy: a trainer for language models would stand in the same loop, with `turn.messages` in and text out.
+The scripted team acts. The algorithm learns one decision of the lead: how many of its subtasks it delegates. Omitting a
+subtask saves the price of a subagent but loses a part of the table. The algorithm is REINFORCE in NumPy. A trainer for
+language models would use the same loop, with `turn.messages` as input and text as output.
 """
 
 import json
@@ -16,7 +16,7 @@ PRICE = 0.06
 
 
 class Thrifty:
-    """Item-F1 less a price for every subagent; see examples/plugins/my_reward.py."""
+    """A reward: item-F1 minus a price for every subagent, as in examples/plugins/my_reward.py."""
 
     name = "thrifty"
 
@@ -25,7 +25,7 @@ class Thrifty:
 
 
 class WidthLearner:
-    """The scripted team, whose delegations are cut to as many subtasks as were drawn for the episode."""
+    """The scripted team with shortened delegations. For each episode the number of subtasks is drawn at random."""
 
     name = "width-learner"
 
@@ -56,7 +56,7 @@ class WidthLearner:
         return f"<tool_call>{json.dumps(call)}</tool_call>"
 
     def learn(self, rewards, choices, rate):
-        """One step up the policy gradient, each reward measured against the mean of the batch."""
+        """One step of gradient ascent. A reward's advantage is its difference to the mean of the batch."""
         advantages = np.array(rewards) - np.mean(rewards)
         for choice, advantage in zip(choices, advantages, strict=True):
             self.logits += rate * advantage * (np.eye(len(self.logits))[choice] - self.chances)

@@ -1,16 +1,16 @@
 """IPPO on the symbolic environment in one file: a team without a language model learns to delegate and look up.
 
-One network plays the lead and all subagents (parameter sharing); each agent has its own advantages from the
-team reward (independent PPO, de Witt et al. 2020, arXiv 2011.09533). ``--centralised`` gives the critic what all
-agents see (MAPPO, Yu et al. 2022, arXiv 2103.01955). In the manner of CleanRL: nothing is hidden in a library.
+One network acts for the lead and all subagents (parameter sharing). Each agent has its advantages, computed from the
+team reward (independent PPO, de Witt et al. 2020, arXiv 2011.09533). ``--centralised`` gives the critic the
+observations of all agents (MAPPO, Yu et al. 2022, arXiv 2103.01955). The style is that of CleanRL: all code is in this
+file.
 
     python examples/symbolic_ippo.py                                       # two updates, to see that it runs
     python examples/symbolic_ippo.py --updates 100000 --minutes 4 --curve curve.jsonl     # learns
 
-Two things differ from PPO on a control task. Agents act at different times, so returns and advantages go from
-one decision of an agent to its next, however many steps lie between. And the policy scores every action by a
-small network on what the action is about (this entity, this result), so that what is learned for one place holds
-for all.
+Two things differ from PPO on a control task. First, agents act at different times. So returns and advantages go from
+one decision of an agent to its next, however many steps are between. Second, a small network scores every action from
+the features of its object (this entity, this result). So what it learns for one place is valid for all places.
 """
 
 import argparse
@@ -29,59 +29,59 @@ from wideseek_env.wrappers import Symbolic, SymbolicVec
 @dataclasses.dataclass
 class Args:
     world: str = "synthetic:rows=6,columns=2,hops=1"
-    """tasks and corpus; its train split is learned from, its test split is evaluated on"""
+    """tasks and corpus; training uses the train split, evaluation the test split"""
     width: int = 3
-    """subagents"""
+    """largest number of subagents"""
     subagent_turns: int = 8
-    """so few that one subagent cannot look up all rows: delegating widely is worth something"""
+    """turns of a subagent; so few that one cannot look up all rows, so a wide delegation pays"""
     lead_turns: int = 6
-    """turns of the lead, its answer included"""
+    """turns of the lead, including its answer"""
     shaping: float = 1.0
-    """paid in training for the share of cells newly noted rightly, beside the team reward; 0 for none"""
+    """weight of an additional training reward for right cells that agents note; 0 for none"""
     centralised: bool = False
-    """the critic sees what all agents see (MAPPO)"""
+    """give the critic the observations of all agents (MAPPO)"""
     seed: int = 1
-    """of the weights, the tasks and the sampling"""
+    """seed of weights, tasks and sampling"""
     updates: int = 2
-    """updates at most"""
+    """largest number of updates"""
     minutes: float = 0.0
-    """wall-clock minutes of training at most; 0 for no limit"""
+    """largest number of wall-clock minutes of training; 0 for no limit"""
     envs: int = 64
-    """episodes side by side"""
+    """episodes that run at the same time"""
     steps: int = 48
-    """steps of each between two updates"""
+    """steps of each episode between two updates"""
     epochs: int = 3
-    """passes over the decisions of an update"""
+    """passes over the decisions per update"""
     minibatches: int = 4
-    """parts of a pass"""
+    """mini-batches per pass"""
     learning_rate: float = 1e-3
-    """of Adam"""
+    """learning rate of Adam"""
     gamma: float = 0.99
-    """discount from one decision of an agent to its next"""
+    """discount between two decisions of an agent"""
     lam: float = 0.95
-    """lambda of the generalised advantages"""
+    """lambda of generalised advantage estimation"""
     clip: float = 0.2
-    """of the probability ratio"""
+    """clipping of the probability ratio"""
     entropy: float = 0.01
     """weight of the entropy bonus"""
     value: float = 0.5
     """weight of the value loss"""
     max_grad_norm: float = 0.5
-    """of all weights together"""
+    """largest norm of the whole gradient"""
     hidden: int = 128
-    """width of the trunks"""
+    """width of the hidden layers"""
     evaluate: int = 8
-    """episodes of the test split that are played greedily at the end"""
+    """test episodes with greedy actions at the end"""
     threads: int = 1
-    """of torch"""
+    """threads of torch"""
     curve: str = ""
-    """file for one line of JSON an update"""
+    """file for one line of JSON per update"""
     save: str = ""
     """file for the weights"""
 
 
 class Team(nn.Module):
-    """Policy and critic of every role."""
+    """Policy and critic for all roles."""
 
     def __init__(self, layout, agents, hidden, centralised):
         super().__init__()
@@ -89,7 +89,7 @@ class Team(nn.Module):
         verbs = list(dict.fromkeys(layout.choice(n).verb for n in range(layout.actions)))
         choices = [layout.choice(n) for n in range(layout.actions)]
         self.register_buffer("verb", torch.tensor([verbs.index(c.verb) for c in choices]))
-        # Where in an observation stands what an action is about; index `features` is a zero.
+        # For each action, the places in an observation that describe its object; index `features` is a zero.
         places = layout.parts(np.arange(layout.features, dtype=np.float32))
         about = []
         for c in choices:
@@ -142,15 +142,18 @@ class Team(nn.Module):
 
 
 def advantages(rewards, ended, acting, values, last_values, gamma, lam):
-    """Advantages and returns from decision to decision; arrays are (steps, envs, agents), `ended` (steps, envs).
+    """Advantages and returns between decisions. Arrays are (steps, envs, agents), `ended` is (steps, envs).
 
-    Also says which decisions count: the last ones before the rollout stopped, whose consequences it has not
-    seen, do not unless the agent acts right after it.
+    Also returns which decisions are trained on. An agent's last decision before the end of the rollout is not, because
+    its consequences are unknown, unless the agent acts again directly after the rollout.
     """
     steps = len(rewards)
     result, known = np.zeros_like(rewards), np.zeros_like(acting[:-1])
     next_value, next_advantage = last_values.copy(), np.zeros_like(last_values)
-    seen, paid = acting[-1].copy(), np.zeros_like(last_values)  # acting has one row more than there are steps
+    seen, paid = (
+        acting[-1].copy(),
+        np.zeros_like(last_values),
+    )  # `acting` has one row more than there are steps
     for t in reversed(range(steps)):
         over = ended[t][:, None]
         next_value, next_advantage = np.where(over, 0.0, next_value), np.where(over, 0.0, next_advantage)
@@ -182,7 +185,7 @@ def make(args, split):
 
 @torch.no_grad()
 def evaluate(team, env, episodes):
-    """Mean item-F1 over the first test tasks, each agent taking its likeliest action."""
+    """Mean item-F1 over the first test tasks. Each agent takes its likeliest action."""
     scores = []
     for number in range(min(episodes, len(env.game.tasks))):
         observations, infos = env.reset(options={"task_id": env.game.tasks[number].id})
@@ -197,7 +200,7 @@ def evaluate(team, env, episodes):
 
 
 def update(team, optimizer, args, batch, generator):
-    """Some epochs of PPO on one batch of decisions; the mean losses of the last epoch."""
+    """Run all epochs of PPO on one batch of decisions. Returns the mean losses of the last epoch."""
     size = len(batch["actions"])
     for _ in range(args.epochs):
         losses = []

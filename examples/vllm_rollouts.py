@@ -1,4 +1,7 @@
-"""Groups of episodes on vLLM, recorded for training: `python examples/vllm_rollouts.py MODEL_FOLDER [OUT.jsonl]`."""
+"""Generates groups of episodes with vLLM and records them for training.
+
+python examples/vllm_rollouts.py MODEL_FOLDER [OUT.jsonl]
+"""
 
 import sys
 import tempfile
@@ -10,7 +13,7 @@ import wideseek_env
 
 def main(model: str, out: str, turn_tokens: int = 512) -> None:
     from wideseek_baselines.policies.factories import vllm_policy
-    from wideseek_baselines.rollout.options import RolloutJob
+    from wideseek_baselines.rollout.jobs import RolloutJob
     from wideseek_baselines.rollout.store import open_rollouts
 
     game = wideseek_env.GameConfig(
@@ -34,7 +37,7 @@ def main(model: str, out: str, turn_tokens: int = 512) -> None:
         print(f"{policy.usage.completion_tokens} tokens in {policy.usage.requests} turns")
 
 
-if __name__ == "__main__":  # vLLM starts processes, which import this file
+if __name__ == "__main__":  # vLLM starts processes that import this file
     if find_spec("vllm") is None:
         print("needs vLLM: pip install 'wideseek-baselines[vllm]'")
     elif len(sys.argv) > 1:

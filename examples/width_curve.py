@@ -1,6 +1,6 @@
-"""A benchmark of one's own policy: item-F1, time and tokens as functions of the number of subagents.
+"""A benchmark of a custom policy: item-F1, time and tokens by the number of subagents.
 
-Replace `Metered` by your policy. The same from the command line, with intervals and a picture:
+Replace `Metered` by your policy. The same from the command line, with confidence intervals and a figure:
 
     wideseek bench width --widths 1,2,4 --policy my_module:MyPolicy --limit 50 --out runs/width
 """
@@ -10,13 +10,13 @@ from wideseek_env.evaluation import evaluate_game
 
 
 class Metered:
-    """The scripted team with a meter: about four characters a token, as if a model read and wrote them."""
+    """The scripted team with a count of tokens, as if a model read and wrote them: about four characters per token."""
 
     name = "metered"
 
     def __init__(self):
         self._team = make_policy("scripted")
-        self.usage = {"prompt_tokens": 0, "completion_tokens": 0}  # running totals, which records take in
+        self.usage = {"prompt_tokens": 0, "completion_tokens": 0}  # totals so far; records include them
 
     def reset(self, seed):
         self._team.reset(seed)
@@ -36,7 +36,7 @@ def main(widths=(1, 2, 4), tasks=3):
         game = GameConfig(
             tasks="synthetic:pages=900,rows=12-16", split="test", rules="width-benchmark", width=width
         ).open()
-        found = evaluate_game(game, Metered(), game.tasks[:tasks])  # folder=… records every episode
+        found = evaluate_game(game, Metered(), game.tasks[:tasks])  # folder=… would record every episode
         used = found.usage
         print(
             f"{width:>5}  {found.item_f1:7.3f}  {found.item_f1_low:.3f}–{found.item_f1_high:.3f}"

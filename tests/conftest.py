@@ -39,15 +39,20 @@ def pytest_configure(config: pytest.Config) -> None:
     end_children_on_sigterm()
 
 
+GROUPS = {"vllm_server": "vllm", "sample": "hybridqa"}
+"""Fixtures that are made once for tests of several files, and the group of these tests."""
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of one file go to one worker of pytest-xdist, so that what they share is made once.
+    """A worker of pytest-xdist gets whole groups of tests, so that what they share is made once.
 
-    Files that start vLLM are one group, the first, so that two engines never run side by side.
+    A file is a group, but for tests that have one by a marker or by a fixture. The tests that start vLLM are the first,
+    and one group, so that two engines never run side by side.
     """
     for item in items:
-        if "vllm_server" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("vllm"))
-        elif item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
+        shared = GROUPS.keys() & getattr(item, "fixturenames", ())
+        if item.get_closest_marker("xdist_group") is None:
+            group = GROUPS[min(shared)] if shared else item.path.stem
+            item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=lambda item: item.get_closest_marker("xdist_group").args != ("vllm",))  # type: ignore[union-attr]

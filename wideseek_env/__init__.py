@@ -1,8 +1,9 @@
 """WideSeek: a multi-agent environment for broad information seeking.
 
-``wideseek_env.parallel_env()`` is the PettingZoo parallel environment, ``wideseek_env.env()`` its AEC form and
-``gymnasium.make("wideseek_env:WideSeek-v0")`` the single agent. All work offline on a synthetic world. The names that
-this package exports are listed in ``__init__.pyi``; each is imported when it is first used.
+``wideseek_env.parallel_env()`` makes the PettingZoo parallel environment, ``wideseek_env.env()`` makes the AEC
+environment, and ``gymnasium.make("wideseek_env:WideSeek-v0")`` makes the single agent's environment. By default all
+three work offline on a synthetic world. ``__init__.pyi`` lists the names that this package exports. Each name is
+imported when it is first used.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""Names for worlds, task files and corpora: what ``tasks="synthetic:seed=1"`` or ``corpus="./index"`` mean."""
+"""Names of worlds, task files and corpora: what ``tasks="synthetic:seed=1"`` or ``corpus="./index"`` mean."""
 
 from __future__ import annotations
 
@@ -26,12 +26,15 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 def open_world(
     tasks: str | TaskSet | Sequence[Task] | None, corpus: str | Corpus | None = None, split: str = "train"
 ) -> tuple[TaskSet, Corpus | None]:
-    """Tasks and the corpus they are played on; None where neither names one.
+    """The tasks and the corpus that agents search. The corpus is None where neither argument names one.
 
-    ``tasks`` None is the synthetic world. Worlds are ``synthetic[:key=value,…]`` and
-    ``hybridqa:FOLDER[,mode=pages]`` (the folder of the data). A path to a ``.jsonl[.gz]`` file,
-    ``widesearch:FOLDER`` and ``wideseek-r1:FILE`` load tasks; those need a `corpus`. ``module:name`` is a task source
-    or corpus of one's own (see `wideseek_env.plugins`).
+    With ``tasks=None`` this is the synthetic world. Worlds are ``synthetic[:key=value,…]`` and
+    ``hybridqa:FOLDER[,mode=pages]`` (FOLDER holds the HybridQA data). A path to a ``.jsonl[.gz]`` file,
+    ``widesearch:FOLDER`` and ``wideseek-r1:FILE`` load tasks only, so they need a `corpus`. ``module:name`` is a custom
+    task source or corpus (`wideseek_env.plugins`).
+
+    Raises:
+        ConfigError: The split, the tasks or the corpus is unknown or of the wrong type.
     """
     if split not in SPLITS:
         raise ConfigError(f"no split {split!r}; there are: {', '.join(SPLITS)}")
@@ -51,7 +54,7 @@ def open_world(
 
 
 def as_tasks(tasks: TaskSet | Sequence[Task]) -> TaskSet:
-    """A `TaskSet` of these tasks; `ConfigError` when one of them is no `Task`."""
+    """A `TaskSet` of these tasks. Raises `ConfigError` when one of them is not a `Task`."""
     if isinstance(tasks, TaskSet):
         return tasks
     for task in tasks:
@@ -61,7 +64,7 @@ def as_tasks(tasks: TaskSet | Sequence[Task]) -> TaskSet:
 
 
 def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
-    """The tasks called `name`, and the name of the corpus they belong to (None for a file of tasks)."""
+    """The tasks called `name`, and the name of their corpus. A file of tasks has no corpus, so its name is None."""
     kind, _, rest = name.partition(":")
     if kind == "synthetic":
         return _synthetic_tasks(name, split), name
@@ -86,19 +89,24 @@ def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
         return tasks_of_source(name, split)
     raise ConfigError(
         f"no tasks {name!r}: give synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, "
-        "wideseek-r1:FILE, a .jsonl file or module:name for a source of your own"
+        "wideseek-r1:FILE, a .jsonl file, or module:name for a custom task source"
     )
 
 
 def open_corpus(name: str, progress: Callable[[int], None] | None = None) -> Corpus:
     """The corpus called `name`.
 
-    That is a world (built on first use and kept), the folder that ``wideseek corpus build`` made, ``live:…`` (the
-    web), ``remote:URL`` (a retrieval service), ``dense:FOLDER`` (made by ``wideseek corpus embed``),
-    ``hybrid:NAME+FOLDER`` (the corpus called NAME fused with such a dense index) or one's own (see
-    `wideseek_env.plugins`).
+    Names of corpora:
 
-    `progress` is called with the number of pages so far where the corpus must be built first.
+    * a world, such as ``synthetic:seed=1``: it is built on first use and kept;
+    * a folder that ``wideseek corpus build`` made;
+    * ``live:…``: the web;
+    * ``remote:URL``: a retrieval service;
+    * ``dense:FOLDER``: a dense index that ``wideseek corpus embed`` made;
+    * ``hybrid:NAME+FOLDER``: the corpus called NAME, fused with the dense index in FOLDER;
+    * ``module:name``: a custom corpus (`wideseek_env.plugins`).
+
+    While a corpus is built, `progress` is called with the number of pages so far.
     """
     kind, _, rest = name.partition(":")
     if kind == "synthetic":
@@ -145,7 +153,7 @@ def _hybrid_corpus(names: str) -> Corpus:
 
 @lru_cache(maxsize=2)
 def synthetic_world(name: str) -> SyntheticWorld:
-    """The synthetic world called `name`; the last two are kept, since making one takes a second."""
+    """The synthetic world called `name`. The last two worlds are kept, because making one takes a second."""
     from wideseek_env.corpus.synthetic import SyntheticWorld
 
     return SyntheticWorld.from_spec(name)
@@ -153,7 +161,7 @@ def synthetic_world(name: str) -> SyntheticWorld:
 
 @lru_cache(maxsize=2)
 def _synthetic_corpus(name: str) -> Corpus:
-    return synthetic_world(name).corpus()  # in memory, so that closing it closes it for nobody
+    return synthetic_world(name).corpus()  # in memory: closing it does not affect its other users
 
 
 @lru_cache(maxsize=8)
@@ -165,7 +173,7 @@ def _synthetic_tasks(name: str, split: Split) -> TaskSet:
 
 @lru_cache(maxsize=4)
 def hybridqa_world(name: str) -> HybridQAWorld:
-    """The HybridQA world called `name`; its corpus and tasks are kept in `cache_folder`."""
+    """The HybridQA world called `name`. Its corpus and tasks are stored in `cache_folder`."""
     from wideseek_env.tasks.hybridqa.world import HybridQAWorld
 
     return HybridQAWorld.from_spec(name, cache_folder())

@@ -1,4 +1,4 @@
-"""The state of an episode in small parts: each agent's conversation, and what the whole came to."""
+"""The state of an episode in small parts: the conversation of each agent and the outcome of the episode."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ from typing import Literal, TypeAlias
 from wideseek_env.messages import Message, Role
 
 Ending: TypeAlias = Literal["answered", "reported", "out_of_turns", "out_of_context", "failed", ""]
-"""How an agent ended: with its answer or report, or without; "" while it is at work."""
+"""How an agent ended, or "" while it is at work."""
 
 Status: TypeAlias = Literal["acting", "waiting", "done", "idle"]
-"""`acting`: its turn. `waiting`: for results or reports. `done`: ended. `idle`: a slot without a subtask."""
+"""`acting`: it is the agent's turn. `waiting`: it waits for results or reports. `done`: it has ended. `idle`: a slot
+without a subtask."""
 
 
 @dataclass(slots=True)
 class PendingCall:
-    """One call of a turn as the agent wrote it: its requests, and the text that will answer it."""
+    """One call of a turn: the requests that the agent wrote, and the text that will answer the call."""
 
     native_id: str
     parts: list[str]
-    """Finished texts, one a request, "" while it is outstanding."""
+    """The finished texts, one per request. A text is "" while its request is outstanding."""
     spawned: list[Conversation] = field(default_factory=list)
 
 
 @dataclass(slots=True, repr=False)
 class Conversation:
-    """One agent's work on one subtask (or, for lead and single agent, on the question). Read it, do not change it.
+    """One agent's work on one subtask, or on the question for the lead and the single agent. Read it, do not change it.
 
-    `generation` counts the conversations of a reused slot from 0. `clock` is the agent's position on the episode's
-    logical time line, in turns, where agents that work side by side share the same turns.
+    `generation` numbers the conversations of a reused slot from 0. `clock` is the agent's position on the logical time
+    line of the episode, in turns. Agents that work at the same time share the same turns.
     """
 
     agent: str
@@ -46,11 +47,11 @@ class Conversation:
     status: Status = "acting"
     ending: Ending = ""
     final: str = ""
-    """The answer or report, without thinking; "" when the agent ended without one."""
+    """The answer or report, without thinking. It is "" when the agent ended without one."""
     calls: dict[str, int] = field(default_factory=dict)
-    """Tool requests made, by kind."""
+    """The number of tool requests made, by kind."""
     errors: int = 0
-    """Calls that could not be run, and requests whose tool failed."""
+    """The number of calls that could not be run and of requests whose tool failed."""
     pending_calls: list[PendingCall] = field(default_factory=list)
     outstanding: int = 0
 
@@ -61,8 +62,11 @@ class Conversation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an episode came to. Counts are over all agents; `critical_path` is the number of turns until the
-    end when agents that work side by side are counted once."""
+    """The result of an episode.
+
+    Counts are over all agents. `critical_path` is the number of turns until the end, where turns that agents take at
+    the same time count once.
+    """
 
     answer: str | None
     ending: Ending
@@ -75,5 +79,5 @@ class Outcome:
 
     @property
     def answered(self) -> bool:
-        """Whether there is an answer to score."""
+        """Whether the episode has an answer to score."""
         return self.answer is not None

@@ -1,4 +1,4 @@
-"""The strings under the fields of a dataclass, read from its source: help texts and explanations come from them."""
+"""The strings under the fields of a dataclass, read from its source. Help texts and explanations are made from them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def field_docstrings(kind: type[Any]) -> dict[str, str]:
-    """The string under each field of a dataclass, by the field's name. Fields of its base classes are included."""
+    """The string under each field of a dataclass, by the name of the field. Fields of base classes are included."""
     found: dict[str, str] = {}
     for above in reversed(kind.__mro__):
         if dataclasses.is_dataclass(above):

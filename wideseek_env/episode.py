@@ -1,12 +1,12 @@
 """`Episode`: the rules of the game as a deterministic state machine without I/O.
 
-A policy's messages go in through `act`, which returns the tool requests that somebody must run; their results
-come back through `deliver`, in any order. Nothing here waits, reads a clock, draws random numbers or touches a
-corpus, so an episode can be copied, pickled and replayed at any moment, and every driver plays the same game.
+A driver passes a policy's messages to `act`, which returns the tool requests to run. The driver passes their results to
+`deliver`, in any order. An episode does not wait, read a clock, draw random numbers or use a corpus. So it can be
+copied, pickled and replayed at any moment, and every driver runs the same game.
 
-Whatever an agent writes, `act` does not raise for it: what cannot be run becomes an error message to that
-agent and costs a turn. `ActionError` is raised only for a driver's mistakes (an agent whose turn it is not, a
-result nobody waits for).
+`act` raises no error for what an agent writes. A call that cannot be run becomes an error message to that agent and
+costs a turn. `ActionError` is raised only for mistakes of a driver: an agent whose turn it is not, or a result that no
+agent waits for.
 """
 
 from __future__ import annotations
@@ -44,15 +44,15 @@ Event: TypeAlias = tuple[str, ...] | tuple[str, str, Message] | tuple[str, str, 
 
 
 class Episode:
-    """One question being answered by a team, or with ``team=False`` by a single agent.
+    """One question that a team answers, or with ``team=False`` a single agent.
 
     Args:
-        task: The question; its gold table is never looked at here.
-        rules: The limits of the game.
-        profile: How agents are spoken to: a name from `wideseek_env.profiles.PROFILES` or a `Profile`.
-        team: A lead with subagents, or one agent ("agent") that searches by itself.
-        roster: "dynamic" gives each subagent a new id; "fixed" reuses the ids of `rules.width` slots.
-        counter: Measures messages in the unit of `rules.context`; must be picklable for the episode to be.
+        task: The question. An episode never reads its gold table.
+        rules: The limits of the episode.
+        profile: The prompts and tools of the agents: a name from `wideseek_env.profiles.PROFILES` or a `Profile`.
+        team: True for a lead with subagents, False for one agent ("agent") that searches by itself.
+        roster: "dynamic" gives each subagent a new id. "fixed" reuses the ids of `rules.width` slots.
+        counter: Measures messages in the unit of `rules.context`. An episode can be pickled only if its counter can.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Episode:
         self._prompts: dict[Role, Message] = {}
         self._subagents = 0
         self._calls = 0
-        self._closing = False  # a budget is used up: whoever gets another turn gets its last
+        self._closing = False  # a budget is used up: the next turn of each agent is its last
         self.root = self._start("lead" if team else "agent", "lead" if team else "single", "", 0)
 
     def __repr__(self) -> str:
@@ -102,7 +102,7 @@ class Episode:
 
     @property
     def done(self) -> bool:
-        """Whether the episode has ended; then `outcome` says how."""
+        """Whether the episode has ended. Then `outcome` says how."""
         return self.outcome is not None
 
     @property
@@ -116,13 +116,13 @@ class Episode:
         return self._current.keys()
 
     def ready(self) -> list[str]:
-        """The agents whose turn it is, in order of their ids' first use; empty once the episode is done."""
+        """The agents whose turn it is, in order of first use of their ids. Empty once the episode is done."""
         if len(self._ready) < 2:
             return list(self._ready)
         return sorted(self._ready, key=lambda agent: self._ready[agent].started)
 
     def conversation(self, agent: str) -> Conversation:
-        """The latest conversation of `agent`; `ActionError` for an id that has not been used."""
+        """The latest conversation of `agent`. Raises `ActionError` for an id that has not been used."""
         try:
             return self._current[agent]
         except KeyError:
@@ -131,7 +131,7 @@ class Episode:
             ) from None
 
     def messages(self, agent: str) -> Transcript:
-        """The conversation of `agent` as it stands now, in OpenAI chat shape."""
+        """The conversation of `agent` so far, in OpenAI chat shape."""
         return Transcript(self.conversation(agent).messages)
 
     def tools(self, role: Role) -> list[dict[str, Any]]:
@@ -139,19 +139,25 @@ class Episode:
         return self.profile.schemas(role, self.rules, self.language)
 
     def pending(self) -> list[str]:
-        """The ids of the tool requests whose results are outstanding."""
+        """The ids of the tool requests that wait for a result."""
         return list(self._waiting)
 
-    # --- playing -------------------------------------------------------------------------------------------------
+    # --- acting --------------------------------------------------------------------------------------------------
 
     def act(self, agent: str, message: str | Mapping[str, Any]) -> list[ToolCall]:
-        """Take one agent's message; returns the tool requests to run, in the order written.
+        """Take one agent's message and return the tool requests to run, in the order written.
 
-        `message` is text, or an assistant message in OpenAI shape (`content`, `tool_calls`, and `finish_reason`:
-        "length" when the generation was cut off, "context" when the model has no room left, which ends the
-        agent without a report, "budget" when the team should come to its end: after this turn every agent has
-        one message left). A message without calls ends the agent: it is the lead's answer or a
-        subagent's report.
+        `message` is text or an assistant message in OpenAI shape, with `content`, `tool_calls` and `finish_reason`. A
+        message without calls ends the agent: it is the lead's answer or a subagent's report.
+
+        These values of `finish_reason` have a meaning here:
+
+        * "length": the generation was cut off.
+        * "context": the model has no room left. The agent ends without a report.
+        * "budget": the team's budget is used up. After this turn every agent has one message left.
+
+        Raises:
+            ActionError: It is not the turn of `agent`.
         """
         conversation = self._ready.pop(agent, None)
         if conversation is None:
@@ -188,7 +194,7 @@ class Episode:
         return calls
 
     def deliver(self, call: ToolCall | str, result: ToolResult | str) -> None:
-        """Hand back the result of one request (the request or its id). A failed tool has a result too."""
+        """Pass on the result of one request, given the request or its id. Failed tools have results too."""
         call_id = call if isinstance(call, str) else call.id
         if isinstance(result, str):
             result = ToolResult(result)
@@ -196,7 +202,7 @@ class Episode:
             conversation, at, part = self._waiting.pop(call_id)
         except KeyError:
             raise ActionError(f"no result of {call_id!r} is awaited; awaited are {self.pending()}") from None
-        text = self._cut(neutralise(result.text))  # nothing that comes from outside may look like our markup
+        text = self._cut(neutralise(result.text))  # text from outside must not look like our markup
         self.events.append(("result", call_id, text, result.ok))
         if not result.ok:
             conversation.errors += 1
@@ -205,7 +211,7 @@ class Episode:
         self._one_done(conversation)
 
     def fail(self, agent: str) -> None:
-        """End an acting agent without a report, because its policy failed; its lead is told."""
+        """End an acting agent without a report because its policy failed. Its lead is told."""
         conversation = self._ready.pop(agent, None)
         if conversation is None:
             raise ActionError(f"{agent!r} cannot fail: it is not its turn")
@@ -222,7 +228,7 @@ class Episode:
             self._close("failed", None, detail)
 
     def replay(self, events: Iterable[Event]) -> Episode:
-        """Apply recorded events to this episode, which should be fresh; returns it."""
+        """Apply recorded events to this episode and return it. The episode should be new."""
         for event in events:
             match event:
                 case ("act", str(agent), dict(message)):
@@ -238,7 +244,7 @@ class Episode:
         return self
 
     def copy(self) -> Episode:
-        """An independent episode in the same state; task, rules, profile, counter and messages are shared."""
+        """An independent episode in the same state. The two share task, rules, profile, counter and messages."""
         shared = (self.task, self.rules, self.profile, self.counter)
         memo: dict[int, Any] = {id(item): item for item in shared}
         for conversation in self.conversations:
@@ -255,7 +261,7 @@ class Episode:
     # --- a turn --------------------------------------------------------------------------------------------------
 
     def _open_calls(self, conversation: Conversation, written: list[RawCall | Problem]) -> list[ToolCall]:
-        """Turn the written calls into pending calls that hold errors, outstanding requests or subagents."""
+        """Turn the written calls into pending calls. A pending call holds errors, outstanding requests or subagents."""
         conversation.pending_calls = pending = []
         tools = {tool.name: tool for tool in self.profile.tools[conversation.role]}
         calls: list[ToolCall] = []
@@ -306,7 +312,7 @@ class Episode:
         return calls
 
     def _spend(self, requests: int) -> bool:
-        """Take so many requests from the team's budget; False when it does not hold them."""
+        """Take `requests` from the team's budget. Returns False when fewer are left."""
         budget = self.rules.episode_calls
         if budget is None:
             return True
@@ -316,7 +322,7 @@ class Episode:
         return fits
 
     def _limit(self, conversation: Conversation) -> int:
-        """The turns an agent may come to as things stand: its own limit, or fewer where a budget says so."""
+        """The turns that an agent may have in total, given the budgets that are left. At most its own limit."""
         limit = conversation.limit
         if self.rules.episode_path is not None:
             left = self.rules.episode_path - conversation.clock
@@ -384,7 +390,7 @@ class Episode:
             self._resume(conversation)
 
     def _resume(self, conversation: Conversation) -> None:
-        """All results of a turn are in: tell the agent and give it its next turn."""
+        """Tell the agent all results of its turn and give it its next turn."""
         for pending_call in conversation.pending_calls:
             for number, child in enumerate(pending_call.spawned):
                 conversation.clock = max(conversation.clock, child.clock)
@@ -409,7 +415,7 @@ class Episode:
         self._ready[conversation.agent] = conversation
 
     def _append(self, conversation: Conversation, message: Message) -> bool:
-        """Add a message; False when the context budget is spent and the agent has ended."""
+        """Add a message. Returns False when the context budget is used up and the agent has ended."""
         conversation.messages.append(message)
         conversation.used += self.counter(message)
         if conversation.used > self.rules.context:

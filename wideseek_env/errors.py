@@ -1,14 +1,14 @@
-"""Every error that a user of this package can cause, under one root.
+"""All errors that this package raises on purpose, under one root.
 
-Each says what was wrong and what to do about it. The text of an agent never raises one of these: whatever
-a model writes becomes a message to that model (see `wideseek_env.episode`).
+Each message says what was wrong and what to do about it. The text of an agent never raises one of these errors. It
+becomes a message to that agent instead (`wideseek_env.episode`).
 """
 
 from __future__ import annotations
 
 
 class WideSeekError(Exception):
-    """Root of all errors raised on purpose by this package."""
+    """The root of all errors that this package raises on purpose."""
 
 
 class ConfigError(WideSeekError, ValueError):
@@ -16,15 +16,15 @@ class ConfigError(WideSeekError, ValueError):
 
 
 class UnnamedPartError(ConfigError):
-    """A live object has no name, ``module:name``, by which another process could import it."""
+    """A live object has no name ``module:name`` by which another process could import it."""
 
 
 class ActionError(WideSeekError, TypeError):
-    """A driver handed over something that is no action, or for an agent whose turn it is not."""
+    """A driver passed an object that is not an action, or an action of an agent whose turn it is not."""
 
 
 class TaskError(WideSeekError, ValueError):
-    """A task or a file of tasks is not of the documented form."""
+    """A task or a file of tasks does not have the documented form."""
 
 
 class CorpusError(WideSeekError):
@@ -32,22 +32,22 @@ class CorpusError(WideSeekError):
 
 
 class IndexDamagedError(CorpusError):
-    """The files of an index are incomplete, damaged or from another version; build it again."""
+    """The files of an index are incomplete, damaged or from another version. Build the index again."""
 
 
 class TrajectoryError(WideSeekError, ValueError):
-    """A recorded run cannot be read, or replays to something other than what was recorded."""
+    """A recorded episode cannot be read, or its replay differs from the record."""
 
 
 class MissingDependencyError(WideSeekError, ImportError):
-    """A feature needs an optional package; the message names it and the command that installs it."""
+    """A feature needs an optional package. The message names the package and the command that installs it."""
 
 
 class ServiceError(WideSeekError):
-    """A service on the network refused a request, or still failed after all retries.
+    """A service on the network refused a request, or failed after all retries.
 
-    `status` is the HTTP status of its last answer, None when there was none. Neither the message nor any
-    attribute holds a key.
+    `status` is the HTTP status of its last answer, or None when it gave no answer. Neither the message nor any
+    attribute contains a key.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -56,4 +56,10 @@ class ServiceError(WideSeekError):
 
 
 class UnknownVerdictError(WideSeekError, LookupError):
-    """A recorded judge was asked something that its recording does not hold; record it first."""
+    """A recorded judge has no verdict for a question. Record the verdict first."""
+
+
+def baselines_hint(extra: str = "") -> str:
+    """The command that installs the baselines with an extra, for the message of a `MissingDependencyError`."""
+    package = f'"baselines[{extra}]"' if extra else "baselines"
+    return f"in the source folder, run: pip install -e {package}"

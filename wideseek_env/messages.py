@@ -1,8 +1,8 @@
 """Messages in OpenAI chat shape, and an append-only view of a conversation.
 
-A message is a dictionary with `role` ("system", "user", "assistant" or "tool") and `content` (text). An
-assistant message may carry `tool_calls` in OpenAI's native form; a "tool" message that answers one of those
-carries its `tool_call_id`. Messages are never changed once they are in a conversation.
+A message is a dictionary with `role` ("system", "user", "assistant" or "tool") and `content` (text). An assistant
+message may have `tool_calls` in OpenAI's native form. A "tool" message that answers one of those calls has its
+`tool_call_id`. Messages never change once they are in a conversation.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.plugins import make_part
 
 Message: TypeAlias = dict[str, Any]
-"""One chat message; see the module's docstring for its keys."""
+"""One chat message: a dictionary with `role`, `content` and, where they apply, `tool_calls` or `tool_call_id`."""
 
 Action: TypeAlias = str | Mapping[str, Any]
-"""What an agent plays: text, or an assistant message in OpenAI shape."""
+"""What an agent writes in a turn: text, or an assistant message in OpenAI shape."""
 
 Role: TypeAlias = Literal["lead", "subagent", "single"]
-"""What an agent is in a team: the lead, a subagent, or an agent without a team."""
+"""The role of an agent: the lead of a team, a subagent, or an agent without a team."""
 
 ROLES: tuple[Role, ...] = ("lead", "subagent", "single")
 
@@ -31,7 +31,7 @@ Counter: TypeAlias = Callable[[Message], int]
 
 
 def count_characters(message: Message) -> int:
-    """The default `Counter`: the length of the content and of native tool calls, in characters."""
+    """The default `Counter`: the number of characters in the content and in native tool calls."""
     total = len(message["content"])
     for call in message.get("tool_calls", ()):
         total += len(call["function"]["name"]) + len(call["function"]["arguments"])
@@ -39,7 +39,7 @@ def count_characters(message: Message) -> int:
 
 
 def counter_named(counter: str | Counter) -> Counter:
-    """The counter called ``characters`` or ``module:name``; a function is returned as it is.
+    """The counter called ``characters`` or ``module:name``. A function is returned as it is.
 
     Raises:
         ConfigError: There is no such counter.
@@ -60,12 +60,12 @@ def counter_named(counter: str | Counter) -> Counter:
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """One request that an executor must run: a tool's kind with checked arguments.
+    """One request that an executor must run: the kind of a tool with checked arguments.
 
-    `id` is unique in the episode and says who asked: ``agent/turn/number`` (with a generation before the turn where
-    agent ids are reused). `name` is the kind of tool ("search", "browse" or a custom tool's name), whatever the
-    profile calls it towards the model. `arguments` of a search are ``query: str, count: int``; of a browse
-    ``url: str, chunk: int, focus: str``.
+    `id` is unique in the episode and says which agent made the request: ``agent/turn/number``. If the agent id is
+    reused, the generation precedes the turn. `name` is the kind of tool: "search", "browse" or the name of a custom
+    tool. The profile may give the tool another name in prompts. The `arguments` of a search are ``query: str, count:
+    int``, those of a browse ``url: str, chunk: int, focus: str``.
     """
 
     id: str
@@ -76,16 +76,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered. `ok` is False when it failed, and then `text` says how, for the model to read."""
+    """The result of a tool call. `ok` is False when the tool failed. Then `text` tells the model why."""
 
     text: str
     ok: bool = True
 
 
 class Transcript(Sequence[Message]):
-    """A conversation as it stood at one moment: a window on an append-only list, made without copying it.
+    """A conversation as it was at one moment: a window on an append-only list, made without a copy.
 
-    It compares equal to a list of the same messages. ``list(transcript)`` gives a list to keep or to send.
+    It is equal to a list of the same messages. ``list(transcript)`` gives a list to keep or to send.
     """
 
     __slots__ = ("_messages", "_stop")
@@ -129,12 +129,12 @@ class Transcript(Sequence[Message]):
 
 
 def visible_text(messages: Sequence[Message]) -> str:
-    """The text of messages that are new to an agent, without its own, joined by blank lines."""
+    """The text of messages that are new to an agent, joined by blank lines. The agent's own messages are left out."""
     return "\n\n".join(m["content"] for m in messages if m["role"] != "assistant")
 
 
 def clean_text(text: str, limit: int) -> str:
-    """`text` cut to `limit` characters, with lone surrogates (which UTF-8 cannot carry) replaced."""
+    """`text` cut to `limit` characters. Lone surrogates, which UTF-8 cannot encode, are replaced."""
     if len(text) > limit:
         text = text[:limit]
     if text.isascii():
@@ -143,10 +143,11 @@ def clean_text(text: str, limit: int) -> str:
 
 
 def assistant_message(message: str | Mapping[str, Any], limit: int) -> Message:
-    """An agent's action as a message of the conversation: `content` text and, if native, `tool_calls`.
+    """An agent's action as a message of the conversation, with `content` as text and native `tool_calls` if there are
+    any.
 
-    Every shape is accepted: what is not a string becomes one, at most `limit` characters long. Doing it twice
-    changes nothing, so that a recorded message can be played again.
+    Every shape is accepted. A value that is not a string becomes one, of at most `limit` characters. Doing it twice
+    changes nothing, so a recorded message can be used again.
     """
     if isinstance(message, str):
         return {"role": "assistant", "content": clean_text(message, limit)}
@@ -175,7 +176,8 @@ def _native_call(call: object, number: int, limit: int) -> dict[str, Any]:
 
 
 def _as_text(value: object) -> str:
-    """Text of a content field: strings as they are, lists of text parts joined, anything else as JSON."""
+    """The text of a content field. Strings stay as they are, lists of text parts are joined, other values become
+    JSON."""
     if value is None:
         return ""
     if isinstance(value, str):

@@ -1,9 +1,9 @@
-"""Reading tool calls out of whatever a model wrote, and saying what was wrong with those that cannot be read.
+"""Reads tool calls out of a model's message and says what is wrong with calls that cannot be read.
 
-The text form is ``<tool_call>{"name": …, "arguments": {…}}</tool_call>``. Models bend it: they add code
-fences, put several objects in one block, leave trailing commas, forget closing braces or tags, use single
-quotes. All that is understood; what is not becomes an error sentence for the model. Text inside
-``<think>…</think>`` is never acted on. Everything here is linear in the length of the text.
+The text form is ``<tool_call>{"name": …, "arguments": {…}}</tool_call>``. Models bend this form. They add code fences,
+put several objects in one block, leave trailing commas, forget closing braces or tags, or use single quotes. The parser
+understands all of these. A call that it cannot read becomes an error sentence for the model. Text inside
+``<think>…</think>`` is ignored. Parsing takes time linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 from wideseek_env.messages import Message
 
 MAX_BLOCKS = 32
-"""Tool calls read from one message; the rest are counted, not read."""
+"""The most tool calls read from one message. Further calls are only counted."""
 
 MAX_REPAIR_CHARS = 65_536
-"""Blocks longer than this are not repaired: valid JSON of that size passes, broken JSON is an error."""
+"""The longest block that is repaired, in characters. A longer block must be valid JSON, or it is an error."""
 
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 _FENCE = re.compile(r"```[ \t]*(?:json|tool_call|tool_code)?[ \t]*\n(.*?)(?:```|\Z)", re.DOTALL)
@@ -26,7 +26,7 @@ _decode = json.JSONDecoder(strict=False).raw_decode
 
 
 class RawCall(NamedTuple):
-    """A tool call as the model wrote it: name, arguments, and the id of a native call ("" in text form)."""
+    """A tool call as the model wrote it: name, arguments and the id of a native call ("" in text form)."""
 
     name: str
     arguments: dict[str, Any]
@@ -34,9 +34,9 @@ class RawCall(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Something that looks like a tool call and is none: what is wrong, and the native id if it has one.
+    """Text that looks like a tool call but is not one: what is wrong, and the native id if it has one.
 
-    `code` selects the sentence that the model is told (`wideseek_env.prompts`), `detail` fills it in.
+    `code` selects the sentence that the model is told (`wideseek_env.prompts`). `detail` fills that sentence in.
     """
 
     code: str
@@ -45,7 +45,7 @@ class Problem(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """An assistant message taken apart: its visible text and its calls and problems, in the order written."""
+    """A parsed assistant message: its visible text, and its calls and problems in the order written."""
 
     text: str
     calls: list[RawCall | Problem]
@@ -54,8 +54,8 @@ class Parsed(NamedTuple):
 def strip_thinking(text: str) -> tuple[str, bool]:
     """`text` without its thinking, and whether a thinking block was left open.
 
-    A ``</think>`` without its opening tag ends thinking that began in the prompt, as with templates that open
-    the block themselves.
+    A ``</think>`` without an opening tag ends thinking that began in the prompt. Some chat templates open the block
+    themselves.
     """
     if "think>" not in text:
         return text, False
@@ -74,7 +74,7 @@ def strip_thinking(text: str) -> tuple[str, bool]:
 
 
 def parse_message(message: Message) -> Parsed:
-    """Take an assistant message (see `wideseek_env.messages.assistant_message`) apart; never raises."""
+    """Parse a message that `wideseek_env.messages.assistant_message` made. Never raises."""
     text, unclosed = strip_thinking(message["content"])
     native = message.get("tool_calls")
     if native:
@@ -120,7 +120,7 @@ def _read_blocks(text: str) -> tuple[str, list[RawCall | Problem]]:
 
 
 def _read_block(body: str, closed: bool) -> list[RawCall | Problem]:
-    """The calls of one block: one object, several in a row, or a list of them; fenced or not."""
+    """The calls of one block: one object, several objects in a row, or a list of objects. The block may be fenced."""
     body = body.strip()
     if body.startswith("```"):
         body = body.strip("`").strip()
@@ -139,13 +139,15 @@ def _read_block(body: str, closed: bool) -> list[RawCall | Problem]:
             position = len(body)
         for item in value if isinstance(value, list) else [value]:
             calls.append(_as_call(item))
-        while position < len(body) and body[position] in " \t\r\n,;}]":  # models close once too often
+        while (
+            position < len(body) and body[position] in " \t\r\n,;}]"
+        ):  # models write closing brackets too many
             position += 1
     return calls[:MAX_BLOCKS] or [Problem("empty_call")]
 
 
 def _read_bare(text: str) -> tuple[str, list[RawCall | Problem]]:
-    """Calls written without the tags: the whole message, or fenced blocks, being objects with a name."""
+    """Calls without the tags: the whole message or fenced blocks, if they are objects with a name."""
     stripped = text.strip()
     if stripped.startswith("{") and '"name"' in stripped[:200]:
         value, error = load_lenient(stripped)
@@ -191,7 +193,7 @@ def _as_call(item: Any) -> RawCall | Problem:
 
 
 def load_lenient(text: str) -> tuple[Any, str]:
-    """The JSON value in `text`, repaired if need be, and "" or a sentence about why it cannot be read."""
+    """The JSON value in `text`, repaired if needed, and "" or a sentence that says why it cannot be read."""
     try:
         return json.loads(text, strict=False), ""
     except RecursionError:
@@ -216,10 +218,10 @@ _WORD = re.compile(r"[A-Za-z]+")
 
 
 def _repair(text: str) -> tuple[str, str]:
-    """One pass over almost-JSON: drops trailing commas, closes brackets, turns Python literals into JSON.
+    """Repair almost-JSON in one pass: drop trailing commas, close brackets, turn Python literals into JSON.
 
-    Returns the repaired text and "" or why it is hopeless (it ends inside a string: what is missing cannot
-    be guessed).
+    Returns the repaired text, and "" or the reason why it cannot be repaired. Text that ends inside a string cannot be
+    repaired, because the missing part cannot be guessed.
     """
     out: list[str] = []
     closers: list[str] = []
@@ -236,7 +238,7 @@ def _repair(text: str) -> tuple[str, str]:
             continue
         if char in "}]":
             if not closers:
-                break  # whatever follows the outermost value is not part of it
+                break  # text after the outermost value is not part of it
             _drop_comma(out)
             while closers and closers[-1] != char:
                 out.append(closers.pop())

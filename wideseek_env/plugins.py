@@ -1,12 +1,13 @@
-"""Parts of one's own by name: policies, corpora, judges, rewards, task sources and tools.
+"""Custom parts by name: policies, corpora, judges, rewards, task sources and tools.
 
-Every part is named in the same way, in Python and on the command line:
+Every part has one of two kinds of name, in Python and on the command line:
 
-* ``module:attribute`` or ``module:attribute,key=value,…``: whatever is called so in a module that can be imported;
-* ``name`` or ``name:key=value,…``: what an installed package announces under that name in the entry-point group of the
-  part (`GROUPS`).
+* ``module:attribute`` or ``module:attribute,key=value,…``: an attribute of a module that can be imported;
+* ``name`` or ``name:key=value,…``: a name that an installed package announces in the entry-point group of the part
+  (`GROUPS`).
 
-What is found is the part itself, or a class or function that makes it; the options are passed to that.
+The name gives either the part itself, or a class or function that makes it. The options are passed to that class or
+function.
 """
 
 from __future__ import annotations
@@ -51,12 +52,12 @@ def announced(kind: Kind) -> dict[str, EntryPoint]:
 
 
 def is_part(kind: Kind, name: str) -> bool:
-    """Whether `name` has the form of a part of one's own, or is announced by a package. Nothing is imported."""
+    """Whether `name` has the form ``module:attribute`` or a package announces it. Nothing is imported."""
     return name.partition(":")[0] in announced(kind) or _OWN.fullmatch(name) is not None
 
 
 def find_part(kind: Kind, name: str) -> tuple[Any, dict[str, Any]]:
-    """What `name` stands for, and the options in it; `ConfigError` says why it cannot be had."""
+    """The object called `name` and the options in the name. Raises `ConfigError` when the object cannot be loaded."""
     head, _, rest = name.partition(":")
     point = announced(kind).get(head)
     if point is not None:
@@ -64,7 +65,7 @@ def find_part(kind: Kind, name: str) -> tuple[Any, dict[str, Any]]:
     if _OWN.fullmatch(name) is None:
         known = ", ".join(sorted(announced(kind)))
         raise ConfigError(
-            f"no {kind} {name!r}; write module:name for one of your own"
+            f"no {kind} {name!r}; write module:name for a custom one"
             + (f"; announced are: {known}" if known else "")
         )
     attribute, _, options = rest.partition(",")
@@ -82,13 +83,13 @@ def make_part(kind: Kind, name: str, is_it: Callable[[Any], bool], what: str) ->
     """The part called `name`.
 
     Args:
-        kind: What it is to be.
-        name: See the module's docstring.
-        is_it: Whether an object is such a part.
-        what: What such a part has, for the error message.
+        kind: The kind of part.
+        name: ``module:attribute`` or an announced name, with options as ``key=value,…``.
+        is_it: Says whether an object is such a part.
+        what: The attributes that such a part has, for the error message.
 
     Raises:
-        ConfigError: It cannot be imported, does not take these options, or is something else.
+        ConfigError: It cannot be imported, does not take these options, or is not such a part.
     """
     found, options = find_part(kind, name)
     if not inspect.isclass(found) and is_it(found):
@@ -96,28 +97,28 @@ def make_part(kind: Kind, name: str, is_it: Callable[[Any], bool], what: str) ->
             raise ConfigError(f"the {kind} {name!r} is made already and takes no options: leave them out")
         return found
     if not callable(found):
-        raise ConfigError(f"the {kind} {name!r} is {found!r:.80}, which has not {what}")
+        raise ConfigError(f"the {kind} {name!r} is {found!r:.80}, which does not have {what}")
     part = call(kind, name, found, options)
     if not is_it(part):
-        raise ConfigError(f"{name!r} makes a {type(part).__name__}, which has not {what}")
+        raise ConfigError(f"{name!r} makes a {type(part).__name__}, which does not have {what}")
     return part
 
 
 def call(kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-    """What `factory` makes of the options; `ConfigError` where it does not take them."""
+    """Call `factory` with the options. Raises `ConfigError` where it does not take them."""
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
         raise ConfigError(f"the {kind} {name!r} does not take these options: {error}") from error
     except ValueError:
-        pass  # written in C, without a signature: it says by itself what it does not take
+        pass  # written in C, without a signature: it checks its options itself
     return factory(**options)
 
 
 def part_name(part: Any) -> str | None:
-    """The name ``module:attribute`` under which another process can import `part`; None when there is none.
+    """The name ``module:attribute`` under which another process can import `part`, or None.
 
-    Functions and classes know their name. Any other object has one if a variable of an imported module holds it.
+    Functions and classes know their name. Any other object has a name if a variable of an imported module holds it.
     """
     attribute = getattr(part, "__qualname__", None)
     module = getattr(part, "__module__", None)
@@ -133,7 +134,7 @@ def part_name(part: Any) -> str | None:
 
 
 def required_name(kind: Kind, part: Any) -> str:
-    """`part_name`, or `UnnamedPartError` when the part has none."""
+    """`part_name` of the part. Raises `UnnamedPartError` when the part has no name."""
     name = getattr(part, "origin", None) or part_name(part)
     if not isinstance(name, str) or not name:
         raise UnnamedPartError(
@@ -144,7 +145,7 @@ def required_name(kind: Kind, part: Any) -> str:
 
 
 def part_digest(part: Any) -> str:
-    """A short hash of a live object: of its source and of its state, as far as they can be read."""
+    """A short hash of a live object: of its source and its state, where they can be read."""
     digest = hashlib.sha256()
     code = part if inspect.isroutine(part) or inspect.isclass(part) else type(part)
     digest.update(f"{code.__module__}:{code.__qualname__}".encode())
@@ -157,7 +158,7 @@ def part_digest(part: Any) -> str:
             body.co_code + repr((body.co_names, constants, part.__defaults__)).encode("utf-8", "replace")
         )
     if code is not part:
-        with contextlib.suppress(Exception):  # whatever an object's __reduce__ raises
+        with contextlib.suppress(Exception):  # an object's __reduce__ may raise anything
             digest.update(pickle.dumps(part))
     return digest.hexdigest()[:12]
 
@@ -185,7 +186,7 @@ def _import(kind: Kind, name: str, load: Callable[[], Any]) -> Any:
 
 
 def _options(kind: Kind, name: str, text: str) -> dict[str, Any]:
-    """``key=value,…``; values are JSON where they are JSON (numbers, true), else text."""
+    """Read ``key=value,…``. A value that is valid JSON (a number, true) is read as JSON, any other value as text."""
     options: dict[str, Any] = {}
     for part in filter(None, text.split(",")):
         key, equals, value = part.partition("=")

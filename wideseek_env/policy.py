@@ -1,7 +1,7 @@
-"""`Policy`: what plays an environment, and how policies are found by name.
+"""`Policy`: decides what agents do. Policies are found by name.
 
-A policy gets the turns of all agents that are acting and returns one action for each. It may keep state; if it
-decides from `Turn.messages` alone, it works under every driver without any.
+A policy gets the turns of all agents that are acting and returns one action for each. A policy may keep state. If it
+decides from `Turn.messages` alone, it needs none and works under every driver.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 from wideseek_env.messages import Action, Message, Role
-from wideseek_env.plugins import GROUPS, find_part
+from wideseek_env.plugins import GROUPS, announced, find_part
 
 if TYPE_CHECKING:
     from wideseek_env.game import Game
@@ -22,59 +21,54 @@ if TYPE_CHECKING:
     from wideseek_env.trajectory import Trajectory
 
 ENTRY_POINTS = GROUPS["policy"]
-"""The entry-point group in which packages announce policies: a name and a callable that makes the policy."""
+"""The entry-point group in which packages announce policies. An entry has a name and a callable that makes the
+policy."""
 
-KNOWN = {
-    "scripted": "wideseek-baselines",
-    "random": "wideseek-baselines",
-    "vllm": "wideseek-baselines[vllm]",
-    "openai": "wideseek-baselines[openai]",
-    "transformers": "wideseek-baselines[transformers]",
-}
-"""Policies of other packages that a user may ask for by name before installing them."""
+KNOWN = {"scripted": "", "random": "", "vllm": "vllm", "openai": "openai", "transformers": "transformers"}
+"""Policies of the baselines and the extra that each needs. A user may name them before installing them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one acting agent can see: nothing of the task but its own conversation and tools."""
+    """What one acting agent can see: its own conversation and tools, and nothing else of the task."""
 
     agent: str
     role: Role
     observation: str
-    """The text that is new."""
+    """The text that is new since the agent's last turn."""
     messages: Sequence[Message]
     """The whole conversation."""
     tools: Sequence[dict[str, Any]]
     """Tool schemas in OpenAI form."""
     turns_left: int
-    """Turns that remain, this one included."""
+    """The turns that remain, this one included."""
     conversation: int = 0
-    """The number of the agent's conversation in the episode: a slot that is used again begins a new one."""
+    """The number of the agent's conversation in the episode. A slot that is used again starts a new one."""
     tools_in_prompt: bool = True
-    """Whether the system prompt describes the tools, so that a chat template must not do it again."""
+    """Whether the system prompt describes the tools. If it does, a chat template must not describe them again."""
 
 
 @runtime_checkable
 class Policy(Protocol):
-    """What plays."""
+    """Decides what agents do."""
 
     @property
     def name(self) -> str:
-        """What the policy is called in records."""
+        """The name of the policy in records."""
         ...
 
     def reset(self, seed: int) -> None:
-        """A new episode begins; the same seed makes the same decisions."""
+        """Prepare for a new episode. The same seed leads to the same decisions."""
         ...
 
     def act(self, turns: Sequence[Turn]) -> Sequence[Action]:
-        """One action for each turn, in the same order."""
+        """Return one action for each turn, in the same order."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One episode to be played: `trial` counts the episodes of the same task."""
+    """One episode to be run. `trial` numbers the episodes of the same task."""
 
     task: Task
     seed: int = 0
@@ -83,8 +77,11 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeResult:
-    """One job that has ended. With an `error` the policy or a service failed; the trajectory is then that of the
-    aborted episode, or None where there is none."""
+    """The result of one job.
+
+    With an `error`, the policy or a service failed. Then the trajectory is that of the aborted episode, or None where
+    there is none.
+    """
 
     job: Job
     trajectory: Trajectory | None
@@ -93,10 +90,10 @@ class EpisodeResult:
 
 @runtime_checkable
 class EpisodeRunner(Protocol):
-    """A policy that also plays whole episodes by itself, many at a time, as an engine wants them."""
+    """A policy that also runs whole episodes by itself, many at a time, to keep an engine busy."""
 
     def run_jobs(self, game: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
-        """Play every job once and hand each back when it has ended, in any order.
+        """Run every job once and yield each result when its episode has ended, in any order.
 
         Trajectories carry what the policy knows in `meta` (such as `usage`). Closing the iterator stops
         the episodes that are under way.
@@ -106,7 +103,8 @@ class EpisodeRunner(Protocol):
 
 @contextmanager
 def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
-    """`make_policy`, and the policy's `close` (if it has one) at the end: engines are processes."""
+    """Make a policy with `make_policy` and close it at the end if it has `close`. Engines are processes, so they must
+    be ended."""
     policy = make_policy(name, **options)
     try:
         yield policy
@@ -117,30 +115,23 @@ def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
 
 
 def make_policy(name: str, **options: Any) -> Policy:
-    """The policy called `name`: an entry point, or ``module:Class`` for one's own; see `wideseek_env.plugins`.
+    """The policy called `name`: an entry point, or ``module:Class`` for a custom policy.
 
-    `options` are passed on. `ConfigError` for an unknown name or wrong options, `MissingDependencyError` when
-    the package that has it is not installed.
+    Args:
+        name: The name, as in `wideseek_env.plugins`. It may contain options, as in ``module:Class,key=value``.
+        options: Options for the policy's class or function. They override those in `name`.
+
+    Raises:
+        ConfigError: The name is unknown, the policy cannot be loaded, or it does not take these options.
+        MissingDependencyError: The package that has the policy is not installed.
     """
-    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    if name in KNOWN and name not in announced("policy"):
+        raise MissingDependencyError(
+            f"the policy {name!r} is in the baselines; {baselines_hint(KNOWN[name])}"
+        )
+    factory, given = find_part("policy", name)
     try:
-        if name in found:
-            factory = found[name].load()
-        elif ":" in name:
-            factory, given = find_part("policy", name)
-            options = {**given, **options}
-        elif name in KNOWN:
-            package = KNOWN[name]
-            raise MissingDependencyError(f"the policy {name!r} is in {package}: pip install '{package}'")
-        else:
-            names = ", ".join(sorted(found)) or "none is installed: pip install wideseek-baselines"
-            raise ConfigError(f"no policy {name!r}; there are: {names}; for your own write module:Class")
-    except (ImportError, AttributeError) as error:
-        if isinstance(error, MissingDependencyError):
-            raise
-        raise ConfigError(f"the policy {name!r} cannot be loaded: {error}") from error
-    try:
-        policy = factory(**options)
+        policy = factory(**{**given, **options})
     except TypeError as error:
         raise ConfigError(f"the policy {name!r} does not take these options: {error}") from error
     if not isinstance(policy, Policy):

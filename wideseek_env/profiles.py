@@ -1,7 +1,7 @@
-"""Profiles: which tools each role has, under which names, and how its conversation begins.
+"""Profiles: the tools of each role, their names in prompts, and the first messages of its conversation.
 
-`default` speaks the project's own tool names with full prompts, `terse` the same with short prompts for small
-models, `wideseek-r1` the tool schemas of the published checkpoint.
+`default` has the project's tool names and full prompts. `terse` has the same names and short prompts for small models.
+`wideseek-r1` has the tool schemas of the published checkpoint.
 """
 
 from __future__ import annotations
@@ -25,30 +25,31 @@ from wideseek_env.tools.spec import ToolSpec
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """How the environment speaks with its agents. Frozen; `with_tool` and `dataclasses.replace` make others."""
+    """How the environment speaks with its agents. It is frozen. `with_tool` and `dataclasses.replace` make changed
+    copies."""
 
     name: str
     tools: Mapping[Role, tuple[ToolSpec, ...]]
     style: Style = "full"
     embed_tools: bool = True
-    """Write tools and call format into the system prompt; False where a chat template renders them itself."""
+    """Write tools and call format into the system prompt. False where a chat template renders them itself."""
     share_question: bool = True
-    """Show subagents the whole question beside their subtask."""
+    """Show subagents the whole question next to their subtask."""
     language: Language | None = None
-    """Language of prompts and notices; None for the task's."""
+    """The language of prompts and notices. None means the language of the task."""
 
     def with_tool(self, role: Role, tool: ToolSpec) -> Profile:
-        """The same profile with one more tool for `role`; its `kind` must be known to the executor in use."""
+        """The same profile with one more tool for `role`. The executor in use must know its `kind`."""
         if any(other.name == tool.name for other in self.tools[role]):
             raise ConfigError(f"profile {self.name} already gives the {role} a tool called {tool.name!r}")
         return dataclasses.replace(self, tools={**self.tools, role: (*self.tools[role], tool)})
 
     def language_for(self, task: Task) -> Language:
-        """The language in which the agents of this task are spoken to."""
+        """The language of the prompts and notices for this task."""
         return self.language or task.language
 
     def schemas(self, role: Role, rules: Rules, language: Language) -> list[dict[str, Any]]:
-        """The OpenAI schemas of the role's tools."""
+        """The schemas of the role's tools, in OpenAI form."""
         return [tool.schema(language, rules) for tool in self.tools[role]]
 
     def system_prompt(self, role: Role, rules: Rules, task: Task) -> str:
@@ -72,7 +73,7 @@ class Profile:
         return "\n".join(f"<tool_call>{json.dumps(call, ensure_ascii=False)}</tool_call>" for call in calls)
 
     def first_message(self, role: Role, task: Task, subtask: str = "") -> Message:
-        """What an agent is asked: the question, or for a subagent its subtask."""
+        """The first user message of an agent: the question, or for a subagent its subtask."""
         if role != "subagent":
             return {"role": "user", "content": task.question}
         if not self.share_question:
@@ -104,7 +105,7 @@ PROFILES: dict[str, Profile] = {
 
 
 def profile_named(profile: str | Profile) -> Profile:
-    """The profile called `profile`; a `Profile` is returned as it is. `ConfigError` for an unknown name."""
+    """The profile called `profile`. A `Profile` is returned as it is. Raises `ConfigError` for an unknown name."""
     if isinstance(profile, Profile):
         missing = [role for role in ROLES if role not in profile.tools]
         if missing:
@@ -121,11 +122,11 @@ def profile_named(profile: str | Profile) -> Profile:
 
 
 def with_tools(profile: Profile, tools: Sequence[Tool]) -> Profile:
-    """`profile` with these tools for their roles; its name says so, since agents are told something else."""
+    """`profile` with these tools for their roles. Its name also changes, because agents are told other things."""
     for each in tools:
         if each.spec.name in BUILT_IN or each.spec.kind in BUILT_IN:
             raise ConfigError(
-                f"a tool of one's own cannot be called {each.spec.name!r}: there is one already"
+                f"a custom tool cannot be called {each.spec.name!r}: there is a tool with this name already"
             )
         for role in each.roles:
             profile = profile.with_tool(role, each.spec)

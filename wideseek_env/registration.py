@@ -1,4 +1,4 @@
-"""The environments' ids in the registries of Gymnasium and, where the installed version has one, PettingZoo."""
+"""Registers the environments with Gymnasium and, where the installed version has a registry, with PettingZoo."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import gymnasium
 import pettingzoo
 
 SINGLE_ID = "WideSeek-v0"
-"""Gymnasium's id of the single agent."""
+"""The Gymnasium id of the single agent's environment."""
 
 TEAM_ID = "wideseek-v0"
-"""PettingZoo's id of the team, in its parallel and its AEC registry; PettingZoo also reads it as ``wideseek_v0``."""
+"""The PettingZoo id of the team's environment, in the parallel and the AEC registry. PettingZoo also accepts
+``wideseek_v0``."""
 
 
 def register_environments() -> None:
-    """Register the environments; an id that is registered already keeps what it has."""
+    """Register the environments. An id that is registered already is left as it is."""
     if SINGLE_ID not in gymnasium.registry:
         gymnasium.register(id=SINGLE_ID, entry_point="wideseek_env.single:WideSeekSingleEnv")
     register: Any = getattr(pettingzoo, "register", None)

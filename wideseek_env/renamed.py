@@ -8,7 +8,7 @@ from typing import Any
 RENAMED_GAME_KEYS: Mapping[str, str] = {
     "own_tools": "tools",
 }
-"""Keys of a game: old name → new name."""
+"""Renamed keys of a game: old name → new name."""
 
 RENAMED_TRAINING_KEYS: Mapping[str, str] = {
     "value.trace": "value.gae_lambda",
@@ -18,12 +18,19 @@ RENAMED_TRAINING_KEYS: Mapping[str, str] = {
     "advantage.degenerate": "advantage.zero_variance_groups",
     "async_steps": "max_off_policy_steps",
     "boards": "trackers",
+    "game.widths": "widths",
 }
-"""Keys of a training configuration, with their tables: old name → new name."""
+"""Renamed keys of a training configuration, with their tables: old name → new name."""
+
+RENAMED_TRAINING_VALUES: Mapping[str, Mapping[str, str]] = {
+    "loss.importance_sampling": {"off": "none"},
+}
+"""Renamed values of a training configuration: key under its new name → old value → new value."""
 
 
 def renamed(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """`record` under the new names; dotted names go through tables. A value under the new name is kept."""
+    """`record` with new names for old ones. A dotted name is a key inside a table. A value under the new name is
+    kept."""
     result: dict[str, Any] = {
         key: dict(value) if isinstance(value, Mapping) else value for key, value in record.items()
     }

@@ -1,7 +1,7 @@
 """Rewards: small objects that turn a scored episode into one number for the whole team.
 
-A reward is called with the ended episode and the score of its answer, and returns its parts by name; the team
-is paid their sum. `Sum` adds rewards, `preset` knows them by name.
+A reward is called with the ended episode and the score of its answer. It returns its parts by name, and the team is
+paid their sum. `Sum` adds rewards. `reward_named` finds a reward by its name.
 """
 
 from __future__ import annotations
@@ -23,36 +23,37 @@ Parts: TypeAlias = dict[str, float]
 
 @runtime_checkable
 class Reward(Protocol):
-    """What pays the team at the end of an episode."""
+    """Computes the reward of the team at the end of an episode."""
 
     @property
     def name(self) -> str:
-        """What the reward is called in records."""
+        """The name of the reward in records."""
         ...
 
     def __call__(self, episode: Episode, score: TableScore) -> Parts:
-        """The parts of the reward by name; their sum is paid. `episode.outcome` is set."""
+        """The parts of the reward by name. The team is paid their sum. `episode.outcome` is set."""
         ...
 
 
 def total(parts: Mapping[str, float]) -> float:
-    """The sum of the parts, independent of their order."""
+    """The sum of the parts. It does not depend on their order."""
     return math.fsum(parts.values())
 
 
 @dataclass(frozen=True, slots=True)
 class ItemF1:
-    """Item-F1 of the answer's table, between 0 and 1; 0 without an answer."""
+    """The item-F1 of the answer's table, between 0 and 1. It is 0 without an answer."""
 
     name: str = "item_f1"
 
     def __call__(self, episode: Episode, score: TableScore) -> Parts:
-        """See `Reward`."""
+        """The parts of the reward by name."""
         return {"item_f1": score.f1_by_item}
 
 
 def approximate_tokens(message: Message) -> int:
-    """Tokens of a message where no tokenizer is at hand: four characters each, one for a CJK character."""
+    """The approximate number of tokens in a message, for use without a tokenizer: one per four characters, one per CJK
+    character."""
     content = message["content"]
     wide = 0 if content.isascii() else sum("\u2e80" <= c <= "\uffef" for c in content)
     return (count_characters(message) - wide) // 4 + wide
@@ -62,9 +63,9 @@ def approximate_tokens(message: Message) -> int:
 class WideSeekR1:
     """The training reward of WideSeek-R1 (arXiv 2602.04634, section on the reward).
 
-    Item-F1, plus `format_bonus` for a well-formed answer (its table has every required column), plus
-    `browse_bonus` if any agent opened a page, minus a penalty for long turns: 0 up to `free_tokens` in the
-    longest turn of any agent, growing linearly to `length_penalty` at `limit_tokens`. The whole reward is 0 if
+    It is the sum of item-F1, `format_bonus` for a well-formed answer (its table has every required column) and
+    `browse_bonus` if any agent opened a page. A penalty for long turns is subtracted. It is 0 up to `free_tokens` in
+    the longest turn of any agent, and grows linearly to `length_penalty` at `limit_tokens`. The whole reward is 0 if
     the answer is malformed or the lead ran out of turns or context.
     """
 
@@ -74,15 +75,15 @@ class WideSeekR1:
     free_tokens: int = 3000
     limit_tokens: int = 5000
     counter: Counter = field(default=approximate_tokens, compare=False)
-    """Measures a turn in tokens; pass a tokenizer's count where there is one."""
+    """Measures a turn in tokens. Pass a tokenizer's count where you have one."""
     published_scoring: bool = False
-    """Score the answer anew as the published system does (`score_wideseek_r1`), instead of taking the score given."""
+    """Score the answer again in the published way (`score_wideseek_r1`) instead of using the score given."""
     judge: Judge | None = field(default=None, compare=False)
-    """Decides cells under `published_scoring`; the offline judge by default, a model in the published system."""
+    """Decides cells under `published_scoring`. The default is the offline judge; the published system uses a model."""
     name: str = "wideseek_r1"
 
     def __call__(self, episode: Episode, score: TableScore) -> Parts:
-        """See `Reward`."""
+        """The parts of the reward by name."""
         outcome = episode.outcome
         if self.published_scoring and outcome is not None and outcome.answered:
             score = score_wideseek_r1(outcome.answer or "", episode.task, self.judge)
@@ -103,13 +104,13 @@ class WideSeekR1:
 
 @dataclass(frozen=True, slots=True)
 class Sum:
-    """Several rewards added up, each times its weight; parts are named ``reward.part``."""
+    """The weighted sum of several rewards. Its parts are named ``reward.part``."""
 
     terms: tuple[tuple[float, Reward], ...]
     name: str = "sum"
 
     def __call__(self, episode: Episode, score: TableScore) -> Parts:
-        """See `Reward`."""
+        """The parts of the reward by name."""
         return {
             f"{reward.name}.{part}": weight * value
             for weight, reward in self.terms
@@ -122,9 +123,10 @@ PRESETS: dict[str, Reward] = {"item_f1": ItemF1(), "wideseek_r1": WideSeekR1()}
 
 
 def reward_named(reward: str | Reward) -> Reward:
-    """The reward called `reward`: a preset, or one's own (see `wideseek_env.plugins`); a `Reward` is returned as it is.
+    """The reward called `reward`: a preset or a custom one (`wideseek_env.plugins`). A `Reward` is returned as it is.
 
-    `ConfigError` for an unknown name.
+    Raises:
+        ConfigError: The name is unknown, or the object is not a reward.
     """
     if not isinstance(reward, str):
         if not isinstance(reward, Reward):
@@ -134,7 +136,7 @@ def reward_named(reward: str | Reward) -> Reward:
         return PRESETS[reward]
     if not is_part("reward", reward):
         raise ConfigError(
-            f"no reward {reward!r}; there are: {', '.join(PRESETS)}; for your own write module:Class"
+            f"no reward {reward!r}; there are: {', '.join(PRESETS)}; for a custom one write module:Class"
         )
     made: Reward = make_part("reward", reward, _is_reward, "a name and __call__(episode, score)")
     return made

@@ -1,4 +1,4 @@
-"""`Rules`: every limit of the game in one frozen object, with the presets that benchmarks refer to by name."""
+"""`Rules`: every limit of the game in one frozen object. Benchmarks refer to its presets by name."""
 
 from __future__ import annotations
 
@@ -10,43 +10,44 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
 
 BUDGETS = ("episode_calls", "episode_path")
-"""Limits of the team as a whole, which need not be set."""
+"""Limits of the whole team. They are optional."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The limits of an episode. Turn, width and call limits default to the published system's values.
+    """The limits of an episode. The defaults for turns, width and calls are those of the published system.
 
-    A *turn* is one message of one agent. Lengths are in characters, but for `context`, which is in the unit of
-    the episode's counter (characters unless a token counter is passed in).
+    A *turn* is one message of one agent. Lengths are in characters. Only `context` is in the unit of the episode's
+    counter: characters, unless a token counter is passed.
     """
 
     width: int = 10
-    """Subagents that one delegation may start."""
+    """The most subagents that one delegation may start."""
     lead_turns: int = 10
-    """Turns of the lead, the answer included."""
+    """The most turns of the lead, the answer included."""
     subagent_turns: int = 20
-    """Turns of a subagent, its report included."""
+    """The most turns of a subagent, its report included."""
     single_turns: int = 50
-    """Turns of a single agent, the answer included."""
+    """The most turns of a single agent, the answer included."""
     calls_per_turn: int = 5
-    """Tool calls that one message may hold; a call with a list of queries or addresses counts as that many."""
+    """The most tool calls in one message. A call with a list of queries or addresses counts once for each of them."""
     results_per_query: int = 3
-    """Search results where the agent does not ask for a number."""
+    """The number of search results when the agent gives no number."""
     max_results_per_query: int = 10
-    """Search results that an agent may ask for."""
+    """The most search results that an agent may request."""
     context: int = 131_072
-    """Budget of one agent's whole conversation (about 32k tokens in the default unit, characters)."""
+    """The budget of one agent's whole conversation (about 32k tokens in the default unit, characters)."""
     action_chars: int = 65_536
-    """Length of one message of an agent; what is beyond is cut off."""
+    """The longest message of an agent. The rest is cut off."""
     result_chars: int = 16_384
-    """Length of the result of one tool call or of one subagent's report; what is beyond is cut off."""
+    """The longest result of one tool call or of one subagent's report. The rest is cut off."""
     episode_calls: int | None = None
-    """Searches and pages of the whole team in an episode; None: no limit. When they are used up every agent has one
-    message left: its report, or the answer."""
+    """The most searches and pages of the whole team in an episode, or None for no limit. When they are used up, every
+    agent has one message left: its report or the answer."""
     episode_path: int | None = None
-    """Turns until the end of an episode when agents side by side are counted once (its critical path); None: no
-    limit. Subagents get no more turns than leave one for the answer."""
+    """The longest critical path of an episode, or None for no limit. The critical path is the number of turns until the
+    end, where turns that agents take at the same time count once. Subagents end early enough to leave the lead one turn
+    for the answer."""
 
     def __post_init__(self) -> None:
         for item in fields(self):
@@ -63,7 +64,7 @@ class Rules:
 
     @classmethod
     def preset(cls, name: str, **changes: int) -> Rules:
-        """The rules called `name` (see `PRESETS`), with single limits changed."""
+        """The rules called `name` (a key of `PRESETS`), with single limits changed."""
         try:
             base = PRESETS[name]
         except KeyError:
@@ -71,7 +72,7 @@ class Rules:
         return base.replace(**changes)
 
     def replace(self, **changes: int) -> Rules:
-        """The same rules with some limits changed; `ConfigError` names a limit that does not exist."""
+        """The same rules with some limits changed. Raises `ConfigError` for a limit that does not exist."""
         known = [item.name for item in fields(self)]
         for name in changes:
             if name not in known:
@@ -85,15 +86,16 @@ class Rules:
         return self.subagent_turns if role == "subagent" else self.single_turns
 
     def to_dict(self) -> dict[str, Any]:
-        """All limits by name, for records; budgets that are not set are left out."""
+        """All limits by name, for records. Budgets that are not set are left out."""
         limits = dataclasses.asdict(self)
         return {name: value for name, value in limits.items() if value is not None}
 
 
 PRESETS: dict[str, Rules] = {
     "default": Rules(),
-    # Everybody's budget is small and the same at every width, so that what a wider team adds is coverage: one
-    # subagent can open at most 2 pages in each of 5 turns before it must report.
+    # Every agent's budget is small and the same at every width, so a wider team gains only coverage. One subagent can
+    # open at most 2 pages in each of 5 turns before it must report.
     "width-benchmark": Rules(lead_turns=3, subagent_turns=6, single_turns=6, calls_per_turn=2),
 }
-"""Named rules: `default` (the published limits) and `width-benchmark` (the same small budget at every width)."""
+"""The presets by name. `default` has the published limits. `width-benchmark` has the same small budget at every
+width."""

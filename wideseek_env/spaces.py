@@ -1,7 +1,7 @@
 """Spaces of Unicode text for observations and actions.
 
-Gymnasium's own `Text` space is limited to a character set; language has none. These spaces hold any string up
-to a length, and the action space also a message in OpenAI shape.
+Gymnasium's `Text` space is limited to a set of characters, and language is not. These spaces hold any string up to a
+length. The action space also holds messages in OpenAI shape.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WORDS = (
 
 
 class TextSpace(gymnasium.Space[str]):
-    """All strings of at most `max_length` characters that UTF-8 can carry. Samples are a few words."""
+    """All strings of at most `max_length` characters that UTF-8 can encode. Samples are a few words."""
 
     def __init__(self, max_length: int, seed: int | np.random.Generator | None = None) -> None:
         self.max_length = max_length
@@ -37,11 +37,11 @@ class TextSpace(gymnasium.Space[str]):
 
     @property
     def is_np_flattenable(self) -> bool:
-        """Text has no fixed size."""
+        """False, because text has no fixed size."""
         return False
 
     def to_jsonable(self, sample_n: Iterable[str]) -> list[Any]:
-        """Samples are JSON already."""
+        """Return the samples as a list. They are JSON already."""
         return list(sample_n)
 
     def from_jsonable(self, sample_n: list[Any]) -> list[str]:
@@ -66,12 +66,13 @@ class TextSpace(gymnasium.Space[str]):
 class ActionSpace(TextSpace):
     """What an agent may write: text, or a mapping in the shape of an assistant message (`content`, `tool_calls`).
 
-    Samples are answers, well-formed tool calls, malformed ones and calls of tools that the agent does not
-    have, in text or native form, so that random play reaches every path of the rules.
+    Samples are answers, well-formed tool calls, malformed ones and calls of tools that the agent does not have, in text
+    or native form. So random actions reach every path of the rules.
     """
 
     def sample(self, mask: Any | None = None, probability: Any | None = None) -> Any:
-        """A random action; see the class."""
+        """A random action: an answer, a well-formed or malformed tool call, or a call of a tool that the agent does not
+        have."""
         rng = self.np_random
         name, arguments = self._call()
         call = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)

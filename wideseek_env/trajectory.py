@@ -1,9 +1,8 @@
-"""`Trajectory`: the record of one episode, a line of JSON that can be loaded, replayed and looked at.
+"""`Trajectory`: the record of one episode. It is one line of JSON that can be loaded, replayed and displayed.
 
-A line holds the task with its gold table, how the game was set up, every conversation with all messages, every
-event in order (which message was played, which result arrived), the outcome, the score and the reward. What
-depends on the clock is under the one key ``timing``; everything else is the same bytes for the same seed and
-actions.
+A line holds the task with its gold table, the settings of the game, every conversation with all messages, the outcome,
+the score and the reward. It also holds every event in order, that is, each message of an agent and each result. What
+depends on the clock is under the key ``timing``. Everything else has the same bytes for the same seed and actions.
 """
 
 from __future__ import annotations
@@ -34,10 +33,11 @@ FORMAT = 1
 
 @dataclass(frozen=True, repr=False)
 class Trajectory:
-    """One recorded episode. `conversations` are in order of their start; `events` index into them.
+    """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
     An event is ``{"act": agent, "conversation": i, "message": j}``, ``{"result": call id, "text": …, "ok": …}``,
-    ``{"fail": agent}`` or ``{"abort": why}``. ``timing["events"]`` has the seconds since the start for each.
+    ``{"fail": agent}`` or ``{"abort": why}``. ``timing["events"]`` has the time of each event in seconds since the
+    start.
     """
 
     task: Task
@@ -78,9 +78,9 @@ class Trajectory:
         started: float | None = None,
         meta: Mapping[str, Any] | None = None,
     ) -> Trajectory:
-        """The record of an ended episode; `TrajectoryError` if it is still under way."""
+        """The record of an ended episode. Raises `TrajectoryError` if the episode is still running."""
         if episode.outcome is None:
-            raise TrajectoryError("the episode is still under way")
+            raise TrajectoryError("the episode is still running; record it when it has ended")
         where = {
             id(message): (number, index)
             for number, conversation in enumerate(episode.conversations)
@@ -123,10 +123,12 @@ class Trajectory:
         )
 
     def replay(self, profile: str | Profile | None = None) -> Episode:
-        """Play the recorded events again and return the episode.
+        """Replay the recorded events and return the episode.
 
-        `profile` must be given when the recorded one is not among the built-in profiles. `TrajectoryError`
-        when the conversations come out different from what was recorded.
+        Give `profile` when the recorded profile is not one of the built-in profiles.
+
+        Raises:
+            TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones.
         """
         episode = Episode(
             self.task,
@@ -138,17 +140,17 @@ class Trajectory:
         try:
             episode.replay(self._event(event) for event in self.events)
         except (WideSeekError, KeyError, IndexError, TypeError) as error:
-            raise TrajectoryError(f"task {self.task.id}: the events cannot be played: {error}") from error
+            raise TrajectoryError(f"task {self.task.id}: the events cannot be replayed: {error}") from error
         recorded = [conversation["messages"] for conversation in self.conversations]
         if recorded != [conversation.messages for conversation in episode.conversations]:
             raise TrajectoryError(
-                f"task {self.task.id}: replaying gives other messages; was it recorded with other rules, prompts or "
-                "another context counter?"
+                f"task {self.task.id}: the replay gives other messages than the record; was it recorded with other "
+                "rules, other prompts or another context counter?"
             )
         return episode
 
     def to_dict(self, *, timing: bool = True) -> dict[str, Any]:
-        """The record as JSON values; without `timing`, all that does not depend on the clock."""
+        """The record as JSON values. Without `timing`, everything that depends on the clock is left out."""
         record: dict[str, Any] = {"format": FORMAT}
         for item in dataclasses.fields(self):
             record[item.name] = getattr(self, item.name)
@@ -165,7 +167,7 @@ class Trajectory:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Trajectory:
-        """The inverse of `to_dict`; `TrajectoryError` says what is missing or wrong."""
+        """The inverse of `to_dict`. Raises `TrajectoryError` that says what is missing or wrong."""
         version = record.get("format")
         if version != FORMAT:
             raise TrajectoryError(f"format {version!r} cannot be read by this version, which writes {FORMAT}")
@@ -200,9 +202,9 @@ def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[s
 
 
 class TrajectoryWriter(JsonlWriter):
-    """Appends trajectories to a JSONL file, each safely on disk before the next: a crash loses none written.
+    """Appends trajectories to a JSONL file. Each is on disk before the next is written, so a crash loses none of them.
 
-    A partial last line, left by a process that was killed while writing, is cut off on opening.
+    Opening the file cuts off a partial last line, which a process leaves if it is killed while it writes.
     """
 
     def write(self, trajectory: Trajectory) -> None:
@@ -213,8 +215,10 @@ class TrajectoryWriter(JsonlWriter):
 def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
     """The trajectories of a JSONL file (also ``.gz``), one at a time.
 
-    A last line without its line break is what a killed process leaves, and is passed over; anything else that
-    cannot be read raises `TrajectoryError` with file and line.
+    A last line without a line break is skipped, because a killed process leaves such a line.
+
+    Raises:
+        TrajectoryError: Anything else cannot be read. The message names file and line.
     """
     path = Path(path)
     with contextlib.ExitStack() as stack:
@@ -235,9 +239,9 @@ def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
     try:
         yield from file
     except (EOFError, OSError, zlib.error) as error:
-        raise TrajectoryError(f"{path} is damaged or breaks off: {error}") from error
+        raise TrajectoryError(f"{path} is damaged or incomplete: {error}") from error
 
 
 def load_trajectories(path: Path | str) -> list[Trajectory]:
-    """All trajectories of a JSONL file; see `iter_trajectories`."""
+    """All trajectories of a JSONL file (also ``.gz``). Raises `TrajectoryError` as `iter_trajectories` does."""
     return list(iter_trajectories(path))

@@ -1,8 +1,9 @@
-"""An asyncio loop on a thread of its own, and the bridge from ordinary code to it.
+"""An asyncio event loop on a separate thread, and functions to use it from synchronous code.
 
-Engines live on the loop that started them, while policies, evaluations and notebooks are ordinary code. Both meet on
-the loop that `background` gives: `run(coroutine)` and `iterate(async_iterator)` wait for what happens there. An
-interrupt (Ctrl-C) in the waiting thread cancels what it waits for and is raised once that has ended.
+An engine runs on the loop that started it, but policies, evaluations and notebooks are synchronous code. `background`
+returns one loop for the whole process. `run(coroutine)` and `iterate(async_iterator)` run something on that loop and
+wait for it. Ctrl-C in the waiting thread cancels the coroutine. `KeyboardInterrupt` is raised when the coroutine has
+ended.
 """
 
 from __future__ import annotations
@@ -22,11 +23,11 @@ _sharing = threading.Lock()
 
 
 class LoopThread:
-    """One event loop that runs on a daemon thread from its creation until `close`.
+    """An event loop that runs on a daemon thread from its creation until `close`.
 
     Args:
-        factory: Makes the loop; one with a virtual clock, for example.
-        name: Of the thread.
+        factory: Creates the loop, for example one with a virtual clock.
+        name: Name of the thread.
     """
 
     def __init__(
@@ -57,19 +58,19 @@ class LoopThread:
 
     @property
     def inside(self) -> bool:
-        """Whether the caller is on the loop's own thread, where waiting for it would never end."""
+        """Whether the caller is on the loop's thread. Waiting for the loop there would never end."""
         return threading.current_thread() is self._thread
 
     @property
     def closed(self) -> bool:
-        """Whether `close` was called."""
+        """Whether the loop has ended."""
         return not self._thread.is_alive() or self.loop.is_closed()
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine on the loop and return what it returns, or raise what it raises.
+        """Run a coroutine on the loop, wait for it, and return its result or raise its error.
 
         Raises:
-            RuntimeError: When called on the loop's own thread (await it there) or after `close`.
+            RuntimeError: It was called on the loop's thread (use `await` there) or after `close`.
         """
         if self.inside or self.closed:
             coroutine.close()
@@ -86,7 +87,7 @@ class LoopThread:
         def cancel() -> None:
             if tasks:
                 tasks[0].cancel()
-            else:  # The interrupt came before `begin` was even scheduled.
+            else:  # The interrupt came before `begin` ran.
                 coroutine.close()
                 done.cancel()
 
@@ -94,13 +95,13 @@ class LoopThread:
             self.loop.call_soon_threadsafe(begin)
             return done.result()
         except BaseException:
-            if not done.done():  # The wait was interrupted, not the coroutine.
+            if not done.done():  # The wait was interrupted, but the coroutine still runs.
                 self.loop.call_soon_threadsafe(cancel)
                 _wait(done)
             raise
 
     def iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
-        """Go through an asynchronous iterator from ordinary code; leaving early closes it and waits for that."""
+        """Iterate over an asynchronous iterator from synchronous code. Leaving the loop early closes the iterator."""
         ended = object()
 
         async def following() -> T | object:
@@ -116,13 +117,13 @@ class LoopThread:
         aclose = getattr(items, "aclose", None)
         if aclose is None or self.closed:
             return
-        if self.inside:  # A forgotten iterator that the garbage collector ends on the loop's thread.
+        if self.inside:  # The garbage collector ends a forgotten iterator on the loop's thread.
             self.loop.create_task(_call(aclose))
         else:
             self.run(_call(aclose))
 
     def close(self) -> None:
-        """Cancel what runs on the loop and end its thread; harmless when closed."""
+        """Cancel all tasks of the loop and end its thread. Does nothing if it is closed."""
         if self.inside:
             raise RuntimeError("the background loop cannot be closed from its own thread")
         if not self.closed:
@@ -137,7 +138,7 @@ class LoopThread:
 
 
 def background() -> LoopThread:
-    """The loop that policies and drivers of this process share; made on first use, and anew after a fork."""
+    """The loop that all policies and drivers of this process share, created on first use and again after a fork."""
     global _shared
     with _sharing:
         if _shared is None or _shared[0] != os.getpid() or _shared[1].closed:
@@ -148,12 +149,12 @@ def background() -> LoopThread:
 
 
 def run(coroutine: Coroutine[Any, Any, T]) -> T:
-    """`LoopThread.run` on the shared loop."""
+    """Run a coroutine on the shared loop, wait for it, and return its result."""
     return background().run(coroutine)
 
 
 def iterate(items: AsyncIterator[T]) -> Iterator[T]:
-    """`LoopThread.iterate` on the shared loop."""
+    """Iterate over an asynchronous iterator that runs on the shared loop."""
     return background().iterate(items)
 
 
@@ -171,7 +172,7 @@ def _settle(task: asyncio.Task[T], done: Future[T]) -> None:
 
 
 def _wait(done: Future[Any]) -> None:
-    """Wait until it is done, whatever it ends with; a second interrupt ends the wait."""
+    """Wait until `done` has a result or an error. A second interrupt ends the wait."""
     finished = threading.Event()
     done.add_done_callback(lambda _: finished.set())
     finished.wait()

@@ -1,6 +1,6 @@
-"""The plug-in by which verifiers finds WideSeek: `--env.taskset.id wideseek-verifiers`.
+"""The plugin through which verifiers finds WideSeek: `--env.taskset.id wideseek-verifiers`.
 
-verifiers looks plug-ins up as top-level modules; everything is in `wideseek_baselines.adapters`.
+verifiers imports plugins as top-level modules. The code is in `wideseek_baselines.adapters`.
 """
 
 from wideseek_baselines.adapters.verifiers_env import WideSeekEnv, WideSeekTaskset, load_environment

@@ -1,9 +1,9 @@
-"""Episodes of a timid scripted team to learn from: at most two subagents at once, although the rules allow eight.
+"""Records episodes of a timid scripted team: it starts at most two subagents at once, although the rules allow eight.
 
     python benchmarks/gpu/record_experts.py OUT.jsonl --tasks synthetic:rows=16-24,columns=2,hops=1 --episodes 300
 
-What such a model does not know is that more subagents cover more rows: reinforcement has that to find out. The file
-appears when it is complete. Prints the mean item-F1 as JSON.
+A model that learns from them does not know that more subagents cover more rows. Reinforcement learning has to discover
+that. The file appears when it is complete. The program prints the mean item-F1 as JSON.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ AT_ONCE = 2
 
 
 def main() -> None:
-    """Play and write."""
+    """Run the episodes and write them."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("out", type=Path)
     parser.add_argument("--tasks", required=True)

@@ -1,9 +1,9 @@
-"""Runs the stages of `train.sh` one after the other for as long as a call may take, and goes on in the next call.
+"""Runs the stages of `train.sh` one after another until the time of a call is up. The next call resumes.
 
-A stage is a command in a process group of its own. It is done when the command ends well; its figures are then in
-``OUT/stages/NAME.json`` with device, versions and the command, and the stage is not run again. When the time is up, the
-stage that runs is interrupted. Training goes on from its newest checkpoint in the next call, other stages begin anew. A
-training run's figures so far are kept in each call, so that a curve that never ends is a curve all the same.
+A stage is a command in a separate process group. It is done when the command succeeds. Then ``OUT/stages/NAME.json``
+has its results, with device, versions and the command, and the stage does not run again. When the time is up, the
+running stage is interrupted. In the next call, training resumes from its newest checkpoint, and other stages start
+over. Each call saves the results of a training run so far, so there is a curve even if the run never ends.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ QUIET = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 GRACE = 20.0
-"""Seconds that an interrupted stage has to end by itself."""
+"""Seconds that an interrupted stage has for ending by itself."""
 DEVICE = """
 import json, platform, sys
 from importlib.metadata import PackageNotFoundError, version
@@ -51,29 +51,29 @@ print(json.dumps({"device": torch.cuda.get_device_name() if cuda else platform.p
 
 @dataclass
 class State:
-    """What is known of a stage from earlier calls."""
+    """The state of a stage after earlier calls."""
 
     name: str
     status: str = "open"
-    """open, unfinished, done, failed, or skipped."""
+    """"open", "unfinished", "done", "failed" or "skipped"."""
     seconds: float = 0.0
-    """That it has run, over all calls."""
+    """Seconds that the stage has run in all calls."""
     calls: int = 0
     failures: int = 0
     reason: str = ""
-    """Why it failed or was skipped."""
+    """Why the stage failed or was skipped."""
     command: str = ""
     result: Any = None
     device: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path, name: str) -> State:
-        """What an earlier call has written."""
+        """Read the state that an earlier call wrote."""
         path = folder / f"{name}.json"
         return cls(**json.loads(path.read_text("utf-8"))) if path.is_file() else cls(name)
 
     def write(self, folder: Path) -> None:
-        """Keep it for the next call, all or nothing."""
+        """Save the state for the next call, atomically."""
         path = folder / f"{self.name}.json"
         unfinished = path.with_suffix(".unfinished")
         unfinished.write_text(json.dumps(asdict(self), indent=1) + "\n", "utf-8")
@@ -81,10 +81,10 @@ class State:
 
 
 def main() -> int:
-    """The exit code: 0 all is done, 1 a stage failed, 3 stages are left."""
+    """Run the stages. Returns the exit code: 0 if all are done, 1 if a stage failed, 3 if stages are left."""
     arguments = parse()
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell starts background jobs so, and the stages would inherit it: none could be interrupted.
+        # Background jobs of a shell ignore SIGINT. The stages would inherit that and could not be interrupted.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     began = time.monotonic()
     deadline = began + 60 * arguments.minutes - GRACE - 5
@@ -107,7 +107,7 @@ def main() -> int:
     )
     if unknown := {*arguments.only, *arguments.skip} - {stage.name for stage in stages}:
         print(
-            f"no stage {', '.join(sorted(unknown))}; there are: {', '.join(s.name for s in stages)}",
+            f"unknown stage {', '.join(sorted(unknown))}: use {', '.join(s.name for s in stages)}",
             file=sys.stderr,
         )
         return 2
@@ -141,7 +141,7 @@ def main() -> int:
 
 
 def run_stage(stage: Stage, state: State, logs: Path, deadline: float) -> None:
-    """Run a stage until it ends or the time is up, and note what came of it."""
+    """Run a stage until it ends or the time is up, and set its state."""
     began = time.monotonic()
     state.calls += 1
     with open(logs / f"{stage.name}.txt", "w") as said, open(logs / f"{stage.name}.log", "a") as told:
@@ -172,7 +172,7 @@ def run_stage(stage: Stage, state: State, logs: Path, deadline: float) -> None:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started."""
+    """End a process and all processes that it started."""
     for sign, seconds in ((signal.SIGINT, GRACE), (signal.SIGKILL, 5.0)):
         if process.poll() is None:
             os.killpg(process.pid, sign)
@@ -181,13 +181,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
             except subprocess.TimeoutExpired:
                 continue
     try:
-        os.killpg(process.pid, signal.SIGKILL)  # what the process has left behind
+        os.killpg(process.pid, signal.SIGKILL)  # processes that it left behind
     except ProcessLookupError:
         return
 
 
 def figures(stage: Stage, said: Path) -> Any:
-    """What a stage has found so far; None where there is nothing yet."""
+    """The results of a stage so far, or None."""
     if stage.figures == "run":
         return run_figures(Path(stage.folder))
     if stage.figures == "warm":
@@ -196,7 +196,7 @@ def figures(stage: Stage, said: Path) -> Any:
 
 
 def describe(out: Path, dry: bool) -> dict[str, Any]:
-    """Device and versions, found out in a process of its own, so that this one holds no memory of the device."""
+    """Device and versions. A separate process finds them, so that this one uses no memory of the device."""
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if dry else {}
     os.environ.update(hidden)
     done = subprocess.run([sys.executable, "-c", DEVICE], capture_output=True, text=True, check=True)
@@ -206,21 +206,28 @@ def describe(out: Path, dry: bool) -> dict[str, Any]:
 
 
 def parse() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(prog="train.sh", description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("out", type=Path, help="folder of everything")
+    parser.add_argument("out", type=Path, help="folder for all stages")
     parser.add_argument("model", nargs="?", default=None, help="folder of SmolLM2-135M-Instruct")
-    parser.add_argument("--minutes", type=float, default=9.0, help="that this call may take")
+    parser.add_argument("--minutes", type=float, default=9.0, help="largest number of minutes of this call")
     parser.add_argument("--only", nargs="+", default=[], metavar="STAGE")
     parser.add_argument("--skip", nargs="+", default=[], metavar="STAGE")
-    parser.add_argument("--retry", action="store_true", help="also stages that have failed twice")
+    parser.add_argument("--retry", action="store_true", help="also run stages that failed twice")
     parser.add_argument("--engine", choices=("vllm", "transformers"), default=None)
     parser.add_argument(
-        "--steps", type=int, default=None, help="of reinforcement, in place of each stage's own"
+        "--steps",
+        type=int,
+        default=None,
+        help="number of steps of reinforcement learning, instead of each stage's number",
     )
-    parser.add_argument("--peak", type=float, default=None, help="of the device in TFLOP/s, for its share")
-    parser.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", help="for reinforcement")
-    parser.add_argument("--dry", action="store_true", help="tiny sizes, on a processor")
+    parser.add_argument(
+        "--peak", type=float, default=None, help="peak of the device in TFLOP/s, for its used share"
+    )
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="settings of reinforcement learning"
+    )
+    parser.add_argument("--dry", action="store_true", help="use tiny sizes, on a CPU")
     return parser.parse_args()
 
 

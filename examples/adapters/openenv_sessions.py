@@ -1,8 +1,8 @@
-"""WideSeek behind an OpenEnv server, played by two clients at the same time.
+"""Two clients use a WideSeek OpenEnv server at the same time.
 
     python examples/adapters/openenv_sessions.py [URL]
 
-Without an address it serves the synthetic world itself, on loopback.
+Without an address the program starts a server with the synthetic world on this machine.
 """
 
 import sys
@@ -28,8 +28,9 @@ def served():
     import uvicorn
 
     from wideseek_baselines.adapters.openenv_server import create_app
+    from wideseek_env import GameConfig
 
-    app = create_app({"tasks": "synthetic:seed=5,pages=900,rows=6-9", "width": 4}, sessions=2)
+    app = create_app(GameConfig(tasks="synthetic:seed=5,pages=900,rows=6-9", width=4), sessions=2)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
     thread = Thread(target=server.run, daemon=True)
     thread.start()

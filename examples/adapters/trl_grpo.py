@@ -1,6 +1,6 @@
-"""Whole teams in TRL's GRPOTrainer: `python examples/adapters/trl_grpo.py MODEL_FOLDER [STEPS]`.
+"""Trains whole teams with TRL's GRPOTrainer: `python examples/adapters/trl_grpo.py MODEL_FOLDER [STEPS]`.
 
-Without a model it takes two steps with an untrained tiny one, on the processor.
+Without a model it takes two steps with an untrained tiny model on the CPU.
 """
 
 import os

@@ -1,11 +1,11 @@
 """Whole teams as an agent loop of verl. NOT RUN by this project's tests: written against the source of verl 0.9.1.
 
-verl trains one sequence a row. A row plays a whole team with the model that is being trained, and hands one of the
-team's sequences to the trainer: the lead's, or with `train: any` one that is drawn at random, which makes the mean over
-rows an estimate of the mean over the team's agents. The row's reward is the team's.
+verl trains one sequence per row. For each row, the model in training runs a whole team, and one sequence of the team
+goes to the trainer. By default that is the lead's sequence. With `train: any` it is drawn at random. The mean over rows
+is then an estimate of the mean over the team's agents. The row's reward is the team's.
 
-The data set has `raw_prompt` (any message), `agent_name: wideseek` and `extra_info: {"task_id": …, "index": …}`.
-The agent loop is registered in a YAML file that `actor_rollout_ref.rollout.agent.agent_loop_config_path` names:
+The dataset has `raw_prompt` (any message), `agent_name: wideseek` and `extra_info: {"task_id": …, "index": …}`. The
+agent loop is registered in a YAML file that `actor_rollout_ref.rollout.agent.agent_loop_config_path` names:
 
     - name: wideseek
       _target_: verl_agent_loop.WideSeekAgentLoop
@@ -33,7 +33,7 @@ from wideseek_env import GameConfig, Job
 
 
 class VerlEngine:
-    """verl's server as an engine: ids in, sampled ids with their log-probabilities out."""
+    """verl's server as an engine: it takes ids and returns sampled ids with their log-probabilities."""
 
     def __init__(self, server: Any, context: int) -> None:
         self._server = server
@@ -65,7 +65,7 @@ class VerlEngine:
     async def start(self) -> None: ...
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        raise NotImplementedError("verl's own workers replace the weights")
+        raise NotImplementedError("verl replaces the weights: do not call update_weights")
 
     async def pause(self) -> None: ...
 
@@ -80,7 +80,7 @@ class VerlEngine:
 
 @register("wideseek")
 class WideSeekAgentLoop(AgentLoopBase):
-    """One team for each row."""
+    """Runs one team for each row."""
 
     def __init__(self, *args: Any, game: dict[str, Any], train: str = "lead", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

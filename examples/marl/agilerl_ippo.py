@@ -1,13 +1,14 @@
-"""IPPO with AgileRL: its grouped agents and learning step on many symbolic episodes at once.
+"""IPPO with AgileRL: its grouped agents and its learning step on many symbolic episodes at once.
 
     python examples/marl/agilerl_ippo.py                          # two updates, to see that it runs
     python examples/marl/agilerl_ippo.py --updates 60             # learns
 
-One network plays all roles: the agents of all episodes are rows of one AgileRL agent, `team`. (Agents that AgileRL
-groups by their names would share a network too, but its `learn` orders the observations of a group by agent and their
-advantages by step.) `learn` evaluates the policy without masks from infos, which would make the ratios of PPO wrong; so
-the masks are part of the observation here, and `MaskedActor` reads them there, when acting and when learning. The
-rollout is written out, since AgileRL's training loop forgets where episodes end when one of several ends.
+One network acts for all roles. The agents of all episodes are rows of one AgileRL agent, `team`. AgileRL could also
+group agents by name to share a network, but its `learn` then orders observations by agent and advantages by step.
+
+`learn` does not get masks from infos when it evaluates the policy, so PPO's ratios would be wrong. Therefore the masks
+are part of the observation, and `MaskedActor` reads them from there, when acting and when learning. The rollout is
+written out here, because AgileRL's training loop loses the ends of episodes when only some of them end.
 """
 
 import argparse
@@ -33,29 +34,29 @@ class Args:
     world: str = "synthetic:rows=3,columns=1,hops=1,pages=300"
     """tasks and corpus"""
     max_entities: int = 3
-    """rows that a task may have"""
+    """largest number of rows of a task"""
     max_attributes: int = 1
-    """columns besides the key that a task may have"""
+    """largest number of columns of a task, without the key"""
     width: int = 2
-    """subagents"""
+    """largest number of subagents"""
     shaping: float = 1.0
-    """paid for the share of cells newly noted rightly, beside the team reward; 0 for none"""
+    """weight of an additional reward for right cells that agents note; 0 for none"""
     seed: int = 1
-    """of the weights, the tasks and the sampling"""
+    """seed of weights, tasks and sampling"""
     updates: int = 2
-    """batches that are learned from"""
+    """number of batches"""
     envs: int = 16
-    """episodes side by side"""
+    """episodes that run at the same time"""
     steps: int = 64
-    """steps of each in a batch"""
+    """steps of each episode per batch"""
     epochs: int = 6
     """passes over a batch"""
     batch_size: int = 512
-    """rows of a minibatch"""
+    """rows of a mini-batch"""
     learning_rate: float = 2e-3
-    """of Adam"""
+    """learning rate of Adam"""
     gamma: float = 0.99
-    """discount from one step to the next"""
+    """discount per step"""
 
 
 def make(args):
@@ -75,7 +76,7 @@ def make(args):
 
 
 class MaskedActor(StochasticActor):
-    """A policy that finds the mask in the last numbers of its observation."""
+    """A policy that reads its mask from the last numbers of the observation."""
 
     def forward(self, obs, action_mask=None):
         return super().forward(obs, action_mask=obs[..., -int(self.action_space.n) :])
@@ -89,7 +90,7 @@ NETWORK = {
 
 
 def make_team(env, args):
-    """IPPO for the rows of all agents of a `Flat` environment with masks in its observations."""
+    """IPPO for the rows of all agents of a `Flat` environment whose observations contain masks."""
     seen, acts = env.observation_space("lead"), env.action_space("lead")
     return IPPO(
         [seen],
@@ -112,7 +113,7 @@ def _network():
 
 
 class Rollout:
-    """Plays many episodes side by side and gathers what `IPPO.learn` takes; rows are (episodes × agents)."""
+    """Runs many episodes at the same time and collects experience for `IPPO.learn`. Rows are (episodes × agents)."""
 
     def __init__(self, env, args):
         self.vec = SymbolicVec(env, args.envs)
@@ -126,7 +127,7 @@ class Rollout:
         return joined.reshape(-1, joined.shape[-1])
 
     def play(self, team):
-        """One batch of experience, and the episodes that ended in it."""
+        """Collect one batch of experience. Returns it with the episodes that ended in it."""
         columns = [[] for _ in range(6)]  # observations, actions, log-probabilities, rewards, dones, values
         ended = []
         for _ in range(self.steps):
@@ -143,9 +144,9 @@ class Rollout:
 
 
 def train(args, on_step=None):
-    """Train, print a line an update, give back the team and the mean item-F1 of every update."""
+    """Train and print a line per update. Returns the team and the mean item-F1 of every update."""
     torch.manual_seed(args.seed)
-    np.random.seed(args.seed)  # AgileRL shuffles its minibatches with NumPy's global generator
+    np.random.seed(args.seed)  # AgileRL shuffles its mini-batches with NumPy's global generator
     env = make(args)
     team = make_team(Flat(env, mask="observation"), args)
     rollout = Rollout(env, args)

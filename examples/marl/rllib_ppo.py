@@ -1,11 +1,11 @@
-"""Multi-agent PPO with RLlib (new API stack): agents that come and go, masked actions, one policy or one a role.
+"""Multi-agent PPO with RLlib (new API stack): agents that come and go, masked actions, one or several policies.
 
     python examples/marl/rllib_ppo.py                             # two iterations, to see that it runs
     python examples/marl/rllib_ppo.py --iterations 40             # learns
 
-RLlib's multi-agent episodes let an agent be absent: `TeamEnv` gives observations only to agents whose turn it is, and
-RLlib adds up what an agent is paid until its next one. So returns go from decision to decision, and nothing is
-learned from idling. `MaskedModule` leaves masked actions no probability, when acting and when learning.
+In RLlib's multi-agent episodes an agent may be absent. `TeamEnv` gives observations only to agents whose turn it is.
+RLlib adds up an agent's rewards until its next observation. So returns go from decision to decision, and idle steps are
+not trained. `MaskedModule` gives masked actions probability 0, when acting and when learning.
 """
 
 import argparse
@@ -35,27 +35,27 @@ class Args:
     world: str = "synthetic:rows=3,columns=1,hops=1,pages=300"
     """tasks and corpus"""
     max_entities: int = 3
-    """rows that a task may have"""
+    """largest number of rows of a task"""
     max_attributes: int = 1
-    """columns besides the key that a task may have"""
+    """largest number of columns of a task, without the key"""
     width: int = 2
-    """subagents"""
+    """largest number of subagents"""
     shaping: float = 1.0
-    """paid for the share of cells newly noted rightly, beside the team reward; 0 for none"""
+    """weight of an additional reward for right cells that agents note; 0 for none"""
     roles: bool = False
-    """one policy for the lead and one for the subagents, instead of one for all"""
+    """one policy for the lead and one for the subagents, instead of one policy for all"""
     seed: int = 1
-    """of the weights, the tasks and the sampling"""
+    """seed of weights, tasks and sampling"""
     iterations: int = 2
-    """batches that are learned from"""
+    """number of batches"""
     envs: int = 8
-    """episodes side by side"""
+    """episodes that run at the same time"""
     steps: int = 1024
-    """environment steps of a batch"""
+    """environment steps per batch"""
     epochs: int = 6
     """passes over a batch"""
     learning_rate: float = 1e-3
-    """of Adam"""
+    """learning rate of Adam"""
     entropy: float = 0.03
     """weight of the entropy bonus"""
     hidden: int = 128
@@ -79,7 +79,7 @@ def make(args):
 
 
 class TeamEnv(MultiAgentEnv):
-    """The symbolic episodes with observations for acting agents alone; at the end, for all that have acted."""
+    """Symbolic episodes that give observations only to acting agents, and at the end to all agents that have acted."""
 
     def __init__(self, config):
         super().__init__()
@@ -101,7 +101,7 @@ class TeamEnv(MultiAgentEnv):
         over = not self.symbolic.agents
         seen = self.acted if over else set(self.symbolic.acting_agents)
         self.acted = self.acted | seen
-        # An episode whose lead ran out of turns is over for good: nothing is to be bootstrapped.
+        # An episode whose lead ran out of turns has ended, it was not truncated: do not bootstrap its value.
         return (
             self._of(seen, observations),
             paid,
@@ -116,7 +116,7 @@ class TeamEnv(MultiAgentEnv):
 
 
 class MaskedModule(TorchRLModule, ValueFunctionAPI):
-    """A policy whose masked actions have no probability, and a critic."""
+    """A policy that gives masked actions probability 0, and a critic."""
 
     def setup(self):
         features, hidden = self.observation_space["observation"].shape[0], self.model_config["hidden"]
@@ -139,7 +139,7 @@ class MaskedModule(TorchRLModule, ValueFunctionAPI):
 
 
 class ItemF1(RLlibCallback):
-    """Logs the item-F1 of the episodes that end: their mean over an iteration."""
+    """Logs the mean item-F1 of the episodes that end in an iteration."""
 
     def on_episode_end(self, *, episode, metrics_logger, **kwargs):
         f1 = episode.agent_episodes["lead"].get_infos(-1)["item_f1"]
@@ -147,12 +147,12 @@ class ItemF1(RLlibCallback):
 
 
 def policy_of(agent, roles):
-    """The name of the policy that plays an agent."""
+    """The name of the policy for an agent."""
     return agent.split("_")[0] if roles else "team"
 
 
 def config(args):
-    """PPO in one process: no remote workers, one learner."""
+    """The configuration of PPO in one process: no remote workers, one learner."""
     policies = ["lead", "subagent"] if args.roles else ["team"]
     module = RLModuleSpec(module_class=MaskedModule, model_config={"hidden": args.hidden})
     return (
@@ -183,7 +183,7 @@ def config(args):
 
 
 def train(args, on_algorithm=None):
-    """Train, print a line an iteration, give back the mean item-F1 of every iteration."""
+    """Train and print a line per iteration. Returns the mean item-F1 of every iteration."""
     algorithm = config(args).build_algo()
     if on_algorithm is not None:
         on_algorithm(algorithm)

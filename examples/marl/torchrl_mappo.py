@@ -3,9 +3,9 @@
     python examples/marl/torchrl_mappo.py                            # two updates, to see that it runs
     python examples/marl/torchrl_mappo.py --updates 100              # learns
 
-One network plays all roles; the critic sees what all agents see (MAPPO), with ``--independent`` each agent's own
-observation alone (IPPO). Masks go to `MaskedCategorical`, when acting and when learning. Agents whose turn it is not
-can only idle: such rows count for returns and are left out of the loss.
+One network acts for all roles. The critic gets the observations of all agents (MAPPO), or with ``--independent`` only
+the agent's own observation (IPPO). `MaskedCategorical` uses the masks, when acting and when learning. Agents whose turn
+it is not can only idle. Their rows count for returns, but not in the loss.
 """
 
 import argparse
@@ -35,33 +35,33 @@ class Args:
     world: str = "synthetic:rows=3,columns=1,hops=1,pages=300"
     """tasks and corpus"""
     max_entities: int = 3
-    """rows that a task may have"""
+    """largest number of rows of a task"""
     max_attributes: int = 1
-    """columns besides the key that a task may have"""
+    """largest number of columns of a task, without the key"""
     width: int = 2
-    """subagents"""
+    """largest number of subagents"""
     shaping: float = 1.0
-    """paid for the share of cells newly noted rightly, beside the team reward; 0 for none"""
+    """weight of an additional reward for right cells that agents note; 0 for none"""
     independent: bool = False
-    """the critic sees what its own agent sees (IPPO)"""
+    """give the critic only its agent's observation (IPPO)"""
     seed: int = 1
-    """of the weights, the tasks and the sampling"""
+    """seed of weights, tasks and sampling"""
     updates: int = 2
-    """batches that are learned from"""
+    """number of batches"""
     envs: int = 8
-    """episodes side by side"""
+    """episodes that run at the same time"""
     steps: int = 64
-    """steps of each in a batch"""
+    """steps of each episode per batch"""
     epochs: int = 6
     """passes over a batch"""
     minibatches: int = 4
-    """parts of a pass"""
+    """mini-batches per pass"""
     learning_rate: float = 2e-3
-    """of Adam"""
+    """learning rate of Adam"""
     gamma: float = 0.99
-    """discount from one step to the next"""
+    """discount per step"""
     lam: float = 0.95
-    """lambda of the generalised advantages"""
+    """lambda of generalised advantage estimation"""
     entropy: float = 0.01
     """weight of the entropy bonus"""
     hidden: int = 128
@@ -69,7 +69,7 @@ class Args:
 
 
 def make(args):
-    """The environment as TorchRL sees it: one group with all agents, masks, and the state for the critic."""
+    """The environment for TorchRL: one group with all agents, their masks, and the state for the critic."""
     env = wideseek_env.parallel_env(
         tasks=args.world,
         width=args.width,
@@ -101,7 +101,9 @@ def mlp(size, hidden, out):
 
 
 class Critic(nn.Module):
-    """Values (..., agents, 1) for observations (..., agents, features) and what all see (..., agents, state)."""
+    """A critic. It returns values (..., agents, 1) for observations (..., agents, features) and states (..., agents,
+    state).
+    """
 
     def __init__(self, features, state, hidden, independent):
         super().__init__()
@@ -113,7 +115,7 @@ class Critic(nn.Module):
 
 
 def networks(env, args):
-    """Actor and critic of every role; their keys stand in the group, so that rows can be picked from it."""
+    """Actor and critic for all roles. Their keys are in the group, so that rows can be selected from it."""
     layout = env.layout
     scores = TensorDictModule(
         mlp(layout.features, args.hidden, layout.actions),
@@ -160,7 +162,7 @@ def make_loss(actor, critic, args):
 
 
 def decisions(batch, loss):
-    """The rows of a batch (envs, steps) in which an agent acted, with advantages, as a batch of that many."""
+    """The rows of a batch (envs, steps) in which an agent acted, with advantages, as one flat batch."""
     for part in (batch, batch["next"]):
         agents = part[TEAM, "observation"].shape[-2]
         state = part["state"].unsqueeze(-2)
@@ -173,12 +175,12 @@ def decisions(batch, loss):
 
 
 def finished(batch):
-    """Item-F1 of the episodes that ended within a batch."""
+    """The item-F1 of the episodes that ended in a batch."""
     return batch["next", TEAM, "info", "item_f1"][..., 0][batch["next", "done"][..., 0]]
 
 
 def update(rows, loss, optimizer, args):
-    """Some epochs of PPO."""
+    """Run all epochs of PPO on a batch."""
     for _ in range(args.epochs):
         for part in torch.randperm(len(rows)).chunk(args.minibatches):
             losses = loss(rows[part])
@@ -190,7 +192,7 @@ def update(rows, loss, optimizer, args):
 
 
 def train(args, on_batch=None):
-    """Train, print a line an update, give back the actor and the mean item-F1 of every update."""
+    """Train and print a line per update. Returns the actor and the mean item-F1 of every update."""
     torch.manual_seed(args.seed)
     env = make(args)
     actor, critic = networks(env, args)
@@ -204,7 +206,7 @@ def train(args, on_batch=None):
         actor,
         frames_per_batch=frames,
         total_frames=frames * args.updates,
-        auto_register_policy_transforms=False,  # the policy keeps no state from step to step
+        auto_register_policy_transforms=False,  # the policy has no state between steps
     )
     curve, began = [], time.process_time()
     for number, batch in enumerate(collector, 1):

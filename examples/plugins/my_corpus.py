@@ -1,11 +1,11 @@
-"""A corpus over documents of one's own: here a folder of text files, found by the words that a query shares with them.
+"""A custom corpus: a folder of text files, searched by the words that a file shares with the query.
 
     wideseek corpus search my_corpus:TextFolder,folder=notes rivers           (in this folder)
     wideseek eval --corpus my_corpus:TextFolder,folder=notes --tasks …
     python my_corpus.py                                                       searches three notes and checks the corpus
 
-A database or a service of yours has the same four methods. Say `blocking = True` where a call waits for a network: the
-calls then run on threads, with a time-out.
+A corpus over your database or service has the same four methods. Set `blocking = True` if a call waits for a network.
+The calls then run on threads with a timeout.
 """
 
 import html
@@ -18,16 +18,16 @@ from wideseek_env.testing import check_corpus
 
 
 class TextFolder:
-    blocking = False  # everything is in memory: calls do not wait
+    blocking = False  # everything is in memory, so calls do not wait
 
     def __init__(self, folder):
-        self.name = f"text:{Path(folder).name}"  # what records call it
+        self.name = f"text:{Path(folder).name}"  # its name in records
         paths = sorted(Path(folder).glob("*.txt"))
         self._texts = {f"https://notes.example/{path.stem}": path.read_text("utf-8") for path in paths}
         self._words = {url: Counter(text.lower().split()) for url, text in self._texts.items()}
 
     def search(self, queries, k):
-        """The best k pages for each query, best first; any text is a query."""
+        """The best k pages for each query, best first. Any text is a valid query."""
         return [self._search(query, k) for query in queries]
 
     def _search(self, query, k):
@@ -35,7 +35,7 @@ class TextFolder:
         scores = {url: sum(words[word] for word in wanted) for url, words in self._words.items()}
         best = sorted(
             scores, key=lambda url: (-scores[url], url)
-        )  # ties by address: the same order every time
+        )  # pages with equal scores by address, so the order is always the same
         return [self._hit(url, scores[url]) for url in best[:k] if scores[url]]
 
     def _hit(self, url, score):
@@ -43,7 +43,7 @@ class TextFolder:
         return SearchHit(url=url, title=title, snippet=text.strip()[:200], score=float(score))
 
     def fetch(self, url):
-        """The page at an address, or None where there is none. Pages are HTML."""
+        """The page at an address, or None if there is none. Pages are HTML."""
         if url not in self._texts:
             return None
         title, _, text = self._texts[url].partition("\n")
@@ -51,7 +51,7 @@ class TextFolder:
         return Page(url=url, title=title, html=f"<h1>{html.escape(title)}</h1>{body}")
 
     def close(self):
-        """Release files and connections; there are none."""
+        """Close files and connections. This corpus has none."""
 
 
 if __name__ == "__main__":

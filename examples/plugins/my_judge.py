@@ -1,11 +1,11 @@
-"""A judge for columns that rules cannot compare: here two cells agree when they name the same chemical element.
+"""A judge for columns that rules cannot compare. Here two cells agree if they name the same chemical element.
 
     wideseek eval --judge my_judge:ElementJudge --tasks …         (in this folder)
     wideseek score --judge my_judge:ElementJudge --tasks … --responses …
     python my_judge.py                                            scores an answer and checks the judge
 
-It is asked about the columns of a task whose spec has the metric "llm_judge". A model of yours would be asked here too:
-at temperature 0, with its verdicts remembered, so that the same pair always gets the same one.
+The judge decides about columns whose metric is "llm_judge". A judge that uses a model should ask it at temperature 0
+and cache its verdicts, so that a pair always gets the same verdict.
 """
 
 from wideseek_env import Table, Task, score_response
@@ -17,10 +17,10 @@ OTHER_NAMES = {"natrium": "sodium", "ferrum": "iron", "argentum": "silver"}
 
 
 class ElementJudge:
-    name = "elements-1"  # scores name the judge that made them: change it when the judge changes
+    name = "elements-1"  # scores contain this name: change it when the judge changes
 
     def judge(self, column, criterion, pairs):
-        """A verdict for each pair of (predicted, gold) cells, in their order."""
+        """A verdict for each pair of (predicted, gold) cells, in order."""
         return [self.element(predicted) == self.element(gold) for predicted, gold in pairs]
 
     def element(self, cell):

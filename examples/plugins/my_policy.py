@@ -1,7 +1,7 @@
-"""A policy in ten lines: the lead hands the question on, and the subagent reports the titles that a search found.
+"""A policy in ten lines. The lead delegates the question, and the subagent reports the titles that a search found.
 
 wideseek eval --policy my_policy:FirstSearch --limit 20        (in this folder)
-python my_policy.py                                            plays one task and checks the policy
+python my_policy.py                                            runs one task and checks the policy
 """
 
 import json
@@ -16,24 +16,24 @@ DELEGATE = (
 
 
 class FirstSearch:
-    name = "first-search"  # what records call it
+    name = "first-search"  # its name in records
 
     def reset(self, seed):
-        """A new episode begins. Whatever the policy remembers of the last one is forgotten here."""
+        """Called before each episode. A policy with memory of the last episode clears it here."""
 
     def act(self, turns):
         """One message for each agent whose turn it is. A message without tool calls ends its agent."""
         return [self.answer(turn) for turn in turns]
 
     def answer(self, turn):
-        first = turn.messages[-1]["role"] != "tool"  # nothing has come back yet
+        first = turn.messages[-1]["role"] != "tool"  # no result has arrived yet
         if turn.role == "lead":
-            return DELEGATE if first else turn.observation  # the report, whose table is the answer
+            return DELEGATE if first else turn.observation  # the report: its table is the answer
         question = turn.messages[1]["content"]
         if first:
             search = {"name": "search", "arguments": {"query": question[:300], "count": 10}}
             return f"<tool_call>{json.dumps(search)}</tool_call>"
-        key = re.search(r"\| (.+?) \|", question)[1]  # the first of the columns that are asked for
+        key = re.search(r"\| (.+?) \|", question)[1]  # the first column of the question
         titles = re.findall(r"^\d+\. \[(.+?)\]", turn.observation, re.MULTILINE)
         return "\n".join([f"| {key} |", "| --- |", *(f"| {title} |" for title in titles)])
 

@@ -1,11 +1,11 @@
-"""A reward: item-F1, less a little for every subagent that was started.
+"""A reward: item-F1 minus a small price for every subagent.
 
     wideseek eval --reward my_reward:Thrifty --policy scripted --limit 5            (in this folder)
     wideseek eval --reward my_reward:Thrifty,price=0.05 --policy scripted --limit 5
     python my_reward.py                                                             pays an episode, checks the reward
 
-The team is paid the sum of the parts; records keep each part by its name. Everything is there to be looked at:
-`episode.outcome` (counts, and the answer or None), `episode.conversations` (what every agent wrote) and `score` (every
+The team's reward is the sum of the parts. Records keep each part under its name. A reward can use everything about the
+episode: `episode.outcome` (counts, and the answer or None), `episode.conversations` (all messages) and `score` (every
 cell).
 """
 
@@ -22,7 +22,10 @@ class Thrifty:
 
     def __call__(self, episode, score):
         cost = self.price * episode.outcome.subagents
-        return {"item_f1": score.f1_by_item, "subagents": -min(cost, score.f1_by_item)}  # never below 0
+        return {
+            "item_f1": score.f1_by_item,
+            "subagents": -min(cost, score.f1_by_item),
+        }  # so the sum is never below 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""A task source: questions about squares and cubes, as many as one likes, with their gold tables.
+"""A task source: any number of questions about squares and cubes, with their gold tables.
 
     wideseek tasks show my_tasks:powers --limit 1                                   (in this folder)
     wideseek eval --tasks my_tasks:powers,count=5 --corpus synthetic --policy scripted
     python my_tasks.py                                                              shows one and checks the source
 
-It is called with the split, and gives the same tasks every time: numbers come from a generator of its own, seeded by
-the split. Name the corpus that the tasks are played on in an attribute `corpus`, or with --corpus.
+The function gets the split and must return the same tasks every time. So it draws numbers from a generator that is
+seeded with the split. Name the corpus for the tasks in an attribute `corpus`, or with --corpus.
 """
 
 import random
@@ -34,7 +34,7 @@ def make_task(split, index, rng):
         id=f"powers-{split}-{index}",
         question=question,
         columns=COLUMNS,
-        key_columns=("Number",),  # what tells the rows apart
+        key_columns=("Number",),  # identifies a row
         gold=Table(COLUMNS, rows),
         specs={name: ColumnSpec(("number_near",), ("extract_number",), 0.0) for name in COLUMNS[1:]},
         source="powers",

@@ -1,12 +1,12 @@
-"""A tool for subagents (and one for the lead): converting units, and counting the rows of a table.
+"""Two custom tools: one for subagents that converts units, and one for the lead that counts the rows of a table.
 
     wideseek run --tool my_tool:convert --tool my_tool:count_rows      (in this folder)
     wideseek run --tool lead=my_tool:convert                           for the lead instead
     python my_tool.py                                                  calls them and checks them
 
-A model reads nothing of a tool but its docstring, so say there what it does and what each argument is. Arguments are
-text, numbers, truth values or lists of texts; one with a default may be left out. What the function raises becomes an
-error message to the agent.
+A model reads only a tool's docstring. So say there what the tool does and what each argument is. Arguments are text,
+numbers, truth values or lists of texts. An argument with a default is optional. If the function raises an error, the
+agent gets it as an error message.
 """
 
 from wideseek_env import GameConfig, run_episode
@@ -40,12 +40,12 @@ def _count_rows(table: str) -> str:
     return f"{max(0, len(rows) - 2)} rows"
 
 
-count_rows = tool(_count_rows, name="count_rows", roles=["lead"])  # with other settings than the defaults
+count_rows = tool(_count_rows, name="count_rows", roles=["lead"])  # not with the default settings
 lengths = tool(convert)
 
 
 class Converter:
-    """Calls the tool once and answers with what it says."""
+    """A policy that calls the tool once and answers with its result."""
 
     name = "converter"
 
@@ -57,7 +57,7 @@ class Converter:
 
     def answer(self, turn):
         if turn.messages[-1]["role"] == "tool":
-            return turn.observation.splitlines()[1]  # below the line that says which call it answers
+            return turn.observation.splitlines()[1]  # the line after the heading of the result
         arguments = '{"value": 26.2, "source": "mi", "target": "km"}'
         return f'<tool_call>{{"name": "convert", "arguments": {arguments}}}</tool_call>'
 

@@ -130,7 +130,7 @@ def test_a_failed_stage_says_why_and_what_waits_for_it_is_not_run(tmp_path: Path
 def test_a_wrong_stage_is_refused(call: Call) -> None:
     done = call("--dry", "--only", "everything")
     assert done.returncode == 2
-    assert "no stage everything; there are: nano, experts" in done.stderr
+    assert "unknown stage everything: use nano, experts" in done.stderr
 
 
 @needs_torch

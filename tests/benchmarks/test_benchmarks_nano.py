@@ -30,7 +30,7 @@ def arguments(out: Path, **changes: Any) -> argparse.Namespace:
 def test_settings_of_every_kind_of_run(curve: ModuleType, tmp_path: Path) -> None:
     team = curve.configure(arguments(tmp_path), ["lead", "subagent"], tmp_path / "a")
     assert team.model.precision == "float32"
-    assert team.game.widths == (2, 4, 8, 16)
+    assert team.widths == (2, 4, 8, 16)
     lead = curve.configure(arguments(tmp_path, algorithm="ppo", seed=2), ["lead"], tmp_path / "b")
     assert (lead.seed, lead.group, lead.selection.roles) == (2, 1, ("lead",))
     single = curve.configure(arguments(tmp_path, single=True), ["single"], tmp_path / "c")

@@ -141,7 +141,7 @@ def test_operations_are_those_that_torch_counts(tiny: Path) -> None:
     batch = team_batch()
     samples = rollout_samples(batch.rollouts, batch.advantages, SelectionOptions(failures="all"))
     model = load_model(ModelOptions(str(tiny), device="cpu", precision="float32"))
-    (row,) = pack(samples.examples, 10_000)
+    (row,) = pack(samples.samples, 10_000)
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         model(row)
     matrices = sum(
@@ -150,7 +150,7 @@ def test_operations_are_those_that_torch_counts(tiny: Path) -> None:
         if str(name) in ("aten.mm", "aten.addmm", "aten.bmm")
     )
     shape = shape_of(str(tiny))
-    lengths = [len(example) for example in samples.examples]
+    lengths = [len(example) for example in samples.samples]
     pairs = sum(length * (length + 1) // 2 for length in lengths)
     attention = shape.layers * 4 * shape.heads * shape.head_dim * pairs
     assert operations(shape, lengths, len(row.targets)) == 3 * (matrices + attention)

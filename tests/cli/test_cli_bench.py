@@ -72,15 +72,15 @@ def test_equal_calls(call: Call, towns: list[str], tmp_path: Path) -> None:
         "--out", out,
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "Budget: 3 calls an episode (given)" in result.stdout
+    assert "Budget: 3 calls per episode (given)" in result.stdout
     for name in ("width-1", "width-4"):
         assert [
             t.outcome["tool_calls"]["search"] for t in load_trajectories(out / name / "trajectories.jsonl")
         ] == [3, 3]
     alone = call("bench", "width", *towns, "--amount", 3, "--out", tmp_path / "x")
-    assert (alone.exit_code, "say of which with --equal" in alone.stderr) == (2, True)
+    assert (alone.exit_code, "--amount needs --equal" in alone.stderr) == (2, True)
     tokens = call("bench", "width", *towns, "--equal", "tokens", "--amount", 9, "--out", tmp_path / "y")
-    assert (tokens.exit_code, "takes no option episode_tokens" in tokens.stderr) == (2, True)
+    assert (tokens.exit_code, "has no option episode_tokens" in tokens.stderr) == (2, True)
     assert not (tmp_path / "y" / "width.json").exists()
 
 
@@ -106,11 +106,11 @@ def test_plot_joins_sweeps(call: Call, sweeps: tuple[Path, Path], tmp_path: Path
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (("--out", "f.gif"), "should end with .svg, .png or .pdf"),
-        (("--out", "f.svg"), "widths and turns are different axes"),
-        (("--out", "f.svg", "--x", "tokens"), "does not know its generated tokens"),
-        (("--out", "f.svg", "--x", "calls", "--overview"), "leave --x or --overview out"),
-        (("--out", "f.svg", "--name", "one"), "2 runs and 1 names"),
+        (("--out", "f.gif"), "must end with .svg, .png or .pdf"),
+        (("--out", "f.svg"), "widths and turns are different sizes"),
+        (("--out", "f.svg", "--x", "tokens"), "has no generated tokens per episode: it was not measured"),
+        (("--out", "f.svg", "--x", "calls", "--overview"), "leave out --x or --overview"),
+        (("--out", "f.svg", "--name", "one"), "2 runs but 1 names"),
     ],
 )
 def test_plots_that_cannot_be(
@@ -132,7 +132,7 @@ def test_report_of_sweeps_and_runs(
     assert "wideseek eval --tasks" in text
     assert "wideseek bench depth --turns 2,9" in text
     missing = call("bench", "report", tmp_path / "nowhere", "-o", out)
-    assert (missing.exit_code, "there is no" in missing.stderr) == (2, True)
+    assert (missing.exit_code, "does not exist" in missing.stderr) == (2, True)
     (tmp_path / "other.html").write_text("mine")
     refused = call("bench", "report", sweeps[0], "-o", tmp_path / "other.html")
     assert (refused.exit_code, "was not made by" in refused.stderr) == (2, True)

@@ -49,7 +49,7 @@ def test_a_file_becomes_a_corpus(call: Call, tmp_path: Path) -> None:
 def test_another_file_is_no_source(call: Call, tmp_path: Path) -> None:
     (tmp_path / "pages.csv").write_text("a,b")
     result = call("corpus", "build", tmp_path / "pages.csv", "--out", tmp_path / "c")
-    assert (result.exit_code, "is no .jsonl file" in result.stderr) == (1, True)
+    assert (result.exit_code, "is not a .jsonl file" in result.stderr) == (1, True)
 
 
 def test_a_synthetic_world_becomes_a_corpus(call: Call, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_tasks_are_generated_into_a_file(call: Call, tmp_path: Path) -> None:
     assert len(load_tasks(out)) == 3
     first = out.read_bytes()
     refused = call("tasks", "build", SMALL, "--count", 2, "--out", out)
-    assert (refused.exit_code, "exists already" in refused.stderr) == (2, True)
+    assert (refused.exit_code, "exists; give another name or --overwrite" in refused.stderr) == (2, True)
     assert (
         call("tasks", "build", SMALL, "--split", "train", "--count", 3, "--out", out, "--overwrite").exit_code
         == 0
@@ -130,7 +130,7 @@ def test_tasks_are_shown(call: Call, world: Path) -> None:
 def test_tasks_are_counted(call: Call, world: Path) -> None:
     result = call("tasks", "stats", world / "tasks.jsonl")
     lines = [line.split() for line in result.stdout.split("\n")]
-    assert ["rows", "8", "–", "8,", "median", "8,", "32", "in", "all"] in lines
+    assert ["rows", "8", "–", "8,", "median", "8,", "32", "in", "total"] in lines
     assert ["metrics", "exact_match", "8"] in lines
 
 

@@ -82,9 +82,9 @@ def test_one_task_a_table_as_before(small: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--mix", "wide"], "'wide' is no mix"),
+        (["--mix", "wide"], "unknown mix 'wide'"),
         (["--llm", "http://127.0.0.1:1/v1"], "--llm needs --llm-model"),
-        (["--llm-model", "m"], "go with --llm URL"),
+        (["--llm-model", "m"], "need --llm URL"),
     ],
 )
 def test_wrong_options(
@@ -101,7 +101,7 @@ def test_wrong_options(
 def test_options_of_hybridqa_are_for_hybridqa(tmp_path: Path) -> None:
     result = call("tasks", "build", "synthetic", "--mix", "depth", "--out", tmp_path / "t.jsonl")
     assert result.exit_code == 2
-    assert "--mix is for hybridqa" in result.stderr
+    assert "--mix works only for hybridqa" in result.stderr
 
 
 def test_mixes() -> None:
@@ -109,5 +109,5 @@ def test_mixes() -> None:
     assert broad_share("broad=0.8,depth=0.2") == pytest.approx(0.8)
     assert broad_share("broad=3, depth=1") == 0.75
     for wrong in ("broad=0", "broad", "broad=1,broad=1", "x=1"):
-        with pytest.raises(ConfigError, match="is no mix"):
+        with pytest.raises(ConfigError, match="unknown mix"):
             broad_share(wrong)

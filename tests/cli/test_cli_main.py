@@ -82,7 +82,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["bench", "width", "--widths", "1,two", "--out", "x"], 2, "'1,two' is not a list of whole numbers above 0"),
         (["bench", "width", "--widths", "0,1", "--out", "x"], 2, "not a list of whole numbers"),
         (["bench", "width", "--widths", "", "--out", "x"], 2, "not a list of whole numbers"),
-        (["bench", "width", "--widths", "2,2", "--out", "x"], 2, "has a number twice"),
+        (["bench", "width", "--widths", "2,2", "--out", "x"], 2, "contains a number twice"),
         (["bench", "width"], 2, "Missing option '--out'"),
         (["eval", "--width", "0"], 2, "'--width'"),
         (["eval", "--rule", "width"], 2, "not of the form name=value"),
@@ -101,18 +101,18 @@ def test_help_imports_nothing_heavy() -> None:
         (["eval", "--policy", "toy_team:ToyTeam", "--tasks", "elsewhere"], 2, "no tasks 'elsewhere'"),
         (["eval", "--policy", "toy_team:ToyTeam", "--split", "dev"], 2, "'dev' is not one of"),
         (["eval", "--policy", "toy_team:ToyTeam", "--tasks", "hybridqa:nowhere"], 1, "no folder nowhere"),
-        (["eval", "--policy", "toy_team:ToyTeam", "--by", "colour"], 2, "no task has 'colour' to break"),
+        (["eval", "--policy", "toy_team:ToyTeam", "--by", "colour"], 2, "no task has the label 'colour' to group by"),
         (["eval", "--policy", "toy_team:ToyTeam", "--judge", "solomon"], 2, "no judge is called 'solomon'"),
         (["score", "--tasks", "synthetic", "--responses", "nowhere"], 2, "no file or folder nowhere"),
         (["score", "--tasks", "no.jsonl", "--responses", "nowhere"], 1, "there is no file no.jsonl"),
-        (["summary", "nowhere"], 2, "there is no nowhere"),
-        (["compare", "nowhere"], 2, "give two runs or more"),
-        (["compare", "nowhere", "nowhere"], 2, "there is no nowhere"),
+        (["summary", "nowhere"], 2, "nowhere does not exist"),
+        (["compare", "nowhere"], 2, "give at least two runs"),
+        (["compare", "nowhere", "nowhere"], 2, "nowhere does not exist"),
         (["corpus", "build", "nowhere", "--out", "x"], 1, "there is no file or folder nowhere"),
         (["corpus", "search", "nowhere", "x"], 1, "there is no corpus folder nowhere"),
         (["tasks", "show", "nowhere.jsonl"], 1, "there is no file nowhere.jsonl"),
         (["tasks", "build", "elsewhere", "--out", "x.jsonl"], 2, "no world 'elsewhere'"),
-        (["tasks", "build", "synthetic", "--out", "x.csv"], 2, "is called .jsonl"),
+        (["tasks", "build", "synthetic", "--out", "x.csv"], 2, "must end with .jsonl"),
     ],
 )  # fmt: skip
 def test_mistakes_give_one_line(
@@ -141,14 +141,14 @@ def test_commands_of_other_packages_are_listed_and_called(
     announce(monkeypatch, greet="test_cli_main:greet", eval="test_cli_main:greet")
     assert ["greet", "Say", "hello."] in [line.split() for line in call("--help").output.split("\n")]
     assert call("greet").output == "hello\n"
-    assert "Play tasks with a policy" in call("eval", "--help").output, "a plug-in replaced a command"
+    assert "Evaluate a policy on tasks" in call("eval", "--help").output, "a plug-in replaced a command"
 
 
 @pytest.mark.parametrize(
     ("value", "told"),
     [
         ("no_such_module:x", "No module named"),
-        ("test_cli_main:COMMANDS", "is no click command"),
+        ("test_cli_main:COMMANDS", "is not a click command"),
         ("test_cli_main:nobody", "cannot be loaded"),
     ],
 )

@@ -100,7 +100,7 @@ def test_eval_names_the_task_of_a_policy_that_raises(call: Call, towns: list[str
     result = call("eval", *towns, *broken)
     assert result.exit_code == 1
     assert (
-        "Error: task towns-1 (trial 0) could not be played with toy: RuntimeError: the toy broke"
+        "Error: task towns-1 (trial 0) failed with the policy toy: RuntimeError: the toy broke"
         in result.stderr
     )
     going = call("eval", *towns, *broken, "--keep-going")
@@ -111,7 +111,7 @@ def test_eval_names_the_task_of_a_policy_that_raises(call: Call, towns: list[str
 def test_eval_keeps_what_is_done_when_interrupted(call: Call, towns: list[str], tmp_path: Path) -> None:
     result = call("eval", *towns, "--policy-arg", "interrupt_after=2", "--out", tmp_path / "run")
     assert result.exit_code == 130
-    assert "Interrupted after 2 of 4 episodes; the same command goes on from there." in result.stderr
+    assert "Interrupted after 2 of 4 episodes: the same command resumes the run." in result.stderr
     assert "item-F1" in result.stdout
     again = call("eval", *towns, "--policy-arg", "interrupt_after=2", "--out", tmp_path / "run")
     assert again.exit_code == 0
@@ -146,7 +146,7 @@ def test_a_real_signal_and_the_same_command_again(
         assert stdout.split("\n")[0].split() == ["episodes", "1"]
         assert json.loads((out / "summary.json").read_text())["episodes"] == 1
     else:  # at once, which may be before the episode is counted that has just been written
-        assert "of 4 episodes; the same command goes on from there" in stderr
+        assert "of 4 episodes: the same command resumes the run" in stderr
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert [t.task.id for t in load_trajectories(trajectories)] == [f"towns-{n}" for n in range(4)]
@@ -181,7 +181,7 @@ def test_bench_width_without_matplotlib(
     monkeypatch.setattr("wideseek_env.evaluation.drawing.plot_available", lambda: False)
     result = call("bench", "width", *towns, "--widths", "1", "--out", tmp_path / "sweep")
     assert result.exit_code == 0
-    assert 'For figures: pip install "wideseek-env[plot]"' in result.stdout
+    assert 'To draw figures: pip install "wideseek-env[plot]"' in result.stdout
     assert (tmp_path / "sweep" / "width.csv").is_file()
     assert not (tmp_path / "sweep" / "width.png").exists()
 

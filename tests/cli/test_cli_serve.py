@@ -67,4 +67,4 @@ def test_only_corpora_on_disk_are_embedded(tmp_path: Path) -> None:
         ["corpus", "embed", "synthetic", "--model", str(tmp_path / "model"), "--out", str(tmp_path / "out")],
     )
     assert done.exit_code == 2
-    assert "no corpus on disk" in done.stderr
+    assert "not a corpus on disk" in done.stderr

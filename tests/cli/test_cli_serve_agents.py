@@ -16,7 +16,7 @@ WORLD = ["--tasks", "synthetic:seed=3,pages=400"]
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["mcp", "--role", "single", "--subtask", "x"], "--subtask is for a subagent"),
+        (["mcp", "--role", "single", "--subtask", "x"], "--subtask needs the seat or role subagent"),
         (["mcp", "--role", "lead", *WORLD, "--task", "nope"], "has no task 'nope'"),
         (["mcp", "--role", "lead", *WORLD, "--policy", "nope"], "no policy 'nope'"),
         (["mcp", "--role", "lead", "--tasks", "nope.jsonl"], "there is no file nope.jsonl"),

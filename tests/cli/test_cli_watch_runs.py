@@ -127,7 +127,7 @@ def test_ctrl_c_ends_watching_and_is_no_error(towns: list[str], tmp_path: Path) 
         assert player.returncode == 130
     stopped = run("watch", out, "--once")
     assert stopped.exit_code == 0
-    assert "interrupted (stopped by Ctrl-C; the same command goes on from there)" in stopped.stdout
+    assert "interrupted (stopped by Ctrl-C; the same command resumes the run)" in stopped.stdout
     assert "1 of 4 episodes" in stopped.stdout
 
 
@@ -182,9 +182,9 @@ def test_several_runs_in_one_folder_are_shown_together(towns: list[str], tmp_pat
     ("make", "told"),
     [
         (lambda path: None, "there is no run at"),
-        (lambda path: path.mkdir(), "holds no run"),
-        (lambda path: path.write_text("x"), "is no run; give a folder"),
-        (lambda path: (path.mkdir(), (path / "scores.jsonl").touch()), "holds scores"),
+        (lambda path: path.mkdir(), "contains no run"),
+        (lambda path: path.write_text("x"), "is not a run; give a folder"),
+        (lambda path: (path.mkdir(), (path / "scores.jsonl").touch()), "contains scores"),
     ],
 )
 def test_what_is_no_run_is_said(tmp_path: Path, make: Callable[[Path], Any], told: str) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 
 import wideseek_env
 
 PROBE = """
 import sys
+from importlib.metadata import version
 opened = []
 def hook(event, args):
     if event == "open" and isinstance(args[0], str) and not args[0].endswith((".py", ".pyi", ".pyc", ".so", ".pyd")):
@@ -32,3 +34,7 @@ def test_every_public_name_resolves() -> None:
     for name in wideseek_env.__all__:
         assert getattr(wideseek_env, name) is not None
     assert set(dir(wideseek_env)) == set(wideseek_env.__all__)
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert wideseek_env.__version__ == version("wideseek-env")

@@ -112,14 +112,17 @@ NEEDY = Needy("k")
     [
         ("nowhere_at_all:Reward", "cannot be loaded: ModuleNotFoundError"),
         ("test_plugins:Nothing", "cannot be loaded: AttributeError"),
-        ("test_plugins:NUMBER", "which has not a name and"),
+        ("test_plugins:NUMBER", "which does not have a name and"),
         ("test_plugins:Needy", "missing a required argument: 'key'"),
         ("test_plugins:Needy,key=1,lock=2", "unexpected keyword argument 'lock'"),
         ("test_plugins:Needy,key", "'key' is not of the form key=value"),
         ("test_plugins:NEEDY,key=2", "is made already and takes no options"),
-        ("test_plugins:town_task,number=1", "makes a Task, which has not a name and"),
+        ("test_plugins:town_task,number=1", "makes a Task, which does not have a name and"),
         ("module:", "no reward 'module:'"),
-        ("unheard", "no reward 'unheard'; there are: item_f1, wideseek_r1; for your own write module:Class"),
+        (
+            "unheard",
+            "no reward 'unheard'; there are: item_f1, wideseek_r1; for a custom one write module:Class",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_name_is_said(name: str, told: str) -> None:

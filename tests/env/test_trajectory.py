@@ -53,9 +53,9 @@ def test_damaged_files_say_so(tmp_path: Path) -> None:
     line = record().to_json().encode() + b"\n"
     packed = gzip.compress(line)
     cases = {
-        "cut.jsonl.gz": (packed[:-20], "breaks off"),
-        "no.jsonl.gz": (b"nothing packed", "breaks off"),
-        "bits.jsonl.gz": (packed[:60] + b"\xff" * 40 + packed[100:], "breaks off"),
+        "cut.jsonl.gz": (packed[:-20], "is damaged or incomplete"),
+        "no.jsonl.gz": (b"nothing packed", "is damaged or incomplete"),
+        "bits.jsonl.gz": (packed[:60] + b"\xff" * 40 + packed[100:], "is damaged or incomplete"),
         "deep.jsonl": (line + b"[" * 200_000 + b"\n", ":2: "),
     }
     for name, (content, told) in cases.items():
@@ -83,11 +83,11 @@ def test_replay_gives_the_same_bytes(settings: dict) -> None:
 def test_replay_notices_another_world() -> None:
     data = json.loads(record().to_json())
     data["conversations"][0]["messages"][0]["content"] += " "
-    with pytest.raises(TrajectoryError, match="other messages"):
+    with pytest.raises(TrajectoryError, match="gives other messages than the record"):
         Trajectory.from_dict(data).replay()
     data = json.loads(record().to_json())
     del data["events"][3]
-    with pytest.raises(TrajectoryError, match="cannot be played"):
+    with pytest.raises(TrajectoryError, match="the events cannot be replayed"):
         Trajectory.from_dict(data).replay()
 
 

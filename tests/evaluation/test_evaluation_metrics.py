@@ -111,9 +111,9 @@ def test_a_file_of_trajectories_is_a_run(tmp_path: Path) -> None:
 
 
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no"):
+    with pytest.raises(ConfigError, match="does not exist"):
         read_run(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="holds no run"):
+    with pytest.raises(ConfigError, match="contains no run"):
         read_run(tmp_path)
     play(tmp_path / "run")
     (tmp_path / "run" / "episodes.jsonl").unlink()
@@ -127,5 +127,5 @@ def test_figures_that_are_none_are_refused() -> None:
     good = EpisodeRecord("a", 0, *[0.0] * 8, 1, 1, {}, 0, True, "answered", 0, False, 0.1).to_dict()
     assert EpisodeRecord.from_dict(json.loads(json.dumps(good))).to_dict() == good
     for change in ({"trial": "0"}, {"labels": 3}, {"usage": 1.0}, {"task_id": None}):
-        with pytest.raises(TrajectoryError, match="not the figures"):
+        with pytest.raises(TrajectoryError, match="not the metrics"):
             EpisodeRecord.from_dict({**good, **change})

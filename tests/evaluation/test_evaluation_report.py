@@ -100,7 +100,7 @@ def test_a_report_joins_sweeps_and_runs(tmp_path: Path) -> None:
     assert re.findall(r"https?://[^\s\"]+", text.replace("http://www.w3.org/", "")) == []
     assert "prefers" in text or "light-dark(" in text
     assert "the command" in found.words
-    assert "Not all is there" not in found.words
+    assert "Some runs are incomplete" not in found.words
     for words in ("width 4 against wide, width 1", "Item-F1", "depth 4"):
         assert words in found.words
     assert "#0072b2" not in text.replace("--c0: light-dark(#0072b2", ""), "colours follow the page"
@@ -140,7 +140,10 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
     with RunFolder.open(tmp_path / "empty", {"policy": "toy", "limit": 3, "trials": 1}):
         pass
     words = " ".join(Reader(page(wide, tmp_path / "empty")).words.split())
-    assert "Not all is there: wide : width 2 has 2 of 3 episodes wide : width 4 has not been played" in words
+    assert (
+        "Some runs are incomplete: wide : width 2 has 2 of 3 episodes wide : width 4 has not been run"
+        in words
+    )
     assert "empty : no episode has ended yet" in words
 
 
@@ -151,7 +154,7 @@ def test_runs_over_other_tasks_are_not_compared(tmp_path: Path) -> None:
     with RunFolder.open(tmp_path / "two", run_settings(game, "toy")) as folder:
         evaluate_game(game, ToyTeam(), [other], folder=folder)
     words = " ".join(Reader(page(tmp_path / "one", tmp_path / "two")).words.split())
-    assert "two against one: not compared, because" in words
+    assert "two against one: not compared: " in words
     assert "have no task in common" in words
 
 
@@ -206,7 +209,7 @@ def test_names_of_runs(tmp_path: Path) -> None:
     assert run_names([Path("a/run"), Path("b/run")]) == ["a/run", "b/run"]
     assert run_names([Path("a/one"), Path("b/two")]) == ["one", "two"]
     for paths, names, told in (
-        ([Path("a")], ("x", "y"), "1 runs and 2 names"),
+        ([Path("a")], ("x", "y"), "1 runs but 2 names"),
         ([Path("a"), Path("b")], ("x", "x"), "the same name"),
         ([Path("a"), Path("a")], (), "given twice"),
     ):
@@ -214,15 +217,15 @@ def test_names_of_runs(tmp_path: Path) -> None:
             run_names(paths, names)
     with pytest.raises(ConfigError, match="at least one run"):
         read_entries([], [])
-    with pytest.raises(ConfigError, match="holds no run"):
+    with pytest.raises(ConfigError, match="contains no run"):
         read_entries([tmp_path], ["x"])
 
 
 def test_commands_are_recorded_or_put_together(tmp_path: Path) -> None:
     told = Reader(page(play_run(tmp_path / "a", command="wideseek eval --policy toy"))).words
     assert "wideseek eval --policy toy" in told
-    assert "Put together" not in told
+    assert "Derived from" not in told
     guessed = Reader(page(play_run(tmp_path / "b", width=3))).words
     assert "wideseek eval --policy toy --tasks" in guessed
     assert "--rule width=3" in guessed
-    assert "Put together from its settings" in guessed
+    assert "Derived from the settings" in guessed

@@ -197,7 +197,7 @@ def test_overwrite_begins_anew(tmp_path: Path) -> None:
 
 def test_a_folder_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
-    with pytest.raises(ConfigError, match="not empty and holds no run"):
+    with pytest.raises(ConfigError, match="not empty and contains no run"):
         open_folder(tmp_path, town_setup(), overwrite=True)
     with pytest.raises(ConfigError, match="is a file"):
         open_folder(tmp_path / "thesis.tex", town_setup())

@@ -90,7 +90,7 @@ def test_files_with_names_of_their_own_need_a_trial(tmp_path: Path) -> None:
     path.write_text('{"instance_id": "a", "response": "r", "trial_idx": 2}')
     assert [(r.task_id, r.trial) for r in read_responses(tmp_path)] == [("a", 2)]
     path.write_text('{"instance_id": "a", "response": "r"}')
-    with pytest.raises(TaskError, match=r"x_response\.jsonl:1: the file is not called MODEL_a_TRIAL"):
+    with pytest.raises(TaskError, match=r"x_response\.jsonl:1: unknown trial; name the file MODEL_a_TRIAL"):
         read_responses(tmp_path)
     path.write_text("\n")
     with pytest.raises(TaskError, match="is empty"):
@@ -116,9 +116,9 @@ def test_lines_with_and_without_trials(tmp_path: Path, compressed: bool) -> None
     ("line", "told"),
     [
         ("nonsense", "r.jsonl:2: the line is not JSON"),
-        ("[1]", "r.jsonl:2: the line is no object"),
-        ('{"response": "x"}', "r.jsonl:2: there is no task_id"),
-        ('{"task_id": 3, "response": "x"}', "r.jsonl:2: there is no task_id"),
+        ("[1]", "r.jsonl:2: the line is not a JSON object"),
+        ('{"response": "x"}', r"r.jsonl:2: task_id \(or instance_id\) is missing"),
+        ('{"task_id": 3, "response": "x"}', r"r.jsonl:2: task_id \(or instance_id\) is missing"),
         ('{"task_id": "b"}', "r.jsonl:2: there is no response"),
         ('{"task_id": "b", "response": ["x"]}', "r.jsonl:2: response must be text"),
         ('{"task_id": "b", "response": "x", "trial": -1}', "r.jsonl:2: trial must be a whole number"),
@@ -140,7 +140,7 @@ def test_bad_lines_are_named(tmp_path: Path, line: str, told: str) -> None:
 def test_nothing_to_read(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no file or folder"):
         read_responses(tmp_path / "nowhere")
-    with pytest.raises(ConfigError, match="has no files called MODEL"):
+    with pytest.raises(ConfigError, match="has no files MODEL"):
         read_responses(tmp_path)
     (tmp_path / "r.jsonl").write_text("\n")
     with pytest.raises(ConfigError, match="has no responses"):
@@ -232,7 +232,7 @@ def test_trials_and_tasks_that_were_not_asked_for() -> None:
     scored = score_answers(TASKS, more, trials=1)
     assert (scored.unknown, scored.summary.episodes, scored.summary.item_f1) == (1, 3, 1.0)
     assert score_answers(TASKS, more, trials=3).summary.endings == {"answered": 6, "missing": 3}
-    with pytest.raises(ConfigError, match="none of the responses is to one of the 3 tasks of towns"):
+    with pytest.raises(ConfigError, match="no response belongs to one of the 3 tasks of towns"):
         score_answers(TASKS, more[-1:])
 
 
@@ -298,7 +298,7 @@ def test_scores_are_written_and_read_back(tmp_path: Path) -> None:
 
 def test_scores_are_replaced_only_when_told(tmp_path: Path) -> None:
     score_answers(TASKS, answers(((4,), (4,), (4,))), folder=tmp_path)
-    with pytest.raises(ConfigError, match="holds scores already"):
+    with pytest.raises(ConfigError, match="already contains scores"):
         score_answers(TASKS, answers(((0,), (0,), (0,))), folder=tmp_path)
     score_answers(TASKS, answers(((0,), (0,), (0,))), folder=tmp_path, overwrite=True)
     assert read_run(tmp_path).tally.item_f1 == 0
@@ -307,14 +307,14 @@ def test_scores_are_replaced_only_when_told(tmp_path: Path) -> None:
 def test_folders_of_something_else_are_left_alone(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("precious")
     for folder in (tmp_path, tmp_path / "thesis.tex"):
-        with pytest.raises(ConfigError, match=r"holds no scores|is a file"):
+        with pytest.raises(ConfigError, match=r"contains no scores|is a file"):
             score_answers(TASKS, answers(((4,), (4,), (4,))), folder=folder, overwrite=True)
     run, scores = tmp_path / "run", tmp_path / "scores"
     RunFolder.open(run, {}).close()
-    with pytest.raises(ConfigError, match="holds no scores"):
+    with pytest.raises(ConfigError, match="contains no scores"):
         score_answers(TASKS, answers(((4,), (4,), (4,))), folder=run, overwrite=True)
     score_answers(TASKS, answers(((4,), (4,), (4,))), folder=scores)
-    with pytest.raises(ConfigError, match="holds the scores"):
+    with pytest.raises(ConfigError, match="contains scores"):
         RunFolder.open(scores, {}, overwrite=True)
 
 

@@ -95,7 +95,7 @@ def test_widths_that_found_more_are_not_the_same_work() -> None:
     assert [p.comparable for p in found.points] == [True, False, False, False, False]
     assert found.points[1].difference == pytest.approx(0.2)
     assert found.fit is None
-    assert "item-F1 at width 2, 4, 8, 16 is not that of width 1" in amdahl_lines(found)[0]
+    assert "item-F1 at width 2, 4, 8, 16 differs from width 1" in amdahl_lines(found)[0]
     some = speedup_of(lawful(0.3, {8: 0.5}))
     assert some.fit is not None
     assert some.fit.widths == (1, 2, 4, 16)
@@ -124,8 +124,8 @@ def test_the_clock_is_another_measure() -> None:
 @pytest.mark.parametrize(
     ("sweep", "told"),
     [
-        (Sweep((), {}, "depth"), "of a width sweep"),
-        (sweep_of({1: [record("a", 3)]}), "two widths or more"),
+        (Sweep((), {}, "depth"), "needs a width sweep"),
+        (sweep_of({1: [record("a", 3)]}), "at least two widths"),
         (sweep_of({1: [record("a", 3)], 2: [record("b", 3)]}), "no task in common"),
         (sweep_of({1: [record("a", 0)], 2: [record("a", 0)]}), "was not measured"),
     ],

@@ -226,7 +226,8 @@ def test_labels_of_a_task() -> None:
     assert label(task_labels(short), "source") == "(none)"
     check_keys(("size", "hops", "form"), [task_labels(broad)])
     with pytest.raises(
-        ConfigError, match=r"no task has 'colour'.*size, language, source, form, rows, columns, difficulty"
+        ConfigError,
+        match=r"no task has the label 'colour'.*size, language, source, form, rows, columns, difficulty",
     ):
         check_keys(("colour",), [task_labels(broad)])
 
@@ -285,7 +286,7 @@ def test_tokens_by_a_token_counter() -> None:
 def test_a_meter_that_is_none() -> None:
     policy = ToyTeam()
     policy.usage = {"prompt_tokens": "many"}  # type: ignore[attr-defined]
-    with pytest.raises(ConfigError, match=r"usage\.prompt_tokens of ToyTeam is 'many'"):
+    with pytest.raises(ConfigError, match=r"usage\.prompt_tokens of ToyTeam must be a number, not 'many'"):
         evaluate_game(town_setup(count=1), policy)
 
 

@@ -42,9 +42,9 @@ def test_conditions(conditions: list[str], ids: str) -> None:
 @pytest.mark.parametrize(
     ("condition", "message"),
     [
-        ("mode", "no condition"),
+        ("mode", "is not a condition"),
         ("colour=red", "no task of three has 'colour'; they have: columns, hard, hops"),
-        ("rows>=many", "is no number"),
+        ("rows>=many", "is not a number"),
         ("mode>pages", "only numbers have an order"),
     ],
 )

@@ -85,7 +85,7 @@ def test_the_list_filters_and_sorts(open_page: Open, three: Path) -> None:
     assert tasks(page) == ["t-nobody", "t-wrong", "t-museums"]
     page.click("#reset")
     page.fill("#filter-text", "no such task")
-    assert "No episode passes" in page.inner_text("#list")
+    assert "No episode matches" in page.inner_text("#list")
     page.reload()
     assert page.input_value("#filter-text") == "no such task"  # the wishes outlive a reload
 
@@ -161,9 +161,9 @@ def test_cells_show_their_verdicts_and_sources(open_page: Open, three: Path) -> 
     told = page.inner_text(".inspector")
     assert "subagent_1, turn 1" in told
     assert "https://web.example/harbour" in told
-    assert "The gold value was seen" in told
+    assert "An agent saw the gold value" in told
     cells.nth(8).press("Enter")
-    assert "nobody saw it" in page.inner_text(".inspector")
+    assert "no agent saw it" in page.inner_text(".inspector")
     page.check("#only-faults")
     assert page.locator("table.cells tbody tr").count() == 3
     assert "4 of 9 cells" in page.inner_text("#tab")

@@ -1,4 +1,4 @@
-"""The command line, `wideseek …`. Every command imports what it needs when it runs, so that `--help` is quick."""
+"""The command line, `wideseek …`. Each command imports its modules only when it runs, so `--help` is quick."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _TERMINATED = 128 + signal.SIGTERM
 def main() -> None:
     """The entry point of the `wideseek` command.
 
-    SIGTERM ends a command as Ctrl-C does, with its clean-up (engines are processes of their own, and would stay),
-    and with exit code 143.
+    SIGTERM ends a command like Ctrl-C does, but with exit code 143. Both run the command's clean-up, which ends
+    engine processes.
     """
     from wideseek_env.cli.app import app
 
-    # Parts of one's own (module:name) may lie in the current folder; last, so that they shadow nothing.
+    # Custom parts (module:name) may be in the current folder. It comes last on the path so that it shadows nothing.
     sys.path.append(os.getcwd())
     ended: list[int] = []
 
@@ -32,7 +32,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, terminate)
     try:
         app(prog_name="wideseek")
-    except KeyboardInterrupt:  # before or after a command, which handle their own
+    except KeyboardInterrupt:  # before or after a command; commands handle their own interrupts
         raise SystemExit(_TERMINATED if ended else 130) from None
     except SystemExit as error:
         if ended and error.code == 130:

@@ -1,4 +1,4 @@
-"""The `wideseek` command: its subcommands, and what errors and Ctrl-C become (a line and an exit code)."""
+"""The `wideseek` command and its subcommands. It reports an error or Ctrl-C in one line, with an exit code."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ INTERRUPTED = 130
 
 
 class Failure(click.ClickException):
-    """An error that the user can understand from one line."""
+    """An error that one line explains to the user."""
 
     exit_code = 1
 
@@ -40,20 +40,20 @@ class Failure(click.ClickException):
 
 
 class WrongSetting(Failure):
-    """An option's value does not exist or does not go with the others."""
+    """An option has an unknown value or conflicts with another option."""
 
     exit_code = 2
 
 
 COMMANDS = "wideseek_env.commands"
-"""The entry-point group in which other packages announce subcommands: a name and a click command."""
+"""The entry-point group in which other packages register subcommands. Each entry is a name and a click command."""
 
 
 class App(click.Group):
-    """Turns this package's errors into one line on stderr, and Ctrl-C into exit code 130.
+    """Reports this package's errors in one line on stderr, and ends with exit code 130 after Ctrl-C.
 
-    Beside its own subcommands it has those of installed packages; they are imported only when they are called
-    or listed.
+    It also offers the subcommands that installed packages register. A registered subcommand is imported only when
+    it is called or listed.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -61,7 +61,7 @@ class App(click.Group):
         return [*super().list_commands(ctx), *sorted(_plugins().keys() - self.commands.keys())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The subcommand called `cmd_name`; one that cannot be loaded says so when it is called."""
+        """The subcommand called `cmd_name`. If it cannot be loaded, calling it reports why."""
         command = super().get_command(ctx, cmd_name)
         point = _plugins().get(cmd_name) if command is None else None
         if point is None:
@@ -71,7 +71,7 @@ class App(click.Group):
         except Exception as error:
             return _broken(cmd_name, f"the command {cmd_name!r} ({point.value}) cannot be loaded: {error}")
         if not isinstance(loaded, click.Command):
-            return _broken(cmd_name, f"the command {cmd_name!r} ({point.value}) is no click command")
+            return _broken(cmd_name, f"the command {cmd_name!r} ({point.value}) is not a click command")
         return loaded
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -86,7 +86,7 @@ class App(click.Group):
                 raise
             raise (WrongSetting if isinstance(error, ConfigError) else Failure)(error) from error
         except BrokenPipeError:
-            raise  # click knows what to do when the reader of a pipe has gone
+            raise  # click handles a pipe whose reader has gone
         except OSError as error:
             if ctx.params.get("traceback"):
                 raise
@@ -109,23 +109,23 @@ def _broken(name: str, why: str) -> click.Command:
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="wideseek")
-@click.option("--traceback", is_flag=True, help="Show where an error came from instead of one line.")
+@click.option("--traceback", is_flag=True, help="Show the full traceback of an error instead of one line.")
 def app(traceback: bool) -> None:
-    """Broad information seeking with a lead and parallel subagents: play, measure, build.
+    """Broad information seeking with a lead agent and parallel subagents: run, measure and build.
 
     \b
     Examples:
       wideseek demo                                     a scored episode and a width curve, offline
       wideseek run --policy scripted --width 4          watch one episode
       wideseek eval --policy scripted --limit 50 --out runs/a
-      wideseek watch runs/a                             a run that another process plays
-      wideseek view runs/a --open                       what every agent did, as a page
+      wideseek watch runs/a                             follow a run of another process
+      wideseek view runs/a --open                       look at what every agent did, in the browser
       wideseek compare runs/a runs/b
       wideseek bench width --widths 1,2,4,8 --out runs/width
 
-    Worlds (--tasks, --corpus): synthetic[:key=value,…] and hybridqa:FOLDER, or files of your own.
+    Worlds (--tasks, --corpus): synthetic[:key=value,…], hybridqa:FOLDER, or your own files.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 stopped by Ctrl-C, 143 by SIGTERM.
+    Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.
     """
 
 

@@ -1,4 +1,4 @@
-"""`wideseek bench`: the same tasks at several sizes of a team or of its turns, figures and reports of runs."""
+"""`wideseek bench`: evaluate the same tasks at several widths or depths, draw figures and write reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def bench() -> None:
-    """Measure a policy systematically."""
+    """Evaluate a policy at several widths or depths, and report the results."""
 
 
 bench.add_command(plot)
@@ -30,15 +30,15 @@ _sweep_options = options.stack(
     options.trials_option,
     click.option(
         "--equal", type=click.Choice(("tokens", "calls", "critical-path")),
-        help="Give the team the same budget an episode at every point.",
+        help="Give the team the same budget per episode at every point.",
     ),
     click.option(
         "--amount", type=click.IntRange(min=1),
-        help="That budget; default: what the smallest point uses on average, which is played first.",
+        help="The budget of --equal. Default: the mean use at the smallest point, which runs first.",
     ),
     click.option(
         "--out", type=click.Path(file_okay=False, path_type=Path), required=True,
-        help="Folder for the table (CSV, JSON), the figures (SVG, PNG, PDF), report.html and a run folder a point.",
+        help="Folder for the table (CSV, JSON), the figures (SVG, PNG, PDF), report.html and one run folder per point.",
     ),
     options.fresh_option,
     options.keep_going_option,
@@ -46,16 +46,18 @@ _sweep_options = options.stack(
 
 
 @bench.command()
-@click.option("--widths", type=options.Widths(), default="1,2,4,8", show_default=True, help="Widths to play.")
+@click.option(
+    "--widths", type=options.Widths(), default="1,2,4,8", show_default=True, help="Widths to evaluate."
+)
 @options.game_options("wideseek bench width")
 @options.policy_choice
-@click.option("--single", is_flag=True, help="Also play a single agent, for comparison.")
+@click.option("--single", is_flag=True, help="Also evaluate a single agent, for comparison.")
 @_sweep_options
 def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any) -> None:
-    """Item-F1, time and tool calls against the number of subagents.
+    """Measure item-F1, time and tool calls against the number of subagents.
 
-    The default rules give every agent the same small budget at every width; --equal gives the team as a whole the
-    same. Ctrl-C keeps the widths that are finished; the same command again goes on from there.
+    The default rules give each agent the same small budget at every width. With --equal, the whole team has the same
+    budget at every width. Ctrl-C keeps the finished widths. The same command then resumes the run.
 
     \b
     Examples:
@@ -76,16 +78,16 @@ def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any)
 @bench.command()
 @click.option(
     "--turns", "depths", type=options.Widths(), default="4,8,16,32", show_default=True,
-    help="Turns of the single agent to play, the answer included.",
+    help="Numbers of turns to evaluate. The turn that answers counts.",
 )  # fmt: skip
 @options.game_options("wideseek bench depth")
 @options.policy_choice
 @_sweep_options
 def depth(depths: tuple[int, ...], game: GameConfig, **given: Any) -> None:
-    """Item-F1, time and tool calls of a single agent against its turns.
+    """Measure item-F1, time and tool calls of a single agent against its number of turns.
 
-    Only the turns change: calls a turn, context and everything else are those of the rules. Ctrl-C keeps the points
-    that are finished; the same command again goes on from there.
+    Only the number of turns changes. All other limits are those of the rules. Ctrl-C keeps the finished points. The
+    same command then resumes the run.
 
     \b
     Examples:
@@ -125,7 +127,7 @@ def _sweep(
     from wideseek_env.errors import ConfigError
 
     if amount is not None and equal is None:
-        raise ConfigError("--amount is the size of a budget: say of which with --equal")
+        raise ConfigError("--amount needs --equal, which says what the budget counts")
     arguments = options.policy_options(policy_args)
     opened = open_game(game)
     sweep, interrupted = run_sweep(
@@ -136,5 +138,5 @@ def _sweep(
         show_sweep(sweep, out, console())
     if interrupted:
         done = len(sweep.points) if sweep is not None else 0
-        say(f"Interrupted with {done} of {count} points finished; the same command goes on from there.")
+        say(f"Interrupted with {done} of {count} points finished. The same command resumes the run.")
         raise click.exceptions.Exit(130)

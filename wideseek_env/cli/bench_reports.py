@@ -1,4 +1,4 @@
-"""`wideseek bench plot` and `wideseek bench report`: figures and a page of runs that are there; what a sweep shows."""
+"""`wideseek bench plot` and `wideseek bench report`, and what a finished sweep prints and writes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _FORMATS = ("svg", "png", "pdf")
 
 _runs = click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
 _names = click.option(
-    "--name", "names", multiple=True, help="What a run is called, in the order of the runs (repeatable)."
+    "--name", "names", multiple=True, help="Name of a run, in the order of the runs (repeatable)."
 )
 
 
@@ -26,13 +26,17 @@ _names = click.option(
 @_names
 @click.option(
     "--x", "axis", type=click.Choice(("size", "critical-path", "seconds", "tokens", "calls", "turns")),
-    default="size", show_default=True, help="Size (width or turns), or what an episode cost.",
+    default="size", show_default=True, help="Horizontal axis: the size (width or turns), or a cost per episode.",
 )  # fmt: skip
 @click.option(
     "--metric", type=click.Choice(("item-f1", "row-f1", "success")), default="item-f1", show_default=True,
-    help="What is drawn.",
+    help="The metric to draw.",
 )  # fmt: skip
-@click.option("--overview", is_flag=True, help="A page's width with time, calls and speed-up beside item-F1.")
+@click.option(
+    "--overview",
+    is_flag=True,
+    help="Draw a figure of page width that shows time, calls and speed-up next to item-F1.",
+)
 @click.option(
     "--out", "-o", "outs", type=click.Path(dir_okay=False, path_type=Path), required=True, multiple=True,
     help="An .svg, .png or .pdf file (repeatable).",
@@ -45,10 +49,10 @@ def plot(
     overview: bool,
     outs: tuple[Path, ...],
 ) -> None:
-    """Draw sweeps into one figure, for one column of a paper.
+    """Draw sweeps into one figure, as wide as one column of a paper.
 
-    RUN is the --out folder of `bench width` or `bench depth`; it may be unfinished. Bands and bars are 95 %
-    bootstrap intervals over tasks.
+    RUN is the --out folder of `bench width` or `bench depth`. It may be unfinished. Bands and bars are 95 % bootstrap
+    intervals over tasks.
 
     \b
     Examples:
@@ -65,9 +69,9 @@ def plot(
 
     for out in outs:
         if out.suffix[1:].lower() not in _FORMATS:
-            raise ConfigError(f"{out} should end with .svg, .png or .pdf")
+            raise ConfigError(f"{out} must end with .svg, .png or .pdf")
     if overview and axis != "size":
-        raise ConfigError("the overview is drawn against the size; leave --x or --overview out")
+        raise ConfigError("--overview is always drawn against the size: leave out --x or --overview")
     sweeps = [read_sweep(run) for run in runs]
     curves = [Curve.of(sweep, name) for sweep, name in zip(sweeps, run_names(runs, names), strict=True)]
     if overview:
@@ -88,10 +92,10 @@ def plot(
 )  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals and tests.")
 def report(runs: tuple[Path, ...], names: tuple[str, ...], out: Path, seed: int) -> None:
-    """Join runs into one page: figures, intervals, paired comparisons, settings and commands.
+    """Write one page about several runs: figures, intervals, paired comparisons, settings and commands.
 
-    RUN is the --out folder of `bench width`, `bench depth`, `eval` or `score`, or a file of trajectories; it may be
-    unfinished, which the page says. The page is one file that asks the network for nothing.
+    RUN is the --out folder of `bench width`, `bench depth`, `eval` or `score`, or a file of trajectories. It may be
+    unfinished. The page then says so. The page is one file and needs no network.
 
     \b
     Examples:
@@ -104,11 +108,11 @@ def report(runs: tuple[Path, ...], names: tuple[str, ...], out: Path, seed: int)
     write_report(read_entries(runs, run_names(runs, names)), out, seed=seed)
     click.echo(f"Written: {out}")
     if not plot_available():
-        click.echo(f"Without figures; for these: {INSTALL}")
+        click.echo(f"The page has no figures. To draw them: {INSTALL}")
 
 
 def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
-    """Print tables, a sketch and file names; write the report, and figures where matplotlib is installed."""
+    """Print tables, a sketch and file names. Write the report, and figures if matplotlib is installed."""
     from rich.text import Text
 
     from wideseek_env.cli.tables import speedup_table, sweep_sketch, sweep_table
@@ -118,7 +122,7 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
 
     equal = sweep.settings.get("equal")
     if isinstance(equal, dict):
-        terminal.print(Text(f"Budget: {equal['amount']:,} {equal['kind']} an episode ({equal['from']})"))
+        terminal.print(Text(f"Budget: {equal['amount']:,} {equal['kind']} per episode ({equal['from']})"))
     terminal.print(sweep_table(sweep))
     terminal.print(Text("item-F1 (0–100)"))
     for line in sweep_sketch(sweep):
@@ -138,7 +142,7 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
     for path in written:
         terminal.print(Text(f"Written: {path}"), soft_wrap=True)
     if drawable and not plot_available():
-        terminal.print(Text(f"For figures: {INSTALL}"), soft_wrap=True)
+        terminal.print(Text(f"To draw figures: {INSTALL}"), soft_wrap=True)
 
 
 def _draw(sweep: Sweep, out: Path) -> Sequence[Path]:

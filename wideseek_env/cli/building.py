@@ -1,4 +1,4 @@
-"""What the corpus commands do: building from any source, and running a tool as an agent would."""
+"""The work of the corpus commands: build a corpus from any source, embed it, and run a tool as an agent would."""
 
 from __future__ import annotations
 
@@ -19,7 +19,19 @@ if TYPE_CHECKING:
 def build_corpus(
     source: str, out: Path, *, name: str | None, overwrite: bool, progress: Callable[[int], None]
 ) -> StoredCorpus:
-    """Build the corpus that `source` names into `out`; see `wideseek corpus build`."""
+    """Build the corpus that `source` names into the folder `out`.
+
+    Args:
+        source: A folder, a .jsonl file, ``synthetic:…`` or ``hybridqa:…``.
+        out: Folder of the new corpus.
+        name: The corpus name in recorded runs. None derives it from the source.
+        overwrite: Replace a corpus that exists in `out`.
+        progress: Called with the number of indexed pages.
+
+    Raises:
+        ConfigError: `name` is given for a HybridQA corpus, which has a fixed name.
+        CorpusError: The source does not exist or has an unknown format.
+    """
     from wideseek_env.corpus.stored import SourcePage, StoredCorpus
 
     kind, _, _ = source.partition(":")
@@ -28,7 +40,7 @@ def build_corpus(
 
         if name is not None:
             raise ConfigError(
-                "the HybridQA corpus has a name of its own, which its tasks refer to: leave --name out"
+                "the HybridQA corpus has a fixed name, which its tasks refer to: leave --name out"
             )
         return build_hybridqa(
             catalog.hybridqa_world(source).folder, out, overwrite=overwrite, progress=progress
@@ -47,10 +59,12 @@ def build_corpus(
     elif path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
         found = pages_from_jsonl(path)
     elif path.is_file():
-        raise CorpusError(f"{path} is no .jsonl file; give one, or a folder of HTML, Markdown or text files")
+        raise CorpusError(
+            f"{path} is not a .jsonl file; give one, or a folder of HTML, Markdown or text files"
+        )
     else:
         raise CorpusError(
-            f"there is no file or folder {path}; sources are those and synthetic:… or hybridqa:…"
+            f"there is no file or folder {path}; give a file, a folder, synthetic:… or hybridqa:…"
         )
     called = name or path.resolve().name.removesuffix(".gz").removesuffix(".jsonl")
     return StoredCorpus.build(out, found, name=called, overwrite=overwrite, progress=progress)
@@ -59,14 +73,18 @@ def build_corpus(
 def embed_corpus(
     corpus_name: str, model: Path, out: Path, *, overwrite: bool, progress: Callable[[int], None]
 ) -> int:
-    """Embed every page of a stored corpus into the folder `out`; returns how many there are."""
+    """Embed every page of a stored corpus into the folder `out`, and return the number of pages.
+
+    Raises:
+        ConfigError: The corpus is not a folder on disk.
+    """
     from wideseek_env.corpus.dense import DenseIndex, documents_of, load_embedder
     from wideseek_env.corpus.stored import StoredCorpus
 
     corpus = open_corpus(corpus_name)
     try:
         if not isinstance(corpus, StoredCorpus):
-            raise ConfigError(f"{corpus_name} is no corpus on disk: build one with wideseek corpus build")
+            raise ConfigError(f"{corpus_name} is not a corpus on disk; build one with wideseek corpus build")
         index = DenseIndex.build(
             out,
             documents_of(corpus),
@@ -84,7 +102,11 @@ def embed_corpus(
 
 
 def run_tool(corpus_name: str, tool: str, arguments: dict[str, Any]) -> str:
-    """The text that an agent gets for this request; `CorpusError` when the tool failed."""
+    """The text that an agent would get from this call of a tool.
+
+    Raises:
+        CorpusError: The tool failed.
+    """
     corpus = open_corpus(corpus_name)
     try:
         result = CorpusTools(corpus).run([ToolCall("cli/0/0", "cli", tool, arguments)])[0]

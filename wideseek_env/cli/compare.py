@@ -1,4 +1,4 @@
-"""`wideseek compare`: runs against the first of them, task by task."""
+"""`wideseek compare`: compare runs with the first one, task by task."""
 
 from __future__ import annotations
 
@@ -13,18 +13,22 @@ from wideseek_env.cli import options
 @click.argument("runs", metavar="RUN RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--metric", default="f1_by_item", show_default=True, metavar="NAME",
-    help="What the list of changed tasks goes by: f1_by_item, f1_by_row, score, …",
+    help="The metric that selects the tasks to list: f1_by_item, f1_by_row, score, …",
 )  # fmt: skip
 @click.option(
-    "--top", type=click.IntRange(min=0), default=10, show_default=True, help="Changed tasks to list."
+    "--top",
+    type=click.IntRange(min=0),
+    default=10,
+    show_default=True,
+    help="Number of changed tasks to list.",
 )
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals and the test.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals and of the test.")
 @options.format_option("table", "json")
 def compare(runs: tuple[Path, ...], metric: str, top: int, seed: int, form: str) -> None:
-    """Compare runs with the first on the tasks that both have.
+    """Compare each run with the first one, on the tasks that both have.
 
-    Means over tasks, their differences with 95 % paired bootstrap intervals, and the p-value of a sign-flip
-    test. Runs over tasks that differ in content are refused.
+    Shows the means over tasks, their differences with 95 % paired bootstrap intervals, and the p-value of a sign-flip
+    test. The command refuses runs whose tasks have the same ids but different content.
 
     \b
     Examples:
@@ -38,7 +42,7 @@ def compare(runs: tuple[Path, ...], metric: str, top: int, seed: int, form: str)
     from wideseek_env.evaluation.reading import read_run
 
     if len(runs) < 2:
-        raise ConfigError("give two runs or more; the others are compared with the first")
+        raise ConfigError("give at least two runs; each further run is compared with the first")
     first, *others = [read_run(run) for run in runs]
     comparisons = [compare_runs(first, other, changed_by=metric, top=top, seed=seed) for other in others]
     if form == "json":

@@ -1,4 +1,7 @@
-"""Where output goes: results to stdout, progress to stderr; bars on a terminal, a few plain lines elsewhere."""
+"""Output of commands. Results go to stdout and progress to stderr. Progress bars appear only on a terminal.
+
+Elsewhere, for example in a pipe, progress is a few plain lines.
+"""
 
 from __future__ import annotations
 
@@ -19,13 +22,13 @@ from wideseek_env.render.printable import one_line
 def console(*, stderr: bool = False) -> Console:
     """A console that takes text literally (no markup, no emoji codes)."""
     stream = sys.stderr if stderr else sys.stdout
-    # Tables that go to a file or a pipe are not squeezed into 80 columns.
+    # Rich would squeeze tables in a file or a pipe into 80 columns.
     wide = None if stream.isatty() or os.environ.get("COLUMNS") else 120
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=wide)
 
 
 class Bar:
-    """Progress of something long, to be used in a ``with`` statement. `total` None: the end is not known."""
+    """Progress of a long operation, used in a ``with`` statement. `total` is None if the end is not known."""
 
     def __init__(self, title: str, total: int | None, unit: str) -> None:
         self._title = one_line(title, 60)
@@ -53,7 +56,7 @@ class Bar:
         return self
 
     def update(self, done: int, note: str = "") -> None:
-        """So much is done; `note` is shown beside it."""
+        """Show that `done` units are done, with `note` next to the number."""
         if self._progress is not None:
             self._progress.update(self._task, completed=done, note=note)
         elif done >= self._next or done == self._total:
@@ -70,7 +73,7 @@ class Bar:
 
 
 class PageBar(Bar):
-    """Pages being indexed: appears with the first page, and not at all when there is nothing to do."""
+    """Progress of indexing pages. The bar appears with the first page, so it stays hidden if no page is indexed."""
 
     def __init__(self, title: str = "Indexing pages", total: int | None = None) -> None:
         super().__init__(title, total, "pages")
@@ -80,7 +83,7 @@ class PageBar(Bar):
         return self
 
     def __call__(self, done: int) -> None:
-        """So many pages are indexed."""
+        """Show that `done` pages are indexed."""
         if not self._shown:
             self._shown = True
             super().__enter__()
@@ -89,7 +92,7 @@ class PageBar(Bar):
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """A sign of life during something whose length is not known; only on a terminal, and gone afterwards."""
+    """Show a spinner with `text` during an operation of unknown length. It appears only on a terminal."""
     stderr = console(stderr=True)
     if stderr.is_terminal and not stderr.is_dumb_terminal:
         with stderr.status(Text(text)):
@@ -99,5 +102,5 @@ def working(text: str) -> Iterator[None]:
 
 
 def say(text: str) -> None:
-    """A line on stderr, beside the results."""
+    """Print a line on stderr, so that it does not mix with the results on stdout."""
     console(stderr=True).print(Text(text), soft_wrap=True)

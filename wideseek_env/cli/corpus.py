@@ -1,4 +1,4 @@
-"""`wideseek corpus`: build a corpus, search it, and see its pages as agents see them."""
+"""`wideseek corpus`: build a corpus, search it, and show its pages as agents see them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 
 @click.group()
 def corpus() -> None:
-    """Build corpora and look into them."""
+    """Build, search and show corpora."""
 
 
 @corpus.command()
@@ -17,8 +17,8 @@ def corpus() -> None:
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new corpus."
 )
-@click.option("--name", help="What recorded runs call it; default: derived from the source.")
-@click.option("--overwrite", is_flag=True, help="Replace a corpus that is there.")
+@click.option("--name", help="Name of the corpus in recorded runs. Default: derived from the source.")
+@click.option("--overwrite", is_flag=True, help="Replace a corpus that exists in the folder.")
 def build(source: str, out: Path, name: str | None, overwrite: bool) -> None:
     """Index pages into a folder.
 
@@ -48,7 +48,7 @@ def build(source: str, out: Path, name: str | None, overwrite: bool) -> None:
     "--model",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     required=True,
-    help="Folder of an embedding model (sentence-transformers, or a static one).",
+    help="Folder of an embedding model: sentence-transformers, or a static model.",
 )
 @click.option(
     "--out",
@@ -56,7 +56,7 @@ def build(source: str, out: Path, name: str | None, overwrite: bool) -> None:
     required=True,
     help="Folder of the dense index.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace an index that is there.")
+@click.option("--overwrite", is_flag=True, help="Replace an index that exists in the folder.")
 def embed(corpus: str, model: Path, out: Path, overwrite: bool) -> None:
     """Embed the pages of a corpus for dense and hybrid search.
 
@@ -77,7 +77,7 @@ def embed(corpus: str, model: Path, out: Path, overwrite: bool) -> None:
 @click.argument("corpus", metavar="DIR_OR_NAME")
 @click.argument("queries", metavar="QUERY…", nargs=-1, required=True)
 @click.option(
-    "-k", "--count", type=click.IntRange(1, 100), default=3, show_default=True, help="Results a query."
+    "-k", "--count", type=click.IntRange(1, 100), default=3, show_default=True, help="Number of results."
 )
 def search(corpus: str, queries: tuple[str, ...], count: int) -> None:
     """Show search results as agents see them. The words of QUERY are one query.
@@ -96,9 +96,9 @@ def search(corpus: str, queries: tuple[str, ...], count: int) -> None:
 @click.argument("corpus", metavar="DIR_OR_NAME")
 @click.argument("url")
 @click.option(
-    "--chunk", type=click.IntRange(min=1), default=1, show_default=True, help="Part of a long page."
+    "--chunk", type=click.IntRange(min=1), default=1, show_default=True, help="Chunk of a long page to show."
 )
-@click.option("--focus", default="", help="Show the parts of the page about this.")
+@click.option("--focus", default="", help="Show only the parts of the page about this topic.")
 def show(corpus: str, url: str, chunk: int, focus: str) -> None:
     """Show a page as agents see it.
 

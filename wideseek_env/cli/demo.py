@@ -1,4 +1,4 @@
-"""`wideseek demo`: the whole job on the embedded world, in under a minute."""
+"""`wideseek demo`: a scored episode and a width curve on the synthetic world, in under a minute."""
 
 from __future__ import annotations
 
@@ -9,26 +9,29 @@ import click
 WIDTHS = (1, 2, 4, 8)
 
 
-@click.command(short_help="A scored episode and a width curve, offline.")
+@click.command(short_help="Show a scored episode and a width curve, offline.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), default=Path("wideseek-demo"), show_default=True,
     help="Folder for the curve and the recorded episodes.",
 )  # fmt: skip
 @click.option(
-    "--limit", type=click.IntRange(min=1), default=24, show_default=True, help="Tasks of the width curve."
+    "--limit",
+    type=click.IntRange(min=1),
+    default=24,
+    show_default=True,
+    help="Number of tasks for the width curve.",
 )
-@click.option(
-    "--tasks", default="synthetic", show_default=True, metavar="SPEC", help="Another world to play on."
-)
+@click.option("--tasks", default="synthetic", show_default=True, metavar="SPEC", help="World to use.")
 @click.option(
     "--fps", type=click.FloatRange(min=0), default=2.0, show_default=True,
-    help="Steps a second of the live view at most; 0 does not wait.",
+    help="Maximum steps per second of the live view. 0 does not wait.",
 )  # fmt: skip
 def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
-    """A scored episode and a width curve, offline, with a scripted policy.
+    """Show a scored episode and a width curve, offline, with a scripted policy.
 
-    First one episode of a lead and its subagents, whose table is compared with the gold table; then the same
-    tasks at widths 1, 2, 4 and 8, where every agent has the same small budget, as a table and a picture.
+    The first part runs one episode of a lead and its subagents, and compares its table with the gold table. The second
+    part evaluates the same tasks at widths 1, 2, 4 and 8, and shows a table and a figure. There, each agent has the
+    same small budget at every width.
 
     \b
     Examples:

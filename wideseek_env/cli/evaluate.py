@@ -1,4 +1,4 @@
-"""`wideseek eval`: many tasks into a run folder that can be taken up again."""
+"""`wideseek eval`: evaluate a policy on many tasks, in a run folder that can be resumed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @options.by_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for run.json, trajectories.jsonl, episodes.jsonl and summary.json; wideseek watch follows it.",
+    help="Folder for run.json, trajectories.jsonl, episodes.jsonl and summary.json. wideseek watch can follow it.",
 )  # fmt: skip
 @options.fresh_option
 @options.keep_going_option
@@ -36,10 +36,10 @@ def evaluate_command(
     resume: bool,
     keep_going: bool,
 ) -> None:
-    """Play tasks with a policy and summarise.
+    """Evaluate a policy on tasks and print a summary.
 
-    With --out every episode is on disk as soon as it ends. Whatever stops the command, the same command again
-    goes on from there; --limit and --trials may then be larger.
+    With --out, each episode is written to disk when it ends. If the command is stopped, the same command resumes the
+    run. --limit and --trials may then be larger.
 
     \b
     Examples:
@@ -99,8 +99,6 @@ def evaluate_command(
             if folder is not None:
                 say(f"Run folder: {out}")
     if interrupted:
-        again = (
-            "the same command goes on from there" if out is not None else "with --out a run can be resumed"
-        )
-        say(f"Interrupted after {len(tally)} of {total} episodes; {again}.")
+        again = "the same command resumes the run" if out is not None else "a run with --out can be resumed"
+        say(f"Interrupted after {len(tally)} of {total} episodes: {again}.")
         raise click.exceptions.Exit(130)

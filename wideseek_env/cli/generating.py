@@ -1,4 +1,4 @@
-"""What the task commands do: generating tasks, and showing them."""
+"""The work of the task commands: generate tasks and show them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,12 @@ _CELL = 60
 
 
 def generate_tasks(spec: str, split: str, count: int | None, seed: int) -> TaskSet:
-    """`count` tasks (default: all) of a world's split."""
+    """`count` tasks of a world's split. None gives all tasks.
+
+    Raises:
+        ConfigError: No world has this name.
+        TaskError: The world has fewer than `count` tasks.
+    """
     kind = spec.partition(":")[0]
     part = cast("catalog.Split", split)
     if kind == "synthetic":
@@ -47,15 +52,15 @@ def generate_tasks(spec: str, split: str, count: int | None, seed: int) -> TaskS
             max_rows=world.max_rows,
         )
         if count is not None and len(found) < count:
-            raise TaskError(f"{found.name} has {len(found)} tasks, not {count}")
+            raise TaskError(f"{found.name} has only {len(found)} tasks, not {count}; lower --count")
         return found
     raise ConfigError(
-        f"no world {spec!r} to make tasks of; there are: synthetic[:key=value,…], hybridqa:FOLDER"
+        f"no world {spec!r} to generate tasks from; use synthetic[:key=value,…] or hybridqa:FOLDER"
     )
 
 
 def task_view(task: Task, rows: int) -> RenderableType:
-    """A task with the first `rows` rows of its gold."""
+    """A task with the first `rows` rows of its gold table."""
     parts: list[RenderableType] = [
         Text(one_line(task.id, 200), style="bold"),
         Text(printable(task.question)),
@@ -114,7 +119,7 @@ def stats_table(tasks: TaskSet) -> Grid:
 
 
 def read_report(spec: str) -> dict[str, Any] | None:
-    """The report that `build_tasks` wrote beside a file of tasks, if there is one."""
+    """The report that `build_tasks` wrote next to a file of tasks. None if there is no report."""
     from wideseek_env.tasks.hybridqa.pipeline import report_file
 
     file = report_file(Path(spec))
@@ -128,7 +133,7 @@ def read_report(spec: str) -> dict[str, Any] | None:
 
 
 def report_table(report: Mapping[str, Any]) -> Grid:
-    """What became of the proposals: a line a reason."""
+    """How many proposed tasks were kept, and how many were dropped for each reason."""
     grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
     for kind, proposed in report.get("proposed", {}).items():
         grid.add_row(f"{kind} proposed", f"{proposed:,}")
@@ -143,4 +148,4 @@ def report_table(report: Mapping[str, Any]) -> Grid:
 
 
 def _spread(values: Sequence[int]) -> str:
-    return f"{min(values)} – {max(values)}, median {statistics.median(values):g}, {sum(values):,} in all"
+    return f"{min(values)} – {max(values)}, median {statistics.median(values):g}, {sum(values):,} in total"

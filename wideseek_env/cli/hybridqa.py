@@ -1,4 +1,4 @@
-"""`wideseek tasks build hybridqa`: from the words of the command line to `build_tasks`, with bars."""
+"""`wideseek tasks build hybridqa`: pass the options to `build_tasks` and show its progress."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SHARE = re.compile(r"(broad|depth)=(\d*\.?\d+)")
 
 @dataclass(frozen=True, slots=True)
 class HybridQAOptions:
-    """The options that are for HybridQA alone; None: not given."""
+    """The options that apply only to HybridQA. None means that an option was not given."""
 
     data: Path | None = None
     corpus: Path | None = None
@@ -38,7 +38,7 @@ class HybridQAOptions:
     llm_agreement: float | None = None
 
     def world(self, spec: str) -> str:
-        """The spec of the world, with the folder of ``--data``."""
+        """The name of the world, with the folder that ``--data`` names."""
         if self.data is None:
             return spec
         if spec != "hybridqa":
@@ -46,7 +46,7 @@ class HybridQAOptions:
         return f"hybridqa:{self.data}"
 
     def config(self, split: str | None, count: int | None, seed: int) -> BuildConfig:
-        """What to build."""
+        """The configuration for `build_tasks`."""
         given: dict[str, Any] = {
             "chinese": self.chinese,
             "least_rows": self.least_rows,
@@ -69,7 +69,7 @@ def broad_share(mix: str) -> float:
     shares = {match[1]: float(match[2]) for match in parts if match is not None}
     if None in parts or len(shares) != len(parts) or not sum(shares.values()) > 0:
         raise ConfigError(
-            f"{mix!r} is no mix; write {', '.join(MIXES)}, or shares such as broad=0.8,depth=0.2"
+            f"unknown mix {mix!r}; use {', '.join(MIXES)}, or shares such as broad=0.8,depth=0.2"
         )
     return shares.get("broad", 0.0) / sum(shares.values())
 
@@ -83,11 +83,11 @@ def build_hybridqa_tasks(
     overwrite: bool,
     options: HybridQAOptions,
 ) -> list[str]:
-    """Run the stages; the lines to print when they are done."""
+    """Run the stages, and return the lines to print when they are done."""
     named = options.world(spec)
     if "," in named.partition(":")[2]:
         raise ConfigError(
-            f"{named}: mode, min_rows and max_rows go with --one-a-table; there is --least-rows"
+            f"{named}: mode, min_rows and max_rows need --one-a-table; without it, use --least-rows"
         )
     world = catalog.hybridqa_world(named)
     config = options.config(split, count, seed)
@@ -115,7 +115,7 @@ def build_hybridqa_tasks(
             progress=bars,
         )
     except KeyboardInterrupt:
-        say(f"Stopped. What is done is in {folder}; the same command goes on from there.")
+        say(f"Stopped. The finished work is in {folder}. The same command resumes it.")
         raise
     finally:
         bars.close()
@@ -126,7 +126,7 @@ def build_hybridqa_tasks(
 def _model(options: HybridQAOptions) -> Callable[[Path], Rewriter] | None:
     if options.llm is None:
         if options.llm_model or options.llm_answers or options.llm_agreement is not None:
-            raise ConfigError("--llm-model, --llm-answers and --llm-agreement go with --llm URL")
+            raise ConfigError("--llm-model, --llm-answers and --llm-agreement need --llm URL")
         return None
     if not options.llm_model:
         raise ConfigError("--llm needs --llm-model, the model's name at that address")
@@ -145,7 +145,7 @@ def _model(options: HybridQAOptions) -> Callable[[Path], Rewriter] | None:
 
 
 class _Bars:
-    """One bar for each thing that is done, in turn."""
+    """Shows one bar after another, one for each kind of work."""
 
     def __init__(self) -> None:
         self._what = ""

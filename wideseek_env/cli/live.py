@@ -1,7 +1,7 @@
-"""Runs under way as tables for a terminal, and as short lines for a pipe.
+"""Shows the state of runs: as tables on a terminal, and as short lines in a pipe.
 
-Whatever a record says is cut to one printable line (`one_line`) and goes through `Text`, so that neither escape
-sequences nor markup in it do anything.
+Texts from records are cut to one printable line (`one_line`) and wrapped in `Text`. So escape sequences and markup in
+a record have no effect.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _STYLES = {
     "silent": "yellow",
 }
 _TOLD = {
-    "waiting": "waiting for it to begin",
-    "killed": "its process is gone; the same command goes on from there",
-    "silent": "nothing has been heard of it for a minute",
-    "interrupted": "stopped by Ctrl-C; the same command goes on from there",
+    "waiting": "waiting for the run to begin",
+    "killed": "its process is gone; the same command resumes the run",
+    "silent": "no sign of life for a minute",
+    "interrupted": "stopped by Ctrl-C; the same command resumes the run",
     "failed": "ended by an error",
-    "unknown": "it does not say whether it is under way",
+    "unknown": "the folder does not say whether the run is still running",
 }
 
 COLUMNS: tuple[tuple[str, str, str], ...] = (
@@ -52,11 +52,11 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("generated_tokens_per_second", "tokens/s", ",.0f"),
     ("tokens_per_second", "tokens/s", ",.0f"),
 )
-"""Figures of training: their name in the log, their title and their format. Those that a run has are shown."""
+"""Training metrics: name in the log, title and format. A run shows those that its log contains."""
 
 
 def table_of(snapshot: Snapshot) -> RenderableType:
-    """A snapshot as what a terminal shows."""
+    """A snapshot as tables and text for a terminal."""
     if isinstance(snapshot, Training):
         return _training(snapshot)
     if isinstance(snapshot, Bench):
@@ -65,7 +65,7 @@ def table_of(snapshot: Snapshot) -> RenderableType:
 
 
 def line_of(snapshot: Snapshot) -> str:
-    """A snapshot in one line."""
+    """A snapshot as one line of text."""
     name = one_line(snapshot.name, 60)
     if isinstance(snapshot, Training):
         of = f"/{snapshot.total}" if snapshot.total else ""
@@ -88,7 +88,7 @@ def progress_line(snapshot: Episodes) -> str:
 
 
 def changing_part(snapshot: Snapshot) -> tuple[object, ...]:
-    """What must differ for another line to be worth printing."""
+    """The part of a snapshot that must change before `wideseek watch` prints another line."""
     if isinstance(snapshot, Training):
         return (snapshot.state, snapshot.step, len(snapshot.evaluations))
     if isinstance(snapshot, Bench):
@@ -97,7 +97,7 @@ def changing_part(snapshot: Snapshot) -> tuple[object, ...]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds as people write them: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """Seconds in readable units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     whole = round(seconds)
     for large, small, names in ((86_400, 3600, ("d", "h")), (3600, 60, ("h", "min")), (60, 1, ("min", "s"))):
         if whole >= large:
@@ -106,7 +106,10 @@ def duration(seconds: float) -> str:
 
 
 def sparkline(values: Sequence[float], width: int = _SPARKS) -> str:
-    """`values` as a row of at most `width` blocks between their smallest and largest; means where there are more."""
+    """`values` as a row of at most `width` blocks, scaled from the smallest to the largest value.
+
+    With more than `width` values, each block shows the mean of several. Values that are not finite are left out.
+    """
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
         return ""
@@ -165,7 +168,7 @@ def _training(snapshot: Training) -> RenderableType:
 
 
 def _evaluations(snapshot: Training) -> Table:
-    """Held-out item-F1 (and reward where widths are not told apart), a column a width."""
+    """Held-out metrics: item-F1 (one column per width), reward and loss, as far as the run has them."""
     latest = snapshot.evaluations[-_EVALUATIONS:]
     names = list(dict.fromkeys(name for row in latest for name in row if name.startswith("eval_item_f1")))
     names += [name for name in ("eval_reward", "held_out_loss") if any(name in row for row in latest)]
@@ -222,7 +225,9 @@ def _head(name: str, state: str, title: str) -> Text:
 def _notes(unread: int, damaged: int) -> list[RenderableType]:
     notes: list[RenderableType] = []
     if unread:
-        notes.append(Text(f"reading: {unread / 1e6:,.0f} MB of its records are left", style="bright_black"))
+        notes.append(
+            Text(f"reading: {unread / 1e6:,.0f} MB of records are left to read", style="bright_black")
+        )
     if damaged:
         lines = "line is" if damaged == 1 else "lines are"
         notes.append(Text(f"{damaged:,} {lines} damaged and left out", style="yellow"))
@@ -236,7 +241,7 @@ def _columns(snapshot: Training) -> list[tuple[str, str, str]]:
 
 def _count(snapshot: Episodes) -> str:
     of = f" of {snapshot.total:,}" if snapshot.total else ""
-    more = [f"{snapshot.under_way:,} under way"] if snapshot.under_way else []
+    more = [f"{snapshot.under_way:,} running"] if snapshot.under_way else []
     more += [f"{snapshot.failed:,} failed"] if snapshot.failed else []
     return ", ".join([f"{snapshot.done:,}{of} episodes", *more])
 

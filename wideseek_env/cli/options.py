@@ -1,4 +1,4 @@
-"""The options that several commands share, and how their values are read."""
+"""The options that several commands share, and the parsing of their values."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ SPLITS = ("train", "validation", "test")
 
 
 class Assignment(_Pair):
-    """``name=value``."""
+    """An option of the form ``name=value``."""
 
     name = "name=value"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """The name and the text after the first equals sign."""
+        """Returns the name, and the text after the first equals sign."""
         if isinstance(value, tuple):
             return value[0], value[1]
         name, equals, text = str(value).partition("=")
@@ -39,14 +39,14 @@ class Assignment(_Pair):
 
 
 class Limit(_NamedInt):
-    """``limit=whole number``: one limit of the rules."""
+    """An option of the form ``limit=whole number``: one limit of the rules."""
 
     name = "limit=value"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, int]:
-        """The limit's name and value."""
+        """Returns the limit's name and value."""
         if isinstance(value, tuple):
             return value[0], value[1]
         name, text = Assignment().convert(value, param, ctx)
@@ -57,14 +57,14 @@ class Limit(_NamedInt):
 
 
 class Widths(_Ints):
-    """``1,2,4,8``."""
+    """A list of different whole numbers above 0, such as ``1,2,4,8``."""
 
     name = "widths"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """The widths in the order given."""
+        """Returns the widths in the given order."""
         if isinstance(value, tuple):
             return value
         parts = [part.strip() for part in str(value).split(",")]
@@ -72,12 +72,12 @@ class Widths(_Ints):
             self.fail(f"{value!r} is not a list of whole numbers above 0, as in 1,2,4,8", param, ctx)
         widths = tuple(int(part) for part in parts)
         if len(set(widths)) != len(widths):
-            self.fail(f"{value!r} has a number twice", param, ctx)
+            self.fail(f"{value!r} contains a number twice", param, ctx)
         return widths
 
 
 def policy_options(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The values of ``--policy-arg``: JSON where they are JSON (numbers, true, lists), else text."""
+    """The values of ``--policy-arg``. Each is parsed as JSON (numbers, true, lists) if possible, else it is text."""
     options: dict[str, Any] = {}
     for name, text in pairs:
         if name in options:
@@ -90,7 +90,7 @@ def policy_options(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 
 def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """Several options as one decorator, in their order."""
+    """One decorator that adds several options, in their order."""
 
     def decorate(command: Command) -> Command:
         for option in reversed(options):
@@ -103,10 +103,10 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
 _policy_options = stack(
     click.option(
         "--policy", default="scripted", show_default=True, metavar="NAME",
-        help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for your own.",
+        help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom one.",
     ),
-    click.option("--model", metavar="MODEL", help="The language model of the policy: a folder, or a server's name."),
-    click.option("--base-url", metavar="URL", help="The server of the policy, as http://localhost:8000/v1."),
+    click.option("--model", metavar="MODEL", help="The policy's language model: a folder, or its name on the server."),
+    click.option("--base-url", metavar="URL", help="The policy's server, such as http://localhost:8000/v1."),
     click.option(
         "--policy-arg", "policy_args", type=Assignment(), multiple=True, help="An option of the policy (repeatable)."
     ),
@@ -114,7 +114,7 @@ _policy_options = stack(
 
 
 def policy_choice(command: Command) -> Command:
-    """``--policy`` and its options; ``--model`` and ``--base-url`` are short for two ``--policy-arg``."""
+    """``--policy`` and its options. ``--model X`` is short for ``--policy-arg model=X``, and so is ``--base-url``."""
 
     @wraps(command)
     def with_model(
@@ -147,10 +147,13 @@ _REPEATABLE = ("where", "limits", "tools")
 
 
 def game_options(entry: str) -> Callable[[Command], Command]:
-    """The options of the game for an entry point of `wideseek_env.game.ENTRY_POINTS`.
+    """The game options of a command.
 
-    Every field of `GameConfig` that the entry point takes is one option, with the field's docstring as help. The
-    command gets the configuration as its argument `game`.
+    Each field of `GameConfig` that the entry point takes becomes one option, with the field's docstring as help. The
+    command receives the configuration as its argument `game`.
+
+    Args:
+        entry: The command's name in `wideseek_env.game.ENTRY_POINTS`, such as ``wideseek run``.
     """
     from wideseek_env.game import ENTRY_POINTS, OPTION_NAMES
 
@@ -160,7 +163,7 @@ def game_options(entry: str) -> Callable[[Command], Command]:
     def option(name: str) -> Callable[[Command], Command]:
         flag = OPTION_NAMES.get(name, f"--{name}")
         if name == "team":
-            return click.option(flag, "team", is_flag=True, help="A single agent instead of a team.")
+            return click.option(flag, "team", is_flag=True, help="Use a single agent instead of a team.")
         value = getattr(usual, name)
         repeatable = name in _REPEATABLE
         return click.option(
@@ -190,7 +193,7 @@ def game_options(entry: str) -> Callable[[Command], Command]:
 
 
 def game_help(name: str) -> str:
-    """The help text of one field of `GameConfig`: its docstring, without what only Python can pass."""
+    """The help text of one field of `GameConfig`: its docstring without the sentence about Python values."""
     from wideseek_env.docstrings import field_docstrings
     from wideseek_env.game import GameConfig
 
@@ -200,32 +203,32 @@ def game_help(name: str) -> str:
 
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the episodes.")
 trials_option = click.option(
-    "--trials", type=click.IntRange(min=1), default=1, show_default=True, help="Episodes of each task."
+    "--trials", type=click.IntRange(min=1), default=1, show_default=True, help="Number of episodes per task."
 )
 keep_going_option = click.option(
-    "--keep-going", is_flag=True, help="Count an episode that raises as failed instead of stopping."
+    "--keep-going", is_flag=True, help="If an episode raises an exception, count it as failed and continue."
 )
 by_option = click.option(
     "--by", "by", multiple=True, metavar="KEY",
-    help="Break the figures down by language, size, source, form, rows, columns or a key of the tasks' meta "
+    help="Group the metrics by language, size, source, form, rows, columns or a key of the tasks' meta "
     "(repeatable).",
 )  # fmt: skip
 judge_option = click.option(
     "--judge", metavar="SPEC",
-    help="Decides llm_judge columns: offline (default), openai:MODEL@URL, recorded:FILE, or module:Class for your own.",
+    help="Decides llm_judge columns: offline (default), openai:MODEL@URL, recorded:FILE, or module:Class (custom).",
 )  # fmt: skip
 
 
 def format_option(*formats: str) -> Callable[[Command], Command]:
-    """``--format``; the first of `formats` is the default."""
+    """The option ``--format``. The first of `formats` is the default."""
     return click.option(
         "--format", "form", type=click.Choice(formats), default=formats[0], show_default=True,
-        help="Tables for people, JSON, or the WideSearch benchmark's summary file."
-        if "benchmark" in formats else "Tables for people, or JSON.",
+        help="Print tables, JSON, or the summary file of the WideSearch benchmark."
+        if "benchmark" in formats else "Print tables or JSON.",
     )  # fmt: skip
 
 
 fresh_option = click.option(
     "--resume/--overwrite", "resume", default=True,
-    help="Take up the run in the folder (default), or begin it anew.",
+    help="Resume the run in the folder (default), or start over and replace it.",
 )  # fmt: skip

@@ -1,4 +1,7 @@
-"""`RunView`: a run of episodes in the terminal of the process that plays it; short lines now and then in a pipe."""
+"""`RunView`: shows the progress of an evaluation in the process that runs it.
+
+On a terminal the view is live. Elsewhere it prints a few lines.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ if TYPE_CHECKING:
 
 _STEPS = 5
 _PATIENCE = 60.0
-"""Seconds after which a line comes even though the next fifth of the episodes is not done."""
+"""After this many seconds a line is printed even if the next fifth of the episodes is not done."""
 
 
 class RunView:
@@ -48,13 +51,13 @@ class RunView:
         return self
 
     def look(self) -> Episodes:
-        """The run as it is now."""
+        """The current state of the run."""
         now = time.time()
         progress = Progress("running", self._status.look(), os.getpid(), "", now)
         return episodes_of(self._status.kind, self._status.title, progress, now)
 
     def update(self) -> None:
-        """An episode has ended, or the run begins."""
+        """Print a line if enough has changed. Call it when the run begins and when an episode ends."""
         if self._live is not None:
             return  # it looks by itself
         done = self._status.done

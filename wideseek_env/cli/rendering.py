@@ -1,4 +1,4 @@
-"""Showing the episodes that a command plays, in the way that `--render` names."""
+"""Shows the episodes that a command runs, in the form that `--render` names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,15 @@ from wideseek_env.render.view import verdict, view_of
 
 @contextmanager
 def watching(mode: str, console: Console, fps: float = 4.0) -> Iterator[Callable[[EpisodeRun], None]]:
-    """What `run_episode` takes as ``watch``; the terminal is restored when the block is left, however."""
+    """Gives the function to pass to `run_episode` as ``on_step``.
+
+    Leaving the block restores the terminal, also after an exception.
+
+    Args:
+        mode: ``human`` for a live view, ``ansi`` for a text after each step, ``none`` for the score alone.
+        console: Where to print.
+        fps: Maximum steps per second of the live view; 0 does not wait.
+    """
     if mode != "human":
         yield lambda run: _print(run, mode, console)
         return

@@ -1,4 +1,4 @@
-"""What `eval`, `score`, `summary` and `compare` print: tables for people, or JSON for programs."""
+"""The output of `eval`, `score`, `summary` and `compare`: tables for people, or JSON for programs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,13 @@ FORMATS = ("table", "json", "benchmark")
 def print_tally(
     tally: SummaryAccumulator, by: Sequence[str], *, form: str = "table", played: bool = True, seed: int = 0
 ) -> None:
-    """The summary of what was played or scored.
+    """Print the summary of the records in an accumulator.
 
-    `by` are keys to break it down by; none means the default ones, of which those with one group are left out.
-    `form` is one of `FORMATS`; "benchmark" is the benchmark's own summary file.
+    Args:
+        by: Keys that group the metrics. If empty, the default keys are used, except those with only one group.
+        form: One of `FORMATS`. "benchmark" prints the summary file of the WideSearch benchmark.
+        played: False if the answers were scored without running episodes. Turns, calls and reward are then left out.
+        seed: Seed of the bootstrap intervals.
     """
     from wideseek_env.evaluation.folder import summary_dict
     from wideseek_env.evaluation.labels import DEFAULT_BY
@@ -57,7 +60,7 @@ def print_tally(
 
 
 def print_comparison(comparison: Comparison) -> None:
-    """Two runs side by side."""
+    """Print the comparison of two runs."""
     from rich.text import Text
 
     from wideseek_env.cli.console import console
@@ -88,7 +91,7 @@ def print_comparison(comparison: Comparison) -> None:
 
 
 def print_json_of(comparisons: Sequence[Comparison]) -> None:
-    """All comparisons as one JSON list."""
+    """Print all comparisons as one JSON list."""
     _print_json([comparison.to_dict() for comparison in comparisons])
 
 

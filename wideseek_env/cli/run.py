@@ -1,4 +1,4 @@
-"""`wideseek run`: one episode, live."""
+"""`wideseek run`: run one episode and show it live."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 @click.command()
 @options.game_options("wideseek run")
 @options.policy_choice
-@click.option("--task-id", help="The task to play; default: one chosen by the seed.")
+@click.option("--task-id", help="The task to run. Default: the seed chooses one.")
 @options.seed_option
 @click.option(
     "--render", type=click.Choice(("human", "ansi", "none")), default="human", show_default=True,
-    help="A live view with a lane for each agent, a text after every step, or the score alone.",
+    help="human: a live view with a lane for each agent. ansi: a text after every step. none: only the score.",
 )  # fmt: skip
 @click.option(
     "--fps", type=click.FloatRange(min=0), default=4.0, show_default=True,
-    help="Steps a second of the live view at most; 0 does not wait.",
+    help="Maximum steps per second of the live view. 0 does not wait.",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append the trajectory to this JSONL file."
@@ -39,7 +39,7 @@ def run(
     fps: float,
     out: Path | None,
 ) -> None:
-    """Play one episode and watch it.
+    """Run one episode and watch it.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`wideseek score`: answers that were made elsewhere, scored like a run of one's own."""
+"""`wideseek score`: score answers of other programs in the same way as recorded runs."""
 
 from __future__ import annotations
 
@@ -20,32 +20,40 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--gold", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="The folder of gold tables, for a benchmark's file that does not lie beside its own.",
+    help="Folder of the WideSearch benchmark's gold tables, if it is not next to the file of tasks.",
 )  # fmt: skip
 @click.option(
     "--split", type=click.Choice(options.SPLITS), default="test", show_default=True, help="Part of a world's tasks."
 )  # fmt: skip
 @click.option(
     "--responses", required=True, type=click.Path(path_type=Path),
-    help="A folder of the benchmark's response files, a .jsonl file, or the folder of a run.",
+    help="A folder of WideSearch response files, a .jsonl file, or a run folder.",
 )  # fmt: skip
-@click.option("--model", help="Whose responses, in a folder that has several models'.")
+@click.option(
+    "--model", help="Which model's responses to score, if the folder has responses of several models."
+)
 @options.judge_option
-@click.option("--strict", is_flag=True, help="Score as the WideSearch benchmark does, accidents included.")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="Score exactly as the WideSearch benchmark's code does, including its known oddities.",
+)
 @click.option(
     "--missing", type=click.Choice(("zero", "skip")), default="zero", show_default=True,
-    help="What a task without a response counts: 0, as in the benchmark, or nothing.",
+    help="A task without a response counts as 0 (zero), as in the benchmark, or is left out (skip).",
 )  # fmt: skip
 @click.option(
-    "--trials", type=click.IntRange(min=1), help="Trials of each task; default: as many as there are."
+    "--trials",
+    type=click.IntRange(min=1),
+    help="Number of trials per task. Default: as many as the responses have.",
 )
 @options.by_option
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap intervals.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path),
     help="Folder for run.json, scores.jsonl and summary.json.",
 )  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace scores that are in the folder.")
+@click.option("--overwrite", is_flag=True, help="Replace scores that exist in the folder.")
 @options.format_option("table", "json", "benchmark")
 def score(
     tasks: str,
@@ -63,10 +71,10 @@ def score(
     overwrite: bool,
     form: str,
 ) -> None:
-    """Score answers that were made elsewhere.
+    """Score answers of other programs.
 
-    Responses are the benchmark's files (MODEL_TASK_TRIAL_response.jsonl), or lines with task_id, trial and
-    response, or the episodes of a recorded run, which are scored anew.
+    Responses are the WideSearch benchmark's files (MODEL_TASK_TRIAL_response.jsonl), lines with task_id, trial and
+    response, or the episodes of a recorded run. The answers of a recorded run are scored again.
 
     \b
     Examples:
@@ -104,6 +112,6 @@ def score(
         counted = "count with score 0" if missing == "zero" else "are left out"
         say(f"{scored.missing} tasks and trials have no response and {counted}.")
     if scored.unknown:
-        say(f"{scored.unknown} responses are to other tasks than those of {wanted.name} and are left out.")
+        say(f"{scored.unknown} responses belong to tasks that {wanted.name} does not have, and are left out.")
     if out is not None:
         say(f"Scores: {out}")

@@ -1,4 +1,4 @@
-"""`wideseek serve`: answer other programs, from a corpus or with episodes."""
+"""`wideseek serve`: serve a corpus or episodes to other programs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from wideseek_env.cli.serve_agents import agents, mcp
 
 
 class ServeGroup(click.Group):
-    """Its first argument is a subcommand; anything else is the corpus of the subcommand `corpus`."""
+    """The group `serve`. If the first argument is not a subcommand, it is the argument of the subcommand `corpus`."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Put the subcommand's name where it was left out."""
+        """Insert ``corpus`` if the subcommand's name was left out."""
         if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
             args = ["corpus", *args]
         return super().parse_args(ctx, args)
@@ -19,7 +19,7 @@ class ServeGroup(click.Group):
 
 @click.group(cls=ServeGroup)
 def serve() -> None:
-    """Serve a corpus to a cluster, or episodes to agents of other programs.
+    """Serve a corpus over HTTP, or episodes to agents of other programs.
 
     \b
     Examples:
@@ -32,32 +32,39 @@ def serve() -> None:
 @serve.command()
 @click.argument("corpus", metavar="DIR_OR_NAME")
 @click.option(
-    "--host", default="127.0.0.1", show_default=True, help="Address to listen on; 0.0.0.0 is everywhere."
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on. 0.0.0.0 listens on all addresses.",
 )
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="Port. 0 takes a free one.",
 )
 @click.option(
-    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes over one index."
+    "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that share one index."
 )
 @click.option(
-    "--max-k", type=click.IntRange(1), default=100, show_default=True, help="Results a query at most."
+    "--max-k", type=click.IntRange(1), default=100, show_default=True, help="Maximum results per query."
 )
 @click.option(
     "--passage-chars",
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Text of a page in a search result; 0: the matching passage.",
+    help="Characters of a page in a search result. 0 gives only the matching passage.",
 )
-@click.option("--require-key", is_flag=True, help="Refuse to start without a key in WIDESEEK_SERVE_KEY.")
+@click.option("--require-key", is_flag=True, help="Refuse to start if WIDESEEK_SERVE_KEY is not set.")
 def corpus(
     corpus: str, host: str, port: int, workers: int, max_k: int, passage_chars: int, require_key: bool
 ) -> None:
     """Serve a corpus: POST /retrieve and /access, GET /health and /metrics.
 
-    The clients of Search-R1, ASearcher and RLinf are understood; from here it is --corpus remote:URL.
-    Ctrl-C finishes what is under way.
+    The server also understands the clients of Search-R1, ASearcher and RLinf. WideSeek's commands use it with
+    --corpus remote:URL. Ctrl-C stops the server after the requests in flight.
 
     \b
     Examples:
@@ -73,7 +80,7 @@ def corpus(
     )
     if settings.key() is None and host not in ("127.0.0.1", "::1", "localhost"):
         click.echo(
-            f"Warning: everybody who reaches {host} may search: set {settings.key_variable} to a key.",
+            f"Warning: anyone who can reach {host} can search. Set {settings.key_variable} to require a key.",
             err=True,
         )
     opened = open_corpus(corpus)
@@ -84,7 +91,7 @@ def corpus(
 
 
 def _announce(url: str) -> None:
-    click.echo(f"Serving at {url}; Ctrl-C stops.")
+    click.echo(f"Serving at {url}; press Ctrl-C to stop.")
 
 
 serve.add_command(mcp)

@@ -1,4 +1,4 @@
-"""`wideseek serve mcp` and `wideseek serve agents`: agents of other programs play episodes here."""
+"""`wideseek serve mcp` and `wideseek serve agents`: let agents of other programs act in episodes."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 _common = options.stack(
     options.policy_choice,
     click.option(
-        "--task-id", "--task", "task_id", default="", help="The task; default: the first, or what a client names."
+        "--task-id", "--task", "task_id", default="", help="The task. Default: the client's choice, or the first task."
     ),
-    click.option("--subtask", default="", help="For a subagent: what its lead delegates first."),
+    click.option("--subtask", default="", help="With the subagent's seat: the first subtask that its lead delegates."),
     options.seed_option,
     click.option(
         "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append every trajectory to this JSONL file."
     ),
     click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on (HTTP)."),
     click.option(
-        "--max-episodes", type=click.IntRange(1), default=64, show_default=True, help="Episodes under way at once."
+        "--max-episodes", type=click.IntRange(1), default=64, show_default=True, help="Maximum number of open episodes."
     ),
     click.option(
         "--idle", type=click.FloatRange(min=1), default=1800.0, show_default=True,
-        help="Seconds after which an episode that nobody moves is given up.",
+        help="Seconds without a request after which the server closes an episode.",
     ),
-    click.option("--require-key", is_flag=True, help="Refuse to start without a key in WIDESEEK_SERVE_KEY."),
+    click.option("--require-key", is_flag=True, help="Refuse to start if WIDESEEK_SERVE_KEY is not set."),
 )  # fmt: skip
 
 
@@ -41,20 +41,20 @@ _common = options.stack(
 @_common
 @click.option(
     "--role", type=click.Choice(("lead", "subagent", "single", "tools")), default="lead", show_default=True,
-    help="What the client's agent is; tools: search and browse alone, without an episode.",
+    help="Role of the client's agent. tools gives it only search and browse, without an episode.",
 )  # fmt: skip
 @click.option(
     "--port", type=click.IntRange(0, 65_535),
-    help="Serve streamable HTTP at this port (0: a free one) instead of stdin and stdout.",
+    help="Serve streamable HTTP at this port (0: a free one). Default: use stdin and stdout.",
 )  # fmt: skip
 @click.option(
     "--gather", type=click.FloatRange(0, 10), default=0.05, show_default=True,
-    help="Seconds within which calls that arrive together are one turn.",
+    help="Calls that arrive within this many seconds of each other form one turn.",
 )  # fmt: skip
 def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
-    """Serve an agent's seat over the Model Context Protocol: each session is an episode.
+    """Let a client act as one agent over the Model Context Protocol (MCP). Each session is one episode.
 
-    The client's agent gets the role's tools; --policy plays the others.
+    The client's agent gets the tools of its role. --policy acts for all other agents.
 
     \b
     Examples:
@@ -95,23 +95,27 @@ def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
 @_common
 @click.option(
     "--seat", type=click.Choice(("lead", "subagent", "single", "team")), default="team", show_default=True,
-    help="Who is played over HTTP where a request does not say.",
+    help="The agents that a client acts for, if its request does not say.",
 )  # fmt: skip
 @click.option(
-    "--port", type=click.IntRange(0, 65_535), default=8000, show_default=True, help="0 takes a free one."
+    "--port",
+    type=click.IntRange(0, 65_535),
+    default=8000,
+    show_default=True,
+    help="Port. 0 takes a free one.",
 )
 @click.option(
-    "--model-name", default="", help="The name under which the team answers; default: the policy's."
+    "--model-name", default="", help="Name of the team as a chat model. Default: the policy's name."
 )
 @click.option(
     "--timeout", type=click.FloatRange(min=1), default=3600.0, show_default=True,
-    help="Seconds that a chat completion may take.",
+    help="Maximum seconds for a chat completion.",
 )  # fmt: skip
 def agents(seat: str, port: int, model_name: str, timeout: float, **given: Any) -> None:
-    """Serve episodes over HTTP, and a team as a chat model.
+    """Serve episodes over HTTP, and offer a team as a chat model.
 
-    POST /v1/episodes begins an episode that the client plays; POST /v1/chat/completions has the team of --policy
-    answer.
+    POST /v1/episodes starts an episode in which the client acts. POST /v1/chat/completions lets the team of --policy
+    answer a question.
 
     \b
     Examples:
@@ -144,12 +148,12 @@ def _desk_settings(given: dict[str, Any], *, seat: Any) -> DeskSettings:
 def _desk(
     stack: ExitStack, given: dict[str, Any], settings: DeskSettings, *, needs_policy: bool
 ) -> EpisodeDesk:
-    """The desk, with the policy's engines closed at the end."""
+    """Opens the episode desk. `stack` closes it and the policy's engines at the end."""
     from wideseek_env.cli.world import open_game
     from wideseek_env.serve.agents import EpisodeDesk, PolicyPool
 
     if given["subtask"] and settings.seat != "subagent":
-        raise click.UsageError(f"--subtask is for a subagent, not for {settings.seat}")
+        raise click.UsageError(f"--subtask needs the seat or role subagent, not {settings.seat}")
     game = open_game(given["game"])
     policies = None
     if needs_policy:
@@ -168,11 +172,12 @@ def _serve_settings(given: dict[str, Any], *, timeout: float) -> ServeSettings:
     )
     if settings.key() is None and given["host"] not in ("127.0.0.1", "::1", "localhost"):
         click.echo(
-            f"Warning: everybody who reaches {given['host']} may play: set {settings.key_variable} to a key.",
+            f"Warning: anyone who can reach {given['host']} can use this server. "
+            f"Set {settings.key_variable} to require a key.",
             err=True,
         )
     return settings
 
 
 def _announce(url: str) -> None:
-    click.echo(f"Serving at {url}; Ctrl-C stops.")
+    click.echo(f"Serving at {url}; press Ctrl-C to stop.")

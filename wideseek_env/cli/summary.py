@@ -1,4 +1,4 @@
-"""`wideseek summary`: the figures of a recorded run, without playing anything."""
+"""`wideseek summary`: the metrics of a recorded run, without running episodes."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from wideseek_env.cli import options
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @options.by_option
-@click.option("--seed", type=int, help="Seed of the intervals; default: that of the run.")
+@click.option("--seed", type=int, help="Seed of the bootstrap intervals. Default: the seed of the run.")
 @options.format_option("table", "json", "benchmark")
 def summary(run: Path, by: tuple[str, ...], seed: int | None, form: str) -> None:
-    """Summarise a recorded run, also while it is under way.
+    """Summarise a recorded run. The run may still be running.
 
-    RUN is a folder of `wideseek eval`, `wideseek score` or one width of `wideseek bench width`, or a file of
-    trajectories.
+    RUN is a folder of `wideseek eval` or `wideseek score`, the folder of one width of `wideseek bench width`, or a
+    file of trajectories.
 
     \b
     Examples:

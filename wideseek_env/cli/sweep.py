@@ -1,4 +1,4 @@
-"""A sweep with a progress bar for each point; what is finished survives Ctrl-C."""
+"""Runs a sweep with a progress bar for each point. Ctrl-C keeps the finished points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wideseek_env.policy import EpisodeRunner, Policy, make_policy, opened_polic
 from wideseek_env.tasks.taskset import TaskSet
 
 RunSweep = Callable[..., Sweep]
-"""`width_sweep` or `depth_sweep` with setup and sizes given: takes the policy, the tasks and keyword arguments."""
+"""`width_sweep` or `depth_sweep` with game and sizes filled in. It takes policy, tasks and keyword arguments."""
 
 
 def run_sweep(
@@ -30,9 +30,19 @@ def run_sweep(
     trials: int = 1,
     **further: Any,
 ) -> tuple[Sweep | None, bool]:
-    """The points that were finished (None without any), and whether Ctrl-C stopped it.
+    """Run a sweep and show its progress.
 
-    `further` are arguments of `play`.
+    Args:
+        run: Runs the sweep.
+        kind: What the sweep varies, for the progress bars: "width" or "depth".
+        policy: Name of the policy.
+        arguments: Options of the policy.
+        tasks: The tasks of each point.
+        trials: Episodes per task.
+        further: Other keyword arguments of `run`.
+
+    Returns:
+        The finished points (None if no point is finished), and whether Ctrl-C stopped the sweep.
     """
     latest: list[Sweep] = []
     bars = ExitStack()
@@ -49,14 +59,14 @@ def run_sweep(
         played = state["f1"]
         state["bar"].update(len(played), f"item-F1 {points(sum(played) / len(played))}")
 
-    # Opened at once: what is wrong with the policy is said before anything is written.
+    # The policy is opened first, so that an error in it is reported before anything is written.
     with ExitStack() as stack, bars:
         opened: dict[str, Policy] = {"": stack.enter_context(opened_policy(policy, **arguments))}
 
         def fresh(**limits: Any) -> Policy:
             key = shlex.join(f"{name}={value}" for name, value in limits.items())
             if key in opened and isinstance(opened[key], EpisodeRunner):
-                return opened[key]  # an engine is started once
+                return opened[key]  # so that an engine is started only once
             made = make_policy(policy, **arguments, **limits)
             if isinstance(made, EpisodeRunner) or key:
                 opened[key] = made
@@ -74,7 +84,7 @@ def run_sweep(
 
 
 def command_line() -> str:
-    """The command that is being run, as a reader may repeat it: its options that differ from the defaults."""
+    """The current command in a form that a reader can repeat: only with the options that the user gave."""
     context = click.get_current_context()
     words = ["wideseek", *context.command_path.split()[1:]]
     arguments: list[str] = []

@@ -1,4 +1,4 @@
-"""Summaries, breakdowns, comparisons and width curves as tables and sketches for the terminal."""
+"""Tables and sketches for the terminal: summaries, groups of tasks, comparisons and width curves."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ _METRIC_LABELS = {
     "completion_tokens": "tokens written",
     "cost": "cost",
 }
-"""What is compared, as tables call it; the first three are shown in points."""
+"""The compared metrics and their names in tables. The first three are shown as points out of 100."""
 
 
 def points(share: float) -> str:
-    """A share of 1 as points out of 100."""
+    """A share from 0 to 1 as points out of 100."""
     return f"{100 * share:.1f}"
 
 
@@ -55,7 +55,7 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     table.add_row("episodes" if played else "responses", str(summary.episodes), trials)
     if summary.failed:
         table.add_row(
-            "failed", str(summary.failed), "broken off by an exception; they count with score 0", style="red"
+            "failed", str(summary.failed), "stopped by an exception; they count with score 0", style="red"
         )
     low, high = points(summary.item_f1_low), points(summary.item_f1_high)
     table.add_row("item-F1", Text(points(summary.item_f1), style="bold"), f"95 % interval {low} – {high}")
@@ -64,21 +64,21 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     row = summary.metrics.get("f1_by_row")
     spread = f"95 % interval {points(row.avg_low)} – {points(row.avg_high)}" if row is not None else ""
     table.add_row("row F1", points(summary.row_f1), spread)
-    table.add_row("success", points(summary.success), "tables entirely right")
+    table.add_row("success", points(summary.success), "answers that are entirely right")
     endings = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in summary.endings.items())
     if played:
         table.add_row("reward", f"{summary.reward:.3f}")
     table.add_row("answered", points(summary.answered), endings)
     if played:
         table.add_row("turns", f"{summary.turns:.1f}", "of all agents")
-        table.add_row(
-            "critical path", f"{summary.critical_path:.1f}", "turns; agents side by side count once"
-        )
+        table.add_row("critical path", f"{summary.critical_path:.1f}", "turns; parallel turns count once")
         calls = ", ".join(f"{kind} {count:.1f}" for kind, count in summary.tool_calls.items())
         table.add_row("tool calls", f"{sum(summary.tool_calls.values()):.1f}", calls)
         table.add_row("subagents", f"{summary.subagents:.1f}")
         table.add_row("errors", f"{summary.errors:.2f}", "calls that failed")
-        table.add_row("seconds", f"{summary.seconds:.2f}", f"an episode; {summary.seconds_total:,.1f} in all")
+        table.add_row(
+            "seconds", f"{summary.seconds:.2f}", f"per episode; {summary.seconds_total:,.1f} in total"
+        )
     _usage_rows(table, summary)
     if summary.judges:
         table.add_row("judge", "", Text(", ".join(one_line(judge, 80) for judge in summary.judges)))
@@ -88,12 +88,12 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
 def _usage_rows(table: Table, summary: Summary) -> None:
     mean, total = summary.usage, summary.usage_total
     if summary.metered:
-        of = "" if summary.metered == summary.episodes else f"; {summary.metered} episodes are metered"
+        of = "" if summary.metered == summary.episodes else f"; counted in {summary.metered} episodes"
         for name, called in (("prompt_tokens", "tokens read"), ("completion_tokens", "tokens written")):
             if name in mean:
-                table.add_row(called, f"{mean[name]:,.0f}", f"an episode; {total[name]:,.0f} in all{of}")
+                table.add_row(called, f"{mean[name]:,.0f}", f"per episode; {total[name]:,.0f} in total{of}")
         if total.get("cost"):
-            table.add_row("cost", f"{mean['cost']:.4f}", f"an episode; {total['cost']:,.4f} in all{of}")
+            table.add_row("cost", f"{mean['cost']:.4f}", f"per episode; {total['cost']:,.4f} in total{of}")
     judge = summary.judge_usage_total
     if judge:
         tokens = judge.get("prompt_tokens", 0) + judge.get("completion_tokens", 0)
@@ -105,7 +105,7 @@ def _usage_rows(table: Table, summary: Summary) -> None:
 
 
 def trials_table(summary: Summary) -> Table:
-    """Mean, best and worst of the trials, and pass@k."""
+    """Mean, best and worst of the trials, with their intervals."""
     k = summary.trials
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("")
@@ -127,14 +127,17 @@ def trials_table(summary: Summary) -> Table:
 
 
 def pass_line(summary: Summary) -> str:
-    """pass@k for each k, in a line."""
+    """pass@k in one line, for powers of two and for the largest k."""
     shares = [(int(k), share) for k, share in summary.pass_at.items()]
     shown = [pair for pair in shares if pair[0] & (pair[0] - 1) == 0 or pair[0] == len(shares)]
     return "pass@k  " + "   ".join(f"{k}: {points(share)}" for k, share in shown)
 
 
 def groups_table(key: str, groups: Mapping[str, Summary], *, played: bool = True) -> Table:
-    """A line for each group of tasks, the largest groups where there are many."""
+    """One line for each group of tasks. With many groups, only the largest are shown.
+
+    If `played` is False, the answers were scored without running episodes. Turns, calls and seconds are then left out.
+    """
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column(one_line(key, _WIDE))
     columns = ["tasks", "item-F1", "95 %", "row F1", "success"]
@@ -220,7 +223,7 @@ def _p_value(p: float) -> str:
 
 
 def sweep_table(sweep: Sweep) -> Table:
-    """A line a point."""
+    """One line for each point of a sweep."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     metered = any("completion_tokens" in point.summary.usage for point in sweep.points)
     headers = [sweep.kind, "item-F1", "95 %", "row F1", "success", "critical path", "turns", "tool calls"]
@@ -246,7 +249,7 @@ def sweep_table(sweep: Sweep) -> Table:
 
 
 def sweep_sketch(sweep: Sweep) -> list[Text]:
-    """The curve as a bar a point, scaled to 100 points."""
+    """The curve as one bar for each point of the sweep. A full bar is an item-F1 of 100 points."""
     size = max((len(point.label) for point in sweep.points), default=0)
     return [
         Text(f"  {sweep.kind} {point.label:>{size}} ")
@@ -257,7 +260,7 @@ def sweep_sketch(sweep: Sweep) -> list[Text]:
 
 
 def speedup_table(speedup: Speedup) -> list[Table | Text]:
-    """A line a width: speed-up and efficiency by critical path, then what Amdahl's law says."""
+    """One line for each width: speed-up and efficiency by critical path. Then a fit of Amdahl's law in words."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for header in ("width", "speed-up", "95 %", "efficiency", "item-F1 against the smallest", "95 %"):
         table.add_column(header, justify="right")
@@ -280,6 +283,6 @@ def _bar(share: float) -> str:
 
 
 def join(words: Sequence[str], limit: int = 8) -> str:
-    """`words` with commas, cut after `limit` of them."""
-    more = f", … ({len(words)} in all)" if len(words) > limit else ""
+    """`words` joined with commas. Words after the first `limit` are left out and counted."""
+    more = f", … ({len(words)} in total)" if len(words) > limit else ""
     return ", ".join(words[:limit]) + more

@@ -1,4 +1,4 @@
-"""`wideseek tasks`: write tasks to a file, look at them, count them."""
+"""`wideseek tasks`: write tasks to a file, show them and count them."""
 
 from __future__ import annotations
 
@@ -16,55 +16,61 @@ split_option = click.option(
 
 hybridqa_options: Callable[[Any], Any] = stack(
     click.option(
-        "--data", type=click.Path(path_type=Path), help="The data folder; or write hybridqa:FOLDER."
+        "--data", type=click.Path(path_type=Path), help="Folder of the HybridQA data. SPEC can also be hybridqa:FOLDER."
     ),
     click.option(
-        "--corpus", type=click.Path(path_type=Path), help="A corpus built from the data; default: one in the cache."
+        "--corpus", type=click.Path(path_type=Path), help="A corpus built from the data. Default: the one in the cache."
     ),
-    click.option("--mix", metavar="MIX", help="width (default), depth, hybrid, or broad=0.8,depth=0.2."),
-    click.option("--chinese", type=click.FloatRange(0, 1), help="Share of questions in Chinese; default: 0.25."),
-    click.option("--least-rows", type=click.IntRange(min=5), help="Rows of the smallest gold table; default: 5."),
-    click.option("--per-table", type=click.IntRange(min=1), help="Tasks from one table at most; default: 12."),
+    click.option("--mix", metavar="MIX", help="Kinds of tasks: width (default), depth, hybrid or broad=0.8,depth=0.2."),
+    click.option("--chinese", type=click.FloatRange(0, 1), help="Share of questions in Chinese. Default: 0.25."),
+    click.option("--least-rows", type=click.IntRange(min=5), help="Minimum rows of a gold table. Default: 5."),
+    click.option("--per-table", type=click.IntRange(min=1), help="Maximum tasks of a kind per table. Default: 12."),
     click.option(
-        "--stages", type=click.Path(file_okay=False, path_type=Path), help="Folder of the stages; default: beside OUT."
+        "--stages", type=click.Path(file_okay=False, path_type=Path), help="Folder of the stages. Default: next to OUT."
     ),
-    click.option("--workers", type=click.IntRange(min=1), help="Processes; default: one a core."),
-    click.option("--one-a-table", is_flag=True, help="One task for each planned table, without stages."),
-    click.option("--llm", metavar="URL", help="An OpenAI-compatible endpoint that rewrites the questions."),
-    click.option("--llm-model", metavar="NAME", help="The model there."),
-    click.option("--llm-answers", is_flag=True, help="Have it answer each task twice, and drop those that differ."),
+    click.option("--workers", type=click.IntRange(min=1), help="Number of processes. Default: one per core."),
+    click.option("--one-a-table", is_flag=True, help="Make at most one task per table, without stages."),
+    click.option("--llm", metavar="URL", help="An OpenAI-compatible server whose model rewrites the questions."),
+    click.option("--llm-model", metavar="NAME", help="Name of the model on the server of --llm."),
+    click.option("--llm-answers", is_flag=True, help="Let the model answer twice. Drop tasks whose answers differ."),
     click.option(
-        "--llm-agreement", type=click.FloatRange(0, 1), help="Item-F1 of the two answers to keep a task; default: 0.7."
+        "--llm-agreement", type=click.FloatRange(0, 1),
+        help="Minimum item-F1 between the two answers to keep a task. Default: 0.7.",
     ),
 )  # fmt: skip
 
 
 @click.group()
 def tasks() -> None:
-    """Make tasks and look at them."""
+    """Generate, show and count tasks."""
 
 
 @tasks.command()
 @click.argument("spec")
 @click.option(
-    "--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="A .jsonl[.gz] file."
+    "--out",
+    type=click.Path(dir_okay=False, path_type=Path),
+    required=True,
+    help="The file to write: .jsonl or .jsonl.gz.",
 )
 @click.option(
     "--split",
     type=click.Choice((*SPLITS, "all")),
-    help="Part of a world's tasks; default: test, for hybridqa all.",
+    help="Part of a world's tasks. Default: test, or all for hybridqa.",
 )
-@click.option("--count", type=click.IntRange(min=1), help="Number of tasks; default: all there are.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Which tasks, and their order.")
-@click.option("--overwrite", is_flag=True, help="Replace a file that is there, and begin its stages anew.")
+@click.option("--count", type=click.IntRange(min=1), help="Number of tasks. Default: all.")
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Seed that selects and orders the tasks."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing file, and start its stages over.")
 @hybridqa_options
 def build(
     spec: str, out: Path, split: str | None, count: int | None, seed: int, overwrite: bool, **given: Any
 ) -> None:
-    """Generate tasks over a world and write them to a file.
+    """Generate tasks from a world and write them to a file.
 
-    Of the HybridQA tables many tasks are made, in stages that are kept beside the file: a run that was stopped
-    goes on where it was. The options from --data on are for these.
+    For HybridQA, the command builds many tasks in stages and stores the stages next to the file. The same command
+    resumes a stopped run. The options from --data on apply only to HybridQA.
 
     \b
     Examples:
@@ -78,9 +84,9 @@ def build(
     from wideseek_env.tasks.jsonl import save_tasks
 
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
-        raise ConfigError(f"{out}: a file of tasks is called .jsonl or .jsonl.gz")
+        raise ConfigError(f"{out}: the name of a file of tasks must end with .jsonl or .jsonl.gz")
     if out.exists() and not overwrite:
-        raise ConfigError(f"{out} exists already; give another name or --overwrite")
+        raise ConfigError(f"{out} exists; give another name or --overwrite")
     out.parent.mkdir(parents=True, exist_ok=True)
     if spec.partition(":")[0] == "hybridqa":
         from wideseek_env.cli.hybridqa import HybridQAOptions, build_hybridqa_tasks
@@ -92,12 +98,12 @@ def build(
             return
         spec = options.world(spec)
     elif used := [name for name, value in given.items() if value not in (None, False)]:
-        raise ConfigError(f"--{used[0].replace('_', '-')} is for hybridqa, not for {spec}")
+        raise ConfigError(f"--{used[0].replace('_', '-')} works only for hybridqa, not for {spec}")
     if split == "all":
         raise ConfigError(
-            "all splits at once are for the stages of hybridqa; name one of " + ", ".join(SPLITS)
+            "--split all works only for hybridqa without --one-a-table; name one of " + ", ".join(SPLITS)
         )
-    with working(f"Making tasks of {spec}"):
+    with working(f"Generating tasks from {spec}"):
         made = generate_tasks(spec, split or "test", count, seed)
     written = save_tasks(made, out)
     console().print(f"{out}: {written:,} tasks from {made.name}", soft_wrap=True)
@@ -106,11 +112,15 @@ def build(
 @tasks.command()
 @click.argument("spec", metavar="FILE_OR_SPEC")
 @split_option
-@click.option("--limit", type=click.IntRange(min=1), default=3, show_default=True, help="Tasks to show.")
-@click.option("--task-id", help="Show this task alone.")
-@click.option("--rows", type=click.IntRange(min=0), default=8, show_default=True, help="Gold rows to show.")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=3, show_default=True, help="Number of tasks to show."
+)
+@click.option("--task-id", help="Show only this task.")
+@click.option(
+    "--rows", type=click.IntRange(min=0), default=8, show_default=True, help="Number of gold rows to show."
+)
 def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> None:
-    """Show questions with the beginning of their gold tables.
+    """Show questions with the first rows of their gold tables.
 
     \b
     Examples:
@@ -134,10 +144,12 @@ def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> N
 @click.argument("spec", metavar="FILE_OR_SPEC")
 @split_option
 @click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw them into this PNG file, too."
+    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the counts into this PNG file."
 )
 def stats(spec: str, split: str, plot: Path | None) -> None:
-    """Count tasks, rows, columns and metrics, and what the stages that made them dropped.
+    """Count tasks, rows, columns and metrics.
+
+    For tasks that were built from HybridQA, the command also shows how many proposed tasks were dropped, and why.
 
     \b
     Examples:
@@ -158,4 +170,4 @@ def stats(spec: str, split: str, plot: Path | None) -> None:
         from wideseek_env.tasks.statistics import count_tasks
 
         plot_tasks(count_tasks(found), plot, report, f"{len(found):,} tasks of {found.name}")
-        console().print(f"{plot}: a picture", soft_wrap=True)
+        console().print(f"{plot}: figure written", soft_wrap=True)

@@ -1,4 +1,4 @@
-"""`wideseek view`: recorded runs as a page to look at, in a file or served to this machine."""
+"""`wideseek view`: show recorded runs in the browser, from a file or from a local server."""
 
 from __future__ import annotations
 
@@ -17,22 +17,24 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The file; default: the run's name with .html.",
+    help="The HTML file to write. Default: the run's name with .html.",
 )
-@click.option("--serve", is_flag=True, help="Serve the page to this machine; it follows a run that grows.")
+@click.option(
+    "--serve", is_flag=True, help="Serve the page to this machine. The page follows a run that grows."
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
     default=8008,
     show_default=True,
-    help="Of --serve; 0 takes a free one.",
+    help="Port of --serve. 0 takes a free one.",
 )
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show: bool) -> None:
     """Look at recorded episodes: what each agent did and when, and the answer against the gold, cell by cell.
 
-    RUN is a folder of `wideseek eval` or a file of trajectories (JSONL, .gz). Several runs are shown together, two
-    episodes of a task side by side. The page is one file that needs no network; ? in it shows its keys.
+    RUN is a folder of `wideseek eval` or a file of trajectories (JSONL, .gz). With several runs, the page can show two
+    episodes of a task side by side. The page is one file that needs no network. Press ? in it to see its keys.
 
     \b
     Examples:
@@ -44,24 +46,24 @@ def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show:
     from wideseek_env.viewer import RunReader, ViewServer, write_page
 
     if serve and out is not None:
-        raise ConfigError("--serve writes no file: leave --out out, or --serve")
+        raise ConfigError("--serve writes no file: leave out --out or --serve")
     readers = [RunReader(path) for path in runs]
     if serve:
         server = ViewServer(readers, port)
         try:
-            click.echo(f"Serving at {server.url}; Ctrl-C stops.")
+            click.echo(f"Serving at {server.url}; press Ctrl-C to stop.")
             if show:
                 webbrowser.open(server.url)
             server.serve_forever()
         except KeyboardInterrupt:
-            pass  # how a server is stopped
+            pass  # the usual way to stop the server
         finally:
             server.close()
         return
     for reader in readers:
         reader.refresh()
         if not reader.episodes:
-            raise ConfigError(f"{reader.path} has no finished episode yet; --serve waits for the first")
+            raise ConfigError(f"{reader.path} has no finished episode yet; use --serve to wait for the first")
     path = out or Path(f"{_stem(readers)}.html")
     write_page(readers, path)
     count = sum(len(reader.episodes) for reader in readers)

@@ -1,4 +1,4 @@
-"""`wideseek watch`: a run that another process plays, as it stands and as it goes on."""
+"""`wideseek watch`: follow a run of another process."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
     from wideseek_env.evaluation.snapshot import Snapshot
 
 _PLAIN_INTERVAL = 30.0
-"""Seconds between lines in a pipe where nothing else is asked for."""
+"""Default number of seconds between lines in a pipe."""
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option(
     "--interval", type=click.FloatRange(min=0.1), metavar="S",
-    help="Seconds between looks; default: 1 on a terminal, 30 for the lines in a pipe.",
+    help="Seconds between updates. Default: 1 on a terminal, 30 in a pipe.",
 )  # fmt: skip
-@click.option("--once", is_flag=True, help="Show how it stands and end.")
-@click.option("--json", "as_json", is_flag=True, help="A line of JSON for each look, for programs.")
+@click.option("--once", is_flag=True, help="Show the current state and exit.")
+@click.option("--json", "as_json", is_flag=True, help="Print one line of JSON per update, for programs.")
 def watch(run: Path, interval: float | None, once: bool, as_json: bool) -> None:
-    """Watch a run that is under way.
+    """Follow a run while another process writes it.
 
-    RUN is a folder of `wideseek eval`, `wideseek bench` or `wideseek train`, or the file of `wideseek rollout`. It need
-    not be there yet, may be killed and go on. Nothing in it is changed. It is watched until it has finished, or until
-    Ctrl-C, which is no error.
+    RUN is a folder of `wideseek eval`, `wideseek bench` or `wideseek train`, or the file of `wideseek rollout`. It may
+    not exist yet, and it may be killed and resumed. The command changes nothing in it. It ends when the run has
+    finished. Ctrl-C also ends it, with exit code 0.
 
     \b
     Examples:
@@ -51,8 +51,8 @@ def watch(run: Path, interval: float | None, once: bool, as_json: bool) -> None:
             snapshot = _whole(follower)
             if snapshot.state == "waiting":
                 raise ConfigError(
-                    f"there is no run at {run} yet; without --once it is waited for" if not run.exists()
-                    else f"{run} holds no run; without --once it is waited for"
+                    f"there is no run at {run} yet; leave out --once to wait for it" if not run.exists()
+                    else f"{run} contains no run; leave out --once to wait for it"
                 )  # fmt: skip
             _show(snapshot, as_json)
         elif live:
@@ -60,11 +60,11 @@ def watch(run: Path, interval: float | None, once: bool, as_json: bool) -> None:
         else:
             _lines(follower, interval or _PLAIN_INTERVAL, as_json)
     except KeyboardInterrupt:
-        click.echo(err=True)  # how watching is ended
+        click.echo(err=True)  # the usual way to stop watching
 
 
 def _whole(follower: Follower) -> Snapshot:
-    """The run when all of its records have been read."""
+    """The state of the run after all its records have been read."""
     while True:
         snapshot = follower.look()
         if not snapshot.unread:
@@ -83,7 +83,7 @@ def _show(snapshot: Snapshot, as_json: bool) -> None:
 
 
 def _lines(follower: Follower, interval: float, as_json: bool) -> None:
-    """A line whenever something has changed, but not more often than `interval`; one at the end."""
+    """Print a line when something has changed, at most once per `interval` seconds, and one at the end."""
     from wideseek_env.cli.live import changing_part, line_of
     from wideseek_env.evaluation.snapshot import to_json
 
@@ -99,7 +99,7 @@ def _lines(follower: Follower, interval: float, as_json: bool) -> None:
 
 
 def _wait(seconds: float, over: Callable[[], bool]) -> None:
-    """Wait so long, or until it is over."""
+    """Wait for `seconds`, or until `over()` is true. It is checked at least once per second."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not over():
         time.sleep(min(left, 1.0))

@@ -1,4 +1,4 @@
-"""Opening what a command names: a game, tasks, a corpus (built with a progress bar), a judge."""
+"""Opens what a command names: a game, tasks, a corpus or a judge. Building a corpus shows a progress bar."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_corpus(name: str) -> Corpus:
-    """The corpus called `name`; one that has to be built first shows a progress bar."""
+    """The corpus called `name`. If it must be built first, a progress bar is shown."""
     from wideseek_env import catalog
     from wideseek_env.cli.console import PageBar
 
@@ -24,7 +24,7 @@ def open_corpus(name: str) -> Corpus:
 
 
 def open_tasks(name: str, split: str) -> tuple[TaskSet, str | None]:
-    """The tasks called `name`, and the name of the corpus that belongs to them."""
+    """The tasks called `name`, and the name of their corpus (None if they come without one)."""
     from wideseek_env import catalog
     from wideseek_env.cli.console import working
 
@@ -33,7 +33,7 @@ def open_tasks(name: str, split: str) -> tuple[TaskSet, str | None]:
 
 
 def make_judge(spec: str | None) -> Judge | None:
-    """The judge that ``--judge`` names; None is the offline judge."""
+    """The judge that ``--judge`` names. None means the offline judge."""
     if spec is None:
         return None
     from wideseek_env.scoring.judging import judge_from_spec
@@ -42,12 +42,16 @@ def make_judge(spec: str | None) -> Judge | None:
 
 
 def open_game(config: GameConfig) -> Game:
-    """Open a game; reading tasks and building a corpus show their progress."""
+    """Open a game, and show the progress of reading tasks and building a corpus."""
     return config.open(read_tasks=open_tasks, open_corpus=open_corpus)
 
 
 def open_gold(name: str, split: str, gold: Path | None) -> TaskSet:
-    """Tasks to score against: those of `open_tasks`, and the WideSearch benchmark's folder or file of rows."""
+    """The tasks to score against.
+
+    `name` is a name that `open_tasks` takes, or the WideSearch benchmark's folder or file. `gold` is the folder of the
+    benchmark's gold tables, if it is somewhere else.
+    """
     path = Path(name)
     if gold is None and not path.is_dir() and not _is_widesearch(path):
         return open_tasks(name, split)[0]
@@ -59,7 +63,7 @@ def open_gold(name: str, split: str, gold: Path | None) -> TaskSet:
 
 
 def _is_widesearch(path: Path) -> bool:
-    """Whether the first line of a file is a row of the benchmark."""
+    """Whether the first line of a file is a task of the WideSearch benchmark."""
     if path.suffix != ".jsonl" or not path.is_file():
         return False
     with open(path, "rb") as file:

@@ -1,4 +1,4 @@
-"""What a corpus is: something that can be searched in batches and whose pages can be fetched by URL."""
+"""The interface of a corpus: it answers searches in batches and returns pages by URL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wideseek_env.reprs import short
 
 
 class SearchHit(NamedTuple):
-    """One search result: where it is, what it is called, the passage that matched, and its score."""
+    """One search result: its URL, its title, the passage that matched and its score."""
 
     url: str
     title: str
@@ -19,7 +19,7 @@ class SearchHit(NamedTuple):
 
 
 class FailedSearch(list[SearchHit]):
-    """The empty result of a query whose search failed; `error` is a sentence for the agent."""
+    """The empty result of a query whose search failed. `error` is a sentence for the agent."""
 
     def __init__(self, error: str) -> None:
         super().__init__()
@@ -31,10 +31,10 @@ class FailedSearch(list[SearchHit]):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Page:
-    """A page as a corpus holds it.
+    """A page of a corpus.
 
-    `status` follows HTTP: 200 for a page, 410 for one that is gone. `error` says in a sentence why there is
-    no content (empty when there is).
+    `status` follows HTTP: 200 for a page, 410 for a page that is gone. `error` is a sentence that says why there is no
+    content. It is empty when there is content.
     """
 
     url: str
@@ -51,26 +51,26 @@ class Page:
 class Corpus(Protocol):
     """The protocol of every corpus: local, synthetic, remote or live.
 
-    `name` identifies the corpus and its version in recorded runs (for example ``synthetic:seed=0,…``).
-    `blocking` is True when calls wait for something other than this process's own processor (a network, a
-    server): an executor then runs them on threads with time-outs; otherwise it calls them directly.
+    `name` identifies the corpus and its version in recorded runs, for example ``synthetic:seed=0,…``. `blocking` is
+    True when calls wait for something outside this process, such as a network or a server. An executor then runs the
+    calls on threads with timeouts. Otherwise it calls the corpus directly.
     """
 
     name: str
     blocking: bool
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The best `k` hits for each query, best first; one list a query, in the order given.
+        """The best `k` hits for each query, best first: one list per query, in the same order.
 
-        Any string is a legal query; one without words gives an empty list. A query that could not be answered
-        gives a `FailedSearch`, where the others of its batch were.
+        Any string is a legal query. A query without words gives an empty list. A query that could not be answered gives
+        a `FailedSearch` in its position.
         """
         ...
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url`, or None when this corpus has never heard of it."""
+        """The page at `url`, or None when the corpus does not know this URL."""
         ...
 
     def close(self) -> None:
-        """Release files and connections; calling it twice is harmless."""
+        """Release files and connections. Calling it twice is harmless."""
         ...

@@ -1,4 +1,4 @@
-"""Users' own documents as pages: JSON lines, or a folder of HTML, Markdown and text files."""
+"""Users' documents as pages: JSON Lines, or a folder of HTML, Markdown and text files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wideseek_env.pages.from_markdown import markdown_to_html, text_to_html
 from wideseek_env.pages.text import own_title, parse
 
 LOCAL = "https://local.example/"
-"""What the URLs of a folder's files begin with; the domain is reserved and leads nowhere."""
+"""The beginning of the URLs of a folder's files. The domain is reserved and does not exist."""
 
 _HTML = frozenset((".html", ".htm", ".xhtml"))
 _MARKDOWN = frozenset((".md", ".markdown"))
@@ -25,10 +25,12 @@ _CONTENTS = ("html", "markdown", "text")
 
 
 def pages_from_jsonl(path: Path | str) -> Iterator[SourcePage]:
-    """One page a line: an object with `url`, one of `html`, `markdown` or `text`, and a `title` if it has one.
+    """One page per line: an object with `url`, one of `html`, `markdown` or `text`, and optionally a `title`.
 
-    The file is UTF-8, gzip when its name ends in `.gz`; blank lines are skipped. Raises `CorpusError` naming
-    the file and line of whatever is not of this form.
+    The file is UTF-8, and gzip-compressed when its name ends in `.gz`. Blank lines are skipped.
+
+    Raises:
+        CorpusError: A line has another form, or the file cannot be read. The message names file and line.
     """
     path = Path(path)
     number = 0
@@ -45,10 +47,12 @@ def pages_from_jsonl(path: Path | str) -> Iterator[SourcePage]:
 def pages_from_folder(path: Path | str) -> Iterator[SourcePage]:
     """Every HTML, Markdown and text file below `path`, in the order of their names.
 
-    Character sets are detected (a declaration in the file first, then its bytes). A file's URL is
-    `https://local.example/` and its path below the folder; its title is its own, or else its name. Hidden
-    files and other kinds are passed over. Raises `CorpusError` when there is no such folder, nothing to read
-    in it, or a file that cannot be read.
+    The character set is detected from a declaration in the file, or else from its bytes. The URL of a file is
+    `https://local.example/` and its path below the folder. Its title is the title in the file, or else its name. Hidden
+    files and other kinds of files are skipped.
+
+    Raises:
+        CorpusError: There is no such folder, it has nothing to read, or a file cannot be read.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -77,11 +81,11 @@ def _page_of(line: bytes, where: str) -> SourcePage:
         if not isinstance(record.get(field) or "", str):
             raise CorpusError(f"{where}: {field!r} must be a string, not {type(record[field]).__name__}")
     if not (record.get("url") or "").strip():
-        raise CorpusError(f"{where}: there is no 'url'")
+        raise CorpusError(f"{where}: there is no 'url'; every page needs one")
     given = [field for field in _CONTENTS if record.get(field) is not None]
     if not given:
-        raise CorpusError(f"{where}: there is none of 'html', 'markdown' and 'text'")
-    # Where HTML comes with text, the text is what its author wants searched.
+        raise CorpusError(f"{where}: there is none of 'html', 'markdown' and 'text'; a page needs one")
+    # If a page has HTML and text, the text is what its author wants to be searched.
     extra = record.get("text") if given[0] == "html" else None
     return _source_page(record["url"].strip(), record.get("title") or "", given[0], record[given[0]], extra)
 

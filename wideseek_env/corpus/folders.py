@@ -1,4 +1,4 @@
-"""Folders that are there whole or not at all: built aside, described by a manifest, renamed into place."""
+"""Folders that appear whole or not at all. They are built next to their place, get a manifest and are then renamed."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ _BLOCK = 1 << 20
 
 @contextmanager
 def building(path: Path, *, overwrite: bool) -> Iterator[Path]:
-    """A temporary folder beside `path` that takes its place when the block ends without an exception.
+    """A temporary folder next to `path`. It is renamed to `path` when the block ends without an exception.
 
-    Raises `CorpusError` when something is at `path` already and `overwrite` is False, or when it is not a
-    folder that was built here (so that a wrong path never deletes anything else).
+    Raises:
+        CorpusError: Something is at `path` and `overwrite` is False, or it is not a folder that this package built. So
+            a wrong path never deletes other data.
     """
     path = path.absolute()
     _refuse(path, overwrite)
@@ -34,7 +35,7 @@ def building(path: Path, *, overwrite: bool) -> Iterator[Path]:
         raise CorpusError(f"cannot build in {path.parent}: {error}") from error
     try:
         yield temporary
-        # What was here may have changed while this was built.
+        # The folder at `path` may have changed during the build.
         _refuse(path, overwrite)
         temporary.chmod(0o755)
         if path.exists():
@@ -55,14 +56,14 @@ def _refuse(path: Path, overwrite: bool) -> None:
         raise CorpusError(f"{path} exists already: open it, or build with overwrite=True to replace it")
     if not (path / MANIFEST).is_file():
         raise CorpusError(
-            f"{path} was not built by this package, so it is not overwritten; remove it yourself"
+            f"{path} was not built by this package, so it is not overwritten; remove it yourself or choose another path"
         )
 
 
 def write_manifest(folder: Path, kind: str, version: int, facts: dict[str, Any]) -> None:
-    """Describe every file below `folder` (size in bytes, and a checksum except for `*.bin`) and sync it.
+    """Describe every file below `folder` (size in bytes, and a checksum except for `*.bin`) and sync the manifest.
 
-    Record files are left out of the checksums because every record has one of its own, checked when read.
+    Record files (`*.bin`) have no checksum here, because each record has one that is checked when it is read.
     """
     files = {}
     for file in sorted(_files(folder)):
@@ -78,9 +79,9 @@ def write_manifest(folder: Path, kind: str, version: int, facts: dict[str, Any])
 
 
 def read_manifest(folder: Path, kind: str, version: int) -> dict[str, Any]:
-    """The manifest of `folder` after every file has been compared with it.
+    """The manifest of `folder`, after every file has been compared with it.
 
-    Raises `IndexDamagedError` when the folder is missing, was built by another version or is damaged.
+    Raises `IndexDamagedError` when the folder is missing, is damaged or was built by another version.
     """
     if not folder.is_dir():
         raise IndexDamagedError(f"there is no {kind} at {folder}; build it first")
@@ -123,9 +124,9 @@ def _compare(folder: Path, name: str, facts: Any) -> None:
 def _files(folder: Path) -> Iterator[Path]:
     for entry in folder.iterdir():
         if entry.is_dir():
-            if not (entry / MANIFEST).exists():  # a folder with a manifest answers for itself
+            if not (entry / MANIFEST).exists():  # a folder with a manifest is described there
                 yield from _files(entry)
-        # tantivy's lock files come and go with writers.
+        # Writers of tantivy create and remove lock files.
         elif entry.suffix != ".lock" and entry.name != MANIFEST:
             yield entry
 

@@ -1,9 +1,9 @@
-"""`SearchIndex`: full-text search over documents, on disk or in memory, the same answer every time.
+"""`SearchIndex`: full-text search over documents, on disk or in memory, with the same answer every time.
 
-Ranking is BM25 over two fields (tantivy), the title and the text, plus a bonus for pages whose whole title
-stands in the query; `queries` says how. `indexing` writes what this module reads. Rows are numbered in the order
-of their URLs, whatever order they came in. Equal scores are settled by the spelling of titles, then by that number:
-the same documents give the same results in any process.
+Ranking is BM25 (tantivy) over the title and the text, plus a bonus for pages whose whole title is in the query
+(`wideseek_env.corpus.queries`). `wideseek_env.corpus.indexing` writes the index that this module reads. Rows are
+numbered in the order of their URLs, so the order of arrival does not matter. Equal scores are ordered by whether the
+query spells the title exactly, then by row. So the same documents give the same results in any process.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from wideseek_env.reprs import short
 if TYPE_CHECKING:
     import tantivy
 
-_TIE_MARGIN = 5  # hits asked for beyond k, so that equal scores at the border are settled by row
+_TIE_MARGIN = 5  # further hits to request, so that equal scores around the k-th are ordered by row
 _CHUNK = 16  # queries that one thread answers at a time; smaller batches stay on the caller's thread
 _BLOCK = 4_096  # queries whose intermediate results are held together
 _MAX_THREADS = 8
@@ -51,16 +51,17 @@ _Rows = list[tuple[float, int]]
 
 
 class SearchIndex:
-    """Made by `build` or `open`. Safe to use from several threads and, on disk, across fork and pickle.
+    """A full-text index, made by `build` or `open`.
 
-    An index in memory pickles by its documents and is built again when loaded.
+    It is safe to use from several threads. An index on disk is also safe across fork and pickle. An index in memory
+    pickles as its documents and is built again when loaded.
     """
 
     def __init__(
         self, index: tantivy.Index, documents: _Documents, path: Path | None, in_order: bool
     ) -> None:
         register(index)
-        # The default would start a thread that watches the folder for changes; an index never changes.
+        # The default policy starts a thread that watches the folder for changes. An index never changes.
         index.config_reader("manual")
         self.path = path
         self._documents = documents
@@ -77,11 +78,13 @@ class SearchIndex:
         overwrite: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> SearchIndex:
-        """Index `(url, title, text)` triples, each URL once; `path` None keeps everything in memory.
+        """Index `(url, title, text)` triples with unique URLs. With `path` None, everything stays in memory.
 
-        On disk the index appears at `path` only when it is complete. `progress` is called with the number of
-        documents done so far; it never decreases. Raises `CorpusError` when a URL comes twice or is empty,
-        or when `path` holds an index already and `overwrite` is False.
+        On disk the index appears at `path` only when it is complete. `progress` is called with the number of documents
+        done. This number never decreases.
+
+        Raises:
+            CorpusError: A URL is empty or occurs twice, or `path` has an index and `overwrite` is False.
         """
         if path is None:
             return cls._build_in_memory(documents, progress)
@@ -109,13 +112,13 @@ class SearchIndex:
 
     @classmethod
     def open(cls, path: Path | str) -> SearchIndex:
-        """Open an index that was built at `path`.
+        """Open the index at `path`.
 
         Raises `IndexDamagedError` when it is missing, incomplete, damaged or from another version.
         """
         import tantivy
 
-        path = Path(path).absolute()  # it may be pickled to a process elsewhere
+        path = Path(path).absolute()  # it may be pickled for a process in another folder
         manifest = read_manifest(path, KIND, FORMAT)
         if manifest.get("tantivy") != tantivy_series():
             raise IndexDamagedError(
@@ -135,13 +138,13 @@ class SearchIndex:
         return opened
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The best `k` documents for each query, best first; one list a query.
+        """The best `k` documents for each query, best first: one list per query.
 
-        Every string is a legal query; one without words gives an empty list. Scores compare within a query
-        only. Raises `ConfigError` when k is less than 1.
+        Every string is a legal query. A query without words gives an empty list. Scores can be compared within one
+        query only. Raises `ConfigError` when k is less than 1.
         """
         if isinstance(queries, str):
-            raise ConfigError("queries must be a sequence of strings; put the one query into a list")
+            raise ConfigError("queries must be a sequence of strings; put a single query into a list")
         if k < 1:
             raise ConfigError(f"k must be at least 1, not {k}")
         distinct = list(dict.fromkeys(queries))
@@ -149,9 +152,9 @@ class SearchIndex:
         if threads == 1:
             found = self._answers(distinct, k, map)
         else:
-            # tantivy searches without the interpreter lock. Queries are built before and snippets cut after, not
-            # beside it: a thread that comes back from a search would wait milliseconds for one busy with Python.
-            # The pool is made for each call, because threads kept between calls would be missing after a fork.
+            # tantivy searches without the interpreter lock. Queries are built before the search and snippets cut after
+            # it, not at the same time: a thread that returns from a search would wait milliseconds for one that runs
+            # Python. The pool is made for each call, because threads kept between calls would be missing after a fork.
             with ThreadPoolExecutor(threads) as pool:
                 found = self._answers(distinct, k, pool.map)
         if len(distinct) == len(queries):
@@ -162,7 +165,7 @@ class SearchIndex:
     def _answers(
         self, queries: list[str], k: int, over: Callable[..., Iterator[Any]]
     ) -> list[list[SearchHit]]:
-        """One list a query; `over` is `map`, or something like it that uses threads."""
+        """One list per query. `over` is `map`, or a function like it that uses threads."""
         found = []
         for at in range(0, len(queries), _BLOCK):
             built = [(query, self._queries.build(query)) for query in queries[at : at + _BLOCK]]
@@ -181,7 +184,7 @@ class SearchIndex:
         return found
 
     def _best(self, queries: list[tuple[str, Built]], k: int) -> list[_Rows]:
-        """For each query the scores and rows of its best k documents, and of those that tie with the last."""
+        """For each query, the scores and rows of its best k documents and of those that tie with the last of them."""
         limit = min(k, len(self)) + _TIE_MARGIN
         found = []
         for text, (query, narrow, _) in queries:
@@ -192,15 +195,15 @@ class SearchIndex:
         rows: Iterator[Any]
         if self._in_order:
             rows = iter([address.doc for hits in found for _, address in hits])
-        else:  # one read for all of them: each costs as much as the search for a rare word
+        else:  # one read for all of them: a read costs as much as the search for a rare word
             addresses = [address for hits in found for _, address in hits]
             rows = iter(self._searcher.fast_field_values("row", addresses) if addresses else ())
-        # Sums of the same numbers in another order differ in their last digits; rounding makes those ties.
+        # Sums of the same numbers in another order differ in their last digits. Rounding makes them equal.
         ranked = [sorted([(-int(score * 1000 + 0.5), next(rows)) for score, _ in hits]) for hits in found]
         return [[(score / -1000, row) for score, row in best[: _end(best, k)]] for best in ranked]
 
     def _hits(self, query: tantivy.Query | None, limit: int) -> list[tuple[Any, Any]]:
-        """Scores and where the engine keeps the documents."""
+        """Scores and the engine's addresses of the documents."""
         return self._searcher.search(query, limit, count=False).hits if query is not None else []
 
     def document(self, row: int) -> Document:
@@ -212,7 +215,7 @@ class SearchIndex:
         return f"<SearchIndex of {len(self)} documents {where}>"
 
     def close(self) -> None:
-        """Release the files; calling it twice is harmless."""
+        """Release the files. Calling it twice is harmless."""
         self._documents.close()
 
     def __len__(self) -> int:
@@ -227,7 +230,7 @@ class SearchIndex:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> SearchIndex:
-        return self  # nothing about it can change
+        return self  # it cannot change
 
 
 class _InMemory:
@@ -244,7 +247,7 @@ class _InMemory:
         return map(self._held.__getitem__, rows)
 
     def close(self) -> None:
-        """There is nothing to release."""
+        """Do nothing: there is nothing to release."""
 
 
 class _OnDisk:
@@ -268,7 +271,7 @@ _Documents = _InMemory | _OnDisk
 
 
 def _end(best: list[tuple[int, int]], k: int) -> int:
-    """How many of these must be looked at for the best k: more where others score as the k-th does."""
+    """How many of these are needed for the best k. It is more than k where others have the score of the k-th."""
     end = min(k, len(best))
     while end < len(best) and best[end][0] == best[end - 1][0]:
         end += 1
@@ -276,7 +279,7 @@ def _end(best: list[tuple[int, int]], k: int) -> int:
 
 
 def _spelt(title: str, query: str) -> bool:
-    """Whether the query spells this title as the page does, letter case and punctuation included."""
+    """Whether the query spells this title as the page does, including letter case and punctuation."""
     return bool(title) and title in query
 
 

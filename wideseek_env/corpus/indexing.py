@@ -1,6 +1,6 @@
-"""Writing an index: documents cleaned, numbered in the order of their URLs, and handed to the engine.
+"""Writes an index: cleans documents, numbers them in the order of their URLs, and passes them to the engine.
 
-A folder holds `documents` (a record a document), `postings` (tantivy's files) and a manifest with checksums.
+A folder has `documents` (one record per document), `postings` (tantivy's files) and a manifest with checksums.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import tantivy
 
 FORMAT = 1
-"""Version of the layout on disk; raised whenever an older index would be read wrongly."""
+"""The version of the layout on disk. Raise it whenever an older index would be read wrongly."""
 
 KIND = "search index"
 
@@ -34,7 +34,7 @@ _SIZES = Struct("<II")  # bytes of URL and title; the text is the rest of the re
 
 
 class Document(NamedTuple):
-    """What the index keeps of a document: `text` is plain, its white space collapsed where it had line breaks."""
+    """The stored form of a document. `text` is plain, with white space collapsed where it had line breaks."""
 
     url: str
     title: str
@@ -42,7 +42,7 @@ class Document(NamedTuple):
 
 
 class Progress:
-    """Two passes over the documents, reported as one count from 0 to n."""
+    """Reports two passes over the documents as one count from 0 to n."""
 
     def __init__(self, callback: Callable[[int], None] | None) -> None:
         self._callback = callback
@@ -65,7 +65,7 @@ class Progress:
 def build_folder(
     folder: Path, documents: Iterable[tuple[str, str, str]], progress: Callable[[int], None] | None
 ) -> list[int]:
-    """Write an index into an existing empty folder; returns which document (by arrival) became each row."""
+    """Write an index into an existing empty folder. Returns the document (by order of arrival) of each row."""
     import tantivy
 
     report = Progress(progress)
@@ -108,8 +108,8 @@ def build_folder(
 def schema() -> tantivy.Schema:
     import tantivy
 
-    # No positions: nothing here asks for phrases, and they would double the index. Documents are kept in a
-    # record file instead of tantivy's store, which is read in blocks.
+    # No positions: no search uses phrases, and positions would double the index. Documents are in a record file instead
+    # of tantivy's store, which is read in blocks.
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("row", fast=True)
     builder.add_text_field("title", tokenizer_name=ANALYZER, index_option="freq")
@@ -122,7 +122,7 @@ def fill(index: tantivy.Index, documents: Iterable[Document], report: Progress) 
     import tantivy
 
     register(index)
-    # One thread, because several would share the documents out by chance.
+    # One thread, because several threads would share the documents in random order.
     writer = index.writer(_HEAP, 1)
     for row, (_, title, text) in enumerate(documents):
         entry = tantivy.Document()
@@ -140,9 +140,9 @@ def fill(index: tantivy.Index, documents: Iterable[Document], report: Progress) 
 
 
 def in_order(index: tantivy.Index) -> bool:
-    """Whether the engine's number of each document is its row, so that rows need not be looked up.
+    """Whether the engine's number of each document is its row, so that rows need no look-up.
 
-    So it is after one segment was written; several, or several merged in any order, are numbered otherwise.
+    This is true after one segment was written. Several segments, or merged ones, are numbered differently.
     """
     from tantivy import DocAddress
 
@@ -168,13 +168,13 @@ def _plain(text: str) -> str:
 
 
 def check_urls(urls: Sequence[str]) -> None:
-    """Raises `CorpusError` when one is empty or comes twice."""
+    """Raise `CorpusError` when a URL is empty or occurs twice."""
     seen: set[str] = set()
     for number, url in enumerate(urls):
         if not url.strip():
             raise CorpusError(f"document {number} has no URL")
         if url in seen:
-            raise CorpusError(f"two documents have the URL {url!r}; merge them or give each its own")
+            raise CorpusError(f"two documents have the URL {url!r}; merge them or give them different URLs")
         seen.add(url)
 
 

@@ -1,11 +1,14 @@
-"""What an agent typed becomes a query object; nothing in it is syntax.
+"""Turns an agent's text into a query object. Nothing in the text is syntax.
 
-A query is a sum of scores: each word in the text and in the title, and each title that stands in the query as a
-whole. The engine visits every document that one of its clauses names, so the time goes with how common the words
-are. Three cuts, none of which costs answers on real queries (docs/retrieval.md): words that most texts have
-are left out, common words are looked for in titles only, and only the rarer words choose documents, the others
-merely add to the scores of those. Where that leaves too few documents, a wide query lets the common words choose as
-well.
+The score of a document is a sum over each word in its text, each word in its title, and each title that the query
+contains as a whole. The engine visits every document that one of the query's clauses names, so common words take most
+of the time. Three rules save time, and none loses answers on real queries (docs/retrieval.md):
+
+* words that most texts have are left out;
+* common words are looked up in titles only;
+* only the rarer words choose documents, and the others only add to the scores of those.
+
+If these rules leave too few documents, a wide query lets the common words choose as well.
 """
 
 from __future__ import annotations
@@ -20,24 +23,27 @@ if TYPE_CHECKING:
     import tantivy
 
 MAX_WORDS = 64
-"""Words of a query that count; the rest is ignored."""
+"""The words of a query that count. Further words are ignored."""
 
 MAX_TITLE_WORDS = 12
-"""Titles up to this many words earn the bonus for standing in the query among other words."""
+"""The longest title, in words, that gets the bonus when the query contains it among other words."""
 
-_MAX_CHARACTERS = 4_000  # what 64 words may take; more is not even split
-_SMALL = 1_000  # below this number of documents nothing is common: skipping words saves no time there
-_COMMON = 0.05  # of the texts: a word in more of them is looked for in titles only
-_EVERYWHERE = 0.3  # of the texts: a word in more of them is not looked for at all
-_CHOOSES = 0.0015  # of the documents: a clause that names no more chooses; the rarest word always does
+_MAX_CHARACTERS = 4_000  # the room for 64 words: longer text is cut before it is split
+_SMALL = 1_000  # with fewer documents no word is common: skipping words would save no time
+_COMMON = 0.05  # share of the texts: a word in more of them is looked up in titles only
+_EVERYWHERE = 0.3  # share of the texts: a word in more of them is not looked up
+_CHOOSES = 0.0015  # share of the documents: a clause with no more chooses; so does the rarest word
 _TITLE_WEIGHT = 1.25
-_LATER = 0.4  # a title at the very end of the query would lose this share of its bonus: subjects come first
-_CACHED = 1 << 15  # words whose numbers and clauses are kept, a few hundred bytes each
+_LATER = 0.4  # share of the bonus that a title at the end of the query loses: subjects are first
+_CACHED = 1 << 15  # words whose counts and clauses are kept, a few hundred bytes each
 
 
 class Built(NamedTuple):
-    """`query` is None when no document can match; `narrow` says that a wide query would match more documents, with
-    the same scores; `terms` are the words for snippets with their weights, rarest first."""
+    """A query for the engine.
+
+    `query` is None when no document can match. `narrow` is True when a wide query would match more documents, with the
+    same scores. `terms` are the words for snippets with their weights, rarest first.
+    """
 
     query: tantivy.Query | None
     narrow: bool
@@ -45,20 +51,20 @@ class Built(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """Compares by its first two fields: the rarest first, equally rare words by spelling."""
+    """A word of the query. It compares by its first two fields: rarer words first, equally rare ones by spelling."""
 
-    commonness: float  # the rarity, negated
+    commonness: float  # the negated rarity
     word: str
-    titles: int  # how many have it
+    titles: int  # the number of titles with the word
     texts: int
-    pages: int  # how many have it for a title
+    pages: int  # the number of pages with it as title
     term: tuple[str, float]  # the word and its rarity
-    in_title: tuple[Any, Any]  # the clause that looks for it in titles; of use only if some have it
+    in_title: tuple[Any, Any]  # the clause for titles, useful only if a title has the word
     in_text: tuple[Any, Any]
 
 
 class QueryBuilder:
-    """Builds queries for one searcher; what it remembers changes no result, so threads may share it."""
+    """Builds queries for one searcher. Its caches change no result, so threads may share it."""
 
     def __init__(self, schema: tantivy.Schema, searcher: tantivy.Searcher) -> None:
         import tantivy
@@ -75,7 +81,7 @@ class QueryBuilder:
         self._word = lru_cache(_CACHED)(self._look_up)
 
     def build(self, text: str, wide: bool = False) -> Built:
-        """The query for any string; see `Built`."""
+        """The query for any string. With `wide`, common words also choose documents."""
         sequence = [self._word(word) for word in words(text[:_MAX_CHARACTERS])[:MAX_WORDS]]
         ranked = sorted({found.word: found for found in sequence}.values())
         rarest = next((found.commonness for found in ranked if found.texts or found.titles), None)
@@ -99,14 +105,15 @@ class QueryBuilder:
         return Built(query, bool(add), terms)
 
     def _titles(self, sequence: list[_Word], ranked: list[_Word]) -> list[tuple[Any, Any]]:
-        """A clause for each title that stands in the query, the longest first; none inside another."""
+        """A clause for each title that the query contains, the longest first. A title inside another one is left
+        out."""
         size = len(sequence)
-        pages_named = self._searcher.doc_freq  # not remembered: most keys never come again
+        pages_named = self._searcher.doc_freq  # not cached: most keys never occur again
         if all(found.titles for found in sequence):
             whole = " ".join([found.word for found in sequence])
             if pages := pages_named("named", whole):
-                # The query is a title: no sum of other scores may come before that page, and a page with just
-                # that title must stay before those that add a qualifier, whose `named` score is a quarter less.
+                # The query is a title. No sum of other scores may exceed that page's score. A page with just that title
+                # must stay ahead of pages that add a qualifier, whose `named` score is a quarter less.
                 highest = -2.2 * (1 + _TITLE_WEIGHT) * sum(found.commonness for found in ranked)
                 return [self._title(whole, 4 * highest / _rarity((pages + 0.5) / self._documents))]
         spans: list[tuple[int, int, str]] = []
@@ -143,5 +150,5 @@ class QueryBuilder:
 
 
 def _rarity(share: float) -> float:
-    """What a word is worth that this share of the texts has."""
+    """The weight of a word that this share of the texts has."""
     return math.log(1 + 1 / share)

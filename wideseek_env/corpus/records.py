@@ -1,4 +1,4 @@
-"""Records on disk: byte strings written one after the other, read back at random, each with its checksum."""
+"""Records on disk: byte strings stored one after the other, read in any order, each with its checksum."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BUFFER = 1 << 20
 
 
 class RecordWriter:
-    """Appends records to `<stem>.bin`; `finish` writes where they are to `<stem>.npy` in any order wanted."""
+    """Appends records to `<stem>.bin`. `finish` writes their positions to `<stem>.npy`, in any order."""
 
     def __init__(self, stem: Path) -> None:
         self.stem = stem
@@ -39,7 +39,7 @@ class RecordWriter:
         self._starts.append(self._starts[-1] + size)
 
     def finish(self, order: Sequence[int]) -> None:
-        """Close the data and write the places; record i of the reader will be the `order[i]`-th appended."""
+        """Close the data and write the positions. Record i of the reader will be the `order[i]`-th appended."""
         self.close()
         starts = np.array(self._starts, dtype=np.int64)
         index = np.array(order, dtype=np.int64)
@@ -60,19 +60,19 @@ class RecordWriter:
 class RecordReader:
     """Reads the records that a `RecordWriter` wrote.
 
-    Reads carry their own position (`pread`), so threads and forked processes may share one reader, and what
-    was read is not counted as memory of this process.
+    Each read passes its position (`pread`), so threads and forked processes may share one reader. The bytes read do not
+    count as memory of this process.
     """
 
     def __init__(self, stem: Path) -> None:
         self.stem = stem
         try:
-            # A plain view: indexing a memory map object costs several times as much.
+            # A plain view, because indexing a memory map object takes several times as long.
             self._places = np.asarray(np.load(_places(stem), mmap_mode="r", allow_pickle=False))
             self._file: int | None = os.open(_data(stem), os.O_RDONLY)
         except (OSError, ValueError) as error:
             raise IndexDamagedError(f"{stem}: cannot be opened ({error}); build it again") from None
-        # The size was checked by the manifest; the shape is what this class relies on.
+        # The manifest checked the size. This class relies on the shape.
         if self._places.ndim != 2 or self._places.shape[1:] != (2,) or self._places.dtype != np.int64:
             self.close()
             raise IndexDamagedError(f"{_places(stem)} is not a table of places; build it again")
@@ -81,12 +81,12 @@ class RecordReader:
         return len(self._places)
 
     def read(self, row: int) -> bytes:
-        """Record `row`; `IndexDamagedError` when its bytes are not those that were written."""
+        """Record `row`. Raises `IndexDamagedError` when its bytes differ from those that were written."""
         (record,) = self.read_many((row,))
         return record
 
     def read_many(self, rows: Sequence[int]) -> Iterator[bytes]:
-        """These records, each read when it is asked for: `read` for many, at half the cost."""
+        """These records, each read when the iterator reaches it. It takes half the time of calling `read` for each."""
         if self._file is None:
             raise ValueError(f"{self.stem} is closed")
         file, head = self._file, _CHECKSUM_BYTES
@@ -98,7 +98,7 @@ class RecordReader:
             yield body
 
     def close(self) -> None:
-        """Close the file; calling it twice is harmless."""
+        """Close the file. Calling it twice is harmless."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

@@ -1,7 +1,7 @@
 """`RemoteCorpus`: a retrieval service as a corpus, over `POST /retrieve` and `POST /access`.
 
-Talks to the servers of Search-R1, ASearcher and RLinf and to `wideseek serve`. Requests only read, so they are
-repeated when the connection breaks or the server is busy, with growing pauses.
+It works with the servers of Search-R1, ASearcher and RLinf and with `wideseek serve`. Requests only read. So a request
+is repeated, after growing pauses, when the connection fails or the server is busy.
 """
 
 from __future__ import annotations
@@ -35,38 +35,39 @@ from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
 
 KEY_VARIABLE = "WIDESEEK_SERVE_KEY"
-"""The environment variable that the API key is taken from, by the client and by `wideseek serve`."""
+"""The environment variable with the API key. The client and `wideseek serve` read it."""
 
 CLIENT_HEADER = "X-WideSeek-Client"
-"""Tells `wideseek serve` that HTML, status and snippets are understood; other servers ignore it."""
+"""Tells `wideseek serve` that this client understands HTML, status and snippets. Other servers ignore it."""
 
 _AGAIN = frozenset((408, 425, 429, 500, 502, 503, 504))
 _LONGEST_PAUSE = 10.0
-_REMEMBERED = 20_000  # passages kept for servers without /access, and for documents without a URL
+_REMEMBERED = 20_000  # passages kept for servers without /access and for documents without a URL
 
 
 class RemoteError(CorpusError):
-    """A retrieval service cannot be reached, refuses a request or answers nonsense."""
+    """A retrieval service cannot be reached, refuses a request or gives an invalid answer."""
 
 
 class RemoteCorpus:
     """The corpus behind the service at `base_url`.
 
-    Safe to use from several threads; connections are kept and shared. Nothing is sent until the first search.
-    Pickles without its key and connections. A document without a URL gets one below `NAMELESS`, and is then
-    fetched from what was found so far; so are pages of a server without `/access`.
+    It is safe to use from several threads, which share its connections. Nothing is sent before the first search. It
+    pickles without its key and connections. A document without a URL gets one below `NAMELESS`. Such documents, and
+    pages of a server without `/access`, are fetched from earlier search results.
 
     Args:
-        base_url: Address of the service, for example ``http://node7:8000``; `/retrieve` is added.
-        key_variable: Environment variable with the API key, sent as a bearer token. Not set: no key is sent.
-        timeout: Seconds that one attempt may take to send something (and, a third of it, to connect).
-        retries: Attempts after the first.
-        backoff: Seconds before the first retry; doubled for each further one, with jitter.
-        batch: Queries sent in one request.
-        query_chars: Characters of a query that are sent.
-        connections: Requests under way at the same time from this object.
-        fields: Further fields of a `/retrieve` request, for servers that want some.
-        name: What recorded runs call the corpus; the default is made of the address.
+        base_url: The URL of the service, for example ``http://node7:8000``. `/retrieve` is added.
+        key_variable: The environment variable with the API key, which is sent as a bearer token. If it is not set, no
+            key is sent.
+        timeout: The seconds that one attempt may wait for data. A third of it is the limit for connecting.
+        retries: The number of attempts after the first.
+        backoff: The seconds before the first retry. It doubles with each retry, with jitter.
+        batch: The number of queries in one request.
+        query_chars: The characters of a query that are sent.
+        connections: The most requests in flight at the same time from this object.
+        fields: Further fields of a `/retrieve` request, for servers that need them.
+        name: The name of the corpus in recorded runs. By default it is made from the URL.
     """
 
     blocking = True
@@ -88,7 +89,7 @@ class RemoteCorpus:
         parts = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(
-                f"the address of a retrieval service begins with http:// or https://: {base_url!r:.80}"
+                f"the address of a retrieval service must begin with http:// or https://, not {base_url!r:.80}"
             )
         if parts.username is not None or parts.password is not None:
             raise ConfigError(f"keep credentials out of the address; put the key into {key_variable}")
@@ -124,16 +125,18 @@ class RemoteCorpus:
         self._lock = threading.Lock()
         self._seen: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._has_access = True
-        self._jitter = random.Random()  # only of waiting times
+        self._jitter = random.Random()  # for waiting times only
         self._pid = os.getpid()
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The best `k` pages for each query, in the service's order; a query without words is not sent.
+        """The best `k` pages for each query, in the service's order. A query without words is not sent.
 
-        Raises `RemoteError` when the service does not answer, `ConfigError` when k is less than 1.
+        Raises:
+            RemoteError: The service does not answer.
+            ConfigError: k is less than 1.
         """
         if isinstance(queries, str):
-            raise ConfigError("queries must be a sequence of strings; put the one query into a list")
+            raise ConfigError("queries must be a sequence of strings; put a single query into a list")
         if k < 1:
             raise ConfigError(f"k must be at least 1, not {k}")
         cut = {query: encodable(query)[: self._query_chars] for query in dict.fromkeys(queries)}
@@ -166,7 +169,7 @@ class RemoteCorpus:
         hits = list(best.values())
         scores = [hit.score for hit in hits]
         if any(document.score is None for document in documents) or scores != sorted(scores, reverse=True):
-            # The service's order holds; without scores, or with distances, its rank is the score.
+            # The service's order is kept. Without scores, or with distances, the rank is the score.
             hits = [hit._replace(score=1 / rank) for rank, hit in enumerate(hits, 1)]
         return hits
 
@@ -179,7 +182,8 @@ class RemoteCorpus:
                 self._seen.popitem(last=False)
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url`, None when the service has none. Raises `RemoteError` when it does not answer."""
+        """The page at `url`, or None when the service has none. Raises `RemoteError` when the service does not
+        answer."""
         address = encodable(url).strip()
         if not address:
             return None
@@ -201,7 +205,8 @@ class RemoteCorpus:
         return page_of(kept[1], url, kept[0]) if kept is not None else None
 
     def health(self) -> dict[str, Any]:
-        """What the service's `/health` answers. Raises `RemoteError` when it does not answer or has none."""
+        """The answer of the service's `/health`. Raises `RemoteError` when the service does not answer or has no
+        `/health`."""
         answer = self._request("GET", "/health", None)
         return answer if isinstance(answer, dict) else {"answer": answer}
 
@@ -209,7 +214,7 @@ class RemoteCorpus:
         return self._request("POST", path, body)
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        """The JSON of the answer, after as many attempts as are allowed."""
+        """The JSON of the answer. Retries up to the limit."""
         if os.getpid() != self._pid:  # a fork must not share its parent's connections
             self._session, self._pid = _session(self._settings["connections"]), os.getpid()
         trouble = ""
@@ -261,7 +266,7 @@ class RemoteCorpus:
             raise self._unreadable(path, error) from None
 
     def _said(self, response: requests.Response) -> str:
-        """The server's own short explanation, where it gave one, without the key should it repeat that."""
+        """The server's short explanation, if it gave one. If it repeats the key, the key is removed."""
         try:
             body = response.json()
         except ValueError:
@@ -285,7 +290,7 @@ class RemoteCorpus:
         )
 
     def close(self) -> None:
-        """Close the connections; calling it twice is harmless."""
+        """Close the connections. Calling it twice is harmless."""
         self._session.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -311,8 +316,8 @@ def _again(base_url: str, settings: dict[str, Any]) -> RemoteCorpus:
 
 def _session(connections: int) -> requests.Session:
     session = requests.Session()
-    # Proxies and .netrc of the environment are for the web, not for a service of one's own; .netrc would also
-    # replace the key.
+    # Proxies and .netrc in the environment are for the web, not for the user's service. .netrc would also replace the
+    # key.
     session.trust_env = False
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
     session.mount("http://", adapter)

@@ -1,9 +1,9 @@
-"""What retrieval servers answer, read leniently: the variants of Search-R1, ASearcher, RLinf and their relatives.
+"""Reads the answers of retrieval servers leniently: the variants of Search-R1, ASearcher, RLinf and similar servers.
 
-`/retrieve` gives one list a query under `result` (or `results`, `data`, or bare). Its items are a document
-(`{"contents": …, "url": …}`), a document with its score (`{"document": …, "score": …}`), a pair of both, or a
-string; or the query's object holds parallel lists (`{"documents": […], "urls": […], "scores": […]}`).
-`/access` gives one page a URL in the same way: an object, a string, or null for a page that is not there.
+`/retrieve` gives one list per query under `result` (or `results`, `data`, or without a key). An item of a list is a
+document (`{"contents": …, "url": …}`), a document with its score (`{"document": …, "score": …}`), a pair of both, or a
+string. Instead of a list, a query may have an object of parallel lists (`{"documents": […], "urls": […], "scores":
+[…]}`). `/access` gives one page per URL in the same way: an object, a string, or null for a page that does not exist.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wideseek_env.corpus.base import Page
 from wideseek_env.pages.from_markdown import markdown_to_html
 
 NAMELESS = "https://passage.example/"
-"""What the URLs of documents without one begin with; the domain is reserved and leads nowhere."""
+"""The beginning of the URLs of documents without one. The domain is reserved and does not exist."""
 
 _OUTER = ("result", "results", "data", "pages", "documents")
 _COLUMNS = ("documents", "contents", "docs", "result", "results")
@@ -30,7 +30,7 @@ _TITLED = re.compile(r"\(Title:\s*(.*?)\)\s*(.*)", re.S)
 
 
 class Found(NamedTuple):
-    """One document of an answer; `snippet` is its text as the server gave it, `score` None when it gave none."""
+    """One document of an answer. `snippet` is its text as the server gave it. `score` is None when it gave none."""
 
     url: str
     title: str
@@ -39,14 +39,14 @@ class Found(NamedTuple):
 
 
 class UnreadableAnswer(ValueError):
-    """An answer of no known shape."""
+    """The answer has an unknown form."""
 
 
 def read_retrieved(answer: Any, queries: int) -> list[list[Found]]:
-    """One list of documents a query, in the server's order; `UnreadableAnswer` when there is another number."""
+    """One list of documents per query, in the server's order. Raises `UnreadableAnswer` for another number of lists."""
     lists = _unwrapped(answer)
     if queries == 1 and lists and not any(isinstance(item, list) or _is_columns(item) for item in lists):
-        lists = [lists]  # some servers leave out the outer list for a single query
+        lists = [lists]  # some servers omit the outer list for a single query
     if len(lists) != queries:
         raise UnreadableAnswer(f"{queries} queries got {len(lists)} lists of documents")
     beside = {}
@@ -64,7 +64,7 @@ def read_retrieved(answer: Any, queries: int) -> list[list[Found]]:
 
 
 def read_accessed(answer: Any, urls: Sequence[str]) -> list[Page | None]:
-    """One page a URL, None where the server has none; `UnreadableAnswer` when there is another number."""
+    """One page per URL, None where the server has none. Raises `UnreadableAnswer` for another number of pages."""
     pages = _unwrapped(answer)
     if len(pages) != len(urls):
         raise UnreadableAnswer(f"{len(urls)} URLs got {len(pages)} pages")
@@ -72,7 +72,7 @@ def read_accessed(answer: Any, urls: Sequence[str]) -> list[Page | None]:
 
 
 def page_of(text: str, url: str, title: str) -> Page:
-    """A page of Markdown or plain text, or of HTML when it looks like it."""
+    """A page of Markdown or plain text, or of HTML when the text looks like HTML."""
     return Page(url, title, text if _HTML.match(text) else markdown_to_html(text, title))
 
 
@@ -89,7 +89,7 @@ def _unwrapped(answer: Any) -> list[Any]:
 
 
 def _documents(items: Any) -> list[Found]:
-    """The documents of one query: a list of them, or parallel lists."""
+    """The documents of one query, from a list of documents or from parallel lists."""
     if items is None:
         return []
     scores = None
@@ -106,7 +106,7 @@ def _is_columns(item: Any) -> bool:
 
 
 def _joined(columns: Mapping[str, Any]) -> tuple[Any, Any]:
-    """Parallel lists as documents and scores."""
+    """The documents and scores in parallel lists."""
     documents = next((columns[name] for name in _COLUMNS if isinstance(columns.get(name), list)), None)
     if documents is None:
         return None, None
@@ -147,7 +147,7 @@ def _document(item: Any, score: Any) -> Found:
 
 
 def split_title(contents: str, given: str = "") -> tuple[str, str]:
-    """Title and text of what has the title in its first line (quoted or not), or as "(Title: …) text"."""
+    """The title and text of a document that begins with a title line (quoted or not) or "(Title: …)"."""
     if given:
         first, _, rest = contents.partition("\n")
         return given, rest.strip() if first.strip().strip('"') == given and rest.strip() else contents
@@ -186,7 +186,7 @@ def _page(item: Any, url: str) -> Page | None:
         return Page(address, title, "", status, error)
     if isinstance(html, str) and html.strip():
         return Page(address, title, html)
-    if not text.strip():  # what many servers say of a page that they do not have
+    if not text.strip():  # many servers send no text for a page that they do not have
         return None
     return page_of(text, address, title or _heading(text))
 

@@ -1,28 +1,28 @@
-"""Snippets: the passage of a text that holds most of a query's words."""
+"""Snippets: the passage of a text that contains most of a query's words."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 LONGEST = 240
-"""Characters of a snippet, marks of omission apart."""
+"""The characters of a snippet, without the marks of omission."""
 
-_SCANNED = 200_000  # a page longer than this is judged by its beginning
-_OCCURRENCES = 12  # of each word; more of the same word do not make a passage better
-_SENTENCE = 80  # how far before the first word that matched its sentence may begin
-_LEAD = 40  # characters kept before it where no sentence begins so near
+_SCANNED = 200_000  # of a longer page only the beginning is searched
+_OCCURRENCES = 12  # occurrences of each word to consider; repetition does not improve a passage
+_SENTENCE = 80  # the most characters from the start of the sentence to the first matching word
+_LEAD = 40  # characters kept before that word where no sentence begins within this distance
 
 
 def snippet(text: str, terms: Sequence[tuple[str, float]], longest: int = LONGEST) -> str:
     """The `longest` characters of `text` with the greatest total weight of distinct terms.
 
-    `terms` are lower-cased words with weights. Ties go to the earlier passage; a text without any of the
-    words gives its beginning. "…" marks where something was left out.
+    `terms` are lower-cased words with weights. Of equal passages, the earlier one is taken. A text without any of the
+    words gives its beginning. "…" marks omissions.
     """
     if len(text) <= longest:
         return text
     lower = text[:_SCANNED].lower()
-    if len(lower) != min(len(text), _SCANNED):  # a few letters change length with their case
+    if len(lower) != min(len(text), _SCANNED):  # a few letters change their length when lower-cased
         lower = text[:_SCANNED]
     first, last, end = len(lower), -1, 0
     present: list[tuple[int, str, float]] = []
@@ -38,25 +38,25 @@ def snippet(text: str, terms: Sequence[tuple[str, float]], longest: int = LONGES
                 last = start
             if start + len(term) > end:
                 end = start + len(term)
-    if end <= longest:  # everything that occurs at all occurs in the beginning
+    if end <= longest:  # all words that occur are in the beginning
         return _cut(text, 0, longest)
     span = longest - _SENTENCE
-    # Where all words first occur close together, no window weighs more and none as heavy begins earlier.
+    # Find where all words first occur close together. No window weighs more, and none with this weight begins earlier.
     best = first if last - first <= span else _best(lower, present, span)
     return _cut(text, _beginning(text, best), longest)
 
 
 def _next(lower: str, term: str, start: int) -> int:
-    """Where `term` next begins a word, or begins at all in a script without spaces; -1 for nowhere."""
+    """The position where `term` next begins a word, or occurs in a script without spaces. -1 for nowhere."""
     while (start := lower.find(term, start)) > 0 and lower[start - 1].isalnum() and term[0] <= "\u3040":
         start += 1
     return start
 
 
 def _best(lower: str, present: Sequence[tuple[int, str, float]], span: int) -> int:
-    """Where the window of `span` characters begins whose distinct words weigh most.
+    """The start of the window of `span` characters whose distinct words weigh most.
 
-    `present` are the words with where they first occur.
+    `present` are the words with the positions of their first occurrences.
     """
     found: list[tuple[int, int, float]] = []
     for number, (start, term, weight) in enumerate(present):
@@ -84,7 +84,7 @@ def _best(lower: str, present: Sequence[tuple[int, str, float]], span: int) -> i
 
 
 def _beginning(text: str, start: int) -> int:
-    """Where to begin so that `start` is shown: at its sentence, else at a word a little before."""
+    """The position to begin at so that `start` is shown: the start of its sentence, or a word shortly before it."""
     if start <= _SENTENCE:
         return 0
     before = text[start - _SENTENCE : start]

@@ -1,4 +1,4 @@
-"""Corpora that hold their own pages: `StoredCorpus` in a folder on disk, `MemoryCorpus` in memory."""
+"""Corpora that store their pages: `StoredCorpus` in a folder on disk, `MemoryCorpus` in memory."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from wideseek_env.errors import IndexDamagedError
 from wideseek_env.reprs import short
 
 FORMAT = 1
-"""Version of the layout on disk."""
+"""The version of the layout on disk."""
 
 KIND = "page corpus"
 
 GONE_FILE = "gone.json"
 
 GONE = "This page is gone."
-"""What `Page.error` says of a page that is listed but no longer there."""
+"""The `Page.error` of a page that is listed but no longer exists."""
 
-_COMPRESSION = 1  # zlib level: a third of the time of the default for a few per cent more bytes
+_COMPRESSION = 1  # zlib level: takes a third of the default's time and gives a few per cent more bytes
 
 
 class SourcePage(NamedTuple):
-    """A page on its way into a corpus.
+    """A page to be added to a corpus.
 
-    `text` is what the index searches; None means: take it from the HTML.
+    The index searches `text`. With None, the text is taken from the HTML.
     """
 
     url: str
@@ -49,7 +49,7 @@ class SourcePage(NamedTuple):
 def _documents(
     pages: Iterable[SourcePage], keep: Callable[[str, str], None]
 ) -> Iterator[tuple[str, str, str]]:
-    """What the index wants of each page; its URL and HTML are handed to `keep` on the way."""
+    """The URL, title and text of each page, for the index. `keep` is called with the URL and HTML of each page."""
     from wideseek_env.pages.text import plain_text
 
     for url, title, html, text in pages:
@@ -62,18 +62,18 @@ def _documents(
 
 
 class StoredCorpus:
-    """Pages and their index in one folder; a `Corpus`.
+    """Pages and their index in one folder. It is a `Corpus`.
 
-    Opening reads little: pages stay on disk, compressed, and are found through memory-mapped tables, so that
-    many processes share them. Safe to use from several threads and after a fork; pickles as its path. URLs that
-    it was told are gone answer with status 410, whether or not the index lists them.
+    Opening reads little. Pages stay on disk, compressed, and are found through memory-mapped tables, so many processes
+    share them. The corpus is safe to use from several threads and after a fork. It pickles as its path. URLs listed as
+    gone answer with status 410, whether or not the index lists them.
     """
 
     blocking = False
 
     def __init__(self, path: Path | str) -> None:
-        """Open the corpus at `path`; `IndexDamagedError` when it is missing, damaged or of another version."""
-        self.path = Path(path).absolute()  # it may be pickled to a process elsewhere
+        """Open the corpus at `path`. Raises `IndexDamagedError` when it is missing, damaged or of another version."""
+        self.path = Path(path).absolute()  # it may be pickled for a process in another folder
         manifest = read_manifest(self.path, KIND, FORMAT)
         self.name = str(manifest.get("name", self.path.name))
         self._index = SearchIndex.open(self.path / "index")
@@ -81,7 +81,8 @@ class StoredCorpus:
         self._by_url = _UrlTable.load(self.path / "urls.npy")
         self._by_key = _UrlTable.load(self.path / "keys.npy")
         self._gone = _read_gone(self.path / GONE_FILE)
-        # A page that is there wins a trivial variant of its URL, the first of several that are gone the rest.
+        # An existing page takes precedence over a trivial variant of its URL that is gone. Of several gone URLs, the
+        # first does.
         self._gone_by_key = {url_key(url): url for url in reversed(self._gone)}
         sizes = {len(self._index), len(self._html), len(self._by_url), len(self._by_key)}
         if len(sizes) != 1:
@@ -90,7 +91,7 @@ class StoredCorpus:
 
     @classmethod
     def open(cls, path: Path | str) -> StoredCorpus:
-        """Open the corpus at `path`; `IndexDamagedError` when it is missing, damaged or of another version."""
+        """Open the corpus at `path`. Raises `IndexDamagedError` when it is missing, damaged or of another version."""
         return cls(path)
 
     @classmethod
@@ -104,12 +105,13 @@ class StoredCorpus:
         overwrite: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> StoredCorpus:
-        """Store and index `pages`, each URL once; the folder appears only when it is complete.
+        """Store and index `pages`, which have unique URLs. The folder appears only when it is complete.
 
-        `pages` is consumed as a stream: one page is held at a time. `gone` are URLs that answer with status 410,
-        whether or not `pages` have them. `progress` is called with the number of pages done so far. Raises
-        `CorpusError` when a URL comes twice, or when there is something at `path` already and `overwrite` is
-        False.
+        `pages` is read as a stream, with one page in memory at a time. `gone` are URLs that answer with status 410,
+        whether or not `pages` has them. `progress` is called with the number of pages done.
+
+        Raises:
+            CorpusError: A URL occurs twice, or `path` exists and `overwrite` is False.
         """
         with building(Path(path), overwrite=overwrite) as folder:
             urls: list[str] = []
@@ -132,11 +134,12 @@ class StoredCorpus:
         return cls(path)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The best `k` pages for each query, best first; any string is a legal query."""
+        """The best `k` pages for each query, best first. Any string is a legal query."""
         return self._index.search(queries, k)
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url` or at a trivial variant of it (see `lookup_keys`), else None; 410 for one that is gone."""
+        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is none. A page that is
+        gone has status 410."""
         for row in self._by_url.rows(url):
             document = self._index.document(row)
             if document.url == url:
@@ -163,7 +166,7 @@ class StoredCorpus:
         return (url for url in urls if url not in self._gone)
 
     def close(self) -> None:
-        """Release the files; calling it twice is harmless."""
+        """Release the files. Calling it twice is harmless."""
         self._index.close()
         self._html.close()
 
@@ -177,18 +180,18 @@ class StoredCorpus:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> StoredCorpus:
-        return self  # nothing about it can change
+        return self  # it cannot change
 
     def __repr__(self) -> str:
         return f"StoredCorpus({short(str(self.path))}, name={short(self.name)}, {len(self)} pages)"
 
 
 class MemoryCorpus:
-    """Pages and their index in memory; a `Corpus` for small collections and generated ones.
+    """Pages and their index in memory. It is a `Corpus` for small and for generated collections.
 
-    `html_of(url)`, where given, makes the HTML of a page when it is fetched; the pages then need none of
-    their own, only `text`. `gone` are URLs that answer with status 410, whether or not the index lists them.
-    Pickles by its pages (and `html_of`) and is indexed again when loaded.
+    `html_of(url)`, if given, makes the HTML of a page when it is fetched. Then the pages need only `text`. `gone` are
+    URLs that answer with status 410, whether or not the index lists them. The corpus pickles as its pages (and
+    `html_of`) and is indexed again when loaded.
     """
 
     blocking = False
@@ -222,11 +225,12 @@ class MemoryCorpus:
             self._by_key.setdefault(url_key(url), url)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The best `k` pages for each query, best first; any string is a legal query."""
+        """The best `k` pages for each query, best first. Any string is a legal query."""
         return self._index.search(queries, k)
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url` or at a trivial variant of it (see `lookup_keys`), else None; 410 for one that is gone."""
+        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is none. A page that is
+        gone has status 410."""
         known = url
         if url not in self._titles and url not in self._gone:
             found = [self._by_key[key] for key in lookup_keys(url) if key in self._by_key]
@@ -243,7 +247,7 @@ class MemoryCorpus:
         return (url for url in self._titles if url not in self._gone)
 
     def close(self) -> None:
-        """There are no files to release."""
+        """Do nothing: there are no files to release."""
         self._index.close()
 
     def __len__(self) -> int:
@@ -273,7 +277,7 @@ def _remember(
 
 
 def _read_gone(file: Path) -> dict[str, None]:
-    """The URLs that are gone, in order; none where no file lists any."""
+    """The URLs that are gone, in order. Empty where no file lists any."""
     try:
         return dict.fromkeys(map(str, json.loads(file.read_text("utf-8"))))
     except FileNotFoundError:
@@ -283,14 +287,14 @@ def _read_gone(file: Path) -> dict[str, None]:
 
 
 class _UrlTable:
-    """From a string to the rows that may have it: sorted 64-bit hashes, memory-mapped."""
+    """Maps a string to the rows that may have it, through sorted, memory-mapped 64-bit hashes."""
 
     def __init__(self, table: NDArray[np.uint64]) -> None:
         self._hashes, self._rows = table
 
     @classmethod
     def save(cls, file: Path, strings: Sequence[str]) -> None:
-        """Write the table in which string i leads to row i."""
+        """Write the table that maps string i to row i."""
         hashes = np.array([url_hash(string) for string in strings], dtype=np.uint64)
         order = np.argsort(hashes, kind="stable")
         np.save(file, np.stack([hashes[order], order.astype(np.uint64)]))

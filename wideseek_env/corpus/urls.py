@@ -1,4 +1,4 @@
-"""URLs as agents write them: forgiving comparison, so that a trivial variant still finds the page."""
+"""Compares URLs as agents write them, so that a trivial variant of a URL still finds the page."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ _DEFAULT_PORT = re.compile(r":(?:80|443)?$")
 
 
 def url_key(url: str) -> str:
-    """A form that is the same for all trivial variants of a URL; for comparing, not for fetching.
+    """A form that is the same for all trivial variants of a URL. Use it to compare URLs, not to fetch pages.
 
-    Scheme (http, https or none), letter case of the host, default port, percent-encoding, trailing slashes,
-    an empty query, surrounding white space and angle brackets make no difference.
+    These make no difference: scheme (http, https or none), letter case of the host, default port, percent-encoding,
+    trailing slashes, an empty query, surrounding white space and angle brackets.
     """
     bare = url.strip().strip("<>")
     if match := _SCHEME.match(bare):
@@ -30,10 +30,10 @@ def url_key(url: str) -> str:
 
 
 def lookup_keys(url: str) -> list[str]:
-    """The keys under which a page may be known, most exact first: the URL's, and its without the fragment."""
+    """The keys that a page may have, most exact first: the key of the URL, and its key without the fragment."""
     return list(dict.fromkeys((url_key(url), url_key(url.partition("#")[0]))))
 
 
 def url_hash(url: str) -> int:
-    """64 bits of a URL (or of its key), the same in every process."""
+    """A 64-bit hash of a URL (or of its key), the same in every process."""
     return int.from_bytes(blake2b(url.encode("utf-8", "replace"), digest_size=8).digest(), "little")

@@ -1,7 +1,7 @@
-"""How text becomes the words of the index: one analyser for documents and queries alike.
+"""Turns text into the words of the index. Documents and queries use the same analyser.
 
-Words are runs of letters and digits, lower-cased, accents removed. Scripts written without spaces (Han, kana,
-Hangul) become overlapping pairs of characters, so that any phrase of two characters or more can be found.
+Words are runs of letters and digits, lower-cased, without accents. Scripts without spaces (Han, kana, Hangul) become
+overlapping pairs of characters. So any phrase of two or more characters can be found.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ ANALYZER = "wideseek_words"
 """The name under which the analyser is registered with an index."""
 
 LONGEST_WORD = 64
-"""Words of this many UTF-8 bytes or more are not indexed: they are data, not language."""
+"""Words of this length or more, in UTF-8 bytes, are not indexed. They are data, not language."""
 
 _UNSPACED = re.compile(
     "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -28,7 +28,7 @@ _QUALIFIER = re.compile(r"\s*\([^()]*\)\s*$|, .*$", re.DOTALL)
 
 @lru_cache(maxsize=1)
 def analyzer() -> tantivy.TextAnalyzer:
-    """The analyser shared by every index of this process; stateless."""
+    """The analyser that every index of this process shares. It has no state."""
     import tantivy
 
     builder = tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
@@ -42,7 +42,7 @@ def analyzer() -> tantivy.TextAnalyzer:
 
 
 def encodable(text: str) -> str:
-    """`text` with lone surrogates replaced: they are legal in a Python string, but not in UTF-8."""
+    """`text` with lone surrogates replaced. They are legal in a Python string, but not in UTF-8."""
     if text.isascii():
         return text
     try:
@@ -63,14 +63,15 @@ def _pairs_and_singles(match: re.Match[str]) -> str:
 
 
 def document_text(text: str) -> str:
-    """`text` as it is handed to the index: unspaced scripts as pairs and, for one-character queries, singles."""
+    """`text` in the form for the index. Scripts without spaces become pairs and, for one-character queries, single
+    characters."""
     if text.isascii():
         return text
     return _UNSPACED.sub(_pairs_and_singles, unicodedata.normalize("NFKC", encodable(text)))
 
 
 def words(text: str) -> list[str]:
-    """The index words of a query or title, in order, repeats kept."""
+    """The index words of a query or title, in order, with repetitions."""
     if not text.isascii():
         text = _UNSPACED.sub(_pairs, unicodedata.normalize("NFKC", encodable(text)))
     found: list[str] = analyzer().analyze(text)
@@ -78,14 +79,14 @@ def words(text: str) -> list[str]:
 
 
 def title_keys(title: str) -> list[str]:
-    """What a query must contain to name this page: the title's words, and those before a qualifier.
+    """The words that a query must contain to name this page: the title's words, and those before a qualifier.
 
-    "Fargo (film)" gives ["fargo film", "fargo"], "Fargo" only ["fargo"], a title without words nothing.
+    "Fargo (film)" gives ["fargo film", "fargo"]. "Fargo" gives only ["fargo"]. A title without words gives [].
     """
     keys = (" ".join(words(title)), " ".join(words(_QUALIFIER.sub("", title))))
     return [key for key in dict.fromkeys(keys) if key]
 
 
 def register(index: Any) -> None:
-    """Make the analyser known to a tantivy index; must happen before its fields are read or written."""
+    """Register the analyser with a tantivy index. Do this before its fields are read or written."""
     index.register_tokenizer(ANALYZER, analyzer())

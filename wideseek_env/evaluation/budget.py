@@ -1,9 +1,11 @@
-"""Equal budgets: every size of a sweep may spend the same in an episode, in tokens, tool calls or time.
+"""Equal budgets: each size of a sweep may use the same amount per episode, in tokens, tool calls or time.
 
-A budget holds for one episode and for the team as a whole. Calls and the critical path are limits of the rules
-(`Rules.episode_calls`, `Rules.episode_path`): when they run out, every agent is told that its next message is its
-last, so that a team answers with what it has. Tokens are the policy's to count: it must take the option
-`episode_tokens`, and report what it used (see `wideseek_env.evaluation.usage`).
+A budget is for one episode and for the whole team. Calls and the critical path are limits of the rules
+(`Rules.episode_calls`, `Rules.episode_path`). When they are used up, every agent is told that its next message is its
+last. So the team still answers with what it has found.
+
+The policy itself limits and counts tokens. It must take the option `episode_tokens`, and report the tokens that it
+used in an attribute ``usage``.
 """
 
 from __future__ import annotations
@@ -27,12 +29,16 @@ UNITS: Mapping[BudgetKind, str] = {
 }
 
 _ANSWER_SHARE = 3
-"""One part in so many of a token budget is for the last messages of all agents."""
+"""A token budget divided by this number is reserved for the last messages of all agents."""
 
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """So much an episode; `amount` is in the unit of `UNITS`. `ConfigError` for another kind or less than 1."""
+    """The budget of one episode. `amount` is in the unit that `UNITS` gives for `kind`.
+
+    Raises:
+        ConfigError: The kind is unknown, or the amount is not a whole number of at least 1.
+    """
 
     kind: BudgetKind
     amount: int
@@ -40,42 +46,53 @@ class Budget:
     def __post_init__(self) -> None:
         check_kind(self.kind)
         if isinstance(self.amount, bool) or not isinstance(self.amount, int) or self.amount < 1:
-            raise ConfigError(f"a budget is a whole number of at least 1, not {self.amount!r}")
+            raise ConfigError(f"a budget must be a whole number of at least 1, not {self.amount!r}")
 
     def game(self, game: Game) -> Game:
-        """`game` with the rules that keep to the budget; the same under a token budget."""
+        """`game` with rules that enforce the budget. A token budget does not change the game."""
         if self.kind == "tokens":
             return game
         name = "episode_calls" if self.kind == "calls" else "episode_path"
         return replace(game, rules=game.rules.replace(**{name: self.amount}))
 
     def policy_options(self) -> dict[str, int]:
-        """The options that a policy keeps to the budget with; none but for tokens."""
+        """The policy options that enforce a token budget. Empty for the other kinds."""
         if self.kind != "tokens":
             return {}
         return {"episode_tokens": self.amount, "answer_tokens": self.amount // _ANSWER_SHARE}
 
     @classmethod
     def mean_of(cls, kind: BudgetKind, records: Sequence[EpisodeRecord]) -> Budget:
-        """What episodes used on average, rounded up. `ConfigError` when they used nothing."""
+        """The mean use of the episodes, rounded up.
+
+        Raises:
+            ConfigError: The episodes used nothing.
+        """
         used = [spent_of(kind, record) for record in records]
         amount = math.ceil(math.fsum(used) / len(used)) if used else 0
         if amount < 1:
             raise ConfigError(
-                f"the smallest point used no {UNITS[kind]}, so there is nothing to make the others equal to; "
-                "give an amount"
+                f"the smallest point used no {UNITS[kind]}, so its mean cannot be the budget; give an amount"
             )
         return cls(kind, amount)
 
 
 def check_kind(kind: str) -> None:
-    """`ConfigError` for a kind of budget that there is not."""
+    """Check the kind of a budget.
+
+    Raises:
+        ConfigError: The kind is unknown.
+    """
     if kind not in BUDGET_KINDS:
-        raise ConfigError(f"no budget in {kind!r}; there are: {', '.join(BUDGET_KINDS)}")
+        raise ConfigError(f"unknown kind of budget {kind!r}; use one of {', '.join(BUDGET_KINDS)}")
 
 
 def spent_of(kind: BudgetKind, record: EpisodeRecord) -> float:
-    """What an episode used of a budget; `ConfigError` for tokens where nobody counted them."""
+    """How much an episode used, in the unit of the budget.
+
+    Raises:
+        ConfigError: The budget counts tokens, and nothing counted the tokens of the episode.
+    """
     if kind == "calls":
         return calls_of(record.tool_calls)
     if kind == "critical-path":
@@ -83,19 +100,23 @@ def spent_of(kind: BudgetKind, record: EpisodeRecord) -> float:
     tokens = (record.usage or {}).get("completion_tokens")
     if tokens is None:
         raise ConfigError(
-            f"nobody counted the tokens of task {record.task_id}: a token budget needs a policy that reports them "
-            "(an attribute `usage` with `completion_tokens`); without one compare by calls or critical-path"
+            f"the tokens of task {record.task_id} were not counted: a token budget needs a policy that reports them "
+            "(an attribute `usage` with `completion_tokens`); for other policies, use calls or critical-path"
         )
     return tokens
 
 
 def calls_of(tool_calls: Mapping[str, float]) -> float:
-    """Searches and pages among the tool calls of a team: all but what the lead delegates."""
+    """The number of tool calls of a team, without delegations: searches, pages and custom tools."""
     return math.fsum(count for kind, count in tool_calls.items() if kind != "delegate")
 
 
 def limited_policy(make: Callable[..., Any], budget: Budget | None) -> Callable[[], Any]:
-    """`make` with the options of `budget`; `ConfigError` when made so that a policy cannot keep to it."""
+    """`make` with the options that enforce `budget`.
+
+    Raises:
+        ConfigError: By the returned function, if the policy takes no option `episode_tokens`.
+    """
     options = budget.policy_options() if budget is not None else {}
     if not options:
         return make
@@ -108,7 +129,7 @@ def limited_policy(make: Callable[..., Any], budget: Budget | None) -> Callable[
                 return make(episode_tokens=options["episode_tokens"])
             except (ConfigError, TypeError):
                 raise ConfigError(
-                    "this policy cannot be held to a token budget: it takes no option episode_tokens; compare by "
+                    "this policy has no option episode_tokens, so it cannot keep a token budget; use "
                     f"calls or critical-path instead ({error})"
                 ) from error
 

@@ -1,4 +1,4 @@
-"""`compare_runs`: two runs on the tasks that both have, difference by difference, with intervals and a paired test."""
+"""`compare_runs`: compare two runs on the tasks that both have, with intervals and a paired test per metric."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ EPISODE = ("turns", "critical_path", "subagents", "tool_calls", "seconds")
 """Metrics of episodes, compared when the episodes of both runs were recorded here."""
 
 USAGE = ("prompt_tokens", "completion_tokens", "cost")
-"""Compared when every episode of both runs on these tasks has them."""
+"""Metrics of usage, compared if every episode of both runs on the common tasks has them."""
 
 _DIGITS = 9
 _ASIDE = ("tasks_digest", "kind")
@@ -32,8 +32,9 @@ _ASIDE = ("tasks_digest", "kind")
 class Difference:
     """One metric, as means over the common tasks of the means over each task's trials.
 
-    `difference` is `second` − `first`, `low` and `high` bound its 95 % paired bootstrap interval over tasks, `p` is
-    the two-sided p-value of the sign-flip test. `rose`, `fell` and `same` count tasks.
+    `difference` is `second` − `first`. `low` and `high` bound its 95 % paired bootstrap interval over tasks. `p` is
+    the two-sided p-value of the sign-flip test. `rose`, `fell` and `same` count the tasks whose value rose, fell or
+    stayed the same.
     """
 
     first: float
@@ -49,7 +50,7 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A task whose value differs, as the means of its trials in both runs."""
+    """A task whose value differs between the runs. Each value is the mean of the task's trials."""
 
     task_id: str
     first: float
@@ -58,10 +59,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The second run against the first, on the `tasks` that both have.
+    """The second run compared with the first, on the tasks that both have. `tasks` is their number.
 
-    `changes` are the tasks that differ most in the metric `changed_by`, largest first. `settings` are those that
-    are not equal, with both values; `notes` say what a reader should know before believing the numbers.
+    `changes` are the tasks that differ most in the metric `changed_by`, largest difference first. `settings` are the
+    settings that differ, with both values. `notes` warn of conditions that make the comparison less reliable.
     """
 
     first: str
@@ -76,7 +77,7 @@ class Comparison:
     notes: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """The comparison as JSON values."""
         data = dataclasses.asdict(self)
         data["changes"] = [dataclasses.asdict(change) for change in self.changes]
         data["settings"] = [{"name": n, "first": one, "second": other} for n, one, other in self.settings]
@@ -97,18 +98,19 @@ def compare_runs(
     """Compare two runs task by task.
 
     Args:
-        first: The run that the other is measured against.
-        second: The other.
-        changed_by: The benchmark's metric (see `METRICS`) by which `Comparison.changes` are chosen.
-        top: How many of those at most.
-        seed: Of the bootstrap and the test.
-        resamples: Of the bootstrap.
-        flips: Sign flips that are drawn where there are too many to count; see `sign_flip_p`.
+        first: The reference run.
+        second: The run to compare with it.
+        changed_by: The metric, one of `METRICS`, that selects `Comparison.changes`.
+        top: Maximum number of changes.
+        seed: Seed of the bootstrap and of the test.
+        resamples: Number of bootstrap resamples.
+        flips: Number of random sign flips that the test draws if it cannot count all of them.
 
-    Raises `ConfigError` when the runs share no task, or when tasks of the same id ask for different things.
+    Raises:
+        ConfigError: The runs have no task in common, or tasks with the same id differ in content.
     """
     if changed_by not in METRICS:
-        raise ConfigError(f"there is no metric {changed_by!r}; there are: {', '.join(METRICS)}")
+        raise ConfigError(f"unknown metric {changed_by!r}; use one of {', '.join(METRICS)}")
     one, other = _by_task(first.records), _by_task(second.records)
     common = sorted(one.keys() & other.keys())
     if not common:
@@ -119,9 +121,9 @@ def compare_runs(
     if changed:
         more = f" and {len(changed) - 3} more" if len(changed) > 3 else ""
         raise ConfigError(
-            f"{first.name} and {second.name} were not played on the same tasks: {len(changed)} of {len(common)} "
+            f"{first.name} and {second.name} did not run on the same tasks: {len(changed)} of {len(common)} "
             f"tasks with the same id differ in question, columns, gold or metrics ({', '.join(changed[:3])}{more}); "
-            "play both on one file of tasks"
+            "run both on the same file of tasks"
         )
     mine, theirs = [one[task] for task in common], [other[task] for task in common]
     names = _names(first, second, mine, theirs)
@@ -195,7 +197,7 @@ def _notes(
     if len(trials[0]) > 1 or trials[0] != trials[1]:
         spans = [f"{each[0]}–{each[-1]}" if len(each) > 1 else str(each[0]) for each in trials]
         notes.append(
-            f"the runs have {spans[0]} and {spans[1]} trials a task; the means of each task's are compared"
+            f"the runs have {spans[0]} and {spans[1]} trials per task; each task's mean over its trials is compared"
         )
     for run, side in ((first, mine), (second, theirs)):
         failed = sum(r.failed for trials in side for r in trials)

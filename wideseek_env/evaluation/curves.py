@@ -1,4 +1,4 @@
-"""`Curve`: what a figure shows of a run, as numbers: quality with its interval against size or cost."""
+"""`Curve`: the numbers that a figure draws for one run, quality with its interval against size or cost."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ METRICS: Mapping[str, tuple[str, str]] = {
     "row-f1": ("f1_by_row", "Row F1"),
     "success": ("score", "Success"),
 }
-"""Metrics by what the command line calls them: the name in `Summary.metrics`, and in a figure."""
+"""Metrics by their name on the command line. The values are their name in `Summary.metrics` and in a figure."""
 
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """A quantity that curves are drawn against or that is drawn; `of` gives None where it was not measured."""
+    """A quantity for an axis of a figure. `of` returns None if the quantity was not measured."""
 
     label: str
     of: Callable[[Summary], float | None]
@@ -33,17 +33,17 @@ def _tokens(summary: Summary) -> float | None:
 
 COSTS: Mapping[str, Axis] = {
     "critical-path": Axis("Critical path (turns)", lambda s: s.critical_path or None),
-    "seconds": Axis("Seconds an episode", lambda s: s.seconds or None),
-    "tokens": Axis("Generated tokens an episode", _tokens),
-    "calls": Axis("Searches and pages an episode", lambda s: calls_of(s.tool_calls)),
+    "seconds": Axis("Seconds per episode", lambda s: s.seconds or None),
+    "tokens": Axis("Generated tokens per episode", _tokens),
+    "calls": Axis("Searches and pages per episode", lambda s: calls_of(s.tool_calls)),
     "turns": Axis("Turns of all agents", lambda s: s.turns or None),
 }
-"""What an episode costs, by what the command line calls it."""
+"""Costs of an episode, by their name on the command line."""
 
 ANSWERED = Axis("Episodes that end with an answer (%)", lambda s: 100 * s.answered)
 
 AXES = ("size", *COSTS)
-"""What figures can be drawn against; "size" is the width, or the turns of a depth sweep."""
+"""The horizontal axes of figures. "size" is the width, or the number of turns in a depth sweep."""
 
 SIZE_LABELS: Mapping[Kind, str] = {
     "width": "Width: subagents at once",
@@ -53,7 +53,7 @@ SIZE_LABELS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One run of a figure: its points by size, and the single agent beside them. A run of `wideseek eval` has one."""
+    """One run in a figure: its points by size, and a single agent for comparison if the run has one."""
 
     name: str
     kind: Kind
@@ -62,7 +62,11 @@ class Curve:
 
     @classmethod
     def of(cls, sweep: Sweep, name: str) -> Curve:
-        """The curve of a sweep. `ConfigError` when it has no point of a size."""
+        """The curve of a sweep.
+
+        Raises:
+            ConfigError: The sweep has no point with a size.
+        """
         points = tuple((point.size, point.summary) for point in sweep.points if point.size is not None)
         if not points:
             raise ConfigError(f"{name} has no {sweep.kind} to draw")
@@ -70,7 +74,7 @@ class Curve:
         return cls(name, sweep.kind, points, single)
 
     def against(self, axis: str, of: Callable[[Summary], Sequence[float] | None]) -> list[tuple[float, ...]]:
-        """(x, size, *values) of every point that has both, by size."""
+        """One tuple (x, size, *values) for each point that has a value of the axis and of the metric, by size."""
         rows = []
         for size, summary in self.points:
             x = float(size) if axis == "size" else COSTS[axis].of(summary)
@@ -81,9 +85,15 @@ class Curve:
 
 
 def quality(metric: str) -> Callable[[Summary], tuple[float, float, float] | None]:
-    """A metric of `METRICS` in points with its 95 % interval; `ConfigError` for another."""
+    """A function that gives a metric of a summary as (value, low, high) in points out of 100.
+
+    `low` and `high` bound the 95 % interval.
+
+    Raises:
+        ConfigError: The metric is not one of `METRICS`.
+    """
     if metric not in METRICS:
-        raise ConfigError(f"no metric {metric!r} to draw; there are: {', '.join(METRICS)}")
+        raise ConfigError(f"no metric {metric!r} to draw; use one of {', '.join(METRICS)}")
 
     def of(summary: Summary) -> tuple[float, float, float] | None:
         found = summary.metrics.get(METRICS[metric][0])
@@ -93,19 +103,23 @@ def quality(metric: str) -> Callable[[Summary], tuple[float, float, float] | Non
 
 
 def check_axis(axis: str, curves: Sequence[Curve]) -> None:
-    """`ConfigError` when the curves cannot be drawn against `axis` together."""
+    """Check that the curves can be drawn in one figure against `axis`.
+
+    Raises:
+        ConfigError: The axis is unknown, there are no curves, or a curve has no values for the axis.
+    """
     if axis not in AXES:
-        raise ConfigError(f"no axis {axis!r}; there are: {', '.join(AXES)}")
+        raise ConfigError(f"unknown axis {axis!r}; use one of {', '.join(AXES)}")
     if not curves:
-        raise ConfigError("there is nothing to draw")
+        raise ConfigError("there is nothing to draw; give at least one run")
     if axis == "size":
         if len({curve.kind for curve in curves}) > 1:
             raise ConfigError(
-                "widths and turns are different axes; draw width and depth sweeps against critical-path, seconds, "
-                "tokens or calls"
+                "widths and turns are different sizes; draw width and depth sweeps together against critical-path, "
+                "seconds, tokens or calls"
             )
         return
     for curve in curves:
         if not curve.against(axis, lambda _: ()):
             what = COSTS[axis].label[0].lower() + COSTS[axis].label[1:]
-            raise ConfigError(f"{curve.name} does not know its {what}; choose another axis")
+            raise ConfigError(f"{curve.name} has no {what}: it was not measured; choose another axis")

@@ -1,4 +1,4 @@
-"""`depth_sweep`: the same tasks and policy as a single agent with more and more turns."""
+"""`depth_sweep`: evaluate a policy as a single agent with several numbers of turns, on the same tasks."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ def depth_sweep(
 ) -> Sweep:
     """Evaluate a policy as a single agent with each number of turns, on the same tasks with the same seeds.
 
-    `depths` are turns, the answer included (`Rules.single_turns`); the other arguments are those of
-    `wideseek_env.evaluation.width.width_sweep`. Files are called ``depth.csv``, ``depth.json`` and ``depth-16``.
+    `depths` are numbers of turns (`Rules.single_turns`). The turn that answers counts. The other arguments are those of
+    `width_sweep`. The files in `folder` are ``depth.csv``, ``depth.json`` and a run folder per depth (``depth-16``).
     """
     games: dict[int | None, Game] = {
         size: replace(game, team=False, rules=game.rules.replace(single_turns=size))

@@ -1,7 +1,7 @@
-"""How figures look and are written: one style for print, a palette, and files whose bytes do not change.
+"""The style of figures, and writing them to files. The same figure always gives the same bytes.
 
-Text stays text in SVG, so that it can be searched, read aloud and edited. Colours are told apart with any colour
-vision, and in grey by marker and line.
+Text stays text in SVG, so that it can be searched, read aloud and edited. The colours can be distinguished with any
+colour vision. In grey, markers and line styles distinguish the curves.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ INSTALL = 'pip install "wideseek-env[plot]"'
 INK, GRID, PAPER = "#222222", "#dddddd", "#ffffff"
 
 COLUMN, PAGE = 3.35, 6.9
-"""Inches: the width of one column of a paper, and of both."""
+"""Width of one column of a paper, and of a whole page, in inches."""
 
 FORMATS = ("svg", "png", "pdf")
 
 DOTS = 300
-"""Pixels an inch of PNG files."""
+"""Resolution of PNG files, in pixels per inch."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stroke:
-    """How one curve is drawn."""
+    """Colour, marker and line style of one curve."""
 
     colour: str
     marker: str
     line: Any
 
 
-# Okabe and Ito's palette; yellow is left out, which is too light for lines.
+# Okabe and Ito's palette without yellow, which is too light for lines.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#5a5a5a")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 _LINES = ("-", (0, (5, 2)), (0, (1, 1.3)), (0, (6, 1.5, 1, 1.5)), (0, (3, 1, 1, 1, 1, 1)))
@@ -89,14 +89,14 @@ _NO_DATES: dict[str, dict[str, Any]] = {
 
 
 def plot_available() -> bool:
-    """Whether figures can be drawn."""
+    """Whether figures can be drawn: whether matplotlib is installed."""
     from importlib.util import find_spec
 
     return find_spec("matplotlib") is not None
 
 
 def stroke(number: int) -> Stroke:
-    """The look of curve `number`; no two of the first 35 are alike."""
+    """The style of curve `number`, from 0. The first 35 styles all differ."""
     return Stroke(
         COLOURS[number % len(COLOURS)],
         _MARKERS[number % len(_MARKERS)],
@@ -106,21 +106,21 @@ def stroke(number: int) -> Stroke:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """A figure that has been laid out; `render` and `save` write it with the same bytes every time."""
+    """A finished figure. `render` and `save` give the same bytes every time."""
 
     figure: Any
 
     def render(self, form: str = "svg") -> bytes:
-        """The file as "svg", "png" or "pdf"."""
+        """The bytes of the file. `form` is "svg", "png" or "pdf"."""
         if form not in FORMATS:
-            raise ConfigError(f"no figures in the form {form!r}; there are: {', '.join(FORMATS)}")
+            raise ConfigError(f"unknown format {form!r} of a figure; use one of {', '.join(FORMATS)}")
         out = io.BytesIO()
         with styled():
             self.figure.savefig(out, format=form, metadata=_NO_DATES[form])
         return out.getvalue()
 
     def save(self, path: Path | str) -> None:
-        """Write the file in the form that its name ends with."""
+        """Write the figure to `path`. The end of the name decides the format."""
         path = Path(path)
         data = self.render(path.suffix[1:].lower())
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,11 @@ class Picture:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The style in force; `MissingDependencyError` without matplotlib."""
+    """Apply the style of figures during a block.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: F401
@@ -143,7 +147,11 @@ def styled() -> Iterator[None]:
 
 
 def picture(width: float, height: float, draw: Callable[[Any], None]) -> Picture:
-    """A figure of `width` by `height` inches on which `draw` has drawn. `MissingDependencyError` without matplotlib."""
+    """A figure of `width` by `height` inches. `draw` gets the matplotlib figure and draws on it.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
     with styled():
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

@@ -1,8 +1,12 @@
-"""`RunFolder`: a run on disk (settings, trajectories, summary) that can be taken up again where it stopped.
+"""`RunFolder`: a run on disk that can be resumed.
 
-``run.json`` has the settings and versions, ``trajectories.jsonl`` a line for each episode as soon as it ends,
-``episodes.jsonl`` the same episodes in figures, ``summary.json`` what they come to, ``progress.json`` what is under
-way. A later line for the same task and trial counts instead of an earlier one. ``run.lock`` keeps a second process out.
+* ``run.json`` has the settings and versions.
+* ``trajectories.jsonl`` gets one line for each episode when it ends. If a task and trial has several lines, the last
+  one counts.
+* ``episodes.jsonl`` has the metrics of the same episodes.
+* ``summary.json`` has the metrics of the whole run.
+* ``progress.json`` has the current state and the running episodes.
+* ``run.lock`` keeps a second process out.
 """
 
 from __future__ import annotations
@@ -30,10 +34,10 @@ SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
 OLD_METRICS = "figures.jsonl"
 
 _MAY_GROW = ("limit", "trials")
-"""Settings that may be larger when a run is taken up again: the episodes played so far belong to it still."""
+"""Settings that may grow when a run is resumed. The recorded episodes still belong to the larger run."""
 
 _WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
-"""A process that is killed while it writes one of these leaves a temporary file."""
+"""Files that are written through a temporary file. A killed process may leave the temporary file behind."""
 
 
 def run_settings(
@@ -45,7 +49,7 @@ def run_settings(
     trials: int = 1,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """What decides the results of a run, as JSON values: two runs with equal settings play the same episodes."""
+    """The settings that decide the results of a run, as JSON values. Runs with equal settings run the same episodes."""
     return {
         "policy": policy,
         "policy_options": dict(policy_options or {}),
@@ -57,7 +61,7 @@ def run_settings(
 
 
 class RunFolder:
-    """A folder in which one run is recorded, locked against others; open it with `RunFolder.open`."""
+    """A folder that records one run, locked against other processes. Open it with `RunFolder.open`."""
 
     def __init__(self, path: Path, lock: FileLock) -> None:
         self.path = path
@@ -69,26 +73,33 @@ class RunFolder:
     def open(
         cls, path: Path | str, settings: Mapping[str, Any], *, overwrite: bool = False, command: str = ""
     ) -> RunFolder:
-        """Begin a run in `path`, or take up the one that is there; `command` is kept as what played it.
+        """Start a run in the folder `path`, or resume the run that it contains.
 
-        `ConfigError` when the folder holds something else, another process is writing it, or it holds a run with
-        other settings and `overwrite` is False; `overwrite` deletes that run's files and begins anew.
+        Args:
+            path: The folder. It is created if it does not exist.
+            settings: The settings of the run, as `run_settings` returns them.
+            overwrite: Delete the files of a run in the folder and start over.
+            command: The command line, which is stored with the run.
+
+        Raises:
+            ConfigError: The folder contains something else, another process is writing it, or it contains a run with
+                other settings and `overwrite` is False.
         """
         path = Path(path)
         if path.exists() and not path.is_dir():
             raise ConfigError(f"{path} is a file; give a folder for the run")
         if not (path / SETTINGS).is_file() and any(foreign(path)):
-            raise ConfigError(f"{path} is not empty and holds no run; give another folder")
+            raise ConfigError(f"{path} is not empty and contains no run; give another folder")
         if (path / SCORES).exists():
-            raise ConfigError(f"{path} holds the scores of `wideseek score`; give another folder")
-        settings = json.loads(json.dumps(settings))  # as it reads back
+            raise ConfigError(f"{path} contains scores of `wideseek score`; give another folder")
+        settings = json.loads(json.dumps(settings))  # as they are when they are read again
         path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path / LOCK)
         try:
             clear_temporary(path)
             (path / OLD_METRICS).unlink(
                 missing_ok=True
-            )  # made again from the trajectories, under its new name
+            )  # it is written again from the trajectories, under its new name
             if (path / SETTINGS).is_file():
                 if not overwrite:
                     _compare(path, read_settings(path), settings)
@@ -109,16 +120,16 @@ class RunFolder:
             tally.add(record)
 
     def write(self, trajectory: Trajectory) -> None:
-        """Record one episode; it is on disk when this returns."""
+        """Record one episode. It is on disk when this method returns."""
         self._writer.write(trajectory)
         self._metrics.append(EpisodeRecord.of(trajectory))
 
     def write_summary(self, summary: Summary, by: Mapping[str, Mapping[str, Summary]] | None = None) -> None:
-        """Write ``summary.json``; `by` are the summaries of parts of the run, under the key of that name."""
+        """Write ``summary.json``. `by` has the summaries of groups of tasks, stored under the key ``by``."""
         write_json(self.path / SUMMARY, summary_dict(summary, by or {}))
 
     def close(self) -> None:
-        """Close the files and let others write; harmless when closed."""
+        """Close the files and release the lock. Further calls do nothing."""
         self._writer.close()
         self._metrics.close()
         self._lock.close()
@@ -133,18 +144,22 @@ class RunFolder:
 
 
 def summary_dict(summary: Summary, by: Mapping[str, Mapping[str, Summary]]) -> dict[str, Any]:
-    """A summary and its breakdowns as the JSON values of ``summary.json``."""
+    """The content of ``summary.json``: a summary, and the summaries of groups of tasks."""
     parts = {key: {name: part.to_dict() for name, part in groups.items()} for key, groups in by.items()}
     return {**summary.to_dict(), "by": parts}
 
 
 def versions() -> dict[str, str]:
-    """The versions of what produced a run."""
+    """The versions of this package, Python and other software, as a run stores them."""
     return {"wideseek-env": __version__, "python": platform.python_version(), "system": platform.system()}
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """The settings of the run in `folder`; `TrajectoryError` when its ``run.json`` cannot be read."""
+    """The settings of the run in `folder`.
+
+    Raises:
+        TrajectoryError: ``run.json`` cannot be read.
+    """
     path = folder / SETTINGS
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
@@ -152,13 +167,13 @@ def read_settings(folder: Path) -> dict[str, Any]:
             raise TypeError("settings")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrajectoryError(
-            f"{path} cannot be read ({type(error).__name__}); start the run afresh with overwrite"
+            f"{path} cannot be read ({type(error).__name__}); start the run over with overwrite"
         ) from error
     return dict(record["settings"])
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The settings that are not equal, with both values; single limits where the rules differ."""
+    """The settings that differ, with both values. If the rules differ, each limit that differs is listed."""
     found: list[tuple[str, Any, Any]] = []
     for name in dict.fromkeys((*before, *now)):
         one, other = before.get(name), now.get(name)
@@ -173,14 +188,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
 
 
 def clear_temporary(path: Path) -> None:
-    """Delete what processes that were killed left in `path`; only for the holder of its lock."""
+    """Delete temporary files that killed processes left in `path`. Only the holder of its lock may call this."""
     for each in path.iterdir():
         if is_temporary(each, _WRITTEN_WHOLE):
             each.unlink(missing_ok=True)
 
 
 def foreign(path: Path) -> Iterator[Path]:
-    """What is in `path` and no trace of a run that was killed before its settings were written."""
+    """The files in `path` without those that a run leaves if it is killed early: its lock and temporary files."""
     if not path.is_dir():
         return iter(())
     return (each for each in path.iterdir() if each.name != LOCK and not is_temporary(each, _WRITTEN_WHOLE))
@@ -194,10 +209,10 @@ def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any])
     ]
     if different:
         raise ConfigError(
-            f"{path} holds a run with other settings ({'; '.join(different)}); give another folder, or overwrite"
+            f"{path} contains a run with other settings ({'; '.join(different)}); give another folder, or overwrite"
         )
 
 
 def _grown(before: Any, now: Any) -> bool:
-    """Whether a limit is at least what it was; None is no limit."""
+    """Whether the setting is at least as large as before. None means no limit."""
     return now is None or (before is not None and now >= before)

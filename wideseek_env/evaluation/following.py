@@ -1,7 +1,7 @@
-"""`Follower`: a run as it grows, read by another process than the one that plays it.
+"""`Follower`: reads a run while another process writes it.
 
-Nothing is written and nothing is locked. Records are read once, from where reading stopped; lines that are no records
-are counted and passed over, since a view of a damaged run is better than none.
+It writes nothing and takes no lock. Each record is read once. Lines that are not records are skipped and counted,
+because a view of a damaged run is better than none.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wideseek_env.evaluation.progress import PROGRESS, Progress, Seen, number, p
 from wideseek_env.evaluation.snapshot import Bench, Episodes, Snapshot, Training, episodes_of
 
 METRICS = "metrics.jsonl"
-_DEPTH = 3  # folders below that of a bench in which its runs may be
+_DEPTH = 3  # how many levels below the folder of a bench its runs may be
 _PARTS = 500
 
 Clock = Callable[[], float]
@@ -30,11 +30,11 @@ class _Source(Protocol):
 
 
 class Follower:
-    """Follows the run at `path`, which need not be there yet.
+    """Follows the run at `path`, which may not exist yet.
 
     Args:
         path: A folder of `wideseek eval`, `bench` or `train`, or a file of rollouts or trajectories.
-        wall: The time as in progress files.
+        wall: Returns the current time in seconds since 1970, as in progress files.
     """
 
     def __init__(self, path: Path | str, *, wall: Clock = time.time) -> None:
@@ -43,7 +43,11 @@ class Follower:
         self._source: _Source | None = None
 
     def look(self) -> Snapshot:
-        """The run as it is now. `ConfigError` where there is something that is no run."""
+        """The current state of the run.
+
+        Raises:
+            ConfigError: The path exists and is not a run.
+        """
         self._source = self._source or _source(self.path, self._wall)
         if self._source is None:
             return Episodes("none", str(self.path), "waiting")
@@ -56,12 +60,12 @@ def _source(path: Path, wall: Clock) -> _Source | None:
             return _ProgressAlone(path, wall)
         if path.name.endswith((".jsonl", ".jsonl.gz")):
             return _Records(path, wall)
-        raise ConfigError(f"{path} is no run; give a folder, or a .jsonl, .jsonl.gz or .parquet file")
+        raise ConfigError(f"{path} is not a run; give a folder, or a .jsonl, .jsonl.gz or .parquet file")
     if not path.is_dir():
         beside = progress_file(path)
         return _ProgressAlone(path, wall) if beside.is_file() and path.suffix == ".parquet" else None
     if (path / SCORES).is_file():
-        raise ConfigError(f"{path} holds scores of answers made elsewhere: wideseek summary shows them")
+        raise ConfigError(f"{path} contains scores of `wideseek score`; show them with `wideseek summary`")
     if (path / METRICS).is_file():
         return _Train(path, wall)
     if (path / SETTINGS).is_file():
@@ -92,7 +96,7 @@ class _Records:
 
 
 class _ProgressAlone:
-    """A file that cannot be read before it is finished: its progress file says all there is to know."""
+    """A file that cannot be read before it is finished, such as Parquet. Only its progress file is read."""
 
     def __init__(self, path: Path, wall: Clock) -> None:
         self._path = path
@@ -115,7 +119,7 @@ class _Run:
     def look(self) -> Episodes:
         settings = self._read_settings()
         seed = settings.get("seed")
-        # Figures are small and hold all that is needed; trajectories are for runs that were recorded without.
+        # The file of metrics is small and sufficient. Trajectories are read only if the run has no such file.
         file = next(
             (self.path / name for name in (EPISODES, TRAJECTORIES) if (self.path / name).exists()), None
         )
@@ -161,7 +165,7 @@ class _Parts:
 
 
 def _state_of(parts: list[Episodes]) -> Seen:
-    """The state of several runs that nothing is said about as a whole: it may end with any of them, or go on."""
+    """The state of a folder with several runs but without a progress file."""
     states = {part.state for part in parts}
     for state in ("running", "killed", "silent", "failed", "interrupted"):
         if state in states:
@@ -208,7 +212,7 @@ def _time_left(progress: Progress, step: int) -> float | None:
 
 
 def _runs(path: Path, depth: int = _DEPTH) -> Iterator[Path]:
-    """The run folders below `path`, in the order of their names, numbers by value; links are not followed."""
+    """The run folders below `path`, sorted by name, with numbers in numerical order. Links are not followed."""
     found = 0
     stack = [(path, depth)]
     while stack:

@@ -1,4 +1,4 @@
-"""Holding back Ctrl-C for the moment in which something is written."""
+"""Delaying Ctrl-C while a file is written."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """A Ctrl-C during the block raises `KeyboardInterrupt` at its end. Does nothing outside the main thread."""
+    """Delay Ctrl-C: a Ctrl-C during the block raises `KeyboardInterrupt` at its end. No effect in other threads."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.getsignal(signal.SIGINT)
-    if before is None:  # installed by something other than Python, which could not put it back
+    if before is None:  # a handler that Python did not install and could not restore
         yield
         return
     held: list[int] = []

@@ -1,4 +1,4 @@
-"""What figures can be broken down by: the facts of a task that do not depend on who plays it."""
+"""Labels of tasks, by which metrics can be grouped. They depend only on the task."""
 
 from __future__ import annotations
 
@@ -15,24 +15,23 @@ from wideseek_env.tasks.jsonl import task_to_dict
 Label: TypeAlias = str | int | float | bool
 
 NONE = "(none)"
-"""The group of the tasks that lack a key."""
+"""The group of tasks that do not have the label."""
 
 SIZE = "size"
 SIZES = (5, 10, 20, 50, 100, 200)
-"""The last row counts of the size groups; larger tables are one group more."""
+"""The largest number of rows of each size group. Larger tables form one more group."""
 
 DEFAULT_BY = ("language", SIZE)
 
 _OWN = ("language", "source", "form", "rows", "columns")
-_ASIDE = ("format", "source", "meta")  # what does not change what is asked or what counts as right
+_ASIDE = ("format", "source", "meta")  # these change neither the question nor the right answers
 _TEXT = 200
 
 
 def task_labels(task: Task) -> dict[str, Label]:
-    """The facts of `task`: language, source, form ("table" or "short answer"), rows, columns and its `meta`.
+    """The labels of `task`: language, source, form ("table" or "short answer"), rows, columns, and entries of `meta`.
 
-    Of `meta` those entries that are a text, a number or a truth value; one that is called like a fact of the task
-    itself is left out.
+    An entry of `meta` is a label if it is a text, a number or a truth value, and its name is not one of the others.
     """
     labels: dict[str, Label] = {
         "language": task.language,
@@ -48,7 +47,7 @@ def task_labels(task: Task) -> dict[str, Label]:
 
 
 def label(labels: Mapping[str, Label], key: str) -> str:
-    """The group of a task with these labels; "size" groups the rows of its gold table."""
+    """The group under `key` of a task with these labels. The key "size" groups by rows of the gold table."""
     if key == SIZE:
         return _size(labels)
     value = labels.get(key, NONE)
@@ -56,7 +55,7 @@ def label(labels: Mapping[str, Label], key: str) -> str:
 
 
 def group_order(key: str, groups: Iterable[str]) -> list[str]:
-    """`groups` sorted for a table: sizes and numbers by value, texts by text, those that lack the key last."""
+    """`groups` sorted for a table: sizes and numbers by value, then texts, then the group without the label."""
 
     def place(group: str) -> tuple[int, float, str]:
         if group == NONE:
@@ -72,17 +71,21 @@ def group_order(key: str, groups: Iterable[str]) -> list[str]:
 
 
 def check_keys(keys: Iterable[str], labels: Iterable[Mapping[str, Label]]) -> None:
-    """`ConfigError` when a key is not a label of any task; it lists those that are."""
+    """Check that each key is a label of at least one task.
+
+    Raises:
+        ConfigError: It is not. The message lists the labels that exist.
+    """
     known = dict.fromkeys((SIZE, *_OWN))
     for each in labels:
         known.update(dict.fromkeys(each))
     for key in keys:
         if key not in known:
-            raise ConfigError(f"no task has {key!r} to break figures down by; there are: {', '.join(known)}")
+            raise ConfigError(f"no task has the label {key!r} to group by; labels are: {', '.join(known)}")
 
 
 def task_digest(task: Task) -> str:
-    """A hash of what is asked and what counts as right, so that two runs can tell whether they share a task."""
+    """A hash of the question and its right answers. With it, two runs can tell whether they share a task."""
     content = {key: value for key, value in task_to_dict(task).items() if key not in _ASIDE}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

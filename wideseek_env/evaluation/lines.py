@@ -1,4 +1,4 @@
-"""Reading the lines of growing records: episodes of any kind there is, and the log of a training."""
+"""Reads the lines of files that grow: records of episodes, and the log of a training run."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from wideseek_env.evaluation.running_summary import Ended, RunningSummary, token
 from wideseek_env.evaluation.tail import Tail
 from wideseek_env.evaluation.usage import usage_of
 
-_ROWS = 2000  # steps of training of which all figures are kept
+_ROWS = 2000  # number of training steps whose metrics are all kept
 _WARNINGS = 5
 
 
 class TrainingLines:
-    """The ``metrics.jsonl`` of a training: its figures by step. What is not finite is NaN.
+    """Reads the ``metrics.jsonl`` of a training run: its metrics by step. Values that are not finite become NaN.
 
-    A step that comes again (a run that went on from a checkpoint) replaces the earlier one.
+    If a step appears again, because the run resumed from a checkpoint, the later line replaces the earlier one.
     """
 
     def __init__(self, path: Path) -> None:
@@ -37,16 +37,16 @@ class TrainingLines:
 
     @property
     def damaged(self) -> int:
-        """Lines that are no records."""
+        """The number of lines that are not records."""
         return self._unreadable + self.tail.damaged
 
     @property
     def step(self) -> int:
-        """The latest step."""
+        """The number of the latest step."""
         return max((*self.rows, *self.evaluations, 0))
 
     def read(self) -> None:
-        """Take in what is new."""
+        """Read the new lines."""
         for line in self.tail.lines():
             self._begin_anew()
             self._take(line)
@@ -79,7 +79,7 @@ class TrainingLines:
 
 
 class EpisodeLines:
-    """The records of episodes, of any of the kinds there are: figures, trajectories or rollouts."""
+    """Reads records of episodes of any kind: metrics, trajectories or rollouts."""
 
     def __init__(self, path: Path, seed: int = 0) -> None:
         self.tail = Tail(path)
@@ -90,11 +90,11 @@ class EpisodeLines:
 
     @property
     def damaged(self) -> int:
-        """Lines that are no records."""
+        """The number of lines that are not records."""
         return self._unreadable + self.tail.damaged
 
     def read(self) -> None:
-        """Take in what is new."""
+        """Read the new lines."""
         for line in self.tail.lines():
             self._begin_anew()
             record = _record(line)
@@ -113,7 +113,7 @@ class EpisodeLines:
 
 
 def _ended(record: Mapping[str, Any]) -> Ended | None:
-    """The episode of a line of figures, a trajectory or a rollout; None for anything else."""
+    """The episode of a line of metrics, a trajectory or a rollout. None for anything else."""
     try:
         if "conversations" in record:
             meta, score = record["meta"], record["score"]

@@ -1,4 +1,4 @@
-"""A lock on a folder that the operating system lets go of when its process ends, however it ends."""
+"""A lock on a folder. The operating system releases it when the process ends, also when it is killed."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _log = logging.getLogger(__name__)
 
 _here: dict[Path, int] = {}
-"""Locks of this process, by file: POSIX locks do not keep a process from itself. The values are process ids, since a
-fork copies this and not the locks."""
+"""The locks of this process, by file, because a POSIX lock does not stop its own process from locking again.
+
+The values are process ids: a fork copies this dictionary but not the locks.
+"""
 _guard = threading.Lock()
 
 
 class FileLock:
-    """Holds `path` (a file that is made, and stays) until `close`, or until the process is gone.
+    """Locks the file `path` until `close`, or until the process ends. The file is created and stays.
 
-    The lock belongs to the process: children that it forks neither hold it nor keep it. `ConfigError` when another
-    process, or another part of this one, has it; the message says which.
+    The lock belongs to this process. Forked children do not hold it.
+
+    Raises:
+        ConfigError: Another process, or another part of this process, holds the lock. The message says which.
     """
 
     def __init__(self, path: Path) -> None:
@@ -62,13 +66,13 @@ class FileLock:
         os.write(self._fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
     def close(self) -> None:
-        """Let go; harmless when done before, and in a forked child."""
+        """Release the lock. Further calls do nothing, and neither does a call in a forked child."""
         with _guard:
             if self._fd is None:
                 return
             fd, self._fd = self._fd, None
             if _here.get(self.path) == os.getpid():
-                with contextlib.suppress(OSError):  # what it says is only for people
+                with contextlib.suppress(OSError):  # the text in the file is only for people
                     os.ftruncate(fd, 0)
                 del _here[self.path]
             os.close(fd)
@@ -86,7 +90,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(fd: int) -> None:
-        os.lseek(fd, 1 << 30, os.SEEK_SET)  # beyond the text, which others may read
+        os.lseek(fd, 1 << 30, os.SEEK_SET)  # a place after the text, so that others can read the text
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         finally:
@@ -96,5 +100,5 @@ else:
     import fcntl
 
     def _lock(fd: int) -> None:
-        # Not `flock`, which a forked child would go on holding after its parent was killed.
+        # Not `flock`: a forked child would hold that lock even after its parent was killed.
         fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,8 +1,8 @@
-"""``episodes.jsonl``: the figures of every recorded episode beside its trajectory, so that summaries are quick.
+"""``episodes.jsonl``: the metrics of every recorded episode. With them, summaries need not read the trajectories.
 
-A line is ``{"end": …, "crc": …, …}``: where the episode's line in ``trajectories.jsonl`` ends (in bytes from the
-start), that line's CRC-32, and the figures. The trajectories decide: figures that are missing, or do not belong to
-them, are made from them again.
+A line is ``{"end": …, "crc": …, …}``: the byte at which the episode's line in ``trajectories.jsonl`` ends, the CRC-32
+of that line, and the metrics. The trajectories are authoritative. Metrics that are missing or do not match them are
+computed again.
 """
 
 from __future__ import annotations
@@ -22,25 +22,27 @@ EPISODES, TRAJECTORIES, SCORES = "episodes.jsonl", "trajectories.jsonl", "scores
 
 
 class Entry(NamedTuple):
-    """One line of figures."""
+    """One line of metrics."""
 
     end: int
     crc: int
     record: EpisodeRecord
     size: int
-    """Bytes of the line of figures itself, its line break included; 0 when it is not in the file."""
+    """Size of this line of metrics in bytes, with its line break. 0 if the line is not in the file."""
 
     def line(self) -> bytes:
-        """What is written."""
+        """The bytes of the line as they are written."""
         data = {"end": self.end, "crc": self.crc, **self.record.to_dict()}
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
 
 def read_entries(folder: Path) -> Iterator[Entry]:
-    """An entry for every recorded episode of the run in `folder`, in their order; nothing is written.
+    """An entry for every recorded episode of the run in `folder`, in recorded order. Nothing is written.
 
-    Those whose figures are not stored (`Entry.size` is 0) are read from the trajectories, one at a time.
-    `TrajectoryError` with file and line when those cannot be read.
+    Episodes without stored metrics (`Entry.size` is 0) are read from the trajectories, one at a time.
+
+    Raises:
+        TrajectoryError: A trajectory cannot be read. The message has file and line.
     """
     stored = _stored(folder)
     yield from stored
@@ -48,7 +50,7 @@ def read_entries(folder: Path) -> Iterator[Entry]:
 
 
 class MetricsWriter:
-    """Keeps the figures of a run up with its trajectories; only the holder of the run's lock may have one."""
+    """Writes the metrics of a run's episodes. Only the holder of the run's lock may use it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -56,7 +58,7 @@ class MetricsWriter:
         self._end = 0
 
     def catch_up(self) -> Iterator[EpisodeRecord]:
-        """The figures of every recorded episode; those that were not stored are stored now."""
+        """Gives the metrics of every recorded episode, and stores those that are missing in the file."""
         valid = 0
         for entry in read_entries(self._folder):
             if entry.size:
@@ -68,9 +70,9 @@ class MetricsWriter:
         self._open(valid).flush()
 
     def append(self, record: EpisodeRecord) -> None:
-        """Store the figures of the episode whose trajectory was written last."""
+        """Store the metrics of the episode whose trajectory was written last."""
         if self._file is None:
-            for _ in self.catch_up():  # the trajectory is on disk, so this includes it
+            for _ in self.catch_up():  # the trajectory is on disk already, so this includes it
                 pass
             return
         with open(self._folder / TRAJECTORIES, "rb") as trajectories:
@@ -78,15 +80,15 @@ class MetricsWriter:
             line = trajectories.read()
         self._end += len(line)
         self._file.write(Entry(self._end, zlib.crc32(line), record, 0).line())
-        self._file.flush()  # not synced: what a crash of the machine takes is made again
+        self._file.flush()  # not synced: lines lost in a crash of the machine are computed again
 
     def close(self) -> None:
-        """Close the file; harmless when closed."""
+        """Close the file. Further calls do nothing."""
         if self._file is not None:
             self._file.close()
 
     def _open(self, valid: int) -> IO[bytes]:
-        """The file cut to its first `valid` bytes, on first use."""
+        """The open file. The first call cuts it to its first `valid` bytes."""
         if self._file is None:
             self._file = open(self._folder / EPISODES, "ab")  # noqa: SIM115 (closed by `close`)
             if self._file.seek(0, os.SEEK_END) != valid:
@@ -95,28 +97,28 @@ class MetricsWriter:
 
 
 def _stored(folder: Path) -> list[Entry]:
-    """The stored figures that belong to the trajectories as they are now."""
+    """The stored metrics that match the current trajectories."""
     entries: list[Entry] = []
     try:
         with open(folder / EPISODES, "rb") as file:
             for line in file:
                 entry = _entry(line)
                 if entry is None or entry.end <= (entries[-1].end if entries else 0):
-                    break  # half a line, or not ours: from here on the trajectories are read
+                    break  # half a line or a foreign one: from here on, the trajectories are read
                 entries.append(entry)
     except OSError:
         return []
     try:
         with open(folder / TRAJECTORIES, "rb") as trajectories:
             size = os.fstat(trajectories.fileno()).st_size
-            while entries and entries[-1].end > size:  # somebody cut the trajectories
+            while entries and entries[-1].end > size:  # the trajectories were cut
                 entries.pop()
             if entries:
                 start = entries[-2].end if len(entries) > 1 else 0
                 trajectories.seek(start)
                 line = trajectories.read(entries[-1].end - start)
                 if not line.endswith(b"\n") or zlib.crc32(line) != entries[-1].crc:
-                    return []  # the trajectories were edited: none of the places can be trusted
+                    return []  # the trajectories were edited, so no stored position is reliable
     except OSError:
         return []
     return entries
@@ -134,7 +136,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 def _from_trajectories(path: Path, start: int, lines: int) -> Iterator[Entry]:
-    """The episodes from byte `start` on, before which there are `lines` lines."""
+    """The episodes from byte `start` on. `lines` is the number of lines before it, for error messages."""
     try:
         file = open(path, "rb")  # noqa: SIM115 (closed below)
     except FileNotFoundError:
@@ -146,7 +148,7 @@ def _from_trajectories(path: Path, start: int, lines: int) -> Iterator[Entry]:
         end = start
         for number, line in enumerate(file, lines + 1):
             if not line.endswith(b"\n"):
-                return  # what a killed process leaves
+                return  # half a line, left by a killed process
             end += len(line)
             yield Entry(end, zlib.crc32(line), EpisodeRecord.of(_trajectory(path, number, line)), 0)
 

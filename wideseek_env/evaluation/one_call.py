@@ -1,4 +1,4 @@
-"""`evaluate`: a policy, tasks and a width in, the summary of a run out."""
+"""`evaluate`: run a policy on tasks in one call and get the summary."""
 
 from __future__ import annotations
 
@@ -52,18 +52,19 @@ def evaluate(
     keep_going: bool = False,
     on_episode: Callable[[EpisodeRecord], None] | None = None,
 ) -> Summary:
-    """Run a policy on tasks and return what the run comes to, as ``wideseek eval`` does.
+    """Run a policy on tasks and return the summary, like ``wideseek eval``.
 
-    The arguments from `tasks` to `executor` describe the game; see `wideseek_env.GameConfig`.
+    The arguments from `tasks` to `executor` are the fields of `wideseek_env.GameConfig` and describe the game.
 
     Args:
-        policy: A name such as "scripted" or ``module:Class``, or a `Policy`. A policy that is named is also closed.
-        policy_options: Options of a policy that is named.
-        trials: Episodes of each task.
-        seed: The seed of each episode is derived from it, the task's id and the trial.
-        out: Folder that records the run. Episodes that it holds already are counted and not run again.
-        overwrite: Delete the run that `out` holds and start over.
-        keep_going: Count an episode that raises as failed, with score 0, instead of stopping.
+        policy: A name such as "scripted" or ``module:Class``, or a `Policy`. A policy given by name is closed at the
+            end.
+        policy_options: Options of a policy given by name.
+        trials: Episodes per task.
+        seed: Base seed. The seed of each episode is derived from it, the task's id and the trial.
+        out: Folder that records the run. Its recorded episodes are counted and not run again.
+        overwrite: Delete the run in `out` and start over.
+        keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
         on_episode: Called after each episode that was run.
 
     Raises:
@@ -71,7 +72,9 @@ def evaluate(
         EpisodeError: An episode raised, and `keep_going` is False.
     """
     if isinstance(policy, Policy) and policy_options:
-        raise ConfigError("policy_options are for a policy that is named; this one is made already")
+        raise ConfigError(
+            "policy_options need a policy given by name; set the options of this object yourself"
+        )
     if not isinstance(trials, int) or trials < 1:
         raise ConfigError(f"trials must be a whole number of at least 1, not {trials!r}")
     config = ENTRY_POINTS["evaluate"].config(

@@ -1,4 +1,4 @@
-"""Figures of sweeps: one panel for a column of a paper, or an overview of quality, time, calls and speed-up."""
+"""Figures of sweeps: one metric for a column of a paper, or an overview of quality, time, calls and speed-up."""
 
 from __future__ import annotations
 
@@ -41,10 +41,19 @@ _SINGLE = "single agent"
 
 
 def draw_metric(curves: Sequence[Curve], *, axis: str = "size", metric: str = "item-f1") -> Picture:
-    """One metric with its 95 % intervals for one column of a paper.
+    """Draw one metric with its 95 % intervals, as wide as one column of a paper.
 
-    Against the size the interval is a band; against a cost, which is a measurement too, it is a bar at each point,
-    and the points say their size. `ConfigError` for curves that cannot be drawn together.
+    If the axis is the size, the intervals are drawn as a band. If the axis is a measured cost, they are drawn as a bar
+    at each point, and the points are labelled with their size.
+
+    Args:
+        curves: The runs to draw.
+        axis: The horizontal axis, one of `AXES`.
+        metric: The metric, one of `METRICS`.
+
+    Raises:
+        ConfigError: The curves cannot be drawn together, or the axis or metric is unknown.
+        MissingDependencyError: matplotlib is not installed.
     """
     check_axis(axis, curves)
     values = quality(metric)
@@ -68,9 +77,14 @@ def draw_metric(curves: Sequence[Curve], *, axis: str = "size", metric: str = "i
 def draw_overview(
     curves: Sequence[Curve], speedups: Sequence[Speedup | None] = (), title: str = ""
 ) -> Picture:
-    """Quality, critical path, calls, and speed-up (for widths) or what else is known, for a page's full width.
+    """Draw four panels for the full width of a page.
 
-    With one curve the first panel has all three metrics, with several it has item-F1 of each.
+    The panels are quality, critical path, calls, and speed-up. Without speed-ups, the last panel shows tokens, answered
+    episodes or turns. With one curve, the quality panel shows all three metrics; with several, item-F1 of each.
+
+    Raises:
+        ConfigError: The curves cannot be drawn together.
+        MissingDependencyError: matplotlib is not installed.
     """
     check_axis("size", curves)
     fast = [found for found in speedups if found is not None]
@@ -83,7 +97,7 @@ def draw_overview(
         panels.append(lambda axes: _speedup_panel(axes, speedups))
     elif all(curve.against("tokens", lambda _: ()) for curve in curves):
         panels.append(lambda axes: _cost_panel(axes, curves, COSTS["tokens"]))
-    elif curves[0].kind == "depth":  # its turns are its critical path
+    elif curves[0].kind == "depth":  # the turns of a single agent are its critical path
         panels.append(lambda axes: _cost_panel(axes, curves, ANSWERED))
     else:
         panels.append(lambda axes: _cost_panel(axes, curves, COSTS["turns"]))
@@ -107,8 +121,11 @@ def draw_overview(
 
 
 def plot_sweep(sweep: Sweep, path: Path | str, *, title: str | None = None) -> None:
-    """Draw the overview of `sweep` into `path`: SVG, PNG or PDF, as it ends. `MissingDependencyError` without
-    matplotlib."""
+    """Draw the overview of `sweep` into the file `path`, which ends with .svg, .png or .pdf.
+
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+    """
     sweep_picture(sweep, title=title).save(path)
 
 
@@ -120,17 +137,17 @@ def sweep_picture(sweep: Sweep, *, title: str | None = None) -> Picture:
 
 
 def sweep_title(sweep: Sweep) -> str:
-    """Who played what under a sweep, in a line."""
+    """The policy, tasks, episodes and budget of a sweep in one line."""
     settings = sweep.settings
     episodes = sweep.points[-1].summary.episodes if sweep.points else 0
     equal = settings.get("equal")
-    budget = f", at most {equal['amount']} {equal['kind']} an episode" if isinstance(equal, dict) else ""
+    budget = f", at most {equal['amount']} {equal['kind']} per episode" if isinstance(equal, dict) else ""
     tasks = one_line(str(settings.get("tasks", "tasks")), 60)
-    return f"{one_line(str(settings.get('policy', 'policy')), _NAME)} on {tasks} ({episodes} episodes a point{budget})"
+    return f"{one_line(str(settings.get('policy', 'policy')), _NAME)} on {tasks} ({episodes} episodes/point{budget})"
 
 
 def sweep_speedup(sweep: Sweep) -> Speedup | None:
-    """The speed-ups by critical path; None for a sweep that has none."""
+    """The speed-ups by critical path. None if the sweep has none."""
     try:
         return speedup_of(sweep)
     except ConfigError:
@@ -194,7 +211,7 @@ def _speedup_panel(axes: Any, speedups: Sequence[Speedup | None]) -> None:
             linewidth=0,
         )  # fmt: skip
         axes.plot(widths, values, color=look.colour, linestyle=look.line)
-        for point in found.points:  # hollow: the team found more or less, so it did not do the same work
+        for point in found.points:  # hollow: item-F1 differs, so the teams did not do the same work
             inside = look.colour if point.comparable else PAPER
             axes.plot(
                 [point.width], [point.speedup], marker=look.marker, color=look.colour, markerfacecolor=inside,
@@ -207,7 +224,7 @@ def _speedup_panel(axes: Any, speedups: Sequence[Speedup | None]) -> None:
     best = max(point.high for _, found in fast for point in found.points)
     axes.set_ylim(low - 0.1, max(1.5, min(last / first, 1.5 * best)))
     _plain(axes.legend(loc="upper left", frameon=True, facecolor=PAPER, edgecolor="none", framealpha=0.85))
-    axes.set_ylabel(f"Speed-up by critical path{' (hollow: other item-F1)' if hollow else ''}")
+    axes.set_ylabel(f"Speed-up by critical path{' (hollow: different item-F1)' if hollow else ''}")
     _size_ticks(axes, sizes)
 
 
@@ -227,7 +244,7 @@ def _fit_line(axes: Any, found: Speedup) -> None:
 
 
 def _curve(axes: Any, curve: Curve, look: Stroke, axis: str, values: Values, label: str) -> None:
-    """The line of a curve with its interval where `values` gives one (value, low, high)."""
+    """Draw the line of a curve, with its interval if `values` gives (value, low, high)."""
     rows = curve.against(axis, values)
     if not rows:
         return
@@ -251,7 +268,7 @@ def _curve(axes: Any, curve: Curve, look: Stroke, axis: str, values: Values, lab
 
 
 def _single(axes: Any, curve: Curve, look: Stroke, axis: str, values: Values) -> None:
-    """The single agent beside a team: a line across, or a hollow point where the axis is a cost."""
+    """Draw the single agent next to a team: a horizontal line, or a hollow point if the axis is a cost."""
     found = values(curve.single) if curve.single is not None else None
     if found is None or curve.single is None:
         return
@@ -259,7 +276,7 @@ def _single(axes: Any, curve: Curve, look: Stroke, axis: str, values: Values) ->
         axes.axhline(found[0], color=look.colour, linewidth=0.8, linestyle=(0, (1, 2)))
         near = 0.07 * max(axes.dataLim.height, found[0])
         if any(abs(label.xy[1] - found[0]) < near for label in axes.texts if label.get_text() == _SINGLE):
-            return  # two names on top of each other say nothing; the lines have their curves' colours
+            return  # the names would overlap; the lines have the colours of their curves
         axes.annotate(
             _SINGLE, (1, found[0]), xycoords=("axes fraction", "data"), xytext=(0, 2),
             textcoords="offset points", ha="right", va="bottom", fontsize=6, color=look.colour,
@@ -273,7 +290,7 @@ def _single(axes: Any, curve: Curve, look: Stroke, axis: str, values: Values) ->
 
 
 def _size_names(axes: Any, curves: Sequence[Curve], axis: str, values: Values) -> None:
-    """The size beside each point of a cost axis, where there is room for it."""
+    """Label each point of a cost axis with its size, where there is room."""
     named = []
     for number, curve in enumerate(curves):
         colour = stroke(number).colour
@@ -344,6 +361,6 @@ def _legend(figure: Any, axes: Any) -> None:
 
 
 def _plain(legend: Any) -> None:
-    """Names are text, never formulas."""
+    """Show names as plain text, never as formulas."""
     for text in legend.get_texts():
         text.set_parse_math(False)

@@ -1,7 +1,7 @@
-"""``progress.json``: where a run is, in a small file beside its records that other processes may read at any time.
+"""``progress.json``: the current state of a run, in a small file next to its records. Other processes may read it.
 
-It is replaced as a whole, at most once a second, by a thread of the run; while nothing happens it is renewed every ten
-seconds, so that its age says whether the run is alive. What a run came to is in its records, not here.
+A thread of the run replaces the whole file, at most once per second. If nothing happens, the thread writes it again
+every ten seconds, so the file's age shows whether the run is alive. The results of a run are in its records, not here.
 """
 
 from __future__ import annotations
@@ -24,39 +24,44 @@ from wideseek_env.files import write_whole
 FORMAT = 1
 PROGRESS = "progress.json"
 EVERY = 1.0
-"""Seconds between two versions of the file at least."""
+"""Minimum number of seconds between two versions of the file."""
 
 BEAT = 10.0
-"""Seconds after which it is written again though nothing has changed."""
+"""Number of seconds after which the file is written again even if nothing has changed."""
 
 SILENT = 60.0
-"""Seconds without a new version after which a run whose process cannot be asked counts as silent."""
+"""Number of seconds without a new version after which a running run counts as silent."""
 
 _LARGEST = 1 << 20
 
 State: TypeAlias = Literal["running", "finished", "interrupted", "failed"]
-"""What a run says of itself: `failed` when an error ended it, `interrupted` when Ctrl-C did."""
+"""The state that a run writes. `failed` means that an error ended it, `interrupted` that Ctrl-C did."""
 
 Seen: TypeAlias = Literal[
     "waiting", "running", "finished", "interrupted", "failed", "killed", "silent", "unknown"
 ]
-"""What others see: besides `State`, nothing there yet, a process that is gone without having said so (`killed`), one on
-another machine that has been silent for a minute, and a run that never said anything."""
+"""The state that another process sees. In addition to `State`:
+
+* `waiting`: there is no run yet.
+* `killed`: the process is gone, but its last state is `running`.
+* `silent`: the run has not written for a minute, and its process is not known to be gone.
+* `unknown`: the run has no progress file.
+"""
 
 
 def progress_file(path: Path) -> Path:
-    """Where the progress of the run at `path` is: in its folder, or beside its file."""
+    """The path of the progress file of the run at `path`: in its folder, or next to its file."""
     return path / PROGRESS if path.is_dir() else path.with_name(f"{path.name}.{PROGRESS}")
 
 
 class ProgressFile:
-    """Writes what `look` gives whenever `changed` was called, until `close`.
+    """Writes the values of `look` to a file after each call of `changed`, until `close`.
+
+    If the file cannot be written, for example because the disk is full, it stays as it is and the run continues.
 
     Args:
-        path: The file; its folder exists.
-        look: JSON values of the moment; called on the writing thread and by `close`.
-
-    A file that cannot be written (a full disk) is left as it is: a view is no reason to end a run.
+        path: The file. Its folder must exist.
+        look: Returns the current state as JSON values. It is called on the writing thread and by `close`.
     """
 
     def __init__(self, path: Path, look: Callable[[], Mapping[str, Any]]) -> None:
@@ -69,11 +74,11 @@ class ProgressFile:
         self._thread.start()
 
     def changed(self) -> None:
-        """Something has happened."""
+        """Tell the writing thread that the state has changed."""
         self._dirty.set()
 
     def close(self, state: State) -> None:
-        """Write how it ended; harmless when done before."""
+        """Write the last state. Further calls do nothing."""
         if self._stop.is_set():
             return
         self._stop.set()
@@ -92,14 +97,15 @@ class ProgressFile:
         about = {"format": FORMAT, "state": state, "pid": os.getpid(), "host": socket.gethostname()}
         text = json.dumps({**about, "updated": time.time(), **self._look()})
         with contextlib.suppress(OSError):
-            write_whole(self._path, text + "\n", sync=False)  # the next version comes in a second
+            write_whole(self._path, text + "\n", sync=False)  # a lost version is replaced by the next one
 
 
 @contextmanager
 def announced(run: Path, look: Callable[[], Mapping[str, Any]]) -> Iterator[ProgressFile]:
-    """Keep the progress file of the run in the folder `run`, made if need be, for the length of a block.
+    """Keep the progress file of the run in the folder `run` during a block. The folder is created if needed.
 
-    How the block is left decides the last state. `look` gives at least ``{"kind": …}``; see `ProgressFile`.
+    The way in which the block ends decides the last state: finished, interrupted or failed. `look` returns the current
+    state as JSON values, with at least ``{"kind": …}``. It is called on the writing thread.
     """
     run.mkdir(parents=True, exist_ok=True)
     file = ProgressFile(progress_file(run), look)
@@ -116,7 +122,7 @@ def announced(run: Path, look: Callable[[], Mapping[str, Any]]) -> Iterator[Prog
 
 @contextmanager
 def announced_steps(run: Path, total: int, step: Callable[[], int]) -> Iterator[None]:
-    """`announced` for a training of `total` steps; `step` gives those that are done, and is called on a thread."""
+    """`announced` for a training run of `total` steps. `step` returns the number of finished steps, on a thread."""
     began, first = time.monotonic(), step()
 
     def look() -> dict[str, Any]:
@@ -130,7 +136,7 @@ def announced_steps(run: Path, total: int, step: Callable[[], int]) -> Iterator[
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a progress file says; every field has the right type, whatever is in the file."""
+    """The content of a progress file. Every field has the right type, even if the file is damaged."""
 
     state: State
     values: Mapping[str, Any]
@@ -139,11 +145,11 @@ class Progress:
     updated: float
 
     def number(self, name: str) -> float | None:
-        """The value called `name`, if it is a finite number of at least 0."""
+        """The value called `name` if it is a finite number of at least 0, else None."""
         return number(self.values.get(name))
 
     def seen(self, now: float) -> Seen:
-        """What another process makes of it; `now` as `time.time`."""
+        """The state that another process sees. `now` is the time in seconds since 1970."""
         if self.state != "running":
             return self.state
         if self.host == socket.gethostname() and not _alive(self.pid):
@@ -152,7 +158,7 @@ class Progress:
 
 
 def read_progress(path: Path) -> Progress | None:
-    """What the file says; None when there is none, or it is none of ours."""
+    """The content of the file. None if there is no file, or if it is not a progress file."""
     try:
         with open(path, "rb") as file:
             data = json.loads(file.read(_LARGEST))
@@ -177,12 +183,12 @@ def number(value: Any) -> float | None:
 
 
 def _alive(pid: int) -> bool:
-    if os.name == "nt":  # there a signal of 0 would end the process; its silence must do
+    if os.name == "nt":  # on Windows, signal 0 would end the process, so the file's age must be enough
         return True
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except OSError:
-        pass  # it is another user's
+        pass  # the process exists and belongs to another user
     return True

@@ -1,4 +1,4 @@
-"""`RecordedRun`: what a run came to, read from its folder without taking part in it."""
+"""`RecordedRun`: the results of a run, read from its folder without writing or locking."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wideseek_env.trajectory import iter_trajectories
 
 @dataclass(frozen=True, slots=True)
 class RecordedRun:
-    """A run in figures. `settings` are empty when it was read from a file of trajectories."""
+    """The episodes of a run as metrics. `settings` is empty if the run was read from a file of trajectories."""
 
     name: str
     settings: Mapping[str, Any]
@@ -31,15 +31,18 @@ class RecordedRun:
 
     @property
     def played(self) -> bool:
-        """Whether its episodes were played here; else answers made elsewhere were scored."""
+        """Whether WideSeek ran the episodes. If not, `wideseek score` scored answers of another program."""
         return self.settings.get("kind") != "responses"
 
 
 def read_run(path: Path | str) -> RecordedRun:
-    """The run at `path`: a folder of `wideseek eval` or `wideseek score`, or a file of trajectories (JSONL, ``.gz``).
+    """Read the run at `path`: a folder of `wideseek eval` or `wideseek score`, or a file of trajectories (JSONL, .gz).
 
-    Nothing is written and no lock is taken, so a run may be read while it is under way. `ConfigError` when there is
-    no run, `TrajectoryError` when one cannot be read.
+    Nothing is written and no lock is taken, so the run may still be running.
+
+    Raises:
+        ConfigError: There is no run.
+        TrajectoryError: The run cannot be read.
     """
     path = Path(path)
     tally = SummaryAccumulator()
@@ -56,7 +59,7 @@ def read_run(path: Path | str) -> RecordedRun:
         for trajectory in iter_trajectories(path):
             tally.add(EpisodeRecord.of(trajectory))
     else:
-        what = f"{path} holds no run" if path.exists() else f"there is no {path}"
+        what = f"{path} contains no run" if path.exists() else f"{path} does not exist"
         raise ConfigError(
             f"{what}; give a folder of `wideseek eval` or `wideseek score` (with {SETTINGS} and {TRAJECTORIES} "
             f"or {SCORES}), or a file of trajectories"

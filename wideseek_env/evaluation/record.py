@@ -1,4 +1,4 @@
-"""`EpisodeRecord`: the figures of one episode that a summary needs, without its messages."""
+"""`EpisodeRecord`: the metrics of one episode that a summary needs, without its messages."""
 
 from __future__ import annotations
 
@@ -14,16 +14,19 @@ from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
 Pair = tuple[str, int]
-"""A task's id and the number of the trial, from 0."""
+"""A task's id, and the number of the trial, counted from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class EpisodeRecord:
-    """One episode in figures. Scores are in [0, 1]; `seconds` is its time on the clock.
+    """The metrics of one episode. Scores are in [0, 1].
 
-    `turns` counts the turns of all agents, `critical_path` those until the answer with agents that work side
-    by side counted once. `failed` marks an episode that a policy or tool broke off by raising. `labels` are the
-    task's (see `wideseek_env.evaluation.labels`), `usage` and `judge_usage` tokens and cost where they are known.
+    * `seconds` is the wall-clock time of the episode.
+    * `turns` counts the turns of all agents.
+    * `critical_path` counts the turns until the answer, where turns that agents take at the same time count once.
+    * `failed` means that a policy or tool raised an exception, which stopped the episode.
+    * `labels` are the labels of the task, such as its language.
+    * `usage` and `judge_usage` have tokens and cost, if they are known.
     """
 
     task_id: str
@@ -53,12 +56,12 @@ class EpisodeRecord:
 
     @property
     def pair(self) -> Pair:
-        """What identifies the episode in a run."""
+        """Task id and trial, which identify the episode in a run."""
         return self.task_id, self.trial
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> EpisodeRecord:
-        """The figures of a recorded episode."""
+        """The metrics of a recorded episode."""
         outcome, meta = trajectory.outcome, trajectory.meta
         return cls(
             task_id=trajectory.task.id,
@@ -91,7 +94,10 @@ class EpisodeRecord:
         missing: bool = False,
         judge_usage: Mapping[str, float] | None = None,
     ) -> EpisodeRecord:
-        """The figures of an answer that was made elsewhere; nothing is known of how. `missing`: there was none."""
+        """The metrics of an answer of another program. Only the score is known.
+
+        `missing` means that the program gave no answer.
+        """
         return cls(
             task_id=task.id,
             trial=trial,
@@ -113,12 +119,16 @@ class EpisodeRecord:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """The figures as JSON values; `from_dict` reads them back."""
+        """The metrics as JSON values. `from_dict` reads them."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EpisodeRecord:
-        """The inverse of `to_dict`; `TrajectoryError` when `data` is not of that form."""
+        """The inverse of `to_dict`.
+
+        Raises:
+            TrajectoryError: `data` does not have this form.
+        """
         try:
             record = cls(**data)
             wrong = [
@@ -130,7 +140,7 @@ class EpisodeRecord:
             if wrong:
                 raise TypeError(f"{wrong[0]} is {getattr(record, wrong[0])!r}")
         except TypeError as error:
-            raise TrajectoryError(f"these are not the figures of an episode: {error}") from error
+            raise TrajectoryError(f"these are not the metrics of an episode: {error}") from error
         return record
 
 

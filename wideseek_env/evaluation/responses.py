@@ -1,4 +1,4 @@
-"""Answers that were made elsewhere: the WideSearch benchmark's response files, JSONL, or recorded episodes."""
+"""Reads answers to score: the WideSearch benchmark's response files, JSONL files, or recorded episodes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _FILE = re.compile(r"(?P<head>.+)_(?P<trial>\d+)(?P<team>_multi_agent)?_response
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. `where` says in which file and line it was found; `text` is empty when there is no answer in it."""
+    """One answer. `where` is its file and line. `text` is empty if there is no answer."""
 
     task_id: str
     trial: int
@@ -32,17 +32,18 @@ class Response:
 
 
 def read_responses(path: Path | str, model: str | None = None) -> list[Response]:
-    """The answers at `path`, each task and trial once.
+    """Read the answers at `path`, one for each task and trial. `path` is one of these:
 
-    * A folder of the benchmark's files, ``{model}_{instance_id}_{trial}[_multi_agent]_response.jsonl``. Of each
-      file the first line counts, as in the benchmark. `model` chooses one of several models (for files with the
-      ending ``_multi_agent`` that belongs to the model's name).
-    * A JSONL file (``.gz`` too): an object a line with ``task_id`` (or ``instance_id``, ``id``), ``response`` (or
-      ``answer``) and ``trial`` (or ``trial_idx``). Without a trial the lines of a task are numbered from 0.
-    * The folder of a run of `wideseek eval`, or its ``trajectories.jsonl``: the answers of the episodes.
+    * A folder of the benchmark's files, ``{model}_{instance_id}_{trial}[_multi_agent]_response.jsonl``. Only the first
+      line of each file counts, as in the benchmark. `model` chooses one of several models. The ending ``_multi_agent``
+      is part of the model's name.
+    * A JSONL file (``.gz`` too). Each line is an object with ``task_id`` (or ``instance_id``, ``id``), ``response`` (or
+      ``answer``) and ``trial`` (or ``trial_idx``). Without a trial, the lines of a task are numbered from 0.
+    * The run folder of `wideseek eval`, or its ``trajectories.jsonl``. The answers of the episodes are read.
 
-    `ConfigError` when there is nothing of the kind, `TaskError` with file and line for what cannot be read or
-    comes twice.
+    Raises:
+        ConfigError: There are no responses at `path`, or `model` does not choose one model.
+        TaskError: A response cannot be read, or a task and trial appears twice. The message has file and line.
     """
     path = Path(path)
     if path.is_dir() and (path / TRAJECTORIES).is_file():
@@ -51,10 +52,10 @@ def read_responses(path: Path | str, model: str | None = None) -> list[Response]
         found = _of_folder(path, model)
     elif path.is_file():
         if model is not None:
-            raise ConfigError(f"a model is chosen in a folder of response files; {path} is one file")
+            raise ConfigError(f"--model needs a folder of response files, but {path} is one file")
         found = _of_file(path)
     else:
-        raise ConfigError(f"there is no file or folder {path} with responses")
+        raise ConfigError(f"there is no file or folder {path}; give the path of the responses")
     return found
 
 
@@ -67,7 +68,7 @@ def _of_folder(folder: Path, model: str | None) -> list[Response]:
             raise TaskError(f"{file} is empty")
         row, where = line
         task_id = _task_id(row, where)
-        # The benchmark finds a response by its file's name, so the name decides which trial it is.
+        # The benchmark finds a response by the name of its file, so the name decides the trial.
         if match is not None and match["head"].endswith(f"_{task_id}"):
             called = match["head"].removesuffix(f"_{task_id}") + (match["team"] or "")
             trial = int(match["trial"])
@@ -75,12 +76,12 @@ def _of_folder(folder: Path, model: str | None) -> list[Response]:
             written = _trial(row, where)
             if written is None:
                 raise TaskError(
-                    f"{where}: the file is not called MODEL_{task_id}_TRIAL_response.jsonl, and has no trial_idx"
+                    f"{where}: unknown trial; name the file MODEL_{task_id}_TRIAL_response.jsonl, or add trial_idx"
                 )
             called, trial = "", written
         by_model.setdefault(called, []).append(Response(task_id, trial, _text(row, where), where))
     if not by_model:
-        raise ConfigError(f"{folder} has no files called MODEL_TASK_TRIAL_response.jsonl, and holds no run")
+        raise ConfigError(f"{folder} has no files MODEL_TASK_TRIAL_response.jsonl and contains no run")
     if model is None and len(by_model) > 1:
         raise ConfigError(
             f"{folder} has responses of several models: {', '.join(map(repr, sorted(by_model)))}; "
@@ -101,7 +102,7 @@ def _of_file(path: Path) -> list[Response]:
     for row, where in _lines(path):
         if (
             "outcome" in row and "conversations" in row
-        ):  # a trajectory; a later one counts instead of an earlier
+        ):  # a trajectory; the last one of a task and trial counts
             response = _of_trajectory(row, where)
             recorded[response.task_id, response.trial] = response
             continue
@@ -125,7 +126,7 @@ def _once(responses: list[Response]) -> list[Response]:
 
 
 def _lines(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """The objects of a JSONL file, and where each is; blank lines are passed over."""
+    """The objects of a JSONL file, each with its file and line. Blank lines are skipped."""
     for number, line in read_lines(path, TaskError):
         where = f"{path}:{number}"
         try:
@@ -133,7 +134,7 @@ def _lines(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
         except (ValueError, RecursionError) as error:
             raise TaskError(f"{where}: the line is not JSON: {error}") from error
         if not isinstance(row, Mapping):
-            raise TaskError(f"{where}: the line is no object")
+            raise TaskError(f"{where}: the line is not a JSON object")
         yield row, where
 
 
@@ -141,7 +142,7 @@ def _task_id(row: Mapping[str, Any], where: str) -> str:
     for name in ID_FIELDS:
         if isinstance(value := row.get(name), str) and value:
             return value
-    raise TaskError(f"{where}: there is no task_id (or instance_id) of text")
+    raise TaskError(f"{where}: task_id (or instance_id) is missing or not text")
 
 
 def _trial(row: Mapping[str, Any], where: str) -> int | None:
@@ -160,7 +161,7 @@ def _text(row: Mapping[str, Any], where: str) -> str:
         if name in row:
             value = row[name]
             if value is None:
-                return ""  # the benchmark, too, finds no table in one
+                return ""  # the benchmark also finds no table in such a response
             if not isinstance(value, str):
                 raise TaskError(f"{where}: {name} must be text, not {value!r:.80}")
             return value

@@ -1,4 +1,4 @@
-"""`evaluate`: play tasks with a policy, recording each episode as soon as it ends."""
+"""`evaluate_game`: run a policy on tasks, and record each episode when it ends."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from wideseek_env.trajectory import Trajectory
 
 
 class EpisodeError(WideSeekError):
-    """An episode could not be played to its end; the message names the task, the cause is chained."""
+    """An exception stopped an episode. The message names the task. The exception is chained as the cause."""
 
 
 def episode_seed(seed: int, task_id: str, trial: int) -> int:
-    """The seed of one episode: it depends on the task and not on which others are played, or in what order."""
+    """The seed of one episode. It does not depend on the other tasks of the run or on their order."""
     digest = hashlib.sha256(f"{seed}/{trial}/{task_id}".encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
@@ -47,7 +47,9 @@ def evaluate_game(
     on_episode: Callable[[EpisodeRecord], None] | None = None,
     status: RunStatus | None = None,
 ) -> Summary:
-    """Play `tasks` (default: all of `game`) `trials` times each and return the figures of the whole run.
+    """Run a policy on tasks and return the summary of the whole run.
+
+    If `tally` is given, the records are added to it. They are then available even if the run is interrupted.
 
     Args:
         game: What is played; see `GameConfig`.
@@ -64,8 +66,8 @@ def evaluate_game(
         status: Told what is under way, for a view; with a `folder` it keeps ``progress.json`` there.
 
     Raises:
-        EpisodeError: An episode raised, and `keep_going` is False.
-        KeyboardInterrupt: Passed on. As with any exception, what was finished is recorded and summarised.
+        EpisodeError: An episode raised an exception, and `keep_going` is False.
+        KeyboardInterrupt: Ctrl-C stopped the run. The finished episodes are recorded and summarised first.
     """
     tally = tally if tally is not None else SummaryAccumulator()
     todo = list(tasks if tasks is not None else game.tasks)
@@ -123,7 +125,7 @@ def _trajectories(
 
 
 def _could_not(task: Task, trial: int, policy: Policy, detail: str) -> str:
-    return f"task {task.id} (trial {trial}) could not be played with {policy.name}: {detail}"
+    return f"task {task.id} (trial {trial}) failed with the policy {policy.name}: {detail}"
 
 
 def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, status: RunStatus) -> Trajectory:
@@ -151,7 +153,7 @@ def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, statu
             raise EpisodeError(_could_not(task, trial, policy, detail)) from error
         try:
             run = under_way[0] if under_way else EpisodeRun(game, task, seed)
-            if run.done:  # it was the scoring or the reward that raised
+            if run.done:  # the scoring or the reward raised the exception
                 raise error
             run.abort(detail[:500])
             return trajectory(run, failed=True)

@@ -16,19 +16,19 @@ from wideseek_env.policy import Job
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
-_SHOWN = 16  # episodes under way that are named in the file: those that have taken longest
+_SHOWN = 16  # number of running episodes that the file lists: those that have run longest
 
 
 class RunStatus:
     """Follows the episodes of one run. Its methods may be called from any thread.
 
     Args:
-        title: What is played, for people.
-        total: Episodes of the run, those that were recorded before included.
-        kind: What the run is, for ``progress.json``.
-        seed: Of the intervals.
-        clock: Seconds since any moment.
-        wall: Seconds since 1970.
+        title: A title of the run for people, such as policy and tasks.
+        total: Number of episodes of the run, including those recorded before.
+        kind: The kind of run, for ``progress.json``.
+        seed: Seed of the intervals.
+        clock: Returns seconds since an arbitrary moment.
+        wall: Returns seconds since 1970.
     """
 
     def __init__(
@@ -62,17 +62,17 @@ class RunStatus:
         return self._so_far.episodes
 
     def record_in(self, run: Path) -> None:
-        """Keep the progress file of the run at `run` (its folder or file) from now on, until `close`."""
+        """Write the progress file of the run at `run` (its folder or file) from now on, until `close`."""
         if self._file is None:
             self._file = ProgressFile(progress_file(run), self.look)
 
     def add(self, ended: Ended) -> None:
-        """An episode that was recorded earlier."""
+        """Add an episode that was recorded earlier."""
         with self._lock:
             self._so_far.add(ended)
 
     def jobs(self, jobs: Iterable[AnyJob]) -> Iterator[AnyJob]:
-        """Hand jobs on; one that is taken is under way from then on."""
+        """Yield the jobs unchanged. Each job counts as running when it is taken."""
         for job in jobs:
             with self._lock:
                 self._under_way[job.task.id, job.trial] = (self._clock(), None)
@@ -80,7 +80,7 @@ class RunStatus:
             yield job
 
     def turns(self, job: Job, turns: int) -> None:
-        """An episode under way has come to so many turns of all its agents."""
+        """Set the number of turns that all agents of a running episode have taken."""
         pair = (job.task.id, job.trial)
         with self._lock:
             if pair in self._under_way:
@@ -88,7 +88,7 @@ class RunStatus:
         self._changed()
 
     def end(self, ended: Ended) -> None:
-        """An episode has ended now."""
+        """Add an episode that has just ended."""
         with self._lock:
             self._under_way.pop((ended.task_id, ended.trial), None)
             self._so_far.add(ended)
@@ -98,7 +98,7 @@ class RunStatus:
         self._changed()
 
     def look(self) -> dict[str, Any]:
-        """The moment as JSON values: the fields of ``progress.json``."""
+        """The current state as JSON values: the fields of ``progress.json``."""
         now, wall = self._clock(), self._wall()
         with self._lock:
             oldest = sorted(self._under_way.items(), key=lambda item: item[1][0])
@@ -125,7 +125,7 @@ class RunStatus:
             }
 
     def close(self, state: State) -> None:
-        """The run has ended so; nothing is under way any more."""
+        """End the tracking. `state` says how the run ended. No episode is running any more."""
         with self._lock:
             self._under_way.clear()
             self._over = True
@@ -141,7 +141,7 @@ class RunStatus:
 def announcing(status: RunStatus, run: Path | None) -> Iterator[None]:
     """Keep the progress file of the run at `run` (its folder or file; None for no file) for the length of a block.
 
-    How the block is left decides the last state.
+    The way in which the block ends decides the last state: finished, interrupted or failed.
     """
     if run is not None:
         status.record_in(run)

@@ -16,12 +16,12 @@ from wideseek_env.evaluation.record import EpisodeRecord, Pair
 from wideseek_env.evaluation.statistics import bootstrap_intervals
 
 _RARELY = 20.0
-"""An interval that took a second is not computed anew for twenty: a view costs a run at most a twentieth."""
+"""After an interval took t seconds, it is not computed again for 20 t, so a view takes at most a twentieth of a run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean over tasks of the means over their trials, and its 95 % bootstrap interval over tasks."""
+    """A mean over tasks of each task's mean over its trials, with its 95 % bootstrap interval over tasks."""
 
     mean: float
     low: float
@@ -29,7 +29,7 @@ class Mean:
 
 
 class Ended(NamedTuple):
-    """The figures of an ended episode that a view needs; `tokens` are those that were generated."""
+    """The metrics of a finished episode that a view needs. `tokens` is the number of generated tokens."""
 
     task_id: str
     trial: int
@@ -41,7 +41,7 @@ class Ended(NamedTuple):
 
     @classmethod
     def of(cls, record: EpisodeRecord) -> Ended:
-        """Those of a recorded episode."""
+        """The metrics of a recorded episode."""
         return cls(
             record.task_id,
             record.trial,
@@ -54,7 +54,7 @@ class Ended(NamedTuple):
 
 
 def tokens_of(usage: Mapping[str, float] | None) -> float | None:
-    """The generated tokens that a usage holds; None where it does not say."""
+    """The number of generated tokens in a usage. None if it is not known."""
     return usage.get("completion_tokens") if usage is not None else None
 
 
@@ -62,8 +62,8 @@ class RunningSummary:
     """Gathers episodes; one that is added again (the same task and trial) replaces the earlier one.
 
     Args:
-        seed: Of the bootstrap; with that of the run the last intervals are those of its summary.
-        clock: Seconds, to hold back intervals that take long.
+        seed: Seed of the bootstrap. With the seed of the run, the final intervals equal those of its summary.
+        clock: Returns seconds. It measures how long an interval takes, to compute slow intervals less often.
     """
 
     def __init__(self, seed: int = 0, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -79,10 +79,10 @@ class RunningSummary:
         self.episodes = 0
 
     def add(self, ended: Ended) -> None:
-        """Count one episode."""
+        """Add one episode."""
         trials = self._tasks.setdefault(ended.task_id, {})
         self.episodes += ended.trial not in trials
-        # Not even one value that is no number may spoil the view of all others; the summary shows it.
+        # One value that is not a number must not hide all others in the view. The summary shows it.
         trials[ended.trial] = (_finite(ended.item_f1), _finite(ended.reward))
         pair = (ended.task_id, ended.trial)
         (self._failed.add if ended.failed else self._failed.discard)(pair)
@@ -90,14 +90,14 @@ class RunningSummary:
 
     @property
     def failed(self) -> int:
-        """Episodes that failed, and have not been played again."""
+        """The number of episodes that failed and have not been run again."""
         return len(self._failed)
 
     def means(self, *, exact: bool = False) -> tuple[Mean, Mean] | None:
-        """Item-F1 and reward; None without episodes.
+        """The means of item-F1 and reward. None without episodes.
 
-        Where there are so many tasks that an interval takes long, the one of a moment ago is given, unless `exact`:
-        as wide as it was, around the mean of now.
+        With many tasks, an interval takes long to compute. Then the width of the latest interval is used around the
+        current mean, unless `exact` is True.
         """
         if not self._tasks:
             return None

@@ -1,4 +1,4 @@
-"""`score_answers`: answers that were made elsewhere, scored and summarised like a run of one's own."""
+"""`score_answers`: score and summarise answers of other programs in the same way as recorded runs."""
 
 from __future__ import annotations
 
@@ -35,12 +35,15 @@ from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
 
 Missing = Literal["zero", "skip"]
-"""What a task and trial without a response is: an empty answer, as in the benchmark, or nothing."""
+"""How a task and trial without a response counts: as an empty answer, as in the benchmark, or not."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """What scoring came to. `missing`: tasks and trials without a response; `unknown`: responses to other tasks."""
+    """The result of scoring.
+
+    `missing` counts tasks and trials without a response. `unknown` counts responses to other tasks.
+    """
 
     tally: SummaryAccumulator
     summary: Summary
@@ -63,25 +66,27 @@ def score_answers(
     overwrite: bool = False,
     on_score: Callable[[EpisodeRecord], None] | None = None,
 ) -> Scored:
-    """Score `responses` against the gold of `tasks`.
+    """Score `responses` against the gold tables of `tasks`.
 
     Args:
-        tasks: The tasks that were to be answered; responses to others are counted and left out.
-        responses: The answers; see `wideseek_env.evaluation.responses.read_responses`.
-        judge: Decides the columns that need one; None is the offline judge.
-        strict: Score as the benchmark does, accidents included; see `score_response`.
-        missing: "zero" counts a task and trial without a response with score 0, as the benchmark's summary does;
+        tasks: The tasks. Responses to other tasks are counted and left out.
+        responses: The answers, as `read_responses` returns them.
+        judge: Decides llm_judge columns. None means the offline judge.
+        strict: Score exactly as the WideSearch benchmark's code does, with its known oddities.
+        missing: "zero" counts a task and trial without a response as score 0, as the benchmark's summary does.
             "skip" leaves it out.
-        trials: Trials of each task; default: as many as the responses have. Responses beyond are left out.
-        seed: Of the bootstrap.
-        by: What the summary is broken down by.
-        folder: Where ``run.json``, ``scores.jsonl`` and ``summary.json`` are written, when all is scored.
-        source: What ``run.json`` calls the responses.
-        overwrite: Replace scores that are in `folder`.
+        trials: Trials per task. Default: as many as the responses have. Responses of further trials are left out.
+        seed: Seed of the bootstrap.
+        by: Labels of tasks by which the summary groups the metrics.
+        folder: Folder for ``run.json``, ``scores.jsonl`` and ``summary.json``, written when everything is scored.
+        source: The name of the responses in ``run.json``.
+        overwrite: Replace scores in `folder`.
         on_score: Called after each response.
 
-    Raises `ConfigError` when no response is to one of `tasks`, or `folder` holds something else, and whatever the
-    judge raises; then nothing is written.
+    Raises:
+        ConfigError: No response belongs to one of the tasks, or `folder` contains something else.
+
+    An exception of the judge is passed on. In each of these cases nothing is written.
     """
     known: dict[tuple[str, int], Response] = {}
     ids, unknown = set(tasks.ids), 0
@@ -92,7 +97,7 @@ def score_answers(
             known[response.task_id, response.trial] = response
     if not known:
         raise ConfigError(
-            f"none of the responses is to one of the {len(tasks)} tasks of {tasks.name} (the first is {tasks[0].id!r})"
+            f"no response belongs to one of the {len(tasks)} tasks of {tasks.name} (the first is {tasks[0].id!r})"
             if len(tasks)
             else f"{tasks.name} has no tasks"
         )
@@ -137,7 +142,11 @@ def score_answers(
 
 
 def read_scored(folder: Path) -> Iterator[EpisodeRecord]:
-    """The figures of the scores that were written to `folder`; `TrajectoryError` with file and line for a bad one."""
+    """The metrics of the scores that were written to `folder`.
+
+    Raises:
+        TrajectoryError: A line is damaged. The message has file and line.
+    """
     path = folder / SCORES
     try:
         with open(path, "rb") as file:
@@ -158,16 +167,16 @@ def _score(text: str | None, task: Task, judge: Judge | None, strict: bool) -> T
 
 
 class _Writer:
-    """Scores on their way into a folder: aside until all are there."""
+    """Writes scores into a folder. They stay in a temporary file until all are written."""
 
     def __init__(self, folder: Path, overwrite: bool) -> None:
         if folder.exists() and not folder.is_dir():
             raise ConfigError(f"{folder} is a file; give a folder for the scores")
         if (folder / SCORES).is_file():
             if not overwrite:
-                raise ConfigError(f"{folder} holds scores already; give another folder, or overwrite")
+                raise ConfigError(f"{folder} already contains scores; give another folder, or overwrite")
         elif any(foreign(folder)):
-            raise ConfigError(f"{folder} is not empty and holds no scores; give another folder")
+            raise ConfigError(f"{folder} is not empty and contains no scores; give another folder")
         self._folder = folder
         self._file: BinaryIO | None = None
         self._whole, self._locked = ExitStack(), ExitStack()
@@ -182,7 +191,7 @@ class _Writer:
 
     def finish(self, settings: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         self._open()
-        # Without scores there is nothing; with them and without settings, something that can be overwritten.
+        # Scores come first: if the process is killed between these writes, the folder can still be overwritten.
         self._whole.close()
         run = {"format": FORMAT, "settings": settings, "versions": versions()}
         write_json(self._folder / SETTINGS, run)

@@ -1,4 +1,4 @@
-"""What somebody who watches a run sees at one moment: of episodes, of training, or of a bench of several runs."""
+"""Snapshots: the state of a run at one moment, for `wideseek watch`. One class each for evaluation, training, bench."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class InFlight:
 class Episodes:
     """A run of episodes: `wideseek eval`, one width of a bench, or `wideseek rollout`.
 
-    Rates are those of the process that plays now, or played last. `unread` are bytes of its records that have not been
-    read yet, `damaged` records that cannot be.
+    Rates are those of the current process, or of the last one. `unread` is the number of bytes of records that have not
+    been read yet. `damaged` is the number of records that cannot be read.
     """
 
     kind: str
@@ -43,7 +43,7 @@ class Episodes:
     item_f1: Mean | None = None
     reward: Mean | None = None
     seconds: float | None = None
-    """Since this process began to play."""
+    """Seconds since this process began to run episodes."""
     seconds_left: float | None = None
     tokens_per_second: float | None = None
     calls_per_second: float | None = None
@@ -53,10 +53,10 @@ class Episodes:
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """A run of `wideseek train`. Values that were not finite are NaN.
+    """A run of `wideseek train`. Values that are not finite are NaN.
 
-    `rows` are the figures of the latest steps, `evaluations` those of the latest evaluations, `reward` the reward of
-    every step.
+    `rows` are the metrics of the latest steps, and `evaluations` those of the latest evaluations. `reward` has the
+    reward of every step.
     """
 
     kind: str
@@ -82,11 +82,11 @@ class Bench:
     state: Seen
     parts: tuple[Episodes, ...] = ()
     total: int | None = None
-    """Runs there will be, where it is known."""
+    """The final number of runs. None if it is not known."""
 
     @property
     def unread(self) -> int:
-        """Bytes of records that have not been read yet."""
+        """The number of bytes of records that have not been read yet."""
         return sum(part.unread for part in self.parts)
 
 
@@ -94,7 +94,7 @@ Snapshot: TypeAlias = Episodes | Training | Bench
 
 
 def to_json(snapshot: Snapshot) -> str:
-    """One line of JSON in ASCII, so that nothing in it can do anything to a terminal; NaN becomes null."""
+    """One line of JSON. It is ASCII, so that it cannot control a terminal. NaN becomes null."""
     return json.dumps(_finite(dataclasses.asdict(snapshot)), allow_nan=False)
 
 
@@ -109,7 +109,7 @@ def episodes_of(
     unread: int = 0,
     damaged: int = 0,
 ) -> Episodes:
-    """A run of episodes, from what it says of itself and from its records.
+    """The snapshot of a run of episodes, from its progress file and its records.
 
     Args:
         kind: What it is, if it does not say.

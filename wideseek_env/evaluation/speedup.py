@@ -1,8 +1,8 @@
 """Speed-up and efficiency of wider teams, and how much of their work is serial (Amdahl's law).
 
-The time of an episode is its critical path in turns, or its seconds on the clock. With T(w) the mean over tasks at
-width w and w₁ the smallest width, the speed-up is S(w) = T(w₁) / T(w) and the efficiency S(w) · w₁ / w. Amdahl's law
-says T(w) = T(1) · (s + (1 - s) / w): a share s of the work is not done side by side.
+The time of an episode is its critical path in turns, or its wall-clock time in seconds. T(w) is the mean time over
+tasks at width w, and w₁ is the smallest width. The speed-up is S(w) = T(w₁) / T(w), and the efficiency is
+S(w) · w₁ / w. Amdahl's law is T(w) = T(1) · (s + (1 - s) / w), where s is the share of work that is not parallel.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from wideseek_env.evaluation.sweep import Sweep
 Clock = Literal["critical_path", "seconds"]
 
 TOLERANCE = 0.01
-"""Means of item-F1 this close count as the same quality, whatever their interval."""
+"""Mean item-F1 values that differ by at most this count as the same quality, whatever their interval."""
 
 GOOD_FIT = 0.9
-"""An R² below this is warned of."""
+"""A fit with R² below this gets a warning."""
 
 _DIGITS = 9
 
 
 @dataclass(frozen=True, slots=True)
 class SpeedupPoint:
-    """One width against the smallest, on the tasks that all widths have.
+    """One width compared with the smallest, on the tasks that all widths have.
 
-    `difference` is that of mean item-F1, with its paired 95 % interval. The quality is `comparable` when this
-    interval holds 0 or the difference is within `TOLERANCE`: only then did both do the same work.
+    `difference` is the difference of mean item-F1, with its paired 95 % interval. The point is `comparable` if the
+    interval contains 0 or the difference is within `TOLERANCE`. Only then did both teams do the same work.
     """
 
     width: int
@@ -53,9 +53,9 @@ class SpeedupPoint:
 
 @dataclass(frozen=True, slots=True)
 class AmdahlFit:
-    """The serial share with its 95 % bootstrap interval over tasks, and the modelled time of width 1.
+    """A fit of Amdahl's law: the serial share with its 95 % bootstrap interval over tasks, and the time at width 1.
 
-    `r2` is that of T(w) over the `widths` that were fitted; `warnings` say why the law may not describe them.
+    `r2` is the R² of T(w) over the fitted `widths`. `warnings` say why the law may not describe the data.
     """
 
     serial: float
@@ -67,13 +67,13 @@ class AmdahlFit:
     warnings: tuple[str, ...]
 
     def speedup(self, width: float, base: float = 1.0) -> float:
-        """What the law says of `width` against `base`."""
+        """The speed-up of `width` over the width `base` that the law predicts."""
         return (self.serial + (1 - self.serial) / base) / (self.serial + (1 - self.serial) / width)
 
 
 @dataclass(frozen=True, slots=True)
 class Speedup:
-    """Speed-ups by one `clock`; `fit` is None where `why_no_fit` says why."""
+    """Speed-ups measured by one `clock`. If `fit` is None, `why_no_fit` says why."""
 
     clock: Clock
     tasks: int
@@ -82,20 +82,22 @@ class Speedup:
     why_no_fit: str = ""
 
     def to_dict(self) -> dict[str, Any]:
-        """All of it as JSON values."""
+        """The speed-ups as JSON values."""
         return asdict(self)
 
 
 def speedup_of(sweep: Sweep, *, clock: Clock = "critical_path", seed: int = 0) -> Speedup:
     """The speed-ups of a width sweep over its smallest width.
 
-    `ConfigError` for a depth sweep, without two widths, where they share no task, or where times were not measured.
+    Raises:
+        ConfigError: It is a depth sweep, it has fewer than two widths, the widths have no task in common, or times were
+            not measured.
     """
     if sweep.kind != "width":
-        raise ConfigError("speed-up is of a width sweep: a single agent does nothing side by side")
+        raise ConfigError("speed-up needs a width sweep, because a single agent does nothing in parallel")
     points = [point for point in sweep.points if point.size is not None and point.records]
     if len(points) < 2:
-        raise ConfigError("speed-up needs the episodes of two widths or more")
+        raise ConfigError("speed-up needs episodes of at least two widths")
     by_task = [_by_task(point.records) for point in points]
     common = sorted(set.intersection(*(set(each) for each in by_task)))
     if not common:
@@ -129,17 +131,17 @@ def speedup_of(sweep: Sweep, *, clock: Clock = "critical_path", seed: int = 0) -
     if same.sum() < 3:
         others = ", ".join(str(point.width) for point in found if not point.comparable)
         why = (
-            f"item-F1 at width {others} is not that of width {found[0].width}, so they did not do the same work; play "
-            "with limits that do not bind (--rules default)"
+            f"item-F1 at width {others} differs from width {found[0].width}, so they did not do the same work; use "
+            "limits that are not reached (--rules default)"
             if others
-            else "it takes three widths or more"
+            else "it needs at least three widths"
         )
         return Speedup(clock, len(common), found, None, why)
     return Speedup(clock, len(common), found, fit_amdahl(widths[same], times[:, same], seed=seed))
 
 
 def amdahl_lines(found: Speedup) -> list[str]:
-    """What Amdahl's law says of these speed-ups, or why it was not asked, in sentences."""
+    """The fit of Amdahl's law in sentences, or the reason why there is no fit."""
     fit = found.fit
     if fit is None:
         return [f"No fit of Amdahl's law: {found.why_no_fit}."]
@@ -154,14 +156,22 @@ def amdahl_lines(found: Speedup) -> list[str]:
 def fit_amdahl(
     widths: Sequence[float] | NDArray[np.float64], times: NDArray[np.float64], *, seed: int = 0
 ) -> AmdahlFit:
-    """Fit Amdahl's law to the times of shape (tasks, widths) by least squares, T(w) = a + b / w.
+    """Fit Amdahl's law by least squares, as T(w) = a + b / w.
 
-    The serial share is a / (a + b). It is not forced into [0, 1]: a share outside says that the law does not
-    describe the data. Resamples of the bootstrap draw whole tasks. `ConfigError` for fewer than three widths.
+    The serial share is a / (a + b). It may be outside [0, 1], which means that the law does not describe the data. The
+    bootstrap resamples whole tasks.
+
+    Args:
+        widths: The widths, at least three.
+        times: The times, of shape (tasks, widths).
+        seed: Seed of the bootstrap.
+
+    Raises:
+        ConfigError: There are fewer than three widths.
     """
     sizes = np.asarray(widths, float)
     if len(sizes) < 3:
-        raise ConfigError("a fit takes three widths or more: two are always met exactly")
+        raise ConfigError("a fit needs at least three widths, because it always fits two exactly")
     design = np.stack([np.ones_like(sizes), 1 / sizes], axis=1)
     solve = np.linalg.pinv(design).T
     coefficients = times @ solve  # the mean of the tasks' fits is the fit of the tasks' mean
@@ -177,10 +187,10 @@ def fit_amdahl(
     if r2 < GOOD_FIT:
         warnings.append(f"the law does not describe these times well (R² {r2:.2f})")
     if serial > 1 + 1e-9:
-        warnings.append("wider teams take longer, which the law does not know: the serial share is above 1")
+        warnings.append("wider teams take longer, which the law cannot describe: the serial share is above 1")
     if serial < -1e-9:
         warnings.append(
-            "the speed-up is above the width, which the law does not know: the serial share is below 0"
+            "the speed-up is above the width, which the law cannot describe: the serial share is below 0"
         )
     return AmdahlFit(
         _round(serial), _round(low), _round(high), _round(a + b), _round(r2), tuple(int(w) for w in sizes),

@@ -1,4 +1,4 @@
-"""Intervals and tests over tasks: the bootstrap, the sign-flip test, and pass@k without bias."""
+"""Intervals and tests over tasks: the bootstrap, the sign-flip test, and an unbiased pass@k."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from wideseek_env.errors import ConfigError
 RESAMPLES = 2000
 FLIPS = 20_000
 EXACT_UP_TO = 16
-"""With so many tasks that differ, or fewer, all sign flips are counted (65,536); with more they are drawn."""
+"""With at most this many tasks that differ, all 65,536 sign flips are counted. With more, random flips are drawn."""
 
-_BLOCK = 1 << 20  # entries of a block of resamples: memory stays small however many tasks there are
+_BLOCK = 1 << 20  # entries in a block of resamples, so that memory stays small with many tasks
 _SLACK = 1e-9  # sums of the same numbers in another order are the same sum
 
 
@@ -24,22 +24,35 @@ def bootstrap_intervals(
 ) -> NDArray[np.float64]:
     """Percentile bootstrap intervals of the means of the columns of `values`.
 
-    `values` has shape (tasks, columns), one row a task, at least one; the result has shape (columns, 2): low and
-    high. A resample draws whole tasks, so the trials of a task, which are not independent, stay together, and
-    all columns are seen on the same resamples.
+    A resample draws whole tasks, because the trials of a task are not independent. All columns use the same resamples.
+
+    Args:
+        values: Shape (tasks, columns), at least one row.
+        seed: Seed of the resamples.
+        resamples: Number of resamples.
+        level: Confidence level of the intervals.
+
+    Returns:
+        Low and high bounds, of shape (columns, 2).
     """
     return percentile_interval(bootstrap_means(values, seed=seed, resamples=resamples), level=level)
 
 
 def percentile_interval(statistics: ArrayLike, *, level: float = 0.95) -> NDArray[np.float64]:
-    """The percentile interval of each column of `statistics` (shape (resamples, columns)): shape (columns, 2)."""
+    """The percentile interval of each column.
+
+    `statistics` has shape (resamples, columns). The result has shape (columns, 2): low and high bounds.
+    """
     tail = 50.0 * (1.0 - level)
     bounds: NDArray[np.float64] = np.percentile(np.asarray(statistics), [tail, 100.0 - tail], axis=0)
     return bounds.T
 
 
 def bootstrap_means(values: ArrayLike, *, seed: int = 0, resamples: int = RESAMPLES) -> NDArray[np.float64]:
-    """The means of the columns of `values` (shape (tasks, columns)) in each resample: shape (resamples, columns)."""
+    """The means of the columns in each resample.
+
+    `values` has shape (tasks, columns). The result has shape (resamples, columns).
+    """
     data = np.asarray(values, dtype=np.float64)
     tasks = len(data)
     rng = np.random.default_rng(seed)
@@ -56,18 +69,18 @@ def bootstrap_means(values: ArrayLike, *, seed: int = 0, resamples: int = RESAMP
 def bootstrap_interval(
     values: Sequence[float], *, seed: int = 0, resamples: int = RESAMPLES, level: float = 0.95
 ) -> tuple[float, float]:
-    """The percentile bootstrap interval of the mean of `values` (shape (n,), n of at least 1)."""
+    """The percentile bootstrap interval (low, high) of the mean of `values`, which has shape (n,) with n ≥ 1."""
     column = np.asarray(values, dtype=np.float64)[:, None]
     low, high = bootstrap_intervals(column, seed=seed, resamples=resamples, level=level)[0]
     return float(low), float(high)
 
 
 def sign_flip_p(differences: ArrayLike, *, seed: int = 0, flips: int = FLIPS) -> float:
-    """The two-sided p-value of paired differences (shape (n,)) under "either sign was as likely".
+    """The two-sided p-value of paired differences, of shape (n,).
 
-    The share of the ways to flip signs whose sum is at least as far from 0 as the one that was seen. All of
-    them are counted when at most `EXACT_UP_TO` differences are not 0; else `flips` are drawn, and p is
-    (1 + hits) / (1 + flips), which is never 0.
+    The null hypothesis is that each difference is equally likely to have either sign. The p-value is the share of sign
+    flips whose sum is at least as far from 0 as the observed sum. If at most `EXACT_UP_TO` differences are not 0, all
+    flips are counted. Otherwise `flips` random ones are drawn, and p is (1 + hits) / (1 + flips), which is never 0.
     """
     data = np.asarray(differences, dtype=np.float64)
     data = data[data != 0]
@@ -90,10 +103,11 @@ def sign_flip_p(differences: ArrayLike, *, seed: int = 0, flips: int = FLIPS) ->
 
 
 def pass_at_k(trials: int, right: int, k: int) -> float:
-    """The chance that one of `k` trials is right, drawn without replacement from `trials` of which `right` are.
+    """The chance that at least one of `k` trials is right.
 
-    The unbiased estimate of Chen et al. (arXiv 2107.03374); with `k` = `trials` it is 1 if any is right, else 0.
+    The k trials are drawn without replacement from `trials`, of which `right` are right. This is the unbiased estimate
+    of Chen et al. (arXiv 2107.03374). For `k` = `trials` it is 1 if any trial is right, else 0.
     """
     if not 0 <= right <= trials or not 1 <= k <= trials:
-        raise ConfigError(f"pass@{k} of {right} right in {trials} trials makes no sense")
+        raise ConfigError(f"pass@{k} is undefined for {right} right of {trials} trials")
     return 1.0 - comb(trials - right, k) / comb(trials, k)

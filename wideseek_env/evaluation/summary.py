@@ -1,4 +1,4 @@
-"""`Summary`: what a run came to, as means over its tasks, with the WideSearch benchmark's figures and intervals."""
+"""`Summary`: the metrics of a run as means over its tasks, with intervals and the WideSearch benchmark's metrics."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ METRICS: Mapping[str, str] = {
     "recall_by_item": "recall_by_item",
     "f1_by_item": "f1_by_item",
 }
-"""The benchmark's metrics, and where an `EpisodeRecord` has them."""
+"""The benchmark's metrics, and the attribute of `EpisodeRecord` that has each."""
 
-_DIGITS = 9  # numbers are rounded, so that the last bits of a sum do not differ between machines
+_DIGITS = 9  # numbers are rounded, because the last bits of a sum may differ between machines
 _MEANS = ("reward", "answered", "turns", "critical_path", "subagents", "errors", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
 class TrialMetric:
-    """One metric over tasks with k trials each: the means over tasks of each task's mean, best and worst trial.
+    """One metric over tasks with k trials each.
 
-    These are the ``avg_n``, ``max_n`` and ``min_n`` of the benchmark's summary; `…_low` and `…_high` bound their 95 %
-    bootstrap intervals over tasks.
+    `avg`, `max` and `min` are the means over tasks of each task's mean, best and worst trial. The benchmark's summary
+    calls them ``avg_n``, ``max_n`` and ``min_n``. `…_low` and `…_high` bound their 95 % bootstrap intervals over tasks.
     """
 
     avg: float = 0.0
@@ -53,22 +53,23 @@ class TrialMetric:
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Summary:
-    """Means over tasks of the means over their trials; scores are in [0, 1], times in seconds.
+    """The metrics of a run. Values are averaged over each task's trials, then over tasks.
 
-    All are 0 for a run without episodes. `item_f1_low` and `item_f1_high` bound the 95 % bootstrap interval of the
-    mean item-F1 over tasks. `item_f1_best` and `success_any` take the best of each task's trials (equal to the
-    mean with one trial). `turns` are those of all agents together; `critical_path` counts agents that work side
-    by side once.
+    Scores are in [0, 1] and times are in seconds. All values are 0 for a run without episodes.
+
+    * `item_f1_low` and `item_f1_high` bound the 95 % bootstrap interval of mean item-F1 over tasks.
+    * `item_f1_best` and `success_any` take the best of each task's trials. With one trial they equal the mean.
+    * `turns` counts the turns of all agents. In `critical_path`, turns that agents take at the same time count once.
     """
 
     episodes: int = 0
     tasks: int = 0
     trials: int = 0
-    """Episodes of the task that has most."""
+    """The largest number of episodes of a task."""
     incomplete: int = 0
-    """Tasks with fewer; figures over trials are then not those of the benchmark."""
+    """Number of tasks with fewer episodes. If it is not 0, metrics over trials are not the benchmark's."""
     failed: int = 0
-    """Episodes that ended because a policy or tool raised; they count with score 0."""
+    """Number of episodes that an exception of a policy or tool stopped. They count with score 0."""
     item_precision: float = 0.0
     item_recall: float = 0.0
     item_f1: float = 0.0
@@ -82,30 +83,30 @@ class Summary:
     success_any: float = 0.0
     reward: float = 0.0
     answered: float = 0.0
-    """Share of the episodes that ended with an answer."""
+    """Share of episodes that ended with an answer."""
     turns: float = 0.0
     critical_path: float = 0.0
     subagents: float = 0.0
     errors: float = 0.0
-    """Calls that could not be run and tools that failed, an episode."""
+    """Failed or invalid tool calls per episode."""
     tool_calls: Mapping[str, float] = field(default_factory=dict)
-    """Tool requests an episode, by kind."""
+    """Tool calls per episode, by kind."""
     endings: Mapping[str, int] = field(default_factory=dict)
-    """Episodes by how they ended."""
+    """Number of episodes for each way in which an episode ended."""
     seconds: float = 0.0
-    """Time on the clock an episode."""
+    """Wall-clock seconds per episode."""
     seconds_total: float = 0.0
     metrics: Mapping[str, TrialMetric] = field(default_factory=dict)
-    """The benchmark's metrics by its names; ``score`` is success."""
+    """The benchmark's metrics by the benchmark's names. ``score`` is success."""
     pass_at: Mapping[str, float] = field(default_factory=dict)
-    """Chance that one of k trials is entirely right, by k ("1", "2", …), without bias; the last is max of ``score``."""
+    """Unbiased chance that at least one of k trials is entirely right, by k ("1", "2", …)."""
     metered: int = 0
-    """Episodes whose tokens are known."""
+    """Number of episodes whose tokens are known."""
     usage: Mapping[str, float] = field(default_factory=dict)
-    """Tokens and cost of an episode (see `wideseek_env.evaluation.usage`), over those that are metered."""
+    """Tokens and cost per episode, over the episodes whose tokens are known."""
     usage_total: Mapping[str, float] = field(default_factory=dict)
     judge_usage_total: Mapping[str, float] = field(default_factory=dict)
-    """Tokens and cost of the judge."""
+    """Tokens and cost of the judge in the whole run."""
     judges: tuple[str, ...] = ()
     """The judges that decided cells."""
 
@@ -117,14 +118,14 @@ class Summary:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """All figures by name, as JSON values."""
+        """All metrics by name, as JSON values."""
         return {**dataclasses.asdict(self), "judges": list(self.judges)}
 
 
 class SummaryAccumulator:
-    """Gathers episodes one by one; keeps figures only, so that a run of any length fits in memory.
+    """Collects episodes one by one. It keeps only their metrics, so a run of any length fits in memory.
 
-    An episode that is added again (the same task and trial) replaces the earlier one.
+    A second episode of a task and trial replaces the first.
     """
 
     def __init__(self) -> None:
@@ -132,7 +133,7 @@ class SummaryAccumulator:
         self._f1 = 0.0
 
     def add(self, record: EpisodeRecord) -> None:
-        """Count one episode."""
+        """Add one episode."""
         before = self._records.get(record.pair)
         self._f1 += record.f1_by_item - (before.f1_by_item if before is not None else 0.0)
         self._records[record.pair] = record
@@ -142,26 +143,26 @@ class SummaryAccumulator:
 
     @property
     def records(self) -> list[EpisodeRecord]:
-        """The episodes, sorted by task and trial, so that a run that was resumed looks like one that went through."""
+        """The episodes, sorted by task and trial, so that a resumed run gives the same list as one without a stop."""
         return [self._records[pair] for pair in sorted(self._records)]
 
     def finished(self) -> set[Pair]:
-        """The pairs that need not be played again: all but those that failed."""
+        """The pairs of task and trial that need not be run again: all except failed ones."""
         return {pair for pair, record in self._records.items() if not record.failed}
 
     @property
     def item_f1(self) -> float:
-        """The running mean of item-F1 over episodes; 0 without any."""
+        """The running mean of item-F1 over episodes. 0 without episodes."""
         return self._f1 / len(self._records) if self._records else 0.0
 
     def summary(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Summary:
-        """The figures so far; `seed` is that of the bootstrap."""
+        """The summary of the episodes so far. `seed` is the seed of the bootstrap."""
         return _summary(self.records, seed, resamples)
 
     def by(
         self, keys: Iterable[str], *, seed: int = 0, resamples: int = RESAMPLES
     ) -> dict[str, dict[str, Summary]]:
-        """For each key the summaries of the groups of tasks that have the same label under it."""
+        """For each key, the summaries of the groups of tasks with the same label."""
         parts: dict[str, dict[str, Summary]] = {}
         for key in keys:
             groups: dict[str, list[EpisodeRecord]] = {}
@@ -173,7 +174,7 @@ class SummaryAccumulator:
 
 
 def summarise(episodes: Iterable[Trajectory | EpisodeRecord], *, seed: int = 0) -> Summary:
-    """The summary of recorded episodes; reads them one at a time, so an iterator over a file will do."""
+    """The summary of recorded episodes. They are read one at a time, so `episodes` may be an iterator over a file."""
     tally = SummaryAccumulator()
     for episode in episodes:
         tally.add(episode if isinstance(episode, EpisodeRecord) else EpisodeRecord.of(episode))
@@ -183,11 +184,17 @@ def summarise(episodes: Iterable[Trajectory | EpisodeRecord], *, seed: int = 0) 
 def benchmark_summary(
     records: Iterable[EpisodeRecord], trials: int | None = None
 ) -> dict[str, dict[str, float]]:
-    """The WideSearch benchmark's own summary file, unrounded: ``{metric: {"avg_n": …, "max_n": …, "min_n": …}}``.
+    """The content of the WideSearch benchmark's summary file, unrounded.
 
-    Source: `calc_summary_results` in ``scripts/run_infer_and_eval_batching.py`` of ByteDance-Seed/WideSearch. Like
-    there, a task with fewer than `trials` trials (default: those of the task with most) is an error, a
-    `ConfigError` here, and no episodes at all give an empty summary.
+    The result has the form ``{metric: {"avg_n": …, "max_n": …, "min_n": …}}``. It follows `calc_summary_results` in
+    ``scripts/run_infer_and_eval_batching.py`` of ByteDance-Seed/WideSearch. Without episodes, the summary is empty.
+
+    Args:
+        records: The episodes.
+        trials: Trials per task. Default: those of the task with most trials.
+
+    Raises:
+        ConfigError: A task has fewer than `trials` trials, which is an error in the benchmark too.
     """
     by_task: dict[str, list[EpisodeRecord]] = {}
     for record in records:
@@ -197,7 +204,7 @@ def benchmark_summary(
     if few:
         raise ConfigError(
             f"{len(few)} of {len(by_task)} tasks have fewer than {wanted} trials (the first is {few[0]!r}); the "
-            "benchmark's summary needs all of them"
+            "benchmark's summary needs all trials: complete the run first"
         )
     if not by_task:
         return {}
@@ -222,7 +229,7 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
     sizes = [len(trials) for trials in groups]
 
     def mean(name: str) -> float:
-        """Over tasks, of the means over their trials."""
+        """The mean over tasks of the means over their trials."""
         return _round(_mean(_mean(getattr(r, name) for r in trials) for trials in groups))
 
     kinds = sorted({kind for record in records for kind in record.tool_calls})

@@ -1,6 +1,6 @@
-"""`Sweep`: the same tasks and policy at several sizes of one thing (width, or turns), played, written and read back.
+"""`Sweep`: a policy evaluated on the same tasks at several sizes (widths, or numbers of turns).
 
-In the folder of a sweep there are ``width.csv`` and ``width.json`` (or ``depth.…``) and a run folder for each point:
+The folder of a sweep has ``width.csv`` and ``width.json`` (or ``depth.…``), and a run folder for each point:
 ``width-4``, ``depth-16``, ``single``.
 """
 
@@ -29,12 +29,12 @@ from wideseek_env.policy import Policy
 from wideseek_env.tasks.taskset import TaskSet
 
 Kind = Literal["width", "depth"]
-"""What is varied: the subagents that a delegation may start, or the turns of a single agent."""
+"""What a sweep varies: the number of subagents that a delegation may start, or the turns of a single agent."""
 
 KINDS: tuple[Kind, ...] = ("width", "depth")
 
 MakePolicy = Callable[..., Policy]
-"""Makes a fresh policy; under a token budget it is called with `episode_tokens` and `answer_tokens`."""
+"""Makes a new policy. With a token budget it is called with `episode_tokens` and `answer_tokens`."""
 
 CSV_COLUMNS = (
     "episodes", "item_f1", "item_f1_low", "item_f1_high", "item_precision", "item_recall", "row_f1",
@@ -44,7 +44,7 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class SweepPoint:
-    """The figures at one size; `size` None is the single agent beside a team. `records` are its episodes."""
+    """The metrics at one size, and the records of its episodes. `size` is None for the single agent next to a team."""
 
     size: int | None
     summary: Summary
@@ -52,15 +52,15 @@ class SweepPoint:
 
     @property
     def label(self) -> str:
-        """The size as text, "single" for the single agent."""
+        """The size as text. "single" for the single agent."""
         return "single" if self.size is None else str(self.size)
 
 
 @dataclass(frozen=True, slots=True)
 class Sweep:
-    """What a sweep has come to so far: a point for each finished size, and what was played.
+    """The results of a sweep so far: one point for each finished size, and the settings.
 
-    `command` is the command line that played it, "" where there was none; `versions` are those of the software.
+    `command` is the command line that made the sweep, or "". `versions` are the versions of the software.
     """
 
     points: tuple[SweepPoint, ...]
@@ -70,7 +70,7 @@ class Sweep:
     versions: Mapping[str, str] = field(default_factory=versions)
 
     def to_dict(self) -> dict[str, Any]:
-        """All but the episodes as JSON values."""
+        """The sweep as JSON values, without the episodes."""
         return {
             "kind": self.kind,
             "settings": dict(self.settings),
@@ -80,7 +80,7 @@ class Sweep:
         }
 
     def to_csv(self) -> str:
-        """A line a point; tool calls have a column for each kind, and the single agent's size is "single"."""
+        """The sweep as CSV, one line per point. Each kind of tool call has a column. A single agent is "single"."""
         kinds = sorted({kind for point in self.points for kind in point.summary.tool_calls})
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -93,14 +93,18 @@ class Sweep:
         return out.getvalue()
 
     def write(self, folder: Path) -> None:
-        """Write the CSV and the JSON file into `folder`, each whole or not at all."""
+        """Write the CSV and the JSON file into `folder`. A reader never sees half a file."""
         folder.mkdir(parents=True, exist_ok=True)
         write_whole(folder / f"{self.kind}.csv", self.to_csv())
         write_json(folder / f"{self.kind}.json", self.to_dict())
 
 
 def check_sizes(sizes: Sequence[int], name: str) -> tuple[int, ...]:
-    """`sizes` in ascending order; `ConfigError` when there is none, one below 1, or one twice. `name` is one's name."""
+    """`sizes` in ascending order. `name` is the word for one size in messages.
+
+    Raises:
+        ConfigError: There is no size, a size is not a whole number of at least 1, or a size appears twice.
+    """
     if not sizes:
         raise ConfigError(f"give at least one {name}")
     if any(isinstance(size, bool) or not isinstance(size, int) or size < 1 for size in sizes):
@@ -127,7 +131,7 @@ class Plan:
     def run_point(
         self, game: Game, policy: Policy, name: str, size: int | None, settings: Mapping[str, Any]
     ) -> SweepPoint:
-        """Play one point into the run folder `name`."""
+        """Run one point, recorded in the run folder `name`."""
         if self.on_size is not None:
             self.on_size(size)
         tally = SummaryAccumulator()
@@ -184,15 +188,18 @@ def is_sweep(path: Path) -> bool:
 
 
 def read_sweep(path: Path | str) -> Sweep:
-    """The sweep in the folder `path` with every point that has episodes, also one that is under way.
+    """Read the sweep in the folder `path`, with every point that has episodes. It may still be running.
 
-    The episodes are read from the run folders, so that the figures are those of this moment; nothing is written and
-    no lock is taken. `ConfigError` when there is no sweep, `TrajectoryError` when it cannot be read.
+    The episodes are read from the run folders, so the metrics are current. Nothing is written and no lock is taken.
+
+    Raises:
+        ConfigError: There is no sweep in the folder.
+        TrajectoryError: The sweep cannot be read.
     """
     folder = Path(path)
     if not is_sweep(folder):
         raise ConfigError(
-            f"{folder} holds no sweep; give the --out folder of `wideseek bench width` or `depth`"
+            f"{folder} contains no sweep; give the --out folder of `wideseek bench width` or `depth`"
         )
     kind = next(kind for kind in KINDS if (folder / f"{kind}.json").is_file())
     file = folder / f"{kind}.json"
@@ -203,7 +210,7 @@ def read_sweep(path: Path | str) -> Sweep:
         about = dict(data["versions"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrajectoryError(
-            f"{file} cannot be read ({type(error).__name__}); play the sweep again"
+            f"{file} cannot be read ({type(error).__name__}); run the sweep again"
         ) from error
     points = []
     for size in sizes:

@@ -1,7 +1,7 @@
-"""`Tail`: the lines that a growing file has gained, read from where reading stopped.
+"""`Tail`: reads the new lines of a file that grows.
 
-The file may be missing, end in half a line, be cut by a run that is taken up again, or be replaced; with a name in
-``.gz`` it is a row of gzip members, of which the last may be half there.
+The file may be missing, end with half a line, be cut when a run is resumed, or be replaced. A file with the ending
+``.gz`` consists of gzip members, and the last member may be incomplete.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import IO
 
 _BLOCK = 1 << 20
-_WINDOW = 256  # bytes before the place where reading goes on; when they differ the file is another one
+_WINDOW = 256  # bytes before the read position that are compared; if they differ, it is another file
 
 LONGEST = 1 << 28
-"""Bytes of the longest line that is read; a longer one is passed over and counted as damaged."""
+"""Maximum length of a line in bytes. A longer line is skipped and counted as damaged."""
 
 BUDGET = 1 << 26
-"""Bytes that one call of `Tail.lines` reads, or little more: who follows a large file stays responsive."""
+"""Approximate number of bytes that one call of `Tail.lines` reads, so that a view of a large file stays responsive."""
 
 
 class Tail:
-    """Reads whole lines of the file at `path`, each once.
+    """Reads each whole line of the file at `path` once.
 
-    After a cut or replaced file, `generation` is one higher and all lines come again; the same line may also come
-    twice from a ``.gz`` file. `behind` says how many bytes were left by the last call for the next one.
+    If the file was cut or replaced, `generation` rises by one and all lines are read again. From a ``.gz`` file, the
+    same line may be read twice. `behind` is the number of bytes that the last call left for the next one.
     """
 
     def __init__(self, path: Path, *, budget: int = BUDGET, longest: int = LONGEST) -> None:
@@ -35,7 +35,7 @@ class Tail:
         self.behind = 0
         self.size = 0
         self.damaged = 0
-        """Lines that were too long, and pieces of a ``.gz`` file that are none; the lines' meaning is not looked at."""
+        """Number of lines that were too long, and of damaged parts of a ``.gz`` file. The lines are not parsed."""
         self._budget = budget
         self._longest = longest
         self._packed = path.suffix == ".gz"
@@ -46,11 +46,11 @@ class Tail:
 
     @property
     def exists(self) -> bool:
-        """Whether there was a file at the last call."""
+        """Whether the file existed at the last call of `lines`."""
         return self._state is not None
 
     def lines(self) -> Iterator[bytes]:
-        """The whole lines that are new, without their line breaks. A file that cannot be read has none."""
+        """The new whole lines, without their line breaks. None are given if the file cannot be read."""
         try:
             with open(self.path, "rb") as file:
                 stat = os.fstat(file.fileno())
@@ -69,7 +69,7 @@ class Tail:
                 self._state = None
 
     def _same(self, file: IO[bytes], inode: int, size: int) -> bool:
-        """Whether what has been read is still the beginning of the file."""
+        """Whether the file still begins with the bytes that were read."""
         if self._state is None:
             return True
         if inode != self._inode or size < self._end:
@@ -94,7 +94,7 @@ class Tail:
         while line := file.readline(self._longest):
             if not line.endswith(b"\n"):
                 if len(line) < self._longest:
-                    return  # half a line: it is read again when there is more
+                    return  # half a line: it is read again when the file has grown
                 if not (rest := _skip_line(file)):
                     return
                 self.damaged += 1
@@ -107,7 +107,7 @@ class Tail:
                 return
 
     def _unpack(self, file: IO[bytes]) -> Iterator[bytes]:
-        """Lines of gzip members; only whole members whose last line is whole need not be read again."""
+        """Lines of gzip members. A member is read again unless it is complete and ends with a whole line."""
         begun = position = self._end
         self.behind = 0
         unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -118,7 +118,7 @@ class Tail:
                 try:
                     rest += unpacker.decompress(block)
                 except zlib.error:
-                    # What follows cannot be told from the damage. It is passed over, and read again if it is replaced.
+                    # Data after the damage cannot be recognised. It is skipped, and read again if it is replaced.
                     self.damaged += 1
                     return
                 *lines, rest = rest.split(b"\n")
@@ -138,7 +138,7 @@ class Tail:
 
 
 def _skip_line(file: IO[bytes]) -> int:
-    """Pass over the rest of a line; its bytes, 0 when its end is not there yet."""
+    """Skip the rest of a line and return its number of bytes. 0 if the end of the line is not written yet."""
     passed = 0
     while part := file.readline(_BLOCK):
         passed += len(part)

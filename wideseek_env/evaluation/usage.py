@@ -1,8 +1,8 @@
-"""Tokens and cost of an episode, where a policy, a judge or a token counter says what they are.
+"""Tokens and cost of an episode, as far as a policy, a judge or a token counter reports them.
 
-A policy (or a judge) that has an attribute ``usage`` is metered: the sums since it was made, as an object or a
-mapping with any of the names in `FIELDS`, such as `wideseek_env.llm.Usage`. An episode's usage is the difference
-over the episode.
+A policy or a judge reports its usage in an attribute ``usage``: the sums since it was made. The value is an object or a
+mapping with any of the names in `FIELDS`, such as `wideseek_env.llm.Usage`. The usage of an episode is the difference
+between the sums after and before the episode.
 """
 
 from __future__ import annotations
@@ -25,11 +25,15 @@ FIELDS = (
     "cached",
     "unreadable",
 )
-"""What is metered, the last three for judges; `cost` is in the currency of the prices that the meter was given."""
+"""The names of usage values. The last three are for judges. `cost` is in the currency of the given prices."""
 
 
 def metered(source: object) -> dict[str, float] | None:
-    """The sums that `source` reports so far; None when it reports nothing. `ConfigError` when one is no number."""
+    """The sums that `source` reports so far. None if it reports nothing.
+
+    Raises:
+        ConfigError: A value is not a number.
+    """
     reported = getattr(source, "usage", None)
     if callable(reported):
         reported = reported()
@@ -41,23 +45,22 @@ def metered(source: object) -> dict[str, float] | None:
         if value is None:
             continue
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ConfigError(f"usage.{name} of {type(source).__name__} is {value!r}, which is no number")
+            raise ConfigError(f"usage.{name} of {type(source).__name__} must be a number, not {value!r}")
         sums[name] = value
     return sums or None
 
 
 def spent(before: Mapping[str, float] | None, after: Mapping[str, float] | None) -> dict[str, float] | None:
-    """What was used between two readings of one meter; None without a meter."""
+    """The usage between two readings of `metered`. None if there is no reading."""
     if after is None:
         return None
     return {name: value - (before or {}).get(name, 0) for name, value in after.items()}
 
 
 def counted(episode: Episode) -> dict[str, float] | None:
-    """The tokens of an episode by its own counter: every turn reads its conversation and writes a message.
+    """The tokens of an episode, counted with the game's counter. None with the default counter, of characters.
 
-    None with the default counter, which counts characters. The tokens read are those of the whole conversation
-    at every turn, as without a prefix cache.
+    Each turn reads its whole conversation, as without a prefix cache, and writes one message.
     """
     counter = episode.counter
     if counter is count_characters:
@@ -75,7 +78,7 @@ def counted(episode: Episode) -> dict[str, float] | None:
 
 
 def usage_of(value: Any) -> dict[str, float] | None:
-    """The usage that a record holds, with anything that is not a number left out."""
+    """The usage in a record, without values that are not numbers."""
     if not isinstance(value, Mapping):
         return None
     numbers = {

@@ -1,4 +1,7 @@
-"""`width_sweep`: the same tasks and policy at several team widths, each agent's limits or the team's budget fixed."""
+"""`width_sweep`: evaluate a policy on the same tasks at several team widths.
+
+Either the limits of each agent stay fixed, or the budget of the whole team.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from wideseek_env.game import Game
 from wideseek_env.tasks.taskset import TaskSet
 
 PILOT = "budget"
-"""The folder of the run that says how large an equal budget is."""
+"""The folder of the run that measures the size of an equal budget."""
 
 
 def width_sweep(
@@ -42,28 +45,31 @@ def width_sweep(
     """Evaluate a policy at each width, on the same tasks with the same seeds.
 
     Args:
-        game: What is played; its width is replaced by each of `widths`.
-        policy: Makes a fresh policy for each width; see `MakePolicy`.
-        widths: Subagents that a delegation may start.
-        tasks: The tasks to play; all of `game` by default.
-        policy_name: What records call the policy.
-        policy_options: The options it was made with, for the records.
-        single: Play the single agent too, as the point without a size, first.
-        equal: Give every point the same budget an episode; see `wideseek_env.evaluation.budget`.
-        amount: That budget. By default what the smallest width uses on average, which is played once more for it,
-            without a budget, into the folder ``budget``.
-        command: The command line that a reader may repeat, for the records.
-        seed: See `evaluate`; also of the bootstrap.
-        trials: Episodes of each task at each width.
-        folder: Where ``width.csv``, ``width.json`` and a run folder for each width (``width-4``) are written.
-        overwrite: Replace runs that are there with other settings.
-        keep_going: See `evaluate`.
-        on_size: Called before a width is played.
+        game: The opened game. Its width is replaced by each of `widths`.
+        policy: Makes a new policy for each width. With a token budget, it gets `episode_tokens` and `answer_tokens`.
+        widths: Numbers of subagents that a delegation may start.
+        tasks: The tasks to run. Default: all tasks of the game.
+        policy_name: Name of the policy in the records.
+        policy_options: Options of the policy, for the records.
+        single: Also run a single agent, before the widths. Its point has no size.
+        equal: Give every point the same budget per episode: of tokens, calls or turns of the critical path.
+        amount: The size of that budget. Default: the mean use at the smallest width. To measure it, that width is run
+            once more without a budget, in the folder ``budget``.
+        command: A command line that a reader can repeat, for the records.
+        seed: Base seed. The seed of each episode is derived from it, the task's id and the trial. It is also the seed
+            of the bootstrap.
+        trials: Episodes per task at each width.
+        folder: Folder for ``width.csv``, ``width.json`` and a run folder for each width (``width-4``).
+        overwrite: Replace runs in the folder that have other settings.
+        keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
+        on_size: Called before each width is run.
         on_episode: Called after each episode.
-        on_point: Called after each width with what there is so far.
+        on_point: Called after each width with the sweep so far.
 
-    Raises `KeyboardInterrupt` and `EpisodeError` like `evaluate`; finished widths are written by then. `ConfigError`
-    for a budget of tokens and a policy that takes none or reports none.
+    Raises:
+        ConfigError: A token budget is given, but the policy has no token limit or does not report its tokens.
+        EpisodeError: An episode raised an exception, and `keep_going` is False. Finished widths are written first.
+        KeyboardInterrupt: Ctrl-C stopped the sweep. Finished widths are written first.
     """
     sizes = check_sizes(widths, "width")
     games: dict[int | None, Game] = {None: replace(game, team=False)} if single else {}
@@ -124,7 +130,7 @@ def play_sweep(
 def _checked(
     kind: BudgetKind, on_episode: Callable[[EpisodeRecord], None] | None
 ) -> Callable[[EpisodeRecord], None]:
-    """`on_episode`, after a check that what the budget counts is counted."""
+    """`on_episode` with a check before it: the episode must report the quantity that the budget counts."""
 
     def check(record: EpisodeRecord) -> None:
         spent_of(kind, record)

@@ -1,9 +1,7 @@
-"""`ChatClient`: conversations to an OpenAI-compatible endpoint, with retries, limits and a bill."""
+"""`ChatClient`: sends conversations to an OpenAI-compatible endpoint, with retries, limits and a record of usage."""
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import threading
 import time
@@ -15,27 +13,18 @@ from typing import Any, NamedTuple
 import requests
 
 from wideseek_env.errors import ConfigError, ServiceError
+from wideseek_env.llm.exchange import Exchange, GivenUpError, RefusedRequestError, TransientError, encode_body
 from wideseek_env.llm.key import ApiKey
-from wideseek_env.llm.retry import RETRIED_STATUSES, RetryPolicy, retry_after
+from wideseek_env.llm.retry import RetryPolicy
 from wideseek_env.llm.usage import Meter, Prices, Usage
-from wideseek_env.llm.wire import ChatReply, Message, checked_address, is_spent, reply_of
+from wideseek_env.llm.wire import ChatReply, Message, checked_address, reply_of
 
-_LOG = logging.getLogger(__name__)
 _LARGEST_REPLY = 32 << 20
 _CHUNK = 1 << 16
 
 
-class _Transient(Exception):
-    """A failure after which the same request is tried again; `asked` is the wait that the server wants."""
-
-    def __init__(self, message: str, status: int | None = None, asked: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.asked = asked
-
-
 class _Bearer(requests.auth.AuthBase):
-    """Sends the key, if there is one. As an auth object it also keeps a .netrc file from supplying another."""
+    """Sends the key, if there is one. As an auth object it also prevents a key from a .netrc file."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -47,7 +36,7 @@ class _Bearer(requests.auth.AuthBase):
 
 
 class _Runtime(NamedTuple):
-    """What belongs to one process and is neither copied nor pickled."""
+    """The state that belongs to one process and is neither copied nor pickled."""
 
     pid: int
     session: requests.Session
@@ -55,13 +44,14 @@ class _Runtime(NamedTuple):
 
 
 class ChatClient:
-    """Sends conversations to ``{base_url}/chat/completions``. Safe to use from several threads; picklable.
+    """Sends conversations to ``{base_url}/chat/completions``. It is safe to use from several threads and can be
+    pickled.
 
-    The key is read from the environment variable `api_key_env` for each request and kept nowhere; without
-    one, none is sent (local servers need none). It appears in no error, log or representation.
+    For each request the key is read from the environment variable `api_key_env`, and it is not stored. If the variable
+    is not set, requests have no key, which suits local servers. The key appears in no error, log or representation.
 
-    Failed connections, time-outs, statuses such as 429 and 503, and replies that are no chat completion are
-    retried as `retry` says, with ``Retry-After`` respected. Other refusals raise `ServiceError` at once.
+    Failed connections, timeouts, statuses such as 429 and 503, and replies that are not chat completions are retried
+    according to `retry`. ``Retry-After`` is respected. Other refusals raise `ServiceError` at once.
     """
 
     def __init__(
@@ -77,20 +67,21 @@ class ChatClient:
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Nothing is sent yet.
+        """Make a client. Nothing is sent yet.
 
         Args:
-            base_url: Address of the API, such as ``http://127.0.0.1:8000/v1``.
-            model: Name under which the server knows the model.
-            api_key_env: Name of the environment variable with the key.
-            timeout: Seconds that one request may take, from sending it to the last byte of the reply.
-            concurrency: Requests that are on their way at the same time, over all threads.
-            retry: When failed requests are sent again; None is `RetryPolicy()`.
-            prices: For the cost in `usage`; None is free.
-            sleep, clock: How to wait and to measure time, for tests.
+            base_url: The URL of the API, such as ``http://127.0.0.1:8000/v1``.
+            model: The name of the model on the server.
+            api_key_env: The name of the environment variable with the key.
+            timeout: The seconds that one request may take, from sending it to the last byte of the reply.
+            concurrency: The most requests in flight at the same time, over all threads.
+            retry: When failed requests are sent again. None means `RetryPolicy()`.
+            prices: The prices for the cost in `usage`. None means free.
+            sleep: Waits a number of seconds, for tests.
+            clock: The monotonic time in seconds, for tests.
 
         Raises:
-            ConfigError: an address that is none or that contains credentials, or a limit that is not positive.
+            ConfigError: The URL is invalid or contains credentials, or a limit is not positive.
         """
         self.base_url = checked_address(base_url)
         if not model:
@@ -106,7 +97,7 @@ class ChatClient:
         self.prices = prices or Prices()
         self._sleep, self._clock = sleep, clock
         self._meter = Meter()
-        self._random = Random()  # only for jitter, which has to differ between processes
+        self._random = Random()  # for jitter only, which must differ between processes
         self._lock = threading.Lock()
         self._runtime: _Runtime | None = None
 
@@ -124,11 +115,11 @@ class ChatClient:
 
     @property
     def usage(self) -> Usage:
-        """What this client has used since it was made (a copy or an unpickled one starts at zero)."""
+        """What this client has used since it was made. A copy or an unpickled client starts at zero."""
         return self._meter.total
 
     def close(self) -> None:
-        """Close the connections. The client can still be used; it then opens new ones."""
+        """Close the connections. The client can still be used. It then opens new ones."""
         with self._lock:
             runtime, self._runtime = self._runtime, None
         if runtime is not None and runtime.pid == os.getpid():
@@ -137,8 +128,8 @@ class ChatClient:
     def chat(self, messages: Sequence[Message], fields: Mapping[str, Any] | None = None) -> ChatReply:
         """The model's reply to one conversation.
 
-        `fields` is added to the request (``temperature``, ``max_tokens``, ``response_format``, …); a value of
-        None leaves the field out. `ServiceError` when the server refuses or keeps failing.
+        `fields` is added to the request (``temperature``, ``max_tokens``, ``response_format``, …). A field with the
+        value None is left out. Raises `ServiceError` when the server refuses or all retries fail.
         """
         return self._chat(messages, fields, threading.Event())
 
@@ -148,11 +139,11 @@ class ChatClient:
         fields: Sequence[Mapping[str, Any]] | None = None,
         on_reply: Callable[[int, ChatReply], None] | None = None,
     ) -> list[ChatReply]:
-        """Replies to several conversations, sent concurrently; in the order of `conversations`.
+        """The replies to several conversations, sent concurrently, in the order of `conversations`.
 
-        `fields` has one entry a conversation. `on_reply` is called in this thread with the number of a
-        conversation and its reply as each arrives, so that what is paid for can be kept. The first
-        `ServiceError` ends the call; requests not yet sent are dropped.
+        `fields` has one entry per conversation. As each reply arrives, `on_reply` is called in this thread with the
+        number of the conversation and the reply, so that paid replies can be stored. The first `ServiceError` ends the
+        call. Requests that are not yet sent are dropped.
         """
         extra = fields if fields is not None else [{}] * len(conversations)
         if len(extra) != len(conversations):
@@ -188,31 +179,34 @@ class ChatClient:
         self, messages: Sequence[Message], fields: Mapping[str, Any] | None, stop: threading.Event
     ) -> ChatReply:
         body = {"model": self.model, "messages": list(messages), **(fields or {})}
-        data = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
-        failures = 0
+        data = encode_body({name: value for name, value in body.items() if value is not None})
+        exchange = Exchange(self.base_url, self._key, self.retry, self._random)
         while not stop.is_set():
-            slots = self._open().slots
             try:
-                with slots:
-                    self._meter.add(Usage(requests=1, retries=1 if failures else 0))
-                    return self._read(*self._post(data))
-            except _Transient as fault:
-                failures += 1
-                wait = self.retry.wait(failures, fault.asked, self._random)
-                if wait is None:
-                    why = f"; it asks to wait {fault.asked:.0f} s" if fault.asked else ""
-                    times = "once" if failures == 1 else f"{failures} times"
-                    raise ServiceError(
-                        f"{self.base_url} failed {times}: {fault}{why}; check that the server runs, or try later",
-                        fault.status,
-                    ) from None
-                _LOG.info("%s: %s; trying again in %.1f s", self.base_url, fault, wait)
+                with self._open().slots:
+                    self._meter.add(exchange.sending)
+                    response, content = self._post(exchange, data)
+                    reply = exchange.read(
+                        response.status_code, response.headers, content, reply_of, "chat completion"
+                    )
+            except TransientError as fault:
+                try:
+                    wait = exchange.wait(fault)
+                except GivenUpError as error:
+                    raise ServiceError(str(error), error.status) from None
                 self._sleep(wait)
-        raise ServiceError(f"a request to {self.base_url} was given up because another one failed")
+            except RefusedRequestError as error:
+                raise ServiceError(str(error), error.status) from None
+            else:
+                self._count(reply)
+                return reply
+        raise ServiceError(f"a request to {self.base_url} was cancelled because another one failed")
 
     def _open(self) -> _Runtime:
         with self._lock:
-            if self._runtime is None or self._runtime.pid != os.getpid():  # sockets are not shared by a fork
+            if (
+                self._runtime is None or self._runtime.pid != os.getpid()
+            ):  # forked processes must not share sockets
                 session = requests.Session()
                 adapter = requests.adapters.HTTPAdapter(pool_maxsize=self.concurrency)
                 session.mount("http://", adapter)
@@ -220,8 +214,8 @@ class ChatClient:
                 self._runtime = _Runtime(os.getpid(), session, threading.BoundedSemaphore(self.concurrency))
             return self._runtime
 
-    def _post(self, data: bytes) -> tuple[requests.Response, bytes]:
-        """Send one request and read the reply to its end, within the time-out."""
+    def _post(self, exchange: Exchange, data: bytes) -> tuple[requests.Response, bytes]:
+        """Send one request and read the reply to its end, within the timeout."""
         start = self._clock()
         try:
             with self._open().session.post(
@@ -237,34 +231,19 @@ class ChatClient:
                 for chunk in response.iter_content(_CHUNK):
                     content += chunk
                     if self._clock() - start > self.timeout:  # one that trickles resets the socket's time-out
-                        raise _Transient(f"no complete reply within {self.timeout:g} s")
+                        raise exchange.late(self.timeout)
                     if len(content) > _LARGEST_REPLY:
-                        raise ServiceError(
-                            f"{self.base_url} sent a reply of more than {_LARGEST_REPLY} bytes"
-                        )
+                        raise ServiceError(exchange.oversized(_LARGEST_REPLY))
                 return response, bytes(content)
         except requests.Timeout:
-            raise _Transient(f"no reply within {self.timeout:g} s") from None
+            raise exchange.late(self.timeout) from None
         except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
-            raise _Transient(f"no connection ({self._key.clean(error)})") from None
+            raise exchange.unreachable(error) from None
         except requests.RequestException as error:
-            raise ServiceError(f"cannot ask {self.base_url}: {self._key.clean(error)}") from None
+            raise ServiceError(exchange.unsendable(error)) from None
 
-    def _read(self, response: requests.Response, content: bytes) -> ChatReply:
-        """The reply in a response; `_Transient` or `ServiceError` when there is none."""
-        status = response.status_code
-        if status != 200:
-            said = self._key.clean(content.decode("utf-8", "replace"))
-            if status in RETRIED_STATUSES and not is_spent(content):
-                raise _Transient(f"status {status}: {said}", status, retry_after(response.headers))
-            if 300 <= status < 400:
-                said = f"it redirects to {self._key.clean(response.headers.get('location', ''))}: use that address"
-            raise ServiceError(self._key.refusal(self.base_url, status, said), status)
-        try:
-            reply = reply_of(json.loads(content))
-        except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-            said = self._key.clean(content.decode("utf-8", "replace"))
-            raise _Transient(f"a reply that is no chat completion: {said}", status) from None
+    def _count(self, reply: ChatReply) -> None:
+        """Add the tokens of a reply to the usage."""
         prompt, completion = reply.prompt_tokens, reply.completion_tokens
         cost = (prompt * self.prices.prompt + completion * self.prices.completion) / 1e6
         self._meter.add(
@@ -275,4 +254,3 @@ class ChatClient:
                 unmetered=0 if prompt or completion else 1,
             )
         )
-        return reply

@@ -1,4 +1,4 @@
-"""`ApiKey`: a server's key, read where it is used, and never shown."""
+"""`ApiKey`: the key of a server, read where it is used and never shown."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """The key in the environment variable `env`; the object itself does not hold it."""
+    """The key in the environment variable `env`. The object itself does not contain it."""
 
     env: str
 
     def read(self) -> str:
-        """The key, "" where there is none. `ConfigError` when no HTTP header could carry it."""
+        """The key, or "" where there is none. Raises `ConfigError` when an HTTP header cannot contain it."""
         key = os.environ.get(self.env, "").strip()
         if not (key.isascii() and key.isprintable()):
-            raise ConfigError(f"the key in {self.env} has characters that no HTTP header may carry")
+            raise ConfigError(
+                f"the key in {self.env} has characters that an HTTP header cannot contain; set it again"
+            )
         return key
 
     def clean(self, text: object, limit: int = _QUOTED) -> str:
@@ -37,6 +39,6 @@ class ApiKey:
         return said if len(said) <= limit else said[:limit] + " …"
 
     def refusal(self, url: str, status: int, said: str) -> str:
-        """That the server at `url` refused a request, and what to do about that status."""
+        """The message that the server at `url` refused a request, and what to do about that status."""
         hint = _HINTS.get(status, "").format(env=self.env)
         return f"{url} refused the request with status {status}{f' ({hint})' if hint else ''}: {said}"

@@ -1,4 +1,4 @@
-"""When a failed request is sent again: exponential waits with jitter, and what the server asked for."""
+"""Decides when a failed request is sent again: exponential waits with jitter, and the wait that the server asks for."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from random import Random
 from wideseek_env.errors import ConfigError
 
 RETRIED_STATUSES = frozenset((408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529))
-"""HTTP statuses after which the same request may succeed."""
+"""The HTTP statuses after which the same request may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often a request is tried and how long to wait between.
+    """How many times a request is tried, and how long the waits between are.
 
-    attempts: tries in all, the first included (1 or more).
-    first_wait: seconds before the second try; doubled for each further one.
-    longest_wait: no wait is longer, in seconds. A server that asks for more makes the request fail at once.
+    attempts: the number of tries, the first included (1 or more).
+    first_wait: the seconds before the second try. It doubles for each further one.
+    longest_wait: the longest wait, in seconds. If a server asks for more, the request fails at once.
     """
 
     attempts: int = 6
@@ -34,10 +34,10 @@ class RetryPolicy:
             )
 
     def wait(self, failures: int, asked: float | None, random: Random) -> float | None:
-        """Seconds to wait after `failures` failed tries, None when there is to be no further one.
+        """The seconds to wait after `failures` failed tries, or None to give up.
 
-        `asked` is what the server asked for; a wait is never shorter. Otherwise a random share, between half
-        and all, of the doubled wait is taken, so that many clients do not return at the same moment.
+        `asked` is the wait that the server asks for. A wait is never shorter. Without `asked`, the wait is a random
+        share, between half and all, of the doubled wait. So many clients do not return at the same moment.
         """
         if failures >= self.attempts:
             return None
@@ -48,10 +48,10 @@ class RetryPolicy:
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Seconds that a response asks to wait: ``retry-after-ms``, or ``Retry-After`` as seconds or as a date.
+    """The seconds that a response asks clients to wait: ``retry-after-ms``, or ``Retry-After`` in seconds or as a date.
 
-    None when it asks for nothing or the value cannot be read. `now` is the time that a date is compared with
-    (default: the current one).
+    None when the response has no such header or its value cannot be read. A date is compared with `now` (by default the
+    current time).
     """
     for name, unit in (("retry-after-ms", 1e-3), ("retry-after", 1.0)):
         value = headers.get(name, "").strip()

@@ -1,4 +1,4 @@
-"""What requests to a model used: how many, how many tokens, how much money."""
+"""What requests to a model used: number of requests, tokens and cost."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wideseek_env.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Prices:
-    """Prices of a million tokens, in any one currency."""
+    """The prices of a million tokens, in any currency."""
 
     prompt: float = 0.0
     completion: float = 0.0
 
     def __post_init__(self) -> None:
         if not (0 <= self.prompt < float("inf") and 0 <= self.completion < float("inf")):
-            raise ConfigError(f"prices are 0 or more for a million tokens, not {self}")
+            raise ConfigError(f"prices (for a million tokens) must be 0 or more, not {self}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Usage:
     """Sums over requests.
 
     requests: requests sent, failed ones included.
-    retries: those of them that repeated a failed one.
-    prompt_tokens, completion_tokens: as the server counted them.
-    cost: of these tokens, in the currency of the prices.
-    unmetered: replies without a token count, which tokens and cost therefore leave out.
+    retries: requests that repeated a failed one.
+    prompt_tokens, completion_tokens: tokens as the server counted them.
+    cost: the cost of these tokens, in the currency of the prices.
+    unmetered: replies without a token count. Tokens and cost do not include them.
     """
 
     requests: int = 0

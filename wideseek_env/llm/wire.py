@@ -1,4 +1,4 @@
-"""The wire format of chat completions: addresses, messages and replies."""
+"""The wire format of chat completions: URLs, messages and replies."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Message = Mapping[str, Any]
 class ChatReply:
     """One answer of the model.
 
-    `text` is the content, empty when there is none (a model that only called tools). `finish_reason` is the
+    `text` is the content. It is empty when there is none, as when a model only called tools. `finish_reason` is the
     server's (``length``: cut off). `message` is the whole message as the server sent it.
     """
 
@@ -29,35 +29,36 @@ class ChatReply:
 
 
 def checked_address(base_url: str) -> str:
-    """`base_url` without what the client adds itself; `ConfigError` when it is no address of an API."""
+    """`base_url` without the path that the client adds itself. Raises `ConfigError` when it is not the URL of an
+    API."""
     try:
         parts = urlsplit(base_url)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:
         fine = False
     if not fine:
-        raise ConfigError(f"{base_url!r} is no address of an API; one looks like http://127.0.0.1:8000/v1")
+        raise ConfigError(f"{base_url!r} is not the address of an API, such as http://127.0.0.1:8000/v1")
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ConfigError(
-            "the address of an API must be free of credentials, query and fragment; keys belong in the environment"
+            "the address of an API must not have credentials, a query or a fragment; keys belong in the environment"
         )
     return base_url.rstrip("/").removesuffix("/chat/completions")
 
 
 def is_spent(content: bytes) -> bool:
-    """Whether a refusal says that the account has no credit left, which waiting does not change."""
+    """Whether a refusal says that the account has no credit left. Waiting does not change that."""
     return b"insufficient_quota" in content or b"billing_hard_limit" in content
 
 
 def reply_of(data: Any) -> ChatReply:
-    """The reply in a decoded response; any of the usual errors of a lookup when there is none."""
+    """The reply in a decoded response. Raises the usual errors of a look-up when there is none."""
     choice = data["choices"][0]
     message = choice["message"]
     content = message.get("content")
-    if isinstance(content, list):  # parts, as some servers send them
+    if isinstance(content, list):  # some servers send a list of parts
         content = "".join(part["text"] for part in content if part.get("type") == "text")
     if not isinstance(content, str | None):
-        raise TypeError("content is no text")
+        raise TypeError("content is not text")
     usage = data.get("usage") or {}
     return ChatReply(
         text=content or "",

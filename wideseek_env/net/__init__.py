@@ -1,4 +1,5 @@
-"""Fetching from the web when a model chooses the addresses: checked, limited, paced and never trusting.
+"""Fetches pages whose addresses a model chooses. Addresses are checked, requests are limited and paced, and servers are
+not trusted.
 
 Everything is imported on first use, because it loads an HTTP client.
 """

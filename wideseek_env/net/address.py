@@ -1,7 +1,7 @@
-"""Which addresses may be connected to: the public web, and what an operator allows by name.
+"""Decides which addresses may be connected to: the public web, and what an operator allows by name.
 
-The decision is about the address of a connection at the moment it is made (`wideseek_env.net.connect`); what
-is refused here by name or port only spares the look-up.
+The decision is about the address of a connection at the moment when it is made (`wideseek_env.net.connect`). Checking
+the name or the port here only saves the look-up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from wideseek_env.errors import ConfigError
 from wideseek_env.net.errors import FetchError
 
-# IANA's special-purpose registries, spelled out so that the answer does not depend on the Python version.
+# IANA's special-purpose registries, listed here so that the answer does not depend on the Python version.
 _REFUSED_V4 = [
     ipaddress.IPv4Network(network)
     for network in (
@@ -38,8 +38,8 @@ _REFUSED_V4 = [
         "240.0.0.0/4",  # reserved, broadcast
     )
 ]
-# Only global unicast is accepted at all; loopback, link-local, unique local (fd00:ec2::254), multicast, mapped
-# (::ffff:0:0/96) and NAT64 (64:ff9b::/96) addresses lie outside it.
+# Only global unicast addresses are accepted. Loopback, link-local, unique local (fd00:ec2::254), multicast, mapped
+# (::ffff:0:0/96) and NAT64 (64:ff9b::/96) addresses are outside of this range.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _REFUSED_V6 = [
     ipaddress.IPv6Network(network)
@@ -68,11 +68,11 @@ _REFUSED_NAMES = (
 )
 
 PORTS = frozenset((80, 443, 8080, 8443))
-"""Ports that pages are served on; anything else is more likely a service that should not be spoken to."""
+"""The ports that pages are served on. Other ports probably belong to services that must not be contacted."""
 
 
 def is_public(address: str) -> bool:
-    """Whether this IP address belongs to the public internet, and embeds no other address."""
+    """Whether this IP address belongs to the public internet and embeds no other address."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -86,11 +86,11 @@ def is_public(address: str) -> bool:
 
 @dataclass(frozen=True, init=False)
 class AddressPolicy:
-    """What a fetcher may connect to: public addresses on the usual ports, and the exceptions in `allow`.
+    """The addresses that a fetcher may connect to: public addresses on the usual ports, and the exceptions in `allow`.
 
-    `allow` holds (host, port) pairs, the host an IP address or a name. An address there may be connected to on
-    that port under any name; a name there may have any address on that port. It is for operators and tests:
-    nothing that a model writes changes it. `ports` are the ports of public hosts.
+    `allow` has (host, port) pairs. A host is an IP address or a name. An address in `allow` may be connected to on that
+    port under any name. A name in `allow` may have any address on that port. `allow` is for operators and tests.
+    Nothing that a model writes changes it. `ports` are the ports of public hosts.
     """
 
     allow: frozenset[tuple[str, int]] = frozenset()
@@ -105,7 +105,7 @@ class AddressPolicy:
         object.__setattr__(self, "ports", frozenset(ports))
 
     def check_host(self, host: str, port: int) -> None:
-        """Refuse what its name or port alone rules out; `host` is a name or an address in canonical form."""
+        """Refuse a host that its name or port alone excludes. `host` is a name or an address in canonical form."""
         if (host, port) in self.allow:
             return
         try:
@@ -120,9 +120,9 @@ class AddressPolicy:
             self.check_addresses(host, port, [host])
 
     def check_addresses(self, host: str, port: int, addresses: Iterable[str]) -> list[str]:
-        """The addresses of `host` that may be connected to: all of them, or `FetchError` when one may not.
+        """All addresses of `host`, if all of them may be connected to. Raises `FetchError` when one may not.
 
-        One bad address among good ones is how rebinding looks, so the good ones are not used either.
+        A bad address among good ones is a sign of DNS rebinding, so the good ones are not used either.
         """
         checked = []
         for address in addresses:
@@ -138,7 +138,7 @@ class AddressPolicy:
 
 
 def refused(why: str = "it does not lead to the public web") -> FetchError:
-    """The error for an address that the policy does not allow; it does not tell what was found there."""
+    """The error for an address that the policy does not allow. It does not reveal what was found there."""
     return FetchError("refused", f"This address cannot be opened: {why}.")
 
 

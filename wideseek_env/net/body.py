@@ -1,4 +1,4 @@
-"""Reading a response's body within limits, and unpacking it without believing what it claims."""
+"""Reads and decompresses the body of a response within limits. It trusts no size that the server states."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from wideseek_env.net.errors import FetchError
 from wideseek_env.net.limits import Limits
 
 ACCEPTED = "gzip, deflate"
-"""The encodings that are unpacked here; both can be unpacked piece by piece, with a bound on the output."""
+"""The encodings that are decompressed here. Both can be decompressed piece by piece, with a bound on the output."""
 
 _PIECE = 65_536
 
 
 def read_body(raw: Any, encoding: str, length: str | None, limits: Limits) -> bytes:
-    """The unpacked body of a response, `raw` being what urllib3 makes of it and `encoding` its Content-Encoding.
+    """The decompressed body of a response. `raw` is urllib3's response and `encoding` its Content-Encoding.
 
-    Stops reading as soon as a limit is passed; a stated `length` beyond the limit is not read at all.
+    Reading stops as soon as a limit is passed. If the stated `length` is above the limit, nothing is read.
     """
     if length is not None:
         if not (length.isascii() and length.strip().isdecimal()):
@@ -40,7 +40,7 @@ def read_body(raw: Any, encoding: str, length: str | None, limits: Limits) -> by
 
 def _as_sent(raw: Any, most: int) -> Iterator[bytes]:
     total = 0
-    # `read` and not `stream`: the latter reads the length of a chunk without a limit.
+    # `read` and not `stream`, because `stream` reads the length of a chunk without a limit.
     while piece := raw.read(_PIECE, decode_content=False):
         total += len(piece)
         if total > most:
@@ -63,7 +63,7 @@ def _unpacked(pieces: Iterator[bytes], most: int, *, gzip: bool) -> bytes:
                 data = unpacker.decompress(piece, most - total + 1)
             except zlib.error:
                 if complete:
-                    return b"".join(out)  # rubbish after a complete body, as browsers ignore it
+                    return b"".join(out)  # browsers also ignore bytes after a complete body
                 raise FetchError("protocol", "The page arrived damaged.") from None
             out.append(data)
             total += len(data)
@@ -81,7 +81,7 @@ def _unpacked(pieces: Iterator[bytes], most: int, *, gzip: bool) -> bytes:
 
 
 def _window(start: bytes, gzip: bool) -> int:
-    """zlib's parameter: "deflate" means a zlib stream, but some servers send it bare."""
+    """zlib's window parameter. "deflate" means a zlib stream, but some servers send it without the header."""
     if gzip:
         return 16 + zlib.MAX_WBITS
     bare = len(start) < 2 or start[0] & 0x0F != 8 or (start[0] << 8 | start[1]) % 31

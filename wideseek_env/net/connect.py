@@ -1,10 +1,10 @@
-"""Connections that go where the check went: a name is looked up once, checked, and that address is connected to.
+"""Connects only to checked addresses: a name is looked up once, its address is checked, and that address is used.
 
-`GuardedAdapter` is a transport adapter for one request of `requests`. Its connections do not resolve names
-themselves, so there is no second answer to be tricked with (DNS rebinding), and they know nothing of proxies.
-TLS still names and verifies the host of the URL. A connection serves one request and is closed: nothing that
-a server sends too much can become the answer to another request. When time is up the connection is shut down
-from outside, so that a server that sends a byte now and then cannot hold a thread.
+`GuardedAdapter` is a transport adapter for one request of `requests`. Its connections do not resolve names again, so a
+second, different answer (DNS rebinding) has no effect. They ignore proxies. TLS still names and verifies the host of
+the URL. A connection serves one request and is closed, so surplus bytes of a server cannot become the answer to another
+request. When the time is up, another thread shuts the connection down. So a server that sends a byte now and then
+cannot block a thread.
 """
 
 from __future__ import annotations
@@ -31,27 +31,27 @@ from wideseek_env.net.errors import FetchError
 from wideseek_env.net.urls import WebUrl
 
 Resolver: TypeAlias = Callable[[str, int], Sequence[str]]
-"""From a host name and port to IP addresses, best first; raises `OSError` when there is none."""
+"""Maps a host name and port to IP addresses, best first. Raises `OSError` when there are none."""
 
-_MOST_ADDRESSES = 4  # that are tried
+_MOST_ADDRESSES = 4  # the most addresses that are tried
 T = TypeVar("T")
 
 
 def system_resolver(host: str, port: int) -> list[str]:
-    """What the operating system answers for a name."""
+    """The operating system's answer for a name."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 
 def too_late() -> FetchError:
-    """The error for a limit of time that has passed."""
+    """The error for a time limit that has passed."""
     return FetchError("timeout", "The page could not be loaded in time.")
 
 
 def trust(ca_file: str | None = None) -> ssl.SSLContext:
-    """What certificates are verified with: those of `ca_file`, or the authorities that `requests` trusts.
+    """The authorities that verify certificates: those of `ca_file`, or those that `requests` trusts.
 
-    Loading them takes some 10 ms, so it is done once for all connections of a fetcher.
+    Loading them takes some 10 ms, so a fetcher does it once for all its connections.
     """
     context = create_urllib3_context()
     context.verify_mode = ssl.CERT_REQUIRED
@@ -63,8 +63,8 @@ def trust(ca_file: str | None = None) -> ssl.SSLContext:
 class Guard:
     """Makes the one connection of a request to `target`, and ends it when `seconds` have passed.
 
-    Use it as a context manager around the request and the reading of its body. `expired` tells whether an
-    error that came out of it was caused by the time limit.
+    Use it as a context manager around the request and the reading of its body. `expired` says whether the time limit
+    caused an error.
     """
 
     def __init__(
@@ -93,10 +93,10 @@ class Guard:
                 self._wire = None
 
     def open(self, host: str) -> socket.socket:
-        """A connected socket to an address of `host` that has been checked."""
+        """A connected socket to a checked address of `host`."""
         target = self.target
         if host.strip("[]").lower() != target.host:
-            raise refused()  # the client read the URL differently
+            raise refused()  # the client parsed the URL differently
         error: OSError | None = None
         for address in addresses(target, self._policy, self._resolver, self._connect)[:_MOST_ADDRESSES]:
             if self.expired:
@@ -122,7 +122,7 @@ class Guard:
         return connection
 
     def _keep(self, connection: socket.socket, address: str) -> socket.socket:
-        """Remember the connection so that it can be shut down; TLS will take the socket object itself over."""
+        """Remember the connection so that it can be shut down. TLS will take over the socket object itself."""
         try:
             self._policy.check_addresses(self.target.host, self.target.port, [connection.getpeername()[0]])
         except BaseException:
@@ -142,13 +142,13 @@ class Guard:
             self.expired = True
             if self._wire is not None:
                 with suppress(OSError):  # the other side may have closed it
-                    # Closing is to say that nothing more is wanted, not to wait for what is on its way.
+                    # Send the closing message, but do not wait for data that is still arriving.
                     self._wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                     self._wire.shutdown(socket.SHUT_RDWR)
 
 
 def addresses(target: WebUrl, policy: AddressPolicy, resolver: Resolver, seconds: float) -> list[str]:
-    """The checked addresses of a URL's host; `FetchError` when there are none, or one that is not allowed."""
+    """The checked addresses of a URL's host. Raises `FetchError` when there are none, or when one is not allowed."""
     policy.check_host(target.host, target.port)
     if ":" in target.host or target.host.rpartition(".")[2].isdigit():
         return policy.check_addresses(target.host, target.port, [target.host])
@@ -162,14 +162,17 @@ def addresses(target: WebUrl, policy: AddressPolicy, resolver: Resolver, seconds
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
-    """The result of `work`, which cannot be interrupted, or a time-out; then it ends unheeded on its thread."""
+    """The result of `work`, or a timeout error.
+
+    `work` cannot be interrupted. After a timeout it continues on its thread, and its result is ignored.
+    """
     outcome: list[T] = []
     failure: list[BaseException] = []
 
     def run() -> None:
         try:
             outcome.append(work())
-        except BaseException as error:  # handed to the caller
+        except BaseException as error:  # raised in the caller's thread
             failure.append(error)
 
     thread = threading.Thread(target=run, name="wideseek-resolve", daemon=True)
@@ -220,7 +223,7 @@ class GuardedAdapter(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """A pool that can make the one guarded connection; what `requests` would choose is ignored."""
+        """A pool that can make only the guarded connection. The choice of `requests` is ignored."""
         if proxies or cert:
             raise ValueError("proxies and client certificates are not supported")
         target = self._guard.target
@@ -239,7 +242,7 @@ class GuardedAdapter(HTTPAdapter):
         return self._pool
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Nothing: the pool has been given a context that verifies."""
+        """Do nothing: the pool has a context that verifies certificates."""
 
     def close(self) -> None:
         """Close the connection."""

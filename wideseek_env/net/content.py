@@ -1,4 +1,4 @@
-"""What kind of document a body is, and its text in the character set that it is really written in."""
+"""Finds out what kind of document a body is, and decodes its text with the right character set."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NAMES = (
     ("application/zip", "an archive or office document"),
 )
 _HTML_STARTS = (b"<!doctype html", b"<html", b"<head", b"<body", b"<!--")
-_TYPE = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}")  # what may be repeated to an agent
+_TYPE = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}")  # the form of a type that an agent may be told
 _SAMPLE = 65_536
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -46,8 +46,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-# What the web is written in. Python knows more "encodings" than that, some of which are programs (unicode_escape)
-# or take quadratic time (punycode, idna): a page does not get to choose one of those.
+# The character sets of the web. Python knows further "encodings": some are programs (unicode_escape) or take quadratic
+# time (punycode, idna). A page must not be able to choose those.
 _CHARSETS = frozenset(
     "ascii utf-8 utf-8-sig utf-16 utf-16-le utf-16-be iso8859-1 iso8859-2 iso8859-3 iso8859-4 iso8859-5 "
     "iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-10 iso8859-11 iso8859-13 iso8859-14 iso8859-15 iso8859-16 "
@@ -62,9 +62,9 @@ _WESTERN = frozenset(("ascii", "iso8859-1", "cp1252", "iso8859-15"))
 
 
 def kind_of(content_type: str, data: bytes) -> Kind:
-    """The kind of document; `FetchError` of kind "content" for one that is not text.
+    """The kind of document. Raises `FetchError` of kind "content" for a document that is not text.
 
-    The first bytes overrule the header: a PDF that is announced as HTML is a PDF.
+    The first bytes take precedence over the header: a PDF with an HTML header is a PDF.
     """
     declared = content_type.partition(";")[0].strip().lower()
     start = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
@@ -91,9 +91,10 @@ def kind_of(content_type: str, data: bytes) -> Kind:
 
 
 def text_of(data: bytes, content_type: str, *, html: bool) -> str:
-    """The text of a document: byte order mark, header, declaration in the document and guessing, in this order.
+    """The text of a document. Its character set is taken from the byte order mark, the header, the document or a guess.
 
-    What claims to be Western but is valid UTF-8 is UTF-8. Bytes that do not fit are replaced.
+    These are tried in this order. A document that claims a Western character set but is valid UTF-8 is UTF-8. Invalid
+    bytes are replaced.
     """
     charset = _charset(data, content_type, html)
     text = data.decode(charset, "replace")
@@ -114,14 +115,14 @@ def _charset(data: bytes, content_type: str, html: bool) -> str:
         if _fits(sample, "utf-8", whole):
             return "utf-8"
         if declared:
-            return "cp1252"  # as browsers read both ascii and iso-8859-1
+            return "cp1252"  # browsers read ascii and iso-8859-1 as cp1252
     elif declared.startswith("utf-16") and html and b"<" in sample and b"\0" not in sample:
-        return "utf-8"  # a declaration that could be read as ASCII is not UTF-16
+        return "utf-8"  # the declaration was readable as ASCII, so the document is not UTF-16
     elif _fits(sample, declared, whole):
         return declared
     guess = UnicodeDammit(sample, exclude_encodings=[declared] if declared else [], is_html=False)
     found = _known(guess.original_encoding or "")
-    # Which of the Latin alphabets it is cannot be guessed well; what browsers assume is most often right.
+    # Which Latin character set it is cannot be guessed well. The default of browsers is right most often.
     return "cp1252" if found in _LATIN else found or "utf-8"
 
 
@@ -142,7 +143,7 @@ def _parameter(content_type: str) -> str:
 
 
 def _fits(sample: bytes, charset: str, whole: bool) -> bool:
-    """Whether the bytes are text in `charset`; a sample that is not the whole may end within a character."""
+    """Whether the bytes are text in `charset`. A sample that is not `whole` may end within a character."""
     try:
         codecs.getincrementaldecoder(charset)().decode(sample, whole)
     except ValueError:

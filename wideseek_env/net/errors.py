@@ -1,4 +1,4 @@
-"""Why something could not be fetched: one error with a kind, an HTTP status and a sentence for the agent."""
+"""`FetchError`: why something could not be fetched, with a kind, an HTTP status and a sentence for the agent."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import Literal, get_args
 from wideseek_env.errors import CorpusError
 
 Kind = Literal[
-    "bad_url",  # not an http(s) address, or spelled in a way that readers of URLs disagree about
-    "refused",  # leads somewhere that is not the public web
-    "robots",  # the site's robots.txt does not want it fetched
+    "bad_url",  # not an http(s) URL, or one that programs could parse differently
+    "refused",  # the address is not on the public web
+    "robots",  # the site's robots.txt forbids it
     "dns",  # the host's name has no address
-    "connect",  # nobody answers there, or the connection broke before the response
-    "tls",  # the server's certificate does not hold
+    "connect",  # no server answers, or the connection failed before the response
+    "tls",  # the server's certificate is not valid
     "timeout",  # a time limit passed
-    "protocol",  # what came back is not HTTP
+    "protocol",  # the answer is not HTTP
     "truncated",  # the body ended early
     "too_large",  # more bytes than allowed, as sent or once unpacked
-    "content",  # a kind of document, or an encoding, that is not read here
-    "redirects",  # too many redirects, or a circle of them
+    "content",  # a kind of document or an encoding that cannot be read
+    "redirects",  # too many redirects, or redirects in a circle
     "http",  # the server answered with an error status
-    "busy",  # this process's own limits for the host leave no room in time
-    "answer",  # the response of a search engine or a reader is not of its documented form
-    "unrecorded",  # a replay was asked for something that the recording does not hold
+    "busy",  # this process's limits for the host gave no turn in time
+    "answer",  # a search engine's or reader's response does not have its documented form
+    "unrecorded",  # the recording does not have this request
 ]
 
 _STATUS: dict[str, int] = {
@@ -41,15 +41,16 @@ _TRANSIENT_STATUS = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 
 class FetchError(CorpusError):
-    """A fetch that failed; `str()` of it is a sentence that may be shown to a model.
+    """A fetch that failed. `str()` gives a sentence that a model may be shown.
 
-    It never holds a header, a key or text that the server sent. `status` follows HTTP. `transient` says whether
-    the same request may succeed later; `retry_after` is how many seconds the server asked to wait, if it did.
+    The sentence never contains a header, a key or text from the server. `status` follows HTTP. `transient` says whether
+    the same request may succeed later. `retry_after` is the number of seconds that the server asks clients to wait, or
+    None.
     """
 
     def __init__(self, kind: Kind, message: str, status: int = 0, retry_after: float | None = None) -> None:
         assert kind in get_args(Kind), kind
-        super().__init__(kind, message, status, retry_after)  # all of it, so that it can be pickled
+        super().__init__(kind, message, status, retry_after)  # all arguments, so that it can be pickled
         self.kind: Kind = kind
         self.message = message
         self.status = status or _STATUS.get(kind, 502)

@@ -1,4 +1,4 @@
-"""`Fetcher`: one document by URL, through redirects and retries, within every limit, or a `FetchError`."""
+"""`Fetcher`: fetches one document by URL, with redirects and retries, within every limit, or raises a `FetchError`."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to ask for. Headers whose values are `Secret`s are sent to the origin of `url` only.
+    """A request for one document. Headers whose values are `Secret`s are sent only to the origin of `url`.
 
-    `body` makes it a POST, of `content_type`. Redirects of a POST are not followed.
+    With `body` it is a POST, and `content_type` is the type of the body. Redirects of a POST are not followed.
     """
 
     url: str
@@ -49,7 +49,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A document that arrived whole, with status 200 to 299: `url` is where it was found in the end."""
+    """A document that arrived whole, with status 200 to 299. `url` is the URL after redirects."""
 
     url: str
     status: int
@@ -58,17 +58,20 @@ class Response:
 
 
 class Fetcher:
-    """Fetches documents; safe to use from several threads. It keeps no cookies and no connections.
+    """Fetches documents. It is safe to use from several threads and keeps no cookies and no connections.
 
     Args:
-        policy: Where connections may go.
-        limits: What one fetch may cost.
+        policy: The addresses that connections may go to.
+        limits: The limits of one fetch.
         retries: When an attempt is repeated.
-        pace: Turns for each host; share one to share them.
+        pace: The turns for each host. Fetchers that share it share the turns.
         resolver: Looks names up.
-        user_agent: How it introduces itself.
-        ca_file: Certificate authorities to trust instead of the usual ones.
-        clock: Seconds, monotonic. `now` is seconds since the epoch. `sleep` waits. `dice` draws the jitter.
+        user_agent: The User-Agent header.
+        ca_file: A file with certificate authorities to trust instead of the usual ones.
+        clock: The monotonic time in seconds.
+        now: The seconds since the epoch.
+        sleep: Waits a number of seconds.
+        dice: Draws the jitter of waits.
     """
 
     def __init__(
@@ -108,9 +111,9 @@ class Fetcher:
         self._dice = dice or Random()
 
     def fetch(self, request: Request, before: Callable[[WebUrl], None] | None = None) -> Response:
-        """The document at `request.url`; raises `FetchError` whatever goes wrong.
+        """The document at `request.url`. Raises `FetchError` for every failure.
 
-        `before` is called with every URL that is about to be requested, redirects included, and may raise.
+        `before` is called with every URL before it is requested, redirects included. It may raise an error.
         """
         deadline = self._clock() + self.limits.total
         target = parse_url(request.url)
@@ -132,7 +135,7 @@ class Fetcher:
     def _persist(
         self, request: Request, target: WebUrl, same_origin: bool, deadline: float
     ) -> Response | WebUrl:
-        """The response of one URL, or the URL it redirects to, after as many attempts as are allowed."""
+        """The response of one URL, or the URL that it redirects to. Failed attempts are repeated up to the limit."""
         attempt = 1
         while True:
             try:
@@ -164,15 +167,16 @@ class Fetcher:
                 )
                 with closing(response):
                     result = self._read(request, target, response)
-                if guard.expired:  # a body that ends with the connection has been cut off
+                if guard.expired:  # the body may have been cut off by the time limit
                     raise too_late()
                 return result
             except FetchError:
                 if guard.expired:
                     raise too_late() from None
                 raise
-            except Exception as error:  # whatever a hostile server makes of the libraries
-                # Their messages hold addresses, headers or bytes from the wire: only the kind is kept.
+            except Exception as error:  # a hostile server may cause any error in the libraries
+                # The messages of these errors may contain addresses, headers or received bytes, so only the kind is
+                # kept.
                 raise too_late() if guard.expired else _explained(error) from None
 
     def _prepared(self, request: Request, target: WebUrl, same_origin: bool) -> requests.PreparedRequest:
@@ -192,7 +196,7 @@ class Fetcher:
         prepared = requests.PreparedRequest()
         method = "GET" if request.body is None else "POST"
         prepared.prepare(method=method, url=target.text, headers=headers, data=request.body)
-        prepared.url = target.text  # as it was read here, not as the library would spell it
+        prepared.url = target.text  # as parsed here, not as the library would write it
         return prepared
 
     def _read(self, request: Request, target: WebUrl, response: requests.Response) -> Response | WebUrl:
@@ -211,13 +215,13 @@ class Fetcher:
             response.raw, headers.get("content-encoding", ""), headers.get("content-length"), self.limits
         )
         for value in request.headers.values():
-            if isinstance(value, Secret):  # a server may repeat a key, and what it sends is kept and shown
+            if isinstance(value, Secret):  # a server may repeat a key, and its text is stored and shown
                 body = body.replace(value.reveal().encode(), b"[key]")
         return Response(target.text, status, headers.get("content-type", ""), body)
 
 
 def _utf8(header: str) -> str:
-    """A header that was read as Latin-1 but written, as is usual, in UTF-8."""
+    """A header that was decoded as Latin-1, decoded as UTF-8 instead if it is valid UTF-8."""
     try:
         return header.encode("latin-1").decode("utf-8")
     except UnicodeError:
@@ -246,7 +250,7 @@ def _explained(error: Exception) -> FetchError:
 
 
 def _causes(error: BaseException) -> list[BaseException]:
-    """An exception and what the HTTP libraries have wrapped in it."""
+    """An exception and the exceptions that the HTTP libraries have wrapped in it."""
     found: list[BaseException] = []
     queue: list[Any] = [error]
     while queue and len(found) < 20:

@@ -1,4 +1,4 @@
-"""How much one fetch may cost: seconds, bytes, redirects, attempts."""
+"""The limits of one fetch: seconds, bytes, redirects, attempts."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from wideseek_env.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one fetch, redirects and retries included where they are about time."""
+    """The limits of one fetch. Time limits include redirects and retries."""
 
     connect: float = 8.0
-    """Seconds for looking up a host and for each connection."""
+    """The seconds for looking up a host, and for each connection."""
     read: float = 12.0
-    """Seconds without a byte."""
+    """The most seconds without a byte."""
     total: float = 20.0
-    """Seconds for everything: waiting for a turn, retries, redirects, the last byte."""
+    """The seconds for everything: waiting for a turn, retries, redirects and the whole body."""
     body: int = 5_000_000
-    """Bytes of a body as sent."""
+    """The largest body as sent, in bytes."""
     unpacked: int = 20_000_000
-    """Bytes of a body once decompressed."""
+    """The largest body once decompressed, in bytes."""
     headers: int = 65_536
-    """Bytes of all response headers."""
+    """The largest size of all response headers, in bytes."""
     redirects: int = 5
-    """Redirects that are followed."""
+    """The most redirects that are followed."""
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -41,11 +41,11 @@ class Retries:
     """When and how often a failed attempt is repeated."""
 
     attempts: int = 3
-    """Attempts in all."""
+    """The number of attempts, the first included."""
     base: float = 0.5
-    """Seconds that the first wait is at most; doubled for each further one."""
+    """The longest first wait, in seconds. It doubles with each further wait."""
     longest: float = 8.0
-    """Seconds that a wait is at most. A server that asks for more (Retry-After) is not asked again."""
+    """The longest wait, in seconds. If a server asks for more (Retry-After), the request is not repeated."""
 
     def __post_init__(self) -> None:
         _at_least(self, "attempts", 1)
@@ -53,9 +53,10 @@ class Retries:
         _at_least(self, "longest", 0)
 
     def wait(self, attempt: int, asked: float | None, dice: Random) -> float | None:
-        """Seconds to wait after failed attempt number `attempt` (from 1), or None to give up.
+        """The seconds to wait after failed attempt number `attempt` (from 1), or None to give up.
 
-        `asked` is what the server wants; without it the wait is drawn evenly from [half, whole] of the step.
+        `asked` is the wait that the server asks for. Without it, the wait is drawn uniformly from [half, whole] of the
+        current longest wait.
         """
         if attempt >= self.attempts:
             return None
@@ -66,7 +67,7 @@ class Retries:
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """Seconds that a Retry-After header asks for: a number or a date; None where it says neither.
+    """The seconds in a Retry-After header, which is a number or a date. None where it is neither.
 
     `now` is in seconds since the epoch.
     """

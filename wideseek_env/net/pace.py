@@ -1,4 +1,4 @@
-"""Taking turns: how many requests may be under way to one host, and how soon after one another."""
+"""Turns per host: how many requests to one host may be in flight, and how far apart they start."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class _Host:
 
 
 class Pace:
-    """Per-host limits, shared by the threads of a process.
+    """Limits per host, which the threads of a process share.
 
     Args:
-        per_host: Requests to one host under way at the same time.
-        per_second: Requests to one host a second, evenly spaced; 0 is no limit.
-        clock: Seconds, monotonic.
-        sleep: Waits that many seconds.
+        per_host: The most requests to one host at the same time.
+        per_second: The most requests to one host per second, evenly spaced. 0 for no limit.
+        clock: The monotonic time in seconds.
+        sleep: Waits a number of seconds.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Pace:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         if per_host < 1 or not per_second >= 0:
-            raise ConfigError("per_host must be at least 1 and per_second 0 or more")
+            raise ConfigError("per_host must be at least 1, and per_second must be 0 or more")
         self._most = per_host
         self._gap = 1.0 / per_second if per_second else 0.0
         self._clock = clock
@@ -51,7 +51,7 @@ class Pace:
 
     @contextmanager
     def turn(self, host: str, patience: float) -> Iterator[None]:
-        """Hold a turn for `host`; `FetchError` of kind "busy" when there is none within `patience` seconds."""
+        """Hold a turn for `host`. Raises `FetchError` of kind "busy" when there is none within `patience` seconds."""
         wait = self._enter(host, self._clock() + patience)
         try:
             if wait > 0:
@@ -63,7 +63,7 @@ class Pace:
                 self._changed.notify_all()
 
     def _enter(self, host: str, deadline: float) -> float:
-        """Take a place among those under way; the seconds until the request may start."""
+        """Take a place among the requests in flight. Returns the seconds until the request may start."""
         with self._changed:
             state = self._state(host)
             state.waiting += 1

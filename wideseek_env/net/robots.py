@@ -1,4 +1,4 @@
-"""robots.txt: what a site asks robots not to fetch (RFC 9309), in time linear in rule and path."""
+"""robots.txt: what a site asks robots not to fetch (RFC 9309). Matching takes time linear in rule and path."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Rule(NamedTuple):
 
 
 class Robots:
-    """Asks each site once; callable as the `before` of `Fetcher.fetch`.
+    """Reads the robots.txt of each site once. It can be the `before` of `Fetcher.fetch`.
 
-    A site without robots.txt (status 400 to 499) allows everything; one whose robots.txt cannot be had allows
-    nothing, as the standard wants.
+    A site without robots.txt (status 400 to 499) allows everything. A site whose robots.txt cannot be fetched allows
+    nothing, as the standard says.
     """
 
     def __init__(self, fetcher: Fetcher, agent: str) -> None:
@@ -37,7 +37,7 @@ class Robots:
         self._lock = threading.Lock()
 
     def __call__(self, target: WebUrl) -> None:
-        """Raise `FetchError` of kind "robots" when the site does not want `target` fetched."""
+        """Raise `FetchError` of kind "robots" when the site's robots.txt forbids `target`."""
         path = "/" + target.text.partition("://")[2].partition("/")[2]
         if path != "/robots.txt" and not allowed(self._rules(target), path):
             raise FetchError("robots", "The site does not allow this page to be opened by a program.")
@@ -63,11 +63,11 @@ class Robots:
 
 
 def rules_for(agent: str, text: str) -> list[Rule]:
-    """The rules of the groups that name `agent` (by a prefix of it, in lower case), else those for everybody."""
+    """The rules of the groups that name `agent` (or a prefix of it, in lower case), else the rules for all agents."""
     named: list[Rule] = []
     general: list[Rule] = []
     matched = False
-    group: list[str] = []  # the agents of the group being read
+    group: list[str] = []  # the agents of the current group
     in_rules = False
     for line in text.splitlines():
         field, colon, value = line.partition("#")[0].partition(":")
@@ -92,7 +92,8 @@ def rules_for(agent: str, text: str) -> list[Rule]:
 
 
 def allowed(rules: Sequence[Rule], path: str) -> bool:
-    """Whether `path` (with its query) may be fetched: the longest rule that matches decides, allowing in a tie."""
+    """Whether `path` (with its query) may be fetched. The longest matching rule decides; in a tie, an allowing rule
+    does."""
     best = (-1, True)
     for rule in rules:
         if len(rule.pattern) >= best[0] and _matches(rule.pattern, path):

@@ -1,4 +1,4 @@
-"""Keys: read from the environment, sent in headers, shown nowhere."""
+"""Keys: read from the environment, sent in headers, and never shown."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from wideseek_env.errors import ConfigError
 
 _REFERENCE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|credential|signature", re.IGNORECASE)
-"""What is in the name of a header or parameter that carries a key."""
+"""Matches the name of a header or parameter that contains a key."""
 
 
 class Secret:
-    """A value that is only ever written into a request's header.
+    """A value that is only written into a request's header.
 
-    `str`, `repr` and formatting show where it comes from; it cannot be pickled, so that no recording, log or
-    copied environment carries it by accident.
+    `str`, `repr` and formatting show where it is from, not the value. It cannot be pickled, so no recording or log
+    contains it by accident.
     """
 
     __slots__ = ("_value", "source")
@@ -45,7 +45,7 @@ class Secret:
 
 
 def secret_from_env(name: str, *, purpose: str) -> Secret:
-    """The key in environment variable `name`; `ConfigError` saying what it is for where there is none."""
+    """The key in the environment variable `name`. Raises `ConfigError` that names the `purpose` when it is not set."""
     value = os.environ.get(name, "").strip()
     if not value:
         raise ConfigError(f"{purpose} needs a key: set the environment variable {name}")
@@ -53,9 +53,9 @@ def secret_from_env(name: str, *, purpose: str) -> Secret:
 
 
 def headers_from_config(headers: Any) -> dict[str, str | Secret]:
-    """Request headers from a configuration, `$NAME` in a value standing for an environment variable.
+    """Request headers from a configuration. `$NAME` in a value is replaced by that environment variable.
 
-    A header that carries a credential must take it from the environment; a literal one is a `ConfigError`.
+    Raises `ConfigError` when a header with a credential has a literal value instead of `$NAME`.
     """
     if not isinstance(headers, dict) or not all(isinstance(value, str) for value in headers.values()):
         raise ConfigError(f"headers must be a table of texts, not {type(headers).__name__}")

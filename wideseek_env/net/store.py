@@ -1,4 +1,4 @@
-"""Texts by key in one SQLite file that several processes can use at once: a cache, or a recording."""
+"""Texts by key in one SQLite file that several processes can use at once: a cache or a recording."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from typing import Any
 from wideseek_env.errors import CorpusError
 
 FORMAT = 1
-_MARK = 0x57534B31  # in the file's header: who wrote it
-_SWEEP = 256  # writes between looking at the size
+_MARK = 0x57534B31  # in the file's header: marks files of this class
+_SWEEP = 256  # writes between two checks of the size
 
 
 class Store:
-    """A file of texts, compressed, each with an optional time of expiry.
+    """A file of compressed texts, each with an optional time of expiry.
 
     Args:
-        path: The file; it and its folder are made when absent.
-        purpose: What it is for ("cache", "recording"); a file made for something else is refused.
-        most_bytes: Bytes of all texts, compressed; those that expire first make room. 0 is no limit.
+        path: The file. The file and its folder are created when absent.
+        purpose: What the file is for ("cache", "recording"). A file for another purpose is refused.
+        most_bytes: The most bytes of all compressed texts. Texts that expire first are removed first. 0 for no limit.
         read_only: Open an existing file without changing it.
-        now: Seconds since the epoch.
+        now: The seconds since the epoch.
     """
 
     def __init__(
@@ -66,11 +66,11 @@ class Store:
         return zlib.decompress(row[0]).decode() if row else None
 
     def put(self, key: str, text: str, lifetime: float | None = None) -> None:
-        """Set the text of `key`, for `lifetime` seconds or for good."""
+        """Set the text of `key`, for `lifetime` seconds or without expiry."""
         self._write("INSERT OR REPLACE", key, text, lifetime)
 
     def add(self, key: str, text: str) -> str:
-        """Set the text of `key` unless there is one; returns the one that is there then."""
+        """Set the text of `key` unless it has one. Returns the text that it then has."""
         self._write("INSERT OR IGNORE", key, text, None)
         return self.get(key) or text
 
@@ -79,7 +79,7 @@ class Store:
             return int(self._run("SELECT COUNT(*) FROM entries").fetchone()[0])
 
     def close(self) -> None:
-        """Release the file; calling it twice is harmless."""
+        """Release the file. Calling it twice is harmless."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -111,7 +111,7 @@ class Store:
         if self._closed:
             raise CorpusError(f"the {self._purpose} {self.path} has been closed")
         if self._pid != os.getpid():
-            # After a fork: a connection must not be used, nor closed, by two processes.
+            # After a fork, two processes must not use or close the same connection.
             self._inherited.append(self._connection)
             self._pid, self._connection = os.getpid(), self._open()
         try:
@@ -133,7 +133,7 @@ class Store:
 
     def _prepare(self, connection: sqlite3.Connection) -> None:
         if not self._read_only:
-            connection.execute("BEGIN IMMEDIATE")  # two processes may be making the file at this moment
+            connection.execute("BEGIN IMMEDIATE")  # two processes may create the file at the same time
             try:
                 if connection.execute("PRAGMA application_id").fetchone()[0] == 0 and not self._tables(
                     connection
@@ -155,7 +155,9 @@ class Store:
         if purpose != self._purpose:
             raise sqlite3.DatabaseError(f"it is a {purpose}")
         if not self._read_only:
-            with suppress(sqlite3.OperationalError):  # where another process is at work, it has done so
+            with suppress(
+                sqlite3.OperationalError
+            ):  # if another process uses the file, it has done this already
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("DELETE FROM entries WHERE expires <= ?", (self._now(),))

@@ -1,9 +1,9 @@
-"""Reading a URL strictly: one that two programs could read differently is refused, not interpreted.
+"""Parses a URL strictly: a URL that two programs could parse differently is refused, not interpreted.
 
-Every trick with URLs lives off a checker and a client that disagree about the host. Here there is one reading;
-what is odd about the authority (user names, backslashes, white space, percent signs, numbers that are not a
-plain dotted quad, look-alike characters) is an error. Path and query are forgiving: what must be
-percent-encoded, is.
+Tricks with URLs work when a checker and a client disagree about the host. Here there is one way to parse a URL. An
+unusual authority is an error: user names, backslashes, white space, percent signs, numbers that are not a plain dotted
+quad, or look-alike characters. Path and query are handled leniently: characters that must be percent-encoded are
+encoded.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from urllib.parse import quote, urljoin
 from wideseek_env.net.errors import FetchError
 
 LONGEST = 4096
-"""Characters that a URL may have."""
+"""The most characters of a URL."""
 
 _PORTS = {"http": 80, "https": 443}
 _URL = re.compile(r"(https?)://([^/?#]*)([^?#]*)(\?[^#]*)?(?:#.*)?", re.IGNORECASE | re.DOTALL)
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
-_BARE = re.compile(r"(?:[a-zA-Z0-9-]+\.)+[a-zA-Z]{2,24}(?=[/?#]|$)")  # example.org/page, as models write it
+_BARE = re.compile(r"(?:[a-zA-Z0-9-]+\.)+[a-zA-Z]{2,24}(?=[/?#]|$)")  # example.org/page, which models write
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _NUMBER = re.compile(r"(?:[0-9]+|0x[0-9a-f]*)")
 _PORT = re.compile(r"[1-9][0-9]{0,4}")
@@ -33,7 +33,7 @@ _QUERY_SAFE = _PATH_SAFE + "?"
 
 
 class WebUrl(NamedTuple):
-    """A URL as it will be requested: `text` without fragment, ASCII only; `host` in lower case, without brackets."""
+    """A URL as it will be requested. `text` has no fragment and is ASCII. `host` is in lower case, without brackets."""
 
     text: str
     scheme: str
@@ -42,14 +42,14 @@ class WebUrl(NamedTuple):
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """What a secret may be sent to again: scheme, host and port."""
+        """The scheme, host and port. A secret may be sent again only to the same origin."""
         return self.scheme, self.host, self.port
 
 
 def parse_url(url: str) -> WebUrl:
-    """Read `url`; `FetchError` of kind "bad_url" says what is wrong with it.
+    """Parse `url`. Raises `FetchError` of kind "bad_url" that says what is wrong with it.
 
-    A missing scheme is taken for https where the rest looks like a domain. The fragment is dropped.
+    If the scheme is missing and the rest looks like a domain, the scheme is https. The fragment is dropped.
     """
     text = url.strip(" \t\r\n").removeprefix("<").removesuffix(">")
     if len(text) > LONGEST:
@@ -78,7 +78,7 @@ def parse_url(url: str) -> WebUrl:
 def join_url(base: WebUrl, location: str) -> WebUrl:
     """The URL that a redirect from `base` leads to."""
     location = location.strip(" \t\r\n")
-    # urljoin silently drops tabs and line breaks and reads backslashes its own way.
+    # urljoin silently drops tabs and line breaks and parses backslashes differently.
     if _CONTROL.search(location) or "\\" in location.partition("?")[0]:
         raise _bad("a redirect leads to a malformed address")
     if len(location) > LONGEST:
@@ -121,7 +121,8 @@ def _host(host: str) -> str:
     labels = host.split(".")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise _bad("its host is malformed")
-    # A name that ends in a number is an address to some programs: only the one plain spelling is accepted.
+    # Some programs treat a name that ends in a number as an address, so only the plain spelling of an address is
+    # accepted.
     if _NUMBER.fullmatch(labels[-1]):
         try:
             return str(ipaddress.IPv4Address(host))
@@ -131,8 +132,8 @@ def _host(host: str) -> str:
 
 
 def _ascii_host(host: str) -> str:
-    """An international name in its ASCII form; look-alikes of ASCII letters, digits and dots are refused."""
-    import idna  # comes with requests
+    """An international name in its ASCII form. Look-alikes of ASCII letters, digits and dots are refused."""
+    import idna  # installed with requests
 
     if _DOTS.search(host) or unicodedata.normalize("NFKC", host) != unicodedata.normalize("NFC", host):
         raise _bad("its host contains look-alike characters")

@@ -1,4 +1,4 @@
-"""Blocks become Markdown, and Markdown becomes chunks that can be read one at a time."""
+"""Turns blocks into Markdown, and Markdown into chunks that can be read one at a time."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from wideseek_env.pages.walk import Block
 class Atom(NamedTuple):
     """The smallest piece of a page that stays whole: a heading, paragraph, list item or table row.
 
-    `text` ends with the line breaks that follow it. `header` is the header of the table that a row belongs
-    to (with its rule, ending in a line break), "" elsewhere and for the header itself. `level` is that of a
-    heading, 0 otherwise.
+    `text` ends with the line breaks that follow it. For a table row, `header` is the header of its table (with its
+    rule, ending in a line break). It is "" elsewhere and for the header itself. `level` is the level of a heading, and
+    0 otherwise.
     """
 
     text: str
@@ -23,7 +23,7 @@ class Atom(NamedTuple):
 
 
 def to_atoms(blocks: Sequence[Block]) -> list[Atom]:
-    """The atoms of a page; their texts, joined, are its Markdown."""
+    """The atoms of a page. Their texts, joined, are its Markdown."""
     atoms: list[Atom] = []
     for number, block in enumerate(blocks):
         following = blocks[number + 1] if number + 1 < len(blocks) else None
@@ -63,17 +63,16 @@ def _add_table(atoms: list[Atom], block: Block, end: str) -> None:
 def to_chunks(atoms: Sequence[Atom], size: int) -> tuple[str, ...]:
     """The page in chunks of about `size` characters.
 
-    A chunk ends between two atoms; only an atom longer than `size` is cut. A heading or a table's header is
-    never the last thing in a chunk, a section begins a new one where the current is at least half full, and
-    a chunk that begins inside a table repeats the header. Without those repeats the chunks, joined, are the
-    whole page.
+    A chunk ends between two atoms. Only an atom longer than `size` is cut. A heading or a table's header is never the
+    last thing in a chunk. A section starts a new chunk if the current one is at least half full. A chunk that begins
+    inside a table repeats the table's header. Without these repetitions, the joined chunks are the whole page.
     """
     chunks: list[str] = []
     held: list[Atom] = []
     length = 0
 
     def close(keep: int) -> None:
-        """End the chunk, leaving its last `keep` atoms to the next."""
+        """End the chunk and leave its last `keep` atoms to the next."""
         nonlocal held, length
         done, held = held[: len(held) - keep], held[len(held) - keep :]
         if done:
@@ -83,7 +82,7 @@ def to_chunks(atoms: Sequence[Atom], size: int) -> tuple[str, ...]:
     for atom in _short(atoms, size):
         full = length + len(atom.text) > size
         if held and (full or atom.level):
-            # Headings, captions and table headers at the end belong to what comes next.
+            # Headings, captions and table headers at the end belong to the text after them.
             trailing = 0
             while trailing < len(held) and _leads(held[-1 - trailing]):
                 trailing += 1
@@ -113,7 +112,7 @@ def _join(atoms: Sequence[Atom]) -> str:
 
 
 def _short(atoms: Sequence[Atom], size: int) -> Sequence[Atom]:
-    """The atoms, with those longer than `size` cut at a sentence, word or, failing those, anywhere."""
+    """The atoms, with those longer than `size` cut at a sentence, at a word, or anywhere if there is neither."""
     if max(map(len, [atom.text for atom in atoms]), default=0) <= size:
         return atoms
     short: list[Atom] = []

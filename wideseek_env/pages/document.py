@@ -17,9 +17,9 @@ from wideseek_env.pages.walk import Walker
 class Document:
     """A page as an agent reads it.
 
-    `markdown` is the whole page; `chunks` are pieces of it in order, none empty. A chunk that begins inside a
-    table repeats the table's header; without those repeats the chunks, joined, are `markdown`. Nothing in it
-    can be taken for the markup of a chat template or a tool call (see `wideseek_env.pages.neutral`).
+    `markdown` is the whole page. `chunks` are its pieces in order, none of them empty. A chunk that begins inside a
+    table repeats the table's header. Without these repetitions, the joined chunks are `markdown`. No text in it can be
+    confused with the markup of a chat template or a tool call (`wideseek_env.pages.neutral`).
     """
 
     url: str
@@ -29,13 +29,21 @@ class Document:
 
 
 def to_document(html: str, url: str = "", *, chunk_chars: int = 3000) -> Document:
-    """Read a page; whatever the HTML, it never raises for it.
+    """Read a page. No HTML makes this function raise an error.
 
-    Kept are headings, paragraphs, lists, definition lists, code, links as `[text](absolute URL)` and tables in
-    pipe syntax with row and column spans filled in; infoboxes are tables of two columns with a blank header.
-    Left out are scripts, styles, navigation, footers, forms, images, hidden elements and footnote marks.
-    Links are resolved against `<base>` or `url`; those that lead nowhere (`javascript:`, `data:`, `#…`) are
-    plain text. `chunk_chars` is about the longest chunk, at least 100 characters.
+    Kept are headings, paragraphs, lists, definition lists, code, links and tables. Links are written as
+    `[text](absolute URL)`, tables in pipe syntax with row and column spans filled in. An infobox is a table with two
+    columns and a blank header. Scripts, styles, navigation, footers, forms, images, hidden elements and footnote marks
+    are left out. Links are resolved against `<base>` or `url`. Links that lead to no page (`javascript:`, `data:`,
+    `#…`) are plain text.
+
+    Args:
+        html: The HTML of the page.
+        url: The URL of the page.
+        chunk_chars: The approximate length of the longest chunk, at least 100 characters.
+
+    Raises:
+        ConfigError: `chunk_chars` is less than 100.
     """
     if chunk_chars < 100:
         raise ConfigError(f"chunk_chars must be at least 100, not {chunk_chars}")

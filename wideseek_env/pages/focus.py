@@ -1,4 +1,4 @@
-"""`focus`: the parts of a page that answer a question, within a limit, in the page's own order."""
+"""`focus`: the parts of a page that answer a question, within a limit and in page order."""
 
 from __future__ import annotations
 
@@ -14,13 +14,11 @@ from wideseek_env.pages.document import Document
 from wideseek_env.pages.links import strip_links
 
 GAP = "[…]"
-"""Marks where something was left out; inside a table it is a row of its own."""
+"""Marks an omission. Inside a table it is a separate row."""
 
-_FROM_HEADER = 0.5  # what a word counts when the table's header has it, not the row
-_FROM_HEADING = 0.3  # … when a heading above has it
-_FIRST = (
-    0.15  # advantage of the first paragraph, as a share of the best score: it says what the page is about
-)
+_FROM_HEADER = 0.5  # the weight of a word that the table's header has, but not the row
+_FROM_HEADING = 0.3  # the weight of a word that a heading above has
+_FIRST = 0.15  # bonus of the first paragraph, as a share of the best score: it says what the page is about
 _SATURATION = 1.2
 _LENGTH = 0.4
 _HEADING = re.compile(r"(#{1,6}) ")
@@ -37,21 +35,21 @@ _STOP = frozenset(
 
 @dataclass(slots=True)
 class _Part:
-    """A sentence, list item or table row: `headings` and `header` number the lines it stands under."""
+    """A sentence, list item or table row. `headings` and `header` are the numbers of the lines above it."""
 
     text: str
     headings: tuple[int, ...]
-    header: int  # of the table, -1 outside tables
-    line: int  # parts of the same line are parts of one paragraph
+    header: int  # the header of the table, -1 outside tables
+    line: int  # parts with the same line are in one paragraph
     words: Counter[str]
 
 
 def focus(document: Document, question: str, limit: int) -> str:
     """The sentences, list items and table rows that share most with `question`, at most `limit` characters.
 
-    They come in page order, under their headings and table headers, with `[…]` for what was left out. The
-    whole page when it fits; its beginning when the question shares no word with it. Raises `ConfigError` when
-    `limit` is less than 1.
+    They are in page order, under their headings and table headers. `[…]` marks omissions. A page that fits is returned
+    whole. If the question shares no word with the page, the beginning of the page is returned. Raises `ConfigError`
+    when `limit` is less than 1.
     """
     if limit < 1:
         raise ConfigError(f"limit must be at least 1, not {limit}")
@@ -96,7 +94,7 @@ def _sentences(line: str) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    """Words without case, accents and plural; pairs of characters where a script has no spaces."""
+    """Words without case, accents and plural. Scripts without spaces give pairs of characters."""
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text)
         text = unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
@@ -112,7 +110,7 @@ def _words(text: str) -> list[str]:
 
 
 def _scores(parts: list[_Part], wanted: list[str], lines: list[str]) -> list[float]:
-    """BM25 of each part, its table's header and the headings above it counting for less."""
+    """The BM25 score of each part. Its table's header and the headings above it count less."""
     above = {number: frozenset(_words(lines[number])) for part in parts for number in part.headings}
     above |= {p.header: frozenset(_words(strip_links(lines[p.header]))) for p in parts if p.header >= 0}
     mean = sum(part.words.total() for part in parts) / max(1, len(parts)) or 1.0

@@ -1,7 +1,7 @@
-"""Markdown and plain text as HTML, so that a corpus holds one kind of page.
+"""Turns Markdown and plain text into HTML, so that a corpus has one kind of page.
 
-What `to_document` writes can be read back: headings, paragraphs, lists, pipe tables, quotations, fenced code
-and links. Other notations stay as they are written.
+It reads the Markdown that `to_document` writes: headings, paragraphs, lists, pipe tables, quotations, fenced code and
+links. Other notations stay as they are.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _CELL = re.compile(r"(?<!\\)\|")
 
 
 def text_to_html(text: str, title: str = "") -> str:
-    """Plain text: blank lines part paragraphs, nothing in it is markup."""
+    """Plain text as HTML. Blank lines separate paragraphs, and nothing in the text is markup."""
     paragraphs = [escape(part.strip(), quote=False) for part in re.split(r"\n\s*\n", text) if part.strip()]
     return _page("".join(f"<p>{part.replace(chr(10), '<br>')}</p>\n" for part in paragraphs), title)
 
 
 def markdown_to_html(markdown: str, title: str = "") -> str:
-    """Markdown, line by line; the title is that of the first heading when none is given."""
+    """Markdown as HTML, line by line. Without a `title`, the first heading is the title."""
     lines = markdown.replace("\r\n", "\n").split("\n")
     body: list[str] = []
     at = 0
@@ -124,7 +124,7 @@ def _inline(text: str) -> str:
     for match in _LINK.finditer(text):
         out.append(_strong(text[at : match.start()]))
         image, label, url = match.groups()
-        # A picture is its description.
+        # An image becomes its description.
         out.append(_strong(label) if image else f'<a href="{escape(url)}">{_strong(label)}</a>')
         at = match.end()
     out.append(_strong(text[at:]))

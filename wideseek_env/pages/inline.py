@@ -1,4 +1,4 @@
-"""Links of clean markup become Markdown, all of a page in one go."""
+"""Turns the links of clean markup into Markdown, for a whole page at once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 from wideseek_env.pages.links import Resolver
 
 BREAK = "\x1e"
-"""Stands for `<br>` until white space has been collapsed; `str.split` takes it for white space."""
+"""Replaces `<br>` until white space has been collapsed. `str.split` treats it as white space."""
 
-# Nearly every link: its text is text alone or nothing, does not begin or end with white space, has no brackets.
-# The first group is an address that only wants something before it: from the root, of harmless characters alone.
+# Nearly every link: its text is plain or empty, does not begin or end with white space, and has no brackets. The first
+# group is a URL that only needs a prefix: it begins at the root and has only harmless characters.
 _SAFE = r"[a-zA-Z0-9_.,:;/%'~!*=?#+@$-]{0,500}+"
 _PLAIN_LINK = re.compile(
     rf'<a (?:(?!href=)[^\s>"=]++="[^"]*+" )*+href="(?:(/{_SAFE}(?:\({_SAFE}\){_SAFE}){{0,3}}+)|([^"]*+))"[^>]*+>'
@@ -21,7 +21,8 @@ _BALANCED = re.compile(r"(?:[^\[\]]++|\[[^\[\]]*+\])*+")
 
 
 class Urls(dict[str, str]):
-    """From an `href` as written in markup to its absolute URL, written likewise; "" where it leads nowhere."""
+    """Maps an `href` as written in markup to its absolute URL, escaped in the same way. "" where it leads to no
+    page."""
 
     def __init__(self, resolver: Resolver) -> None:
         self.resolver = resolver
@@ -32,7 +33,7 @@ class Urls(dict[str, str]):
 
 
 def write_links(markup: str, urls: Urls) -> str:
-    """The markup with its plain links written as Markdown; the others stay as they are."""
+    """The markup with its plain links written as Markdown. The other links stay as they are."""
     parts = _PLAIN_LINK.split(markup)
     scheme, origin = urls.resolver.scheme, urls.resolver.origin
     links = []
@@ -51,15 +52,15 @@ def write_links(markup: str, urls: Urls) -> str:
 
 
 def href_of(token: str) -> str:
-    """The `href` in a tag, "" without one."""
+    """The `href` in a tag, or "" without one."""
     match = _HREF.search(token)
     return match[1] if match else ""
 
 
 def link(text: str, url: str) -> str:
-    """A link in Markdown, with the space around its text outside; just the space where there is no text.
+    """A link in Markdown. The space around its text is moved outside. Without text, only the space remains.
 
-    Brackets that would end the text early become round ones; "[1]" is none of those.
+    Brackets that would end the text early become round ones. "[1]" keeps its brackets.
     """
     label = " ".join(text.split())
     if not label:
@@ -72,7 +73,7 @@ def link(text: str, url: str) -> str:
 
 
 def unescape(text: str) -> str:
-    """The text that some markup stands for."""
+    """The text of some markup, with its entities decoded."""
     if "&" not in text:
         return text
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", '"').replace("&amp;", "&")

@@ -1,4 +1,4 @@
-"""Which tables hold data, and which only arrange other content on the page."""
+"""Decides which tables hold data and which only arrange other content on the page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 
 ROW = r"tr(?: [^>]*+)?>\s*+(?:<t[dh](?: [^>]*+)?>[^<]*+</t[dh]>\s*+)++</tr"
-"""The pattern of a row whose cells hold nothing but text, without the outermost angle brackets: one token."""
+"""The pattern of a row whose cells have only text, without the outermost angle brackets. Such a row is one token."""
 
 ROW_END = "</tr"
-"""How such a token ends, and no other."""
+"""The end of such a token. No other token ends like this."""
 
 CELL = re.compile(r"<t([dh])([^>]*+)>([^<]*+)<")
 """The cells of such a row: "d" or "h", attributes, text."""
@@ -18,10 +18,10 @@ _CLASS = re.compile(r' class="([^"]*+)"')
 
 
 def is_layout(tokens: Sequence[str], number: int) -> bool:
-    """Whether the table that begins with a token only arranges content.
+    """Whether the table that begins with this token only arranges content.
 
-    So does one that says it, one that holds other tables without having a header of its own, and one of a
-    single column without a header.
+    Three kinds of tables do: those that say so, those that contain other tables and have no header, and those with a
+    single column and no header.
     """
     token = tokens[number]
     if ' role="presentation"' in token or ' role="none"' in token:
@@ -33,8 +33,8 @@ def is_layout(tokens: Sequence[str], number: int) -> bool:
             return False
     depth = 1
     nested = header = columns = False
-    first = 0  # how deep the table is that has the first header
-    before = ""  # what the last cell of the current row was
+    first = 0  # the depth of the table with the first header
+    before = ""  # the kind of the last cell of the current row
     for at in range(number + 1, len(tokens)):
         inner = tokens[at]
         kinds = ""

@@ -1,4 +1,4 @@
-"""Links: resolved when a page is read, found again in its Markdown."""
+"""Links: resolved when a page is read, and found again in its Markdown."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urljoin, urlsplit
 _UNSAFE = re.compile(r"[\s<>|\"\\]")
 _ESCAPED = {" ": "%20", "<": "%3C", ">": "%3E", "|": "%7C", '"': "%22", "\\": "%5C"}
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
-# A URL may hold one level of balanced parentheses: …/Fargo_(film)
+# A URL may contain one level of balanced parentheses: …/Fargo_(film)
 _LINK = re.compile(r"\[((?:[^\[\]]++|\[[^\[\]]*+\])*+)\]\(((?:[^()\s]++|\([^()\s]*+\))++)\)")
 _LONGEST = 2_000
 
@@ -34,8 +34,8 @@ def strip_links(markdown: str) -> str:
 class Resolver:
     """Turns the hrefs of one page into absolute http(s) URLs.
 
-    `scheme` ("https:") and `origin` ("https://host") are what stands before hrefs that begin with "//" and "/";
-    "" where the page has none that leads to http(s).
+    `scheme` ("https:") and `origin` ("https://host") are the prefixes of hrefs that begin with "//" and "/". They are
+    "" if the page has no http(s) URL.
     """
 
     def __init__(self, base: str) -> None:
@@ -55,7 +55,7 @@ class Resolver:
         href = href.strip()
         if not href or href[0] == "#" or len(href) > _LONGEST:
             return ""
-        # urljoin is right for everything and slow; these are nearly all links there are.
+        # urljoin is right for everything, but slow. These cases cover nearly all links.
         if href.startswith("//"):
             url = self.scheme + href
         elif href[0] == "/":

@@ -1,8 +1,8 @@
-"""From any HTML to clean markup: well-formed, without what a reader would not see and without inline tags.
+"""Turns any HTML into clean markup: well-formed, without invisible parts and without inline tags.
 
-The tree is built, cut and written by turbohtml, in C. What comes out is short and regular (blocks, lists, tables,
-links, line breaks; `<`, `>`, `&` and, in attributes, `"` always escaped), so that `wideseek_env.pages.walk` can
-read it with regular expressions.
+turbohtml builds, cuts and writes the tree, in C. The result is short and regular. It has blocks, lists, tables, links
+and line breaks. `<`, `>`, `&` and, in attributes, `"` are always escaped. So `wideseek_env.pages.walk` can read it with
+regular expressions.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _UNREAD = ",".join(
 )
 _STYLED = '[style*="display" i],[style*="visibility" i]'
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
-_FOLDED = re.compile(r"NavContent|collaps")  # hidden only until the reader unfolds it
-# What is not one of these only marks its text, or is empty: the tag goes, the text stays. The commonest first.
+_FOLDED = re.compile(r"NavContent|collaps")  # hidden only until the reader opens it
+# All other tags only mark their text or are empty: the tag is removed and the text stays. The most frequent are first.
 _STRUCTURE = (
     "td a[href] tr li th p div br table tbody ul h2 h3 dd dl ol h1 h4 h5 h6 dt thead tfoot caption pre blockquote "
     "html body address article aside center details fieldset figcaption figure form header hgroup hr legend main "
@@ -46,7 +46,7 @@ _RAW = "xmp,plaintext"
 
 
 class Markup(NamedTuple):
-    """A page's title, the `href` of its `<base>` ("" without one) and its clean markup."""
+    """A page's title, the `href` of its `<base>` (or "") and its clean markup."""
 
     title: str
     base: str
@@ -54,7 +54,7 @@ class Markup(NamedTuple):
 
 
 def to_markup(html: str) -> Markup:
-    """Clean markup of a page, as browsers would understand it; whatever the HTML, it never raises for it."""
+    """The clean markup of a page, as browsers would understand it. No HTML makes this function raise an error."""
     from turbohtml import Formatter, Html
 
     tree = parse(html)
@@ -68,6 +68,6 @@ def to_markup(html: str) -> Markup:
             node.extract()
     tree.strip_tags(_INLINE)
     for node in tree.select(_RAW):
-        node.tag = "pre"  # the text of these would be written without escapes
+        node.tag = "pre"  # the text of these tags would be written without escapes
     body = tree.serialize(Html(formatter=Formatter.MINIMAL))
     return Markup(title, (base.attr("href") or "") if base is not None else "", body)

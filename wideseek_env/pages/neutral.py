@@ -1,10 +1,9 @@
-"""Text from the world must not speak the model's own markup: such tags are made harmless, visibly.
+"""Makes text from outside harmless: it must not contain the model's markup. The changes are visible.
 
-A page may contain `<tool_call>` or `<|im_end|>`, by chance or on purpose. Pasted into a conversation, a tokenizer
-could read the latter as the end of a turn, and a parser the former as a call. Their angle brackets become
-‹single guillemets›: readable, and no longer markup to anyone. So do those of spellings that only become such
-markup once somebody folds letter case and full-width forms or drops invisible characters. Names in square
-brackets (`[INST]`) are parted by a space.
+A page may contain `<tool_call>` or `<|im_end|>`, by chance or on purpose. In a conversation, a tokenizer could read the
+latter as the end of a turn, and a parser the former as a call. So their angle brackets become ‹single guillemets›,
+which are readable but are not markup. The same is done for spellings that become such markup when a program folds
+letter case and full-width forms or drops invisible characters. Names in square brackets (`[INST]`) get a space inside.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _NAMES = (
     "function_response function_results invoke parameter parameters arg_key arg_value observation "
     "information system user assistant human developer".split()
 )
-_JUNK = "\0"  # stands for a character that nobody sees
+_JUNK = "\0"  # replaces an invisible character
 _INVISIBLE = frozenset(("Cf", "Cc", "Mn", "Me", "Cs", "Co", "Cn"))
 
 
@@ -29,13 +28,13 @@ def _lenient(name: str) -> str:
     return rf"{_JUNK}*+".join(rf"[\s{_JUNK}]*+_[\s{_JUNK}]*+" if char == "_" else char for char in name)
 
 
-# Every repetition is possessive or bounded: the time is linear in the text, whatever it is.
+# Every repetition is possessive or bounded, so the time is linear in the text, whatever the text is.
 _GAP = rf"[\s{_JUNK}]*+"
 _MARKUP = re.compile(
     # <tool_call>, </tool_call id="1">, <ns:invoke …, <function=name>: whole or cut off, but not <toolbox>
     rf"<{_GAP}/?+{_GAP}(?:[a-z][a-z0-9]{{0,15}}:)?"
     rf"(?:{'|'.join(map(_lenient, sorted(_NAMES, key=len, reverse=True)))})(?![\w.@-])(?:[^<>]{{0,200}}>)?"
-    # <|im_end|>, <|turn>, <turn|>, <|any_token|>: the bars are the mark of a special token
+    # <|im_end|>, <|turn>, <turn|>, <|any_token|>: the bars mark a special token
     rf"|<{_GAP}\|[^<>|]{{0,80}}\|?{_GAP}>|<[\w{_JUNK}./-]{{1,40}}\|{_GAP}>"
     # <s>, <<SYS>>, <start_of_turn>, <extra_id_0>: other families of models
     rf"|<{_GAP}<?+{_GAP}/?+{_GAP}"
@@ -54,7 +53,7 @@ _REMEMBERED = 20_000
 
 
 class _Fold(dict[int, str]):
-    """For `str.translate`: every character as its most lenient reader would see it, one for one."""
+    """For `str.translate`: maps every character to what its most lenient reader would see, one for one."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -80,12 +79,12 @@ _FOLD = _Fold()
 
 
 def is_harmless(markup: str) -> bool:
-    """Whether `neutralise` would leave every text that some HTML holds as it is; may say no too often."""
+    """Whether `neutralise` would change no text of some HTML. It may say no too often."""
     return not ("&lt;" in markup or "＜" in markup or "﹤" in markup or _SQUARE.search(markup))
 
 
 def neutralise(text: str) -> str:
-    """`text` with chat-template and tool markup replaced as described above; doing it twice changes nothing."""
+    """`text` with chat-template and tool markup made harmless as described above. Doing it twice changes nothing."""
     if "[" in text:
         text = _SQUARE.sub("[ ", text)
     if text.isascii():

@@ -1,4 +1,4 @@
-"""HTML tables become grids: every span is filled, every row has as many cells as the widest."""
+"""Turns HTML tables into grids: every span is filled, and every row has as many cells as the widest."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 _TALLEST_HEADER = 4
 _MOST_COLUMNS = 300
 _MOST_CELLS = 200_000
-"""A grid larger than this is not filled out: a page may claim spans of any size."""
+"""The most cells of a filled grid. A larger grid is not filled, because a page may claim spans of any size."""
 
 
 @dataclass(slots=True)
 class TableRow:
-    """A row as written: its cells' texts, which of them are header cells, and the spans of those that have any.
+    """A row as written: the texts of its cells, which of them are header cells, and their spans.
 
-    `spans` gives, by the number of the cell in the row, how many columns and rows it covers (0 rows: to the end).
+    `spans` maps the number of a cell in the row to the columns and rows that it covers. 0 rows means to the end. Cells
+    without spans are not in it.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -24,7 +25,7 @@ class TableRow:
 
 @dataclass(slots=True)
 class RawTable:
-    """A table as written: `groups` are row groups (head, bodies, foot), which no row span crosses."""
+    """A table as written. `groups` are row groups (head, bodies, foot), and no row span crosses their borders."""
 
     caption: str = ""
     groups: list[list[TableRow]] = field(default_factory=list)
@@ -32,7 +33,7 @@ class RawTable:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """A table ready to be written: `header` and every row have the same number of cells."""
+    """A table ready to be written. `header` and every row have the same number of cells."""
 
     caption: str
     header: tuple[str, ...]
@@ -41,7 +42,7 @@ class Grid:
 
 @dataclass(slots=True)
 class _Line:
-    """A row of the filled grid; `wide` gives the cell that covers a place together with its neighbours."""
+    """A row of the filled grid. `wide` maps a position to the number of the cell that also covers its neighbours."""
 
     texts: list[str]
     wide: dict[int, int]
@@ -51,12 +52,12 @@ _NONE_WIDE: dict[int, int] = {}
 
 
 def to_grid(table: RawTable) -> Grid | None:
-    """The filled grid, or None when there is nothing in it.
+    """The filled grid, or None when it has no content.
 
-    The header is the first row, joined column by column with those below it that consist of header cells too;
-    rows above it that are one cell across the whole table become the caption. Columns without text in any
-    row below the header (pictures, colour marks, footnotes) are left out. A table whose rows are a name (`th`)
-    and a value (`td`), as infoboxes are, has no header row: its header is blank.
+    The header is the first row. The rows directly below it that also consist of header cells are joined to it, column
+    by column. Rows above it that are one cell across the whole table become the caption. Columns without text below the
+    header (pictures, colour marks, footnotes) are left out. If each row is a name (`th`) and a value (`td`), as in an
+    infobox, the table has no header row and its header is blank.
     """
     rows = [row for group in table.groups for row in group if row.texts]
     lines = _fill(table.groups)
@@ -67,7 +68,7 @@ def to_grid(table: RawTable) -> Grid | None:
         return None
     caption = " – ".join(filter(None, captions))
     if _names_and_values(rows):
-        # A cell across both columns is a heading inside the box, not a pair of equal values.
+        # A cell across both columns is a heading inside the infobox, not a pair of equal values.
         pairs = tuple((row.texts[0], row.texts[1] if len(row.texts) == 2 else "") for row in rows)
         return Grid(caption, ("", ""), tuple(pair for pair in pairs if any(pair)))
     width = max(len(line.texts) for line in lines)
@@ -91,7 +92,7 @@ def to_grid(table: RawTable) -> Grid | None:
 
 
 def _titles(rows: list[TableRow]) -> int:
-    """How many rows at the top are one cell across the full width of a table of several columns."""
+    """How many rows at the top are one cell across the full width of a table with several columns."""
     for number, row in enumerate(rows[:-1]):
         columns, height = row.spans.get(0, (1, 1))
         if len(row.texts) > 1 or columns < 2 or height > 1:
@@ -100,10 +101,11 @@ def _titles(rows: list[TableRow]) -> int:
 
 
 def _header_height(rows: list[TableRow]) -> int:
-    """How many rows the header has: the first, and more of header cells only if the first is so too."""
+    """How many rows the header has: the first row, and further rows of header cells if the first consists of header
+    cells."""
     height = 0
     for row in rows:
-        # One cell alone is the heading of a section of the table.
+        # A single cell is the heading of a section of the table.
         if len(row.texts) < 2:
             break
         if not all(row.headers) and any(
@@ -115,7 +117,7 @@ def _header_height(rows: list[TableRow]) -> int:
 
 
 def _used_columns(head: list[_Line], body: list[_Line], width: int) -> list[int]:
-    """The columns that say something: those with text of their own, and those that a spanning cell needs."""
+    """The columns to keep: those with text in a cell of one column, and those that a spanning cell needs."""
     named = {
         place for line in head for place, text in enumerate(line.texts) if text and place not in line.wide
     }
@@ -141,7 +143,7 @@ def _used_columns(head: list[_Line], body: list[_Line], width: int) -> list[int]
 
 
 def table_line(cells: tuple[str, ...]) -> str:
-    """One row in pipe syntax; pipes inside cells are escaped."""
+    """One row in pipe syntax. Pipes inside cells are escaped."""
     line = " | ".join(cells)
     if line.count("|") >= len(cells):
         line = " | ".join([cell.replace("|", "\\|") for cell in cells])
@@ -161,7 +163,7 @@ def _names_and_values(rows: list[TableRow]) -> bool:
 
 
 def _fill(groups: list[list[TableRow]]) -> list[_Line]:
-    """Every row that has cells, with every cell written into all the places it covers."""
+    """Every row that has cells, with every cell written to all the positions that it covers."""
     claimed = sum(
         min(columns, _MOST_COLUMNS) * min(rows or len(group), len(group))
         for group in groups
@@ -170,10 +172,10 @@ def _fill(groups: list[list[TableRow]]) -> list[_Line]:
     )
     fill = claimed <= _MOST_CELLS
     lines: list[_Line] = []
-    cells = 0  # spanning cells so far: their numbers tell them apart
+    cells = 0  # the number of spanning cells so far, which identifies each
     for group in groups:
-        # Column -> (text, number of the cell where it is wide, rows still to cover); a row without cells
-        # counts, but is not written.
+        # Column -> (text, number of the cell if it is wide, rows still to cover). A row without cells counts, but is
+        # not written.
         pending: dict[int, tuple[str, int, int]] = {}
         for number, row in enumerate(group):
             if not pending and (not row.spans or not fill):
@@ -198,7 +200,7 @@ def _fill(groups: list[list[TableRow]]) -> list[_Line]:
                     if columns > 1:
                         wide[at] = cells
                 texts += [text] * columns
-            # What hangs over beyond the row's own cells.
+            # Cells of rows above that cover columns after this row's cells.
             for at in sorted(at for at in pending if at >= len(texts)):
                 texts += [""] * (at - len(texts))
                 _hang(texts, wide, pending)
@@ -209,7 +211,7 @@ def _fill(groups: list[list[TableRow]]) -> list[_Line]:
 
 
 def _hang(texts: list[str], wide: dict[int, int], pending: dict[int, tuple[str, int, int]]) -> None:
-    """Write a cell of a row above into the next place of this one."""
+    """Write a cell of a row above into the next position of this row."""
     text, cell, _ = pending[len(texts)]
     if cell:
         wide[len(texts)] = cell

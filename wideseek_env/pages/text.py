@@ -1,4 +1,4 @@
-"""A page's plain text, for the index: no structure, little time."""
+"""A page's plain text for the index: without structure, and fast."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ _UNREAD = (
 
 
 def parse(html: str) -> Document:
-    """The tree of any string, as browsers would build it."""
+    """The tree of any string, built as browsers do."""
     import turbohtml
 
     return turbohtml.parse(html)
 
 
 def title_of(tree: Document) -> str:
-    """What the page calls itself in `<title>`, "" when it does not."""
+    """The text of the page's `<title>`, or ""."""
     node = tree.select_one("title")
     return " ".join(node.text.split()) if node is not None else ""
 
 
 def own_title(tree: Document) -> str:
-    """The title of a page, that of its first heading when it has none."""
+    """The title of a page, or the text of its first heading when it has no title."""
     if title := title_of(tree):
         return title
     heading = tree.select_one("h1")
@@ -36,7 +36,7 @@ def own_title(tree: Document) -> str:
 
 
 def plain_text(html: str) -> tuple[str, str]:
-    """The title of a page (that of its first heading when it has none) and the words that a reader would see."""
+    """The title of a page (or its first heading when it has none) and the words that a reader would see."""
     tree = parse(html)
     title = own_title(tree)
     tree.remove(_UNREAD)
@@ -45,7 +45,7 @@ def plain_text(html: str) -> tuple[str, str]:
 
 
 def is_unicode(text: str) -> bool:
-    """Whether a string can be written as UTF-8: one with half a surrogate pair cannot."""
+    """Whether a string can be encoded as UTF-8. Half a surrogate pair cannot."""
     try:
         text.encode()
     except UnicodeEncodeError:

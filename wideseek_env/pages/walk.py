@@ -1,4 +1,4 @@
-"""From clean markup to blocks: one pass over its tags, without recursion."""
+"""Turns clean markup into blocks, in one pass over its tags and without recursion."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BLOCKS = frozenset(
     "main p search section summary".split()
 )
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_LAYOUT_DEPTH = 6  # tables nested deeper than this are not looked into for their purpose
+_LAYOUT_DEPTH = 6  # for tables nested deeper than this, the purpose is not checked
 _DEEPEST_ITEM = 8
 
 _TOKEN = re.compile(rf"<({ROW}|!--.*?--|[^>]*+)>", re.DOTALL)
@@ -31,7 +31,8 @@ Kind = Literal["heading", "paragraph", "item", "table", "code"]
 
 @dataclass(slots=True)
 class Block:
-    """One piece of a page: `level` is that of a heading or the depth of a list item, `mark` an item's marker."""
+    """One piece of a page. `level` is the level of a heading or the depth of a list item, `mark` the marker of an
+    item."""
 
     kind: Kind
     text: str = ""
@@ -48,7 +49,7 @@ class _List:
 
 @dataclass(slots=True)
 class _Table:
-    """A table being read; `layout` ones only arrange other content and vanish."""
+    """A table that is being read. A `layout` table only arranges other content and is not written."""
 
     layout: bool
     raw: RawTable = field(default_factory=RawTable)
@@ -65,10 +66,10 @@ class Walker:
         self._text: list[str] = []
         self._lists: list[_List] = []
         self._tables: list[_Table] = []
-        self._cells = 0  # how many data cells or captions are open
+        self._cells = 0  # the number of open data cells and captions
         self._pre = 0
         self._quotes = 0
-        self._mark: str | None = None  # of the list item whose first text is still to come
+        self._mark: str | None = None  # the marker of a list item that has no text yet
         self._links: list[tuple[int, str]] = []
 
     def walk(self, markup: str) -> list[Block]:
@@ -96,7 +97,7 @@ class Walker:
         return self.blocks
 
     def _row(self, token: str) -> None:
-        """Read a row of cells that hold nothing but text."""
+        """Read a row of cells that contain only text."""
         cells = CELL.findall(token)
         texts = [" ".join(text.split()) for _, _, text in cells]
         if self._cells:
@@ -121,7 +122,7 @@ class Walker:
         self._text = []
 
     def _enter(self, token: str, number: int) -> str | None:
-        """Note that an element begins; the name under which it ends, None when it has no end."""
+        """Note that an element begins. Returns the name of its end tag, or None when it has no end."""
         tag = token.partition(" ")[0] if token[:1] != "!" else "!--"
         if tag == "br":
             self._text.append(BREAK)
@@ -132,7 +133,7 @@ class Walker:
             self._links.append((len(self._text), self._urls[href_of(token)]))
             return "a"
         if self._cells:
-            # A cell is one line: whatever is a block elsewhere only separates words.
+            # A cell is one line, so tags of blocks only separate words in it.
             self._text.append(" ")
             return "space" if tag != "hr" else None
         if tag in _BLOCKS:
@@ -244,7 +245,7 @@ class Walker:
 
     def _leave_link(self) -> None:
         start, url = self._links.pop()
-        # Where a block began inside the link, it has taken the text already.
+        # If a block began inside the link, it has the text already.
         if url and start < len(self._text):
             self._text[start:] = [link("".join(self._text[start:]), url)]
 
@@ -255,13 +256,13 @@ class Walker:
             self.blocks.append(Block("table", grid=grid))
 
     def _line(self) -> str:
-        """The text since the last block as one line; leaves none."""
+        """Take the text since the last block as one line."""
         text = " ".join("".join(self._text).split())
         self._text = []
         return self._clean(text) if text else ""
 
     def _flush(self) -> None:
-        """End the paragraph, item, quotation or piece of code that is being read."""
+        """End the open paragraph, item, quotation or piece of code."""
         if not self._text:
             return
         joined = "".join(self._text)

@@ -1,4 +1,4 @@
-"""Showing an episode: as text (`ansi`), or live in the terminal with a lane for each agent (`human`)."""
+"""Shows an episode: as text (`ansi`), or live in the terminal with a lane for each agent (`human`)."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ __all__ = ["Renderer", "render", "renderer_for"]
 
 
 class Renderer(Protocol):
-    """Follows one episode after the other."""
+    """Shows one episode after another."""
 
     def begin(self, run: EpisodeRun) -> None:
-        """An episode begins."""
+        """Called when an episode begins."""
         ...
 
     def update(self, run: EpisodeRun) -> None:
-        """A step has been played; the last one when ``run.done``."""
+        """Called after each step. After the last step, ``run.done`` is True."""
         ...
 
     def render(self) -> str | None:
-        """The present state as text, or None where the view is live."""
+        """The current state as text. None if the view is live."""
         ...
 
     def close(self) -> None:
-        """End the view; calling it twice is harmless."""
+        """End the view. Further calls do nothing."""
         ...
 
 
 def renderer_for(mode: str | None, modes: Sequence[str]) -> Renderer | None:
-    """The renderer of a mode; `ConfigError` for a mode that does not exist."""
+    """The renderer of a mode. None if `mode` is None.
+
+    Raises:
+        ConfigError: The mode is not one of `modes`.
+    """
     if mode is None:
         return None
     if mode == "ansi" and mode in modes:
@@ -45,11 +49,11 @@ def renderer_for(mode: str | None, modes: Sequence[str]) -> Renderer | None:
         from wideseek_env.render.human import human_renderer
 
         return human_renderer()
-    raise ConfigError(f"no render mode {mode!r}; there are: {', '.join(modes)}")
+    raise ConfigError(f"unknown render mode {mode!r}; use one of {', '.join(modes)}")
 
 
 def render(renderer: Renderer | None) -> str | None:
-    """What `render` of every environment returns: text for "ansi", None for "human".
+    """The result of an environment's `render`: text for "ansi", None for "human".
 
     Raises:
         ConfigError: The environment was made without a render mode.

@@ -1,4 +1,4 @@
-"""The `ansi` renderer: the state of an episode as a short text of plain lines, without control characters."""
+"""The `ansi` renderer: shows the state of an episode as a few plain lines without control characters."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ _WIDTH = 120
 
 
 class AnsiRenderer:
-    """Gives the present state as text whenever it is asked; nothing is printed."""
+    """Returns the current state as text. It prints nothing."""
 
     def __init__(self) -> None:
         self._run: EpisodeRun | None = None
 
     def begin(self, run: EpisodeRun) -> None:
-        """Follow this episode."""
+        """Show this episode from now on."""
         self._run = run
 
     def update(self, run: EpisodeRun) -> None:
-        """The state is looked at when it is asked for."""
+        """Nothing to do: `render` reads the current state."""
         self._run = run
 
     def render(self) -> str:
-        """The question, a line or two for each agent, counts, and at the end the score; "" before the first reset."""
+        """The question, one or two lines per agent, counts, and at the end the score. "" before the first reset."""
         return format_view(view_of(self._run)) if self._run is not None else ""
 
     def close(self) -> None:
-        """Let go of the episode."""
+        """Forget the episode."""
         self._run = None
 
 
@@ -49,5 +49,5 @@ def format_view(view: View, width: int = _WIDTH) -> str:
 
 
 def one_line_keeping(head: str, text: str, width: int) -> str:
-    """`head` as it is, then as much of `text` as `width` leaves room for."""
+    """`head` in full, then as much of `text` as fits into `width` characters."""
     return head + one_line(text, max(20, width - len(head)))

@@ -1,6 +1,6 @@
-"""The scored answer as a table for the terminal: every cell beside the gold value where they differ.
+"""The scored answer as a table for the terminal. A wrong cell shows the gold value too.
 
-Right and wrong are told apart by marks and not by colour alone.
+Marks distinguish right and wrong cells, not only colours.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ LEGEND = "✓ right · ✗ answered ≠ gold · ∅ missing (gold) · + a row th
 
 
 def scored_answer(run: EpisodeRun, *, limit: int = 100) -> RenderableType:
-    """The answer of an ended play against its gold, at most `limit` rows, and the score in a line."""
+    """The answer of an ended episode compared with the gold table, in at most `limit` rows, and the score."""
     score = run.score
     line = Text(verdict(run), style="bold")
     if score is None:
@@ -38,7 +38,7 @@ def scored_answer(run: EpisodeRun, *, limit: int = 100) -> RenderableType:
 
 
 def score_table(score: TableScore, task: Task, limit: int) -> Table:
-    """One row a gold row, then the rows that the gold does not have."""
+    """A table with one row for each gold row, then the rows that the gold table does not have."""
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     for column in score.columns:
         mark = " (key)" if column in task.key_columns else ""

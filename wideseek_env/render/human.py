@@ -1,4 +1,4 @@
-"""The `human` renderer: a live view in the terminal, one lane an agent; plain lines where there is no terminal."""
+"""The `human` renderer: a live view in the terminal with one lane per agent. Without a terminal, plain lines."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from wideseek_env.render.view import Lane, view_of
 HumanRenderer: TypeAlias = "LiveRenderer | PlainRenderer"
 
 FRAMES_PER_SECOND = 4.0
-"""Steps shown a second at most, so that a quick policy can be followed; as the shells' ``render_fps``."""
+"""Maximum number of steps shown per second, so that people can follow a fast policy."""
 
 _PLAIN = 200  # characters of a plain line
 
 
 def human_renderer(console: Console | None = None, fps: float = FRAMES_PER_SECOND) -> HumanRenderer:
-    """A live view where the console is an interactive terminal, otherwise plain lines."""
+    """A live view if the console is an interactive terminal, otherwise plain lines."""
     console = console if console is not None else Console(highlight=False)
     live = console.is_terminal and not console.is_dumb_terminal and not console.is_jupyter
     return LiveRenderer(console, fps) if live else PlainRenderer(console)
@@ -34,8 +34,8 @@ def human_renderer(console: Console | None = None, fps: float = FRAMES_PER_SECON
 class LiveRenderer:
     """Redraws the lanes after every step, and prints the scored answer when the episode has ended.
 
-    The terminal is restored by `close`, when an episode ends, when drawing fails, and at the latest when the
-    process exits.
+    The terminal is restored when an episode ends, when drawing fails, by `close`, and at the latest when the process
+    exits.
     """
 
     def __init__(self, console: Console, fps: float = FRAMES_PER_SECOND) -> None:
@@ -47,7 +47,7 @@ class LiveRenderer:
     def begin(self, run: EpisodeRun) -> None:
         """Start a view."""
         self.close()
-        # No refresh thread: frames are drawn when there is something new, and nothing outlives a fork.
+        # No refresh thread: frames are drawn after each step, and a fork copies no thread.
         self._live = Live(
             console=self._console, auto_refresh=False, transient=False, vertical_overflow="crop"
         )
@@ -56,7 +56,7 @@ class LiveRenderer:
         self.update(run)
 
     def update(self, run: EpisodeRun) -> None:
-        """Draw the state after a step; waits where frames would follow each other too quickly to be read."""
+        """Draw the state after a step. It waits if the last frame was shown too briefly to be read."""
         if self._live is None:
             self.begin(run)
             return
@@ -74,10 +74,10 @@ class LiveRenderer:
             self._console.print(scored_answer(run))
 
     def render(self) -> None:
-        """The view is live."""
+        """Returns None, because the view is live."""
 
     def close(self) -> None:
-        """Stop the view and give the cursor back."""
+        """Stop the view and show the cursor again."""
         live, self._live = self._live, None
         if live is not None:
             live.stop()
@@ -89,7 +89,7 @@ class LiveRenderer:
 
 
 class PlainRenderer:
-    """Writes a line whenever an agent has done something: for pipes, logs and notebooks."""
+    """Prints a line for each action and result of an agent, for pipes, logs and notebooks."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -104,7 +104,7 @@ class PlainRenderer:
             self.update(run)
 
     def update(self, run: EpisodeRun) -> None:
-        """Print what is new; at the end the scored answer."""
+        """Print new actions and results, and at the end the scored answer."""
         view = view_of(run)
         for lane in view.lanes:
             before = self._said.get(lane.agent)
@@ -120,10 +120,10 @@ class PlainRenderer:
             self._console.print(scored_answer(run))
 
     def render(self) -> None:
-        """Lines are printed as things happen."""
+        """Returns None, because lines are printed during the episode."""
 
     def close(self) -> None:
-        """There is nothing to restore."""
+        """Nothing to do."""
 
     def _line(self, text: str) -> None:
         self._console.print(Text(one_line(text, _PLAIN)), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""The live frame: lanes as panels while they fit, as single lines when there are many, never taller than the screen."""
+"""The live frame. Lanes are panels if they fit, and single lines otherwise. The frame always fits the screen."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MARKS = {"acting": "▶", "waiting": "…", "done": "✓", "idle": "·"}
 
 def live_frame(view: View, width: int, height: int) -> ConsoleRenderable:
     """`view` drawn to fit into `width` columns and `height` lines."""
-    width, height = max(20, width), max(4, height - 1)  # the cursor stands on a line of its own
+    width, height = max(20, width), max(4, height - 1)  # the cursor takes one line
     question = _lines(view.question, width, 2 if height >= 16 else 1)
     footer = Text(_fit(view.counts, width), style="bold" if view.done else "")
     room = height - len(question) - 1
@@ -29,7 +29,7 @@ def live_frame(view: View, width: int, height: int) -> ConsoleRenderable:
 
 
 def _grid(lanes: Sequence[Lane], width: int, room: int) -> ConsoleRenderable:
-    """The largest form of the lanes for which there is room."""
+    """The lanes in the largest form that fits."""
     for least in _PANEL_WIDTHS:
         columns = min(max(1, width // least), len(lanes))
         if -(-len(lanes) // columns) * _PANEL_LINES <= room:
@@ -45,7 +45,7 @@ def _grid(lanes: Sequence[Lane], width: int, room: int) -> ConsoleRenderable:
 
 
 def _single_lines(lanes: Sequence[Lane], slots: int, size: int) -> list[ConsoleRenderable]:
-    """One line a lane; where not all have room, those at work come first and the last slot counts the rest."""
+    """One line for each lane. If not all fit, acting agents come first and the last line counts the others."""
     chosen = list(lanes)
     rest: list[Lane] = []
     if len(lanes) > slots:
@@ -94,7 +94,7 @@ def _table(cells: Sequence[ConsoleRenderable], columns: int, size: int) -> Table
 
 
 def _fit(text: str, size: int) -> str:
-    """`text` cut to `size` terminal cells (a CJK character has two)."""
+    """`text` cut to `size` terminal cells. A CJK character takes two cells."""
     if size <= 0:
         return ""
     if cell_len(text) <= size:
@@ -103,7 +103,7 @@ def _fit(text: str, size: int) -> str:
 
 
 def _lines(text: str, width: int, count: int) -> list[str]:
-    """`text` broken into at most `count` lines of `width` cells, the last one cut where there is more."""
+    """`text` in at most `count` lines of `width` cells. The last line is cut if there is more text."""
     lines: list[str] = []
     while text and len(lines) < count - 1:
         if cell_len(text) <= width:

@@ -1,23 +1,23 @@
-"""Text from pages and models made safe to print: nothing in it can move the cursor, colour, or reorder a line."""
+"""Makes text from pages and models safe to print. It can then not move the cursor, set colours or reorder a line."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 
-# Whole escape sequences go, so that no "[31m" is left of them: CSI; OSC, DCS and their kin up to their end; others.
+# Whole escape sequences are removed, so that no "[31m" remains: CSI; OSC, DCS and similar ones with their end; others.
 _ESCAPE = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
     r"|(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x9c\n]*(?:\x07|\x1b\\|\x9c)?"
     r"|\x1b[ -/]*[0-~]?"
 )
-_JOINERS = "\u200c\u200d"  # part of how some scripts and emoji are written
+_JOINERS = "\u200c\u200d"  # some scripts and emoji need these characters
 
 
 def printable(text: str) -> str:
-    """`text` without terminal escapes, control and direction characters; its line breaks stay.
+    """`text` without terminal escapes, control characters and direction characters. Line breaks stay.
 
-    Lone surrogates, which no terminal can take, become question marks.
+    Lone surrogates become question marks, because no terminal can print them.
     """
     if "\x1b" in text or not text.isascii():
         text = _ESCAPE.sub("", text)
@@ -27,7 +27,7 @@ def printable(text: str) -> str:
 
 
 def one_line(text: str, limit: int) -> str:
-    """`text` as one printable line of at most `limit` characters, with an ellipsis where it is cut."""
+    """`text` as one printable line of at most `limit` characters. An ellipsis marks a cut."""
     line = " ".join(printable(text[: 8 * limit + 200]).split())
     return line if len(line) <= limit else f"{line[: max(0, limit - 1)]}…"
 

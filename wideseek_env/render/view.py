@@ -1,4 +1,4 @@
-"""`View`: what there is to see of an episode at one moment, as plain printable text; both renderers draw it."""
+"""`View`: the state of an episode at one moment as printable text. Both renderers draw it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from wideseek_env.scoring import parse_table
 from wideseek_env.tools.spec import ToolInputError
 
 LINE = 200
-"""Characters kept of an action or result; a lane shows as many as it has room for."""
+"""Maximum number of characters kept of an action or a result. A lane shows as many as fit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One agent: where it stands, what it did last and what came of that (one line each)."""
+    """One agent: its turn and status, its last action, and the result of that action, in one line each."""
 
     agent: str
     status: Status
@@ -31,13 +31,13 @@ class Lane:
 
     @property
     def state(self) -> str:
-        """The turn and status in a few words."""
+        """Turn and status in a few words."""
         return f"turn {self.turn}/{self.limit} {self.status}"
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """An episode at one moment. `elapsed` is the critical path so far, in turns."""
+    """The state of an episode at one moment. `elapsed` is the critical path so far, in turns."""
 
     task_id: str
     question: str
@@ -46,17 +46,17 @@ class View:
     tool_calls: dict[str, int]
     done: bool
     verdict: str
-    """How it ended and what it was worth, in a line; "" before the end."""
+    """The ending, score and reward in one line. "" before the end."""
 
     @property
     def counts(self) -> str:
-        """Elapsed turns and tool calls, in a line."""
+        """Elapsed turns and tool calls in one line."""
         calls = ", ".join(f"{count} {kind}" for kind, count in sorted(self.tool_calls.items()))
         return f"{self.elapsed} turns elapsed · {calls or 'no tool calls'}"
 
 
 def view_of(run: EpisodeRun) -> View:
-    """The view of a play as it stands."""
+    """The view of the current state of an episode."""
     episode = run.episode
     calls: dict[str, int] = {}
     for conversation in episode.conversations:
@@ -74,7 +74,7 @@ def view_of(run: EpisodeRun) -> View:
 
 
 def verdict(run: EpisodeRun) -> str:
-    """How an ended play came out, in a line; "" while it is under way."""
+    """The ending, score and reward of an episode in one line. "" while the episode is running."""
     outcome, score = run.episode.outcome, run.score
     if outcome is None or score is None:
         return ""
@@ -115,7 +115,7 @@ def _lane(episode: Episode, conversation: Conversation) -> Lane:
 
 
 def describe(episode: Episode, conversation: Conversation, message: Message) -> str:
-    """An agent's message in a line: its tool calls, or the beginning of its report or answer."""
+    """An agent's message in one line: its tool calls, or the beginning of its report or answer."""
     text, calls = parse_message(message)
     if not calls:
         word = "report" if conversation.role == "subagent" else "answer"
@@ -155,14 +155,14 @@ def _browse(url: str, chunk: int, focus: str) -> str:
 
 
 def _findings(messages: list[Message]) -> str:
-    """What tool messages say, without the headings that repeat requests and the notice that ends the last one."""
+    """The text of tool messages without headings, which repeat the requests, and without the notice at the end."""
     text = "\n".join(message["content"] for message in messages).rpartition("\n\n")[0][:4000]
     lines = (line.strip() for line in text.split("\n"))
     return " · ".join(line for line in lines if line.strip("|-: ") and not line.startswith("# "))
 
 
 def _gist(text: str) -> str:
-    """A report or answer in few words: the size and columns of its table, else its beginning."""
+    """A report or answer in a few words: size and columns of its table, or else its beginning."""
     table = parse_table(text).table if "|" in text else None
     if table is None:
         return text

@@ -1,4 +1,4 @@
-"""Tasks: questions with gold tables, files that hold them, and worlds that make them."""
+"""Tasks: questions with gold tables, files of tasks, and generators that make tasks from worlds."""
 
 from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.jsonl import load_tasks, save_tasks

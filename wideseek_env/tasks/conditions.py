@@ -1,4 +1,4 @@
-"""Choosing tasks by what is known about them: ``mode=pages``, ``rows>=10``, ``language!=zh``."""
+"""Selects tasks by their properties: ``mode=pages``, ``rows>=10``, ``language!=zh``."""
 
 from __future__ import annotations
 
@@ -25,15 +25,17 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 def where(tasks: TaskSet, conditions: Sequence[str]) -> TaskSet:
     """The tasks that meet all conditions, in their order.
 
-    A condition is a key, one of ``= != >= <= > <``, and a value. Keys are those of `Task.meta`, and `id`,
-    `language`, `source`, `rows` and `columns` (of the gold table). Numbers compare as numbers, anything else as
-    text. `ConfigError` for a condition of another form, a key that no task has, or an order of texts.
+    A condition is a key, one of ``= != >= <= > <``, and a value. Keys are those of `Task.meta`, and `id`, `language`,
+    `source`, `rows` and `columns` (of the gold table). Numbers compare as numbers, other values as text.
+
+    Raises:
+        ConfigError: A condition has another form, no task has its key, or it orders values that are not numbers.
     """
     chosen: list[Task] = list(tasks)
     for condition in conditions:
         match = _FORM.match(condition)
         if match is None:
-            raise ConfigError(f"{condition!r} is no condition; write one as in mode=pages or 'rows>=10'")
+            raise ConfigError(f"{condition!r} is not a condition; write one like mode=pages or 'rows>=10'")
         key, sign, text = match.groups()
         values = [(task, _value(task, key)) for task in tasks]
         if all(value is None for _, value in values):
@@ -51,7 +53,7 @@ def _holds(value: object, sign: str, text: str, condition: str) -> bool:
             return _COMPARE[sign](value, float(text))
         except ValueError:
             raise ConfigError(
-                f"{condition!r}: {text!r} is no number, but what it is compared with is one"
+                f"{condition!r}: {text!r} is not a number, but the tasks have numbers for this key"
             ) from None
     if sign not in ("=", "!="):
         raise ConfigError(f"{condition!r}: only numbers have an order; use = or !=")

@@ -1,21 +1,19 @@
-"""Tasks in files: one JSON object a line, UTF-8, gzip-compressed when the name ends in ``.gz``.
+"""Tasks in files: one JSON object per line, UTF-8, gzip-compressed when the name ends in ``.gz``.
 
-A line of format 1 has these fields; those marked * are required, null and absent mean the same, and a field that is not
-listed is refused (put your own data into ``meta``):
+A line of format 1 has the fields below. A field that is null counts as absent. A field that is not listed is refused;
+put your own data into ``meta``.
 
-===============  ==========================================================================================
-``format`` *     1
-``id`` *         text, once in a file
-``question`` *   text
-``columns``      list of text: the required columns, in order (broad tasks)
-``key_columns``  list of text: the columns that identify a row
-``gold``         ``{"header": [text, …], "rows": [[text, …], …]}``, each row as long as the header
-``specs``        ``{column: {"metrics": [name, …], "preprocess": [name, …], "criterion": number or text}}``
-``answers``      list of text: the accepted short answers (depth tasks)
-``language``     ``"en"`` (default) or ``"zh"``
-``source``       text: where the task is from
-``meta``         an object of anything JSON can hold (tuples in it come back as lists)
-===============  ==========================================================================================
+- ``format`` (required): 1.
+- ``id`` (required): text, unique in a file.
+- ``question`` (required): text.
+- ``columns``: list of text, the required columns in order (broad tasks).
+- ``key_columns``: list of text, the columns that identify a row.
+- ``gold``: ``{"header": [text, …], "rows": [[text, …], …]}``, each row as long as the header.
+- ``specs``: ``{column: {"metrics": [name, …], "preprocess": [name, …], "criterion": number or text}}``.
+- ``answers``: list of text, the accepted short answers (depth tasks).
+- ``language``: ``"en"`` (default) or ``"zh"``.
+- ``source``: text, the origin of the task.
+- ``meta``: an object with any JSON values. Tuples are read back as lists.
 """
 
 from __future__ import annotations
@@ -35,10 +33,10 @@ from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 
 FORMAT = 1
-"""The version that is written; no other is read."""
+"""The format version that is written. No other version is read."""
 
 _FIELDS = frozenset(
-    "format id question columns key_columns gold specs answers language source meta".split()  # see the table above
+    "format id question columns key_columns gold specs answers language source meta".split()  # as listed above
 )
 
 _log = logging.getLogger(__name__)
@@ -47,8 +45,10 @@ _log = logging.getLogger(__name__)
 def save_tasks(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int:
     """Write `tasks` to `path` and return their number.
 
-    The file appears whole or not at all, and equal tasks give equal bytes. `TaskError` when an id occurs twice, `meta`
-    holds something that is not JSON, or the file cannot be written.
+    The file is written whole or not at all. Equal tasks give equal bytes.
+
+    Raises:
+        TaskError: An id occurs twice, `meta` has a value that is not JSON, or the file cannot be written.
     """
     target = Path(path)
     try:
@@ -59,11 +59,14 @@ def save_tasks(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int:
 
 
 def load_tasks(path: str | os.PathLike[str], *, on_error: Literal["raise", "skip"] = "raise") -> TaskSet:
-    """The tasks of the file at `path`, in its order; blank lines are passed over.
+    """The tasks of the file at `path`, in its order. Blank lines are skipped.
 
-    A bad line (not UTF-8, not JSON, a field that is missing, unknown or of the wrong type, an id that occurred before)
-    is a `TaskError` that names file, line and field; with ``on_error="skip"`` it is logged as a warning and left out. A
-    file that cannot be read to its end is an error in either case.
+    A line is bad if it is not UTF-8 or not JSON, if a field is missing, unknown or of the wrong type, or if its id
+    occurred before. With ``on_error="skip"`` a bad line is logged as a warning and left out.
+
+    Raises:
+        TaskError: A line is bad (the message names file, line and field), or the file cannot be read to its end.
+        ConfigError: `on_error` has another value.
     """
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
@@ -87,7 +90,7 @@ def load_tasks(path: str | os.PathLike[str], *, on_error: Literal["raise", "skip
 
 
 def task_to_dict(task: Task) -> dict[str, Any]:
-    """`task` as the object of one line; fields that are empty are left out."""
+    """`task` as the object of one line. Empty fields are left out."""
     data: dict[str, Any] = {"format": FORMAT, "id": task.id, "question": task.question}
     if task.columns:
         data["columns"] = list(task.columns)
@@ -115,13 +118,13 @@ def task_to_dict(task: Task) -> dict[str, Any]:
 
 
 def task_from_dict(data: Any) -> Task:
-    """The task of one line's object; `TaskError` names the field that is not of the documented form."""
+    """The task of one line's object. Raises `TaskError` that names the field with a wrong form."""
     record = _object(data, "the line")
     if record.get("format") != FORMAT or isinstance(record.get("format"), bool):
         raise TaskError(f"field 'format': this version reads format {FORMAT}, not {record.get('format')!r}")
     unknown = sorted(set(record) - _FIELDS)
     if unknown:
-        raise TaskError(f"field {unknown[0]!r} is not known; your own data goes into 'meta'")
+        raise TaskError(f"field {unknown[0]!r} is not known; put your own data into 'meta'")
     specs = _object(record.get("specs") or {}, "field 'specs'")
     return Task(
         id=_text(record, "id", required=True),
@@ -138,7 +141,7 @@ def task_from_dict(data: Any) -> Task:
 
 
 def _write(tasks: Iterable[Task], file: BinaryIO, *, compress: bool) -> int:
-    # No name and no time in the gzip header: equal tasks give equal bytes.
+    # The gzip header has no name and no time, so equal tasks give equal bytes.
     stream = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) if compress else file
     seen: set[str] = set()
     for task in tasks:
@@ -159,7 +162,7 @@ def _line(task: Task) -> bytes:
         raise TaskError(f"task {task.id} cannot be written as JSON: {error}") from error
     try:
         return text.encode() + b"\n"
-    except UnicodeEncodeError:  # a lone surrogate has no UTF-8 form, but JSON's escapes can carry it
+    except UnicodeEncodeError:  # UTF-8 cannot encode a lone surrogate, but JSON can escape it
         return json.dumps(data, allow_nan=False).encode() + b"\n"
 
 
@@ -240,7 +243,7 @@ def _spec(value: Any, field: str) -> ColumnSpec:
 
 
 def _kind(value: Any) -> str:
-    """How JSON calls the type of `value`."""
+    """The name of the type of `value` in JSON."""
     names = {
         bool: "a boolean",
         int: "a number",
@@ -253,7 +256,7 @@ def _kind(value: Any) -> str:
 
 
 def tasks_digest(tasks: TaskSet) -> str:
-    """A hash of the tasks' content, so that a file of tasks that has changed is noticed."""
+    """A hash of the content of the tasks, to notice that a file of tasks has changed."""
     digest = hashlib.sha256()
     for task in tasks:
         text = json.dumps(task_to_dict(task), sort_keys=True, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""Statistics of tasks as a picture: sizes, kinds, topics, and what the stages of a pipeline dropped."""
+"""Statistics of tasks as a figure: sizes, kinds, topics, and what the stages of a pipeline dropped."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wideseek_env.tasks.statistics import TaskStatistics
 
 INSTALL = 'pip install "wideseek-env[plot]"'
 
-# Okabe and Ito's palette, which is told apart with any colour vision.
+# The palette of Okabe and Ito, which people with any colour vision can tell apart.
 _BLUE, _ORANGE, _GREEN, _PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
 _INK = "#222222"
 
@@ -19,15 +19,17 @@ _INK = "#222222"
 def plot_tasks(
     statistics: TaskStatistics, path: Path | str, report: Mapping[str, Any] | None = None, title: str = ""
 ) -> None:
-    """Draw `statistics` into a PNG at `path`; `report` is what `build_tasks` wrote beside the tasks.
+    """Draw `statistics` into a PNG at `path`. `report` is the report that `build_tasks` wrote next to the tasks.
 
-    `MissingDependencyError` without matplotlib (see `INSTALL`), `ConfigError` when there is nothing to draw.
+    Raises:
+        MissingDependencyError: matplotlib is not installed.
+        ConfigError: There are no tasks to draw.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingDependencyError(f"drawing needs matplotlib: {INSTALL}") from error
+        raise MissingDependencyError(f"drawing needs matplotlib; install it with: {INSTALL}") from error
     if not statistics.tasks:
         raise ConfigError("there are no tasks to draw")
     figure = Figure(figsize=(11, 6.6), dpi=110, layout="constrained")

@@ -1,4 +1,4 @@
-"""Rows of other people's task files: read line by line, bad ones reported with file and line."""
+"""Rows of task files in foreign formats, read line by line. Bad rows are reported with file and line."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from wideseek_env.files import read_lines, write_whole
 from wideseek_env.task import Task
 
 OnError: TypeAlias = Literal["raise", "skip"]
-"""What to do about a bad row: raise a `TaskError` that says where it is, or log a warning and go on."""
+"""What to do with a bad row: raise a `TaskError` that says where it is, or log a warning and continue."""
 
 _log = logging.getLogger(__name__)
 
 
 def read_rows(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Where each line of `path` is (``file:line``) and its bytes; blank lines are passed over.
+    """The position (``file:line``) and the bytes of each line of `path`. Blank lines are skipped.
 
-    Files ending in ``.gz`` are decompressed. `TaskError` when the file cannot be read to its end.
+    Files ending in ``.gz`` are decompressed. Raises `TaskError` when the file cannot be read to its end.
     """
     for number, line in read_lines(path, TaskError, f"cannot read tasks from {path}"):
         yield f"{path}:{number}", line
@@ -30,7 +30,8 @@ def read_rows(path: Path) -> Iterator[tuple[str, bytes]]:
 def collect(
     rows: Iterable[tuple[str, bytes]], make: Callable[[Mapping[str, Any], str], Task], on_error: OnError
 ) -> list[Task]:
-    """The tasks that `make` makes of each row (an object and where it is), in order and each id once."""
+    """The tasks that `make` makes of the rows, in order. `make` gets a row's object and its position. An id may occur
+    once."""
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
     tasks: list[Task] = []
@@ -51,7 +52,7 @@ def collect(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all; `TaskError` when that fails."""
+    """Write `text` to `path` as UTF-8, whole or not at all. Raises `TaskError` when that fails."""
     try:
         write_whole(path, text)
     except (OSError, UnicodeEncodeError) as error:

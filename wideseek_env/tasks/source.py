@@ -1,4 +1,4 @@
-"""`TaskSource`: where tasks of one's own come from, and how one is opened by name."""
+"""`TaskSource`: the interface of custom task sources, and how a source is opened by name."""
 
 from __future__ import annotations
 
@@ -14,23 +14,26 @@ from wideseek_env.tasks.taskset import TaskSet
 
 @runtime_checkable
 class TaskSource(Protocol):
-    """Whatever gives the tasks of a split when it is called; a function will do.
+    """Gives the tasks of a split when it is called. A function is enough.
 
-    The same split always has the same tasks in the same order, and splits share none. An attribute `corpus` may name
-    the corpus that the tasks are played on.
+    A split always has the same tasks in the same order. Splits share no tasks. An attribute `corpus` may name the
+    corpus for the tasks.
     """
 
     def __call__(self, split: str) -> Iterable[Task]:
-        """The tasks of "train", "validation" or "test"."""
+        """The tasks of the split "train", "validation" or "test"."""
         ...
 
 
 def tasks_of_source(name: str, split: str) -> tuple[TaskSet, str | None]:
-    """The tasks of the source called `name` (see `wideseek_env.plugins`), and the corpus that it names, if it does.
+    """The tasks of the source called `name` (`wideseek_env.plugins`), and the name of its corpus, if it has one.
 
-    The source may be a `TaskSource`, a class of which one is made, or a `TaskSet`, which has no splits. Options of the
-    name go to the class, or to the function beside `split`. `ConfigError` when there is no such source, `TaskError`
-    when what it gives are no tasks.
+    The source may be a `TaskSource`, a class that makes one, or a `TaskSet`, which has no splits. The options in the
+    name are passed to the class, or to the function together with `split`.
+
+    Raises:
+        ConfigError: There is no such source.
+        TaskError: The source gives something other than tasks.
     """
     source, options = find_part("tasks", name)
     if inspect.isclass(source):
@@ -49,7 +52,9 @@ def tasks_of_source(name: str, split: str) -> tuple[TaskSet, str | None]:
     tasks = list(found)
     for task in tasks:
         if not isinstance(task, Task):
-            raise TaskError(f"the task source {name!r} gave {task!r:.80} among its tasks, which is no Task")
+            raise TaskError(
+                f"the task source {name!r} gave {task!r:.80} among its tasks, which is not a Task"
+            )
     return TaskSet(tasks, f"{name}/{split}"), _corpus_of(source)
 
 

@@ -1,4 +1,4 @@
-"""What a set of tasks is made of, counted: sizes, metrics, languages, and what their `meta` says of them."""
+"""Counts over a set of tasks: sizes, metrics, languages, and the values in their `meta`."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SAID = ("kind", "split", "mode", "domain", "style")
 class TaskStatistics:
     """Counts over some tasks.
 
-    `rows` and `columns` count broad tasks by size, `metrics` columns by how they are compared. `said` holds, for
-    each of kind, split, mode, domain and style, how many tasks have which in their `meta`; `selection` says what
-    restricts the rows (``whole list``, ``1 condition``, ``part of the list``, ``extremes``), `relations` counts
-    conditions, and `rank` tasks by the place of their list among the hits of a search for its title.
+    `rows` and `columns` count broad tasks by size. `metrics` counts columns by the way in which they are compared.
+    `said` counts tasks by the values of kind, split, mode, domain and style in their `meta`. `selection` counts tasks
+    by what restricts the rows (``whole list``, ``1 condition``, ``part of the list``, ``extremes``). `relations` counts
+    conditions. `rank` counts tasks by the position of their list among the hits of a search for its title.
     """
 
     tasks: int
@@ -35,7 +35,7 @@ class TaskStatistics:
 
 
 def count_tasks(tasks: Sequence[Task]) -> TaskStatistics:
-    """The statistics of `tasks`; what the `meta` of none of them says is left empty."""
+    """The statistics of `tasks`. A count over a key that no `meta` has is empty."""
     found = TaskStatistics(
         len(tasks),
         sum(task.gold is not None for task in tasks),

@@ -1,4 +1,4 @@
-"""`TaskSet`: a named, immutable sequence of tasks that can be looked up by id."""
+"""`TaskSet`: a named, immutable sequence of tasks, with access by id."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from wideseek_env.task import Task
 
 
 class TaskSet(Sequence[Task]):
-    """Tasks in a fixed order, each id once.
+    """Tasks in a fixed order with unique ids.
 
-    `name` says where they come from and which split they are (for example ``synthetic:seed=0/test``).
+    `name` says where they come from and which split they are, for example ``synthetic:seed=0/test``.
     """
 
     def __init__(self, tasks: Iterable[Task], name: str = "tasks") -> None:
@@ -49,7 +49,7 @@ class TaskSet(Sequence[Task]):
         return tuple(self._by_id)
 
     def get(self, task_id: str) -> Task:
-        """The task with this id; `TaskError` when there is none."""
+        """The task with this id. Raises `TaskError` when there is none."""
         try:
             return self._by_id[task_id]
         except KeyError:

@@ -1,17 +1,15 @@
-r"""WideSeek-R1's training files (``width_20k``, ``depth_20k``, ``hybrid_20k``): one JSON object a line.
+r"""WideSeek-R1's training files (``width_20k``, ``depth_20k``, ``hybrid_20k``): one JSON object per line.
 
-===================  =======================================================================================
-``question``         text
-``answer``           broad: the gold table in Markdown; depth: the accepted short answer, or a list of them
-``is_markdown``      whether the answer is a table; by default it is where ``unique_columns`` are named
-``unique_columns``   list of text: the columns that identify a row of a table
-``required``         list of text: the required columns; by default all of the table. Also read from within
-                     ``evaluation`` (an object or its JSON text)
-``instance_id``      text or number; by default the file's name and the line
-``language``         ``"en"`` or ``"zh"``; by default ``zh`` where the id says so
-===================  =======================================================================================
+- ``question``: text.
+- ``answer``: for a broad task the gold table in Markdown, for a depth task the accepted short answer or a list of them.
+- ``is_markdown``: whether the answer is a table. The default is true if the row has ``unique_columns``.
+- ``unique_columns``: list of text, the columns that identify a row of a table.
+- ``required``: list of text, the required columns. The default is all columns of the table. It may also be inside
+  ``evaluation`` (an object or its JSON text).
+- ``instance_id``: text or number. The default is the file's name and the line number.
+- ``language``: ``"en"`` or ``"zh"``. The default is ``zh`` if the id contains "zh", else ``en``.
 
-What else a row has is kept in the task's ``meta``.
+All other fields of a row are stored in the task's ``meta``.
 """
 
 from __future__ import annotations
@@ -31,7 +29,7 @@ from wideseek_env.tasks.taskset import TaskSet
 
 SOURCE = "wideseek-r1"
 JUDGED = ColumnSpec(("llm_judge",), ("norm_str",), "approximately the same meaning, or the same entity")
-"""How cells that are not keys are compared: in the published system a model decides them all."""
+"""How cells that are not keys are compared. In the published system a model decides all of them."""
 
 _FIELDS = frozenset("question answer is_markdown unique_columns required instance_id language".split())
 
@@ -39,7 +37,10 @@ _FIELDS = frozenset("question answer is_markdown unique_columns required instanc
 def load_wideseek_r1(path: str | os.PathLike[str], *, on_error: OnError = "raise") -> TaskSet:
     """The tasks of a training file (``.jsonl`` or ``.jsonl.gz``), in its order.
 
-    A bad row is a `TaskError` that names file and line, or with ``on_error="skip"`` a warning, and left out.
+    With ``on_error="skip"`` a bad row is logged as a warning and left out.
+
+    Raises:
+        TaskError: A row is bad. The message names file and line.
     """
     source = Path(path)
     stem = source.name.removesuffix(".gz").removesuffix(".jsonl")
@@ -53,8 +54,8 @@ def load_wideseek_r1(path: str | os.PathLike[str], *, on_error: OnError = "raise
 def save_wideseek_r1(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int:
     """Write `tasks` as a training file and return their number.
 
-    They load equal, except that a cell's line breaks and runs of white space become one space, and that this
-    format has no column metrics: non-key columns load as `JUDGED`, keys as exact text.
+    Loading the file gives equal tasks, with two exceptions. In cells, line breaks and runs of white space become one
+    space. The format has no column metrics, so columns load as `JUDGED` and key columns as exact text.
     """
     lines = [json.dumps(wideseek_r1_row(task), ensure_ascii=False) + "\n" for task in tasks]
     write_text(Path(path), "".join(lines))
@@ -62,7 +63,7 @@ def save_wideseek_r1(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int
 
 
 def task_from_wideseek_r1(row: Mapping[str, Any], *, default_id: str = "") -> Task:
-    """The task of one row; `TaskError` names the field that is wrong."""
+    """The task of one row. Raises `TaskError` that names the field that is wrong."""
     evaluation = row.get("evaluation")
     if isinstance(evaluation, str):
         try:
@@ -118,7 +119,7 @@ def task_from_wideseek_r1(row: Mapping[str, Any], *, default_id: str = "") -> Ta
 
 
 def wideseek_r1_row(task: Task) -> dict[str, Any]:
-    """The row of `task`; tables are fenced as the training reward wants answers to be."""
+    """The row of `task`. Tables are fenced, as the published training reward expects answers to be."""
     row: dict[str, Any] = {"instance_id": task.id, "question": task.question}
     if task.gold is None:
         row |= {"answer": list(task.answers), "is_markdown": False}
@@ -148,7 +149,7 @@ def _table(answer: Any) -> Table:
 
 
 def _place(table: Table, name: str, field: str) -> str:
-    """The name in the table's header that `name` stands for, whatever its case and spaces."""
+    """The name in the table's header that equals `name`, if case and spaces are ignored."""
     for form in (str, lambda text: text.strip().lower(), lambda text: text.strip().lower().replace(" ", "")):
         for own in table.header:
             if form(own) == form(name):
@@ -168,7 +169,7 @@ def _names(record: Mapping[str, Any], field: str) -> tuple[str, ...]:
 
 
 def _markdown(table: Table) -> str:
-    """The table so that it reads back as it is: cells that would be taken apart are quoted as in CSV."""
+    """The table in a form that reads back unchanged. Cells that would be split are quoted as in CSV."""
     lines = [_line(table.header, quote=False), "|" + " --- |" * len(table.header)]
     for row in table.rows:
         lines.append(_line(row, quote=not "".join(row).strip("|- :")))

@@ -1,7 +1,7 @@
-"""Conformance checks for environments and for parts of one's own, and the doubles that they use.
+"""Conformance checks for environments and custom parts, and the test doubles that they use.
 
-Each check raises `ConformanceError`, which is an `AssertionError`, and says which promise was broken, what was seen and
-what to do. They are meant for the test suites of packages that plug into WideSeek, whatever test runner those use.
+Each check raises `ConformanceError`, which is an `AssertionError`. The message says which rule was broken, what was
+seen and what to do. The checks are for the test suites of packages that extend WideSeek, with any test runner.
 """
 
 from wideseek_env.testing.conformance import ConformanceError

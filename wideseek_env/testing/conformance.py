@@ -1,4 +1,4 @@
-"""What all checks share: the error that they raise, and calling a part so that whatever it raises becomes one."""
+"""Shared parts of the checks: the error that they raise, and a call that turns any exception into this error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class ConformanceError(WideSeekError, AssertionError):
-    """A part breaks a promise; `part` and `rule` say which, the message what was seen and what to do."""
+    """A part breaks a rule. `part` and `rule` are their names. The message says what was seen and what to do."""
 
     def __init__(self, part: str, rule: str, wrong: str, todo: str) -> None:
         super().__init__(f"{part} ({rule}): {wrong}. {todo}")
@@ -24,18 +24,18 @@ class ConformanceError(WideSeekError, AssertionError):
 
 
 class Checker:
-    """Raises `ConformanceError` in the name of one part."""
+    """Raises `ConformanceError` for one part."""
 
     def __init__(self, part: str) -> None:
         self.part = part
 
     def require(self, kept: Any, rule: str, wrong: str, todo: str) -> None:
-        """Fail unless `kept`."""
+        """Raise `ConformanceError` unless `kept` is true."""
         if not kept:
             raise ConformanceError(self.part, rule, wrong, todo)
 
     def call(self, what: str, todo: str, function: Callable[[], T], *allowed: type[Exception]) -> T:
-        """What `function` returns; an exception that is not `allowed` breaks the rule "exceptions"."""
+        """The result of `function`. An exception that is not `allowed` breaks the rule "exceptions"."""
         try:
             return function()
         except Exception as error:
@@ -46,19 +46,19 @@ class Checker:
             ) from error
 
     def name(self, part: object) -> None:
-        """Every part but a tool has a name, for records."""
+        """Check that the part has a name, which records need."""
         name = getattr(part, "name", None)
         self.require(
             isinstance(name, str) and name.strip() and name.isprintable(),
             "name",
             f"its name is {name!r:.80}",
-            "Give it an attribute `name`, a line of text that says in records what it is and with which settings",
+            "Give it an attribute `name`: one line of text that describes it and its settings in records",
         )
 
 
 @contextmanager
 def global_chance(seed: int) -> Iterator[None]:
-    """Random numbers of the process's own generators that differ with `seed`, and are put back at the end."""
+    """Seed the global generators of `random` and NumPy during a block, and restore their state at its end."""
     before = random.getstate(), np.random.get_state()
     random.seed(seed)
     np.random.seed(seed)

@@ -1,4 +1,4 @@
-"""Stand-ins for tests and speed measurements that should not touch a corpus."""
+"""Test doubles for tests and speed measurements without a corpus."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from wideseek_env.task import Table, Task
 
 
 class NoOpTools:
-    """An executor that answers every request with the same text; what remains is the environment's own work."""
+    """An executor that gives the same text for every request. With it, only the environment's own work is measured."""
 
     def __init__(self, text: str = "ok") -> None:
         self._result = ToolResult(text)
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """One fixed result a call."""
+        """The fixed result, once for each call."""
         return [self._result] * len(calls)
 
     def close(self) -> None:
-        """Nothing to release."""
+        """Nothing to do."""
 
 
 def example_task(rows: int = 3, *, id: str = "example") -> Task:
-    """A small table task: `rows` entities named ``Entity 1`` … with a year each."""
+    """A small table task: `rows` entities named ``Entity 1``, ``Entity 2`` and so on, each with a year."""
     table = Table(("Name", "Year"), tuple((f"Entity {n}", str(1900 + n)) for n in range(1, rows + 1)))
     return Task(
         id=id,

@@ -1,4 +1,4 @@
-"""`check_parallel_env`: the promises of the parallel environment beyond PettingZoo's own tests."""
+"""`check_parallel_env`: checks the rules of the parallel environment that PettingZoo's tests do not cover."""
 
 from __future__ import annotations
 
@@ -12,30 +12,35 @@ from wideseek_env.parallel import WideSeekEnv
 
 
 def check_parallel_env(make: Callable[[], WideSeekEnv], *, episodes: int = 10, seed: int = 0) -> None:
-    """Play random episodes and check every promise of the step contract.
+    """Run random episodes and check every rule of the step contract.
 
-    - the five dictionaries have the same keys: the agents alive before the step and those it spawned;
-    - at least one agent acts while the episode lasts; who acts agrees with ``infos`` and `acting_agents`;
-    - with the dynamic roster `agents` only grows (or, with the lifetime "task", ids never come back);
-    - no reward before the last step, then the same for every agent; all agents end together;
-    - observations put together are the agent's conversation without its own messages;
-    - actions of agents that are not acting change nothing, and neither does the process that plays.
+    - The five dictionaries have the same keys: the agents alive before the step and those that it started.
+    - At least one agent acts until the episode ends. ``infos`` and `acting_agents` name the same agents.
+    - With the dynamic roster, `agents` only grows. With the lifetime "task", ids never come back.
+    - No reward is given before the last step. In the last step, every agent gets the same reward.
+    - All agents end together.
+    - The observations of an agent together are its conversation without its own messages.
+    - Actions of agents that are not acting have no effect.
+    - The same seed gives the same episode.
 
-    `make` must give a fresh environment with the same settings at every call.
+    `make` must return a new environment with the same settings at every call.
+
+    Raises:
+        AssertionError: The environment breaks one of these rules.
     """
     for episode in range(episodes):
         first = _play(make(), seed + episode, with_idle_actions=True)
         again = _play(make(), seed + episode, with_idle_actions=False)
         assert first == again, (
-            f"seed {seed + episode}: two plays differ, though only actions of agents that were not acting differ"
+            f"seed {seed + episode}: two runs differ, but only actions of agents that were not acting differed"
         )
 
 
 def _play(env: WideSeekEnv, seed: int, *, with_idle_actions: bool) -> str:
-    """Play one episode at random with all checks; returns its record without times."""
+    """Run one random episode with all checks, and return its record without times."""
     observations, infos = env.reset(seed=seed)
     assert list(observations) == list(infos) == env.agents, (
-        "reset: observations and infos are of other agents"
+        "reset: observations and infos have different agents"
     )
     for number, agent in enumerate(env.possible_agents):
         env.action_space(agent).seed(seed * 10_007 + number)
@@ -46,8 +51,8 @@ def _play(env: WideSeekEnv, seed: int, *, with_idle_actions: bool) -> str:
     while env.agents:
         before = list(env.agents)
         acting = env.acting_agents
-        assert acting, "nobody acts, and the episode is not over"
-        assert acting == [agent for agent in acting if agent in before], "an agent acts that is not alive"
+        assert acting, "no agent acts, but the episode is not over"
+        assert acting == [agent for agent in acting if agent in before], "an agent that is not alive acts"
         told = {agent for agent in before if infos[agent]["acting"]}
         assert told == set(acting), f"infos say that {told} act, acting_agents says {acting}"
         actions: dict[str, Any] = {agent: env.action_space(agent).sample() for agent in acting}
@@ -63,20 +68,22 @@ def _play(env: WideSeekEnv, seed: int, *, with_idle_actions: bool) -> str:
         assert not spawned & gone, f"{spawned & gone} came back after it had left"
         gone |= {agent for agent in observations if terminations[agent] or truncations[agent]}
         assert not any(terminations[a] and truncations[a] for a in observations), (
-            "terminated and truncated at once"
+            "an agent is terminated and truncated at the same time"
         )
         _listen(heard, observations)
         ended = not env.agents
-        assert ended == env.episode_run.done, "the agents left before the end, or stayed beyond it"
+        assert ended == env.episode_run.done, "the agents left before the end, or stayed after it"
         if ended:
-            assert len(set(rewards.values())) == 1, "the team was paid unequally"
+            assert len(set(rewards.values())) == 1, "the agents of the team got different rewards"
             assert all(terminations[a] or truncations[a] for a in observations), (
-                "an agent outlived the episode"
+                "an agent is alive after the end of the episode"
             )
             assert all("score" in infos[agent] for agent in observations), "the score is missing from infos"
         else:
-            assert not any(rewards.values()), "a reward was paid before the end"
-            assert set(env.agents) == set(observations) - gone, "agents are not those that remain alive"
+            assert not any(rewards.values()), "a reward was given before the end"
+            assert set(env.agents) == set(observations) - gone, (
+                "`agents` differs from the agents that are alive"
+            )
         if rng.random() < 0.1 and not ended:
             _ = env.state()
     for conversation in env.episode_run.episode.conversations:
@@ -91,5 +98,5 @@ def _play(env: WideSeekEnv, seed: int, *, with_idle_actions: bool) -> str:
 
 def _listen(heard: dict[str, list[str]], observations: dict[str, str]) -> None:
     for agent, text in observations.items():
-        assert isinstance(text, str), f"the observation of {agent} is no text"
+        assert isinstance(text, str), f"the observation of {agent} is not text"
         heard.setdefault(agent, []).append(text)

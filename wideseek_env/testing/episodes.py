@@ -1,4 +1,4 @@
-"""Ended episodes of every sort, for checking what looks at them."""
+"""Ended episodes of every kind, to check code that reads episodes, such as rewards."""
 
 from __future__ import annotations
 
@@ -16,11 +16,14 @@ _BROWSE = '<tool_call>{"name": "browse", "arguments": {"url": "https://a.example
 
 
 def ended_episodes() -> dict[str, EpisodeRun]:
-    """An ended and scored episode of each sort, by name, all of `example_task`.
+    """One ended and scored episode of each kind, by name. All are of `example_task`.
 
-    "perfect" and "half" are answers with and without delegation, "researched" one after searching and browsing, "none",
-    "malformed" and "empty" have nothing to score, "out of turns" and "aborted" have no answer, "long" is a perfect
-    answer after a very long text, "hostile" an answer that is no text for people.
+    * "perfect" and "half": a right and a half right answer, with and without delegation.
+    * "researched": an answer after searching and browsing.
+    * "none", "malformed" and "empty": an answer that has nothing to score.
+    * "out of turns" and "aborted": no answer.
+    * "long": a perfect answer after a very long text.
+    * "hostile": an answer of unusual characters.
     """
     task = example_task(4)
     game = GameConfig(tasks=[task], executor=NoOpTools(), rules={"lead_turns": 3, "subagent_turns": 3}).open()

@@ -1,4 +1,4 @@
-"""`check_policy`: whether a policy of one's own keeps the promises of `wideseek_env.policy.Policy`."""
+"""`check_policy`: checks that a custom policy keeps the rules of `wideseek_env.policy.Policy`."""
 
 from __future__ import annotations
 
@@ -14,30 +14,35 @@ from wideseek_env.policy import EpisodeRunner, Job, Policy, Turn
 from wideseek_env.task import Task
 from wideseek_env.testing.conformance import Checker, global_chance
 
-_PURE = (
-    "Decide from the turn, and draw from a generator of its own, random.Random(seed), that reset makes anew"
-)
+_PURE = "Decide only from the turn, and draw random numbers from a random.Random(seed) that reset creates"
 
 
 def check_policy(make: Callable[[], Policy], game: Game, *, episodes: int = 3) -> None:
-    """Check a policy on the first tasks of `game`. `make` gives a fresh one at every call; a class will do.
+    """Check a policy on the first tasks of `game`.
 
-    - it has a name, `reset` and `act`; `act` gives one action for each turn, text or a message in OpenAI shape;
-    - it changes neither conversations nor tool schemas;
-    - the same seed gives the same actions: in another object, with other global random numbers, and in the same object
-      after other episodes;
-    - it plays on when every tool fails, and when a driver asks its agents one at a time;
-    - an `EpisodeRunner` hands back every job exactly once, with an ended episode of its task.
+    - The policy has a name, `reset` and `act`.
+    - `act` returns one action for each turn: text or a message in OpenAI's form.
+    - It changes neither conversations nor tool schemas.
+    - The same seed gives the same actions: in another object, with other global random numbers, and in the same object
+      after other episodes.
+    - It acts even if every tool fails, and if a driver asks for one agent at a time.
+    - An `EpisodeRunner` returns every job exactly once, with an ended episode of its task.
 
-    Raises `ConformanceError` for the first promise that is broken.
+    Args:
+        make: Returns a new policy at every call, for example a class.
+        game: The game. The policy runs on its first tasks.
+        episodes: Number of tasks to use.
+
+    Raises:
+        ConformanceError: The policy breaks one of these rules. The message is about the first one.
     """
     check = Checker("the policy")
     policy = check.call(
-        "making it", "It must be made without arguments here; pass a lambda that has them", make
+        "making it", "`make` is called without arguments: pass a lambda if the policy needs some", make
     )
     check.require(
         isinstance(policy, Policy), "protocol", f"{type(policy).__name__} lacks name, reset or act",
-        "Write the three of them; see wideseek_env.policy.Policy",
+        "Add all three, as in wideseek_env.policy.Policy",
     )  # fmt: skip
     check.name(policy)
     tasks = list(game.tasks[:episodes])
@@ -48,15 +53,15 @@ def check_policy(make: Callable[[], Policy], game: Game, *, episodes: int = 3) -
             with global_chance(chance):
                 plays.append(_play(check, make(), game, task, number))
         check.require(
-            plays[0] == plays[1], "determinism", f"two plays of {task.id} with seed {number} differ", _PURE
+            plays[0] == plays[1], "determinism", f"two episodes of {task.id} with seed {number} differ", _PURE
         )
         logs.append(plays[0])
     for number in (*range(len(tasks)), 0):
         task = tasks[number]
         again = _play(check, policy, game, task, number)
         check.require(
-            again == logs[number], "state", f"{task.id} is played differently after other episodes",
-            "Forget in reset whatever belongs to an episode, and keep nothing in the class or the module",
+            again == logs[number], "state", f"the actions on {task.id} differ after other episodes",
+            "Delete all state of an episode in reset, and keep none in the class or the module",
         )  # fmt: skip
     failing = dataclasses.replace(game, executor=_Failing())
     _play(check, make(), failing, tasks[0], 0, "when every tool fails")
@@ -75,12 +80,10 @@ def _play(
     *,
     alone: bool = False,
 ) -> list[tuple[str, Any]]:
-    """Every action of an episode, in order."""
+    """Run an episode and return all its actions, in order."""
     episode_run = EpisodeRun(game, task, seed)
     log: list[tuple[str, Any]] = []
-    check.call(
-        f"reset({seed})", "reset takes the seed of the episode that begins", lambda: policy.reset(seed)
-    )
+    check.call(f"reset({seed})", "reset must accept the seed of the next episode", lambda: policy.reset(seed))
     while not episode_run.done:
         turns = [episode_run.turn(agent) for agent in episode_run.episode.ready()]
         groups = [[turn] for turn in turns] if alone else [turns]
@@ -97,7 +100,7 @@ def _act(check: Checker, policy: Policy, turns: list[Turn], when: str) -> Sequen
     who = ", ".join(turn.agent for turn in turns)
     actions: Any = check.call(
         f"act for {who} {when}".rstrip(),
-        "A policy answers whatever it reads: catch what may fail, and answer with text",
+        "A policy must answer whatever it reads: catch exceptions and answer with text",
         lambda: policy.act(turns),
     )
     check.require(
@@ -112,11 +115,11 @@ def _act(check: Checker, policy: Policy, turns: list[Turn], when: str) -> Sequen
         check.require(
             isinstance(action, str) or _is_message(action), "actions",
             f"{turn.agent} got {type(action).__name__} {action!r:.80}",
-            "An action is text, or a mapping in OpenAI shape that can be written as JSON",
+            "An action must be text, or a mapping in OpenAI's form that can be written as JSON",
         )  # fmt: skip
     check.require(
         _seen(turns) == before, "untouched", f"act for {who} changed a conversation or a tool's schema",
-        "They are the episode's own: copy what is to be changed",
+        "They belong to the episode: copy them before you change them",
     )  # fmt: skip
     return list(actions)
 
@@ -136,14 +139,14 @@ def _is_message(action: object) -> bool:
 
 
 class _Failing:
-    """Tools that all fail."""
+    """An executor whose tools all fail."""
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """The same error for each."""
+        """The same error for each call."""
         return [ToolResult("Error: the tool did not answer.", ok=False)] * len(calls)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to do."""
 
 
 def _check_runner(check: Checker, policy: Policy, game: Game, tasks: Sequence[Task]) -> None:

@@ -1,4 +1,4 @@
-"""`check_reward`: whether a reward of one's own keeps the promises of `wideseek_env.rewards.Reward`."""
+"""`check_reward`: checks that a custom reward keeps the rules of `wideseek_env.rewards.Reward`."""
 
 from __future__ import annotations
 
@@ -16,20 +16,27 @@ from wideseek_env.testing.episodes import ended_episodes
 
 
 def check_reward(reward: Reward, *, low: float = 0.0, high: float = 1.0) -> None:
-    """Check a reward on ended episodes of every sort: answered, half answered, malformed, aborted, out of turns.
+    """Check a reward on ended episodes of every kind: answered, half answered, malformed, aborted, out of turns.
 
-    - it has a name, and returns its parts as finite numbers by name, whose sum is between `low` and `high`;
-    - it depends on the episode and its score alone: not on what it saw before, not on the global random numbers, not on
-      the order in which counts happen to be stored;
-    - it changes neither the episode nor the score, and raises for none of them;
-    - a perfect answer is paid more than none. (Check a penalty together with what it is taken from, as a `Sum`.)
+    - The reward has a name, and returns its parts as finite numbers by name. Their sum is between `low` and `high`.
+    - It depends only on the episode and its score. Earlier episodes, global random numbers and the order of stored
+      counts have no effect.
+    - It changes neither the episode nor the score, and it raises no exception.
+    - It pays more for a perfect answer than for none. Check a penalty together with the reward that it reduces, as a
+      `Sum`.
 
-    Raises `ConformanceError` for the first promise that is broken.
+    Args:
+        reward: The reward.
+        low: Smallest allowed sum of the parts.
+        high: Largest allowed sum of the parts.
+
+    Raises:
+        ConformanceError: The reward breaks one of these rules. The message is about the first one.
     """
     check = Checker("the reward")
     check.require(
         isinstance(reward, Reward) and callable(reward), "protocol", f"{type(reward).__name__} lacks name or __call__",
-        "Write both; see wideseek_env.rewards.Reward",
+        "Add both, as in wideseek_env.rewards.Reward",
     )  # fmt: skip
     check.name(reward)
     episodes = ended_episodes()
@@ -40,7 +47,7 @@ def check_reward(reward: Reward, *, low: float = 0.0, high: float = 1.0) -> None
         amount = total(paid[sort])
         check.require(
             low <= amount <= high, "range", f"an episode that is {sort!r} pays {amount:g}, not {low:g} to {high:g}",
-            "Bound its parts, or pass low and high as they are meant",
+            "Limit its parts, or pass the low and high that you intend",
         )  # fmt: skip
     for sort, run in reversed(episodes.items()):
         with global_chance(2):
@@ -48,19 +55,19 @@ def check_reward(reward: Reward, *, low: float = 0.0, high: float = 1.0) -> None
         check.require(
             again == paid[sort], "determinism",
             f"an episode that is {sort!r} pays {paid[sort]} first, and {again} after others",
-            "Keep nothing between episodes, draw no random numbers, read no clock",
+            "Keep no state between episodes, draw no random numbers and read no clock",
         )  # fmt: skip
     for sort, run in episodes.items():
         turned = _pay(check, reward, sort, _reordered(run))
         check.require(
             turned == paid[sort], "order",
             f"{sort!r} pays {turned} instead of {paid[sort]} when the counts are stored in another order",
-            "Take counts by their names, as in outcome.tool_calls.get('browse', 0), not by their place",
+            "Read counts by name, as in outcome.tool_calls.get('browse', 0), not by position",
         )  # fmt: skip
     most, none = total(paid["perfect"]), total(paid["none"])
     check.require(
         most > none, "purpose", f"a perfect answer pays {most:g}, and none pays {none:g}",
-        "Whoever trains on it learns not to answer: pay for the score too",
+        "A policy trained with it learns not to answer: pay for the score too",
     )  # fmt: skip
 
 
@@ -69,7 +76,7 @@ def _pay(check: Checker, reward: Reward, sort: str, run: EpisodeRun) -> Parts:
     before = pickle.dumps(run.episode), json.dumps(run.score.to_dict())
     parts: Any = check.call(
         f"an episode that is {sort!r}",
-        "Every ended episode is paid: outcome.answer may be None, and the score 0",
+        "The reward must work for every ended episode: outcome.answer may be None, and the score 0",
         lambda: reward(run.episode, run.score),  # type: ignore[arg-type]
     )
     todo = "Return a dict of numbers by name, such as {'item_f1': score.f1_by_item}"
@@ -81,20 +88,20 @@ def _pay(check: Checker, reward: Reward, sort: str, run: EpisodeRun) -> Parts:
         )  # fmt: skip
         check.require(
             math.isfinite(value), "range", f"the part {name} of an episode that is {sort!r} is {value}",
-            "Guard against dividing by zero: an answer may have no rows, and an episode no turns",
+            "Avoid division by zero: an answer may have no rows, and an episode no turns",
         )  # fmt: skip
     after = pickle.dumps(run.episode), json.dumps(run.score.to_dict())
     check.require(
         before == after,
         "untouched",
         f"it changed an episode that is {sort!r}",
-        "Read what is there, change nothing",
+        "Only read the episode and the score; do not change them",
     )
     return dict(parts)
 
 
 def _reordered(run: EpisodeRun) -> EpisodeRun:
-    """The same ended episode with its counts stored the other way round."""
+    """The same ended episode with its counts stored in reverse order."""
     other = copy.copy(run)
     other.episode = episode = run.episode.copy()
     assert episode.outcome is not None

@@ -1,4 +1,4 @@
-"""`check_task_source`: whether a task source of one's own keeps the promises of `TaskSource`."""
+"""`check_task_source`: checks that a custom task source keeps the rules of `TaskSource`."""
 
 from __future__ import annotations
 
@@ -23,16 +23,24 @@ def check_task_source(
     judge: Judge | None = None,
     columns_in_question: bool = True,
 ) -> None:
-    """Check a task source, or a `TaskSet` (which has no splits).
+    """Check a task source, or a `TaskSet`, which has no splits.
 
-    - each split has tasks, all of them `Task`, each id once; asked again, and with other global random numbers, it has
-      the same ones in the same order; no two splits share an id or a question;
-    - every task has gold: a table with rows whose keys are there and differ, or accepted answers; its own gold, given
-      as the answer, is entirely right (under `judge`, by default the offline one);
-    - the question names every required column (unless `columns_in_question` is False) and does not give the gold away;
-    - a task can be written as JSON and read back.
+    - Each split has tasks. All are `Task`, and each id occurs once.
+    - A second call, with other global random numbers, returns the same tasks in the same order.
+    - No two splits have an id or a question in common.
+    - Every task has gold: accepted answers, or a table with rows whose keys are not empty and all differ.
+    - The gold itself, given as the answer, is entirely right.
+    - The question names every required column, and it does not contain all gold cells.
+    - A task can be written as JSON and read again.
 
-    Raises `ConformanceError` for the first promise that is broken.
+    Args:
+        source: The task source or task set.
+        splits: The splits to check.
+        judge: Decides llm_judge columns. None means the offline judge.
+        columns_in_question: Pass False if questions describe the columns in other words.
+
+    Raises:
+        ConformanceError: The source breaks one of these rules. The message is about the first one.
     """
     check = Checker("the task source")
     if isinstance(source, TaskSet):
@@ -40,7 +48,7 @@ def check_task_source(
     else:
         check.require(
             callable(source), "protocol", f"{type(source).__name__} cannot be called",
-            "A task source is called with a split and gives its tasks",
+            "A task source must be a function from a split to its tasks",
         )  # fmt: skip
     seen: dict[str, str] = {}
     for split in splits:
@@ -51,14 +59,14 @@ def check_task_source(
         with global_chance(2):
             again = _tasks(check, source, split)
         check.require(
-            _texts(tasks) == _texts(again), "determinism", f"the tasks of {split} are others the second time",
-            "Draw them with random.Random(a seed of your own), and sort what comes from sets and folders",
+            _texts(tasks) == _texts(again), "determinism", f"the tasks of {split} are different the second time",
+            "Draw them with random.Random and a fixed seed, and sort the content of sets and folders",
         )  # fmt: skip
         for task in tasks:
             for mark in (f"id {task.id!r}", f"question {task.question!r:.80}"):
                 check.require(
                     seen.setdefault(mark, split) == split, "splits", f"{seen[mark]} and {split} share the {mark}",
-                    "A task belongs to one split: what is trained on says nothing when it is tested",
+                    "Put each task into one split: a test on training tasks measures nothing",
                 )  # fmt: skip
 
 
@@ -71,7 +79,9 @@ def _tasks(check: Checker, source: TaskSource | TaskSet, split: str) -> list[Tas
         source
         if isinstance(source, TaskSet)
         else check.call(
-            f"the split {split!r}", "It gives the tasks of train, validation and test", lambda: source(split)
+            f"the split {split!r}",
+            "It must return the tasks of train, validation and test",
+            lambda: source(split),
         )
     )
     todo = "Return a TaskSet or a list of wideseek_env.Task"
@@ -80,7 +90,9 @@ def _tasks(check: Checker, source: TaskSource | TaskSet, split: str) -> list[Tas
         f"the split {split!r} is {type(found).__name__} {found!r:.80}", todo,
     )  # fmt: skip
     tasks = check.call(f"the split {split!r}", todo, lambda: list(found))
-    check.require(tasks, "tasks", f"the split {split!r} has no tasks", "Give at least one for every split")
+    check.require(
+        tasks, "tasks", f"the split {split!r} has no tasks", "Return at least one task for every split"
+    )
     ids: set[str] = set()
     for task in tasks:
         check.require(
@@ -90,7 +102,7 @@ def _tasks(check: Checker, source: TaskSource | TaskSet, split: str) -> list[Tas
             task.id not in ids,
             "ids",
             f"{split} has the id {task.id!r} twice",
-            "Give each task an id of its own",
+            "Give each task a different id",
         )
         ids.add(task.id)
     return list(tasks)
@@ -104,7 +116,7 @@ def _check_task(check: Checker, task: Task, judge: Judge | None, columns_in_ques
         same, written = False, str(error)
     check.require(
         same, "JSON", f"task {task.id} cannot be written and read back ({written:.120})",
-        "Gold, answers and meta hold text, numbers, lists and dicts with text as keys",
+        "Use only text, numbers, lists and dicts with text as keys in gold, answers and meta",
     )  # fmt: skip
     if task.gold is None:
         answer = f"\\boxed{{{task.answers[0]}}}"
@@ -116,17 +128,22 @@ def _check_task(check: Checker, task: Task, judge: Judge | None, columns_in_ques
             missing = [name for name in task.columns if lenient_key(name) not in asked]
             check.require(
                 not missing, "question", f"the question of {task.id} does not name the columns {missing}",
-                "Nobody can fill columns that are not asked for: end the question with 'Columns: | A | B |', or pass "
-                "columns_in_question=False where it describes them in other words",
+                "Agents cannot know columns that the question does not name: end it with 'Columns: | A | B |', or pass "
+                "columns_in_question=False if it describes them in other words",
             )  # fmt: skip
     try:
         score = score_response(answer, task, judge)
     except WideSeekError as error:
-        check.require(False, "gold", f"the gold of {task.id} cannot be scored: {error}", "Correct its specs")
+        check.require(
+            False,
+            "gold",
+            f"the gold of {task.id} cannot be scored: {error}",
+            "Correct the specs of its columns",
+        )
         raise
     check.require(
         score.score == 1.0, "gold", f"the gold of {task.id}, given as the answer, is not right: {score.message}",
-        "Look at the specs of its columns, and at cells that Markdown cannot hold",
+        "Check the specs of its columns, and look for cells that Markdown cannot represent",
     )  # fmt: skip
 
 
@@ -134,22 +151,22 @@ def _check_gold(check: Checker, task: Task) -> None:
     assert task.gold is not None
     rows = task.gold.rows
     check.require(
-        rows, "gold", f"the gold table of {task.id} has no rows", "Leave out questions without an answer"
+        rows, "gold", f"the gold table of {task.id} has no rows", "Remove questions without an answer"
     )
     places = [task.gold.header.index(name) for name in task.key_columns]
     keys = [tuple(lenient_key(row[at]) for at in places) for row in rows]
     for row, key in zip(rows, keys, strict=True):
         check.require(
             not all(is_empty(row[at]) for at in places), "keys", f"a gold row of {task.id} has no key: {row}",
-            "Every row needs a name to be found by",
+            "Give every row a value in its key columns, because rows are matched by key",
         )  # fmt: skip
         check.require(
             keys.count(key) == 1, "keys", f"two gold rows of {task.id} have the key {key}",
-            "Make one row of them, or add a key column that tells them apart",
+            "Merge the rows, or add a key column in which they differ",
         )  # fmt: skip
     others = {cell for row in rows for at, cell in enumerate(row) if at not in places and not is_empty(cell)}
     told = others and all(cell in task.question for cell in others)
     check.require(
         not told, "question", f"the question of {task.id} has every cell of its gold",
-        "Ask for what has to be found",
+        "Do not put the answer into the question",
     )  # fmt: skip

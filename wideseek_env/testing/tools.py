@@ -1,4 +1,4 @@
-"""`check_tool`: whether a tool of one's own keeps the promises of `wideseek_env.tools.custom.Tool`."""
+"""`check_tool`: checks that a custom tool keeps the rules of `wideseek_env.tools.custom.Tool`."""
 
 from __future__ import annotations
 
@@ -26,18 +26,24 @@ _DESCRIPTION = 10
 
 
 def check_tool(tool: Tool, examples: Sequence[Mapping[str, Any]], *, deterministic: bool = True) -> None:
-    """Check a tool with the arguments of calls that work, at least two different ones.
+    """Check a tool with `examples`: the arguments of at least two different calls that work.
 
-    - its name is one that model APIs take and not that of a built-in tool; its roles exist;
-    - its schema, in every language, is JSON that a model can read: a description of the tool and of every argument, a
-      type for each, required arguments that exist;
-    - `read` takes the examples; for arguments that are missing, of other types or unknown it raises `ToolInputError` (a
-      sentence for the model) and nothing else; it changes nothing;
-    - `run` gives text that fits into a result, on several threads at once too, and the same for the same arguments
-      unless `deterministic` is False;
-    - an agent of each of its roles can call it, in text and natively, and reads the result.
+    - Model APIs accept its name, and no built-in tool has that name. Its roles exist.
+    - Its schema is valid JSON in every language. It describes the tool and every argument, gives each argument a type,
+      and requires only arguments that exist.
+    - `read` accepts the examples and does not change them. For arguments that are missing, unknown or of a wrong type,
+      it raises only `ToolInputError`, a sentence for the model.
+    - `run` returns text that fits into a result, also on several threads at once. The same arguments give the same
+      text, unless `deterministic` is False.
+    - An agent of each of its roles can call the tool, in text and natively, and reads the result.
 
-    Raises `ConformanceError` for the first promise that is broken.
+    Args:
+        tool: The tool.
+        examples: The arguments of at least two different calls that work.
+        deterministic: Whether the same arguments must give the same text.
+
+    Raises:
+        ConformanceError: The tool breaks one of these rules. The message is about the first one.
     """
     check = Checker(f"the tool {getattr(getattr(tool, 'spec', None), 'name', '?')!r:.40}")
     check.require(
@@ -47,11 +53,11 @@ def check_tool(tool: Tool, examples: Sequence[Mapping[str, Any]], *, determinist
     name = tool.spec.name
     check.require(
         isinstance(name, str) and _NAME.fullmatch(name), "name", f"its name is {name!r:.80}",
-        "Model APIs take up to 64 letters, digits, _ and -",
+        "Use at most 64 letters, digits, _ and -, because model APIs accept no other names",
     )  # fmt: skip
     check.require(
         name not in BUILT_IN and tool.spec.kind not in BUILT_IN, "name", f"{name!r} is the name of a built-in tool",
-        "Call it something else",
+        "Choose another name",
     )  # fmt: skip
     check.require(
         len({json.dumps(dict(each), sort_keys=True, default=repr) for each in examples}) > 1, "examples",
@@ -63,7 +69,7 @@ def check_tool(tool: Tool, examples: Sequence[Mapping[str, Any]], *, determinist
         lacking = [key for key in required if key not in example]
         check.require(
             not unknown and not lacking, "examples", f"{dict(example)!r:.120} does not fit its schema",
-            "Examples have the required arguments and no unknown ones",
+            "Give examples with all required arguments and no unknown ones",
         )  # fmt: skip
     requests = [request for example in examples for request in _read(check, tool, example)]
     _check_wrong_arguments(check, tool, examples[0], properties)
@@ -79,17 +85,19 @@ def _check_schemas(check: Checker, tool: Tool) -> tuple[Mapping[str, Any], Seque
     required: Sequence[str] = ()
     for language in get_args(Language):
         schema: Any = check.call(
-            f"its schema in {language}", "schema(language, rules) works for every language",
+            f"its schema in {language}", "schema(language, rules) must work for every language",
             lambda spoken=language: tool.spec.schema(spoken, Rules()),  # type: ignore[misc]
         )  # fmt: skip
         try:
             same = json.loads(json.dumps(schema)) == schema
         except (TypeError, ValueError):
             same = False
-        check.require(same, "schema", f"it is no JSON: {schema!r:.120}", "Use text, numbers, lists and dicts")
         check.require(
-            tool.spec.schema(language, Rules()) == schema, "schema", "it is another one each time",
-            "Models are told once: make it of language and rules alone",
+            same, "schema", f"it is not JSON: {schema!r:.120}", "Use text, numbers, lists and dicts"
+        )
+        check.require(
+            tool.spec.schema(language, Rules()) == schema, "schema", "it is different each time",
+            "Make it depend only on language and rules, because models get it once",
         )  # fmt: skip
         function = schema.get("function") if isinstance(schema, dict) else None
         parameters = function.get("parameters") if isinstance(function, dict) else None
@@ -112,11 +120,11 @@ def _check_schemas(check: Checker, tool: Tool) -> tuple[Mapping[str, Any], Seque
             text = about.get("description") if isinstance(about, dict) else None
             check.require(
                 isinstance(text, str) and len(text.strip()) >= _DESCRIPTION, "schema",
-                f"the description of {what} is {text!r}", "Say in a sentence what it is: it is all that a model knows",
+                f"the description of {what} is {text!r}", "Describe it in a sentence: a model knows nothing else",
             )  # fmt: skip
             check.require(
                 about is function or about.get("type") in _TYPES, "schema",
-                f"the type of {what} is {about.get('type')!r}", f"It is one of {', '.join(_TYPES)}",
+                f"the type of {what} is {about.get('type')!r}", f"Use one of {', '.join(_TYPES)}",
             )  # fmt: skip
         check.require(
             isinstance(required, list) and all(each in properties for each in required), "schema",
@@ -128,14 +136,19 @@ def _check_schemas(check: Checker, tool: Tool) -> tuple[Mapping[str, Any], Seque
 def _read(check: Checker, tool: Tool, arguments: Mapping[str, Any]) -> list[Arguments]:
     given = copy.deepcopy(dict(arguments))
     found: Any = check.call(
-        f"reading {given!r:.80}", "read takes what the schema allows", lambda: tool.spec.read(given, Rules())
+        f"reading {given!r:.80}",
+        "read must accept what the schema allows",
+        lambda: tool.spec.read(given, Rules()),
     )
     check.require(
-        given == arguments, "untouched", "read changed the arguments", "They are the message's own: copy"
+        given == arguments,
+        "untouched",
+        "read changed the arguments",
+        "They belong to the message: copy them before you change them",
     )
     check.require(
         isinstance(found, list) and found and all(isinstance(each, dict) for each in found), "read",
-        f"read gave {found!r:.80}", "It gives a list of checked arguments, a dict for each request to be run",
+        f"read gave {found!r:.80}", "Return a list with a dict of checked arguments for each request to run",
     )  # fmt: skip
     return list(found)
 
@@ -149,7 +162,7 @@ def _check_wrong_arguments(
         try:
             check.call(
                 f"reading {given!r:.120}",
-                "What a model writes wrongly is a ToolInputError(code, detail) for it to read",
+                "For wrong arguments, raise a ToolInputError(code, detail), which the model reads",
                 lambda arguments=given: tool.spec.read(arguments, Rules()),  # type: ignore[misc]
                 ToolInputError,
             )  # fmt: skip
@@ -157,7 +170,7 @@ def _check_wrong_arguments(
             check.require(
                 error.code in ("missing", "wrong_type", "bad_arguments") and isinstance(error.detail, str), "read",
                 f"reading {given!r:.80} raised ToolInputError({error.code!r}, {error.detail!r:.40})",
-                "Its code is 'missing' or 'wrong_type', its detail names the argument",
+                "Set its code to 'missing' or 'wrong_type', and its detail to the name of the argument",
             )  # fmt: skip
 
 
@@ -165,18 +178,18 @@ def _check_running(check: Checker, tool: Tool, requests: Sequence[Arguments], de
     def run(request: Arguments) -> str:
         given = copy.deepcopy(request)
         text: Any = check.call(
-            f"running {request!r:.80}", "The examples are of calls that work", lambda: tool.run(given)
+            f"running {request!r:.80}", "The examples must be calls that work", lambda: tool.run(given)
         )
         check.require(
             isinstance(text, str) and text.strip(), "result", f"running {request!r:.80} gave {text!r:.80}",
-            "Return text for the agent to read, also where nothing was found",
+            "Return text for the agent to read, even if nothing was found",
         )  # fmt: skip
         check.require(
             len(text) <= Rules().result_chars, "result", f"running {request!r:.80} gave {len(text):,} characters",
-            f"What is beyond {Rules().result_chars:,} is cut off: give less, and say how to get the rest",
+            f"Text after {Rules().result_chars:,} characters is cut off: return less, and say how to get the rest",
         )  # fmt: skip
         check.require(
-            given == request, "untouched", "run changed its arguments", "Copy what is to be changed"
+            given == request, "untouched", "run changed its arguments", "Copy them before you change them"
         )
         return str(text)
 
@@ -184,7 +197,7 @@ def _check_running(check: Checker, tool: Tool, requests: Sequence[Arguments], de
         first = [run(request) for request in requests]
     with global_chance(2):
         again = [run(request) for request in reversed(requests)][::-1]
-    why = "Keep nothing between calls, draw no random numbers; pass deterministic=False for a tool that must differ"
+    why = "Keep no state between calls and draw no random numbers; if results must differ, pass deterministic=False"
     if deterministic:
         check.require(
             first == again, "determinism", f"{requests!r:.80} gave {first!r:.80}, then {again!r:.80}", why
@@ -194,14 +207,14 @@ def _check_running(check: Checker, tool: Tool, requests: Sequence[Arguments], de
     if deterministic:
         check.require(
             together == first * 8, "threads", "calls at the same time disturb each other",
-            "Agents of many episodes call it at once: keep what a call needs in local variables",
+            "Agents of many episodes call it at the same time: keep the state of a call in local variables",
         )  # fmt: skip
 
 
 def _check_in_episode(
     check: Checker, tool: Tool, example: Mapping[str, Any], role: str, native: bool
 ) -> None:
-    check.require(role in ROLES, "roles", f"{role!r} is no role", f"Roles are {', '.join(ROLES)}")
+    check.require(role in ROLES, "roles", f"{role!r} is not a role", f"Roles are {', '.join(ROLES)}")
     profile = with_tools(PROFILES["default"], [tool])
     episode = Episode(example_task(), profile=profile, team=role != "single")
     agent = episode.ready()[0]
@@ -220,11 +233,11 @@ def _check_in_episode(
     said = str(episode.messages(agent)[-1]["content"])
     check.require(
         calls and all(each.name == tool.spec.kind for each in calls), "episode",
-        f"a {role} that calls it with {text:.80} is told: {said:.200}", "Let read take what the schema allows",
+        f"a {role} that calls it with {text:.80} is told: {said:.200}", "read must accept what the schema allows",
     )  # fmt: skip
     for each in calls:
         episode.deliver(each, tool.run(each.arguments))
     check.require(
         "error" not in episode.messages(agent)[-1] and episode.conversation(agent).errors == 0, "episode",
-        f"a {role} that calls it makes an error", "Let read take what the schema allows",
+        f"a {role} that calls it makes an error", "read must accept every argument that the schema allows",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""The viewer: recorded runs as one self-contained HTML page, in a file or served to this machine."""
+"""The viewer: shows recorded runs in one self-contained HTML page, in a file or from a local server."""
 
 from wideseek_env.viewer.page import write_page
 from wideseek_env.viewer.runs import RunReader

@@ -1,4 +1,4 @@
-"""The answer beside the gold, cell by cell: the scorer's own verdicts, and where each value came from."""
+"""The answer next to the gold table, cell by cell, with the scorer's verdicts and the source of each value."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from wideseek_env.viewer.sources import Found, Results
 from wideseek_env.viewer.timeline import Timeline
 
 MAX_TRACED = 6000
-"""Cells whose source is looked for; larger tables are shown without."""
+"""Maximum number of cells for which sources are searched. Larger tables are shown without sources."""
 
 
 def verdicts_of(trajectory: Trajectory) -> tuple[TableScore, bool]:
-    """The score with a verdict for every cell, and whether it had to be computed: a record may lack them."""
+    """The score with a verdict for every cell, and whether it was computed because the record has no verdicts."""
     score, gold = trajectory.score, trajectory.task.gold
     if score.cells or (gold is not None and not gold.rows):
         return score, False
@@ -25,12 +25,13 @@ def verdicts_of(trajectory: Trajectory) -> tuple[TableScore, bool]:
 def answer_view(trajectory: Trajectory, timeline: Timeline) -> dict[str, Any]:
     """The table as JSON values.
 
-    ``rows`` has ``{"predicted", "cells"}`` for every gold row: the number of the answer's row that it is aligned with
-    (or None), and for each column ``[verdict, predicted, gold, source of the predicted value, source of the gold
-    value]``, the last only where the answer does not have the value. ``extra`` has the rows that no gold row was
-    aligned with; a cell is ``[predicted, source]``. A source is ``[number of the result, page, kind]`` (see `Found`)
-    or None: in no result. ``found`` counts, for every conversation, the right cells whose value came from a result of
-    its own.
+    * ``rows`` has ``{"predicted", "cells"}`` for every gold row. ``predicted`` is the number of the aligned row of the
+      answer, or None. A cell is ``[verdict, predicted, gold, source of predicted, source of gold]``. The last source is
+      given only if the answer does not have the gold value.
+    * ``extra`` has the rows of the answer that are aligned with no gold row. A cell is ``[predicted, source]``.
+    * ``found`` has, for every conversation, the number of right cells whose value came from its results.
+
+    A source is ``[number of the result, page, kind]``, or None if no result has the value.
     """
     score, anew = verdicts_of(trajectory)
     keys = [at for at, name in enumerate(score.columns) if name in trajectory.task.key_columns]

@@ -1,6 +1,6 @@
-"""`episode_detail`: all there is to see of one episode, as JSON values for the page.
+"""`episode_detail`: everything that the page shows of one episode, as JSON values.
 
-Texts of agents and pages are passed on as they are: the page shows them as text and never as markup.
+Texts of agents and web pages are passed on unchanged. The page shows them as text and never as markup.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from wideseek_env.viewer.timeline import Act, Timeline, critical_path, timeline_
 
 
 def episode_detail(trajectory: Trajectory) -> dict[str, Any]:
-    """The view of one recorded episode; see the functions below for its parts.
+    """The view of one recorded episode. The functions below make its parts.
 
-    ``results`` says for each tool result, in the order in which they came, whose it is: [conversation, index of the
-    turn, index of the request]. ``critical`` has the acts on the critical path, as [conversation, index of the turn].
+    ``results`` has one entry [conversation, index of the turn, index of the request] for each tool result, in the order
+    in which the results arrived. ``critical`` has the turns on the critical path, as [conversation, index of the turn].
     """
     timeline = timeline_of(trajectory)
     answer = answer_view(trajectory, timeline)
@@ -72,7 +72,7 @@ def episode_detail(trajectory: Trajectory) -> dict[str, Any]:
 
 
 def thinking_of(text: str) -> str:
-    """What `wideseek_env.parsing.strip_thinking` takes out of a message, without the tags; blocks are set apart."""
+    """The reasoning in a message, without its tags. Several blocks are separated by blank lines."""
     if strip_thinking(text)[0] == text:
         return ""
     thinking: list[str] = []
@@ -134,7 +134,7 @@ def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found
 
 
 def _turn(trajectory: Trajectory, act: Act, message: Message, back: Sequence[Message]) -> dict[str, Any]:
-    """One turn: what was written, taken apart, and what came back, in the order in which the agent read it."""
+    """One turn: the parts of the agent's message, and the results in the order in which the agent read them."""
     thinking = thinking_of(message["content"])
     text, written = parse_message(message)
     turn: dict[str, Any] = {
@@ -162,19 +162,19 @@ def _turn(trajectory: Trajectory, act: Act, message: Message, back: Sequence[Mes
 
 
 def _parts(trajectory: Trajectory, act: Act, content: str) -> list[list[Any]]:
-    """A tool message cut into ["text", text], ["result", number of the request] and ["report", conversation, text]."""
+    """A tool message as parts: ["text", text], ["result", number of the request] or ["report", conversation, text]."""
     pieces: list[tuple[str, list[Any]]] = [
         (request.text, ["result", number]) for number, request in enumerate(act.requests)
     ]
     for number in act.spawned:
-        report = neutralise(trajectory.conversations[number]["final"])  # as the rules hand it on
+        report = neutralise(trajectory.conversations[number]["final"])  # as the rules deliver it
         pieces.append((report, ["report", number, report]))
     parts: list[list[Any]] = []
     position = 0
     for piece, part in pieces:
         at = content.find(piece, position) if piece else -1
         if at < 0:
-            continue  # it was cut, or came in another message: what there is of it stays in the text
+            continue  # it was cut, or arrived in another message: the rest of it stays in the text
         if at > position:
             parts.append(["text", content[position:at]])
         parts.append(part)

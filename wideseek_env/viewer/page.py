@@ -1,8 +1,8 @@
-"""The page: one HTML file with its style, its script and all episodes in it, which asks the network for nothing.
+"""The page: one HTML file with its style, its script and all episodes. It needs no network.
 
-What agents and pages wrote is in data blocks, deflated and in base64, that are unpacked one by one when an episode is
-opened, and shown as text. A Content Security Policy with the hashes of the page's own style and script forbids every
-other; it also forbids the script to turn text into markup (Trusted Types).
+Texts of agents and web pages are in compressed data blocks (deflate, base64). The script unpacks a block when its
+episode is opened, and shows the texts as text. A Content Security Policy with hashes allows only the page's style and
+script. It also forbids the script to turn text into markup (Trusted Types).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from wideseek_env.version import __version__
 from wideseek_env.viewer.runs import RunReader, to_json
 
 MARK = "<!-- made by wideseek view -->"
-"""How a page of ours begins, after the document type; a file without it is not replaced."""
+"""A comment at the beginning of each page, after the document type. A file without it is not replaced."""
 
 STYLES = ("base.css", "list.css", "episode.css")
 SCRIPTS = (
@@ -34,7 +34,7 @@ SCRIPTS = (
     "episode.js",
     "main.js",
 )
-"""The files under ``static/``, in the order in which they are joined."""
+"""The script files in ``static/``, in the order in which they are joined."""
 
 
 @cache
@@ -45,12 +45,12 @@ def style() -> str:
 
 @cache
 def script() -> str:
-    """The page's script: its files in one function, so that they share names among themselves and with nobody else."""
+    """The page's script: all its files in one function, so that their names are shared but not global."""
     return '(() => {\n"use strict";\n' + "\n".join(_static(name) for name in SCRIPTS) + "})();\n"
 
 
 def policy(*, live: bool) -> str:
-    """The Content Security Policy; a `live` page may ask its own server whether the run has grown."""
+    """The Content Security Policy. It lets a `live` page ask its server whether the run has grown."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -67,7 +67,7 @@ def policy(*, live: bool) -> str:
 
 
 def page(runs: Sequence[RunReader], *, live: str = "") -> Iterator[str]:
-    """The page in pieces. `live` is the state that a server says the runs are in; "" for a file."""
+    """The page in pieces. `live` is the server's text for the current state of the runs. It is "" for a file."""
     index = {
         "version": __version__,
         "live": live,
@@ -95,18 +95,19 @@ def page(runs: Sequence[RunReader], *, live: str = "") -> Iterator[str]:
 
 
 def names(runs: Sequence[RunReader]) -> list[str]:
-    """What the runs are called on the page: as short as tells them apart."""
+    """The names of the runs on the page, as short as possible without two equal names."""
     short = [run.name for run in runs]
     return short if len(set(short)) == len(short) else [str(run.path) for run in runs]
 
 
 def write_page(runs: Sequence[RunReader], out: Path) -> None:
-    """Write the page to `out`, whole or not at all; its folder is made.
+    """Write the page to `out`. Its folder is created if needed. A reader never sees half a page.
 
-    `ConfigError` when `out` is there and no page of ours.
+    Raises:
+        ConfigError: `out` exists and was not made by `wideseek view`.
     """
     if out.exists() and not _ours(out):
-        raise ConfigError(f"{out} is there already and was not made by `wideseek view`; give another --out")
+        raise ConfigError(f"{out} exists and was not made by `wideseek view`; give another --out")
     out.parent.mkdir(parents=True, exist_ok=True)
     with writing(out) as file:
         file.writelines(piece.encode() for piece in page(runs))

@@ -1,6 +1,6 @@
-"""Reading runs for the viewer: their episodes as lines of a list, and the detail of each, packed.
+"""Reads runs for the viewer: a line of the list and the packed detail for each episode.
 
-A run that is under way is read again from where it was left: `RunReader.refresh` takes in the lines that are new.
+While a run grows, `RunReader.refresh` reads its new lines.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _SETTINGS = (
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """One episode: its line in the list (JSON values), and its detail as base64 of deflated JSON."""
+    """One episode: its line in the list as JSON values, and its detail as base64 of deflated JSON."""
 
     line: Mapping[str, Any]
     packed: str
@@ -48,8 +48,11 @@ class Shown:
 class RunReader:
     """The episodes of one run: a folder of `wideseek eval`, or a file of trajectories (JSONL, ``.gz``).
 
-    In a folder a later episode of the same task and trial counts instead of an earlier one; in a file every line is
-    shown. `ConfigError` when there is no run, `TrajectoryError` with file and line for one that cannot be read.
+    In a folder, only the last episode of each task and trial is shown. In a file, every line is shown.
+
+    Raises:
+        ConfigError: There is no run at the path.
+        TrajectoryError: The run cannot be read. The message has file and line.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -61,7 +64,7 @@ class RunReader:
             self._check_folder()
         elif not self.path.is_file():
             raise ConfigError(
-                f"there is no {self.path}; give a folder of `wideseek eval` or a file of trajectories"
+                f"{self.path} does not exist; give a folder of `wideseek eval` or a file of trajectories"
             )
         self._episodes: dict[tuple[str, int, int], Shown] = {}
         self._state: tuple[int, int, int] | None = None
@@ -70,22 +73,22 @@ class RunReader:
 
     @property
     def name(self) -> str:
-        """What the run is called: the last part of its path."""
+        """The name of the run: the last part of its path."""
         return self.path.resolve().name
 
     @property
     def episodes(self) -> list[Shown]:
-        """The episodes read so far, in their order."""
+        """The episodes read so far, in recorded order."""
         return list(self._episodes.values())
 
     def refresh(self) -> bool:
-        """Read what is new; whether anything has changed. A file that was cut or replaced is read from its start."""
+        """Read the new episodes, and return whether anything changed. A cut or replaced file is read from its start."""
         try:
             stat = self._file.stat()
         except FileNotFoundError:
             if self._folder:  # a run that has not finished its first episode
                 return False
-            raise TrajectoryError(f"{self._file} cannot be read: it has gone") from None
+            raise TrajectoryError(f"{self._file} cannot be read: it was deleted") from None
         state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
         if state == self._state:
             return False
@@ -101,7 +104,7 @@ class RunReader:
     def _check_folder(self) -> None:
         if (self.path / SCORES).is_file() and not self._file.is_file():
             raise ConfigError(
-                f"{self.path} holds scores of answers that were made elsewhere, and no episodes to look at; "
+                f"{self.path} contains scores of `wideseek score` but no episodes to show; "
                 "give a folder of `wideseek eval`"
             )
         if (self.path / SETTINGS).is_file():
@@ -110,7 +113,7 @@ class RunReader:
             inside = sorted(each.parent.name for each in self.path.glob(f"*/{SETTINGS}"))
             hint = f"it has runs inside: {', '.join(inside[:8])}" if inside else f"it has no {TRAJECTORIES}"
             raise ConfigError(
-                f"{self.path} holds no run ({hint}); give a folder of `wideseek eval` or a file of trajectories"
+                f"{self.path} contains no run ({hint}); give a folder of `wideseek eval` or a file of trajectories"
             )
 
     def _forget(self) -> None:
@@ -118,7 +121,7 @@ class RunReader:
         self._end = self._lines = 0
 
     def _new_lines(self) -> Iterator[bytes]:
-        """The whole lines from where reading stopped; half a line at the end is not there yet."""
+        """The new whole lines. Half a line at the end is read later, when it is complete."""
         try:
             with open_bytes(self._file) as file:
                 file.seek(self._end)
@@ -126,7 +129,9 @@ class RunReader:
                     if not line.endswith(b"\n"):
                         return
                     yield line
-                    self._end += len(line)  # not reached when the line cannot be read: it is tried again
+                    self._end += len(
+                        line
+                    )  # not reached if the line cannot be read, so that it is tried again
                     self._lines += 1
         except (OSError, EOFError, zlib.error) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
@@ -146,12 +151,12 @@ class RunReader:
 
 
 def pack(value: Any) -> str:
-    """JSON values as base64 of deflated UTF-8, which a browser unpacks by itself (`DecompressionStream`)."""
+    """JSON values as base64 of deflated UTF-8, which browsers can unpack (`DecompressionStream`)."""
     return base64.b64encode(zlib.compress(to_json(value).encode("ascii"), 6)).decode("ascii")
 
 
 def to_json(value: Any) -> str:
-    """JSON in ASCII that may stand inside a ``<script>`` element: nothing in it can end or open one.
+    """JSON in ASCII that is safe inside a ``<script>`` element: it cannot close the element or open another one.
 
     Numbers that JSON does not have (NaN, infinities) become null.
     """
@@ -171,7 +176,7 @@ def _finite(value: Any) -> Any:
 
 
 def _line(trajectory: Trajectory, record: EpisodeRecord, detail: Mapping[str, Any]) -> dict[str, Any]:
-    """The line of an episode in the list: its figures, and how many cells are right, wrong, missing and too many."""
+    """The line of an episode in the list: its metrics, and the numbers of right, wrong, missing and extra cells."""
     counts = {"right": 0, "wrong": 0, "missing": 0}
     for row in detail["answer"]["rows"]:
         for cell in row["cells"]:

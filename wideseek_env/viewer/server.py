@@ -1,4 +1,4 @@
-"""`ViewServer`: the page on this machine's own address, made again when the runs have grown."""
+"""`ViewServer`: serves the page to this machine, and makes it again when the runs have grown."""
 
 from __future__ import annotations
 
@@ -15,10 +15,12 @@ ADDRESS = "127.0.0.1"
 
 
 class ViewServer:
-    """Serves the page of `runs` at `url`, to this machine only; port 0 takes a free one.
+    """Serves the page of `runs` at `url`, to this machine only. Port 0 takes a free port.
 
-    ``/`` is the page, ``/state`` a short text that changes when the runs do, for which an open page asks now and then.
-    `ConfigError` when the port is taken.
+    ``/`` is the page. ``/state`` is a short text that changes when the runs change. An open page polls it.
+
+    Raises:
+        ConfigError: The port cannot be used.
     """
 
     def __init__(self, runs: Sequence[RunReader], port: int = 0) -> None:
@@ -34,14 +36,14 @@ class ViewServer:
             self._server = ThreadingHTTPServer((ADDRESS, port), self._handler())
         except OSError as error:
             raise ConfigError(
-                f"port {port} cannot be used ({error.strerror}); give another, or 0 for a free one"
+                f"port {port} cannot be used ({error.strerror}); give another port, or 0 for a free one"
             ) from error
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         self.url = f"http://{ADDRESS}:{self.port}/"
 
     def serve_forever(self) -> None:
-        """Answer until `shutdown` is called from another thread, or Ctrl-C."""
+        """Answer requests until Ctrl-C, or until another thread calls `shutdown`."""
         self._server.serve_forever(poll_interval=0.2)
 
     def shutdown(self) -> None:
@@ -49,7 +51,7 @@ class ViewServer:
         self._server.shutdown()
 
     def close(self) -> None:
-        """Give the port back."""
+        """Release the port."""
         self._server.server_close()
 
     def _refresh(self) -> None:
@@ -58,7 +60,7 @@ class ViewServer:
             if any(grown):
                 self._version += 1
             self._problem = ""
-        except WideSeekError as error:  # half of a run is better than none: what was read stays
+        except WideSeekError as error:  # the episodes that were read stay: part of a run is better than none
             self._problem = str(error)
 
     def _state(self) -> bytes:
@@ -84,7 +86,7 @@ class ViewServer:
             def do_GET(self) -> None:
                 host = self.headers.get("Host", "")
                 if host not in (f"{ADDRESS}:{outer.port}", f"localhost:{outer.port}"):
-                    # Another site's name that was pointed at this machine must not read what is shown here.
+                    # Another site whose name was pointed at this machine must not read the page.
                     self._send(HTTPStatus.FORBIDDEN, "text/plain", b"not served under this name\n")
                 elif self.path == "/":
                     self._send(HTTPStatus.OK, "text/html", outer._html())
@@ -109,6 +111,6 @@ class ViewServer:
                 self.wfile.write(body)
 
             def log_message(self, format: str, *args: object) -> None:
-                """Requests are not news."""
+                """Do not log requests."""
 
         return Handler

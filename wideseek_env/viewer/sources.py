@@ -1,8 +1,8 @@
-"""Where a value of the answer came from: the tool results that contain it, and the page they show.
+"""The source of a value in the answer: the tool result that contains it, and the page that the result shows.
 
-A value is found as whole words, whatever its case, markup and thousands separators. Short values occur in many
-places, so results are told apart by how closely they tie the value to its row (`Kind`), and among those that tie it
-equally closely the first one counts. A search result is one passage a hit, a page one passage.
+A value is searched as whole words, without regard to case, markup and thousands separators. Short values occur in many
+places. So results are ranked by how closely they connect the value to its row (`Kind`). Of equally close results, the
+first one counts. Each hit of a search is one passage, and a page is one passage.
 """
 
 from __future__ import annotations
@@ -16,18 +16,23 @@ from wideseek_env.scoring.text import is_empty, squash
 from wideseek_env.viewer.timeline import Request, Timeline
 
 Kind = Literal["about", "near", "other", "alone"]
-"""`about`: a passage titled by the row's key, or a line with both. `near`: the passage has the key elsewhere.
-`other`: it has another cell of the row. `alone`: it has the value and nothing else of the row."""
+"""How closely a passage connects a value to its row.
+
+* `about`: the title of the passage is the row's key, or one line has both the key and the value.
+* `near`: the passage has the key in another line.
+* `other`: the passage has another cell of the row.
+* `alone`: the passage has only the value.
+"""
 
 _GROUPING = re.compile(r"(?<=\d)[, ](?=\d{3}(?!\d))")
 _HIT = re.compile(r"^\d+\. \[(.*)\]\((\S+)\)$", re.MULTILINE)
 _TITLE = re.compile(r"Title: (.*)")
-_SHORT = 3  # a cell below this length says too little to tie a passage to its row
+_SHORT = 3  # a cell below this length is too short to connect a passage to its row
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The result in which a value was found: number in the order of answers, and the page ("" if unknown)."""
+    """The result in which a value was found: its number in the order of results, and its page ("" if unknown)."""
 
     result: int
     page: str
@@ -36,7 +41,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class _Passage:
-    """A page, or one hit of a search: normal forms of its title and its lines (joined by line breaks)."""
+    """A page or one hit of a search: normal forms of its title and of its lines, joined by line breaks."""
 
     result: int
     page: str
@@ -58,9 +63,9 @@ class Results:
         self._holding: dict[str, list[int]] = {}
 
     def find(self, value: str, keys: Sequence[str] = (), others: Sequence[str] = ()) -> Found | None:
-        """The result that `value` came from, for a row with these keys and other cells; None when it is in none.
+        """The source of `value`, for a row with these keys and other cells. None if no result has the value.
 
-        Without `keys` (the value is itself a key) the first result that has it counts, as "about".
+        If the value is itself a key, `keys` is empty. Then the first result that has the value counts, as "about".
         """
         held = self._with(value)
         if not held:
@@ -72,7 +77,7 @@ class Results:
         near: int | None = None
         for at in held:
             passage = self._passages[at]
-            # A value that is part of the key ("Honholm" in "Winter in Honholm") must be there beside the key.
+            # A value that is part of the key ("Honholm" in "Winter in Honholm") must also occur outside the key.
             text = passage.text
             for name in names:
                 if form in name:
@@ -99,11 +104,11 @@ class Results:
         return Found(passage.result, passage.page, kind)
 
     def _with(self, value: str) -> list[int]:
-        """The passages that have `value`, in order."""
+        """The indices of the passages that have `value`, in order."""
         known = self._holding.get(value)
         if known is None:
             known = []
-            if "://" in value:  # addresses are in the links, which the plain text does not have
+            if "://" in value:  # addresses are in links, which the plain text does not contain
                 link = value.strip().lower()
                 known = [at for at, each in enumerate(self._passages) if contains(each.links, link)]
             elif not is_empty(value) and (form := _form(value)):
@@ -113,7 +118,7 @@ class Results:
 
 
 def contains(text: str, words: str) -> bool:
-    """Whether `words` occur in `text` as whole words; both in normal form."""
+    """Whether `words` occur in `text` as whole words. Both must be in normal form."""
     at = text.find(words)
     while at >= 0:
         end = at + len(words)
@@ -143,7 +148,7 @@ def _passage(number: int, page: str, title: str, text: str) -> _Passage:
 
 
 def _on_a_line(text: str, masked: str, form: str, names: Sequence[str]) -> bool:
-    """Whether a line has the value, beside the keys, and the keys."""
+    """Whether one line has the keys, and the value outside the keys."""
     return any(
         contains(own, form) and all(contains(line, name) for name in names)
         for line, own in zip(text.split("\n"), masked.split("\n"), strict=True)
@@ -156,5 +161,5 @@ def _form(text: str) -> str:
 
 
 def _joined(left: str, right: str) -> bool:
-    """Whether a word runs across two neighbours; Chinese and Japanese words are not parted by spaces."""
+    """Whether two neighbouring characters belong to one word. In Chinese and Japanese, spaces do not separate words."""
     return bool(left and right) and left.isalnum() and right.isalnum() and max(left, right) < "\u2e80"

@@ -17,12 +17,12 @@ from wideseek_env.messages import Message, ToolCall, ToolResult
 from wideseek_env.parsing import RawCall, parse_message
 from wideseek_env.trajectory import Trajectory
 
-_NO_BUDGET = 1 << 62  # the record says who ran out of context, in a unit that is not known here
+_NO_BUDGET = 1 << 62  # no limit: the record says who ran out of context, and its unit is not known here
 
 
 @dataclass(slots=True)
 class Request:
-    """One tool request; `ok` and `at` (seconds) are None while there is no result, `at` also without a clock."""
+    """One tool request. `ok` and `at` (seconds) are None without a result. `at` is also None without recorded times."""
 
     id: str
     kind: str
@@ -34,10 +34,13 @@ class Request:
 
 @dataclass(slots=True)
 class Act:
-    """One turn. Seconds: it could begin at `ready`, was written at `at`, and all it asked for was in at `settled`.
+    """One turn of an agent.
 
-    `clock` is the agent's place on the logical time line after the turn, in turns (see `Conversation.clock`).
-    `message` is the index of the assistant's message, `spawned` the numbers of the conversations it started.
+    * `ready`, `at` and `settled` are seconds: when the turn could begin, when its message was written, and when all its
+      results had arrived.
+    * `clock` is the agent's position on the logical time line after the turn, in turns.
+    * `message` is the index of the assistant's message.
+    * `spawned` has the numbers of the conversations that the turn started.
     """
 
     conversation: int
@@ -58,14 +61,14 @@ class Timeline:
     acts: list[list[Act]]
     parents: list[tuple[int, int] | None]
     ended: list[float]
-    """Seconds until the last thing that happened to each conversation."""
+    """Seconds until the last event of each conversation."""
     timed: bool
-    """Whether the record has a time for every event; without, all seconds are 0."""
+    """Whether the record has a time for every event. If not, all seconds are 0."""
     unread: str
-    """Why requests are given as they were written; "" when the rules' own reading is known."""
+    """Why the requests are shown as the agent wrote them. "" if they are shown as the rules read them."""
 
     def requests(self) -> list[tuple[Act, Request]]:
-        """Every request that was answered, in the order of the answers."""
+        """Every request that got a result, in the order of the results."""
         return self._answered
 
     _answered: list[tuple[Act, Request]] = field(default_factory=list)
@@ -96,8 +99,9 @@ def timeline_of(trajectory: Trajectory) -> Timeline:
 def critical_path(timeline: Timeline, by: Literal["seconds", "turns"]) -> list[tuple[int, int]]:
     """The acts that the end waited for, first to last, as (conversation, index of the act).
 
-    From the last act of the first conversation backwards: an act waits for the subagent that ended last, that one's
-    first act for the act that started it. By turns, its length is the `critical_path` of the outcome.
+    The path is followed backwards from the last act of the first conversation. An act waits for the subagent that ended
+    last, and the first act of a subagent waits for the act that started it. Measured in turns, the length of the path
+    is the `critical_path` of the outcome.
     """
     if not timeline.acts or not timeline.acts[0]:
         return []
@@ -200,7 +204,7 @@ def _number(request: Request) -> int:
 
 
 def _times(recorded: object, count: int) -> list[float] | None:
-    """The recorded times when there is a sensible one for each of `count` events."""
+    """The recorded times. None unless each of the `count` events has a valid one."""
     if not isinstance(recorded, list) or len(recorded) != count or not count:
         return None
     if not all(
@@ -212,7 +216,7 @@ def _times(recorded: object, count: int) -> list[float] | None:
 
 
 def _requests(trajectory: Trajectory) -> tuple[dict[str, ToolCall], str]:
-    """The tool requests by id, and why they are only as written, if they are."""
+    """The tool requests by id, and why they are shown as the agent wrote them ("" if they are not)."""
     try:
         return _played(trajectory), ""
     except (WideSeekError, KeyError, IndexError, TypeError, ValueError) as error:
@@ -220,7 +224,7 @@ def _requests(trajectory: Trajectory) -> tuple[dict[str, ToolCall], str]:
 
 
 def _played(trajectory: Trajectory) -> dict[str, ToolCall]:
-    """What the rules make of every message. An agent that ran out of context, in whatever unit, is ended by hand."""
+    """The tool requests as the rules read every message. Agents that ran out of context are ended explicitly."""
     episode = Episode(
         trajectory.task,
         rules=trajectory.rules.replace(context=_NO_BUDGET),
@@ -243,7 +247,7 @@ def _played(trajectory: Trajectory) -> dict[str, ToolCall]:
             calls = episode.act(event["act"], message)
             left[number] -= 1
             if number in spent and not left[number] and _last(trajectory, number, event["message"]):
-                for call in calls:  # its own message was too long: nothing was asked
+                for call in calls:  # the agent's message was too long, so its requests were not run
                     episode.deliver(call, ToolResult(""))
             else:
                 found.update((call.id, call) for call in calls)
@@ -261,7 +265,7 @@ def _last(trajectory: Trajectory, number: int, message: int) -> bool:
 
 
 def _written(trajectory: Trajectory) -> dict[str, ToolCall]:
-    """The calls as they were written, for turns that got as many results as they have calls."""
+    """The calls as the agent wrote them, for turns with as many results as calls."""
     ids: dict[str, list[str]] = {}
     for event in trajectory.events:
         if "result" in event:

@@ -1,6 +1,6 @@
-"""`SymbolicEpisode`: one episode through finite spaces, in two halves.
+"""`SymbolicEpisode`: one episode through finite spaces. Each step has two halves.
 
-Many episodes can so share one batch of tool calls.
+So many episodes can share one batch of tool calls.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from wideseek_env.wrappers.reading import Reader
 from wideseek_env.wrappers.searching import subagent_for
 
 ILLEGAL = "<tool_call>{}</tool_call>"
-"""What an agent writes for an action that is not possible: it is answered by an error and costs a turn."""
+"""The message of an agent for an impossible action. It is answered by an error and costs a turn."""
 
 
 class SymbolicEpisode:
     """An episode, its agents and their observations.
 
     Attributes:
-        play: The real episode; its trajectory is recorded and replayed like any other.
+        episode_run: The underlying episode. Its trajectory is recorded and replayed like any other.
         observations: float32 of shape (agents, features).
-        masks: int8 of shape (agents, actions); an agent that is not acting can only idle.
+        masks: int8 of shape (agents, actions). An agent that is not acting can only idle.
         acting: bool of shape (agents,).
-        new_right: The share of the gold table's cells that were noted rightly for the first time in the last step.
+        new_right: The share of the gold table's cells that were first noted correctly in the last step.
     """
 
     def __init__(self, game: Game, layout: Layout, reader: Reader, task: Task, seed: int | None) -> None:
@@ -76,13 +76,13 @@ class SymbolicEpisode:
         return (False, False) if outcome is None else (outcome.answered, not outcome.answered)
 
     def reward(self, shaping: float) -> float:
-        """What every agent gets for the last step: shaping, and at the end the team reward."""
+        """The reward of every agent for the last step: the shaping, and at the end also the team reward."""
         return shaping * self.new_right + (self.episode_run.reward if self.done else 0.0)
 
     def begin(self, actions: Sequence[int] | NDArray[np.integer]) -> list[ToolCall]:
-        """The first half of a step: play one action a seat (those of seats that are not acting are ignored).
+        """The first half of a step: apply one action per seat. Actions of seats that are not acting are ignored.
 
-        Returns the tool calls whose results `finish` needs. `ActionError` for a number that is no action.
+        Returns the tool calls whose results `finish` needs. Raises `ActionError` for a number that is not an action.
         """
         if self.done:
             raise ActionError("the episode has ended: call reset() first")
@@ -110,7 +110,7 @@ class SymbolicEpisode:
         return self._pending
 
     def finish(self, results: Sequence[ToolResult]) -> None:
-        """The second half: hand out the results of the calls, in their order."""
+        """The second half of a step: distribute the results of the calls, in their order."""
         for call, result in zip(self._pending, results, strict=True):
             self.episode_run.deliver(call, result)
         self._pending = []
@@ -119,7 +119,7 @@ class SymbolicEpisode:
         self._look()
 
     def _look(self) -> None:
-        """Let every agent read what is new to it, and write down what it sees and can do."""
+        """Let every agent read its new messages, and write its observation and mask."""
         self.acting[:] = False
         self.masks[:] = 0
         episode = self.episode_run.episode
@@ -147,7 +147,7 @@ class SymbolicEpisode:
         waiting = ~self.acting
         self.masks[waiting, 0] = 1
         self.observations[:, 2] = self.acting
-        # Whoever has reported sees nothing any more; the lead keeps what it knows while it waits.
+        # A subagent that has reported sees zeros. The lead keeps its observation while it waits.
         self.observations[1:][waiting[1:]] = 0
 
     def _newly_right(self, agent: SymbolicAgent) -> float:

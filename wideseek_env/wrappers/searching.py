@@ -14,7 +14,7 @@ _CHAIN = " of "
 
 
 class SymbolicSubagent:
-    """What finding a list and looking up rows have in common: results, an open page, addresses seen."""
+    """The common part of both kinds of subagents: search results, an open page, URLs seen."""
 
     def __init__(self, layout: Layout, reader: Reader) -> None:
         self.layout, self.reader = layout, reader
@@ -45,7 +45,7 @@ class SymbolicSubagent:
         return self._said(call("browse", url=url))
 
     def _said(self, message: str) -> str:
-        """`message` after the notes that were made since the last one."""
+        """`message`, preceded by the notes made since the last message."""
         text = "\n".join([*self.remarks, message])
         self.remarks = []
         return text
@@ -126,7 +126,7 @@ class FindAgent(SymbolicSubagent):
 
 
 class LookUpAgent(SymbolicSubagent):
-    """A subagent that looks up attributes of its share of the rows."""
+    """A subagent that looks up the attributes of its share of the rows."""
 
     def __init__(self, layout: Layout, reader: Reader, header: tuple[str, ...], names: list[str]) -> None:
         super().__init__(layout, reader)
@@ -136,12 +136,12 @@ class LookUpAgent(SymbolicSubagent):
         self.current, self.label = "", ""
         """The entity and the attribute of the last search."""
         self._via: tuple[int, int] | None = None
-        """The attribute whose link the open page was reached by, and how many links that were."""
+        """The attribute whose link led to the open page, and the number of links followed."""
 
     def _step(self, attribute: int) -> tuple[str, str, bool]:
-        """Value and link of an attribute on the open page, and whether that is the last step of its chain.
+        """The value and link of an attribute on the open page, and whether this is the last step of its chain.
 
-        A column "B of a" is a chain: a's link first, then B on the page behind it.
+        A column "B of a" is a chain: first the link of a, then B on the page that it leads to.
         """
         if self.page is None:
             return ("", "", True)
@@ -225,14 +225,14 @@ def subagent_for(layout: Layout, reader: Reader, subtask: str) -> FindAgent | Lo
 
 @lru_cache(maxsize=65536)
 def likeness(title: str, sought: str) -> float:
-    """The share of words that two names have in common; "List of" does not count."""
+    """The share of words that two names have in common. "List of" does not count."""
     one, other = _words(title.removeprefix("List of ")), _words(sought)
     return len(one & other) / len(one | other) if one and other else 0.0
 
 
 @lru_cache(maxsize=4096)
 def host_bucket(url: str) -> int:
-    """A number below `HOSTS` for the host of an address, the same in every process."""
+    """A number below `HOSTS` for the host of a URL, the same in every process."""
     return zlib.crc32(url.partition("://")[2].partition("/")[0].encode()) % HOSTS
 
 

@@ -1,1 +1,1 @@
-"""WideSeek inside other training stacks; each module needs the package that it is named after."""
+"""Adapters for other training stacks. Each module needs the package that it is named after."""

@@ -1,13 +1,13 @@
-"""What every adapter tells about an ended episode, and how it says that its package is missing."""
+"""Functions that all adapters share: the metrics of an ended episode, and the error for a missing package."""
 
 from __future__ import annotations
 
 from wideseek_env.episode_run import EpisodeRun
-from wideseek_env.errors import MissingDependencyError
+from wideseek_env.errors import MissingDependencyError, baselines_hint
 
 
 def outcome_metrics(run: EpisodeRun) -> dict[str, float]:
-    """Numbers of an ended episode: the scores, and what the team did for them. Empty while it is under way."""
+    """Metrics of an ended episode: its scores, and counts of what the team did. Empty while the episode runs."""
     score, outcome = run.score, run.episode.outcome
     if score is None or outcome is None:
         return {}
@@ -29,8 +29,8 @@ def outcome_metrics(run: EpisodeRun) -> dict[str, float]:
 
 
 def missing(extra: str, error: ImportError) -> MissingDependencyError:
-    """The error to raise where an adapter's package cannot be imported."""
+    """The error to raise if an adapter's package cannot be imported."""
     return MissingDependencyError(
-        f"this adapter needs {extra} ({error}): pip install 'wideseek-baselines[{extra}]'; where another package of "
-        "the environment excludes it, in an environment of its own (docs/adapters.md)"
+        f"this adapter needs {extra} ({error}); {baselines_hint(extra)}. If an installed package excludes it, use a "
+        "separate environment (docs/adapters.md)"
     )

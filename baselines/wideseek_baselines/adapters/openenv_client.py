@@ -1,6 +1,6 @@
-"""The client of the WideSeek OpenEnv server, and `run_remote_episode`: any policy plays an episode through it.
+"""The client of the WideSeek OpenEnv server. `run_remote_episode` runs an episode through it with any policy.
 
-Observations carry only what is new to an agent; `Transcripts` puts the conversations together again.
+Observations have only the messages that are new to an agent. `Transcripts` rebuilds the conversations from them.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ from wideseek_baselines.adapters.openenv_models import (
 
 
 class WideSeekClient(EnvClient[WideSeekAction, WideSeekObservation, WideSeekState]):
-    """A session with the server: ``async with WideSeekClient(base_url=…)``, or ``with WideSeekClient(…).sync()``."""
+    """A session with the server: ``async with WideSeekClient(base_url=…)`` or ``with WideSeekClient(…).sync()``."""
 
     def _step_payload(self, action: WideSeekAction) -> dict[str, Any]:
-        return action.model_dump()
+        payload: dict[str, Any] = action.model_dump()
+        return payload
 
     def _parse_result(self, payload: dict[str, Any]) -> StepResult[WideSeekObservation]:
         observation = WideSeekObservation(
@@ -52,13 +53,13 @@ class _Seen:
 
 
 class Transcripts:
-    """The conversations of one episode, from its observations."""
+    """The conversations of one episode, rebuilt from its observations."""
 
     def __init__(self) -> None:
         self._seen: dict[int, _Seen] = {}
 
     def turns(self, observation: WideSeekObservation) -> list[Turn]:
-        """What each acting agent can see, for a policy. Pass every observation once, in order."""
+        """The turns of the acting agents, as a policy takes them. Pass every observation once, in order."""
         return [self._turn(view) for view in observation.acting]
 
     def _turn(self, view: AgentView) -> Turn:
@@ -79,7 +80,7 @@ class Transcripts:
 
 
 def remote_action(turns: Sequence[Turn], actions: Sequence[Action]) -> WideSeekAction:
-    """What a policy decided, as one action."""
+    """The action for the server, from the actions that a policy returned for `turns`."""
     return WideSeekAction(
         turns=[_said(turn.agent, action) for turn, action in zip(turns, actions, strict=True)]
     )
@@ -108,11 +109,15 @@ def run_remote_episode(
     seed: int = 0,
     **reset: Any,
 ) -> WideSeekObservation:
-    """Play one episode with `policy` and return its last observation; `reset` names the task (`task_id`, `index`)."""
+    """Run one episode with `policy` and return its last observation.
+
+    `reset` chooses the task, with `task_id` or `index`.
+    """
     policy.reset(seed)
     transcripts = Transcripts()
     result = client.reset(seed=seed, **reset)
     while not result.done:
         turns = transcripts.turns(result.observation)
         result = client.step(remote_action(turns, policy.act(turns)))
-    return result.observation
+    observation: WideSeekObservation = result.observation
+    return observation

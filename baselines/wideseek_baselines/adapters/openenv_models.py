@@ -1,4 +1,4 @@
-"""What goes over the wire between an OpenEnv client and the WideSeek server: actions, observations and state."""
+"""The messages between an OpenEnv client and the WideSeek server: actions, observations and state."""
 
 from __future__ import annotations
 
@@ -19,31 +19,32 @@ class Call(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(description="The tool, as the agent's schemas call it")
+    name: str = Field(description="Name of the tool in the agent's schemas")
     arguments: dict[str, Any] | str = Field(
-        default_factory=dict, description="Its arguments, or the JSON that a model wrote, malformed or not"
+        default_factory=dict,
+        description="The arguments as an object, or as the JSON text that a model wrote, even if it is malformed",
     )
-    id: str = Field(default="", description="Comes back with the result")
+    id: str = Field(default="", description="Id of the call; the result has the same id")
 
 
 class AgentMessage(BaseModel):
-    """What one agent says in its turn: text (in which tool calls may be written), structured calls, or both.
+    """The message of one agent in its turn: text, structured calls, or both. The text may contain tool calls.
 
-    A message without any call ends the agent: it is the lead's answer or a subagent's report.
+    A message without a call ends the agent. It is then the lead's answer or a subagent's report.
     """
 
     model_config = ConfigDict(extra="forbid")
 
-    agent: str = Field(description="Whose turn it is, such as lead or subagent_0")
+    agent: str = Field(description="Id of the agent whose turn it is, such as lead or subagent_0")
     content: str = Field(default="", description="The text")
     calls: list[Call] = Field(default_factory=list, description="Structured tool calls")
     finish_reason: Literal["stop", "length", "context"] = Field(
         default="stop",
-        description="length: the generation was cut off; context: the model has no room left, which ends the agent",
+        description="length: the generation was cut off; context: the model's context is full, which ends the agent",
     )
 
     def message(self) -> dict[str, Any]:
-        """The same as an assistant message of OpenAI's API."""
+        """The message as an assistant message of OpenAI's API."""
         message: dict[str, Any] = {"role": "assistant", "content": self.content}
         if self.calls:
             message["tool_calls"] = [
@@ -65,52 +66,54 @@ class AgentMessage(BaseModel):
 
 
 class WideSeekAction(Action):
-    """Turns of one or more acting agents. Those that come together have their tools run together, as one batch.
+    """Messages of one or more acting agents. The server runs the tools of all of them as one batch.
 
-    Agents that act but are not named keep their turn, so that a client may also move them one by one.
+    An acting agent without a message keeps its turn, so a client may also send the messages one by one.
     """
 
-    turns: list[AgentMessage] = Field(min_length=1, description="At most one for each agent whose turn it is")
+    turns: list[AgentMessage] = Field(
+        min_length=1, description="At most one message for each agent whose turn it is"
+    )
 
 
 class AgentView(BaseModel):
-    """An agent whose turn it is, with what it has not been shown yet."""
+    """An agent whose turn it is, with the messages that it was not shown yet."""
 
     model_config = ConfigDict(extra="forbid")
 
     agent: str
     role: Literal["lead", "subagent", "single"]
     conversation: int = Field(
-        description="Number of its conversation: a slot that is used again begins a new one"
+        description="Number of the conversation; a slot that is used again begins a new one"
     )
-    messages: list[dict[str, Any]] = Field(description="New messages in OpenAI chat shape, its own included")
+    messages: list[dict[str, Any]] = Field(
+        description="New messages in OpenAI's chat format, including the agent's messages"
+    )
     tools: list[dict[str, Any]] = Field(
-        default_factory=list, description="Tool schemas, given with the first messages of a conversation"
+        default_factory=list, description="Tool schemas, sent with the first messages of a conversation"
     )
-    tools_in_prompt: bool = Field(description="Whether the system prompt describes the tools already")
-    turns_left: int = Field(description="This one included")
+    tools_in_prompt: bool = Field(description="Whether the system prompt already describes the tools")
+    turns_left: int = Field(description="Turns that the agent has left, including this one")
 
 
 class WideSeekObservation(Observation):
-    """The agents whose turn it is; when `done`, what the episode came to and `reward`, the team's reward."""
+    """The agents whose turn it is. When the episode is `done`, its result, with the team's reward in `reward`."""
 
     task_id: str = ""
     acting: list[AgentView] = Field(default_factory=list)
-    answer: str | None = Field(default=None, description="The lead's answer, when done")
-    ending: str = Field(default="", description="How the lead ended, when done")
-    metrics: dict[str, float] = Field(
-        default_factory=dict, description="item_f1 and other numbers, when done"
-    )
+    answer: str | None = Field(default=None, description="The lead's answer, if done")
+    ending: str = Field(default="", description="How the lead ended, if done")
+    metrics: dict[str, float] = Field(default_factory=dict, description="item_f1 and other metrics, if done")
     reward_parts: dict[str, float] = Field(default_factory=dict)
 
 
 class WideSeekState(State):
-    """Where an episode stands. It says nothing about the gold table."""
+    """The state of an episode. It contains nothing about the gold table."""
 
     task_id: str = ""
     question: str = ""
     agents: dict[str, str] = Field(
-        default_factory=dict, description="acting, waiting, done or idle, by agent"
+        default_factory=dict, description="The status of each agent: acting, waiting, done or idle"
     )
     acting: list[str] = Field(default_factory=list)
     done: bool = False

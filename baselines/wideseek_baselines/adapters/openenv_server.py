@@ -1,19 +1,19 @@
-"""WideSeek as an OpenEnv environment: a server over HTTP and WebSocket, one session for each client.
+"""WideSeek as an OpenEnv environment: a server for HTTP and WebSocket with one session for each client.
 
-`python -m wideseek_baselines.adapters.openenv_server` serves it; `create_app` gives the ASGI application.
+`python -m wideseek_baselines.adapters.openenv_server` starts it. `create_app` returns the ASGI application.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 import numpy as np
 
 from wideseek_baselines.adapters.common import missing, outcome_metrics
-from wideseek_env.catalog import SPLITS
+from wideseek_env.cli import options
 from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.game import Game, GameConfig
@@ -37,16 +37,16 @@ from wideseek_baselines.adapters.openenv_models import (
 
 
 class ServedGame:
-    """A `Game` shared by all sessions. Tools that compute run one batch at a time, those that wait side by side."""
+    """A `Game` that all sessions share. Tools that compute run one batch at a time. Tools that wait run in parallel."""
 
-    def __init__(self, game: Game, split: str = "train") -> None:
+    def __init__(self, game: Game) -> None:
         self.game = game
-        self.split = split
+        self.split = game.config.split
         corpus = getattr(game.executor, "corpus", game.executor)
         self._turns = None if getattr(corpus, "blocking", False) else threading.Lock()
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """Run the requests of one step."""
+        """Run the tool calls of one step."""
         if not calls:
             return []
         if self._turns is None:
@@ -56,10 +56,10 @@ class ServedGame:
 
 
 class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideSeekState]):
-    """One session: one episode at a time.
+    """One session, which runs one episode at a time.
 
     Args:
-        served: What is played, shared by all sessions.
+        served: The game, which all sessions share.
     """
 
     SUPPORTS_CONCURRENT_SESSIONS = True
@@ -73,7 +73,7 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         self._episode_id: str | None = None
         self._steps = 0
 
-    def reset(  # type: ignore[override]  # the server passes what the signature names
+    def reset(  # the server passes what the signature names
         self,
         seed: int | None = None,
         episode_id: str | None = None,
@@ -84,19 +84,19 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         """Begin an episode.
 
         Args:
-            seed: Seeds the choice of the task, of this reset and of later ones without a seed.
-            episode_id: Comes back in `state`.
-            task_id: The task to play.
-            index: Its place among the server's tasks, instead.
-            split: Must be the server's; clients of OpenEnv's task routes send it with `index`.
+            seed: Seed for choosing the task in this reset and in later ones without a seed.
+            episode_id: Any id. `state` returns it.
+            task_id: Id of the task.
+            index: Index of the task among the server's tasks, instead of `task_id`.
+            split: Must be the server's split. Clients of OpenEnv's task routes send it with `index`.
 
         Raises:
-            ConfigError: There is no such index or split, or the task is named twice.
-            TaskError: There is no task of that id.
+            ConfigError: There is no such index or split, or both `task_id` and `index` are given.
+            TaskError: There is no task with that id.
         """
         tasks = self._served.game.tasks
         if split is not None and split != self._served.split:
-            raise ConfigError(f"this server plays the split {self._served.split!r}, not {split!r}")
+            raise ConfigError(f"this server serves the split {self._served.split!r}, not {split!r}")
         if task_id is not None and index is not None:
             raise ConfigError("reset takes a task_id or an index, not both")
         if seed is not None:
@@ -111,20 +111,18 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         self._steps = 0
         return self._observe()
 
-    def step(  # type: ignore[override]
-        self, action: WideSeekAction, timeout_s: float | None = None
-    ) -> WideSeekObservation:
+    def step(self, action: WideSeekAction, timeout_s: float | None = None) -> WideSeekObservation:
         """Play the turns of `action` and run their tools.
 
-        A turn that cannot be played leaves the whole step unplayed. What an agent writes never fails: errors in
-        its calls are told to it.
+        If one message is not allowed, none is applied. The content of a message never raises an error: the agent is
+        told about errors in its calls.
 
         Args:
-            action: See `WideSeekAction`.
-            timeout_s: Part of OpenEnv's interface; tools have time-outs of their own (`CorpusTools`).
+            action: Messages of one or more acting agents.
+            timeout_s: Part of OpenEnv's interface. It has no effect, because tools have their timeouts (`CorpusTools`).
 
         Raises:
-            ActionError: No episode is under way, or it is not the turn of an agent that is named.
+            ActionError: No episode is running, or it is not the turn of an agent in `action`.
         """
         episode_run = self._current()
         episode = episode_run.episode
@@ -133,13 +131,13 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         ready, names = episode.ready(), [turn.agent for turn in action.turns]
         for name in names:
             if name not in ready:
-                raise ActionError(f"it is not the turn of {name!r}; acting are: {', '.join(ready)}")
+                raise ActionError(f"it is not the turn of {name!r}; acting agents: {', '.join(ready)}")
         if len(set(names)) < len(names):
-            raise ActionError(f"more than one turn for an agent: {', '.join(sorted(names))}")
+            raise ActionError(f"send one message for each agent, not several: {', '.join(sorted(names))}")
         calls: list[ToolCall] = []
         for turn in action.turns:
             calls += episode_run.act(turn.agent, turn.message())
-            if episode_run.done:  # the lead has ended; nobody waits for results any more
+            if episode_run.done:  # the lead has ended, so no agent waits for results
                 break
         if not episode_run.done:
             for call, result in zip(calls, self._served.run(calls), strict=True):
@@ -153,7 +151,7 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
 
     @property
     def state(self) -> WideSeekState:
-        """See `WideSeekState`; empty before the first reset."""
+        """The state of the episode. Empty before the first reset."""
         if self._run is None:
             return WideSeekState()
         episode = self._run.episode
@@ -168,7 +166,7 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         )
 
     def get_metadata(self) -> EnvironmentMetadata:
-        """What OpenEnv's ``/metadata`` shows."""
+        """The metadata for OpenEnv's ``/metadata`` route."""
         game = self._served.game
         return EnvironmentMetadata(
             name="wideseek",
@@ -180,27 +178,27 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
     # --- OpenEnv's task routes --------------------------------------------------------------------------------------
 
     def list_splits(self) -> list[str]:
-        """The one split that this server plays."""
+        """The only split that this server serves."""
         return [self._served.split]
 
     def num_tasks(self, split: str) -> int:
-        """How many tasks there are."""
+        """The number of tasks."""
         self._check_split(split)
         return len(self._served.game.tasks)
 
     def get_task(self, split: str, index: int) -> dict[str, Any]:
-        """Question and columns of one task, without its gold table."""
+        """The question and columns of one task, without its gold table."""
         self._check_split(split)
         return _shown(self._served.game.tasks[self._index(index, IndexError)], index)
 
     def list_tasks(self, split: str) -> list[dict[str, Any]]:
-        """The first tasks, as OpenEnv asks of large splits; see `num_tasks`."""
+        """The first tasks only, as OpenEnv requires for large splits. `num_tasks` returns the number of all tasks."""
         return self.get_task_range(split, 0, 100)
 
     def get_task_range(
         self, split: str, start: int | None = None, stop: int | None = None
     ) -> list[dict[str, Any]]:
-        """Several tasks, as `get_task`."""
+        """The questions and columns of several tasks, without gold tables."""
         self._check_split(split)
         places = range(len(self._served.game.tasks))[start:stop]
         return [_shown(self._served.game.tasks[place], place) for place in places]
@@ -216,7 +214,7 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
 
     def _check_split(self, split: str) -> None:
         if split != self._served.split:
-            raise ValueError(f"no split {split!r}; there is: {self._served.split}")
+            raise ValueError(f"unknown split {split!r}: use {self._served.split}")
 
     def _index(self, index: int, error: type[Exception] = ConfigError) -> int:
         count = len(self._served.game.tasks)
@@ -267,22 +265,19 @@ def _shown(task: Task, index: int) -> dict[str, Any]:
     }
 
 
-def create_app(
-    game: Game | Mapping[str, Any] | None = None, *, sessions: int = 64, split: str = "train"
-) -> FastAPI:
+def create_app(game: Game | GameConfig | None = None, *, sessions: int = 64) -> FastAPI:
     """The server as an ASGI application.
 
     Args:
-        game: What is played, or the arguments of `GameConfig` for it; None is the synthetic world.
+        game: What is played; None is the offline default of `GameConfig`. Clients know its tasks by its `split`.
         sessions: Clients that may play at the same time.
-        split: How `game`'s tasks are called towards clients; with arguments, also the split that is opened.
     """
     if sessions < 1:
         raise ConfigError(f"sessions must be at least 1, not {sessions}")
     if not isinstance(game, Game):
-        game = GameConfig(**{"split": split, **(game or {})}).open()
-    served = ServedGame(game, split)
-    return create_fastapi_app(
+        game = (game or GameConfig()).open()
+    served = ServedGame(game)
+    app: FastAPI = create_fastapi_app(
         lambda: WideSeekEnvironment(served),
         WideSeekAction,
         WideSeekObservation,
@@ -290,33 +285,20 @@ def create_app(
         env_name="wideseek",
         state_cls=WideSeekState,
     )
+    return app
 
 
 @click.command()
-@click.option("--tasks", default="synthetic", show_default=True, help="A world or a file of tasks.")
-@click.option("--corpus", help="Where to search; by default the world of the tasks.")
-@click.option("--split", type=click.Choice(SPLITS), default="train", show_default=True)
-@click.option("--width", type=click.IntRange(1), help="Subagents that one delegation may start.")
-@click.option("--rules", help="Name of a preset, such as width-benchmark.")
-@click.option("--profile", default="default", show_default=True, help="How agents are spoken to.")
-@click.option("--reward", default="item_f1", show_default=True)
-@click.option("--single", is_flag=True, help="One agent instead of a team.")
+@options.game_options("wideseek-openenv")
 @click.option("--sessions", type=click.IntRange(1), default=64, show_default=True, help="Clients at a time.")
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
-def main(
-    tasks: str, corpus: str | None, split: str, width: int | None, rules: str | None, profile: str,
-    reward: str, single: bool, sessions: int, host: str, port: int,
-) -> None:  # fmt: skip
+def main(game: GameConfig, sessions: int, host: str, port: int) -> None:
     """Serve WideSeek as an OpenEnv environment until Ctrl-C."""
     import uvicorn
 
-    served = {
-        "tasks": tasks, "corpus": corpus, "width": width, "rules": rules, "profile": profile, "reward": reward,
-        "team": not single,
-    }  # fmt: skip
     try:
-        app = create_app(served, sessions=sessions, split=split)
+        app = create_app(game, sessions=sessions)
     except ConfigError as error:
         raise click.ClickException(str(error)) from error
     uvicorn.run(app, host=host, port=port, ws_max_size=64 << 20)

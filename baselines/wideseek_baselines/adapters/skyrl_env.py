@@ -1,7 +1,7 @@
 """The single agent as an environment of `skyrl-gym`, for SkyRL's trainer.
 
-SkyRL's generator has one conversation for each environment, so that only the agent that searches by itself plays here.
-It keeps the sampled ids and masks itself and tokenizes what this environment answers.
+SkyRL's generator has one conversation per environment, so only the single agent is possible here. The generator keeps
+the sampled ids and masks, and it tokenizes the messages of this environment.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ except ImportError as error:
     raise missing("skyrl", error) from error
 
 ENV = "wideseek"
-"""What the environment is called in SkyRL, and the `env_class` of its rows, unless they are named otherwise."""
+"""The default name of the environment in SkyRL, and the default `env_class` of its rows."""
 
 
 @lru_cache(maxsize=4)
 def _game(settings: str) -> Game:
-    """The setup of a game, one for all environments of this process."""
-    return GameConfig(team=False, **json.loads(settings)).open()
+    """The opened game, one for all environments of this process."""
+    return GameConfig.from_dict({**json.loads(settings), "team": False}).open()
 
 
 def _named(settings: Mapping[str, Any]) -> str:
     if "team" in settings:
-        raise ConfigError("SkyRL's environments have one conversation: team cannot be set here")
+        raise ConfigError("SkyRL's environments have one conversation, so team cannot be set: leave it out")
     try:
         return json.dumps(settings, sort_keys=True)
     except TypeError as error:
-        raise ConfigError(f"SkyRL's game must be of plain values: {error}") from error
+        raise ConfigError(f"give SkyRL's game as plain values (numbers, texts, lists): {error}") from error
 
 
 def register(name: str = ENV, **settings: Any) -> None:
-    """Make the environment known in this process; harmless when it is.
+    """Register the environment in this process. Does nothing if it is registered.
 
     Args:
         name: What it is called in SkyRL.
-        settings: Arguments of `GameConfig`, as plain values.
+        settings: Fields of `GameConfig`, as JSON values. A judge, a reward or a tool is given as module:name.
 
     Raises:
-        ConfigError: The game cannot be played, or the name is taken.
+        ConfigError: The game cannot be opened, or another environment has this name.
     """
     kwargs = {"settings": _named(settings)}
     _game(kwargs["settings"])
@@ -59,11 +59,11 @@ def register(name: str = ENV, **settings: Any) -> None:
     if known is None:
         skyrl_gym.register(id=name, entry_point=f"{__name__}:WideSeekTextEnv", kwargs=kwargs)
     elif known.kwargs != kwargs:
-        raise ConfigError(f"SkyRL has another environment called {name!r}: register this one by another name")
+        raise ConfigError(f"SkyRL already has another environment called {name!r}: use another name")
 
 
 def rows(limit: int | None = None, name: str = ENV, **settings: Any) -> list[dict[str, Any]]:
-    """The tasks of the same game as rows of SkyRL's data set."""
+    """The tasks of the game as rows of SkyRL's dataset."""
     return [
         {"env_class": name, "task_id": task.id, "prompt": [{"role": "user", "content": task.question}]}
         for task in _game(_named(settings)).tasks[:limit]
@@ -74,13 +74,13 @@ class WideSeekTextEnv(BaseTextEnv):
     """One episode of the single agent.
 
     Args:
-        game: The setup's arguments as JSON, from `register`.
+        settings: The game's fields as a JSON text, from `register`.
         env_config: SkyRL's settings for the environment; there are none.
         extras: The row of the data set; `task_id` is played. SkyRL's `max_turns` must not be below the rules'.
 
     Raises:
         ConfigError: SkyRL would end the episode before its rules do.
-        TaskError: There is no such task.
+        TaskError: There is no task with this id.
     """
 
     def __init__(
@@ -92,23 +92,23 @@ class WideSeekTextEnv(BaseTextEnv):
         self.max_turns = game.rules.turns("single")
         if extras.get("max_turns", self.max_turns) < self.max_turns:
             raise ConfigError(
-                f"generator.max_turns is {extras['max_turns']}, the rules allow {self.max_turns}: "
+                f"generator.max_turns is {extras['max_turns']}, but the rules allow {self.max_turns} turns: "
                 "raise it, or register with rules={'single_turns': …}"
             )
         self._run = EpisodeRun(game, game.tasks.get(str(extras.get("task_id", ""))))
         self._shown = 0
 
     def init(self, prompt: list[Message]) -> tuple[list[Message], dict[str, Any]]:
-        """The system prompt and the question; the row's own prompt is for people."""
+        """The system prompt and the question. The row's `prompt` is not used, it is for readers."""
         return self._news(), {"task_id": self._run.task.id}
 
     def step(self, action: str) -> BaseTextEnvStepOutput:
-        """Play one message. The reward is paid with the last."""
+        """Apply one message of the agent. The reward comes with the last message."""
         if self._run.done:
-            raise ActionError("the episode is over")
+            raise ActionError("the episode is over: make a new environment")
         self.turns += 1
         self._run.step({"agent": action})
-        self._shown += 1  # its own message, which SkyRL has in ids
+        self._shown += 1  # the agent's message, which SkyRL has as ids
         return BaseTextEnvStepOutput(
             observations=[] if self._run.done else self._news(),
             reward=self._run.reward,
@@ -117,11 +117,11 @@ class WideSeekTextEnv(BaseTextEnv):
         )
 
     def get_metrics(self) -> dict[str, Any]:
-        """Scores and counts of the ended episode."""
+        """The metrics of the ended episode."""
         return outcome_metrics(self._run)
 
     def _news(self) -> list[Message]:
         messages = self._run.episode.root.messages
         news, self._shown = messages[self._shown :], len(messages)
-        # Results of calls that were written as text answer no native call: they are the user's.
+        # The model wrote its calls as text, so there are no native calls: results get the role "user".
         return [{"role": "user" if m["role"] == "tool" else m["role"], "content": m["content"]} for m in news]

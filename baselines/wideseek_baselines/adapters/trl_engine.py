@@ -1,4 +1,4 @@
-"""`TrainerEngine`: TRL's trainer as an engine: the weights that are being trained generate, from ids to ids."""
+"""`TrainerEngine` uses TRL's trainer as an engine: the weights in training generate token ids."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ except ImportError as error:
     raise missing("trl", error) from error
 
 Trainer: TypeAlias = Any
-"""A `trl.GRPOTrainer`, whose own annotations are those of transformers' `Trainer` and lack most of what it has."""
+"""A `trl.GRPOTrainer`. It is typed as `Any`, because its annotations lack most of its attributes."""
 
 
 class TrainerEngine:
-    """Generates with the trainer's vLLM where it has one, else with its model in this process.
+    """Generates with the trainer's vLLM if it has one, otherwise with its model in this process.
 
-    Everything that is asked for at a time should come in one `generate_batch`.
+    Pass all requests of a step to one call of `generate_batch`.
 
     Args:
-        trainer: Its temperature is that of the rollouts, and its distribution must be plain: no top-p, top-k, min-p
-            or repetition penalty.
-        requests: Sequences that the model in this process works on at a time.
+        trainer: The trainer. Its temperature is used for the rollouts. It must sample from the whole distribution: no
+            top-p, top-k, min-p or repetition penalty.
+        requests: The largest number of sequences that the model in this process generates at the same time.
 
     Raises:
-        ConfigError: The trainer samples from something else than the plain distribution.
+        ConfigError: The trainer does not sample from the whole distribution.
     """
 
     def __init__(self, trainer: Trainer, *, requests: int = 16) -> None:
@@ -41,8 +41,8 @@ class TrainerEngine:
         for name, value in plain.items():
             if getattr(trainer.args, name) not in (value, 0):
                 raise ConfigError(
-                    f"{name} must be left out of GRPOConfig, not {getattr(trainer.args, name)}: policy gradients "
-                    "are about tokens drawn from the whole distribution"
+                    f"remove {name} from GRPOConfig, it is {getattr(trainer.args, name)}: policy gradients "
+                    "need tokens that are sampled from the whole distribution"
                 )
         if not trainer.args.temperature > 0:
             raise ConfigError(f"temperature must be above 0, not {trainer.args.temperature}")
@@ -57,16 +57,16 @@ class TrainerEngine:
 
     @property
     def info(self) -> EngineInfo:
-        """See `Engine`."""
+        """Facts about the engine."""
         return self._info
 
     @property
     def version(self) -> int:
-        """The trainer's step."""
+        """The policy version, which is the trainer's step."""
         return int(self._trainer.state.global_step)
 
     def generate_batch(self, requests: Sequence[Request]) -> list[Generation]:
-        """One generation for each request, all made together."""
+        """Generate all requests together. Returns one generation for each."""
         if not requests:
             return []
         if self._trainer.use_vllm:
@@ -74,7 +74,7 @@ class TrainerEngine:
         return self._from_model(requests)
 
     def _from_vllm(self, requests: Sequence[Request]) -> list[Generation]:
-        """What TRL's vLLM makes of the prompts; it has one length limit for all, `max_completion_length`."""
+        """Generate with TRL's vLLM. Its length limit is the same for all requests, `max_completion_length`."""
         _, sampled, logprobs, _ = self._trainer.vllm_generation.generate(
             prompts=[list(request.ids) for request in requests], images=None, num_generations=1
         )
@@ -125,36 +125,36 @@ class TrainerEngine:
             completion_tokens=len(ids),
         )
 
-    # --- the rest of `Engine`: the trainer has its weights and its memory in its own hands ---------------------------
+    # --- the rest of `Engine`: the trainer manages its weights and its memory itself ----------------------------------
 
     async def start(self) -> None:
-        """The trainer's model is loaded already."""
+        """Does nothing: the trainer has loaded its model."""
 
     async def generate(self, request: Request) -> Generation:
-        """A batch of one; see `generate_batch`."""
+        """Generate a batch of one request."""
         return self.generate_batch([request])[0]
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """`ConfigError`: the weights are the trainer's own."""
-        raise ConfigError("a trainer's engine always has the trainer's weights")
+        """Not possible for a trainer. Always raises `ConfigError`."""
+        raise ConfigError("a trainer's engine always has the trainer's weights: train them there")
 
     async def pause(self) -> None:
-        """Nothing runs between calls."""
+        """Does nothing, because nothing runs between calls."""
 
     async def resume(self) -> None:
-        """Nothing runs between calls."""
+        """Does nothing, because nothing runs between calls."""
 
     async def sleep(self) -> None:
-        """TRL decides about memory."""
+        """Does nothing, because TRL manages the memory."""
 
     async def wake(self) -> None:
-        """TRL decides about memory."""
+        """Does nothing, because TRL manages the memory."""
 
     async def close(self) -> None:
-        """The trainer outlives it."""
+        """Does nothing. The trainer stays open."""
 
 
 def trainer_tokenizer(trainer: Trainer) -> Any:
-    """The tokenizer of a trainer, which may have it inside of a processor."""
+    """The tokenizer of a trainer. Some trainers have it inside a processor."""
     processing = trainer.processing_class
     return getattr(processing, "tokenizer", processing)

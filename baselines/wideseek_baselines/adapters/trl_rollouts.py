@@ -1,13 +1,15 @@
-"""`TeamRollouts`: whole teams as the `rollout_func` of TRL's `GRPOTrainer`.
+"""`TeamRollouts` runs whole teams as the `rollout_func` of TRL's `GRPOTrainer`.
 
-    rollouts = TeamRollouts(setup)
+    rollouts = TeamRollouts(game)
     GRPOTrainer(model, reward_funcs=team_reward, train_dataset=rollouts.dataset(), rollout_func=rollouts, args=…)
 
-TRL trains one sequence a row, and a row's advantage compares its reward with those of the rows of the same prompt. A
-team has several sequences: the lead's and one for each subagent (more where a chat template rewrites earlier turns).
-So a team takes `sequences` rows that follow each other and all have its reward. `num_generations` is then the number of
-teams times `sequences`, and every team counts the same in the mean, however many agents it had. Rows that a small team
-leaves over have no trained token; of a team with more sequences, `sequences` are drawn at random.
+TRL trains one sequence per row. A row's advantage compares its reward with those of all rows with the same prompt. A
+team has several sequences: the lead's and at least one for each subagent. There are more if a chat template rewrites
+earlier turns.
+
+So a team takes `sequences` neighbouring rows, and all of them have its reward. `num_generations` must be the number of
+teams times `sequences`. Every team then counts the same in the mean, however many agents it had. If a team has fewer
+sequences, its other rows have no trained tokens. If it has more, `sequences` of them are drawn at random.
 """
 
 from __future__ import annotations
@@ -39,18 +41,18 @@ except ImportError as error:
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """One row of TRL's batch. `completion`, `mask` and `logprobs` are equally long."""
+    """One row of TRL's batch. `completion`, `mask` and `logprobs` have the same length."""
 
     prompt: list[int]
     completion: list[int]
     mask: list[int]
-    """1 for sampled tokens that are to be trained."""
+    """1 for sampled tokens that are trained, otherwise 0."""
     logprobs: list[float]
-    """Of the sampled tokens, in nats; 0 elsewhere."""
+    """Log-probabilities of the sampled tokens, in nats. 0 for other tokens."""
 
     @classmethod
     def of(cls, sequence: TokenSequence) -> TrainingRow | None:
-        """A sequence from its first sampled token on as completion; None where nothing in it can be trained."""
+        """The row of a sequence. The completion begins at the first sampled token. None if no token can be trained."""
         turns = [turn for turn in sequence.turns if turn.trainable and turn.tokens]
         if not turns:
             return None
@@ -64,31 +66,32 @@ class TrainingRow:
 
 @dataclass(frozen=True)
 class TeamResult:
-    """One ended episode with the ids of all its conversations."""
+    """One ended episode, with the ids of all its conversations."""
 
     run: EpisodeRun
     agents: list[AgentRecord]
 
 
 class TeamRollouts:
-    """Plays teams with the model that is being trained.
+    """Runs teams with the model in training.
 
-    All episodes of a batch move in lock-step: one generation serves every agent whose turn it is.
+    All episodes of a batch move in lock-step: one batch of generations serves all acting agents.
 
     Args:
-        game: What is played.
-        sequences: Rows that a team takes; None is 1 + `rules.width` for a team and 1 for a single agent.
-        roles: Whose sequences are trained: of "lead", "subagent" and "single".
-        turn_tokens: New tokens of one turn at most. Under vLLM set `max_completion_length` to the same.
-        context: Tokens of prompt and turn together, where less than the model's is wanted.
-        thinking: Switches thinking on or off in chat templates that can.
-        history: What becomes of earlier turns; see `wideseek_baselines.tokens.History`. "keep" gives one sequence
-            for each conversation whatever the template.
-        requests: Sequences that are generated at a time where the trainer has no vLLM.
-        engine: Makes the engine of a trainer; `TrainerEngine` by default.
+        game: The game.
+        sequences: Rows per team. None is 1 + `rules.width` for a team and 1 for a single agent.
+        roles: Roles whose sequences are trained: any of "lead", "subagent" and "single".
+        turn_tokens: The largest number of new tokens in one turn. With vLLM, set `max_completion_length` to the same
+            value.
+        context: The largest number of tokens of prompt and turn together. None is the model's limit.
+        thinking: Switches thinking on or off in chat templates that have the switch. None leaves it to the template.
+        history: How a prompt shows earlier turns. "template" shows them as the chat template renders them now. "keep"
+            keeps them as they were sampled, so that every conversation is one sequence.
+        requests: The largest number of sequences generated at the same time, if the trainer has no vLLM.
+        engine: Function that makes the engine of a trainer. Default: `TrainerEngine`.
 
     Raises:
-        ConfigError: A setting is wrong, or two tasks ask the same question, which TRL could not tell apart.
+        ConfigError: A setting is wrong, or two tasks have the same question, so that TRL could not tell them apart.
     """
 
     def __init__(
@@ -110,7 +113,9 @@ class TeamRollouts:
             raise ConfigError(f"sequences must be at least 1, not {sequences}")
         unknown = sorted(set(roles) - set(ROLES))
         if unknown or not roles:
-            raise ConfigError(f"roles must be some of {', '.join(ROLES)}, not {', '.join(unknown) or 'none'}")
+            raise ConfigError(
+                f"roles must be one or more of {', '.join(ROLES)}, not {', '.join(unknown) or 'none'}"
+            )
         self.game = game
         self.sequences = sequences
         self.roles = frozenset(roles)
@@ -118,7 +123,7 @@ class TeamRollouts:
         for task in game.tasks:
             if self._tasks.setdefault(task.question, task) is not task:
                 raise ConfigError(
-                    f"the tasks {self._tasks[task.question].id} and {task.id} ask the same question"
+                    f"the tasks {self._tasks[task.question].id} and {task.id} have the same question: remove one"
                 )
         self._options: dict[str, Any] = {
             "turn_tokens": turn_tokens,
@@ -131,17 +136,17 @@ class TeamRollouts:
         self._calls = 0
 
     def dataset(self, limit: int | None = None) -> Dataset:
-        """The tasks as TRL wants them: the question as `prompt`, and `task_id`."""
+        """The tasks as TRL's dataset: the question as `prompt`, and `task_id`."""
         tasks = list(self._tasks.values())[:limit]
         return Dataset.from_list([{"prompt": task.question, "task_id": task.id} for task in tasks])
 
     def __call__(self, prompts: list[Any], trainer: Trainer) -> dict[str, Any]:
-        """Play the episodes of a batch; see TRL's `rollout_func`.
+        """Run the episodes of a batch, as TRL's `rollout_func` does.
 
-        In evaluation every row is an episode, shown by its lead's first sequence.
+        In evaluation every row is an episode. The row shows the first sequence of its lead.
 
         Raises:
-            ConfigError: Rows do not come in groups of `sequences`, or a prompt is no task's question.
+            ConfigError: Rows do not come in groups of `sequences`, or a prompt is not the question of a task.
         """
         share = self.sequences if trainer.model.training else 1
         if trainer.model.training and trainer.num_generations % share:
@@ -153,7 +158,7 @@ class TeamRollouts:
             prompts[at : at + share] != [prompts[at]] * share for at in range(0, len(prompts), share)
         ):
             raise ConfigError(
-                f"the rows of a process must come in runs of {share} with the same prompt: make "
+                f"the rows of a process must come in groups of {share} with the same prompt: make "
                 f"per_device_train_batch_size times steps_per_generation a multiple of {share}"
             )
         tasks = [self._task(prompt) for prompt in prompts[::share]]
@@ -163,7 +168,7 @@ class TeamRollouts:
             for number in range(len(tasks))
         ]
         self._calls += 1
-        teams = self.play(tasks, seeds, trainer)
+        teams = self.run(tasks, seeds, trainer)
         rows: list[TrainingRow] = []
         for team, seed in zip(teams, seeds, strict=True):
             rows += self._rows(team, share, seed, trainer)
@@ -172,11 +177,11 @@ class TeamRollouts:
             "completion_ids": [row.completion for row in rows],
             "logprobs": [row.logprobs for row in rows],
             "env_mask": [row.mask for row in rows],
-            "team_reward": [team.episode_run.reward for team in teams for _ in range(share)],
-            "team_metrics": [outcome_metrics(team.episode_run) for team in teams for _ in range(share)],
+            "team_reward": [team.run.reward for team in teams for _ in range(share)],
+            "team_metrics": [outcome_metrics(team.run) for team in teams for _ in range(share)],
         }
 
-    def play(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[TeamResult]:
+    def run(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[TeamResult]:
         """One episode of each task, with the trainer's model in every role."""
         engine, policy = self._policy(trainer)
         plays = [EpisodeRun(self.game, task, seed) for task, seed in zip(tasks, seeds, strict=True)]
@@ -193,7 +198,7 @@ class TeamRollouts:
     def _step(
         self, plays: Sequence[EpisodeRun], episode_policies: Sequence[EpisodePolicy], engine: TrainerEngine
     ) -> None:
-        """One turn of every agent that acts, of all episodes, in one batch."""
+        """Generate one turn of every acting agent of all episodes in one batch."""
         steps = [
             (number, turn, episode_policy.prepare(turn))
             for number, (run, episode_policy) in enumerate(zip(plays, episode_policies, strict=True))
@@ -245,16 +250,16 @@ class TeamRollouts:
             return self._tasks[prompt]
         except (KeyError, TypeError):
             raise ConfigError(
-                f"no task asks {str(prompt)[:200]!r}: train on the rows of TeamRollouts.dataset()"
+                f"no task has the question {str(prompt)[:200]!r}: train on the rows of TeamRollouts.dataset()"
             ) from None
 
 
 def team_reward(
     completions: list[Any], team_reward: list[float], team_metrics: list[dict[str, float]], **trl: Any
 ) -> list[float]:
-    """TRL's reward function for `TeamRollouts`: what the team of each row was paid.
+    """The reward function for `TeamRollouts`, as TRL calls it. Returns the reward of each row's team.
 
-    The episodes' numbers are logged as ``team/…``; `trl` is what else TRL tells its reward functions.
+    It logs the metrics of the episodes as ``team/…``. `trl` has the other arguments that TRL passes.
     """
     log: Callable[[str, float], None] | None = trl.get("log_metric")
     if log is not None:
@@ -262,5 +267,5 @@ def team_reward(
             for name, value in metrics.items():
                 log(f"team/{name}", value)
     if len(team_reward) != len(completions):
-        raise ConfigError("team_reward is a reward of TeamRollouts: pass that as rollout_func")
+        raise ConfigError("team_reward works only with TeamRollouts: pass one as rollout_func")
     return team_reward

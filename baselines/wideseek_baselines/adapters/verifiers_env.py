@@ -1,14 +1,16 @@
 """WideSeek as an environment of Prime Intellect's `verifiers` (its v1 interface): taskset, harness and environment.
 
-One episode is one whole team. Every agent's conversation is a rollout of its own in a seat of the environment, `lead`
-or `subagent`, with a trace of its own: the messages, and under a training client the token ids, the mask of sampled
-tokens and their log-probabilities. Every trace gets the team's reward. `wideseek_verifiers` is the plug-in by which
-verifiers' own commands and trainers find all this.
+One episode is one whole team. The environment has two seats, `lead` and `subagent`. Every agent's conversation is a
+separate rollout in one of them, with its trace. A trace has the messages. With a training client it also has the token
+ids, the mask of sampled tokens and their log-probabilities. Every trace gets the team's reward.
+
+The commands and trainers of verifiers find the environment through the plugin `wideseek_verifiers`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import fields
 from functools import cached_property
 from typing import Any
 
@@ -27,46 +29,64 @@ except ImportError as error:
 from wideseek_baselines.adapters.verifiers_team import Team
 
 PLUGIN = "wideseek-verifiers"
-"""The id by which verifiers finds taskset, harness and environment."""
+"""The id under which verifiers finds taskset, harness and environment."""
 
 
 class WideSeekTasksetConfig(vf.TasksetConfig):
-    """The game, as the arguments of `wideseek_env.GameConfig`; all by name, so that it travels."""
+    """The game: every field of `wideseek_env.GameConfig`, all by name, so that it travels."""
 
     id: str = PLUGIN
     tasks: str = "synthetic"
     """A world such as ``synthetic:rows=6`` or ``hybridqa:FOLDER``, or a file of tasks."""
     corpus: str | None = None
-    """Where to search; None is the world of `tasks`."""
+    """The corpus to search. None is the world of `tasks`."""
     split: str = "train"
+    where: list[str] = []  # noqa: RUF012 (pydantic copies it)
+    """Conditions that tasks must meet, such as ``rows>=10``."""
+    limit: int | None = None
+    """Use only the first of these tasks."""
     width: int | None = None
-    """Subagents that one delegation may start."""
+    """The largest number of subagents of one delegation. None is the number in the rules."""
     rules: str | dict[str, int] | None = None
     """Name of a preset, or limits to change."""
+    limits: dict[str, int] = {}  # noqa: RUF012 (pydantic copies it)
+    """Single limits that override the preset."""
     profile: str = "default"
-    """How agents are spoken to. With ``wideseek-r1`` the model's chat template shows the tools."""
+    """The prompts and tool schemas of the agents. With ``wideseek-r1`` the model's chat template shows the tools."""
     reward: str = "item_f1"
+    judge: str | None = "offline"
+    """Decides llm_judge columns."""
     team: bool = True
     """False: one agent that searches by itself, in the seat `lead`."""
+    roster: str = "dynamic"
+    counter: str = "characters"
+    """Unit of the context limit."""
+    tools: list[str] = []  # noqa: RUF012 (pydantic copies it)
+    """Custom tools, each ``module:name``."""
+    executor: str | None = None
+    """What runs tool calls, as ``module:name``; None is search and browse over the corpus, plus the custom tools."""
 
 
 class WideSeekData(vf.TaskData):
-    """A question on the wire, without its gold table; `id` is the task's. In a trace also whose conversation it is."""
+    """A question as verifiers sends it, without its gold table. `id` is the task's id.
+
+    In a trace it also tells which agent and conversation the trace belongs to.
+    """
 
     agent: str = ""
     conversation: int = 0
-    """Its number in the episode."""
+    """The number of the conversation in the episode."""
     tools: list[dict[str, Any]] = Field(default_factory=list)
-    """Schemas that the model's chat template shows; none where the system prompt describes the tools."""
+    """Schemas for the model's chat template. Empty if the system prompt describes the tools."""
 
 
 class WideSeekTask(vf.Task[WideSeekData, vf.State, vf.TaskConfig]):
-    """A question. It is scored by the environment, for the team as a whole."""
+    """A question. The environment scores it, for the team as a whole."""
 
     @property
     def key(self) -> str:
         """The task's own id, whatever its place in the stream."""
-        return self.data.id or self.hash
+        return str(self.data.id or self.hash)
 
 
 class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
@@ -74,17 +94,10 @@ class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
 
     @cached_property
     def game(self) -> Game:
-        """What is played; corpora are opened when it is first needed. `ConfigError` for a name that is wrong."""
+        """The game, opened on first use. Raises `ConfigError` for a wrong name."""
         config = self.config
-        return GameConfig(
-            tasks=config.tasks,
-            corpus=config.corpus,
-            split=config.split,
-            width=config.width,
-            rules=config.rules,
-            profile=config.profile,
-            reward=config.reward,
-            team=config.team,
+        return GameConfig.from_dict(
+            {each.name: getattr(config, each.name) for each in fields(GameConfig)}
         ).open()
 
     def load(self) -> Iterable[WideSeekTask]:
@@ -94,20 +107,20 @@ class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
 
 
 class WideSeekEnvConfig(vf.EnvConfig):
-    """Who plays the seats, on which questions. An unset model, client or sampling is the run's."""
+    """The taskset and the agents of the seats. An unset model, client or sampling is taken from the run."""
 
     taskset: WideSeekTasksetConfig = WideSeekTasksetConfig()
     lead: vf.AgentConfig = vf.AgentConfig(runtime=vf.SubprocessConfig())
-    """Also the single agent."""
+    """The seat of the lead, or of the single agent."""
     subagent: vf.AgentConfig = vf.AgentConfig(runtime=vf.SubprocessConfig())
     max_concurrent_agents: int | None = Field(None, ge=1)
-    """Agents of one episode that generate at the same time; None is all, which is what a team is for."""
+    """The largest number of agents of one episode that generate at the same time. None sets no limit."""
     train_subagents: bool = True
-    """Whether the subagents' traces are marked as trainable, as the lead's are."""
+    """Whether the traces of subagents are marked as trainable, like those of the lead."""
 
 
 class WideSeekEnv(vf.Env[WideSeekEnvConfig]):
-    """Plays whole teams; see the module."""
+    """Runs whole teams. Every agent's conversation is a separate rollout with the team's reward."""
 
     taskset: WideSeekTaskset
 
@@ -116,11 +129,11 @@ class WideSeekEnv(vf.Env[WideSeekEnvConfig]):
         self._tools: ToolPool | None = None
 
     async def setup(self, agents: vf.Agents) -> None:
-        """Say whose tokens are training data."""
+        """Mark which agents' tokens are training data."""
         agents.subagent.trainable = self.config.train_subagents
 
     async def run(self, task: vf.Task, agents: vf.Agents) -> None:
-        """Play one episode to its end and pay every agent of the team."""
+        """Run one episode to its end, and give every agent of the team its reward."""
         game = self.taskset.game
         if self._tools is None:
             self._tools = ToolPool(game.executor)
@@ -129,7 +142,7 @@ class WideSeekEnv(vf.Env[WideSeekEnvConfig]):
         team.pay()
 
     async def stop(self) -> None:
-        """End the threads of the tools."""
+        """End the threads that run the tools."""
         tools, self._tools = self._tools, None
         if tools is not None:
             await tools.close()
@@ -143,13 +156,14 @@ def load_environment(
     max_concurrent_agents: int | None = None,
     **settings: Any,
 ) -> WideSeekEnv:
-    """The environment from plain values.
+    """Create the environment from plain values.
 
     Args:
-        lead: What to change in the lead's seat: fields of verifiers' `AgentConfig`, such as ``{"model": …}``.
-        subagent: The same for the subagents' seat.
-        train_subagents: See `WideSeekEnvConfig`.
-        max_concurrent_agents: See `WideSeekEnvConfig`.
+        lead: Fields of verifiers' `AgentConfig` to change in the lead's seat, such as ``{"model": …}``.
+        subagent: Fields of `AgentConfig` to change in the subagents' seat.
+        train_subagents: Whether the traces of subagents are marked as trainable, like those of the lead.
+        max_concurrent_agents: The largest number of agents of one episode that generate at the same time. None sets no
+            limit.
         settings: Fields of `WideSeekTasksetConfig`: `tasks`, `split`, `width`, `rules`, `profile`, `reward`, `team`, …
 
     Raises:
@@ -166,7 +180,7 @@ def load_environment(
             }
         )
     except ValidationError as error:
-        raise ConfigError(f"the environment cannot be configured so: {error}") from error
+        raise ConfigError(f"wrong arguments of the environment: {error}") from error
     env = WideSeekEnv(config)
     env.taskset.game  # noqa: B018  (a wrong name is said now, and not in the first episode)
     return env

@@ -1,7 +1,7 @@
-"""`WideSeekHarness`: the program behind a seat of the verifiers environment. It asks the model, and that is all.
+"""`WideSeekHarness`: the program behind a seat of the verifiers environment. It only sends requests to the model.
 
-Tools and turns belong to the environment, so that there is nothing to run in a sandbox: a segment is one request to the
-endpoint that verifiers intercepts, sent from this process.
+The environment runs the tools and the turns, so nothing runs in a sandbox. A segment is one request from this process
+to the endpoint that verifiers intercepts.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ except ImportError as error:
 
 
 class WideSeekHarnessConfig(vf.HarnessConfig):
-    """Nothing but what every harness has."""
+    """The settings that every harness has, without additional ones."""
 
 
 class WideSeekHarness(vf.Harness[WideSeekHarnessConfig]):
-    """One model request for each turn of an agent."""
+    """Sends one model request for each turn of an agent."""
 
     APPENDS_SYSTEM_PROMPT: ClassVar[bool] = True
     EXECUTES_CODE: ClassVar[bool] = False
@@ -40,7 +40,7 @@ class WideSeekHarness(vf.Harness[WideSeekHarnessConfig]):
         data: vf.TaskData,
         tool_interception_url: str | None = None,
     ) -> ChatSession:
-        """The conversation of one agent."""
+        """Open the conversation of one agent."""
         return ChatSession(self, ctx, trace, runtime, endpoint, secret, mcp_urls, data, tool_interception_url)
 
     async def launch(
@@ -53,7 +53,7 @@ class WideSeekHarness(vf.Harness[WideSeekHarnessConfig]):
         mcp_urls: dict[str, str],
         data: vf.TaskData,
     ) -> vf.ProgramResult:
-        """Answer the task's prompt with one message, for a run outside of the WideSeek environment."""
+        """Answer the task's prompt with one message, for a run without the WideSeek environment."""
         session = await self.session(ctx, trace, runtime, endpoint, secret, mcp_urls, data)
         try:
             return await session._run(None)
@@ -62,7 +62,7 @@ class WideSeekHarness(vf.Harness[WideSeekHarnessConfig]):
 
 
 class ChatSession(vf.HarnessSession):
-    """Keeps the conversation as the model was shown it. `tools` are schemas that its chat template is to render."""
+    """Keeps the conversation as the model saw it. The data's `tools` are schemas for the model's chat template."""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -87,13 +87,13 @@ class ChatSession(vf.HarnessSession):
             body["tools"] = tools
         try:
             answer = await self._client.chat.completions.create(**body)
-        except OpenAIError as error:  # verifiers knows the cause, this is only its echo
+        except OpenAIError as error:  # verifiers already knows the cause
             raise vf.HarnessError(f"the model did not answer: {error}") from error
         self._messages.append(answer.choices[0].message.model_dump(exclude_none=True))
         return vf.ProgramResult(exit_code=0, stdout="", stderr="")
 
     async def close(self) -> None:
-        """End the connection; harmless when closed."""
+        """Close the connection. Does nothing if it is closed."""
         await super().close()
         client, self._client = self._client, None
         if client is not None:

@@ -1,6 +1,6 @@
-"""`Team`: one WideSeek episode in the seats of a verifiers environment.
+"""`Team` runs one WideSeek episode in the seats of a verifiers environment.
 
-Every agent goes on as soon as its own generation and its own tools are done, as under `wideseek_baselines.rollout`.
+Every agent continues as soon as its generation and its tools are done, as in `wideseek_baselines.rollout`.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ except ImportError as error:
     raise missing("verifiers", error) from error
 
 LIMITS = ("max_turns", "max_input_tokens", "max_output_tokens", "max_total_tokens")
-"""Stop conditions of a seat's own limits."""
+"""Stop conditions of verifiers that mean a limit of the seat."""
 
 
 class Team:
-    """Plays `play` with the agents of a verifiers environment.
+    """Runs one episode with the agents of a verifiers environment.
 
     Args:
-        play: A fresh episode.
-        task: The task as verifiers dispatched it; every conversation's trace carries a copy of its data.
-        agents: The seats.
-        tools: Runs searches and browses.
+                run: A new episode.
+        task: The task that verifiers sent. The trace of every conversation has a copy of its data.
+        agents: The agents in the seats.
+        tools: Runs the tool calls.
     """
 
     def __init__(self, run: EpisodeRun, task: vf.Task, agents: vf.Agents, tools: ToolPool) -> None:
@@ -44,10 +44,10 @@ class Team:
         self._started = 0
 
     async def play_on(self) -> None:
-        """Play to the end and score.
+        """Run the episode to its end and score it.
 
         Raises:
-            EngineError: A model could not answer; the episode has no fair reward then.
+            EngineError: A model could not answer, so the episode has no fair reward.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -58,7 +58,7 @@ class Team:
         await asyncio.to_thread(self.episode_run.finish)
 
     def pay(self) -> None:
-        """Record the team's reward, part by part, on the trace of every agent, and the numbers of the episode."""
+        """Record the parts of the team's reward and the metrics of the episode on the trace of every agent."""
         metrics = outcome_metrics(self.episode_run)
         for conversation, trace in self.traces:
             for name, value in self.episode_run.parts.items():
@@ -69,7 +69,7 @@ class Team:
             trace.record_metric("agent_ended", conversation.ending in ("answered", "reported"))
 
     def _start(self, group: asyncio.TaskGroup) -> None:
-        """Open the conversations that have begun since."""
+        """Start a task for every new conversation."""
         conversations = self.episode_run.episode.conversations
         while self._started < len(conversations):
             conversation = conversations[self._started]
@@ -78,7 +78,7 @@ class Team:
                 group.create_task(self._converse(conversation, group))
 
     async def _converse(self, conversation: Conversation, group: asyncio.TaskGroup) -> None:
-        """One conversation from its first message to its agent's end."""
+        """Run one conversation from its first message until its agent ends."""
         seat = self._agents.subagent if conversation.role == "subagent" else self._agents.lead
         episode, agent = self.episode_run.episode, conversation.agent
         async with seat.interaction(self._briefed(conversation)) as interaction:
@@ -88,7 +88,7 @@ class Team:
                 segment = await interaction.turn(news)
                 if self.episode_run.done:
                     break
-                seen = len(conversation.messages) + 1  # what the agent says now is known to its seat
+                seen = len(conversation.messages) + 1  # the seat already knows this message of the agent
                 if segment.terminated:
                     self._cut_short(conversation, interaction.trace)
                     calls: list[ToolCall] = []
@@ -110,7 +110,7 @@ class Team:
             self._moved.notify_all()
 
     def _briefed(self, conversation: Conversation) -> vf.Task:
-        """The task as this conversation's trace shows it: its system prompt, its first message, its tools."""
+        """The task for this conversation's trace: its system prompt, its first message, its tools."""
         system, first = conversation.messages[:2]
         tools = (
             []
@@ -126,18 +126,18 @@ class Team:
         )
 
     def _cut_short(self, conversation: Conversation, trace: vf.Trace) -> None:
-        """The seat ended before its agent did: by a limit of its own, or because the model failed."""
+        """Handle a seat that ended before its agent, by a limit of the seat or because the model failed."""
         if trace.stop_condition in LIMITS:
             full: Message = {"role": "assistant", "content": "", "finish_reason": "context"}
             self.episode_run.act(conversation.agent, full)
             return
         last = trace.last_error
         detail = f"{last.type}: {last.message}" if last is not None else f"stopped: {trace.stop_condition}"
-        raise EngineError(f"{conversation.agent} could not go on: {detail}"[:500])
+        raise EngineError(f"{conversation.agent} could not continue: {detail}"[:500])
 
 
 def _message(segment: vf.Segment, trace: vf.Trace) -> Message:
-    """What the model said, as the episode takes it."""
+    """The model's message in the form that the episode takes."""
     said = next(m for m in reversed(segment.messages) if isinstance(m, vf.AssistantMessage))
     message: Message = {"role": "assistant", "content": said.content or ""}
     calls = [
@@ -147,8 +147,8 @@ def _message(segment: vf.Segment, trace: vf.Trace) -> Message:
     if calls:
         message["tool_calls"] = calls
     elif not message["content"].strip():
-        # Training clients parse calls themselves and drop what they cannot read. An empty message would end the
-        # agent; this is told to it as a malformed call.
+        # Training clients parse calls and drop those that they cannot read. An empty message would end the
+        # agent, so it is replaced by a malformed call, about which the agent is told.
         message["content"] = "<tool_call></tool_call>"
     if trace.calls and trace.calls[-1].finish_reason == "length":
         message["finish_reason"] = "length"
@@ -156,14 +156,14 @@ def _message(segment: vf.Segment, trace: vf.Trace) -> Message:
 
 
 def _to_verifiers(message: Message) -> dict[str, Any]:
-    """Results of native calls stay a tool's; those of calls written as text have none to answer: the user's."""
+    """A tool result for verifiers: role "tool" for a native call, role "user" for a call written as text."""
     if message["role"] == "tool" and message.get("tool_call_id"):
         return {"role": "tool", "tool_call_id": message["tool_call_id"], "content": message["content"]}
     return {"role": "user", "content": message["content"]}
 
 
 def _first(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error in a group, however deeply it is nested."""
+    """The first error in a group, even if groups are nested."""
     error: BaseException = failures
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,8 +1,9 @@
 """The seam between what decides (a model with its prompts and budgets) and what drives (lock-step or asynchronous).
 
-A `TeamPolicy` makes a `EpisodePolicy` for every episode. A driver asks the mind what to do with a turn: either a `Request` for
-an engine, whose `Generation` it hands back and gets the action for, or an action at once (a budget is spent). The mind
-keeps the token ids of all its conversations; nothing in it waits.
+A `TeamPolicy` makes an `EpisodePolicy` for every episode. A driver asks the episode policy what to do with a turn. The
+answer is a `Request` for an engine or, when a budget is spent, an action. The driver hands back the engine's
+`Generation` and gets the action for it. The episode policy keeps the token ids of all its conversations. Nothing in it
+waits.
 """
 
 from __future__ import annotations
@@ -75,5 +76,5 @@ class TeamPolicy(Protocol):
         ...
 
     def episode_policy(self, seed: int) -> EpisodePolicy:
-        """A mind for one episode; requests' seeds derive from `seed`, the conversation and the turn."""
+        """The policy of one episode; requests' seeds derive from `seed`, the conversation and the turn."""
         ...

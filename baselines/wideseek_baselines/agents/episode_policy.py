@@ -1,4 +1,4 @@
-"""`LLMEpisodePolicy`: one episode as a language-model policy sees it: its conversations in ids, its seeds and its budgets."""
+"""`LLMEpisodePolicy`: one episode of a language-model policy: its conversations in ids, its seeds and its budgets."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ class AgentState:
 
 
 class LLMEpisodePolicy:
-    """See `wideseek_baselines.agents.base.Mind`.
+    """An `EpisodePolicy` over the models of the roles.
 
     Args:
         models: Who plays each role, with a name that tells different models apart.
         seed: Of the episode.
-        episode_tokens: Generated tokens of the whole team, never exceeded: what a turn may come to is set aside
-            while it is generated, and a subagent gets a quarter of what is free, or twice the longest turn so far
-            if that is more. An agent that acts when they are used up ends without a report.
-        answer_tokens: The last so many of these are for coming to an end: when no more are left every agent is
-            told to write its last message, and the lead alone may use the second half of them. It is more, up to
-            half of all, where as many agents as have generated together would need more at their longest.
+        episode_tokens: Generated tokens of the whole team, never exceeded. The longest length of a turn is reserved
+            while the turn is generated. A subagent gets a quarter of what is free, or twice the longest turn so far
+            if that is more. An agent that acts when all are used up ends without a report.
+        answer_tokens: Part of `episode_tokens` that is reserved for last messages. When only these are left, every
+            agent is told to write its last message, and only the lead may use the second half of them. The reserve
+            grows, up to half of all, if the agents seen so far could need more for one longest message each.
         on_generation: Told of every generation, to meter it.
     """
 

@@ -24,14 +24,14 @@ class AgentModel:
         tokenizer: For engines that take tokens: a tokenizer, its folder or its hub name; None for the engine's
             model. Engines that take messages need none.
         thinking: Switches thinking on or off in chat templates that can; None leaves it to the template.
-        history: What becomes of earlier turns; see `wideseek_baselines.tokens.History`.
+        history: What a prompt keeps of earlier turns: one of `wideseek_baselines.tokens.History`.
         turn_tokens: New tokens of one turn at most.
-        context: Tokens of prompt and turn together, where less than the engine's is wanted.
+        context: Tokens of prompt and turn together, if they should be fewer than the engine's limit.
         temperature: Of sampling. Training needs 1, or the same at both ends.
         top_p: Below 1, only the most probable tokens that make up this share are drawn. Training needs 1.
         top_k: Only as many of the most probable tokens are drawn; 0 is off. Training needs 0.
-        seeded: Give every request a seed of its own, so that an engine may repeat an episode. Engines then draw each
-            request's tokens by itself, which is slower with many on a GPU.
+        seeded: Give every request a separate seed, so that an engine can repeat an episode. Engines then sample each
+            request separately, which is slower with many on a GPU.
 
     Raises:
         ConfigError: A setting is out of range, or there is no such tokenizer.

@@ -1,6 +1,7 @@
-"""`RayRollouts`: episodes on many machines, each worker with an engine of its own, none lost and none played twice.
+"""`RayRollouts`: episodes on many machines, each worker with its own engine, none lost and none played twice.
 
-    rollouts = RayRollouts(RolloutConfig("vllm", {"model": "models/nano"}, {"tasks": "synthetic"}), workers=16, gpus=1)
+    config = RolloutConfig("vllm", {"model": "models/nano"}, GameConfig(tasks="synthetic", width=4))
+    rollouts = RayRollouts(config, workers=16, gpus=1)
     for finished in rollouts.run(jobs):
         ...
 
@@ -23,9 +24,8 @@ from wideseek_baselines.cluster.worker import RolloutWorker
 from wideseek_baselines.engines.base import EngineLostError, Weights
 from wideseek_baselines.engines.weights import model_folder
 from wideseek_baselines.rollout.config import RolloutConfig
-from wideseek_baselines.rollout.grouping import Grouping, group_of
-from wideseek_baselines.rollout.options import Finished, RolloutJob
-from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError
+from wideseek_baselines.rollout.jobs import Finished, Grouping, RolloutJob, group_of, sized
+from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError, baselines_hint
 from wideseek_env.policy import Job
 
 log = logging.getLogger(__name__)
@@ -224,10 +224,8 @@ class RayRollouts:
         jobs: dict[int, RolloutJob] = {}
         for sent in group:
             self._sent += 1
-            jobs[self._sent] = RolloutJob(
-                sent.job.task, sent.job.seed, sent.job.trial, group=group_of(sent.job), size=len(group)
-            )
-        worker.actor.episode_run.remote(jobs)
+            jobs[self._sent] = sized(sent.job, len(group))
+        worker.actor.run_group.remote(jobs)
         for number, sent in zip(jobs, group, strict=True):
             worker.open[worker.actor.answer.remote(number)] = sent
 
@@ -303,6 +301,6 @@ def _ray() -> Any:
         import ray.exceptions
     except ImportError as error:
         raise MissingDependencyError(
-            "rollouts on several machines need Ray: pip install 'wideseek-baselines[ray]'"
+            f"rollouts on several machines need Ray; {baselines_hint('ray')}"
         ) from error
     return ray

@@ -3,7 +3,7 @@
     serve.run(retrieval("wiki-corpus/", replicas=8), route_prefix="/")
 
 Every replica opens the corpus on its own node, so the folder must be at the same path there. Ray's proxy
-spreads requests over the replicas and starts a new one for each that dies; a request that was under way in it
+spreads requests over the replicas and starts a new one for each that dies; a request in flight there
 fails, and `RemoteCorpus` repeats it.
 """
 
@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wideseek_env.corpus.base import Corpus
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 from wideseek_env.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def retrieval(
         from ray import serve
     except ImportError as error:
         raise MissingDependencyError(
-            f'scaling out needs Ray Serve ({error}): pip install "wideseek-baselines[ray]"'
+            f"scaling out needs Ray Serve ({error}); {baselines_hint('ray')}"
         ) from None
     import wideseek_env.serve.app  # noqa: F401  (says at once when FastAPI is missing)
 

@@ -1,4 +1,4 @@
-"""`RolloutWorker`: one process of a Ray cluster that plays episodes over an engine of its own.
+"""`RolloutWorker`: one process of a Ray cluster that plays episodes over its own engine.
 
 It is an asynchronous actor: its engine, its driver and all calls share the actor's event loop, and every episode is
 answered when it has ended.
@@ -15,11 +15,11 @@ from typing import Any
 from wideseek_baselines.engines.base import EngineLostError
 from wideseek_baselines.rollout.config import RolloutConfig
 from wideseek_baselines.rollout.driver import Driver
-from wideseek_baselines.rollout.options import Finished, RolloutJob
+from wideseek_baselines.rollout.jobs import Finished, RolloutJob
 
 
 class RolloutWorker:
-    """Plays the groups that `play` is called with, after `start`, which says what is wrong with `config`.
+    """Plays the groups that `run_group` is called with, after `start`, which says what is wrong with `config`.
 
     A group comes in one call, because Ray does not promise to begin calls in the order in which they were made. Each of
     its jobs is answered by itself through `answer`, which may even be called first.
@@ -42,7 +42,7 @@ class RolloutWorker:
         self._running = asyncio.create_task(self._run(self._driver))
         return {"host": socket.gethostname(), "pid": os.getpid()}
 
-    async def play(self, group: Mapping[int, RolloutJob]) -> None:
+    async def run_group(self, group: Mapping[int, RolloutJob]) -> None:
         """Begin jobs that start together, each under a number that is used once."""
         for number, job in group.items():
             self._jobs[id(job)] = (number, job)

@@ -1,1 +1,1 @@
-"""Engines: what generates tokens for the language-model policies. See `wideseek_baselines.engines.base.Engine`."""
+"""Engines generate tokens for the language-model policies. `engines.base.Engine` is their common interface."""

@@ -1,9 +1,11 @@
-"""What an engine is: token ids go in, sampled ids with their log-probabilities come out, each as it finishes.
+"""The interface of engines. An engine takes requests and returns sampled tokens with their log-probabilities.
 
-An `Engine` serves any number of requests at once on one asyncio event loop, the one that `start` ran on. Cancelling
-the task that awaits `generate` frees what the request held. Engines differ in what they take: `tokens` engines get
-`Request.ids` and return ids, which can be trained on; `messages` engines (chat servers that show no ids) get
-`Request.messages` and return text, which cannot.
+An `Engine` serves any number of requests at once and returns each as soon as it is done. All of them run on one asyncio
+event loop, the one that called `start`. Cancelling the task that awaits `generate` frees the request's resources.
+
+There are two kinds of engines. `tokens` engines get `Request.ids` and return token ids, which a trainer can use.
+`messages` engines are chat servers that do not show token ids. They get `Request.messages` and return text, which
+cannot be trained on.
 """
 
 from __future__ import annotations
@@ -27,31 +29,32 @@ Weights: TypeAlias = "Path | Iterable[tuple[str, Tensor]]"
 
 
 class EngineError(WideSeekError):
-    """An engine could not answer a request; the episode that asked fails, others go on."""
+    """An engine could not answer a request. The episode that sent it fails. Other episodes continue."""
 
 
 class EngineLostError(EngineError):
-    """The engine is gone (its process died, its server is down) and answers nothing any more."""
+    """The engine is gone and answers no more requests, for example because its process died or its server is down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next tokens are drawn. Nothing is left to an engine's or a model folder's defaults.
+    """How the next tokens are sampled. These settings replace all defaults of the engine and of the model folder.
 
-    Training needs the plain distribution: temperature above 0, `top_p` 1 and no `top_k` (see `unbiased`).
+    Training needs samples from the whole distribution: temperature above 0, `top_p` 1 and `top_k` 0. The property
+    `unbiased` tells whether that is so.
     """
 
     max_tokens: int = 1024
-    """New tokens at most."""
+    """The largest number of new tokens."""
     temperature: float = 1.0
-    """0 takes the most probable token each time."""
+    """0 always takes the most probable token."""
     top_p: float = 1.0
     top_k: int = 0
-    """0 is off."""
+    """Sample among this many most probable tokens. 0 switches it off."""
     seed: int | None = None
-    """Of this request; the same engine, batch and seed draw the same tokens."""
+    """The seed of this request. With the same engine, batch and seed the same tokens are sampled."""
     stop_ids: tuple[int, ...] = ()
-    """Tokens that end the generation; the one that did is kept as its last id."""
+    """Tokens that end the generation. The one that ended it is kept as the last id."""
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -65,34 +68,36 @@ class Sampling:
 
     @property
     def unbiased(self) -> bool:
-        """Whether tokens are drawn from the whole distribution, as policy gradients assume."""
+        """Whether tokens are sampled from the whole distribution, as policy gradients assume."""
         return self.temperature > 0 and self.top_p == 1 and self.top_k == 0
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One turn of one agent to be generated."""
+    """A request to generate one turn of one agent."""
 
     id: str
-    """Unique among the requests under way."""
+    """Unique among the requests in flight."""
     sampling: Sampling
     ids: Sequence[int] = ()
     """The whole prompt as token ids, for engines that take tokens."""
     messages: Sequence[Message] = ()
     """The conversation, for engines that take messages."""
     tools: Sequence[Mapping[str, Any]] = ()
-    """Tool schemas for engines that take messages; empty where the prompt describes the tools itself."""
+    """Tool schemas, for engines that take messages. Empty if the prompt already describes the tools."""
     priority: int = 0
-    """Lower goes first where an engine has to choose."""
+    """When requests have to wait, the engine takes the one with the lowest number first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """What came of a request. `ids` and `logprobs` are equally long, and None from engines that show no ids.
+    """The result of a request. `ids` and `logprobs` have the same length. Both are None if the engine shows no ids.
 
-    A log-probability is of the sampled id under the distribution it was drawn from, in nats (float32 or better),
-    after temperature. `versions` says which policy versions made the tokens: pairs (version, number of tokens),
-    in order; more than one only where weights were replaced on the way.
+    A log-probability belongs to the sampled id, in nats and with at least float32 precision. It is taken from the
+    distribution that the id was sampled from, after temperature.
+
+    `versions` tells which policy versions generated the tokens, as pairs (version, number of tokens), in order. There
+    are several pairs only if the weights were replaced during the generation.
     """
 
     finish_reason: FinishReason
@@ -104,7 +109,7 @@ class Generation:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    """Prompt tokens whose keys and values were still cached."""
+    """Prompt tokens whose keys and values were already in the cache."""
     queued: float = 0.0
     """Seconds between the request and the engine's first work on it."""
     generating: float = 0.0
@@ -113,69 +118,74 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """What a started engine is and can hold. None is "unknown" or "no limit"."""
+    """Facts and capacities of a started engine. None means "unknown" or "no limit"."""
 
     name: str
     model: str
     takes: Literal["tokens", "messages"]
     context: int | None = None
-    """Tokens of prompt and generation together that one request may have."""
+    """The largest number of tokens of one request, prompt and generation together."""
     kv_tokens: int | None = None
-    """Tokens of all sequences together whose keys and values fit into its cache."""
+    """Capacity of the key-value cache in tokens, for all sequences together."""
     max_requests: int | None = None
-    """Requests that are worked on at the same time; more wait."""
+    """The largest number of requests that the engine processes at the same time. Further requests wait."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Versions of the libraries behind it, for records."""
+    """Versions of the libraries that the engine uses, for records."""
 
 
 @runtime_checkable
 class Engine(Protocol):
-    """Whatever generates. Methods other than `info` and `version` are called on the loop that `start` ran on."""
+    """Generates tokens for requests. Call all methods on the event loop that `start` ran on. `info` and `version` can
+    be read from anywhere.
+    """
 
     @property
     def info(self) -> EngineInfo:
-        """Facts about the engine; complete once it has started."""
+        """Facts about the engine. They are complete once it has started."""
         ...
 
     @property
     def version(self) -> int:
-        """The policy version of its weights: 0 as loaded, then what `update_weights` said."""
+        """The policy version of the weights: 0 after loading, then the version of the latest `update_weights`."""
         ...
 
     async def start(self) -> None:
-        """Load the model; harmless when started. `ConfigError` for a model that cannot be loaded."""
+        """Load the model. Does nothing if it has started. Raises `ConfigError` for a model that cannot be loaded."""
         ...
 
     async def generate(self, request: Request) -> Generation:
-        """Generate one turn. `EngineError` when this request failed, `EngineLostError` when all will."""
+        """Generate one turn. Raises `EngineError` if this request failed, `EngineLostError` if all others will fail
+        too.
+        """
         ...
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace the weights in place, drop every cache made with the old ones, and be `version` from then on.
+        """Replace the weights in place, drop every cache made with the old ones, and set `version`.
 
-        Requests under way wait meanwhile and go on with the new weights; `Generation.versions` says so. An engine
-        that sleeps wakes up with it: first what holds its weights, and the rest when they have been replaced.
+        Requests in flight wait and then continue with the new weights, as `Generation.versions` shows. A sleeping
+        engine wakes up: first it takes the memory for its weights, and after the replacement the rest.
         """
         ...
 
     async def pause(self) -> None:
-        """Stop working on requests, keeping those under way; new ones wait."""
+        """Stop generating. Requests in flight are kept, new ones wait."""
         ...
 
     async def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         ...
 
     async def sleep(self) -> None:
-        """Give accelerator memory back between phases where the platform can; harmless where not.
+        """Release accelerator memory between phases. Does nothing where the platform cannot do that.
 
-        No request may be under way (`EngineError`), and none may come before `update_weights` or `wake`."""
+        Raises `EngineError` if a request is in flight. After it, send no request before `update_weights` or `wake`.
+        """
         ...
 
     async def wake(self) -> None:
-        """Take the memory again after `sleep`, with the weights as they were where the engine has kept them."""
+        """Take the memory again after `sleep`. If the engine kept its weights, they are as before."""
         ...
 
     async def close(self) -> None:
-        """End it, its processes and its requests; harmless when closed or never started."""
+        """End the engine, its processes and its requests. Does nothing if it is closed or was never started."""
         ...

@@ -1,4 +1,4 @@
-"""Any OpenAI-compatible server as an engine: with token ids where it is a vLLM server, else with messages."""
+"""An engine that uses an OpenAI-compatible server: with token ids if it is a vLLM server, otherwise with messages."""
 
 from __future__ import annotations
 
@@ -43,14 +43,16 @@ _MIN_TEMPERATURE = 0.01  # vLLM silently raises smaller ones to this
 
 
 class OpenAIEngine:
-    """An `Engine` over ``{base_url}/completions`` or ``{base_url}/chat/completions``.
+    """An `Engine` that sends requests to ``{base_url}/completions`` or ``{base_url}/chat/completions``.
 
-    With a `tokenizer` it takes tokens: prompts are sent as ids, and the sampled ids come back with their
-    log-probabilities, fit for training. That needs a vLLM server, which is checked at the start, and so is that the
-    tokenizer is the server's. Without one it takes messages, from any server; tools are sent natively where the
-    request has them, and `Generation.ids` is None.
+    With a `tokenizer` the engine takes tokens. It sends prompts as ids and gets back the sampled ids with their
+    log-probabilities, which a trainer can use. This needs a vLLM server. `start` checks that the server is vLLM and
+    that its tokenizer is the given one.
 
-    Requests have no order of priority: they wait for one of `concurrency` places in the order of arrival.
+    Without a `tokenizer` the engine takes messages and works with any server. It sends a request's tools in the API's
+    field for tools. `Generation.ids` is None.
+
+    At most `concurrency` requests are in flight. Others wait in the order of arrival. `Request.priority` has no effect.
     """
 
     def __init__(
@@ -72,18 +74,19 @@ class OpenAIEngine:
         Args:
             base_url: Address of the API, such as ``http://127.0.0.1:8000/v1``.
             model: Name under which the server knows the model.
-            api_key_env: Environment variable with the key, read for each request; local servers need none.
-            tokenizer: Folder or hub name of the model's tokenizer, to work with token ids.
-            concurrency: Requests that are on their way at the same time.
-            timeout: Seconds that one try may take, from sending it to the last byte of the answer.
-            retry: When failed requests are sent again; None is `RetryPolicy()`.
-            prices: For the cost in `usage`; None is free.
-            fields: Further fields of every request, such as ``{"reasoning_effort": "low"}``; they overrule the
-                engine's own, and a value of None leaves a field out that a server does not know.
-            sleep: How to wait between tries, for tests.
+            api_key_env: Environment variable that holds the API key. It is read for each request. Local servers need no
+                key.
+            tokenizer: Folder or hub name of the model's tokenizer, to work with token ids. None works with messages.
+            concurrency: The largest number of requests in flight at the same time.
+            timeout: Seconds that one attempt may take, from sending the request to the last byte of the answer.
+            retry: When to send failed requests again. None is `RetryPolicy()`.
+            prices: Prices from which `usage` computes the cost. None makes the cost 0.
+            fields: Additional fields of every request, such as ``{"reasoning_effort": "low"}``. They override the
+                engine's fields. A value of None removes a field that the server does not know.
+            sleep: Function that waits between attempts. Tests replace it.
 
         Raises:
-            ConfigError: an address that is none or that contains credentials, or a limit that is not positive.
+            ConfigError: The address is invalid or contains credentials, or a limit is not positive.
         """
         if not model:
             raise ConfigError("an engine needs the name of the model that the server serves")
@@ -115,7 +118,7 @@ class OpenAIEngine:
 
     @property
     def info(self) -> EngineInfo:
-        """Facts about the engine; `context` is known once it has started, from servers that tell it."""
+        """Facts about the engine. `context` is known after `start`, if the server reports it."""
         return EngineInfo(
             "openai",
             self._model,
@@ -126,20 +129,21 @@ class OpenAIEngine:
 
     @property
     def version(self) -> int:
-        """Always 0: the server's weights are what they are."""
+        """Always 0, because the engine cannot change the server's weights."""
         return 0
 
     @property
     def usage(self) -> Usage:
-        """What the requests of this engine have used so far."""
+        """The usage of all requests of this engine so far."""
         return self._link.meter.total
 
     async def start(self) -> None:
         """Find out what the server can do.
 
         Raises:
-            ConfigError: The server refuses the key, serves other models, or cannot do what `tokenizer` asks for.
-            EngineLostError: Nobody answers at the address.
+            ConfigError: The server refuses the key, serves other models, or cannot work with token ids and this
+                `tokenizer`.
+            EngineLostError: No server answers at the address.
         """
         async with self._starting:
             if self._started:
@@ -158,11 +162,11 @@ class OpenAIEngine:
             self._started = True
 
     async def generate(self, request: Request) -> Generation:
-        """Generate one turn; see the class.
+        """Generate one turn, from token ids with a `tokenizer` and from messages without.
 
         Raises:
-            EngineError: The request is too long or refused, or failed at all tries.
-            EngineLostError: Nobody answers any more, or the key or account is no longer accepted.
+            EngineError: The request is too long, or the server refused it, or all attempts failed.
+            EngineLostError: The server answers no more, or no longer accepts the key or the account.
         """
         if not self._started:
             raise EngineLostError(f"the engine for {self._link.base_url} is not running: await start() first")
@@ -182,40 +186,40 @@ class OpenAIEngine:
             raise
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """`ConfigError`: a server's weights cannot be replaced from here."""
+        """Not possible for a server. Always raises `ConfigError`."""
         raise ConfigError(
             f"the weights of the server at {self._link.base_url} cannot be replaced from here: restart it with the "
             "new ones, or train with the vLLM engine, which runs in this process"
         )
 
     async def pause(self) -> None:
-        """Send no new requests; the server finishes those under way."""
+        """Send no new requests. The server finishes those in flight."""
         self._going.clear()
 
     async def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         self._going.set()
 
     async def sleep(self) -> None:
-        """Nothing: the memory is the server's."""
+        """Does nothing, because the memory belongs to the server."""
 
     async def wake(self) -> None:
-        """Nothing, as `sleep`."""
+        """Does nothing, like `sleep`."""
 
     async def close(self) -> None:
-        """Close the connections, which ends the requests under way; the server goes on."""
+        """Close the connections. This ends the requests in flight. The server keeps running."""
         self._started = False
         await self._link.close()
 
     async def _complete(self, request: Request) -> Generation:
-        """One turn in token ids."""
+        """Generate one turn from token ids."""
         prompt, sampling, context = len(request.ids), request.sampling, self._found.context
         if not prompt:
             raise EngineError(f"request {request.id} has no prompt: this engine takes Request.ids")
         if context is not None and prompt >= context:
             raise EngineError(
                 f"request {request.id} is too long: its prompt has {prompt} tokens, and the context of {context} "
-                "leaves no room for an answer"
+                "leaves no room for an answer: shorten it"
             )
         self._check_temperature(sampling)
         body = token_fields(request.ids, sampling)
@@ -226,7 +230,8 @@ class OpenAIEngine:
         self._count(answer.counts)
         if answer.counts.prompt not in (0, prompt):
             raise EngineError(
-                f"the server read {answer.counts.prompt} tokens where {prompt} were sent: it changes prompts"
+                f"the server read {answer.counts.prompt} prompt tokens, but {prompt} were sent: it changes prompts, so "
+                "its answers cannot be used for training; use a server that does not"
             )
         return Generation(
             answer.finish_reason,
@@ -254,7 +259,7 @@ class OpenAIEngine:
             )
 
     async def _chat(self, request: Request) -> Generation:
-        """One turn in messages."""
+        """Generate one turn from messages."""
         if not request.messages:
             raise EngineError(f"request {request.id} has no messages: this engine takes Request.messages")
         sampling, vllm, context = request.sampling, self._found.vllm, self._found.context
@@ -272,7 +277,7 @@ class OpenAIEngine:
         try:
             reply = await self._ask("/chat/completions", body, read_chat)
         except RefusedError as error:
-            # Newer models of OpenAI know the limit by its new name only.
+            # Newer models of OpenAI accept the limit under its new name only.
             if "max_completion_tokens" not in error.said or limit_name != "max_tokens":
                 raise
             self._limit_name = "max_completion_tokens"

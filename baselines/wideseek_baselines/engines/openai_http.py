@@ -1,10 +1,11 @@
-"""HTTP to an OpenAI-compatible server from asyncio: retries, limits, a bill, and a key that shows nowhere."""
+"""HTTP requests to an OpenAI-compatible server from asyncio, with retries, limits and a count of usage.
+
+The API key never appears in messages or logs.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -12,26 +13,23 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wideseek_baselines.engines.base import EngineError, EngineLostError
-from wideseek_env.errors import MissingDependencyError
+from wideseek_env.errors import MissingDependencyError, baselines_hint
+from wideseek_env.llm.exchange import Exchange, GivenUpError, RefusedRequestError, TransientError, encode_body
 from wideseek_env.llm.key import ApiKey
-from wideseek_env.llm.retry import RETRIED_STATUSES, RetryPolicy, retry_after
-from wideseek_env.llm.usage import Meter, Usage
-from wideseek_env.llm.wire import is_spent
+from wideseek_env.llm.retry import RetryPolicy
+from wideseek_env.llm.usage import Meter
 
 if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
 
-_LOG = logging.getLogger(__name__)
 _LARGEST_REPLY = 64 << 20
 _CONNECT_SECONDS = 30.0
-UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
-"""What looking up a part of an answer raises that has another form."""
 
 
 class RefusedError(EngineError):
-    """The server answered that it will not serve this request; sending it again would change nothing."""
+    """The server refused this request. Sending it again would change nothing."""
 
     def __init__(self, message: str, status: int, said: str) -> None:
         super().__init__(message)
@@ -39,23 +37,9 @@ class RefusedError(EngineError):
         self.said = said
 
 
-class _TransientError(Exception):
-    """A failure after which the same request is tried again. Without a `status` there was no answer at all."""
-
-    def __init__(self, message: str, status: int | None = None, asked: float | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.asked = asked
-        """Seconds that the server wants to be left alone."""
-
-
-class _SlowError(_TransientError):
-    """No complete answer in time: the server may still be there."""
-
-
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
-    """What was read from an answer; seconds that the request waited here, and seconds that the server took."""
+    """The value read from an answer, the seconds that the request waited here, and the seconds that the server took."""
 
     value: T
     queued: float
@@ -63,11 +47,11 @@ class Reply(Generic[T]):
 
 
 class Link:
-    """Requests to one server, at most `concurrency` at a time, each tried as `retry` says.
+    """Sends requests to one server, at most `concurrency` at a time, and repeats failed ones as `retry` says.
 
-    Bound to the event loop on which it is opened. The key is read from the environment variable `api_key_env` for
-    each request; redirects are not followed, so it goes to no other address. Cancelling a request closes its
-    connection, which tells the server to stop.
+    It must be used on the event loop on which it was opened. It reads the key from the environment variable
+    `api_key_env` for each request. It does not follow redirects, so the key goes to no other address. Cancelling a
+    request closes its connection, which tells the server to stop.
     """
 
     def __init__(
@@ -87,7 +71,7 @@ class Link:
         self._retry = retry
         self._sleep = sleep
         self._slots = asyncio.Semaphore(concurrency)
-        self._random = Random()  # only for jitter, which has to differ between processes
+        self._random = Random()  # only for jitter, which must differ between processes
         self._client: httpx.AsyncClient | None = None
 
     @property
@@ -96,12 +80,12 @@ class Link:
         return self._client is not None
 
     def open(self) -> None:
-        """Make the connection pool; nothing is sent. `MissingDependencyError` without httpx."""
+        """Create the connection pool without sending anything. Raises `MissingDependencyError` if httpx is missing."""
         try:
             import httpx
         except ImportError as error:
             raise MissingDependencyError(
-                "the OpenAI engine needs httpx: pip install 'wideseek-baselines[openai]'"
+                f"the OpenAI engine needs httpx; {baselines_hint('openai')}"
             ) from error
         self._client = httpx.AsyncClient(
             timeout=httpx.Timeout(None, connect=min(self._timeout, _CONNECT_SECONDS)),
@@ -110,7 +94,7 @@ class Link:
         )
 
     async def close(self) -> None:
-        """Close the connections; requests under way fail with `EngineLostError`."""
+        """Close the connections. Requests in flight fail with `EngineLostError`."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()
@@ -118,42 +102,43 @@ class Link:
     async def ask(
         self, method: str, path: str, read: Callable[[Any], T], body: Mapping[str, Any] | None = None
     ) -> Reply[T]:
-        """Send a request until `read` makes something of the JSON that comes back.
+        """Send a request, and repeat it until `read` can read the JSON of the answer.
 
-        An answer that is no JSON, or that `read` fails on with the usual errors of a lookup, counts as a failed try.
+        An attempt fails if the answer is not JSON, or if `read` raises one of `UNREADABLE`.
 
         Raises:
             RefusedError: The server refuses the request.
-            EngineError: It still failed or took too long after all tries.
-            EngineLostError: The server does not answer at all, or the account has no credit left.
+            EngineError: All attempts failed or took too long.
+            EngineLostError: The server does not answer, or the account has no credit left.
         """
-        data = None if body is None else json.dumps(body).encode()
-        failures = 0
+        data = None if body is None else encode_body(body)
+        exchange = Exchange(self.base_url, self._key, self._retry, self._random)
         began = time.monotonic()
         while True:
             try:
                 async with self._slots:
                     start = time.monotonic()
-                    self.meter.add(Usage(requests=1, retries=1 if failures else 0))
-                    value = await self._try(method, path, data, read)
+                    self.meter.add(exchange.sending)
+                    status, headers, content = await self._send(exchange, method, path, data)
+                    value = exchange.read(status, headers, content, read, "answer of the expected form")
                     return Reply(value, start - began, time.monotonic() - start)
-            except _TransientError as fault:
-                failures += 1
-                wait = self._retry.wait(failures, fault.asked, self._random)
-                if wait is None:
-                    raise self._failed(failures, fault) from None
-                _LOG.info("%s: %s; trying again in %.1f s", self.base_url, fault, wait)
+            except TransientError as fault:
+                try:
+                    wait = exchange.wait(fault)
+                except GivenUpError as error:
+                    raise (EngineLostError if error.silent else EngineError)(str(error)) from None
                 await self._sleep(wait)
+            except RefusedRequestError as error:
+                if error.spent:
+                    raise EngineLostError(
+                        f"{self.base_url} serves this account no longer (status {error.status}): {error.said}"
+                    ) from None
+                raise RefusedError(str(error), error.status, error.said) from None
 
-    def _failed(self, failures: int, fault: _TransientError) -> EngineError:
-        why = f"; it asks to wait {fault.asked:.0f} s" if fault.asked else ""
-        times = "once" if failures == 1 else f"{failures} times"
-        lost = fault.status is None and not isinstance(fault, _SlowError)
-        return (EngineLostError if lost else EngineError)(
-            f"{self.base_url} failed {times}: {fault}{why}; check that the server runs, or try later"
-        )
-
-    async def _try(self, method: str, path: str, data: bytes | None, read: Callable[[Any], T]) -> T:
+    async def _send(
+        self, exchange: Exchange, method: str, path: str, data: bytes | None
+    ) -> tuple[int, Mapping[str, str], bytes]:
+        """Send one request: the status, headers and content of the answer, read to its end within the timeout."""
         import httpx
 
         if self._client is None:
@@ -172,36 +157,13 @@ class Link:
                 async for chunk in response.aiter_bytes():
                     content += chunk
                     if len(content) > _LARGEST_REPLY:
-                        raise EngineError(f"{self.base_url} sent a reply of more than {_LARGEST_REPLY} bytes")
+                        raise EngineError(exchange.oversized(_LARGEST_REPLY))
         except (TimeoutError, httpx.TimeoutException):
-            raise _SlowError(f"no complete reply within {self._timeout:g} s") from None
+            raise exchange.late(self._timeout) from None
         except httpx.TransportError as error:
-            raise _TransientError(
-                f"no connection ({self._key.clean(error or type(error).__name__)})"
-            ) from None
+            raise exchange.unreachable(str(error) or type(error).__name__) from None
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
-            if self._client is None:  # closed meanwhile, which httpx reports in several ways
+            if self._client is None:  # `close` was called meanwhile, which httpx reports in several ways
                 raise EngineLostError(f"the engine for {self.base_url} was closed") from None
-            raise EngineError(f"cannot ask {self.base_url}: {self._key.clean(error)}") from None
-        return self._value(response.status_code, response.headers, bytes(content), read)
-
-    def _value(self, status: int, headers: Mapping[str, str], content: bytes, read: Callable[[Any], T]) -> T:
-        """What `read` makes of an answer; `_TransientError` or `RefusedError` when there is nothing to read."""
-        text = content.decode("utf-8", "replace")
-        if status != 200:
-            said = self._key.clean(text)
-            if is_spent(content):
-                raise EngineLostError(
-                    f"{self.base_url} serves this account no longer (status {status}): {said}"
-                )
-            if status in RETRIED_STATUSES:
-                raise _TransientError(f"status {status}: {said}", status, retry_after(headers))
-            if 300 <= status < 400:
-                said = f"it redirects to {self._key.clean(headers.get('location', ''))}: use that address"
-            raise RefusedError(self._key.refusal(self.base_url, status, said), status, said)
-        try:
-            return read(json.loads(content))
-        except UNREADABLE as error:
-            raise _TransientError(
-                f"a reply that cannot be read ({type(error).__name__}): {self._key.clean(text)}", status
-            ) from None
+            raise EngineError(exchange.unsendable(error)) from None
+        return response.status_code, response.headers, bytes(content)

@@ -1,4 +1,4 @@
-"""What an OpenAI-compatible server is and can do, found out once with a few small requests."""
+"""Finds out with a few small requests what an OpenAI-compatible server is and can do."""
 
 from __future__ import annotations
 
@@ -7,30 +7,33 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wideseek_baselines.engines.base import Sampling
-from wideseek_baselines.engines.openai_http import UNREADABLE, Link, RefusedError
+from wideseek_baselines.engines.openai_http import Link, RefusedError
 from wideseek_baselines.engines.openai_wire import read_models, read_tokens, token_fields, top_logprobs
 from wideseek_env.errors import ConfigError
+from wideseek_env.llm.exchange import UNREADABLE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _TEXT = 'Museums & châteaux: | 1876 | 博物馆 |\n<tool_call>{"name": "search"}</tool_call>'
-_FLATTER = 2.0  # a temperature that changes any distribution; servers take no higher one
+_FLATTER = 2.0  # a temperature that changes any distribution, and the highest that servers accept
 _SAME = 0.01  # nats
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Facts about a server. `vllm`: it knows vLLM's own settings. `context`: tokens of a request, if it says so."""
+    """Facts about a server. `vllm`: it accepts settings that only vLLM has. `context`: the largest number of tokens of
+    one request, if the server reports it.
+    """
 
     vllm: bool
     context: int | None
 
 
 async def look(link: Link, model: str) -> Found:
-    """Ask for the list of models, which not every server has.
+    """Read the server's list of models. Not every server has one.
 
-    `ConfigError` when the server refuses the key, or is a vLLM that does not serve `model`.
+    Raises `ConfigError` if the server refuses the key, or is a vLLM server that does not serve `model`.
     """
     try:
         entries = (await link.ask("GET", "/models", read_models)).value
@@ -47,9 +50,9 @@ async def look(link: Link, model: str) -> Found:
 
 
 async def check_tokens(link: Link, model: str, tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether reported log-probabilities are those after temperature, once token ids are sure to work.
+    """Check that the server works with token ids. Return whether its log-probabilities are those after temperature.
 
-    `ConfigError` when the server takes or shows no token ids, or when `tokenizer` is not its own.
+    Raises `ConfigError` if the server does not accept or show token ids, or if its tokenizer is not `tokenizer`.
     """
     ids = list(tokenizer.encode(_TEXT, add_special_tokens=False))
     sampling = Sampling(max_tokens=1)
@@ -69,12 +72,12 @@ async def check_tokens(link: Link, model: str, tokenizer: PreTrainedTokenizerBas
         ]
     except (RefusedError, *UNREADABLE) as error:
         raise ConfigError(
-            f"{link.base_url} does not take token ids and show those it samples, as vLLM does: leave the tokenizer "
-            f"out, and it is used with messages, for evaluation only ({type(error).__name__}: {error})"
+            f"{link.base_url} does not accept token ids and return sampled ones, as vLLM does: omit the tokenizer "
+            f"to use the server with messages, for evaluation only ({type(error).__name__}: {error})"
         ) from None
     if shown != ids:
         raise ConfigError(
-            f"the server's tokenizer makes other tokens than the one given ({shown[:8]} and {ids[:8]}, …): pass the "
+            f"the server's tokenizer returns other ids than the given one ({shown[:8]} and {ids[:8]}, …): pass the "
             "folder of the model that it serves"
         )
     both = first.keys() & second.keys()

@@ -1,4 +1,4 @@
-"""What goes to an OpenAI-compatible server and comes back: conversations, sampling settings, completions."""
+"""The bodies of requests to an OpenAI-compatible server, and the reading of its answers."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from wideseek_env.messages import Message
 
 _FINISHES: Mapping[str, FinishReason] = {
     **dict.fromkeys(("stop", "tool_calls", "function_call", "eos", "eos_token", "end_turn", ""), "stop"),
-    # What a filter cut off is cut off, like what was too long.
+    # A text that a content filter cut off counts like one that was too long.
     **dict.fromkeys(("length", "max_tokens", "model_length", "content_filter"), "length"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Tokens as the server counted them."""
+    """Numbers of tokens as the server counted them."""
 
     prompt: int
     completion: int
@@ -30,7 +30,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class ChatAnswer:
-    """An answer of ``/chat/completions``: the message in the shape that the environment takes."""
+    """An answer of ``/chat/completions``. The message has the form that the environment uses."""
 
     message: Message
     finish_reason: FinishReason
@@ -48,11 +48,12 @@ class TokenAnswer:
 
 
 def chat_messages(messages: Sequence[Message]) -> list[Message]:
-    """A conversation in shapes that strict servers accept.
+    """A conversation in a form that strict servers accept.
 
-    Only the keys of OpenAI's API are sent, `content` is always text. A tool's result keeps the role "tool" where it
-    answers a native call; results of calls written as text have none to answer, and go as the user's. Neighbouring
-    messages of the user are joined, since templates that insist on taking turns refuse two in a row.
+    Messages keep only the keys of OpenAI's API, and `content` is always text. The result of a native tool call keeps
+    the role "tool". The result of a call that the agent wrote as text gets the role "user", because there is no native
+    call that it could refer to. Neighbouring messages of the user are joined, because some chat templates require
+    alternating roles.
     """
     clean: list[Message] = []
     open_calls: set[str] = set()
@@ -77,7 +78,9 @@ def chat_messages(messages: Sequence[Message]) -> list[Message]:
 
 
 def _native_call(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A call whose arguments are a JSON object, as servers that parse them demand, whatever the model wrote."""
+    """A call whose arguments are a JSON object. Some servers parse the arguments and demand one, whatever the model
+    wrote.
+    """
     function = call["function"]
     arguments = function["arguments"]
     try:
@@ -94,7 +97,7 @@ def _native_call(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sampling_fields(sampling: Sampling, *, every: bool) -> dict[str, Any]:
-    """Sampling settings of a request, all explicit. `every` adds those that only vLLM knows."""
+    """The fields of a request for all sampling settings. `every` adds those that only vLLM knows."""
     fields: dict[str, Any] = {
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,
@@ -116,19 +119,21 @@ def sampling_fields(sampling: Sampling, *, every: bool) -> dict[str, Any]:
 
 
 def token_fields(ids: Sequence[int], sampling: Sampling) -> dict[str, Any]:
-    """A request for token ids: prompt as ids, ids and log-probabilities back, ended by `stop_ids` alone."""
+    """The fields of a request with token ids. The server returns ids and log-probabilities, and only `stop_ids` end the
+    text.
+    """
     return {
         "prompt": list(ids),
         **sampling_fields(sampling, every=True),
         "stop_token_ids": list(sampling.stop_ids),
         "ignore_eos": True,
-        "logprobs": 0,  # of the sampled token and no other
-        "return_tokens_as_token_ids": True,  # `return_token_ids` would send the prompt back as well
+        "logprobs": 0,  # of the sampled token only
+        "return_tokens_as_token_ids": True,  # `return_token_ids` would return the prompt's ids as well
     }
 
 
 def read_chat(data: Any) -> ChatAnswer:
-    """The answer in a chat completion; the usual errors of a lookup when there is none."""
+    """Read the answer of a chat completion. Raises one of `openai_http.UNREADABLE` if the data have another form."""
     reply = reply_of(data)
     message: Message = {"role": "assistant", "content": reply.text}
     calls = reply.message.get("tool_calls")
@@ -140,7 +145,7 @@ def read_chat(data: Any) -> ChatAnswer:
 def _read_call(call: Any, number: int) -> dict[str, Any]:
     function = call["function"]
     arguments = function.get("arguments")
-    if not isinstance(arguments, str):  # some servers send the object itself
+    if not isinstance(arguments, str):  # some servers send the object instead of its JSON
         arguments = json.dumps(arguments or {}, ensure_ascii=False)
     return {
         "id": str(call.get("id") or f"call_{number}"),
@@ -150,7 +155,9 @@ def _read_call(call: Any, number: int) -> dict[str, Any]:
 
 
 def read_tokens(data: Any) -> TokenAnswer:
-    """The answer in a completion with token ids; the usual errors of a lookup when there is none."""
+    """Read the answer of a completion with token ids. Raises one of `openai_http.UNREADABLE` if the data have another
+    form.
+    """
     choice = data["choices"][0]
     tokens, logprobs = choice["logprobs"]["tokens"], choice["logprobs"]["token_logprobs"]
     if len(tokens) != len(logprobs) or not all(math.isfinite(value) for value in logprobs):
@@ -166,24 +173,24 @@ def read_tokens(data: Any) -> TokenAnswer:
 def _id_of(token: str) -> int:
     mark, _, number = token.partition(":")
     if mark != "token_id" or not number.isdecimal():
-        raise ValueError(f"{token!r} is no token id")
+        raise ValueError(f"{token!r} is not a token id")
     return int(number)
 
 
 def read_models(data: Any) -> list[Mapping[str, Any]]:
-    """The entries of ``/models``."""
+    """The entries of the list of models at ``/models``."""
     return [entry for entry in data["data"] if isinstance(entry["id"], str)]
 
 
 def top_logprobs(data: Any) -> dict[str, float]:
-    """The alternatives to the first token of a completion."""
+    """The most probable tokens at the first position of a completion, with their log-probabilities in nats."""
     return {
         str(token): float(value) for token, value in data["choices"][0]["logprobs"]["top_logprobs"][0].items()
     }
 
 
 def finish_of(reason: str) -> FinishReason:
-    """What a server's finish reason amounts to; `EngineError` for one that is a failure."""
+    """The `FinishReason` for a server's finish reason. Raises `EngineError` if the reason is a failure."""
     if reason in _FINISHES:
         return _FINISHES[reason]
     raise EngineError(f"the server ended the generation with {reason!r}")

@@ -1,8 +1,8 @@
 """`SimulatedEngine`: an engine without a model, for tests of drivers and for planning capacity.
 
-A callable writes the messages; how long they take is drawn from a distribution, and faults can be injected. What it
-says about time is what its latency model was given: it measures drivers and queues, not models. On a
-`wideseek_baselines.engines.virtual_time.VirtualLoop` it is exact, repeatable and takes no time.
+A callable writes the messages. The time of each generation is drawn from a distribution, and faults can be injected.
+The times come from the given latency model, so they tell something about drivers and queues but nothing about models.
+On a `wideseek_baselines.engines.virtual_time.VirtualLoop` a simulation is exact, repeatable and takes no real time.
 """
 
 from __future__ import annotations
@@ -33,54 +33,65 @@ Answer: TypeAlias = "Callable[[Request], str]"
 
 
 class Latency(Protocol):
-    """How long a generation takes."""
+    """The time that a generation takes."""
 
     def __call__(self, prompt: int, completion: int, running: int, dice: random.Random) -> float:
-        """Seconds for `completion` tokens after `prompt` uncached ones, beside `running` requests in all."""
+        """Seconds for a generation.
+
+        Args:
+            prompt: Prompt tokens that are not cached.
+            completion: Tokens that are generated.
+            running: Requests that run at the same time, this one included.
+            dice: Source of random numbers.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """A generation takes a log-normal time with this mean in seconds; `sigma` is that of its logarithm.
+    """A generation takes a log-normal time with mean `mean` in seconds. `sigma` is the standard deviation of its
+    logarithm.
 
-    Agents' turns are spread like this: most are short calls, a few think long.
+    Turns of agents have such times: most are short calls, a few take long.
     """
 
     mean: float = 1.0
     sigma: float = 0.8
 
     def __call__(self, prompt: int, completion: int, running: int, dice: random.Random) -> float:
-        """See `Latency`."""
+        """Seconds for a generation, whatever its length."""
         return dice.lognormvariate(math.log(self.mean) - self.sigma**2 / 2, self.sigma)
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """A generation takes as long as its tokens do: `prefill` prompt tokens a second, and for one request `decode`
-    new tokens a second as long as all running ones together make at most `total`."""
+    """A generation takes a time that follows from its tokens.
+
+    Prompt tokens are read at `prefill` tokens per second. One request generates `decode` tokens per second, as long as
+    all running requests together generate at most `total` tokens per second.
+    """
 
     prefill: float = 10_000.0
     decode: float = 50.0
     total: float = 2_000.0
 
     def __call__(self, prompt: int, completion: int, running: int, dice: random.Random) -> float:
-        """See `Latency`."""
+        """Seconds for reading the prompt and generating the completion."""
         return prompt / self.prefill + completion * max(1 / self.decode, running / self.total)
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Probabilities, for each request, of things that go wrong."""
+    """The probabilities of faults, for each request."""
 
     error: float = 0.0
-    """`EngineError` after the usual time."""
+    """The request raises `EngineError` after its usual time."""
     malformed: float = 0.0
-    """The text breaks off in the middle, and is said to have been stopped by the model."""
+    """The text is cut off in the middle, with finish reason "stop"."""
     cut: float = 0.0
-    """The text breaks off in the middle with finish reason "length"."""
+    """The text is cut off in the middle, with finish reason "length"."""
     hang: float = 0.0
-    """No answer ever comes."""
+    """The request never gets an answer."""
     loss: float = 0.0
     """The engine is lost: this and every other request raises `EngineLostError`."""
 
@@ -90,7 +101,7 @@ class Faults:
             raise ConfigError(f"fault rates must be 0 or more and at most 1 together, not {rates}")
 
     def draw(self, dice: random.Random) -> str:
-        """The name of what goes wrong now; "" for nothing."""
+        """Draw a fault and return its name, or "" for no fault."""
         point = dice.random()
         for name in ("error", "malformed", "cut", "hang", "loss"):
             point -= getattr(self, name)
@@ -100,18 +111,20 @@ class Faults:
 
 
 class SimulatedEngine:
-    """An engine whose text comes from a callable; see the module.
+    """An engine without a model. A callable writes its texts, and a latency model gives their times.
 
     Args:
-        answer: Writes the text of each request.
-        takes: "messages", or "tokens" in the toy tokenization of `wideseek_baselines.engines.toy_tokens`; then the
-            ids carry made-up log-probabilities, a function of id and position.
-        latency: How long generations take. Its draws depend on `seed` and the request (its seed and prompt), not
-            on the order of requests, so that two drivers meet the same times.
-        faults: What goes wrong how often; drawn in the order in which requests are worked on.
-        seed: Of latencies and faults.
-        context, kv_tokens, max_requests: See `EngineInfo`; requests beyond `max_requests` wait in order.
-        prefix_cache: Take a conversation up to its last assistant message as cached.
+        answer: Callable that writes the text for each request.
+        takes: "messages", or "tokens" for the toy tokenization of `wideseek_baselines.engines.toy_tokens`. With tokens
+            each id has an invented log-probability, which depends on the id and its position.
+        latency: How long generations take. The random numbers depend on `seed` and on the request's seed and prompt,
+            not on the order of requests. So two drivers get the same times.
+        faults: How often which fault happens. Faults are drawn in the order in which requests are processed.
+        seed: Seed of latencies and faults.
+        context: The largest number of tokens of one request, as the engine reports it.
+    kv_tokens: The capacity of the key-value cache in tokens, as the engine reports it.
+    max_requests: Requests that are processed at the same time. Further requests wait in order of arrival.
+        prefix_cache: Count a conversation up to its last assistant message as cached.
     """
 
     def __init__(
@@ -144,21 +157,21 @@ class SimulatedEngine:
 
     @property
     def info(self) -> EngineInfo:
-        """See `Engine`."""
+        """Facts about the engine, as given to the constructor."""
         return self._info
 
     @property
     def version(self) -> int:
-        """See `Engine`."""
+        """The policy version: 0 at first, then the version of the latest `update_weights`."""
         return self._version
 
     @property
     def under_way(self) -> list[str]:
-        """The ids of the requests that are worked on."""
+        """The ids of the requests that are being processed."""
         return list(self._under_way)
 
     async def start(self) -> None:
-        """See `Engine`."""
+        """Start the engine. Does nothing if it has started."""
         if not self._started:
             self._started = True
             if self._info.max_requests is not None:
@@ -166,10 +179,10 @@ class SimulatedEngine:
             self._working.set()
 
     async def generate(self, request: Request) -> Generation:
-        """See `Engine`."""
+        """Generate one turn. Raises `EngineError` or `EngineLostError` when a fault is drawn."""
         self._check()
         if request.id in self._under_way:
-            raise EngineError(f"a request {request.id!r} is under way already")
+            raise EngineError(f"a request {request.id!r} is already in flight: give each request another id")
         arrived = asyncio.get_running_loop().time()
         if self._slots is None:
             return await self._work(request, arrived)
@@ -236,11 +249,11 @@ class SimulatedEngine:
                 timer.cancel()
 
     def _measure(self, request: Request) -> tuple[int, int, int]:
-        """Tokens of the prompt, how many of them are cached, and a number that tells prompts apart."""
+        """The number of prompt tokens, the number of cached ones, and a hash of the prompt."""
         if self._info.takes == "tokens":
             ids = request.ids
             cached = 0
-            if self._prefix_cache:  # what ends with the end of the last turn that was generated
+            if self._prefix_cache:  # everything up to the end of the last generated turn
                 begin = next(
                     (at for at in range(len(ids) - 2, -1, -1) if ids[at] == BEGIN["assistant"]), None
                 )
@@ -255,7 +268,7 @@ class SimulatedEngine:
         if self._lost:
             raise EngineLostError("the simulated engine is lost")
         if not self._started:
-            raise EngineError("the engine has not been started")
+            raise EngineError("the engine has not been started: await start() first")
 
     def _lose(self) -> None:
         self._lost = True
@@ -264,32 +277,32 @@ class SimulatedEngine:
                 done.set_exception(EngineLostError("the simulated engine was lost"))
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """See `Engine`; `weights` are not looked at."""
+        """Set the version. `weights` are ignored."""
         self._check()
         self._version = version
 
     async def pause(self) -> None:
-        """See `Engine`."""
+        """Stop processing requests. Those in flight are kept, new ones wait."""
         self._working.clear()
 
     async def resume(self) -> None:
-        """See `Engine`."""
+        """Continue after `pause`."""
         self._working.set()
 
     async def sleep(self) -> None:
-        """See `Engine`."""
+        """Does nothing."""
 
     async def wake(self) -> None:
-        """See `Engine`."""
+        """Does nothing."""
 
     async def close(self) -> None:
-        """See `Engine`."""
+        """End the engine. Requests in flight raise `EngineLostError`."""
         self._lose()
         self._working.set()
 
 
 def toy_logprob(token: int, position: int) -> float:
-    """The made-up log-probability of a sampled id."""
+    """The invented log-probability of a sampled id, in nats."""
     return -((token * 31 + position * 7) % 97) / 100
 
 

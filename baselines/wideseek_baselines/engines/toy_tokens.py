@@ -1,6 +1,8 @@
-"""A toy tokenization for simulated engines: UTF-8 bytes, and one id for the begin of each role's turn and its end.
+"""A toy tokenization for simulated engines.
 
-It only ever appends: the ids of a conversation are a prefix of those of the same conversation with more messages.
+A token is a UTF-8 byte. One id per role opens a turn of that role, and one id closes a turn.
+
+The ids of a conversation are always a prefix of the ids of the same conversation with more messages.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ ROLES = ("system", "user", "assistant", "tool")
 BEGIN = {role: 256 + number for number, role in enumerate(ROLES)}
 """The id that opens a turn of each role."""
 END = 256 + len(ROLES)
-"""The id that closes a turn; an engine samples it."""
+"""The id that closes a turn. An engine samples it as the last id of a message."""
 
 
 def encode_text(text: str) -> list[int]:
@@ -22,12 +24,12 @@ def encode_text(text: str) -> list[int]:
 
 
 def decode_text(ids: Sequence[int]) -> str:
-    """The text of sampled ids without the end; half a character at a cut becomes a replacement character."""
+    """The text of sampled ids, without `END`. An incomplete character at the end becomes a replacement character."""
     return bytes(token for token in ids if token < 256).decode("utf-8", "replace")
 
 
 def encode_messages(messages: Iterable[Message]) -> list[int]:
-    """Messages as a prompt would hold them, each from its role's id to the end."""
+    """The ids of messages in a prompt. Each message begins with its role's id and ends with `END`."""
     ids: list[int] = []
     for message in messages:
         ids += [BEGIN[message["role"]], *encode_text(message["content"]), END]

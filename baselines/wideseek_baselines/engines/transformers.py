@@ -1,8 +1,8 @@
 """`TransformersEngine`: generation with Hugging Face transformers in this process, for tests and small models.
 
-It needs no server and no GPU, its numbers are those of the training code's forward pass, and it does all that an
-engine must: batching with requests that come and go, cancelling, new weights in the middle of requests. For speed use
-vLLM.
+It needs no server and no GPU. Its log-probabilities equal those of the training code's forward pass. It supports
+everything that `Engine` asks for: continuous batching, cancelling, and new weights in the middle of requests. Use vLLM
+for speed.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ class _Job:
 
 @dataclass(eq=False, slots=True)
 class _Errand:
-    """Something to be done on the engine's thread between two steps."""
+    """A function to be called on the engine's thread between two steps."""
 
     what: Callable[[], None]
     done: asyncio.Future[None]
 
 
 class TransformersEngine:
-    """Generates with a causal language model whose cache is keys and values (Llama, Qwen, …).
+    """Generates with a causal language model that has a key-value cache (Llama, Qwen, …).
 
     Args:
         model: A Hugging Face folder with safetensors, or a hub name.
-        context: Tokens of prompt and generation together; None for what the model was made for.
-        max_requests: Requests in one batch; more wait.
-        device: "auto" (a GPU when there is one), "cpu", "cuda", "cuda:1", …
-        dtype: Of weights and computation.
+        context: The largest number of tokens of prompt and generation together. None is the model's limit.
+        max_requests: The largest number of requests in one batch. Further requests wait.
+        device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
+        dtype: Data type of weights and computation: "float32", "bfloat16" or "float16".
 
-    With temperature 0 the reported log-probabilities are those at temperature 1.
+    At temperature 0 the reported log-probabilities are those of temperature 1.
     """
 
     def __init__(
@@ -97,16 +97,22 @@ class TransformersEngine:
 
     @property
     def info(self) -> EngineInfo:
-        """See `Engine`."""
+        """Facts about the engine. They are complete once it has started."""
         return self._info
 
     @property
     def version(self) -> int:
-        """See `Engine`."""
+        """The policy version of the weights."""
         return self._version
 
     async def start(self) -> None:
-        """Load the model; see `Engine`."""
+        """Load the model. Does nothing if it has started.
+
+        Raises:
+            ConfigError: The model cannot be loaded.
+            EngineLostError: The engine is closed.
+            MissingDependencyError: transformers or torch is not installed.
+        """
         if self._closing:
             raise EngineLostError("the transformers engine is closed: make another one")
         if self._starting is None:
@@ -121,19 +127,25 @@ class TransformersEngine:
             raise
 
     async def generate(self, request: Request) -> Generation:
-        """Generate one turn; see `Engine`."""
+        """Generate one turn.
+
+        Raises:
+            EngineError: The prompt is empty, too long or has unknown ids, or the engine sleeps, or the model failed.
+            EngineLostError: The engine is not running.
+        """
         self._check_running()
         context = self._info.context or 0
         if not request.ids:
-            raise EngineError(f"request {request.id}: the transformers engine needs token ids")
+            raise EngineError(f"request {request.id} has no prompt: this engine takes Request.ids")
         if len(request.ids) >= context:
             raise EngineError(
-                f"request {request.id}: a prompt of {len(request.ids)} tokens leaves no room in a context of {context}"
+                f"request {request.id}: a prompt of {len(request.ids)} tokens leaves no room in a context of "
+                f"{context}: shorten it, or start the engine with a longer context"
             )
         if not 0 <= min(request.ids) <= max(request.ids) < self._vocabulary:
             raise EngineError(
-                f"request {request.id}: token {max(request.ids)} is not among the model's {self._vocabulary}: "
-                "is the tokenizer another model's?"
+                f"request {request.id}: token {max(request.ids)} is not in the model's vocabulary of "
+                f"{self._vocabulary}: use the tokenizer of this model"
             )
         job = _Job(
             GeneratingSequence(list(request.ids), request.sampling, context),
@@ -145,17 +157,19 @@ class TransformersEngine:
             self._check_running()
             if self._asleep:
                 raise EngineError(
-                    f"request {request.id}: the engine sleeps: call wake or update_weights before the next request"
+                    f"request {request.id}: the engine is asleep: call wake or update_weights before the next request"
                 )
             self._waiting.append(job)
             self._changed.notify()
         try:
             return await job.done
         finally:
-            job.cancelled = True  # also when it is done, where it changes nothing
+            job.cancelled = True  # no effect if it is done
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace the weights; see `Engine`. `ConfigError` when names or shapes are wrong: nothing is changed then."""
+        """Replace the weights between two steps. Raises `ConfigError`, and changes nothing, if names or shapes do not
+        fit.
+        """
         tensors = read_tensors(weights)
 
         def replace() -> None:
@@ -167,7 +181,7 @@ class TransformersEngine:
         await self._do(replace)
 
     async def pause(self) -> None:
-        """See `Engine`."""
+        """Stop generating. Requests in flight are kept, new ones wait."""
 
         def pause() -> None:
             self._paused = True
@@ -175,7 +189,7 @@ class TransformersEngine:
         await self._do(pause)
 
     async def resume(self) -> None:
-        """See `Engine`."""
+        """Continue after `pause`."""
 
         def resume() -> None:
             self._paused = False
@@ -183,9 +197,9 @@ class TransformersEngine:
         await self._do(resume)
 
     async def sleep(self) -> None:
-        """Move the weights to main memory. Without a GPU nothing moves, but requests are refused all the same.
+        """Move the weights to main memory and refuse new requests. Without a GPU it only refuses new requests.
 
-        Requests under way wait, and are read again afterwards.
+        Requests in flight wait. After `wake` the model reads them again.
         """
 
         def sleep() -> None:
@@ -197,19 +211,19 @@ class TransformersEngine:
         await self._do(sleep)
 
     async def wake(self) -> None:
-        """Move the weights back."""
+        """Move the weights back to the device and take requests again."""
         await self._do(self._wake_up)
 
     async def close(self) -> None:
-        """See `Engine`."""
+        """End the engine's thread. Requests in flight raise `EngineLostError`."""
         with self._changed:
             self._closing = True
             self._changed.notify()
-        while self._thread is not None and self._thread.is_alive():  # for as long as one step takes
+        while self._thread is not None and self._thread.is_alive():  # it ends after the current step
             await asyncio.sleep(0.002)
 
     async def _do(self, what: Callable[[], None]) -> None:
-        """Have something done on the engine's thread, and wait for it."""
+        """Call a function on the engine's thread and wait until it returns."""
         errand = _Errand(what, asyncio.get_running_loop().create_future())
         with self._changed:
             self._check_running()
@@ -221,7 +235,7 @@ class TransformersEngine:
         if self._closing or self._thread is None or not self._thread.is_alive():
             raise EngineLostError("the transformers engine is not running" + " any more" * self._closing)
 
-    # --- on the engine's own thread -------------------------------------------------------------------------------
+    # --- on the engine's thread -----------------------------------------------------------------------------------
 
     def _work(self) -> None:
         try:
@@ -263,7 +277,7 @@ class TransformersEngine:
                 _settle(errand.done, None)
 
     def _step(self) -> None:
-        """Let requests in, and give every sequence one more token."""
+        """Add waiting requests to the batch, and sample one more token for every sequence."""
         import torch
 
         batch = self._batch
@@ -288,7 +302,7 @@ class TransformersEngine:
             _settle(job.done, _generation(job))
 
     def _fail_active(self, error: Exception) -> None:
-        """One step went wrong (out of memory, an id beyond the vocabulary): those who were in it are told."""
+        """Fail all requests in the batch after a step that failed, for example for lack of memory."""
         if self._batch is not None:
             self._batch.clear()
         failed, self._active = self._active, []
@@ -296,7 +310,7 @@ class TransformersEngine:
             _settle(job.done, error=EngineError(f"transformers: {type(error).__name__}: {error}"[:500]))
 
     def _restart_active(self) -> None:
-        """Forget what is cached: sequences under way are read again, with the weights as they are now."""
+        """Drop the cache. The model will read the sequences in flight again, with its current weights."""
         if self._batch is not None:
             self._batch.clear()
         with self._changed:
@@ -311,13 +325,13 @@ class TransformersEngine:
         self._info = dataclasses.replace(self._info, context=loaded.context, versions=loaded.versions)
 
     def _wake_up(self) -> None:
-        """Move the weights back after `sleep`, and take requests again."""
+        """Move the weights back after `sleep` and take requests again."""
         if self._asleep:
             self._move(self._device)
             self._asleep = False
 
     def _move(self, device: str) -> None:
-        """Move the weights, and let the memory go that they were in."""
+        """Move the weights to a device and release the GPU memory that is now unused."""
         if self._batch is not None and self._device != "cpu":
             import torch
 
@@ -325,12 +339,14 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
     def _end(self) -> None:
-        """The thread ends: nobody must wait for it any more, and the model is let go."""
+        """Clean up when the thread ends: fail everything that waits for it, and release the model."""
         with self._changed:
             self._closing = True
             jobs, self._waiting, self._active = [*self._waiting, *self._active], [], []
             errands, self._errands = self._errands, []
-        for done in [*(job.done for job in jobs), *(errand.done for errand in errands)]:
+        unanswered: list[asyncio.Future[Any]] = [job.done for job in jobs]
+        unanswered += [errand.done for errand in errands]
+        for done in unanswered:
             _settle(done, error=EngineLostError("the transformers engine was closed"))
         self._batch = self._model = None
 
@@ -350,7 +366,7 @@ def _generation(job: _Job) -> Generation:
 
 
 def _settle(done: asyncio.Future[Any], value: Any = None, *, error: Exception | None = None) -> None:
-    """Set a future of an event loop from this thread."""
+    """Set the result or error of an event loop's future from this thread."""
 
     def settle() -> None:
         if not done.done():
@@ -359,5 +375,5 @@ def _settle(done: asyncio.Future[Any], value: Any = None, *, error: Exception | 
             else:
                 done.set_result(value)
 
-    with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+    with suppress(RuntimeError):  # the loop is closed, so nothing waits for the future
         done.get_loop().call_soon_threadsafe(settle)

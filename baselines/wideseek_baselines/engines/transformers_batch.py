@@ -1,8 +1,8 @@
-"""A batch of sequences that grow token by token with one Hugging Face model: joined, stepped and left at any time.
+"""A batch of sequences to which one Hugging Face model adds token after token. Sequences join and leave at any time.
 
-Every sequence is prefilled by itself, without padding, and then joins the others: its keys and values are padded
-on the left to the batch's length and masked there. So a sequence's numbers depend on its neighbours only through
-the order of floating-point sums.
+Every sequence is prefilled alone, without padding. Then it joins the batch: its keys and values are padded on the left
+to the batch's length, and the padding is masked. So other sequences change the log-probabilities of a sequence only
+through the order of floating-point sums.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class GeneratingSequence:
-    """One sequence: `ids` begins as its prompt of `prompt` ids and grows."""
+    """One sequence in a batch. `ids` begins with the `prompt` ids of the prompt and grows by each sampled id."""
 
     ids: list[int]
     sampling: Sampling
     limit: int
-    """Length of prompt and generation together at which it is cut off."""
+    """The length, prompt and generation together, at which the sequence is cut off."""
     prompt: int = 0
     logprobs: list[float] = field(default_factory=list)
     versions: list[tuple[int, int]] = field(default_factory=list)
@@ -37,7 +37,7 @@ class GeneratingSequence:
         self.dice = random.Random(self.sampling.seed)
 
     def append(self, token: int, logprob: float, version: int) -> None:
-        """Take one sampled token."""
+        """Append one sampled token, and set `finish` if it ends the sequence."""
         self.ids.append(token)
         self.logprobs.append(logprob)
         latest, count = self.versions[-1] if self.versions else (version, 0)
@@ -52,17 +52,17 @@ class GeneratingSequence:
 
 
 class Batch:
-    """The sequences under way on `model`, which is on its device and in evaluation mode."""
+    """The sequences in flight on `model`, which must be on its device and in evaluation mode."""
 
     def __init__(self, model: Any) -> None:
         self._model = model
         self.rows: list[GeneratingSequence] = []
         self._lengths: list[int] = []
-        """Cached positions of each row."""
+        """The number of cached positions of each row."""
         self._cache: Any = None
 
     def join(self, row: GeneratingSequence, version: int) -> None:
-        """Prefill a sequence and sample its next token; it stays in the batch unless that ended it."""
+        """Prefill a sequence and sample its next token. The sequence stays in the batch unless that token ended it."""
         import torch
         from transformers import DynamicCache
 
@@ -94,7 +94,7 @@ class Batch:
         self._lengths.append(length)
 
     def step(self, version: int) -> list[GeneratingSequence]:
-        """Sample one more token for every sequence; returns those that ended, which have left the batch."""
+        """Sample one more token for every sequence. Sequences that ended leave the batch and are returned."""
         import torch
 
         if not self.rows:
@@ -117,7 +117,7 @@ class Batch:
         return ended
 
     def leave(self, rows: Sequence[GeneratingSequence]) -> None:
-        """Take sequences out of the batch; those that are not in it are passed over."""
+        """Take sequences out of the batch. Those that are not in it are ignored."""
         import torch
 
         keep = [at for at, row in enumerate(self.rows) if row not in rows]
@@ -135,7 +135,7 @@ class Batch:
         )
 
     def clear(self) -> list[GeneratingSequence]:
-        """Empty the batch and forget everything cached; returns the sequences that were in it."""
+        """Empty the batch and its cache. Returns the sequences that were in it."""
         rows, self.rows, self._lengths, self._cache = self.rows, [], [], None
         return rows
 
@@ -152,10 +152,11 @@ class Batch:
 def sample(
     logits: Tensor, samplings: Sequence[Sampling], dice: Sequence[random.Random]
 ) -> tuple[list[int], list[float]]:
-    """One token for each row of `logits` [rows, vocabulary], and its log-probability under what it was drawn from.
+    """Sample one token for each row of `logits` [rows, vocabulary]. Returns the tokens and their log-probabilities.
 
-    Each row takes exactly one number from its dice, so that what it draws does not depend on the other rows. With
-    temperature 0 it is the most probable token, and its log-probability that at temperature 1.
+    A log-probability is that of the distribution that the token was sampled from. Each row uses exactly one number from
+    its dice, so its token does not depend on other rows. At temperature 0 the token is the most probable one, with its
+    log-probability at temperature 1.
     """
     import torch
 
@@ -175,7 +176,7 @@ def sample(
 
 
 def _filtered(scores: Tensor, sampling: Sampling) -> Tensor:
-    """Scores [vocabulary] with everything outside of top-k, and then outside of top-p, at minus infinity."""
+    """Scores [vocabulary] with minus infinity for every token outside top-k, and then for every token outside top-p."""
     import torch
 
     ordered, places = scores.sort(descending=True)
@@ -189,7 +190,7 @@ def _filtered(scores: Tensor, sampling: Sampling) -> Tensor:
 
 
 def _layers(cache: Any) -> list[tuple[Tensor, Tensor]]:
-    """Keys and values [rows, heads, length, width of a head] of every layer."""
+    """Keys and values of every layer, each [rows, heads, length, head dimension]."""
     return [(layer.keys, layer.values) for layer in cache.layers]
 
 
@@ -203,7 +204,7 @@ def _cache_of(layers: Iterable[tuple[Tensor, ...]]) -> Any:
 
 
 def _widened(part: Tensor, width: int) -> Tensor:
-    """Padded with zeros on the left of the length axis."""
+    """A tensor padded with zeros on the left of its length axis, up to `width`."""
     import torch
 
     missing = width - part.shape[2]

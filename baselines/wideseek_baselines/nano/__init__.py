@@ -1,7 +1,7 @@
-"""A nano model: a Qwen3-architecture language model of a few million random weights, for tests and small experiments.
+"""A nano model: a Qwen3-architecture language model with a few million random weights, for tests and small experiments.
 
-It loads wherever a large model loads (transformers, vLLM) and has a tokenizer that is fitted to the synthetic world,
-so that whole episodes are short. It knows nothing until it is trained. See `wideseek_baselines.nano.build.make_nano`.
+transformers and vLLM load it like any large model. Its tokenizer is fitted to the synthetic world, so whole episodes
+are short. The model knows nothing before it is trained. `wideseek_baselines.nano.build.make_nano` makes one.
 """
 
 import lazy_loader

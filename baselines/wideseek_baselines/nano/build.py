@@ -1,4 +1,4 @@
-"""`make_nano`: a whole model folder, made in seconds and the same bytes for the same options."""
+"""`make_nano` makes a complete model folder in seconds. The same options give the same bytes."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_WORLDS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Nano:
-    """What was made."""
+    """Facts about a nano model that was made."""
 
     folder: Path
     size: str
@@ -32,7 +32,7 @@ class Nano:
     vocab: int
     context: int
     fit: Fit
-    """How the tokenizer does on text that it was not made from."""
+    """The tokenizer's measure on text that it was not trained on."""
 
 
 def make_nano(
@@ -46,29 +46,29 @@ def make_nano(
     copying: bool = False,
     progress: Callable[[str], None] | None = None,
 ) -> Nano:
-    """Make a nano model in `folder`, which appears when it is complete.
+    """Make a nano model in `folder`. The folder appears when it is complete.
 
     Files: `config.json`, `generation_config.json`, `model.safetensors` (float32), `tokenizer.json` and
     `tokenizer_config.json` (with the chat template). Needs `tokenizers` and `safetensors`.
 
     Args:
-        folder: Where to; must not exist, or be empty.
-        size: "tiny", "small" or "base"; see `SIZES`.
-        vocab: Tokens of the vocabulary.
-        context: Tokens of the longest sequence.
-        seed: Of the first weights. The tokenizer does not depend on it.
-        worlds: Synthetic worlds whose text the tokenizer is made from.
-        copying: Lay a circuit that copies names into the first weights; see `wideseek_baselines.nano.copying`.
-        progress: Told what is being done, in a few words.
+        folder: The folder to write. It must not exist, or be empty.
+        size: "tiny" (1.6 million weights), "small" (3.2) or "base" (4.9), for 3,072 tokens.
+        vocab: Number of tokens in the vocabulary.
+        context: Length of the longest sequence in tokens.
+        seed: Seed of the initial weights. The tokenizer does not depend on it.
+        worlds: Number of synthetic worlds whose text the tokenizer is trained on.
+        copying: Write a circuit that copies names into the initial weights, for training on a CPU.
+        progress: Called with a short description of each stage.
 
     Raises:
-        ConfigError: an option out of range, or a folder that holds something already.
-        CorpusError: a place that cannot be written to.
-        MissingDependencyError: without the packages named above.
+        ConfigError: An option is out of range, or the folder is not empty.
+        CorpusError: The folder cannot be written.
+        MissingDependencyError: `tokenizers` or `safetensors` is not installed.
     """
     folder = Path(folder)
     if size not in SIZES:
-        raise ConfigError(f"no size {size!r}; there are: {', '.join(SIZES)}")
+        raise ConfigError(f"unknown size {size!r}: use one of {', '.join(SIZES)}")
     for name, value, least, most in (
         ("vocab", vocab, 2 * SMALLEST, _LARGEST_VOCAB),
         ("context", context, 64, _LARGEST_CONTEXT),
@@ -105,7 +105,7 @@ def make_nano(
         tell("Measuring")
         fit = measure(tokenizer, held_out_text())
         for file in place.iterdir():
-            file.chmod(0o644)  # safetensors keeps its files to their owner
+            file.chmod(0o644)  # safetensors makes files readable for their owner only
     return Nano(folder, size, shape.weights(vocab), vocab, context, fit)
 
 

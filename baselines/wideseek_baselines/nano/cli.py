@@ -13,23 +13,35 @@ from wideseek_baselines.nano.model import SIZES
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
-    "--size", type=click.Choice(tuple(SIZES)), default="tiny", show_default=True, help="Number of weights."
+    "--size",
+    type=click.Choice(tuple(SIZES)),
+    default="tiny",
+    show_default=True,
+    help="Size of the model: tiny, small or base.",
 )
-@click.option("--vocab", type=int, default=3072, show_default=True, help="Tokens of the vocabulary.")
-@click.option("--context", type=int, default=4096, show_default=True, help="Tokens of the longest sequence.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the first weights.")
 @click.option(
-    "--worlds", type=int, default=96, show_default=True, help="Worlds whose text makes the tokenizer."
+    "--vocab", type=int, default=3072, show_default=True, help="Number of tokens in the vocabulary."
+)
+@click.option(
+    "--context", type=int, default=4096, show_default=True, help="Length of the longest sequence in tokens."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the initial weights.")
+@click.option(
+    "--worlds",
+    type=int,
+    default=96,
+    show_default=True,
+    help="Number of synthetic worlds whose text the tokenizer is trained on.",
 )
 @click.option(
     "--copying",
     is_flag=True,
-    help="Lay a circuit that copies names into the first weights, for training on a CPU.",
+    help="Write a circuit that copies names into the initial weights, for training on a CPU.",
 )
 def nano(folder: Path, size: str, vocab: int, context: int, seed: int, worlds: int, copying: bool) -> None:
     """Make an untrained language model of a few million weights in DIR.
 
-    It has the architecture of Qwen3, loads in transformers and vLLM, and its tokenizer is made from scripted
+    The model has the architecture of Qwen3. transformers and vLLM can load it. Its tokenizer is trained on scripted
     episodes in synthetic worlds. The same options give the same bytes.
     """
     from wideseek_baselines.nano.build import make_nano
@@ -46,13 +58,13 @@ def nano(folder: Path, size: str, vocab: int, context: int, seed: int, worlds: i
     )
     click.echo(
         f"{made.folder}: {made.weights:,} weights, {made.vocab:,} tokens, sequences of up to {made.context:,}\n"
-        f"Held-out episodes: {made.fit.characters_per_token:.2f} characters a token; "
+        f"Held-out episodes: {made.fit.characters_per_token:.2f} characters per token; "
         f"a conversation has {made.fit.median:,} tokens (median), {made.fit.longest:,} at most"
     )
 
 
 def main() -> None:
-    """Run the command as `wideseek nano` does, with errors in one line."""
+    """Run the command like `wideseek nano`, with errors in one line."""
     from wideseek_env.cli.app import App
 
     App(commands={"nano": nano}).main(["nano", *sys.argv[1:]], prog_name="wideseek")

@@ -1,11 +1,12 @@
-"""First weights that can copy: an induction circuit, laid into the random weights of a nano model.
+"""Initial weights that can copy: an induction circuit in the random weights of a nano model.
 
-To write a name that it has read, a model attends to the place where the last tokens stood before, and writes what
-followed them there (Olsson et al., "In-context Learning and Induction Heads", 2022). A model of a million weights
-needs many millions of tokens to find that by itself. Here it is written down: in the first layer each head carries the
-token so many places back to each place; in the second layer one head of each group compares them with what every
-earlier place carries, the nearest counting most, and brings what stands there. So the longest match wins. Everything
-else stays random, and all of it is trained on.
+To write a name that it has read, a model looks for the place where the last tokens occurred before, and writes the
+token that followed them there. This is an induction head (Olsson et al., "In-context Learning and Induction Heads",
+2022). A model with a million weights needs many millions of tokens to learn one. Here it is written into the weights.
+
+In the first layer, head *h* copies the token *h* + 1 places back to each place. In the second layer, one head per group
+compares the last tokens with the tokens before every earlier place. The nearest tokens count most, so the longest match
+wins. The head then copies the token at that place. All other weights stay random. Training changes all weights.
 """
 
 from __future__ import annotations
@@ -21,26 +22,27 @@ from wideseek_baselines.nano.model import ROPE_THETA, Size
 Weights = dict[str, NDArray[np.float32]]
 
 _CONSTANT = 0.06
-"""What every embedding has in its first dimension, so that a head can ask for a place whatever the token is."""
+"""The value of the first dimension of every embedding. With it a head can attend to a place whatever its token is."""
 _NEAR = (0.5, 0.3, 0.2)
-"""Share of the three quickest rotations in a query for a place: enough to tell neighbours apart."""
+"""Shares of the three fastest rotations in a query for a place. They are enough to tell neighbouring places apart."""
 _PLACE, _MATCH = 6.0, 2.0
-"""Weights of the query and key norms: how sharply heads attend to a place, and to a match."""
+"""Weights of the query and key norms. They set how sharply heads attend to a place and to a match."""
 _COPIED = 0.12
-"""How much of a token that was found is written; six times what an embedding has."""
+"""The factor with which a found token is written: six times the standard deviation of an embedding."""
 _FINAL = 5.0
-"""Weight of the last norm: how sure of a copy the model is."""
+"""Weight of the last norm. It sets how confident the model is in a copy."""
 _SHARES = (0.34, 0.26, 0.22, 0.18)
-"""What the last token, the one before it and so on count in a comparison, as shares of the whole."""
+"""The shares of the last token, the one before it and so on in a comparison."""
 
 
 def lay_copying(weights: Weights, size: Size, seed: int) -> None:
-    """Write the circuit into the weights of `first_weights`, in place.
+    """Write the circuit in place into weights from `first_weights`.
 
-    The dimensions of the residual stream are divided: one constant, then the token itself, then those before it.
+    It divides the dimensions of the residual stream: first one constant, then the token itself, then the tokens before
+    it.
     """
     random = np.random.Generator(np.random.PCG64([seed, 1]))
-    dims = min(size.head_dim, size.hidden // 4)  # of a token that one head carries
+    dims = min(size.head_dim, size.hidden // 4)  # dimensions of a token that one head copies
     token = np.arange(1, 1 + 2 * dims)
     left = np.arange(token[-1] + 1, size.hidden)
     before = [part[:dims] for part in np.array_split(left, len(_SHARES))]
@@ -55,10 +57,10 @@ def lay_copying(weights: Weights, size: Size, seed: int) -> None:
 def _carry(
     weights: Weights, size: Size, token: NDArray[np.int64], before: Sequence[NDArray[np.int64]]
 ) -> None:
-    """The first layer: heads attend one, two … places back and write the token there beside this one's."""
+    """Write the first layer: head *h* copies the token *h* + 1 places back into the dimensions `before[h]`."""
     part = "model.layers.0.self_attn"
     table = weights["model.embed_tokens.weight"]
-    # What the norm divides an embedding by: a token that is carried becomes as large as the token itself.
+    # The norm divides an embedding by this, so a copied token becomes as large as the token itself.
     scale = sqrt(float((table**2).sum(1).mean()) / size.hidden)
     query, key = weights[f"{part}.q_proj.weight"], weights[f"{part}.k_proj.weight"]
     value, output = weights[f"{part}.v_proj.weight"], weights[f"{part}.o_proj.weight"]
@@ -70,7 +72,9 @@ def _carry(
     for head, written in enumerate(before):
         rows = slice(head * size.head_dim, (head + 1) * size.head_dim)
         query[rows] = 0
-        query[rows, 0] = _turned(size, -head)  # a key is turned by one place more: the token before
+        query[rows, 0] = _turned(
+            size, -head
+        )  # a key is rotated by one place more, so head 0 finds the token before
         output[:, rows] = 0
         output[written, head * size.head_dim + np.arange(len(written))] = scale
     weights[f"{part}.q_norm.weight"][:] = _PLACE
@@ -78,7 +82,7 @@ def _carry(
 
 
 def _turned(size: Size, places: int) -> NDArray[np.float32]:
-    """A vector of a head that is turned by the rotation of so many places."""
+    """A vector of a head, rotated as far as `places` places rotate it."""
     half = size.head_dim // 2
     angles = places * ROPE_THETA ** (-np.arange(len(_NEAR)) / half)
     vector = np.zeros(size.head_dim, np.float32)
@@ -94,12 +98,14 @@ def _match(
     before: Sequence[NDArray[np.int64]],
     random: np.random.Generator,
 ) -> None:
-    """The second layer: in each group, a head that finds where the last tokens stood in this order before."""
+    """Write the second layer: one head per group finds the place where the last tokens occurred before."""
     part = "model.layers.1.self_attn"
     query, key = weights[f"{part}.q_proj.weight"], weights[f"{part}.k_proj.weight"]
     value, output = weights[f"{part}.v_proj.weight"], weights[f"{part}.o_proj.weight"]
     half = size.head_dim // 2
-    slow = np.concatenate([np.arange(half // 2, half), half + np.arange(half // 2, half)])  # hardly turned
+    slow = np.concatenate(
+        [np.arange(half // 2, half), half + np.arange(half // 2, half)]
+    )  # dimensions that hardly rotate
     carried = len(token) // 2
     for group in range(size.kv_heads):
         head = group * size.heads // size.kv_heads
@@ -108,7 +114,7 @@ def _match(
         key[held : held + size.head_dim] = 0
         value[held : held + size.head_dim] = 0
         output[:, asked : asked + size.head_dim] = 0
-        # What is here, one back, two back … is compared with what was one, two, three … before the place looked at.
+        # Compares the tokens 0, 1, 2 … places back with the tokens 1, 2, 3 … before the place that it attends to.
         for share, here, there in zip(_SHARES, [token, *before[:-1]], before, strict=True):
             width = min(len(here), len(there))
             mixed = random.standard_normal((len(slow), width), np.float32) * sqrt(share / width)

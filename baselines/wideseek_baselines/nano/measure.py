@@ -1,4 +1,4 @@
-"""How short a tokenizer makes the conversations that it is for."""
+"""Measures how many tokens a tokenizer needs for conversations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wideseek_env.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Of several conversations: characters of content a token, and tokens of a whole conversation."""
+    """Measured on several conversations: characters of content per token, and tokens per conversation."""
 
     characters_per_token: float
     median: int
@@ -20,7 +20,10 @@ class Fit:
 
 
 def measure(tokenizer: str, conversations: Iterable[Iterable[Message]]) -> Fit:
-    """`tokenizer` is the content of a `tokenizer.json`; the tokens of the chat format count, its characters do not."""
+    """Measure the tokenizer in the text `tokenizer` of a `tokenizer.json`.
+
+    Tokens of the chat format are counted. Its characters are not.
+    """
     from tokenizers import Tokenizer
 
     encoder = Tokenizer.from_str(tokenizer)

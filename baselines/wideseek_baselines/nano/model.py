@@ -1,6 +1,6 @@
-"""Configuration and first weights of a nano model: the Qwen3 architecture at sizes that two processor cores train.
+"""Configuration and initial weights of a nano model: the Qwen3 architecture, small enough to train on two CPU cores.
 
-Weights are drawn with NumPy, so that they are the same wherever they are drawn.
+NumPy draws the weights, so they are the same on every machine.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 ROPE_THETA = 1e6  # as in Qwen3
-SPREAD = 0.02  # standard deviation of the first weights, as in Qwen's and GPT-2's
+SPREAD = 0.02  # standard deviation of the initial weights, as in Qwen and GPT-2
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The dimensions of a model. A head has 64 dimensions, which all of vLLM's attention kernels take."""
+    """The dimensions of a model. A head has 64 dimensions, which all attention kernels of vLLM support."""
 
     hidden: int
     layers: int
@@ -30,7 +30,7 @@ class Size:
     """Width of the feed-forward layers."""
 
     def weights(self, vocab: int) -> int:
-        """Number of weights with `vocab` tokens, embeddings included (they are also the output layer)."""
+        """The number of weights with `vocab` tokens. It includes the embeddings, which are also the output layer."""
         return sum(int(np.prod(shape)) for _, shape, _ in _shapes(self, vocab))
 
 
@@ -39,11 +39,11 @@ SIZES = {
     "small": Size(hidden=192, layers=6, heads=4, kv_heads=2, head_dim=64, inner=512),
     "base": Size(hidden=256, layers=6, heads=4, kv_heads=2, head_dim=64, inner=640),
 }
-"""1.6, 3.2 and 4.9 million weights with 3,072 tokens."""
+"""Sizes with 1.6, 3.2 and 4.9 million weights for 3,072 tokens."""
 
 
 def model_config(size: Size, vocab: int, context: int, *, end: int, pad: int) -> dict[str, Any]:
-    """The `config.json`; `end` is the token that ends a turn, `context` the longest sequence in tokens."""
+    """The content of `config.json`. `end` is the token that ends a turn, `context` the longest sequence in tokens."""
     return {
         "architectures": ["Qwen3ForCausalLM"],
         "model_type": "qwen3",
@@ -73,7 +73,9 @@ def model_config(size: Size, vocab: int, context: int, *, end: int, pad: int) ->
 
 
 def first_weights(size: Size, vocab: int, seed: int) -> dict[str, NDArray[np.float32]]:
-    """Random weights by name: normal, smaller where they write into the residual stream, and 1 in the norms."""
+    """Random weights by name. They are normal, with a smaller deviation if they write into the residual stream. Norms
+    are 1.
+    """
     random = np.random.Generator(np.random.PCG64(seed))
     return {
         name: np.ones(shape, np.float32)
@@ -84,11 +86,11 @@ def first_weights(size: Size, vocab: int, seed: int) -> dict[str, NDArray[np.flo
 
 
 def _shapes(size: Size, vocab: int) -> Iterator[tuple[str, tuple[int, ...], float | None]]:
-    """Name, shape and standard deviation of every tensor; None for a norm."""
+    """Name, shape and standard deviation of every tensor. The deviation of a norm is None."""
     queries, keys = size.heads * size.head_dim, size.kv_heads * size.head_dim
     residual = SPREAD / sqrt(
         2 * size.layers
-    )  # keeps the sum of all layers' outputs at the spread of one (GPT-2)
+    )  # so that the sum of all layers' outputs has the deviation of one layer's (as in GPT-2)
     yield "model.embed_tokens.weight", (vocab, size.hidden), SPREAD
     for layer in range(size.layers):
         prefix = f"model.layers.{layer}"

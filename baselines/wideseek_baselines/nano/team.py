@@ -1,11 +1,14 @@
-"""`BriefTeam`: a scripted team of few words, for nano models to learn from.
+"""`BriefTeam`: a scripted team of few words, from which nano models learn.
 
-`ScriptedPolicy` writes to be read by people, and a subtask of its takes hundreds of tokens. Here a subtask is a line,
-and a message repeats lines of what its agent has read, so that a model that can copy can learn to write it: entries and
-rows are numbered, and the next one is found by its number; a subagent repeats its subtask up to a column before it
-writes what the page says of it. The lead says how many subagents it starts before it starts them, and counts down: the
-choice is one token, and that there is no more to write follows from the last number alone. It reads lists and pages of
-the synthetic world.
+`ScriptedPolicy` writes for human readers, and one of its subtasks takes hundreds of tokens. Here a subtask is one line,
+and messages repeat lines that the agent has read. So a model that can copy can learn to write them:
+
+- Entries and rows have numbers. The next one is found by its number.
+- A subagent repeats its subtask up to a column, then writes the page's value of that column.
+- The lead first says how many subagents it starts, then starts them and counts down. So the choice is one token, and
+  the lead stops after number 1.
+
+The team reads lists and pages of the synthetic world.
 """
 
 from __future__ import annotations
@@ -35,11 +38,12 @@ _LINK = re.compile(r"\[([^\]]*)\]\([^)]*\)")
 
 
 class BriefTeam:
-    """A team that has the list found, sends a subagent for each entry, and answers with the rows that came back.
+    """A scripted team: one subagent finds the list, one subagent per entry looks it up, and the lead answers with their
+    rows.
 
     Args:
-        eagerness: Probability of starting one more subagent, after each, while entries and the rules' width allow;
-            1 uses the whole width. The number depends on the seed and the conversation alone.
+        eagerness: After each subagent, the probability of starting one more, as far as entries and the rules' width
+            allow. 1 uses the whole width. The number depends only on the seed and the conversation.
     """
 
     name = "brief"
@@ -51,11 +55,11 @@ class BriefTeam:
         self._seed = 0
 
     def reset(self, seed: int) -> None:
-        """Other seeds, other numbers of subagents."""
+        """Set the seed of the numbers of subagents."""
         self._seed = seed
 
     def act(self, turns: Sequence[Turn]) -> Sequence[Action]:
-        """One message for each turn."""
+        """The messages of the acting agents, one for each turn."""
         return [self._message(turn) for turn in turns]
 
     def _message(self, turn: Turn) -> str:
@@ -132,7 +136,7 @@ def _call(tool: str, **arguments: object) -> str:
 
 
 def _cells(page: str, columns: Sequence[str]) -> list[str]:
-    """What the table on an entity's page says of each column; empty where it says nothing."""
+    """The values of the columns in the table on an entity's page. A missing value is ""."""
     values = {
         found["label"].casefold(): _LINK.sub(r"\1", found["value"]) for found in _LABELLED.finditer(page)
     }
@@ -140,7 +144,10 @@ def _cells(page: str, columns: Sequence[str]) -> list[str]:
 
 
 def _read(page: str, columns: Sequence[str]) -> tuple[str, str, list[str]]:
-    """Notes on an entity's page (its name, and the lines of its table that were asked for), its name, its values."""
+    """Notes on an entity's page, its name, and its values.
+
+    The notes are the name and the requested lines of the page's table.
+    """
     title = _TITLE.search(page)
     name = title["name"] if title else ""
     cells = _cells(page, columns)
@@ -154,7 +161,10 @@ def _row(place: str, name: str, cells: Sequence[str]) -> str:
 
 
 def _table(columns: Sequence[str], rows: Sequence[str]) -> str:
-    """The answer. It numbers its rows in columns that no question asks for and that cost nothing; the number between
-    values tells rows with the same value apart."""
+    """The answer as a Markdown table.
+
+    Its rows are numbered in additional columns, which cost nothing in the score. The number between values tells rows
+    with equal values apart.
+    """
     header = f"| No. | {columns[0]} | {' | No. | '.join(columns[1:])} |"
     return "\n".join(["```markdown", header, f"| --- |{' --- |' * (header.count('|') - 2)}", *rows, "```"])

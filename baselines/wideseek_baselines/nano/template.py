@@ -1,7 +1,7 @@
-"""The chat template of a nano model: ChatML that only ever appends, in the form that Qwen3 uses.
+"""The chat template of a nano model: ChatML in the form that Qwen3 uses, but it only appends.
 
-The text of a conversation begins with the text of every shorter one: nothing said earlier is cut, moved or joined. So
-the tokens of an agent's turns stay one growing sequence. Thinking is kept where it was written.
+The text of a conversation always begins with the text of the shorter conversation before. Earlier messages are never
+cut, moved or joined, and their thinking stays. So the tokens of an agent's turns are one growing sequence.
 """
 
 CHAT_TEMPLATE = r"""

@@ -1,9 +1,11 @@
-"""The text that a nano model's tokenizer is made from: what agents read and write in the synthetic world.
+"""The text on which a nano model's tokenizer is trained: what agents read and write in the synthetic world.
 
-The scripted team plays one training task in each of many small worlds, in turn in the forms in which a small model is
-used: a team and a single agent with the terse prompts, and a team with the full ones. Every message of every agent
-counts as often as an agent meets it, so what is frequent in episodes becomes short. Many worlds with one task each
-are better than the reverse: names differ between worlds, and the tokenizer shall learn how names are made, not names.
+The scripted team answers one training task in each of many small worlds. It alternates between the forms in which a
+small model is used: a team and a single agent with the terse prompts, and a team with the full prompts. A message
+counts as often as agents read or write it, so frequent text gets short.
+
+Many worlds with one task each are better than few worlds with many tasks. Names differ between worlds, and the
+tokenizer should learn how names are built, not single names.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from wideseek_env.messages import Message
 
 
 class Form(NamedTuple):
-    """A form of the game: the prompts, and a team or one agent."""
+    """A form of the game: its prompts, and a team or a single agent."""
 
     profile: str
     team: bool
@@ -28,13 +30,16 @@ class Form(NamedTuple):
 TERSE_TEAM = Form("terse", True)
 FORMS = (TERSE_TEAM, Form("terse", False), Form("default", True))
 HELD_OUT = range(1_000_000, 1_000_004)
-"""Seeds of worlds that no tokenizer is made from."""
+"""Seeds of worlds on which no tokenizer is trained."""
 _WIDTH = 4
-_SMALL, _USUAL = 400, 2000  # pages of a world: enough for every kind of page and quickly built; the default
+_SMALL, _USUAL = (
+    400,
+    2000,
+)  # pages of a world: few, but with every kind of page and quickly built; the default number
 
 
 def episode_text(seed: int, form: Form, pages: int = _SMALL, split: Split = "train") -> list[list[Message]]:
-    """The conversations, one an agent, of one scripted episode in the world with this seed."""
+    """The conversations of one scripted episode in the world with this seed, one per agent."""
     tasks = f"synthetic:seed={seed},pages={pages}"
     game = GameConfig(tasks=tasks, split=split, profile=form.profile, width=_WIDTH, team=form.team).open()
     run = run_episode(game, ScriptedPolicy(), game.tasks[seed % len(game.tasks)], seed=seed)
@@ -42,12 +47,12 @@ def episode_text(seed: int, form: Form, pages: int = _SMALL, split: Split = "tra
 
 
 def training_text(worlds: int) -> Iterator[list[Message]]:
-    """The conversations of one episode in each of `worlds` worlds; always the same, in the same order."""
+    """The conversations of one episode in each of `worlds` worlds. They are always the same, in the same order."""
     for seed in range(worlds):
         yield from episode_text(seed, FORMS[seed % len(FORMS)])
 
 
 def held_out_text() -> Iterator[list[Message]]:
-    """Conversations of terse teams about test tasks in worlds of the default size that no tokenizer has seen."""
+    """Conversations of terse teams on test tasks, in worlds of the default size on which no tokenizer is trained."""
     for seed in HELD_OUT:
         yield from episode_text(seed, TERSE_TEAM, _USUAL, "test")

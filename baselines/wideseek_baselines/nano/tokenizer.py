@@ -1,10 +1,13 @@
-"""A byte-level BPE tokenizer fitted to given text, in the file format of the `tokenizers` library.
+"""Trains a byte-level BPE tokenizer on given text, in the file format of the `tokenizers` library.
 
-Any text comes back exactly from its tokens, because the alphabet is the 256 bytes. Numbers are cut after every second
-digit, so that a year is two tokens: a model that copies by the last few tokens then still sees what stood before it.
-Punctuation may join across single spaces and line breaks (the end of one table row and the begin of the next is one
-token), the head of an address is one piece, and so are words in small letters that follow one another: prompts and
-pages repeat many phrases, and names stay apart.
+The alphabet is the 256 bytes, so decoding gives back any text exactly. Text is cut into pieces before tokens are built:
+
+- Numbers are cut after every second digit, so a year is two tokens. A model that copies by the last few tokens then
+  still sees what came before the year.
+- Punctuation joins across single spaces and line breaks. So the end of a table row and the beginning of the next can be
+  one token.
+- Scheme and host of an address are one piece.
+- Neighbouring words in small letters are one piece, because prompts and pages repeat many phrases. Names stay separate.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ END_OF_TEXT = "<|endoftext|>"
 TURN_START = "<|im_start|>"
 TURN_END = "<|im_end|>"
 CONTROL = (END_OF_TEXT, TURN_START, TURN_END)
-"""Tokens that structure a conversation; decoding may leave them out."""
+"""Tokens that structure a conversation. Decoding may omit them."""
 MARKUP = ("<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>", "<think>", "</think>")
 """Tokens that are part of a message's text."""
 SMALLEST = 256 + len(CONTROL + MARKUP)
@@ -32,9 +35,9 @@ _PIECES = "|".join(
     (
         r" ?https?://[\p{L}\p{N}.-]+/?",  # scheme and host
         r"(?: \p{Ll}+){2,}[.,;:]?",  # a phrase
-        r"[ /-]?\p{L}+",  # a word, of a sentence or of an address
+        r"[ /-]?\p{L}+",  # a word of a sentence or of an address
         r" ?\p{N}{1,2}",
-        rf" ?{_SIGN}+(?:[ \n]{{1,2}}{_SIGN}+)*\n*",  # signs, such as `", "` or ` |\n|`
+        rf" ?{_SIGN}+(?:[ \n]{{1,2}}{_SIGN}+)*\n*",  # punctuation, such as `", "` or ` |\n|`
         r"\s+",
     )
 )
@@ -42,9 +45,10 @@ _SPECIAL = re.compile("|".join(map(re.escape, CONTROL + MARKUP)))
 
 
 def train_tokenizer(conversations: Iterable[Iterable[Message]], vocab: int) -> str:
-    """The `tokenizer.json` of a tokenizer with `vocab` tokens, trained on the texts of `conversations`.
+    """Train a tokenizer with `vocab` tokens on the texts of `conversations`. Returns the content of its
+    `tokenizer.json`.
 
-    The same texts give the same bytes. `ConfigError` when the texts have too few different pieces for `vocab`.
+    The same texts give the same bytes. Raises `ConfigError` if the texts have too few different pieces for `vocab`.
     """
     try:
         from tokenizers import AddedToken, Regex, Tokenizer
@@ -69,7 +73,7 @@ def train_tokenizer(conversations: Iterable[Iterable[Message]], vocab: int) -> s
     tokenizer.train_from_iterator(_pieces(conversations), trainer)
     if tokenizer.get_vocab_size() != vocab:
         raise ConfigError(
-            f"the text gives {tokenizer.get_vocab_size()} tokens, not {vocab}: take more worlds or a smaller vocabulary"
+            f"the text gives {tokenizer.get_vocab_size()} tokens, not {vocab}: use more worlds or a smaller vocabulary"
         )
     record = json.loads(tokenizer.to_str())
     for token in record["added_tokens"]:
@@ -78,7 +82,7 @@ def train_tokenizer(conversations: Iterable[Iterable[Message]], vocab: int) -> s
 
 
 def tokenizer_config(context: int) -> dict[str, Any]:
-    """The `tokenizer_config.json` that goes with it; `context` is the longest sequence in tokens."""
+    """The content of `tokenizer_config.json`. `context` is the longest sequence in tokens."""
     return {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
@@ -91,7 +95,7 @@ def tokenizer_config(context: int) -> dict[str, Any]:
 
 
 def _pieces(conversations: Iterable[Iterable[Message]]) -> Iterator[str]:
-    """The texts without the special tokens, which no other token may run into; each text as a chat template ends it."""
+    """The texts, cut at special tokens because no other token may overlap them. Each ends as in the chat template."""
     for conversation in conversations:
         for message in conversation:
             yield f"{message['role']}\n"

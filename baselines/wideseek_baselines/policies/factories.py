@@ -1,15 +1,17 @@
 """Policies by name: what ``--policy vllm``, ``--policy openai`` and ``--policy transformers`` make.
 
-Every option is a plain value, so that it can be given as ``--policy-arg name=value``. Engines are imported when
-they are asked for.
+Every option is a plain value, so that it can be given as ``--policy-arg name=value``. An engine's package is
+imported when the policy is made.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, TypedDict, Unpack
 
 from wideseek_baselines.engines.base import Engine
+from wideseek_baselines.engines.vllm_loading import VllmSettings
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.tokens import History
 from wideseek_env.errors import ConfigError
@@ -31,6 +33,10 @@ class PolicyOptions(TypedDict, total=False):
     top_p: float
     top_k: int
     seeded: bool
+
+
+VLLM_SETTINGS = tuple(each.name for each in fields(VllmSettings) if each.name not in ("model", "options"))
+"""The options of `vllm_policy` that its engine takes."""
 
 
 def transformers_policy(
@@ -68,46 +74,25 @@ def vllm_policy(
     model: str | None = None,
     *,
     subagent_model: str | None = None,
-    context: int | None = None,
-    max_requests: int | None = None,
-    dtype: str = "auto",
-    kv_bytes: int | None = None,
-    gpu_memory_utilization: float | None = None,
-    tensor_parallel: int = 1,
-    enforce_eager: bool = False,
     engine_options: Mapping[str, Any] | None = None,
-    **options: Unpack[PolicyOptions],
+    **options: Any,
 ) -> LLMPolicy:
     """A policy on vLLM, started and ended by this process.
 
     Args:
         model: A model folder or a hub name.
-        subagent_model: Another one for the subagents, in an engine of its own; the two share the device, so give
+        subagent_model: Another one for the subagents, in a separate engine. The two share the device, so give
             each its part with `gpu_memory_utilization` or `kv_bytes`.
-        context: Tokens of prompt and turn together; the model's own limit by default.
-        max_requests: Turns that are worked on at the same time.
-        dtype: See `wideseek_baselines.engines.vllm.VllmEngine`, also for the following.
-        kv_bytes: See there.
-        gpu_memory_utilization: See there.
-        tensor_parallel: See there.
-        enforce_eager: See there.
-        engine_options: Its `options`: further arguments of vLLM by name.
-        options: See `PolicyOptions`.
+        engine_options: Further arguments of vLLM by name.
+        options: The settings of the engine, by the names of `wideseek_baselines.engines.vllm_loading.VllmSettings`
+            (such as `context`, `dtype`, `kv_bytes` or `sleep_level`), and the options of `PolicyOptions`.
     """
     from wideseek_baselines.engines.vllm import VllmEngine
 
+    settings = {name: options.pop(name) for name in VLLM_SETTINGS if name in options}
+
     def engine(name: str) -> Engine:
-        return VllmEngine(
-            name,
-            context=context,
-            max_requests=max_requests,
-            dtype=dtype,
-            kv_bytes=kv_bytes,
-            gpu_memory_utilization=gpu_memory_utilization,
-            tensor_parallel=tensor_parallel,
-            enforce_eager=enforce_eager,
-            options=engine_options,
-        )
+        return VllmEngine(name, **settings, options=dict(engine_options or {}))
 
     return LLMPolicy(engine(_named(model)), subagent=_other(subagent_model, model, engine), **options)
 
@@ -132,10 +117,10 @@ def openai_policy(
         base_url: Address of its API, such as ``http://127.0.0.1:8000/v1``.
         model: Name under which it knows the model.
         subagent_model: Another one for the subagents, at the same server.
-        context: Tokens of prompt and turn together, where the server does not say or less is wanted.
-        api_key_env: See `wideseek_baselines.engines.openai.OpenAIEngine`, also for the following.
-        concurrency: See there.
-        timeout: See there.
+        context: Tokens of prompt and turn together, if the server does not say or they should be fewer.
+        api_key_env: Name of the environment variable with the server's key.
+        concurrency: Requests that are sent at the same time.
+        timeout: Seconds that one request may take.
         prompt_price: Price of a million prompt tokens, for the cost in records.
         completion_price: Price of a million generated tokens.
         fields: Further fields of every request.

@@ -1,7 +1,7 @@
 """`RandomPolicy`: seeded nonsense of every sort, for finding out whether an environment survives it.
 
-What it writes is made from the tools that the agent sees and from addresses and words that it has heard, so that
-random play also reaches pages, reports and answers; some of it is malformed on purpose.
+Its messages use the tools that the agent sees and the addresses and words that it has read. So random episodes also
+reach pages, reports and answers. Some messages are malformed on purpose.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class RandomPolicy:
 
     Args:
         malformed: Share of messages that are broken on purpose (bad JSON, unknown tools, wrong arguments).
-        end: Chance that a message is a report or an answer; whoever has one turn left always writes one.
+        end: Chance that a message is a report or an answer; an agent with one turn left always writes one.
 
     The dice of a turn follow from the seed of `reset` and the agent's own conversation, so that the order of
     turns makes no difference.

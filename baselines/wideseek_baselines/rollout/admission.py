@@ -3,7 +3,8 @@
 A started episode is worth finishing before another begins: its conversations lie in the engine's key-value cache, and
 each of its turns is cheap only as long as they do. So episodes start when the cache has room for what they are expected
 to grow to (`EpisodeGate`), and requests go to the engine oldest episode first, as many as it works on at a time
-(`RequestGate`). Both serve strictly in order: whoever does not fit yet holds back those behind, so nobody starves.
+(`RequestGate`). Both serve strictly in order: a group or request that does not fit yet holds back those behind it, so
+none starves.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ class EpisodeGate:
 
     Args:
         engines: What the engines can hold; caches of several engines count together, and not at all if one is unknown.
-        concurrency: Episodes under way at most.
+        concurrency: Episodes in flight at most.
         headroom: Share of the caches to be used.
         expected: First guess of the tokens at an episode's peak.
     """
@@ -46,7 +47,7 @@ class EpisodeGate:
 
     @property
     def active(self) -> int:
-        """Episodes under way."""
+        """Episodes in flight."""
         return len(self._live)
 
     def fits(self, size: int) -> bool:
@@ -71,7 +72,7 @@ class EpisodeGate:
         await self._changed.wait()
 
     def begin(self, episode: int) -> None:
-        """An episode is under way."""
+        """An episode has started."""
         self._live[episode] = self._peaks[episode] = 0
 
     def grown(self, episode: int, tokens: int) -> None:
@@ -89,7 +90,7 @@ class EpisodeGate:
         self.look()
 
     def look(self) -> None:
-        """Let whoever waits in `room` look again."""
+        """Wake those that wait in `room`."""
         self._changed.set()
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from wideseek_baselines.agents.base import TeamPolicy
 from wideseek_baselines.rollout.episode_task import EpisodeTask, Services
-from wideseek_baselines.rollout.options import Finished, RolloutJob
+from wideseek_baselines.rollout.jobs import Finished, RolloutJob
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import WideSeekError
@@ -36,7 +36,7 @@ class Attempts:
         self._playing: EpisodeTask | None = None
         self._began = 0.0
 
-    async def play(self, scorers: Executor) -> Finished:
+    async def run(self, scorers: Executor) -> Finished:
         """Play until it succeeds, is cancelled, or has failed too often."""
         while True:
             error = await self._attempt(scorers)
@@ -53,7 +53,7 @@ class Attempts:
                 return ""
             self._began = loop.time()
             self._playing = None
-            game = self.job.played(self._game) if isinstance(self.job, RolloutJob) else self._game
+            game = self.job.game_for(self._game) if isinstance(self.job, RolloutJob) else self._game
             run = EpisodeRun(game, self.job.task, self.job.seed)
             episode_policy = self._policy.episode_policy(self.job.seed)
             self._playing = EpisodeTask(run, episode_policy, self._services, self.number, len(self._errors))

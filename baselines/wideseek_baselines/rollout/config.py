@@ -1,26 +1,22 @@
-"""`RolloutConfig`: all that a process needs to play episodes, as plain values; and playing them in this one.
+"""`RolloutConfig`: all that a process needs to play episodes, as plain values.
 
-`LocalRollouts` and `wideseek_baselines.cluster.pool.RayRollouts` take the same configuration and keep the same
-promises (`Rollouts`), so that one machine and many differ in one line.
+`wideseek_baselines.rollout.local.LocalRollouts` plays in this process, and
+`wideseek_baselines.cluster.pool.RayRollouts` on many machines. Both take this configuration and are `Rollouts`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+from typing import Any, Protocol, cast
 
 from wideseek_baselines.agents.base import TeamPolicy
-from wideseek_baselines.background import background
 from wideseek_baselines.engines.base import Weights
-from wideseek_baselines.rollout.options import DriverOptions, Finished
+from wideseek_baselines.rollout.jobs import Finished
+from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game, GameConfig
 from wideseek_env.policy import Job, make_policy
-
-if TYPE_CHECKING:
-    from wideseek_baselines.rollout.driver import Driver
 
 
 @dataclass(frozen=True)
@@ -31,18 +27,21 @@ class RolloutConfig:
     """The name of a language-model policy (see `wideseek_env.make_policy`), or a function that makes one."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the policy, by name."""
-    game: Mapping[str, Any] = field(default_factory=dict)
-    """Arguments of `GameConfig`. Names of worlds and corpora are opened by each process by itself."""
+    game: GameConfig = field(default_factory=GameConfig)
+    """What is played. Each process opens the names in it by itself; live objects in it must pickle."""
     driver: DriverOptions = field(default_factory=DriverOptions)
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.game, GameConfig):
+            raise ConfigError(f"game must be a GameConfig, not {self.game!r:.80}")
 
     def open(self) -> tuple[TeamPolicy, Game]:
         """Make the policy and the game; `ConfigError` says what is wrong with either."""
-        try:
-            game = GameConfig(**self.game).open()
-        except TypeError as error:
-            raise ConfigError(f"the game cannot be set up: {error}") from error
+        game = self.game.open()
         policy = make_policy(self.policy, **self.options) if isinstance(self.policy, str) else self.policy()
-        missing = [name for name in ("engines", "episode_policy", "records_tokens") if not hasattr(policy, name)]
+        missing = [
+            name for name in ("engines", "episode_policy", "records_tokens") if not hasattr(policy, name)
+        ]
         if missing:
             raise ConfigError(
                 f"the policy {policy.name} has no {', '.join(missing)}: it plays turns, but has no engine to be driven"
@@ -58,11 +57,11 @@ class Rollouts(Protocol):
         ...
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """Give every engine new weights, between runs or while one is under way."""
+        """Give every engine new weights, between runs or during one."""
         ...
 
     def sleep(self) -> None:
-        """Give accelerator memory back where engines can; nothing may be under way."""
+        """Give accelerator memory back where engines can; no request may be in flight."""
         ...
 
     def wake(self) -> None:
@@ -72,57 +71,3 @@ class Rollouts(Protocol):
     def close(self) -> None:
         """End the engines; harmless when closed."""
         ...
-
-
-class LocalRollouts:
-    """Plays in this process, on its background loop."""
-
-    def __init__(self, config: RolloutConfig) -> None:
-        from wideseek_baselines.rollout.driver import Driver
-
-        self.config = config
-        self.policy, self.game = config.open()
-        self.driver: Driver = Driver(self.policy, self.game, options=config.driver)
-
-    def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
-        """See `Rollouts`."""
-        yield from background().iterate(self.driver.run(jobs))
-
-    def update_weights(self, weights: Weights, version: int) -> None:
-        """See `Rollouts`."""
-        background().run(self.driver.update_weights(weights, version))
-
-    def sleep(self) -> None:
-        """See `Rollouts`."""
-        background().run(self._each("sleep"))
-
-    def wake(self) -> None:
-        """See `Rollouts`."""
-        background().run(self._each("wake"))
-
-    def close(self) -> None:
-        """See `Rollouts`."""
-        background().run(self._each("close"))
-
-    async def _each(self, method: str) -> None:
-        for engine in self.driver.engines:
-            await getattr(engine, method)()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
-
-def open_rollouts_on(config: RolloutConfig, workers: int = 0, **ray_options: Any) -> Rollouts:
-    """`LocalRollouts`, or with `workers` above 0 `RayRollouts` with `ray_options`."""
-    if workers < 0:
-        raise ConfigError(f"workers must be 0 (this process) or more, not {workers}")
-    if not workers:
-        return LocalRollouts(config)
-    from wideseek_baselines.cluster.pool import RayRollouts
-
-    return RayRollouts(config, workers, **ray_options)

@@ -7,21 +7,21 @@ subagents' reports. What an episode leaves is the same as under the lock-step dr
 from __future__ import annotations
 
 import asyncio
-import dataclasses
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractAsyncContextManager
 
 from wideseek_baselines.agents.base import GenerationRequest, TeamPolicy
-from wideseek_baselines.engines.base import Engine, EngineError, EngineLostError, Generation, Weights
-from wideseek_baselines.rollout.admission import RequestGate
-from wideseek_baselines.rollout.crowd import Scheduler
-from wideseek_baselines.rollout.options import DriverOptions, Finished
+from wideseek_baselines.engines.base import Engine, EngineLostError, Generation, Weights
+from wideseek_baselines.rollout.admission import EpisodeGate
+from wideseek_baselines.rollout.attempts import Attempts, describe
+from wideseek_baselines.rollout.engine_pool import EnginePool, OnLost
+from wideseek_baselines.rollout.jobs import Finished, Grouping
+from wideseek_baselines.rollout.options import DriverOptions
+from wideseek_baselines.rollout.tools import ToolPool
 from wideseek_env.game import Game
+from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.policy import Job
-
-OnLost = Callable[[Engine], Awaitable[Engine | None]]
-"""Called with an engine that was lost; gives one that takes its place with the same weights, or None."""
 
 
 class Driver:
@@ -32,7 +32,7 @@ class Driver:
         game: What is played. The driver does not close its tools.
         options: See `DriverOptions`.
         on_lost: What to do when an engine is lost; by default everything ends with `EngineLostError`. With a
-            replacement the requests that were under way are asked again there.
+            replacement the requests that were in flight are sent again there.
     """
 
     def __init__(
@@ -46,148 +46,203 @@ class Driver:
         self.policy = policy
         self.game = game
         self.options = options or DriverOptions()
-        self._on_lost = on_lost
-        self._replaced: dict[int, Engine] = {}
-        self._gone: dict[int, EngineLostError] = {}
-        self._gates: dict[int, RequestGate] = {}
-        self._replacing = asyncio.Lock()
-        self._crowd: Scheduler | None = None
+        self._pool = EnginePool(policy.engines, timeout=self.options.request_timeout, on_lost=on_lost)
+        self._scheduler: Scheduler | None = None
         self._running = False
 
     @property
     def engines(self) -> list[Engine]:
         """The policy's engines, or what has replaced them."""
-        return [self._engine(engine) for engine in self.policy.engines]
+        return self._pool.engines
 
     async def run(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Finished]:
         """Play every job and give each back when it has ended, in the order of their ends.
 
         Jobs are taken one group at a time as there is room, from an iterable that may be endless; a plain one must
-        not wait. Closing this iterator cancels what is under way.
+        not wait. Closing this iterator cancels what is running.
 
         Raises:
-            EngineLostError: An engine was lost and not replaced; the episodes under way have been given back with
+            EngineLostError: An engine was lost and not replaced; the episodes in flight have been given back with
                 that error before, the other jobs have not been played.
             RuntimeError: This driver runs already.
         """
         if self._running:
             raise RuntimeError("this driver runs already: make another one for other jobs")
         self._running = True
-        self._gone = {}
         try:
-            for engine in self.engines:
-                await engine.start()
-            self._gates = {
-                id(engine): RequestGate(self._engine(engine).info) for engine in self.policy.engines
-            }
-            self._crowd = crowd = Scheduler(
-                self.policy,
-                self.game,
-                self.options,
-                [engine.info for engine in self.engines],
-                self._generate,
-            )
-            crowd.begin(jobs)
-            while (finished := await crowd.next()) is not None:
+            await self._pool.start()
+            self._scheduler = scheduler = Scheduler(self.policy, self.game, self.options, self._pool)
+            scheduler.begin(jobs)
+            while (finished := await scheduler.next()) is not None:
                 yield finished
         finally:
-            if self._crowd is not None:
-                await self._crowd.close()
-            self._crowd = None
+            if self._scheduler is not None:
+                await self._scheduler.close()
+            self._scheduler = None
             self._running = False
 
     def cancel(self, job: Job) -> bool:
-        """End a job that is under way; it comes back with the error "cancelled". False when it is not under way."""
-        return self._crowd is not None and self._crowd.cancel(job)
+        """End a job that is running; it comes back with the error "cancelled". False when it is not running."""
+        return self._scheduler is not None and self._scheduler.cancel(job)
 
     @property
     def waiting(self) -> int:
         """Requests that wait in the driver for their turn at an engine."""
-        return sum(gate.waiting for gate in self._gates.values())
+        return self._pool.waiting
 
     async def update_weights(
         self, weights: Weights, version: int, *, engines: Sequence[Engine] | None = None
     ) -> None:
         """Give new weights to engines of the policy (by default all), between runs or in the middle of one.
 
-        No request goes out meanwhile; those under way go on with the new weights, and their tokens say which version
+        No request goes out meanwhile; those in flight go on with the new weights, and their tokens say which version
         made them. `EngineError` from an engine is passed on when all have ended.
         """
-        chosen = list(self.policy.engines if engines is None else engines)
-        if len(chosen) > 1 and not isinstance(weights, Path):
-            weights = list(weights)
-        async with self._held(chosen):
-            updates = (self._engine(engine).update_weights(weights, version) for engine in chosen)
-            for outcome in await asyncio.gather(*updates, return_exceptions=True):
-                if isinstance(outcome, BaseException):
-                    raise outcome
+        await self._pool.update_weights(weights, version, engines=engines)
 
-    @asynccontextmanager
-    async def paused(self) -> AsyncIterator[None]:
-        """Stop all engines' work for the time of an ``async with`` block; what is under way goes on after it."""
-        async with self._held(self.policy.engines), AsyncExitStack() as stack:
-            for engine in self.engines:
-                await engine.pause()
-                stack.push_async_callback(engine.resume)
-            yield
+    def paused(self) -> AbstractAsyncContextManager[None]:
+        """Stop all engines' work for the time of an ``async with`` block; requests in flight continue after it."""
+        return self._pool.paused()
 
-    @asynccontextmanager
-    async def _held(self, engines: Sequence[Engine]) -> AsyncIterator[None]:
-        gates = [self._gates[id(engine)] for engine in engines if id(engine) in self._gates]
-        for gate in gates:
-            gate.hold()
-        try:
-            yield
-        finally:
-            for gate in gates:
-                gate.release()
 
-    def _engine(self, asked: Engine) -> Engine:
-        return self._replaced.get(id(asked), asked)
+class Scheduler:
+    """Starts groups as there is room, and keeps nothing of an episode that has been handed back."""
 
-    async def _generate(
-        self, ask: GenerationRequest, number: int, attempt: int, tokens: int
-    ) -> tuple[Generation, float]:
-        """Ask an engine when it is the turn of episode `number`; also the seconds waited for that."""
-        request = dataclasses.replace(ask.request, id=f"{number}.{attempt}/{ask.request.id}", priority=number)
+    def __init__(
+        self,
+        policy: TeamPolicy,
+        game: Game,
+        options: DriverOptions,
+        pool: EnginePool,
+    ) -> None:
+        self._policy = policy
+        self._game = game
+        self._options = options
+        self._pool = pool
+        self._gate = EpisodeGate(
+            [engine.info for engine in pool.engines],
+            concurrency=options.concurrency,
+            headroom=options.headroom,
+            expected=options.first_guess(game),
+        )
+        self._tools = ToolPool(game.executor, batch=options.search_batch, workers=options.tool_workers)
+        self._scorers = ThreadPoolExecutor(options.judge_workers, thread_name_prefix="wideseek-score")
+        self._results: asyncio.Queue[Finished | None] = asyncio.Queue()
+        self._episodes: dict[int, tuple[Attempts, asyncio.Task[None]]] = {}
+        self._taker: asyncio.Task[None] | None = None
+        self._ender: asyncio.Task[None] | None = None
+        self._failure: BaseException | None = None
+        pool.tell(self.lose)
+
+    def begin(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
+        """Begin to take jobs."""
         loop = asyncio.get_running_loop()
-        since = loop.time()
-        while True:
-            async with self._gates[id(ask.engine)].turn(number, tokens):
-                waited = loop.time() - since
-                engine = self._engine(ask.engine)
-                try:
-                    async with asyncio.timeout(self.options.request_timeout) as limit:
-                        return await engine.generate(request), waited
-                except TimeoutError as error:
-                    if not limit.expired():
-                        raise
-                    seconds = self.options.request_timeout
-                    raise EngineError(
-                        f"{engine.info.name} did not answer within {seconds:g} seconds"
-                    ) from error
-                except EngineLostError as error:
-                    lost = error
-            await self._replace(ask.engine, engine, lost)
+        self._taker = loop.create_task(self._take(jobs))
+        self._ender = loop.create_task(self._end(self._taker))
 
-    async def _replace(self, asked: Engine, lost: Engine, error: EngineLostError) -> None:
-        """Put another engine in place of a lost one, once for all who noticed; ends everything when there is none."""
-        async with self._replacing:
-            if self._engine(asked) is not lost:
-                return
-            if id(lost) in self._gone:  # whoever asked before has ended everything
-                raise self._gone[id(lost)]
-            try:
-                new = await self._on_lost(lost) if self._on_lost is not None else None
-                if new is not None:
-                    await new.start()
-                    self._replaced[id(asked)] = new
-                    return
-            except Exception as failure:
-                why = f"{error}; it could not be replaced: {type(failure).__name__}: {failure}"
-                error = EngineLostError(why)
-                error.__cause__ = failure
-            self._gone[id(lost)] = error
-            if self._crowd is not None:
-                self._crowd.lose(error)
-            raise error
+    async def next(self) -> Finished | None:
+        """The next job that has ended; None after the last. What ended the run early is raised then."""
+        finished = await self._results.get()
+        self._gate.look()
+        if finished is None and self._failure is not None:
+            raise self._failure
+        return finished
+
+    def cancel(self, job: Job) -> bool:
+        """See `Driver.cancel`."""
+        for attempts, task in self._episodes.values():
+            if attempts.job is job and not attempts.stopped:
+                attempts.stopped = "cancelled"
+                task.cancel()
+                return True
+        return False
+
+    def lose(self, error: EngineLostError) -> None:
+        """End everything, because an engine is lost."""
+        self._failure = error
+        if self._taker is not None:
+            self._taker.cancel()
+        for attempts, task in self._episodes.values():
+            if not attempts.stopped:
+                attempts.stopped = describe(error)
+                task.cancel()
+
+    async def close(self) -> None:
+        """Cancel what is running and wait until it has ended; harmless when all has."""
+        tasks = [task for _, task in self._episodes.values()]
+        tasks += [task for task in (self._taker, self._ender) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self._pool.tell(None)
+        await self._tools.close()
+        self._scorers.shutdown(wait=False, cancel_futures=True)
+
+    async def _take(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
+        """Start groups in order, each when there is room."""
+        number = 0
+        async for group in groups(jobs):
+            while self._results.qsize() >= self._options.backlog:
+                await self._gate.changed()
+            await self._gate.room(len(group))
+            for job in group:
+                self._start(job, number)
+                number += 1
+
+    async def _end(self, taker: asyncio.Task[None]) -> None:
+        """Wait for the last job and then for the last episode. What the iterable of jobs raised ends the run."""
+        await asyncio.wait([taker])
+        if not taker.cancelled() and taker.exception() is not None:
+            self._failure = self._failure or taker.exception()
+        while self._episodes:
+            await asyncio.wait([task for _, task in self._episodes.values()])
+        self._results.put_nowait(None)
+
+    def _start(self, job: Job, number: int) -> None:
+        attempts = Attempts(job, number, self._policy, self._game, self._options.retries, self)
+        self._gate.begin(number)
+        task = asyncio.get_running_loop().create_task(self._run(attempts))
+        self._episodes[number] = (attempts, task)
+
+    async def _run(self, attempts: Attempts) -> None:
+        try:
+            finished = await attempts.run(self._scorers)
+        except Exception as error:  # its record could not be made, for example because a reward raised
+            finished = Finished(attempts.job, None, None, describe(error))
+        finally:
+            self._gate.end(attempts.number)
+            del self._episodes[attempts.number]
+        self._results.put_nowait(finished)
+
+    # --- what episodes need ---------------------------------------------------------------------------------------
+
+    async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
+        """Generate a turn; `EnginePool.generate` says how."""
+        return await self._pool.generate(ask, number, attempt)
+
+    async def tool(self, call: ToolCall) -> ToolResult:
+        """See `ToolPool.run`."""
+        return await self._tools.run(call)
+
+    def grown(self, number: int, tokens: int) -> None:
+        """See `EpisodeGate.grown`."""
+        self._gate.grown(number, tokens)
+
+
+async def groups(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[list[Job]]:
+    """Jobs in lists that start together; see `Grouping`."""
+    grouping = Grouping()
+    async for job in _each(jobs):
+        for group in grouping.add(job):
+            yield group
+    for group in grouping.rest():
+        yield group
+
+
+async def _each(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Job]:
+    if isinstance(jobs, AsyncIterable):
+        async for job in jobs:
+            yield job
+    else:
+        for job in jobs:
+            yield job

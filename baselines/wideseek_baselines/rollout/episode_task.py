@@ -1,7 +1,7 @@
 """`EpisodeTask`: one attempt at one episode, its agents moving on each by itself.
 
-Every turn is a task: ask the mind, wait for the engine, act; the tools of the turn are tasks of their own, and whoever
-becomes ready through a result or a report gets its next turn at once. The first failure ends all of them.
+Every turn is a task: ask the episode policy, wait for the engine, act. Each tool call of the turn is a task too. An
+agent that becomes ready through a result or a report gets its next turn at once. The first failure ends all tasks.
 """
 
 from __future__ import annotations
@@ -14,21 +14,17 @@ from typing import Any, Protocol
 
 from wideseek_baselines.agents.base import EpisodePolicy, FixedReply, GenerationRequest
 from wideseek_baselines.engines.base import Generation
+from wideseek_baselines.rollout.engine_pool import context_tokens
 from wideseek_env.episode_run import EpisodeRun
-from wideseek_env.messages import Message, ToolCall, ToolResult, count_characters
-
-CHARACTERS_PER_TOKEN = 4
-"""For requests whose tokens nobody has counted."""
+from wideseek_env.messages import Message, ToolCall, ToolResult
 
 
 class Services(Protocol):
     """What an episode needs from the driver."""
 
-    async def generate(
-        self, ask: GenerationRequest, number: int, attempt: int, tokens: int
-    ) -> tuple[Generation, float]:
-        """Generate for attempt `attempt` of episode `number` a request whose prompt has `tokens`, when it is its turn;
-        also the seconds that it queued in the driver."""
+    async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
+        """Generate for attempt `attempt` of episode `number` when it is its turn; also the seconds that the request
+        queued in the driver."""
         ...
 
     async def tool(self, call: ToolCall) -> ToolResult:
@@ -78,7 +74,7 @@ class _Open:
 
 
 class EpisodeTask:
-    """One episode under way; `usage` grows as it goes."""
+    """One running episode; `usage` grows as it goes."""
 
     def __init__(
         self,
@@ -137,9 +133,7 @@ class EpisodeTask:
         if isinstance(step, FixedReply):
             message: Message = step.message
         else:
-            generation, waited = await self._services.generate(
-                step, self._number, self._attempt, request_tokens(step)
-            )
+            generation, waited = await self._services.generate(step, self._number, self._attempt)
             self.usage.add(generation)
             message = self.episode_policy.accept(turn, generation)
             self._live[number] = context_tokens(step, generation)
@@ -185,19 +179,6 @@ class EpisodeTask:
     @staticmethod
     def _time() -> float:
         return asyncio.get_running_loop().time()
-
-
-def request_tokens(ask: GenerationRequest) -> int:
-    """Tokens that a request takes in the cache before it generates anything; an estimate where it has no ids."""
-    request = ask.request
-    if request.ids:
-        return len(request.ids)
-    return sum(count_characters(message) for message in request.messages) // CHARACTERS_PER_TOKEN
-
-
-def context_tokens(ask: GenerationRequest, generation: Generation) -> int:
-    """Tokens of a conversation after a generation."""
-    return (generation.prompt_tokens or request_tokens(ask)) + generation.completion_tokens
 
 
 def first_failure(failures: BaseExceptionGroup[BaseException]) -> BaseException:

@@ -1,14 +1,19 @@
-"""`run_jobs`: the driver for ordinary code, as `EpisodeRunner.play` wants it."""
+"""The driver for ordinary code, in this process: `run_jobs`, `run_rollout_jobs` and `LocalRollouts`."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
 from contextlib import closing
+from types import TracebackType
+from typing import Self
 
 from wideseek_baselines.agents.base import TeamPolicy
 from wideseek_baselines.background import LoopThread, background
+from wideseek_baselines.engines.base import Weights
+from wideseek_baselines.rollout.config import RolloutConfig
 from wideseek_baselines.rollout.driver import Driver
-from wideseek_baselines.rollout.options import DriverOptions, Finished
+from wideseek_baselines.rollout.jobs import Finished
+from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_env.game import Game
 from wideseek_env.policy import EpisodeResult, Job
 
@@ -47,3 +52,44 @@ def run_jobs(
     with closing(run_rollout_jobs(policy, game, jobs, options=options, loop=loop)) as finished:
         for each in finished:
             yield EpisodeResult(each.job, each.trajectory, each.error)
+
+
+class LocalRollouts:
+    """Plays in this process, on its background loop."""
+
+    def __init__(self, config: RolloutConfig) -> None:
+        self.config = config
+        self.policy, self.game = config.open()
+        self.driver = Driver(self.policy, self.game, options=config.driver)
+
+    def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
+        """See `Rollouts`."""
+        yield from background().iterate(self.driver.run(jobs))
+
+    def update_weights(self, weights: Weights, version: int) -> None:
+        """See `Rollouts`."""
+        background().run(self.driver.update_weights(weights, version))
+
+    def sleep(self) -> None:
+        """See `Rollouts`."""
+        background().run(self._each("sleep"))
+
+    def wake(self) -> None:
+        """See `Rollouts`."""
+        background().run(self._each("wake"))
+
+    def close(self) -> None:
+        """See `Rollouts`."""
+        background().run(self._each("close"))
+
+    async def _each(self, method: str) -> None:
+        for engine in self.driver.engines:
+            await getattr(engine, method)()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

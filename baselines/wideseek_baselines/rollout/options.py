@@ -1,50 +1,13 @@
-"""What can be set about a driver, and what it is given and gives back."""
+"""`DriverOptions`: the settings of a driver."""
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 
-from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game
-from wideseek_env.policy import Job
-from wideseek_env.trajectory import Trajectory
 
 UNLIMITED_KV_EPISODES = 64
-
-
-@dataclass(frozen=True, slots=True)
-class RolloutJob(Job):
-    """A job that belongs to a group: jobs of one group that follow each other start together."""
-
-    group: str = ""
-    """"" is a group of its own."""
-    size: int = 0
-    """Jobs in the group. With 0 (unknown) the group ends with the first job of another or the end of all jobs, which
-    has to come before it starts."""
-    width: int | None = None
-    """Subagents that one delegation may start in this episode; None is what the rules say."""
-
-    def played(self, game: Game) -> Game:
-        """The setup of this episode."""
-        if self.width is None:
-            return game
-        return dataclasses.replace(game, rules=game.rules.replace(width=self.width))
-
-
-@dataclass(frozen=True, slots=True)
-class Finished:
-    """A job that has ended, exactly once for each.
-
-    With an `error` something other than the model failed (an engine, a judge) or the job was cancelled; trajectory
-    and rollout are then those of the aborted episode, or None where it could not even begin or be scored.
-    """
-
-    job: Job
-    trajectory: Trajectory | None
-    rollout: Rollout | None
-    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +15,9 @@ class DriverOptions:
     """The settings of a `Driver`."""
 
     concurrency: int | None = None
-    """Episodes under way at most. None: as many as the engines' caches hold, 64 where they do not say."""
+    """Episodes in flight at most. None: as many as the engines' caches hold, 64 where they do not say."""
     headroom: float = 0.9
-    """Share of the engines' key-value caches that the conversations of all episodes under way may take."""
+    """Share of the engines' key-value caches that the conversations of all episodes in flight may take."""
     episode_tokens: int | None = None
     """Tokens of an episode's live conversations at its peak, until the first episodes have shown it. None: 4096 for a
     single agent or a lead, and 2048 for each subagent a delegation may start."""

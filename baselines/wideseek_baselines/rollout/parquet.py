@@ -1,4 +1,4 @@
-"""Rollouts as a Parquet file: one row for each sequence, with the columns of its agent and episode beside it.
+"""Rollouts as a Parquet file: one row for each sequence, together with the columns of its agent and episode.
 
 A conversation or an episode without sequences has one row with nulls, so that reading gives back what was written.
 """

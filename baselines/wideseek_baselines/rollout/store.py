@@ -1,4 +1,4 @@
-"""Rollouts on disk: JSONL for a run under way, Parquet for a data set that is done.
+"""Rollouts on disk: JSONL while a run is going on, Parquet for a data set that is done.
 
 JSONL (also ``.gz``) is safe against being killed: every rollout is on disk before the next, and a partial last one is
 cut off on opening. A Parquet file can be read only after it was closed. What goes into `Rollout.meta` must be JSON
@@ -82,8 +82,8 @@ def open_rollouts(path: Path | str) -> RolloutWriter:
 def iter_rollouts(path: Path | str) -> Iterator[Rollout]:
     """The rollouts of a file, one at a time; the suffix says which kind it is.
 
-    A last line without its line break, or a ``.gz`` that breaks off, is what a killed process leaves and is passed
-    over; anything else that cannot be read raises `TrajectoryError` with file and line.
+    A killed process leaves a last line without its line break, or a ``.gz`` that is cut off. Both are skipped. Anything
+    else that cannot be read raises `TrajectoryError` with file and line.
     """
     path = Path(path)
     if path.suffix == ".parquet":

@@ -19,7 +19,7 @@ from wideseek_env.tools.executor import Executor
 
 BLOCKING_WORKERS = 16
 BLOCKING_SEARCHES = 4
-"""Batches of searches under way at a time over a corpus that waits."""
+"""Batches of searches in flight at a time over a corpus that waits."""
 
 
 class ToolLostError(ServiceError):

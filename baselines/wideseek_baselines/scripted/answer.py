@@ -1,4 +1,4 @@
-"""The answer: rows that pass the conditions, and of those in doubt the ones that are worth the risk."""
+"""Writes the answer: the rows that pass the conditions, and those uncertain rows that raise the expected score."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wideseek_baselines.scripted.question import Question
 from wideseek_env.task import Language, Table
 
 _UNKNOWN_SHARE = 0.6
-"""How many of a list's rows pass where not one could be checked."""
+"""The assumed share of a list's rows that pass, if no row could be checked."""
 
 _INTRODUCTION = {"en": "This is what was found.", "zh": "以下是查到的结果。"}
 
@@ -21,12 +21,12 @@ class _Candidate(NamedTuple):
 
     @property
     def right(self) -> float:
-        """Cells of this row that can be expected to count."""
+        """The expected number of right cells in this row."""
         return self.chance * sum(map(bool, self.cells))
 
 
 def write_answer(question: Question, rows: Sequence[tuple[str, Mapping[str, str]]]) -> str:
-    """The final message: a fenced Markdown table with the question's columns, from (key, values) of each row."""
+    """The final message: a fenced Markdown table with the question's columns. `rows` has (key, values) of each row."""
     chances = row_verdicts(question, [values for _, values in rows])
     checked = [chance for chance in chances if chance is not None]
     share = sum(checked) / len(checked) if checked else _UNKNOWN_SHARE
@@ -40,12 +40,12 @@ def write_answer(question: Question, rows: Sequence[tuple[str, Mapping[str, str]
 
 
 def fenced(table: Table, language: Language) -> str:
-    """A table as an answer."""
+    """An answer that consists of a table."""
     return f"{_INTRODUCTION[language]}\n\n```markdown\n{table.to_markdown()}\n```"
 
 
 def row_verdicts(question: Question, rows: Sequence[Mapping[str, str]]) -> list[float | None]:
-    """For each row of the list 1 when it is asked for, 0 when it is not, None when that is not known."""
+    """For each row of the list: 1 if the question asks for it, 0 if not, None if that is not known."""
     verdicts = [_passes(question, values) for values in rows]
     if question.part is not None:
         left = [place for place, verdict in enumerate(verdicts) if verdict != 0.0]
@@ -56,7 +56,7 @@ def row_verdicts(question: Question, rows: Sequence[Mapping[str, str]]) -> list[
 
 
 def _passes(question: Question, values: Mapping[str, str]) -> float | None:
-    """1 when the row passes all conditions, 0 when it fails one, None when that is not known."""
+    """1 if the row passes all conditions, 0 if it fails one, None if that is not known."""
     verdicts = [condition.holds(values.get(condition.column, "")) for condition in question.conditions]
     if False in verdicts:
         return 0.0
@@ -64,10 +64,11 @@ def _passes(question: Question, values: Mapping[str, str]) -> float | None:
 
 
 def _worthwhile(candidates: Sequence[_Candidate], width: int) -> list[_Candidate]:
-    """The rows that maximise the item-F1 to be expected, in their order.
+    """The rows that maximise the expected item-F1, in their order.
 
-    With C cells expected right in S rows of `width` cells, where G rows are asked for, item-F1 is
-    2 C / (S + G) / `width`: a row is worth including when its own share of right cells is above half of that.
+    Suppose the answer has S rows of `width` cells, C of these cells are expected to be right, and the gold table has G
+    rows. Then item-F1 is 2 C / (S + G) / `width`. Including a row raises it if the row's share of right cells is above
+    half of it.
     """
     asked = sum(candidate.chance for candidate in candidates)
     chosen: list[_Candidate] = []

@@ -1,4 +1,4 @@
-"""Conditions on rows ("founded before 1900", "with a length of more than 40 km"): reading and checking them."""
+"""Reads and checks conditions on rows, such as "founded before 1900" or "with a length of more than 40 km"."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A row stays when its `column` is before or after a year, above or below a number, or (not) a text."""
+    """A condition on the cell in `column`: before or after a year, above or below a number, (not) equal to a text."""
 
     column: str
     relation: Relation
     value: str
 
     def holds(self, cell: str) -> bool | None:
-        """Whether a row with this cell stays; None when the cell does not say."""
+        """Whether a row with this cell passes. None if the cell does not tell."""
         if self.relation in ("is", "is_not"):
             return (plain(cell) == plain(self.value)) == (self.relation == "is") if cell.strip() else None
         if self.relation in ("before", "after"):
@@ -75,7 +75,7 @@ class Condition:
 
 
 def read_conditions(text: str, position: int) -> tuple[Condition, ...]:
-    """The conditions that stand in `text` right at `position`, joined by "and"."""
+    """The conditions that begin at `position` in `text`, joined by "and"."""
     found: list[Condition] = []
     while match := _CONDITION.match(text, position):
         position = match.end()
@@ -84,26 +84,26 @@ def read_conditions(text: str, position: int) -> tuple[Condition, ...]:
 
 
 def find_conditions(text: str) -> tuple[Condition, ...]:
-    """The conditions behind the first "every …" of `text`, or between （条件： and ）."""
+    """The conditions after the first "every …" in `text`, or between （条件： and ）."""
     for block in _CHINESE.findall(text):
         parts = [_CHINESE_CONDITION.fullmatch(part.strip()) for part in block.split("，且")]
         return tuple(Condition(label_of(m[1]), _RELATIONS[m[2]], m[3]) for m in parts if m)
     every = _EVERY.search(text)
     for place in range(every.start("clause"), every.end("clause")) if every else ():
         match = _CONDITION.match(text, place) if text[place] == " " else None
-        # Of "conference founded after 1930" only the last word says when; the first are what is asked for.
+        # In "conference founded after 1930" only "founded" belongs to the condition; "conference" is the subject.
         if match and " " not in (match["when"] or ""):
             return read_conditions(text, place)
     return ()
 
 
 def label_of(words: str) -> str:
-    """A column's name from its words in a sentence."""
+    """The name of a column, from its words in a sentence."""
     return words[:1].upper() + words[1:]
 
 
 def number_in(text: str) -> float | None:
-    """The first number in a cell; None without one."""
+    """The first number in a cell, or None."""
     match = _NUMBER.search(text)
     return float(match[0].replace(",", "")) if match else None
 

@@ -1,7 +1,7 @@
-"""The value of a column on a page: by the page's structure first, then by what its sentences say.
+"""Finds the value of a column on a page: first in the page's infobox, then in its sentences.
 
-A box with labels decides. Then sentences that name the attribute ("its floor area is …", "founded in …"), and,
-where the page has no box, the typed patterns of `wideseek_baselines.scripted.prose`.
+A label in an infobox decides. Otherwise a sentence that names the attribute decides ("its floor area is …", "founded in
+…"). If the page has no infobox, the typed patterns of `wideseek_baselines.scripted.prose` are used last.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NOTHING = Cell("", "")
 
 
 def value_of(page: Page, column: str) -> Cell:
-    """What `page` says about `column`; an empty cell when it does not, or not clearly."""
+    """The value of `column` on `page`. An empty cell if the page does not say it clearly."""
     if page.failed:
         return NOTHING
     found = page.box.get(column.casefold())
@@ -45,8 +45,8 @@ def _patterns(column: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 def _told(text: str, column: str, structured: bool) -> str:
     """The value in a sentence that names the attribute and ends with it.
 
-    On pages that have a box (`structured`), sentences complete it, and any that names the label counts; on
-    others only those that leave no doubt whose attribute it is.
+    If the page has an infobox (`structured`), any sentence that names the label counts. Otherwise the sentence must
+    also make clear whose attribute it is, as in "its floor area".
     """
     label = column.casefold()
     if label not in text.casefold():

@@ -1,4 +1,4 @@
-"""`History`: an agent's conversation as requests with their answers."""
+"""`History` reads an agent's conversation as requests and their answers."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from wideseek_env.messages import Message
 
 _NOTICE = re.compile(r"\n\n\[[^\[\]\n]*\d+[^\[\]\n]*\d+[^\[\]\n]*\]\s*$")
 _SHOWN = 300
-"""The characters of a query, address or subtask that a heading repeats."""
+"""The number of characters of a query, address or subtask that a heading repeats."""
 
 
 class Exchange(NamedTuple):
-    """A request and its answer: "" when it was refused, or nothing under its heading came back."""
+    """A request and its answer. The answer is "" if the request was refused or nothing came back under its heading."""
 
     request: Request
     answer: str
@@ -24,16 +24,16 @@ class Exchange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What an agent was asked, and turn by turn what it requested and heard."""
+    """An agent's task, and for each turn its requests and their answers."""
 
     task: str
     turns: tuple[tuple[Exchange, ...], ...]
     length: int
-    """Characters of the whole conversation."""
+    """The number of characters of the whole conversation."""
 
     @classmethod
     def of(cls, messages: Sequence[Message], toolbox: Toolbox) -> History:
-        """Pair the calls in the agent's own messages with the results that follow them."""
+        """Pair the calls in the agent's messages with the results that follow them."""
         task = next((str(m["content"]) for m in messages if m["role"] == "user"), "")
         turns: list[tuple[Exchange, ...]] = []
         requests: list[Request] | None = None
@@ -58,7 +58,7 @@ class History:
 
 
 def _pair(requests: Sequence[Request], text: str) -> tuple[Exchange, ...]:
-    """Find the heading of each request in turn; what follows up to the next heading is its answer."""
+    """Find the heading of each request, in order. The text up to the next heading is its answer."""
     text = _NOTICE.sub("", text)
     places: list[tuple[int, int] | None] = []
     position = 0

@@ -1,4 +1,4 @@
-"""`Knowledge`: what an agent has found out so far – its searches and the pages that it opened."""
+"""`Knowledge`: what an agent has found so far, namely its search results and the pages that it opened."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from wideseek_baselines.scripted.pages import Hit, Page, read_hits, read_page
 
 @dataclass(slots=True)
 class Knowledge:
-    """Hits by query and pages by address and chunk."""
+    """Search hits by query, and pages by address and chunk."""
 
     searches: dict[str, list[Hit]] = field(default_factory=dict)
     pages: dict[tuple[str, int], Page] = field(default_factory=dict)
 
     @classmethod
     def of(cls, exchanges: Iterable[Exchange]) -> Knowledge:
-        """Everything in these exchanges; of a page that was opened twice, the better answer."""
+        """Collect everything in these exchanges. Of a page that was opened twice, the better answer is kept."""
         known = cls()
         for request, answer in exchanges:
             if request.kind == "search":
@@ -30,11 +30,13 @@ class Knowledge:
         return known
 
     def page(self, url: str, chunk: int = 1) -> Page | None:
-        """The page (or one of its later chunks) if it was opened; it may have `failed`."""
+        """The page or one of its later chunks, or None if it was not opened. A page that could not be opened has
+        `failed`.
+        """
         return self.pages.get((url, chunk))
 
     def chunks(self, url: str) -> list[Page]:
-        """The chunks of a page that have been read, in order."""
+        """The chunks of a page that were read, in order."""
         return [
             p
             for (at, _), p in sorted(self.pages.items(), key=lambda i: i[0][1])
@@ -42,5 +44,5 @@ class Knowledge:
         ]
 
     def hits(self) -> list[Hit]:
-        """All search results, each page once, in the order in which they came."""
+        """All search results in order of arrival, each page once."""
         return list({hit.url: hit for hits in self.searches.values() for hit in hits}.values())

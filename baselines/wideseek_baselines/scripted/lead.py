@@ -1,7 +1,6 @@
-"""The scripted lead: has the list found, splits its entries among the subagents, merges their reports.
+"""The scripted lead. It lets a subagent find the list, splits the entries among subagents, and merges their reports.
 
-What it does next follows from the subtasks that it wrote and the reports that it got, all of which stand in
-its conversation.
+Each decision follows from the subtasks and reports in its conversation.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from wideseek_baselines.scripted.toolbox import Request, Toolbox
 from wideseek_env.policy import Turn
 
 MOST_ENTITIES = 40
-"""Entities of one subtask at most, so that its report stays readable."""
+"""The largest number of entities in one subtask, so that its report stays readable."""
 
 ATTEMPTS = 3
-"""How often something is tried that brings nothing."""
+"""How often something is tried without any result."""
 
 _REMARKS = {
     "list": {"en": "First, the list of rows.", "zh": "先找出名单。"},
@@ -30,17 +29,17 @@ _REMARKS = {
 
 @dataclass(slots=True)
 class Progress:
-    """What the reports so far have brought: rows by name, with values, and what is left to do."""
+    """The results of the reports so far: rows by name with their values, and what is left to do."""
 
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     goes_on: dict[str, None] = field(default_factory=dict)
-    """Addresses at which a list goes on that nobody has been sent to."""
+    """Addresses at which a list continues and to which no subagent was sent."""
     done: set[str] = field(default_factory=set)
     failures: dict[str, int] = field(default_factory=dict)
-    """How often somebody was given a row and brought nothing."""
+    """How often a subagent got a row as its task and returned nothing about it."""
     searches: int = 0
-    """How often somebody was sent for the list."""
+    """How often a subagent was sent to find the list."""
 
     @classmethod
     def of(cls, exchanges: Sequence[Exchange]) -> Progress:
@@ -60,7 +59,7 @@ class Progress:
             finished = set(reported) - set(report.unfinished)
             progress.done |= finished
             for name in (entity.name for entity in task.entities):
-                # Those that a subagent did not get to are no failures, if it got to any at all.
+                # Entities that a subagent did not reach are not failures if it finished at least one.
                 if name not in finished and (not finished or name not in report.unfinished):
                     progress.failures[name] = progress.failures.get(name, 0) + 1
         return progress
@@ -79,7 +78,10 @@ class Progress:
 
 
 def lead_turn(turn: Turn, toolbox: Toolbox, delegate_limit: int | None) -> str:
-    """The lead's next message; at most `delegate_limit` subagents are started at once (None: as many as allowed)."""
+    """The lead's next message.
+
+    It starts at most `delegate_limit` subagents at once. None is the number that the rules allow.
+    """
     history = History.of(turn.messages, toolbox)
     question = read_question(history.task)
     progress = Progress.of(history.exchanges)
@@ -94,21 +96,21 @@ def lead_turn(turn: Turn, toolbox: Toolbox, delegate_limit: int | None) -> str:
 
 
 def missing_columns(wanted: Sequence[str], rows: Sequence[Mapping[str, str]]) -> tuple[str, ...]:
-    """The columns that the list itself does not give for every row."""
+    """The columns that the list does not give for every row."""
     return tuple(column for column in wanted if not all(values.get(column) for values in rows))
 
 
 def _subtasks(
     question: Question, progress: Progress, width: int, turns_left: int
 ) -> tuple[list[FindList | LookUp], str]:
-    """What to have done in this round, and which remark goes with it; nothing when it is time to answer."""
+    """The subtasks of this round, and the name of the remark for them. There are none when it is time to answer."""
     columns = (question.key, *question.wanted)
     if not progress.values:
         if progress.searches >= ATTEMPTS:
             return [], ""
         return [FindList(columns, question.subject, question.titles, question.section)], "list"
     subtasks: list[FindList | LookUp] = []
-    # More of the list is worth a round only if another round remains for what it brings.
+    # Reading more of the list pays only if another round remains to look up its entries.
     if turns_left > 2:
         subtasks += [
             FindList(columns, question.subject, question.titles, question.section, (url,))
@@ -127,7 +129,7 @@ def _still_to_do(question: Question, progress: Progress) -> list[Entity]:
     verdicts = row_verdicts(question, rows)
     part = question.part
     if part is not None and part.first < 0 and progress.goes_on:
-        verdicts = row_verdicts(replace(question, part=None), rows)  # the end of the list is not known yet
+        verdicts = row_verdicts(replace(question, part=None), rows)  # the end of the list is still unknown
     return [
         Entity(name, progress.urls.get(name, ""))
         for (name, values), verdict in zip(progress.values.items(), verdicts, strict=True)
@@ -139,7 +141,9 @@ def _still_to_do(question: Question, progress: Progress) -> list[Entity]:
 
 
 def _shares(entities: Sequence[Entity], parts: int) -> list[tuple[Entity, ...]]:
-    """`entities` in at most `parts` even shares, each of its neighbours; what is too much is left for later."""
+    """`entities` split into at most `parts` even shares of neighbours. If there are too many, the rest waits for a
+    later round.
+    """
     entities = entities[: parts * MOST_ENTITIES]
     parts = min(parts, len(entities))
     size, extra = divmod(len(entities), parts)

@@ -1,4 +1,4 @@
-"""Finding a list and reading it to its end: from what is known to the entries so far and what to do next."""
+"""Finds a list and reads it to its end: from an agent's knowledge to the entries so far and the next requests."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from wideseek_baselines.scripted.words import likeness, plain
 Entry = tuple[Entity, Mapping[str, str]]
 
 CANDIDATES = 4
-"""Pages that are opened at most in looking for the list."""
+"""The largest number of pages that are opened to find the list."""
 
 HITS = 10
-"""Results to ask for: titles that differ in one word can push the right one down."""
+"""The number of search results to request. Titles that differ in one word can push the right one down."""
 
 _PAGE_NUMBER = re.compile(r" \(page (\d+)\)$")
 _GOOD = 0.9
@@ -26,10 +26,10 @@ _GOOD = 0.9
 
 @dataclass(slots=True)
 class Listing:
-    """Entries with the columns that the list itself gives; `total` is how many it says it has (0: unknown).
+    """The entries found so far, with the columns that the list gives.
 
-    `requests` are what would bring more, the most useful first; there are none when the list is complete, or
-    cannot be found.
+    `total` is the number of entries according to the list, or 0 if it does not say. `requests` would bring more
+    entries, the most useful request first. There are none if the list is complete or cannot be found.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -38,14 +38,14 @@ class Listing:
 
     @property
     def goes_on(self) -> tuple[str, ...]:
-        """The addresses of pages of the list that have not been read."""
+        """The addresses of pages of the list that were not read yet."""
         return (
             tuple(dict.fromkeys(r.text for r in self.requests if r.kind == "browse")) if self.entries else ()
         )
 
 
 def list_entries(task: FindList, known: Knowledge, results: int) -> Listing:
-    """Where the search for the list of `task` stands; `results` is how many hits a query may bring."""
+    """The state of the search for the list of `task`. `results` is the largest number of hits of a query."""
     if task.begin:
         return _read(list(task.begin), task, known)
     for query in dict.fromkeys([task.titles[0], task.titles[-1]]):
@@ -57,7 +57,7 @@ def list_entries(task: FindList, known: Knowledge, results: int) -> Listing:
 
 
 def _from_hits(task: FindList, known: Knowledge) -> Listing:
-    """Follow the hits from the likeliest on until one leads to a list."""
+    """Follow the hits, the likeliest first, until one leads to a list."""
     for url, _ in _ranked(task, known)[:CANDIDATES]:
         page = known.page(url)
         if page is None:
@@ -73,7 +73,7 @@ def _from_hits(task: FindList, known: Knowledge) -> Listing:
 
 
 def _ranked(task: FindList, known: Knowledge) -> list[tuple[str, float]]:
-    """First pages of lists among the hits, those with the likeliest titles first."""
+    """The hits that are first pages, those with the likeliest titles first, each with its score."""
     scores: dict[str, float] = {}
     for hit in known.hits():
         if not _PAGE_NUMBER.search(hit.title):
@@ -84,7 +84,7 @@ def _ranked(task: FindList, known: Knowledge) -> list[tuple[str, float]]:
 
 
 def _further(title: str, known: Knowledge) -> list[str]:
-    """The further pages of the list called `title` that a search has brought up, in order."""
+    """The further pages of the list called `title` among the search results, in order."""
     found: dict[int, str] = {}
     for hit in known.hits():
         match = _PAGE_NUMBER.search(hit.title)
@@ -94,7 +94,7 @@ def _further(title: str, known: Knowledge) -> list[str]:
 
 
 def _part(url: str, page: Page, task: FindList) -> str:
-    """The address of the part of an article that the task is about, where parts have pages of their own."""
+    """The address of the part of an article that the task is about, or "" if parts have no separate pages."""
     parts = [item for items in page.lists for item in items if item.url.startswith(f"{url}?")]
     if not parts:
         return ""
@@ -103,7 +103,7 @@ def _part(url: str, page: Page, task: FindList) -> str:
 
 
 def _read(urls: list[str], task: FindList, known: Knowledge) -> Listing:
-    """Read a list page by page, from `urls` on along its links."""
+    """Read a list page by page, beginning with `urls` and following its links."""
     listing = Listing()
     seen: dict[str, None] = dict.fromkeys(urls)
     pages: list[tuple[int, list[Entry]]] = []
@@ -152,7 +152,7 @@ def _entries(page: Page, task: FindList) -> Iterator[Entry]:
     if longest:
         yield from ((_entity(item), {}) for item in longest)
         return
-    for grid in grids:  # a table that calls its key something else: the column with most links
+    for grid in grids:  # the key may have another name in a table: take the column with most links
         at = max(range(len(grid.header)), key=lambda column: sum(bool(row[column].url) for row in grid.rows))
         if any(row[at].url for row in grid.rows):
             yield from _from_grid(grid, at, task)

@@ -1,4 +1,4 @@
-"""Looking up entities: from what is known to the rows so far and which pages are worth opening next."""
+"""Looks up entities: from an agent's knowledge to the rows so far and the pages that are worth opening next."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Row = tuple[Entity, dict[str, str]]
 
 _CHAIN = " of "
 _LATER_CHUNK = 0.5
-"""What a later chunk of a page is worth against a page of which nothing is known."""
+"""The value of a later chunk of a page, compared with 1 for an unknown page."""
 
 
 @dataclass(slots=True)
 class Lookup:
-    """Rows with the values found so far, the entities that have pages left to open, and those pages' requests.
+    """The state of a look-up: the rows with the values found so far, the unfinished entities, and the next requests.
 
-    A request stands before those that would fill fewer cells.
+    An entity is unfinished if it has pages left to open. Requests that would fill more cells come first.
     """
 
     rows: list[Row] = field(default_factory=list)
@@ -32,7 +32,7 @@ class Lookup:
 
 
 def look_up(task: LookUp, known: Knowledge, results: int) -> Lookup:
-    """Where the work on `task` stands; `results` is how many hits a query may bring."""
+    """The state of the work on `task`. `results` is the largest number of hits of a query."""
     lookup = Lookup()
     worth: dict[Request, float] = {}
     focus = ", ".join(task.columns[1:])
@@ -57,7 +57,7 @@ def look_up(task: LookUp, known: Knowledge, results: int) -> Lookup:
 def _steps(
     entity: Entity, columns: tuple[str, ...], known: Knowledge, values: dict[str, str], results: int
 ) -> Iterator[tuple[str, str, int, float]]:
-    """Fill `values` with what is known of `entity`, and yield the next steps: kind, text, chunk, cells to gain."""
+    """Fill `values` with the known values of `entity`, and yield the next steps: kind, text, chunk, cells to gain."""
     wanted = columns[1:]
     url = entity.url
     page = known.page(url) if url else None
@@ -91,9 +91,9 @@ def _steps(
 
 
 def _resolve(chunks: list[Page], column: str, known: Knowledge) -> tuple[Cell, str]:
-    """The value of `column`, and the address that must be opened first ("" when none)."""
+    """The value of `column`, and the address that must be opened first, or ""."""
     if _CHAIN in column:
-        # "Birth year of architect": the architect's link, then the birth year there.
+        # For "Birth year of architect", follow the architect's link and find the birth year there.
         pages = chunks
         cell = NOTHING
         *labels, last = column.split(_CHAIN)[::-1]

@@ -1,4 +1,4 @@
-"""What browse and search return, taken apart: titles, tables, lists of links, paragraphs, search hits."""
+"""Parses the results of browse and search: titles, tables, lists of links, paragraphs, search hits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NEXT = ("next page", "next", "下一页")
 
 
 class Cell(NamedTuple):
-    """A table cell: its text, and the address that it links to ("" without a link)."""
+    """A table cell: its text, and the address of its link ("" without a link)."""
 
     text: str
     url: str
@@ -44,36 +44,38 @@ class Grid:
 
 @dataclass(slots=True)
 class Page:
-    """One answer of browse. `failed` says that there is no such page (or chunk); all else is then empty."""
+    """One result of browse. If `failed` is True, there is no such page or chunk, and everything else is empty."""
 
     failed: bool = False
     title: str = ""
     chunk: int = 1
     chunks: int = 1
     box: dict[str, Cell] = field(default_factory=dict)
-    """Labels (in lower case) and values of the tables without a header, as infoboxes are."""
+    """Labels (in lower case) and values of tables without a header, such as infoboxes."""
     grids: list[Grid] = field(default_factory=list)
     lists: list[list[Cell]] = field(default_factory=list)
     """Bulleted lists: the text of each item and the address of its first link."""
     text: str = ""
-    """The paragraphs without their links' addresses, one a line."""
+    """The paragraphs without the addresses of their links, one per line."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """Addresses by the text of the link; of several the first."""
+    """Addresses by the text of the link. If several links have the same text, the first."""
     turning: dict[str, str] = field(default_factory=dict)
-    """The links to the other pages of a list that is spread over several, by their text in lower case."""
+    """If a list spans several pages, the links to its other pages, by their text in lower case."""
     last_entry: int = 0
     entries: int = 0
-    """What a line such as ``rows 11 to 20 of 37`` says: 20 and 37; 0 and 0 without one."""
+    """The numbers of a line such as ``rows 11 to 20 of 37``: `last_entry` is 20 and `entries` is 37. Both are 0 without
+    one.
+    """
 
 
 def read_hits(answer: str) -> list[Hit]:
-    """The results in an answer of search, best first."""
+    """The hits in a result of search, best first."""
     return [Hit(*match) for match in _HIT.findall(answer)]
 
 
 @lru_cache(maxsize=4096)
 def read_page(answer: str) -> Page:
-    """Take apart an answer of browse. The result is shared between callers: do not change it."""
+    """Parse a result of browse. Callers share the returned object, so do not change it."""
     if not answer or answer.startswith("Error"):
         return Page(failed=True)
     page = Page()
@@ -105,7 +107,7 @@ def read_page(answer: str) -> Page:
 
 
 def _blocks(body: str) -> Iterator[list[str]]:
-    """Runs of lines of one sort: a heading, table, list or paragraph."""
+    """Groups of neighbouring lines of one kind: a heading, table, list or paragraph."""
     block: list[str] = []
     sort = ""
     for line in body.split("\n"):
@@ -141,7 +143,7 @@ def _cell(markdown: str) -> Cell:
 
 
 def _turns_pages(paragraph: str, page: Page) -> bool:
-    """Whether a paragraph is nothing but links to other pages of the same list; they are noted in `page`."""
+    """Whether a paragraph has only links to other pages of the same list. Adds them to `page`."""
     links = find_links(paragraph)
     if not links:
         return False

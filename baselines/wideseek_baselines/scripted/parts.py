@@ -1,4 +1,4 @@
-"""Parts of a list ("the last 5 entries", "the 5 entries with the earliest opening"): reading and applying them."""
+"""Reads and applies parts of a list, such as "the last 5 entries" or "the 5 entries with the earliest opening"."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The rows of a list that count: some by their `place`, or those with the extremes of a `column`.
+    """The rows of a list that a question asks for, by their place or by the largest or smallest values of a column.
 
-    By place they are the rows `first` to `last` (from 1; negative ones count from the end); otherwise the `last`
-    largest (or smallest) of the rows that are left.
+    With the measure "place" they are the rows `first` to `last`, counted from 1. Negative numbers count from the end.
+    With other measures they are the `last` largest or smallest of the rows that are left.
     """
 
     measure: Measure
@@ -45,7 +45,10 @@ class Part:
     largest: bool = False
 
     def verdicts(self, rows: Sequence[Mapping[str, str]], left: Sequence[int]) -> dict[int, bool | None]:
-        """Which of the places `left` (from 0) in the whole list `rows` count; None where a value is missing."""
+        """For each place in `left`, whether its row is in the part. None if its value is missing.
+
+        Places count from 0 in the whole list `rows`. `left` has the places of the rows that passed all conditions.
+        """
         if self.measure == "place":
             first = self.first - 1 if self.first > 0 else max(0, len(rows) + self.first)
             last = self.last if self.last > 0 else len(rows) + self.last + 1
@@ -65,7 +68,7 @@ class Part:
 
 
 def read_part(text: str) -> Part | None:
-    """The part of a list that `text` says counts; None when it says nothing of the kind."""
+    """The part of a list that `text` asks for, or None if it asks for no part."""
     if match := _EXTREME.search(text):
         side = match["side"] or match["zh_side"]
         return Part(
@@ -89,7 +92,7 @@ def read_part(text: str) -> Part | None:
 
 
 def moment_in(cell: str) -> Moment | None:
-    """Year, month and day in a cell, 0 for what it does not give; None without a year."""
+    """Year, month and day in a cell. Missing ones are 0. None without a year."""
     if match := _ISO.search(cell):
         return float(cell[match.start() : match.start() + 4]), float(match[1]), float(match[2])
     years = _YEAR.findall(cell)

@@ -1,4 +1,4 @@
-"""`ScriptedPolicy`: lead, subagent and single agent by fixed rules, each message a function of its conversation."""
+"""`ScriptedPolicy`: lead, subagent and single agent that follow fixed rules."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from wideseek_env.policy import Turn
 
 
 class ScriptedPolicy:
-    """An honest scripted team.
+    """A scripted team that does not cheat.
 
-    It reads what an agent reads – prompt, tool schemas, messages – and nothing else; it has no state, so the
-    same conversation gives the same message under every driver and in any order.
+    It reads only what an agent reads: prompt, tool schemas and messages. It has no state. So the same conversation
+    gives the same message with every driver and in any order.
 
     Args:
-        delegate_limit: Subagents started at once at most; None for as many as the rules allow.
-        context: Characters that one agent's conversation may come to; subagents and the single agent stop
-            reading in time. `Rules.context` of the default rules.
+        delegate_limit: The largest number of subagents started at once. None is the number that the rules allow.
+        context: The largest number of characters of one agent's conversation. Subagents and the single agent stop
+            reading before they reach it. The default is `Rules.context` of the default rules.
     """
 
     name = "scripted"
@@ -39,7 +39,7 @@ class ScriptedPolicy:
         """Nothing to reset: no decision depends on chance or on earlier episodes."""
 
     def act(self, turns: Sequence[Turn]) -> Sequence[Action]:
-        """One message for each turn."""
+        """The messages of the acting agents, one for each turn."""
         return [self._message(turn) for turn in turns]
 
     def _message(self, turn: Turn) -> str:

@@ -1,4 +1,4 @@
-"""Reading a question: which columns, which list, and which of its rows."""
+"""Reads a question: which columns, which list, and which rows of the list."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from wideseek_env.task import Language
 _COLUMNS = re.compile(r"\|[^\n]*\|")
 _QUOTED = re.compile(r"“([^”]+)”")
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
-"""A Chinese character: who writes some is answered in Chinese."""
-# Words in lower case, a preposition, a name: "railway stations in Upper Norvania".
+"""A Chinese character. A text that contains one is answered in Chinese."""
+# Words in lower case, a preposition and a name: "railway stations in Upper Norvania".
 _PHRASE = re.compile(r"\b((?:[a-z][\w'-]* ){1,4}?)(in|from|of|on|at) ((?:[A-Z][\w'-]*)(?: [A-Z][\w'-]*)*)")
 _NOT_A_KIND = frozenset(
     "a all an any are complete each every find for full give i in is its list me need of on one overview "
@@ -26,10 +26,10 @@ _NOT_A_KIND = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a question asks for.
+    """The parts of a question.
 
-    `subject` says in words which list is meant, `titles` what its page may be called (likeliest first), and
-    `section` which part of the page is meant ("" when the question does not say).
+    `subject` describes the list in words. `titles` are possible titles of its page, the likeliest first. `section` is
+    the part of the page, or "" if the question does not name one.
     """
 
     language: Language
@@ -42,12 +42,12 @@ class Question:
 
     @property
     def key(self) -> str:
-        """The column that names the rows: the first."""
+        """The first column, which names the rows."""
         return self.columns[0] if self.columns else "Name"
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The columns to find out for each row: those of the answer, and those that decide which rows count."""
+        """The columns to find for each row: those of the answer, and those that decide which rows are in it."""
         have = {column.casefold() for column in self.columns}
         deciding = [c.column for c in self.conditions] + ([self.part.column] if self.part else [])
         extra = [column for column in deciding if column and column.casefold() not in have]
@@ -56,7 +56,7 @@ class Question:
 
 @lru_cache(maxsize=256)
 def read_question(text: str) -> Question:
-    """Take a question apart. Any text gives a `Question`, if need be one that searches for the text itself."""
+    """Parse a question. Any text gives a `Question`. If nothing is recognised, the text itself is searched for."""
     language: Language = "zh" if CHINESE.search(text) else "en"
     rows = _COLUMNS.findall(text)
     columns = tuple(cell for cell in split_row(rows[-1]) if cell) if rows else ()
@@ -84,12 +84,12 @@ def read_question(text: str) -> Question:
 
 
 def _named(conditions: Sequence[Condition], names: Mapping[str, str]) -> tuple[Condition, ...]:
-    """The conditions with columns called as the question's last line calls them."""
+    """The conditions, with the column names of the question's last line."""
     return tuple(replace(c, column=names.get(c.column.casefold(), c.column)) for c in conditions)
 
 
 def _kind(words: str) -> str:
-    """The last words that can name a kind of thing: "the railway" of "are the railway stations" is cut."""
+    """The last words that can name a kind of thing. Of "are the railway stations", "railway stations" remains."""
     kept: list[str] = []
     for word in reversed(words.split()):
         if word in _NOT_A_KIND:

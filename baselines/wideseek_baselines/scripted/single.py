@@ -1,4 +1,4 @@
-"""The scripted single agent: finds the list, looks up its entries and answers, all in one conversation."""
+"""The scripted single agent. It finds the list, looks up its entries and answers, all in one conversation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wideseek_env.policy import Turn
 
 
 def single_turn(turn: Turn, toolbox: Toolbox, context: int) -> str:
-    """The single agent's next message; `context` is how many characters its conversation may come to."""
+    """The single agent's next message. `context` is the largest number of characters of its conversation."""
     history = History.of(turn.messages, toolbox)
     question = read_question(history.task)
     known = Knowledge.of(history.exchanges)

@@ -1,4 +1,4 @@
-"""The scripted subagent: does one subtask, opening the pages that fill most cells first, and reports in time."""
+"""The scripted subagent. It works on one subtask, opens the pages that fill most cells first, and reports in time."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from wideseek_env.policy import Turn
 from wideseek_env.task import Language
 
 LIST_REPORT = 12_000
-"""Characters of entries after which a list is reported and its rest left to another subtask."""
+"""When the entries of a list have this many characters, they are reported. Another subtask reads the rest."""
 
 _ANSWER_CHARACTERS = 3_500
 _REPORT_CHARACTERS = 20_000
-"""What the last message may take, or a quarter of the context where that is less."""
+"""The number of characters reserved for the last message. A quarter of the context if that is less."""
 
 
 def subagent_turn(turn: Turn, toolbox: Toolbox, context: int) -> str:
-    """The subagent's next message; `context` is how many characters its conversation may come to."""
+    """The subagent's next message. `context` is the largest number of characters of its conversation."""
     history = History.of(turn.messages, toolbox)
     known = Knowledge.of(history.exchanges)
     task = read_subtask(history.task)
@@ -47,7 +47,7 @@ def subagent_turn(turn: Turn, toolbox: Toolbox, context: int) -> str:
 
 
 def affordable(turn: Turn, history: History, toolbox: Toolbox, context: int) -> int:
-    """How many requests the next message may hold: none when turns or context leave room only for a report."""
+    """How many requests the next message may have. 0 if turns or context leave room only for a report."""
     if turn.turns_left <= 1:
         return 0
     reserve = min(_REPORT_CHARACTERS, context // 4)
@@ -56,6 +56,6 @@ def affordable(turn: Turn, history: History, toolbox: Toolbox, context: int) -> 
 
 
 def untried(requests: list[Request], history: History) -> list[Request]:
-    """The requests that have not been made twice already: one that is refused is tried again only once."""
+    """The requests that were made less than twice. So a refused request is repeated once."""
     made = [(e.request.kind, e.request.text, e.request.chunk) for e in history.exchanges]
     return [r for r in requests if made.count((r.kind, r.text, r.chunk)) < 2]

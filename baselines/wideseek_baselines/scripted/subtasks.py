@@ -1,8 +1,8 @@
-"""What a lead writes to a subagent and a subagent to its lead: sentences for anybody, and their reading.
+"""Writes and reads subtasks of the lead and reports of subagents, in plain sentences.
 
-Nothing is hidden in the wording. A subtask with a bulleted list is about those entities, one without is about
-finding a list; columns stand in one pipe-separated line; addresses are links. A language model can play either
-side.
+The wording hides nothing, so a language model can take either role. A subtask with a bulleted list is about those
+entities. A subtask without one is about finding a list. Columns are in one line, separated by pipes. Addresses are
+links.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wideseek_env.scoring.tables import parse_table, split_row
 from wideseek_env.task import Language, Table
 
 PAGE = "Page"
-"""The column of a report that holds the address of a row's own page."""
+"""The column of a report with the address of a row's page."""
 
 _MARKER = re.compile(r"(?:Your subtask:|你的子任务：)\n")
 _COLUMNS = re.compile(r"\|[^\n]*\|")
@@ -51,7 +51,7 @@ _UNFINISHED = {"en": "Not finished:\n{0}", "zh": "没有查完：\n{0}"}
 
 
 class Entity(NamedTuple):
-    """A row to be: its name, and the address of its own page ("" when it is not known)."""
+    """An entity that will be a row: its name, and the address of its page ("" if unknown)."""
 
     name: str
     url: str
@@ -59,7 +59,7 @@ class Entity(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class FindList:
-    """Find a list. `columns` begins with the key; `begin` holds addresses of the list where they are known."""
+    """The subtask to find a list. `columns` begins with the key. `begin` has known addresses of the list."""
 
     columns: tuple[str, ...]
     subject: str
@@ -68,7 +68,7 @@ class FindList:
     begin: tuple[str, ...] = ()
 
     def write(self, language: Language) -> str:
-        """The subtask in words."""
+        """The text of the subtask."""
         return _FIND[language].format(
             subject=self.subject,
             titles=_OR[language].join(f"“{title}”" for title in self.titles),
@@ -81,19 +81,19 @@ class FindList:
 
 @dataclass(frozen=True, slots=True)
 class LookUp:
-    """Look up entities. `columns` begins with the key."""
+    """The subtask to look up entities. `columns` begins with the key."""
 
     columns: tuple[str, ...]
     entities: tuple[Entity, ...]
 
     def write(self, language: Language) -> str:
-        """The subtask in words."""
+        """The text of the subtask."""
         return _LOOK_UP[language].format(entities=_bullets(self.entities), columns=_line(self.columns))
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came back: rows by column name, addresses at which a list goes on, entities that are not finished."""
+    """A report: rows by column name, addresses at which a list continues, and unfinished entities."""
 
     header: tuple[str, ...] = ()
     rows: tuple[Mapping[str, str], ...] = ()
@@ -102,7 +102,7 @@ class Report:
 
 
 def read_subtask(text: str) -> FindList | LookUp:
-    """The subtask in a subagent's first message."""
+    """Read the subtask in a subagent's first message."""
     text = _MARKER.split(text)[-1]
     lines = _COLUMNS.findall(text)
     columns = tuple(cell for cell in split_row(lines[-1]) if cell) if lines else ("Name",)
@@ -126,7 +126,7 @@ def write_list_report(
     goes_on: Sequence[str],
     language: Language,
 ) -> str:
-    """A report on a list; `total` is how many entries it says that it has (0: it does not)."""
+    """Write a report on a list. `total` is the number of entries according to the list, or 0 if it does not say."""
     said = [_FOUND[language].format(len(rows), max(total, len(rows)) if total or not goes_on else "?")]
     said += [_GOES_ON[language].format(url) for url in goes_on]
     shown = [column for column in columns[1:] if any(values.get(column) for _, values in rows)]
@@ -140,7 +140,7 @@ def write_look_up_report(
     unfinished: Sequence[Entity],
     language: Language,
 ) -> str:
-    """A report on entities."""
+    """Write a report on entities."""
     cells = tuple(
         (entity.name, *(values.get(c, "") for c in columns[1:]), entity.url) for entity, values in rows
     )
@@ -149,7 +149,7 @@ def write_look_up_report(
 
 
 def read_report(text: str) -> Report:
-    """Read either report; one without a table has no rows."""
+    """Read a report of either kind. A report without a table has no rows."""
     table = parse_table(text).raw
     prose = [line for line in text.split("\n") if not line.startswith("|")]
     goes_on = tuple(url for line in prose if not line.startswith("- ") for url in _URL.findall(line))

@@ -1,7 +1,7 @@
-"""`Toolbox`: which tools an agent has, read from their schemas, and how to write calls of them.
+"""`Toolbox` reads from tool schemas which tools an agent has, and writes calls of them.
 
-Tools are told apart by their arguments, not by their names: whatever takes a query searches, whatever takes
-a URL browses, whatever takes texts delegates. Limits are read from the schemas and from the agent's prompt.
+It recognises tools by their arguments, not by their names. A tool that takes a query searches, a tool that takes a URL
+browses, and a tool that takes texts delegates. It reads limits from the schemas and from the agent's prompt.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _RESULTS = (re.compile(r"at most (\d+)"), re.compile(r"最多 ?(\d+) ?条"))
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One thing to be done: `text` is a subtask, a query or a URL; `focus` what a browsed page should tell."""
+    """One request. `text` is a subtask, a query or a URL. `focus` says what to look for on a browsed page."""
 
     kind: Kind
     text: str
@@ -43,21 +43,24 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool's name, kind and shape: `items` names the list that its requests go into ("" when it takes one
-    request a call), `fields` the arguments of a request (none: the items are plain strings)."""
+    """A tool's name, kind and form.
+
+    `items` is the name of the list that holds the requests of a call, or "" if a call has one request. `fields` are the
+    arguments of a request. Without fields, the items are plain strings.
+    """
 
     name: str
     kind: Kind
     items: str
     fields: Mapping[str, Mapping[str, Any]]
     most: int | None
-    """Items that one call may hold, where the schema says so."""
+    """The largest number of items in one call, if the schema gives it."""
     description: str
 
 
 @dataclass(frozen=True, slots=True)
 class Toolbox:
-    """An agent's tools and limits: `calls` requests a message, `width` subagents a delegation, `results` a query."""
+    """An agent's tools and limits: `calls` per message, subagents per delegation (`width`), and `results` per query."""
 
     tools: Mapping[Kind, Tool]
     calls: int
@@ -66,7 +69,7 @@ class Toolbox:
 
     @classmethod
     def of(cls, schemas: Sequence[Mapping[str, Any]], prompt: str) -> Toolbox:
-        """Read schemas in OpenAI form and the system prompt; a limit that neither names counts as 1."""
+        """Read schemas in OpenAI's form and the system prompt. A limit that neither gives is 1."""
         tools: dict[Kind, Tool] = {}
         for schema in schemas:
             tool = _read_tool(schema)
@@ -84,7 +87,7 @@ class Toolbox:
         return cls(tools, _number(_CALLS, told) or 1, width, results)
 
     def write(self, requests: Sequence[Request], remark: str = "") -> str:
-        """A message with `remark` and the tool calls that make `requests`, in order."""
+        """A message with `remark` and tool calls for `requests`, in order."""
         calls = []
         for kind in dict.fromkeys(request.kind for request in requests):
             tool = self.tools[kind]
@@ -97,7 +100,7 @@ class Toolbox:
         return "\n".join(filter(None, [remark, *blocks]))
 
     def read(self, message: Message) -> list[Request]:
-        """The requests of one of the agent's own messages, in the order in which their results come."""
+        """The requests in one of the agent's messages, in the order of their results."""
         requests: list[Request] = []
         for call in parse_message(message).calls:
             tool = next((t for t in self.tools.values() if t.name == getattr(call, "name", "")), None)
@@ -140,7 +143,7 @@ def _arguments(tool: Tool, request: Request) -> Any:
     if "chunk" in tool.fields:
         if request.chunk > 1:
             arguments["chunk"] = request.chunk
-    else:  # without chunks, saying what is wanted is the only way to the rest of a long page
+    else:  # without chunks, only the focus gives access to the rest of a long page
         arguments.update({name: request.focus for name in tool.fields if name not in ("url", "count")})
     return arguments
 

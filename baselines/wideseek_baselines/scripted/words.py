@@ -1,4 +1,4 @@
-"""Comparing names and titles."""
+"""Compares names and titles."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def plain(text: str) -> str:
 
 
 def likeness(one: str, other: str) -> float:
-    """How many words two texts share, from 0 to 1 (equal but for case and punctuation)."""
+    """The share of words that two texts have in common, from 0 to 1. It ignores case and punctuation."""
     first, second = plain(one), plain(other)
     if first == second:
         return 1.0

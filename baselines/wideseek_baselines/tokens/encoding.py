@@ -1,8 +1,8 @@
-"""From text to ids, where some of the text must not be read as special tokens.
+"""Encodes text to ids without reading parts of it as special tokens.
 
-A special token's text inside a question, a page or a report is marked before a chat template renders it, by one
-character in its middle that occurs nowhere else. The rendered text then tells the special tokens that the template
-wrote from those that a content only spells; the latter are encoded as ordinary text and the mark is dropped.
+A question, a page or a report may contain the text of a special token. Before a chat template renders such a text, a
+mark is put into it: one character that occurs nowhere else. In the rendered text, special tokens without a mark come
+from the template. Those with a mark are encoded as ordinary text, without the mark.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _MARKS = [chr(code) for code in range(0xE000, 0xE400)]
-"""Characters for private use: no tokenizer gives them a meaning, and texts hardly have them."""
+"""Characters for private use. No tokenizer gives them a meaning, and texts rarely contain them."""
 
 
 class Encoder:
-    """Encodes and decodes with one tokenizer. Safe to be used from several threads.
+    """Encodes and decodes with one tokenizer. Several threads may use it.
 
     Attributes:
-        specials: The texts of the tokenizer's special tokens, without those of a single character.
+        specials: The texts of the tokenizer's special tokens, except those of a single character.
     """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase) -> None:
         self._tokenizer = tokenizer
-        self._lock = threading.Lock()  # a fast tokenizer keeps the choice of `split_special_tokens` as state
+        self._lock = threading.Lock()  # a fast tokenizer keeps the value of `split_special_tokens` as state
         added = tokenizer.added_tokens_decoder.values()
         texts = {token.content for token in added if token.special} | set(tokenizer.all_special_tokens)
         self.specials = frozenset(text for text in texts if len(text) > 1)
         self._any = pattern_of(self.specials)
 
     def encode(self, text: str, mark: str = "") -> list[int]:
-        """The ids of rendered text; `mark` is the character that `mark_specials` put into it, if any.
+        """The ids of rendered text. `mark` is the character that `mark_specials` put into it, or "".
 
-        Only the stretches between two special tokens that hold a mark are encoded apart, so that everything
-        else comes out as if the whole were encoded at once.
+        Pieces between two special tokens that contain a mark are encoded separately. Everything else gets the same ids
+        as if the whole text were encoded at once.
         """
         if not mark or mark not in text:
             return self._encode(text, split=False)
@@ -54,7 +54,7 @@ class Encoder:
         return ids + self._encode(ready, split=False)
 
     def encode_after(self, previous: int | None, text: str, mark: str = "") -> list[int]:
-        """The ids of text that follows the special token `previous`, as if both were encoded together."""
+        """The ids of a text after the special token `previous`, as if both were encoded together."""
         if previous is not None:
             ids = self.encode(self.token(previous) + text, mark)
             if ids and ids[0] == previous:
@@ -89,7 +89,7 @@ class Encoder:
             return list(self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=split))
 
     def _pieces(self, text: str) -> Iterable[str]:
-        """The text cut at the special tokens in it, which are pieces of their own."""
+        """The text cut into pieces. Each special token is a separate piece."""
         at = 0
         if self._any is not None:
             for match in self._any.finditer(text):
@@ -100,7 +100,7 @@ class Encoder:
 
 
 def pattern_of(tokens: Collection[str]) -> re.Pattern[str] | None:
-    """Matches any of these texts, the longest where several begin at one place; None for no text at all."""
+    """A pattern that matches any of these texts, the longest one if several match at a place. None without texts."""
     if not tokens:
         return None
     return re.compile("|".join(re.escape(token) for token in sorted(tokens, key=lambda t: (-len(t), t))))
@@ -113,14 +113,14 @@ def free_mark(texts: Iterable[str]) -> str:
 
 
 def mark_specials(text: str, pattern: re.Pattern[str] | None, mark: str) -> str:
-    """The text with `mark` behind the first character of everything that `pattern` finds in it."""
+    """The text with `mark` inserted after the first character of every match of `pattern`."""
     if pattern is None:
         return text
     return pattern.sub(lambda match: f"{match.group()[0]}{mark}{match.group()[1:]}", text)
 
 
 def cut_marked(text: str, mark: str, length: int) -> str:
-    """What follows the first `length` characters of a text, its marks not counted."""
+    """The text after its first `length` characters. Marks are not counted."""
     if not mark or mark not in text[: length + 1]:
         return text[length:]
     at = left = 0

@@ -1,4 +1,4 @@
-"""Loading a Hugging Face tokenizer from a folder or by its hub name, with errors that say what is missing."""
+"""Loads a Hugging Face tokenizer from a folder or by its hub name. Errors say what is missing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -24,13 +24,13 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
         from transformers import AutoTokenizer
     except ImportError as error:
         raise MissingDependencyError(
-            "chat templates need transformers and jinja2: pip install 'wideseek-baselines[transformers]'"
+            f"chat templates need transformers and jinja2; {baselines_hint('transformers')}"
         ) from error
     try:
         tokenizer = AutoTokenizer.from_pretrained(str(name))
-    except Exception as error:  # missing files, a network that is not there, a repository that needs a login
+    except Exception as error:  # missing files, no network, a repository that needs a login
         raise ConfigError(
-            f"no tokenizer can be loaded from {str(name)!r}; give a folder with tokenizer.json and "
+            f"no tokenizer can be loaded from {str(name)!r}: give a folder with tokenizer.json and "
             f"tokenizer_config.json or a hub name ({type(error).__name__}: {str(error).strip()[:300]})"
         ) from error
     if not tokenizer.chat_template:
@@ -42,10 +42,10 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
 
 
 def ends_of_text(name: str | Path) -> set[int]:
-    """The tokens that a model folder's ``generation_config.json`` lists as ends; empty without that file."""
+    """The end tokens in a model folder's ``generation_config.json``. Empty without that file."""
     from transformers import GenerationConfig
 
     listed = None
-    with suppress(Exception):  # the file is optional, and so is what it says
+    with suppress(Exception):  # the file and its entries are optional
         listed = GenerationConfig.from_pretrained(str(name)).eos_token_id
     return {end for end in (listed if isinstance(listed, list) else [listed]) if isinstance(end, int)}

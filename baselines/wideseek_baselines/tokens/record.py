@@ -1,8 +1,8 @@
-"""What an episode leaves for training: the token ids of every agent, which of them were sampled, and how.
+"""The record of an episode for training: the token ids of every agent, and which of them were sampled.
 
-A `Rollout` is one episode. Each of its conversations (`AgentRecord`) has one or more `Sequence`s of ids: a single one
-that grew from turn to turn where the chat template only ever appends, else one a turn. A sequence's `turns` mark the
-spans that the model generated; everything else in `ids` is prompt and tool results and is never trained on.
+A `Rollout` is one episode. Each of its conversations is an `AgentRecord` with one or more `Sequence`s of ids. There is
+one sequence if the chat template only appends to the conversation, and otherwise up to one per turn. A sequence's
+`turns` are the spans that the model generated. All other ids are prompts and tool results, and are never trained on.
 """
 
 from __future__ import annotations
@@ -20,47 +20,47 @@ FORMAT = 1
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """One generated turn: ``sequence.ids[start:stop]``, the end-of-turn token included if it was sampled."""
+    """One generated turn: the ids ``sequence.ids[start:stop]``, with the end-of-turn token if it was sampled."""
 
     turn: int
-    """Of the agent, from 0."""
+    """The number of the agent's turn, from 0."""
     start: int
     stop: int
     logprobs: list[float]
-    """Of the sampled ids under the engine's distribution, in nats; as long as the span."""
+    """Log-probabilities of the sampled ids under the engine's distribution, in nats. One per id of the span."""
     versions: tuple[tuple[int, int], ...]
-    """(policy version, number of tokens) in order."""
+    """The policy versions that generated the tokens: pairs (policy version, number of tokens), in order."""
     finish_reason: str
     """"stop" or "length"."""
     temperature: float = 1.0
     trainable: bool = True
-    """False where tokens were drawn with top-p, top-k or temperature 0."""
+    """False if tokens were sampled with top-p, top-k or temperature 0."""
     errors: int = 0
-    """Calls of this turn that could not be run (malformed, unknown or forbidden tool, too many)."""
+    """Calls of this turn that could not run: malformed calls, unknown or forbidden tools, too many calls."""
     cached_tokens: int = 0
     queued: float = 0.0
-    """Seconds in the driver's and the engine's queue."""
+    """Seconds that the request waited in the queues of the driver and the engine."""
     generating: float = 0.0
-    """Seconds of generation."""
+    """Seconds of the generation."""
     tools: float = 0.0
-    """Seconds until all results and reports of this turn were in."""
+    """Seconds until all results and reports of this turn had arrived."""
 
     @property
     def tokens(self) -> int:
-        """Number of generated tokens."""
+        """The number of generated tokens."""
         return self.stop - self.start
 
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """Token ids as the engine saw them, and the turns in them."""
+    """Token ids as the engine read and sampled them, and the turns in them."""
 
     ids: list[int]
     turns: list[TurnRecord]
 
     @property
     def mask(self) -> list[bool]:
-        """For every id whether it was generated."""
+        """For every id, whether it was generated."""
         mask = [False] * len(self.ids)
         for turn in self.turns:
             mask[turn.start : turn.stop] = [True] * turn.tokens
@@ -69,7 +69,7 @@ class Sequence:
 
 @dataclass(frozen=True, slots=True)
 class AgentRecord:
-    """One conversation. `conversation` is its number in the trajectory."""
+    """The record of one conversation. `conversation` is its number in the trajectory."""
 
     agent: str
     role: Role
@@ -77,7 +77,7 @@ class AgentRecord:
     ending: str
     sequences: list[Sequence]
     model: str = ""
-    """Which of several models played it; "" where there is one."""
+    """The name of the model that generated it, if a team has several models. Otherwise ""."""
 
     @property
     def turns(self) -> list[TurnRecord]:
@@ -86,16 +86,16 @@ class AgentRecord:
 
     @property
     def tokens(self) -> int:
-        """Number of generated tokens."""
+        """The number of generated tokens."""
         return sum(turn.tokens for turn in self.turns)
 
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One episode, ready to be trained on. Rollouts of one `group` answer the same task and are compared.
+    """One episode for training. Rollouts of the same `group` answer the same task and are compared with each other.
 
-    `trainable` is False when an engine gave no token ids, or when the episode was cut short by a failure of the
-    system (not of the model); such an episode has no fair reward.
+    `trainable` is False in two cases. Either an engine gave no token ids, or a failure of the system (not of the model)
+    ended the episode early, so that its reward is not fair.
     """
 
     task_id: str
@@ -106,30 +106,33 @@ class Rollout:
     reward: float
     parts: Mapping[str, float]
     score: Mapping[str, float]
-    """item_f1, item_precision, item_recall, row_f1, success, and well_formed: 1 for an answer with all columns."""
+    """The score: item_f1, item_precision, item_recall, row_f1, success and well_formed (1 for an answer with all
+    columns).
+    """
     ending: str
-    """How the lead (or single agent) ended: see `wideseek_env.conversation.Ending`."""
+    """How the lead or the single agent ended: one of the values of `wideseek_env.conversation.Ending`."""
     trainable: bool = True
     error: str = ""
-    """What failed, where something did."""
+    """The error that failed the episode, or ""."""
     seconds: float = 0.0
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def tokens(self) -> int:
-        """Number of generated tokens of the team."""
+        """The number of tokens that the team generated."""
         return sum(agent.tokens for agent in self.agents)
 
     def to_dict(self) -> dict[str, Any]:
-        """The record as JSON values; the inverse of `from_dict`."""
+        """The rollout as JSON values, which `from_dict` reads."""
         return {"format": FORMAT, **dataclasses.asdict(self)}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Rollout:
-        """Read a record; `TrajectoryError` says what is missing or wrong."""
+        """Read a rollout from JSON values of `to_dict`. Raises `TrajectoryError` if something is missing or wrong."""
         if record.get("format") != FORMAT:
             raise TrajectoryError(
-                f"rollout format {record.get('format')!r} cannot be read by this version, which writes {FORMAT}"
+                f"rollout format {record.get('format')!r} cannot be read by this version, which writes {FORMAT}: "
+                "read it with the version that wrote it"
             )
         try:
             agents = [

@@ -1,9 +1,12 @@
-"""Rendering conversations with a chat template, whatever roles that template knows.
+"""Renders conversations with any chat template, whatever roles it knows.
 
-What a template can do is found out once, by rendering small probes: whether it has a system role, a tool role,
-native tool calls and tool schemas, and how it ends an assistant's turn. What it lacks is written another way: the
-system prompt goes to the head of the first user message, tool results become a user message, native calls become
-`<tool_call>` text, and schemas are described in the system prompt in the environment's own words.
+The renderer first renders small probes. They show whether the template knows a system role, a tool role, native tool
+calls and tool schemas, and how it ends an assistant's turn. Missing features are replaced:
+
+- the system prompt goes to the start of the first user message;
+- tool results become a user message;
+- native calls become `<tool_call>` text;
+- the system prompt describes the schemas, in the environment's words.
 """
 
 from __future__ import annotations
@@ -38,24 +41,24 @@ _CALL = {"id": "probecall", "type": "function", "function": {"name": "probeoftoo
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Rendered text. `mark`, if any, is inside every special token's text that only a content spells."""
+    """Rendered text. If a message contains the text of a special token, `mark` is inserted there."""
 
     marked: str
     mark: str = ""
 
     @property
     def text(self) -> str:
-        """The text without marks."""
+        """The rendered text without marks."""
         return self.marked.replace(self.mark, "") if self.mark else self.marked
 
 
 class Renderer:
-    """A tokenizer's chat template with what it lacks made up for.
+    """Renders conversations with a tokenizer's chat template, and replaces the features that the template lacks.
 
     Args:
-        tokenizer: Has the template.
-        encoder: Of the same tokenizer.
-        thinking: Passed to the template as ``enable_thinking``; None leaves it to the template.
+        tokenizer: The tokenizer with the chat template.
+        encoder: The encoder of the same tokenizer.
+        thinking: Passed to the template as ``enable_thinking``. None does not pass it.
     """
 
     def __init__(
@@ -67,26 +70,28 @@ class Renderer:
         user, answer = _message("user", USER), _message("assistant", ANSWER)
         head = self._render([user], [], True)
         if USER not in head:
-            raise ConfigError("the chat template does not render user messages")
+            raise ConfigError(
+                "the chat template does not render user messages: use another tokenizer or chat template"
+            )
         self.has_system = self._shows(SYSTEM, [_message("system", SYSTEM), user])
         self.has_tools = self._shows("probeoftool", [user], [_TOOL])
         self.has_tool_role = self._shows(RESULT, [user, answer, _message("tool", RESULT)])
         self.has_calls = self._shows("probeoftool", [user, {**answer, "tool_calls": [_CALL]}])
         turns = self._render([user, answer, _message("user", USER)], [], True)
         self._markers = pattern_of(frozenset(encoder.found(turns)))
-        """The special tokens that make up turns: an assistant's own text must not spell them either."""
+        """The special tokens that begin and end turns. Even an assistant's text must not be read as containing them."""
         self._any = pattern_of(encoder.specials)
 
     @cached_property
     def turn_end(self) -> str:
-        """The special token that ends an assistant's turn; "" where the template writes none."""
+        """The special token that ends an assistant's turn, or "" if the template writes none."""
         text = self._render([_message("user", USER), _message("assistant", ANSWER)], [], False)
         rest = text[text.rindex(ANSWER) + len(ANSWER) :]
         found = self._encoder.found(rest)
         return found[0] if found and rest.lstrip().startswith(found[0]) else ""
 
     def render(self, messages: Sequence[Message], tools: Tools = (), *, ask: bool = True) -> Rendered:
-        """A conversation as text, with the beginning of the assistant's turn when it is to `ask` for one."""
+        """A conversation as text. With `ask` it ends with the beginning of the assistant's next turn."""
         mark = ""
         texts = [message["content"] for message in messages]
         if self._any is not None and any(self._any.search(text) for text in _strings(messages)):
@@ -106,7 +111,9 @@ class Renderer:
         return Rendered(self._render(form, tools if self.has_tools else [], ask), mark)
 
     def render_after_answer(self, messages: Sequence[Message], *, ask: bool = True) -> Rendered:
-        """What follows an assistant's text: the end of its turn, these messages, the next turn's beginning."""
+        """The text after an assistant's message: the end of its turn, `messages`, and with `ask` the next turn's
+        beginning.
+        """
         rendered = self.render(
             [_message("user", USER), _message("assistant", ANSWER), *messages], (), ask=ask
         )
@@ -118,13 +125,17 @@ class Renderer:
         return Rendered(rendered.marked[at + len(ANSWER) :], rendered.mark)
 
     def _marked(self, role: str, text: str, mark: str) -> str:
-        """System prompts are the environment's own; an assistant may use any token but those that make turns."""
+        """The text with marks in the special tokens that a message of this role may not contain.
+
+        A system prompt comes from the environment and may contain all of them. An assistant may use all except those
+        that begin and end turns.
+        """
         if not mark or role == "system":
             return text
         return mark_specials(text, self._markers if role == "assistant" else self._any, mark)
 
     def _add(self, form: list[Message], message: Message, text: str, marked: Callable[[str], str]) -> None:
-        """Append a message in a form that the template knows."""
+        """Append a message to `form`, in a form that the template knows."""
         role = message["role"]
         if role == "tool" and not self.has_tool_role:
             if form and form[-1].get("from_tool"):
@@ -143,7 +154,7 @@ class Renderer:
         form.append(entry)
 
     def _describe(self, form: list[Message], tools: Tools) -> None:
-        """Put the schemas into the system prompt, for templates that ignore them."""
+        """Write the schemas into the system prompt, for templates that ignore them."""
         lines = "\n".join(json.dumps(tool.get("function", tool), ensure_ascii=False) for tool in tools)
         text = texts_for("en").tools["full"].format(tools=lines)
         if form and form[0]["role"] == "system":
@@ -152,7 +163,7 @@ class Renderer:
             form.insert(0, _message("system", text))
 
     def _render(self, messages: Sequence[Message], tools: Tools, ask: bool) -> str:
-        """One run of the template itself; `ConfigError` when it fails."""
+        """Run the template. Raises `ConfigError` if it fails."""
         try:
             text = self._tokenizer.apply_chat_template(
                 [{k: v for k, v in message.items() if k != "from_tool"} for message in messages],
@@ -161,7 +172,7 @@ class Renderer:
                 tokenize=False,
                 **self._settings,
             )
-        except Exception as error:  # a template is a program: it may fail in any way
+        except Exception as error:  # a template is a program and may raise anything
             raise ConfigError(
                 f"the chat template cannot render this conversation: {type(error).__name__}: {error}"[:500]
             ) from error
@@ -179,7 +190,7 @@ def _message(role: str, text: str) -> Message:
 
 
 def _strings(messages: Sequence[Message]) -> list[str]:
-    """Every text of a conversation that a template may render."""
+    """All texts of a conversation that a template may render."""
     texts = [message["content"] for message in messages]
     for message in messages:
         for call in message.get("tool_calls", ()):
@@ -188,7 +199,7 @@ def _strings(messages: Sequence[Message]) -> list[str]:
 
 
 def _native(call: Mapping[str, Any], marked: Callable[[str], str]) -> dict[str, Any]:
-    """A native call for templates: arguments as an object where they are one, as templates expect."""
+    """A native call as templates expect it: the arguments are an object if their JSON is one."""
     function = call["function"]
     arguments: Any = marked(function["arguments"])
     try:
@@ -201,6 +212,6 @@ def _native(call: Mapping[str, Any], marked: Callable[[str], str]) -> dict[str, 
 
 
 def _spelled(call: Mapping[str, Any], marked: Callable[[str], str]) -> str:
-    """A native call as text."""
+    """A native call written as `<tool_call>` text."""
     function = _native(call, marked)["function"]
     return f"<tool_call>\n{json.dumps(function, ensure_ascii=False)}\n</tool_call>"

@@ -1,10 +1,9 @@
-"""`ChatTemplate`: a tokenizer's chat template as a source of token ids, and `Thread`, a conversation in ids.
+"""`ChatTemplate` turns conversations into token ids, and `Thread` is one conversation in ids.
 
-A thread is built as it is sampled: the prompt's ids, the sampled ids as they are, the template's ids for what came
-back, sampled ids again. Nothing that was sampled is ever decoded and encoded again. That is only right while the
-template would render the whole conversation to the same text, so the thread compares at every turn; where the
-template has rewritten what went before (dropped thinking, for example), the thread begins a new sequence with what
-the template says now.
+A thread grows as it is sampled: the prompt's ids, the sampled ids as they are, the template's ids for the results,
+sampled ids again. Sampled ids are never decoded and encoded again. This is correct only while the template would render
+the whole conversation to the same text. So the thread compares both texts at every turn. If the template has rewritten
+earlier messages, for example dropped their thinking, the thread begins a new sequence with the template's text.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 History: TypeAlias = Literal["template", "keep"]
-"""`template`: earlier turns look as the template renders them now. `keep`: they stay as they were sampled."""
+"""How a prompt shows earlier turns. `template`: as the template renders them now. `keep`: as they were sampled."""
 
 
 class ChatTemplate:
@@ -35,10 +34,11 @@ class ChatTemplate:
 
     Args:
         tokenizer: A Hugging Face tokenizer with a chat template, or the folder or hub name of one.
-        thinking: Switches thinking on or off in templates that have such a switch (``enable_thinking``); None
-            leaves it to the template.
-        history: What becomes of earlier turns; see `History`. "keep" gives one sequence for each conversation
-            whatever the template, at the price of prompts that a chat server would not make.
+        thinking: Switches thinking on or off in templates that have the switch ``enable_thinking``. None leaves it to
+            the template.
+        history: How a prompt shows earlier turns. With "template": as the template renders them now. With "keep": as
+            they were sampled. Then every conversation is one sequence, but prompts may differ from those of a chat
+            server.
 
     Raises:
         ConfigError: There is no such tokenizer, or its template cannot be used.
@@ -55,7 +55,7 @@ class ChatTemplate:
         if history not in get_args(History):
             raise ConfigError(f"history must be one of {', '.join(get_args(History))}, not {history!r}")
         if thinking is not None and not isinstance(thinking, bool):
-            raise ConfigError(f"thinking must be true, false or left out, not {thinking!r}")
+            raise ConfigError(f"thinking must be true, false or None, not {thinking!r}")
         stops: set[int] = set()
         if isinstance(tokenizer, (str, Path)):
             name, tokenizer = tokenizer, load_tokenizer(tokenizer)
@@ -67,7 +67,7 @@ class ChatTemplate:
         self.renderer = Renderer(tokenizer, self.encoder, thinking)
         end = self.renderer.turn_end
         self.end_id = self.encoder.id_of(end) if end else None
-        """The token that ends an assistant's turn in the template; None where it is no special token."""
+        """The token that ends an assistant's turn in the template, or None if it is not a special token."""
         eos = tokenizer.eos_token_id
         stops |= {end for end in (self.end_id, *(eos if isinstance(eos, list) else [eos])) if end is not None}
         if not stops:
@@ -75,24 +75,24 @@ class ChatTemplate:
                 "neither the chat template nor the tokenizer has a token that ends a turn: set eos_token"
             )
         self.stop_ids: tuple[int, ...] = tuple(sorted(stops))
-        """Tokens at which a generation should stop."""
+        """Tokens that end a generation."""
 
     def prompt(self, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
-        """The ids of a whole conversation with the beginning of the assistant's next turn.
+        """The ids of a whole conversation and of the beginning of the assistant's next turn.
 
-        `tools` are schemas in OpenAI form; leave them out where the system prompt describes the tools.
+        `tools` are schemas in OpenAI's form. Omit them if the system prompt describes the tools.
         """
         return self.ids_of(self.renderer.render(messages, tools))
 
     def text(self, ids: Sequence[int]) -> str:
-        """What sampled ids say, without the token that ended the turn."""
+        """The text of sampled ids, without the token that ended the turn."""
         ids = list(ids)
         if ids and ids[-1] in self.stop_ids:
             del ids[-1]
         return self.encoder.decode(ids)
 
     def thread(self, tools: Tools = ()) -> Thread:
-        """A new conversation; `tools` as in `prompt`."""
+        """A new conversation. `tools` are schemas in OpenAI's form, for the template to render."""
         return Thread(self, tools)
 
     def ids_of(self, rendered: Rendered) -> list[int]:
@@ -103,8 +103,8 @@ class ChatTemplate:
     def append_only(self) -> bool:
         """Whether a conversation with tool results (and with thinking, unless it is off) stays one sequence.
 
-        Found out by playing a small one. With ``history="keep"`` it always does. It is a forecast: what counts
-        is the comparison that every thread makes at every turn.
+        The answer comes from a small test conversation. With ``history="keep"`` it is always True. It is only a
+        forecast: each thread decides by its own comparison at every turn.
         """
         thought = "" if self.thinking is False else "<think>\nWhere to look?\n</think>\n\n"
         messages: list[Message] = [
@@ -126,7 +126,7 @@ class ChatTemplate:
 
 @dataclass(slots=True)
 class _Growing:
-    """A sequence with the text that its ids stand for."""
+    """A growing sequence of ids, and their text."""
 
     ids: list[int]
     text: str
@@ -134,11 +134,11 @@ class _Growing:
 
 
 class Thread:
-    """One conversation in ids: ask for a turn's `prompt`, `add` what was sampled, and so on.
+    """One conversation in ids. For each turn call `prompt`, sample, and pass the sampled ids to `add`.
 
     Args:
-        template: Its template.
-        tools: Schemas that the template is to render, the same in every turn.
+        template: The chat template.
+        tools: Schemas for the template to render, the same in every turn.
     """
 
     def __init__(self, template: ChatTemplate, tools: Tools = ()) -> None:
@@ -146,18 +146,18 @@ class Thread:
         self._tools = tools
         self._sequences: list[_Growing] = []
         self._seen = 0
-        """Messages that the latest sequence covers, the sampled one included."""
+        """The number of messages that the latest sequence covers, including the sampled one."""
         self._next: tuple[int, _Growing, list[int], str] | None = None
 
     @property
     def sequences(self) -> list[TokenSequence]:
-        """What was sampled so far, in the sequences that it was sampled in."""
+        """The sequences so far, with the sampled turns in them."""
         return [TokenSequence(list(grown.ids), list(grown.turns)) for grown in self._sequences]
 
     def prompt(self, messages: Sequence[Message]) -> list[int]:
-        """The ids that the next turn is sampled after; `messages` is the whole conversation so far.
+        """The ids of the prompt of the next turn. `messages` is the whole conversation so far.
 
-        Asking again before `add` gives the same.
+        A second call before `add` returns the same ids.
         """
         if self._next is None or self._next[0] != len(messages):
             self._next = (len(messages), *self._continued(messages))
@@ -165,13 +165,13 @@ class Thread:
         return [*grown.ids, *glue]
 
     def add(self, ids: Sequence[int], turn: TurnRecord) -> TurnRecord:
-        """Append what was sampled after the latest prompt; `turn` tells about it, its span is filled in here.
+        """Append the ids that were sampled after the latest prompt. Returns `turn` with its span filled in.
 
         Raises:
-            ConfigError: No prompt was asked for.
+            ConfigError: `prompt` was not called before.
         """
         if self._next is None:
-            raise ConfigError("nothing can be added to a conversation before its prompt was asked for")
+            raise ConfigError("nothing can be added to a conversation before a call of prompt")
         count, grown, glue, text = self._next
         self._next = None
         if not self._sequences or self._sequences[-1] is not grown:
@@ -184,12 +184,14 @@ class Thread:
         return grown.turns[-1]
 
     def amend(self, number: int, **changes: float) -> None:
-        """Change what is recorded about the agent's turn `number`; harmless for a turn that is not there."""
+        """Change fields of the record of the agent's turn `number`. Does nothing if there is no such turn."""
         for grown in self._sequences:
             grown.turns = [replace(t, **changes) if t.turn == number else t for t in grown.turns]  # type: ignore[arg-type]
 
     def _continued(self, messages: Sequence[Message]) -> tuple[_Growing, list[int], str]:
-        """The sequence that the next turn continues, the ids in between, and the text up to the turn."""
+        """The sequence that the next turn continues, the ids between its end and that turn, and the text up to that
+        turn.
+        """
         template = self._template
         last = self._sequences[-1] if self._sequences else None
         if last is not None and template.history == "keep":

@@ -1,4 +1,4 @@
-"""``python -m wideseek_baselines.train sft …`` is ``wideseek train sft …``, in the form that torchrun starts."""
+"""``python -m wideseek_baselines.train …`` is the same as ``wideseek train …``. torchrun starts it in this form."""
 
 from __future__ import annotations
 

@@ -12,14 +12,14 @@ import click
 if TYPE_CHECKING:
     from wideseek_baselines.train.reporting.console import LiveView
 
-_PLAIN = "Print one line a step on a terminal too, as it is elsewhere."
+_PLAIN = "Print one line a step, also on a terminal."
 
 
 @click.group()
 def train() -> None:
-    """Train a model: on recorded episodes, or by reinforcement on the team's reward.
+    """Train a model on recorded episodes (sft), or by reinforcement learning on the team's reward (grpo, ppo).
 
-    Settings come from a TOML file and from key=value on the command line, where tables are joined by dots:
+    Settings come from a TOML file and from key=value on the command line. A dot joins table and key:
 
     \b
       wideseek train sft --config sft.toml optim.lr=3e-4 epochs=2
@@ -30,19 +30,17 @@ def train() -> None:
 
 @train.command()
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file with settings.")
-@click.option("--explain", is_flag=True, help="List all settings with their meaning, and do nothing.")
+@click.option("--explain", is_flag=True, help="List all settings with their defaults and meanings, and exit.")
 @click.option("--plain", is_flag=True, help=_PLAIN)
 @click.option("--quiet", is_flag=True, help="Print the result only.")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]…")
 def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tuple[str, ...]) -> None:
-    """Supervised warm start: learn to write what assistants of recorded episodes wrote.
+    """Supervised warm start: learn to write what the agents of recorded episodes wrote.
 
-    A run that was broken off goes on where it was when the same command is given again.
+    Give the same command again to resume an interrupted run.
     """
-    from wideseek_baselines.train.config.loading import load_config
-    from wideseek_baselines.train.explain import explained
-    from wideseek_baselines.train.lines import print_supervised
-    from wideseek_baselines.train.reporting.console import SUPERVISED
+    from wideseek_baselines.train.config.loading import explained, load_config
+    from wideseek_baselines.train.reporting.console import SUPERVISED, print_supervised
     from wideseek_baselines.train.reporting.trackers import check_packages
 
     _require_torch()
@@ -59,7 +57,7 @@ def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tu
         live = _live(config.out, SUPERVISED, plain=plain or quiet or not first)
         if live is not None:
             stack.enter_context(live)
-        result = run_sft(config, None if quiet else live.report if live is not None else print_supervised)
+        result = run_sft(config, None if quiet else live.on_step if live is not None else print_supervised)
     if not first:
         return
     losses = f", held-out loss {result.first_loss:.4f} → {result.best_loss:.4f}" if result.best_loss else ""
@@ -69,8 +67,8 @@ def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tu
 
 
 def _run_options(command: Callable[..., None]) -> Callable[..., None]:
-    """The options that all commands of reinforcement learning share."""
-    from wideseek_baselines.train.presets import preset_names
+    """Add the options that all commands of reinforcement learning share."""
+    from wideseek_baselines.train.config.loading import preset_names
 
     for option in reversed(
         (
@@ -80,18 +78,24 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--preset",
                 type=click.Choice(preset_names()),
-                help="Settings that come with the package; --config and key=value stand over them.",
+                help="Settings that come with the package. --config and key=value override them.",
             ),
-            click.option("--dry-run", is_flag=True, help="Estimate memory and tokens; loads no model."),
+            click.option(
+                "--dry-run",
+                is_flag=True,
+                help="Estimate memory and tokens without loading a model, and exit.",
+            ),
             click.option(
                 "--processes",
                 "count",
                 type=click.IntRange(1),
                 default=1,
-                help="With --dry-run: how many torchrun will start.",
+                help="With --dry-run: processes that torchrun will start.",
             ),
             click.option(
-                "--explain", is_flag=True, help="List all settings with their meaning, and do nothing."
+                "--explain",
+                is_flag=True,
+                help="List all settings with their defaults and meanings, and exit.",
             ),
             click.option("--plain", is_flag=True, help=_PLAIN),
             click.option("--quiet", is_flag=True, help="Print the result only."),
@@ -105,9 +109,9 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
 @train.command()
 @_run_options
 def grpo(**chosen: Any) -> None:
-    """Multi-agent GRPO: episodes of a task are compared, all agents of a team share the advantage.
+    """Multi-agent GRPO: compares the episodes of a task. All agents of a team share the advantage.
 
-    A run that was broken off goes on where it was when the same command is given again.
+    Give the same command again to resume an interrupted run.
 
     \b
       wideseek train grpo --preset nano-cpu model.path=runs/sft/model out=runs/grpo
@@ -122,9 +126,9 @@ def grpo(**chosen: Any) -> None:
 @train.command()
 @_run_options
 def ppo(**chosen: Any) -> None:
-    """Multi-agent PPO: one actor, and a critic that says before every token what the team will be paid.
+    """Multi-agent PPO: one policy, and a critic that predicts the team's reward before every turn.
 
-    A run that was broken off goes on where it was when the same command is given again.
+    Give the same command again to resume an interrupted run.
 
     \b
       wideseek train ppo --preset nano-cpu model.path=runs/sft/model out=runs/ppo group=1 tasks=64
@@ -148,14 +152,11 @@ def _reinforce(
     quiet: bool,
     settings: tuple[str, ...],
 ) -> None:
-    """Read the configuration of a kind of run, and explain, estimate or do it."""
-    from wideseek_baselines.train.config.loading import load_config
+    """Read the configuration, then explain it, estimate the run, or run it."""
+    from wideseek_baselines.train.config.loading import explained, load_config, preset_file
     from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
-    from wideseek_baselines.train.explain import explained
-    from wideseek_baselines.train.lines import print_step
-    from wideseek_baselines.train.presets import preset_file
-    from wideseek_baselines.train.reporting.console import REINFORCED
+    from wideseek_baselines.train.reporting.console import REINFORCED, print_step
     from wideseek_baselines.train.reporting.trackers import check_packages
 
     if explain:
@@ -171,8 +172,8 @@ def _reinforce(
         live = _live(config.out, REINFORCED, plain=plain or quiet or not first)
         if live is not None:
             stack.enter_context(live)
-        report = None if quiet else live.report if live is not None else print_step
-        result = run(config, report=report, watch=live.watch if live is not None else None)
+        on_step = None if quiet else live.on_step if live is not None else print_step
+        result = run(config, on_step=on_step, on_episode=live.on_episode if live is not None else None)
     if not first:
         return
     skipped = f", {result.skipped} updates skipped" if result.skipped else ""
@@ -180,7 +181,7 @@ def _reinforce(
 
 
 def _live(title: str, rows: Mapping[str, tuple[str, str]], *, plain: bool) -> LiveView | None:
-    """A view of the run, where results and progress both go to a terminal that can be drawn on."""
+    """A view of the run, if results and progress both go to a terminal that can be drawn on."""
     from wideseek_baselines.train.reporting.console import LiveView
     from wideseek_env.cli.console import console
 

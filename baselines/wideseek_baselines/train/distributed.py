@@ -1,6 +1,6 @@
-"""The processes that train one model together (``torchrun``): who they are, and what they tell each other.
+"""The processes that train one model together (``torchrun``): their ranks, and how they exchange values.
 
-Without torchrun there is one process, the first, and everything here gives back what it was given.
+Without torchrun there is one process. All functions then return what they were given.
 """
 
 from __future__ import annotations
@@ -22,29 +22,28 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE = timedelta(hours=24)
-"""How long a process waits for the others: the first may be playing a whole step's episodes meanwhile."""
+"""How long a process waits for the others. The first may be playing the episodes of a whole step."""
 LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
-"""What torchrun tells each process through its environment."""
+"""Environment variables that torchrun sets for each process."""
 _ALSO = ("LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_NAME", "ROLE_WORLD_SIZE")
 
 
 class ProcessError(WideSeekError):
-    """Another of the processes failed, so that this one cannot go on either; that one says more."""
+    """Another process failed, so this one cannot continue. The output of that process says why."""
 
 
 @contextmanager
 def processes(device: str) -> Iterator[None]:
-    """Join the processes that torchrun started, for the time of a ``with`` block; nothing happens without torchrun.
+    """Join the processes that torchrun started, inside a ``with`` block. Without torchrun nothing happens.
 
-    On CUDA each process sees only the device of its number on the machine from here on (``CUDA_VISIBLE_DEVICES``), and
-    so does an engine that it starts. torchrun's variables are hidden meanwhile: an engine's own processes would take
-    them for theirs.
+    On CUDA each process then sees only the device of its local rank (``CUDA_VISIBLE_DEVICES``). So does an engine that
+    it starts. torchrun's variables are hidden inside the block, because the processes of an engine would use them.
 
     Args:
         device: `ModelOptions.device`.
 
     Raises:
-        ConfigError: The device cannot be used by several processes.
+        ConfigError: Several processes cannot use the device.
     """
     if dist.is_initialized() or any(name not in os.environ for name in LAUNCHED):
         yield
@@ -68,24 +67,24 @@ def processes(device: str) -> Iterator[None]:
 
 
 def size() -> int:
-    """How many processes train together."""
+    """The number of processes that train together."""
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
 def rank() -> int:
-    """Which of them this is, from 0."""
+    """The number of this process, from 0."""
     return dist.get_rank() if size() > 1 else 0
 
 
 def is_main() -> bool:
-    """Whether this process logs, prints and writes: the first."""
+    """Whether this is the first process, which logs, prints and writes files."""
     return rank() == 0
 
 
 def new_group() -> ProcessGroup | None:
-    """A way for the processes to talk beside the training, from another thread; None where there is one process.
+    """A group for messages from another thread than that of the training; None with one process.
 
-    All processes must ask for their groups in the same order.
+    All processes must create their groups in the same order.
     """
     if size() == 1:
         return None
@@ -93,7 +92,7 @@ def new_group() -> ProcessGroup | None:
 
 
 def gathered(value: T, group: ProcessGroup | None = None) -> list[T]:
-    """What each process has, in the order of their numbers. All of them must call it."""
+    """The values of all processes, in the order of their ranks. All processes must call it."""
     if size() == 1:
         return [value]
     found: list[Any] = [None] * size()
@@ -102,10 +101,10 @@ def gathered(value: T, group: ProcessGroup | None = None) -> list[T]:
 
 
 def everywhere(make: Callable[[], T], group: ProcessGroup | None = None) -> list[T]:
-    """Let every process make something, and give all of it to all.
+    """Call a function on every process, and return all results on each.
 
     Raises:
-        ProcessError: It failed on another process. On those where it failed the error itself is raised.
+        ProcessError: It failed on another process. A process on which it failed raises the error itself.
     """
     if size() == 1:
         return [make()]
@@ -125,19 +124,19 @@ def everywhere(make: Callable[[], T], group: ProcessGroup | None = None) -> list
 
 
 def from_main(make: Callable[[], T], group: ProcessGroup | None = None) -> T:
-    """What the first process makes, for all; errors as `everywhere`."""
+    """Call a function on the first process, and return its result on all. It raises the errors of `everywhere`."""
     return cast(T, everywhere(lambda: make() if is_main() else None, group)[0])
 
 
 def summed(*values: float) -> list[float]:
-    """Each value added up over the processes."""
+    """Each value summed over the processes."""
     if size() == 1:
         return list(values)
     return [sum(column) for column in zip(*gathered(values), strict=True)]
 
 
 def _take_device(device: str, local: int) -> bool:
-    """Make CUDA's device of this number the only one of this process; whether CUDA is used at all."""
+    """Make the CUDA device of this number the only one of this process. Returns whether CUDA is used."""
     kind, _, number = device.partition(":")
     # `torch.cuda.is_available()` would already settle which devices this process sees.
     count = 0 if kind == "cpu" else torch.cuda.device_count()
@@ -149,12 +148,12 @@ def _take_device(device: str, local: int) -> bool:
         )
     if local >= count:
         raise ConfigError(
-            f"process {local} of this machine has no CUDA device of its own: there are {count}; start as many "
-            "processes with --nproc-per-node"
+            f"process {local} of this machine has no CUDA device, because there are only {count}: set "
+            f"--nproc-per-node to at most {count}"
         )
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():
         raise ConfigError(
-            "CUDA was used before the training began, so that this process has chosen its devices: start training first"
+            "CUDA was used before the training started, so its devices cannot be changed: start the training first"
         )
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     os.environ["CUDA_VISIBLE_DEVICES"] = visible.split(",")[local].strip() if visible else str(local)

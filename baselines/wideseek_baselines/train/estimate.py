@@ -1,7 +1,7 @@
-"""What a run will need, worked out from its configuration alone: memory of trainer and engine, tokens of a step.
+"""What a run will need, computed from its configuration: memory of trainer and engine, and tokens of a step.
 
-Weights, gradients and optimiser are exact up to a few vectors. Activations are a rough count of what a Qwen3 layer
-keeps; fragmentation, libraries and communication come on top.
+Weights, gradients and optimizer are exact up to a few vectors. Activations are a rough count of what a Qwen3 layer
+keeps. Fragmentation, libraries and communication need more memory in addition.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ from typing import Any
 from wideseek_baselines.train.config.options import LoraOptions
 from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.ppo import PpoConfig
-from wideseek_baselines.train.rollouts.manager import game_arguments
 from wideseek_env.errors import ConfigError
-from wideseek_env.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +31,7 @@ class Shape:
     vocab: int
     context: int
     tied: bool
-    """Whether the embedding is the output layer too."""
+    """Whether the embedding is also the output layer."""
     query_norms: bool
     """Whether queries and keys are normalised, as in Qwen3."""
     biases: bool = False
@@ -54,7 +52,7 @@ class Shape:
 
     @property
     def outer_weights(self) -> int:
-        """Number of weights outside of the layers: embedding, output layer, last norm."""
+        """Number of weights outside the layers: embedding, output layer, last norm."""
         return self.hidden + self.vocab * self.hidden * (1 if self.tied else 2)
 
     def adapter_weights(self, options: LoraOptions) -> int:
@@ -73,12 +71,12 @@ class Shape:
 
     @property
     def cache_numbers(self) -> int:
-        """Numbers that the key-value cache holds for each token."""
+        """Numbers in the key-value cache for each token."""
         return 2 * self.layers * self.kv_heads * self.head_dim
 
     @property
     def layer_numbers(self) -> int:
-        """Numbers that one layer keeps of each token for the backward pass, roughly."""
+        """Approximate count of numbers that one layer keeps of each token for the backward pass."""
         return 4 * self.hidden + self.head_dim * (3 * self.heads + 3 * self.kv_heads) + 4 * self.inner
 
 
@@ -86,14 +84,14 @@ KNOWN = {
     "Qwen/Qwen3-4B": Shape(36, 2560, 32, 8, 128, 9728, 151936, 40960, True, True),
     "HuggingFaceTB/SmolLM2-135M-Instruct": Shape(30, 576, 9, 3, 64, 1536, 49152, 8192, True, False),
 }
-"""Models that presets name, so that an estimate needs no download."""
+"""Models in the presets, so that an estimate needs no download."""
 
 
 def shape_of(model: str) -> Shape:
-    """The dimensions of a model from its folder's ``config.json``, or of one that presets name.
+    """The dimensions of a model from its folder's ``config.json``, or of one of the presets' models.
 
     Raises:
-        ConfigError: There is no such folder, or its model is of another kind.
+        ConfigError: There is no such folder, or its model is not of the Llama family.
     """
     if model in KNOWN:
         return KNOWN[model]
@@ -123,27 +121,27 @@ def shape_of(model: str) -> Shape:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes by what needs them, and tokens of a step at most."""
+    """Bytes of each part, and the largest number of tokens of a step."""
 
     weights: int
     """Numbers in the model."""
     trainer: dict[str, int]
-    """Bytes of each process that trains."""
+    """Bytes of each training process, by part."""
     processes: int
-    """That train together."""
+    """Processes that train together."""
     engine: dict[str, int]
-    """Bytes of each engine."""
+    """Bytes of each engine, by part."""
     episodes: int
-    """Of a step."""
+    """Episodes of a step."""
     conversations: int
-    """Of an episode with one full delegation."""
+    """Conversations of an episode with one full delegation."""
     generated: int
-    """Tokens of a step at most, every such conversation at its limit."""
+    """Largest number of tokens of a step, with every such conversation at its limit."""
     read: int
-    """Tokens that go through the trainer in one pass over a step, at most."""
+    """Largest number of tokens in one pass of the trainer over a step."""
 
     def lines(self) -> list[str]:
-        """The figures as text."""
+        """The estimate as text."""
         return [
             f"model                {self.weights / 1e6:,.1f} M weights",
             f"{'each trainer process' if self.processes > 1 else 'trainer':<21}" + _sum(self.trainer),
@@ -158,11 +156,11 @@ class Estimate:
 
 
 def estimate(config: RunConfig, processes: int = 1) -> Estimate:
-    """Work out what a run needs; loads nothing.
+    """Estimate what a run needs. It loads nothing.
 
     Args:
-        config: Of the run.
-        processes: That train the model together; each holds its part of everything that is kept.
+        config: The settings.
+        processes: Processes that train the model together. Each has its share of weights and optimizer states.
     """
     shape = shape_of(config.model.path)
     model, engine = config.model, config.engine
@@ -184,11 +182,11 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
         "float32 masters": copies * 4 * trained if model.precision == "bfloat16" else 0,
         "reference": width * shape.weights if referred and not adapters else 0,
     }
-    # Gathered at a time: what is outside of the layers, one layer and the next; of the first also the gradients, as
-    # they are and in the float32 in which they are added up.
+    # Gathered at the same time: the weights outside the layers, one layer and the next. The first also has gradients,
+    # in their own type and in float32, in which they are summed.
     gathered = width * (shape.outer_weights + 2 * shape.layer_weights)
     gathered += 0 if adapters else (width + 4) * shape.outer_weights
-    few = processes > 1 and model.checkpoint_activations  # else the backward pass keeps them all
+    few = processes > 1 and model.checkpoint_activations  # otherwise the backward pass keeps all of them
     cast = shape.outer_weights + shape.layer_weights if few else shape.weights
     trainer = {
         **{name: -(-size // processes) for name, size in spread.items()},
@@ -203,7 +201,7 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
         "engine weights": number * shape.weights // engine.tensor_parallel,
         "cache, one context": number * context * shape.cache_numbers // engine.tensor_parallel,
     }
-    rules: Rules = game_arguments(config.game)["rules"]
+    rules = config.game.open_rules()
     team = [rules.lead_turns, *([rules.subagent_turns] * rules.width)]
     turns = team if config.game.team else [rules.single_turns]
     said = sum(min(context, count * engine.turn_tokens) for count in turns)

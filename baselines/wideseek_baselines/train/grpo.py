@@ -1,4 +1,4 @@
-"""Multi-agent GRPO: all agents of an episode share one advantage, the team's reward compared with its group's.
+"""Multi-agent GRPO: all agents of an episode share one advantage, which compares the team's reward with its group's.
 
 Read `run_grpo` and `train_step` from top to bottom: that is the whole algorithm (arXiv 2602.04634).
 """
@@ -16,10 +16,10 @@ from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train.config.loading import Count
 from wideseek_baselines.train.config.options import AdvantageOptions
 from wideseek_baselines.train.config.run import RunConfig
-from wideseek_baselines.train.data.packing import Sample
+from wideseek_baselines.train.data.packing import Sample, rows_of
 from wideseek_baselines.train.data.samples import mini_batches, rollout_samples
 from wideseek_baselines.train.data.task_sampler import TaskSampler
-from wideseek_baselines.train.loop import Report, Run, RunResult
+from wideseek_baselines.train.loop import OnStep, ReinforcementRun, RunResult
 from wideseek_baselines.train.model.forward import reference_model, with_logprobs
 from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_baselines.train.objective.advantages import Advantages, group_advantages
@@ -27,9 +27,8 @@ from wideseek_baselines.train.objective.losses import policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
-from wideseek_baselines.train.rollouts.manager import RolloutManager, Watch
+from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
-from wideseek_baselines.train.rows import rows_of
 from wideseek_env.errors import ConfigError
 
 
@@ -38,66 +37,68 @@ class GrpoConfig(RunConfig):
     """Multi-agent GRPO."""
 
     advantage: AdvantageOptions = field(default_factory=AdvantageOptions)
-    """How rewards of a group become advantages."""
+    """How the rewards of a group become advantages."""
     max_draws: Count = 1
-    """Dynamic sampling: while groups whose rewards are all equal leave a step with fewer than `tasks` groups, play as
-    many other tasks, in at most so many draws; 1 is off."""
+    """Dynamic sampling: groups whose rewards are all equal are replaced by other tasks, in at most this many draws a
+    step; 1 is off. verl: `max_num_gen_batches`."""
 
     def __post_init__(self) -> None:
         RunConfig.__post_init__(self)
         if self.group < 2:
             raise ConfigError("group must be 2 or more: GRPO compares the episodes of a task")
-        if self.max_draws > 1 and self.advantage.degenerate == "keep":
-            raise ConfigError("max_draws replaces groups that advantage.degenerate='keep' would keep")
+        if self.max_draws > 1 and self.advantage.zero_variance_groups == "keep":
+            raise ConfigError(
+                "max_draws replaces groups that advantage.zero_variance_groups='keep' would keep: set one of the two"
+            )
 
 
 def run_grpo(
     config: GrpoConfig,
     *,
     game: Mapping[str, Any] | None = None,
-    report: Report | None = None,
-    watch: Watch | None = None,
+    on_step: OnStep | None = None,
+    on_episode: OnEpisode | None = None,
 ) -> RunResult:
-    """Train as configured; continues a run that was broken off.
+    """Train as configured. An interrupted run resumes.
 
     Args:
-        config: Everything.
-        game: Arguments of `GameConfig` in place of the configuration's: tasks, tools or rewards of one's own.
-        report: Told the numbers of every step and every evaluation.
-        watch: Told of every episode that has ended.
+        config: The settings.
+        game: Fields of `GameConfig` that replace those of the configuration, for custom tasks, tools or rewards.
+        on_step: Called with the metrics of every step and every evaluation.
+        on_episode: Called with a `Progress` for every episode that has ended.
 
     Raises:
-        ConfigError: A setting does not fit, or `out` holds a run with other settings.
+        ConfigError: A setting does not fit, or `out` has a run with other tasks or settings.
         RolloutError: No episode of a step could be played.
         DivergedError: Gradients were not finite several steps in a row.
     """
-    with RolloutManager(config, game, watch) as players:
+    with RolloutManager(config, game, on_episode) as manager:
         model = load_model(config.model)
         reference = reference_model(config.model, model) if config.loss.kl > 0 else None
         optimizer = Optimizer(model.named_parameters(), config.optim, config.steps * config.updates)
-        order = TaskSampler(players.tasks, config.seed, config.game.widths)
+        sampler = TaskSampler(manager.tasks, config.seed, config.widths)
         with (
-            Run(config, players, model, model, {"policy": optimizer}, report) as run,
+            ReinforcementRun(config, manager, model, model, {"policy": optimizer}, on_step) as run,
             RolloutPrefetcher(
-                lambda state: draw(players, order, state, config), players, config, run
-            ) as feed,
+                lambda position: draw(manager, sampler, position, config), manager, config, run
+            ) as prefetcher,
         ):
             while run.step < config.steps:
-                batch = feed.take()
+                batch = prefetcher.take()
                 began = time.perf_counter()
-                figures, tokens = train_step(
+                metrics, tokens = train_step(
                     model, reference, optimizer, batch.rollouts, batch.advantages.values, config, run.step
                 )
                 trained = time.perf_counter()
-                feed.wait()
+                prefetcher.wait()
                 run.finish(
                     {
                         **rollout_metrics(batch.rollouts, run.step),
                         "groups": batch.advantages.groups,
-                        "degenerate_groups": batch.advantages.degenerate,
+                        "zero_variance_groups": batch.advantages.zero_variance,
                         "failed_episodes": len(batch.errors),
-                        **figures,
-                        **feed.figures(batch.rollouts),
+                        **metrics,
+                        **prefetcher.metrics(batch.rollouts),
                         "train_seconds": trained - began,
                     },
                     tokens,
@@ -107,22 +108,34 @@ def run_grpo(
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """The episodes of a step with their advantages, and the errors of those that failed."""
+    """The episodes of a step with their advantages, and the errors of the episodes that failed."""
 
     rollouts: list[Rollout]
     advantages: Advantages
     errors: list[str]
 
 
-def draw(players: RolloutManager, order: TaskSampler, state: dict[str, Any], config: GrpoConfig) -> Batch:
-    """Play the groups of a step, and others for those that teach nothing; counts on ``state["drawn"]``."""
+def draw(
+    manager: RolloutManager, sampler: TaskSampler, position: int, config: GrpoConfig
+) -> tuple[Batch, int]:
+    """Play the groups of a step, and other groups for those that teach nothing.
+
+    Args:
+        manager: Runs the episodes.
+        sampler: The order of tasks.
+        position: Of the step's first task in that order.
+        config: The settings.
+
+    Returns:
+        The batch, and the position after its last task.
+    """
     rollouts: list[Rollout] = []
     errors: list[str] = []
     missing = config.tasks
     for _ in range(config.max_draws):
-        played, failed = players.play(order.jobs(state["drawn"], missing, config.group))
-        state["drawn"] += missing
-        rollouts += played
+        more, failed = manager.run(sampler.jobs(position, missing, config.group))
+        position += missing
+        rollouts += more
         errors += failed
         advantages = group_advantages(
             [rollout.reward for rollout in rollouts],
@@ -133,7 +146,7 @@ def draw(players: RolloutManager, order: TaskSampler, state: dict[str, Any], con
         missing = config.tasks - advantages.groups
         if missing <= 0:
             break
-    return Batch(rollouts, advantages, errors)
+    return Batch(rollouts, advantages, errors), position
 
 
 def train_step(
@@ -145,16 +158,16 @@ def train_step(
     config: GrpoConfig,
     step: int,
 ) -> tuple[dict[str, float], int]:
-    """Train on the episodes of a step; its figures, and how many tokens were trained on.
+    """Train on the episodes of a step. Returns metrics, and the number of generated tokens that were trained on.
 
     Args:
         model: The policy.
-        reference: What the KL term refers to, where there is one.
+        reference: The model in the KL term, if there is one.
         optimizer: Of the policy.
         rollouts: Of the step.
         advantages: One for each rollout; NaN leaves it out.
-        config: Of the run.
-        step: Its number, for the order of mini-batches.
+        config: The settings.
+        step: The number of the step, for the order of mini-batches.
     """
     values = np.asarray(advantages, np.float64)
     used = np.flatnonzero(~np.isnan(values))
@@ -165,19 +178,19 @@ def train_step(
         [rollouts[number].group for number in used], config.mini_batch or config.tasks, random
     ):
         numbers = used[chosen]
-        samples = rollout_samples([rollouts[number] for number in numbers], values[numbers], config.selection)
-        dropped += samples.dropped_turns
-        if samples.examples:
-            batches.append(samples.examples)
-    # With a single optimiser step the policy is still the one before it: its own log-probabilities are the old ones.
+        found = rollout_samples([rollouts[number] for number in numbers], values[numbers], config.selection)
+        dropped += found.dropped_turns
+        if found.samples:
+            batches.append(found.samples)
+    # With one optimizer step the policy does not change before it: its own log-probabilities are the old ones.
     if len(batches) * config.epochs > 1:
-        batches = [with_logprobs(examples, model, "old", config.tokens_per_row) for examples in batches]
+        batches = [with_logprobs(samples, model, "old", config.tokens_per_row) for samples in batches]
     if reference is not None:
         batches = [
-            with_logprobs(examples, reference, "reference", config.tokens_per_row) for examples in batches
+            with_logprobs(samples, reference, "reference", config.tokens_per_row) for samples in batches
         ]
 
-    tally, norms = MetricAccumulator(), []
+    metrics, norms = MetricAccumulator(), []
     for epoch in range(config.epochs):
         for number in random.permutation(len(batches)) if epoch else range(len(batches)):
             model.train()
@@ -194,15 +207,15 @@ def train_step(
                     reference=row.columns.get("reference"),
                     entropies=scores.entropies,
                 )
-                loss.value.backward()  # type: ignore[no-untyped-call]
-                tally.add(loss.tally)
+                loss.value.backward()
+                metrics.add(loss.metrics)
             done = optimizer.step()
             norms.append(done.norm)
-    figures = {
-        **tally.result(),
+    result = {
+        **metrics.result(),
         "dropped_turns": float(dropped),
         "optimizer_steps": float(len(norms)),
     }
     if norms:
-        figures |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
-    return figures, sum(len(example.places) for examples in batches for example in examples)
+        result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
+    return result, sum(len(sample.places) for samples in batches for sample in samples)

@@ -1,24 +1,25 @@
-"""`Run`: what happens around the train steps of reinforcement learning, the same for every algorithm.
+"""`Run`: what happens around the training steps, the same for every algorithm.
 
-New weights to the engines, evaluation, log, warnings, checkpoints and the way back from one.
+It resumes from a checkpoint, writes log, trackers and checkpoints, and exports the model. `ReinforcementRun` also
+sends new weights to the engines, evaluates and warns.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from torch import nn
 
 from wideseek_baselines.train import distributed
-from wideseek_baselines.train.config.loading import config_to_dict
+from wideseek_baselines.train.config.loading import config_from, config_to_dict
+from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions, TrackerName
 from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.model import checkpoint
 from wideseek_baselines.train.model.model import TokenModel
@@ -29,85 +30,108 @@ from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
 from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
-from wideseek_env.task import Task
 
-Report = Callable[[Mapping[str, Any]], None]
+OnStep = Callable[[Mapping[str, Any]], None]
+"""Called with the metrics of every step and every evaluation, on the first process only."""
+
+FREE_SETTINGS = (
+    *("out", "data", "resume", "checkpoint", "trackers", "project", "name"),
+    *("evaluation", "collapse"),
+)
+"""Settings that may change when a run is resumed. The files in `data` are compared by their content."""
+
+
+class RunSettings(Protocol):
+    """The settings that every kind of run has."""
+
+    @property
+    def out(self) -> str: ...
+    @property
+    def model(self) -> ModelOptions: ...
+    @property
+    def optim(self) -> OptimOptions: ...
+    @property
+    def checkpoint(self) -> CheckpointOptions: ...
+    @property
+    def trackers(self) -> tuple[TrackerName, ...]: ...
+    @property
+    def project(self) -> str: ...
+    @property
+    def name(self) -> str | None: ...
+    @property
+    def resume(self) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """What came of a run."""
+    """The result of a run of reinforcement learning."""
 
     model: Path
     """A Hugging Face folder."""
     steps: int
     tokens: int
-    """Generated tokens that were trained on, over all runs that were continued."""
+    """Generated tokens that were trained on, before and after the run was resumed."""
     skipped: int
-    """Optimiser steps that were skipped because a gradient was not finite."""
+    """Optimizer steps that were skipped because a gradient was not finite."""
 
 
 class Run:
-    """One run, from its newest checkpoint if there is one.
+    """One run. It resumes from the newest checkpoint in `out`, if there is one.
 
     Args:
-        config: Of the run.
-        players: Get the weights of every step.
-        model: The policy.
-        module: Everything that is trained; goes into checkpoints.
-        optimizers: By name.
-        report: Told the numbers of every step.
-        state: JSON values of the algorithm's own that go into checkpoints; see `state`.
+        config: The settings.
+        steps: Training steps of the whole run.
+        model: The policy, which is exported.
+        module: Everything that is trained. Checkpoints hold its state.
+        optimizers: By name. Checkpoints hold their states.
+        data: Digest of the data. A run resumes only with the same data.
+        on_step: Called with the metrics of every step and every evaluation.
+        state: Initial JSON values of the algorithm, which checkpoints hold too.
 
     Raises:
-        ConfigError: `out` holds a run with other settings, or one at all and ``resume`` is off.
+        ConfigError: `out` has a run with other data or settings, or any run while ``resume`` is false.
     """
 
     def __init__(
         self,
-        config: RunConfig,
-        players: RolloutManager,
+        config: RunSettings,
+        steps: int,
         model: TokenModel,
         module: nn.Module,
         optimizers: Mapping[str, Optimizer],
-        report: Report | None = None,
+        data: str,
+        on_step: OnStep | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
-        self._config = config
-        self._players = players
+        self.steps = steps
+        self.out = Path(config.out)
+        self.step = 0
+        """Steps done. In reinforcement learning this is also the version of the policy."""
+        self.state: dict[str, Any] = {
+            "settings": config_to_dict(config),
+            "data": data,
+            "tokens": 0,
+            **(state or {}),
+        }
+        """What a checkpoint holds besides tensors: settings, data, trained `tokens`, and the algorithm's values."""
+        self._settings = config
         self._model = model
         self._module = module
         self._optimizers = optimizers
-        self._report = report
-        self._out = Path(config.out)
+        self._on_step = on_step
         self._stack = ExitStack()
-        self.step = 0
-        """Steps done; also the version of the policy that plays now."""
-        self.state: dict[str, Any] = {
-            "fingerprint": fingerprint(config, players.tasks),
-            "drawn": 0,
-            "tokens": 0,
-            "monitor": {},
-            **(state or {}),
-        }
-        """Where the run is: `drawn` tasks so far, trained `tokens` so far, and the algorithm's own."""
         self._resume()
-        self._monitor = Monitor(config.collapse, self.state["monitor"])
-        self.state["monitor"] = self._monitor.state
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             if distributed.is_main():
-                stack.enter_context(announced_steps(self._out, self._config.steps, lambda: self.step))
-            self._log = stack.enter_context(RunLog(self._out / "metrics.jsonl", self.step or -1))
+                stack.enter_context(announced_steps(self.out, self.steps, lambda: self.step))
+            self._log = stack.enter_context(RunLog(self.out / "metrics.jsonl", self.step or -1))
             if distributed.is_main():
-                self._boards = stack.enter_context(Trackers(self._shown, self._config.trackers))
-            if self.step < self._config.steps:
-                self._players.start()
-                if self.step:
-                    self._players.update(self._model, self.step)
-                elif self._config.evaluation.every:
-                    self._tell(self._players.evaluate())
+                config = self._settings
+                about = TrackerRun(self.out, self.step, config.project, config.name, self.state["settings"])
+                self._trackers = stack.enter_context(Trackers(about, config.trackers))
+            self._begin()
             self._stack = stack.pop_all()
         return self
 
@@ -116,93 +140,163 @@ class Run:
     ) -> None:
         self._stack.__exit__(kind, error, trace)
 
-    def finish(self, figures: Mapping[str, float], trained_tokens: int) -> None:
-        """A train step is done: new weights to the engines, then everything that is due.
+    def _begin(self) -> None:
+        """Work before the first step, when log and trackers are open."""
+
+    def tell(self, metrics: Mapping[str, Any]) -> None:
+        """Write metrics to the log and the trackers, and call `on_step`."""
+        if not distributed.is_main():
+            return
+        self._log.write(self.step, metrics)
+        self._trackers.write(self.step, metrics)
+        if self._on_step is not None:
+            self._on_step({"step": self.step, "steps": self.steps, **metrics})
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        states = {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
+        keep = self._settings.checkpoint.keep
+        checkpoint.save(self.out / "checkpoints", self.step, self._module, states, self.state, keep=keep)
+
+    def export(self) -> None:
+        """Write the model as a Hugging Face folder."""
+        checkpoint.export(self._model.causal, self._settings.model.path, self.out / "model")
+
+    def is_due(self, every: int) -> bool:
+        """Whether something that is done after `every` steps (0: never) is due now."""
+        return bool(every) and self.step % every == 0
+
+    @property
+    def skipped(self) -> int:
+        """Optimizer steps skipped so far."""
+        return sum(optimizer.skipped for optimizer in self._optimizers.values())
+
+    def _resume(self) -> None:
+        out = self._settings.out
+        found = checkpoint.load_latest(self.out / "checkpoints")
+        if found is None:
+            return
+        if not self._settings.resume:
+            raise ConfigError(f"{out} has a run already: choose another out, or set resume=true")
+        changed = changed_settings(self._settings, found.position.get("settings", {}))
+        if found.position.get("data") != self.state["data"]:
+            changed.insert(0, "the tasks or episodes")
+        if changed:
+            raise ConfigError(
+                f"{out} has a run with other data or settings ({', '.join(changed)}): choose another out"
+            )
+        found.restore(self._module)
+        for name, optimizer in self._optimizers.items():
+            optimizer.load_state_dict(found.optimizer[name])
+        self.step, self.state = found.step, {**found.position, "settings": self.state["settings"]}
+
+
+class ReinforcementRun(Run):
+    """A run of GRPO or PPO.
+
+    Args:
+        config: The settings.
+        manager: Its engines get the weights after every step, and play the evaluations.
+        model: The policy.
+        module: Everything that is trained. Checkpoints hold its state.
+        optimizers: By name.
+        on_step: Called with the metrics of every step and every evaluation.
+        state: Initial JSON values of the algorithm. `drawn`, the number of tasks drawn so far, is added.
+
+    Raises:
+        ConfigError: `out` has a run with other tasks or settings, or any run while ``resume`` is false.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        manager: RolloutManager,
+        model: TokenModel,
+        module: nn.Module,
+        optimizers: Mapping[str, Optimizer],
+        on_step: OnStep | None = None,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        tasks = hashlib.sha256("\n".join(task.id for task in manager.tasks).encode()).hexdigest()
+        first = {"drawn": 0, "monitor": {}, **(state or {})}
+        super().__init__(config, config.steps, model, module, optimizers, tasks, on_step, first)
+        self._config = config
+        self._manager = manager
+        self._monitor = Monitor(config.collapse, self.state["monitor"])
+        self.state["monitor"] = self._monitor.state
+
+    def _begin(self) -> None:
+        if self.step >= self.steps:
+            return
+        self._manager.start()
+        if self.step:
+            self._manager.update(self._model, self.step)
+        elif self._config.evaluation.every:
+            self.tell(self._manager.evaluate())
+
+    def finish(self, metrics: Mapping[str, float], trained_tokens: int) -> None:
+        """End a training step: send the new weights to the engines, then log, evaluate and save what is due.
 
         Args:
-            figures: Of the step.
+            metrics: Of the step.
             trained_tokens: Generated tokens that it trained on.
         """
         self.step += 1
         self.state["tokens"] += trained_tokens
         began = time.perf_counter()
-        self._players.update(self._model, self.step)
-        seconds = time.perf_counter() - began
+        self._manager.update(self._model, self.step)
         values: dict[str, Any] = {
-            **figures,
-            "update_seconds": seconds,
+            **metrics,
+            "update_seconds": time.perf_counter() - began,
             "trained_tokens": trained_tokens,
             "skipped": self.skipped,
         }
-        if warnings := self._monitor.look(figures):
+        if warnings := self._monitor.check(metrics):
             values["warnings"] = warnings
-        self._tell(values)
-        last = self.step >= self._config.steps
+        self.tell(values)
+        last = self.step >= self.steps
         every = self._config.evaluation.every
-        if every and (last or self.step % every == 0):
-            self._tell(self._players.evaluate())
-        if last or (self._config.checkpoint.every and self.step % self._config.checkpoint.every == 0):
-            self._keep()
-
-    @property
-    def _shown(self) -> TrackerRun:
-        """What boards are told about this run."""
-        config = self._config
-        return TrackerRun(self._out, self.step, config.project, config.name, config_to_dict(config))
-
-    @property
-    def skipped(self) -> int:
-        """Optimiser steps skipped so far."""
-        return sum(optimizer.skipped for optimizer in self._optimizers.values())
+        if self.is_due(every) or (every and last):
+            self.tell(self._manager.evaluate())
+        if last or self.is_due(self._config.checkpoint.every):
+            self.save()
+            self.export()
 
     @property
     def result(self) -> RunResult:
-        """What came of it so far."""
-        return RunResult(self._out / "model", self.step, self.state["tokens"], self.skipped)
-
-    def _tell(self, values: Mapping[str, Any]) -> None:
-        if not distributed.is_main():
-            return
-        self._log.write(self.step, values)
-        self._boards.write(self.step, values)
-        if self._report is not None:
-            self._report({"step": self.step, "steps": self._config.steps, **values})
-
-    def _keep(self) -> None:
-        states = {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
-        checkpoint.save(
-            self._out / "checkpoints",
-            self.step,
-            self._module,
-            states,
-            self.state,
-            keep=self._config.checkpoint.keep,
-        )
-        checkpoint.export(self._model.causal, self._config.model.path, self._out / "model")
-
-    def _resume(self) -> None:
-        found = checkpoint.load_latest(self._out / "checkpoints")
-        if found is None:
-            return
-        if not self._config.resume:
-            raise ConfigError(f"{self._config.out} has a run already: choose another out, or set resume=true")
-        if found.position["fingerprint"] != self.state["fingerprint"]:
-            raise ConfigError(
-                f"{self._config.out} has a run with other tasks or settings: choose another out"
-            )
-        found.restore(self._module)
-        for name, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(found.optimizer[name])
-        self.step, self.state = found.step, dict(found.position)
+        """The result so far."""
+        return RunResult(self.out / "model", self.step, self.state["tokens"], self.skipped)
 
 
-def fingerprint(config: RunConfig, tasks: Sequence[Task]) -> str:
-    """Of all that must be the same for a run to go on to the same result."""
-    settings = config_to_dict(config)
-    for name in ("out", "resume", "checkpoint", "evaluation", "collapse", "boards", "project", "name"):
-        del settings[name]
-    del settings["engine"]["sleep"]
-    if config.optim.schedule == "constant":
-        del settings["steps"]  # such a run may be made longer
-    settings["task_ids"] = [task.id for task in tasks]
-    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+def changed_settings(config: RunSettings, found: Mapping[str, Any]) -> list[str]:
+    """The settings in which a run differs from its checkpoint, such as ["optim.lr"]; `FREE_SETTINGS` may differ.
+
+    Args:
+        config: The settings of the run.
+        found: The settings in the checkpoint. Old names of keys are read too.
+    """
+    if not found:
+        return ["its checkpoint does not name its settings"]
+    try:
+        before = config_to_dict(config_from(type(config), found))
+    except ConfigError as error:
+        return [f"its settings cannot be read: {error}"]
+    now = config_to_dict(config)
+    for settings in (before, now):
+        for name in FREE_SETTINGS:
+            settings.pop(name, None)
+        settings.get("engine", {}).pop("sleep", None)
+        if config.optim.schedule == "constant":
+            settings.pop("steps", None)  # such a run may be made longer
+    return _differences(before, now)
+
+
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any], where: str = "") -> list[str]:
+    found: list[str] = []
+    for name in sorted({*one, *other}):
+        mine, yours = one.get(name), other.get(name)
+        if isinstance(mine, Mapping) and isinstance(yours, Mapping):
+            found += _differences(mine, yours, f"{where}{name}.")
+        elif mine != yours:
+            found.append(f"{where}{name}")
+    return found

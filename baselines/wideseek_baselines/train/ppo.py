@@ -1,4 +1,4 @@
-"""Multi-agent PPO: one actor for all roles, a critic that says before every turn what the team will be paid.
+"""Multi-agent PPO: one policy for all roles, and a critic that predicts the team's reward before every turn.
 
 Read `run_ppo`, `prepare` and `train_step` from top to bottom: that is the whole algorithm.
 """
@@ -22,11 +22,11 @@ from wideseek_baselines.train.config.options import (
     ValueOptions,
 )
 from wideseek_baselines.train.config.run import RunConfig
-from wideseek_baselines.train.data.packing import Sample
-from wideseek_baselines.train.data.samples import Samples, by_agent, mini_batches, rollout_samples, spans
+from wideseek_baselines.train.data.packing import Sample, rows_of
+from wideseek_baselines.train.data.samples import SampleBatch, by_agent, mini_batches, rollout_samples, spans
 from wideseek_baselines.train.data.task_sampler import TaskSampler
-from wideseek_baselines.train.loop import Report, Run, RunResult
-from wideseek_baselines.train.model.critic import Critic, ValueHead, team_examples
+from wideseek_baselines.train.loop import OnStep, ReinforcementRun, RunResult
+from wideseek_baselines.train.model.critic import Critic, ValueHead, team_samples
 from wideseek_baselines.train.model.forward import (
     Floats,
     logprobs_and_values,
@@ -41,9 +41,8 @@ from wideseek_baselines.train.objective.losses import policy_loss, value_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
-from wideseek_baselines.train.rollouts.manager import RolloutManager, Watch
+from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
-from wideseek_baselines.train.rows import rows_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +50,13 @@ class KlOptions:
     """A penalty in the reward of every token for moving away from the reference model."""
 
     coefficient: NotNegative = 0.001
-    """Times the difference of log-probabilities (policy minus reference) is subtracted; 0 is off."""
+    """Weight of the penalty. The penalty of a token is the difference of its log-probabilities (policy minus
+    reference). 0 is off. TRL: `kl_coef`. verl: `kl_ctrl.kl_coef`."""
     target: Positive | None = None
-    """Divergence a token (k3 estimate, in nats) towards which the coefficient is adapted; none keeps it fixed."""
+    """Divergence per token (k3 estimate, in nats) towards which the coefficient is adapted; none keeps it fixed.
+    verl: `kl_ctrl.target_kl`."""
     gain: Positive = 0.1
-    """With a target: the coefficient changes by at most this share a step."""
+    """With a target: largest relative change of the coefficient in one step. Lower it if the coefficient oscillates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,33 +64,34 @@ class PpoConfig(RunConfig):
     """Multi-agent PPO."""
 
     selection: SelectionOptions = field(
-        default_factory=lambda: SelectionOptions(failures="all", average="token")
+        default_factory=lambda: SelectionOptions(failures="all", loss_aggregation="token")
     )
-    """Which turns are trained. Every token weighs the same: averaged by agent, what a lead does counts for less the
-    more subagents it starts, so that where the critic expects too little, small teams would gain by it."""
+    """Which turns are trained. Every token weighs the same. With per-agent averaging, a lead's tokens weigh less the
+    more subagents it starts. When the critic underestimates returns, this favours small teams."""
     loss: PolicyLossOptions = field(default_factory=lambda: PolicyLossOptions(kl=0.0))
-    """The clipped policy loss; its `kl` comes on top of the penalty in the reward."""
+    """The clipped policy loss. Its `kl` is added to the penalty in the reward."""
     value: ValueOptions = field(default_factory=ValueOptions)
     """The critic."""
     value_weight: Positive = 0.5
-    """Weight of the value loss beside the policy loss; matters where a shared critic's gradient reaches the policy."""
+    """Weight of the value loss relative to the policy loss. It matters if a shared critic's gradient reaches the policy
+    (`value.detach=false`). TRL: `vf_coef`."""
     critic_optim: OptimOptions = field(default_factory=lambda: OptimOptions(lr=1e-4))
-    """How the critic's own weights move: the head's, or those of the separate model."""
+    """The optimizer of the critic's weights: those of the value head, or of the separate model."""
     kl: KlOptions = field(default_factory=KlOptions)
     """The penalty in the reward."""
     whiten: bool = True
-    """Bring the advantages of a step's tokens to mean 0 and standard deviation 1, as the loss weights them."""
+    """Scale the advantages of a step's tokens to mean 0 and standard deviation 1, weighted as in the loss."""
 
 
 def run_ppo(
     config: PpoConfig,
     *,
     game: Mapping[str, Any] | None = None,
-    report: Report | None = None,
-    watch: Watch | None = None,
+    on_step: OnStep | None = None,
+    on_episode: OnEpisode | None = None,
 ) -> RunResult:
-    """Train as configured; continues a run that was broken off. Arguments and errors are those of `run_grpo`."""
-    with RolloutManager(config, game, watch) as players:
+    """Train as configured. An interrupted run resumes. Arguments and errors are those of `run_grpo`."""
+    with RolloutManager(config, game, on_episode) as manager:
         model = load_model(config.model)
         reference = (
             reference_model(config.model, model) if config.kl.coefficient > 0 or config.loss.kl > 0 else None
@@ -101,63 +103,75 @@ def run_ppo(
             "critic": Optimizer(critic.named_parameters(), config.critic_optim, steps),
         }
         trained = nn.ModuleDict({"policy": model, "critic": critic})
-        order = TaskSampler(players.tasks, config.seed, config.game.widths)
+        sampler = TaskSampler(manager.tasks, config.seed, config.widths)
         state = {"kl": config.kl.coefficient}
         with (
-            Run(config, players, model, trained, optimizers, report, state) as run,
+            ReinforcementRun(config, manager, model, trained, optimizers, on_step, state) as run,
             RolloutPrefetcher(
-                lambda state: draw(players, order, state, config), players, config, run
-            ) as feed,
+                lambda position: draw(manager, sampler, position, config), manager, config, run
+            ) as prefetcher,
         ):
             while run.step < config.steps:
-                rollouts, errors = feed.take()
+                rollouts, errors = prefetcher.take()
                 began = time.perf_counter()
                 batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
-                figures = train_step(model, critic, optimizers, batches, config, run.step)
+                metrics = train_step(model, critic, optimizers, batches, config, run.step)
                 done = time.perf_counter()
-                feed.wait()
-                figures["kl_coefficient"] = run.state["kl"]
-                run.state["kl"] = adapted(run.state["kl"], figures.get("kl_penalty"), config.kl)
+                prefetcher.wait()
+                metrics["kl_coefficient"] = run.state["kl"]
+                run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
                 run.finish(
                     {
                         **rollout_metrics(rollouts, run.step),
                         "failed_episodes": len(errors),
-                        **figures,
-                        **feed.figures(rollouts),
+                        **metrics,
+                        **prefetcher.metrics(rollouts),
                         "train_seconds": done - began,
                     },
-                    sum(len(example.places) for batch in batches for example in batch.examples),
+                    sum(len(sample.places) for batch in batches for sample in batch.samples),
                 )
         return run.result
 
 
 def draw(
-    players: RolloutManager, order: TaskSampler, state: dict[str, Any], config: PpoConfig
-) -> tuple[list[Rollout], list[str]]:
-    """Play the episodes of a step; the errors of those that failed. Counts on ``state["drawn"]``."""
-    jobs = order.jobs(state["drawn"], config.tasks, config.group)
-    state["drawn"] += config.tasks
-    return players.play(jobs)
+    manager: RolloutManager, sampler: TaskSampler, position: int, config: PpoConfig
+) -> tuple[tuple[list[Rollout], list[str]], int]:
+    """Play the episodes of a step.
+
+    Args:
+        manager: Runs the episodes.
+        sampler: The order of tasks.
+        position: Of the step's first task in that order.
+        config: The settings.
+
+    Returns:
+        The rollouts with the errors of the episodes that failed, and the position after the step's last task.
+    """
+    return manager.run(sampler.jobs(position, config.tasks, config.group)), position + config.tasks
 
 
 def new_critic(config: PpoConfig, model: TokenModel) -> ValueHead | Critic:
-    """A head on the policy, or a second model that begins with the policy's weights."""
+    """A head on the policy, or a second model that starts with the policy's weights."""
     if config.value.critic == "shared":
         size = int(model.causal.config.get_text_config().hidden_size)
-        return sharded(ValueHead(size, detach=config.value.detach).to(model.device))
+        head: ValueHead = sharded(ValueHead(size, detach=config.value.detach).to(model.device))
+        return head
     causal = load_causal(config.model)
-    critic = Critic(causal, autocast=config.model.precision == "autocast")
-    return sharded(critic, layers_of(causal), model.device)
+    critic: Critic = sharded(
+        Critic(causal, autocast=config.model.precision == "autocast"), layers_of(causal), model.device
+    )
+    return critic
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A mini-batch with all its columns: as the policy reads it, and as the critic does."""
+    """A mini-batch with all its columns, as the policy reads it and as the critic reads it."""
 
-    examples: list[Sample]
+    samples: list[Sample]
     seen: list[Sample]
+    """The samples as the critic reads them."""
     divergence: float
-    """From the reference: the mean k3 estimate over its tokens; NaN without one."""
+    """Divergence from the reference model: the mean k3 estimate over the tokens. NaN without a reference model."""
 
 
 def prepare(
@@ -169,16 +183,16 @@ def prepare(
     kl: float,
     step: int,
 ) -> list[Prepared]:
-    """What stays the same over all updates of a step: old log-probabilities and values, advantages, returns.
+    """Compute what stays the same in all updates of a step: old log-probabilities and values, advantages, returns.
 
     Args:
-        model: The policy as it played.
-        reference: Where there is a penalty or a KL term.
-        critic: As it is.
+        model: The policy that played the episodes.
+        reference: The model in the penalty and the KL term, if there is one.
+        critic: The critic before the step.
         rollouts: Of the step.
-        config: Of the run.
+        config: The settings.
         kl: The coefficient of the penalty.
-        step: Its number, for the order of mini-batches.
+        step: The number of the step, for the order of mini-batches.
     """
     usable = np.flatnonzero([rollout.trainable for rollout in rollouts])
     random = np.random.default_rng([config.seed, 4, step])
@@ -188,28 +202,28 @@ def prepare(
         [rollouts[number].group for number in usable], config.mini_batch or config.tasks, random
     ):
         members = [rollouts[number] for number in usable[chosen]]
-        samples = rollout_samples(members, np.zeros(len(members)), config.selection)
-        if not samples.examples:
+        batch = rollout_samples(members, np.zeros(len(members)), config.selection)
+        if not batch.samples:
             continue
-        seen = team_examples(samples, members) if config.value.view == "team" else samples.examples
-        examples, values = scored(model, critic, samples.examples, seen, size)
-        gaps: list[Floats] = [np.zeros(len(example.places), np.float32) for example in examples]
+        seen = team_samples(batch, members) if config.value.view == "team" else batch.samples
+        samples, values = scored(model, critic, batch.samples, seen, size)
+        gaps: list[Floats] = [np.zeros(len(sample.places), np.float32) for sample in samples]
         if reference is not None:
-            examples = with_logprobs(examples, reference, "reference", size)
-            gaps = [example.columns["old"] - example.columns["reference"] for example in examples]
+            samples = with_logprobs(samples, reference, "reference", size)
+            gaps = [sample.columns["old"] - sample.columns["reference"] for sample in samples]
         together = np.concatenate(gaps).astype(np.float64)
         divergence = float((np.exp(-together) - 1 + together).mean()) if reference is not None else np.nan
-        advantages, returns = estimate(samples, members, values, [kl * gap for gap in gaps], config.value)
+        advantages, returns = estimate(batch, members, values, [kl * gap for gap in gaps], config.value)
         columns = [
             {"value": value, "advantage": advantage, "return": back, "critic_weight": weight}
             for value, advantage, back, weight in zip(
-                values, advantages, returns, critic_weights(samples, config.value), strict=True
+                values, advantages, returns, critic_weights(batch, config.value), strict=True
             )
         ]
         batches.append(
             Prepared(
-                [example.with_columns(**more) for example, more in zip(examples, columns, strict=True)],
-                [example.with_columns(**more) for example, more in zip(seen, columns, strict=True)],
+                [sample.with_columns(**more) for sample, more in zip(samples, columns, strict=True)],
+                [sample.with_columns(**more) for sample, more in zip(seen, columns, strict=True)],
                 divergence,
             )
         )
@@ -219,60 +233,60 @@ def prepare(
 def scored(
     model: TokenModel,
     critic: ValueHead | Critic,
-    examples: Sequence[Sample],
+    samples: Sequence[Sample],
     seen: Sequence[Sample],
     tokens_per_row: int,
 ) -> tuple[list[Sample], list[Floats]]:
-    """The examples with their log-probabilities in the column "old", and the values before their trained tokens.
+    """The samples with their log-probabilities in the column "old", and the values before their trained tokens.
 
     Args:
         model: The policy.
-        critic: A head on the policy, which scores in the same pass, or a model of its own.
-        examples: As the policy reads them.
-        seen: As a critic of its own reads them.
-        tokens_per_row: See `pack`.
+        critic: A head on the policy, which computes values in the same pass, or a separate model.
+        samples: As the policy reads them.
+        seen: As a separate critic reads them.
+        tokens_per_row: Tokens that go through a model at the same time.
     """
     if isinstance(critic, Critic):
-        return with_logprobs(examples, model, "old", tokens_per_row), values_of(critic, seen, tokens_per_row)
-    logprobs, values = logprobs_and_values(model, critic, examples, tokens_per_row)
-    return [example.with_columns(old=old) for example, old in zip(examples, logprobs, strict=True)], values
+        return with_logprobs(samples, model, "old", tokens_per_row), values_of(critic, seen, tokens_per_row)
+    logprobs, values = logprobs_and_values(model, critic, samples, tokens_per_row)
+    return [sample.with_columns(old=old) for sample, old in zip(samples, logprobs, strict=True)], values
 
 
-def critic_weights(samples: Samples, options: ValueOptions) -> list[Floats]:
-    """How much every trained token counts in the value loss.
+def critic_weights(batch: SampleBatch, options: ValueOptions) -> list[Floats]:
+    """The weight of every trained token in the value loss.
 
-    As much as in the policy's, where steps are tokens. Where they are turns, the critic is asked at a turn's first
-    token alone: that one has the weight of the whole turn, and the others 0.
+    If steps are tokens, it is the weight in the policy loss. If steps are turns, the critic is queried only at a turn's
+    first token. That token has the weight of the whole turn, and the other tokens have 0.
     """
-    weights = [example.columns["weight"] for example in samples.examples]
+    weights = [sample.columns["weight"] for sample in batch.samples]
     if options.steps == "token":
         return weights
     firsts: list[Floats] = []
-    for example, turns, each in zip(samples.examples, samples.turns, weights, strict=True):
+    for sample, turns, each in zip(batch.samples, batch.turns, weights, strict=True):
         first = np.zeros_like(each)
-        for start, stop in spans(example, turns).values():
+        for start, stop in spans(sample, turns).values():
             first[start] = each[start:stop].sum()
         firsts.append(first)
     return firsts
 
 
 def estimate(
-    samples: Samples,
+    batch: SampleBatch,
     rollouts: Sequence[Rollout],
     values: Sequence[Floats],
     penalties: Sequence[Floats],
     options: ValueOptions,
 ) -> tuple[list[Floats], list[Floats]]:
-    """Advantages and returns of every example's trained tokens, by GAE over each agent's trained turns."""
+    """Advantages and returns of every sample's trained tokens, by GAE over each agent's trained turns."""
     advantages: list[Floats] = list(values)
     returns: list[Floats] = list(values)
-    for owner, numbers in by_agent(samples).items():
+    for owner, numbers in by_agent(batch).items():
         found = agent_gae(
-            [turn.tokens for number in numbers for turn in samples.turns[number]],
+            [turn.tokens for number in numbers for turn in batch.turns[number]],
             np.concatenate([values[number] for number in numbers]),
             rollouts[owner.rollout].reward,
             gamma=options.gamma,
-            trace=options.trace,
+            gae_lambda=options.gae_lambda,
             per_turn=options.steps == "turn",
             penalties=np.concatenate([penalties[number] for number in numbers]),
         )
@@ -284,20 +298,23 @@ def estimate(
 
 
 def whitened(batches: Sequence[Prepared]) -> list[Prepared]:
-    """The same with advantages of mean 0 and standard deviation 1 over the step's tokens, weighted as in the loss."""
+    """The mini-batches with advantages scaled to mean 0 and standard deviation 1 over the step's tokens.
+
+    Mean and standard deviation are weighted as in the loss.
+    """
     if not batches:
         return []
-    examples = [example for batch in batches for example in batch.examples]
-    every = np.concatenate([example.columns["advantage"] for example in examples]).astype(np.float64)
-    weights = np.concatenate([example.columns["weight"] for example in examples])
+    samples = [sample for batch in batches for sample in batch.samples]
+    every = np.concatenate([sample.columns["advantage"] for sample in samples]).astype(np.float64)
+    weights = np.concatenate([sample.columns["weight"] for sample in samples])
     mean = np.average(every, weights=weights)
     spread = np.sqrt(np.average((every - mean) ** 2, weights=weights)) + 1e-8
 
-    def scaled(example: Sample) -> Sample:
-        advantage = (example.columns["advantage"] - mean) / spread
-        return example.with_columns(advantage=advantage.astype(np.float32))
+    def scaled(sample: Sample) -> Sample:
+        advantage = (sample.columns["advantage"] - mean) / spread
+        return sample.with_columns(advantage=advantage.astype(np.float32))
 
-    return [replace(batch, examples=[scaled(example) for example in batch.examples]) for batch in batches]
+    return [replace(batch, samples=[scaled(sample) for sample in batch.samples]) for batch in batches]
 
 
 def train_step(
@@ -308,14 +325,14 @@ def train_step(
     config: PpoConfig,
     step: int,
 ) -> dict[str, float]:
-    """Update policy and critic on the mini-batches of a step; its figures."""
-    tally, norms = MetricAccumulator(), []
+    """Update policy and critic on the mini-batches of a step. Returns the metrics of the step."""
+    metrics, norms = MetricAccumulator(), []
     random = np.random.default_rng([config.seed, 5, step])
     for _ in range(config.epochs):
         for number in random.permutation(len(batches)):
             model.train()
             critic.train()
-            for row in rows_of(batches[number].examples, config.tokens_per_row):
+            for row in rows_of(batches[number].samples, config.tokens_per_row):
                 row = row.to(model.device)
                 scores = model(row, temperature=row.columns["temperature"], entropies=True)
                 loss = policy_loss(
@@ -329,7 +346,7 @@ def train_step(
                     entropies=scores.entropies,
                 )
                 total = loss.value
-                tally.add(loss.tally)
+                metrics.add(loss.metrics)
                 if isinstance(critic, ValueHead):
                     fit = value_loss(
                         critic(scores.hidden),
@@ -339,8 +356,8 @@ def train_step(
                         clip=config.value.clip,
                     )
                     total = total + config.value_weight * fit.value
-                    tally.add(fit.tally)
-                total.backward()  # type: ignore[no-untyped-call]
+                    metrics.add(fit.metrics)
+                total.backward()
             if isinstance(critic, Critic):
                 for row in rows_of(batches[number].seen, config.tokens_per_row):
                     row = row.to(model.device)
@@ -351,25 +368,25 @@ def train_step(
                         row.columns["critic_weight"],
                         clip=config.value.clip,
                     )
-                    fit.value.backward()  # type: ignore[no-untyped-call]
-                    tally.add(fit.tally)
+                    fit.value.backward()
+                    metrics.add(fit.metrics)
             done = optimizers["policy"].step()
             optimizers["critic"].step()
             norms.append(done.norm)
-    figures = tally.result()
-    figures["optimizer_steps"] = float(len(norms))
+    result = metrics.result()
+    result["optimizer_steps"] = float(len(norms))
     if norms:
-        spread = figures["return_square"] - figures.pop("return") ** 2
-        figures["explained_variance"] = 1 - figures["value_error"] / spread if spread > 1e-12 else 0.0
-        figures |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        spread = result["return_square"] - result.pop("return") ** 2
+        result["explained_variance"] = 1 - result["value_error"] / spread if spread > 1e-12 else 0.0
+        result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
-        figures |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
-        del figures["return_square"]
-    return figures
+        result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
+        del result["return_square"]
+    return result
 
 
 def adapted(coefficient: float, divergence: float | None, options: KlOptions) -> float:
-    """The penalty's coefficient for the next step: raised where the policy went further than the target."""
+    """The penalty's coefficient for the next step. It rises if the divergence is above the target, else it falls."""
     if options.target is None or divergence is None:
         return coefficient
     error = min(1.0, max(-1.0, divergence / options.target - 1))

@@ -1,7 +1,7 @@
-"""`RolloutPrefetcher`: the batches of episodes that a run trains on, played before each step or during the step before it.
+"""`RolloutPrefetcher`: plays the batches of episodes that a run trains on, before each step or during the step before.
 
-Played ahead, a batch is one policy version old when it is trained on: the engines play step n + 1 with the weights that
-step n begins with. They get new weights only when the batch is complete, so no episode mixes two policies.
+A prefetched batch is one policy version old when it is trained on. The engines play step n + 1 with the weights that
+step n begins with. They get new weights only when the batch is complete, so one policy plays each whole episode.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, wait
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
@@ -23,37 +23,38 @@ from wideseek_baselines.train.rollouts.metrics import version_lag
 T = TypeVar("T")
 
 PATIENCE = 60.0
-"""Seconds that a run which ends early waits for the end of what was under way."""
+"""Seconds that a run which ends early waits for episodes in flight."""
 
 
 class RolloutPrefetcher(Generic[T]):
     """Plays the batches of a run's steps one after the other.
 
-    What is played ahead counts as drawn only when it is taken, so a checkpoint's position in the data is that of the
-    steps that are trained: a run that goes on from one plays the batch that was under way again.
+    A prefetched batch counts as consumed only once it is taken. So a checkpoint records the trained position, and a
+    resumed run replays the batch that was in flight.
 
     Args:
-        draw: Plays a batch from ``state["drawn"]`` on, in the order of tasks, and moves it to the batch's end.
-        players: Who plays; put to sleep for the time of training where the configuration says so.
-        config: Of the run.
-        run: Whose `state` says where to begin, and which steps are left.
+        draw: Plays the batch that begins at a position in the order of tasks. It returns the batch and the position
+            after it.
+        manager: Plays the episodes. Its engines sleep during training if the configuration says so.
+        config: The settings.
+        run: Its `state["drawn"]` is the position of the next batch; its `step` tells which steps are left.
     """
 
     def __init__(
-        self, draw: Callable[[dict[str, Any]], T], players: RolloutManager, config: RunConfig, run: Run
+        self, draw: Callable[[int], tuple[T, int]], manager: RolloutManager, config: RunConfig, run: Run
     ) -> None:
         self._draw = draw
-        self._players = players
+        self._manager = manager
         self._config = config
         self._run = run
         self._ahead: Future[tuple[T, int, float]] | None = None
         self.seconds = 0.0
-        """That playing the batch taken last took."""
+        """How long the batch that was taken last took to play."""
         self.waited = 0.0
-        """Seconds of this step in which training stood still for episodes."""
+        """Seconds of this step in which training waited for episodes."""
 
     def take(self) -> T:
-        """The batch of the step that is trained next; with `async_steps` that of the step after it is begun.
+        """The batch of the next step. With `max_off_policy_steps` the batch after it is then started.
 
         Raises:
             RolloutError: No episode could be played.
@@ -61,46 +62,45 @@ class RolloutPrefetcher(Generic[T]):
         """
         began = time.perf_counter()
         if self._ahead is None:
-            batch, drawn, self.seconds = self._run(self._run.state["drawn"])
+            batch, after, self.seconds = self._timed(self._run.state["drawn"])
         else:
             ahead, self._ahead = self._ahead, None
-            batch, drawn, self.seconds = ahead.result()
+            batch, after, self.seconds = ahead.result()
         self.waited = time.perf_counter() - began
-        self._run.state["drawn"] = drawn
-        if self._config.async_steps and self._run.step + 1 < self._config.steps:
-            self._ahead = _begun(lambda: self._run(drawn))
+        self._run.state["drawn"] = after
+        if self._config.max_off_policy_steps and self._run.step + 1 < self._config.steps:
+            self._ahead = _on_thread(lambda: self._timed(after))
         elif self._config.engine.sleep:
-            self._players.sleep()
+            self._manager.sleep()
         return batch
 
     def wait(self) -> None:
-        """Wait until nobody plays, so that the engines can be given new weights. What failed is raised by `take`."""
+        """Wait until no episode is in flight, so that the engines can get new weights. `take` raises the errors."""
         began = time.perf_counter()
         if self._ahead is not None:
             wait([self._ahead])
         self.waited += time.perf_counter() - began
 
-    def figures(self, rollouts: Sequence[Rollout]) -> dict[str, float]:
-        """How long the batch taken last took, and with `async_steps` how much older than the policy it is.
+    def metrics(self, rollouts: Sequence[Rollout]) -> dict[str, float]:
+        """How long the batch that was taken last took, and with `max_off_policy_steps` how old its policy is.
 
         Args:
             rollouts: Of that batch.
         """
         generated = sum(rollout.tokens for rollout in rollouts)
-        figures = {
+        metrics = {
             "rollout_seconds": self.seconds,
             "generated_tokens_per_second": generated / self.seconds,
         }
-        if self._config.async_steps:
-            figures |= {"wait_seconds": self.waited, "version_lag": version_lag(rollouts, self._run.step)}
-        return figures
+        if self._config.max_off_policy_steps:
+            metrics |= {"wait_seconds": self.waited, "version_lag": version_lag(rollouts, self._run.step)}
+        return metrics
 
-    def _play(self, position: int) -> tuple[T, int, float]:
-        """Play the batch that begins at a position; also where it ends, and the seconds it took."""
+    def _timed(self, position: int) -> tuple[T, int, float]:
+        """Play the batch that begins at a position. Returns also the position after it, and the seconds it took."""
         began = time.perf_counter()
-        state = {"drawn": position}
-        batch = self._draw(state)
-        return batch, state["drawn"], time.perf_counter() - began
+        batch, after = self._draw(position)
+        return batch, after, time.perf_counter() - began
 
     def __enter__(self) -> Self:
         return self
@@ -110,13 +110,15 @@ class RolloutPrefetcher(Generic[T]):
     ) -> None:
         if self._ahead is None or self._ahead.done():
             return
-        self._players.close()  # ends the episodes under way, for which nobody waits any more
-        if distributed.size() == 1:  # several would wait for each other here, until torchrun ends them
+        self._manager.close()  # ends the episodes in flight, which are no longer needed
+        if (
+            distributed.size() == 1
+        ):  # several processes would wait for each other here, until torchrun ends them
             wait([self._ahead], timeout=PATIENCE)
 
 
-def _begun(make: Callable[[], T]) -> Future[T]:
-    """Make something on a thread of its own, which does not outlive the program."""
+def _on_thread(make: Callable[[], T]) -> Future[T]:
+    """Call a function on a new thread, which does not outlive the program."""
     made: Future[T] = Future()
 
     def work() -> None:
@@ -125,5 +127,5 @@ def _begun(make: Callable[[], T]) -> Future[T]:
         except BaseException as error:
             made.set_exception(error)
 
-    threading.Thread(target=work, name="wideseek-ahead", daemon=True).start()
+    threading.Thread(target=work, name="wideseek-prefetch", daemon=True).start()
     return made

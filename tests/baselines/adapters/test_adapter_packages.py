@@ -29,6 +29,6 @@ def test_an_adapter_without_its_package(module: str) -> None:
     if find_spec(PACKAGES.get(extra, extra)) is not None:
         pytest.skip(f"{extra} is installed")
     with pytest.raises(
-        MissingDependencyError, match=rf"needs {extra}.*pip install 'wideseek-baselines\[{extra}\]'"
+        MissingDependencyError, match=rf'needs {extra}.*pip install -e "baselines\[{extra}\]"'
     ):
         importlib.import_module(f"wideseek_baselines.adapters.{module}")

@@ -171,12 +171,13 @@ def test_what_cannot_be_played_is_refused_and_changes_nothing(url: str) -> None:
             client.reset(task_id="nowhere")
         with pytest.raises(RuntimeError, match=r"index must be from 0 to \d+, not 100000"):
             client.reset(index=100_000)
-        with pytest.raises(RuntimeError, match="plays the split 'train', not 'test'"):
+        with pytest.raises(RuntimeError, match="serves the split 'train', not 'test'"):
             client.reset(index=0, split="test")
         client.reset(index=0)
         for turns in ([say("subagent_0")], [say("lead"), say("subagent_0")], [say("lead"), say("lead")]):
             with pytest.raises(
-                RuntimeError, match=r"not the turn of 'subagent_0'; acting are: lead|more than one turn"
+                RuntimeError,
+                match=r"not the turn of 'subagent_0'; acting agents: lead|send one message for each agent",
             ):
                 client.step(WideSeekAction(turns=turns))
         assert client.state().step_count == 0
@@ -225,11 +226,11 @@ def test_plain_routes_describe_the_environment_without_its_answers(url: str, set
 
 
 def test_a_single_agent_and_bad_settings(setup: Game) -> None:
-    from wideseek_baselines.adapters.openenv_server import Game, WideSeekEnvironment
+    from wideseek_baselines.adapters.openenv_server import ServedGame, WideSeekEnvironment
     from wideseek_env.errors import ConfigError
 
     single = GameConfig(tasks=setup.tasks, executor=setup.executor, team=False).open()
-    environment = WideSeekEnvironment(Game(single))
+    environment = WideSeekEnvironment(ServedGame(single))
     observation = environment.reset(index=0)
     transcripts, policy = Transcripts(), ScriptedPolicy()
     while not observation.done:
@@ -242,4 +243,4 @@ def test_a_single_agent_and_bad_settings(setup: Game) -> None:
     with pytest.raises(ConfigError, match="sessions must be at least 1"):
         create_app(setup, sessions=0)
     with pytest.raises(ConfigError, match="synthetik"):
-        create_app({"tasks": "synthetik"})
+        create_app(GameConfig(tasks="synthetik"))

@@ -57,7 +57,7 @@ def test_wrong_settings_are_said() -> None:
         skyrl_env.register(**GAME, team=True)
     with pytest.raises(ConfigError, match="plain values"):
         skyrl_env.register(tasks=object())
-    with pytest.raises(ConfigError, match="max_turns is 2, the rules allow 50"):
+    with pytest.raises(ConfigError, match="max_turns is 2, but the rules allow 50"):
         made(0, max_turns=2)
     with pytest.raises(ConfigError, match="another environment called 'wideseek'"):
         skyrl_env.register(tasks="synthetic:seed=4,pages=900,rows=6-9")

@@ -208,16 +208,16 @@ def test_wrong_settings_are_said(parts: Any, folder: Path, tmp_path: Path) -> No
     with pytest.raises(ConfigError, match="a multiple of 3, not 4"):
         rollouts([ask[0]] * 4, trainer)
     pair = parts.rollouts(setup, sequences=2)
-    with pytest.raises(ConfigError, match="in runs of 2 with the same prompt"):
+    with pytest.raises(ConfigError, match="in groups of 2 with the same prompt"):
         pair([ask[0], ask[1]] * 2, trainer)
-    with pytest.raises(ConfigError, match="no task asks 'Why"):
+    with pytest.raises(ConfigError, match="no task has the question 'Why"):
         pair(["Why?"] * 2, trainer)
-    with pytest.raises(ConfigError, match=r"top_p must be left out of GRPOConfig, not 0\.9"):
+    with pytest.raises(ConfigError, match=r"remove top_p from GRPOConfig, it is 0\.9"):
         pair([ask[0]] * 2, trainer)
     with pytest.raises(ConfigError, match="sequences must be at least 1"):
         parts.rollouts(setup, sequences=0)
-    with pytest.raises(ConfigError, match="roles must be some of lead"):
+    with pytest.raises(ConfigError, match="roles must be one or more of lead"):
         parts.rollouts(setup, roles=("boss",))
     twins = [town_task(0), dataclasses.replace(town_task(0), id="twin")]
-    with pytest.raises(ConfigError, match="towns-0 and twin ask the same question"):
+    with pytest.raises(ConfigError, match="towns-0 and twin have the same question"):
         parts.rollouts(GameConfig(tasks=twins, executor=setup.executor).open())

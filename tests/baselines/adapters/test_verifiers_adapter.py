@@ -208,7 +208,7 @@ def test_limits_of_a_seat_end_an_agent_and_the_team_goes_on(env: WideSeekEnv) ->
 def test_a_server_that_fails_fails_the_episode(env: WideSeekEnv) -> None:
     (episode,) = play(env, lambda asked: Raw(400, b'{"error": {"message": "no such model"}}'))
     assert not episode.ok
-    assert "lead could not go on" in episode.errors[0].message
+    assert "lead could not continue" in episode.errors[0].message
     assert "no such model" in episode.errors[0].message
     assert all(not trace.rewards for trace in episode.traces)
 

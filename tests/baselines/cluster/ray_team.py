@@ -1,19 +1,24 @@
-"""Policies that Ray's workers make in the tests of rollouts on several machines."""
+"""Policies, jobs and parts of a game that Ray's workers import in the tests of rollouts on several machines."""
 
 from __future__ import annotations
 
 import os
+import pickle
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wideseek_baselines.engines.base import EngineLostError
 from wideseek_baselines.engines.simulated import LogNormal
+from wideseek_baselines.rollout.jobs import RolloutJob
 from wideseek_baselines.rollout.simulation import SimulatedTeam
 from wideseek_baselines.scripted import ScriptedPolicy
+from wideseek_env.game import Game
 from wideseek_env.messages import Action
 from wideseek_env.policy import Turn
+from wideseek_env.tools.custom import tool
 
 
 class Team(SimulatedTeam):
@@ -56,3 +61,35 @@ def broken() -> Team:
     """Dies whenever it is opened."""
     time.sleep(0.2)
     os._exit(3)
+
+
+@dataclass(frozen=True, slots=True)
+class NotingJob(RolloutJob):
+    """Leaves itself, as the worker has it, in the file `note`; stands for a job with a field that is new."""
+
+    note: str = ""
+
+    def game_for(self, game: Game) -> Game:
+        """See `RolloutJob`."""
+        Path(self.note).write_bytes(pickle.dumps(self))
+        return RolloutJob.game_for(self, game)
+
+
+class Lenient:
+    """A judge that says yes."""
+
+    name = "lenient"
+
+    def judge(self, column: str, criterion: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
+        """See `Judge`."""
+        return [True for _ in pairs]
+
+
+@tool
+def tide_table(harbour: str) -> str:
+    """Give the tides of a harbour.
+
+    Args:
+        harbour: Its name.
+    """
+    return f"High water at {harbour}: noon."

@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import pickle
 import signal
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
-from ray_team import Team, broken
+from ray_team import NotingJob, Team, broken
 
+from wideseek_baselines.cluster.rollouts import open_rollouts_on
 from wideseek_baselines.engines.base import EngineLostError
-from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, open_rollouts_on
-from wideseek_baselines.rollout.options import Finished, RolloutJob
+from wideseek_baselines.rollout.config import RolloutConfig
+from wideseek_baselines.rollout.jobs import Finished, RolloutJob, sized
+from wideseek_baselines.rollout.local import LocalRollouts
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
+from wideseek_env.policy import Job
+from wideseek_env.task import ColumnSpec, Table
 
 # Ray and what it brings warn of their own deprecations.
 pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]
 
-GAME = {"tasks": "synthetic", "rules": "width-benchmark", "width": 4}
+GAME = GameConfig(tasks="synthetic", rules="width-benchmark", width=4)
 
 
 def config(**options: object) -> RolloutConfig:
@@ -28,7 +35,7 @@ def config(**options: object) -> RolloutConfig:
 
 
 def jobs(count: int, group: int = 4) -> list[RolloutJob]:
-    tasks = GameConfig(**GAME).open().tasks  # type: ignore[arg-type]
+    tasks = GAME.open_tasks()
     return [
         RolloutJob(tasks[number // group], seed=number, trial=number % group, group=f"g{number // group}")
         for number in range(count)
@@ -54,7 +61,9 @@ def cluster() -> Iterator[None]:
     ray = pytest.importorskip("ray", reason="needs ray: pip install 'wideseek-baselines[ray]'")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        patch.setenv("PYTHONPATH", str(Path(__file__).parent))  # where workers find `ray_team`
+        # Where workers find `ray_team`, and the packages that are tested here.
+        path = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+        patch.setenv("PYTHONPATH", os.pathsep.join(path))
         ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False, configure_logging=False)
         try:
             yield
@@ -75,6 +84,92 @@ def test_workers_play_what_one_process_plays(cluster: None) -> None:
     assert all(
         each.job is job for each, job in zip(sorted(spread, key=lambda f: f.job.seed), given, strict=True)
     )
+
+
+def filled() -> dict[str, Any]:
+    """A value that is not the default for every field of `NotingJob`, but for its `note`."""
+    return {"task": GAME.open_tasks()[0], "seed": 11, "trial": 3, "group": "g", "size": 1, "width": 2}
+
+
+@pytest.fixture(scope="module")
+def sent(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[NotingJob, NotingJob]:
+    """A job, and the same job as a worker had it."""
+    note = tmp_path_factory.mktemp("job") / "note"
+    given = NotingJob(**filled(), note=str(note))
+    with open_rollouts_on(config(), workers=1, cpus=0.5) as pool:
+        (finished,) = pool.run([given])
+    assert finished.error == ""
+    assert finished.job is given
+    return given, pickle.loads(note.read_bytes())
+
+
+@pytest.mark.parametrize("field", dataclasses.fields(NotingJob), ids=lambda field: field.name)
+def test_every_field_of_a_job_reaches_a_worker(
+    sent: tuple[NotingJob, NotingJob], field: dataclasses.Field[Any]
+) -> None:
+    given, received = (getattr(job, field.name) for job in sent)
+    assert given != field.default, f"give {field.name} a value in `filled` that is not its default"
+    assert received == given
+
+
+def test_a_job_is_whole_whatever_its_class() -> None:
+    values = filled()
+    assert sized(NotingJob(**values, note="n"), 7) == NotingJob(**{**values, "size": 7}, note="n")
+    plain = {each.name: values[each.name] for each in dataclasses.fields(Job)}
+    assert sized(Job(**plain), 1) == RolloutJob(**plain, size=1)
+
+
+def test_a_worker_plays_each_job_at_its_width(cluster: None) -> None:
+    tasks = GAME.open_tasks()
+    given = [
+        RolloutJob(task, seed=1, group=f"w{width}", width=width) for width in (1, 4) for task in tasks[:3]
+    ]
+    with open_rollouts_on(config(), workers=2, cpus=0.5) as pool:
+        finished = list(pool.run(given))
+    assert len(finished) == len(given)
+    widest = {1: 0, 4: 0}
+    for each in finished:
+        assert isinstance(each.job, RolloutJob)
+        assert each.trajectory is not None
+        assert each.job.width is not None
+        assert each.trajectory.rules.width == each.job.width
+        widest[each.job.width] = max(widest[each.job.width], widest_delegation(each))
+    assert widest == {1: 1, 4: 4}
+
+
+def widest_delegation(finished: Finished) -> int:
+    """The most subagents that began between two turns of the lead."""
+    assert finished.trajectory is not None
+    begun: list[set[int]] = [set()]
+    seen: set[int] = set()
+    for event in finished.trajectory.events:
+        if event.get("act") == "lead":
+            begun.append(set())
+        elif "act" in event and event["conversation"] not in seen:
+            seen.add(event["conversation"])
+            begun[-1].add(event["conversation"])
+    return max(map(len, begun))
+
+
+def test_a_named_judge_and_a_named_tool_reach_a_worker(cluster: None) -> None:
+    task = GAME.open_tasks()[0]
+    column = next(name for name in task.columns if name not in task.key_columns)
+    assert task.gold is not None
+    at = task.gold.header.index(column)
+    rows = [(*row[:at], f"not {row[at]}", *row[at + 1 :]) for row in task.gold.rows]
+    judged = dataclasses.replace(
+        task,
+        specs={**task.specs, column: ColumnSpec(("llm_judge",))},
+        gold=Table(task.gold.header, tuple(rows)),
+    )
+    game = GAME.replace(judge="ray_team:Lenient", tools=("ray_team:tide_table",))
+    with open_rollouts_on(RolloutConfig("ray_team:Team", {}, game), workers=1, cpus=0.5) as pool:
+        (finished,) = pool.run([Job(judged)])
+    assert finished.error == ""
+    assert finished.trajectory is not None
+    assert finished.trajectory.score.judge == "lenient"
+    subagent = finished.trajectory.conversations[1]
+    assert "tide_table" in subagent["messages"][0]["content"]
 
 
 def test_a_killed_worker_loses_and_doubles_nothing(cluster: None) -> None:
@@ -141,7 +236,7 @@ def test_leaving_early_ends_the_rest_and_the_workers_go_on(cluster: None) -> Non
 
 def test_what_a_worker_finds_wrong_is_said_here(cluster: None) -> None:
     with pytest.raises(ConfigError, match="no tasks 'nowhere'"):
-        open_rollouts_on(RolloutConfig("ray_team:Team", {}, {"tasks": "nowhere"}), workers=1, cpus=0.5)
+        open_rollouts_on(RolloutConfig("ray_team:Team", {}, GameConfig(tasks="nowhere")), workers=1, cpus=0.5)
     with pytest.raises(ConfigError, match="does not take these options"):
         open_rollouts_on(RolloutConfig("ray_team:Team", {"colour": 1}, GAME), workers=1, cpus=0.5)
     with pytest.raises(EngineLostError):
@@ -152,7 +247,7 @@ def test_what_a_worker_finds_wrong_is_said_here(cluster: None) -> None:
     ("config", "told"),
     [
         (RolloutConfig("scripted", {}, GAME), "has no engine to be driven"),
-        (RolloutConfig("ray_team:Team", {}, {"colour": 1}), "the game cannot be set up"),
+        (RolloutConfig("ray_team:Team", {}, GameConfig(reward="colour")), "no reward 'colour'"),
         (RolloutConfig("nobody", {}, GAME), "no policy 'nobody'"),
     ],
 )
@@ -161,6 +256,11 @@ def test_a_wrong_configuration_says_what_is_wrong(config: RolloutConfig, told: s
         LocalRollouts(config)
     with pytest.raises(ConfigError, match="workers must be 0"):
         open_rollouts_on(config, workers=-1)
+
+
+def test_the_game_of_a_configuration_is_a_game_config() -> None:
+    with pytest.raises(ConfigError, match="game must be a GameConfig"):
+        RolloutConfig("ray_team:Team", {}, {"colour": 1})  # type: ignore[arg-type]
 
 
 def test_a_function_may_make_the_policy() -> None:

@@ -20,7 +20,7 @@ from wideseek_env.errors import ConfigError, MissingDependencyError
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 # Ray and what it brings warn of their own deprecations.
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray")]
 
 
 def test_what_is_missing_is_named() -> None:

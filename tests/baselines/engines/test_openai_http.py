@@ -358,7 +358,7 @@ def test_a_server_without_token_ids_is_refused_with_a_tokenizer(nano: Path) -> N
     body = json.dumps({"choices": [{"text": "x", "finish_reason": "length", "logprobs": None}]}).encode()
     with (
         ScriptedServer([Raw(body=body)]) as server,
-        pytest.raises(ConfigError, match=r"does not take token ids.*leave the tokenizer out"),
+        pytest.raises(ConfigError, match=r"does not accept token ids.*omit the tokenizer"),
     ):
         chat(OpenAIEngine(server.url, "m", tokenizer=nano))
 

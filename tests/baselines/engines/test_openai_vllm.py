@@ -230,7 +230,7 @@ def test_what_cannot_work_is_said_at_the_start(
     with pytest.raises(ConfigError, match="it serves: smollm2"):
         generate(OpenAIEngine(vllm_server.url, "qwen", api_key_env="NO_KEY"))
     make_nano(tmp_path / "nano", vocab=600, worlds=3)
-    with pytest.raises(ConfigError, match="other tokens than the one given"):
+    with pytest.raises(ConfigError, match="other ids than the given one"):
         generate(tokens_engine(vllm_server, tmp_path / "nano"))
     wrong = OpenAIEngine(f"{vllm_server.root}/v2", "smollm2", retry=RetryPolicy(1), tokenizer=smollm2_dir)
     with pytest.raises(ConfigError, match="404"):

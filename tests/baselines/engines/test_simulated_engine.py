@@ -143,7 +143,7 @@ def test_what_it_refuses() -> None:
         await engine.start()
         task = asyncio.ensure_future(engine.generate(chat("a")))
         await asyncio.sleep(0)
-        with pytest.raises(EngineError, match="under way already"):
+        with pytest.raises(EngineError, match="already in flight"):
             await engine.generate(chat("a"))
         await engine.close()
         with pytest.raises(EngineLostError):

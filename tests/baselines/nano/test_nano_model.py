@@ -230,5 +230,5 @@ def test_the_command_says_what_it_made(tmp_path: Path) -> None:
     done = CliRunner().invoke(command, [str(tmp_path / "nano"), *options])
     assert done.exit_code == 0, done.output
     assert "weights, 600 tokens, sequences of up to 128" in done.output
-    assert "characters a token" in done.output
+    assert "characters per token" in done.output
     assert (tmp_path / "nano" / "model.safetensors").is_file()

@@ -30,7 +30,7 @@ def model_in(folder: str) -> Any:
 
 
 def records_of(policy: LLMPolicy, play: EpisodeRun) -> list[AgentRecord]:
-    episode_policy = policy.mind_of_episode
+    episode_policy = policy.current_episode
     assert episode_policy is not None
     return episode_policy.records([(c.agent, c.role, c.ending) for c in play.episode.conversations])
 

@@ -111,8 +111,8 @@ def test_sampling_is_explicit_and_stops_at_the_templates_end() -> None:
 
 
 def records(chosen: LLMPolicy, role: str = "single") -> list[Any]:
-    assert chosen.mind_of_episode is not None
-    return chosen.mind_of_episode.records([("agent", role, "answered")])
+    assert chosen.current_episode is not None
+    return chosen.current_episode.records([("agent", role, "answered")])
 
 
 def test_preparing_twice_asks_the_same(tiny_folder: Path) -> None:
@@ -375,7 +375,7 @@ def test_wrong_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="reset"):
         LLMPolicy(engine, tokenizer=TOKENIZER).act([])
     with pytest.raises(ConfigError, match="driver"):
-        list(LLMPolicy(engine, tokenizer=TOKENIZER, driver={"sped": 1}).play(single(), []))
+        list(LLMPolicy(engine, tokenizer=TOKENIZER, driver={"sped": 1}).run_jobs(single(), []))
 
 
 def test_engines_start_once_and_end_with_the_policy() -> None:

@@ -10,7 +10,8 @@ from typing import Any, TypeVar
 from wideseek_baselines.background import LoopThread
 from wideseek_baselines.engines.virtual_time import VirtualLoop
 from wideseek_baselines.rollout.driver import Driver
-from wideseek_baselines.rollout.options import DriverOptions, Finished
+from wideseek_baselines.rollout.jobs import Finished
+from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.rollout.simulation import SimulatedTeam
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.corpus.stored import MemoryCorpus

@@ -10,7 +10,7 @@ from rollout_games import game, in_virtual_time, jobs_of, play_all, team
 from wideseek_baselines.engines.base import EngineInfo
 from wideseek_baselines.engines.simulated import LogNormal, Speed
 from wideseek_baselines.rollout.admission import EpisodeGate, RequestGate
-from wideseek_baselines.rollout.options import RolloutJob
+from wideseek_baselines.rollout.jobs import RolloutJob
 
 
 def gate(kv: int | None, *, concurrency: int | None = None, expected: int = 100) -> EpisodeGate:

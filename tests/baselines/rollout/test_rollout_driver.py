@@ -15,8 +15,9 @@ from wideseek_baselines.engines.base import Engine, EngineError, EngineLostError
 from wideseek_baselines.engines.simulated import Faults, LogNormal, SimulatedEngine, Speed, toy_logprob
 from wideseek_baselines.engines.toy_tokens import BEGIN, END, decode_text, encode_messages
 from wideseek_baselines.rollout.driver import Driver
+from wideseek_baselines.rollout.jobs import Finished, RolloutJob
 from wideseek_baselines.rollout.local import run_jobs, run_rollout_jobs
-from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJob
+from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import ConfigError

@@ -20,6 +20,7 @@ from training_parts import examples, tiny_causal
 
 from wideseek_baselines.train import distributed, grpo, ppo, sft
 from wideseek_baselines.train.config.options import LoraOptions, OptimOptions
+from wideseek_baselines.train.data.packing import rows_of
 from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.model import checkpoint
 from wideseek_baselines.train.model.attention import use_attention
@@ -32,7 +33,6 @@ from wideseek_baselines.train.model.sharding import gather, sharded
 from wideseek_baselines.train.objective.losses import supervised_loss
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.rollouts.manager import RolloutManager
-from wideseek_baselines.train.rows import rows_of
 
 LENGTHS = (40, 33, 5, 61, 17, 8, 29)
 OPTIM = OptimOptions(lr=3e-3, eps=1e-2, max_norm=0.5, weight_decay=0.1)
@@ -212,18 +212,18 @@ def played(folder: Path) -> dict[str, Any]:
         *("steps=2", "tasks=3", "optim.eps=1e-2", "checkpoint.every=1", "tokens_per_row=200"),
     )
     causal = grpo.load_model(config.model)
-    with RolloutManager(config, toy_game(5)) as players:
-        jobs = TaskSampler(players.tasks, 0).jobs(0, 3, 2)
+    with RolloutManager(config, toy_game(5)) as manager:
+        jobs = TaskSampler(manager.tasks, 0).jobs(0, 3, 2)
         with torch.no_grad():
             for parameter in causal.parameters():
                 parameter.mul_(1.5)
-        players.start()
-        players.update(causal, 3)
-        rollouts, errors = players.play(jobs)
+        manager.start()
+        manager.update(causal, 3)
+        rollouts, errors = manager.run(jobs)
     assert not errors
     assert [(one.task_id, one.trial) for one in rollouts] == [(job.task.id, job.trial) for job in jobs]
     told: list[Any] = []
-    result = grpo.run_grpo(config, game=toy_game(5), report=told.append)
+    result = grpo.run_grpo(config, game=toy_game(5), on_step=told.append)
     assert len(told) == (2 if distributed.is_main() else 0), "only the first process reports"
     return {
         "ids": [agent.sequences[0].ids for one in rollouts for agent in one.agents],

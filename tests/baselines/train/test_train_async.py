@@ -77,7 +77,7 @@ def test_episodes_are_one_version_old_and_every_task_is_trained_once(
 ) -> None:
     kind, run = RUNS[name]
     reward = Counted()
-    config = toy_config(kind, model_folder, tmp_path / "run", "steps=4", "group=2", "async_steps=1")
+    config = toy_config(kind, model_folder, tmp_path / "run", "steps=4", "group=2", "max_off_policy_steps=1")
     run(config, game={**toy_game(8), "reward": reward})
     records = read_log(tmp_path / "run" / "metrics.jsonl")
     assert [record["version_lag"] for record in records] == [0, 1, 1, 1]
@@ -99,14 +99,16 @@ def test_episodes_are_one_version_old_and_every_task_is_trained_once(
 def test_old_log_probabilities_are_of_the_policy_that_is_trained_and_the_engines_of_the_one_that_played(
     model_folder: Path, tmp_path: Path
 ) -> None:
-    config = toy_config(GrpoConfig, model_folder, tmp_path / "run", "async_steps=1", "loss.mismatch_cap=1.2")
+    config = toy_config(
+        GrpoConfig, model_folder, tmp_path / "run", "max_off_policy_steps=1", "loss.is_cap=1.2"
+    )
     model = load_model(config.model)
-    with RolloutManager(config, toy_game()) as players:
-        rollouts, _ = players.play(TaskSampler(players.tasks, 0).jobs(0, 2, 4))
+    with RolloutManager(config, toy_game()) as manager:
+        rollouts, _ = manager.run(TaskSampler(manager.tasks, 0).jobs(0, 2, 4))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter += 0.1 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1))
-    examples = rollout_samples(rollouts, np.ones(len(rollouts)), config.selection).examples
+    examples = rollout_samples(rollouts, np.ones(len(rollouts)), config.selection).samples
     now = np.concatenate(logprobs_of(model, examples, 4096))
     then = np.concatenate([example.columns["engine"] for example in examples])
     gaps = np.abs(now - then)
@@ -143,15 +145,15 @@ def test_a_broken_run_goes_on_with_the_batch_that_was_under_way(model_folder: Pa
         tmp_path / "run",
         "steps=5",
         "group=2",
-        "async_steps=1",
+        "max_off_policy_steps=1",
         "checkpoint.every=2",
     )
     with pytest.raises(Killed):
-        run_grpo(config, game=game, report=kill)
+        run_grpo(config, game=game, on_step=kill)
     assert drawn(tmp_path / "run") == 4, "the position is that of the steps that were trained"
     reward.paid.clear()
     seen: list[int] = []
-    run_grpo(config, game=game, report=lambda values: seen.append(values["step"]))
+    run_grpo(config, game=game, on_step=lambda values: seen.append(values["step"]))
     assert seen == [3, 4, 5]
     rest = [TaskSampler(toy_tasks(10), 0)[at].id for at in range(4, 10)]
     assert Counter(reward.paid) == dict.fromkeys(rest, 2)
@@ -175,7 +177,11 @@ def test_it_draws_other_tasks_for_those_that_teach_nothing(model_folder: Path, t
     position: list[int] = []
     for ahead in (0, 1):
         config = toy_config(
-            GrpoConfig, model_folder, tmp_path / f"run-{ahead}", "max_draws=3", f"async_steps={ahead}"
+            GrpoConfig,
+            model_folder,
+            tmp_path / f"run-{ahead}",
+            "max_draws=3",
+            f"max_off_policy_steps={ahead}",
         )
         run_grpo(config, game=game)
         position.append(drawn(tmp_path / f"run-{ahead}"))
@@ -196,12 +202,14 @@ def test_what_fails_while_playing_ahead_ends_the_run_after_the_step(
                 raise RuntimeError("the judge is out")
             return super().__call__(episode, score)
 
-    config = toy_config(GrpoConfig, model_folder, tmp_path / "run", "async_steps=1", "checkpoint.every=1")
+    config = toy_config(
+        GrpoConfig, model_folder, tmp_path / "run", "max_off_policy_steps=1", "checkpoint.every=1"
+    )
     with pytest.raises(RolloutError, match=r"none of 8 episodes could be played.*the judge is out"):
         run_grpo(config, game={**toy_game(8), "reward": Broken()})
     assert [record["step"] for record in read_log(tmp_path / "run" / "metrics.jsonl")] == [1]
     assert drawn(tmp_path / "run") == 2
-    assert not [thread for thread in threading.enumerate() if thread.name == "wideseek-ahead"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "wideseek-prefetch"]
 
 
 def test_leaving_early_ends_the_episodes_under_way(
@@ -219,27 +227,27 @@ def test_leaving_early_ends_the_episodes_under_way(
         GrpoConfig,
         model_folder,
         tmp_path / "run",
-        *("async_steps=1", "engine.turn_tokens=7000", "engine.context=8000", "engine.retries=0"),
+        *("max_off_policy_steps=1", "engine.turn_tokens=7000", "engine.context=8000", "engine.retries=0"),
     )
     run = cast(Run, SimpleNamespace(step=0, state={"drawn": 0}))
 
-    def leave(players: RolloutManager) -> None:
-        batches = iter([[], TaskSampler(players.tasks, 0).jobs(0, 2, 4)])
+    def leave(manager: RolloutManager) -> None:
+        batches = iter([[], TaskSampler(manager.tasks, 0).jobs(0, 2, 4)])
 
-        def draw(state: dict[str, Any]) -> int:
+        def draw(position: int) -> tuple[int, int]:
             jobs = next(batches)
-            return len(players.play(jobs)[0]) if jobs else 0
+            return (len(manager.run(jobs)[0]) if jobs else 0), position
 
-        with RolloutPrefetcher(draw, players, config, run) as feed:
-            assert feed.take() == 0
+        with RolloutPrefetcher(draw, manager, config, run) as prefetcher:
+            assert prefetcher.take() == 0
             assert begun.wait(60), "nothing is played ahead"
             raise Killed
 
-    with RolloutManager(config, toy_game()) as players:
-        players.start()
+    with RolloutManager(config, toy_game()) as manager:
+        manager.start()
         with pytest.raises(Killed):
-            leave(players)
-        assert not [thread for thread in threading.enumerate() if thread.name == "wideseek-ahead"]
+            leave(manager)
+        assert not [thread for thread in threading.enumerate() if thread.name == "wideseek-prefetch"]
 
 
 def test_it_learns_from_episodes_that_are_one_version_old(model_folder: Path, tmp_path: Path) -> None:
@@ -248,18 +256,18 @@ def test_it_learns_from_episodes_that_are_one_version_old(model_folder: Path, tm
         GrpoConfig,
         model_folder,
         tmp_path / "run",
-        *("steps=22", "optim.lr=2e-2", "loss.kl=0", "checkpoint.every=0", "async_steps=1"),
+        *("steps=22", "optim.lr=2e-2", "loss.kl=0", "checkpoint.every=0", "max_off_policy_steps=1"),
     )
-    run_grpo(config, game=toy_game(), report=lambda values: rewards.append(values["reward"]))
+    run_grpo(config, game=toy_game(), on_step=lambda values: rewards.append(values["reward"]))
     assert np.mean(rewards[-4:]) > np.mean(rewards[:4]) + 0.12
 
 
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["async_steps=2"], "async_steps must be one of 0, 1"),
-        (["async_steps=1", "engine.sleep=true"], "the engine works while a step is trained"),
-        (["async_steps=1", "loss.mismatch=off"], "loss.mismatch makes up for that"),
+        (["max_off_policy_steps=2"], "max_off_policy_steps must be one of 0, 1"),
+        (["max_off_policy_steps=1", "engine.sleep=true"], "the engine works while a step is trained"),
+        (["max_off_policy_steps=1", "loss.importance_sampling=none"], "corrects for that"),
     ],
 )
 def test_settings_that_do_not_fit_are_named(overrides: list[str], message: str) -> None:

@@ -16,8 +16,8 @@ import sharing
 import torch
 from training_parts import examples, saved_model
 
+from wideseek_baselines.train.data.packing import empty_row, shares
 from wideseek_baselines.train.reporting.log import read_log
-from wideseek_baselines.train.rows import empty_row, shares
 
 pytest.importorskip("peft", reason="one of the scenarios trains adapters: install peft")
 

@@ -33,12 +33,12 @@ def test_the_monitor_warns_of_each_way_to_collapse() -> None:
     def run(entropy: float, tokens: float, reward: float) -> list[str]:
         monitor = Monitor(CollapseOptions(window=2))
         good = {"entropy": 2.0, "turn_tokens": 100.0, "reward": 0.6}
-        assert [monitor.look(good) for _ in range(3)] == [[], [], []]
-        assert monitor.look({"reward": 0.0}) == [], "a step without training says nothing"
+        assert [monitor.check(good) for _ in range(3)] == [[], [], []]
+        assert monitor.check({"reward": 0.0}) == [], "a step without training says nothing"
         bad = {"entropy": entropy, "turn_tokens": tokens, "reward": reward}
         on = Monitor(CollapseOptions(window=2), monitor.state)
-        on.look(bad)
-        return on.look(bad)
+        on.check(bad)
+        return on.check(bad)
 
     assert run(1.5, 150.0, 0.5) == []
     assert run(0.1, 100.0, 0.6) == ["entropy fell from 2 to 0.1"]
@@ -51,14 +51,14 @@ def test_the_monitor_warns_of_each_way_to_collapse() -> None:
     ("overrides", "message"),
     [
         (["group=1"], "group must be 2 or more"),
-        (["max_draws=2", "advantage.degenerate=keep"], "max_draws"),
+        (["max_draws=2", "advantage.zero_variance_groups=keep"], "max_draws"),
         (["selection.roles=single"], "the game is played by lead and subagent: nothing would be trained"),
         (["game.team=false", "selection.roles=lead"], "played by single"),
         (["game.team=false", "evaluation.widths=[1, 2]"], "a single agent has no width"),
         (["evaluation.widths=[0]"], "evaluation: widths must be 1 or more"),
         (["engine.workers=2", "evaluation.temperature=0"], "with engine.workers"),
         (["engine.kind=transformers", "engine.kv_bytes=5"], "engine: kv_bytes is a setting of vLLM"),
-        (["engine.worker_gpus=1"], "engine: worker_cpus and worker_gpus are of Ray's workers"),
+        (["engine.worker_gpus=1"], "engine: worker_cpus and worker_gpus are for Ray workers"),
         (["engine.temperature=0"], "engine.temperature must be at least 0.01"),
         (["game.limits.width=0"], "game.limits.width must be at least 1"),
     ],

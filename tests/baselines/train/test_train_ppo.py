@@ -59,9 +59,7 @@ def head(value: float) -> ValueHead:
 def columns(prepared: Any, name: str) -> dict[int, list[float]]:
     """A column of every example, by the number of its trained tokens."""
     return {
-        len(example.places): example.columns[name].tolist()
-        for batch in prepared
-        for example in batch.examples
+        len(example.places): example.columns[name].tolist() for batch in prepared for example in batch.samples
     }
 
 
@@ -72,7 +70,7 @@ def test_advantages_of_a_team_by_hand(tmp_path: Path) -> None:
         "game.team=true",
         "whiten=false",
         "value.gamma=0.5",
-        "value.trace=1",
+        "value.gae_lambda=1",
         "value.steps=token",
         "mini_batch=1",
     )
@@ -87,7 +85,7 @@ def test_advantages_of_a_team_by_hand(tmp_path: Path) -> None:
     threes = sorted(
         example.columns["return"].tolist()
         for batch in prepared
-        for example in batch.examples
+        for example in batch.samples
         if len(example.places) == 3
     )
     np.testing.assert_allclose(threes, [[0.05, 0.1, 0.2], [0.2, 0.4, 0.8]], rtol=1e-5)
@@ -97,7 +95,7 @@ def test_turns_as_steps_share_their_advantage(tmp_path: Path) -> None:
     config = ppo(
         tmp_path,
         tmp_path,
-        *("game.team=true", "whiten=false", "value.gamma=0.5", "value.trace=1", "value.steps=turn"),
+        *("game.team=true", "whiten=false", "value.gamma=0.5", "value.gae_lambda=1", "value.steps=turn"),
     )
     prepared = prepare(policy(0), None, head(0.0), TEAM[:1], config, 0.0, 0)
     returns = columns(prepared, "return")
@@ -112,14 +110,14 @@ def test_turns_as_steps_share_their_advantage(tmp_path: Path) -> None:
 
 def test_the_critic_is_taught_at_the_beginnings_of_turns_alone(tmp_path: Path) -> None:
     config = ppo(
-        tmp_path, tmp_path, "game.team=true", "value.trace=1", "value.steps=turn", "value.detach=true"
+        tmp_path, tmp_path, "game.team=true", "value.gae_lambda=1", "value.steps=turn", "value.detach=true"
     )
     errors, heads = [], []
     for changed in (False, True):
         model, critic = policy(0), head(0.0)
         (batch,) = prepare(model, None, critic, TEAM[:2], config, 0.0, 0)
-        assert {len(example.places) for example in batch.examples} == {2, 3, 4}
-        for example in batch.examples:
+        assert {len(example.places) for example in batch.samples} == {2, 3, 4}
+        for example in batch.samples:
             if changed:
                 example.columns["return"][1:] = 100.0
         optimizers = {
@@ -139,14 +137,14 @@ def test_one_pass_scores_as_two_do(tmp_path: Path) -> None:
     model, critic = policy(0), head(0.1)
     torch.nn.init.normal_(critic.linear.weight)
     samples = rollout_samples(TEAM, np.zeros(3), ppo(tmp_path, tmp_path, "game.team=true").selection)
-    logprobs, values = logprobs_and_values(model, critic, samples.examples, 30)
+    logprobs, values = logprobs_and_values(model, critic, samples.samples, 30)
     apart = Critic(policy(0).causal)
     apart.head = critic
     for found, wanted in (
-        (logprobs, logprobs_of(model, samples.examples, 30)),
-        (values, values_of(apart, samples.examples, 30)),
+        (logprobs, logprobs_of(model, samples.samples, 30)),
+        (values, values_of(apart, samples.samples, 30)),
     ):
-        assert len(found) == len(wanted) == len(samples.examples)
+        assert len(found) == len(wanted) == len(samples.samples)
         for one, other in zip(found, wanted, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-6)
 
@@ -155,23 +153,25 @@ def test_the_penalty_is_paid_token_by_token(tmp_path: Path) -> None:
     config = ppo(
         tmp_path,
         tmp_path,
-        *("game.team=true", "whiten=false", "value.gamma=1", "value.trace=1", "value.steps=token"),
+        *("game.team=true", "whiten=false", "value.gamma=1", "value.gae_lambda=1", "value.steps=token"),
     )
     (batch,) = prepare(policy(0), policy(1), head(0.0), TEAM[:1], config, 0.3, 0)
-    example = next(example for example in batch.examples if len(example.places) == 4)
+    example = next(example for example in batch.samples if len(example.places) == 4)
     gaps = example.columns["old"] - example.columns["reference"]
     assert abs(gaps).max() > 0.1
     wanted = [0.8 - 0.3 * gaps[at:].sum() for at in range(4)]
     np.testing.assert_allclose(example.columns["return"], wanted, rtol=1e-4)
-    every = np.concatenate([one.columns["old"] - one.columns["reference"] for one in batch.examples])
+    every = np.concatenate([one.columns["old"] - one.columns["reference"] for one in batch.samples])
     assert batch.divergence == pytest.approx((np.exp(-every) - 1 + every).mean(), rel=1e-4)
 
 
 @pytest.mark.parametrize("average", ["token", "agent"])
 def test_whitened_advantages(average: str, tmp_path: Path) -> None:
-    config = ppo(tmp_path, tmp_path, "game.team=true", "mini_batch=1", f"selection.average={average}")
+    config = ppo(
+        tmp_path, tmp_path, "game.team=true", "mini_batch=1", f"selection.loss_aggregation={average}"
+    )
     prepared = prepare(policy(0), None, head(0.0), TEAM, config, 0.0, 0)
-    examples = [example for batch in prepared for example in batch.examples]
+    examples = [example for batch in prepared for example in batch.samples]
     every, weights = (np.concatenate([e.columns[name] for e in examples]) for name in ("advantage", "weight"))
     assert len(prepared) == 2
     assert np.average(every, weights=weights) == pytest.approx(0, abs=1e-6)
@@ -225,7 +225,7 @@ def test_it_learns(detach: str, model_folder: Path, tmp_path: Path) -> None:
         *("steps=20", "optim.lr=2e-2", "kl.coefficient=0", "critic_optim.lr=1e-2", "checkpoint.every=0"),
         f"value.detach={detach}",
     )
-    run_ppo(config, game=toy_game(), report=lambda values: rewards.append(values["reward"]))
+    run_ppo(config, game=toy_game(), on_step=lambda values: rewards.append(values["reward"]))
     assert np.mean(rewards[-4:]) > np.mean(rewards[:4]) + 0.1
 
 
@@ -245,7 +245,7 @@ def test_a_broken_run_goes_on_to_the_same_result(critic: str, model_folder: Path
 
     broken = ppo(model_folder, tmp_path / "broken", *options)
     with pytest.raises(Killed):
-        run_ppo(broken, game=toy_game(), report=kill)
+        run_ppo(broken, game=toy_game(), on_step=kill)
     again = run_ppo(broken, game=toy_game())
     assert dataclasses.replace(again, model=result.model) == result
     for name in ("model/model.safetensors", "checkpoints/step-00000003/weights.safetensors"):

@@ -210,8 +210,8 @@ def test_recorded_rollouts_are_learnt_as_they_were_sampled(model_folder: Path, t
         writer.write(bad)
     lessons = read_lessons([tmp_path / "rollouts.jsonl"], template, roles=("lead",), min_score=0.5)
     (lesson,) = lessons
-    assert lesson.example.ids.tolist() == good.agents[0].sequences[0].ids
-    assert len(lesson.example.places) == 5
+    assert lesson.sample.ids.tolist() == good.agents[0].sequences[0].ids
+    assert len(lesson.sample.places) == 5
 
 
 def test_held_out_tasks_are_not_trained_on(model_folder: Path, episodes: Path) -> None:
@@ -219,7 +219,7 @@ def test_held_out_tasks_are_not_trained_on(model_folder: Path, episodes: Path) -
     training, watched = held_out_split(lessons, 0.3, 0)
     assert len(training) + len(watched) == len(lessons)
     tasks = [
-        {lesson.task_id for lesson in lessons if any(lesson.example is one for one in part)}
+        {lesson.task_id for lesson in lessons if any(lesson.sample is one for one in part)}
         for part in (training, watched)
     ]
     assert len(tasks[1]) == 1
@@ -269,27 +269,6 @@ def test_the_log_forgets_steps_that_were_lost(tmp_path: Path) -> None:
         (2, 0.5),
         (3, 0.25),
     ]
-
-
-def test_the_speed_of_every_way_of_batching_is_told(model_folder: Path) -> None:
-    from wideseek_baselines.train.speed import WAYS, main
-
-    short = [
-        "--sequences",
-        "3",
-        "--shortest",
-        "5",
-        "--longest",
-        "9",
-        "--tokens-per-row",
-        "16",
-        "--repeats",
-        "1",
-    ]
-    done = CliRunner().invoke(main, [str(model_folder), *short, "--device", "cpu"], catch_exceptions=False)
-    lines = done.stdout.splitlines()[1:]
-    assert len(lines) == 2 * len(WAYS)
-    assert all(float(line.split()[-1].replace(",", "")) > 0 for line in lines)
 
 
 def test_the_command(model_folder: Path, episodes: Path, tmp_path: Path) -> None:

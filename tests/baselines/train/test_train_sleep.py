@@ -17,7 +17,7 @@ from wideseek_baselines.engines.transformers import TransformersEngine
 from wideseek_baselines.engines.vllm import VllmEngine
 from wideseek_baselines.engines.vllm_loading import Loaded, VllmSettings
 from wideseek_baselines.engines.weights import tensor_shapes
-from wideseek_baselines.train.asleep import sleeping_vllm
+from wideseek_baselines.policies.factories import vllm_policy
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
 from wideseek_baselines.train.reporting.log import read_log
 from wideseek_env.errors import ConfigError
@@ -87,7 +87,7 @@ def turn(engine: Any, ids: list[int]) -> Any:
 def test_vllm_takes_its_weights_memory_then_the_weights_then_that_of_keys_and_values(
     recorder: Recorder, model_folder: Path
 ) -> None:
-    engine = sleeping_vllm(str(model_folder), context=64).engines[0]
+    engine = vllm_policy(str(model_folder), context=64, sleep_level=2).engines[0]
     assert isinstance(engine, VllmEngine)
 
     async def play() -> None:

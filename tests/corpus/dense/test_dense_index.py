@@ -130,7 +130,7 @@ def test_threads_search_at_the_same_time(index: DenseIndex) -> None:
 def test_another_embedder_is_refused(index: DenseIndex) -> None:
     with pytest.raises(ConfigError, match="built with the embedder words, not with others"):
         DenseIndex.open(index.path, WordEmbedder(name="others"))
-    with pytest.raises(ConfigError, match="does not say where its model is"):
+    with pytest.raises(ConfigError, match="does not name the folder of its model"):
         DenseIndex.open(index.path)
     index.close()
 

@@ -47,7 +47,7 @@ def test_spec_round_trip(spec: str, canonical: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "says"),
     [
-        ("hybridqa:x", "starts with 'synthetic:'"),
+        ("hybridqa:x", "must start with 'synthetic:'"),
         ("synthetic:row=30", "unknown setting 'row'; known are seed, pages, rows"),
         ("synthetic:rows=many", "rows must be an integer or a range"),
         ("synthetic:rows=30-20", "rows must be a pair"),

@@ -177,7 +177,7 @@ def test_seats_that_need_a_policy_are_refused_without_one(game: Game) -> None:
     with service(game, policy="") as client:
         answer = client.post("/v1/episodes", json={"seat": "lead"})
         assert (answer.status_code, client.get("/v1/models").json()["data"]) == (400, [])
-    with pytest.raises(ConfigError, match="name a policy"):
+    with pytest.raises(ConfigError, match="the seat lead needs a policy"):
         EpisodeDesk(game, settings=DeskSettings(seat="lead"))
     with pytest.raises(ConfigError, match="no seat 'boss'"):
         OutsideEpisode(game, game.tasks[0], seat="boss")  # type: ignore[arg-type]

@@ -176,7 +176,7 @@ def test_stages_serve_another_count_but_not_another_seed(
         build_tasks(small, out, config(), corpus=small_corpus.path, stages=stages, workers=1)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("mine")
-    with pytest.raises(ConfigError, match="something else"):
+    with pytest.raises(ConfigError, match="is not a folder of stages"):
         build_tasks(small, out, config(), corpus=small_corpus.path, stages=tmp_path / "mine", workers=1)
 
 

@@ -1,6 +1,6 @@
 """Dense retrieval: documents as vectors, found by meaning, alone or fused with the full-text index.
 
-Everything is imported on first use; models and Qdrant are optional packages.
+Everything is imported on first use. Models and Qdrant are optional packages.
 """
 
 import lazy_loader

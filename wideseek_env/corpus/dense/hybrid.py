@@ -1,4 +1,4 @@
-"""`HybridCorpus`: full-text and dense results fused by rank, pages from the full-text corpus."""
+"""`HybridCorpus`: full-text and dense results fused by rank, with pages from the full-text corpus."""
 
 from __future__ import annotations
 
@@ -15,23 +15,25 @@ RRF = 60
 """The constant of reciprocal-rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009)."""
 
 DEPTH = 50
-"""Results of either search that are fused."""
+"""The default number of results from each search that are fused."""
 
 
 class HybridCorpus:
-    """A `Corpus` over two others; closing it closes both.
+    """A `Corpus` that fuses two others. Closing it closes both.
 
-    A page scores the sum over both searches of weight / (`rrf` + rank), ranks from 1, and nothing from a search
-    that did not find it among its best `depth`. Pages are the same when their URLs are trivial variants of each
-    other; title, snippet and URL are the full-text search's where it found the page. Equal scores are settled
-    by the full-text rank, then by the dense one.
+    The score of a page is the sum of weight / (`rrf` + rank) over both searches, with ranks from 1. A search that did
+    not find the page among its best `depth` adds nothing. Two URLs are the same page when they are trivial variants of
+    each other. If the full-text search found the page, title, snippet and URL are from it. Equal scores are ordered by
+    the full-text rank, then by the dense rank.
 
     Args:
-        lexical: The full-text corpus; every page is fetched from it.
-        dense: `DenseIndex`, `QdrantIndex`, or any other corpus.
-        rrf: Constant of the fusion; greater ones make ranks count more alike.
-        depth: Results of either search that are fused; k results need no fewer.
-        weights: Of the full-text and of the dense search.
+        lexical: The full-text corpus. Every page is fetched from it.
+        dense: A `DenseIndex`, a `QdrantIndex`, or any other corpus.
+        rrf: The constant of the fusion. With a greater constant, ranks differ less in weight.
+        depth: The number of results from each search that are fused. A search for more than `depth` results fuses that
+            many.
+        weights: The weights of the full-text search and of the dense search.
+        name: The name in recorded runs. By default it is made from the names of both corpora.
     """
 
     def __init__(
@@ -69,17 +71,17 @@ class HybridCorpus:
             for key, rank in _ranks(hits).items():
                 shown.setdefault(key, hits[rank - 1])
                 scores[key] = scores.get(key, 0.0) + weight / (self._rrf + rank)
-        # Sorting is stable and `scores` is in the order that settles equal ones.
+        # Sorting is stable, and `scores` is already in the order in which equal scores are ranked.
         best = sorted(scores, key=lambda key: -round(scores[key], 9))[:k]
         return [shown[key]._replace(score=round(scores[key], 9)) for key in best]
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url` as the full-text corpus has it; the dense one's where that does not know it."""
+        """The page at `url` from the full-text corpus, or else from the dense one."""
         page = self.lexical.fetch(url)
         return page if page is not None else self.dense.fetch(url)
 
     def close(self) -> None:
-        """Close both corpora; calling it twice is harmless."""
+        """Close both corpora. Calling it twice is harmless."""
         self.lexical.close()
         self.dense.close()
 
@@ -87,14 +89,14 @@ class HybridCorpus:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> HybridCorpus:
-        return self  # nothing about it can change
+        return self  # it cannot change
 
     def __repr__(self) -> str:
         return f"HybridCorpus({short(self.lexical)}, {short(self.dense)})"
 
 
 def _ranks(hits: Sequence[SearchHit]) -> dict[str, int]:
-    """The rank of each page by its key, from 1; the better one where two results are variants of one URL."""
+    """The rank of each page by its key, from 1. If two results are variants of one URL, the better rank counts."""
     ranks: dict[str, int] = {}
     for rank, hit in enumerate(hits, 1):
         ranks.setdefault(url_key(hit.url), rank)

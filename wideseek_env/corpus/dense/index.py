@@ -1,7 +1,7 @@
-"""`DenseIndex`: documents found by the meaning of their passages; exact search over vectors in one folder.
+"""`DenseIndex`: finds documents by the meaning of their passages, with exact search over vectors in one folder.
 
-Every passage is compared with every query, block by block: exact, no parameters, and quick enough up to a few
-million passages. Beyond that use Qdrant (`wideseek_env.corpus.dense.qdrant`).
+Every passage is compared with every query, block by block. This is exact, has no parameters, and is fast enough up to a
+few million passages. For more passages use Qdrant (`wideseek_env.corpus.dense.qdrant`).
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
 
 FORMAT = 1
-"""Version of the layout on disk."""
+"""The version of the layout on disk."""
 
 KIND = "dense index"
 
 DECIMALS = 4
-"""Decimals of a similarity: beyond them it depends on how texts were batched through the model."""
+"""The decimals of a similarity. Further digits depend on how texts were batched through the model."""
 
 _BATCH = 256  # documents whose passages are embedded together
 _ROWS = 1 << 16  # passages compared at a time
 _QUERIES = 64  # queries compared at a time
-_MARGIN = 8  # passages looked at beyond those needed, so that equal scores are settled by row
+_MARGIN = 8  # further passages to fetch, so that equal scores can be ordered by row
 _SEPARATOR = "\x00"
 
 
 class DenseIndex:
-    """Vectors of passages and the documents they are from; a `Corpus` whose pages are the documents' text.
+    """Vectors of passages and their documents. It is a `Corpus` whose pages are the text of the documents.
 
-    Scores are cosines, rounded to `DECIMALS`; equal ones are settled by the order in which the documents came.
-    Vectors are memory-mapped, so that processes share them. Safe to use from several threads as far as its
-    embedder is; pickles as its path and its embedder.
+    Scores are cosines, rounded to `DECIMALS`. Equal scores are ordered by the order in which the documents were added.
+    Vectors are memory-mapped, so processes share them. The index is safe to use from several threads if its embedder
+    is. It pickles as its path and its embedder.
     """
 
     blocking = False
 
     def __init__(self, path: Path | str, embedder: Embedder | None = None) -> None:
-        """Open the index at `path`; see `open`."""
+        """Open the index at `path`, as `open` does."""
         self.path = Path(path).absolute()
         manifest = read_manifest(self.path, KIND, FORMAT)
         self.embedder = _embedder_for(self.path, manifest, embedder)
@@ -63,7 +63,7 @@ class DenseIndex:
         self._documents = RecordReader(self.path / "documents")
         try:
             self._vectors: Vectors = np.load(self.path / "vectors.npy", mmap_mode="r", allow_pickle=False)
-            # Row i: document, start and end of the passage that vector i stands for.
+            # Row i: the document of vector i, and the start and end of its passage.
             self._places: NDArray[np.int64] = np.load(self.path / "places.npy", mmap_mode="r")
             self._keys: NDArray[np.uint64] = np.load(self.path / "keys.npy", mmap_mode="r")
         except (OSError, ValueError) as error:
@@ -71,14 +71,17 @@ class DenseIndex:
             raise IndexDamagedError(f"{path}: cannot be opened ({error}); build it again") from None
         if self._vectors.shape != (len(self._places), manifest.get("dimension")):
             self.close()
-            raise IndexDamagedError(f"{path}: its files do not belong together; build it again")
+            raise IndexDamagedError(f"{path}: its files do not belong together; build the index again")
 
     @classmethod
     def open(cls, path: Path | str, embedder: Embedder | None = None) -> DenseIndex:
         """Open the index at `path`.
 
-        `embedder` None loads the model from the folder that it was built with. Raises `IndexDamagedError` when
-        the index is missing, damaged or of another version, `ConfigError` when the embedder is another one.
+        With `embedder` None, the model is loaded from the folder that the index was built with.
+
+        Raises:
+            IndexDamagedError: The index is missing, damaged or of another version.
+            ConfigError: The index was built with another embedder.
         """
         return cls(path, embedder)
 
@@ -94,12 +97,14 @@ class DenseIndex:
         overwrite: bool = False,
         progress: Callable[[int], None] | None = None,
     ) -> DenseIndex:
-        """Embed `(url, title, text)` triples, each URL once; the folder appears only when it is complete.
+        """Embed `(url, title, text)` triples with unique URLs. The folder appears only when it is complete.
 
-        A text longer than `passage_chars` becomes several overlapping passages; the title stands before each.
-        `documents` is consumed as a stream and vectors are written as they come; `progress` is called with the
-        number of documents done. Raises `CorpusError` when a URL comes twice or is empty, or when `path` exists
-        and `overwrite` is False.
+        A text longer than `passage_chars` becomes several overlapping passages. The title precedes each of them.
+        `documents` is read as a stream and vectors are written at once. `progress` is called with the number of
+        documents done.
+
+        Raises:
+            CorpusError: A URL is empty or occurs twice, or `path` exists and `overwrite` is False.
         """
         if passage_chars < 2 * OVERLAP:
             raise ConfigError(f"passage_chars must be at least {2 * OVERLAP}, not {passage_chars}")
@@ -138,7 +143,7 @@ class DenseIndex:
         return cls(path, embedder)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The best `k` documents for each query by their best passage; a query without words finds nothing.
+        """The best `k` documents for each query by their best passage. A query without words finds nothing.
 
         Raises `ConfigError` when k is less than 1.
         """
@@ -157,12 +162,12 @@ class DenseIndex:
         return found
 
     def _rows(self, queries: Vectors, k: int) -> Iterator[list[tuple[float, int]]]:
-        """Scores and rows of the best passage of each of the k best documents, for each query."""
+        """The scores and rows of the best passage of each of the k best documents, for each query."""
         wanted = k + _MARGIN
         while True:
             scores, rows = self._nearest(queries, min(wanted, len(self._places)))
             best = [self._by_document(s, r, k) for s, r in zip(scores, rows, strict=True)]
-            # Passages of one page may fill all places.
+            # Passages of one page may take all k positions.
             if wanted >= len(self._places) or all(len(hits) == k for hits in best):
                 yield from best
                 return
@@ -200,7 +205,7 @@ class DenseIndex:
         return SearchHit(url, neutralise(title), neutralise(passage), score)
 
     def fetch(self, url: str) -> Page | None:
-        """The document at `url` (or a trivial variant of it) as a page of plain text, else None."""
+        """The document at `url`, or at a trivial variant of it, as a page of plain text. None when there is none."""
         for key in lookup_keys(url):
             hashes, numbers = self._keys
             at = int(np.searchsorted(hashes, np.uint64(url_hash(key))))
@@ -216,7 +221,7 @@ class DenseIndex:
         return url, title, text
 
     def close(self) -> None:
-        """Release the files; calling it twice is harmless."""
+        """Release the files. Calling it twice is harmless."""
         self._documents.close()
 
     def __len__(self) -> int:
@@ -229,23 +234,23 @@ class DenseIndex:
         return self
 
     def __deepcopy__(self, memo: dict[int, Any]) -> DenseIndex:
-        return self  # nothing about it can change
+        return self  # it cannot change
 
     def __repr__(self) -> str:
         return f"DenseIndex({short(str(self.path))}, {len(self)} documents)"
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """The vectors scaled to length 1; zero vectors stay."""
+    """The vectors scaled to length 1. Zero vectors stay as they are."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors, np.float32), where=lengths > 0)
     return scaled
 
 
 def check_search(queries: Sequence[str], k: int) -> None:
-    """Raises `ConfigError` for the two mistakes that a caller of `search` can make."""
+    """Raise `ConfigError` when `queries` is a string or `k` is less than 1."""
     if isinstance(queries, str):
-        raise ConfigError("queries must be a sequence of strings; put the one query into a list")
+        raise ConfigError("queries must be a sequence of strings; put a single query into a list")
     if k < 1:
         raise ConfigError(f"k must be at least 1, not {k}")
 
@@ -253,7 +258,7 @@ def check_search(queries: Sequence[str], k: int) -> None:
 def _embedder_for(path: Path, manifest: dict[str, Any], given: Embedder | None) -> Embedder:
     if given is None:
         if not manifest.get("model"):
-            raise ConfigError(f"{path} does not say where its model is; open it with its embedder")
+            raise ConfigError(f"{path} does not name the folder of its model; open it with embedder=")
         given = load_embedder(str(manifest["model"]), manifest.get("settings"))
     if given.name != manifest.get("embedder"):
         raise ConfigError(
@@ -264,7 +269,7 @@ def _embedder_for(path: Path, manifest: dict[str, Any], given: Embedder | None) 
 
 
 def _to_npy(raw: Path, file: Path, rows: int, dimension: int) -> None:
-    """Raw float32 as a NumPy file, copied in blocks: the vectors may not fit into memory."""
+    """Write raw float32 numbers as a NumPy file, copied in blocks because the vectors may not fit into memory."""
     with open(file, "wb") as out, open(raw, "rb") as data:
         header = {"descr": "<f4", "fortran_order": False, "shape": (rows, dimension)}
         write_header: Any = np.lib.format.write_array_header_1_0  # typed in some releases of NumPy only

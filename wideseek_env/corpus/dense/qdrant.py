@@ -1,6 +1,6 @@
 """`QdrantIndex`: dense search by Qdrant, in this process for tests or on a server for large corpora.
 
-A collection that is there already is used as it is: `QdrantFields` says which payload fields hold what.
+An existing collection is used as it is. `QdrantFields` names its payload fields.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
 
 KEY_VARIABLE = "QDRANT_API_KEY"
-"""The environment variable that an API key is taken from."""
+"""The environment variable with the API key."""
 
 _BATCH = 128  # documents sent at a time
-_MARGIN = 8  # points asked for beyond k: several may be passages of one page
-_MOST = 1000  # points asked for at most
+_MARGIN = 8  # further points to request, because several may be passages of one page
+_MOST = 1000  # the most points to request
 
 
 @dataclass(frozen=True, slots=True)
 class QdrantFields:
     """The payload fields of a collection's points.
 
-    `title` None takes the first line of the text as the title, as collections made for Search-R1 and ASearcher
-    keep them (`contents`: title, line break, text). A point without a title field is treated the same.
+    With `title` None, the first line of the text is the title. Collections made for Search-R1 and ASearcher have this
+    form (`contents`: title, line break, text). A point without a title field is treated the same.
     """
 
     url: str = "url"
@@ -48,10 +48,10 @@ class QdrantFields:
 
 
 class QdrantIndex:
-    """A collection of passages as a `Corpus`; several points of one URL are one result, the best of them.
+    """A collection of passages as a `Corpus`. Several points with one URL are one result, with the score of the best.
 
-    A page is the text of the collection's points with its URL, in the order of their ids. Scores are Qdrant's,
-    rounded to four decimals, negated where the collection's distance makes smaller ones better.
+    A page is the text of all points of the collection with its URL, in the order of their ids. Scores are Qdrant's,
+    rounded to four decimals. They are negated where smaller distances are better.
     """
 
     blocking = True
@@ -74,20 +74,21 @@ class QdrantIndex:
         """Use the collection called `collection`.
 
         Args:
-            collection: Name of the collection.
-            embedder: What its vectors were made with; their length is checked.
-            url: A server, for example ``http://localhost:6333``; its key comes from the environment.
-            path: Instead, a folder of Qdrant's local mode (one process at a time).
-            location: Instead, ``":memory:"``.
-            client: Instead, a `qdrant_client.QdrantClient` of your own (not closed here).
-            fields: Where the payload keeps URL, title and text.
-            vector: Name of the vector, where points have several.
+            collection: The name of the collection.
+            embedder: The embedder that made its vectors. The length of the vectors is checked.
+            url: A server, for example ``http://localhost:6333``. Its key is read from the environment.
+            path: Instead of `url`, a folder of Qdrant's local mode (one process at a time).
+            location: Instead of `url`, ``":memory:"``.
+            client: Instead of `url`, your `qdrant_client.QdrantClient`. It is not closed here.
+            fields: The payload fields with URL, title and text.
+            vector: The name of the vector, if points have several.
             search_params: `qdrant_client.models.SearchParams` as a mapping (``{"hnsw_ef": 256}``).
-            timeout: Seconds that a request to a server may take.
+            timeout: The seconds that a request to a server may take.
             key_variable: The environment variable with the API key.
 
-        Raises `CorpusError` when the server cannot be reached or has no such collection, `ConfigError` when its
-        vectors are of another length than the embedder's.
+        Raises:
+            CorpusError: The server cannot be reached or has no such collection.
+            ConfigError: The vectors of the collection and of the embedder differ in length.
         """
         self._where = {"url": url, "path": None if path is None else str(path), "location": location}
         if sum(place is not None for place in (*self._where.values(), client)) != 1:
@@ -127,11 +128,13 @@ class QdrantIndex:
         timeout: int = 60,
         key_variable: str = KEY_VARIABLE,
     ) -> QdrantIndex:
-        """Make a collection of `(url, title, text)` triples, each URL once, and use it.
+        """Make a collection of `(url, title, text)` triples with unique URLs, and use it.
 
-        Long texts become overlapping passages of `passage_chars`, one point each. Raises `CorpusError` when the
-        collection exists and `overwrite` is False, or a URL comes twice. Unlike a folder, a collection that
-        was broken off while it was built stays, incomplete.
+        Long texts become overlapping passages of `passage_chars`, one point each. If building is interrupted, the
+        incomplete collection stays, unlike an index in a folder.
+
+        Raises:
+            CorpusError: The collection exists and `overwrite` is False, or a URL occurs twice.
         """
         if passage_chars < 2 * OVERLAP:
             raise ConfigError(f"passage_chars must be at least {2 * OVERLAP}, not {passage_chars}")
@@ -184,10 +187,11 @@ class QdrantIndex:
         return index
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The best `k` pages for each query; one without words finds nothing.
+        """The best `k` pages for each query. A query without words finds nothing.
 
-        Raises `CorpusError` when Qdrant does not answer or the payload lacks the fields, `ConfigError` when k
-        is less than 1.
+        Raises:
+            CorpusError: Qdrant does not answer, or the payload does not have the fields.
+            ConfigError: k is less than 1.
         """
         check_search(queries, k)
         found: list[list[SearchHit]] = [[] for _ in queries]
@@ -204,7 +208,7 @@ class QdrantIndex:
                 number, _, terms = asked[n]
                 found[number] = self._hits(points, terms, k)
                 if len(found[number]) < k and len(points) == limit < _MOST:
-                    again.append(n)  # passages of few pages took all places
+                    again.append(n)  # passages of few pages took all positions
             open_ones, limit = again, min(4 * limit, _MOST)
         return found
 
@@ -253,7 +257,7 @@ class QdrantIndex:
         return url, first.strip().strip('"'), rest or text
 
     def fetch(self, url: str) -> Page | None:
-        """The texts of the points with exactly this URL as a page, else None."""
+        """The texts of the points with exactly this URL, as a page. None when there is none."""
         if not url.strip():
             return None
         models = _models()
@@ -268,7 +272,7 @@ class QdrantIndex:
         return Page(url, parts[0][1], text_to_html(_joined([text for _, _, text in parts]), parts[0][1]))
 
     def close(self) -> None:
-        """Close the client unless it was given; calling it twice is harmless."""
+        """Close the client, unless it was passed in. Calling it twice is harmless."""
         if self._owned and self._client is not None:
             self._client.close()
             self._owned = False
@@ -299,7 +303,7 @@ class QdrantIndex:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._settings["url"] is None and self._settings["path"] is None:
-            raise TypeError("a Qdrant index in memory, or with a client of your own, cannot be pickled")
+            raise TypeError("a Qdrant index in memory, or with a custom client, cannot be pickled")
         return _reopen, (self.collection, self.embedder, self._settings)
 
     def __copy__(self) -> QdrantIndex:
@@ -317,12 +321,12 @@ def _reopen(collection: str, embedder: Embedder, settings: dict[str, Any]) -> Qd
 
 
 def _order(point: int | str) -> tuple[int, str]:
-    """Ids are numbers or UUIDs: numbers first, each kind in order."""
+    """The sort key of an id. Ids are numbers or UUIDs. Numbers are first, and each kind is in order."""
     return (point, "") if isinstance(point, int) else (1 << 64, str(UUID(point)))
 
 
 def _joined(texts: Sequence[str]) -> str:
-    """Passages of one page one after the other, without what each repeats of the one before it."""
+    """The passages of one page joined, without the text that each repeats from the one before it."""
     whole = ""
     for text in texts:
         longest = min(len(whole), len(text), 4 * OVERLAP)
@@ -349,7 +353,7 @@ def _connect(where: Mapping[str, str | None], timeout: int, key_variable: str) -
     place = {name: value for name, value in where.items() if value is not None}
     if "url" not in place:
         with _told("Qdrant's local mode cannot be opened"):
-            # Searches come from the threads of an executor.
+            # An executor searches from several threads.
             return library.QdrantClient(**place, force_disable_check_same_thread=True)
     key = os.environ.get(key_variable) or None
     with _told(f"there is no Qdrant at {place['url']}"):
@@ -357,7 +361,7 @@ def _connect(where: Mapping[str, str | None], timeout: int, key_variable: str) -
 
 
 class _told:
-    """Whatever the client raises becomes a `CorpusError` that begins with `sentence`, without headers or keys."""
+    """Turns any error of the client into a `CorpusError` that begins with `sentence` and has no headers or keys."""
 
     def __init__(self, sentence: str) -> None:
         self._sentence = sentence

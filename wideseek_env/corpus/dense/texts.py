@@ -1,4 +1,4 @@
-"""Long documents as passages that a model can read, and the documents of a corpus."""
+"""Splits long documents into passages that a model can read, and lists the documents of a corpus."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Protocol
 from wideseek_env.corpus.base import Page
 
 PASSAGE_CHARS = 1000
-"""Characters of a passage: about the 256 tokens that small embedding models read."""
+"""The characters of a passage: about the 256 tokens that small embedding models read."""
 
 OVERLAP = 100
-"""Characters that a passage shares with the one before it."""
+"""The characters that a passage shares with the one before it."""
 
 
 class Listed(Protocol):
-    """A corpus that can list its pages, as `StoredCorpus` and `MemoryCorpus` do."""
+    """A corpus that can list its pages, such as `StoredCorpus` and `MemoryCorpus`."""
 
     def urls(self) -> Iterable[str]: ...
 
@@ -23,7 +23,7 @@ class Listed(Protocol):
 
 
 def documents_of(corpus: Listed) -> Iterator[tuple[str, str, str]]:
-    """`(url, title, text)` of every page of a corpus, the text as a reader would see it."""
+    """`(url, title, text)` of every page of a corpus. The text is the text that a reader sees."""
     from wideseek_env.pages.text import plain_text
 
     for url in corpus.urls():
@@ -34,9 +34,9 @@ def documents_of(corpus: Listed) -> Iterator[tuple[str, str, str]]:
 
 
 def passages(text: str, longest: int = PASSAGE_CHARS, overlap: int = OVERLAP) -> Iterator[tuple[int, int]]:
-    """Where the passages of `text` begin and end: cut between words, overlapping; at least one.
+    """The start and end of each passage of `text`. Passages overlap and are cut between words. There is at least one.
 
-    A rest that is shorter than the overlap stays with the passage before it.
+    A last piece that is shorter than the overlap is joined to the passage before it.
     """
     start = 0
     while len(text) - start > longest + overlap:

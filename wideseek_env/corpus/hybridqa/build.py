@@ -1,4 +1,4 @@
-"""Build the HybridQA corpus into a folder, and open it again."""
+"""Builds the HybridQA corpus into a folder, and opens it again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wideseek_env.errors import IndexDamagedError
 from wideseek_env.files import write_whole
 
 RECORD = "hybridqa.json"
-"""The file in the corpus folder that records the mode and the columns of every table that gives a task."""
+"""The file in the corpus folder with the mode and the columns of every table that gives a task."""
 
 
 def build_hybridqa(
@@ -25,10 +25,13 @@ def build_hybridqa(
     overwrite: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> StoredCorpus:
-    """Build the corpus from a data folder (see `reader`) into the folder `out`, and open it.
+    """Build the corpus from a data folder into the folder `out`, and open it.
 
-    `progress` is called with the number of pages done so far. Raises `CorpusError` when the data is not of a
-    known layout or a line of it cannot be read, or when `out` exists and `overwrite` is False.
+    `wideseek_env.corpus.hybridqa.reader` describes the layouts of the data folder. `progress` is called with the number
+    of pages done.
+
+    Raises:
+        CorpusError: The data has an unknown layout or an unreadable line, or `out` exists and `overwrite` is False.
     """
     plans = load_plans(data)
     corpus = StoredCorpus.build(
@@ -39,17 +42,16 @@ def build_hybridqa(
 
 
 def open_hybridqa(path: Path | str) -> StoredCorpus:
-    """Open a corpus that `build_hybridqa` built; `IndexDamagedError` when it is not one, or is incomplete.
+    """Open a corpus that `build_hybridqa` built. Raises `IndexDamagedError` when it is not one, or is incomplete.
 
-    Its `name` is `hybridqa:` and the digest of the plans; tasks from the same data bear it in
-    `meta["corpus"]`.
+    Its `name` is `hybridqa:` and the digest of the plans. Tasks from the same data have this name in `meta["corpus"]`.
     """
     read_record(path)
     return StoredCorpus.open(path)
 
 
 def read_record(path: Path | str) -> Mapping[str, TablePlan]:
-    """The plan of every table that gives a task, by the table's `uid`, as the corpus at `path` was built."""
+    """The plans in the corpus at `path`, for every table that gives a task, by the table's `uid`."""
     file = Path(path) / RECORD
     try:
         record = json.loads(file.read_text(encoding="utf-8"))
@@ -65,11 +67,13 @@ def read_record(path: Path | str) -> Mapping[str, TablePlan]:
             for uid, p in record["tables"].items()
         }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexDamagedError(f"{path} is no complete HybridQA corpus ({error}): build it again") from error
+        raise IndexDamagedError(
+            f"{path} is not a complete HybridQA corpus ({error}): build it again"
+        ) from error
 
 
 def hybridqa_pages(plans: Plans) -> Iterator[SourcePage]:
-    """Every page of the corpus, each URL once: first the entities, then the articles with their tables."""
+    """Every page of the corpus, with unique URLs: first the entities, then the articles with their tables."""
     articles: dict[str, list[WikiTable]] = {}
     for table in plans.tables:
         articles.setdefault(table.path, []).append(table)

@@ -1,13 +1,13 @@
-"""The pages of the corpus: tables in portions, entities with their passage, linked as Wikipedia links them.
+"""The pages of the corpus: tables in portions, entities with their passage, linked as in Wikipedia.
 
-- An *article* with one table: introduction, section, the table's first rows.
-- An article with several tables: introduction and a list of its tables, each linked to pages of its own.
-- `?table=N&page=P`: further rows of a table. Each page of a table says `Page 2 of 4: rows 11 to 20 of 37.` and has
-  links to the others, among them `Next page`; no page holds all rows of a table.
-- An *entity*: its passage in paragraphs. Where an article is also linked to as an entity, its passage stands for
-  the introduction.
+- An *article* with one table has the introduction, the section and the table's first rows.
+- An article with several tables has the introduction and a list of its tables, with links to the pages of each.
+- `?table=N&page=P` has further rows of a table. Each page of a table says `Page 2 of 4: rows 11 to 20 of 37.` and has
+  links to the others, among them `Next page`. No page has all rows of a table.
+- An *entity* has its passage in paragraphs. If an article is also linked to as an entity, its passage replaces the
+  introduction.
 
-A cell with one link is that link. In a cell with several, those whose name occurs in the text are links.
+If a cell has one link, the whole cell is that link. If it has several, those whose name occurs in the text are links.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _PARAGRAPH = 500
 
 
 def page_url(path: str, table: int | None = None, page: int = 1) -> str:
-    """The address of `path` (`/wiki/…`), or of one page of the article's table number `table`."""
+    """The URL of `path` (`/wiki/…`), or of one page of the article's table number `table`."""
     url = SITE + _UNSAFE.sub(lambda m: "".join(f"%{byte:02X}" for byte in m.group().encode()), path)
     if table is not None:
         url += f"?table={table}"
@@ -40,17 +40,17 @@ def page_url(path: str, table: int | None = None, page: int = 1) -> str:
 
 
 def page_title(path: str) -> str:
-    """The title of the page at `path`, as Wikipedia derives it."""
+    """The title of the page at `path`, derived as in Wikipedia."""
     return path.removeprefix("/wiki/").replace("_", " ")
 
 
 def table_url(table: WikiTable, alone: bool, page: int = 1) -> str:
-    """The address of one page of `table`; `alone` when the article has no other table."""
+    """The URL of one page of `table`. `alone` is True when the article has no other table."""
     return page_url(table.path, None if alone and page == 1 else table.number, page)
 
 
 def entity_page(path: str, passage: str) -> SourcePage:
-    """The page of an entity; `passage` is its text for display."""
+    """The page of an entity. `passage` is its text for display."""
     title = page_title(path)
     body = "".join(f"<p>{escape(part, quote=False)}</p>\n" for part in _paragraphs(passage))
     return SourcePage(page_url(path), title, _html(title, body), passage)
@@ -59,9 +59,9 @@ def entity_page(path: str, passage: str) -> SourcePage:
 def article_pages(
     tables: Sequence[WikiTable], plans: Sequence[TablePlan | None], passage: str
 ) -> Iterator[SourcePage]:
-    """All pages of one article: itself and the pages of its `tables` (each with its plan, or None).
+    """All pages of one article: its own page and the pages of its `tables` (each with its plan, or None).
 
-    `passage` is the article's own passage where it has one, else "" and the introduction is shown.
+    `passage` is the article's passage, or "" when it has none. Then the introduction is shown.
     """
     first = tables[0]
     opening = passage or first.intro
@@ -81,12 +81,12 @@ def article_pages(
 
 
 def page_count(rows: int) -> int:
-    """Over how many pages a table of so many rows is spread: two at least, unless it has a single row."""
+    """The number of pages for a table with `rows` rows: at least two, unless it has a single row."""
     return -(-rows // page_size(rows))
 
 
 def page_size(rows: int) -> int:
-    """How many of a table's rows a page shows."""
+    """The number of a table's rows on one page."""
     return max(1, min(ROWS_PER_PAGE, -(-rows // 2)))
 
 
@@ -159,7 +159,7 @@ def _page_links(urls: Sequence[str], number: int) -> str:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """`text` cut at sentence ends into pieces of at least `_PARAGRAPH` characters, but for the last."""
+    """`text` cut at sentence ends into pieces of at least `_PARAGRAPH` characters. The last may be shorter."""
     if len(text) <= _PARAGRAPH:
         if text:
             yield text

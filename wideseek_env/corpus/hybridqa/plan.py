@@ -1,15 +1,16 @@
-"""Which table becomes which task, decided once from the data: its key column, its attributes, its mode.
+"""Decides once, from the data, which table gives which task: its key column, its attributes and its mode.
 
-A *key column* names the things that the table is about: its cells have one link each, and both the texts and the
-linked pages are distinct. There are two modes.
+A *key column* names the things that the table is about. Its cells have one link each. Both the texts and the linked
+pages are distinct. There are two modes.
 
-`pages`: at least one other column is stated on the entities' own pages. The corpus then shows the key column
-only, and rows with a value that their page does not state are left out of both the corpus' list and the gold
-table: what is listed is complete, and all of it can be answered.
-`table`: the values are in the table alone, which the corpus shows in full, a few rows a page.
+`pages`: the entities' pages state the values of at least one other column. The corpus then shows only the key column. A
+row with a value that its page does not state is left out of both the list in the corpus and the gold table. So the list
+is complete, and all of it can be answered.
 
-Tables that fit neither are shown in full and give no task. Corpus and tasks compute the same plans from the same
-data, and `Plans.digest` tells when they did not.
+`table`: the values are only in the table. The corpus shows the whole table, a few rows per page.
+
+Tables that fit neither mode are shown in full and give no task. Corpus and tasks compute the same plans from the same
+data. `Plans.digest` shows when they did not.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from wideseek_env.corpus.hybridqa.text import detokenize
 from wideseek_env.corpus.hybridqa.values import Kind, column_kind, forms, is_empty, normalize
 
 PLAN_VERSION = 1
-"""Part of every digest; raised with any change to the text, the pages or the choice of columns."""
+"""Part of every digest. Raise it with any change to the text, the pages or the choice of columns."""
 
 MIN_ROWS, MAX_ROWS = 8, 60
 MAX_ATTRIBUTES = 4
 COVERAGE = 0.8
-"""Share of the rows whose page must state a column's value for the column to count as found on the pages."""
+"""The share of the rows whose page must state a column's value. Then the column counts as found on the pages."""
 KEPT = 0.67
-"""Share of the table's rows that must remain in mode `pages`."""
+"""The share of the table's rows that must remain in mode `pages`."""
 LINKED = 0.8
-"""Share of the rows whose key must be a link in mode `table`; the other keys have no page."""
+"""The share of the rows whose key must be a link in mode `table`. The other keys have no page."""
 CHANCE = 0.3
-"""Highest share of *other* entities' pages that state a value: above it, a match is no evidence."""
+"""The highest share of *other* entities' pages that state a value. Above it, a match is not evidence."""
 
 Mode = Literal["pages", "table"]
 
@@ -52,7 +53,7 @@ _JUNK_HEADERS = re.compile(
 _NO_SUBJECT = re.compile(
     r"(?:first|second|third|fourth|gold|silver|bronze|lead|runners? ?up|losers?|from|to|lead|score)"
 )
-"""Headers of columns that say a place or a part, and never what the rows are."""
+"""Headers of columns that name a place or a part, and never the subject of the rows."""
 _LIST_PAGE = re.compile(
     r"/wiki/(?:Lists?_of_|Category:|File:|Template:|\d{4}s?(?:_in_.*)?$|\d{1,2}(?:st|nd|rd|th)_century"
     r"|(?:January|February|March|April|May|June|July|August|September|October|November|December)_\d{1,2}$)"
@@ -72,7 +73,7 @@ class TablePlan:
 
 
 class KeyColumn(NamedTuple):
-    """A column that can serve as key, and its rows with a text and a linked page that no other row has."""
+    """A column that can be the key, and its rows whose text and linked page are unique."""
 
     column: int
     rows: tuple[int, ...]
@@ -89,12 +90,12 @@ class Plans:
 
     @property
     def corpus_name(self) -> str:
-        """The name that a corpus built from these plans bears."""
+        """The name of a corpus built from these plans."""
         return f"hybridqa:{self.digest}"
 
 
 def load_plans(data: Path | str) -> Plans:
-    """Read the data and plan every table; the last result is kept in memory until the files change."""
+    """Read the data and plan every table. The last result is kept in memory until the files change."""
     folder = DataFolder.find(data)
     return _load(folder, folder.signature())
 
@@ -130,7 +131,7 @@ def _digest(tables: Sequence[WikiTable], plans: Iterable[TablePlan]) -> str:
 
 
 def key_columns(table: WikiTable) -> list[KeyColumn]:
-    """The columns that can serve as key, leftmost first."""
+    """The columns that can be the key, leftmost first."""
     if not MIN_ROWS <= len(table.rows) <= MAX_ROWS:
         return []
     keys: list[KeyColumn] = []
@@ -139,7 +140,7 @@ def key_columns(table: WikiTable) -> list[KeyColumn]:
         if _is_key(table, key):
             keys.append(key)
         elif _is_subject(table, column):
-            break  # the table is about these, and what follows is said of them
+            break  # the table is about these, and the columns after it describe them
     return keys
 
 
@@ -165,13 +166,13 @@ def _usable_rows(table: WikiTable, column: int) -> tuple[int, ...]:
 def _is_key(table: WikiTable, key: KeyColumn) -> bool:
     if len(key.rows) < _needed(table) or _NO_SUBJECT.fullmatch(normalize(table.header[key.column]).strip()):
         return False
-    # The link must lead to the thing that the cell names, not to something about it.
+    # The link must lead to the thing that the cell names, not to a page about something related.
     cells = [table.rows[row][key.column] for row in key.rows]
     return sum(_names(cell.text, cell.links[0]) for cell in cells) >= 0.6 * len(cells)
 
 
 def _is_subject(table: WikiTable, column: int) -> bool:
-    """Whether a column holds names, nearly all different: schools, say, of which only the towns are linked."""
+    """Whether a column has names that are nearly all different, such as schools of which only the towns are linked."""
     texts = [row[column].text for row in table.rows]
     words = sum(sum(c.isalpha() for c in t) >= 3 and not any(c.isdigit() for c in t) for t in texts)
     return words >= 0.7 * len(texts) and len(set(map(_identity, texts))) >= 0.9 * len(texts)
@@ -191,7 +192,7 @@ def _needed(table: WikiTable) -> float:
 def plan_table(table: WikiTable, keys: Sequence[KeyColumn], texts: Mapping[str, str]) -> TablePlan | None:
     """The plan for `table`: mode `pages` with the key that has most attributes, else `table`, else None.
 
-    `texts` holds the normalised passages of the pages that the key columns link to.
+    `texts` has the normalised passages of the pages that the key columns link to.
     """
     found = [plan for key in keys if (plan := _pages_plan(table, key, texts))]
     if found:
@@ -246,7 +247,8 @@ def _table_plan(table: WikiTable, key_column: KeyColumn) -> TablePlan | None:
 
 
 def subject_column(table: WikiTable) -> int | None:
-    """The first column that names what the table is about, linked or not; None when its names are not all different."""
+    """The first column, linked or not, that names the subjects of the table. None when its names are not all
+    different."""
     if not MIN_ROWS <= len(table.rows) <= MAX_ROWS:
         return None
     for column in _good_headers(table):
@@ -266,7 +268,7 @@ def subject_column(table: WikiTable) -> int | None:
 
 
 def table_attributes(table: WikiTable, key: int) -> list[tuple[int, Kind]]:
-    """The columns, and their kinds, that a table answers itself: filled in every row, not uniform, not in the key."""
+    """The columns with values in the table, and their kinds: filled in every row, not uniform, not part of the key."""
     chosen: list[tuple[int, Kind]] = []
     for column in _attribute_columns(table, key):
         values = {r: row[column].text for r, row in enumerate(table.rows)}
@@ -289,7 +291,7 @@ def _attribute_columns(table: WikiTable, key: int) -> list[int]:
 
 
 def _good_headers(table: WikiTable) -> list[int]:
-    """The columns whose header is a short, distinct name of something."""
+    """The columns whose header is a short, distinct name."""
     names = Counter(map(_identity, table.header))
     return [
         column
@@ -303,7 +305,7 @@ def _good_headers(table: WikiTable) -> list[int]:
 
 
 def _identity(text: str) -> str:
-    """What two texts share that scoring would take for the same."""
+    """A form of the text that is equal for two texts that scoring would accept as the same."""
     return normalize(text).replace(" ", "")
 
 
@@ -313,7 +315,7 @@ def _too_uniform(values: Collection[str], share: float) -> bool:
 
 
 def _in_key(table: WikiTable, key: int, values: Mapping[int, str]) -> bool:
-    """Whether many values can be read off the key itself (the year in `2004 Summer Olympics`)."""
+    """Whether many values are part of the key itself, such as the year in `2004 Summer Olympics`."""
     inside = sum(normalize(value) in normalize(table.rows[row][key].text) for row, value in values.items())
     return inside > 0.4 * len(values)
 
@@ -323,7 +325,7 @@ def _any_in(spellings: tuple[str, ...], page: str) -> bool:
 
 
 def _chance(spellings: Sequence[tuple[str, ...]], pages: Sequence[str]) -> float:
-    """How often another entity's page states a value of this one, over pairs whose values differ."""
+    """How often another entity's page states the value of this one, over pairs whose values differ."""
     hits = pairs = 0
     for shift in (1, 2, 3):
         for i, spelling in enumerate(spellings):

@@ -1,11 +1,11 @@
-"""The files of the data set as tables and passages, from either of the two layouts that people have.
+"""Reads tables and passages from the files of the data set, in either of its two layouts.
 
 *JSON Lines*: a folder with `tables.jsonl` and `passages.jsonl`, each optionally gzipped (`.gz`).
-*OTT-QA*: the folder `data/` of github.com/wenhuchen/OTT-QA, with one JSON file a table in `traindev_tables_tok/`
-and, under the same name, the passages that it links to in `traindev_request_tok/` (`{"/wiki/…": text, …}`).
+*OTT-QA*: the folder `data/` of github.com/wenhuchen/OTT-QA. It has one JSON file per table in `traindev_tables_tok/`. A
+file with the same name in `traindev_request_tok/` has the passages that the table links to (`{"/wiki/…": text, …}`).
 
-Both streams are in file order, which is the same on every machine. Each passage comes once, and so does each table:
-the data has some twice, crawled under two names of one article.
+Tables and passages are in file order, which is the same on every machine. Each is yielded once. The data has some
+tables twice, crawled under two names of one article.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _TABLE_FOLDER, _PASSAGE_FOLDER = "traindev_tables_tok", "traindev_request_tok"
 
 
 class Cell(NamedTuple):
-    """One cell: its text as displayed, and the paths (`/wiki/…`) that it links to."""
+    """One cell: its text as displayed, and the paths (`/wiki/…`) of its links."""
 
     text: str
     links: tuple[str, ...]
 
 
 class Passage(NamedTuple):
-    """The introduction of a linked page, as stored (tokenised); `path` is `/wiki/…`."""
+    """The introduction of a linked page, as stored (tokenised). `path` is `/wiki/…`."""
 
     path: str
     text: str
@@ -42,7 +42,7 @@ class Passage(NamedTuple):
 class WikiTable:
     """One table of a Wikipedia article, with all of its texts ready for display.
 
-    `uid` is the article's name and `number` the table's place in that article, as in the data set's own ids
+    `uid` is the article's name and `number` the position of the table in that article, as in the ids of the data set
     (`10,000_metres_0`). `rows` are as long as `header`.
     """
 
@@ -59,14 +59,15 @@ class WikiTable:
 
 @dataclass(frozen=True, slots=True)
 class DataFolder:
-    """Where the data is and in which layout: `jsonl` or `ottqa`."""
+    """The place of the data and its layout: `jsonl` or `ottqa`."""
 
     path: Path
     layout: str
 
     @classmethod
     def find(cls, data: Path | str) -> DataFolder:
-        """Recognise the layout of `data` (or of its `hybridqa/` or `data/`); `CorpusError` when it has none."""
+        """Recognise the layout of `data`, or of its folder `hybridqa/` or `data/`. Raises `CorpusError` when it has
+        none."""
         root = Path(data)
         for folder in (root, root / "hybridqa", root / "data"):
             if _jsonl(folder, "tables") and _jsonl(folder, "passages"):
@@ -79,14 +80,14 @@ class DataFolder:
         )
 
     def signature(self) -> tuple[object, ...]:
-        """Changes when the files do: names, sizes and times of what will be read."""
+        """A value that changes when the files change: names, sizes and times of the files to read."""
         names = ["tables", "passages"] if self.layout == "jsonl" else [_TABLE_FOLDER, _PASSAGE_FOLDER]
         paths = [(_jsonl(self.path, n) if self.layout == "jsonl" else self.path / n) for n in names]
         stats = [(p.name, p.stat()) for p in paths if p is not None]
         return (str(self.path.resolve()), *((n, s.st_size, s.st_mtime_ns) for n, s in stats))
 
     def tables(self) -> Iterator[WikiTable]:
-        """Every table in file order; `CorpusError` with file and line for one that is not of the layout."""
+        """Every table in file order. Raises `CorpusError` with file and line for a table with another layout."""
         uids: set[str] = set()
         places: set[tuple[str, int]] = set()
         for where, record in self._records("tables", _TABLE_FOLDER):
@@ -99,7 +100,7 @@ class DataFolder:
                 yield table
 
     def passages(self) -> Iterator[Passage]:
-        """Every passage in file order, the first of those that share a path; `CorpusError` as for tables."""
+        """Every passage in file order. If several share a path, only the first is yielded. Errors are as for tables."""
         seen: set[str] = set()
         for where, record in self._records("passages", _PASSAGE_FOLDER):
             pairs = [(record.get("url"), record.get("text"))] if self.layout == "jsonl" else record.items()
@@ -111,7 +112,7 @@ class DataFolder:
                     yield Passage(path, text)
 
     def _records(self, name: str, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Pairs of a place for error messages and the JSON object there."""
+        """Pairs of a position for error messages and the JSON object there."""
         if self.layout == "jsonl":
             yield from _lines(_jsonl(self.path, name))
             return
@@ -134,7 +135,7 @@ def _jsonl(folder: Path, name: str) -> Path | None:
 
 
 def _lines(path: Path | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    assert path is not None  # `find` saw it
+    assert path is not None  # `find` checked it
     number = 0
     try:
         with (

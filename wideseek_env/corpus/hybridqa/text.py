@@ -1,8 +1,8 @@
-"""Tokenised text back to text that people read: one function for pages, tasks and gold, so that they agree.
+"""Turns tokenised text back into readable text. Pages, tasks and gold use the same functions, so they agree.
 
-The data set stores text with spaces around punctuation (`Eek ! The Cat`, `( UGA )`, `Yankovic 's`) and with the
-editorial marks of Wikipedia (`[ citation needed ]`). Both are undone here, as plain string replacements where
-possible: the passages are 115 MB, and each is converted once while the corpus is built.
+The data set stores text with spaces around punctuation (`Eek ! The Cat`, `( UGA )`, `Yankovic 's`) and with editorial
+marks of Wikipedia (`[ citation needed ]`). Both are removed here, with plain string replacements where possible, for
+speed. The passages are 115 MB, and each is converted once while the corpus is built.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EDITORIAL = re.compile(
 _EMPTY_BRACKETS = re.compile(r"\([;,:\s]*(?:listen\s?)?\)")
 _BRACKET_START = re.compile(r"\(\s?[;,](?:\s?[;,])*\s?")
 
-# Order matters: a mark goes to its word before the mark or bracket behind it does.
+# Order matters: a mark is joined to its word before the mark or bracket after it is.
 _ENDINGS = tuple((f" {e} ", f"{e} ") for e in ("'s", "'S", "n't", "'re", "'ve", "'ll", "'d", "'m"))
 _PUNCTUATION = tuple((f" {p} ", f"{p} ") for p in ("!", "?", "...", ".", ",", ";", ":"))
 _LETTER_AFTER_QUOTE = re.compile(r"(?<=\w) ' (?=[a-z] )")
@@ -39,9 +39,9 @@ _MARKS = re.compile(r"^(?:[†‡§^*#]+\s)+|(?:\s[†‡§^*#]+)+$")
 
 
 def detokenize(text: str) -> str:
-    """`text` without the tokeniser's spaces, footnote marks and invisible characters; one line.
+    """`text` as one line, without the tokeniser's spaces, footnote marks and invisible characters.
 
-    Text that was never tokenised comes back unchanged but for those marks.
+    Text that was never tokenised loses only those marks and characters.
     """
     if " " not in text and "[" not in text and text.isascii():
         return text
@@ -72,10 +72,10 @@ def detokenize(text: str) -> str:
 
 
 def clean_cell(text: str) -> str:
-    """The text of a table cell or header: `detokenize`, less what is markup rather than content.
+    """The text of a table cell or header: `detokenize` without markup.
 
-    Removed are left-over wiki attributes (`align=right|`), coordinates behind a place name, register numbers
-    behind a date (`(#74000146)`), daggers and asterisks at either end, and hidden sort keys.
+    It also removes left-over wiki attributes (`align=right|`), coordinates after a place name, register numbers after a
+    date (`(#74000146)`), daggers and asterisks at either end, and hidden sort keys.
     """
     text = detokenize(text)
     if "=" in text and "|" in text:
@@ -90,7 +90,8 @@ def clean_cell(text: str) -> str:
 
 
 def _without_sort_key(text: str) -> str:
-    """`text` without the hidden key that some tables sort by: `Jung, Helge General Helge Jung`, or all twice."""
+    """`text` without the hidden sort key of some tables, as in `Jung, Helge General Helge Jung`, or without its
+    repetition."""
     half, odd = divmod(len(text), 2)
     if odd and half >= 6 and text[half] == " " and text[:half] == text[half + 1 :]:
         return text[:half]
@@ -105,5 +106,5 @@ def _without_sort_key(text: str) -> str:
 
 
 def clean_heading(text: str) -> str:
-    """A section heading; the levels of a nested one (`Teams -- Men 's`) are joined by a dash."""
+    """A section heading. The levels of a nested heading (`Teams -- Men 's`) are joined by a dash."""
     return " – ".join(part for part in map(detokenize, text.split(" -- ")) if part)

@@ -1,4 +1,4 @@
-"""What a cell holds (a year, a number, a date, words) and whether a text states it."""
+"""The kind of value in a cell (a year, a number, a date, words), and whether a text states it."""
 
 from __future__ import annotations
 
@@ -42,14 +42,15 @@ _ASCII_WORDS = bytes(byte if chr(byte).isalnum() else 32 for byte in range(128))
 
 
 def is_empty(value: str) -> bool:
-    """Whether a cell says nothing: blank, a dash, `N/A` and the like."""
+    """Whether a cell has no information: blank, a dash, `N/A` and the like."""
     return value.strip().casefold() in _EMPTY
 
 
 def normalize(text: str) -> str:
-    """Case, punctuation and thousands separators removed: words between single spaces, one at each end."""
+    """`text` without case, punctuation and thousands separators: words between single spaces, and one space at each
+    end."""
     text = _THOUSANDS.sub("", text.casefold())
-    if text.isascii():  # most text, in a third of the time
+    if text.isascii():  # most text is ASCII, and this takes a third of the time
         text = text.encode().translate(_ASCII_WORDS).decode()
     else:
         text = _SEPARATORS.sub(" ", text.replace("_", " "))
@@ -57,9 +58,9 @@ def normalize(text: str) -> str:
 
 
 def parse_date(value: str) -> date | None:
-    """A date given to the day with the month in letters, or in ISO form; None for anything else.
+    """The date in `value`, given to the day with the month in letters or in ISO form. None for other text.
 
-    Forms such as 6/7/2015 are refused: nobody can tell which number is the month.
+    Forms such as 6/7/2015 are refused, because it is unclear which number is the month.
     """
     if match := _DAY_FIRST.fullmatch(value):
         day, month, year = match.groups()
@@ -81,7 +82,7 @@ def parse_date(value: str) -> date | None:
 
 
 def column_kind(values: Sequence[str]) -> Kind:
-    """What all the values (of which there is at least one) are; `text` when they are not alike."""
+    """The kind of all values, or `text` when they differ. There must be at least one value."""
     if all(_YEAR.fullmatch(v) for v in values):
         return "year"
     if all(_NUMBER.fullmatch(v) for v in values) and len({v.endswith("%") for v in values}) == 1:
@@ -92,10 +93,10 @@ def column_kind(values: Sequence[str]) -> Kind:
 
 
 def forms(value: str, kind: Kind) -> tuple[str, ...]:
-    """The normalised spellings under which a text may state `value`; none when a match would say nothing.
+    """The normalised spellings in which a text may state `value`. Empty when a match would be no evidence.
 
-    Words need three letters or digits with a letter among them, numbers three digits: shorter ones occur in
-    any text.
+    Words need three letters or digits with a letter among them, and numbers three digits. Shorter ones occur in any
+    text.
     """
     if kind == "date":
         day = parse_date(value)

@@ -1,4 +1,4 @@
-"""The live web as a corpus: a search engine, a reader of pages, a cache, and recordings to replay.
+"""The live web as a corpus: a search engine, a page reader, a cache, and recordings to replay.
 
 Everything is imported on first use, because it loads an HTTP client.
 """

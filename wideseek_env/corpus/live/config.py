@@ -1,4 +1,4 @@
-"""Configuring a live corpus: from a dictionary, a TOML file, or a name like ``live:searxng=https://…``."""
+"""The configuration of a live corpus: a dictionary, a TOML file, or a name like ``live:searxng=https://…``."""
 
 from __future__ import annotations
 
@@ -20,75 +20,75 @@ if TYPE_CHECKING:
     from wideseek_env.net.fetch import Fetcher
 
 PREFIX = "live"
-# A comma inside a value is none: one that separates comes before a name with a value, or before a switch.
+# A comma separates settings only before a name with a value or before a switch. Other commas belong to values.
 _SEPARATOR = re.compile(r",(?=[a-z_]+=|(?:serper|robots)(?:,|$))")
 _ENGINES = ("serper", "searxng", "json")
 
 
 @dataclass(frozen=True)
 class LiveConfig:
-    """Settings of a live corpus. Keys are not among them: they come from the environment."""
+    """The settings of a live corpus. They do not include keys, which are read from the environment."""
 
     search: str = ""
-    """Engine: serper, searxng or json; "" is the one whose settings are given, or none."""
+    """The search engine: serper, searxng or json. "" is the engine whose settings are given, or none."""
     serper: bool = False
     """Short for `search = "serper"`."""
     searxng: str = ""
-    """Address of a SearXNG server."""
+    """The URL of a SearXNG server."""
     json: str = ""
-    """Address of an endpoint that answers in JSON, with {query} and perhaps {count} in it."""
+    """The URL of an endpoint that answers in JSON. It contains {query} and optionally {count}."""
     results: str = "results"
-    """json: where the list of results is, with dots between names."""
+    """json: the path of the list of results, with dots between names."""
     url_field: str = "url"
-    """json: where a result's address is."""
+    """json: the field with the URL of a result."""
     title_field: str = "title"
-    """json: where a result's title is."""
+    """json: the field with the title of a result."""
     snippet_field: str = "snippet"
-    """json: where a result's snippet is."""
+    """json: the field with the snippet of a result."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """json: headers to send, $NAME in a value standing for an environment variable."""
+    """json: headers to send. $NAME in a value is replaced by that environment variable."""
     country: str = ""
     """serper: two-letter code of the country to search from."""
     language: str = ""
     """serper, searxng: code of the language to search in."""
     categories: str = ""
-    """searxng: categories, with commas."""
+    """searxng: categories, separated by commas."""
     engines: str = ""
-    """searxng: engines, with commas."""
+    """searxng: engines, separated by commas."""
     browse: str = "direct"
-    """What opens pages: direct, jina or none."""
+    """How pages are opened: direct, jina or none."""
     jina: str = ""
-    """Address of a Jina reader of one's own."""
+    """The URL of a Jina reader that you host."""
     cache: str = ""
-    """File in which answers are kept; "" keeps none."""
+    """The file in which answers are cached. "" for no cache."""
     cache_hours: float = 168.0
-    """How long an answer is kept."""
+    """How long an answer is kept, in hours."""
     cache_mb: int = 2000
-    """How large the cache may grow."""
+    """The largest size of the cache, in MB."""
     record: str = ""
-    """File in which everything that is asked is recorded."""
+    """The file in which all requests and answers are recorded."""
     replay: str = ""
-    """Recording to answer from instead of the web; every other setting is ignored."""
+    """The recording to answer from instead of the web. All other settings are then ignored."""
     robots: bool = False
-    """Whether pages that a site's robots.txt forbids are left unopened."""
+    """Whether to refuse pages that a site's robots.txt forbids."""
     timeout: float = 20.0
-    """Seconds that opening a page may take, all in all; keep it below the executor's."""
+    """The most seconds for opening a page, everything included. Keep it below the executor's timeout."""
     attempts: int = 3
-    """How often a request is tried."""
+    """How many times a request is tried."""
     per_host: int = 4
-    """Requests to one host at the same time."""
+    """The most requests to one host at the same time."""
     per_second: float = 0.0
-    """Requests to one host a second; 0 is no limit."""
+    """The most requests to one host per second. 0 for no limit."""
     page_mb: float = 5.0
-    """Largest page, as sent."""
+    """The largest page, in MB as sent."""
     workers: int = 8
-    """Searches at the same time."""
+    """The most searches at the same time."""
     user_agent: str = ""
-    """How the program introduces itself to sites."""
+    """The User-Agent header that is sent to sites."""
     ca_file: str = ""
-    """Certificate authorities to trust instead of the usual ones."""
+    """A file with certificate authorities to trust instead of the usual ones."""
     name: str = ""
-    """Name of the corpus in recorded runs."""
+    """The name of the corpus in recorded runs."""
 
     def __post_init__(self) -> None:
         hints = get_type_hints(LiveConfig)
@@ -108,11 +108,12 @@ class LiveConfig:
         if self.record and self.replay:
             raise ConfigError("a live corpus cannot record and replay at the same time")
         if not (self.cache_hours > 0 and self.page_mb > 0 and self.cache_mb >= 0):
-            raise ConfigError("cache_hours and page_mb must be above 0, cache_mb 0 or more")
+            raise ConfigError("cache_hours and page_mb must be above 0, and cache_mb must be 0 or more")
 
     @classmethod
     def from_mapping(cls, settings: Mapping[str, Any]) -> LiveConfig:
-        """Settings by name; `ConfigError` for a name that does not exist or a value of the wrong kind."""
+        """The settings in a mapping. Raises `ConfigError` for a name that does not exist or a value of the wrong
+        type."""
         names = [setting.name for setting in dataclasses.fields(cls)]
         for name in settings:
             if name not in names:
@@ -121,7 +122,7 @@ class LiveConfig:
 
     @classmethod
     def from_toml(cls, path: Path | str) -> LiveConfig:
-        """The table `[live]` of a TOML file, or the whole file when it has none."""
+        """The settings in the table `[live]` of a TOML file, or in the whole file when it has no such table."""
         try:
             with open(path, "rb") as file:
                 settings = tomllib.load(file)
@@ -134,13 +135,14 @@ class LiveConfig:
 
     @classmethod
     def from_spec(cls, spec: str) -> LiveConfig:
-        """``live:key=value,…``; a key alone is true; ``live:FILE.toml`` reads a file, keys after it change it.
+        """The settings in ``live:key=value,…``. A key alone is true. ``live:FILE.toml`` reads a file; keys after it
+        change it.
 
-        Headers cannot be given in a spec.
+        Headers cannot be given in such a name.
         """
         kind, _, rest = spec.partition(":")
         if kind != PREFIX:
-            raise ConfigError(f"the name of a live corpus begins with {PREFIX}:, not {kind!r}")
+            raise ConfigError(f"the name of a live corpus must begin with {PREFIX}:, not {kind!r}")
         items = [item for item in _SEPARATOR.split(rest) if item]
         base = cls.from_toml(items.pop(0)) if items and items[0].endswith(".toml") else cls()
         hints = get_type_hints(cls)
@@ -149,7 +151,7 @@ class LiveConfig:
             name, equals, text = item.partition("=")
             wanted = hints.get(name)
             if wanted is None:
-                cls.from_mapping({name: text})  # says which settings there are
+                cls.from_mapping({name: text})  # its error lists the settings
             if wanted not in (str, bool, int, float):
                 raise ConfigError(f"{name} cannot be given in the name of a live corpus; use a TOML file")
             if equals and not text:
@@ -158,7 +160,7 @@ class LiveConfig:
         return dataclasses.replace(base, **changes)
 
     def open(self) -> Corpus:
-        """The corpus; `ConfigError` when something is missing, such as a key."""
+        """Open the corpus. Raises `ConfigError` when something is missing, such as a key."""
         from wideseek_env.corpus.live.corpus import LiveCorpus
         from wideseek_env.corpus.live.recording import Recorder, Replay
         from wideseek_env.net.store import Store
@@ -210,7 +212,7 @@ class LiveConfig:
                 )
             case "json":
                 if not self.json:
-                    raise ConfigError("say where to search: json=https://…?q={query}")
+                    raise ConfigError("say which endpoint to search: json=https://…?q={query}")
                 target = engines.endpoint(re.sub(r"\{\w*\}", "x", self.json), "a JSON search")
                 return engines.JsonSearch(
                     self.json,

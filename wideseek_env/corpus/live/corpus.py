@@ -21,12 +21,12 @@ from wideseek_env.reprs import short
 _log = logging.getLogger(__name__)
 
 _WORD = re.compile(r"\w")
-_LASTING = frozenset((404, 410, 413, 415, 451))  # what a failed page is still likely to answer in an hour
+_LASTING = frozenset((404, 410, 413, 415, 451))  # statuses that a page probably still has an hour later
 _FAILED_SECONDS = 3600.0
 
 
 class SearchError(CorpusError):
-    """Every search of a batch failed; `errors` says why, a sentence for each query."""
+    """Every search of a batch failed. `errors` has one sentence per query that says why."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         super().__init__(list(errors))
@@ -40,7 +40,7 @@ Found: TypeAlias = list[SearchHit] | FailedSearch
 
 
 def settle(found: Sequence[Found]) -> list[list[SearchHit]]:
-    """The results of a batch: failed queries are `FailedSearch`; `SearchError` when there is nothing else."""
+    """The results of a batch. A failed query gives a `FailedSearch`. Raises `SearchError` when all queries failed."""
     failed = [result.error for result in found if isinstance(result, FailedSearch)]
     if failed and len(failed) == len(found):
         raise SearchError(failed)
@@ -48,15 +48,15 @@ def settle(found: Sequence[Found]) -> list[list[SearchHit]]:
 
 
 class LiveCorpus:
-    """The live web; a `Corpus` that waits for the network.
+    """The live web: a `Corpus` that waits for the network.
 
     Args:
-        search: The engine that answers searches; None where only known addresses are opened.
-        browse: What opens pages; None where nothing is opened.
-        cache: Answers are kept there and taken from there; closed with the corpus.
-        keep: Seconds that an answer in the cache is good for.
-        workers: Searches of a batch under way at the same time.
-        name: The corpus in recorded runs; made from engine and reader when not given.
+        search: The engine that answers searches. None where only known URLs are opened.
+        browse: The reader that opens pages. None where no page is opened.
+        cache: The store for answers. It is closed with the corpus.
+        keep: The seconds for which an answer in the cache is used.
+        workers: The most searches of a batch at the same time.
+        name: The name of the corpus in recorded runs. By default it is made from engine and reader.
     """
 
     blocking = True
@@ -86,9 +86,9 @@ class LiveCorpus:
         self.name = name or f"live:{','.join(parts)}"
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The best `k` hits for each query, searched at the same time.
+        """The best `k` hits for each query. The queries are searched at the same time.
 
-        A query without words gives an empty list; one whose search failed gives a `FailedSearch`, an empty
+        A query without words gives an empty list. A query whose search failed gives a `FailedSearch`, which is an empty
         list with an `error`, and a line in the log. Raises `SearchError` when all searches failed.
         """
         distinct = list(dict.fromkeys(queries))
@@ -101,7 +101,7 @@ class LiveCorpus:
         return settle([by_query[query] for query in queries])
 
     def fetch(self, url: str) -> Page:
-        """The page at `url`; one that cannot be opened has an `error` and the status that fits it."""
+        """The page at `url`. A page that cannot be opened has an `error` and a status that fits it."""
         if self._reader is None:
             return Page(url, "", "", 501, "Pages cannot be opened here.")
         try:
@@ -125,7 +125,7 @@ class LiveCorpus:
         return f"<LiveCorpus {short(self.name)}>"
 
     def close(self) -> None:
-        """Release the cache; calling it twice is harmless."""
+        """Release the cache. Calling it twice is harmless."""
         if self._cache is not None:
             self._cache.close()
 
@@ -148,13 +148,13 @@ class LiveCorpus:
         return found if isinstance(found, FailedSearch) else found[:k]
 
     def _cached(self, key: str, make: Callable[[], tuple[str, float]]) -> str:
-        """The text of `key` in the cache, else the one that `make` gives with the seconds to keep it."""
+        """The text of `key` in the cache. If it is not there, `make` gives the text and the seconds to keep it."""
         if self._cache is not None:
             try:
                 if (known := self._cache.get(key)) is not None:
                     return known
             except CorpusError as error:
-                _log.warning("%s", error)  # a cache that does not work costs time, not the run
+                _log.warning("%s", error)  # a cache that does not work costs time, but does not stop the run
         text, lifetime = make()
         if self._cache is not None and lifetime > 0:
             try:
@@ -165,7 +165,7 @@ class LiveCorpus:
 
 
 def failed_page(url: str, error: FetchError) -> Page:
-    """What a corpus answers for a page that cannot be opened."""
+    """The answer of a corpus for a page that cannot be opened."""
     return Page(url, "", "", error.status, str(error))
 
 

@@ -1,7 +1,7 @@
-"""Search engines by HTTP: Serper, SearXNG, and any endpoint that answers in JSON.
+"""Search engines over HTTP: Serper, SearXNG, and any endpoint that answers in JSON.
 
-An engine's address is the operator's choice, so it may be on a private network; the addresses it *returns* are
-not trusted, and are only ever opened by a reader that checks them.
+The operator chooses the engine's URL, so it may be on a private network. The URLs that an engine *returns* are not
+trusted. Only a reader that checks them opens them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from wideseek_env.net.urls import WebUrl, parse_url
 
 SERPER = "https://google.serper.dev/search"
 PAGE = 10
-"""Results asked for at least: engines charge by this many, and fewer can be served from the cache."""
+"""The fewest results to request. Engines charge by this number, and smaller requests can use the cache."""
 
 _LONGEST_QUERY = 2000
 _LONGEST_TITLE = 300
@@ -36,21 +36,21 @@ _FIELD = re.compile(r"\{(\w*)\}")
 
 @runtime_checkable
 class SearchEngine(Protocol):
-    """Whatever finds pages for a query. `name` identifies it in caches and recorded runs, without any key."""
+    """Finds pages for a query. `name` identifies the engine in caches and recorded runs. It contains no key."""
 
     name: str
 
     def search(self, query: str, k: int) -> list[SearchHit]:
-        """The best `k` hits or more, best first; raises `FetchError`."""
+        """The best `k` hits or more, best first. Raises `FetchError`."""
         ...
 
 
 def endpoint(url: str, what: str) -> WebUrl:
-    """The address of a service that an operator configured; `ConfigError` when it is none."""
+    """The URL of a service that an operator configured. Raises `ConfigError` when it is not valid."""
     try:
         target = parse_url(url)
     except FetchError as error:
-        # Without the address itself: it may be the password in it that is wrong.
+        # The message leaves out the URL, because the invalid part may be a password.
         raise ConfigError(f"{what} needs the address of a service. {error}") from None
     for parameter in target.text.partition("?")[2].split("&"):
         if CREDENTIAL.search(parameter.partition("=")[0]):
@@ -59,7 +59,7 @@ def endpoint(url: str, what: str) -> WebUrl:
 
 
 def operators_policy(target: WebUrl) -> AddressPolicy:
-    """What a fetcher for a service that an operator configured may connect to: that service, wherever it is."""
+    """The policy of a fetcher for a service that an operator configured: it may connect to that service only."""
     return AddressPolicy(allow={(target.host, target.port)})
 
 
@@ -71,7 +71,7 @@ def operators_fetcher(target: WebUrl) -> Fetcher:
 class Serper:
     """Google's results through serper.dev: `POST /search` with `q`, `num`, `gl`, `hl` and an `X-API-KEY` header.
 
-    The key is taken from `SERPER_API_KEY`. `country` and `language` are two-letter codes, "" for Serper's own.
+    The key is read from `SERPER_API_KEY`. `country` and `language` are two-letter codes. "" is Serper's default.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Serper:
         self.name = _named("serper", "" if url == SERPER else self._url.text, self._options)
 
     def search(self, query: str, k: int) -> list[SearchHit]:
-        """The organic results; see `SearchEngine.search`."""
+        """The organic results: the best `k` hits or more, best first. Raises `FetchError`."""
         body = json.dumps({"q": _clean(query), "num": max(k, PAGE), **self._options})
         request = Request(
             self._url.text,
@@ -97,7 +97,7 @@ class Serper:
 
 
 class SearXNG:
-    """A SearXNG server: `GET /search?q=…&format=json`; its settings must list `json` among `search.formats`."""
+    """A SearXNG server: `GET /search?q=…&format=json`. Its settings must list `json` among `search.formats`."""
 
     def __init__(
         self,
@@ -116,7 +116,7 @@ class SearXNG:
         self.name = _named("searxng", self._base, self._options)
 
     def search(self, query: str, k: int) -> list[SearchHit]:
-        """One page of results, as many as the server gives; see `SearchEngine.search`."""
+        """One page of results, however many the server gives, best first. Raises `FetchError`."""
         parameters = {"q": _clean(query), "format": "json", **self._options}
         request = Request(
             f"{self._base}/search?{urlencode(parameters)}", accept="application/json", redirects=False
@@ -133,7 +133,7 @@ class SearXNG:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Where a result's parts are: names, with dots for objects inside objects. "" where there is no such part."""
+    """The fields of a result: names, with dots for objects inside objects. "" where there is no such field."""
 
     url: str = "url"
     title: str = "title"
@@ -142,14 +142,14 @@ class Fields:
 
 
 class JsonSearch:
-    """Any endpoint that answers a GET with results in JSON.
+    """Any endpoint that answers a GET request with results in JSON.
 
     Args:
-        url: The address with `{query}` and, if wanted, `{count}` after the question mark.
-        results: Where the list of results is: names with dots between them, "" for the whole answer.
-        fields: Where each result's parts are.
-        headers: Sent along; keys as `Secret`s.
-        fetcher: What asks; None is one for this address.
+        url: The URL with `{query}` and optionally `{count}` after the question mark.
+        results: The path of the list of results: names with dots between them, "" for the whole answer.
+        fields: The fields of each result.
+        headers: The headers to send, with keys as `Secret`s.
+        fetcher: Sends the requests. None makes one for this URL.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class JsonSearch:
         unknown = sorted(set(_FIELD.findall(url)) - {"query", "count"})
         if "{query}" not in url or unknown:
             raise ConfigError(f"the address of a JSON search must contain {{query}}, and no {unknown}")
-        if "{" in url.partition("?")[0]:  # what an agent writes chooses neither the host nor the path
+        if "{" in url.partition("?")[0]:  # an agent's text must not choose the host or the path
             raise ConfigError("{query} and {count} of a JSON search must come after the question mark")
         self._template = url
         self._endpoint = endpoint(self._address("query", PAGE), "a JSON search")
@@ -177,7 +177,7 @@ class JsonSearch:
         self.name = _named("json", url, {k: v for k, v in parts.items() if v != usual[k]})
 
     def search(self, query: str, k: int) -> list[SearchHit]:
-        """See `SearchEngine.search`."""
+        """The hits in the endpoint's answer, best first. Raises `FetchError`."""
         request = Request(
             self._address(_clean(query), max(k, PAGE)),
             headers=self._headers,
@@ -192,10 +192,10 @@ class JsonSearch:
 
 
 def read_hits(answer: Any, results: str, fields: Fields) -> list[SearchHit]:
-    """The hits in a decoded answer; results without an address that could be opened are left out.
+    """The hits in a decoded answer. Results without a URL that could be opened are left out.
 
-    Raises `FetchError` of kind "answer" when there is no list at `results`. No list at all (a missing or null
-    entry of an object) is no results.
+    A missing or null entry at `results` counts as an empty list. Raises `FetchError` of kind "answer" when there is
+    something else than a list.
     """
     items = at_path(answer, results)
     if items is None and isinstance(answer, dict):
@@ -221,7 +221,7 @@ def read_hits(answer: Any, results: str, fields: Fields) -> list[SearchHit]:
 
 
 def at_path(value: Any, path: str) -> Any:
-    """What lies at a dotted path in decoded JSON, None where there is nothing; "" is the value itself."""
+    """The value at a dotted path in decoded JSON, or None. The path "" is the value itself."""
     for name in path.split(".") if path else ():
         if isinstance(value, list) and name.isdecimal() and int(name) < len(value):
             value = value[int(name)]
@@ -233,7 +233,7 @@ def at_path(value: Any, path: str) -> Any:
 
 
 def plain(value: Any, longest: int) -> str:
-    """A title or snippet as one line of text: some engines send it with marks for the words that matched."""
+    """A title or snippet as one line of text. Some engines mark the words that matched."""
     if not isinstance(value, str):
         return ""
     text = html.unescape(_EMPHASIS.sub("", value[: 4 * longest]))

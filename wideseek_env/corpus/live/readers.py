@@ -1,4 +1,4 @@
-"""Readers of pages: directly over HTTP, or through the Jina reader, which renders JavaScript."""
+"""Page readers: directly over HTTP, or through the Jina reader, which renders JavaScript."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _TARGET_STATUS = re.compile(r"returned error (\d{3})")
 
 @runtime_checkable
 class PageReader(Protocol):
-    """Whatever opens pages. `name` identifies it in caches and recorded runs, without any key."""
+    """Opens pages. `name` identifies the reader in caches and recorded runs. It contains no key."""
 
     name: str
 
     def read(self, url: str) -> Page:
-        """The page at `url`, with status 200; raises `FetchError`."""
+        """The page at `url`, with status 200. Raises `FetchError`."""
         ...
 
 
 class DirectReader:
-    """Fetches the page itself and turns whatever text it is into HTML.
+    """Fetches the page itself and turns any kind of text into HTML.
 
-    `before` is asked about every URL before it is requested, as `Fetcher.fetch` says (`wideseek_env.net.robots`).
+    `before` is called with every URL before it is requested, redirects included (`wideseek_env.net.robots`).
     """
 
     name = "direct"
@@ -53,7 +53,8 @@ class DirectReader:
         self._before = before
 
     def read(self, url: str) -> Page:
-        """See `PageReader.read`; the page's URL is the one after redirects, without fragment."""
+        """The page at `url`, with status 200. Its URL is the one after redirects, without fragment. Raises
+        `FetchError`."""
         found = self._fetcher.fetch(Request(url), self._before)
         kind = kind_of(found.content_type, found.body)
         text = text_of(found.body, found.content_type, html=kind == "html")
@@ -69,11 +70,10 @@ class DirectReader:
 
 
 class JinaReader:
-    """Pages through r.jina.ai or a server like it: `POST /` with `url=…`, answered in JSON with Markdown inside.
+    """Opens pages through r.jina.ai or a server like it: `POST /` with `url=…`, answered in JSON with Markdown inside.
 
-    The connection to the page is made by that service, not by this process: before anything is sent, the URL
-    must be one that this process would open too, as far as a look-up of its name can tell. Without a `key` the
-    service allows fewer requests.
+    That service connects to the page, not this process. So before a request is sent, this process checks that it would
+    open the URL too, as far as a look-up of its name can tell. Without a `key` the service allows fewer requests.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class JinaReader:
         self.name = "jina" if url == JINA else f"jina={self._url.text}"
 
     def read(self, url: str) -> Page:
-        """See `PageReader.read`."""
+        """The page at `url`, with status 200. Raises `FetchError`."""
         target = parse_url(url)
         self._check(target)
         request = Request(
@@ -132,12 +132,12 @@ class JinaReader:
             addresses(target, self._policy, self._resolver, 5.0)
         except FetchError as error:
             if error.kind in ("refused", "bad_url"):
-                raise  # a name that cannot be looked up here may be known to the service
+                raise  # the service may know a name that cannot be looked up here
 
 
 def json_to_html(text: str, title: str) -> str:
-    """A JSON document, indented, as preformatted text."""
-    with suppress(ValueError, RecursionError):  # what is not JSON is shown as it came
+    """A JSON document as indented, preformatted text."""
+    with suppress(ValueError, RecursionError):  # text that is not JSON is shown as it is
         text = json.dumps(json.loads(text), ensure_ascii=False, indent=1)
     body = html.escape(text.encode("utf-8", "replace").decode(), quote=False)
     head = f"<head><title>{html.escape(title, quote=False)}</title></head>"

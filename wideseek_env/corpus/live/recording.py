@@ -1,8 +1,8 @@
-"""Record and replay: everything a run asked of a corpus, kept so that it can be asked again without a network.
+"""Records and replays a corpus, so that everything a run requested can be answered again without a network.
 
-`Recorder` stands before any corpus and writes down each answer, failures included; `Replay` gives the same
-answers from the file. A request that comes twice is passed on once: the second time the first answer is
-repeated, failures too, because a replay could not know which of two different answers was meant.
+`Recorder` wraps any corpus and stores each answer, failures included. `Replay` gives the same answers from the file. A
+request that occurs twice is sent once. The second time, the first answer is repeated, even if it was a failure.
+Otherwise a replay could not know which of two different answers to give.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _NONE = "null"
 class Recorder:
     """A corpus that answers as `corpus` does and writes every answer to the file at `path`.
 
-    An existing recording of the same corpus is continued; several processes may write one at the same time.
-    `CorpusError` when the file is something else, or the recording of another corpus.
+    An existing recording of the same corpus is continued. Several processes may write one at the same time. Raises
+    `CorpusError` when the file is not a recording, or is a recording of another corpus.
     """
 
     def __init__(self, path: Path | str, corpus: Corpus) -> None:
@@ -52,7 +52,7 @@ class Recorder:
             )
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """What the corpus answers, or answered before; see `LiveCorpus.search`."""
+        """The corpus's answers, or those it gave before. Raises `SearchError` when all searches failed."""
         known = {query: self._store.get(_search_key(query, k)) for query in dict.fromkeys(queries)}
         missing = [query for query, text in known.items() if text is None]
         if missing:
@@ -68,7 +68,7 @@ class Recorder:
         return settle([hits_from_text(known[query] or "[]") for query in queries])
 
     def fetch(self, url: str) -> Page | None:
-        """What the corpus answers, or answered before."""
+        """The corpus's answer, or the one it gave before."""
         key = _page_key(url)
         text = self._store.get(key)
         if text is None:
@@ -83,16 +83,16 @@ class Recorder:
         return f"<Recorder of {short(self.name)}>"
 
     def close(self) -> None:
-        """Release the file and close the corpus; calling it twice is harmless."""
+        """Release the file and close the corpus. Calling it twice is harmless."""
         self._store.close()
         self.corpus.close()
 
 
 class Replay:
-    """A corpus that gives the answers of a recording and has never heard of anything else.
+    """A corpus that gives the answers of a recording and knows nothing else.
 
-    Its name is that of the recorded corpus, so that a replayed run is equal to the recorded one. A page or
-    search that was not recorded gives an error that says so.
+    It has the name of the recorded corpus, so a replayed run equals the recorded one. A page or search that was not
+    recorded gives an error that says so.
     """
 
     blocking = False
@@ -102,11 +102,11 @@ class Replay:
         name = self._store.get(_NAME)
         if name is None:
             self._store.close()
-            raise CorpusError(f"{path} is an empty recording")
+            raise CorpusError(f"{path} is an empty recording; record a run first")
         self.name = name
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The recorded results; a search that was not recorded counts as failed."""
+        """The recorded results. A search that was not recorded counts as failed."""
         found: list[Found] = []
         for query in queries:
             text = self._store.get(_search_key(query, k))
@@ -116,7 +116,7 @@ class Replay:
         return settle(found)
 
     def fetch(self, url: str) -> Page | None:
-        """The recorded page, or one with an error when it was not recorded."""
+        """The recorded page, or a page with an error when it was not recorded."""
         text = self._store.get(_page_key(url))
         if text is None:
             return failed_page(url, _unrecorded("page"))
@@ -126,11 +126,11 @@ class Replay:
         return f"<Replay of {short(self.name)}>"
 
     def close(self) -> None:
-        """Release the file; calling it twice is harmless."""
+        """Release the file. Calling it twice is harmless."""
         self._store.close()
 
     def __len__(self) -> int:
-        return len(self._store) - 1  # without the name
+        return len(self._store) - 1  # one entry is the name
 
 
 def _search_key(query: str, k: int) -> str:

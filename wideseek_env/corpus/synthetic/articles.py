@@ -1,4 +1,4 @@
-"""The Almanack's articles, which hold the truth: entities, people, towns and regions."""
+"""The Almanack's articles, which are true: entities, people, towns and regions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALMANACK_SITE = "The Almanack of the Provinces"
 
 
 def revised(dice: Dice, year: int = NOW) -> str:
-    """The imprint of a checked article."""
+    """The closing line of a checked article."""
     day, month = dice.between(1, 28), MONTHS[dice.below(6)]
     return (
         f"{ALMANACK_SITE}. Checked against the official registers; figures are as of {year}. "
@@ -26,7 +26,7 @@ def revised(dice: Dice, year: int = NOW) -> str:
 
 
 def value_piece(thing: Thing, label: str, values: Mapping[str, Value]) -> Inline:
-    """The value of `label` as a link where it has a target with a page, or is a URL; else as text."""
+    """The value of `label` as a link where it has a target with a page or is a URL, otherwise as text."""
     text = values[label].text
     target = thing.links.get(label)
     if target is not None and target.url and text == target.name:
@@ -35,16 +35,16 @@ def value_piece(thing: Thing, label: str, values: Mapping[str, Value]) -> Inline
 
 
 def infobox_rows(thing: Thing, values: Mapping[str, Value]) -> Iterable[tuple[str, Inline]]:
-    """Label and value of the attributes that are not left to the prose, in order."""
+    """Label and value of the attributes in the infobox, in order."""
     for attribute in thing.attributes:
         if attribute.label not in thing.in_prose:
             yield attribute.label, value_piece(thing, attribute.label, values)
 
 
 def tell(at: int, attribute: Attribute, value: Inline, it: tuple[str, str, str, str]) -> list[Inline]:
-    """The sentence number `at` (modulo how many there are) that gives `value`.
+    """The sentence number `at` (modulo the number of sentences) that gives `value`.
 
-    `it` is the subject and its genitive, each with and without capital.
+    `it` is the subject and its genitive, each with and without a capital letter.
     """
     templates = attribute.templates()
     before, _, after = templates[at % len(templates)].partition("{v}")
@@ -64,12 +64,12 @@ def told(
     """A sentence for every attribute that `thing` has in prose."""
     at = dice.below(12)
     telling = [a for a in thing.attributes if a.label in thing.in_prose]
-    # Neighbouring numbers, so that one form is not repeated before the others have been used.
+    # Neighbouring numbers, so that a form is repeated only after the others have been used.
     return [tell(at + n, a, value_piece(thing, a.label, values), it) for n, a in enumerate(telling)]
 
 
 def lead(kind: Kind, region: Region, entity: Entity, values: Mapping[str, Value]) -> list[Inline]:
-    """The first sentence of an article: what it is and where."""
+    """The first sentence of an article: what the thing is and where."""
     pieces: list[Inline] = []
     rest = kind.lead
     while rest:
@@ -92,7 +92,7 @@ def lead(kind: Kind, region: Region, entity: Entity, values: Mapping[str, Value]
 def write_entity(
     writer: PageWriter, dice: Dice, entity_list: EntityList, at: int, values: Mapping[str, Value]
 ) -> None:
-    """The body of an entity's article with the values given (an archived copy has older ones)."""
+    """The body of an entity's article with the given values. An archived copy has older values."""
     kind, region = entity_list.kind, entity_list.region
     entity = entity_list.entities[at]
     neighbours = [entity_list.entities[at - 1], entity_list.entities[(at + 1) % len(entity_list.entities)]]
@@ -143,7 +143,7 @@ def entity_article(seed: int, entity_list: EntityList, at: int) -> WorldPage:
 
 
 def person_article(seed: int, person: Thing, region: Region, kind: Kind) -> WorldPage:
-    """The article of an architect, founder, teacher …"""
+    """The article of a person, such as an architect, founder or teacher."""
     dice = Dice(seed, "person", person.name)
     writer = PageWriter(person.url, person.name, ALMANACK_SITE)
     role = person.about
@@ -203,6 +203,6 @@ def region_article(seed: int, region: Region) -> WorldPage:
 
 
 def category_url(kind: Kind, number: int = 1) -> str:
-    """A page of the category of all lists of one kind, counted from 1."""
+    """The URL of a page of the category of all lists of one kind. Pages count from 1."""
     url = f"{ALMANACK}/category/{slug(kind.plural)}"
     return url if number == 1 else f"{url}/page-{number}"

@@ -1,8 +1,8 @@
-"""`Attribute`: a label, a type, a range and the sentences that tell the value.
+"""`Attribute`: a label, a type, a range and the sentences that give the value.
 
-In a sentence ``{v}`` stands for the value and ``{It}``, ``{it}``, ``{Its}`` and ``{its}`` for the entity. Every
-sentence contains the label in lower case, then one of the words is, was, at, on, in and of, then the value,
-which ends the sentence or stands before a semicolon. Labels of an entity's years and dates are participles.
+In a sentence, ``{v}`` is replaced by the value and ``{It}``, ``{it}``, ``{Its}`` and ``{its}`` by the entity. Every
+sentence contains the label in lower case, then one of the words is, was, at, on, in and of, then the value. The value
+is at the end of the sentence or before a semicolon. The labels of an entity's years and dates are participles.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ AttributeType = Literal["year", "date", "number", "category", "text", "url", "pe
 class Attribute:
     """One attribute of a kind.
 
-    `low`, `high` and `step` bound years (and the years of dates) and numbers; a number with `decimals` 1 is
-    in tenths. `options` are the values of a category or the forms of a text. A value that `drifts` is another
-    in old copies. An attribute that is `boxed` is always in the infobox.
+    `low`, `high` and `step` bound numbers, years and the years of dates. A number with `decimals` 1 is in tenths.
+    `options` are the values of a category or the forms of a text. A value that `drifts` is different in old copies. An
+    attribute that is `boxed` is always in the infobox.
     """
 
     label: str
@@ -56,17 +56,17 @@ class Attribute:
 
 
 def article(noun: str) -> str:
-    """``a`` or ``an``, whichever goes before `noun`."""
+    """The article for `noun`: ``a`` or ``an``."""
     return "an" if noun[:1].lower() in "aeiou" else "a"
 
 
 def year(label: str, low: int, high: int, *sentences: str) -> Attribute:
-    """A year; `label` is a participle when it is an entity's."""
+    """A year. `label` is a participle if the year is an entity's."""
     return Attribute(label, "year", low, high, sentences=sentences)
 
 
 def date(label: str, low: int, high: int, *sentences: str) -> Attribute:
-    """A date within years; `label` is a participle when it is an entity's."""
+    """A date within years. `label` is a participle if the date is an entity's."""
     return Attribute(label, "date", low, high, sentences=sentences)
 
 
@@ -80,12 +80,12 @@ def number(
     tenths: bool = False,
     drifts: bool = False,
 ) -> Attribute:
-    """A number with a unit, in tenths where `tenths`."""
+    """A number with a unit. With `tenths` it is in tenths."""
     return Attribute(label, "number", low, high, step, unit, int(tenths), drifts=drifts)
 
 
 def category(label: str, *options: str) -> Attribute:
-    """One of a few options, the first the most common."""
+    """One of a few options. The first is the most common."""
     return Attribute(label, "category", options=options)
 
 

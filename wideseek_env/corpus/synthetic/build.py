@@ -1,4 +1,4 @@
-"""From seed and config to regions, lists and entities: who exists, what is true, and which noise there is."""
+"""Makes regions, lists and entities from seed and configuration: their names, their true values and the noise pages."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ TOWNS_PER_REGION = 8
 SPLIT_PATTERN: tuple[Split, ...] = (
     "train", "test", "validation", "train", "train", "train", "test", "train", "train", "train",
 )  # fmt: skip
-"""Split of the n-th region, repeated: 70 % training, 10 % validation, 20 % test, and each early on."""
+"""The split of the n-th region, repeated: 70 % training, 10 % validation, 20 % test. Each split occurs early."""
 
 
 class Builder:
-    """Adds lists, region by region, until the next would not fit into the pages set aside for them."""
+    """Adds lists, region by region, until the next list would not fit into the pages for lists."""
 
     def __init__(self, seed: int, config: WorldConfig) -> None:
         self._seed = seed
@@ -47,7 +47,7 @@ class Builder:
     def regions(self) -> tuple[Region, ...]:
         """All regions with at least one list."""
         config = self._config
-        left = config.pages - round(config.pages * config.distractors) - 1  # one for the front page
+        left = config.pages - round(config.pages * config.distractors) - 1  # one page is the front page
         regions: list[Region] = []
         lists_of_kind = dict.fromkeys((kind.key for kind in KINDS), 0)
         last = ""
@@ -89,7 +89,7 @@ class Builder:
         return Region(name, self._country, SPLIT_PATTERN[number % len(SPLIT_PATTERN)], tuple(towns))
 
     def _in_prose(self, dice: Dice, attributes: tuple[Attribute, ...]) -> frozenset[str]:
-        """Labels of the attributes that pages of one sort give in a sentence only."""
+        """The labels of the attributes that pages of one kind give only in a sentence."""
         return frozenset(a.label for a in attributes if not a.boxed and dice.chance(self._config.prose))
 
     def _list(self, kind: Kind, region: Region) -> EntityList:
@@ -124,7 +124,7 @@ class Builder:
     def _entity_names(
         self, dice: Dice, kind: Kind, region: Region, rows: int
     ) -> list[tuple[str, str, Thing]]:
-        """Name, base name and town of every entity of a list; names are unique in the whole world."""
+        """The name, base name and town of every entity of a list. Names are unique in the whole world."""
         made: list[tuple[str, str, Thing]] = []  # pattern, invented part, town
         used: set[tuple[str, str]] = set()
         while len(made) < rows:
@@ -158,7 +158,7 @@ class Builder:
     def _link_people(
         self, dice: Dice, kind: Kind, region: Region, entities: list[Entity]
     ) -> tuple[Thing, ...]:
-        """One person for about four entities of the same time, born a generation or so before them."""
+        """One person for about four entities of the same time, born about a generation before them."""
         role = next(a.label for a in kind.attributes if a.type == "person")
         year = next(a for a in kind.attributes if a.type in ("year", "date"))
         by_time = sorted(entities, key=lambda e: e.values[year.label].order)
@@ -213,7 +213,7 @@ class Builder:
 
 
 def pages_of(entity_list: EntityList, config: WorldConfig) -> int:
-    """How many pages come into the world with this list, its region and category apart."""
+    """The number of pages that this list adds to the world, without its region and category."""
     return (
         len(entity_list.entities)
         + entity_list.page_count(config.page_size)
@@ -225,5 +225,5 @@ def pages_of(entity_list: EntityList, config: WorldConfig) -> int:
 
 
 def has_site(entity: Entity) -> bool:
-    """Whether the entity's official website is there."""
+    """Whether the entity's official website exists."""
     return "Website" in entity.values and not entity.site_is_gone

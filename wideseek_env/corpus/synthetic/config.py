@@ -1,4 +1,4 @@
-"""`WorldConfig`: the knobs of a synthetic world, and the one-line spec that names a world."""
+"""`WorldConfig`: the settings of a synthetic world, and the one-line spec that names a world."""
 
 from __future__ import annotations
 
@@ -10,49 +10,49 @@ from typing import Any
 from wideseek_env.errors import ConfigError
 
 SCHEME = "synthetic"
-"""What a spec starts with: ``synthetic:seed=3,pages=2000``."""
+"""The beginning of a spec: ``synthetic:seed=3,pages=2000``."""
 
 MAX_PAGES = 1_000_000
 MAX_ROWS = 400
 
-# Beyond these, there would be next to no lists, or no new names to be had.
+# Beyond these bounds there would be almost no lists, or the invented names would run out.
 _MOST = {"distractors": 0.9, "near_duplicates": 0.5}
 
 
 @dataclass(frozen=True)
 class WorldConfig:
-    """What a world is like. Shares are numbers from 0 to 1; ranges are (lowest, highest), both included."""
+    """The settings of a world. Shares are numbers from 0 to 1. Ranges are (lowest, highest), both included."""
 
     pages: int = 2000
-    """Pages in all. Lists are added until no other fits, distractors fill what is left (with
-    ``distractors=0`` the world may be up to one list smaller than this)."""
+    """The number of all pages. Lists are added until the next does not fit, and distractors fill the rest. With
+    ``distractors=0`` the world may be up to one list smaller."""
     rows: tuple[int, int] = (24, 48)
-    """Entities on a list."""
+    """The entities on a list."""
     columns: tuple[int, int] = (2, 5)
-    """Attribute columns that a task asks for besides the key."""
+    """The attribute columns that a task asks for besides the key."""
     hops: int = 2
-    """How many pages behind the list an attribute may be: 1, all on the entity's page (people and register
-    entries then have no pages); 2, on a page that it links to (the architect's birth year); 3, one more
-    link (the population of the architect's birthplace)."""
+    """The most links between the list and an attribute's page. With 1, the entity's page has all attributes, and people
+    and register entries have no pages. With 2, attributes are also on pages that it links to (the architect's birth
+    year). With 3, they are also one link further (the population of the architect's birthplace)."""
     lists_per_region: int = 3
-    """Kinds of entities that have a list in each region."""
+    """The number of kinds of entities that have a list in each region."""
     page_size: int = 15
-    """Entries on one page of a list or a category."""
+    """The entries on one page of a list or a category."""
     prose: float = 0.35
-    """Share of attributes that an entity's page gives in a sentence and not in its infobox."""
+    """The share of attributes that an entity's page gives in a sentence and not in its infobox."""
     distractors: float = 0.12
-    """Share of pages set aside for news, travel notes and general articles that answer nothing; at most 0.9."""
+    """The share of pages for news, travel notes and general articles that answer nothing, at most 0.9."""
     near_duplicates: float = 0.12
-    """Share of entities whose name is that of another (told apart by the town in parentheses) or one vowel
-    away from it; at most 0.5."""
+    """The share of entities with the name of another (with the town in parentheses) or with a name one vowel away from
+    it, at most 0.5."""
     stale: float = 0.12
-    """Share of entities with an archived copy whose figures are out of date."""
+    """The share of entities with an archived copy whose values are out of date."""
     conflicts: float = 0.12
-    """Share of entities with a page on an unchecked wiki that gets things wrong."""
+    """The share of entities with a page on an unchecked wiki that has wrong values."""
     gone: float = 0.3
-    """Share of official websites and of external links whose page is gone (status 410)."""
+    """The share of official websites and of external links whose page is gone (status 410)."""
     numbered: float = 0.0
-    """Share of lists whose entries are numbered; those of the others have bullets."""
+    """The share of lists whose entries are numbered. The other lists have bullets."""
 
     def __post_init__(self) -> None:
         for knob in dataclasses.fields(self):
@@ -80,10 +80,10 @@ class WorldConfig:
 
     @property
     def smallest(self) -> int:
-        """The least `pages` that hold one list whatever the seed."""
+        """The smallest `pages` with room for one list, whatever the seed."""
         rows = self.rows[1]
-        # An entity has at most an article, an archived copy, a wrong page, a share of a disambiguation page and
-        # either an official site or a register entry; then there are people, list pages, towns and the rest.
+        # An entity has at most an article, an archived copy, a wrong page, a share of a disambiguation page, and either
+        # an official site or a register entry. People, list pages, towns and the rest are added to these.
         most = 5 * rows + (rows // 4 + 3) + (rows // self.page_size + 1) + 24
         return math.ceil(most / (1 - self.distractors)) + 1
 
@@ -106,13 +106,13 @@ def _check_between(name: str, value: int, low: int, high: int) -> None:
 
 
 def parse_spec(spec: str) -> tuple[int, WorldConfig]:
-    """The seed and settings that `spec` names, as ``synthetic:seed=3,pages=2000,rows=20-30,stale=0.2``.
+    """The seed and settings in a spec such as ``synthetic:seed=3,pages=2000,rows=20-30,stale=0.2``.
 
     Everything after ``synthetic`` may be missing. ``rows=30`` means exactly 30. Raises `ConfigError`.
     """
     scheme, _, rest = spec.partition(":")
     if scheme.strip() != SCHEME:
-        raise ConfigError(f"a synthetic world's spec starts with '{SCHEME}:', but this is {spec!r}")
+        raise ConfigError(f"a synthetic world's spec must start with '{SCHEME}:', but it is {spec!r}")
     knobs = {knob.name: knob.default for knob in dataclasses.fields(WorldConfig)}
     given: dict[str, Any] = {}
     for part in filter(None, (p.strip() for p in rest.split(","))):
@@ -142,7 +142,7 @@ def _parse_value(name: str, text: str, default: Any, spec: str) -> Any:
 
 
 def format_spec(seed: int, config: WorldConfig) -> str:
-    """The shortest spec of this world that `parse_spec` reads back; seed and pages are always named."""
+    """The shortest spec that `parse_spec` reads as this world. Seed and pages are always named."""
     parts = [f"seed={seed}", f"pages={config.pages}"]
     for knob in dataclasses.fields(config):
         value = getattr(config, knob.name)

@@ -1,7 +1,7 @@
 """`Dice`: random choices that are the same on every machine and under every Python version.
 
-Only `random.Random.random` is promised to give the same sequence for ever, so every choice is made from it
-with one multiplication and a truncation; seeds are SHA-256 digests of their parts, never `hash()`.
+Only `random.Random.random` is guaranteed to always give the same sequence. So every choice uses one such number, one
+multiplication and a truncation. Seeds are SHA-256 digests of their parts, never `hash()`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Dice:
-    """A stream of choices that depends on nothing but `parts`, whose `str` forms make the seed."""
+    """A stream of choices that depends only on `parts`. Their `str` forms make the seed."""
 
     __slots__ = ("_next",)
 
@@ -24,7 +24,7 @@ class Dice:
         self._next = Random(int.from_bytes(digest[:8], "big")).random
 
     def below(self, n: int) -> int:
-        """An integer from 0 to n − 1; n is at least 1."""
+        """An integer from 0 to n − 1. `n` must be at least 1."""
         return int(self._next() * n)
 
     def between(self, low: int, high: int) -> int:
@@ -36,16 +36,16 @@ class Dice:
         return self._next() < share
 
     def pick(self, items: Sequence[T]) -> T:
-        """One of `items`, each equally likely."""
+        """One of `items`. All are equally likely."""
         return items[int(self._next() * len(items))]
 
     def pick_early(self, items: Sequence[T]) -> T:
-        """One of `items`, the early ones more likely: of five, the first comes up about half the time."""
+        """One of `items`. Early ones are more likely: of five, the first is chosen about half the time."""
         n = len(items)
         return items[min(int(self._next() * n), int(self._next() * n), int(self._next() * n))]
 
     def low(self, low: int, high: int) -> int:
-        """An integer from `low` to `high`, small ones more likely (the square of an even draw)."""
+        """An integer from `low` to `high`. Small ones are more likely (the square of a uniform number)."""
         u = self._next()
         return low + int(u * u * (high - low + 1))
 
@@ -58,5 +58,5 @@ class Dice:
         return out
 
     def sample(self, items: Sequence[T], k: int) -> list[T]:
-        """`k` different items (all of them when there are fewer), in random order."""
+        """`k` different items in random order, or all of them when there are fewer."""
         return self.shuffled(items)[:k]

@@ -1,4 +1,4 @@
-"""The kinds of entities and what is said of each: museums, films … and people, towns, register entries."""
+"""The kinds of entities and their attributes: museums, films and others, and people, towns and register entries."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ Sort = Literal["place", "water", "firm", "film", "person"]
 class Kind:
     """One kind of entity.
 
-    `key` heads the key column, `plural` and `preposition` make the phrase of a list ("museums in Norvania"),
-    `names` are patterns around an invented name ``{b}`` (none: the entity is a person), `lead` is the first
-    sentence with labels of attributes in braces, `it` the pronouns, `sort` chooses the phrases around it. The
-    first attribute is always the town, which tells entities of one name apart.
+    `key` is the header of the key column. `plural` and `preposition` make the phrase of a list ("museums in Norvania").
+    `names` are patterns around an invented name ``{b}``. It is empty for people. `lead` is the first sentence, with
+    labels of attributes in braces. `it` has the pronouns. `sort` chooses the phrases of articles and news. The first
+    attribute is always the town, which distinguishes entities with the same name.
     """
 
     key: str
@@ -245,25 +245,25 @@ PERSON_ATTRIBUTES = (
                          "Of several places of study, the school that mattered was {v}.",
                          "The school, by all accounts, was {v}.")),
 )  # fmt: skip
-"""What people's pages say."""
+"""The attributes on people's pages."""
 
 TOWN_ATTRIBUTES: tuple[Attribute, ...] = (
     number("Population", 900, 310000, 1, drifts=True),
     Attribute("Charter year", "year", 1120, 1690),
     number("Altitude", 1, 900, 1, "m"),
 )
-"""What towns' pages say."""
+"""The attributes on towns' pages."""
 
 REGISTER_ATTRIBUTES = (
     date("Protection date", 1948, 2008),
     category("Grade", "Grade A", "Grade B", "Grade C", "Grade D"),
     text("Inspector", "{person}"),
 )
-"""What the pages of the register of monuments say."""
+"""The attributes on pages of the register of monuments."""
 
 LINKED_ATTRIBUTES: dict[AttributeType, tuple[Attribute, ...]] = {
     "person": PERSON_ATTRIBUTES,
     "town": TOWN_ATTRIBUTES,
     "register": REGISTER_ATTRIBUTES,
 }
-"""What the page says that a value of a linked type leads to."""
+"""The attributes on the page that a value of a linked type links to."""

@@ -1,4 +1,4 @@
-"""The Almanack's lists: names with links and never an attribute, page by page, and the ways to them."""
+"""The Almanack's lists: pages of names with links and without attributes, and the pages that lead to them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from wideseek_env.corpus.synthetic.model import ALMANACK, Entity, EntityList, Re
 from wideseek_env.corpus.synthetic.names import slug
 
 NEXT_PAGE = "Next page"
-"""The text of the link to the following page of a list or category; the last page has none."""
+"""The text of the link to the following page of a list or category. The last page has no such link."""
 
 PREVIOUS_PAGE = "Previous page"
 
 
 def list_pages(seed: int, entity_list: EntityList, config: WorldConfig) -> Iterator[WorldPage]:
-    """The pages of a list, alphabetical, `config.page_size` names each; `config.numbered` of all lists are numbered."""
+    """The pages of a list in alphabetical order, with `config.page_size` names each. A share `config.numbered` of all
+    lists has numbered entries."""
     kind, page_size = entity_list.kind, config.page_size
     numbered = Dice(seed, "numbered", entity_list.phrase).chance(config.numbered)
     dice = Dice(seed, "list pages", entity_list.phrase)
@@ -78,7 +79,7 @@ def category_pages(seed: int, kind: Kind, lists: Sequence[EntityList], page_size
 
 
 def disambiguation(seed: int, entity_list: EntityList, group: Sequence[Entity]) -> WorldPage:
-    """The page that tells entities of one name apart."""
+    """The page that distinguishes entities with the same name."""
     base = group[0].base
     dice = Dice(seed, "disambiguation", base)
     writer = PageWriter(f"{ALMANACK}/wiki/{slug(base)}", f"{base} (disambiguation)", ALMANACK_SITE)
@@ -88,7 +89,7 @@ def disambiguation(seed: int, entity_list: EntityList, group: Sequence[Entity]) 
 
 
 def front_page(seed: int, regions: Iterable[Region]) -> WorldPage:
-    """The Almanack's front page: its categories and regions, and what it promises."""
+    """The Almanack's front page: its categories and regions, and a note on its reliability."""
     regions = list(regions)
     present = {each.kind.key for region in regions for each in region.lists}
     writer = PageWriter(f"{ALMANACK}/", ALMANACK_SITE, ALMANACK_SITE)

@@ -1,4 +1,4 @@
-"""`PageWriter`: writes a page once and yields both its HTML and the plain text that an index searches."""
+"""`PageWriter`: writes a page once and gives both its HTML and the plain text for the index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Inline = str | tuple[str, str]
 
 
 class WorldPage(NamedTuple):
-    """A finished page; field for field what `wideseek_env.corpus.stored.SourcePage` wants."""
+    """A finished page, with the fields of `wideseek_env.corpus.stored.SourcePage`."""
 
     url: str
     title: str
@@ -19,7 +19,7 @@ class WorldPage(NamedTuple):
 
 
 def escape(text: str) -> str:
-    """`text` for HTML. Generated text has few special characters, so most calls only look."""
+    """`text` escaped for HTML. Generated text has few special characters, so most calls change nothing."""
     if "&" in text or "<" in text or ">" in text:
         return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return text
@@ -40,7 +40,7 @@ def _inline(pieces: Iterable[Inline]) -> tuple[str, str]:
 
 
 class PageWriter:
-    """Collects the blocks of one page, top to bottom. `site` is what its header says, and is not indexed."""
+    """Collects the blocks of one page, top to bottom. `site` is the text of its header, which is not indexed."""
 
     def __init__(self, url: str, title: str, site: str) -> None:
         self._url = url
@@ -50,18 +50,18 @@ class PageWriter:
         self._text: list[str] = []
 
     def heading(self, text: str) -> None:
-        """A heading inside the page."""
+        """Add a heading inside the page."""
         self._html.append(f"<h2>{escape(text)}</h2>")
         self._text.append(text)
 
     def paragraph(self, *pieces: Inline) -> None:
-        """A paragraph of text and links."""
+        """Add a paragraph of text and links."""
         html, text = _inline(pieces)
         self._html.append(f"<p>{html}</p>")
         self._text.append(text)
 
     def infobox(self, rows: Iterable[tuple[str, Inline]]) -> None:
-        """A table of two columns, label and value; nothing when there are no rows."""
+        """Add a table with two columns, label and value. Adds nothing when there are no rows."""
         html = []
         for label, value in rows:
             cell, text = _inline((value,))
@@ -71,11 +71,11 @@ class PageWriter:
             self._html.append('<table class="infobox">\n' + "\n".join(html) + "\n</table>")
 
     def bullets(self, items: Sequence[Sequence[Inline]]) -> None:
-        """A bulleted list."""
+        """Add a bulleted list."""
         self._list(items, "ul")
 
     def numbered(self, items: Sequence[Sequence[Inline]], first: int = 1) -> None:
-        """A numbered list, from `first` on."""
+        """Add a numbered list that begins at `first`."""
         self._list(items, "ol", "" if first == 1 else f' start="{first}"')
 
     def _list(self, items: Sequence[Sequence[Inline]], tag: str, attributes: str = "") -> None:
@@ -87,9 +87,9 @@ class PageWriter:
         self._html.append("\n".join([f"<{tag}{attributes}>", *html, f"</{tag}>"]))
 
     def page(self, imprint: str) -> WorldPage:
-        """The finished page; its last paragraph says who stands for it, and of when it is.
+        """The finished page. Its last paragraph names the publisher and the date.
 
-        That is no `<footer>`, since readers of pages drop those, and it tells what to trust.
+        It is not a `<footer>`, because page readers drop footers, and this paragraph says which pages to trust.
         """
         self.paragraph(imprint)
         title = escape(self._title)

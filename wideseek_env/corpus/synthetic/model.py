@@ -1,4 +1,4 @@
-"""The things of a world – regions, entities, people, towns – before they become pages."""
+"""The things of a world (regions, entities, people, towns) before they become pages."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ ANYWIKI = "https://anywiki.example"
 WAYFARER = "https://wayfarer.example"
 
 NOW = 2024
-"""The year in which the world's current pages were last revised."""
+"""The year of the last revision of the world's current pages."""
 
 
 @dataclass(eq=False, slots=True)
 class Thing:
-    """Something with a page: its name, URL, values by label, and the things that linked values lead to.
+    """A thing with a page: its name, URL, values by label, and the things that its values link to.
 
-    `url` is "" when it has no page. `values` holds a text for links too (the name of the thing).
+    `url` is "" when it has no page. `values` has a text for links too, the name of the thing.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Thing:
     links: dict[str, Thing] = field(default_factory=dict)
     in_prose: frozenset[str] = frozenset()
     about: str = ""
-    """What the lead sentence calls it, for people and towns."""
+    """The description in the lead sentence, for people and towns."""
     seen_in: list[Thing] = field(default_factory=list)
-    """Things that link here."""
+    """The things that link to this one."""
 
     def link(self, label: str, target: Thing) -> None:
-        """Let the value of `label` be the name of `target`."""
+        """Set the value of `label` to the name of `target` and link it."""
         self.values[label] = Value(target.name)
         self.links[label] = target
         target.seen_in.append(self)
@@ -56,19 +56,19 @@ class Entity(Thing):
 
     base: str = ""
     stale_year: int = 0
-    """The year of the archived copy; 0 when there is none."""
+    """The year of the archived copy, or 0 when there is none."""
     old: dict[str, Value] = field(default_factory=dict)
-    """The values that the archived copy and old stories give, where they differ from today's."""
+    """The values in the archived copy and in old stories, where they differ from the current ones."""
     mistakes: dict[str, Value] = field(default_factory=dict)
-    """The values that the unchecked wiki gets wrong; empty when it has no page."""
+    """The wrong values on the unchecked wiki. Empty when the wiki has no page."""
     lost_story: str = ""
-    """The URL of a news story that is gone; "" when there is none."""
+    """The URL of a news story that is gone, or ""."""
     site_is_gone: bool = False
 
 
 @dataclass(eq=False, slots=True)
 class Region:
-    """A region with its towns; all its lists belong to one split."""
+    """A region with its towns. All its lists belong to one split."""
 
     name: str
     country: str
@@ -78,13 +78,13 @@ class Region:
 
     @property
     def url(self) -> str:
-        """Its article."""
+        """The URL of its article."""
         return f"{ALMANACK}/wiki/{slug(self.name)}"
 
 
 @dataclass(eq=False, slots=True)
 class EntityList:
-    """All entities of one kind in one region, in alphabetical order, with the people they are linked to."""
+    """All entities of one kind in one region, in alphabetical order, with the people that they link to."""
 
     kind: Kind
     region: Region
@@ -96,14 +96,14 @@ class EntityList:
 
     @property
     def phrase(self) -> str:
-        """What the list is of, as ``museums in Norvania``."""
+        """The phrase for the entities, such as ``museums in Norvania``."""
         return f"{self.kind.plural} {self.kind.preposition} {self.region.name}"
 
     def page_url(self, number: int = 1) -> str:
-        """The list's page of this number, counted from 1."""
+        """The URL of a page of the list. Pages count from 1."""
         url = f"{ALMANACK}/list/{slug(self.phrase)}"
         return url if number == 1 else f"{url}/page-{number}"
 
     def page_count(self, page_size: int) -> int:
-        """How many pages the list has."""
+        """The number of the list's pages."""
         return -(-len(self.entities) // page_size)

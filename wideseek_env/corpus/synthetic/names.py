@@ -1,4 +1,4 @@
-"""Invented names from syllable grammars: places, people, titles; each spelling is given out once."""
+"""Invents names of places, people and titles from syllable grammars. Each spelling is used once."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def _stem(dice: Dice) -> str:
 
 
 class NameBook:
-    """Gives out names and remembers their slugs, so that no two things of a world share a name or a URL."""
+    """Makes names and remembers their slugs, so that no two things of a world share a name or a URL."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
 
     def claim(self, name: str) -> bool:
-        """Take `name`; False when something that is spelled alike has it already."""
+        """Reserve `name`. Returns False when a name with the same slug is reserved already."""
         key = slug(name)
         if key in self._taken:
             return False
@@ -60,13 +60,13 @@ class NameBook:
         return True
 
     def town(self, dice: Dice) -> str:
-        """A new town, as Brelford."""
+        """A new name of a town, such as Brelford."""
         while not self.claim(name := (_stem(dice) + dice.pick(_TOWN_ENDINGS)).capitalize()):
             pass
         return name
 
     def region(self, dice: Dice) -> str:
-        """A new region, as Norvania."""
+        """A new name of a region, such as Norvania."""
         while not self.claim(
             name := (_stem(dice) + dice.pick(_REGION_JOINTS) + dice.pick(_REGION_ENDINGS)).capitalize()
         ):
@@ -74,20 +74,20 @@ class NameBook:
         return name
 
     def person(self, dice: Dice) -> str:
-        """A new person, as Maren Dolquist."""
+        """A new name of a person, such as Maren Dolquist."""
         while not self.claim(name := person_name(dice)):
             pass
         return name
 
 
 def person_name(dice: Dice) -> str:
-    """Somebody's name; not claimed, so two people may share it."""
+    """A name of a person. It is not reserved, so two people may share it."""
     first = _stem(dice) + dice.pick(_FIRST_ENDINGS)
     return f"{first.capitalize()} {(_syllable(dice) + dice.pick(_SURNAME_ENDINGS)).capitalize()}"
 
 
 def base_name(dice: Dice) -> str:
-    """The proper name inside an entity's name, as Kelmar in Kelmar Museum."""
+    """The proper name inside an entity's name, such as Kelmar in Kelmar Museum."""
     return (_stem(dice) + dice.pick(_VOWELS) + dice.pick(_CODAS[2:])).capitalize()
 
 

@@ -1,4 +1,4 @@
-"""Pages beside the Almanack: official sites, register, archived copies, an unchecked wiki, news, travel notes."""
+"""Pages outside the Almanack: official sites, register, archived copies, an unchecked wiki, news, travel notes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from wideseek_env.corpus.synthetic.wording import HEADLINES, TOPICS, TRENDS
 
 
 def official_site(seed: int, entity_list: EntityList, entity: Entity) -> WorldPage:
-    """The entity's own website: agrees with the Almanack, and repeats a figure or two."""
+    """The entity's website. It agrees with the Almanack and repeats one or two values."""
     dice = Dice(seed, "site", entity.name)
     url = entity.values["Website"].text
     writer = PageWriter(url, f"{entity.name} – official website", entity.name)
@@ -64,7 +64,7 @@ def register_entry(entry: Thing, region: Region) -> WorldPage:
 
 
 def archived_copy(seed: int, entity_list: EntityList, at: int) -> WorldPage:
-    """An old copy of an article: what drifts has the value it had then."""
+    """An old copy of an article. Values that drift have their values of that time."""
     entity = entity_list.entities[at]
     year = entity.stale_year
     dice = Dice(seed, "archived", entity.name)
@@ -81,7 +81,7 @@ def archived_copy(seed: int, entity_list: EntityList, at: int) -> WorldPage:
 
 
 def unchecked_page(seed: int, entity_list: EntityList, entity: Entity) -> WorldPage:
-    """A page of the wiki that anybody may edit: some of its values are wrong."""
+    """A page of the wiki that anybody may edit. Some of its values are wrong."""
     dice = Dice(seed, "anywiki", entity.name)
     values = {**entity.values, **entity.mistakes}
     url = f"{ANYWIKI}/{slug(entity.name)}"
@@ -97,7 +97,7 @@ def unchecked_page(seed: int, entity_list: EntityList, entity: Entity) -> WorldP
 
 
 def distractor(seed: int, number: int, lists: Sequence[EntityList]) -> WorldPage:
-    """The distractor of this number: something related to one of the lists that answers nothing about it."""
+    """The distractor with this number. It is about one of the lists but answers nothing about it."""
     dice = Dice(seed, "distractor", number)
     write = (_event, _trend, _travel, _old_figures, _advice)[number % 5]
     return write(dice, number, dice.pick(lists))

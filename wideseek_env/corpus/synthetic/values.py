@@ -1,4 +1,4 @@
-"""Values of attributes: drawing one, the older one of a stale copy, and the wrong one of an unchecked page."""
+"""The values of attributes: new ones, the older ones of stale copies, and the wrong ones of unchecked pages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augus
 
 
 class Value(NamedTuple):
-    """A value as pages show it, and an integer to compare it by.
+    """A value as pages show it, and an integer for comparison.
 
-    `order` is the year, yyyymmdd for a date, and the number for a number (tenths where the attribute has
-    decimals); 0 for anything else.
+    `order` is the year, yyyymmdd for a date, and the number for a number (in tenths where the attribute has decimals).
+    It is 0 for anything else.
     """
 
     text: str
@@ -24,7 +24,7 @@ class Value(NamedTuple):
 
 
 def draw(dice: Dice, attribute: Attribute) -> Value:
-    """A value for a year, date, number, category or text."""
+    """A random value for a year, date, number, category or text."""
     a = attribute
     if a.type == "year":
         return _year(dice.between(a.low, a.high))
@@ -40,12 +40,12 @@ def draw(dice: Dice, attribute: Attribute) -> Value:
 
 
 def year_of(attribute: Attribute, value: Value) -> int:
-    """The year of a year's or a date's value."""
+    """The year of a value that is a year or a date."""
     return value.order // 10000 if attribute.type == "date" else value.order
 
 
 def older(dice: Dice, attribute: Attribute, value: Value) -> Value:
-    """What `value` was some years ago: a smaller number, somebody else's name."""
+    """The value of some years ago: a smaller number, or another person's name."""
     if attribute.type == "number":
         n = value.order * dice.between(45, 88) // 100 // attribute.step * attribute.step
         return (
@@ -55,7 +55,7 @@ def older(dice: Dice, attribute: Attribute, value: Value) -> Value:
 
 
 def wrong(dice: Dice, attribute: Attribute, value: Value) -> Value:
-    """A plausible value of the same type that is not `value` (nor within 10 % of it, for a number)."""
+    """A plausible value of the same type that is not `value`. A number differs by more than 10 %."""
     a = attribute
     if a.type == "year":
         return _year(value.order + dice.between(3, 40))

@@ -1,4 +1,4 @@
-"""`SyntheticWorld`: a seed and settings in, a web of pages out – the same bytes on every machine."""
+"""`SyntheticWorld`: makes a web of pages from a seed and settings, with the same bytes on every machine."""
 
 from __future__ import annotations
 
@@ -20,10 +20,9 @@ if TYPE_CHECKING:
 
 
 class SyntheticWorld:
-    """An invented web. Regions, lists and pages are made when first asked for, and then kept.
+    """An invented web. Regions, lists and pages are made when first used, and then kept.
 
-    It pickles and compares as what it was made from, `seed` and `config`. Raises `ConfigError` for a seed
-    that is no integer.
+    It pickles and compares as its `seed` and `config`. Raises `ConfigError` when the seed is not an integer.
     """
 
     def __init__(self, seed: int = 0, config: WorldConfig | None = None) -> None:
@@ -34,12 +33,13 @@ class SyntheticWorld:
 
     @classmethod
     def from_spec(cls, spec: str) -> SyntheticWorld:
-        """The world that `spec` names, as ``synthetic:seed=3,pages=2000,rows=20-30``; see `WorldConfig`."""
+        """The world that `spec` names, such as ``synthetic:seed=3,pages=2000,rows=20-30``. `WorldConfig` has the
+        settings."""
         return cls(*parse_spec(spec))
 
     @property
     def spec(self) -> str:
-        """One line that `from_spec` turns into this world again."""
+        """The one-line spec from which `from_spec` makes this world again."""
         return format_spec(self.seed, self.config)
 
     def __repr__(self) -> str:
@@ -68,7 +68,7 @@ class SyntheticWorld:
 
     @cached_property
     def pages(self) -> tuple[WorldPage, ...]:
-        """Every page: `config.pages` of them (or up to one list fewer when there are no distractors)."""
+        """All pages: `config.pages` of them. Without distractors, there may be fewer by up to one list."""
         return tuple(self._pages())
 
     @cached_property
@@ -83,7 +83,7 @@ class SyntheticWorld:
         return {page.url: page for page in self.pages}
 
     def page(self, url: str) -> WorldPage:
-        """The page at `url`; `KeyError` when there is none."""
+        """The page at `url`. Raises `KeyError` when there is none."""
         return self._by_url[url]
 
     @cached_property
@@ -91,11 +91,11 @@ class SyntheticWorld:
         return {each.page_url(): each for each in self.lists}
 
     def list_at(self, url: str) -> EntityList:
-        """The list whose first page is at `url`; `KeyError` when there is none."""
+        """The list whose first page is at `url`. Raises `KeyError` when there is none."""
         return self._list_by_url[url]
 
     def digest(self) -> str:
-        """SHA-256 (hex) of the URL, title, HTML and text of every page and of the URLs that are gone."""
+        """The SHA-256 (hex) of the URL, title, HTML and text of every page and of the URLs that are gone."""
         sha = hashlib.sha256()
         for page in self.pages:
             sha.update("\0".join(page).encode())
@@ -104,7 +104,7 @@ class SyntheticWorld:
         return sha.hexdigest()
 
     def corpus(self) -> MemoryCorpus:
-        """A corpus of this world, indexed in memory, whose name is the world's spec."""
+        """A corpus of this world, indexed in memory. Its name is the world's spec."""
         from wideseek_env.corpus.stored import MemoryCorpus, SourcePage
 
         return MemoryCorpus((SourcePage(*page) for page in self.pages), self.spec, gone=self.gone)

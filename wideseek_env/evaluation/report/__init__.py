@@ -1,4 +1,4 @@
-"""One page about several runs: figures, intervals, comparisons, settings and commands, in a file of its own."""
+"""Writes one HTML page about several runs: figures, intervals, comparisons, settings and commands."""
 
 from wideseek_env.evaluation.report.entries import Entry, read_entries, run_names
 from wideseek_env.evaluation.report.page import report_page, write_report

@@ -1,4 +1,4 @@
-"""What a report is about: sweeps and single runs as they are on disk at this moment, finished or not."""
+"""The entries of a report: sweeps and single runs, read from disk in their current state, finished or not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from wideseek_env.evaluation.sweep import Sweep, is_sweep, point_folder, read_sw
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One line of figures: a point of a sweep, or a whole run."""
+    """One line of metrics: a point of a sweep, or a whole run."""
 
     label: str
     summary: Summary
@@ -37,23 +37,24 @@ class Entry:
     sweep: Sweep | None
     parts: tuple[Part, ...]
     missing: tuple[str, ...]
-    """What has not been played (yet), in sentences."""
+    """Sentences that say which episodes or points are missing."""
     reconstructed: bool = False
-    """Whether `command` was put together from the settings."""
+    """Whether `command` was derived from the settings, because none was recorded."""
 
 
 def run_names(paths: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
-    """What runs are called: `names`, or the last parts of their paths, as many as tell them apart.
+    """The names of the runs: `names`, or else the last parts of their paths, as many parts as make them different.
 
-    `ConfigError` for another number of names than of runs, or a name given twice.
+    Raises:
+        ConfigError: The number of names differs from the number of runs, or a name or run is given twice.
     """
     if names:
         if len(names) != len(paths):
             raise ConfigError(
-                f"{len(paths)} runs and {len(names)} names: give --name once a run, or not at all"
+                f"{len(paths)} runs but {len(names)} names: give one --name for each run, or none"
             )
         if len(set(names)) != len(names):
-            raise ConfigError("two runs have the same name")
+            raise ConfigError("two runs have the same name; give each run a different --name")
         return list(names)
     parts = [path.resolve().parts for path in paths]
     for count in range(1, max(map(len, parts), default=1) + 1):
@@ -64,7 +65,11 @@ def run_names(paths: Sequence[Path], names: Sequence[str] = ()) -> list[str]:
 
 
 def read_entries(paths: Sequence[Path], names: Sequence[str]) -> list[Entry]:
-    """Read every run; `names` are what they are called. `ConfigError` where a path holds no run."""
+    """Read every run. `names` are the names of the runs.
+
+    Raises:
+        ConfigError: There is no path, or a path contains no run.
+    """
     if not paths:
         raise ConfigError("give at least one run")
     return [
@@ -83,7 +88,7 @@ def _sweep(path: Path, name: str) -> Entry:
         called = "the single agent" if size is None else f"{sweep.kind} {size}"
         point = by_size.get(size)
         if point is None:
-            missing.append(f"{called} has not been played")
+            missing.append(f"{called} has not been run")
             continue
         tally = SummaryAccumulator()
         for record in point.records:
@@ -117,7 +122,7 @@ def _run(path: Path, name: str) -> Entry:
 
 
 def _about(path: Path) -> tuple[dict[str, Any], dict[str, str], str]:
-    """Settings, versions and command of a run folder; empty for a file of trajectories."""
+    """Settings, versions and command of a run folder. Empty for a file of trajectories."""
     file = path / SETTINGS
     if not file.is_file():
         return {}, {}, ""
@@ -141,7 +146,7 @@ def _short(called: str, settings: Mapping[str, Any], summary: Summary) -> list[s
 
 
 def _reconstructed(settings: Mapping[str, Any], path: Path, sweep: Sweep | None) -> str:
-    """The command as far as the settings tell it; those of files of tasks have only their names."""
+    """The command, as far as it follows from the settings. Of a file of tasks, the settings have only the name."""
     if not settings or settings.get("kind") == "responses":
         return ""
     words = ["wideseek", "bench", sweep.kind] if sweep is not None else ["wideseek", "eval"]

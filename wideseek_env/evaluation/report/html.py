@@ -1,4 +1,4 @@
-"""Pieces of HTML. Whatever comes from runs goes through `text`, so that it is shown and never read as markup."""
+"""Pieces of HTML. All texts from runs go through `text`, which escapes them, so they never become markup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from wideseek_env.render.printable import one_line
 _LONG = 400
 _HEAD = re.compile(r"\A.*?(?=<svg\b)", re.DOTALL)
 _META = re.compile(r"<metadata>.*?</metadata>", re.DOTALL)
-_TAG = re.compile(r"<[^>]*>")  # what is between tags is text, and stays
+_TAG = re.compile(r"<[^>]*>")  # text between tags is not matched and stays
 _NAME = re.compile(r'(\bid="|\bhref="#|\burl\(#)')
 _VARIABLES = {colour: f"var(--c{number})" for number, colour in enumerate(COLOURS)} | {
     INK: "var(--ink)",
@@ -23,18 +23,18 @@ _COLOUR = re.compile("|".join(_VARIABLES))
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """Text that is already HTML."""
 
     __slots__ = ()
 
 
 def text(value: object, limit: int = _LONG) -> Markup:
-    """`value` as one line of text, escaped; `Markup` stays as it is."""
+    """`value` as one line of escaped text. `Markup` stays as it is."""
     return value if isinstance(value, Markup) else Markup(escape(one_line(str(value), limit)))
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], marked: Iterable[int] = ()) -> Markup:
-    """A table; rows whose numbers are in `marked` are highlighted."""
+    """A table. Rows whose indices are in `marked` are highlighted."""
     shown = set(marked)
     head = "".join(f"<th>{text(cell)}</th>" for cell in header)
     lines = []
@@ -49,7 +49,7 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], marked: It
 
 
 def interval(value: str, low: str, high: str) -> Markup:
-    """A figure with its interval."""
+    """A value with its interval."""
     return Markup(f'{text(value)} <span class="ci">{text(low)} – {text(high)}</span>')
 
 
@@ -64,7 +64,7 @@ def items(lines: Iterable[object]) -> Markup:
 
 
 def figure(drawn: Picture, caption: object, anchor: str, *, column: bool = False) -> Markup:
-    """A figure as inline SVG, in colours that follow the page."""
+    """A figure as inline SVG, in the colours of the page."""
     kind = ' class="column"' if column else ""
     return Markup(
         f'<figure id="{anchor}"{kind}>\n{inline_svg(drawn.render("svg").decode(), anchor, str(text(caption)))}\n'
@@ -73,7 +73,10 @@ def figure(drawn: Picture, caption: object, anchor: str, *, column: bool = False
 
 
 def inline_svg(svg: str, prefix: str, label: str) -> str:
-    """An SVG file as an element of a page: ids of its own, the page's colours, no background, a name for readers."""
+    """An SVG file as an element of a page.
+
+    The ids get a prefix, the colours are those of the page, the background is removed, and `label` becomes the title.
+    """
     svg = _META.sub("", _HEAD.sub("", svg, count=1))
 
     def own(tag: re.Match[str]) -> str:

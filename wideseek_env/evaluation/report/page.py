@@ -1,4 +1,4 @@
-"""The page: one HTML file without scripts that asks the network for nothing, the same bytes for the same runs."""
+"""The page of a report: one HTML file without scripts that needs no network. The same runs give the same bytes."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from wideseek_env.files import write_whole
 from wideseek_env.version import __version__
 
 MARK = "<!-- made by wideseek bench report -->"
-"""How a page of ours begins, after the document type; a file without it is not replaced."""
+"""A comment at the beginning of each page, after the document type. A file without it is not replaced."""
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
-    """The whole page. `seed` is that of intervals and tests. `ConfigError` without an entry."""
+    """The page as HTML. `seed` is the seed of intervals and tests.
+
+    Raises:
+        ConfigError: There are no entries.
+    """
     if not entries:
         raise ConfigError("give at least one run")
     parts = {
@@ -61,11 +65,13 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
 
 
 def write_report(entries: Sequence[Entry], out: Path, *, seed: int = 0) -> None:
-    """Write the page to `out`, whole or not at all. `ConfigError` when `out` is there and no page of ours."""
+    """Write the page to `out`. A reader never sees half a page.
+
+    Raises:
+        ConfigError: `out` exists and was not made by `wideseek bench report`.
+    """
     if out.exists() and not _ours(out):
-        raise ConfigError(
-            f"{out} is there already and was not made by `wideseek bench report`; give another --out"
-        )
+        raise ConfigError(f"{out} exists and was not made by `wideseek bench report`; give another --out")
     page = report_page(entries, seed=seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     write_whole(out, page)

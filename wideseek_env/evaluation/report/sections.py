@@ -1,4 +1,4 @@
-"""The sections of a report, each from the entries alone: figures of runs, comparisons, settings, commands."""
+"""The sections of a report: results, figures, speed-up, comparisons, settings and commands."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wideseek_env.evaluation.report.html import Markup, figure, heading, interva
 from wideseek_env.evaluation.speedup import Clock, Speedup, amdahl_lines, speedup_of
 from wideseek_env.evaluation.summary import Summary
 
-_CLOCKS: Mapping[Clock, str] = {"critical_path": "critical path", "seconds": "time on the clock"}
+_CLOCKS: Mapping[Clock, str] = {"critical_path": "critical path", "seconds": "wall-clock time"}
 _COSTS = ("critical-path", "turns", "calls", "tokens", "seconds")
 _SCORES = ("f1_by_item", "f1_by_row", "score")
 _COMPARED = {
@@ -27,22 +27,22 @@ _MOST_PAIRS = 30
 
 
 def unfinished(entries: Sequence[Entry]) -> Markup:
-    """What is missing, at the top; nothing when all is there."""
+    """A note at the top about missing episodes. Empty if nothing is missing."""
     lines = [Markup(f"<b>{text(e.name)}</b>: {text(line)}") for e in entries for line in e.missing]
     if not lines:
         return Markup("")
-    return Markup(f'<div class="note" id="unfinished"><b>Not all is there:</b>{items(lines)}</div>')
+    return Markup(f'<div class="note" id="unfinished"><b>Some runs are incomplete:</b>{items(lines)}</div>')
 
 
 def results(entries: Sequence[Entry]) -> Markup:
-    """A line of figures with intervals for every point and run."""
+    """A table with one line of metrics and intervals for each point and run."""
     header = ["run", "", "tasks", "episodes", *(label for _, label in METRICS.values()), "answered"]
     costs = [cost for cost in _COSTS if any(COSTS[cost].of(p.summary) for e in entries for p in e.parts)]
     header += [COSTS[cost].label.removesuffix(" an episode") for cost in costs]
     rows = [_result(entry, part, costs) for entry in entries for part in entry.parts]
     about = (
-        "Means over tasks of the means over their trials, scores from 0 to 100, with 95 % bootstrap intervals over "
-        "tasks; costs are those of an episode, tokens those that were generated."
+        "Values are averaged over each task's trials, then over tasks. Scores are from 0 to 100, with 95 % bootstrap "
+        "intervals over tasks. Costs are per episode. Tokens are generated tokens."
     )
     return Markup(f'{heading(2, "Results", "results")}<p class="soft">{about}</p>{table(header, rows)}')
 
@@ -65,7 +65,7 @@ def _cost(summary: Summary, cost: str) -> str:
 
 
 def figures(entries: Sequence[Entry]) -> Markup:
-    """The sweeps drawn together, each alone, and against what an episode cost."""
+    """Figures: all sweeps of a kind together, each sweep alone, and item-F1 against costs per episode."""
     sweeps = [
         (e.name, e.sweep) for e in entries if e.sweep is not None and any(p.size for p in e.sweep.points)
     ]
@@ -90,7 +90,7 @@ def figures(entries: Sequence[Entry]) -> Markup:
     for cost in ("critical-path", "tokens"):
         try:
             drawn = draw_metric(curves, axis=cost)
-        except ConfigError:  # somebody's was not measured
+        except ConfigError:  # the cost was not measured in one of the runs
             continue
         label = COSTS[cost].label
         parts.append(
@@ -100,16 +100,16 @@ def figures(entries: Sequence[Entry]) -> Markup:
 
 
 def kind_of(sweep: Any) -> str:
-    """What a sweep varied, in words, and its budget."""
+    """What the sweep varied, in words, and its budget."""
     what = "subagents at once" if sweep.kind == "width" else "turns of the single agent"
     equal = sweep.settings.get("equal")
     if not isinstance(equal, dict):
         return what
-    return f"{what}, at most {equal.get('amount')} {equal.get('kind')} an episode ({equal.get('from')})"
+    return f"{what}, at most {equal.get('amount')} {equal.get('kind')} per episode ({equal.get('from')})"
 
 
 def speedups(entries: Sequence[Entry], seed: int) -> Markup:
-    """Speed-up, efficiency and Amdahl's law for every width sweep that has two widths."""
+    """Speed-up, efficiency and Amdahl's law for every width sweep with at least two widths."""
     parts = []
     for number, entry in enumerate(entries):
         for clock, called in _CLOCKS.items():
@@ -136,8 +136,9 @@ def speedups(entries: Sequence[Entry], seed: int) -> Markup:
     if not parts:
         return Markup("")
     about = (
-        "Speed-up is the mean time of the smallest width over that of each; efficiency is the speed-up for each "
-        "subagent that was added. Where item-F1 differs, the teams did not do the same work, and the line is marked."
+        "Speed-up is the mean time of the smallest width divided by the mean time of each width. Efficiency is the "
+        "speed-up divided by the growth of the width. If item-F1 differs, the teams did not do the same work, and the "
+        "line is marked."
     )
     return Markup(f'{heading(2, "Speed-up", "speed-up")}<p class="soft">{about}</p>' + "\n".join(parts))
 
@@ -150,7 +151,7 @@ def _speedup(sweep: Any, clock: Clock, seed: int = 0) -> Speedup | None:
 
 
 def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
-    """Paired comparisons: equal points of different runs, and the sizes of one sweep against its smallest."""
+    """Paired comparisons: the same size in different runs, and the sizes of one sweep against its smallest size."""
     rows: list[list[object]] = []
     notes: list[str] = []
     pairs = list(_pairs(entries))
@@ -159,14 +160,16 @@ def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
         try:
             found = compare_runs(first.run, second.run, top=0, seed=seed)
         except ConfigError as error:
-            notes.append(f"{names}: not compared, because {error}")
+            notes.append(f"{names}: not compared: {error}")
             continue
         for name, called in _COMPARED.items():
             if name in found.metrics:
                 rows.append([names, called, found.tasks, *_difference(found.metrics[name], name in _SCORES)])
         notes += [f"{names}: {note}" for note in found.notes]
     if len(pairs) > _MOST_PAIRS:
-        notes.append(f"{len(pairs) - _MOST_PAIRS} more pairs are left out; `wideseek compare` has them")
+        notes.append(
+            f"{len(pairs) - _MOST_PAIRS} more pairs are left out; compare them with `wideseek compare`"
+        )
     if not rows and not notes:
         return Markup("")
     marked = [number for number, row in enumerate(rows) if row[-1] == "yes"]
@@ -174,8 +177,8 @@ def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
         ["runs", "", "tasks", "first", "second", "difference", "p", "clear"], rows, marked
     ) if rows else Markup("")  # fmt: skip
     about = (
-        "On the tasks that both have, with 95 % paired bootstrap intervals and the p-value of a sign-flip test. Marked "
-        "are differences whose interval leaves out 0; p-values are not corrected for their number."
+        "Differences on the tasks that both have, with 95 % paired bootstrap intervals and the p-value of a sign-flip "
+        "test. A line is marked if its interval excludes 0. The p-values are not corrected for multiple comparisons."
     )
     return Markup(
         f'{heading(2, "Paired comparisons", "comparisons")}<p class="soft">{about}</p>{shown}{items(notes)}'
@@ -214,7 +217,7 @@ def _points(value: float, low: float, high: float) -> Markup:
 
 
 def settings(entries: Sequence[Entry]) -> Markup:
-    """Settings and versions side by side; lines that differ are marked."""
+    """Settings and versions of the runs side by side. Lines that differ are marked."""
     columns = [_flat(entry) for entry in entries]
     names = list(dict.fromkeys(name for column in columns for name in column))
     rows = [[name, *(column.get(name, "–") for column in columns)] for name in names]
@@ -222,7 +225,7 @@ def settings(entries: Sequence[Entry]) -> Markup:
     about = " Lines that differ are marked." if len(entries) > 1 else ""
     shown = table(["", *(entry.name for entry in entries)], rows, differ)
     return Markup(
-        f'{heading(2, "Settings and versions", "settings")}<p class="soft">What was played with what.{about}</p>{shown}'
+        f'{heading(2, "Settings and versions", "settings")}<p class="soft">The settings of each run.{about}</p>{shown}'
     )
 
 
@@ -237,17 +240,17 @@ def _flat(entry: Entry) -> dict[str, str]:
 
 
 def commands(entries: Sequence[Entry]) -> Markup:
-    """What plays every run again."""
+    """The command that makes each run again."""
     parts = [heading(2, "Commands", "commands")]
     for number, entry in enumerate(entries):
         parts.append(heading(3, entry.name, f"command-{number}"))
         parts.append(Markup(f'<p class="soft">Read from {text(entry.path)}.</p>'))
         if not entry.command:
-            parts.append(Markup("<p>It does not say how it was made.</p>"))
+            parts.append(Markup("<p>The run does not record its command.</p>"))
             continue
         parts.append(Markup(f"<pre>{text(entry.command, 4000)}</pre>"))
         if entry.reconstructed:
             parts.append(
-                Markup('<p class="soft">Put together from its settings; files have only their names.</p>')
+                Markup('<p class="soft">Derived from the settings, which have only the names of files.</p>')
             )
     return Markup("\n".join(parts))

@@ -1,4 +1,4 @@
-"""The report's style sheet: light and dark by the system's setting, no fonts or images from elsewhere."""
+"""The report's style sheet. It follows the system's light or dark setting and loads no fonts or images."""
 
 STYLE = """
 :root { color-scheme: light dark;

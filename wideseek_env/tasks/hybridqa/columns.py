@@ -1,4 +1,4 @@
-"""The columns of a table as things to ask for and to compare: values by kind, and which rows a selection leaves."""
+"""The columns of a table: their values by kind, and the rows that a selection keeps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from wideseek_env.tasks.hybridqa.selection import Condition, Selection, label_of
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One attribute of a table over the rows of its plan."""
+    """One attribute of a table, with a value for each row of the plan."""
 
     index: int
     header: str
@@ -23,7 +23,10 @@ class Column:
 
 
 def columns_of(table: WikiTable, plan: TablePlan) -> tuple[Column, ...]:
-    """What can be asked besides the key: the plan's attributes, in mode `table` all that the table fills."""
+    """The columns that a question can ask for besides the key.
+
+    In mode `pages` these are the plan's attributes. In mode `table` they are the columns of `table_attributes`.
+    """
     found = (
         zip(plan.attributes, plan.kinds, strict=True)
         if plan.mode == "pages"
@@ -36,7 +39,10 @@ def columns_of(table: WikiTable, plan: TablePlan) -> tuple[Column, ...]:
 
 
 def selected(selection: Selection, columns: Sequence[Column], rows: int) -> tuple[int, ...]:
-    """The places (from 0) of the rows, of `rows` in all, that `selection` leaves; columns are found by their label."""
+    """The indices (from 0) of the rows that `selection` keeps.
+
+    `rows` is the number of all rows. Columns are found by their label.
+    """
     by_label = {label_of(column.header): column for column in columns}
     places = list(range(rows))
     for condition in selection.conditions:
@@ -58,7 +64,7 @@ def selected(selection: Selection, columns: Sequence[Column], rows: int) -> tupl
 
 
 def holds(condition: Condition, value: str, kind: Kind) -> bool:
-    """Whether a row with this value stays."""
+    """Whether `condition` keeps a row with this value."""
     if condition.relation in ("is", "is_not"):
         return (normalize(value) == normalize(condition.value)) == (condition.relation == "is")
     if condition.relation in ("before", "after"):
@@ -83,16 +89,16 @@ def number_of(value: str) -> float:
 
 
 def year_of(value: str, kind: Kind) -> int:
-    """The year of a cell of kind `year` or `date`."""
+    """The year in a cell of kind `year` or `date`."""
     if kind == "year":
         return int(value)
     day = parse_date(value)
-    assert day is not None  # `column_kind` saw to it
+    assert day is not None  # `column_kind` guarantees it
     return day.year
 
 
 def order_of(value: str, kind: Kind) -> float:
-    """By what rows are ranked."""
+    """The number by which rows are ranked."""
     if kind == "date":
         day = parse_date(value)
         assert day is not None

@@ -1,8 +1,9 @@
-"""Short-answer tasks from the same tables: one cell, asked for over one or two steps.
+"""Short-answer tasks from the same tables. A question asks for one cell and needs one or two steps.
 
-``page``: a value on an entity's own page. ``cell``: a value in a list, for a named entry. ``reverse``: an entry is
-known by one value, another is asked for. ``bridge``: an entry is known by a value in one list, and its own page is
-asked for a value that only another list says is there.
+There are four styles. ``page``: a value on an entity's page. ``cell``: a value in a list, for a named entry.
+``reverse``: the question identifies an entry by one value and asks for another. ``bridge``: the question identifies an
+entry by a value in one list and asks for a value on the entry's page. Only another list shows that the page has this
+value.
 """
 
 from __future__ import annotations
@@ -64,9 +65,9 @@ _BOXED = {"en": "Give a short answer in \\boxed{}.", "zh": "请在 \\boxed{} 中
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One cell that is asked for: of the row at `place`, the column `label` with the value `answer`.
+    """The cell that a question asks for: in row `place`, column `label`, with the value `answer`.
 
-    `by` and `given` are the column and value that identify the row where its key is not named.
+    `by` and `given` are the column and the value that identify the row when the question does not name its key.
     """
 
     uid: str
@@ -81,22 +82,22 @@ class Ask:
 
     @property
     def name(self) -> str:
-        """Ten hexadecimal digits that follow from what is asked."""
+        """Ten hexadecimal digits that depend only on the cell and how it is identified."""
         content = f"{self.uid}|{self.style}|{self.place}|{self.label}|{self.by}"
         return hashlib.sha256(content.encode()).hexdigest()[:10]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """The JSON form."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Ask:
-        """Back from `to_dict`."""
+        """The inverse of `to_dict`."""
         return cls(**data)
 
 
 def propose_asks(material: Material, columns: Sequence[Column], seed: int) -> list[Ask]:
-    """Cells of one table that can be asked for, in an order that follows from `seed`, at most `PER_TABLE`."""
+    """Cells of one table that questions can ask for, at most `PER_TABLE`. Their order depends on `seed`."""
     dice = Random(f"asks {seed} {material.plan.uid}")
     columns = [column for column in columns if _is_noun(column.header)]
     asks: list[tuple[Style, int, str, str, Kind, str, str]] = []
@@ -122,7 +123,7 @@ def propose_asks(material: Material, columns: Sequence[Column], seed: int) -> li
                 if place == bridge.place and header in by_index:
                     asks.append(("bridge", place, bridge.header, bridge.value, bridge.kind, header, value))
     good = [ask for ask in asks if _is_answer(ask[3])]
-    # Styles take turns: there are far more plain cells than anything else.
+    # Styles take turns, because plain cells are far more frequent than the others.
     groups: dict[str, list[tuple[Style, int, str, str, Kind, str, str]]] = {}
     for ask in dice.sample(good, len(good)):
         groups.setdefault(ask[0], []).append(ask)
@@ -136,7 +137,7 @@ def propose_asks(material: Material, columns: Sequence[Column], seed: int) -> li
 
 
 def _is_noun(header: str) -> bool:
-    """Whether "what is its …" can be asked with this header."""
+    """Whether this header fits into the question "What is its …?"."""
     return NO_LABEL.fullmatch(header) is None and header.casefold() not in PARTICIPLES
 
 
@@ -158,7 +159,7 @@ def _is_answer(value: str) -> bool:
 
 
 def ask_verdict(material: Material, evidence: Evidence, ask: Ask, columns: Sequence[Column]) -> Reason | None:
-    """Why `ask` is no good task; None when it is one."""
+    """The reason why `ask` is not a good task, or None when it is one."""
     by_label = {column.header: column.index for column in columns}
     index = by_label.get(ask.label)
     key = material.table.rows[material.plan.rows[ask.place]][material.plan.key].text
@@ -177,7 +178,7 @@ def ask_verdict(material: Material, evidence: Evidence, ask: Ask, columns: Seque
 
 
 def ask_question(material: Material, ask: Ask, language: Language) -> str:
-    """The question in words; which wording follows from what is asked."""
+    """The question as text. Its wording depends only on `ask`."""
     table = material.table
     values = {
         "entry": table.rows[material.plan.rows[ask.place]][material.plan.key].text,

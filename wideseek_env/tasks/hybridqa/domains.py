@@ -1,4 +1,4 @@
-"""What a table is about, roughly: a topic from the words of its title, section and headers."""
+"""The approximate topic of a table, from the words of its title, section and headers."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ DOMAINS: Mapping[str, str] = {
         "saints bishop bishops medicine disease language languages chemical element"
     ),
 }
-"""Topics and the words that speak for them; ``other`` is what none fits."""
+"""Topics and the words that indicate them. A table that matches no topic has the topic ``other``."""
 
 OTHER = "other"
 _WORDS = {word: name for name in list(DOMAINS)[::-1] for word in DOMAINS[name].split()}
@@ -65,7 +65,10 @@ _WORD = re.compile(r"[a-z]+")
 
 
 def domain_of(title: str, section: str, header: Sequence[str]) -> str:
-    """The topic with most words among title (which counts double), section and headers; ``other`` without any."""
+    """The topic with most words in title, section and headers, or ``other`` when there are none.
+
+    Words of the title count twice.
+    """
     scores: dict[str, int] = {}
     for text, weight in ((title, 2), (section, 1), (" ".join(header), 1)):
         for word in _WORD.findall(text.casefold()):

@@ -1,6 +1,6 @@
-"""Second stage: what the corpus itself shows for a table, cell by cell, and how clearly.
+"""Second stage: what the corpus shows for each cell of a table, and how clearly.
 
-Everything here is read from pages as an agent gets them, so that a gold table never holds what cannot be found.
+Everything here is read from pages as an agent gets them. So a gold table never contains a cell that agents cannot find.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wideseek_env.tasks.hybridqa.columns import Column, columns_of
 from wideseek_env.tasks.hybridqa.material import LEAKED, Material
 
 SEARCHED = 5
-"""Hits among which a list must be when its title and section are searched for."""
+"""A search for a list's title and section must find the list among this number of hits."""
 
 _ROW = re.compile(r"<tr>(.*?)</tr>")
 _CELL = re.compile(r"<td>(.*?)</td>")
@@ -29,12 +29,12 @@ _YEAR = re.compile(r"(?<!\d)(?:1[0-9]|20)\d\d(?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the corpus says about one table; pairs are (place of the row in the plan, column index).
+    """What the corpus shows for one table. Pairs are (row index in the plan, column index).
 
-    `rank` is the place of the list among the hits of a search for its title and section, from 1; 0 when it is
-    not among the first `SEARCHED`. `absent` cells are not shown where they should be (the key's column stands
-    for a row that its list does not show), `rivals` are cells whose page states another value that the column
-    could have, `told` columns whose values the list's own page or another list gives away.
+    `rank` is the position of the list among the hits of a search for its title and section, from 1. It is 0 when the
+    list is not among the first `SEARCHED` hits. `absent` are cells that are not on the page that should show them. For
+    the key's column this means that the list does not show the row. `rivals` are cells whose page states another value
+    that would fit the column. `told` are columns whose values are on the list's first page or in another list.
     """
 
     uid: str
@@ -44,7 +44,7 @@ class Evidence:
     told: tuple[int, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """The JSON form."""
         return {
             "uid": self.uid,
             "rank": self.rank,
@@ -55,7 +55,7 @@ class Evidence:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Evidence:
-        """Back from `to_dict`."""
+        """The inverse of `to_dict`."""
         return cls(
             data["uid"],
             data["rank"],
@@ -66,7 +66,7 @@ class Evidence:
 
 
 def gather(materials: Sequence[Material], corpus: Corpus) -> list[Evidence]:
-    """The evidence for several tables; the searches for their lists are sent together."""
+    """The evidence for several tables. The searches for all their lists are sent as one batch."""
     queries = [f"{m.table.title} {m.table.section}".strip() for m in materials]
     titles = [m.table.title for m in materials]
     hits = corpus.search([*queries, *titles], SEARCHED)
@@ -76,7 +76,7 @@ def gather(materials: Sequence[Material], corpus: Corpus) -> list[Evidence]:
         by_title = [hit.url for hit in hits[len(materials) + number]]
         rank = direct.index(material.url) + 1 if material.url in direct else 0
         article = material.url.partition("?")[0]
-        if not rank and article in by_title:  # the article leads to its tables
+        if not rank and article in by_title:  # the article has links to its tables
             rank = by_title.index(article) + 1
         found.append(_evidence(material, rank, corpus))
     return found
@@ -125,7 +125,7 @@ def _list_pages(material: Material, corpus: Corpus) -> tuple[list[list[str]], st
             prose = normalize(_text(_TABLE.sub(" ", html)))
         lines = [[_text(cell) for cell in _CELL.findall(line)] for line in _ROW.findall(html)]
         lines = [line for line in lines if line]
-        # A page that is missing must not shift the rows behind it.
+        # A missing page must not shift the rows after it.
         shown += (lines + [[]] * size)[: min(size, rows - len(shown))]
     return shown, prose
 
@@ -144,7 +144,7 @@ def _flat(text: str) -> str:
 
 
 def _told_in(prose: str, material: Material, columns: Sequence[Column]) -> list[int]:
-    """The columns that the list's first page tells in its prose, keys and values alike, for most rows."""
+    """The columns whose values are in the prose of the list's first page, next to their keys, for most rows."""
     keys = [normalize(material.table.rows[row][material.plan.key].text) for row in material.plan.rows]
     named = [key in prose for key in keys]
     if sum(named) < LEAKED * len(keys):
@@ -161,7 +161,7 @@ def _told_in(prose: str, material: Material, columns: Sequence[Column]) -> list[
 
 
 def _has_rival(page: str, value: str, column: Column, spellings: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a page states another value that the column could have, and not clearly after the right one."""
+    """Whether a page states another value that would fit the column, unless it clearly follows the right one."""
     if column.kind == "year":
         low, high = min(map(int, column.values)), max(map(int, column.values))
         years = [int(year) for year in _YEAR.findall(page)]

@@ -1,4 +1,4 @@
-"""Third stage: which queries make good tasks, and why the others do not."""
+"""Third stage: which queries make good tasks, and why the others are dropped."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ REASONS: Mapping[Reason, str] = {
     "unreadable": "the question cannot be read back to what is asked",
     "near-duplicate": "nearly the same cells as a task that is kept",
 }
-"""Why a query is dropped, in the order in which the reasons are tried."""
+"""The reasons why a query is dropped, in the order in which they are checked."""
 
 RIVALS = 0.25
-"""Share of a column's cells that may have a rival on their page; none may where a condition depends on it."""
+"""The largest share of a column's cells that may have a rival on their page. A column in a condition may have none."""
 
 _LATE_KEY = 3
 _NO_ROWS = re.compile(
@@ -57,7 +57,7 @@ _PART_OF_ROW = re.compile(
 )
 
 OVERLAP = 0.75
-"""Tasks that share this much of their cells (intersection over union) are near-duplicates."""
+"""Tasks with at least this overlap of their cells (intersection over union) are near-duplicates."""
 
 
 def verdict(
@@ -69,7 +69,10 @@ def verdict(
     least_rows: int,
     readable: bool,
 ) -> Reason | None:
-    """Why `query`, which leaves `rows`, is no good task; None when it is one. Near-duplicates are found later."""
+    """The reason why `query`, which selects `rows`, is not a good task, or None when it is one.
+
+    Near-duplicates are found later.
+    """
     plan = material.plan
     asked = {*query.columns, *query.hidden}
     by_index = {column.index: column for column in columns}
@@ -87,7 +90,7 @@ def verdict(
     for index in query.columns:
         if sum((place, index) in evidence.rivals for place in rows) > RIVALS * len(rows):
             return "ambiguous values"
-    # A condition is decided for every row of the list, also for those that it leaves out.
+    # A condition must be decidable for every row of the list, including the rows that it excludes.
     about = _about(query, columns)
     if any(column in about for _, column in evidence.rivals):
         return "ambiguous values"
@@ -105,9 +108,10 @@ def verdict(
 
 
 def unclear_key(table: WikiTable, key: int) -> bool:
-    """Whether a key column's header or place says that the table is about something else.
+    """Whether the header or position of a key column shows that the table is about something else.
 
-    A team or a director is what the rows are when nothing before it has a name, and else something about them.
+    A team or a director can be the subject of the rows only if no column before it has names. Otherwise it is a
+    property of the subject.
     """
     header = table.header[key].strip()
     if key > _LATE_KEY or _NO_ROWS.fullmatch(header):
@@ -116,7 +120,7 @@ def unclear_key(table: WikiTable, key: int) -> bool:
 
 
 def _names_things(table: WikiTable, column: int) -> bool:
-    """Whether a column holds words without figures, of which at least every second is another."""
+    """Whether a column contains words without digits, with distinct values in at least every second row."""
     texts = [row[column].text for row in table.rows]
     words = sum(sum(c.isalpha() for c in t) >= 3 and not any(c.isdigit() for c in t) for t in texts)
     return words > 0.5 * len(texts) and len(set(texts)) >= 0.5 * len(texts)
@@ -130,9 +134,9 @@ def _about(query: Query, columns: Sequence[Column]) -> set[int]:
 
 
 class Duplicates:
-    """Tells whether a task asks for nearly the same cells as one that was kept before, of any table.
+    """Finds tasks that ask for nearly the same cells as a task that was kept before, from any table.
 
-    A cell is a header, a key and a value; the overlap is exact, found through an index from cells to tasks.
+    A cell is a header, a key and a value. The overlap is exact. An index from cells to tasks makes it fast.
     """
 
     def __init__(self, overlap: float = OVERLAP) -> None:
@@ -142,7 +146,10 @@ class Duplicates:
         self._names: dict[tuple[str, str, str], int] = {}
 
     def keep(self, header: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
-        """Keep the task with this gold table, key first, and return True; False when it is a near-duplicate."""
+        """Keep the task with this gold table and return True, or return False when it is a near-duplicate.
+
+        The key is the first column.
+        """
         names = [normalize(name) for name in header]
         cells = {
             self._names.setdefault((name, key, value), len(self._names))

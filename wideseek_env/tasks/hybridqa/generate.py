@@ -1,8 +1,8 @@
-"""HybridQA tasks: one question for each table that has a plan, answered by the rows and columns of that plan.
+"""HybridQA tasks: one question for each table that has a plan. The answer has the rows and columns of the plan.
 
-The gold table holds what the corpus shows, cell by cell. In mode `pages` it is found on the entities' pages, and
-rows that their page does not fully answer are neither in the gold table nor in the corpus' list (see
-`wideseek_env.corpus.hybridqa.plan`).
+The gold table contains what the corpus shows, cell by cell. In mode `pages` the values are on the entities' pages. A
+row that its page does not fully answer is left out of the gold table and of the list in the corpus
+(`wideseek_env.corpus.hybridqa.plan`).
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from wideseek_env.tasks.hybridqa.splits import SPLITS, Split, split_tables
 from wideseek_env.tasks.taskset import TaskSet
 
 TASK_VERSION = 1
-"""Raised whenever the same plans give other tasks, so that kept ones are made again."""
+"""Raise this number when the same plans give different tasks. Stored tasks are then made again."""
 
 SPECS: dict[Kind, ColumnSpec] = {
     "text": ColumnSpec(),
-    "year": ColumnSpec(),  # as text: any tolerance would accept the neighbouring years
+    "year": ColumnSpec(),  # compared as text: any tolerance would accept neighbouring years
     "number": ColumnSpec(("number_near",), ("extract_number",), 0.01),
     "date": ColumnSpec(("date_near",), ("norm_date",), 1.0),
 }
-"""How the cells of a column of each kind are compared: dates to a day, numbers to 1 %."""
+"""How the cells of each kind of column are compared: dates to the day, numbers to 1 %."""
 
 
 def hybridqa_tasks(
@@ -46,18 +46,28 @@ def hybridqa_tasks(
     per_article: int | None = 3,
     language: Language = "en",
 ) -> TaskSet:
-    """The tasks of one split, in an order that `seed` decides, at most `count` of them.
+    """The tasks of one split, at most `count`, in an order that `seed` decides.
 
-    `data` is the data folder (its tables are read and planned once a process, in about 20 s). `mode` keeps
-    tasks whose values are on the entities' own pages (`pages`) or in the table (`table`); `min_rows` and
-    `max_rows` bound the rows of the gold table; `per_article` bounds the tasks from one article.
+    A task does not depend on the seed and the filters. Its id is `hybridqa/` and the table's `uid`. Its `meta` has
+    `mode`, `title`, `section`, `url` (of the table's first page), `rows`, `columns`, `table` (the uid), `corpus` (the
+    name of the corpus that answers it) and `entities`. `entities` has one URL per row, of the page of the row's key. It
+    is None for a key without a page, which occurs in mode `table`.
 
-    A task is the same whatever the seed and the filters; its id is `hybridqa/` and the table's `uid`. Its `meta`
-    has `mode`, `title`, `section`, `url` (of the table's first page), `rows`, `columns`, `entities` (the URLs of
-    the keys' pages row by row, None for a key without one, as happens in mode `table`), `table` (the uid) and
-    `corpus` (the name of the corpus that answers it).
+    Args:
+        data: The data folder. Its tables are read and planned once per process, in about 20 s.
+        split: The split.
+        count: The most tasks. None for all.
+        seed: Decides the order.
+        mode: `pages` keeps tasks whose values are on the entities' pages, `table` those whose values are in the table.
+            None keeps both.
+        min_rows: The fewest rows of the gold table.
+        max_rows: The most rows of the gold table.
+        per_article: The most tasks from one article. None for no limit.
+        language: The language of the questions.
 
-    Raises `ConfigError` for an unknown split or mode or a bound below 1, `CorpusError` for unreadable data.
+    Raises:
+        ConfigError: The split or mode is unknown, or a bound is below 1.
+        CorpusError: The data cannot be read.
     """
     if split not in SPLITS:
         raise ConfigError(f"unknown split {split!r}; splits are {', '.join(SPLITS)}")
@@ -94,7 +104,7 @@ def hybridqa_tasks(
 
 
 def _tables(plans: Plans, split: Split) -> Iterator[WikiTable]:
-    """The tables of `split` that article and section identify."""
+    """The tables of `split` that are the only one with their article and section."""
     names = Counter((table.path, table.section.casefold()) for table in plans.tables)
     alone = Counter(table.path for table in plans.tables)
     for table in split_tables(plans)[split]:

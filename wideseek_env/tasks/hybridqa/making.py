@@ -1,4 +1,4 @@
-"""From a query or a cell that is asked for to the finished `Task`."""
+"""Makes the finished `Task` from a query (broad tasks) or from one cell (depth tasks)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from wideseek_env.tasks.hybridqa.wording import write_question
 
 
 def language_of(name: str, chinese: float) -> Language:
-    """The language of the task called `name`: Chinese for the share `chinese` of all names."""
+    """The language of the task called `name`. A share `chinese` of all names is Chinese."""
     number = int.from_bytes(hashlib.sha256(f"language {name}".encode()).digest()[:4], "big")
     return "zh" if number < chinese * 2**32 else "en"
 
@@ -31,7 +31,7 @@ def question_of(material: Material, query: Query, columns: Sequence[Column], lan
 
 
 def gold_of(material: Material, query: Query, columns: Sequence[Column], rows: Sequence[int]) -> Table:
-    """The gold table of a broad task: the rows at the places `rows` of the plan."""
+    """The gold table of a broad task: the rows with these indices in the plan."""
     table, plan = material.table, material.plan
     by_index = {column.index: column for column in columns}
     return Table(
@@ -55,7 +55,7 @@ def broad_task(
     corpus: str,
     chinese: float,
 ) -> Task:
-    """A broad task. Its `meta` is that of `hybridqa_tasks` and what is asked: see docs/hybridqa.md."""
+    """A broad task. Its `meta` has the keys of `hybridqa_tasks` and the query (docs/hybridqa.md lists them)."""
     plan, language = material.plan, language_of(query.name, chinese)
     by_index = {column.index: column for column in columns}
     gold = gold_of(material, query, columns, rows)

@@ -1,4 +1,4 @@
-"""What the stages know of one table: the table, how it is used, where it stands, and what other pages tell of it."""
+"""The facts about one table that the stages use: the table, its plan, its pages, and what other pages show of it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from wideseek_env.corpus.hybridqa.values import Kind, normalize
 from wideseek_env.tasks.hybridqa.splits import SPLITS, Split, pages_of, split_of
 
 LEAKED = 0.6
-"""A column can be read off another table when that table has this share of its rows with their values."""
+"""A column leaks when another table shows its values for at least this share of the rows."""
 
 
 class Bridge(NamedTuple):
-    """A fact that the page of a row's key states because a list elsewhere is about it: `header` is `value`."""
+    """A fact on the page of a row's key, known from another list about the same entity: `header` is `value`."""
 
     place: int
     header: str
@@ -28,10 +28,10 @@ class Bridge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """One table for the stages; picklable and self-contained.
+    """All facts about one table that the stages need. It can be pickled and refers to nothing else.
 
-    `leaked` are the columns that another table of the corpus shows for most rows, `bridges` what other lists
-    add about the keys.
+    `leaked` are the columns that another table of the corpus shows for most rows. `bridges` are facts about the keys
+    from other lists.
     """
 
     table: WikiTable
@@ -43,20 +43,20 @@ class Material:
 
     @property
     def url(self) -> str:
-        """The address of the table's first page."""
+        """The URL of the table's first page."""
         return table_url(self.table, self.alone)
 
     def entity(self, place: int) -> str | None:
-        """The address of the page of the key in row `place` of the plan; None for a key that is no single link."""
+        """The URL of the page of the key in row `place` of the plan. None when the key is not exactly one link."""
         links = self.table.rows[self.plan.rows[place]][self.plan.key].links
         return page_url(links[0]) if len(links) == 1 else None
 
 
 def materials(plans: Plans) -> list[Material]:
-    """All tables that can give tasks, in file order, in splits of which no two share a page.
+    """All tables that can give tasks, in file order. Tables in different splits share no page.
 
-    Besides the planned tables these are tables that the corpus shows in full and that name what they are about
-    in a column of their own, linked or not: they are used in mode `table`.
+    These are the planned tables, and further tables that the corpus shows in full. A further table must have a column,
+    linked or not, that names its subjects. It is used in mode `table`.
     """
     names = Counter((table.path, table.section.casefold()) for table in plans.tables)
     alone = Counter(table.path for table in plans.tables)
@@ -98,7 +98,7 @@ def _plain_plan(table: WikiTable) -> TablePlan | None:
 
 
 def _splits(usable: Mapping[str, tuple[WikiTable, TablePlan]]) -> dict[str, Split]:
-    """The split of each table; tables that share a page with one of a held-out split are not among them."""
+    """The split of each table. A table that shares a page with one of a held-out split is left out."""
     members: dict[Split, list[str]] = {split: [] for split in SPLITS}
     for uid, (table, _) in usable.items():
         members[split_of(table.title)].append(uid)
@@ -113,7 +113,7 @@ def _splits(usable: Mapping[str, tuple[WikiTable, TablePlan]]) -> dict[str, Spli
 
 
 class _Leaks:
-    """Finds what tables that are shown in full tell about the rows of lists that show the key only."""
+    """Finds columns of lists that tables shown in full give away. The lists themselves show only the key."""
 
     def __init__(self, plans: Plans) -> None:
         self._shown: list[WikiTable] = []
@@ -153,7 +153,7 @@ class _Leaks:
 def _bridges(
     usable: Mapping[str, tuple[WikiTable, TablePlan]], splits: Mapping[str, Split]
 ) -> dict[str, list[Bridge]]:
-    """For tables in mode `table`: what the keys' pages state according to lists in mode `pages` of the same split."""
+    """For tables in mode `table`: facts on the keys' pages, known from lists in mode `pages` of the same split."""
     facts: dict[tuple[Split, str], list[tuple[str, str, Kind]]] = defaultdict(list)
     for uid, split in splits.items():
         table, plan = usable[uid]

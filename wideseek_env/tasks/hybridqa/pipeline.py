@@ -1,4 +1,4 @@
-"""`build_tasks`: many tasks from the HybridQA data, through query generation, answer generation and filtering."""
+"""`build_tasks`: makes many tasks from the HybridQA data, by query generation, answer generation and filtering."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ from wideseek_env.tasks.hybridqa.stages import (
 from wideseek_env.tasks.jsonl import save_tasks
 
 PIPELINE_VERSION = 1
-"""Raised with any change to the stages, so that files of older ones are not mixed with new ones."""
+"""Raise this number with any change to the stages, so that old stage files are not mixed with new ones."""
 
 Kind = Literal["broad", "depth"]
 MIXES: Mapping[str, float] = {"width": 1.0, "depth": 0.0, "hybrid": 0.5}
-"""The share of broad tasks in mixes that go by the names of the published data sets."""
+"""The share of broad tasks in the mixes. The mixes have the names of the published data sets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,15 @@ class BuildConfig:
     """What to build.
 
     Args:
-        count: Number of tasks; None for all that there are.
-        seed: Decides which columns, filters and parts come up, and the order.
-        split: One split, or None for all three (each task says which in ``meta["split"]``).
-        broad: Share of broad tasks; the others ask for a short answer.
-        chinese: Share of questions in Chinese.
-        least_rows: Rows of the smallest gold table.
-        per_table: Tasks of each kind that one table may give.
-        list_parts: Of those, the broad ones that ask for a part of a list by position alone.
+        count: The number of tasks. None for all.
+        seed: Decides the order, and which columns, filters and parts are chosen.
+        split: One split, or None for all three. The split of each task is in ``meta["split"]``.
+        broad: The share of broad tasks. The others ask for a short answer.
+        chinese: The share of questions in Chinese.
+        least_rows: The fewest rows of a gold table.
+        per_table: The most tasks of each kind from one table.
+        list_parts: The most broad tasks of one table that ask for a part of a list by position alone. They count
+            towards `per_table`.
     """
 
     count: int | None = None
@@ -72,19 +73,22 @@ class BuildConfig:
         if self.count is not None and self.count < 1:
             raise ConfigError(f"count must be at least 1, not {self.count}")
         if not 0 <= self.broad <= 1 or not 0 <= self.chinese <= 1:
-            raise ConfigError("the shares of broad tasks and of Chinese questions lie between 0 and 1")
+            raise ConfigError("the shares of broad tasks and of Chinese questions must be between 0 and 1")
         if self.least_rows < LEAST_ROWS:
-            raise ConfigError(f"tasks with fewer than {LEAST_ROWS} rows are not broad")
+            raise ConfigError(
+                f"least_rows must be at least {LEAST_ROWS}: tasks with fewer rows are not broad"
+            )
         if self.per_table < 1 or self.list_parts < 0:
             raise ConfigError("per_table must be at least 1 and list_parts at least 0")
 
 
 @dataclass(slots=True)
 class BuildReport:
-    """What became of everything: for each kind (`broad`, `depth`) how many were proposed, dropped (by reason), kept.
+    """The result of a build, for each kind (`broad`, `depth`): how many tasks were proposed, dropped (by reason) and
+    kept.
 
-    `unused` were good, but more than was asked for; `tables` are the tables considered; `model` counts what a
-    model did to the questions.
+    `unused` tasks were good, but above the requested number. `tables` is the number of tables considered. `model`
+    counts what a model did to the questions.
     """
 
     tables: int = 0
@@ -95,7 +99,7 @@ class BuildReport:
     model: Counter[str] = field(default_factory=Counter)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON, in a fixed order."""
+        """The JSON form, in a fixed order."""
         return {
             "tables": self.tables,
             "proposed": dict(sorted(self.proposed.items())),
@@ -116,12 +120,12 @@ class _Candidate:
 
 
 def report_file(out: Path) -> Path:
-    """Where the report of the tasks in `out` is."""
+    """The path of the report about the tasks in `out`."""
     return out.with_name(out.name.removesuffix(".gz").removesuffix(".jsonl") + ".report.json")
 
 
 def stage_folder(out: Path) -> Path:
-    """Where the stages of the tasks in `out` are, unless another folder is named."""
+    """The default folder for the stages of the tasks in `out`."""
     return out.with_name(out.name.removesuffix(".gz").removesuffix(".jsonl") + ".stages")
 
 
@@ -138,17 +142,23 @@ def build_tasks(
 ) -> BuildReport:
     """Build tasks from the data folder `data` into the file `out` (``.jsonl`` or ``.jsonl.gz``).
 
-    `corpus` is the folder of a corpus built from the same data: gold tables hold what its pages show. What the
-    stages find is kept in the folder `stages` (by default beside `out`), chunk by chunk: a run that was killed
-    goes on from there, one with another count or mix uses it again, and the bytes of `out` are the same in
-    every case. `workers` are processes (by default as many as there are cores). With a `rewriter`, a model puts
-    the questions into its own words, and its replies are kept in the same folder.
+    A report is written next to `out` (`report_file`). A run that was interrupted resumes from the files in `stages`. A
+    run with another count or mix also uses them. The bytes of `out` are the same in every case.
 
-    `progress` is called with what is being done, how much of it is done and how much there is. A report is
-    written beside `out` (see `report_file`).
+    Args:
+        data: The folder of the HybridQA data.
+        out: The file to write.
+        config: What to build.
+        corpus: The folder of a corpus built from the same data. Gold tables contain what its pages show.
+        stages: The folder for the results of the stages, one file per chunk. By default it is next to `out`.
+        workers: The number of processes. By default one per core.
+        rewriter: Lets a model rephrase the questions. Its replies are stored in `stages`. None keeps the templates.
+        progress: Called with the name of the current work, the amount done and the total amount.
 
-    Raises `TaskError` when the data gives fewer tasks than asked for, `ConfigError` for a folder of stages that
-    belongs to other settings or a corpus of other data, `CorpusError` for unreadable data.
+    Raises:
+        TaskError: The data gives fewer tasks than requested.
+        ConfigError: The folder of stages belongs to other settings, or the corpus to other data.
+        CorpusError: The data cannot be read.
     """
     target = Path(out)
     say: Progress = progress or (lambda what, done, total: None)
@@ -182,7 +192,8 @@ def build_tasks(
 def _candidates(
     chunks: Sequence[Sequence[Material]], folder: StageFolder, config: BuildConfig, report: BuildReport
 ) -> dict[Kind, list[_Candidate]]:
-    """What passed the stages, tables in turn: the first of each, then the second of each, and so on."""
+    """The candidates that passed the stages. Tables take turns: the first of each, then the second of each, and so
+    on."""
     turns: dict[Kind, list[tuple[int, bytes, _Candidate]]] = {"broad": [], "depth": []}
     for number, chunk in enumerate(chunks):
         records = zip(*(folder.read(stage, number) for stage in STAGES), strict=True)
@@ -205,7 +216,7 @@ def _candidates(
                     if reason is not None:
                         report.dropped[kind][reason] += 1
                         continue
-                    # Parts by position are the plainest questions: they come when a table has no others left.
+                    # Parts by position are the plainest questions. They are used when a table has no others left.
                     late = config.per_table if _by_position(item) else 0
                     turns[kind].append(
                         (turn + late, order, _Candidate(kind, material, item, tuple(rows), answer["rank"]))
@@ -223,7 +234,7 @@ def _select(
     folder: StageFolder,
     say: Progress,
 ) -> list[Task]:
-    """The tasks, near-duplicates left out, as many of each kind as the mix says."""
+    """The tasks without near-duplicates, with the number of each kind that the mix requires."""
     chosen: dict[Kind, list[Task]] = {"broad": [], "depth": []}
     wanted: dict[Kind, int | None] = {"broad": None, "depth": None}
     if config.count is not None:
@@ -249,7 +260,7 @@ def _select(
             report.unused[kind] += len(good) - len(chosen[kind])
             report.kept[kind] = len(chosen[kind])
     if config.count is None and 0 < config.broad < 1:
-        # As many as the mix allows.
+        # Take the most that the mix allows.
         most = int(min(len(chosen["broad"]) / config.broad, len(chosen["depth"]) / (1 - config.broad)))
         for kind, share in (("broad", config.broad), ("depth", 1 - config.broad)):
             many = int(most * share)
@@ -262,7 +273,7 @@ def _select(
 def _distinct(
     candidates: Sequence[_Candidate], config: BuildConfig, report: BuildReport, corpus: str
 ) -> list[Task]:
-    """The tasks of one kind that are no near-duplicates, within the limits for each table."""
+    """The tasks of one kind without near-duplicates, within the limits for each table."""
     duplicates = Duplicates()
     taken: Counter[str] = Counter()
     parts: Counter[str] = Counter()
@@ -299,6 +310,6 @@ def _distinct(
 
 
 def _by_position(asked: Query | Ask) -> bool:
-    """Whether a query is for a part of a list by position alone."""
+    """Whether a query asks for a part of a list by position alone."""
     part = asked.selection.part if isinstance(asked, Query) else None
     return part is not None and part.kind == "rows"

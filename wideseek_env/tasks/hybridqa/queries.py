@@ -1,4 +1,4 @@
-"""First stage: what can be asked of one table. A query is a choice of columns and of rows, not yet in words."""
+"""First stage: the queries of one table. A query is a choice of columns and rows, not yet written as text."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from wideseek_env.tasks.hybridqa.columns import Column, columns_of, number_of, o
 from wideseek_env.tasks.hybridqa.selection import Condition, Part, PartKind, Relation, Selection, label_of
 
 QUERIES_PER_TABLE = 60
-"""At most so many queries are proposed for one table; the later stages keep a fifth of them."""
+"""The most queries proposed for one table. The later stages keep about a fifth of them."""
 
 LEAST_ROWS = 5
-"""Rows that a filter or a part must leave; a broad task has at least these."""
+"""The fewest rows that a filter or a part may keep. So this is also the fewest rows of a broad task."""
 
 _LEAST_GONE = 2
 _MOST_COLUMNS = 5
@@ -35,31 +35,31 @@ _NO_SIZE = re.compile(
     r"|season|week|day|age|event|code|year.*|date.*)s?(?: .*)?"
     r"|(?:jersey|shirt|squad|kit|uniform|house|draft).*"
 )
-"""Labels of numbers that name a place in an order or a thing: nobody asks for the highest of them."""
+"""Labels of numbers that are a position in an order or identify something. No question asks for the highest of them."""
 _COUNTED_ONE = re.compile(
     r"(?:.* )?(?:goal|match|game|win|loss|draw|point|cap|seat|vote|title|medal|try|run|wicket|app|gold|silver|bronze"
     r"|winner|champion|runner-up|final"
     r"|pts|pld|apps|won|lost|drawn|played|year|floor|entry|total|mark|score|time|odds|lap|laps)",
     re.IGNORECASE,
 )
-"""Labels with which neither "with a … of 3" nor "with 3 …" is a phrase."""
+"""Labels that fit neither "with a … of 3" nor "with 3 …"."""
 NO_LABEL = re.compile(
     r"(?:from|to|until|till|since|by|in|out|of|at|with|into|after|before)(?: .*)?|dates|res|result|method|fate"
     r"|last|first|next|how.*|when.*|where.*|who.*|what.*|.* (?:in|of|from|to|by|at|for)",
     re.IGNORECASE,
 )
-"""Headers that make no noun for a condition."""
+"""Headers that cannot be the noun of a condition."""
 _NO_COLUMN = re.compile(r"out of|via|±|\+/-", re.IGNORECASE)
-"""Headers that are no name of anything when they stand alone."""
+"""Headers that name nothing when they stand alone."""
 _NOTHING = re.compile(r"(?:not?|nil|none|current|unknown|other|various|n/a)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which columns and rows of the table `uid` are asked for.
+    """The columns and rows of the table `uid` that a question asks for.
 
-    `columns` are attributes' column indices in the table's order, without the key; `hidden` those of conditions
-    and parts that are not among them. `number` is the place in the order of proposal.
+    `columns` are the column indices of attributes in the table's order, without the key. `hidden` are columns of
+    conditions and parts that are not in `columns`. `number` is the position in the order of proposal.
     """
 
     uid: str
@@ -70,12 +70,12 @@ class Query:
 
     @property
     def name(self) -> str:
-        """Ten hexadecimal digits that follow from what is asked."""
+        """Ten hexadecimal digits that depend only on the columns and rows."""
         content = json.dumps([self.uid, self.columns, self.selection.to_dict()], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:10]
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """The JSON form."""
         return {
             "uid": self.uid,
             "number": self.number,
@@ -86,7 +86,7 @@ class Query:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Query:
-        """Back from `to_dict`."""
+        """The inverse of `to_dict`."""
         return cls(
             data["uid"],
             data["number"],
@@ -98,7 +98,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """A selection with the rows (places in the plan's order) that it leaves and the columns that it is about."""
+    """A selection, the rows that it keeps (indices in the plan) and the columns that it uses."""
 
     selection: Selection
     rows: tuple[int, ...]
@@ -108,7 +108,7 @@ class _Choice:
 def propose(table: WikiTable, plan: TablePlan, seed: int, least_rows: int = LEAST_ROWS) -> list[Query]:
     """Queries of one table, the best first: whole lists, then filtered ones, then parts of the list.
 
-    The same for the same table and seed. Each leaves at least `least_rows` rows; no two ask the same.
+    They depend only on the table and the seed. Each keeps at least `least_rows` rows, and all are different.
     """
     dice = Random(f"queries {seed} {plan.uid}")
     columns = columns_of(table, plan)
@@ -120,7 +120,7 @@ def propose(table: WikiTable, plan: TablePlan, seed: int, least_rows: int = LEAS
     pairs = list(_pairs(filtered, least_rows, dice))
     for group in (filtered, parts, pairs):
         dice.shuffle(group)
-    # The groups take turns, so that a table gives some of each; whole lists come first.
+    # The groups take turns, so that a table gives some queries of each. Whole lists are first.
     choices = [whole, whole, *_interleave(filtered, parts, pairs), whole]
     queries: dict[str, Query] = {}
     for turn in range(4):
@@ -143,7 +143,7 @@ def _interleave(*groups: Sequence[_Choice]) -> Iterator[_Choice]:
 def _choose_columns(
     columns: Sequence[Column], choice: _Choice, plan: TablePlan, dice: Random, *, widest: bool
 ) -> tuple[int, ...]:
-    """Some columns that differ within the chosen rows, in the table's order; nothing when there are none."""
+    """Some columns whose values differ within the chosen rows, in the table's order. Empty when there are none."""
     fixed = {
         column.index
         for column in columns
@@ -157,7 +157,7 @@ def _choose_columns(
         and not _NO_COLUMN.fullmatch(column.header)
         and not _uniform([column.values[row] for row in choice.rows])
     ]
-    # A table answers one column at a glance, so it is asked for two; on pages each row is a page to read.
+    # A table shows one column at a glance, so its questions ask for two. On pages each row is a page to read.
     least = 1 if plan.mode == "pages" or choice.about else 2
     if len(usable) < least:
         return ()
@@ -209,13 +209,13 @@ def _options(column: Column, label: str, dice: Random) -> list[Condition]:
         if many >= _LEAST_GONE
         and _OPTION.fullmatch(value)
         and sum(c.isalpha() for c in value) >= 3
-        # "Norway" must not also be part of another value, or nobody knows whether that row counts.
+        # "Norway" must not also be part of another value, or it would be unclear whether that row counts.
         and sum(normalize(value) in name for name in names) == 1
     ]
     found = [
         Condition(label, "is", value) for value in dice.sample(good, len(good)) if counts[value] >= LEAST_ROWS
     ]
-    # Leaving out a value is clear among a few kinds of things, and worth a question when many rows have it.
+    # A condition that excludes a value is clear if there are few values. It is worth a question if many rows have it.
     kinds = len(counts) <= 0.6 * len(column.values) and not any(c.isdigit() for v in counts for c in v)
     common = [v for v in good if kinds and counts[v] >= 0.25 * len(column.values) and not _NOTHING.match(v)]
     return found + [Condition(label, "is_not", value) for value in dice.sample(common, min(1, len(common)))]
@@ -246,13 +246,13 @@ def _bounds(column: Column, label: str, dice: Random) -> list[Condition]:
 
 
 def _rounded(number: float) -> int:
-    """The number with its first two digits kept."""
+    """The number rounded to its first two digits."""
     digits = str(int(number))
     return int(digits[:2] + "0" * (len(digits) - 2))
 
 
 def _pairs(filters: Sequence[_Choice], least: int, dice: Random) -> Iterator[_Choice]:
-    """Two conditions on two columns, neither of which follows from the other."""
+    """Two conditions on two columns, where neither condition implies the other."""
     pairs = [(a, b) for number, a in enumerate(filters) for b in filters[number + 1 :] if a.about != b.about]
     for a, b in dice.sample(pairs, min(8, len(pairs))):
         places = tuple(place for place in a.rows if place in b.rows)
@@ -290,14 +290,14 @@ def _parts(columns: Sequence[Column], plan: TablePlan, least: int, dice: Random)
         if about and not _clear_cut(part, next(c for c in columns if c.index == about[0])):
             continue
         places = selected(Selection(part=part), columns, rows)
-        # Rows of one page of a table can be read off at once.
+        # The rows on one page of a table can be read at once.
         if plan.mode == "table" and not about and len({place // size for place in places}) < 2:
             continue
         yield _Choice(Selection(part=part), places, about)
 
 
 def _clear_cut(part: Part, column: Column) -> bool:
-    """Whether the last row that counts differs from the first that does not."""
+    """Whether the last row that counts has another value than the first row that does not."""
     ordered = sorted(
         (order_of(value, column.kind) for value in column.values), reverse=part.kind in ("highest", "latest")
     )

@@ -1,7 +1,7 @@
-"""Questions in words, from an article's title, a section and column names, by templates.
+"""Question templates, filled with an article's title, a section and column names.
 
-A question names the article first and, where the table has a section, the section second, both between the
-quotation marks “ and ”: a policy can search for what stands between them.
+A question names the article first. If the table has a section, the question names it second. Both are between the
+quotation marks “ and ”, so a policy can search for the text between them.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _CHINESE_WITHOUT_SECTION = (
     "维基百科页面“{title}”有一个表格。请查出其中每一项（{noun}）的以下信息：{attributes}。",
 )
 AS_GIVEN = {"en": "Write names and values as the pages give them.", "zh": "名称和数值请按页面上的写法填写。"}
-"""How to write names and values, in each language."""
+"""The sentence that says how to write names and values, in each language."""
 
 _GENERIC = {"name", "names", "entry", "entries", "item", "items", "members"}
 _PROPER = frozenset(
@@ -49,10 +49,10 @@ _PLAIN_NOUN = re.compile(r"[A-Z]?[a-z]+(?: [A-Za-z]?[a-z]+){0,3}")
 def question(
     uid: str, title: str, section: str, columns: Sequence[str], intro: str, language: Language = "en"
 ) -> str:
-    """The question for a table; `columns` is the key's name followed by the attributes'.
+    """The question for a table. `columns` is the name of the key, followed by the names of the attributes.
 
-    The wording follows from `uid`, so that one task always reads the same. `intro` lends its first sentence as
-    background to one English question in four.
+    The wording depends only on `uid`, so a task always has the same question. One English question in four begins with
+    the first sentence of `intro` as background.
     """
     pick = int.from_bytes(hashlib.sha256(f"question {uid}".encode()).digest()[:8], "big")
     key, *attributes = columns
@@ -72,7 +72,7 @@ def question(
 
 
 def noun_of(header: str) -> str:
-    """What the rows are, from the key column's header: `Player` gives `player`, `Name` says nothing."""
+    """The noun for the rows, from the header of the key column: `Player` gives `player`, `Name` gives `entry`."""
     if header.casefold() in _GENERIC or not _PLAIN_NOUN.fullmatch(header):
         return "entry"
     return header if header.split()[0] in _PROPER else header[0].lower() + header[1:]
@@ -84,7 +84,7 @@ def enumerate_names(names: Sequence[str]) -> str:
 
 
 def first_sentence(intro: str) -> str:
-    """The first sentence of an article as background; "" when it is too short or too long for that."""
+    """The first sentence of an article, for use as background. It is "" when it is too short or too long for that."""
     sentence = re.split(r"(?<=[a-z0-9)][.]) (?=[A-Z])", intro, maxsplit=1)[0].strip()
     if 40 <= len(sentence) <= 220 and sentence.endswith(".") and "“" not in sentence:
         return f"Background: {sentence}"

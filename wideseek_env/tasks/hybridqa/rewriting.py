@@ -1,7 +1,7 @@
-"""`Rewriter`: a model says the questions in its own words, and answers them twice, to see whether they can be.
+"""`Rewriter`: a model rephrases the questions and answers each of them twice, to check that they can be answered.
 
-A rewritten question is taken only when everything that the answer depends on is still in it; else the template
-stays. Two independent answers from the same pages must agree; a task on which they do not is dropped.
+A rewritten question is used only if it still has everything that the answer depends on. Otherwise the template stays.
+Two independent answers from the same pages must agree. A task with answers that do not agree is dropped.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from wideseek_env.tasks.hybridqa.stages import Progress
 from wideseek_env.tasks.hybridqa.wording import column_line
 
 CHUNK = 32
-"""Tasks a file: what a kill can lose of the replies that are paid for."""
+"""Tasks per file. A killed run loses the paid replies of at most one file."""
 
 _LONGEST = 3
-"""A rewritten question is at most so many times as long as the template."""
+"""The largest length of a rewritten question, as a multiple of the template's length."""
 
-# A model that does not stop by itself would otherwise write until its context is full.
+# Without a limit, a model that does not stop by itself would write until its context is full.
 _QUESTION_TOKENS = 512
 _ANSWER_TOKENS = 4096
 
@@ -54,17 +54,17 @@ _NUMBER = re.compile(r"\d[\d,.]*\d|\d")
 
 
 class Chat(Protocol):
-    """What a `Rewriter` needs of a `wideseek_env.llm.ChatClient`."""
+    """The method of `wideseek_env.llm.ChatClient` that a `Rewriter` uses."""
 
     def chat_many(
         self, conversations: Sequence[Sequence[Message]], fields: Sequence[dict[str, Any]] | None = None
     ) -> list[ChatReply]:
-        """Replies, in order."""
+        """The replies, in order of the conversations."""
         ...
 
 
 def broken(task: Task, question: str) -> str:
-    """What a rewritten question lacks of what its answer depends on, in a few words; "" when all is there."""
+    """The missing parts of a rewritten question that its answer depends on, in a few words. "" when none is missing."""
     selection = Selection.from_dict(task.meta.get("selection", {}))
     title, section = str(task.meta["title"]), str(task.meta["section"])
     if not question.strip() or len(question) > _LONGEST * len(task.question) + 200:
@@ -93,21 +93,21 @@ def broken(task: Task, question: str) -> str:
 
 
 def _answers_only(task: Task, title: str, section: str) -> list[str]:
-    """Keys of the gold table that the template does not name: a question must not give them away."""
+    """Keys of the gold table that the template does not name. A rewritten question must not name them either."""
     assert task.gold is not None
     return [key for key in task.gold.column(task.key_columns[0]) if len(key) > 5 and key not in task.question]
 
 
 @dataclass(frozen=True, slots=True)
 class Rewriter:
-    """Puts questions into other words and checks answers, by a model behind `client`.
+    """Rephrases questions and checks answers with the model behind `client`.
 
     Args:
-        client: Where the model is.
-        corpus: Where the pages are that answers are made from; None asks for no answers.
-        agreement: Item-F1 that two answers must have against each other.
-        page_chars: Characters of all pages of one task together; tasks with more are not answered.
-        rewrite_questions: Whether to rewrite at all.
+        client: Sends requests to the model.
+        corpus: The corpus with the pages for the answers. None skips the check of answers.
+        agreement: The least item-F1 between two answers.
+        page_chars: The most characters of all pages of one task together. A task with more is not answered.
+        rewrite_questions: Whether to rewrite questions.
     """
 
     client: Chat
@@ -119,10 +119,12 @@ class Rewriter:
     def rewrite(
         self, tasks: Sequence[Task], limit: int | None, folder: Path, counts: Counter[str], progress: Progress
     ) -> list[Task]:
-        """`limit` of the tasks (all by default), in order, with their new questions, dropping those in doubt.
+        """The first `limit` tasks (all by default) with their new questions, in order. Doubtful tasks are dropped.
 
-        Replies are kept in `folder`, a file for every `CHUNK` tasks, and used again. `ServiceError` when the model
-        cannot be asked; what it said so far is kept.
+        Replies are stored in `folder`, one file for every `CHUNK` tasks, and used again.
+
+        Raises:
+            ServiceError: The model cannot be reached. Its replies so far are stored.
         """
         folder.mkdir(parents=True, exist_ok=True)
         kept: list[Task] = []
@@ -144,7 +146,7 @@ class Rewriter:
         return kept
 
     def _ask(self, tasks: Sequence[Task]) -> list[dict[str, Any]]:
-        """What the model says about some tasks: a new question, and two answers."""
+        """Ask the model about some tasks. Returns a new question and two answers for each."""
         records: list[dict[str, Any]] = [{"id": task.id} for task in tasks]
         if self.rewrite_questions:
             prompts = [
@@ -194,7 +196,7 @@ class Rewriter:
         return replace(task, question=question, meta={**meta, "template": task.question})
 
     def _pages(self, task: Task) -> str:
-        """All pages that the answer needs, as an agent reads them; "" when they are too long."""
+        """All pages that the answer needs, as an agent reads them. "" when they are too long."""
         assert self.corpus is not None
         first = str(task.meta["url"])
         rows = int(task.meta.get("list_rows", 0)) or 20
@@ -215,7 +217,7 @@ class Rewriter:
 
 
 def agreement(task: Task, first: str, second: str) -> float:
-    """Item-F1 of one answer against the other, 0 to 1; 1 or 0 for short answers."""
+    """The item-F1 of one answer against the other, 0 to 1. For short answers it is 1 or 0."""
     if task.gold is None:
         one, other = short_answers(first), short_answers(second)
         return 1.0 if one and other and text_key(one[0]) == text_key(other[0]) else 0.0

@@ -1,7 +1,7 @@
-"""Which rows of a table a question asks for, in a form of English and Chinese that a program can read back.
+"""Which rows of a table a question asks for, in a form of English and Chinese that a program can parse.
 
-The wording of conditions is that of the synthetic tasks where headers allow it: ``founded before 1900``, ``whose
-country is Norway``, ``with an attendance of more than 10,000``.
+Where headers allow it, conditions have the wording of the synthetic tasks: ``founded before 1900``, ``whose country is
+Norway``, ``with an attendance of more than 10,000``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ PARTICIPLES = frozenset(
     "established finished formed founded inaugurated incorporated inducted installed introduced joined launched "
     "listed opened ordained organized published released retired started".split()
 )
-"""Headers that say when something happened, and are worded as such."""
+"""Headers that say when something happened. Conditions use them as participles."""
 _PROPER = frozenset(
     "English French German Spanish Italian Chinese Japanese Korean Russian Latin Indian American Welsh Irish British "
     "Olympic Billboard Oscar Arabic Hebrew Greek Persian".split()
@@ -71,10 +71,10 @@ _PART_ZH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A row stays when its `label` is (or is not) a text, before or after a year, or above or below a number.
+    """A condition on the rows: `label` is (or is not) a text, before or after a year, or above or below a number.
 
-    `label` is the column's name as a question writes it (see `label_of`); `before` and `after` exclude the year
-    itself, `at_least` and `at_most` include the number.
+    `label` is the column's name as a question writes it (`label_of`). `before` and `after` exclude the year itself,
+    `at_least` and `at_most` include the number.
     """
 
     label: str
@@ -82,7 +82,7 @@ class Condition:
     value: str
 
     def phrase(self, language: Language = "en") -> str:
-        """The condition as it stands behind what is asked for."""
+        """The condition as a phrase that follows the noun of the rows."""
         if language == "zh":
             return f"{self.label} {_RELATIONS_ZH[self.relation]} {self.value}"
         if self.relation == "is":
@@ -102,9 +102,10 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a list: rows `first` to `last` (from 1; negative ones count from the end), or the `last` extreme ones.
+    """A part of a list: rows `first` to `last`, or the `last` rows with extreme values.
 
-    For `kind` ``rows`` the label is empty; for the others it says which column is compared.
+    Rows count from 1. Negative numbers count from the end. `label` is empty for the `kind` ``rows``. For the other
+    kinds it names the column that is compared.
     """
 
     kind: PartKind
@@ -113,7 +114,7 @@ class Part:
     label: str = ""
 
     def phrase(self, language: Language = "en") -> str:
-        """A sentence."""
+        """The part as a sentence."""
         if self.kind != "rows":
             if language == "zh":
                 return f"只取 {self.label} {_PARTS_ZH[self.kind]}的 {self.last} 项。"
@@ -139,13 +140,13 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The rows asked for: all that pass every condition, or a part of the list."""
+    """The rows that a question asks for: those that pass every condition, or a part of the list."""
 
     conditions: tuple[Condition, ...] = ()
     part: Part | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON; what is empty is left out."""
+        """The JSON form. Empty fields are left out."""
         data: dict[str, Any] = {}
         if self.conditions:
             data["conditions"] = [asdict(condition) for condition in self.conditions]
@@ -155,7 +156,7 @@ class Selection:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Selection:
-        """Back from `to_dict`."""
+        """The inverse of `to_dict`."""
         part = data.get("part")
         return cls(
             tuple(Condition(**c) for c in data.get("conditions", ())), None if part is None else Part(**part)
@@ -163,7 +164,7 @@ class Selection:
 
 
 def label_of(header: str) -> str:
-    """How a sentence writes a column's name: words in lower case, but for proper names and abbreviations."""
+    """A column's name as a sentence writes it: in lower case, except for proper names and abbreviations."""
     return " ".join(
         word.lower() if re.fullmatch(r"[A-Z][a-z]+|A", word) and word not in _PROPER else word
         for word in header.split()
@@ -171,12 +172,12 @@ def label_of(header: str) -> str:
 
 
 def is_plural(label: str) -> bool:
-    """Whether a label is said with "with 10 …" rather than "with a … of 10"."""
+    """Whether a label takes the form "with 10 …" rather than "with a … of 10"."""
     return re.search(r"(?<![siu'])s$", label) is not None and not label.endswith("series")
 
 
 def read_selection(text: str) -> Selection:
-    """The selection that a question of this package states; quoted titles are not searched."""
+    """The selection that a question of this package states. Quoted titles are not searched."""
     text = re.sub(r"“[^”]*”", "“”", text.partition("Background:")[0].partition("Answer with one")[0])
     found: list[Condition] = []
     for block in _CONDITIONS_ZH.findall(text):

@@ -1,8 +1,8 @@
-"""Splits that share no page: by the article's title first, then by the pages of the entities.
+"""Splits that share no page. They depend on the article's title first, then on the pages of the entities.
 
-A title goes to training, validation or test (80, 10, 10 %) by its hash. The pages of a task are its article and
-the pages of its keys; a validation task that shares one with any test task is dropped, and so is a training task
-that shares one with any validation or test task. The test split therefore depends on nothing but the titles.
+The hash of a title assigns it to training, validation or test (80, 10, 10 %). The pages of a task are its article and
+the pages of its keys. A validation task that shares a page with any test task is dropped. A training task that shares a
+page with any validation or test task is dropped too. So the test split depends on the titles alone.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 
 
 def split_of(title: str) -> Split:
-    """The split that the article called `title` belongs to."""
+    """The split of the article called `title`."""
     tenth = int.from_bytes(hashlib.sha256(title.encode()).digest()[:8], "big") % 10
     return "test" if tenth == 9 else "validation" if tenth == 8 else "train"
 
@@ -30,7 +30,7 @@ def pages_of(table: WikiTable, plan: TablePlan) -> frozenset[str]:
 
 
 def split_tables(plans: Plans) -> Mapping[Split, Sequence[WikiTable]]:
-    """The tables with a plan, by split, in file order and without those whose pages another split holds."""
+    """The tables with a plan, by split and in file order. Tables with a page in another split are left out."""
     members: dict[Split, list[WikiTable]] = {split: [] for split in SPLITS}
     for table in plans.tables:
         if table.uid in plans.by_uid:

@@ -1,7 +1,7 @@
-"""The three stages over all tables, in chunks of which each leaves files: a run that is killed goes on where it was.
+"""The three stages over all tables, in chunks. Each chunk writes files, so a killed run resumes from them.
 
-`1-queries`, `2-answers` and `3-verdicts` hold one file a chunk, written whole or not at all. Chunks do not
-depend on each other, so that their order and the number of processes change no byte.
+The folders `1-queries`, `2-answers` and `3-verdicts` have one file per chunk. A file is written whole or not at all.
+Chunks do not depend on each other, so neither their order nor the number of processes changes a byte.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from wideseek_env.tasks.hybridqa.queries import Query, propose
 from wideseek_env.tasks.hybridqa.wording import parse_question
 
 CHUNK = 64
-"""Tables a chunk: what a kill can lose."""
+"""Tables per chunk. A killed run loses at most one chunk per process."""
 
 STAGES = ("1-queries", "2-answers", "3-verdicts")
 SETTINGS = "settings.json"
@@ -41,7 +41,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
-    """What the bytes of the stages depend on, besides the data: written into the folder and compared."""
+    """The settings that the bytes of the stages depend on, besides the data. They are written into the folder and
+    compared."""
 
     corpus: str
     seed: int
@@ -51,13 +52,13 @@ class StageSettings:
 
 
 class StageFolder:
-    """The folder with the stages' files."""
+    """The folder with the files of the stages."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     def begin(self, settings: StageSettings) -> None:
-        """Make the folder; `ConfigError` when it holds the stages of another run."""
+        """Create the folder. Raises `ConfigError` when it has the stages of another run."""
         wanted = {name: getattr(settings, name) for name in StageSettings.__slots__}
         file = self.path / SETTINGS
         if file.is_file():
@@ -67,17 +68,17 @@ class StageFolder:
                 found = None
             if found != wanted:
                 raise ConfigError(
-                    f"{self.path} holds the stages of a run with other settings or data; remove the folder, or name "
-                    "another"
+                    f"{self.path} holds the stages of a run with other settings or data; remove the folder or name "
+                    "another one"
                 )
         elif self.path.is_dir() and any(self.path.iterdir()):
-            raise ConfigError(f"{self.path} is a folder with something else; name another for the stages")
+            raise ConfigError(f"{self.path} is not a folder of stages; name another folder for the stages")
         for stage in STAGES:
             (self.path / stage).mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(wanted, indent=1) + "\n")
 
     def clear(self) -> None:
-        """Remove the folder, if it is one of stages."""
+        """Remove the folder if it is a folder of stages."""
         if (self.path / SETTINGS).is_file():
             shutil.rmtree(self.path)
 
@@ -86,15 +87,15 @@ class StageFolder:
         return self.path / stage / f"{chunk:04d}.jsonl"
 
     def read(self, stage: str, chunk: int) -> list[dict[str, Any]]:
-        """The records of one chunk's file; `TaskError` when it is damaged."""
+        """The records in the file of one chunk. Raises `TaskError` when the file is damaged."""
         file = self.file(stage, chunk)
         try:
             return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         except (OSError, ValueError) as error:
-            raise TaskError(f"{file} cannot be read ({error}); remove it, and run again") from error
+            raise TaskError(f"{file} cannot be read ({error}); remove it and run again") from error
 
     def write(self, stage: str, chunk: int, records: Iterable[Mapping[str, Any]]) -> None:
-        """Write one chunk's file, whole or not at all."""
+        """Write the file of one chunk, whole or not at all."""
         text = "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records)
         write_whole(self.file(stage, chunk), text)
 
@@ -108,7 +109,7 @@ def run_stages(
     workers: int,
     progress: Progress,
 ) -> None:
-    """Bring every chunk through all stages; chunks whose files are there are not done again."""
+    """Run all stages for every chunk. A stage is skipped where its file exists."""
     todo = [number for number in range(len(chunks)) if not folder.file(STAGES[-1], number).is_file()]
     done = len(chunks) - len(todo)
     progress("tables", _tables(chunks, done), _tables(chunks, len(chunks)))
@@ -130,7 +131,7 @@ def run_stages(
 
 
 def available_processors() -> int:
-    """How many processors this process may use."""
+    """The number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -141,7 +142,7 @@ def _tables(chunks: Sequence[Sequence[Material]], number: int) -> int:
 def run_chunk(
     number: int, chunk: Sequence[Material], folder: StageFolder, settings: StageSettings, corpus: Path
 ) -> None:
-    """The stages of one chunk, from the first whose file is not there."""
+    """Run the stages of one chunk, from the first whose file does not exist."""
     steps: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         STAGES[0]: lambda: _queries(chunk, settings),
         STAGES[1]: lambda: _answers(chunk, folder.read(STAGES[0], number), _opened(corpus)),

@@ -1,7 +1,7 @@
-"""Questions for rows and columns of a table: several sentences in English and Chinese, readable by a program.
+"""Questions for rows and columns of a table: several templates in English and Chinese that a program can parse.
 
-The article's title stands first and the section second, both between “ and ”; nothing else is quoted. What the
-rows are is followed by the conditions and then by a mark of punctuation.
+The title of the article is first and the section second, both between “ and ”. Nothing else is quoted. The noun of the
+rows is followed by the conditions and then by a punctuation mark.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _QUOTED = re.compile(r"“([^”]+)”")
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuestion:
-    """What a question asks for; `section` is "" when the article has one table."""
+    """What a question asks for. `section` is "" when the article has one table."""
 
     title: str
     section: str
@@ -56,7 +56,7 @@ def phrasings(
     language: Language = "en",
     background: str = "",
 ) -> tuple[str, ...]:
-    """Every wording of one question; `columns` is the key's name followed by the attributes'."""
+    """All wordings of one question. `columns` is the name of the key, followed by the names of the attributes."""
     key, *attributes = columns
     rest = [background, AS_GIVEN["en"], column_sentence(columns)]
     part = selection.part.phrase(language) if selection.part is not None else ""
@@ -79,7 +79,7 @@ def phrasings(
 
 
 def row_noun(header: str) -> str:
-    """What one row is, from the key's header: `Horse name` gives `horse`, `Gymnasts` `gymnast`, `Name` `entry`."""
+    """The noun for one row, from the key's header: `Gymnasts` gives `gymnast`, `Name` gives `entry`."""
     if match := _NAME_OF.fullmatch(header):
         header = match["thing"] or match["whose"]
     noun = label_of(noun_of(header[0].upper() + header[1:])) if header else "entry"
@@ -101,7 +101,7 @@ def write_question(
     language: Language,
     intro: str = "",
 ) -> str:
-    """One of the `phrasings`, which one follows from the text `pick`.
+    """One of the `phrasings`. The text `pick` decides which one.
 
     One English question in five has the first sentence of `intro` as background.
     """
@@ -112,7 +112,7 @@ def write_question(
 
 
 def parse_question(question: str) -> ParsedQuestion | None:
-    """Read a question of this package back from its text alone; None when it is another kind."""
+    """Parse a question of this package from its text alone. None for a question of another kind."""
     lines = _COLUMN_LINE.findall(question)
     quoted = _QUOTED.findall(question)
     if not lines or not quoted:
@@ -123,7 +123,7 @@ def parse_question(question: str) -> ParsedQuestion | None:
 
 
 def column_line(question: str) -> str:
-    """The line with the column names between | signs; "" when there is none."""
+    """The line with the column names between | signs, or "" when there is none."""
     lines = _COLUMN_LINE.findall(question)
     return lines[-1] if lines else ""
 

@@ -1,7 +1,7 @@
-"""`HybridQAWorld`: the HybridQA data as a playable world, its corpus and tasks kept in the cache.
+"""`HybridQAWorld`: the HybridQA data as a world. Its corpus and tasks are stored in the cache.
 
-Reading and planning the tables takes 20 seconds and indexing the pages 40; both are done once for a data
-folder, and again when its files or the version of the plans change.
+Reading and planning the tables takes 20 seconds, and indexing the pages takes 40. Both happen once per data folder, and
+again when its files or the version of the plans change.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SCHEME = "hybridqa"
 
 @dataclass(frozen=True, slots=True)
 class HybridQAWorld:
-    """A data folder, and which of its tasks to play."""
+    """A data folder and a selection of its tasks."""
 
     folder: Path
     cache: Path
@@ -39,14 +39,17 @@ class HybridQAWorld:
 
     @classmethod
     def from_spec(cls, spec: str, cache: Path) -> HybridQAWorld:
-        """The world that ``hybridqa:FOLDER[,mode=pages|table][,min_rows=N][,max_rows=N]`` names.
+        """The world called ``hybridqa:FOLDER[,mode=pages|table][,min_rows=N][,max_rows=N]``.
 
-        Without a folder it is ``hybridqa`` in the folder that the variable WIDESEEK_DATA names. `ConfigError`
-        for an unknown setting, `CorpusError` when there is no such folder.
+        Without FOLDER it is the folder ``hybridqa`` in the folder that the variable WIDESEEK_DATA names.
+
+        Raises:
+            ConfigError: A setting is unknown or has a wrong value.
+            CorpusError: There is no such folder.
         """
         scheme, _, rest = spec.partition(":")
         if scheme != SCHEME:
-            raise ConfigError(f"the name of a HybridQA world starts with {SCHEME}:, but this is {spec!r}")
+            raise ConfigError(f"the name of a HybridQA world must start with {SCHEME}:, but it is {spec!r}")
         name, *settings = rest.split(",")
         given: dict[str, str] = {}
         for setting in settings:
@@ -66,12 +69,12 @@ class HybridQAWorld:
         return cls(_data_folder(name), cache, cast("Mode | None", mode), **rows)
 
     def corpus(self, progress: Callable[[int], None] | None = None) -> StoredCorpus:
-        """The corpus; built on first use, when `progress` is called with the number of pages so far."""
+        """The corpus. It is built on first use, and `progress` is then called with the number of pages so far."""
         place = self._place()
         if place.is_dir():
             try:
                 return open_hybridqa(place)
-            except IndexDamagedError:  # interrupted, damaged, or from another version: it can be made again
+            except IndexDamagedError:  # incomplete, damaged or from another version: it is built again
                 shutil.rmtree(place)
         place.parent.mkdir(parents=True, exist_ok=True)
         return build_hybridqa(self.folder, place, progress=progress)

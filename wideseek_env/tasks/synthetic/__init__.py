@@ -1,4 +1,4 @@
-"""Broad-search tasks over a synthetic world."""
+"""Broad tasks over a synthetic world."""
 
 from wideseek_env.tasks.synthetic.filters import Filter, ParsedQuestion, parse_question
 from wideseek_env.tasks.synthetic.generate import evidence, needed_pages, synthetic_tasks

@@ -1,4 +1,4 @@
-"""Columns that a list offers: an attribute of the entities, or of what they link to, one or two links on."""
+"""Columns that a list offers: an attribute of the entities, or of a thing one or two links away."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from wideseek_env.corpus.synthetic.values import Value
 from wideseek_env.task import ColumnSpec
 
 NUMBER_TOLERANCE = 0.01
-"""Relative tolerance of number columns."""
+"""The relative tolerance of number columns."""
 
 DATE_TOLERANCE = 1.0
-"""Tolerance of date columns in days."""
+"""The tolerance of date columns, in days."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """An attribute column: the labels to follow, links first, and the attribute that the last one names."""
+    """An attribute column: the labels of the links to follow, and last the label of the attribute."""
 
     labels: tuple[str, ...]
     attribute: Attribute
 
     @property
     def name(self) -> str:
-        """What the column is called: ``Floor area``, ``Birth year of architect``."""
+        """The name of the column: ``Floor area``, ``Birth year of architect``."""
         last, *links = reversed(self.labels)
         return " of ".join([last, *(label.lower() for label in links)])
 
     @property
     def hops(self) -> int:
-        """How many pages behind the list the attribute is."""
+        """The number of links between the list and the page with the attribute."""
         return len(self.labels)
 
     def source(self, entity: Thing) -> Thing:
-        """The thing whose page gives the value for `entity`."""
+        """The thing whose page has the value for `entity`."""
         for label in self.labels[:-1]:
             entity = entity.links[label]
         return entity
@@ -61,7 +61,7 @@ class Column:
                 return ColumnSpec()
 
     def wish(self) -> str:
-        """The column in a sentence, after "for each of them, report": ``the birth year of their architect``."""
+        """The column as part of a sentence, after "for each of them, report": ``the birth year of their architect``."""
         low = [label.lower() for label in reversed(self.labels)]
         if self.hops == 1 and self.attribute.type in ("year", "date"):
             return f"when they were {low[0]}"
@@ -71,7 +71,7 @@ class Column:
 
 
 def columns_of(kind: Kind, hops: int) -> tuple[Column, ...]:
-    """All columns for lists of `kind` whose attribute is at most `hops` pages behind the list."""
+    """All columns for lists of `kind` whose attribute is at most `hops` links away from the list."""
 
     def walk(attributes: tuple[Attribute, ...], before: tuple[str, ...]) -> Iterator[Column]:
         for attribute in attributes:

@@ -1,4 +1,4 @@
-"""Conditions on the rows of a list, in a form of English that a program can read back."""
+"""Conditions on the rows of a list, in a form of English that a program can parse."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ Relation = Literal["before", "after", "more", "less", "is"]
 
 @dataclass(frozen=True)
 class Filter:
-    """Keeps the entities whose attribute `label` is before or after a year, more or less than a number, or a text.
+    """A condition on the attribute `label`: before or after a year, more or less than a number, or equal to a text.
 
-    `label` is in lower case; `value` is written as in a question: ``1900``, ``2,000 m²``, ``art museum``.
+    `label` is in lower case. `value` has the form that it has in questions: ``1900``, ``2,000 m²``, ``art museum``.
     """
 
     label: str
@@ -28,7 +28,7 @@ class Filter:
     value: str
 
     def phrase(self) -> str:
-        """The condition as it stands right after what is asked for."""
+        """The condition as a phrase that follows the noun of the rows."""
         if self.relation in ("before", "after"):
             return f"{self.label} {self.relation} {self.value}"
         if self.relation == "is":
@@ -36,7 +36,7 @@ class Filter:
         return f"with {article(self.label)} {self.label} of {self.relation} than {self.value}"
 
     def phrase_zh(self) -> str:
-        """The condition in Chinese, around the English label and value."""
+        """The condition in Chinese, with the English label and value."""
         words = {"before": "早于", "after": "晚于", "more": "大于", "less": "小于", "is": "为"}
         return f"{self.label} {words[self.relation]} {self.value}"
 
@@ -61,10 +61,10 @@ _CONDITION = re.compile(
 
 
 def parse_question(question: str) -> ParsedQuestion | None:
-    """Read the phrase and the filters back from a question of this package; None when it is another kind.
+    """Parse the phrase and the filters of a question of this package. None for a question of another kind.
 
-    Works on the text alone, so that a scripted policy may use it: a question has the list's phrase, in
-    English also when the question is Chinese, and right behind it the filters, joined by "and".
+    It needs the text alone, so a scripted policy may use it. Every question has the list's phrase in English, Chinese
+    questions too. The filters follow the phrase, joined by "and".
     """
     phrase = _PHRASE.search(question)
     if phrase is None:
@@ -89,9 +89,9 @@ def parse_question(question: str) -> ParsedQuestion | None:
 def propose(
     dice: Dice, attribute: Attribute, entities: Sequence[Entity], least: int
 ) -> tuple[Filter, list[Entity]] | None:
-    """A filter on `attribute` with the entities that it keeps; None when no good one comes up.
+    """A filter on `attribute` and the entities that it keeps. None when no good filter is found.
 
-    Good is: at least `least` entities stay, at least two go, and no entity is exactly at the limit.
+    A good filter keeps at least `least` entities and removes at least two. No entity is exactly at its limit.
     """
     values = [entity.values[attribute.label] for entity in entities]
     label = attribute.label.lower()
@@ -124,11 +124,11 @@ def propose(
 
 
 def _middle(dice: Dice, ordered: Sequence[int]) -> int:
-    """One of the middle 70 % of sorted numbers."""
+    """One of the middle 70 % of the sorted numbers."""
     return ordered[dice.between(len(ordered) * 15 // 100, len(ordered) * 85 // 100)]
 
 
 def _round(n: int) -> int:
-    """`n` with its first two digits kept."""
+    """`n` rounded to its first two digits."""
     digits = str(n)
     return int(digits[:2] + "0" * (len(digits) - 2))

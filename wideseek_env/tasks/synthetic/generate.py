@@ -1,4 +1,4 @@
-"""Tasks over the lists of a synthetic world, in splits that share no page a task needs."""
+"""Tasks over the lists of a synthetic world. Splits share no page that a task needs."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from wideseek_env.tasks.synthetic.questions import write_question
 from wideseek_env.tasks.taskset import TaskSet
 
 TASKS_PER_LIST = 20
-"""At most so many tasks are made of one list; they differ in columns or filters."""
+"""The most tasks from one list. They differ in columns or filters."""
 
 LEAST_ROWS_KEPT = 0.4
-"""Filters leave at least this share of a list."""
+"""The smallest share of a list that filters may keep."""
 
 _FILTERABLE = ("year", "date", "number", "category")
 _HOP_WEIGHTS = (1, 1, 1, 2, 2, 2, 3, 3)
@@ -35,14 +35,15 @@ def synthetic_tasks(
     seed: int = 0,
     language: Language | Literal["mixed"] = "en",
 ) -> TaskSet:
-    """`count` tasks (all that there are by default) of one split of `world`.
+    """`count` tasks (all by default) of one split of `world`.
 
-    The lists take turns, so that the first tasks already range over all of them. `seed` decides which
-    columns, filters and phrasings come up, and the order; the split of a list depends on the world alone.
-    ``mixed`` takes English and Chinese in turn; pages and column names are English throughout.
+    The lists take turns, so the first tasks already cover all of them. `seed` decides the order and the columns,
+    filters and phrasings. The split of a list depends on the world alone. With ``mixed``, English and Chinese questions
+    alternate. Pages and column names are always English.
 
-    Raises `TaskError` when `count` is more than the split offers, when it has no lists (in a very small world),
-    or when the split or language is unknown.
+    Raises:
+        TaskError: The split has fewer than `count` tasks or (in a very small world) no lists, or the split or language
+            is unknown.
     """
     if split not in SPLITS:
         raise TaskError(f"unknown split {split!r}; known are {', '.join(SPLITS)}")
@@ -54,8 +55,8 @@ def synthetic_tasks(
     lists = dice.shuffled([each for each in world.lists if each.region.split == split])
     if not lists:
         raise TaskError(
-            f"{world.spec} has no {split} lists, since its {len(world.regions)} regions are all of other splits; "
-            f"a world with more than its {world.config.pages} pages has some"
+            f"{world.spec} has no {split} lists: its {len(world.regions)} regions are all in other splits; "
+            f"use a world with more than its {world.config.pages} pages"
         )
     plans = [_plans(world, each, seed) for each in lists]
     turns = [
@@ -63,8 +64,8 @@ def synthetic_tasks(
     ]
     if count is not None and count > len(turns):
         raise TaskError(
-            f"{world.spec} offers {len(turns)} {split} tasks from {len(lists)} lists, not {count}; a world with "
-            f"more pages (it has {world.config.pages}) offers more"
+            f"{world.spec} offers {len(turns)} {split} tasks from {len(lists)} lists, not {count}; ask for "
+            f"fewer, or use a world with more than its {world.config.pages} pages"
         )
     tasks = []
     for each, at in turns[:count]:
@@ -74,7 +75,7 @@ def synthetic_tasks(
 
 
 class _Plan:
-    """What one task asks of a list: which columns of which entities."""
+    """The columns and entities of a list that one task asks for."""
 
     __slots__ = ("columns", "entities", "filters")
 
@@ -102,7 +103,7 @@ def _plans(world: SyntheticWorld, entity_list: EntityList, seed: int) -> list[_P
 
 
 def _choose_columns(dice: Dice, world: SyntheticWorld, entity_list: EntityList) -> tuple[Column, ...]:
-    """Some columns, one of them as far away as a throw of the dice says, in the kind's order."""
+    """Some columns, in the order of the kind. For one of them, the dice decide the number of links."""
     offered = columns_of(entity_list.kind, world.config.hops)
     hops = min(dice.pick(_HOP_WEIGHTS), world.config.hops)
     near = dice.shuffled([c for c in offered if c.hops == 1])
@@ -164,15 +165,17 @@ def _task(
 
 
 def _difficulty(hops: int, filters: int) -> str:
-    """``easy``: one hop, no filter; ``medium``: one of a second hop and a filter; ``hard``: more than that."""
+    """``easy``: one hop, no filter. ``medium``: two hops or one filter. ``hard``: everything else."""
     return ("easy", "medium", "hard")[min(2, hops - 1 + filters)]
 
 
 def evidence(world: SyntheticWorld, task: Task) -> Mapping[tuple[str, str], str]:
     """For analysis: the URL of the page that gives each cell, by (key, column).
 
-    A key is on a page of the list, an attribute in its entity's article or further on. Raises `TaskError`
-    when the task is of another world.
+    A key is on a page of the list. An attribute is in the article of its entity or of a linked thing.
+
+    Raises:
+        TaskError: The task is from another world.
     """
     entity_list = _list_of(world, task)
     size = world.config.page_size
@@ -190,7 +193,7 @@ def evidence(world: SyntheticWorld, task: Task) -> Mapping[tuple[str, str], str]
 
 
 def needed_pages(world: SyntheticWorld, task: Task) -> frozenset[str]:
-    """For analysis: every page of the list, every article on it (filters need them), and all evidence."""
+    """For analysis: every page of the list, every article on it (filters need them), and all pages of `evidence`."""
     entity_list = _list_of(world, task)
     pages = {entity_list.page_url(n) for n in range(1, entity_list.page_count(world.config.page_size) + 1)}
     pages.update(entity.url for entity in entity_list.entities)

@@ -1,4 +1,4 @@
-"""The wording of synthetic tasks: several phrasings in English and Chinese around one searchable phrase."""
+"""The wording of synthetic tasks: several templates in English and Chinese around one searchable phrase."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wideseek_env.tasks.phrasing import column_sentence
 from wideseek_env.tasks.synthetic.columns import Column
 from wideseek_env.tasks.synthetic.filters import Filter
 
-# {what} is the phrase with its filters and is followed by punctuation, so that `parse_question` finds its end.
+# {what} is the phrase with its filters. Punctuation follows it, so that `parse_question` finds its end.
 _ENGLISH = (
     "Find all {what}. For each of them, report {wishes}.",
     "I am putting together an overview of {what}. Include every one of them and tell me {wishes}.",
@@ -33,7 +33,7 @@ def write_question(
     columns: Sequence[Column],
     language: Language,
 ) -> str:
-    """The question for the entities of a list that pass `filters`, with these columns besides the key."""
+    """The question for the entities of a list that pass `filters`. It asks for these columns besides the key."""
     what = entity_list.phrase
     if filters:
         what += " " + " and ".join(f.phrase() for f in filters)

@@ -1,11 +1,11 @@
-// The answer beside the gold: a verdict a cell (the scorer's, made when the page was written), and where it came from.
+// The answer next to the gold table: the scorer's verdict for each cell, and the source of its value.
 
 const MARKS = { right: "✓", wrong: "✗", missing: "∅", extra: "+" };
 const TOLD = {
-  about: "the first result that has this value and names the row beside it",
-  near: "the first result that has this value and names the row elsewhere; none names it beside it",
-  other: "the first result that has this value and another cell of the row; none names the row as well",
-  alone: "the first result that has this value; none with it names anything else of the row",
+  about: "the first result that has this value next to the name of the row",
+  near: "the first result that has this value and the name of the row in different places; none has them together",
+  other: "the first result that has this value and another cell of the row; none has the name of the row",
+  alone: "the first result that has this value; no result has it with anything else of the row",
 };
 
 function mark(verdict) {
@@ -21,7 +21,7 @@ function answerTab(sides, state, go) {
   const columns = detail.answer.columns.length ? detail.answer.columns : sides.at(-1).detail.answer.columns;
   const inspector = el("aside", { class: "inspector card", "aria-live": "polite" });
   const hint = () => inspector.replaceChildren(el("p", { class: "soft" },
-    "Choose a cell to see who found it and on which page."));
+    "Choose a cell to see which agent found it and on which page."));
   hint();
   const sheet = el("div", { class: "sheet" });
   const select = (cell, inspected) => {
@@ -50,7 +50,7 @@ function answerTab(sides, state, go) {
   );
 }
 
-/** What the scorer said of a side in words. */
+/** The scorer's remarks about the answer of a side. */
 function notes(side, named) {
   const { answer, score, detail: why } = side.detail;
   const said = [
@@ -58,8 +58,8 @@ function notes(side, named) {
     score.well_formed ? "" : "the response has no table or short answer",
     why,
     score.judge ? `judged by ${score.judge}` : "",
-    answer.anew ? "the record has no verdicts: scored again with the offline judge when this page was made" : "",
-    answer.traced ? "" : "the table is too large to look for sources",
+    answer.anew ? "the record has no verdicts, so the offline judge scored the answer again for this page" : "",
+    answer.traced ? "" : "the table is too large to search for sources",
     answer.accepted.length ? `accepted: ${answer.accepted.join(" / ")}` : "",
   ].filter(Boolean);
   return el("p", { class: "soft plain" }, named ? [runTag(side.line.run), " "] : [], said.join(" · "));
@@ -111,11 +111,11 @@ function pressable(cell, action) {
   return cell;
 }
 
-/** The agent that found a value, as a small sign. */
+/** The agent that found a value, as a small tag. */
 function by(side, source, value) {
   if (!side.detail.answer.traced || !value) return "";
-  if (!source) return el("span", { class: "by none", title: "in no tool result as it is written" }, "?");
-  if (side.detail.agents.length === 1) return ""; // who else
+  if (!source) return el("span", { class: "by none", title: "no tool result contains this value as written" }, "?");
+  if (side.detail.agents.length === 1) return ""; // there is only one agent
   const [number] = side.detail.results[source[0]];
   return el("span", { class: "by", title: TOLD[source[2]] }, brief(side.detail.agents[number].agent));
 }
@@ -133,7 +133,7 @@ function oneCell(side, row, c, column, select) {
   return pressable(cell, () => select(cell, { side, column, verdict, predicted, gold, source, missed }));
 }
 
-/** A cell of two episodes: one value where both are right, else a line each. */
+/** A cell of two episodes: one value if both are right, otherwise one line for each episode. */
 function pairCell(sides, rows, c, column, select) {
   const pair = rows.map((row) => row.cells[c]);
   const same = pair[0][0] === pair[1][0] && pair[0][1] === pair[1][1];
@@ -161,7 +161,7 @@ function sideTag(at) {
   return el("span", { class: "tag" }, "AB"[at]);
 }
 
-/** All about one cell. */
+/** The details of one cell. */
 function inspectorOf({ side, column, verdict, predicted, gold, source, missed }, go) {
   const list = el("dl", {},
     el("dt", {}, "Column"), el("dd", {}, column.name),
@@ -170,10 +170,10 @@ function inspectorOf({ side, column, verdict, predicted, gold, source, missed },
     verdict === "extra" ? [] : [el("dt", {}, "Gold"), el("dd", {}, gold)],
     el("dt", {}, "Compared by"), el("dd", {}, `${column.metrics.join(", ")}${column.criterion === null ? "" : ` (${column.criterion})`}`),
   );
-  if (predicted) list.append(...sourceLines(side, "Where the answer's value comes from", source, predicted, go));
-  if (missed) list.append(...sourceLines(side, "The gold value was seen", missed, gold, go));
+  if (predicted) list.append(...sourceLines(side, "Source of the answer's value", source, predicted, go));
+  if (missed) list.append(...sourceLines(side, "An agent saw the gold value", missed, gold, go));
   else if (verdict !== "right" && verdict !== "extra") {
-    list.append(el("h4", {}, "The gold value"), el("dd", { class: "soft across" }, "is in no tool result as it is written: nobody saw it"));
+    list.append(el("h4", {}, "The gold value"), el("dd", { class: "soft across" }, "is in no tool result as written: no agent saw it"));
   }
   return list;
 }
@@ -181,7 +181,7 @@ function inspectorOf({ side, column, verdict, predicted, gold, source, missed },
 function sourceLines(side, heading, source, value, go) {
   const lines = [el("h4", {}, heading)];
   if (!source) {
-    return [...lines, el("dd", { class: "across" }, side.detail.answer.traced ? "in no tool result as it is written: worked out, reformatted or made up" : "not looked for")];
+    return [...lines, el("dd", { class: "across" }, side.detail.answer.traced ? "in no tool result as written: an agent computed, reformatted or invented it" : "not searched")];
   }
   const [number, page, kind] = source;
   const [conversation, turn, request] = side.detail.results[number];

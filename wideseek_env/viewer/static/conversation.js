@@ -1,4 +1,4 @@
-// What an agent read and wrote, turn by turn. Long texts are made when they are unfolded.
+// What an agent read and wrote, turn by turn. Long texts are built when they are unfolded.
 
 const PREVIEW = 420;
 
@@ -22,7 +22,7 @@ function conversationTab(sides, focus, pick) {
   const turns = el("div", { class: "turns" },
     opening(agent, goTo),
     agent.turns.map((turn, at) => turnCard(detail, agent, turn, at, focus, goTo)),
-    el("p", { class: "soft" }, `Ended: ${words(agent.ending) || "open when the episode was broken off"}${agent.errors ? ` · ${many(agent.errors, "error")}` : ""}`));
+    el("p", { class: "soft" }, `Ended: ${words(agent.ending) || "still open when the episode was stopped"}${agent.errors ? ` · ${many(agent.errors, "error")}` : ""}`));
   return el("div", { class: "talk" }, agents, turns);
 }
 
@@ -41,7 +41,7 @@ function turnCard(detail, agent, turn, at, focus, goTo) {
   const calls = turn.requests.length + turn.spawned.length;
   const card = el("section", { class: `turn ${target ? "target" : ""}`, data: { turn: at } },
     el("header", {}, el("b", {}, `Turn ${at + 1}`),
-      detail.timed ? el("span", { title: "written in · waited for results or reports" },
+      detail.timed ? el("span", { title: "time to write the message · time to wait for results or reports" },
         `at ${seconds(ready)} · ${seconds(written - ready)} writing${settled > written ? ` · ${seconds(settled - written)} waiting` : ""}`) : "",
       turn.problems ? el("span", { class: "tag bad" }, many(turn.problems, "unreadable call")) : "",
       turn.written - turn.problems > calls && !turn.requests.length && !turn.spawned.length ? el("span", { class: "tag bad" }, "no call was run") : "",
@@ -63,7 +63,7 @@ function turnCard(detail, agent, turn, at, focus, goTo) {
       started.found ? el("span", { class: "tag good" }, `${started.found} ✓`) : "",
       ` ${firstLine(started.subtask)}`));
   }
-  if (!body.childNodes.length) body.append(el("span", { class: "soft" }, turn.raw ? "(nothing that can be read; see “raw”)" : "(empty message)"));
+  if (!body.childNodes.length) body.append(el("span", { class: "soft" }, turn.raw ? "(unreadable message; press “raw”)" : "(empty message)"));
   card.append(body);
   if (turn.back.length) card.append(cameBack(detail, turn, target ? focus : null, goTo));
   return card;

@@ -1,9 +1,9 @@
-// An open episode, alone or beside another one of the same task.
+// An open episode, alone or side by side with another one of the same task.
 
 const TABS = ["answer", "conversations", "about"];
 const view = { sides: [], tab: "answer", scale: "seconds", faults: false, focus: { side: 0, conversation: 0 }, ticket: 0 };
 
-/** Open `episode`, with `other` beside it. */
+/** Open `episode`, side by side with `other`. */
 async function openEpisode(episode, other = null) {
   const ticket = (view.ticket += 1); // a slow one must not come after a later one
   const lines = [episode, other].filter(Boolean);
@@ -93,7 +93,7 @@ function heading(sides) {
       el("span", { class: "tag" }, `trial ${line.trial}`),
       endingTag(line),
       el("span", { class: "grow" }),
-      others.length ? el("label", { class: "soft" }, "beside ", el("select", { id: "beside", on: { change: (event) => {
+      others.length ? el("label", { class: "soft" }, "side by side with ", el("select", { id: "beside", on: { change: (event) => {
         const number = event.target.value;
         openEpisode(line, number === "" ? null : episodes[Number(number)]);
       } } }, option("", "—", beside === undefined), others.map((other) => option(String(other.number),
@@ -101,7 +101,7 @@ function heading(sides) {
     question);
 }
 
-/** The figures of an episode by name, as nodes. */
+/** The metrics of an episode by name, as nodes. */
 function figuresOf({ line, detail }) {
   const score = detail.score.figures;
   const parts = Object.entries(detail.reward.parts);
@@ -124,7 +124,7 @@ function figuresOf({ line, detail }) {
   };
 }
 
-/** The figures as a table: names above, a line a side. */
+/** The metrics as a table: names in the header, one line for each side. */
 function figures(sides) {
   const all = sides.map(figuresOf);
   const names = [...new Set(all.flatMap((each) => Object.keys(each)))];
@@ -140,7 +140,7 @@ function figures(sides) {
 function lanes(sides, scale) {
   const timed = sides.every((side) => side.detail.timed);
   const card = el("section", { class: "card" },
-    el("h3", {}, "Time line",
+    el("h3", {}, "Timeline",
       timed ? ["seconds", "turns"].map((name) => el("button", { "aria-pressed": String(scale === name), data: { scale: name }, on: { click: () => {
         view.scale = name;
         drawEpisode();

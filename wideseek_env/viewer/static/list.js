@@ -55,7 +55,7 @@ function deltaCell(episode) {
   return el("span", { class: look }, `${sign}${Math.abs(points).toFixed(1)}`);
 }
 
-/** Right, wrong, missing and superfluous cells as a bar. */
+/** Right, wrong, missing and extra cells as a bar. */
 function bar([right, wrong, missing, extra]) {
   const all = Math.max(1, right + wrong + missing + extra);
   const parts = { right, wrong, missing, extra };
@@ -146,7 +146,7 @@ function drawFilters() {
     } } }, `${name}: ${value} ×`)),
     el("label", {}, "sort", el("select", { id: "sort", "aria-label": "Sort by", on: { change: set("sort") } },
       Object.entries(ORDERS).map(([name, title]) => option(name, title, wish.sort === name)))),
-    el("button", { id: "direction", title: "Turn the order round", on: { click: (event) => {
+    el("button", { id: "direction", title: "Reverse the order", on: { click: (event) => {
       wish.down = !wish.down;
       event.target.textContent = wish.down ? "↓" : "↑";
       refreshList();
@@ -211,7 +211,7 @@ function drawRows() {
   const scroll = byId("list").querySelector(".scroll");
   if (!shown.length) {
     scroll.replaceChildren(el("div", { class: "nothing" },
-      episodes.length ? "No episode passes these filters." : "No episode has finished yet."));
+      episodes.length ? "No episode matches these filters." : "No episode has finished yet."));
     return;
   }
   const head = el("tr", {}, COLUMNS.map((column) => el("th", {

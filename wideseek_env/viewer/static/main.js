@@ -6,8 +6,8 @@ const KEYS = [
   ["Esc", "close: this help, the search, the episode"],
   ["1  2  3", "answer, conversations, about"],
   ["[  ]", "previous, next agent"],
-  ["c", "put the same task of the other run (or another trial) beside it, and away again"],
-  ["m", "time line by the clock or in turns"],
+  ["c", "side by side with the same task of the other run (or another trial), and back"],
+  ["m", "timeline in seconds or in turns"],
   ["/", "search"],
   ["t", "light, dark, as the system"],
   ["?", "this help"],
@@ -39,7 +39,7 @@ function drawFrame() {
   byId("help").append(
     el("h2", {}, "Keys"),
     el("dl", {}, KEYS.map(([keys, text]) => [el("dt", {}, keys.split("  ").map((key) => [el("kbd", {}, key), " "])), el("dd", {}, text)])),
-    el("p", { class: "soft" }, "This page asks the network for nothing. Texts of agents and pages are shown as text."),
+    el("p", { class: "soft" }, "This page needs no network. It shows the texts of agents and web pages only as text."),
     el("button", { on: { click: toggleHelp } }, "Close"),
   );
   setTheme(THEMES.includes(memory.get("theme")) ? memory.get("theme") : "light dark");
@@ -143,7 +143,7 @@ async function follow() {
     }
   } catch {
     notice.hidden = false;
-    notice.textContent = "The server does not answer; what is shown stays.";
+    notice.textContent = "The server does not answer. This page shows the last state.";
   }
   setTimeout(follow, POLL);
 }

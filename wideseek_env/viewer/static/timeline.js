@@ -1,4 +1,4 @@
-// The time line of an episode: a lane an agent, what it did as bars, who started and told whom as arrows.
+// The timeline of an episode: one lane per agent, its turns and requests as bars, delegations and reports as arrows.
 
 const LABEL = 148; // width of the names
 const RIGHT = 26;
@@ -114,7 +114,7 @@ function drawArrows(arrows, detail, number, { x, y, height, scale, place }) {
   }
 }
 
-/** A line along the turns that the end waited for. */
+/** A line along the critical path: the turns that the end of the episode waited for. */
 function criticalPath(detail, { x, y, height, scale, place }) {
   const path = detail.critical[scale];
   const points = [];

@@ -1,8 +1,8 @@
-"""What a page of plain prose, such as the introduction of an encyclopedia's article, says about a column.
+"""Finds the value of a column in plain prose, such as the introduction of an encyclopedia article.
 
-The name of the column tells what to look for: a date, a place, somebody's name, a code. Each sort has its own
-patterns, general ones for the way in which such introductions are written; where none fits, nothing is said.
-They were written and measured on training tasks only.
+The column's name tells what to look for: a date, a place, a person's name, a code. Each kind has patterns for the usual
+style of such introductions. If no pattern matches, there is no value. The patterns were written and measured on
+training tasks only.
 """
 
 from wideseek_baselines.scripted.prose.columns import say

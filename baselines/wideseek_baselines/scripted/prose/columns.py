@@ -1,4 +1,4 @@
-"""Which reader goes with which column, by the words in the column's name."""
+"""Chooses the reader for a column by the words in its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CLUTTER = " ,;:"
 
 
 def say(subject: Subject) -> str:
-    """The value of the column, "" when the text does not say it clearly."""
+    """The value of the column, or "" if the text does not say it clearly."""
     if len(subject.text) > _MOST_TEXT:
         subject = Subject(subject.title, subject.text[:_MOST_TEXT], subject.column)
     return _reader(subject.column.casefold())(subject).strip(_CLUTTER).removesuffix("'s")
@@ -41,7 +41,7 @@ def _county(subject: Subject) -> str:
     return found or places.division(subject.text, "county")
 
 
-# The first pattern that occurs in the column's name decides, so the special ones come first.
+# The first pattern that matches the column's name decides, so special patterns come first.
 _READERS: tuple[tuple[str, Reader], ...] = (
     (r"^(?:iata|icao|faa|tc lid)", facts.labelled),
     (r"scientific|binomial|species", facts.scientific_name),

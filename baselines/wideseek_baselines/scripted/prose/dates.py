@@ -1,4 +1,4 @@
-"""Years and dates in prose: of birth and death in the brackets behind a name, of events behind their verb."""
+"""Finds years and dates in prose: of birth and death in brackets after a name, of events after their verb."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ _VERBS = (
     ("premier", "premiered|aired"),
     ("launch", "launched"),
 )
-"""Part of a column's name, and what sentences call the event."""
+"""A part of a column's name, and the words for the event in sentences."""
 
 
 def year(subject: Subject) -> str:
-    """The year of the event that the column names; without one, the year in which the thing came out."""
+    """The year of the event that the column names. If it names none, the year of publication."""
     verb, text = _verb(subject.column), subject.text
     if verb == "born":
         return first(rf"\(.{{0,120}}?\b({_YEAR})", text) or first(rf"\bborn\b.{{0,60}}?({_YEAR})", text)
@@ -45,7 +45,7 @@ def year(subject: Subject) -> str:
 
 
 def date(subject: Subject) -> str:
-    """The date of the event that the column names, else the first date; the year where there is no date."""
+    """The date of the event that the column names, or else the first date. Only the year if there is no date."""
     verb, text = _verb(subject.column), subject.text
     if verb == "born":
         found = first(rf"\([^)]*?({_DATE})", text) or first(rf"\bborn\b.{{0,60}}?({_DATE})", text)

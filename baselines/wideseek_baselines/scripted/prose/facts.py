@@ -1,4 +1,4 @@
-"""Other facts in prose: words of a closed list, numbers, codes, titles in another language."""
+"""Finds other facts in prose: words of a fixed list, numbers, codes, titles in another language."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _UNITS = {
 
 
 def one_of(options: str) -> Reader:
-    """Reads the first of these words, and gives it a capital."""
+    """A reader that returns the first of these words, with a capital letter."""
 
     def read(subject: Subject) -> str:
         found = first(rf"(?i)\b({options})\b", f"{subject.title} {subject.text}")
@@ -45,7 +45,7 @@ def one_of(options: str) -> Reader:
 
 
 def nationality(subject: Subject) -> str:
-    """The adjective in "is a former American player"."""
+    """The nationality, such as "American" in "is a former American player"."""
     for match in re.finditer(r"\b(?:is|was|are|were) (?:an?|the) ([^.;]{0,80})", subject.text):
         words = match[1].split()
         for length in (2, 1):
@@ -67,7 +67,7 @@ def language(subject: Subject) -> str:
 
 
 def foreign_title(subject: Subject) -> str:
-    """A title in another language, as in "(German: Das Boot)"; an original title may be the page's own."""
+    """A title in another language, as in "(German: Das Boot)". An original title may be the page's title."""
     asked = next((word for word in subject.column.split() if word in LANGUAGES), "")
     text = subject.text
     if asked:
@@ -80,7 +80,7 @@ def foreign_title(subject: Subject) -> str:
 
 
 def party(subject: Subject) -> str:
-    """A political party, without the word."""
+    """The name of a political party, without the word "Party"."""
     known = first(rf"\b({_PARTIES})(?: Party| member| politician| representative|[,. ])", subject.text)
     return known or first(
         r"\b(?:member|candidate|leader|politician) (?:of|for|from|with) (?:the )?"
@@ -90,7 +90,9 @@ def party(subject: Subject) -> str:
 
 
 def number(subject: Subject) -> str:
-    """A number with the unit that the column has in brackets, else one behind the column's first word."""
+    """The number before the unit that the column's name has in brackets. Without a unit, the number after the first
+    word of the column's name.
+    """
     figure = r"(\d[\d,]*(?:\.\d+)?)"
     unit = first(r"\(([^)]+)\)", subject.column)
     if unit:
@@ -100,14 +102,14 @@ def number(subject: Subject) -> str:
 
 
 def scientific_name(subject: Subject) -> str:
-    """The two or three Latin words behind a common name."""
+    """The two or three Latin words after a common name."""
     return first(r"\(([A-Z][a-z]+ [a-z]+(?: [a-z]+)?)[,);]", subject.text) or first(
         r"\b([A-Z][a-z]+ [a-z]{4,})\b(?=, (?:also|commonly|or)|is)", subject.text
     )
 
 
 def labelled(subject: Subject) -> str:
-    """What the text introduces by the column's own name: "ICAO: FVMA", "diocese of Armagh"."""
+    """The value that the text introduces with the column's name, as in "ICAO: FVMA" or "diocese of Armagh"."""
     name = subject.column.strip()
     column = re.escape(name)
     found = first(rf"\b{column}: ?([\w-]+)", subject.text)

@@ -1,4 +1,4 @@
-"""Names that anybody knows: countries, states, nationalities, languages, months."""
+"""Lists of common names: countries, states, nationalities, languages, months."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ COUNTRIES = frozenset(
     )
 )
 STATES = frozenset(
-    # of the United States, with provinces of Canada, which are written behind a town in the same way
+    # of the United States, and provinces of Canada, which are written after a town in the same way
     "Alabama|Alaska|Arizona|Arkansas|California|Colorado|Connecticut|Delaware|Florida|Georgia|Hawaii|Idaho|Illinois|"
     "Indiana|Iowa|Kansas|Kentucky|Louisiana|Maine|Maryland|Massachusetts|Michigan|Minnesota|Mississippi|Missouri|"
     "Montana|Nebraska|Nevada|New Hampshire|New Jersey|New Mexico|New York|North Carolina|North Dakota|Ohio|Oklahoma|"

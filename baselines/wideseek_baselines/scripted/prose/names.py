@@ -1,4 +1,4 @@
-"""Names behind a role: who directed, sang, wrote or published something, for whom somebody plays."""
+"""Finds names by their role: who directed, sang, wrote or published something, or for whom a person plays."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wideseek_baselines.scripted.prose.subject import Reader, Subject, first
 _CAP = r"[A-Z0-9À-ÖØ-ÞĀ-Ž$!][^\s,;()\"]*"
 _JOINT = r"(?:,? (?:&|and the|of the|of|the|de|la|van|von|der|den|da|del|di|al|bin|and|'n'|\+) | )"
 PROPER = rf"{_CAP}(?:{_JOINT}{_CAP}){{0,9}}"
-"""A pattern for a run of words with capitals and what may stand between them."""
+"""A pattern for a sequence of capitalised words, with the small words that may be between them."""
 _PART = r"(?:(?:[A-Z]\.(?:-?[A-Z]\.)*|[JSDM]r\.|St\.)|[A-ZÀ-ÖØ-ÞĀ-Ž][\w'’-]*)"
 _PERSON = re.compile(
     rf"{_PART}(?: (?:(?:de|la|van|von|der|den|da|del|di|al|bin|le|dos) ){{0,2}}{_PART}){{0,6}}"
@@ -23,11 +23,11 @@ _END = re.compile(
     r"while|to)\b"
 )
 _WINDOW = 120
-"""Characters behind a pattern in which the name must stand."""
+"""The name must be within this many characters after the pattern."""
 
 
 def described(phrase: str) -> str:
-    """The name in "American country singer Anne Murray" or "the Japanese Baystate label"; "" without one."""
+    """The name in "American country singer Anne Murray" or "the Japanese Baystate label", or ""."""
     for part in phrase.split(", ")[:2]:
         words = _END.split(part, maxsplit=1)[0].strip().removeprefix("the ").split(" ")
         while words and words[0] in NATIONALITIES:
@@ -41,7 +41,7 @@ def described(phrase: str) -> str:
 
 
 def named(*patterns: str) -> Reader:
-    """Reads the name, with or without a description, behind the first of `patterns` that leads to one."""
+    """A reader for the name after the first of `patterns` that is followed by one. The name may have a description."""
     compiled = [re.compile(pattern) for pattern in patterns]
 
     def read(subject: Subject) -> str:
@@ -55,7 +55,7 @@ def named(*patterns: str) -> Reader:
 
 
 def person(*patterns: str) -> Reader:
-    """Reads the person's name right behind the first of `patterns` that leads to one."""
+    """A reader for the person's name directly after the first of `patterns` that is followed by one."""
     compiled = [re.compile(pattern) for pattern in patterns]
     other = named(*patterns)
 
@@ -95,17 +95,17 @@ _STUDIED_AT = named(
 
 
 def artist(subject: Subject) -> str:
-    """Whose song or album it is; titles tell those of one name apart: "All Over Me (Blake Shelton song)"."""
+    """The artist of a song or album. A title may name the artist, as in "All Over Me (Blake Shelton song)"."""
     return first(r"\(([^()]+?) (?:song|album|EP|single)\)$", subject.title) or _SUNG_BY(subject)
 
 
 def club(subject: Subject) -> str:
-    """The team that plays here, or for which somebody plays."""
+    """The team that plays at this place, or for which this person plays."""
     return _PLAYS_FOR(subject).removesuffix(" Football Club")
 
 
 def college(subject: Subject) -> str:
-    """The college that somebody played for, in the short form of the sports pages."""
+    """The college that a person played for, in the short form of sports pages."""
     name = _STUDIED_AT(subject).removeprefix("University of ")
     return re.sub(r" (?:University|College)$", "", name)
 
@@ -115,7 +115,7 @@ drafted_by = named(
     r"\b(?:plays?|playing|played)(?: \w+){0,8}? (?:for|with) (?:the )?",
     r"\b(?:for|with) (?:the )?(?=[A-Z])",
 )
-"""The team that took somebody on."""
+"""The team that drafted or signed a person."""
 
 director = person(
     r"\bdirected(?:[\w, -]{0,60}?)? by (?:the )?",

@@ -1,4 +1,4 @@
-"""Places in prose: chains such as "Wilkes-Barre, Pennsylvania, United States", and which part a column wants."""
+"""Finds places in prose: chains such as "Wilkes-Barre, Pennsylvania, United States", and the part for a column."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _COUNTRY = re.compile(rf"\b(?:{'|'.join(sorted(COUNTRIES, key=lambda name: (-len
 
 @lru_cache(maxsize=2048)
 def chains(text: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """The chains of names in `text` in order: preposition, the kind word before it, and the names."""
+    """The chains of names in `text`, in order: the preposition, the kind of place before the names, and the names."""
     found = []
     for match in _CHAIN.finditer(text):
         names = tuple(n.strip() for n in match["names"].split(", "))
@@ -54,7 +54,7 @@ def chains(text: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
 
 
 def _towns(text: str) -> Iterator[tuple[str, ...]]:
-    """Chains that begin with a town, the likeliest first."""
+    """The chains that begin with a town, the likeliest first."""
     later = []
     for where, what, names in chains(text):
         while names and (_VENUE.search(names[0]) or names[0].endswith(" County")) and len(names) > 1:
@@ -75,7 +75,7 @@ def country(text: str) -> str:
 
 
 def state(text: str) -> str:
-    """The first state of a federation that the text names, or what it calls a state."""
+    """The first state of a federation that the text names, or the first name that it calls a state."""
     for _, what, names in chains(text):
         if what.endswith("state of"):
             return names[0]
@@ -89,12 +89,12 @@ def state(text: str) -> str:
 
 
 def city(text: str) -> str:
-    """The town."""
+    """The likeliest town in the text."""
     return next((names[0] for names in _towns(text)), "")
 
 
 def city_and_state(text: str) -> str:
-    """The town with its state, where the text has it, else with what follows it."""
+    """The town with the next name of its chain, which is usually its state. Only the town if no chain has two names."""
     for names in _towns(text):
         if len(names) > 1:
             return f"{names[0]}, {names[1]}"
@@ -102,7 +102,7 @@ def city_and_state(text: str) -> str:
 
 
 def location(text: str) -> str:
-    """The place as tables write it: with its state in North America, else the town alone."""
+    """The place as tables write it: a town with its state in North America, elsewhere the town alone."""
     for names in _towns(text):
         if len(names) > 1 and names[1] in STATES:
             return f"{names[0]}, {names[1]}"
@@ -111,7 +111,7 @@ def location(text: str) -> str:
 
 
 def division(text: str, kind: str) -> str:
-    """The county, province, district … in the text, without the word itself."""
+    """The name of a county, province, district or similar in the text, without that word."""
     word = kind if re.fullmatch(_KINDS, kind) else _KINDS
     for pattern in (rf"\b(?:{word}) of (?:the )?({_NAME})", rf"({_NAME}),? (?i:(?:{word}))\b"):
         for match in re.finditer(pattern, text):

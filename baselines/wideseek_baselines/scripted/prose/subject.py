@@ -1,4 +1,4 @@
-"""`Subject`: a page and a column, which is all that the readers of prose go by."""
+"""`Subject`: a page and a column, the input of all readers of prose."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """A page's title and text, and the name of the column that is asked for."""
+    """A page's title and text, and the name of the column to find."""
 
     title: str
     text: str
@@ -17,10 +17,10 @@ class Subject:
 
 
 Reader = Callable[[Subject], str]
-"""Gives the value of the column, "" when the text does not say it."""
+"""A function that returns the value of the column, or "" if the text does not say it."""
 
 
 def first(pattern: str, text: str) -> str:
-    """The first match of `pattern` (of its last group, if it has groups), or ""."""
+    """The first match of `pattern`, or of its last group if it has groups. "" without a match."""
     match = re.search(pattern, text)
     return (match[match.lastindex or 0] or "") if match else ""

@@ -1,14 +1,15 @@
-"""Typed configuration: a dataclass, filled from a TOML file and ``key=value`` overrides, with errors that help.
+"""Typed configuration: a dataclass, filled from a preset, a TOML file and ``key=value`` overrides.
 
-A dataclass's fields are its keys; a field that is a dataclass itself is a table of the file and ``table.key=value`` on
-the command line. Types are those of the annotations; `Range` in an `Annotated` gives the bounds of a number.
+The fields of the dataclass are the keys. A field that is itself a dataclass is a table in the file, and
+``table.key=value`` on the command line. Values must have the types of the annotations. `Range` in an `Annotated` gives
+the bounds of a number. Errors name the key with its table. Old names of keys (`RENAMED_TRAINING_KEYS`) are read too.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
+import textwrap
 import tomllib
 import types
 from collections.abc import Iterable, Mapping
@@ -16,14 +17,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from wideseek_env.errors import ConfigError
+from wideseek_env.docstrings import field_docstrings
+from wideseek_env.errors import ConfigError, UnnamedPartError
+from wideseek_env.game import GameConfig
+from wideseek_env.renamed import RENAMED_GAME_KEYS, RENAMED_TRAINING_KEYS, RENAMED_TRAINING_VALUES, renamed
+from wideseek_env.rules import Rules
 
 T = TypeVar("T")
+
+PRESETS = Path(__file__).resolve().parent.parent.parent / "presets"
+"""The folder of the presets, TOML files for `wideseek train grpo` and `wideseek train ppo`."""
+_OLD_NAMES = {
+    **RENAMED_TRAINING_KEYS,
+    **{f"game.{old}": f"game.{new}" for old, new in RENAMED_GAME_KEYS.items()},
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bounds of a number, both included unless `open_low`."""
+    """Bounds of a number. Both bounds are included; with `open_low` the lower one is not."""
 
     low: float = float("-inf")
     high: float = float("inf")
@@ -57,37 +69,39 @@ def load_config(
     *,
     preset: Path | str | None = None,
 ) -> T:
-    """A configuration of the dataclass `kind` from ``key=value`` texts, then a TOML file, then another, then defaults.
+    """A configuration of the dataclass `kind`. Overrides win over the file, the file over the preset.
 
     Args:
-        kind: A dataclass.
-        file: TOML.
-        overrides: Stand over the file.
-        preset: TOML that the file stands over, key by key.
+        kind: A dataclass, such as `GrpoConfig`.
+        file: A TOML file.
+        overrides: Texts ``key=value``.
+        preset: A TOML file. The file replaces single keys of it, not whole tables.
 
     Raises:
-        ConfigError: The file cannot be read; or a key is unknown or missing, or its value of the wrong type or out
-            of range. The message names the key with its tables.
+        ConfigError: A file cannot be read; or a key is unknown or missing, or its value has the wrong type or is out
+            of range. The message names the key with its table.
     """
     record: dict[str, Any] = {}
     for path in (preset, file):
         if path is not None:
-            record = _merged(record, _read(path))
+            record = _merged(record, with_new_names(_read(path)))
     for override in overrides:
         _override(record, override, kind)
     return config_from(kind, record)
 
 
 def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base: T | None = None) -> T:
-    """A configuration from nested mappings; errors as `load_config`.
+    """A configuration from nested mappings. It raises the errors of `load_config`.
 
     Args:
         kind: A dataclass.
         record: Its values.
-        where: Put before the names of keys in messages.
-        base: Has the values of keys that are left out; by default those of the class. So a table that is given in
-            part keeps the outer configuration's defaults for the rest.
+        where: Text before the names of keys in messages, such as "optim.".
+        base: Supplies the keys that the record leaves out. Default: the defaults of the class. The outer
+            configuration passes its default here, so a table that is given in part keeps the rest of it.
     """
+    if not where:
+        record = with_new_names(record)
     hints = get_type_hints(kind, include_extras=True)
     fields = {item.name: item for item in dataclasses.fields(cast(Any, kind))}
     for key in record:
@@ -111,9 +125,130 @@ def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base:
         raise ConfigError(f"{where.rstrip('.')}: {error}" if where else str(error)) from error
 
 
+def game_from(record: Mapping[str, Any], where: str = "game.") -> GameConfig:
+    """The game of a table ``[game]``. Keys and limits are checked here, so messages have their full names.
+
+    "none" is `None` where a field may be `None`, and leaves a limit at the value of the rules.
+
+    Args:
+        record: The table.
+        where: Text before the names of keys in messages.
+    """
+    hints = get_type_hints(GameConfig)
+    values: dict[str, Any] = {}
+    for key, value in renamed(record, RENAMED_GAME_KEYS).items():
+        if key not in hints:
+            raise ConfigError(_unknown(f"{where}{key}", key, hints))
+        if type(None) in get_args(hints[key]) and value in (None, "none"):
+            continue
+        values[key] = value
+    if "limits" in values:
+        values["limits"] = _limits(values["limits"], f"{where}limits")
+    try:
+        return GameConfig.from_dict(values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}{error}") from error
+
+
+def _limits(limits: Any, where: str) -> dict[str, int]:
+    if not isinstance(limits, Mapping):
+        raise ConfigError(f"{where} must be a table, not {limits!r}")
+    known = [item.name for item in dataclasses.fields(Rules)]
+    for name in limits:
+        if name not in known:
+            raise ConfigError(_unknown(f"{where}.{name}", name, known))
+    return {
+        name: _value(value, Count, f"{where}.{name}")
+        for name, value in limits.items()
+        if value not in (None, "none")
+    }
+
+
 def config_to_dict(config: Any) -> dict[str, Any]:
-    """The configuration as JSON values, which `config_from` reads back."""
-    return cast(dict[str, Any], json.loads(json.dumps(dataclasses.asdict(config), default=str)))
+    """The configuration as JSON values, which `config_from` reads back.
+
+    Raises:
+        UnnamedPartError: A live object in the game has no name that another process could import.
+    """
+    return {item.name: _plain(getattr(config, item.name)) for item in dataclasses.fields(config)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, GameConfig):
+        try:
+            return value.to_dict()
+        except UnnamedPartError as error:
+            raise UnnamedPartError(f"{error}; or pass it in game= of run_grpo or run_ppo") from error
+    if dataclasses.is_dataclass(value):
+        return config_to_dict(value)
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+def with_new_names(record: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings of a file or checkpoint under the current names of keys and values."""
+    result = renamed(record, _OLD_NAMES)
+    for path, values in RENAMED_TRAINING_VALUES.items():
+        *tables, key = path.split(".")
+        table: Any = result
+        for name in tables:
+            table = table.get(name) if isinstance(table, dict) else None
+        if isinstance(table, dict) and isinstance(table.get(key), str):
+            table[key] = values.get(table[key], table[key])
+    return result
+
+
+def preset_names() -> list[str]:
+    """The names of all presets, sorted."""
+    return sorted(path.stem for path in PRESETS.glob("*.toml"))
+
+
+def preset_file(name: str) -> Path:
+    """The file of the preset called `name`; `ConfigError` if there is none."""
+    if name not in preset_names():
+        raise ConfigError(f"no preset {name!r}; there are: {', '.join(preset_names())}")
+    return PRESETS / f"{name}.toml"
+
+
+def explained(kind: type[Any], prefix: str = "", base: Any = None) -> str:
+    """The text of ``--explain``: every key of a configuration with its default and its docstring.
+
+    Args:
+        kind: A configuration dataclass.
+        prefix: The table, such as "optim.".
+        base: Has the defaults, where they differ from those of the class.
+    """
+    hints, documents = get_type_hints(kind), field_docstrings(kind)
+    lines: list[str] = []
+    for item in dataclasses.fields(kind):
+        key, inner = f"{prefix}{item.name}", hints[item.name]
+        if kind is GameConfig and item.name == "limits":
+            limits = field_docstrings(Rules)
+            lines += [
+                _paragraph(f"{key}.{name} (default of the rules)", text) for name, text in limits.items()
+            ]
+            continue
+        if dataclasses.is_dataclass(inner):
+            outer = item.default_factory() if item.default_factory is not dataclasses.MISSING else None
+            lines.append(explained(cast(type, inner), f"{key}.", outer))
+            continue
+        value = getattr(base, item.name, item.default)
+        default = "required" if value is dataclasses.MISSING else f"default {_shown(value)}"
+        lines.append(_paragraph(f"{key} ({default})", documents[item.name]))
+    return "\n".join(lines)
+
+
+def _paragraph(head: str, text: str) -> str:
+    return f"{head}\n{textwrap.indent(textwrap.fill(' '.join(text.split()), 92), '    ')}"
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(str, value)) + "]"
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _read(file: Path | str) -> dict[str, Any]:
@@ -126,7 +261,7 @@ def _read(file: Path | str) -> dict[str, Any]:
 
 
 def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
-    """What is in `high`, and in `low` where it is not; tables are merged likewise."""
+    """The values of `high`, and those of `low` that `high` does not have. Tables are merged in the same way."""
     merged = {**low, **high}
     for key in low.keys() & high.keys():
         if isinstance(low[key], dict) and isinstance(high[key], dict):
@@ -135,28 +270,37 @@ def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 
 
 def _override(record: dict[str, Any], text: str, kind: type) -> None:
-    """Set one ``key=value`` in the record. What is not a TOML value is taken as text, so quotes can be left out."""
+    """Set one ``key=value`` in the record. A value that is not TOML is taken as text, so quotes can be left out."""
     key, equals, value = text.partition("=")
-    path = key.strip().split(".")
+    key = key.strip()
+    path = _OLD_NAMES.get(key, key).split(".")
     if not equals or not all(path):
         raise ConfigError(f"{text!r} is not of the form key=value")
     table, at = record, kind
     for number, name in enumerate(path[:-1]):
-        fields = {item.name for item in dataclasses.fields(at)}
-        if name not in fields:
-            raise ConfigError(_unknown(".".join(path[: number + 1]), name, fields))
-        inner = get_type_hints(at)[name]
-        if not dataclasses.is_dataclass(inner):
-            raise ConfigError(f"{'.'.join(path[: number + 1])} is a single value, not a table")
+        here = ".".join(path[: number + 1])
+        at = _table_at(at, name, here)
         table = table.setdefault(name, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"{'.'.join(path[: number + 1])} must be a table")
-        at = cast(type, inner)
+            raise ConfigError(f"{here} must be a table")
     try:
         parsed = tomllib.loads(f"value = {value.strip()}")["value"]
     except tomllib.TOMLDecodeError:
         parsed = value.strip()
     table[path[-1]] = parsed
+
+
+def _table_at(kind: type, name: str, path: str) -> type:
+    """The dataclass whose fields are the keys of the table `name` of `kind`."""
+    if kind is GameConfig and name == "limits":
+        return Rules
+    fields = {item.name for item in dataclasses.fields(cast(Any, kind))}
+    if name not in fields:
+        raise ConfigError(_unknown(path, name, fields))
+    inner = get_type_hints(kind)[name]
+    if not dataclasses.is_dataclass(inner):
+        raise ConfigError(f"{path} is a single value, not a table")
+    return cast(type, inner)
 
 
 def _unknown(path: str, name: str, known: Iterable[str]) -> str:
@@ -166,7 +310,7 @@ def _unknown(path: str, name: str, known: Iterable[str]) -> str:
 
 
 def _value(value: Any, kind: Any, path: str, base: Any = None) -> Any:
-    """Check one value against its annotation; `base` is what a table is filled up from."""
+    """Check one value against its annotation. `base` supplies the keys that a table leaves out."""
     origin, options = get_origin(kind), get_args(kind)
     if origin is Annotated:
         checked = _value(value, options[0], path)
@@ -188,6 +332,8 @@ def _value(value: Any, kind: Any, path: str, base: Any = None) -> Any:
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{path} must be a table, not {value!r}")
+        if kind is GameConfig:
+            return game_from(value, f"{path}.")
         return config_from(cast(type, kind), value, f"{path}.", base)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -199,7 +345,7 @@ def _value(value: Any, kind: Any, path: str, base: Any = None) -> Any:
 
 
 def _any_of(value: Any, options: tuple[Any, ...], path: str) -> Any:
-    """A value of one of several types; TOML has no null, so "none" stands for it."""
+    """A value of one of several types. TOML has no null, so the text "none" means `None`."""
     if type(None) in options and value in (None, "none"):
         return None
     kinds = [option for option in options if option is not type(None)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from wideseek_baselines.tokens.template import History
 from wideseek_baselines.train.config.loading import Count, NotNegative, Positive, Range, Share, Whole
@@ -13,119 +13,61 @@ from wideseek_baselines.train.config.options import (
     OptimOptions,
     PolicyLossOptions,
     SelectionOptions,
+    TrackerName,
 )
-from wideseek_baselines.train.reporting.trackers import TrackerName
 from wideseek_env.errors import ConfigError
-
-
-@dataclass(frozen=True, slots=True)
-class LimitOptions:
-    """Single limits of the rules; none leaves the preset's. See `wideseek_env.rules.Rules`."""
-
-    width: Count | None = None
-    """Subagents that one delegation may start."""
-    lead_turns: Count | None = None
-    """Turns of the lead, the answer included."""
-    subagent_turns: Count | None = None
-    """Turns of a subagent, its report included."""
-    single_turns: Count | None = None
-    """Turns of a single agent, the answer included."""
-    calls_per_turn: Count | None = None
-    """Tool calls that one message may hold."""
-    results_per_query: Count | None = None
-    """Search results where the agent does not ask for a number."""
-    max_results_per_query: Count | None = None
-    """Search results that an agent may ask for."""
-    context: Count | None = None
-    """Characters of one agent's whole conversation."""
-    action_chars: Count | None = None
-    """Characters of one message of an agent."""
-    result_chars: Count | None = None
-    """Characters of the result of one tool call or report."""
-
-
-@dataclass(frozen=True, slots=True)
-class GameOptions:
-    """What is played."""
-
-    tasks: str = "synthetic"
-    """A world such as "synthetic:seed=1" or "hybridqa:FOLDER", or a file of tasks."""
-    corpus: str | None = None
-    """Where agents search; none is the world of the tasks."""
-    split: Literal["train", "validation", "test"] = "train"
-    """The part of a world's tasks to train on."""
-    where: tuple[str, ...] = ()
-    """Conditions that the tasks must meet, such as "rows>=10"."""
-    limit: Count | None = None
-    """Only so many tasks, the first; none is all."""
-    team: bool = True
-    """A lead with subagents, or a single agent."""
-    roster: Literal["dynamic", "fixed"] = "dynamic"
-    """Whether subagents are begun anew by each delegation."""
-    rules: str = "default"
-    """A preset of limits: "default" or "width-benchmark"."""
-    limits: LimitOptions = field(default_factory=LimitOptions)
-    """Single limits that differ from the preset."""
-    widths: tuple[int, ...] = ()
-    """Widths that the tasks of training take in turn, so that one policy learns to use all; none is the rules'."""
-    profile: str = "default"
-    """Prompts and tools: "default", "terse" or "wideseek-r1"."""
-    reward: str = "item_f1"
-    """What the team is paid: "item_f1" or "wideseek_r1"."""
-
-    def __post_init__(self) -> None:
-        _check_widths(self.widths)
-
-
-def _check_widths(widths: tuple[int, ...]) -> None:
-    if any(width < 1 for width in widths):
-        raise ConfigError(f"widths must be 1 or more, not {list(widths)}")
+from wideseek_env.game import ENTRY_POINTS, GameConfig
 
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """What generates, and how it samples. It starts with the model that is trained and gets its weights each step."""
+    """The engine that generates, and how it samples. It starts with the model's weights and gets new ones each step."""
 
     kind: Literal["vllm", "transformers"] = "vllm"
     """`vllm` for speed; `transformers` for tests and small models."""
     context: Count | None = None
-    """Tokens of prompt and turn together; none is the model's own limit."""
+    """Tokens of prompt and turn together; none is the model's own limit. TRL: `vllm_max_model_length`."""
     turn_tokens: Count = 1024
-    """New tokens of one turn at most."""
+    """New tokens of one turn, at most. TRL: `max_completion_length` limits the whole completion."""
     episode_tokens: Count | None = None
     """Tokens that a team may generate in one episode; none is no limit."""
     temperature: Annotated[float, Range(0.01, 10)] = 1.0
-    """Of sampling; the trainer computes with the same."""
+    """Sampling temperature. The trainer computes log-probabilities at the same temperature."""
     thinking: bool | None = None
-    """Passed to the chat template; none leaves it to the template."""
+    """Passed to the chat template as `enable_thinking`; none leaves it to the template. Set it for models such as Qwen3
+    that can think before they answer."""
     history: History = "template"
-    """Earlier turns as the template renders them, or "keep" as they were written."""
+    """How earlier turns are shown: "template" as the chat template renders them, "keep" as they were written. Choose
+    "keep" if the template removes text from earlier turns and agents need that text."""
     dtype: str | None = None
-    """Of weights and computation, such as "float32" or "bfloat16"; none is the engine's own choice."""
+    """Type of weights and computation, such as "float32" or "bfloat16"; none leaves it to the engine."""
     max_requests: Count | None = None
-    """Turns that are worked on at the same time; none is the engine's own choice. With `transformers`, 1 makes runs
-    repeat to the last bit, whatever else the machine does."""
+    """Turns that the engine works on at the same time; none leaves it to the engine. With `kind=transformers`, 1 makes
+    runs reproducible to the last bit. vLLM: `max_num_seqs`."""
     memory_share: Annotated[float, Range(0, 1, open_low=True)] | None = None
-    """vLLM only: share of the GPU's memory that the engine takes."""
+    """vLLM only: share of the GPU's memory that the engine uses. TRL: `vllm_gpu_memory_utilization`."""
     kv_bytes: Count | None = None
-    """vLLM only: bytes of its key-value cache."""
+    """vLLM only: bytes of the key-value cache."""
     tensor_parallel: Count = 1
-    """vLLM only: GPUs that share one engine."""
+    """vLLM only: GPUs that share one engine. Raise it for models that do not fit on one GPU. TRL:
+    `vllm_tensor_parallel_size`."""
     workers: Whole = 0
-    """Processes of a Ray cluster with an engine each; 0 plays in this process."""
+    """Processes of a Ray cluster, each with an engine; 0 uses an engine in the trainer's process."""
     worker_cpus: Positive = 1.0
-    """With workers: processors that each reserves."""
+    """With workers: CPUs that each worker reserves."""
     worker_gpus: NotNegative = 0.0
-    """With workers: GPUs that each reserves."""
+    """With workers: GPUs that each worker reserves."""
     concurrency: Count | None = None
-    """Episodes under way in each process; none is what the engine's cache holds."""
+    """Episodes in flight in each process; none is as many as fit into the engine's cache. Lower it if tools or judges
+    cannot serve that many."""
     retries: Whole = 1
-    """How often an episode whose engine or tools failed is played again."""
+    """Retries of an episode whose engine or tools failed. Raise it for unreliable servers."""
     request_timeout: Positive = 1800.0
-    """Seconds after which a generation is given up."""
+    """Seconds after which one generation counts as failed. Raise it for slow engines with long turns."""
     sleep: bool = False
-    """Give the engine's GPU memory back while the step is trained, for a GPU that both share. vLLM drops its weights
-    and cache, and gets the new weights when it wakes; on a processor, where vLLM cannot sleep, nothing changes."""
+    """The engine frees its GPU memory while a step is trained, for a GPU that trainer and engine share. vLLM drops its
+    weights and cache, and loads the new weights when it wakes. On a CPU this has no effect. TRL:
+    `vllm_enable_sleep_mode`. verl: `free_cache_engine`."""
 
     def __post_init__(self) -> None:
         if self.kind == "transformers":
@@ -133,77 +75,83 @@ class EngineOptions:
                 if getattr(self, name) != unset:
                     raise ConfigError(f"{name} is a setting of vLLM: leave it out, or set kind=vllm")
         if not self.workers and (self.worker_gpus, self.worker_cpus) != (0.0, 1.0):
-            raise ConfigError("worker_cpus and worker_gpus are of Ray's workers: set workers too")
+            raise ConfigError("worker_cpus and worker_gpus are for Ray workers: set workers too")
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """Episodes on tasks that are never trained on."""
+    """Held-out episodes: they are played on tasks that are never trained on."""
 
     every: Whole = 0
-    """Steps between evaluations, with one before the first step and one after the last; 0 is off."""
+    """Steps between evaluations. One also runs before the first step and one after the last. 0 is off. TRL:
+    `eval_steps`. verl: `test_freq`."""
     source: str | None = None
-    """Tasks other than those of `game.tasks`; needed where those are a file."""
+    """Source of the held-out tasks, as in `game.tasks`; none is `game.tasks` itself. Required if that is a file."""
     split: Literal["train", "validation", "test"] = "validation"
-    """The part of a world's tasks."""
+    """Part of a world's tasks."""
     where: tuple[str, ...] | None = None
-    """Conditions that the tasks must meet; none is those of `game.where`."""
+    """Conditions that the tasks must meet, such as "rows>=10"; none uses those of `game.where`."""
     tasks: Count = 16
-    """How many, the first."""
+    """Number of tasks: the first ones of the split."""
     trials: Count = 1
-    """Episodes of each task."""
+    """Episodes of each task. Raise it to reduce the noise of sampling."""
     widths: tuple[int, ...] = ()
-    """Widths to play at; none is the width of training."""
+    """Widths at which every task is played; empty is the width of the game."""
     temperature: Annotated[float, Range(0, 10)] | None = None
-    """Of sampling; 0 is greedy, none is that of training. Not with Ray's workers."""
+    """Sampling temperature; 0 is greedy, none is that of training. It cannot be set with Ray workers."""
 
     def __post_init__(self) -> None:
-        _check_widths(self.widths)
+        _check_widths("widths", self.widths)
 
 
 @dataclass(frozen=True, slots=True)
 class CollapseOptions:
-    """When to warn that a run is coming to nothing. Means are over the last `window` steps."""
+    """When to warn that a run is collapsing. The compared values are means over `window` steps."""
 
     window: Count = 5
-    """Steps."""
+    """Number of steps of each mean. Raise it if rewards vary much from step to step."""
     entropy: Share = 0.1
-    """Warn below this share of the first window's entropy; 0 is off."""
+    """Warn if the entropy falls below this share of its first mean; 0 is off."""
     length: Annotated[float, Range(1)] = 3.0
-    """Warn where turns are this many times longer or shorter than in the first window."""
+    """Warn if turns are this many times longer or shorter than in the first mean. Raise it if turns are meant to grow,
+    for example with thinking."""
     reward: Share = 0.5
-    """Warn below this share of the best window's reward; 0 is off."""
+    """Warn if the reward falls below this share of its best mean; 0 is off."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """What every run of reinforcement learning is told."""
+    """The settings of every run of reinforcement learning."""
 
     out: str
-    """Folder of the run: checkpoints, the log, and the trained model in `model/`."""
+    """Folder of the run. It gets the checkpoints, the log, and the trained model in `model/`."""
     model: ModelOptions
-    """What is trained: it plays all roles."""
+    """The model that is trained. It plays all roles."""
     steps: Count = 100
-    """Train steps of the whole run; a step is one batch of episodes."""
+    """Training steps of the whole run. A step is one batch of episodes. TRL: `max_steps`."""
     tasks: Count = 8
-    """Tasks of a step."""
+    """Tasks of a step. verl: `train_batch_size`."""
     group: Count = 8
-    """Episodes of each task."""
+    """Episodes of each task. TRL: `num_generations`. verl: `rollout.n`. prime-rl: `rollouts_per_example`."""
     mini_batch: Count | None = None
-    """Tasks of one optimiser step; none is all of the step's tasks."""
+    """Tasks of one optimizer step; none is all tasks of the step. verl: `ppo_mini_batch_size`."""
     epochs: Count = 1
-    """Times that each batch of episodes is trained on."""
-    async_steps: Literal[0, 1] = 0
-    """1 plays the episodes of the next step while this one is trained, so they are one policy version old when it is
-    their turn; 0 plays them afterwards, with the policy as it is then."""
+    """Times that each batch of episodes is trained on. TRL: `num_iterations`. verl: `ppo_epochs`."""
+    max_off_policy_steps: Literal[0, 1] = 0
+    """1 prefetches: the engine plays the next step's episodes while this step is trained. They are then one policy
+    version old when they are used. 0 plays each step's episodes with the newest policy."""
     tokens_per_row: Count = 8192
-    """Tokens that go through the model at a time; sets the memory needed, not the result."""
-    game: GameOptions = field(default_factory=GameOptions)
-    """What is played."""
+    """Tokens that go through the model at the same time. It changes memory and speed, not the result. verl:
+    `ppo_max_token_len_per_gpu`."""
+    widths: tuple[int, ...] = ()
+    """Widths that the tasks take in turn, such as [2, 4, 8], so that one policy learns to use all of them. Each group
+    has one width. Empty is the width of the game."""
+    game: GameConfig = field(default_factory=ENTRY_POINTS["wideseek train"].config)
+    """What is played. The keys are those of every other command."""
     engine: EngineOptions = field(default_factory=EngineOptions)
-    """What generates."""
+    """The engine that generates."""
     optim: OptimOptions = field(default_factory=OptimOptions)
-    """How the weights move. Schedules count optimiser steps, and expect every mini-batch to be full."""
+    """The optimizer. Schedules count optimizer steps and assume that every mini-batch is full."""
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     """Which turns are trained."""
     loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
@@ -211,39 +159,42 @@ class RunConfig:
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
     """Held-out episodes."""
     checkpoint: CheckpointOptions = field(default_factory=lambda: CheckpointOptions(every=10))
-    """When its state is kept and the model exported."""
+    """When checkpoints are written and the model is exported."""
     collapse: CollapseOptions = field(default_factory=CollapseOptions)
-    """When to warn."""
+    """When to warn that a run is collapsing."""
     trackers: tuple[TrackerName, ...] = ()
-    """Where figures are shown: "tensorboard", "wandb", "trackio". TensorBoard's files are written wherever it is
-    installed; naming it makes that a must."""
+    """Trackers that get the metrics: "tensorboard", "wandb", "trackio". TensorBoard's files are written whenever it is
+    installed; naming it here makes it required. TRL: `report_to`. verl: `logger`."""
     project: str = "wideseek"
-    """Of the run, for wandb and trackio."""
+    """Name of the project in wandb and trackio. TRL: `project`. verl: `project_name`."""
     name: str | None = None
-    """Of the run, for wandb and trackio; none is the name of `out`."""
+    """Name of the run in wandb and trackio; none is the name of the folder `out`. TRL: `run_name`. verl:
+    `experiment_name`."""
     seed: Whole = 0
-    """Of the order of tasks and of every episode."""
+    """Seed of the order of tasks and of every episode."""
     resume: bool = True
-    """Go on from the newest checkpoint in `out`; false refuses a folder that has one."""
+    """Resume from the newest checkpoint in `out`. With false, a folder that has a run is refused. TRL:
+    `resume_from_checkpoint`. verl: `resume_mode`."""
 
     def __post_init__(self) -> None:
+        _check_widths("widths", self.widths)
         playing = {"lead", "subagent"} if self.game.team else {"single"}
         if not playing & set(self.selection.roles):
             raise ConfigError(
                 f"selection.roles names {', '.join(self.selection.roles)}, but the game is played by "
                 f"{' and '.join(sorted(playing))}: nothing would be trained"
             )
-        if not self.game.team and (self.evaluation.widths or self.game.widths):
-            raise ConfigError("evaluation.widths and game.widths are for teams: a single agent has no width")
-        if self.async_steps and self.engine.sleep:
+        if not self.game.team and (self.evaluation.widths or self.widths):
+            raise ConfigError("widths and evaluation.widths are for teams: a single agent has no width")
+        if self.max_off_policy_steps and self.engine.sleep:
             raise ConfigError(
-                "with async_steps the engine works while a step is trained: leave out engine.sleep, and divide the "
-                "GPU with engine.memory_share or give the engine one of its own"
+                "with max_off_policy_steps=1 the engine works while a step is trained: leave out engine.sleep, and "
+                "share the GPU with engine.memory_share or give the engine another GPU"
             )
-        if self.async_steps and self.loss.mismatch == "off":
+        if self.max_off_policy_steps and self.loss.importance_sampling == "none":
             raise ConfigError(
-                "with async_steps episodes are one policy version old, and loss.mismatch makes up for that: set it to "
-                "truncate or mask"
+                "with max_off_policy_steps=1 episodes are one policy version old, and loss.importance_sampling "
+                "corrects for that: set it to truncate or mask"
             )
         if self.engine.workers and self.evaluation.temperature is not None:
             raise ConfigError(
@@ -253,5 +204,29 @@ class RunConfig:
 
     @property
     def updates(self) -> int:
-        """Optimiser steps of a train step whose mini-batches are all full."""
+        """Optimizer steps of a training step whose mini-batches are all full."""
         return self.epochs * -(-self.tasks // (self.mini_batch or self.tasks))
+
+
+def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
+    """The options of the policy called `engine.kind`. Settings that are `None` are left out and keep their defaults."""
+    options = {
+        "model": model,
+        "context": engine.context,
+        "turn_tokens": engine.turn_tokens,
+        "episode_tokens": engine.episode_tokens,
+        "temperature": engine.temperature,
+        "thinking": engine.thinking,
+        "history": engine.history,
+        "dtype": engine.dtype,
+        "max_requests": engine.max_requests,
+        "gpu_memory_utilization": engine.memory_share,
+        "kv_bytes": engine.kv_bytes,
+        "tensor_parallel": engine.tensor_parallel if engine.kind == "vllm" else None,
+    }
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def _check_widths(name: str, widths: tuple[int, ...]) -> None:
+    if any(width < 1 for width in widths):
+        raise ConfigError(f"{name} must be 1 or more, not {list(widths)}")

@@ -1,1 +1,1 @@
-"""From rollouts to batches."""
+"""From rollouts or recorded episodes to samples, and from samples to packed rows."""

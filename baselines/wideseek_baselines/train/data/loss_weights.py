@@ -1,7 +1,7 @@
-"""How much each trained token counts: one number a token, so that packing cannot change a loss.
+"""The weight of each trained token in the loss.
 
-The loss of a mini-batch is the plain sum of ``weight × loss`` over its tokens. Averages over tasks, rollouts, agents
-and tokens are all in the weights, which sum to 1 over the mini-batch whatever rows the tokens are packed into.
+The loss of a mini-batch is the plain sum of ``weight × loss`` over its tokens. All averages over tasks, rollouts,
+agents and tokens are in the weights, so packing cannot change the loss. The weights of a mini-batch sum to 1.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from wideseek_env.errors import ConfigError
 
 
 class Owner(NamedTuple):
-    """Whose tokens they are: an agent of a rollout of a group."""
+    """The owner of a sample: an agent of a rollout of a group."""
 
     group: Hashable
     rollout: int
@@ -26,13 +26,15 @@ def token_weights(owners: Sequence[Owner], tokens: Sequence[int], options: Selec
     """The weight of each token of each sequence.
 
     Args:
-        owners: Of each sequence; an agent with several sequences owns them all, and its average is over their
-            tokens together.
-        tokens: Trained tokens of each sequence.
-        options: `average` says over what is averaged in which order; see `SelectionOptions`.
+        owners: Of each sequence. An agent may own several sequences; its average is over their tokens together.
+        tokens: Number of trained tokens of each sequence.
+        options: `loss_aggregation` is the order of averages.
 
     Returns:
-        For each sequence the weight of each of its trained tokens; 0 for one without any.
+        For each sequence the weight of each of its trained tokens; 0 for a sequence without any.
+
+    Raises:
+        ConfigError: The arguments differ in length.
     """
     if len(owners) != len(tokens):
         raise ConfigError("owners and tokens must be equally long")
@@ -52,12 +54,12 @@ def token_weights(owners: Sequence[Owner], tokens: Sequence[int], options: Selec
         if not count:
             weights.append(0.0)
             continue
-        if options.average == "token":
+        if options.loss_aggregation == "token":
             weights.append(1.0 / total)
             continue
         rollout = (owner.group, owner.rollout)
         one = 1.0 / (len(rollouts) * rollouts[owner.group])
-        if options.average == "agent":
+        if options.loss_aggregation == "agent":
             weights.append(one / (agents[rollout] * by_agent[owner]))
         else:
             weights.append(one / by_rollout[rollout])

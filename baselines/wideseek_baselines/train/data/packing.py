@@ -1,12 +1,13 @@
-"""Packing: token sequences joined into rows without padding.
+"""Packing: token sequences joined into rows without padding, and rows spread over processes.
 
-A row is one flat run of tokens from several sequences. Positions begin anew with every sequence, and its boundaries
-(`PackedSequence.boundaries`) go to the attention, so that no token sees another sequence. Which tokens are trained is a list of
-places of its own: neither attention nor loss is inferred from any token's id.
+A row is one flat run of tokens from several sequences. Positions start at 0 in every sequence. The attention gets the
+boundaries (`PackedSequence.boundaries`), so no token sees another sequence. A list of places says which tokens are
+trained. Neither attention nor loss depends on the value of any token id.
 """
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,17 +16,18 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from wideseek_baselines.train import distributed
 from wideseek_env.errors import ConfigError
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sequence of token ids and what is known about those of its tokens that are trained.
+    """One sequence of token ids, with numbers for each of its trained tokens.
 
     Attributes:
         ids: ``[n]`` token ids.
-        places: ``[k]`` indices into `ids` of the trained tokens, increasing; never 0, which nothing predicts.
-        columns: Numbers for every trained token, ``[k]`` each, such as its weight or its advantage.
+        places: ``[k]`` indices into `ids` of the trained tokens, increasing. 0 is not allowed: no token predicts it.
+        columns: Numbers for every trained token, ``[k]`` each, such as its weight or advantage.
     """
 
     ids: NDArray[np.int64]
@@ -48,7 +50,7 @@ class Sample:
         return len(self.ids)
 
     def with_columns(self, **columns: NDArray[np.float32]) -> Sample:
-        """The same example with more (or other) columns."""
+        """A copy of the sample with columns added or replaced."""
         return replace(self, columns={**self.columns, **columns})
 
 
@@ -61,10 +63,10 @@ class PackedSequence:
         positions: ``[T]``, from 0 in every sequence.
         boundaries: ``[S + 1]`` int32: sequence s is ``boundaries[s]:boundaries[s + 1]``.
         longest: Tokens of the longest sequence.
-        sources: ``[K]`` places whose hidden state predicts the trained tokens, which are one further on.
+        sources: ``[K]`` places whose hidden states predict the trained tokens: one before each of them.
         targets: ``[K]`` ids of the trained tokens.
-        columns: What the examples' columns say, ``[K]`` each.
-        members: Which examples the row is made of, in order.
+        columns: The columns of the samples, ``[K]`` each.
+        members: Numbers of the samples in the row, in order.
         counts: Trained tokens of each member.
     """
 
@@ -82,7 +84,7 @@ class PackedSequence:
         return len(self.ids)
 
     def to(self, device: torch.device | str) -> PackedSequence:
-        """The same row on a device."""
+        """A copy of the row on a device."""
         moved = {
             name: getattr(self, name).to(device, non_blocking=True)
             for name in ("ids", "positions", "boundaries", "sources", "targets")
@@ -91,31 +93,34 @@ class PackedSequence:
         return replace(self, **moved, columns=columns)
 
 
-def pack(examples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequence]:
-    """Join examples into rows of at most `tokens_per_row` tokens, first-fit decreasing.
+def pack(samples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequence]:
+    """Join samples into rows of at most `tokens_per_row` tokens, first-fit decreasing.
 
-    A sequence that is longer gets a row for itself: sequences are never cut. Examples without trained tokens are
-    left out. Every example must have the same columns. The order depends on nothing but the lengths.
+    A longer sequence gets a row for itself; sequences are never cut. Samples without trained tokens are left out. The
+    order depends only on the lengths.
+
+    Raises:
+        ConfigError: `tokens_per_row` is below 1, or the samples have different columns.
     """
     if tokens_per_row < 1:
         raise ConfigError(f"tokens_per_row must be at least 1, not {tokens_per_row}")
-    useful = [number for number, example in enumerate(examples) if len(example.places)]
-    groups = first_fit_decreasing([len(examples[number]) for number in useful], tokens_per_row)
-    return [join([useful[at] for at in group], examples) for group in groups]
+    useful = [number for number, sample in enumerate(samples) if len(sample.places)]
+    groups = first_fit_decreasing([len(samples[number]) for number in useful], tokens_per_row)
+    return [join([useful[at] for at in group], samples) for group in groups]
 
 
-def join(members: Sequence[int], examples: Sequence[Sample]) -> PackedSequence:
-    """One row of the `members` among the examples."""
-    chosen = [examples[number] for number in members]
+def join(members: Sequence[int], samples: Sequence[Sample]) -> PackedSequence:
+    """One row of the samples with the numbers `members`."""
+    chosen = [samples[number] for number in members]
     names = sorted(chosen[0].columns)
-    for example in chosen:
-        if sorted(example.columns) != names:
-            raise ConfigError(f"examples have different columns: {names} and {sorted(example.columns)}")
-    lengths = np.array([len(example) for example in chosen])
+    for sample in chosen:
+        if sorted(sample.columns) != names:
+            raise ConfigError(f"samples have different columns: {names} and {sorted(sample.columns)}")
+    lengths = np.array([len(sample) for sample in chosen])
     boundaries = np.concatenate([[0], np.cumsum(lengths)])
-    starts = np.repeat(boundaries[:-1], [len(example.places) for example in chosen])
-    places = np.concatenate([example.places for example in chosen]) + starts
-    ids = np.concatenate([example.ids for example in chosen])
+    starts = np.repeat(boundaries[:-1], [len(sample.places) for sample in chosen])
+    places = np.concatenate([sample.places for sample in chosen]) + starts
+    ids = np.concatenate([sample.ids for sample in chosen])
     return PackedSequence(
         ids=torch.from_numpy(ids),
         positions=torch.from_numpy(np.arange(len(ids)) - np.repeat(boundaries[:-1], lengths)),
@@ -124,18 +129,24 @@ def join(members: Sequence[int], examples: Sequence[Sample]) -> PackedSequence:
         sources=torch.from_numpy(places - 1),
         targets=torch.from_numpy(ids[places]),
         columns={
-            name: torch.from_numpy(np.concatenate([example.columns[name] for example in chosen]))
+            name: torch.from_numpy(np.concatenate([sample.columns[name] for sample in chosen]))
             for name in names
         },
         members=tuple(members),
-        counts=tuple(len(example.places) for example in chosen),
+        counts=tuple(len(sample.places) for sample in chosen),
     )
 
 
 def unpack(rows: Sequence[PackedSequence], values: Sequence[Tensor], count: int) -> list[NDArray[np.float32]]:
-    """Give what was computed for the trained tokens of rows back to the `count` examples that they were made of.
+    """Split what was computed for the trained tokens of rows by sample.
 
-    Examples that were left out of the rows get an empty array.
+    Args:
+        rows: The rows.
+        values: ``[K]`` numbers for each row.
+        count: Number of samples that the rows were made of.
+
+    Returns:
+        ``[k]`` numbers for each sample; an empty array for a sample that is in no row.
     """
     result: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * count
     for row, computed in zip(rows, values, strict=True):
@@ -146,10 +157,10 @@ def unpack(rows: Sequence[PackedSequence], values: Sequence[Tensor], count: int)
 
 
 def first_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Put items into as few bins as first-fit decreasing finds; an item above `capacity` has a bin of its own.
+    """Put items into few bins, first-fit decreasing. An item above `capacity` gets a bin for itself.
 
-    Returns the items' indices by bin. Takes O(n log n): the room left is kept in a tree of maxima, in which the first
-    bin with enough room is found from the root.
+    Returns the indices of the items in each bin. It takes O(n log n): a tree of maxima holds the room that is left, and
+    the search for the first bin with enough room starts at its root.
     """
     order = sorted(range(len(lengths)), key=lambda item: -lengths[item])
     leaves = 1
@@ -170,3 +181,85 @@ def first_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int
             node //= 2
             room[node] = max(room[2 * node], room[2 * node + 1])
     return bins
+
+
+def rows_of(samples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequence]:
+    """The rows that this process computes. All processes get the same number, so that all take part in every pass.
+
+    A process without a sample gets a row of two tokens without trained tokens, which changes nothing.
+
+    Args:
+        samples: Of the whole mini-batch, the same on every process.
+        tokens_per_row: Largest number of tokens of a row; see `pack`.
+    """
+    if distributed.size() == 1:
+        return pack(samples, tokens_per_row)
+    useful = [number for number, sample in enumerate(samples) if len(sample.places)]
+    share = shares([len(samples[number]) for number in useful], tokens_per_row, distributed.size())
+    return [
+        join([useful[at] for at in members], samples) if members else empty_row(samples[useful[0]])
+        for members in share[distributed.rank()]
+    ]
+
+
+def shares(lengths: Sequence[int], tokens_per_row: int, processes: int) -> list[list[list[int]]]:
+    """Spread sequences over rows, and rows over processes, in few passes of about equal length.
+
+    Processes wait for each other in every layer, so the longest row of a pass sets its time. All rows therefore get
+    about the same number of tokens, and the rows of a pass have similar lengths.
+
+    Args:
+        lengths: Tokens of each sequence.
+        tokens_per_row: No row has more, except for a longer sequence.
+        processes: Number of processes.
+
+    Returns:
+        The rows of each process, the same number for each. A row lists the indices of its sequences and may be empty.
+    """
+    if not lengths:
+        return [[] for _ in range(processes)]
+    tokens = sum(min(length, tokens_per_row) for length in lengths)
+    passes = -(-tokens // (tokens_per_row * processes))
+    while True:
+        rows = _spread(lengths, passes * processes)
+        if all(len(row) < 2 or sum(lengths[at] for at in row) <= tokens_per_row for row in rows):
+            break
+        passes += 1
+    rows.sort(key=lambda row: -sum(lengths[at] for at in row))
+    # Every second pass is reversed, so that no process always has the longest row.
+    return [
+        [
+            rows[number * processes + (own if number % 2 == 0 else processes - 1 - own)]
+            for number in range(passes)
+        ]
+        for own in range(processes)
+    ]
+
+
+def _spread(lengths: Sequence[int], count: int) -> list[list[int]]:
+    """Spread items over bins: the longest first, each into the bin with the fewest tokens."""
+    rows: list[list[int]] = [[] for _ in range(count)]
+    loads = [(0, number) for number in range(count)]
+    for item in sorted(range(len(lengths)), key=lambda item: -lengths[item]):
+        load, number = heapq.heappop(loads)
+        rows[number].append(item)
+        heapq.heappush(loads, (load + lengths[item], number))
+    return rows
+
+
+def empty_row(like: Sample) -> PackedSequence:
+    """A row without trained tokens. It adds nothing to any loss, mean or gradient."""
+    columns: Mapping[str, NDArray[np.float32]] = {name: values[:0] for name, values in like.columns.items()}
+    row = join([0], [Sample(like.ids[:2], like.places[:0], columns)])
+    return replace(row, members=(), counts=())
+
+
+def combined(values: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
+    """Combine what the processes computed for the samples of their rows. Each sample is in a row of one process."""
+    if distributed.size() == 1:
+        return list(values)
+    all_values = list(values)
+    for part in distributed.gathered({at: found for at, found in enumerate(values) if len(found)}):
+        for at, found in part.items():
+            all_values[at] = found
+    return all_values

@@ -1,7 +1,7 @@
-"""From rollouts to examples: which turns are trained, with which advantage and weight.
+"""From rollouts to samples: which turns are trained, with which advantage and weight.
 
-Ids go in as they were sampled; nothing is decoded or encoded. A sequence is one that the rollout already joined from
-turns because each was an exact prefix of the next.
+Token ids are used as they were sampled; nothing is decoded or encoded again. A rollout has already joined turns into
+one sequence if each turn's prompt begins exactly with the sequence so far.
 """
 
 from __future__ import annotations
@@ -20,40 +20,45 @@ from wideseek_baselines.train.data.packing import Sample
 from wideseek_env.errors import TrajectoryError
 
 ENDED = ("answered", "reported")
-"""Endings of agents that came to an end by themselves."""
+"""Endings of agents that finished by themselves."""
 _CUT = ("out_of_turns", "out_of_context")
 
 
 @dataclass(frozen=True, slots=True)
-class Samples:
-    """The examples of a mini-batch with what they come from.
+class SampleBatch:
+    """The samples of a mini-batch, and where they come from.
 
     Attributes:
-        examples: One for each sequence with a trained token. Columns: `advantage`, `weight`, `engine` (the
-            engine's log-probabilities), `temperature`, `version` (of the policy that made the token).
-        owners: Of each example; `Owner.rollout` and `Owner.agent` index into the rollouts given.
-        turns: Of each example, the trained turns in it.
-        dropped_turns: Turns of chosen agents that are not trained (drawn with top-p, say, or of a failed episode).
+        samples: One for each sequence with a trained token. Columns: `advantage`, `weight`, `engine` (the engine's
+            log-probabilities), `temperature`, `version` (of the policy that generated the token).
+        owners: Of each sample. `Owner.rollout` and `Owner.agent` are indices into the given rollouts.
+        turns: Of each sample, its trained turns.
+        dropped_turns: Turns of the selected agents that are not trained, for example those of a failed episode.
     """
 
-    examples: list[Sample]
+    samples: list[Sample]
     owners: list[Owner]
     turns: list[list[TurnRecord]]
     dropped_turns: int
 
 
-def rollout_samples(rollouts: Sequence[Rollout], advantages: ArrayLike, options: SelectionOptions) -> Samples:
-    """The examples of a mini-batch of rollouts.
+def rollout_samples(
+    rollouts: Sequence[Rollout], advantages: ArrayLike, options: SelectionOptions
+) -> SampleBatch:
+    """The samples of a mini-batch of rollouts.
 
     Args:
         rollouts: All rollouts of the mini-batch's tasks.
-        advantages: One for each rollout, shared by all its agents and tokens; NaN leaves the rollout out. Advantages
-            that differ from token to token are put in afterwards with `Sample.with_columns`.
-        options: Roles, failed episodes, averaging.
+        advantages: ``[R]``, shared by all agents and tokens of a rollout; NaN leaves the rollout out. Advantages that
+            differ between tokens are set afterwards with `Sample.with_columns`.
+        options: Roles, failed episodes, and order of averages.
+
+    Raises:
+        TrajectoryError: The number of advantages differs, or a record does not fit its tokens.
     """
     values = np.asarray(advantages, np.float64)
     if values.shape != (len(rollouts),):
-        raise TrajectoryError(f"{len(rollouts)} rollouts need as many advantages, not {values.shape}")
+        raise TrajectoryError(f"{len(rollouts)} rollouts need {len(rollouts)} advantages, not {values.shape}")
     bare: list[Sample] = []
     owners: list[Owner] = []
     turns: list[list[TurnRecord]] = []
@@ -69,25 +74,27 @@ def rollout_samples(rollouts: Sequence[Rollout], advantages: ArrayLike, options:
             for sequence in agent.sequences:
                 here = [turn for turn in sequence.turns if turn.turn in chosen and turn.tokens]
                 if here:
-                    bare.append(_example(sequence, here, float(advantage)))
+                    bare.append(_sample(sequence, here, float(advantage)))
                     owners.append(Owner(rollout.group, number, place))
                     turns.append(here)
-    weights = token_weights(owners, [len(example.places) for example in bare], options)
-    examples = [
-        example.with_columns(weight=np.full(len(example.places), weight, np.float32))
-        for example, weight in zip(bare, weights, strict=True)
+    weights = token_weights(owners, [len(sample.places) for sample in bare], options)
+    samples = [
+        sample.with_columns(weight=np.full(len(sample.places), weight, np.float32))
+        for sample, weight in zip(bare, weights, strict=True)
     ]
-    return Samples(examples, owners, turns, dropped)
+    return SampleBatch(samples, owners, turns, dropped)
 
 
 def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOptions) -> set[int]:
     """The numbers of an agent's turns that are trained.
 
-    A turn that was not drawn from the whole distribution never is. In an episode that succeeded (the lead answered,
-    and with a table that has the required columns), agents that ran out of turns or context are left out: the reward
-    was earned without them. In a failed episode only what failed is trained, as in the published system: the turns of
-    every agent that ran out of turns or context, and the last turn of a lead whose answer was malformed. There, a
-    turn that was itself cut off for its length takes all the blame of its agent.
+    A turn that was not sampled from the full distribution is never trained. The rest depends on the episode:
+
+    - It succeeded (the lead answered with the required columns): agents that ran out of turns or context are left out,
+      because the reward was earned without them.
+    - It failed, and `failures` is "failed_turns" (as published): only what failed is trained. These are the turns of
+      agents that ran out of turns or context, and the last turn of a lead whose answer was malformed. If an agent that
+      ran out has turns cut off at the length limit, only those are trained.
     """
     usable = {turn.turn for turn in agent.turns if turn.trainable}
     if options.failures == "all":
@@ -106,18 +113,18 @@ def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOption
 
 
 def failed(rollout: Rollout) -> bool:
-    """Whether an episode has no well-formed answer: none at all, or one whose `well_formed` score says so."""
+    """Whether an episode has no answer, or one whose `well_formed` score is below 1."""
     return rollout.ending != "answered" or rollout.score.get("well_formed", 1.0) < 1.0
 
 
-def _example(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: float) -> Sample:
-    """One example; `TrajectoryError` where log-probabilities or versions do not fit the tokens."""
+def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: float) -> Sample:
+    """One sample; `TrajectoryError` if log-probabilities or versions do not fit the tokens."""
     for turn in turns:
         counted = sum(count for _, count in turn.versions)
         if len(turn.logprobs) != turn.tokens or counted != turn.tokens or turn.stop > len(sequence.ids):
             raise TrajectoryError(
                 f"turn {turn.turn} has {turn.tokens} tokens, {len(turn.logprobs)} log-probabilities and "
-                f"versions of {counted}: was it recorded by another version?"
+                f"versions of {counted}: the record is damaged or was written by another version"
             )
     places = np.concatenate([np.arange(turn.start, turn.stop) for turn in turns])
     columns: dict[str, list[float]] = {
@@ -133,21 +140,29 @@ def _example(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: fl
     )
 
 
-def by_agent(samples: Samples) -> dict[Owner, list[int]]:
-    """The examples of each agent, in the order of its turns; for advantages over an agent's steps."""
+def by_agent(batch: SampleBatch) -> dict[Owner, list[int]]:
+    """The numbers of each agent's samples in the order of its turns, for advantages over an agent's steps."""
     found: dict[Owner, list[int]] = {}
-    for number, owner in enumerate(samples.owners):
+    for number, owner in enumerate(batch.owners):
         found.setdefault(owner, []).append(number)
     for numbers in found.values():
-        numbers.sort(key=lambda number: samples.turns[number][0].turn)
+        numbers.sort(key=lambda number: batch.turns[number][0].turn)
     return found
 
 
 def mini_batches(groups: Sequence[str], tasks: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Rollouts in mini-batches of `tasks` tasks each, all rollouts of a task together, in random order.
+    """Divide rollouts into mini-batches of `tasks` tasks each, in random order. Rollouts of a task stay together.
 
-    Counted in tasks and not in turns or sequences, so that a step means the same however wide the teams are. A last
-    mini-batch may have fewer tasks.
+    Mini-batches count tasks, not turns or sequences, so wide teams do not make a step larger. The last mini-batch may
+    have fewer tasks.
+
+    Args:
+        groups: The group of each rollout.
+        tasks: Tasks of a mini-batch.
+        random: The source of the order.
+
+    Returns:
+        The indices of the rollouts of each mini-batch.
     """
     members: dict[str, list[int]] = {}
     for number, group in enumerate(groups):
@@ -160,9 +175,9 @@ def mini_batches(groups: Sequence[str], tasks: int, random: np.random.Generator)
     ]
 
 
-def spans(example: Sample, turns: Sequence[TurnRecord]) -> Mapping[int, tuple[int, int]]:
-    """For each trained turn, by its number, where its tokens are among the example's trained tokens."""
-    firsts = np.searchsorted(example.places, [turn.start for turn in turns])
+def spans(sample: Sample, turns: Sequence[TurnRecord]) -> Mapping[int, tuple[int, int]]:
+    """The range of each trained turn's tokens among the sample's trained tokens, by the number of the turn."""
+    firsts = np.searchsorted(sample.places, [turn.start for turn in turns])
     return {
         turn.turn: (int(first), int(first) + turn.tokens) for turn, first in zip(turns, firsts, strict=True)
     }

@@ -1,8 +1,8 @@
-"""Examples for the supervised warm start: what assistants wrote in recorded episodes, as ids.
+"""Samples for the supervised warm start: what assistants wrote in recorded episodes, as token ids.
 
-Trajectories (text) go through a chat template the way a rollout would have: prompt, the assistant's turn with its end
-token, what came back, and so on; where the template rewrites earlier turns, a conversation becomes several sequences.
-Recorded rollouts have their ids already.
+Trajectories (text) go through a chat template as in a rollout: prompt, the assistant's turn with its end token, what
+came back, and so on. If the template rewrites earlier turns, a conversation becomes several sequences. Recorded
+rollouts already have their ids.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One sequence to learn, with the task and role that it is of."""
+    """One sequence to learn, with its task and role."""
 
     task_id: str
     role: Role
-    example: Sample
+    sample: Sample
 
 
 def read_lessons(
@@ -43,12 +43,12 @@ def read_lessons(
 
     Args:
         paths: JSONL files of trajectories, or files of rollouts (``.jsonl``, ``.jsonl.gz``, ``.parquet``).
-        template: Of the model that is to learn. Rollouts must have been recorded with the same tokenizer.
+        template: Chat template of the model that learns. Rollouts must have been recorded with the same tokenizer.
         roles: Agents to learn from.
-        min_score: Worse episodes are left out.
+        min_score: Episodes with a lower item-F1 are left out.
 
     Raises:
-        ConfigError: Nothing is left to learn from.
+        ConfigError: No sequence is left.
         TrajectoryError: A file cannot be read.
     """
     lessons: list[Lesson] = []
@@ -66,7 +66,8 @@ def read_lessons(
                     lessons += trajectory_lessons(trajectory, template, roles)
     if not lessons:
         raise ConfigError(
-            f"nothing to learn from in {', '.join(map(str, paths))} with these roles and min_score"
+            f"nothing to learn from in {', '.join(map(str, paths))} with these roles and min_score: choose other roles "
+            "or a lower min_score"
         )
     return lessons
 
@@ -85,13 +86,13 @@ def trajectory_lessons(
             tools = profile.schemas(role, trajectory.rules, profile.language_for(trajectory.task))
         for sequence in conversation_sequences(conversation["messages"], template, tools):
             if any(turn.trainable for turn in sequence.turns):
-                yield Lesson(trajectory.task.id, role, _example(sequence))
+                yield Lesson(trajectory.task.id, role, _sample(sequence))
 
 
 def conversation_sequences(
     messages: Sequence[Message], template: ChatTemplate, tools: Sequence[Mapping[str, Any]] = ()
 ) -> list[TokenSequence]:
-    """A conversation in ids. Turns that were cut off, or hold a token that ends turns, are not marked trainable."""
+    """A conversation as ids. Turns that were cut off, or contain a token that ends turns, are not trainable."""
     thread = template.thread(tools)
     turn = 0
     for number, message in enumerate(messages):
@@ -109,7 +110,7 @@ def conversation_sequences(
 
 
 def spoken(message: Message) -> str:
-    """What a model has to write to say this message: its text, native calls written as text."""
+    """The text that a model has to write for this message. Native tool calls are written as text."""
     parts = [message["content"]] if message["content"] else []
     for call in message.get("tool_calls", ()):
         function = call["function"]
@@ -123,7 +124,7 @@ def spoken(message: Message) -> str:
 
 
 def rollout_lessons(rollout: Rollout, roles: Collection[Role], vocabulary: int) -> Iterator[Lesson]:
-    """The sequences of one recorded rollout, learnt as they were sampled."""
+    """The sequences of one recorded rollout, with their ids as they were sampled."""
     for agent in rollout.agents:
         if agent.role not in roles:
             continue
@@ -135,11 +136,11 @@ def rollout_lessons(rollout: Rollout, roles: Collection[Role], vocabulary: int) 
                     f"a rollout of task {rollout.task_id} has the token {max(sequence.ids)}, but the tokenizer has "
                     f"{vocabulary}: it was recorded with another model"
                 )
-            yield Lesson(rollout.task_id, agent.role, _example(sequence, everything=True))
+            yield Lesson(rollout.task_id, agent.role, _sample(sequence, everything=True))
 
 
 def thinned(lessons: Sequence[Lesson], share: float, seed: int) -> list[Lesson]:
-    """The lessons with only a share of the subagents', rounded and drawn at random; order is kept."""
+    """The lessons with a random share of those of subagents. The order is kept."""
     subagents = [number for number, lesson in enumerate(lessons) if lesson.role == "subagent"]
     order = np.random.default_rng([seed, 3]).permutation(len(subagents))
     dropped = {subagents[at] for at in order[round(share * len(subagents)) :]}
@@ -147,22 +148,28 @@ def thinned(lessons: Sequence[Lesson], share: float, seed: int) -> list[Lesson]:
 
 
 def held_out_split(lessons: Sequence[Lesson], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Examples to train on, and examples to watch: a share of the tasks, none of which is in both."""
+    """Samples to train on, and samples of a held-out share of the tasks. No task is in both."""
     tasks = sorted({lesson.task_id for lesson in lessons})
     order = np.random.default_rng([seed, 1]).permutation(len(tasks))
     count = min(len(tasks) - 1, round(share * len(tasks)) or (1 if share else 0))
-    watched = {tasks[at] for at in order[:count]}
+    held_out = {tasks[at] for at in order[:count]}
     return (
-        [lesson.example for lesson in lessons if lesson.task_id not in watched],
-        [lesson.example for lesson in lessons if lesson.task_id in watched],
+        [lesson.sample for lesson in lessons if lesson.task_id not in held_out],
+        [lesson.sample for lesson in lessons if lesson.task_id in held_out],
     )
 
 
 def batches(lengths: Sequence[int], tokens: int, epochs: int, seed: int) -> list[list[int]]:
-    """Which examples each step of a run trains on: every one once an epoch, in another order each.
+    """The samples of each step of a run. Every epoch has each sample once, in a new order.
 
-    A batch is as many examples as stay within `tokens`, at least one. The whole order follows from the arguments, so
-    a run that goes on needs to know nothing but its step.
+    A batch has samples of at most `tokens` tokens together, and at least one. The order depends only on the arguments,
+    so a run resumes with the number of its step.
+
+    Args:
+        lengths: Tokens of each sample.
+        tokens: Largest number of tokens of a batch.
+        epochs: Passes over the samples.
+        seed: Seed of the orders.
     """
     plan: list[list[int]] = []
     for epoch in range(epochs):
@@ -178,19 +185,19 @@ def batches(lengths: Sequence[int], tokens: int, epochs: int, seed: int) -> list
     return plan
 
 
-def whole(example: Sample) -> Sample:
-    """The same sequence with all its tokens trained, but for the first, which nothing stands before."""
-    return Sample(example.ids, np.arange(1, len(example.ids), dtype=np.int64))
+def whole(sample: Sample) -> Sample:
+    """The same sequence with all its tokens trained, except the first, which no token predicts."""
+    return Sample(sample.ids, np.arange(1, len(sample.ids), dtype=np.int64))
 
 
-def _example(sequence: TokenSequence, *, everything: bool = False) -> Sample:
+def _sample(sequence: TokenSequence, *, everything: bool = False) -> Sample:
     spans: Iterable[TurnRecord] = (turn for turn in sequence.turns if everything or turn.trainable)
     places = np.concatenate([np.arange(turn.start, turn.stop) for turn in spans])
     return Sample(np.array(sequence.ids, np.int64), places.astype(np.int64))
 
 
 def _holds_rollouts(path: Path) -> bool:
-    """Whether a file has rollouts and not trajectories: its first record has agents and no conversations."""
+    """Whether a file has rollouts, not trajectories: its first record has agents and no conversations."""
     if path.suffix == ".parquet":
         return True
     import gzip

@@ -1,4 +1,4 @@
-"""`TaskSampler`: which tasks come when. It follows from a seed and a position alone, so that a run can go on anywhere."""
+"""`TaskSampler`: the order of tasks. It depends only on seed and position, so a run can resume at any position."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wideseek_baselines.rollout.options import RolloutJob
+from wideseek_baselines.rollout.jobs import RolloutJob
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.task import Task
 
 
 class TaskSampler:
-    """Every task once in each pass, each pass in another order, without end.
+    """An endless order of tasks. Every pass has each task once, in a new order.
 
     Args:
         tasks: At least one.
-        seed: Of the orders and of the episodes.
-        widths: Subagents that a delegation may start, which the tasks take in turn; none leaves it to the rules.
+        seed: Seed of the orders and of the episodes.
+        widths: Widths that the tasks take in turn; empty is the width of the rules.
+
+    Raises:
+        ConfigError: There are no tasks.
     """
 
     def __init__(self, tasks: Sequence[Task], seed: int, widths: Sequence[int] = ()) -> None:
@@ -37,7 +40,7 @@ class TaskSampler:
         return self._tasks[self._shuffled[1][place]]
 
     def jobs(self, position: int, count: int, group: int) -> list[RolloutJob]:
-        """The episodes of `count` tasks from a position on: a group of `group` for each, no seed used twice."""
+        """The jobs of `count` tasks from a position on: a group of `group` jobs for each. No seed is used twice."""
         jobs: list[RolloutJob] = []
         for at in range(position, position + count):
             task = self[at]

@@ -1,1 +1,1 @@
-"""The model that is trained: forward passes, critic, adapters, sharding, checkpoints."""
+"""The models that are trained: loading, scoring, sharding, adapters, critics, checkpoints and export."""

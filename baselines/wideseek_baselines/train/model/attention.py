@@ -1,35 +1,36 @@
-"""Attention over packed rows: every sequence attends to itself alone, at the cost of its own length squared.
+"""Attention over packed rows: every sequence attends only to itself, at the cost of its length squared.
 
-On a CUDA device in half precision this is PyTorch's variable-length FlashAttention; elsewhere each sequence is one call
-of scaled-dot-product attention, which on a CPU is several times quicker than one call with a block-diagonal mask over
-the whole row, because the mask's empty blocks are computed too.
+On CUDA in half precision this is PyTorch's variable-length FlashAttention. Elsewhere each sequence is one call of
+scaled-dot-product attention. On a CPU that is several times faster than one call with a block mask over the whole row,
+because the mask's empty blocks are computed too.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from wideseek_baselines.train.config.options import Attention
 from wideseek_baselines.train.data.packing import PackedSequence
 from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-Attention: TypeAlias = Literal["packed", "sdpa", "flash_attention_2"]
-"""`packed`: this module's. `sdpa`: transformers' own with a block mask. `flash_attention_2`: the package flash-attn."""
-
 NAME = "wideseek_packed"
 
 
 def use_attention(model: PreTrainedModel, attention: Attention, *, compiled: bool = False) -> None:
-    """Switch a transformers model to one of the attentions. `ConfigError` where the model or machine has it not.
+    """Switch a transformers model to one of the attentions.
 
-    With `compiled` layers, packed attention stays outside of what is compiled: how many sequences a row has, and how
-    long they are, would be compiled anew for each row.
+    With `compiled` layers, packed attention stays outside of the compiled code. Otherwise each number of sequences and
+    each length would be compiled again.
+
+    Raises:
+        ConfigError: The model or the machine does not have this attention.
     """
     name: str = attention
     if attention == "packed":
@@ -46,7 +47,7 @@ def use_attention(model: PreTrainedModel, attention: Attention, *, compiled: boo
 
 
 def attention_arguments(row: PackedSequence) -> dict[str, Any]:
-    """What a model's forward needs beside ids and positions to keep the row's sequences apart."""
+    """The arguments by which a model's forward keeps the sequences of a row apart."""
     return {
         "cu_seq_lens_q": row.boundaries,
         "cu_seq_lens_k": row.boundaries,
@@ -76,8 +77,8 @@ def packed_attention(
         module: The attention layer.
         query: ``[1, heads, T, size]``.
         key: ``[1, key heads, T, size]``.
-        value: As `key`.
-        attention_mask: Must be None: sequences are told apart by their boundaries.
+        value: The same shape as `key`.
+        attention_mask: Must be None: the boundaries separate the sequences.
         dropout: Of attention weights.
         scaling: Of the scores; ``size ** -0.5`` by default.
         sliding_window: Must not be shorter than the longest sequence.
@@ -87,6 +88,9 @@ def packed_attention(
 
     Returns:
         ``[1, T, heads, size]`` and None.
+
+    Raises:
+        ConfigError: The arguments need something that packed attention does not have.
     """
     if cu_seq_lens_q is None or max_length_q is None or attention_mask is not None or len(query) != 1:
         raise ConfigError("packed attention needs one row with its boundaries and no attention mask")

@@ -1,9 +1,9 @@
-"""Checkpoints that are whole or not there: written beside, flushed to disk, renamed into place.
+"""Checkpoints that are complete or not there: written under a temporary name, flushed to disk, then renamed.
 
-A checkpoint is a folder ``step-00000120`` (with ``.1`` behind it where the same step is saved again) with the
-weights (safetensors), the optimiser, the states of the random number generators, and JSON about where the run was. A
-process that is killed while writing leaves a folder with another name, which is never loaded and is removed by the
-next save.
+A checkpoint is a folder such as ``step-00000120``. If the same step is saved again, ``.1`` is appended. It has the
+weights (safetensors), the optimizer, the states of the random number generators, and JSON with the position of the run.
+A process that is killed while it writes leaves a folder with another name. Such a folder is never loaded, and the next
+save removes it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from wideseek_baselines.train import distributed
-from wideseek_baselines.train.model.export import published_here
+from wideseek_baselines.train.model.export import whole_state_dict
 from wideseek_baselines.train.model.lora import adapter_weights, write_adapter
 from wideseek_baselines.train.model.sharding import gather, part_like
 from wideseek_env.errors import ConfigError, WideSeekError
@@ -38,12 +38,12 @@ _UNFINISHED = ".unfinished-"
 
 
 class CheckpointError(WideSeekError):
-    """A checkpoint cannot be written or read, or is of another model."""
+    """A checkpoint cannot be written or read, or belongs to another model."""
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint as loaded. `position` is what `save` was given: data order, counters, best so far."""
+    """A checkpoint that was loaded. `position` is what `save` got: settings, place in the data, counters."""
 
     step: int
     weights: dict[str, Tensor]
@@ -52,18 +52,18 @@ class Checkpoint:
     position: dict[str, Any]
 
     def restore(self, module: nn.Module) -> None:
-        """Put the weights into a module and the generators of torch, NumPy and Python into their states."""
+        """Load the weights into a module, and restore the generators of torch, NumPy and Python."""
         own = module.state_dict()
         weights = {name: part_like(tensor, own.get(name, tensor)) for name, tensor in self.weights.items()}
         try:
             missing, unexpected = module.load_state_dict(weights, strict=False)
         except RuntimeError as error:
-            raise CheckpointError(f"the checkpoint is of another model: {error}") from error
+            raise CheckpointError(f"the checkpoint belongs to another model: {error}") from error
         lacking = set(missing) - _left_out(module)
         if unexpected or lacking:
             raise CheckpointError(
-                f"the checkpoint is of another model: it lacks {sorted(lacking)[:5]} and has "
-                f"{unexpected[:5]} beside"
+                f"the checkpoint belongs to another model: it lacks {sorted(lacking)[:5]} and also has "
+                f"{unexpected[:5]}"
             )
         restore_generators(self.generators)
 
@@ -80,12 +80,15 @@ def save(
     """Write the checkpoint of a step into `folder` and keep the `keep` newest. All processes must call it.
 
     Args:
-        folder: Of all the run's checkpoints.
+        folder: Folder of all checkpoints of the run.
         step: Steps done.
-        module: Its whole state is kept, except for what is frozen.
-        optimizer: State of the optimiser.
-        position: JSON values: where in the data the run is, and whatever else it needs to go on.
-        keep: Older checkpoints beyond this many are removed, after the new one is in place.
+        module: Its state is saved, without frozen parameters.
+        optimizer: States of the optimizers.
+        position: JSON values that the run needs to resume, such as its place in the data.
+        keep: Number of checkpoints that stay. Older ones are removed when the new one is in place.
+
+    Raises:
+        CheckpointError: The folder cannot be written.
     """
     left_out = _left_out(module)
     weights = gather({name: part for name, part in module.state_dict().items() if name not in left_out})
@@ -123,7 +126,7 @@ def _write(
     except OSError as error:
         raise CheckpointError(f"no checkpoint can be written to {folder}: {error}") from error
     for _, path in steps(folder)[:-keep]:
-        # Renamed first: a removal that is killed half-way must not leave a checkpoint that looks whole.
+        # Renamed first: a removal that is interrupted must not leave a checkpoint that looks complete.
         doomed = path.with_name(f"{_UNFINISHED}{path.name}")
         os.replace(path, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
@@ -131,7 +134,7 @@ def _write(
 
 
 def steps(folder: Path | str) -> list[tuple[int, Path]]:
-    """The checkpoints in a folder with their steps, oldest first."""
+    """The steps and paths of the checkpoints in a folder, oldest first."""
     folder = Path(folder)
     found = [(_NAME.fullmatch(path.name), path) for path in (folder.iterdir() if folder.is_dir() else ())]
     known = sorted((int(match[1]), int(match[2] or 0), path) for match, path in found if match is not None)
@@ -139,10 +142,10 @@ def steps(folder: Path | str) -> list[tuple[int, Path]]:
 
 
 def load_latest(folder: Path | str) -> Checkpoint | None:
-    """The newest checkpoint in a folder; None where there is none.
+    """The newest checkpoint in a folder; None if there is none.
 
     Raises:
-        CheckpointError: It is damaged, or the processes do not all find the same.
+        CheckpointError: It is damaged, or the processes find different ones.
     """
     found = steps(folder)
     names = distributed.gathered(found[-1][1].name if found else "none")
@@ -155,7 +158,7 @@ def load_latest(folder: Path | str) -> Checkpoint | None:
 
 
 def load(path: Path | str) -> Checkpoint:
-    """Read one checkpoint. `CheckpointError` where it is damaged or of another format."""
+    """Read one checkpoint; `CheckpointError` if it is damaged or has another format."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -164,7 +167,7 @@ def load(path: Path | str) -> Checkpoint:
         about = json.loads((path / "position.json").read_text("utf-8"))
         if about.get("format") != FORMAT:
             raise CheckpointError(f"{path}: format {about.get('format')!r}, this version reads {FORMAT}")
-        # Of a large file that many processes read, each keeps only what it takes from it.
+        # With several processes the file is mapped, so each keeps only its part in memory.
         many = distributed.size() > 1
         state = torch.load(path / "state.pt", map_location="cpu", weights_only=True, mmap=many)
         return Checkpoint(
@@ -179,7 +182,7 @@ def load(path: Path | str) -> Checkpoint:
 
 
 def generator_states() -> dict[str, Any]:
-    """The states of Python's, NumPy's and torch's global generators, of plain types and tensors."""
+    """The states of the global generators of Python, NumPy and torch, as plain types and tensors."""
     version, numbers, gauss = random.getstate()
     kind, keys, at, has_gauss, cached = np.random.get_state(legacy=True)
     return {
@@ -192,12 +195,12 @@ def generator_states() -> dict[str, Any]:
             float(cached),
         ],
         "torch": torch.get_rng_state(),
-        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
+        "cuda": list(torch.cuda.get_rng_state_all()) if torch.cuda.is_initialized() else [],
     }
 
 
 def restore_generators(states: Mapping[str, Any]) -> None:
-    """Put the global generators back into the states that `generator_states` gave."""
+    """Restore the global generators to the states from `generator_states`."""
     version, numbers, gauss = states["python"]
     random.setstate((version, tuple(numbers), gauss))
     kind, keys, at, has_gauss, cached = states["numpy"]
@@ -210,17 +213,20 @@ def restore_generators(states: Mapping[str, Any]) -> None:
 def export(causal: PreTrainedModel, tokenizer: str | Path, folder: Path | str) -> Path:
     """Write a Hugging Face folder (model, configuration, tokenizer) that transformers loads and vLLM serves.
 
-    The folder appears when it is complete and takes the place of an earlier export. Adapters are added in, and written
-    to the folder ``adapter`` beside it as well. All processes must call it.
+    The folder appears when it is complete and replaces an earlier export. Adapters are merged into the weights. They
+    are also written to the folder ``adapter`` next to it. All processes must call it.
 
     Args:
-        causal: The model, as it is.
-        tokenizer: Folder or hub name that the tokenizer comes from.
-        folder: Where to.
+        causal: The model.
+        tokenizer: Folder or hub name of the tokenizer.
+        folder: Folder to write.
+
+    Raises:
+        ConfigError: The folder exists and has no model in it.
     """
     from wideseek_baselines.train.model.model import copy_tokenizer
 
-    state = published_here(causal)
+    state = whole_state_dict(causal)
     again = _duplicates(causal)
     kept = None if state is None else {name: part for name, part in state.items() if name not in again}
 
@@ -230,21 +236,21 @@ def export(causal: PreTrainedModel, tokenizer: str | Path, folder: Path | str) -
 
     adapters = dict(adapter_weights(causal))
     if adapters:
-        beside = Path(folder).with_name("adapter")
+        adapter = Path(folder).with_name("adapter")
         distributed.from_main(
-            lambda: _replace(beside, lambda place: write_adapter(causal, str(tokenizer), adapters, place))
+            lambda: _replace(adapter, lambda place: write_adapter(causal, str(tokenizer), adapters, place))
         )
     return distributed.from_main(lambda: _replace(Path(folder), model))
 
 
 def _replace(folder: Path, write: Callable[[Path], None]) -> Path:
-    """Let a folder be written beside, and put it in the place of an earlier one when it is complete."""
+    """Write a folder under a temporary name, and replace an earlier one when it is complete."""
     if (
         folder.exists()
         and not any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
         and (folder.is_file() or any(folder.iterdir()))
     ):
-        raise ConfigError(f"{folder} holds something else than a model: choose another folder")
+        raise ConfigError(f"{folder} has other files than a model: choose another folder")
     folder.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -263,7 +269,7 @@ def _replace(folder: Path, write: Callable[[Path], None]) -> Path:
 
 
 def _free_name(folder: Path, step: int) -> Path:
-    """A name for a step's checkpoint; one that is there already stays until the new one is in place."""
+    """A free name for a step's checkpoint. An existing one stays until the new one is in place."""
     path, again = folder / f"step-{step:08d}", 0
     while path.exists():
         again += 1
@@ -272,7 +278,7 @@ def _free_name(folder: Path, step: int) -> Path:
 
 
 def _duplicates(module: nn.Module) -> set[str]:
-    """Names of tensors that are another name's tensor too (tied embeddings), without the first of each."""
+    """Names of tensors that also have an earlier name (tied embeddings)."""
     seen: dict[int, str] = {}
     again: set[str] = set()
     for name, tensor in module.state_dict(keep_vars=True).items():
@@ -282,7 +288,7 @@ def _duplicates(module: nn.Module) -> set[str]:
 
 
 def _left_out(module: nn.Module) -> set[str]:
-    """Names of tensors that a checkpoint does without: the second of tied ones, and frozen ones."""
+    """Names of tensors that a checkpoint leaves out: the second names of tied tensors, and frozen parameters."""
     frozen = {
         name for name, part in module.named_parameters(remove_duplicate=False) if not part.requires_grad
     }

@@ -1,8 +1,8 @@
-"""Critics: what reward a team will earn, estimated before every turn or every token.
+"""Critics: the expected reward of a team, estimated before every turn or every token.
 
-The shared critic is a head on the policy's own hidden states. The separate one is a model of its own; being apart
-from the policy, it may read more than the policy did (`view="team"`): before a subagent's conversation it reads the
-lead's, up to and including the delegation, so that it knows the whole question and how the work was divided.
+The shared critic is a value head on the policy's hidden states. The separate critic is a second model, so it may read
+more than the policy. With ``view="team"`` it reads the lead's conversation before a subagent's, up to and including the
+first delegation. So it knows the whole question and how the work was divided.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train.data.packing import PackedSequence, Sample
-from wideseek_baselines.train.data.samples import Samples
+from wideseek_baselines.train.data.samples import SampleBatch
 from wideseek_baselines.train.model.model import states_of
 
 if TYPE_CHECKING:
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 class ValueHead(nn.Module):
-    """One number for each hidden state; 0 at first, so that training starts from plain rewards.
+    """One number for each hidden state. It starts at 0, so training starts from plain rewards.
 
     Args:
-        size: Of a hidden state.
+        size: Size of a hidden state.
         detach: Keep its gradient out of the layers below.
     """
 
@@ -43,20 +43,20 @@ class ValueHead(nn.Module):
         states = hidden.detach() if self.detach else hidden
         with torch.autocast(states.device.type, enabled=False):
             values = cast(Tensor, self.linear(states.to(self.linear.weight.dtype)))
-            return values.squeeze(1).float().clone()  # FSDP hangs its hooks on what is no view
+            return values.squeeze(1).float().clone()  # FSDP cannot attach its hooks to a view
 
 
 class Critic(nn.Module):
-    """A model of its own with a value head in the place of the output layer.
+    """A separate model with a value head instead of the output layer.
 
     Args:
         causal: A transformers causal language model, whose output layer is not used.
-        autocast: Compute in bfloat16 with weights of another type.
+        autocast: Compute in bfloat16, with weights of another type.
     """
 
     def __init__(self, causal: PreTrainedModel, *, autocast: bool = False) -> None:
         super().__init__()
-        self.trunk = cast(nn.Module, causal.get_decoder())  # type: ignore[no-untyped-call]
+        self.trunk = cast(nn.Module, causal.get_decoder())
         self.head = ValueHead(int(causal.config.get_text_config().hidden_size)).to(causal.device)
         self.autocast = autocast
 
@@ -66,25 +66,28 @@ class Critic(nn.Module):
             return cast(Tensor, self.head(states_of(self.trunk, row)))
 
 
-def team_examples(samples: Samples, rollouts: Sequence[Rollout]) -> list[Sample]:
-    """The same examples as a critic with a view of the team reads them.
+def team_samples(batch: SampleBatch, rollouts: Sequence[Rollout]) -> list[Sample]:
+    """The samples as a critic with ``view="team"`` reads them.
 
-    Before a subagent's ids stand those of its lead up to the end of the lead's first turn: the question and the
-    first delegation. Both are settled before any subagent starts, so that nothing of the future is seen, whichever
-    delegation the subagent is of. Trained tokens and columns are the same, so `unpack`ed values fit the policy's
-    examples.
+    The ids of a subagent are preceded by those of its lead up to the end of the lead's first turn: the question and the
+    first delegation. Both are complete before any subagent starts, so the critic sees nothing of the future. Trained
+    tokens and columns are the same, so values that were `unpack`ed fit the policy's samples.
+
+    Args:
+        batch: The samples as the policy reads them.
+        rollouts: The rollouts of the batch.
     """
     result: list[Sample] = []
-    for example, owner in zip(samples.examples, samples.owners, strict=True):
+    for sample, owner in zip(batch.samples, batch.owners, strict=True):
         rollout = rollouts[owner.rollout]
         if rollout.agents[owner.agent].role == "subagent":
-            example = _behind(_first_delegation(rollout), example)
-        result.append(example)
+            sample = _behind(_first_delegation(rollout), sample)
+        result.append(sample)
     return result
 
 
 def _first_delegation(rollout: Rollout) -> list[int]:
-    """The ids of the lead up to the end of its first generated turn; empty where none was recorded."""
+    """The ids of the lead up to the end of its first generated turn; empty if none was recorded."""
     for agent in rollout.agents:
         if agent.role == "lead" and agent.sequences and agent.sequences[0].turns:
             first = agent.sequences[0]
@@ -92,6 +95,6 @@ def _first_delegation(rollout: Rollout) -> list[int]:
     return []
 
 
-def _behind(prefix: Sequence[int], example: Sample) -> Sample:
-    ids = np.concatenate([np.asarray(prefix, np.int64), example.ids])
-    return Sample(ids, example.places + len(prefix), example.columns)
+def _behind(prefix: Sequence[int], sample: Sample) -> Sample:
+    ids = np.concatenate([np.asarray(prefix, np.int64), sample.ids])
+    return Sample(ids, sample.places + len(prefix), sample.columns)

@@ -1,4 +1,4 @@
-"""A model's weights as engines and files have them: whole, adapters added in, under the names of the model's folder."""
+"""A model's weights for engines and files: whole tensors with adapters merged, under the names of its folder."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
 
-def published(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors, put together one at a time; all processes must go through all of them."""
+def state_dict_for_engine(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Names and tensors, gathered one at a time. All processes must iterate over all of them."""
     return merged_weights(causal) if has_adapters(causal) else full_weights(causal)
 
 
-def published_here(causal: nn.Module) -> dict[str, Tensor] | None:
-    """All of them in main memory, on the first process; None where the model's own state is just that."""
+def whole_state_dict(causal: nn.Module) -> dict[str, Tensor] | None:
+    """All tensors in main memory, on the first process. None if the model's own state is the same."""
     if distributed.size() == 1 and not has_adapters(causal):
         return None
     kept: dict[str, Tensor] = {}
-    for name, tensor in published(causal):
+    for name, tensor in state_dict_for_engine(causal):
         if distributed.is_main():
             kept[name] = tensor.cpu()
     return kept

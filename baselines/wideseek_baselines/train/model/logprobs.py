@@ -1,8 +1,8 @@
-"""Log-probabilities and entropies of given tokens, without ever holding the logits of a whole row.
+"""Log-probabilities and entropies of given tokens, without the logits of a whole row in memory.
 
-The output layer is applied only to the hidden states that predict a trained token, a chunk of them at a time. The
-backward pass computes each chunk's logits again instead of keeping them, so that memory is chunk × vocabulary whatever
-the row. The softmax is in float32 whatever the weights are in.
+The output layer is applied only to the hidden states that predict a trained token, one chunk at a time. The backward
+pass computes the logits of each chunk again. So memory is chunk × vocabulary, whatever the length of the row. The
+softmax is always in float32.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from torch import Tensor
 
 
 class Scores(NamedTuple):
-    """What a model thinks of the K trained tokens of a row; a tuple, in which FSDP finds the tensors.
+    """The scores of the K trained tokens of a row. It is a tuple, because FSDP finds the tensors in tuples.
 
     Attributes:
         logprobs: ``[K]`` float32, in nats, of the distribution after temperature.
-        entropies: ``[K]`` float32, of the same distribution; None if not asked for.
-        hidden: ``[K, H]`` hidden states that predicted the tokens: what was known before each.
+        entropies: ``[K]`` float32, of the same distribution; None if they were not requested.
+        hidden: ``[K, H]`` hidden states that predict the tokens.
     """
 
     logprobs: Tensor
@@ -43,10 +43,10 @@ def token_logprobs(
         hidden: ``[K, H]`` hidden states.
         weight: ``[V, H]`` of the output layer.
         targets: ``[K]`` token ids.
-        temperature: Above 0; for all tokens, or ``[K]`` for each. The same as at sampling.
+        temperature: The sampling temperature, above 0: one number, or ``[K]`` for each token.
         entropies: Whether to compute entropies too.
-        chunk: Tokens whose logits are held at a time.
-        dtype: Of the product of hidden states and weights; by default autocast's where it is on, else the weights'.
+        chunk: Tokens whose logits are in memory at the same time.
+        dtype: Type of the product of hidden states and weights. Default: autocast's if it is on, else the weights'.
 
     Returns:
         ``[K]`` float32 log-probabilities, and ``[K]`` float32 entropies or None.
@@ -56,7 +56,7 @@ def token_logprobs(
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else weight.dtype
     cold = torch.as_tensor(temperature, dtype=torch.float32, device=hidden.device).reciprocal()
     cold = cold.expand(len(hidden)).unsqueeze(1)
-    logprobs, found = _TokenLogprobs.apply(hidden, weight, targets, cold, entropies, chunk, dtype)  # type: ignore[no-untyped-call]
+    logprobs, found = _TokenLogprobs.apply(hidden, weight, targets, cold, entropies, chunk, dtype)
     return logprobs, found if entropies else None
 
 
@@ -94,7 +94,7 @@ class _TokenLogprobs(torch.autograd.Function):
         hidden, weight, targets, cold, norms, found = ctx.saved_tensors
         by_logprob, by_entropy = (gradient.float().unsqueeze(1) for gradient in gradients)
         to_hidden = torch.empty_like(hidden)
-        trained = ctx.needs_input_grad[1]  # not where only adapters are
+        trained = ctx.needs_input_grad[1]  # false if only adapters are trained
         size = weight.shape if trained else (0,)
         to_weight = torch.zeros(size, dtype=torch.float32, device=weight.device)
         with torch.autocast(hidden.device.type, enabled=False):

@@ -1,7 +1,7 @@
-"""Low-rank adapters (LoRA, by the package peft): what is trained is a small product beside each linear layer.
+"""Low-rank adapters (LoRA, by the package peft): a small trained product is added to each linear layer.
 
-The model's own tensors stay as they are, so that with the adapters switched off it is its own reference. Engines and
-exports get each adapter added to its layer, under the names that the model's folder has.
+The model's own tensors do not change, so with the adapters off it is its own reference model. Engines and exports get
+the adapters merged into their layers, under the names of the model's folder.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 NAME = "default"
-"""Of the adapter, within peft."""
+"""The name of the adapter in peft."""
 _BASE = ".base_layer."
 _OWN = (".lora_A.", ".lora_B.")
 
 
 def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
-    """Put adapters beside the chosen linear layers, and freeze everything else. They add nothing at first.
+    """Add adapters to the chosen linear layers, and freeze everything else. New adapters add nothing.
 
     Raises:
-        ConfigError: The model has no such layers, or adapters cannot stand beside them.
+        ConfigError: The model does not have these layers, or they cannot have adapters.
         MissingDependencyError: peft is not installed.
     """
     try:
@@ -41,7 +41,7 @@ def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
         raise MissingDependencyError(
             "model.lora needs peft: pip install 'wideseek-baselines[lora]'"
         ) from error
-    head = causal.get_output_embeddings()  # type: ignore[no-untyped-call]
+    head = causal.get_output_embeddings()
     linear = {
         name.rpartition(".")[2]
         for name, module in causal.named_modules()
@@ -53,7 +53,7 @@ def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
         )
     config = LoraConfig(
         r=options.rank,
-        lora_alpha=options.alpha,  # type: ignore[arg-type]
+        lora_alpha=options.alpha,
         target_modules=list(options.targets),
         lora_dropout=options.dropout,
     )
@@ -65,16 +65,16 @@ def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
 
 
 def has_adapters(causal: nn.Module) -> bool:
-    """Whether a model was given adapters."""
+    """Whether a model has adapters."""
     return next(_layers(causal), None) is not None
 
 
 @contextmanager
 def adapters_off(causal: nn.Module) -> Iterator[None]:
-    """The model as it is without its adapters, for the time of a ``with`` block."""
+    """Switch the adapters off inside a ``with`` block."""
     layers = [module for _, module in _layers(causal)]
     for layer in layers:
-        # Not peft's switch: it also freezes the adapters, which FSDP would take for good.
+        # Not peft's switch: it also freezes the adapters, and FSDP would keep them frozen.
         layer.set_scale(NAME, 0.0)
     try:
         yield
@@ -84,9 +84,9 @@ def adapters_off(causal: nn.Module) -> Iterator[None]:
 
 
 def merged_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names and whole tensors of a model with its adapters added in; the trained tensors are left as they are.
+    """Names and whole tensors of a model with its adapters merged. The trained tensors do not change.
 
-    All processes must go through all of them.
+    All processes must iterate over all of them.
     """
     for name, tensor in causal.state_dict().items():
         if any(part in name for part in _OWN):
@@ -102,7 +102,7 @@ def merged_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def adapter_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names, as peft has them in files, and whole tensors of the adapters; all processes must go through all."""
+    """Names (as in peft's files) and whole tensors of the adapters. All processes must iterate over all of them."""
     for name, tensor in causal.state_dict().items():
         if any(part in name for part in _OWN):
             yield f"base_model.model.{name.replace(f'.{NAME}.', '.')}", full(tensor.detach())
@@ -112,9 +112,9 @@ def write_adapter(causal: nn.Module, base: str, tensors: dict[str, Tensor], fold
     """Write a folder that ``peft.PeftModel.from_pretrained`` loads onto the base model.
 
     Args:
-        causal: With the adapters.
+        causal: The model with the adapters.
         base: Folder or hub name of the model without them.
-        tensors: As `adapter_weights` gives them.
+        tensors: The tensors from `adapter_weights`.
         folder: An existing one.
     """
     from peft import LoraConfig

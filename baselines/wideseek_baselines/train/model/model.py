@@ -22,16 +22,19 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _UNKNOWN_OUTPUTS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
-"""Settings by which some models change their logits after the output layer, which is not done here."""
+"""Settings of models that change their logits after the output layer. They are not supported."""
 
 
 class TokenModel(nn.Module):
-    """Scores tokens in one forward pass over a row; everything goes through `forward`, as FSDP needs it.
+    """Scores tokens in one forward pass over a row. FSDP needs everything to go through `forward`.
 
     Args:
         causal: A transformers causal language model.
-        chunk: Tokens whose logits are held at a time.
-        autocast: Compute in bfloat16 with weights of another type.
+        chunk: Tokens whose logits are in memory at the same time.
+        autocast: Compute in bfloat16, with weights of another type.
+
+    Raises:
+        ConfigError: The model's output layer is of a kind that is not supported.
     """
 
     def __init__(self, causal: PreTrainedModel, *, chunk: int = 2048, autocast: bool = False) -> None:
@@ -39,7 +42,7 @@ class TokenModel(nn.Module):
         for name in _UNKNOWN_OUTPUTS:
             if getattr(causal.config, name, None) not in (None, 1, 1.0):
                 raise ConfigError(f"models with {name} in their configuration cannot be trained here")
-        head = causal.get_output_embeddings()  # type: ignore[no-untyped-call]
+        head = causal.get_output_embeddings()
         if getattr(head, "bias", None) is not None:
             raise ConfigError("models whose output layer has a bias cannot be trained here")
         self.causal = causal
@@ -48,16 +51,16 @@ class TokenModel(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return next(self.parameters()).device
 
     def forward(
         self, row: PackedSequence, *, temperature: Tensor | float = 1.0, entropies: bool = False
     ) -> Scores:
-        """Score the trained tokens of a row that is on the model's device; see `token_logprobs`."""
+        """Score the trained tokens of a row on the model's device. Arguments are those of `token_logprobs`."""
         with self._precision():
             hidden = self._states(row)
-            head = cast(nn.Linear, self.causal.get_output_embeddings())  # type: ignore[no-untyped-call]
+            head = cast(nn.Linear, self.causal.get_output_embeddings())
             logprobs, found = token_logprobs(
                 hidden,
                 head.weight,
@@ -70,14 +73,14 @@ class TokenModel(nn.Module):
 
     def _states(self, row: PackedSequence) -> Tensor:
         """``[K, H]`` hidden states before the trained tokens."""
-        return states_of(cast(nn.Module, self.causal.get_decoder()), row)  # type: ignore[no-untyped-call]
+        return states_of(cast(nn.Module, self.causal.get_decoder()), row)
 
     def _precision(self) -> AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.autocast else nullcontext()
 
 
 def states_of(trunk: nn.Module, row: PackedSequence) -> Tensor:
-    """``[K, H]`` hidden states of a transformers trunk (a model without output layer) before the trained tokens."""
+    """``[K, H]`` hidden states before the trained tokens. `trunk` is a transformers model without output layer."""
     states = trunk(
         input_ids=row.ids.unsqueeze(0),
         position_ids=row.positions.unsqueeze(0),
@@ -88,10 +91,10 @@ def states_of(trunk: nn.Module, row: PackedSequence) -> Tensor:
 
 
 def load_causal(options: ModelOptions) -> PreTrainedModel:
-    """Load the model that the options name, ready for training on their device, or for being spread over processes.
+    """Load a model for training. With one process it is on its device; with several it is sharded later.
 
     Raises:
-        ConfigError: There is no model under that name, the device is not there, or adapters do not fit.
+        ConfigError: The model or the device does not exist, or adapters do not fit.
         MissingDependencyError: transformers or peft is not installed.
     """
     try:
@@ -112,9 +115,9 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
     if options.lora.rank:
         add_adapters(model, options.lora)
     device = device_of(options.device)
-    if distributed.size() == 1:  # else each process takes its part there
+    if distributed.size() == 1:  # else each process moves its part there
         try:
-            model = model.to(device)  # type: ignore[arg-type]
+            model = model.to(device)
         except (RuntimeError, AssertionError) as error:
             raise ConfigError(
                 f"the device {options.device!r} cannot be used: {str(error).strip()[:200]}"
@@ -128,29 +131,29 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
 
 
 def load_model(options: ModelOptions) -> TokenModel:
-    """The model that the options name, as a `TokenModel`, spread over the processes; errors as `load_causal`."""
+    """The model as a `TokenModel`, sharded over the processes. It raises the errors of `load_causal`."""
     causal = load_causal(options)
     model = TokenModel(causal, chunk=options.logits_chunk, autocast=options.precision == "autocast")
     return sharded(model, layers_of(causal), device_of(options.device))
 
 
 def layers_of(causal: PreTrainedModel) -> list[nn.Module]:
-    """The layers of a model's trunk, one after the other; `ConfigError` for a model that is built otherwise."""
-    layers = getattr(causal.get_decoder(), "layers", None)  # type: ignore[no-untyped-call]
+    """The layers of a model's trunk in order; `ConfigError` if the model has no such list."""
+    layers = getattr(causal.get_decoder(), "layers", None)
     if not isinstance(layers, nn.ModuleList):
         raise ConfigError(f"{type(causal).__name__} has no list of layers, as Llama and Qwen models have")
     return list(layers)
 
 
 def compile_layers(causal: PreTrainedModel) -> None:
-    """Compile the computation of each layer, once for all of them and for rows of any length."""
+    """Compile the forward pass of each layer, once for all layers and for rows of any length."""
     for layer in layers_of(causal):
-        # The forward alone: hooks and the recomputation of activations stay around it.
+        # Only the forward pass: hooks and the recomputation of activations stay outside.
         layer.forward = torch.compile(layer.forward, dynamic=True)
 
 
 def device_of(name: str) -> torch.device:
-    """The device of this name; "auto" is the first CUDA device where there is one, else the CPU."""
+    """The device of this name. "auto" is the first CUDA device, or the CPU if there is none."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:

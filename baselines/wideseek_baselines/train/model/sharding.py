@@ -1,7 +1,7 @@
-"""Parameters spread over the processes that train together (FSDP2): each holds its part of every tensor.
+"""Parameters sharded over the processes that train together (FSDP2): each has its part of every tensor.
 
-A layer's tensors are gathered for the time of its computation, and its gradients are added up over the processes. Where
-there is one process, modules and tensors stay as they are.
+A layer's tensors are gathered while it computes, and its gradients are summed over the processes. With one process,
+modules and tensors stay as they are.
 """
 
 from __future__ import annotations
@@ -19,14 +19,17 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def sharded(module: M, layers: Iterable[nn.Module] = (), device: torch.device | None = None) -> M:
-    """Spread a module over the processes: each of its `layers` by itself, and together what is left.
+    """Shard a module over the processes: each of its `layers` by itself, and the rest together.
 
-    The module must be called through its `forward`, and what that returns must show its tensors (a tensor, a tuple).
+    The module must be called through its `forward`, whose result must be a tensor or a tuple of tensors.
 
     Args:
-        module: The same on every process; on any device.
+        module: The same on every process, on any device.
         layers: Parts that are computed one after the other.
-        device: Where its parts go.
+        device: The device of the parts. Default: that of the module.
+
+    Raises:
+        ConfigError: The device is neither cpu nor cuda, or torch does not sum the gradients.
     """
     if distributed.size() == 1:
         return module
@@ -35,42 +38,42 @@ def sharded(module: M, layers: Iterable[nn.Module] = (), device: torch.device | 
 
     place = device or next(module.parameters()).device
     if place.type not in ("cpu", "cuda"):
-        raise ConfigError(f"models cannot be spread over processes on {place.type}: use cpu or cuda")
+        raise ConfigError(f"models cannot be sharded over processes on {place.type}: use cpu or cuda")
     mesh = init_device_mesh(place.type, (distributed.size(),))
     policy = MixedPrecisionPolicy(reduce_dtype=torch.float32)
     probe = nn.Linear(1, 1, bias=False)
     parts: list[nn.Module] = [probe, *layers, module]
     for part in parts:
-        # Also the outermost is given back after each pass: a frozen model would hold its embeddings for good.
+        # Also the outermost part is freed after each pass: a frozen model would keep its embeddings gathered.
         _add_up(fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True))
     probe(torch.ones(1, 1, device=place)).sum().backward()
     if float(full(cast(Tensor, probe.weight.grad))) != distributed.size():
         raise ConfigError(
-            f"torch {torch.__version__} does not add up the gradients of {distributed.size()} processes as it was "
-            "told to: use another version"
+            f"torch {torch.__version__} does not sum the gradients of {distributed.size()} processes: "
+            "use another version"
         )
     return module
 
 
 def _add_up(shard: Any) -> None:
-    """Gradients are added up, not averaged: the weights of a mini-batch's tokens sum to 1 over all processes."""
+    """Sum the gradients, do not average them: the tokens' weights of a mini-batch sum to 1 over all processes."""
     if hasattr(shard, "set_force_sum_reduction_for_comms"):
-        shard.set_force_sum_reduction_for_comms(True)  # gloo has no other way of multiplying by 1
+        shard.set_force_sum_reduction_for_comms(True)  # gloo supports only sums
         shard.set_gradient_divide_factor(1.0)
     else:  # torch before 2.8
         shard.set_reduce_scatter_divide_factor(1.0)
 
 
 def full(tensor: Tensor) -> Tensor:
-    """The whole of a tensor that may be spread over the processes. All of them must call it."""
+    """The whole of a tensor that may be sharded. All processes must call it."""
     whole = getattr(tensor, "full_tensor", None)
     return tensor if whole is None else cast(Tensor, whole())
 
 
 def gather(state: Any) -> Any:
-    """A state of nested mappings and lists with whole tensors: on the first process in main memory, elsewhere without.
+    """A nested state with whole tensors in main memory on the first process, and None instead of tensors on the others.
 
-    One tensor at a time is gathered. Where there is one process, the state is given back as it is.
+    Tensors are gathered one at a time. With one process, the state is returned as it is.
     """
     if distributed.size() == 1:
         return state
@@ -85,7 +88,7 @@ def gather(state: Any) -> Any:
 
 
 def part_like(tensor: Tensor, target: Tensor) -> Tensor:
-    """A whole tensor spread as `target` is, where it has its shape; the tensor itself where that is not spread."""
+    """A whole tensor sharded like `target`. If `target` is not sharded or has another shape, the tensor itself."""
     mesh = getattr(target, "device_mesh", None)
     if mesh is None or tensor.shape != target.shape:
         return tensor
@@ -95,6 +98,6 @@ def part_like(tensor: Tensor, target: Tensor) -> Tensor:
 
 
 def full_weights(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names and whole tensors of a module's state, gathered one at a time; all processes must go through all."""
+    """Names and whole tensors of a module's state, gathered one at a time. All processes must iterate over all."""
     for name, tensor in module.state_dict().items():
         yield name, full(tensor.detach())

@@ -1,1 +1,1 @@
-"""Losses, advantages and their metrics."""
+"""Advantages, losses and their metrics."""

@@ -1,4 +1,4 @@
-"""Advantages: from rewards of a group of rollouts, or from values over an agent's steps. Plain NumPy."""
+"""Advantages: from the rewards of a group of rollouts, or from a critic's values over an agent's steps (NumPy)."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class Advantages:
     """One advantage for each rollout, in the order given.
 
     Attributes:
-        values: ``[R]``; NaN where the rollout is not to be trained on.
+        values: ``[R]``; NaN if the rollout is not trained on.
         groups: Groups that are trained on.
-        degenerate: Groups whose rewards are all equal (a group of one among them).
+        zero_variance: Groups whose rewards are all equal, groups of one included.
         untrainable: Rollouts that were left out because they are not trainable.
     """
 
     values: Floats
     groups: int
-    degenerate: int
+    zero_variance: int
     untrainable: int
 
     @property
@@ -47,8 +47,17 @@ def group_advantages(
 ) -> Advantages:
     """Compare the rollouts of each group: ``(R - mean) / (std + 1e-6)`` by default (arXiv 2602.04634).
 
-    Every rollout is one number here, so it counts once whatever the number of its agents or turns. Rollouts that
-    are not trainable have no fair reward and enter neither mean nor standard deviation (of the population).
+    Every rollout counts once, whatever its number of agents or turns. Rollouts that are not trainable have no fair
+    reward, so they count neither in the mean nor in the standard deviation (of the population).
+
+    Args:
+        rewards: ``[R]``.
+        groups: ``[R]``, the group of each rollout.
+        trainable: ``[R]``.
+        options: Scale, baseline, and what to do with zero-variance groups.
+
+    Raises:
+        ConfigError: The arguments differ in length, or a reward is not finite.
     """
     if not len(rewards) == len(groups) == len(trainable):
         raise ConfigError("rewards, groups and trainable must be equally long")
@@ -57,19 +66,19 @@ def group_advantages(
     for number, (group, usable) in enumerate(zip(groups, trainable, strict=True)):
         if usable:
             members.setdefault(group, []).append(number)
-    degenerate = 0
+    zero_variance = 0
     for indices in members.values():
         paid = np.array([rewards[number] for number in indices], np.float64)
         if not np.isfinite(paid).all():
             raise ConfigError(f"rewards must be finite, not {paid.tolist()}")
-        if np.ptp(paid) == 0:  # asked of the rewards themselves: their deviation may be off by rounding
-            degenerate += 1
-            if options.degenerate == "keep":
+        if np.ptp(paid) == 0:  # of the rewards themselves: rounding may change their deviation
+            zero_variance += 1
+            if options.zero_variance_groups == "keep":
                 values[indices] = 0.0
             continue
         values[indices] = compared(paid, options)
-    kept = len(members) - (degenerate if options.degenerate == "drop" else 0)
-    return Advantages(values, kept, degenerate, len(rewards) - sum(map(bool, trainable)))
+    kept = len(members) - (zero_variance if options.zero_variance_groups == "drop" else 0)
+    return Advantages(values, kept, zero_variance, len(rewards) - sum(map(bool, trainable)))
 
 
 def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
@@ -81,14 +90,14 @@ def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
     return np.asarray((rewards - baseline) / scale, np.float64)
 
 
-def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, trace: float) -> tuple[Floats, Floats]:
-    """Generalised advantage estimation over one agent's steps, at the end of which nothing more comes.
+def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, gae_lambda: float) -> tuple[Floats, Floats]:
+    """Generalised advantage estimation over one agent's steps. Nothing follows the last step.
 
     Args:
         rewards: ``[n]`` paid after each step; the team's reward after the last one.
-        values: ``[n]`` of what is known before each step.
+        values: ``[n]`` of the critic before each step.
         gamma: Discount from one step to the next.
-        trace: GAE's lambda: 0 trusts the values, 1 the rewards.
+        gae_lambda: 0 trusts the critic, 1 the rewards.
 
     Returns:
         ``[n]`` advantages, and ``[n]`` returns (advantage plus value), the targets of the value loss.
@@ -100,7 +109,7 @@ def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, trace: float) ->
     after = following = 0.0
     for step in range(len(value) - 1, -1, -1):
         surprise = paid[step] + gamma * after - value[step]
-        following = surprise + gamma * trace * following
+        following = surprise + gamma * gae_lambda * following
         advantages[step] = following
         after = value[step]
     return advantages, advantages + value
@@ -112,7 +121,7 @@ def agent_gae(
     reward: float,
     *,
     gamma: float,
-    trace: float,
+    gae_lambda: float,
     per_turn: bool,
     penalties: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
@@ -123,21 +132,21 @@ def agent_gae(
         values: ``[n]`` values before each of the agent's tokens.
         reward: The team's, paid after the agent's last token.
         gamma: Discount from one step to the next.
-        trace: GAE's lambda.
-        per_turn: Steps are turns: a turn's value is that before its first token, and all its tokens share its
+        gae_lambda: 0 trusts the critic, 1 the rewards.
+        per_turn: Steps are turns. A turn's value is the one before its first token, and all its tokens share its
             advantage and return. Otherwise steps are tokens.
         penalties: ``[n]`` subtracted from the reward of each token, such as a KL penalty.
     """
     value = np.asarray(values, np.float64)
     sizes = np.asarray(turns, np.int64)
     if sizes.sum() != len(value) or (sizes < 1).any():
-        raise ConfigError(f"turns of {sizes.tolist()} tokens do not make {len(value)}")
+        raise ConfigError(f"turns of {sizes.tolist()} tokens do not fit {len(value)} values")
     paid = np.zeros_like(value) if penalties is None else -np.asarray(penalties, np.float64)
     if not per_turn:
         paid[-1] += reward
-        return gae(paid, value, gamma=gamma, trace=trace)
+        return gae(paid, value, gamma=gamma, gae_lambda=gae_lambda)
     firsts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
     by_turn = np.add.reduceat(paid, firsts)
     by_turn[-1] += reward
-    advantages, returns = gae(by_turn, value[firsts], gamma=gamma, trace=trace)
+    advantages, returns = gae(by_turn, value[firsts], gamma=gamma, gae_lambda=gae_lambda)
     return np.repeat(advantages, sizes), np.repeat(returns, sizes)

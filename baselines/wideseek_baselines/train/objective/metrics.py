@@ -1,4 +1,4 @@
-"""`MetricAccumulator`: means and maxima over tokens, gathered row by row."""
+"""`MetricAccumulator`: means and maxima over tokens, accumulated row by row."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from wideseek_baselines.train import distributed
 
 
 class MetricAccumulator:
-    """Sums, counts and maxima by name. They stay on their device until `result`, so that gathering never waits."""
+    """Sums, counts and maxima by name. They stay on their device until `result`, so that adding never waits for it."""
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[Tensor, Tensor | int]] = {}
         self._peaks: dict[str, Tensor] = {}
 
     def mean(self, name: str, values: Tensor, counted: Tensor | None = None) -> None:
-        """Count values into the mean called `name`: all of them, or those that `counted` marks."""
+        """Add values to the mean called `name`: all of them, or those that `counted` marks."""
         total, count = self._sums.get(name, (0.0, 0))
         found, number = values.detach().double(), values.numel()
         if counted is not None:
@@ -23,14 +23,14 @@ class MetricAccumulator:
         self._sums[name] = (total + found.sum(), count + number)
 
     def peak(self, name: str, values: Tensor) -> None:
-        """Count values into the maximum called `name`."""
+        """Add values to the maximum called `name`."""
         if values.numel():
             highest = values.detach().double().max()
             before = self._peaks.get(name)
             self._peaks[name] = highest if before is None else highest.maximum(before)
 
     def add(self, other: MetricAccumulator) -> None:
-        """Take over what another tally has gathered."""
+        """Add what another accumulator has."""
         for name, (total, count) in other._sums.items():
             mine, number = self._sums.get(name, (0.0, 0))
             self._sums[name] = (mine + total, number + count)
@@ -38,7 +38,7 @@ class MetricAccumulator:
             self.peak(name, highest)
 
     def result(self) -> dict[str, float]:
-        """The means and maxima by name, over the tokens of all processes: all of them must ask."""
+        """The means and maxima by name, over the tokens of all processes. All processes must call it."""
         sums = {name: (float(total), int(count)) for name, (total, count) in self._sums.items()}
         peaks = {name: float(highest) for name, highest in self._peaks.items()}
         for number, (other, heights) in enumerate(distributed.gathered((sums, peaks))):

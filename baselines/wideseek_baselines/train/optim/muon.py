@@ -1,8 +1,8 @@
-"""Muon: momentum whose matrices are made nearly orthogonal before they move the weights.
+"""Muon: momentum whose matrices are made nearly orthogonal before they update the weights.
 
-The update of Jordan et al. (https://kellerjordan.github.io/posts/muon/), its size that of AdamW's as Liu et al. have it
-(arXiv 2502.16982). PyTorch's own Muon computes in bfloat16, which processors without instructions for it
-emulate slowly; here a CPU computes in float32, and matrices of one shape go through together.
+The update is that of Jordan et al. (https://kellerjordan.github.io/posts/muon/). Its size is scaled to that of AdamW's
+as in Liu et al. (arXiv 2502.16982). PyTorch's Muon computes in bfloat16, which many CPUs emulate slowly. Here a CPU
+computes in float32, and matrices of the same shape are computed together.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _ROUNDS = 5
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon over matrices; see the module.
+    """Muon for matrices.
 
     Args:
         params: Matrices.
-        lr: Root mean square of an update is about a fifth of it, as with AdamW.
-        momentum: Decay of the running mean of gradients (Nesterov's form).
-        weight_decay: Share of a weight, times `lr`, that is taken off in each step.
+        lr: Learning rate. The root mean square of an update is about a fifth of it, as with AdamW.
+        momentum: Decay of the running mean of gradients (Nesterov).
+        weight_decay: Each step reduces the weights by this share times `lr`.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:
-        """Move the weights by what their gradients say."""
+        """Update the weights from their gradients."""
         for group in self.param_groups:
             shapes: dict[torch.Size, list[tuple[nn.Parameter, Tensor]]] = defaultdict(list)
             for parameter in group["params"]:
@@ -54,7 +54,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """``[N, R, C]`` matrices with the same singular vectors, and singular values near 1 (between about 0.7 and 1.2)."""
+    """``[N, R, C]`` matrices with the same singular vectors, and singular values near 1 (about 0.7 to 1.2)."""
     kind = torch.bfloat16 if matrices.is_cuda else torch.float32
     tall = matrices.shape[1] > matrices.shape[2]
     now = (matrices.mT if tall else matrices).to(kind)

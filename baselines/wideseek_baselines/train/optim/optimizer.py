@@ -1,4 +1,4 @@
-"""AdamW with float32 masters of bfloat16 weights, learning-rate schedules, and a guard against broken gradients."""
+"""AdamW with float32 masters of bfloat16 weights, learning-rate schedules, and a guard against bad gradients."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from wideseek_baselines.train.optim.muon import Muon
 from wideseek_env.errors import ConfigError, WideSeekError
 
 _EMBEDDING = re.compile(r"embed|lm_head|wte|head\.")
-"""Tables and output layers by the names that models give them: each row is a vector of its own."""
+"""Names of embeddings and output layers. Their rows are separate vectors, so Muon does not fit them."""
 
 
 class DivergedError(WideSeekError):
-    """Gradients were not finite for several steps in a row; the weights are those before them."""
+    """Gradients were not finite several steps in a row. The weights are those before these steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What one optimiser step did. `norm` is the gradient's before clipping; `done` is False for a skipped step."""
+    """The result of one optimizer step. `norm` is the gradient's before clipping. A skipped step is not `done`."""
 
     done: bool
     norm: float
@@ -37,14 +37,16 @@ class Step:
 class Optimizer:
     """AdamW over a model's trainable parameters, or Muon over its matrices and AdamW over the rest.
 
-    Parameters that are not float32 have a float32 master each: gradients are added up in the master's float32 as
-    each backward pass delivers them, the master takes the step, and the parameter gets its rounded value. A step of
-    1e-6 would otherwise be lost to bfloat16's rounding.
+    Each parameter that is not float32 has a float32 master. Every backward pass adds its gradients to the master's. The
+    master takes the step, and the parameter gets its rounded value. Otherwise bfloat16 would round a step of 1e-6 away.
 
     Args:
         parameters: Pairs (name, parameter), as from ``named_parameters()``.
-        options: Rates, decay, clipping.
-        steps: Steps of the whole run, for schedules that fall; not needed for a constant one.
+        options: Learning rate, decay and clipping.
+        steps: Steps of the whole run, for schedules that fall.
+
+    Raises:
+        ConfigError: Muon was chosen for a sharded model.
     """
 
     def __init__(
@@ -53,16 +55,16 @@ class Optimizer:
         self.options = options
         self.steps = steps
         self.step_number = 0
-        """Steps tried so far, skipped ones included."""
+        """Steps so far, skipped ones included."""
         self.skipped = 0
-        """Steps skipped so far because of a gradient that was not finite."""
+        """Steps that were skipped so far because a gradient was not finite."""
         self._in_a_row = 0
         self._named = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
         self._masters: dict[str, nn.Parameter] = {}
         for name, parameter in self._named:
             if parameter.dtype != torch.float32:
                 self._masters[name] = nn.Parameter(parameter.detach().float())
-                parameter.register_post_accumulate_grad_hook(_adder(self._masters[name]))  # type: ignore[no-untyped-call]
+                parameter.register_post_accumulate_grad_hook(_adder(self._masters[name]))
         owned = [self._masters.get(name, parameter) for name, parameter in self._named]
         self._owned = owned
         if options.matrices == "muon" and any(isinstance(parameter, DTensor) for parameter in owned):
@@ -92,10 +94,10 @@ class Optimizer:
             )
 
     def step(self) -> Step:
-        """Clip the gathered gradients, step, and forget them.
+        """Clip the accumulated gradients, make a step, and clear them.
 
         Raises:
-            DivergedError: After `OptimOptions.max_skipped` steps in a row whose gradient was not finite.
+            DivergedError: The gradients of `OptimOptions.max_skipped` steps in a row were not finite.
         """
         lr = self.options.lr * lr_factor(self.step_number, self.steps, self.options)
         norm = clip_gradients(self._owned, self.options.max_norm)
@@ -114,20 +116,20 @@ class Optimizer:
         self.zero_grad()
         if self._in_a_row >= self.options.max_skipped:
             raise DivergedError(
-                f"the gradient was not finite {self._in_a_row} steps in a row: lower optim.lr, or look at the "
+                f"the gradient was not finite {self._in_a_row} steps in a row: lower optim.lr, or check the "
                 "rewards and log-probabilities of the last batch"
             )
         return Step(done, norm, lr)
 
     def zero_grad(self) -> None:
-        """Forget gathered gradients."""
+        """Clear the accumulated gradients."""
         for method in self._methods.values():
             method.zero_grad(set_to_none=True)
         for _, parameter in self._named:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """Everything that `load_state_dict` needs to go on to the same result."""
+        """The state from which `load_state_dict` resumes to the same result."""
         return {
             **{name: method.state_dict() for name, method in self._methods.items()},
             "masters": {name: master.detach() for name, master in self._masters.items()},
@@ -137,7 +139,7 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from a saved state; parameters are set from their masters."""
+        """Resume from a saved state. Parameters are set from their masters."""
         for key, method in self._methods.items():
             ordered = [parameter for group in method.param_groups for parameter in group["params"]]
             moments = {
@@ -170,18 +172,18 @@ def _adder(master: nn.Parameter) -> Any:
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
-    """Scale gradients down to a norm of at most `max_norm` (0 is off); returns the norm before."""
+    """Scale gradients down to a norm of at most `max_norm` (0 is off). Returns the norm before."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return 0.0
-    norm = float(full(torch.nn.utils.get_total_norm(gradients)))  # of all processes' parts: the same on each
+    norm = float(full(torch.nn.utils.get_total_norm(gradients)))  # of all processes, so the same on each
     if math.isfinite(norm) and 0 < max_norm < norm:
         torch._foreach_mul_(gradients, max_norm / norm)
     return norm
 
 
 def lr_factor(step: int, steps: int | None, options: OptimOptions) -> float:
-    """The share of the highest learning rate at a step, counted from 0."""
+    """The learning rate of a step (counted from 0) as a share of the highest."""
     if step < options.warmup:
         return (step + 1) / (options.warmup + 1)
     if options.schedule == "constant" or steps is None:

@@ -1,1 +1,1 @@
-"""What a run reports: logs, trackers, the live view."""
+"""What a run reports: log, trackers, console and warnings."""

@@ -1,4 +1,4 @@
-"""`LiveView`: a run of training on a terminal, with bars over steps and episodes, figures, evaluations, warnings."""
+"""What a training run prints: `LiveView` draws on a terminal, `print_step` and `print_supervised` print lines."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+import click
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -40,14 +41,14 @@ REINFORCED: Mapping[str, tuple[str, str]] = {
     "train_seconds": ("seconds training", ".1f"),
     "wait_seconds": ("seconds waiting", ".1f"),
 }
-"""Figures of reinforcement learning: their title and format. Those that a run does not have are left out."""
+"""Metrics of reinforcement learning: title and format. Metrics that a run does not have are left out."""
 SUPERVISED: Mapping[str, tuple[str, str]] = {
     "loss": ("loss", ".4f"),
     "gradient_norm": ("gradient norm", ".2f"),
     "lr": ("learning rate", ".2e"),
     "tokens_per_second": ("tokens/s", ",.0f"),
 }
-"""Those of a warm start."""
+"""Metrics of a warm start."""
 RECENT = 10
 WARNINGS = 3
 BAR = 32
@@ -55,15 +56,15 @@ BAR = 32
 
 
 class LiveView:
-    """Draws what `report` and `watch` are told, from the first of them on, until the ``with`` block is left.
+    """Progress bars, metrics, evaluations and warnings of a run, until the ``with`` block ends.
 
-    Both may be called from any thread.
+    It draws from the first call of `on_step` or `on_episode` on. Both may be called from any thread.
 
     Args:
         title: Of the run.
-        rows: Figures of a step that are shown, with title and format.
+        rows: Metrics of a step that are shown, with title and format.
         console: A terminal.
-        clock: Seconds since any moment.
+        clock: A clock in seconds.
     """
 
     def __init__(
@@ -81,39 +82,39 @@ class LiveView:
         self._lock = Lock()
         self._step: tuple[int, int] | None = None
         self._before = 0
-        self._playing: Progress | None = None
+        self._progress: Progress | None = None
         self._recent: deque[Mapping[str, Any]] = deque(maxlen=RECENT)
         self._held_out: tuple[int, Mapping[str, Any]] | None = None
         self._warnings: deque[str] = deque(maxlen=WARNINGS)
         self._live = Live(console=console, get_renderable=self.draw, refresh_per_second=4)
 
-    def report(self, values: Mapping[str, Any]) -> None:
-        """Take the numbers of a step or an evaluation."""
+    def on_step(self, values: Mapping[str, Any]) -> None:
+        """Show the metrics of a step or an evaluation."""
         step, steps = values["step"], values["steps"]
-        figures = {name: value for name, value in values.items() if name not in ("step", "steps")}
+        metrics = {name: value for name, value in values.items() if name not in ("step", "steps")}
         with self._lock:
-            if any(name in figures for name in self._rows):
+            if any(name in metrics for name in self._rows):
                 if not self._recent:
-                    self._before = step - 1  # a run that goes on has done these before
-                self._recent.append(figures)
+                    self._before = step - 1  # a resumed run has done these before
+                self._recent.append(metrics)
             else:
-                self._held_out = (step, figures)
+                self._held_out = (step, metrics)
             self._step = (step, steps)
-            self._warnings.extend(f"step {step}: {warning}" for warning in figures.get("warnings", ()))
+            self._warnings.extend(f"step {step}: {warning}" for warning in metrics.get("warnings", ()))
         self._live.start()
 
-    def watch(self, progress: Progress) -> None:
-        """Take how far the episodes are."""
+    def on_episode(self, progress: Progress) -> None:
+        """Show how many episodes have ended."""
         with self._lock:
-            self._playing = progress
+            self._progress = progress
         self._live.start()
 
     def draw(self) -> RenderableType:
-        """All of it as it is now."""
+        """The current view."""
         with self._lock:
             parts: list[RenderableType] = [self._bars()]
             if self._recent:
-                parts.append(self._figures())
+                parts.append(self._metrics())
             if self._held_out is not None:
                 parts.append(_held_out(*self._held_out))
             parts += [Text(f"warning: {warning}", style="yellow") for warning in self._warnings]
@@ -142,23 +143,23 @@ class LiveView:
                 Text(f"step {step}/{steps}"),
                 Text(f"{_time(passed)} passed{left}"),
             )
-        playing = self._playing
-        if playing is not None and playing.done < playing.total:
+        progress = self._progress
+        if progress is not None and progress.done < progress.total:
             grid.add_row(
-                Text("held-out episodes" if playing.held_out else "episodes"),
-                ProgressBar(total=playing.total, completed=playing.done, width=BAR),
-                Text(f"{playing.done}/{playing.total}"),
-                Text(f"mean reward {playing.reward:.3f}"),
+                Text("held-out episodes" if progress.held_out else "episodes"),
+                ProgressBar(total=progress.total, completed=progress.done, width=BAR),
+                Text(f"{progress.done}/{progress.total}"),
+                Text(f"mean reward {progress.reward:.3f}"),
             )
         return grid
 
-    def _figures(self) -> Table:
+    def _metrics(self) -> Table:
         table = Table(box=SIMPLE_HEAD, pad_edge=False)
         table.add_column("")
         table.add_column("last step", justify="right")
         table.add_column(f"mean of {len(self._recent)}", justify="right")
         for name, (title, form) in self._rows.items():
-            values = [figures[name] for figures in self._recent if name in figures]
+            values = [metrics[name] for metrics in self._recent if name in metrics]
             if values:
                 last = self._recent[-1].get(name)
                 shown = "–" if last is None else f"{last:{form}}"
@@ -166,22 +167,77 @@ class LiveView:
         return table
 
 
-def _held_out(step: int, figures: Mapping[str, Any]) -> Table:
-    """An evaluation: a row for each figure, a column for each width."""
+def _held_out(step: int, metrics: Mapping[str, Any]) -> Table:
+    """An evaluation: a row for each metric, a column for each width."""
     cells: dict[str, dict[str, float]] = {}
-    for name, value in figures.items():
-        figure, _, width = name.removeprefix("eval_").partition("@")
-        cells.setdefault(figure, {})[width] = value
+    for name, value in metrics.items():
+        metric, _, width = name.removeprefix("eval_").partition("@")
+        cells.setdefault(metric, {})[width] = value
     widths = list(dict.fromkeys(width for row in cells.values() for width in row))
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column(f"held out, step {step}")
     for width in widths:
         table.add_column(f"width {width}" if width else "", justify="right")
-    for figure, row in cells.items():
-        title = figure.replace("item_f1", "item-F1").replace("_", " ")
+    for metric, row in cells.items():
+        title = metric.replace("item_f1", "item-F1").replace("_", " ")
         table.add_row(title, *(f"{row[width]:.3f}" if width in row else "–" for width in widths))
     return table
 
 
 def _time(seconds: float) -> str:
     return str(timedelta(seconds=round(seconds)))
+
+
+COLUMNS: Mapping[str, tuple[str, str]] = {
+    "reward": ("reward", "7.3f"),
+    "item_f1": ("item-F1", "7.3f"),
+    "kl_reference": ("KL", "8.5f"),
+    "entropy": ("entropy", "7.3f"),
+    "clip_share": ("clipped", "7.3f"),
+    "mismatch": ("mismatch", "8.5f"),
+    "subagents": ("agents", "6.2f"),
+    "episode_tokens": ("tokens", "7.0f"),
+    "cut_share": ("cut", "5.2f"),
+    "generated_tokens_per_second": ("tokens/s", "8,.0f"),
+    "rollout_seconds": ("play s", "7.1f"),
+    "train_seconds": ("train s", "7.1f"),
+}
+"""Metrics of the printed table: title and format."""
+
+
+def print_step(values: Mapping[str, Any]) -> None:
+    """Print one line for a step, with a header every 20 steps. Evaluations and warnings get separate lines."""
+    place = f"{values['step']:>5}/{values['steps']:<5}"
+    if "reward" not in values:
+        metrics = (
+            f"{name.removeprefix('eval_')} {value:.3f}" for name, value in values.items() if "eval_" in name
+        )
+        click.echo(f"{place}  held out: {', '.join(metrics)}")
+        return
+    if values["step"] % 20 == 1:
+        titles = (f"{title:>{_width(form)}}" for title, form in COLUMNS.values())
+        click.echo(f"{'step':>11}  {'  '.join(titles)}")
+    cells = (
+        f"{values[name]:{form}}" if name in values else f"{'-':>{_width(form)}}"
+        for name, (_, form) in COLUMNS.items()
+    )
+    click.echo(f"{place}  {'  '.join(cells)}")
+    for warning in values.get("warnings", ()):
+        click.echo(f"{place}  warning: {warning}")
+
+
+def print_supervised(values: Mapping[str, Any]) -> None:
+    """Print one line for a step of a warm start, or for its held-out loss."""
+    head = f"{values['step']:>6}/{values['steps']}"
+    if "held_out_loss" in values:
+        click.echo(f"{head}  held-out loss {values['held_out_loss']:.4f}")
+        return
+    click.echo(
+        f"{head}  loss {values['loss']:.4f}  lr {values['lr']:.2e}  gradient {values['gradient_norm']:.2f}  "
+        f"{values['tokens_per_second']:,.0f} tokens/s"
+    )
+
+
+def _width(form: str) -> int:
+    """The number of characters of a number in this format."""
+    return int(form.split(".")[0].rstrip(","))

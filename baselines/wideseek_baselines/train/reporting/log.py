@@ -1,4 +1,4 @@
-"""`RunLog`: the numbers of a run, one JSON line a step, in a file that a resumed run continues without repeats."""
+"""`RunLog`: the metrics of a run, one JSON line a step. A resumed run continues the file without repeats."""
 
 from __future__ import annotations
 
@@ -13,14 +13,12 @@ from wideseek_env.files import JsonlWriter, whole_lines, writing
 
 
 class RunLog:
-    """Appends records to a JSONL file. Every record has a `step`.
-
-    Where several processes train together, only the first writes.
+    """Appends records to a JSONL file. Every record has a `step`. Only the first process writes.
 
     Args:
         path: The file.
-        step: Steps done by the checkpoint that the run goes on from; later records are those of steps that were
-            lost and will be done again, so they are removed.
+        step: Steps done by the checkpoint that the run resumes from. Later records are removed: their steps are done
+            again.
     """
 
     def __init__(self, path: Path, step: int = 0) -> None:
@@ -35,7 +33,7 @@ class RunLog:
         self._file = JsonlWriter(path)
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Append the numbers of a step. What is not finite is written as text, which JSON has no number for."""
+        """Append the metrics of a step. Numbers that are not finite are written as text, because JSON has none."""
         if self._file is None:
             return
         self._file.write({name: _plain(value) for name, value in {"step": step, **values}.items()})

@@ -1,4 +1,4 @@
-"""`Monitor`: warns when entropy, length of turns or reward say that a run is collapsing."""
+"""`Monitor`: warns when entropy, length of turns or reward show that a run is collapsing."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Monitor:
 
     Args:
         options: What to warn about.
-        state: What an earlier `state` was, to go on from.
+        state: The `state` of an earlier monitor, to resume from.
     """
 
     def __init__(self, options: CollapseOptions, state: Mapping[str, Any] | None = None) -> None:
@@ -24,12 +24,12 @@ class Monitor:
         self.state: dict[str, Any] = {"recent": [], "first": None, "best": None, **(state or {})}
         """JSON values."""
 
-    def look(self, figures: Mapping[str, float]) -> list[str]:
-        """Take the figures of a step; what there is to warn about. Steps without training are passed over."""
-        if any(not math.isfinite(figures.get(name, math.nan)) for name in WATCHED):
+    def check(self, metrics: Mapping[str, float]) -> list[str]:
+        """Add the metrics of a step. Returns warnings. Steps without training are ignored."""
+        if any(not math.isfinite(metrics.get(name, math.nan)) for name in WATCHED):
             return []
         window, state = self._options.window, self.state
-        state["recent"] = [*state["recent"], [figures[name] for name in WATCHED]][-window:]
+        state["recent"] = [*state["recent"], [metrics[name] for name in WATCHED]][-window:]
         if len(state["recent"]) < window:
             return []
         entropy, length, reward = (sum(column) / window for column in zip(*state["recent"], strict=True))

@@ -1,6 +1,6 @@
-"""`Trackers`: the figures of a run for TensorBoard, Weights & Biases and trackio.
+"""`Trackers`: the metrics of a run for TensorBoard, Weights & Biases and trackio.
 
-A board is there to be looked at: one that fails while a run is under way is left out from then on, and the run goes on.
+A tracker only shows metrics. One that fails during a run is dropped with a warning, and training continues.
 """
 
 from __future__ import annotations
@@ -14,49 +14,48 @@ from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Protocol, Self
 
+from wideseek_baselines.train.config.options import TrackerName
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
 log = logging.getLogger(__name__)
 
-TrackerName = Literal["tensorboard", "wandb", "trackio"]
-
 
 @dataclass(frozen=True, slots=True)
 class TrackerRun:
-    """The run that a board shows."""
+    """The run that a tracker shows."""
 
     out: Path
     """Its folder."""
     step: int = 0
-    """Steps done by the checkpoint that it goes on from."""
+    """Steps done by the checkpoint that it resumes from."""
     project: str = "wideseek"
     name: str | None = None
-    """None is the folder's name."""
+    """None: the name of the folder."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Its configuration, in plain values."""
 
     @property
     def title(self) -> str:
-        """The name that a board shows."""
+        """The name that a tracker shows."""
         return self.name or self.out.resolve().name
 
 
-class Board(Protocol):
-    """Somewhere to look at figures."""
+class Tracker(Protocol):
+    """Shows metrics."""
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """Show the numbers of a step."""
+        """Show the metrics of a step."""
         ...
 
     def close(self, failed: bool) -> None:
-        """The run has ended, well or not."""
+        """The run has ended; `failed` says whether with an error."""
         ...
 
 
 class TensorBoard:
-    """Event files in ``out/tensorboard``; those of steps that were lost are dropped."""
+    """Event files in ``out/tensorboard``. Steps after the checkpoint are dropped when a run is resumed."""
 
     def __init__(self, run: TrackerRun) -> None:
         _package("tensorboard")
@@ -66,20 +65,20 @@ class TensorBoard:
         self._writer: Any = SummaryWriter(folder, purge_step=run.step + 1 if run.step else None)
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """See `Board`."""
+        """Show the metrics of a step."""
         for name, value in numbers.items():
             self._writer.add_scalar(name, value, step)
 
     def close(self, failed: bool) -> None:
-        """See `Board`."""
+        """End the run."""
         self._writer.close()
 
 
-class WandbBoard:
-    """A run of Weights & Biases, its files in ``out/wandb``.
+class Wandb:
+    """A run of Weights & Biases, with its files in ``out/wandb``.
 
-    Login, server and WANDB_MODE=offline are those of its own environment variables. A run that goes on from a
-    checkpoint is the same run there; steps that were lost are then shown twice, the later figures over the earlier.
+    Its environment variables say where it is sent; WANDB_MODE=offline keeps it on this machine. A resumed run is the
+    same run there. Steps after the checkpoint are then shown twice.
     """
 
     def __init__(self, run: TrackerRun) -> None:
@@ -102,15 +101,15 @@ class WandbBoard:
         about.write_text(identifier, "utf-8")
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """See `Board`."""
+        """Show the metrics of a step."""
         self._run.log({"step": step, **numbers})
 
     def close(self, failed: bool) -> None:
-        """See `Board`."""
+        """End the run."""
         self._run.finish(exit_code=int(failed))
 
 
-class TrackioBoard:
+class Trackio:
     """A run of trackio, in its folder on this machine (TRACKIO_DIR) or where its environment variables say."""
 
     def __init__(self, run: TrackerRun) -> None:
@@ -127,50 +126,50 @@ class TrackioBoard:
             )
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """See `Board`."""
+        """Show the metrics of a step."""
         self._run.log(dict(numbers), step=step)
 
     def close(self, failed: bool) -> None:
-        """See `Board`."""
+        """End the run."""
         with redirect_stdout(sys.stderr):
             self._trackio.finish()
 
 
-BOARDS: Mapping[TrackerName, Callable[[TrackerRun], Board]] = {
+TRACKERS: Mapping[TrackerName, Callable[[TrackerRun], Tracker]] = {
     "tensorboard": TensorBoard,
-    "wandb": WandbBoard,
-    "trackio": TrackioBoard,
+    "wandb": Wandb,
+    "trackio": Trackio,
 }
 
 
 class Trackers:
-    """All boards of a run. TensorBoard's files are written wherever it is installed.
+    """All trackers of a run. TensorBoard's files are written whenever it is installed.
 
     Args:
-        run: What they show.
-        wanted: Those that must be there.
+        run: The run that they show.
+        names: Trackers that are required.
 
     Raises:
-        ConfigError: A board could not be started.
-        MissingDependencyError: The package of one that is wanted is not installed.
+        ConfigError: A tracker could not be started.
+        MissingDependencyError: The package of a required tracker is not installed.
     """
 
-    def __init__(self, run: TrackerRun, wanted: Sequence[TrackerName] = ()) -> None:
-        self._boards: dict[str, Board] = {}
-        for name, make in BOARDS.items():
-            if name not in wanted and name != "tensorboard":
+    def __init__(self, run: TrackerRun, names: Sequence[TrackerName] = ()) -> None:
+        self._trackers: dict[str, Tracker] = {}
+        for name, make in TRACKERS.items():
+            if name not in names and name != "tensorboard":
                 continue
             try:
-                self._boards[name] = make(run)
+                self._trackers[name] = make(run)
             except MissingDependencyError:
-                if name in wanted:
+                if name in names:
                     self.close(failed=True)
                     raise
             except Exception as error:
                 self.close(failed=True)
                 raise ConfigError(
-                    f"the board {name!r} could not be started ({' '.join(str(error).split())[:300]}): put it right, "
-                    f"leave it out of boards, or keep it on this machine{_OFFLINE.get(name, '')}"
+                    f"the tracker {name!r} could not be started ({' '.join(str(error).split())[:300]}): correct "
+                    f"that, leave it out of trackers, or keep it on this machine{_OFFLINE.get(name, '')}"
                 ) from error
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
@@ -180,23 +179,25 @@ class Trackers:
             for name, value in values.items()
             if isinstance(value, (int, float)) and not isinstance(value, bool)
         }
-        for name, tracker in list(self._boards.items()):
+        for name, tracker in list(self._trackers.items()):
             try:
                 tracker.write(step, numbers)
             except Exception as error:
-                log.warning("the board %s failed at step %d and gets no more figures: %s", name, step, error)
-                del self._boards[name]
+                log.warning(
+                    "the tracker %s failed at step %d and gets no more metrics: %s", name, step, error
+                )
+                del self._trackers[name]
                 with suppress(Exception):
                     tracker.close(True)
 
     def close(self, failed: bool = False) -> None:
-        """Close them; harmless when closed."""
-        while self._boards:
-            name, tracker = self._boards.popitem()
+        """Close all trackers. Closing twice does nothing."""
+        while self._trackers:
+            name, tracker = self._trackers.popitem()
             try:
                 tracker.close(failed)
             except Exception as error:
-                log.warning("the board %s could not be closed: %s", name, error)
+                log.warning("the tracker %s could not be closed: %s", name, error)
 
     def __enter__(self) -> Self:
         return self
@@ -207,9 +208,9 @@ class Trackers:
         self.close(failed=error is not None)
 
 
-def check_packages(wanted: Sequence[TrackerName]) -> None:
-    """Say now what `Trackers` would say when a run begins: `MissingDependencyError` for a package that is not there."""
-    for name in wanted:
+def check_packages(names: Sequence[TrackerName]) -> None:
+    """Check before a run that the packages are installed; `MissingDependencyError` names one that is not."""
+    for name in names:
         _package(name)
 
 
@@ -217,10 +218,10 @@ _OFFLINE = {"wandb": " with WANDB_MODE=offline"}
 
 
 def _package(name: TrackerName) -> Any:
-    """The package of a board."""
+    """The package of a tracker."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingDependencyError(
-            f"the board {name!r} needs its package: pip install 'wideseek-baselines[{name}]'"
+            f"the tracker {name!r} needs its package: pip install 'wideseek-baselines[{name}]'"
         ) from error

@@ -1,1 +1,1 @@
-"""Where the episodes of a training step come from."""
+"""The episodes of training and evaluation: where they are played, and their metrics."""

@@ -1,4 +1,4 @@
-"""Episodes for several training processes: each plays a share on its own engine, or the first has them all played."""
+"""Jobs of several training processes: each runs its share on its engine, or the first runs all on Ray workers."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from wideseek_baselines.engines.base import Weights
-from wideseek_baselines.rollout.grouping import group_of
-from wideseek_baselines.rollout.options import Finished
+from wideseek_baselines.rollout.jobs import Finished, group_of
 from wideseek_baselines.train import distributed
 from wideseek_env.policy import Job
 
@@ -19,54 +18,54 @@ J = TypeVar("J", bound=Job)
 
 
 class RemoteRollouts:
-    """The `Rollouts` of a process that leaves playing to the first: nothing is played here."""
+    """The `Rollouts` of a process whose episodes are run by the first process. It runs none itself."""
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
-        """See `Rollouts`."""
+        """Run nothing."""
         yield from ()
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """Go through the weights: putting each of them together takes all processes."""
+        """Iterate over the weights: gathering each tensor needs all processes."""
         if not isinstance(weights, Path):
             for _ in weights:
                 pass
 
     def sleep(self) -> None:
-        """See `Rollouts`."""
+        """Do nothing: there is no engine here."""
 
     def wake(self) -> None:
-        """See `Rollouts`."""
+        """Do nothing: there is no engine here."""
 
     def close(self) -> None:
-        """See `Rollouts`."""
+        """Do nothing: there is no engine here."""
 
 
-def together(
+def run_sharded(
     jobs: Sequence[J],
-    episode_run: Callable[[Sequence[J]], Iterable[Finished]],
+    run: Callable[[Sequence[J]], Iterable[Finished]],
     group: ProcessGroup | None,
     *,
     spread: bool,
 ) -> Iterable[Finished]:
-    """Have all jobs played; what came of each of them, on every process.
+    """Run all jobs. Every process gets the results of all of them.
 
     Args:
         jobs: The same on every process.
-        play: Plays some of them here.
-        group: The processes, as players talk; see `distributed.new_group`.
-        spread: Every process plays whole groups of jobs; else the first plays all.
+        run: Runs some jobs on this process.
+        group: The processes; see `distributed.new_group`.
+        spread: Every process runs a share, in whole groups. Otherwise the first process runs all jobs.
 
     Raises:
-        ProcessError: Playing failed on another process.
+        ProcessError: Running failed on another process.
     """
     if distributed.size() == 1:
-        return episode_run(jobs)
+        return run(jobs)
     mine = own_share(jobs) if spread else (jobs if distributed.is_main() else [])
-    parts = distributed.everywhere(lambda: list(episode_run(mine)), group)
+    parts = distributed.everywhere(lambda: list(run(mine)), group)
     return [finished for part in parts for finished in part]
 
 
 def own_share(jobs: Sequence[J]) -> list[J]:
-    """The jobs that this process plays: every so many groups, whole, so that prompts of a group are read once."""
+    """This process's jobs: every Nth group, kept whole so that a group's shared prompt is computed once."""
     groups = {name: number for number, name in enumerate(dict.fromkeys(map(group_of, jobs)))}
     return [job for job in jobs if groups[group_of(job)] % distributed.size() == distributed.rank()]

@@ -1,9 +1,8 @@
-"""`RolloutManager`: where a run's episodes come from, for training and for evaluation, and how they get new weights."""
+"""`RolloutManager`: runs the episodes of training and evaluation, and sends new weights to their engines."""
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import fsum
 from types import TracebackType
@@ -12,161 +11,161 @@ from typing import Any, Self, cast
 import torch
 
 from wideseek_baselines.background import background
+from wideseek_baselines.cluster.rollouts import open_rollouts_on
 from wideseek_baselines.policies.llm import LLMPolicy
-from wideseek_baselines.rollout.config import LocalRollouts, RolloutConfig, Rollouts, open_rollouts_on
-from wideseek_baselines.rollout.options import DriverOptions, Finished, RolloutJob
+from wideseek_baselines.rollout.config import RolloutConfig, Rollouts
+from wideseek_baselines.rollout.jobs import Finished, RolloutJob
+from wideseek_baselines.rollout.local import LocalRollouts
+from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
-from wideseek_baselines.train.asleep import sleeping_vllm
-from wideseek_baselines.train.config.run import EngineOptions, EvaluationOptions, GameOptions, RunConfig
+from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig, policy_options
 from wideseek_baselines.train.model.export import state_dict_for_engine
 from wideseek_baselines.train.model.model import TokenModel
-from wideseek_baselines.train.rollouts.job_sharding import RemoteRollouts, together
+from wideseek_baselines.train.rollouts.job_sharding import RemoteRollouts, run_sharded
+from wideseek_baselines.train.rollouts.metrics import subagents
 from wideseek_env import catalog
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
+from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
-from wideseek_env.rules import Rules
 from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.taskset import TaskSet
 
 
 class RolloutError(WideSeekError):
-    """No episode of a step could be played: something is wrong with the engine or the tools."""
+    """No episode of a step could be played: the engine or the tools do not work."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Progress:
-    """How far the episodes of a step or of an evaluation are."""
+    """How many episodes of a step or of an evaluation have ended."""
 
     held_out: bool
-    """Whether they are of an evaluation."""
+    """Whether they are episodes of an evaluation."""
     done: int
     total: int
     reward: float
-    """The mean of those that are done and did not fail."""
+    """Mean reward of the episodes that have ended without an error."""
 
 
-Watch = Callable[[Progress], None]
-"""Told of every episode that has ended; with episodes played ahead on a thread of its own."""
+OnEpisode = Callable[[Progress], None]
+"""Called for every episode that has ended. Prefetched episodes call it from another thread."""
 
 
 class RolloutManager:
-    """Opens the engines and plays.
+    """Opens the engines and runs episodes.
 
     Args:
-        config: Of the run.
-        game: Arguments of `GameConfig` that take the place of the configuration's, for tasks, tools and rewards of
-            one's own.
-        watch: Told of every episode that has ended.
+        config: The settings.
+        game: Fields of `GameConfig` that replace those of the configuration, for custom tasks, tools or rewards.
+        on_episode: Called for every episode that has ended.
     """
 
     def __init__(
-        self, config: RunConfig, game: Mapping[str, Any] | None = None, watch: Watch | None = None
+        self, config: RunConfig, game: Mapping[str, Any] | None = None, on_episode: OnEpisode | None = None
     ) -> None:
         self._config = config
-        self._watch = watch
-        arguments = {**game_arguments(config.game), **(game or {})}
-        self.tasks, self.held_out = _tasks(config, arguments)
-        arguments["tasks"] = arguments["tasks"] if isinstance(arguments["tasks"], str) else self.tasks
+        self._on_episode = on_episode
+        chosen = config.game.replace(**(game or {}))
+        self.tasks, self.held_out = _tasks(chosen, config.evaluation)
         engine = config.engine
         ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}
         self._driver = DriverOptions(
             concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout
         )
         options = policy_options(config.model.path, engine)
-        asleep = engine.sleep and engine.kind == "vllm"
+        if engine.sleep and engine.kind == "vllm":
+            options["sleep_level"] = 2  # the trainer sends the weights after every step
         self._group = distributed.new_group()
         if engine.workers and not distributed.is_main():
             self._rollouts: Rollouts = RemoteRollouts()
             return
         self._rollouts = open_rollouts_on(
-            RolloutConfig(
-                functools.partial(sleeping_vllm, **options) if asleep else engine.kind,
-                {} if asleep else options,
-                arguments,
-                self._driver,
-            ),
+            RolloutConfig(engine.kind, options, chosen, self._driver),
             engine.workers,
             **ray,
         )
 
-    def play(self, jobs: Sequence[RolloutJob]) -> tuple[list[Rollout], list[str]]:
-        """Play all jobs; their rollouts in the order of the jobs, and the errors of those that failed.
+    def run(self, jobs: Sequence[RolloutJob]) -> tuple[list[Rollout], list[str]]:
+        """Run all jobs. Returns the rollouts in the order of the jobs, and the errors of the jobs that failed.
 
         Raises:
             RolloutError: All of them failed.
         """
-        return _in_order(jobs, self._played(jobs, self._rollouts.run, held_out=False))
+        return _in_order(jobs, self._finished(jobs, self._rollouts.run, held_out=False))
 
     def start(self) -> None:
-        """Load the model now: before weights are given to engines, and so that no step is timed with it."""
+        """Load the model. Engines must have loaded it before they get weights, and no step should be timed with it."""
         for _ in self._rollouts.run(()):
             pass
 
     def sleep(self) -> None:
-        """Have the engines give their accelerator memory back until `update`."""
+        """Let the engines free their accelerator memory until `update`."""
         self._rollouts.sleep()
 
     def update(self, model: TokenModel, version: int) -> None:
-        """Give all engines the model's weights, under the names of its folder; engines that sleep wake up with it."""
+        """Send the model's weights to all engines, under the names of its folder. Sleeping engines wake up with it."""
         if self._config.engine.sleep and model.device.type == "cuda":
-            torch.cuda.empty_cache()  # what training has left over, for the engine that shares the GPU
+            torch.cuda.empty_cache()  # memory that training no longer needs, for the engine on the same GPU
         self._rollouts.update_weights(state_dict_for_engine(model.causal), version)
 
     def evaluate(self) -> dict[str, float]:
-        """Play the held-out tasks, the same episodes each time; the figures by name, with ``@width`` behind them."""
+        """Play the held-out tasks: the same episodes each time. Returns metrics by name, with ``@width`` appended."""
         options = self._config.evaluation
         jobs = held_out_jobs(self.held_out, options, self._config.seed)
-        played: dict[int | None, list[Rollout]] = {}
+        rollouts: dict[int | None, list[Rollout]] = {}
         errors: dict[int | None, list[str]] = {}
-        for finished in self._played(jobs, self._evaluated, held_out=True):
+        for finished in self._finished(jobs, self._run_held_out, held_out=True):
             width = cast(RolloutJob, finished.job).width
             if finished.error or finished.rollout is None:
                 errors.setdefault(width, []).append(finished.error)
             else:
-                played.setdefault(width, []).append(finished.rollout)
-        figures: dict[str, float] = {}
+                rollouts.setdefault(width, []).append(finished.rollout)
+        metrics: dict[str, float] = {}
         for width in options.widths or (None,):
             mark = "" if width is None else f"@{width}"
-            if width not in played:
+            if width not in rollouts:
                 raise RolloutError(
                     f"none of the held-out episodes{mark} could be played; the first failed with: {errors[width][0]}"
                 )
-            figures |= {
-                f"eval_{name}{mark}": fsum(map(figure, played[width])) / len(played[width])
-                for name, figure in _EVALUATED.items()
+            metrics |= {
+                f"eval_{name}{mark}": fsum(map(metric, rollouts[width])) / len(rollouts[width])
+                for name, metric in _EVALUATED.items()
             }
-            figures[f"eval_failed{mark}"] = float(len(errors.get(width, ())))
-        return figures
+            metrics[f"eval_failed{mark}"] = float(len(errors.get(width, ())))
+        return metrics
 
-    def _played(
+    def _finished(
         self,
         jobs: Sequence[RolloutJob],
         run: Callable[[Sequence[RolloutJob]], Iterable[Finished]],
         *,
         held_out: bool,
     ) -> Iterable[Finished]:
-        """What came of all jobs, each process playing its share; watched where they are played."""
-        return together(
+        """The results of all jobs. Each process runs its share and calls `on_episode` for it."""
+        return run_sharded(
             jobs,
-            lambda mine: self._watched(run(mine), len(mine), held_out=held_out),
+            lambda mine: self._with_progress(run(mine), len(mine), held_out=held_out),
             self._group,
             spread=not self._config.engine.workers,
         )
 
-    def _watched(self, playing: Iterable[Finished], total: int, *, held_out: bool) -> Iterator[Finished]:
-        """The same, told to whoever watches."""
+    def _with_progress(
+        self, results: Iterable[Finished], total: int, *, held_out: bool
+    ) -> Iterator[Finished]:
+        """The same results; `on_episode` is called for each."""
         rewards: list[float] = []
-        for done, finished in enumerate(playing, 1):
+        for done, finished in enumerate(results, 1):
             if finished.rollout is not None and not finished.error:
                 rewards.append(finished.rollout.reward)
-            if self._watch is not None:
-                self._watch(Progress(held_out, done, total, sum(rewards) / max(1, len(rewards))))
+            if self._on_episode is not None:
+                self._on_episode(Progress(held_out, done, total, sum(rewards) / max(1, len(rewards))))
             yield finished
 
-    def _evaluated(self, jobs: Sequence[Job]) -> Iterator[Finished]:
+    def _run_held_out(self, jobs: Sequence[Job]) -> Iterator[Finished]:
+        """Run jobs at the temperature of evaluations."""
         rollouts, engine = self._rollouts, self._config.engine
         temperature = self._config.evaluation.temperature
         if temperature is None or not isinstance(rollouts, LocalRollouts):
@@ -196,42 +195,8 @@ class RolloutManager:
         self.close()
 
 
-def game_arguments(game: GameOptions) -> dict[str, Any]:
-    """The arguments of `GameConfig` for these options."""
-    limits = {name: value for name, value in dataclasses.asdict(game.limits).items() if value is not None}
-    return {
-        "tasks": game.tasks,
-        "corpus": game.corpus,
-        "split": game.split,
-        "rules": Rules.preset(game.rules, **limits),
-        "profile": game.profile,
-        "reward": game.reward,
-        "team": game.team,
-        "roster": game.roster,
-    }
-
-
-def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
-    """The options of the policy called `engine.kind`; what is left at none keeps its default there."""
-    options = {
-        "model": model,
-        "context": engine.context,
-        "turn_tokens": engine.turn_tokens,
-        "episode_tokens": engine.episode_tokens,
-        "temperature": engine.temperature,
-        "thinking": engine.thinking,
-        "history": engine.history,
-        "dtype": engine.dtype,
-        "max_requests": engine.max_requests,
-        "gpu_memory_utilization": engine.memory_share,
-        "kv_bytes": engine.kv_bytes,
-        "tensor_parallel": engine.tensor_parallel if engine.kind == "vllm" else None,
-    }
-    return {name: value for name, value in options.items() if value is not None}
-
-
 def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) -> list[RolloutJob]:
-    """The episodes of an evaluation at all its widths; their seeds depend neither on the width nor on when it is."""
+    """The episodes of an evaluation at all its widths. Their seeds depend neither on the width nor on the step."""
     return [
         RolloutJob(
             task,
@@ -247,35 +212,26 @@ def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) 
     ]
 
 
-def subagents(rollout: Rollout) -> int:
-    """Subagents that an episode used."""
-    return sum(agent.role == "subagent" for agent in rollout.agents)
-
-
 _EVALUATED: Mapping[str, Callable[[Rollout], float]] = {
     "item_f1": lambda rollout: rollout.score["item_f1"],
     "reward": lambda rollout: rollout.reward,
     "answered": lambda rollout: rollout.ending == "answered",
     "subagents": subagents,
 }
-"""The figures of an evaluation: means over its episodes."""
+"""Metrics of an evaluation: means over its episodes."""
 
 
-def _tasks(config: RunConfig, arguments: Mapping[str, Any]) -> tuple[TaskSet, TaskSet]:
-    """Tasks to train on and held-out ones, none of which is in both."""
-    own, split = arguments["tasks"], arguments["split"]
-    tasks = catalog.named_tasks(own, split)[0] if isinstance(own, str) else catalog.as_tasks(own)
-    tasks = conditions.where(tasks, config.game.where) if config.game.where else tasks
-    tasks = tasks[: config.game.limit] if config.game.limit is not None else tasks
-    options = config.evaluation
+def _tasks(game: GameConfig, options: EvaluationOptions) -> tuple[TaskSet, TaskSet]:
+    """Tasks to train on and held-out tasks, which must be different ones."""
+    tasks = game.open_tasks()
     if not options.every:
         return tasks, TaskSet([])
-    source = options.source or own
+    source = options.source or game.tasks
     if not isinstance(source, str):
-        raise ConfigError("tasks of one's own have no held-out part: name one with evaluation.source")
+        raise ConfigError("custom tasks have no held-out part: name one with evaluation.source")
     held_out = catalog.named_tasks(source, options.split)[0]
-    wanted = options.where if options.where is not None else config.game.where
-    held_out = (conditions.where(held_out, wanted) if wanted else held_out)[: options.tasks]
+    where = options.where if options.where is not None else game.where
+    held_out = (conditions.where(held_out, where) if where else held_out)[: options.tasks]
     if not len(held_out):
         raise ConfigError(f"{source} has no {options.split} tasks to evaluate on")
     trained = {task.id for task in tasks}
@@ -287,12 +243,12 @@ def _tasks(config: RunConfig, arguments: Mapping[str, Any]) -> tuple[TaskSet, Ta
     return tasks, held_out
 
 
-def _in_order(jobs: Sequence[RolloutJob], played: Iterable[Finished]) -> tuple[list[Rollout], list[str]]:
-    """Rollouts in the order of their jobs, so that nothing depends on which ended first."""
+def _in_order(jobs: Sequence[RolloutJob], results: Iterable[Finished]) -> tuple[list[Rollout], list[str]]:
+    """Rollouts in the order of their jobs, so that nothing depends on which episode ended first."""
     places = {(job.group, job.trial): number for number, job in enumerate(jobs)}
     found: dict[int, Rollout] = {}
     errors: list[str] = []
-    for finished in played:
+    for finished in results:
         if finished.error or finished.rollout is None:
             errors.append(finished.error)
             continue

@@ -1,4 +1,4 @@
-"""The figures of a step: what its episodes were like, as means over episodes unless the name says otherwise."""
+"""Metrics of a step's episodes. They are means over episodes unless the name says otherwise."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from wideseek_baselines.tokens.record import Rollout, TurnRecord
 from wideseek_baselines.train.data.samples import failed
-from wideseek_baselines.train.rollouts.manager import subagents
 
 
 def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, float]:
@@ -14,7 +13,7 @@ def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
 
     Args:
         rollouts: At least one.
-        version: Of the policy that is trained; tokens of earlier ones count into `stale_share`.
+        version: Of the policy that is trained. Tokens of earlier versions count into `stale_share`.
     """
     count = len(rollouts)
     turns = turns_of(rollouts)
@@ -36,7 +35,7 @@ def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
 
 
 def version_lag(rollouts: Sequence[Rollout], version: int) -> float:
-    """By how many versions the policies that made the tokens are older than `version`, as a mean over tokens."""
+    """How many versions older than `version` the policies are that generated the tokens: a mean over tokens."""
     spans = [span for turn in turns_of(rollouts) for span in turn.versions]
     tokens = sum(number for _, number in spans)
     return sum((version - made) * number for made, number in spans) / max(1, tokens)
@@ -45,3 +44,8 @@ def version_lag(rollouts: Sequence[Rollout], version: int) -> float:
 def turns_of(rollouts: Sequence[Rollout]) -> list[TurnRecord]:
     """The generated turns of all agents."""
     return [turn for rollout in rollouts for agent in rollout.agents for turn in agent.turns]
+
+
+def subagents(rollout: Rollout) -> int:
+    """The number of subagents in an episode."""
+    return sum(agent.role == "subagent" for agent in rollout.agents)

@@ -9,9 +9,9 @@ from typing import Any, get_type_hints
 import pytest
 
 from wideseek_baselines.train.config import options
-from wideseek_baselines.train.config.loading import config_from, config_to_dict, load_config
-from wideseek_baselines.train.explain import explained, field_docstrings
+from wideseek_baselines.train.config.loading import config_from, config_to_dict, explained, load_config
 from wideseek_baselines.train.sft import SftConfig
+from wideseek_env.docstrings import field_docstrings
 from wideseek_env.errors import ConfigError
 
 NEEDED = ("data=episodes.jsonl", "out=run", "model.path=nano")

@@ -13,13 +13,18 @@ from training_parts import saved_model
 
 from wideseek_baselines.engines.weights import tensor_shapes
 from wideseek_baselines.train.cli import train
-from wideseek_baselines.train.config.loading import config_from, config_to_dict, load_config
+from wideseek_baselines.train.config.loading import (
+    config_from,
+    config_to_dict,
+    explained,
+    load_config,
+    preset_file,
+    preset_names,
+)
+from wideseek_baselines.train.config.run import policy_options
 from wideseek_baselines.train.estimate import KNOWN, estimate, shape_of
-from wideseek_baselines.train.explain import explained
 from wideseek_baselines.train.grpo import GrpoConfig
 from wideseek_baselines.train.ppo import PpoConfig
-from wideseek_baselines.train.presets import preset_file, preset_names
-from wideseek_baselines.train.rollouts.manager import game_arguments, policy_options
 from wideseek_env.errors import ConfigError
 from wideseek_env.profiles import profile_named
 from wideseek_env.rewards import reward_named
@@ -46,10 +51,9 @@ def test_every_preset_is_a_configuration_of_a_game_that_there_is(name: str, kind
     needed = ["model.path=HuggingFaceTB/SmolLM2-135M-Instruct"] if name == "nano-cpu" else []
     config = load_config(kind, None, ["out=run", *needed], preset=preset_file(name))
     assert config_from(kind, config_to_dict(config)) == config
-    arguments = game_arguments(config.game)
-    assert isinstance(arguments["rules"], Rules)
-    profile_named(arguments["profile"])
-    reward_named(arguments["reward"])
+    assert isinstance(config.game.open_rules(), Rules)
+    profile_named(config.game.profile)
+    reward_named(config.game.reward)
     from wideseek_env.corpus.synthetic import SyntheticWorld
 
     SyntheticWorld.from_spec(config.game.tasks)
@@ -73,7 +77,7 @@ def test_the_published_settings() -> None:
     assert (config.group, config.tasks, config.optim.lr) == (8, 128, 1e-6)
     assert (config.loss.clip_low, config.loss.clip_high, config.loss.kl) == (0.2, 0.2, 0.001)
     assert (config.engine.temperature, config.engine.context) == (1.0, 32768)
-    assert (config.selection.average, config.selection.failures) == ("agent", "failed_turns")
+    assert (config.selection.loss_aggregation, config.selection.failures) == ("agent", "failed_turns")
     assert (config.advantage.scale, config.advantage.baseline) == ("std", "mean")
 
 
@@ -197,7 +201,7 @@ def test_the_commands(model_folder: Path, tmp_path: Path) -> None:
 def test_all_settings_are_explained() -> None:
     for kind in (GrpoConfig, PpoConfig):
         text = explained(kind)
-        assert "game.limits.subagent_turns (default none)" in text
+        assert "game.limits.subagent_turns (default of the rules)" in text
         assert "collapse.window (default 5)" in text
     assert "selection.failures (default all)" in explained(PpoConfig)
     assert "selection.failures (default failed_turns)" in explained(GrpoConfig)

@@ -11,7 +11,7 @@ from training_parts import agent, rollout
 from wideseek_baselines.train.config.options import AdvantageOptions, SelectionOptions
 from wideseek_baselines.train.data.packing import pack
 from wideseek_baselines.train.data.samples import by_agent, mini_batches, rollout_samples, spans
-from wideseek_baselines.train.model.critic import team_examples
+from wideseek_baselines.train.model.critic import team_samples
 from wideseek_baselines.train.objective.advantages import agent_gae, gae, group_advantages
 from wideseek_env.errors import ConfigError, TrajectoryError
 
@@ -22,7 +22,7 @@ def test_the_published_advantage() -> None:
     found = group_advantages([1.0, 0.0, 0.0, 1.0, 0.3, 0.7], list("aaaabb"), [True] * 6, PUBLISHED)
     np.testing.assert_allclose(found.values[:4], np.array([1, -1, -1, 1]) * 0.5 / (0.5 + 1e-6))
     np.testing.assert_allclose(found.values[4:], np.array([-1, 1]) * 0.2 / (0.2 + 1e-6))
-    assert (found.groups, found.degenerate, found.untrainable) == (2, 0, 0)
+    assert (found.groups, found.zero_variance, found.untrainable) == (2, 0, 0)
 
 
 def test_every_rollout_counts_once_whatever_its_agents_and_turns() -> None:
@@ -43,15 +43,15 @@ def test_no_scaling_and_leave_one_out() -> None:
     np.testing.assert_allclose(plain.values, [0.5, -0.5, 0.0])
 
 
-def test_degenerate_groups_are_counted_and_dropped_or_kept() -> None:
+def test_zero_variance_groups_are_counted_and_dropped_or_kept() -> None:
     rewards, groups = [0.1, 0.1, 0.1, 1.0, 0.0, 0.4], list("aaabbc")
     found = group_advantages(rewards, groups, [True] * 6, PUBLISHED)
     assert np.isnan(found.values[[0, 1, 2, 5]]).all()
     assert found.used.tolist() == [False] * 3 + [True] * 2 + [False]
-    assert (found.groups, found.degenerate) == (1, 2)
-    kept = group_advantages(rewards, groups, [True] * 6, AdvantageOptions(degenerate="keep"))
+    assert (found.groups, found.zero_variance) == (1, 2)
+    kept = group_advantages(rewards, groups, [True] * 6, AdvantageOptions(zero_variance_groups="keep"))
     assert kept.values[[0, 1, 2, 5]].tolist() == [0.0] * 4
-    assert (kept.groups, kept.degenerate) == (3, 2)
+    assert (kept.groups, kept.zero_variance) == (3, 2)
 
 
 def test_untrainable_rollouts_enter_neither_mean_nor_training() -> None:
@@ -64,7 +64,7 @@ def test_untrainable_rollouts_enter_neither_mean_nor_training() -> None:
 
 
 def test_gae_by_hand() -> None:
-    advantages, returns = gae([0, 0, 1.0], [0.2, 0.5, 0.4], gamma=0.9, trace=0.5)
+    advantages, returns = gae([0, 0, 1.0], [0.2, 0.5, 0.4], gamma=0.9, gae_lambda=0.5)
     last = 1.0 - 0.4
     middle = 0.9 * 0.4 - 0.5 + 0.45 * last
     first = 0.9 * 0.5 - 0.2 + 0.45 * middle
@@ -74,28 +74,30 @@ def test_gae_by_hand() -> None:
 
 def test_gae_ends_are_rewards_and_values_alone() -> None:
     values = [0.2, 0.5, 0.4]
-    np.testing.assert_allclose(gae([0, 0, 1], values, gamma=1, trace=1)[1], [1, 1, 1])
-    np.testing.assert_allclose(gae([0, 0, 1], values, gamma=1, trace=0)[1], [0.5, 0.4, 1])
+    np.testing.assert_allclose(gae([0, 0, 1], values, gamma=1, gae_lambda=1)[1], [1, 1, 1])
+    np.testing.assert_allclose(gae([0, 0, 1], values, gamma=1, gae_lambda=0)[1], [0.5, 0.4, 1])
 
 
 def test_an_agents_turns_share_the_teams_reward_at_its_own_end() -> None:
     values = np.array([0.3, 9, 9, 0.6, 9])
-    advantages, returns = agent_gae([3, 2], values, 1.0, gamma=1, trace=0, per_turn=True)
+    advantages, returns = agent_gae([3, 2], values, 1.0, gamma=1, gae_lambda=0, per_turn=True)
     np.testing.assert_allclose(
         advantages, [0.3] * 3 + [0.4] * 2
     )  # 0.6 - 0.3; 1 - 0.6: only first tokens' values
     np.testing.assert_allclose(returns, [0.6] * 3 + [1.0] * 2)
-    tokens, _ = agent_gae([3, 2], np.zeros(5), 1.0, gamma=0.5, trace=1, per_turn=False)
+    tokens, _ = agent_gae([3, 2], np.zeros(5), 1.0, gamma=0.5, gae_lambda=1, per_turn=False)
     np.testing.assert_allclose(tokens, [1 / 16, 1 / 8, 1 / 4, 1 / 2, 1])
-    punished, _ = agent_gae([1, 1], np.zeros(2), 1.0, gamma=1, trace=1, per_turn=True, penalties=[0.1, 0.2])
+    punished, _ = agent_gae(
+        [1, 1], np.zeros(2), 1.0, gamma=1, gae_lambda=1, per_turn=True, penalties=[0.1, 0.2]
+    )
     np.testing.assert_allclose(punished, [0.7, 0.8])
-    with pytest.raises(ConfigError, match="do not make"):
-        agent_gae([3, 3], values, 1.0, gamma=1, trace=1, per_turn=True)
+    with pytest.raises(ConfigError, match="do not fit"):
+        agent_gae([3, 3], values, 1.0, gamma=1, gae_lambda=1, per_turn=True)
 
 
 def weights_of(rollouts: Any, **options: Any) -> list[float]:
     samples = rollout_samples(rollouts, [1.0] * len(rollouts), SelectionOptions(**options))
-    return [float(example.columns["weight"][0]) for example in samples.examples]
+    return [float(example.columns["weight"][0]) for example in samples.samples]
 
 
 def team() -> list[Any]:
@@ -114,24 +116,24 @@ def test_dual_level_averaging_by_hand() -> None:
 
 
 def test_other_averages_by_hand() -> None:
-    np.testing.assert_allclose(weights_of(team(), average="token"), [1 / 28] * 5, rtol=1e-6)
+    np.testing.assert_allclose(weights_of(team(), loss_aggregation="token"), [1 / 28] * 5, rtol=1e-6)
     np.testing.assert_allclose(
-        weights_of(team(), average="rollout"), [1 / 4 / 12] * 3 + [1 / 4 / 10, 1 / 2 / 6], rtol=1e-6
+        weights_of(team(), loss_aggregation="rollout"), [1 / 4 / 12] * 3 + [1 / 4 / 10, 1 / 2 / 6], rtol=1e-6
     )
 
 
 @pytest.mark.parametrize("average", ["agent", "rollout", "token"])
 def test_weights_sum_to_one_however_they_are_packed(average: Any) -> None:
-    samples = rollout_samples(team(), [1.0] * 3, SelectionOptions(average=average))
+    samples = rollout_samples(team(), [1.0] * 3, SelectionOptions(loss_aggregation=average))
     for tokens_per_row in (1, 20, 1000):
-        rows = pack(samples.examples, tokens_per_row)
+        rows = pack(samples.samples, tokens_per_row)
         assert sum(float(row.columns["weight"].sum()) for row in rows) == pytest.approx(1, abs=1e-6)
 
 
 def test_an_agent_in_several_sequences_is_still_one_agent() -> None:
     joined = [rollout([agent("lead", [2, 6]), agent("subagent", [4])])]
     split = [rollout([agent("lead", [2, 6], split=True), agent("subagent", [4])])]
-    assert len(rollout_samples(split, [1.0], SelectionOptions()).examples) == 3
+    assert len(rollout_samples(split, [1.0], SelectionOptions()).samples) == 3
     np.testing.assert_allclose(weights_of(joined), [1 / 2 / 8, 1 / 2 / 4])
     np.testing.assert_allclose(weights_of(split), [1 / 2 / 8, 1 / 2 / 8, 1 / 2 / 4])
 
@@ -144,7 +146,7 @@ def test_roles_choose_agents_and_the_average_is_over_those() -> None:
 
 def test_the_sampled_ids_are_the_trained_ids() -> None:
     one = rollout([agent("lead", [2, 3])])
-    (example,) = rollout_samples([one], [0.5], SelectionOptions()).examples
+    (example,) = rollout_samples([one], [0.5], SelectionOptions()).samples
     (sequence,) = one.agents[0].sequences
     assert example.ids.tolist() == sequence.ids
     assert example.places.tolist() == [at for at, made in enumerate(sequence.mask) if made]
@@ -157,7 +159,7 @@ def test_the_sampled_ids_are_the_trained_ids() -> None:
 def test_versions_temperatures_and_spans_are_by_token() -> None:
     one = rollout([agent("lead", [2, 3], versions=((4, 1), (5, 2)), temperature=0.7)])
     samples = rollout_samples([one], [1.0], SelectionOptions())
-    (example,) = samples.examples
+    (example,) = samples.samples
     assert example.columns["version"].tolist() == [0, 0, 4, 5, 5]
     np.testing.assert_allclose(example.columns["temperature"], [1, 1, 0.7, 0.7, 0.7])
     assert spans(example, samples.turns[0]) == {0: (0, 2), 1: (2, 5)}
@@ -166,7 +168,7 @@ def test_versions_temperatures_and_spans_are_by_token() -> None:
 def test_turns_that_were_not_drawn_from_the_whole_distribution_are_not_trained() -> None:
     one = rollout([agent("lead", [2, 3], trainable=False)])
     samples = rollout_samples([one], [1.0], SelectionOptions())
-    assert [len(example.places) for example in samples.examples] == [2]
+    assert [len(example.places) for example in samples.samples] == [2]
     assert samples.dropped_turns == 1
 
 
@@ -201,8 +203,8 @@ def test_rollouts_without_an_advantage_or_a_fair_reward_are_left_out() -> None:
         rollout([agent("lead", [4])]),
     ]
     samples = rollout_samples(rollouts, [float("nan"), 1.0, 1.0], SelectionOptions())
-    assert [len(example.places) for example in samples.examples] == [4]
-    assert [float(example.columns["weight"][0]) for example in samples.examples] == [0.25]
+    assert [len(example.places) for example in samples.samples] == [4]
+    assert [float(example.columns["weight"][0]) for example in samples.samples] == [0.25]
 
 
 def test_a_mini_batch_is_counted_in_tasks() -> None:
@@ -233,7 +235,7 @@ def test_a_team_critic_reads_the_question_and_the_delegation_but_nothing_later()
     lead, sub = agent("lead", [2, 6]), agent("subagent", [4])
     rollouts = [rollout([lead, sub])]
     samples = rollout_samples(rollouts, [1.0], SelectionOptions())
-    own, seen = samples.examples, team_examples(samples, rollouts)
+    own, seen = samples.samples, team_samples(samples, rollouts)
     assert seen[0] is own[0]
     prefix = lead.sequences[0].ids[: lead.sequences[0].turns[0].stop]
     assert seen[1].ids.tolist() == [*prefix, *sub.sequences[0].ids]

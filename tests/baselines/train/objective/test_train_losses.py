@@ -11,7 +11,7 @@ import torch
 from wideseek_baselines.train.config.options import PolicyLossOptions
 from wideseek_baselines.train.objective.losses import k3, policy_loss, value_loss
 
-PLAIN = PolicyLossOptions(clip_low=0.2, clip_high=0.3, kl=0.0, mismatch="off")
+PLAIN = PolicyLossOptions(clip_low=0.2, clip_high=0.3, kl=0.0, importance_sampling="none")
 
 
 def logs(*ratios: float) -> torch.Tensor:
@@ -27,7 +27,7 @@ def test_clipping_is_one_sided_and_follows_the_sign_of_the_advantage() -> None:
     loss.value.backward()
     assert ratios.grad is not None
     torch.testing.assert_close(ratios.grad, -0.2 * torch.tensor([0.0, 0.5, -1.5, 0.0, 2.2]))
-    found = loss.tally.result()
+    found = loss.metrics.result()
     assert found["clip_share"] == pytest.approx(0.4)
     assert found["clip_high_share"] == pytest.approx(0.2)
     assert found["clip_low_share"] == pytest.approx(0.2)
@@ -86,18 +86,18 @@ def test_kl_and_entropy_are_weighted_like_the_rest() -> None:
 def test_truncated_importance_sampling_weights_by_trainer_over_engine() -> None:
     old, engine = logs(0.2, 0.8, 0.1), logs(0.4, 0.1, 0.1)  # ratios 0.5, 8, 1
     advantages = torch.ones(3)
-    base = replace(PLAIN, mismatch_cap=2.0)
+    base = replace(PLAIN, is_cap=2.0)
 
     def loss(mismatch: str) -> float:
-        options = replace(base, mismatch=mismatch)  # type: ignore[arg-type]
+        options = replace(base, importance_sampling=mismatch)  # type: ignore[arg-type]
         return policy_loss(old, old, advantages, torch.ones(3), options, engine=engine).value.item()
 
     assert loss("truncate") == pytest.approx(-(0.5 + 2 + 1))
     assert loss("mask") == pytest.approx(-(0.5 + 0 + 1))
-    assert loss("off") == pytest.approx(-3)
+    assert loss("none") == pytest.approx(-3)
     tally = policy_loss(
-        old, old, advantages, torch.ones(3), replace(base, mismatch="mask"), engine=engine
-    ).tally.result()
+        old, old, advantages, torch.ones(3), replace(base, importance_sampling="mask"), engine=engine
+    ).metrics.result()
     assert tally["mismatch"] == pytest.approx((math.log(2) + math.log(8)) / 3)
     assert tally["mismatch_max"] == pytest.approx(math.log(8))
     assert tally["mismatch_masked_share"] == pytest.approx(1 / 3)
@@ -105,7 +105,7 @@ def test_truncated_importance_sampling_weights_by_trainer_over_engine() -> None:
 
 def test_no_gradient_flows_through_the_mismatch() -> None:
     logprobs = logs(0.5).requires_grad_()
-    options = replace(PLAIN, mismatch="truncate")
+    options = replace(PLAIN, importance_sampling="truncate")
     policy_loss(logprobs, logs(0.5), torch.ones(1), torch.ones(1), options, engine=logs(0.4)).value.backward()
     assert logprobs.grad is not None
     assert float(logprobs.grad) == pytest.approx(-1.25)
@@ -132,13 +132,13 @@ def test_value_clipping_takes_the_larger_error() -> None:
     loss.value.backward()
     assert values.grad is not None
     torch.testing.assert_close(values.grad, 2 * torch.tensor([0.0, -0.9, 0.5]))
-    assert loss.tally.result()["value_clip_share"] == pytest.approx(1 / 3)
+    assert loss.metrics.result()["value_clip_share"] == pytest.approx(1 / 3)
     assert value_loss(values, torch.zeros(3), returns, torch.ones(3), clip=0).value.item() == pytest.approx(
         0.5 * (0 + 0.81 + 0.25)
     )
     # A token without weight is in no figure.
     figures = value_loss(
         values, torch.zeros(3), returns, torch.tensor([0.0, 1.0, 3.0]), clip=0
-    ).tally.result()
+    ).metrics.result()
     assert figures["value"] == pytest.approx(0.3)
     assert figures["value_error"] == pytest.approx((0.81 + 0.25) / 2)

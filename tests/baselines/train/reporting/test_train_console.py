@@ -63,12 +63,12 @@ def test_it_shows_steps_episodes_figures_evaluations_and_warnings() -> None:
     clock = Clock()
     shown, _ = view(REINFORCED, clock)
     with shown:
-        shown.watch(Progress(held_out=True, done=3, total=8, reward=0.125))
+        shown.on_episode(Progress(held_out=True, done=3, total=8, reward=0.125))
         assert "held-out episodes 3/8 mean reward 0.125" in text(shown)
-        shown.report(
+        shown.on_step(
             {"step": 10, "steps": 20, "eval_item_f1@1": 0.25, "eval_item_f1@4": 0.5, "eval_failed@4": 1.0}
         )
-        shown.watch(Progress(held_out=False, done=5, total=16, reward=0.375))
+        shown.on_episode(Progress(held_out=False, done=5, total=16, reward=0.375))
         found = text(shown)
         assert "runs/one step 10/20 0:00:00 passed\n" in found, "nothing is known of the time that is left"
         assert "episodes 5/16 mean reward 0.375" in found
@@ -76,10 +76,10 @@ def test_it_shows_steps_episodes_figures_evaluations_and_warnings() -> None:
         assert "item-F1 0.250 0.500" in found
         assert "failed – 1.000" in found
         clock.now += 60
-        shown.report({"step": 11, "steps": 20, **STEP})
+        shown.on_step({"step": 11, "steps": 20, **STEP})
         clock.now += 60
-        shown.watch(Progress(held_out=False, done=16, total=16, reward=0.5))
-        shown.report({"step": 12, "steps": 20, **STEP, "reward": 0.75, "warnings": ["reward fell"]})
+        shown.on_episode(Progress(held_out=False, done=16, total=16, reward=0.5))
+        shown.on_step({"step": 12, "steps": 20, **STEP, "reward": 0.75, "warnings": ["reward fell"]})
         found = text(shown)
     assert "step 12/20 0:02:00 passed, 0:08:00 left" in found, "steps done before do not count"
     assert "last step mean of 2" in found
@@ -97,8 +97,8 @@ def test_it_shows_steps_episodes_figures_evaluations_and_warnings() -> None:
 def test_it_shows_a_warm_start() -> None:
     shown, console = view(SUPERVISED, Clock())
     with shown:
-        shown.report({"step": 0, "steps": 4, "held_out_loss": 3.5})
-        shown.report(
+        shown.on_step({"step": 0, "steps": 4, "held_out_loss": 3.5})
+        shown.on_step(
             {"step": 1, "steps": 4, "loss": 2.5, "lr": 1e-3, "gradient_norm": 1.0, "tokens_per_second": 9e3}
         )
     found = text(shown)

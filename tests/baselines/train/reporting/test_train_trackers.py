@@ -1,4 +1,4 @@
-"""Figures on boards: the real packages, kept on this machine, and what happens where one is missing or fails."""
+"""Metrics on trackers: the real packages, kept on this machine, and what happens where one is missing or fails."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers, ch
 from wideseek_baselines.train.sft import SftConfig, run_sft
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
-FIGURES = {"reward": 0.5, "skipped": 2, "warnings": ["no number"], "cut": True}
+METRICS = {"reward": 0.5, "skipped": 2, "warnings": ["no number"], "cut": True}
 
 
 def events(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -43,7 +43,7 @@ def test_tensorboard_is_written_where_it_is_installed_and_drops_lost_steps(tmp_p
     pytest.importorskip("tensorboard", reason="needs tensorboard: pip install tensorboard")
     with Trackers(TrackerRun(tmp_path)) as trackers:
         for step in (1, 2, 3):
-            trackers.write(step, FIGURES)
+            trackers.write(step, METRICS)
     with Trackers(TrackerRun(tmp_path, step=1), ["tensorboard"]) as trackers:
         trackers.write(2, {"reward": 0.25})
     assert events(tmp_path / "tensorboard") == {
@@ -55,11 +55,12 @@ def test_tensorboard_is_written_where_it_is_installed_and_drops_lost_steps(tmp_p
 SHOW = """
 import sys
 from pathlib import Path
-from wideseek_baselines.train.reporting.trackers import BoardRun, Boards
+from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
 for step in (0, 2):
-    with Boards(BoardRun(Path(sys.argv[1]), step, "tests", "one", {"optim": {"lr": 0.1}}), [sys.argv[2]]) as boards:
+    run = TrackerRun(Path(sys.argv[1]), step, "tests", "one", {"optim": {"lr": 0.1}})
+    with Trackers(run, [sys.argv[2]]) as trackers:
         for number in (step + 1, step + 2):
-            boards.write(number, {"reward": number / 7, "warnings": ["no number"]})
+            trackers.write(number, {"reward": number / 7, "warnings": ["no number"]})
 print("result")
 """
 
@@ -89,7 +90,7 @@ def test_wandb_keeps_its_files_here_when_it_is_offline(tmp_path: Path) -> None:
         assert written == [step <= 2, step > 2]
 
 
-def test_trackio_keeps_its_figures_on_this_machine(tmp_path: Path) -> None:
+def test_trackio_keeps_its_metrics_on_this_machine(tmp_path: Path) -> None:
     pytest.importorskip("trackio", reason="needs trackio: pip install trackio")
     place = str(tmp_path / "trackio")
     assert python(SHOW, str(tmp_path / "out"), "trackio", TRACKIO_DIR=place) == "result\n"
@@ -113,59 +114,59 @@ def test_a_missing_package_is_named_with_what_to_install(
     with Trackers(
         TrackerRun(tmp_path / "other")
     ) as trackers:  # TensorBoard is left out where nobody asked for it
-        trackers.write(1, FIGURES)
+        trackers.write(1, METRICS)
     assert not (tmp_path / "other").exists()
 
 
 class Frail:
-    """A board that fails from a step on, and does not even close."""
+    """A tracker that fails from a step on, and does not even close."""
 
     def __init__(self, run: TrackerRun) -> None:
         self.run = run
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """See `Board`."""
+        """See `Tracker`."""
         assert "warnings" not in numbers
         if step >= 2:
             raise OSError("the server is gone")
 
     def close(self, failed: bool) -> None:
-        """See `Board`."""
+        """See `Tracker`."""
         raise OSError("the server is still gone")
 
 
-def test_a_board_that_fails_never_ends_training(
+def test_a_tracker_that_fails_never_ends_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(tracker, "BOARDS", {"wandb": Frail})
+    monkeypatch.setattr(tracker, "TRACKERS", {"wandb": Frail})
     model = saved_model(tmp_path / "tiny")
-    config = toy_config(GrpoConfig, model, tmp_path / "run", "boards=wandb")
+    config = toy_config(GrpoConfig, model, tmp_path / "run", "trackers=wandb")
     with caplog.at_level(logging.WARNING):
         assert run_grpo(config, game=toy_game()).steps == 3
     assert len(read_log(tmp_path / "run" / "metrics.jsonl")) == 3
     assert [record.getMessage() for record in caplog.records if record.name == tracker.__name__] == [
-        "the board wandb failed at step 2 and gets no more figures: the server is gone"
+        "the tracker wandb failed at step 2 and gets no more metrics: the server is gone"
     ]
 
 
 class Noted(Frail):
-    """A board that keeps what it is told."""
+    """A tracker that keeps what it is told."""
 
     steps: ClassVar[list[tuple[int, frozenset[str]]]] = []
     runs: ClassVar[list[TrackerRun]] = []
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """See `Board`."""
+        """See `Tracker`."""
         self.steps.append((step, frozenset(numbers)))
 
     def close(self, failed: bool) -> None:
-        """See `Board`."""
+        """See `Tracker`."""
         assert not failed
         self.runs.append(self.run)
 
 
-def test_a_warm_start_has_boards_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker, "BOARDS", {"trackio": Noted})
+def test_a_warm_start_has_trackers_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tracker, "TRACKERS", {"trackio": Noted})
     with open_rollouts(tmp_path / "rollouts.jsonl") as writer:
         for number in range(4):
             writer.write(rollout([agent("lead", [4])], group=f"task-{number}"))
@@ -173,7 +174,7 @@ def test_a_warm_start_has_boards_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
         f"data={tmp_path / 'rollouts.jsonl'}",
         f"out={tmp_path / 'sft'}",
         f"model.path={saved_model(tmp_path / 'tiny')}",
-        *("model.device=cpu", "model.precision=float32", "held_out=0.25", "max_steps=1", "boards=trackio"),
+        *("model.device=cpu", "model.precision=float32", "held_out=0.25", "max_steps=1", "trackers=trackio"),
         *("batch_tokens=40", "project=tests", "name=warm"),
     ]
     assert run_sft(load_config(SftConfig, None, settings)).steps == 1
@@ -185,19 +186,19 @@ def test_a_warm_start_has_boards_too(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert TrackerRun(tmp_path / "sft").title == "sft"
 
 
-def test_a_board_that_cannot_start_is_a_wrong_setting(
+def test_a_tracker_that_cannot_start_is_a_wrong_setting(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(run: TrackerRun) -> Frail:
         raise RuntimeError("No API key configured.")
 
-    monkeypatch.setattr(tracker, "BOARDS", {"wandb": refuse})
+    monkeypatch.setattr(tracker, "TRACKERS", {"wandb": refuse})
     with pytest.raises(ConfigError, match=r"'wandb' could not be started \(No API key.*WANDB_MODE=offline"):
         Trackers(TrackerRun(tmp_path), ["wandb"])
 
 
-def test_boards_are_named_in_the_configuration(tmp_path: Path) -> None:
+def test_trackers_are_named_in_the_configuration(tmp_path: Path) -> None:
     needed = ["model.path=m", "out=o"]
-    assert load_config(GrpoConfig, None, [*needed, "boards=trackio"]).trackers == ("trackio",)
+    assert load_config(GrpoConfig, None, [*needed, "trackers=trackio"]).trackers == ("trackio",)
     with pytest.raises(ConfigError, match="must be one of tensorboard, wandb, trackio"):
-        load_config(GrpoConfig, None, [*needed, 'boards=["wandb", "mlflow"]'])
+        load_config(GrpoConfig, None, [*needed, 'trackers=["wandb", "mlflow"]'])

@@ -35,7 +35,7 @@ def test_two_workers_play_with_the_weights_of_every_step(cluster: None, tmp_path
     workers = ("engine.workers=2", "engine.worker_cpus=0.5")
     for ahead in (0, 1):
         out = tmp_path / f"run-{ahead}"
-        config = toy_config(GrpoConfig, model, out, "steps=2", *workers, f"async_steps={ahead}")
+        config = toy_config(GrpoConfig, model, out, "steps=2", *workers, f"max_off_policy_steps={ahead}")
         assert run_grpo(config, game=toy_game()).steps == 2
         first, second = read_log(out / "metrics.jsonl")
         for record in (first, second):

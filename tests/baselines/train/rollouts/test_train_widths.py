@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from wideseek_baselines.rollout.options import RolloutJob
+from wideseek_baselines.rollout.jobs import RolloutJob
 from wideseek_baselines.train.config.loading import load_config
 from wideseek_baselines.train.config.run import EvaluationOptions
 from wideseek_baselines.train.data.packing import Sample
@@ -29,8 +29,8 @@ def test_tasks_take_the_widths_in_turn_and_a_group_has_one() -> None:
 
 def test_a_job_is_played_at_its_width() -> None:
     task = SETUP.tasks[0]
-    assert RolloutJob(task, 0, 0, width=3).played(SETUP).rules.width == 3
-    assert RolloutJob(task, 0, 0).played(SETUP) is SETUP
+    assert RolloutJob(task, 0, 0, width=3).game_for(SETUP).rules.width == 3
+    assert RolloutJob(task, 0, 0).game_for(SETUP) is SETUP
 
 
 def test_held_out_episodes_have_the_same_seeds_at_every_width() -> None:
@@ -44,10 +44,10 @@ def test_widths_are_for_teams_and_positive() -> None:
     needed = ["model.path=m", "out=o"]
     with pytest.raises(ConfigError, match="a single agent has no width"):
         load_config(
-            GrpoConfig, None, [*needed, "game.team=false", "game.widths=[2]", 'selection.roles=["single"]']
+            GrpoConfig, None, [*needed, "game.team=false", "widths=[2]", 'selection.roles=["single"]']
         )
-    with pytest.raises(ConfigError, match=r"game: widths must be 1 or more, not \[0\]"):
-        load_config(GrpoConfig, None, [*needed, "game.widths=[0]"])
+    with pytest.raises(ConfigError, match=r"widths must be 1 or more, not \[0\]"):
+        load_config(GrpoConfig, None, [*needed, "widths=[0]"])
 
 
 def test_everything_but_the_first_token_can_be_learnt() -> None:

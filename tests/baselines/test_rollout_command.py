@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from wideseek_baselines.rollout.cli import rollout
 from wideseek_baselines.rollout.store import load_rollouts
+from wideseek_baselines.rollout_cli import rollout
 from wideseek_env.cli.app import app
 from wideseek_env.errors import WideSeekError
 from wideseek_env.trajectory import load_trajectories

@@ -13,22 +13,17 @@ import click
 from wideseek_env.cli import options
 
 if TYPE_CHECKING:
-    from wideseek_baselines.rollout.options import Finished, RolloutJob
+    from wideseek_baselines.rollout.jobs import Finished, RolloutJob
     from wideseek_baselines.tokens.record import Rollout
-    from wideseek_env.evaluation.running_summary import Ended
     from wideseek_env.evaluation.run_status import RunStatus
+    from wideseek_env.evaluation.running_summary import Ended
+    from wideseek_env.game import GameConfig
     from wideseek_env.tasks.taskset import TaskSet
 
 
 @click.command(short_help="Record episodes of a language model for training.")
-@options.world_options
+@options.game_options("wideseek rollout")
 @options.policy_choice
-@options.width_option
-@options.single_option
-@options.rule_options("default")
-@options.game_options
-@options.where_option
-@options.limit_option
 @options.seed_option
 @click.option(
     "--group", "size", type=click.IntRange(min=1), default=8, show_default=True,
@@ -43,7 +38,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--concurrency", type=click.IntRange(min=1),
-    help="Episodes under way in each process; default: what the engine's cache holds.",
+    help="Episodes in flight in each process; default: what the engine's cache holds.",
 )  # fmt: skip
 @click.option(
     "--retries", type=click.IntRange(min=0), default=1, show_default=True,
@@ -58,20 +53,9 @@ if TYPE_CHECKING:
     help="Append the messages of every episode to this JSONL file too.",
 )  # fmt: skip
 def rollout(
-    tasks: str,
-    corpus: str | None,
-    split: str,
+    game: GameConfig,
     policy: str,
     policy_args: tuple[tuple[str, str], ...],
-    width: int | None,
-    single: bool,
-    rules: str,
-    limits: tuple[tuple[str, int], ...],
-    profile: str,
-    reward: str,
-    roster: str,
-    where: tuple[str, ...],
-    limit: int | None,
     seed: int,
     size: int,
     workers: int,
@@ -90,34 +74,23 @@ def rollout(
       wideseek rollout --policy vllm --model models/qwen3-4b --workers 8 --gpus 1 --out rollouts.jsonl.gz
       wideseek rollout --policy transformers --model models/nano --profile terse --limit 2 --out a.parquet
     """
-    from wideseek_baselines.rollout.config import RolloutConfig, open_rollouts_on
+    from wideseek_baselines.cluster.rollouts import open_rollouts_on
+    from wideseek_baselines.rollout.config import RolloutConfig
     from wideseek_baselines.rollout.options import DriverOptions
     from wideseek_baselines.rollout.store import open_rollouts
     from wideseek_env.cli.console import say
     from wideseek_env.cli.progress import RunView
-    from wideseek_env.cli.world import make_rules, open_tasks
-    from wideseek_env.errors import ConfigError
+    from wideseek_env.cli.world import open_tasks
     from wideseek_env.evaluation.run_status import RunStatus, announcing
-    from wideseek_env.tasks import conditions
     from wideseek_env.trajectory import TrajectoryWriter
 
-    game = {
-        "tasks": tasks, "corpus": corpus, "split": split, "rules": make_rules(rules, limits, width),
-        "profile": profile, "reward": reward, "roster": roster, "team": not single,
-        "own_tools": options.chosen_tools(),
-    }  # fmt: skip
     config = RolloutConfig(
         policy,
         options.policy_options(policy_args),
         game,
         DriverOptions(concurrency=concurrency, retries=retries),
     )
-    chosen, _ = open_tasks(tasks, split)
-    if where:
-        chosen = conditions.where(chosen, where)
-    if not len(chosen):
-        raise ConfigError(f"no task of {tasks} is left to play")
-    chosen = chosen[:limit] if limit is not None else chosen
+    chosen = game.open_tasks(open_tasks)
     status = RunStatus(f"{policy} on {chosen.name}", len(chosen) * size, kind="rollout", seed=seed)
     done = _done(out, status)
     counts = _Counts()
@@ -165,7 +138,7 @@ def _done(out: Path, status: RunStatus) -> set[tuple[str, int]]:
         return set()
     done = set()
     for each in iter_rollouts(out):
-        status.add(_figures(each))
+        status.add(_metrics(each))
         if not each.error:
             done.add((each.task_id, each.trial))
     return done
@@ -176,11 +149,11 @@ def _ended(finished: Finished) -> Ended:
     from wideseek_env.evaluation.running_summary import Ended
 
     if finished.rollout is not None:
-        return _figures(finished.rollout)
+        return _metrics(finished.rollout)
     return Ended(finished.job.task.id, finished.job.trial, 0.0, 0.0, True, None, None)
 
 
-def _figures(rollout: Rollout) -> Ended:
+def _metrics(rollout: Rollout) -> Ended:
     from wideseek_env.evaluation.running_summary import Ended
 
     f1, failed = rollout.score["item_f1"], bool(rollout.error)
@@ -188,7 +161,7 @@ def _figures(rollout: Rollout) -> Ended:
 
 
 def _jobs(tasks: TaskSet, size: int, seed: int, done: set[tuple[str, int]]) -> Iterator[RolloutJob]:
-    from wideseek_baselines.rollout.options import RolloutJob
+    from wideseek_baselines.rollout.jobs import RolloutJob
     from wideseek_env.evaluation.run import episode_seed
 
     for task in tasks:

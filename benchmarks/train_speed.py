@@ -1,4 +1,4 @@
-"""How quickly a model trains on this machine: ``python -m wideseek_baselines.train.speed MODEL``.
+"""How quickly a model trains on this machine: ``python benchmarks/train_speed.py MODEL``.
 
 Times whole optimiser steps (forward, backward, AdamW) on random sequences for each way of batching: packed rows, rows
 with transformers' block mask, one sequence at a time, and batches padded to their longest.
@@ -63,7 +63,7 @@ def row_step(
     trained = sum(len(example.places) for example in examples)
     for row in pack(examples, tokens_per_row):
         logprobs = model(row.to(model.device)).logprobs
-        supervised_loss(logprobs, torch.full_like(logprobs, 1 / trained)).value.backward()  # type: ignore[no-untyped-call]
+        supervised_loss(logprobs, torch.full_like(logprobs, 1 / trained)).value.backward()
     optimizer.step()
 
 
@@ -92,7 +92,7 @@ def padded_step(
         loss = torch.nn.functional.cross_entropy(
             logits[:, :-1].flatten(0, 1).float(), labels[:, 1:].flatten(), reduction="sum"
         )
-        (loss / trained).backward()  # type: ignore[no-untyped-call]
+        (loss / trained).backward()
         batch = []
     optimizer.step()
 

@@ -1,0 +1,165 @@
+"""`EnginePool`: the engines of a driver. Requests wait for their turn, and lost engines are replaced."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+from wideseek_baselines.agents.base import GenerationRequest
+from wideseek_baselines.engines.base import Engine, EngineError, EngineLostError, Generation, Weights
+from wideseek_baselines.rollout.admission import RequestGate
+from wideseek_env.messages import count_characters
+
+OnLost = Callable[[Engine], Awaitable[Engine | None]]
+"""Called with an engine that was lost; gives one that takes its place with the same weights, or None."""
+
+CHARACTERS_PER_TOKEN = 4
+"""For requests whose tokens nobody has counted."""
+
+
+class EnginePool:
+    """The engines of one policy, each with a gate through which its requests go. Lives on the engines' event loop.
+
+    Args:
+        policy_engines: The engines that requests name. One that is lost keeps its place; another engine answers there.
+        timeout: Seconds that a generation may take. None is no limit.
+        on_lost: What to do when an engine is lost. None: it is not replaced.
+    """
+
+    def __init__(
+        self, policy_engines: Sequence[Engine], *, timeout: float | None, on_lost: OnLost | None = None
+    ) -> None:
+        self._named = policy_engines
+        self._timeout = timeout
+        self._on_lost = on_lost
+        self._on_gone: Callable[[EngineLostError], None] | None = None
+        self._replaced: dict[int, Engine] = {}
+        self._gone: dict[int, EngineLostError] = {}
+        self._gates: dict[int, RequestGate] = {}
+        self._replacing = asyncio.Lock()
+
+    @property
+    def engines(self) -> list[Engine]:
+        """The policy's engines, or what has replaced them."""
+        return [self._engine(engine) for engine in self._named]
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn at an engine."""
+        return sum(gate.waiting for gate in self._gates.values())
+
+    async def start(self) -> None:
+        """Start the engines for a new run."""
+        self._gone = {}
+        for engine in self.engines:
+            await engine.start()
+        self._gates = {id(engine): RequestGate(self._engine(engine).info) for engine in self._named}
+
+    def tell(self, on_gone: Callable[[EngineLostError], None] | None) -> None:
+        """Call `on_gone` when an engine is lost that nothing replaces."""
+        self._on_gone = on_gone
+
+    async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
+        """Ask an engine when it is the turn of episode `number`; also the seconds waited for that.
+
+        Raises:
+            EngineError: The engine failed or took too long.
+            EngineLostError: The engine was lost and not replaced.
+        """
+        request = dataclasses.replace(ask.request, id=f"{number}.{attempt}/{ask.request.id}", priority=number)
+        loop = asyncio.get_running_loop()
+        since, tokens = loop.time(), request_tokens(ask)
+        while True:
+            async with self._gates[id(ask.engine)].turn(number, tokens):
+                waited = loop.time() - since
+                engine = self._engine(ask.engine)
+                try:
+                    async with asyncio.timeout(self._timeout) as limit:
+                        return await engine.generate(request), waited
+                except TimeoutError as error:
+                    if not limit.expired():
+                        raise
+                    raise EngineError(
+                        f"{engine.info.name} did not answer within {self._timeout:g} seconds"
+                    ) from error
+                except EngineLostError as error:
+                    lost = error
+            await self._replace(ask.engine, engine, lost)
+
+    async def update_weights(
+        self, weights: Weights, version: int, *, engines: Sequence[Engine] | None = None
+    ) -> None:
+        """Give new weights to engines of the policy (by default all), between runs or in the middle of one.
+
+        No request goes out meanwhile; those in flight go on with the new weights, and their tokens say which version
+        made them. `EngineError` from an engine is passed on when all have ended.
+        """
+        chosen = list(self._named if engines is None else engines)
+        if len(chosen) > 1 and not isinstance(weights, Path):
+            weights = list(weights)
+        async with self._held(chosen):
+            updates = (self._engine(engine).update_weights(weights, version) for engine in chosen)
+            for outcome in await asyncio.gather(*updates, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Stop all engines' work for the time of an ``async with`` block; requests in flight continue after it."""
+        async with self._held(self._named), AsyncExitStack() as stack:
+            for engine in self.engines:
+                await engine.pause()
+                stack.push_async_callback(engine.resume)
+            yield
+
+    @asynccontextmanager
+    async def _held(self, engines: Sequence[Engine]) -> AsyncIterator[None]:
+        gates = [self._gates[id(engine)] for engine in engines if id(engine) in self._gates]
+        for gate in gates:
+            gate.hold()
+        try:
+            yield
+        finally:
+            for gate in gates:
+                gate.release()
+
+    def _engine(self, asked: Engine) -> Engine:
+        return self._replaced.get(id(asked), asked)
+
+    async def _replace(self, asked: Engine, lost: Engine, error: EngineLostError) -> None:
+        """Put another engine in place of a lost one, once for all who noticed; ends everything when there is none."""
+        async with self._replacing:
+            if self._engine(asked) is not lost:
+                return
+            if id(lost) in self._gone:  # whoever asked before has ended everything
+                raise self._gone[id(lost)]
+            try:
+                new = await self._on_lost(lost) if self._on_lost is not None else None
+                if new is not None:
+                    await new.start()
+                    self._replaced[id(asked)] = new
+                    return
+            except Exception as failure:
+                why = f"{error}; it could not be replaced: {type(failure).__name__}: {failure}"
+                error = EngineLostError(why)
+                error.__cause__ = failure
+            self._gone[id(lost)] = error
+            if self._on_gone is not None:
+                self._on_gone(error)
+            raise error
+
+
+def request_tokens(ask: GenerationRequest) -> int:
+    """Tokens that a request takes in the cache before it generates anything; an estimate where it has no ids."""
+    request = ask.request
+    if request.ids:
+        return len(request.ids)
+    return sum(count_characters(message) for message in request.messages) // CHARACTERS_PER_TOKEN
+
+
+def context_tokens(ask: GenerationRequest, generation: Generation) -> int:
+    """Tokens of a conversation after a generation."""
+    return (generation.prompt_tokens or request_tokens(ask)) + generation.completion_tokens

@@ -26,7 +26,7 @@ class PendingCall:
     spawned: list[Conversation] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Conversation:
     """One agent's work on one subtask, or on the question for the lead and the single agent. Read it, do not change it.
 
@@ -54,6 +54,10 @@ class Conversation:
     """The number of calls that could not be run and of requests whose tool failed."""
     pending_calls: list[PendingCall] = field(default_factory=list)
     outstanding: int = 0
+
+    def __repr__(self) -> str:
+        state = self.ending or self.status
+        return f"<Conversation of {self.agent}, generation {self.generation}: {self.turns} turns, {state}>"
 
 
 @dataclass(frozen=True, slots=True)

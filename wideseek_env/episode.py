@@ -32,6 +32,7 @@ from wideseek_env.pages.neutral import neutralise
 from wideseek_env.parsing import Problem, RawCall, parse_message
 from wideseek_env.profiles import Profile, profile_named
 from wideseek_env.prompts import texts_for
+from wideseek_env.reprs import short
 from wideseek_env.rules import Rules
 from wideseek_env.task import Task
 from wideseek_env.tools.spec import ToolInputError
@@ -86,6 +87,16 @@ class Episode:
         self._calls = 0
         self._closing = False  # a budget is used up: the next turn of each agent is its last
         self.root = self._start("lead" if team else "agent", "lead" if team else "single", "", 0)
+
+    def __repr__(self) -> str:
+        return f"<Episode of {short(self.task.id)}, {self.describe()}>"
+
+    def describe(self) -> str:
+        """Who takes part, how many turns there were, and who acts now or how it ended, in one line."""
+        who = f"team of width {self.rules.width}" if self.team else "single agent"
+        turns = sum(each.turns for each in self.conversations)
+        state = f"{len(self._ready)} acting" if self.outcome is None else self.outcome.ending
+        return f"{who}: {turns} turns of {len(self.conversations)} conversations, {state}"
 
     # --- reading -------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.game import Game
 from wideseek_env.messages import Action, Role, ToolCall, ToolResult, Transcript, visible_text
 from wideseek_env.policy import Policy, Turn
+from wideseek_env.reprs import short
 from wideseek_env.rewards import Parts, total
 from wideseek_env.scoring import TableScore, score_response
 from wideseek_env.task import Task
@@ -40,6 +41,10 @@ class EpisodeRun:
         self.started = time.time()
         if self.episode.done:  # the question alone is longer than the context budget
             self.finish()
+
+    def __repr__(self) -> str:
+        score = f", item-F1 {self.score.f1_by_item:.3f}, reward {self.reward:.3f}" if self.score else ""
+        return f"<EpisodeRun of {short(self.task.id)}, seed {self.seed}, {self.episode.describe()}{score}>"
 
     @property
     def done(self) -> bool:

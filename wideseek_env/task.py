@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wideseek_env.errors import TaskError
+from wideseek_env.reprs import short
 
 METRICS = ("exact_match", "number_near", "date_near", "url_match", "in_match", "llm_judge")
 """The names of the column metrics, as in the WideSearch benchmark's `eval_pipeline`."""
@@ -17,7 +18,7 @@ PREPROCESSORS = ("norm_str", "extract_number", "norm_date")
 Language = Literal["en", "zh"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Table:
     """A table of strings: a header of n names and rows of n cells each."""
 
@@ -30,6 +31,11 @@ class Table:
                 raise TaskError(
                     f"row {number} has {len(row)} cells, but the header has {len(self.header)} columns"
                 )
+
+    def __repr__(self) -> str:
+        return (
+            f"<Table of {len(self.rows)} rows, {len(self.header)} columns: {short(', '.join(self.header))}>"
+        )
 
     def column(self, name: str) -> tuple[str, ...]:
         """The cells of the column called `name`, top to bottom. Raises `KeyError` when there is none."""
@@ -70,7 +76,7 @@ class ColumnSpec:
                 raise TaskError(f"unknown preprocessor {name!r}; known are {', '.join(PREPROCESSORS)}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Task:
     """A question with its gold answer.
 
@@ -114,6 +120,13 @@ class Task:
                 raise TaskError(
                     f"task {self.id}: there is a spec for {name!r}, which is not among the columns"
                 )
+
+    def __repr__(self) -> str:
+        if self.gold is None:
+            size = f"{len(self.answers)} accepted answers"
+        else:
+            size = f"{len(self.gold.rows)} rows, {len(self.columns)} columns"
+        return f"<Task {short(self.id)}: {size}, {self.language}, {short(self.question)}>"
 
     def spec(self, column: str) -> ColumnSpec:
         """The `ColumnSpec` of `column`. Without one, it is an exact match on normalised text."""

@@ -51,7 +51,7 @@ class TrialMetric:
     min_high: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Summary:
     """The metrics of a run. Values are averaged over each task's trials, then over tasks.
 
@@ -109,6 +109,13 @@ class Summary:
     """Tokens and cost of the judge in the whole run."""
     judges: tuple[str, ...] = ()
     """The judges that decided cells."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<Summary of {self.episodes} episodes, {self.tasks} tasks: item-F1 {self.item_f1:.3f} "
+            f"[{self.item_f1_low:.3f}, {self.item_f1_high:.3f}], row-F1 {self.row_f1:.3f}, success {self.success:.3f}, "
+            f"{self.failed} failed>"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All metrics by name, as JSON values."""

@@ -28,7 +28,7 @@ class RowVerdict(NamedTuple):
     cells: tuple[CellVerdict, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableScore:
     """The score of one answer. Every number is in [0, 1], except that strict recall and F1 can exceed 1.
 
@@ -55,6 +55,12 @@ class TableScore:
     judge: str = ""
     well_formed: bool = True
     missing_columns: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return (
+            f"<TableScore item-F1 {self.f1_by_item:.3f}, row-F1 {self.f1_by_row:.3f}, success {self.score:g}, "
+            f"{len(self.cells)} gold rows, {len(self.extra_rows)} extra rows>"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dictionary. `from_dict` reads it."""

@@ -18,6 +18,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.pages import Document, focus, neutralise, to_document
 from wideseek_env.plugins import make_part
+from wideseek_env.reprs import short
 from wideseek_env.tools.spec import Arguments
 
 CustomTool: TypeAlias = Callable[[Arguments], str]
@@ -92,6 +93,10 @@ class CorpusTools:
         self._capacity = cached_pages
         self._documents: OrderedDict[str, Document] = OrderedDict()
         self._lock = threading.Lock()
+
+    def __repr__(self) -> str:
+        custom = f", custom tools {short(', '.join(self._custom))}" if self._custom else ""
+        return f"<CorpusTools on {short(self.corpus)}{custom}>"
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
         """Run the calls of one step. Returns one result for each call, in the order given."""

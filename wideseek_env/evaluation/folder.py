@@ -115,7 +115,7 @@ class RunFolder:
             raise
 
     def load(self, tally: SummaryAccumulator) -> None:
-        """Count the episodes recorded so far."""
+        """Add the recorded episodes to an accumulator."""
         for record in self._metrics.catch_up():
             tally.add(record)
 

@@ -57,13 +57,12 @@ def evaluate_game(
         tasks: The tasks to play, in this order.
         seed: Each episode's seed is derived from it, the task's id and the trial.
         trials: Episodes of each task.
-        folder: Where episodes are recorded. Those it has already are counted and not played again; those that
-            failed are.
-        tally: Gathers the figures; pass one to have them when the run is interrupted.
+        folder: Records the episodes. Episodes that it holds already are counted and not run again, unless they failed.
+        `tally`: Collects the metrics. Pass one to have them when the run is interrupted.
         keep_going: Count an episode that raises as failed, with score 0, instead of stopping.
-        by: What ``summary.json`` breaks the figures down by; see `wideseek_env.evaluation.labels`.
-        on_episode: Called after each episode that was played.
-        status: Told what is under way, for a view; with a `folder` it keeps ``progress.json`` there.
+        by: The keys by which ``summary.json`` splits the metrics, such as "size" (`wideseek_env.evaluation.labels`).
+        on_episode: Called after each episode that was run.
+        status: Holds the state of the run for a view. With a `folder` it also writes ``progress.json`` there.
 
     Raises:
         EpisodeError: An episode raised an exception, and `keep_going` is False.

@@ -1,9 +1,14 @@
 """The symbolic agents: what an agent knows, and what its actions mean. All facts are from the agent's conversation.
 
-A `SymbolicAgent` belongs to one conversation. `hear` gets the text of what came back, `do` turns an action into the
-message to be written (or None: the action only changes the notes and takes no turn), `legal` marks the actions
-that are possible, `describe` writes the observation. The mask leaves out what cannot be done (there is no such
-entity, no such result, no turn left for the answer of a tool) and never what would be unwise.
+A `SymbolicAgent` belongs to one conversation:
+
+- `hear` reads the text of a result;
+- `do` turns an action into a message, or into None when the action only changes the notes and takes no turn;
+- `legal` marks the actions that are possible;
+- `describe` writes the observation.
+
+The mask excludes only what is impossible: an entity or result that does not exist, or a tool call without a turn left
+to read its result. It never excludes an action because it is unwise.
 """
 
 from __future__ import annotations

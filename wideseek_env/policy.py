@@ -95,8 +95,8 @@ class EpisodeRunner(Protocol):
     def run_jobs(self, game: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
         """Run every job once and yield each result when its episode has ended, in any order.
 
-        Trajectories carry what the policy knows in `meta` (such as `usage`). Closing the iterator stops
-        the episodes that are under way.
+        The runner stores what it knows (such as `usage`) in `meta` of the trajectories. Closing the iterator stops the
+        episodes in flight.
         """
         ...
 

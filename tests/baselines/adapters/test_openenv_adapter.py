@@ -248,6 +248,6 @@ def test_a_single_agent_and_bad_settings(setup: Game) -> None:
 
 def test_the_command_takes_every_field_of_the_game() -> None:
     from wideseek_baselines.adapters.openenv_server import main
-    from wideseek_env.game import ENTRY_POINTS
+    from wideseek_env.entry_points import ENTRY_POINTS
 
     assert {*ENTRY_POINTS["wideseek-openenv"].names} <= {parameter.name for parameter in main.params}

@@ -16,8 +16,9 @@ from wideseek_baselines.train.config.options import (
     SelectionOptions,
     TrackerName,
 )
+from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.errors import ConfigError
-from wideseek_env.game import ENTRY_POINTS, GameConfig
+from wideseek_env.game import GameConfig
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ without a subtask."""
 
 @dataclass(slots=True)
 class PendingCall:
-    """One call of a turn as the agent wrote it: its requests, and the text that will answer it."""
+    """One call of a turn: the requests that the agent wrote, and the text that will answer the call."""
 
     native_id: str
     parts: list[str]
@@ -26,12 +26,12 @@ class PendingCall:
     spawned: list[Conversation] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class Conversation:
     """One agent's work on one subtask, or on the question for the lead and the single agent. Read it, do not change it.
 
-    `generation` counts the conversations of a reused slot from 0. `clock` is the agent's position on the episode's
-    logical time line, in turns, where agents that work side by side share the same turns.
+    `generation` numbers the conversations of a reused slot from 0. `clock` is the agent's position on the logical time
+    line of the episode, in turns. Agents that work at the same time share the same turns.
     """
 
     agent: str
@@ -51,9 +51,13 @@ class Conversation:
     calls: dict[str, int] = field(default_factory=dict)
     """The number of tool requests made, by kind."""
     errors: int = 0
-    """Calls that could not be run, and requests whose tool failed."""
+    """The number of calls that could not be run and of requests whose tool failed."""
     pending_calls: list[PendingCall] = field(default_factory=list)
     outstanding: int = 0
+
+    def __repr__(self) -> str:
+        state = self.ending or self.status
+        return f"<Conversation of {self.agent}, generation {self.generation}: {self.turns} turns, {state}>"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from wideseek_env.pages.neutral import neutralise
 from wideseek_env.parsing import Problem, RawCall, parse_message
 from wideseek_env.profiles import Profile, profile_named
 from wideseek_env.prompts import texts_for
+from wideseek_env.reprs import short
 from wideseek_env.rules import Rules
 from wideseek_env.task import Task
 from wideseek_env.tools.spec import ToolInputError
@@ -86,6 +87,16 @@ class Episode:
         self._calls = 0
         self._closing = False  # a budget is used up: the next turn of each agent is its last
         self.root = self._start("lead" if team else "agent", "lead" if team else "single", "", 0)
+
+    def __repr__(self) -> str:
+        return f"<Episode of {short(self.task.id)}, {self.describe()}>"
+
+    def describe(self) -> str:
+        """One line that says who takes part, how many turns there were, and who acts now or how the episode ended."""
+        who = f"team of width {self.rules.width}" if self.team else "single agent"
+        turns = sum(each.turns for each in self.conversations)
+        state = f"{len(self._ready)} acting" if self.outcome is None else self.outcome.ending
+        return f"{who}: {turns} turns of {len(self.conversations)} conversations, {state}"
 
     # --- reading -------------------------------------------------------------------------------------------------
 
@@ -250,7 +261,7 @@ class Episode:
     # --- a turn --------------------------------------------------------------------------------------------------
 
     def _open_calls(self, conversation: Conversation, written: list[RawCall | Problem]) -> list[ToolCall]:
-        """Turn the written calls into pending calls that hold errors, outstanding requests or subagents."""
+        """Turn the written calls into pending calls. A pending call holds errors, outstanding requests or subagents."""
         conversation.pending_calls = pending = []
         tools = {tool.name: tool for tool in self.profile.tools[conversation.role]}
         calls: list[ToolCall] = []
@@ -379,7 +390,7 @@ class Episode:
             self._resume(conversation)
 
     def _resume(self, conversation: Conversation) -> None:
-        """All results of a turn are in: tell the agent and give it its next turn."""
+        """Tell the agent all results of its turn and give it its next turn."""
         for pending_call in conversation.pending_calls:
             for number, child in enumerate(pending_call.spawned):
                 conversation.clock = max(conversation.clock, child.clock)

@@ -56,7 +56,7 @@ class ServiceError(WideSeekError):
 
 
 class UnknownVerdictError(WideSeekError, LookupError):
-    """A recorded judge was asked something that its recording does not hold; record it first."""
+    """A recorded judge has no verdict for a question. Record the verdict first."""
 
 
 def baselines_hint(extra: str = "") -> str:

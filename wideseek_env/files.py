@@ -1,4 +1,4 @@
-"""Reading and writing of files: whole ones that appear at once, and JSON lines, plain or gzip-compressed."""
+"""Reads and writes files: whole files that appear at once, and JSON Lines, plain or gzip-compressed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
 
 
 def cache_folder() -> Path:
-    """Where built corpora are kept: ``WIDESEEK_CACHE``, else ``XDG_CACHE_HOME``/wideseek, else ~/.cache/wideseek."""
+    """The folder of built corpora: ``WIDESEEK_CACHE``, else ``XDG_CACHE_HOME``/wideseek, else ~/.cache/wideseek."""
     if chosen := os.environ.get("WIDESEEK_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideseek"
@@ -29,10 +29,10 @@ def cache_folder() -> Path:
 
 @contextmanager
 def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
-    """A new file that replaces `path` when the block ends: readers see the old file or the new one, never half of it.
+    """Open a new file that replaces `path` when the block ends. Readers see the old file or the new one, never a part.
 
-    An error in the block leaves `path` as it was. With `sync`, the content is on disk before the file is replaced, so
-    a crash of the machine cannot leave an empty file.
+    An error in the block leaves `path` as it was. With `sync`, the content is on disk before the file is replaced. So a
+    crash of the machine cannot leave an empty file.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -48,7 +48,8 @@ def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: Path, text: str, *, sync: bool = True) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all; see `writing`."""
+    """Write `text` to `path` as UTF-8, whole or not at all. With `sync`, it is on disk before the old file is
+    replaced."""
     with writing(path, sync=sync) as file:
         file.write(text.encode())
 
@@ -65,14 +66,14 @@ def is_temporary(path: Path, names: Sequence[str]) -> bool:
 
 
 def open_bytes(path: Path) -> IO[bytes]:
-    """Open `path` for reading; it is decompressed while it is read if its name ends in ``.gz``."""
+    """Open `path` for reading. If its name ends in ``.gz``, it is decompressed while it is read."""
     return cast("IO[bytes]", gzip.open(path, "rb")) if path.suffix == ".gz" else open(path, "rb")
 
 
 def read_lines(path: Path, error: type[Exception], what: str = "") -> Iterator[tuple[int, bytes]]:
     """The lines of `path` that are not blank, without a byte order mark, with their numbers from 1.
 
-    A file that cannot be read to its end is an `error`. Its message begins with `what`, by default "PATH cannot be
+    Raises `error` when the file cannot be read to its end. Its message begins with `what`, by default "PATH cannot be
     read".
     """
     number = 0
@@ -88,10 +89,13 @@ def read_lines(path: Path, error: type[Exception], what: str = "") -> Iterator[t
 
 
 def whole_lines(path: Path) -> Iterator[bytes]:
-    """The lines of `path` that end with a line break; what a killed process left after the last one is passed over.
+    """The lines of `path` that end with a line break. A partial last line, which a killed process left, is skipped.
 
-    A ``.gz`` file may be cut anywhere. `OSError` when the file cannot be opened, `TrajectoryError` when a ``.gz`` file
-    is damaged.
+    A ``.gz`` file may be cut anywhere.
+
+    Raises:
+        OSError: The file cannot be opened.
+        TrajectoryError: A ``.gz`` file is damaged.
     """
     with open(path, "rb") as file:
         if path.suffix != ".gz":
@@ -106,10 +110,11 @@ def whole_lines(path: Path) -> Iterator[bytes]:
 
 
 class JsonlWriter:
-    """Appends JSON values to a file, one a line, each safely on disk before the next: a crash loses none written.
+    """Appends JSON values to a file, one per line. Each is on disk before the next is written, so a crash loses none.
 
-    Opening makes the file and its folder. A partial last line, left by a process that was killed while writing, is cut
-    off. If the name ends in ``.gz``, each line is compressed separately; `TrajectoryError` when such a file is damaged.
+    Opening creates the file and its folder. It cuts off a partial last line, which a process leaves if it is killed
+    while it writes. If the name ends in ``.gz``, each line is compressed separately. Raises `TrajectoryError` when such
+    a file is damaged.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -165,10 +170,10 @@ def _end_of_members(file: IO[bytes]) -> int:
 
 
 def _unpacked(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Unpacked blocks of a gzip file, each with the number of packed bytes that are whole members.
+    """Decompressed blocks of a gzip file, each with the number of compressed bytes that are whole members.
 
-    The file may be cut anywhere, also in the first byte of a header (which Python's own reader takes for damage).
-    `TrajectoryError` for what is no gzip.
+    The file may be cut anywhere, even in the first byte of a header. (Python's reader treats that as damage.) Raises
+    `TrajectoryError` when the file is not gzip.
     """
     keep = position = 0
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)

@@ -401,9 +401,9 @@ class EntryPoint:
     """How an entry point's game differs from `GameConfig`."""
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Defaults of its own."""
+    """The defaults that differ."""
     fixed: tuple[str, ...] = ()
-    """Fields that it does not take, because it decides them itself."""
+    """The fields that it does not take, because it decides them itself."""
 
     def config(self, **values: Any) -> GameConfig:
         """The configuration of these values and this entry point's defaults."""

@@ -62,10 +62,10 @@ def counter_named(counter: str | Counter) -> Counter:
 class ToolCall:
     """One request that an executor must run: the kind of a tool with checked arguments.
 
-    `id` is unique in the episode and says who asked: ``agent/turn/number`` (with a generation before the turn where
-    agent ids are reused). `name` is the kind of tool ("search", "browse" or a custom tool's name), whatever the
-    profile calls it towards the model. `arguments` of a search are ``query: str, count: int``; of a browse
-    ``url: str, chunk: int, focus: str``.
+    `id` is unique in the episode and says which agent made the request: ``agent/turn/number``. If the agent id is
+    reused, the generation precedes the turn. `name` is the kind of tool: "search", "browse" or the name of a custom
+    tool. The profile may give the tool another name in prompts. The `arguments` of a search are ``query: str, count:
+    int``, those of a browse ``url: str, chunk: int, focus: str``.
     """
 
     id: str

@@ -25,7 +25,7 @@ ENTRY_POINTS = GROUPS["policy"]
 policy."""
 
 KNOWN = {"scripted": "", "random": "", "vllm": "vllm", "openai": "openai", "transformers": "transformers"}
-"""Policies of the baselines that a user may ask for before installing them, and the extra that each one needs."""
+"""Policies of the baselines and the extra that each needs. A user may name them before installing them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ class EpisodeRunner(Protocol):
     def run_jobs(self, game: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
         """Run every job once and yield each result when its episode has ended, in any order.
 
-        Trajectories carry what the player knows in `meta` (such as `usage`). Closing the iterator stops
-        the episodes in flight.
+        Trajectories carry what the policy knows in `meta` (such as `usage`). Closing the iterator stops
+        the running episodes.
         """
         ...
 
@@ -115,15 +115,15 @@ def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
 
 
 def make_policy(name: str, **options: Any) -> Policy:
-    """The policy called `name`: an entry point, or ``module:Class`` for a custom one.
+    """The policy called `name`: an entry point, or ``module:Class`` for a custom policy.
 
     Args:
-        name: As `wideseek_env.plugins` describes it; it may hold options itself, as in ``module:Class,key=value``.
-        options: Passed on. They override those in `name`.
+        name: The name, as in `wideseek_env.plugins`. It may contain options, as in ``module:Class,key=value``.
+        options: Options for the policy's class or function. They override those in `name`.
 
     Raises:
         ConfigError: The name is unknown, the policy cannot be loaded, or it does not take these options.
-        MissingDependencyError: The package that has it is not installed.
+        MissingDependencyError: The package that has the policy is not installed.
     """
     if name in KNOWN and name not in announced("policy"):
         raise MissingDependencyError(

@@ -36,7 +36,7 @@ class Profile:
     share_question: bool = True
     """Show subagents the whole question next to their subtask."""
     language: Language | None = None
-    """The language of prompts and notices. None is the language of the task."""
+    """The language of prompts and notices. None means the language of the task."""
 
     def with_tool(self, role: Role, tool: ToolSpec) -> Profile:
         """The same profile with one more tool for `role`. The executor in use must know its `kind`."""
@@ -122,11 +122,11 @@ def profile_named(profile: str | Profile) -> Profile:
 
 
 def with_tools(profile: Profile, tools: Sequence[Tool]) -> Profile:
-    """`profile` with these tools for their roles; its name says so, since agents are told something else."""
+    """`profile` with these tools for their roles. Its name also changes, because agents are told other things."""
     for each in tools:
         if each.spec.name in BUILT_IN or each.spec.kind in BUILT_IN:
             raise ConfigError(
-                f"a tool of one's own cannot be called {each.spec.name!r}: there is one already"
+                f"a custom tool cannot be called {each.spec.name!r}: there is a tool with this name already"
             )
         for role in each.roles:
             profile = profile.with_tool(role, each.spec)

@@ -25,7 +25,7 @@ RENAMED_TRAINING_KEYS: Mapping[str, str] = {
 RENAMED_TRAINING_VALUES: Mapping[str, Mapping[str, str]] = {
     "loss.importance_sampling": {"off": "none"},
 }
-"""Values of a training configuration: key under its new name → old value → new value."""
+"""Renamed values of a training configuration: key under its new name → old value → new value."""
 
 
 def renamed(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""`Task`: one question, the table that answers it, and how each of its columns is compared."""
+"""`Task`: one question, the table that answers it, and how each column of the table is compared."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from wideseek_env.errors import TaskError
+from wideseek_env.reprs import short
 
 METRICS = ("exact_match", "number_near", "date_near", "url_match", "in_match", "llm_judge")
-"""Names of the column metrics, as in the WideSearch benchmark's `eval_pipeline`."""
+"""The names of the column metrics, as in the WideSearch benchmark's `eval_pipeline`."""
 
 PREPROCESSORS = ("norm_str", "extract_number", "norm_date")
-"""Names of the cell preprocessors, as in the WideSearch benchmark's `eval_pipeline`."""
+"""The names of the cell preprocessors, as in the WideSearch benchmark's `eval_pipeline`."""
 
 Language = Literal["en", "zh"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Table:
     """A table of strings: a header of n names and rows of n cells each."""
 
@@ -31,8 +32,13 @@ class Table:
                     f"row {number} has {len(row)} cells, but the header has {len(self.header)} columns"
                 )
 
+    def __repr__(self) -> str:
+        return (
+            f"<Table of {len(self.rows)} rows, {len(self.header)} columns: {short(', '.join(self.header))}>"
+        )
+
     def column(self, name: str) -> tuple[str, ...]:
-        """The cells of the column called `name`, top to bottom; `KeyError` when there is none."""
+        """The cells of the column called `name`, top to bottom. Raises `KeyError` when there is none."""
         try:
             index = self.header.index(name)
         except ValueError:
@@ -40,7 +46,7 @@ class Table:
         return tuple(row[index] for row in self.rows)
 
     def to_markdown(self) -> str:
-        """The table in Markdown's pipe syntax; pipes in cells are escaped and line breaks become spaces."""
+        """The table in Markdown's pipe syntax. Pipes in cells are escaped and line breaks become spaces."""
 
         def line(cells: Sequence[str]) -> str:
             return "| " + " | ".join(" ".join(c.replace("|", "\\|").split()) for c in cells) + " |"
@@ -52,9 +58,9 @@ class Table:
 class ColumnSpec:
     """How the cells of one column are compared.
 
-    `metrics` and `preprocess` are names from `METRICS` and `PREPROCESSORS`, applied in order. `criterion` is
-    what a metric needs besides the two cells: the relative tolerance of `number_near`, the days of
-    `date_near`, the question that an `llm_judge` is asked.
+    `metrics` and `preprocess` are names from `METRICS` and `PREPROCESSORS`, applied in order. `criterion` is the
+    parameter of a metric: the relative tolerance of `number_near`, the days of `date_near`, or the question for an
+    `llm_judge`.
     """
 
     metrics: tuple[str, ...] = ("exact_match",)
@@ -70,13 +76,13 @@ class ColumnSpec:
                 raise TaskError(f"unknown preprocessor {name!r}; known are {', '.join(PREPROCESSORS)}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Task:
     """A question with its gold answer.
 
-    A broad task has `columns` (required, in order), `key_columns` (a subset that identifies a row), `gold`
-    and a `ColumnSpec` for every column in `specs`. A depth task has `answers`, the accepted short answers,
-    and neither columns nor gold. `source` says where the task is from, `meta` anything else as JSON.
+    A broad task has `columns` (required, in order), `key_columns` (a subset that identifies a row), `gold` and a
+    `ColumnSpec` for every column in `specs`. A depth task has `answers`, the accepted short answers, but no columns and
+    no gold. `source` is the origin of the task. `meta` has anything else as JSON.
     """
 
     id: str
@@ -115,6 +121,13 @@ class Task:
                     f"task {self.id}: there is a spec for {name!r}, which is not among the columns"
                 )
 
+    def __repr__(self) -> str:
+        if self.gold is None:
+            size = f"{len(self.answers)} accepted answers"
+        else:
+            size = f"{len(self.gold.rows)} rows, {len(self.columns)} columns"
+        return f"<Task {short(self.id)}: {size}, {self.language}, {short(self.question)}>"
+
     def spec(self, column: str) -> ColumnSpec:
-        """The `ColumnSpec` of `column`; exact match on normalised text where none was given."""
+        """The `ColumnSpec` of `column`. Without one, it is an exact match on normalised text."""
         return self.specs.get(column, ColumnSpec())

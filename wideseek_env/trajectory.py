@@ -21,6 +21,7 @@ from wideseek_env.errors import TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message
 from wideseek_env.profiles import Profile
+from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
@@ -30,7 +31,7 @@ from wideseek_env.tasks.jsonl import task_from_dict, task_to_dict
 FORMAT = 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trajectory:
     """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
@@ -55,6 +56,13 @@ class Trajectory:
     reward_name: str
     meta: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        policy = f" by {short(self.meta['policy'])}" if "policy" in self.meta else ""
+        return (
+            f"<Trajectory of {short(self.task.id)}{policy}: {len(self.conversations)} conversations, "
+            f"{short(self.outcome.get('ending'))}, item-F1 {self.score.f1_by_item:.3f}, reward {self.reward:.3f}>"
+        )
 
     @classmethod
     def of_episode(
@@ -194,7 +202,7 @@ def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[s
 
 
 class TrajectoryWriter(JsonlWriter):
-    """Appends trajectories to a JSONL file, each safely on disk before the next: a crash loses none written.
+    """Appends trajectories to a JSONL file. Each is on disk before the next is written, so a crash loses none of them.
 
     Opening the file cuts off a partial last line, which a process leaves if it is killed while it writes.
     """

@@ -15,8 +15,8 @@ from wideseek_env.cli import options
 if TYPE_CHECKING:
     from wideseek_baselines.rollout.jobs import Finished, RolloutJob
     from wideseek_baselines.tokens.record import Rollout
-    from wideseek_env.evaluation.standing import Ended
-    from wideseek_env.evaluation.tracking import Tracker
+    from wideseek_env.evaluation.run_status import RunStatus
+    from wideseek_env.evaluation.running_summary import Ended
     from wideseek_env.game import GameConfig
     from wideseek_env.tasks.taskset import TaskSet
 
@@ -64,13 +64,14 @@ def rollout(
     trajectories: Path | None,
 ) -> None:
     """Run several episodes of every task with a language model, and record them for training.
-        The records have token ids, masks of the sampled tokens, their log-probabilities, and rewards.
+
+    The records have token ids, masks of the sampled tokens, their log-probabilities, and rewards.
 
     \b
     Examples:
-      wideseek rollout --policy vllm --model models/nano --split train --limit 64 --out rollouts.jsonl.gz wideseek
-      rollout --policy vllm --model models/qwen3-4b --workers 8 --gpus 1 --out rollouts.jsonl.gz wideseek rollout
-      --policy transformers --model models/nano --profile terse --limit 2 --out a.parquet
+      wideseek rollout --policy vllm --model models/nano --split train --limit 64 --out rollouts.jsonl.gz
+      wideseek rollout --policy vllm --model models/qwen3-4b --workers 8 --gpus 1 --out rollouts.jsonl.gz
+      wideseek rollout --policy transformers --model models/nano --profile terse --limit 2 --out a.parquet
     """
     from wideseek_baselines.cluster.rollouts import open_rollouts_on
     from wideseek_baselines.rollout.config import RolloutConfig
@@ -79,7 +80,7 @@ def rollout(
     from wideseek_env.cli.console import say
     from wideseek_env.cli.progress import RunView
     from wideseek_env.cli.world import open_tasks
-    from wideseek_env.evaluation.tracking import Tracker, announcing
+    from wideseek_env.evaluation.run_status import RunStatus, announcing
     from wideseek_env.trajectory import TrajectoryWriter
 
     config = RolloutConfig(
@@ -89,8 +90,8 @@ def rollout(
         DriverOptions(concurrency=concurrency, retries=retries),
     )
     chosen = game.open_tasks(open_tasks)
-    tracker = Tracker(f"{policy} on {chosen.name}", len(chosen) * size, kind="rollout", seed=seed)
-    done = _done(out, tracker)
+    status = RunStatus(f"{policy} on {chosen.name}", len(chosen) * size, kind="rollout", seed=seed)
+    done = _done(out, status)
     counts = _Counts()
     interrupted = False
     with ExitStack() as stack:
@@ -99,12 +100,12 @@ def rollout(
         )
         kept = stack.enter_context(open_rollouts(out))
         messages = stack.enter_context(TrajectoryWriter(trajectories)) if trajectories is not None else None
-        view = stack.enter_context(RunView(tracker))
+        view = stack.enter_context(RunView(status))
         view.update()
         try:
             with (
-                announcing(tracker, out),
-                closing(played.run(tracker.jobs(_jobs(chosen, size, seed, done)))) as run,
+                announcing(status, out),
+                closing(played.run(status.jobs(_jobs(chosen, size, seed, done)))) as run,
             ):
                 for finished in run:
                     if finished.rollout is not None:
@@ -112,7 +113,7 @@ def rollout(
                     if messages is not None and finished.trajectory is not None:
                         messages.write(finished.trajectory)
                     counts.add(finished)
-                    tracker.end(_ended(finished))
+                    status.end(_ended(finished))
                     view.update()
         except KeyboardInterrupt:
             interrupted = True
@@ -123,9 +124,10 @@ def rollout(
         raise click.exceptions.Exit(130)
 
 
-def _done(out: Path, tracker: Tracker) -> set[tuple[str, int]]:
-    """The episodes that the file already has, without failed ones, which are run again. Adds all of them to the
-    tracker.
+def _done(out: Path, status: RunStatus) -> set[tuple[str, int]]:
+    """The episodes that the file already has, without failed ones, which are run again.
+
+    All of them are added to the status.
     """
     from wideseek_baselines.rollout.store import iter_rollouts
 
@@ -133,7 +135,7 @@ def _done(out: Path, tracker: Tracker) -> set[tuple[str, int]]:
         return set()
     done = set()
     for each in iter_rollouts(out):
-        tracker.add(_figures(each))
+        status.add(_metrics(each))
         if not each.error:
             done.add((each.task_id, each.trial))
     return done
@@ -141,15 +143,15 @@ def _done(out: Path, tracker: Tracker) -> set[tuple[str, int]]:
 
 def _ended(finished: Finished) -> Ended:
     """The facts about an ended episode for the view. An episode without rollout counts as failed."""
-    from wideseek_env.evaluation.standing import Ended
+    from wideseek_env.evaluation.running_summary import Ended
 
     if finished.rollout is not None:
-        return _figures(finished.rollout)
+        return _metrics(finished.rollout)
     return Ended(finished.job.task.id, finished.job.trial, 0.0, 0.0, True, None, None)
 
 
-def _figures(rollout: Rollout) -> Ended:
-    from wideseek_env.evaluation.standing import Ended
+def _metrics(rollout: Rollout) -> Ended:
+    from wideseek_env.evaluation.running_summary import Ended
 
     f1, failed = rollout.score["item_f1"], bool(rollout.error)
     return Ended(rollout.task_id, rollout.trial, f1, rollout.reward, failed, rollout.tokens, None)

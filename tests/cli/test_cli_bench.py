@@ -80,7 +80,7 @@ def test_equal_calls(call: Call, towns: list[str], tmp_path: Path) -> None:
     alone = call("bench", "width", *towns, "--amount", 3, "--out", tmp_path / "x")
     assert (alone.exit_code, "--amount needs --equal" in alone.stderr) == (2, True)
     tokens = call("bench", "width", *towns, "--equal", "tokens", "--amount", 9, "--out", tmp_path / "y")
-    assert (tokens.exit_code, "takes no option episode_tokens" in tokens.stderr) == (2, True)
+    assert (tokens.exit_code, "has no option episode_tokens" in tokens.stderr) == (2, True)
     assert not (tmp_path / "y" / "width.json").exists()
 
 

@@ -24,7 +24,7 @@ def test_a_folder_becomes_a_corpus(call: Call, world: Path, tmp_path: Path) -> N
     assert result.stdout == f"{out}: 12 pages, called towns-1\n"
     again = call("corpus", "build", world / "pages", "--out", out)
     assert again.exit_code == 1
-    assert "exists; give another name or --overwrite" in again.stderr
+    assert "exists already" in again.stderr
     assert call("corpus", "build", world / "pages", "--out", out, "--overwrite").stdout.endswith(
         "called pages\n"
     )

@@ -224,7 +224,7 @@ def test_compare_runs_with_the_first(call: Call, runs: list[Path]) -> None:
 def test_compare_as_json(call: Call, runs: list[Path]) -> None:
     found = json.loads(call("compare", *runs[:2], "--format", "json", "--metric", "score").stdout)
     assert [each["tasks"] for each in found] == [4]
-    assert found[0]["figures"]["turns"]["difference"] > 0
+    assert found[0]["metrics"]["turns"]["difference"] > 0
     assert found[0]["changes"] == []
 
 

@@ -275,7 +275,7 @@ class Opened(Exception):
 def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], GameConfig]:
     """Calls an entry point and gives the configuration that it opens."""
 
-    def stop(self: GameConfig, **how: Any) -> Any:
+    def stop(self: GameConfig, *how: Any, **named: Any) -> Any:
         raise Opened(self)
 
     monkeypatch.setattr(GameConfig, "open", stop)

@@ -183,7 +183,7 @@ def test_mistakes_are_typed_and_lose_nothing() -> None:
         ({"roster": "some"}, "roster"),
         ({"subagent_lifetime": "day"}, "subagent_lifetime"),
         ({"subagent_lifetime": "task", "roster": "fixed"}, "choose one"),
-        ({"render_mode": "rgb_array"}, "no render mode 'rgb_array'"),
+        ({"render_mode": "rgb_array"}, "unknown render mode 'rgb_array'"),
         ({"tasks": []}, "has no tasks"),
         ({"tasks": ["question"]}, "must be Task objects"),
         ({"tasks": "nonsense"}, "no tasks 'nonsense'"),

@@ -18,13 +18,14 @@ from typing import Any
 
 from toy_team import ToyTeam, town_setup
 
+import wideseek_env.files
 import wideseek_env.trajectory
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation import RunFolder, evaluate_game, folder, lock, metrics, run_settings
 from wideseek_env.evaluation.run import episode_seed
 
 TASKS, TRIALS = 3, 2
-TRACED = {module.__file__ for module in (metrics, folder, lock, wideseek_env.trajectory)}
+TRACED = {module.__file__ for module in (metrics, folder, lock, wideseek_env.files, wideseek_env.trajectory)}
 SETUP = town_setup(count=TASKS)
 PAIRS = {episode_seed(0, task.id, trial): [task.id, trial] for task in SETUP.tasks for trial in range(TRIALS)}
 
@@ -62,11 +63,11 @@ def kill_after(lines: int) -> None:
 
 
 def tear(which: str, number: int, share: float) -> None:
-    """Die in the middle of writing line `number` of trajectories or figures, after a share of its bytes."""
+    """Die in the middle of writing line `number` of trajectories or episodes, after a share of its bytes."""
     count = 0
     owner, name = {
         "trajectories": (wideseek_env.trajectory.TrajectoryWriter, "write"),
-        "figures": (metrics.Entry, "line"),
+        "episodes": (metrics.Entry, "line"),
     }[which]
     whole = getattr(owner, name)
 
@@ -75,7 +76,7 @@ def tear(which: str, number: int, share: float) -> None:
         count += 1
         if count < number:
             return whole(self, *arguments)
-        line = whole(self) if which == "figures" else arguments[0].to_json().encode() + b"\n"
+        line = whole(self) if which == "episodes" else arguments[0].to_json().encode() + b"\n"
         with open(RUN / f"{which}.jsonl", "ab") as file:
             file.write(line[: int(share * len(line))])
         return die()

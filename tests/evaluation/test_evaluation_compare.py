@@ -47,13 +47,13 @@ def test_differences_are_of_means_over_tasks() -> None:
     second = run("b", record("x", 0.8), record("y", 0.9, turns=20), record("only b", 0.0))
     found = compare_runs(first, second)
     assert (found.tasks, found.only_first, found.only_second) == (2, 1, 1)
-    item = found.figures["f1_by_item"]
+    item = found.metrics["f1_by_item"]
     assert (item.first, item.second, item.difference) == (0.65, 0.85, 0.2)
     assert (item.rose, item.fell, item.same) == (1, 1, 0)
     assert (item.low, item.high) == (-0.1, 0.5)
     assert item.p == 1.0  # of four sign flips two are as far out and two are nearer: 0.4 and 0.6
-    assert found.figures["turns"].difference == 5.0
-    assert found.figures["tool_calls"].first == 2.0
+    assert found.metrics["turns"].difference == 5.0
+    assert found.metrics["tool_calls"].first == 2.0
     assert [dataclasses.astuple(change) for change in found.changes] == [("x", 0.3, 0.8), ("y", 1.0, 0.9)]
     assert found.notes == (
         "the runs have 1–2 and 1 trials per task; each task's mean over its trials is compared",
@@ -69,12 +69,12 @@ def test_a_clear_difference_is_clear_and_none_is_none() -> None:
         for name, values in (("a", level), ("b", level + 0.1 + noise[0]), ("c", level + noise[1]))
     ]
     clear, none = compare_runs(runs[0], runs[1]), compare_runs(runs[0], runs[2])
-    assert clear.figures["f1_by_item"].low > 0.09
-    assert clear.figures["f1_by_item"].p < 0.001
-    assert none.figures["f1_by_item"].low < 0 < none.figures["f1_by_item"].high
-    assert none.figures["f1_by_item"].p > 0.05
+    assert clear.metrics["f1_by_item"].low > 0.09
+    assert clear.metrics["f1_by_item"].p < 0.001
+    assert none.metrics["f1_by_item"].low < 0 < none.metrics["f1_by_item"].high
+    assert none.metrics["f1_by_item"].p > 0.05
     assert clear == compare_runs(runs[0], runs[1])
-    assert clear.figures["f1_by_item"] != compare_runs(runs[0], runs[1], seed=1).figures["f1_by_item"]
+    assert clear.metrics["f1_by_item"] != compare_runs(runs[0], runs[1], seed=1).metrics["f1_by_item"]
 
 
 def test_pairing_sees_what_two_intervals_hide() -> None:
@@ -83,16 +83,16 @@ def test_pairing_sees_what_two_intervals_hide() -> None:
     second = run("b", *(record(f"t{n}", value + 0.01) for n, value in enumerate(level)))
     intervals = [each.tally.summary() for each in (first, second)]
     assert intervals[0].item_f1_high > intervals[1].item_f1_low
-    assert compare_runs(first, second).figures["f1_by_item"].low == pytest.approx(0.01)
+    assert compare_runs(first, second).metrics["f1_by_item"].low == pytest.approx(0.01)
 
 
 def test_the_opposite_order_gives_the_opposite_sign() -> None:
     first = run("a", *(record(f"t{n}", n / 10) for n in range(10)))
     second = run("b", *(record(f"t{n}", (n * 3 % 10) / 10) for n in range(10)))
     there, back = compare_runs(first, second), compare_runs(second, first)
-    for name, figure in there.figures.items():
-        other = back.figures[name]
-        assert (figure.difference, figure.p, figure.rose) == (-other.difference, other.p, other.fell)
+    for name, metric in there.metrics.items():
+        other = back.metrics[name]
+        assert (metric.difference, metric.p, metric.rose) == (-other.difference, other.p, other.fell)
 
 
 def test_the_most_changed_tasks_by_another_metric() -> None:
@@ -135,18 +135,18 @@ def test_tokens_are_compared_when_all_are_known() -> None:
     usage = {"prompt_tokens": 100, "completion_tokens": 10}
     first = run("a", record("x", 0.5, usage=usage), record("y", 0.5, usage=usage))
     second = run("b", record("x", 0.5, usage={**usage, "prompt_tokens": 50}), record("y", 0.5, usage=usage))
-    figures = compare_runs(first, second).figures
-    assert figures["prompt_tokens"].difference == -25
-    assert figures["completion_tokens"].p == 1.0
-    assert "cost" not in figures
+    metrics = compare_runs(first, second).metrics
+    assert metrics["prompt_tokens"].difference == -25
+    assert metrics["completion_tokens"].p == 1.0
+    assert "cost" not in metrics
     unknown = run("c", record("x", 0.5), record("y", 0.5, usage=usage))
-    assert "prompt_tokens" not in compare_runs(first, unknown).figures
+    assert "prompt_tokens" not in compare_runs(first, unknown).metrics
 
 
-def test_answers_made_elsewhere_have_no_figures_of_play() -> None:
+def test_answers_made_elsewhere_have_no_metrics_of_play() -> None:
     first = run("a", record("x", 0.5))
     second = run("b", record("x", 1.0), kind="responses")
-    assert list(compare_runs(first, second).figures) == ["f1_by_item", "f1_by_row", "score"]
+    assert list(compare_runs(first, second).metrics) == ["f1_by_item", "f1_by_row", "score"]
 
 
 def test_runs_that_were_played(tmp_path: Path) -> None:
@@ -155,8 +155,8 @@ def test_runs_that_were_played(tmp_path: Path) -> None:
         with RunFolder.open(tmp_path / str(width), run_settings(game, "toy")) as folder:
             evaluate_game(game, ToyTeam(), folder=folder)
     found = compare_runs(read_run(tmp_path / "1"), read_run(tmp_path / "2"))
-    assert found.figures["f1_by_item"].difference == pytest.approx(2 / 3 - 0.4, abs=1e-6)
-    assert found.figures["f1_by_item"].p == 0.25
+    assert found.metrics["f1_by_item"].difference == pytest.approx(2 / 3 - 0.4, abs=1e-6)
+    assert found.metrics["f1_by_item"].p == 0.25
     assert found.settings == (("rules.width", 1, 2),)
     assert json.loads(json.dumps(found.to_dict()))["settings"] == [
         {"name": "rules.width", "first": 1, "second": 2}

@@ -22,7 +22,7 @@ EVERYWHERE = [f"at:{line}" for line in (*range(1, 100, 7), *range(100, 4000, 190
 CHAINS = ["chain:0", "chain:1"]
 TORN = [
     f"torn:{which},{line},{share}"
-    for which in ("trajectories", "figures")
+    for which in ("trajectories", "episodes")
     for line in (1, 4)
     for share in (0, 0.6)
 ]
@@ -41,19 +41,19 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], dict[str, Any]]:
-    """The trajectories and figures of a run that nobody kills, without times."""
+    """The trajectories and metrics of a run that nobody kills, without times."""
     path = tmp_path_factory.mktemp("straight")
     game = town_setup(count=3)
     with RunFolder.open(path, {}) as folder:
         evaluate_game(game, ToyTeam(), trials=2, folder=folder)
-    return texts(path), figures(path)
+    return texts(path), metrics(path)
 
 
 def texts(path: Path) -> list[str]:
     return [t.to_json(timing=False) for t in load_trajectories(path / "trajectories.jsonl")]
 
 
-def figures(path: Path) -> dict[str, Any]:
+def metrics(path: Path) -> dict[str, Any]:
     return {
         key: value
         for key, value in json.loads((path / "summary.json").read_text()).items()
@@ -73,7 +73,7 @@ def test_a_killed_run_ends_as_if_nothing_had_happened(
     assert result["recorded"] == [[f"towns-{n}", trial] for trial in (0, 1) for n in range(3)]
     path = base / mode.replace(":", "-").replace(",", "-")
     assert texts(path) == straight[0]
-    assert figures(path) == straight[1]
+    assert metrics(path) == straight[1]
     assert len(read_run(path).records) == 6
     lines = (path / "episodes.jsonl").read_bytes().splitlines()
     assert [(line["task_id"], line["trial"]) for line in map(json.loads, lines)] == [

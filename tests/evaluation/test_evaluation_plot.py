@@ -101,7 +101,7 @@ def test_curves_against_a_cost_name_their_points() -> None:
     with pytest.raises(ConfigError, match="wide has no generated tokens per episode: it was not measured"):
         draw_metric(curves, axis="tokens")
     tokens = draw_metric([curve(tokens=5000.0)], axis="tokens").render("svg")
-    assert "Generated tokens an episode; points: width" in texts(tokens)
+    assert "Generated tokens per episode; points: width" in texts(tokens)
 
 
 def test_the_overview_of_one_run_and_of_several(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_the_overview_of_one_run_and_of_several(tmp_path: Path) -> None:
     assert found.count("9.0") == 3
     assert "Turns of all agents" in found
     both = texts(draw_overview([curve("one", tokens=9.0), curve("two", tokens=8.0)]).render("svg"))
-    assert {"one", "two", "Generated tokens an episode"} <= set(both)
+    assert {"one", "two", "Generated tokens per episode"} <= set(both)
     deep = texts(draw_overview([curve(kind="depth")]).render("svg"))
     assert {"Depth: turns of the single agent", "Episodes that end with an answer (%)"} <= set(deep)
 
@@ -152,7 +152,7 @@ def test_what_cannot_be_drawn(tmp_path: Path) -> None:
         draw_metric([curve()], metric="f2")
     with pytest.raises(ConfigError, match="unknown axis 'money'"):
         draw_metric([curve()], axis="money")
-    with pytest.raises(ConfigError, match="no figures in the form 'gif'"):
+    with pytest.raises(ConfigError, match="unknown format 'gif'"):
         plot_sweep(sweep(), tmp_path / "a.gif")
 
 

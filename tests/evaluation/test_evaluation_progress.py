@@ -15,8 +15,8 @@ from toy_team import ToyTeam, town_setup
 
 from wideseek_env.evaluation import RunFolder, evaluate_game, run_settings
 from wideseek_env.evaluation.progress import announced, progress_file, read_progress
-from wideseek_env.evaluation.standing import Ended, Standing
-from wideseek_env.evaluation.tracking import Tracker
+from wideseek_env.evaluation.run_status import RunStatus
+from wideseek_env.evaluation.running_summary import Ended, RunningSummary
 from wideseek_env.policy import Job
 
 
@@ -49,31 +49,31 @@ def test_the_last_means_are_those_of_the_summary(tmp_path: Path) -> None:
 
 
 def test_an_episode_played_again_replaces_the_earlier_one() -> None:
-    standing = Standing()
-    standing.add(ended("a", f1=0.0, failed=True))
-    standing.add(ended("b", f1=0.0))
-    assert standing.failed == 1
-    standing.add(ended("a", f1=1.0))
-    means = standing.means()
+    summary = RunningSummary()
+    summary.add(ended("a", f1=0.0, failed=True))
+    summary.add(ended("b", f1=0.0))
+    assert summary.failed == 1
+    summary.add(ended("a", f1=1.0))
+    means = summary.means()
     assert means is not None
-    assert (standing.episodes, standing.failed, means[0].mean) == (2, 0, 0.5)
+    assert (summary.episodes, summary.failed, means[0].mean) == (2, 0, 0.5)
 
 
 def test_a_task_with_more_trials_weighs_no_more() -> None:
-    standing = Standing()
+    summary = RunningSummary()
     for trial in range(9):
-        standing.add(ended("a", trial, f1=0.0))
-    standing.add(ended("b", f1=1.0))
-    means = standing.means()
+        summary.add(ended("a", trial, f1=0.0))
+    summary.add(ended("b", f1=1.0))
+    means = summary.means()
     assert means is not None
     assert means[0].mean == 0.5
 
 
 def test_one_reward_that_is_no_number_spoils_nothing() -> None:
-    standing = Standing()
-    standing.add(ended("a", reward=float("nan")))
-    standing.add(ended("b", reward=1.0))
-    means = standing.means()
+    summary = RunningSummary()
+    summary.add(ended("a", reward=float("nan")))
+    summary.add(ended("b", reward=1.0))
+    means = summary.means()
     assert means is not None
     assert means[1].mean == 0.5
 
@@ -85,41 +85,41 @@ def test_intervals_that_take_long_are_computed_rarely() -> None:
         now[0] += 1.0  # everything takes a second
         return now[0]
 
-    standing = Standing(clock=clock)
+    summary = RunningSummary(clock=clock)
     seen = []
     for number in range(40):
-        standing.add(ended(f"t{number}", f1=float(number)))
-        means = standing.means()
+        summary.add(ended(f"t{number}", f1=float(number)))
+        means = summary.means()
         assert means is not None
         assert means[0].mean == number / 2
         assert means[0].low <= means[0].mean <= means[0].high
         seen.append(means[0].high - means[0].mean)
     assert 1 < len(set(seen)) < 10
-    again = Standing()
+    again = RunningSummary()
     for number in range(40):
         again.add(ended(f"t{number}", f1=float(number)))
-    assert standing.means(exact=True) == again.means()
+    assert summary.means(exact=True) == again.means()
 
 
 def test_a_tracker_knows_what_is_under_way_and_which_is_slowest() -> None:
     now = [100.0]
-    tracker = Tracker("t", 3, clock=lambda: now[0], wall=lambda: 1000.0 + now[0])
+    status = RunStatus("t", 3, clock=lambda: now[0], wall=lambda: 1000.0 + now[0])
     jobs = [Job(task) for task in town_setup(count=3).tasks]
-    taken = tracker.jobs(jobs)
+    taken = status.jobs(jobs)
     next(taken)
     now[0] = 130.0
     second = next(taken)
-    tracker.turns(second, 4)
+    status.turns(second, 4)
     now[0] = 150.0
-    look = tracker.look()
+    look = status.look()
     assert (look["under_way"], look["done"], look["session"]["seconds"]) == (2, 0, 50.0)
     assert look["slowest"] == [
         {"task": "towns-0", "trial": 0, "since": 1100.0, "turns": None},
         {"task": "towns-1", "trial": 0, "since": 1130.0, "turns": 4},
     ]
-    tracker.end(ended("towns-0", tokens=70.0))
-    tracker.end(ended("towns-1", tokens=30.0, failed=True))
-    look = tracker.look()
+    status.end(ended("towns-0", tokens=70.0))
+    status.end(ended("towns-1", tokens=30.0, failed=True))
+    look = status.look()
     assert (look["under_way"], look["done"], look["failed"]) == (0, 2, 1)
     assert look["session"]["tokens"] == 100.0
     assert look["session"]["calls"] is None

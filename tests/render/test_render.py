@@ -51,9 +51,9 @@ def test_modes() -> None:
     assert renderer_for(None, MODES) is None
     assert isinstance(renderer_for("ansi", MODES), AnsiRenderer)
     assert isinstance(renderer_for("human", MODES), (LiveRenderer, PlainRenderer))
-    with pytest.raises(ConfigError, match=r"no render mode 'rgb_array'; there are: human, ansi"):
+    with pytest.raises(ConfigError, match=r"unknown render mode 'rgb_array'; use one of human, ansi"):
         renderer_for("rgb_array", MODES)
-    with pytest.raises(ConfigError, match="no render mode 'human'"):
+    with pytest.raises(ConfigError, match="unknown render mode 'human'"):
         renderer_for("human", ["ansi"])
 
 

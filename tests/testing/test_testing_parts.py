@@ -95,7 +95,7 @@ def greedy(arguments: Any) -> str:
         (broken(name="shout it"), "name", "its name is 'shout it'"),
         (broken(name="browse"), "name", "built-in"),
         (broken(kind="search"), "name", "built-in"),
-        (broken(schema=lambda language, rules: {"a": {1}}), "schema", "it is no JSON"),
+        (broken(schema=lambda language, rules: {"a": {1}}), "schema", "it is not JSON"),
         (broken(schema=lambda language, rules: {"name": "shout"}), "schema", "not of OpenAI's form"),
         (broken(schema=lambda language, rules: {"en": 1}[language]), "schema", "not of OpenAI's form"),
         (broken(schema=lambda language, rules: 1 / 0), "exceptions", "its schema in en raised"),
@@ -109,7 +109,7 @@ def greedy(arguments: Any) -> str:
                 schema=lambda language, rules: function_schema("shout", f"It is {random.random()}", {}, [])
             ),
             "schema",
-            "another one each time",
+            "it is different each time",
         ),
         (broken(schema=schema("")), "schema", "the description of the tool is ''"),
         (broken(schema=schema(times={"type": "integer"})), "schema", "the description of times is None"),
@@ -224,7 +224,7 @@ def many(*a: str) -> str:
         (no_docstring, "needs a docstring"),
         (no_hint, "needs a type hint"),
         (no_description, "does not say what a is"),
-        (many, "give every argument a name"),
+        (many, "give every argument a separate name"),
     ],
 )
 def test_a_function_that_says_too_little_is_refused(function: Any, told: str) -> None:
@@ -282,7 +282,7 @@ class Aligner(Judge):
         (
             Judge(judge=lambda self, pairs: [v and self.asked == 1 for v in right(self, pairs)]),
             "determinism",
-            "once more",
+            "the second time",
         ),
         (
             Judge(judge=lambda self, pairs: right(self, pairs) if pairs[0] != DIFFER[-1] else [False] * 4),
@@ -301,7 +301,7 @@ class Aligner(Judge):
                 ]
             ),
             "symmetry",
-            "the other way round",
+            "with its cells swapped",
         ),
         (Judge(judge=lambda self, pairs: right(self, pairs) or [True]), "verdicts", "0 pairs got 1"),
         (
@@ -329,7 +329,7 @@ def test_a_judge_that_draws_lots_is_found() -> None:
 
 
 def test_pairs_of_both_kinds_are_needed() -> None:
-    found(lambda: check_judge(Judge(), agree=AGREE, differ=[]), "pairs", "pairs of one kind are missing")
+    found(lambda: check_judge(Judge(), agree=AGREE, differ=[]), "pairs", "agree or differ is empty")
 
 
 def test_right_judges_pass() -> None:
@@ -421,7 +421,7 @@ def test_right_rewards_pass() -> None:
     check_reward(Reward(f1))
     check_reward(PRESETS["item_f1"])
     check_reward(PRESETS["wideseek_r1"], high=1.15)
-    found(lambda: check_reward(PRESETS["wideseek_r1"]), "range", "pass low and high")
+    found(lambda: check_reward(PRESETS["wideseek_r1"]), "range", "pass the low and high")
 
 
 # --- task sources --------------------------------------------------------------------------------------------------
@@ -454,7 +454,7 @@ def source(**changes: Any) -> Callable[[str], list[Task]]:
         (lambda split: "tasks", "types", "is str"),
         (lambda split: [{"question": "?"}], "types", "train has dict"),
         (lambda split: [make(split), make(split)], "ids", "the id 'train-0' twice"),
-        (lambda split: [make(split, n) for n in random.sample(range(9), 9)], "determinism", "others the second time"),
+        (lambda split: [make(split, n) for n in random.sample(range(9), 9)], "determinism", "of train are different"),
         (lambda split: [make("all")], "splits", "train and validation share the id"),
         (lambda split: [make(split, question="Which? | Name | Year |")], "splits", "share the question"),
         (source(meta={"a": {1, 2}}), "JSON", "task train-1 cannot be written"),

@@ -11,9 +11,9 @@ from viewer_runs import ANSWER, MUSEUMS, TASK, call, play
 from wideseek_env.scoring import score_response
 from wideseek_env.task import Table, Task
 from wideseek_env.viewer.answer import answer_view
-from wideseek_env.viewer.course import course_of
 from wideseek_env.viewer.detail import episode_detail
 from wideseek_env.viewer.sources import Results
+from wideseek_env.viewer.timeline import timeline_of
 
 TOWER, HARBOUR, LIST = "https://web.example/tower", "https://web.example/harbour", "https://web.example/list"
 
@@ -72,7 +72,7 @@ def results(*texts: str, arguments: dict[str, Any] | None = None) -> Results:
     left = iter(texts)
     turns = [call("browse", url=f"https://page.example/{at}") for at in range(len(texts))]
     trajectory = play({"agent": (*turns, "done")}, team=False, web=lambda request: next(left))
-    return Results(course_of(trajectory))
+    return Results(timeline_of(trajectory))
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_failed_requests_are_no_source() -> None:
     for event in trajectory.events:
         if event.get("result", "").startswith("subagent_0"):
             event["ok"] = False
-    assert Results(course_of(trajectory)).find("12,000", ["Tower Museum"]) is None
+    assert Results(timeline_of(trajectory)).find("12,000", ["Tower Museum"]) is None
 
 
 def test_a_record_without_verdicts_is_scored_again() -> None:
     whole = play()
     bare = dataclasses.replace(whole, score=dataclasses.replace(whole.score, cells=(), extra_rows=()))
-    answer, again = (answer_view(each, course_of(each)) for each in (whole, bare))
+    answer, again = (answer_view(each, timeline_of(each)) for each in (whole, bare))
     assert (answer["anew"], again["anew"]) == (False, True)
     assert again["rows"] == answer["rows"]
 
@@ -155,7 +155,7 @@ def test_an_episode_without_an_answer_misses_every_cell() -> None:
 def test_pages_of_search_hits() -> None:
     hits = "1. [One](https://one.example/)\n   nothing\n2. [Two (b)](https://two.example/x_(y))\n   has 572\n"
     trajectory = play({"agent": (call("search", query="q"), "done")}, team=False, web=lambda _: hits)
-    found = Results(course_of(trajectory)).find("572", ["Two (b)"])
+    found = Results(timeline_of(trajectory)).find("572", ["Two (b)"])
     assert found is not None
     assert (found.page, found.kind) == ("https://two.example/x_(y)", "about")
 

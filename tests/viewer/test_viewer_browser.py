@@ -85,7 +85,7 @@ def test_the_list_filters_and_sorts(open_page: Open, three: Path) -> None:
     assert tasks(page) == ["t-nobody", "t-wrong", "t-museums"]
     page.click("#reset")
     page.fill("#filter-text", "no such task")
-    assert "No episode passes" in page.inner_text("#list")
+    assert "No episode matches" in page.inner_text("#list")
     page.reload()
     assert page.input_value("#filter-text") == "no such task"  # the wishes outlive a reload
 
@@ -161,7 +161,7 @@ def test_cells_show_their_verdicts_and_sources(open_page: Open, three: Path) -> 
     told = page.inner_text(".inspector")
     assert "subagent_1, turn 1" in told
     assert "https://web.example/harbour" in told
-    assert "The gold value was seen" in told
+    assert "An agent saw the gold value" in told
     cells.nth(8).press("Enter")
     assert "no agent saw it" in page.inner_text(".inspector")
     page.check("#only-faults")
@@ -245,6 +245,7 @@ def test_thinking_is_folded(open_page: Open, three: Path) -> None:
     page.keyboard.press("2")
     assert "Two should do." not in (page.text_content(".turns") or "")
     page.click("details.thinking summary")
+    page.get_by_text("Two should do.").wait_for(state="visible")  # the browser shows it with the next frame
     assert "Two should do." in page.inner_text(".turns")
     page.click("button:has-text('→ subagent_1')")
     assert "subagent_1" in page.locator(".agents [aria-pressed=true]").inner_text()

@@ -103,10 +103,10 @@ def test_a_run_may_be_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "error", "told"),
     [
-        (lambda p: p / "nowhere", ConfigError, "there is no .*nowhere; give a folder of `wideseek eval`"),
-        (lambda p: p, ConfigError, "holds no run .it has no trajectories.jsonl."),
+        (lambda p: p / "nowhere", ConfigError, "nowhere does not exist; give a folder of `wideseek eval`"),
+        (lambda p: p, ConfigError, "contains no run .it has no trajectories.jsonl."),
         (lambda p: write_run(p / "width-4", []).parent, ConfigError, "it has runs inside: width-4"),
-        (lambda p: _scores(p), ConfigError, "no episodes to look at"),
+        (lambda p: _scores(p), ConfigError, "no episodes to show"),
         (lambda p: _file(p, "{}\n"), TrajectoryError, "x.jsonl:1: .*format None cannot be read"),
         (lambda p: _file(p, "[]\n"), TrajectoryError, "x.jsonl:1: not a trajectory"),
         (lambda p: _file(p, '{"format": 1, "ta\n'), TrajectoryError, "x.jsonl:1: not a trajectory"),

@@ -124,7 +124,7 @@ def test_the_command_opens_the_browser(run: Path, tmp_path: Path, monkeypatch: p
     [
         (["nowhere"], 2, "nowhere does not exist"),
         (["run", "--serve", "--out", "x.html"], 2, "--serve writes no file"),
-        (["empty"], 2, "empty has no finished episode yet; --serve waits for the first"),
+        (["empty"], 2, "empty has no finished episode yet; use --serve to wait for the first"),
         (["broken.jsonl"], 1, "broken.jsonl:1: not a trajectory"),
         (["run", "--serve", "broken.jsonl"], 1, "broken.jsonl:1: not a trajectory"),
         (["run", "--out", "thesis.html"], 2, "was not made by `wideseek view`"),

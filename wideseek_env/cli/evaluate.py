@@ -60,8 +60,8 @@ def evaluate_command(
     from wideseek_env.evaluation.labels import DEFAULT_BY, check_keys, task_labels
     from wideseek_env.evaluation.record import EpisodeRecord
     from wideseek_env.evaluation.run import evaluate_game
+    from wideseek_env.evaluation.run_status import RunStatus
     from wideseek_env.evaluation.summary import SummaryAccumulator
-    from wideseek_env.evaluation.tracking import Tracker
     from wideseek_env.policy import opened_policy
 
     arguments = options.policy_options(policy_args)
@@ -69,7 +69,7 @@ def evaluate_command(
     opened = open_game(game)
     check_keys(by, map(task_labels, opened.tasks))
     total = len(opened.tasks) * trials
-    tally, tracker = SummaryAccumulator(), Tracker(f"{policy} on {opened.tasks.name}", total, seed=seed)
+    tally, status = SummaryAccumulator(), RunStatus(f"{policy} on {opened.tasks.name}", total, seed=seed)
     with ExitStack() as stack:
         folder = None
         if out is not None:
@@ -77,7 +77,7 @@ def evaluate_command(
             folder = stack.enter_context(
                 RunFolder.open(out, settings, overwrite=not resume, command=command_line())
             )
-        view = stack.enter_context(RunView(tracker))
+        view = stack.enter_context(RunView(status))
 
         def show(record: EpisodeRecord | None = None) -> None:
             view.update()
@@ -87,7 +87,7 @@ def evaluate_command(
         try:
             evaluate_game(
                 opened, player, seed=seed, trials=trials, folder=folder, tally=tally,
-                keep_going=keep_going, by=by or DEFAULT_BY, on_episode=show, tracker=tracker,
+                keep_going=keep_going, by=by or DEFAULT_BY, on_episode=show, status=status,
             )  # fmt: skip
             finished = True
         except KeyboardInterrupt:

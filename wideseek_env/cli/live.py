@@ -14,8 +14,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from wideseek_env.evaluation.running_summary import Mean
 from wideseek_env.evaluation.snapshot import Bench, Episodes, Snapshot, Training
-from wideseek_env.evaluation.standing import Mean
 from wideseek_env.render.printable import one_line
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -69,22 +69,22 @@ def line_of(snapshot: Snapshot) -> str:
     name = one_line(snapshot.name, 60)
     if isinstance(snapshot, Training):
         of = f"/{snapshot.total}" if snapshot.total else ""
-        figures = [
+        metrics = [
             f"{title} {_number(snapshot.rows[-1][key], form)}" for key, title, form in _columns(snapshot)
         ]
-        parts = [f"step {snapshot.step}{of}", *figures, *_left(snapshot.seconds_left, snapshot.state)]
+        parts = [f"step {snapshot.step}{of}", *metrics, *_left(snapshot.seconds_left, snapshot.state)]
     elif isinstance(snapshot, Bench):
         done = sum(part.state == "finished" for part in snapshot.parts)
         parts = [f"{done} of {snapshot.total or len(snapshot.parts)} runs finished"]
         parts += [line_of(part) for part in snapshot.parts if part.state == "running"]
     else:
-        parts = _figures(snapshot)
+        parts = _metrics(snapshot)
     return f"{name}: {snapshot.state}, {', '.join(parts)}"
 
 
 def progress_line(snapshot: Episodes) -> str:
     """The state of this process's run as one line of text."""
-    return f"{one_line(snapshot.title, 60)}: {', '.join(_figures(snapshot))}"
+    return f"{one_line(snapshot.title, 60)}: {', '.join(_metrics(snapshot))}"
 
 
 def changing_part(snapshot: Snapshot) -> tuple[object, ...]:
@@ -134,9 +134,9 @@ def _episodes(snapshot: Episodes) -> list[RenderableType]:
         )
     bar.append(_count(snapshot))
     lines.append(bar)
-    figures = _figures(snapshot)[1:]
-    if figures:
-        lines.append(Text("   ".join(figures)))
+    metrics = _metrics(snapshot)[1:]
+    if metrics:
+        lines.append(Text("   ".join(metrics)))
     if snapshot.slowest is not None:
         slow = snapshot.slowest
         turns = f", {slow.turns} turns" if slow.turns is not None else ""
@@ -246,7 +246,7 @@ def _count(snapshot: Episodes) -> str:
     return ", ".join([f"{snapshot.done:,}{of} episodes", *more])
 
 
-def _figures(snapshot: Episodes) -> list[str]:
+def _metrics(snapshot: Episodes) -> list[str]:
     parts = [_count(snapshot)]
     if snapshot.item_f1 is not None:
         parts.append(f"item-F1 {_interval(snapshot.item_f1, 100)}")

@@ -20,7 +20,7 @@ from wideseek_env.evaluation.progress import Progress
 from wideseek_env.evaluation.snapshot import Episodes, episodes_of
 
 if TYPE_CHECKING:
-    from wideseek_env.evaluation.tracking import Tracker
+    from wideseek_env.evaluation.run_status import RunStatus
 
 _STEPS = 5
 _PATIENCE = 60.0
@@ -28,14 +28,14 @@ _PATIENCE = 60.0
 
 
 class RunView:
-    """Shows the state of a `Tracker`. Use it in a ``with`` statement."""
+    """Shows what a status knows, to be used in a ``with`` statement."""
 
-    def __init__(self, tracker: Tracker, clock: Callable[[], float] = time.monotonic) -> None:
-        self._tracker = tracker
+    def __init__(self, status: RunStatus, clock: Callable[[], float] = time.monotonic) -> None:
+        self._status = status
         self._clock = clock
         self._console = console(stderr=True)
         self._live: Live | None = None
-        self._step = max(1, -(-tracker.total // _STEPS))
+        self._step = max(1, -(-status.total // _STEPS))
         self._next = 0
         self._latest = clock()
 
@@ -53,15 +53,15 @@ class RunView:
     def look(self) -> Episodes:
         """The current state of the run."""
         now = time.time()
-        progress = Progress("running", self._tracker.look(), os.getpid(), "", now)
-        return episodes_of(self._tracker.kind, self._tracker.title, progress, now)
+        progress = Progress("running", self._status.look(), os.getpid(), "", now)
+        return episodes_of(self._status.kind, self._status.title, progress, now)
 
     def update(self) -> None:
         """Print a line if enough has changed. Call it when the run begins and when an episode ends."""
         if self._live is not None:
-            return  # the live view refreshes itself
-        done = self._tracker.done
-        if done >= self._next or done == self._tracker.total or self._clock() - self._latest >= _PATIENCE:
+            return  # it looks by itself
+        done = self._status.done
+        if done >= self._next or done == self._status.total or self._clock() - self._latest >= _PATIENCE:
             self._console.print(Text(progress_line(self.look())), soft_wrap=True)
             self._next = (done // self._step + 1) * self._step
             self._latest = self._clock()

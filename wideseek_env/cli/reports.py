@@ -64,7 +64,7 @@ def print_comparison(comparison: Comparison) -> None:
     from rich.text import Text
 
     from wideseek_env.cli.console import console
-    from wideseek_env.cli.tables import changes_table, comparison_table, figure_name
+    from wideseek_env.cli.tables import changes_table, comparison_table, metric_label
     from wideseek_env.render.printable import one_line
 
     terminal = console()
@@ -86,7 +86,7 @@ def print_comparison(comparison: Comparison) -> None:
         terminal.print(Text(f"Note: {note}", style="yellow"), soft_wrap=True)
     terminal.print(comparison_table(comparison))
     if comparison.changes:
-        terminal.print(Text(f"Tasks that differ most in {figure_name(comparison.changed_by)}"))
+        terminal.print(Text(f"Tasks that differ most in {metric_label(comparison.changed_by)}"))
         terminal.print(changes_table(comparison))
 
 

@@ -155,11 +155,11 @@ def _desk(
     if given["subtask"] and settings.seat != "subagent":
         raise click.UsageError(f"--subtask needs the seat or role subagent, not {settings.seat}")
     game = open_game(given["game"])
-    players = None
+    policies = None
     if needs_policy:
-        players = PolicyPool(given["policy"], **options.policy_options(given["policy_args"]))
-        stack.callback(players.close)
-    desk = EpisodeDesk(game, players=players, settings=settings, out=given["out"])
+        policies = PolicyPool(given["policy"], **options.policy_options(given["policy_args"]))
+        stack.callback(policies.close)
+    desk = EpisodeDesk(game, policies=policies, settings=settings, out=given["out"])
     stack.callback(desk.shut)
     return desk
 

@@ -24,7 +24,7 @@ _GROUPS = 20
 _WIDE = 40
 
 _TRIAL_METRICS = {"f1_by_item": "item-F1", "f1_by_row": "row F1", "score": "success"}
-_FIGURES = {
+_METRIC_LABELS = {
     "f1_by_item": "item-F1",
     "f1_by_row": "row F1",
     "score": "success",
@@ -46,10 +46,7 @@ def points(share: float) -> str:
 
 
 def summary_table(summary: Summary, *, played: bool = True) -> Table:
-    """Each metric of a summary in one line.
-
-    If `played` is False, the answers were scored without running episodes. Turns, calls and reward are then left out.
-    """
+    """Every metric of a summary, one a line; those of play are left out for answers made elsewhere."""
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column()
     table.add_column(justify="right")
@@ -176,26 +173,26 @@ def groups_table(key: str, groups: Mapping[str, Summary], *, played: bool = True
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """One line for each metric: both means, their difference with its interval, and the p-value."""
+    """A line for each metric: both means, their difference with its interval, and the p-value."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("")
     for column in ("first", "second", "difference", "95 %", "p", "rose", "fell", "same"):
         table.add_column(column, justify="right")
-    for name, figure in comparison.figures.items():
+    for name, metric in comparison.metrics.items():
         share = name in _TRIAL_METRICS
         scale, digits = (100.0, 1) if share else (1.0, 4 if name == "cost" else 2)
-        low, high = scale * figure.low, scale * figure.high
-        clear = figure.low > 0 or figure.high < 0
+        low, high = scale * metric.low, scale * metric.high
+        clear = metric.low > 0 or metric.high < 0
         table.add_row(
-            _FIGURES.get(name, name),
-            f"{scale * figure.first:,.{digits}f}",
-            f"{scale * figure.second:,.{digits}f}",
-            Text(f"{scale * figure.difference:+,.{digits}f}", style="bold" if clear else ""),
+            _METRIC_LABELS.get(name, name),
+            f"{scale * metric.first:,.{digits}f}",
+            f"{scale * metric.second:,.{digits}f}",
+            Text(f"{scale * metric.difference:+,.{digits}f}", style="bold" if clear else ""),
             f"{low:+,.{digits}f} – {high:+,.{digits}f}",
-            _p_value(figure.p),
-            str(figure.rose),
-            str(figure.fell),
-            str(figure.same),
+            _p_value(metric.p),
+            str(metric.rose),
+            str(metric.fell),
+            str(metric.same),
         )
     return table
 
@@ -216,9 +213,9 @@ def changes_table(comparison: Comparison) -> Table:
     return table
 
 
-def figure_name(name: str) -> str:
-    """The name of a metric in tables."""
-    return _FIGURES.get(name, name)
+def metric_label(name: str) -> str:
+    """What tables call a metric."""
+    return _METRIC_LABELS.get(name, name)
 
 
 def _p_value(p: float) -> str:
@@ -234,19 +231,19 @@ def sweep_table(sweep: Sweep) -> Table:
     for header in headers:
         table.add_column(header, justify="right")
     for point in sweep.points:
-        figures = point.summary
-        tokens = figures.usage.get("completion_tokens")
+        summary = point.summary
+        tokens = summary.usage.get("completion_tokens")
         table.add_row(
             point.label,
-            Text(points(figures.item_f1), style="bold"),
-            f"{points(figures.item_f1_low)}–{points(figures.item_f1_high)}",
-            points(figures.row_f1),
-            points(figures.success),
-            f"{figures.critical_path:.1f}",
-            f"{figures.turns:.1f}",
-            f"{sum(figures.tool_calls.values()):.1f}",
+            Text(points(summary.item_f1), style="bold"),
+            f"{points(summary.item_f1_low)}–{points(summary.item_f1_high)}",
+            points(summary.row_f1),
+            points(summary.success),
+            f"{summary.critical_path:.1f}",
+            f"{summary.turns:.1f}",
+            f"{sum(summary.tool_calls.values()):.1f}",
             *([f"{tokens:,.0f}" if tokens is not None else ""] if metered else []),
-            f"{figures.seconds:.2f}",
+            f"{summary.seconds:.2f}",
         )
     return table
 

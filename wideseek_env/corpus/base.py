@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, runtime_checkable
 
+from wideseek_env.reprs import short
+
 
 class SearchHit(NamedTuple):
     """One search result: its URL, its title, the passage that matched and its score."""
@@ -27,7 +29,7 @@ class FailedSearch(list[SearchHit]):
         return FailedSearch, (self.error,)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Page:
     """A page of a corpus.
 
@@ -40,6 +42,9 @@ class Page:
     html: str
     status: int = 200
     error: str = ""
+
+    def __repr__(self) -> str:
+        return f"<Page {short(self.url)}: status {self.status}, {len(self.html)} characters, {short(self.title)}>"
 
 
 @runtime_checkable

@@ -36,6 +36,7 @@ from wideseek_env.corpus.records import RecordReader
 from wideseek_env.corpus.snippets import snippet
 from wideseek_env.corpus.words import register
 from wideseek_env.errors import ConfigError, IndexDamagedError
+from wideseek_env.reprs import short
 
 if TYPE_CHECKING:
     import tantivy
@@ -208,6 +209,10 @@ class SearchIndex:
     def document(self, row: int) -> Document:
         """The document with this number, 0 ≤ row < len(self), in the order of URLs."""
         return self._documents[row]
+
+    def __repr__(self) -> str:
+        where = "in memory" if self.path is None else f"in {short(str(self.path))}"
+        return f"<SearchIndex of {len(self)} documents {where}>"
 
     def close(self) -> None:
         """Release the files. Calling it twice is harmless."""

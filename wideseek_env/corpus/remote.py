@@ -32,6 +32,7 @@ from wideseek_env.corpus.urls import lookup_keys, url_key
 from wideseek_env.corpus.words import encodable, words
 from wideseek_env.errors import ConfigError, CorpusError
 from wideseek_env.pages.neutral import neutralise
+from wideseek_env.reprs import short
 
 KEY_VARIABLE = "WIDESEEK_SERVE_KEY"
 """The environment variable with the API key. The client and `wideseek serve` read it."""
@@ -302,7 +303,7 @@ class RemoteCorpus:
         return self
 
     def __repr__(self) -> str:
-        return f"RemoteCorpus({self.base_url!r})"
+        return f"RemoteCorpus({short(self.base_url)})"
 
 
 class _NoSuchEndpoint(RemoteError):

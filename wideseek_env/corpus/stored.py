@@ -19,6 +19,7 @@ from wideseek_env.corpus.records import RecordReader, RecordWriter
 from wideseek_env.corpus.urls import lookup_keys, url_hash, url_key
 from wideseek_env.corpus.words import encodable
 from wideseek_env.errors import IndexDamagedError
+from wideseek_env.reprs import short
 
 FORMAT = 1
 """The version of the layout on disk."""
@@ -182,7 +183,7 @@ class StoredCorpus:
         return self  # it cannot change
 
     def __repr__(self) -> str:
-        return f"StoredCorpus({str(self.path)!r}, name={self.name!r}, {len(self)} pages)"
+        return f"StoredCorpus({short(str(self.path))}, name={short(self.name)}, {len(self)} pages)"
 
 
 class MemoryCorpus:
@@ -266,7 +267,7 @@ class MemoryCorpus:
         return self  # nothing about it can change
 
     def __repr__(self) -> str:
-        return f"MemoryCorpus(name={self.name!r}, {len(self)} pages)"
+        return f"MemoryCorpus(name={short(self.name)}, {len(self)} pages)"
 
 
 def _remember(

@@ -18,8 +18,8 @@ from wideseek_env.evaluation.statistics import FLIPS, RESAMPLES, bootstrap_inter
 from wideseek_env.evaluation.summary import METRICS
 
 SCORES = ("f1_by_item", "f1_by_row", "score")
-PLAY = ("turns", "critical_path", "subagents", "tool_calls", "seconds")
-"""Metrics of the episodes, compared if both runs ran episodes (not only scored answers)."""
+EPISODE = ("turns", "critical_path", "subagents", "tool_calls", "seconds")
+"""Metrics of episodes, compared when the episodes of both runs were recorded here."""
 
 USAGE = ("prompt_tokens", "completion_tokens", "cost")
 """Metrics of usage, compared if every episode of both runs on the common tasks has them."""
@@ -30,7 +30,7 @@ _ASIDE = ("tasks_digest", "kind")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One metric of both runs. Values are averaged over each task's trials, then over the common tasks.
+    """One metric, as means over the common tasks of the means over each task's trials.
 
     `difference` is `second` − `first`. `low` and `high` bound its 95 % paired bootstrap interval over tasks. `p` is
     the two-sided p-value of the sign-flip test. `rose`, `fell` and `same` count the tasks whose value rose, fell or
@@ -70,7 +70,7 @@ class Comparison:
     tasks: int
     only_first: int
     only_second: int
-    figures: Mapping[str, Difference]
+    metrics: Mapping[str, Difference]
     changed_by: str
     changes: tuple[Change, ...]
     settings: tuple[tuple[str, Any, Any], ...]
@@ -130,10 +130,10 @@ def compare_runs(
     values = np.array([[[_mean(r, n) for n in names] for r in side] for side in (mine, theirs)])
     gaps = values[1] - values[0]
     intervals = bootstrap_intervals(gaps, seed=seed, resamples=resamples)
-    figures = {}
+    metrics = {}
     for at, name in enumerate(names):
         gap = gaps[:, at]
-        figures[name] = Difference(
+        metrics[name] = Difference(
             first=_round(fsum(values[0, :, at]) / len(common)),
             second=_round(fsum(values[1, :, at]) / len(common)),
             difference=_round(fsum(gap) / len(common)),
@@ -155,7 +155,7 @@ def compare_runs(
         tasks=len(common),
         only_first=len(one) - len(common),
         only_second=len(other) - len(common),
-        figures=figures,
+        metrics=metrics,
         changed_by=changed_by,
         changes=tuple(changes[:top]),
         settings=tuple(each for each in settings if each[0] not in _ASIDE),
@@ -166,7 +166,7 @@ def compare_runs(
 def _names(
     first: RecordedRun, second: RecordedRun, *sides: Sequence[Sequence[EpisodeRecord]]
 ) -> tuple[str, ...]:
-    episode_run = PLAY if first.played and second.played else ()
+    episode = EPISODE if first.played and second.played else ()
     usage = [
         name
         for name in USAGE
@@ -177,7 +177,7 @@ def _names(
             for record in trials
         )
     ]
-    return (*SCORES, *episode_run, *usage)
+    return (*SCORES, *episode, *usage)
 
 
 def _notes(
@@ -214,10 +214,10 @@ def _by_task(records: Sequence[EpisodeRecord]) -> dict[str, list[EpisodeRecord]]
 
 
 def _mean(trials: Sequence[EpisodeRecord], name: str) -> float:
-    return fsum(_figure(record, name) for record in trials) / len(trials)
+    return fsum(_metric(record, name) for record in trials) / len(trials)
 
 
-def _figure(record: EpisodeRecord, name: str) -> float:
+def _metric(record: EpisodeRecord, name: str) -> float:
     if name in METRICS:
         return float(getattr(record, METRICS[name]))
     if name in USAGE:

@@ -40,7 +40,7 @@ def depth_sweep(
     `depths` are numbers of turns (`Rules.single_turns`). The turn that answers counts. The other arguments are those of
     `width_sweep`. The files in `folder` are ``depth.csv``, ``depth.json`` and a run folder per depth (``depth-16``).
     """
-    setups: dict[int | None, Game] = {
+    games: dict[int | None, Game] = {
         size: replace(game, team=False, rules=game.rules.replace(single_turns=size))
         for size in check_sizes(depths, "depth")
     }
@@ -49,6 +49,6 @@ def depth_sweep(
         on_episode, on_point,
     )  # fmt: skip
     return play_sweep(
-        "depth", plan, setups, policy, game=replace(game, team=False), policy_name=policy_name,
+        "depth", plan, games, policy, game=replace(game, team=False), policy_name=policy_name,
         policy_options=policy_options, equal=equal, amount=amount, command=command,
     )  # fmt: skip

@@ -20,7 +20,7 @@ from typing import Any
 
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.lock import FileLock
-from wideseek_env.evaluation.metrics import FIGURES, SCORES, TRAJECTORIES, MetricsWriter
+from wideseek_env.evaluation.metrics import EPISODES, SCORES, TRAJECTORIES, MetricsWriter
 from wideseek_env.evaluation.progress import PROGRESS
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
@@ -37,7 +37,7 @@ _MAY_GROW = ("limit", "trials")
 """Settings that may grow when a run is resumed. The recorded episodes still belong to the larger run."""
 
 _WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
-"""A process that is killed while it writes one of these leaves a temporary file."""
+"""Files that are written through a temporary file. A killed process may leave the temporary file behind."""
 
 
 def run_settings(
@@ -67,7 +67,7 @@ class RunFolder:
         self.path = path
         self._lock = lock
         self._writer = TrajectoryWriter(path / TRAJECTORIES)
-        self._figures = MetricsWriter(path)
+        self._metrics = MetricsWriter(path)
 
     @classmethod
     def open(
@@ -104,8 +104,8 @@ class RunFolder:
                 if not overwrite:
                     _compare(path, read_settings(path), settings)
                 else:
-                    # The settings are deleted last: if this process is killed, the folder can still be overwritten.
-                    for old in (PROGRESS, SUMMARY, FIGURES, TRAJECTORIES, SETTINGS):
+                    # The settings last: a process that is killed here leaves a folder that can be overwritten.
+                    for old in (PROGRESS, SUMMARY, EPISODES, TRAJECTORIES, SETTINGS):
                         (path / old).unlink(missing_ok=True)
             about = {"format": FORMAT, "settings": settings, "versions": versions(), "command": command}
             write_json(path / SETTINGS, about)
@@ -116,13 +116,13 @@ class RunFolder:
 
     def load(self, tally: SummaryAccumulator) -> None:
         """Add the recorded episodes to an accumulator."""
-        for record in self._figures.catch_up():
+        for record in self._metrics.catch_up():
             tally.add(record)
 
     def write(self, trajectory: Trajectory) -> None:
         """Record one episode. It is on disk when this method returns."""
         self._writer.write(trajectory)
-        self._figures.append(EpisodeRecord.of(trajectory))
+        self._metrics.append(EpisodeRecord.of(trajectory))
 
     def write_summary(self, summary: Summary, by: Mapping[str, Mapping[str, Summary]] | None = None) -> None:
         """Write ``summary.json``. `by` has the summaries of groups of tasks, stored under the key ``by``."""
@@ -131,7 +131,7 @@ class RunFolder:
     def close(self) -> None:
         """Close the files and release the lock. Further calls do nothing."""
         self._writer.close()
-        self._figures.close()
+        self._metrics.close()
         self._lock.close()
 
     def __enter__(self) -> RunFolder:

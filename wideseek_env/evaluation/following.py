@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.folder import SETTINGS, read_settings
 from wideseek_env.evaluation.lines import EpisodeLines, TrainingLines
-from wideseek_env.evaluation.metrics import FIGURES, SCORES, TRAJECTORIES
+from wideseek_env.evaluation.metrics import EPISODES, SCORES, TRAJECTORIES
 from wideseek_env.evaluation.progress import PROGRESS, Progress, Seen, number, progress_file, read_progress
 from wideseek_env.evaluation.snapshot import Bench, Episodes, Snapshot, Training, episodes_of
 
@@ -91,7 +91,7 @@ class _Records:
         reader.read()
         return episodes_of(
             "episodes", str(self._path), read_progress(progress_file(self._path)), self._wall(),
-            standing=reader.standing, unread=reader.tail.behind, damaged=reader.damaged,
+            so_far=reader.so_far, unread=reader.tail.behind, damaged=reader.damaged,
         )  # fmt: skip
 
 
@@ -121,7 +121,7 @@ class _Run:
         seed = settings.get("seed")
         # The file of metrics is small and sufficient. Trajectories are read only if the run has no such file.
         file = next(
-            (self.path / name for name in (FIGURES, TRAJECTORIES) if (self.path / name).exists()), None
+            (self.path / name for name in (EPISODES, TRAJECTORIES) if (self.path / name).exists()), None
         )
         if file is not None and (self._reader is None or self._reader.tail.path != file):
             self._reader = EpisodeLines(file, seed if isinstance(seed, int) else 0)
@@ -130,7 +130,7 @@ class _Run:
             reader.read()
         return episodes_of(
             "eval", str(self.path), read_progress(self.path / PROGRESS), self._wall(),
-            standing=reader.standing if reader is not None else None,
+            so_far=reader.so_far if reader is not None else None,
             unread=reader.tail.behind if reader is not None else 0,
             damaged=reader.damaged if reader is not None else 0,
             title=f"{settings['policy']} on {settings['tasks']}" if {"policy", "tasks"} <= settings.keys() else None,

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.evaluation.progress import number
-from wideseek_env.evaluation.standing import Ended, Standing, tokens_of
+from wideseek_env.evaluation.running_summary import Ended, RunningSummary, tokens_of
 from wideseek_env.evaluation.tail import Tail
 from wideseek_env.evaluation.usage import usage_of
 
@@ -64,13 +64,13 @@ class TrainingLines:
             self._unreadable += 1
             return
         at = int(step)
-        figures = {str(name): _figure(value) for name, value in record.items() if _is_figure(value)}
-        if any(name.startswith("eval_") or name == "held_out_loss" for name in figures):
-            self.evaluations[at] = figures
+        metrics = {str(name): _number(value) for name, value in record.items() if _is_number(value)}
+        if any(name.startswith("eval_") or name == "held_out_loss" for name in metrics):
+            self.evaluations[at] = metrics
             return
-        if "reward" in figures:
-            self.rewards[at] = figures["reward"]
-        self.rows[at] = figures
+        if "reward" in metrics:
+            self.rewards[at] = metrics["reward"]
+        self.rows[at] = metrics
         if len(self.rows) > _ROWS:
             del self.rows[next(iter(self.rows))]
         said = record.get("warnings")
@@ -85,7 +85,7 @@ class EpisodeLines:
         self.tail = Tail(path)
         self._seed = seed
         self._generation = 0
-        self.standing = Standing(seed)
+        self.so_far = RunningSummary(seed)
         self._unreadable = 0
 
     @property
@@ -102,13 +102,13 @@ class EpisodeLines:
             if ended is None:
                 self._unreadable += 1
             else:
-                self.standing.add(ended)
-        self._begin_anew()  # the file was cut and is still empty
+                self.so_far.add(ended)
+        self._begin_anew()  # a file that was cut and has nothing yet
 
     def _begin_anew(self) -> None:
         if self.tail.generation != self._generation:
             self._generation = self.tail.generation
-            self.standing = Standing(self._seed)
+            self.so_far = RunningSummary(self._seed)
             self._unreadable = 0
 
 
@@ -131,11 +131,11 @@ def _ended(record: Mapping[str, Any]) -> Ended | None:
         return Ended(
             task_id=task,
             trial=trial,
-            item_f1=_figure(f1),
-            reward=_figure(record["reward"]),
+            item_f1=_number(f1),
+            reward=_number(record["reward"]),
             failed=bool(failed),
             tokens=tokens_of(usage_of(usage)),
-            calls=_figure(sum(calls.values())) if calls is not None else None,
+            calls=_number(sum(calls.values())) if calls is not None else None,
         )
     except (KeyError, TypeError, AttributeError, ValueError):
         return None
@@ -143,7 +143,7 @@ def _ended(record: Mapping[str, Any]) -> Ended | None:
 
 def _generated(agents: Any) -> float:
     turns = [turn for agent in agents for sequence in agent["sequences"] for turn in sequence["turns"]]
-    return _figure(sum(turn["stop"] - turn["start"] for turn in turns))
+    return _number(sum(turn["stop"] - turn["start"] for turn in turns))
 
 
 def _record(line: bytes) -> Mapping[str, Any] | None:
@@ -154,14 +154,14 @@ def _record(line: bytes) -> Mapping[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
-def _is_figure(value: Any) -> bool:
-    """Whether the value is a number, or the text that a log has for a number that is not finite."""
+def _is_number(value: Any) -> bool:
+    """Whether it is a number, or the text that a log has for one that is not finite."""
     return (isinstance(value, int | float) and not isinstance(value, bool)) or value in (
         "nan", "inf", "-inf",
     )  # fmt: skip
 
 
-def _figure(value: Any) -> float:
+def _number(value: Any) -> float:
     try:
         found = float(value)
     except OverflowError:

@@ -18,7 +18,7 @@ from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.trajectory import Trajectory
 
-FIGURES, TRAJECTORIES, SCORES = "episodes.jsonl", "trajectories.jsonl", "scores.jsonl"
+EPISODES, TRAJECTORIES, SCORES = "episodes.jsonl", "trajectories.jsonl", "scores.jsonl"
 
 
 class Entry(NamedTuple):
@@ -90,7 +90,7 @@ class MetricsWriter:
     def _open(self, valid: int) -> IO[bytes]:
         """The open file. The first call cuts it to its first `valid` bytes."""
         if self._file is None:
-            self._file = open(self._folder / FIGURES, "ab")  # noqa: SIM115 (closed by `close`)
+            self._file = open(self._folder / EPISODES, "ab")  # noqa: SIM115 (closed by `close`)
             if self._file.seek(0, os.SEEK_END) != valid:
                 self._file.truncate(valid)
         return self._file
@@ -100,7 +100,7 @@ def _stored(folder: Path) -> list[Entry]:
     """The stored metrics that match the current trajectories."""
     entries: list[Entry] = []
     try:
-        with open(folder / FIGURES, "rb") as file:
+        with open(folder / EPISODES, "rb") as file:
             for line in file:
                 entry = _entry(line)
                 if entry is None or entry.end <= (entries[-1].end if entries else 0):

@@ -97,7 +97,7 @@ class ProgressFile:
         about = {"format": FORMAT, "state": state, "pid": os.getpid(), "host": socket.gethostname()}
         text = json.dumps({**about, "updated": time.time(), **self._look()})
         with contextlib.suppress(OSError):
-            write_whole(self._path, text + "\n", sync=False)  # the next version comes in a second
+            write_whole(self._path, text + "\n", sync=False)  # a lost version is replaced by the next one
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def _once(responses: list[Response]) -> list[Response]:
 
 
 def _lines(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """The objects of a JSONL file, and where each is; blank lines are passed over."""
+    """The objects of a JSONL file, each with its file and line. Blank lines are skipped."""
     for number, line in read_lines(path, TaskError):
         where = f"{path}:{number}"
         try:
@@ -134,7 +134,7 @@ def _lines(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
         except (ValueError, RecursionError) as error:
             raise TaskError(f"{where}: the line is not JSON: {error}") from error
         if not isinstance(row, Mapping):
-            raise TaskError(f"{where}: the line is no object")
+            raise TaskError(f"{where}: the line is not a JSON object")
         yield row, where
 
 

@@ -13,9 +13,9 @@ from wideseek_env.evaluation.folder import RunFolder
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.labels import DEFAULT_BY
 from wideseek_env.evaluation.record import EpisodeRecord
-from wideseek_env.evaluation.standing import Ended
+from wideseek_env.evaluation.run_status import RunStatus, announcing
+from wideseek_env.evaluation.running_summary import Ended
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
-from wideseek_env.evaluation.tracking import Tracker, announcing
 from wideseek_env.evaluation.usage import counted, metered, spent
 from wideseek_env.game import Game
 from wideseek_env.policy import EpisodeRunner, Job, Policy
@@ -45,23 +45,24 @@ def evaluate_game(
     keep_going: bool = False,
     by: Sequence[str] = DEFAULT_BY,
     on_episode: Callable[[EpisodeRecord], None] | None = None,
-    tracker: Tracker | None = None,
+    status: RunStatus | None = None,
 ) -> Summary:
     """Run a policy on tasks and return the summary of the whole run.
 
     If `tally` is given, the records are added to it. They are then available even if the run is interrupted.
 
     Args:
-        game: The opened game: rules, corpus, reward and judge.
-        policy: The policy. An `EpisodeRunner` runs many episodes at once, so they end in any order.
-        tasks: The tasks to run, in this order. Default: all tasks of the game.
-        seed: Base seed. The seed of each episode is derived from it, the task's id and the trial.
-        trials: Episodes per task.
-        folder: Records the episodes. Its recorded episodes are counted and not run again, except failed ones.
-        keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
-        by: Labels of tasks by which ``summary.json`` groups the metrics.
+        game: What is played; see `GameConfig`.
+        policy: What plays; an `EpisodeRunner` plays many episodes at once, and then they end in any order.
+        tasks: The tasks to play, in this order.
+        seed: Each episode's seed is derived from it, the task's id and the trial.
+        trials: Episodes of each task.
+        folder: Records the episodes. Episodes that it holds already are counted and not run again, unless they failed.
+        `tally`: Collects the metrics. Pass one to have them when the run is interrupted.
+        keep_going: Count an episode that raises as failed, with score 0, instead of stopping.
+        by: The keys by which ``summary.json`` splits the metrics, such as "size" (`wideseek_env.evaluation.labels`).
         on_episode: Called after each episode that was run.
-        tracker: Follows the running episodes for a view. With a `folder` it writes ``progress.json`` there.
+        status: Holds the state of the run for a view. With a `folder` it also writes ``progress.json`` there.
 
     Raises:
         EpisodeError: An episode raised an exception, and `keep_going` is False.
@@ -71,10 +72,10 @@ def evaluate_game(
     todo = list(tasks if tasks is not None else game.tasks)
     if folder is not None:
         folder.load(tally)
-    if tracker is None:
-        tracker = Tracker(f"{policy.name} on {game.tasks.name}", len(todo) * trials, seed=seed)
+    if status is None:
+        status = RunStatus(f"{policy.name} on {game.tasks.name}", len(todo) * trials, seed=seed)
     for record in tally.records:
-        tracker.add(Ended.of(record))
+        status.add(Ended.of(record))
     finished = tally.finished()
     jobs = (
         Job(task, episode_seed(seed, task.id, trial), trial)
@@ -82,18 +83,16 @@ def evaluate_game(
         for task in todo
         if (task.id, trial) not in finished
     )
-    with announcing(tracker, folder.path if folder is not None else None):
+    with announcing(status, folder.path if folder is not None else None):
         try:
-            with closing(
-                _trajectories(game, policy, tracker.jobs(jobs), keep_going, tracker)
-            ) as trajectories:
+            with closing(_trajectories(game, policy, status.jobs(jobs), keep_going, status)) as trajectories:
                 for trajectory in trajectories:
                     record = EpisodeRecord.of(trajectory)
                     with uninterrupted():
                         if folder is not None:
                             folder.write(trajectory)
                         tally.add(record)
-                        tracker.end(Ended.of(record))
+                        status.end(Ended.of(record))
                     if on_episode is not None:
                         on_episode(record)
         finally:
@@ -105,12 +104,12 @@ def evaluate_game(
 
 
 def _trajectories(
-    game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, tracker: Tracker
+    game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, status: RunStatus
 ) -> Generator[Trajectory, None, None]:
-    """The trajectories of all jobs, each when it ends. An `EpisodeRunner` runs the jobs itself; else one at a time."""
+    """The trajectories of all jobs, each as it ends: one after the other, or as an `EpisodeRunner` yields them."""
     if not isinstance(policy, EpisodeRunner):
         for job in jobs:
-            yield _trajectory_of(game, policy, job, keep_going, tracker)
+            yield _trajectory_of(game, policy, job, keep_going, status)
         return
     with ExitStack() as stack:
         stream = policy.run_jobs(game, jobs)
@@ -128,7 +127,7 @@ def _could_not(task: Task, trial: int, policy: Policy, detail: str) -> str:
     return f"task {task.id} (trial {trial}) failed with the policy {policy.name}: {detail}"
 
 
-def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, tracker: Tracker) -> Trajectory:
+def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, status: RunStatus) -> Trajectory:
     task, seed, trial = job.task, job.seed, job.trial
     under_way: list[EpisodeRun] = []
     before = metered(policy), metered(game.judge)
@@ -136,7 +135,7 @@ def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, track
     def on_step(run: EpisodeRun) -> None:
         if not under_way:
             under_way.append(run)
-        tracker.turns(job, sum(each.turns for each in run.episode.conversations))
+        status.turns(job, sum(each.turns for each in run.episode.conversations))
 
     def trajectory(run: EpisodeRun, **about: object) -> Trajectory:
         usage = spent(before[0], metered(policy)) or counted(run.episode)

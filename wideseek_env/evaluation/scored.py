@@ -191,7 +191,7 @@ class _Writer:
 
     def finish(self, settings: Mapping[str, Any], summary: Mapping[str, Any]) -> None:
         self._open()
-        # Without scores there is nothing; with them and without settings, something that can be overwritten.
+        # Scores come first: if the process is killed between these writes, the folder can still be overwritten.
         self._whole.close()
         run = {"format": FORMAT, "settings": settings, "versions": versions()}
         write_json(self._folder / SETTINGS, run)

@@ -10,12 +10,12 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from wideseek_env.evaluation.progress import Progress, Seen, number
-from wideseek_env.evaluation.standing import Mean, Standing
+from wideseek_env.evaluation.running_summary import Mean, RunningSummary
 
 
 @dataclass(frozen=True, slots=True)
-class UnderWay:
-    """One running episode. `turns` counts the turns of all its agents; None if it is not known."""
+class InFlight:
+    """One episode that is being played; `turns` are those of all its agents, where they are known."""
 
     task: str
     trial: int
@@ -39,7 +39,7 @@ class Episodes:
     total: int | None = None
     failed: int = 0
     under_way: int = 0
-    slowest: UnderWay | None = None
+    slowest: InFlight | None = None
     item_f1: Mean | None = None
     reward: Mean | None = None
     seconds: float | None = None
@@ -104,7 +104,7 @@ def episodes_of(
     progress: Progress | None,
     now: float,
     *,
-    standing: Standing | None = None,
+    so_far: RunningSummary | None = None,
     title: str | None = None,
     unread: int = 0,
     damaged: int = 0,
@@ -112,14 +112,14 @@ def episodes_of(
     """The snapshot of a run of episodes, from its progress file and its records.
 
     Args:
-        kind: The kind of run, if the progress file does not say it.
-        name: The path of the run.
-        progress: The content of its progress file. None if there is no file.
-        now: The time in seconds since 1970.
-        standing: The running means of its records. None if only the progress file can be read.
-        title: Policy and tasks of the run. None takes the title of the progress file.
-        unread: Number of bytes of records that have not been read yet.
-        damaged: Number of records that cannot be read.
+        kind: What it is, if it does not say.
+        name: Its path.
+        progress: Its progress file, if there is one.
+        now: The time, as in that file.
+        so_far: The summary of its records; None where only the progress file can be read.
+        title: What is played; else what the progress file says.
+        unread: See `Episodes`.
+        damaged: See `Episodes`.
     """
     values: Mapping[str, Any] = progress.values if progress is not None else {}
     seen: Seen = progress.seen(now) if progress is not None else "unknown"
@@ -129,15 +129,15 @@ def episodes_of(
     seconds = number(session.get("seconds"))
     if seconds is not None and progress is not None and running:
         seconds += max(0.0, now - progress.updated)
-    played, total = number(session.get("episodes")), number(values.get("total"))
-    if standing is not None and standing.episodes:
-        done, failed = standing.episodes, standing.failed
+    episodes, total = number(session.get("episodes")), number(values.get("total"))
+    if so_far is not None and so_far.episodes:
+        done, failed = so_far.episodes, so_far.failed
     else:
         done, failed = (int(number(values.get(name)) or 0) for name in ("done", "failed"))
     left = 0.0 if seen == "finished" else None
-    if running and played and seconds and total is not None:
-        left = max(0.0, total - done) * seconds / played
-    means = standing.means(exact=not running and not unread) if standing is not None else None
+    if running and episodes and seconds and total is not None:
+        left = max(0.0, total - done) * seconds / episodes
+    means = so_far.means(exact=not running and not unread) if so_far is not None else None
     said = {name: values.get(name) for name in ("title", "kind")}
     return Episodes(
         kind=said["kind"] if isinstance(said["kind"], str) else kind,
@@ -160,14 +160,14 @@ def episodes_of(
     )
 
 
-def _slowest(entries: Any, now: float) -> UnderWay | None:
+def _slowest(entries: Any, now: float) -> InFlight | None:
     if not isinstance(entries, list) or not entries or not isinstance(entries[0], dict):
         return None
     first = entries[0]
     since, trial, turns = number(first.get("since")), number(first.get("trial")), number(first.get("turns"))
     if not isinstance(first.get("task"), str) or since is None or trial is None:
         return None
-    return UnderWay(
+    return InFlight(
         first["task"], int(trial), max(0.0, now - since), int(turns) if turns is not None else None
     )
 

@@ -51,7 +51,7 @@ class TrialMetric:
     min_high: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Summary:
     """The metrics of a run. Values are averaged over each task's trials, then over tasks.
 
@@ -109,6 +109,13 @@ class Summary:
     """Tokens and cost of the judge in the whole run."""
     judges: tuple[str, ...] = ()
     """The judges that decided cells."""
+
+    def __repr__(self) -> str:
+        return (
+            f"<Summary of {self.episodes} episodes, {self.tasks} tasks: item-F1 {self.item_f1:.3f} "
+            f"[{self.item_f1_low:.3f}, {self.item_f1_high:.3f}], row-F1 {self.row_f1:.3f}, success {self.success:.3f}, "
+            f"{self.failed} failed>"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """All metrics by name, as JSON values."""
@@ -274,12 +281,12 @@ def _metrics(groups: Sequence[Sequence[EpisodeRecord]], seed: int, resamples: in
             [min(each) for each in values],
         ]
     intervals = bootstrap_intervals(np.array(columns).T, seed=seed, resamples=resamples)
-    figures = iter(
-        _round(figure)
+    means = iter(
+        _round(value)
         for column, (low, high) in zip(columns, intervals.tolist(), strict=True)
-        for figure in (_mean(column), low, high)
+        for value in (_mean(column), low, high)
     )
-    return {metric: TrialMetric(*(next(figures) for _ in range(9))) for metric in METRICS}
+    return {metric: TrialMetric(*(next(means) for _ in range(9))) for metric in METRICS}
 
 
 def _pass_at(groups: Sequence[Sequence[EpisodeRecord]]) -> dict[str, float]:

@@ -86,10 +86,10 @@ class Sweep:
         writer = csv.writer(out, lineterminator="\n")
         writer.writerow([self.kind, *CSV_COLUMNS, "generated_tokens", *(f"{kind}_calls" for kind in kinds)])
         for point in self.points:
-            figures = point.summary.to_dict()
+            values = point.summary.to_dict()
             tokens = point.summary.usage.get("completion_tokens", "")
             calls = [point.summary.tool_calls.get(kind, 0.0) for kind in kinds]
-            writer.writerow([point.label, *(figures[name] for name in CSV_COLUMNS), tokens, *calls])
+            writer.writerow([point.label, *(values[name] for name in CSV_COLUMNS), tokens, *calls])
         return out.getvalue()
 
     def write(self, folder: Path) -> None:
@@ -116,7 +116,7 @@ def check_sizes(sizes: Sequence[int], name: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the points of a sweep are run. The fields are arguments of `width_sweep`."""
+    """How the points of a sweep are run; see `wideseek_env.evaluation.width.width_sweep`."""
 
     tasks: TaskSet
     seed: int = 0
@@ -128,7 +128,7 @@ class Plan:
     on_episode: Callable[[EpisodeRecord], None] | None = None
     on_point: Callable[[Sweep], None] | None = None
 
-    def play(
+    def run_point(
         self, game: Game, policy: Policy, name: str, size: int | None, settings: Mapping[str, Any]
     ) -> SweepPoint:
         """Run one point, recorded in the run folder `name`."""
@@ -147,24 +147,24 @@ class Plan:
             )  # fmt: skip
         return SweepPoint(size, summary, tuple(tally.records))
 
-    def play_all(
+    def run_all(
         self,
         sweep: Sweep,
-        setups: Mapping[int | None, Game],
+        games: Mapping[int | None, Game],
         policy: Callable[[], Policy],
         settings: Mapping[str, Any],
     ) -> Sweep:
-        """Run every size of `setups` in order and return `sweep` with their points. The sweep is written after each."""
+        """Play every size of `games` in order and return `sweep` with their points; it is written after each."""
         with ExitStack() as stack:
-            for size, game in setups.items():
-                player = policy()
-                self._write(sweep)  # written before the point is run, so that a reader knows the settings
+            for size, game in games.items():
+                made = policy()
+                self._write(sweep)  # before it is played, so that a reader knows what is to come
                 if self.folder is not None and not sweep.points:
                     stack.enter_context(
-                        announced(self.folder, lambda: {"kind": "bench", "total": len(setups)})
+                        announced(self.folder, lambda: {"kind": "bench", "total": len(games)})
                     )
                 about = {**settings, "team": game.team, "rules": game.rules.to_dict()}
-                point = self.play(game, player, point_folder(sweep.kind, size), size, about)
+                point = self.run_point(game, made, point_folder(sweep.kind, size), size, about)
                 sweep = replace(sweep, points=(*sweep.points, point))
                 self._write(sweep)
                 if self.on_point is not None:

@@ -72,14 +72,14 @@ def width_sweep(
         KeyboardInterrupt: Ctrl-C stopped the sweep. Finished widths are written first.
     """
     sizes = check_sizes(widths, "width")
-    setups: dict[int | None, Game] = {None: replace(game, team=False)} if single else {}
-    setups |= {size: replace(game, team=True, rules=game.rules.replace(width=size)) for size in sizes}
+    games: dict[int | None, Game] = {None: replace(game, team=False)} if single else {}
+    games |= {size: replace(game, team=True, rules=game.rules.replace(width=size)) for size in sizes}
     plan = Plan(
         tasks if tasks is not None else game.tasks, seed, trials, folder, overwrite, keep_going, on_size,
         on_episode, on_point,
     )  # fmt: skip
     return play_sweep(
-        "width", plan, setups, policy, game=game, policy_name=policy_name, policy_options=policy_options,
+        "width", plan, games, policy, game=game, policy_name=policy_name, policy_options=policy_options,
         equal=equal, amount=amount, command=command,
     )  # fmt: skip
 
@@ -87,7 +87,7 @@ def width_sweep(
 def play_sweep(
     kind: Kind,
     plan: Plan,
-    setups: Mapping[int | None, Game],
+    games: Mapping[int | None, Game],
     policy: MakePolicy,
     *,
     game: Game,
@@ -97,10 +97,7 @@ def play_sweep(
     amount: int | None,
     command: str,
 ) -> Sweep:
-    """Run the games of `setups`, one for each size, with one budget for all if `equal` is given.
-
-    The other arguments are those of `width_sweep`.
-    """
+    """Play `games` by size, all under one budget if `equal` says so; the arguments are those of `width_sweep`."""
     options = dict(policy_options or {})
 
     def about(**further: int) -> dict[str, Any]:
@@ -114,20 +111,20 @@ def play_sweep(
         check_kind(equal)
         plan = replace(plan, on_episode=_checked(equal, plan.on_episode))
         if amount is None:
-            first = next(size for size in setups if size is not None)
-            pilot = setups[first]
+            first = next(size for size in games if size is not None)
+            pilot = games[first]
             rules = {"team": pilot.team, "rules": pilot.rules.to_dict()}
-            point = plan.play(pilot, policy(), PILOT, first, {**about(), **rules})
+            point = plan.run_point(pilot, policy(), PILOT, first, {**about(), **rules})
             budget, source = Budget.mean_of(equal, point.records), f"the mean of {kind} {first}"
         else:
             budget, source = Budget(equal, amount), "given"
-        setups = {size: budget.game(each) for size, each in setups.items()}
-    sizes = [size for size in setups if size is not None]
-    told: dict[str, Any] = {**about(), f"{kind}s": sizes, "single": None in setups}
+        games = {size: budget.game(each) for size, each in games.items()}
+    sizes = [size for size in games if size is not None]
+    told: dict[str, Any] = {**about(), f"{kind}s": sizes, "single": None in games}
     if budget is not None:
         told["equal"] = {"kind": budget.kind, "amount": budget.amount, "from": source}
     settings = about(**(budget.policy_options() if budget is not None else {}))
-    return plan.play_all(Sweep((), told, kind, command), setups, limited_policy(policy, budget), settings)
+    return plan.run_all(Sweep((), told, kind, command), games, limited_policy(policy, budget), settings)
 
 
 def _checked(

@@ -47,8 +47,8 @@ class ChatClient:
     """Sends conversations to ``{base_url}/chat/completions``. It is safe to use from several threads and can be
     pickled.
 
-    For each request the key is read from the environment variable `api_key_env`, and it is not stored. Without a key
-    none is sent, because local servers need none. The key appears in no error, log or representation.
+    For each request the key is read from the environment variable `api_key_env`, and it is not stored. If the variable
+    is not set, requests have no key, which suits local servers. The key appears in no error, log or representation.
 
     Failed connections, timeouts, statuses such as 429 and 503, and replies that are not chat completions are retried
     according to `retry`. ``Retry-After`` is respected. Other refusals raise `ServiceError` at once.
@@ -75,8 +75,8 @@ class ChatClient:
             api_key_env: The name of the environment variable with the key.
             timeout: The seconds that one request may take, from sending it to the last byte of the reply.
             concurrency: The most requests in flight at the same time, over all threads.
-            retry: When failed requests are sent again. None is `RetryPolicy()`.
-            prices: The prices for the cost in `usage`. None is free.
+            retry: When failed requests are sent again. None means `RetryPolicy()`.
+            prices: The prices for the cost in `usage`. None means free.
             sleep: Waits a number of seconds, for tests.
             clock: The monotonic time in seconds, for tests.
 
@@ -200,7 +200,7 @@ class ChatClient:
             else:
                 self._count(reply)
                 return reply
-        raise ServiceError(f"a request to {self.base_url} was given up because another one failed")
+        raise ServiceError(f"a request to {self.base_url} was cancelled because another one failed")
 
     def _open(self) -> _Runtime:
         with self._lock:
@@ -215,7 +215,7 @@ class ChatClient:
             return self._runtime
 
     def _post(self, exchange: Exchange, data: bytes) -> tuple[requests.Response, bytes]:
-        """Send one request and read the reply to its end, within the time-out."""
+        """Send one request and read the reply to its end, within the timeout."""
         start = self._clock()
         try:
             with self._open().session.post(
@@ -243,7 +243,7 @@ class ChatClient:
             raise ServiceError(exchange.unsendable(error)) from None
 
     def _count(self, reply: ChatReply) -> None:
-        """Add the tokens of a reply to the bill."""
+        """Add the tokens of a reply to the usage."""
         prompt, completion = reply.prompt_tokens, reply.completion_tokens
         cost = (prompt * self.prices.prompt + completion * self.prices.completion) / 1e6
         self._meter.add(

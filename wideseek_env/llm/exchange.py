@@ -1,7 +1,7 @@
-"""One request to an OpenAI-compatible server, without I/O: what is sent, when it is sent again, and what errors say.
+"""One request to an OpenAI-compatible server, without I/O: its body, its retries and its error messages.
 
-A transport sends the bytes and waits. `wideseek_env.llm.client` is the one for threads. The engine for asyncio in the
-baselines is the other.
+A transport sends the bytes and waits. `wideseek_env.llm.client` is the transport for threads. The engine for asyncio in
+the baselines is the other.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
-"""What looking up a part of an answer raises that has another form."""
+"""The errors of looking up a part of an answer that has another form."""
 
 
 class TransientError(Exception):
     """A try failed, and the same request may succeed later.
 
-    `status` is the server's answer; None when there was none. `asked` is the wait in seconds that the server wants.
-    `slow` says that no answer came in time, so the server may still be there.
+    `status` is the status of the server's answer, or None when there was none. `asked` is the wait in seconds that the
+    server asks for. `slow` says that no answer came in time, so the server may still be running.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class TransientError(Exception):
 class RefusedRequestError(Exception):
     """The server answered that it will not serve this request. Sending it again would change nothing.
 
-    `said` is the server's own text. `spent` says that the account has no credit left.
+    `said` is the server's text. `spent` says that the account has no credit left.
     """
 
     def __init__(self, message: str, status: int, said: str, *, spent: bool) -> None:
@@ -54,7 +54,7 @@ class RefusedRequestError(Exception):
 
 
 class GivenUpError(Exception):
-    """All tries of a request failed. `silent` says that the last one reached nobody."""
+    """All tries of a request failed. `silent` says that the last try reached no server."""
 
     def __init__(self, message: str, status: int | None, *, silent: bool) -> None:
         super().__init__(message)
@@ -71,10 +71,10 @@ class Exchange:
     """The tries of one request.
 
     Args:
-        base_url: Address of the API.
+        base_url: The URL of the API.
         key: The server's key. It appears in no message.
-        retry: How often a failed request is sent again.
-        random: For the jitter of waits.
+        retry: How many times a failed request is sent again.
+        random: Draws the jitter of waits.
     """
 
     def __init__(self, base_url: str, key: ApiKey, retry: RetryPolicy, random: Random) -> None:
@@ -86,16 +86,16 @@ class Exchange:
 
     @property
     def sending(self) -> Usage:
-        """What the next try adds to the bill before any answer."""
+        """The usage of the next try before any answer."""
         return Usage(requests=1, retries=1 if self._failures else 0)
 
     def read(
         self, status: int, headers: Mapping[str, str], content: bytes, read: Callable[[Any], T], kind: str
     ) -> T:
-        """What `read` makes of the JSON in an answer. `kind` names what was expected, for the error.
+        """Apply `read` to the JSON of an answer and return its result. `kind` names the expected answer, for the error.
 
         Raises:
-            TransientError: The status passes, or `read` fails with one of `UNREADABLE`.
+            TransientError: The status is temporary, or `read` fails with one of `UNREADABLE`.
             RefusedRequestError: The server refuses.
         """
         if status != 200:
@@ -111,11 +111,11 @@ class Exchange:
             return read(json.loads(content))
         except UNREADABLE as error:
             raise TransientError(
-                f"a reply that is no {kind} ({type(error).__name__}): {self._quoted(content)}", status
+                f"the reply is not a {kind} ({type(error).__name__}): {self._quoted(content)}", status
             ) from None
 
     def wait(self, fault: TransientError) -> float:
-        """Seconds to wait before the next try after this failure.
+        """The seconds to wait before the next try after this failure.
 
         Raises:
             GivenUpError: There is no further try.
@@ -147,7 +147,7 @@ class Exchange:
 
     def unsendable(self, error: object) -> str:
         """The message about a request that cannot be sent."""
-        return f"cannot ask {self._base_url}: {self._key.clean(error)}"
+        return f"cannot send a request to {self._base_url}: {self._key.clean(error)}"
 
     def _quoted(self, content: bytes) -> str:
         return self._key.clean(content.decode("utf-8", "replace"))

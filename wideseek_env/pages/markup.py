@@ -1,4 +1,4 @@
-"""Turns any HTML into clean markup: well-formed, without what a reader would not see and without inline tags.
+"""Turns any HTML into clean markup: well-formed, without invisible parts and without inline tags.
 
 turbohtml builds, cuts and writes the tree, in C. The result is short and regular. It has blocks, lists, tables, links
 and line breaks. `<`, `>`, `&` and, in attributes, `"` are always escaped. So `wideseek_env.pages.walk` can read it with

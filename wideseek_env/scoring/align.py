@@ -1,4 +1,4 @@
-"""Which predicted column and row stand for which gold one."""
+"""Finds the predicted column and row that match each gold column and row."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _PARENTHESES = re.compile(r"[(\[][^()\[\]]*+[)\]]")
 
 
 def match_columns(required: Sequence[str], header: Sequence[str]) -> dict[str, int]:
-    """The index in `header` of each required column; a column that is not found is left out.
+    """The index in `header` of each required column. A column that is not found is left out.
 
-    Names are compared as written first, then without case, spaces, underscores, diacritics and punctuation,
-    then without remarks in parentheses where that singles out one column (``Area (km²)`` and ``Area``). Where
-    a name occurs twice, the first is taken; no column of the header stands for two required ones.
+    Names are compared in three ways. The first is as written. The second ignores case, spaces, underscores, diacritics
+    and punctuation. The third also ignores remarks in parentheses, if exactly one column then matches (``Area (km²)``
+    and ``Area``). If a name occurs twice, the first is taken. No column of the header matches two required columns.
     """
     found: dict[str, int] = {}
     taken: set[int] = set()
@@ -47,13 +47,15 @@ def align_rows(
     *,
     only_unique: bool = False,
 ) -> list[int | None]:
-    """The predicted row of each gold row, None where there is none; no predicted row is used twice.
+    """The predicted row of each gold row, or None. No predicted row is used twice.
 
-    Equal keys first. Where one gold row has several predicted ones, the first counts: an answer gains
-    nothing by listing alternatives. Where several gold rows share a key, they are paired with as many
-    predicted rows by `likeness` (any comparable measure; best pair first). Rows left over are then paired by
-    the lenient keys where these are unique on both sides. With `only_unique` a key must be unique from the
-    start, for keys of which a part is missing. The lenient keys are only computed when they are needed.
+    First, rows with equal keys are paired. If several predicted rows have the key of one gold row, the first counts, so
+    an answer gains nothing by listing alternatives. If several gold rows share a key, they are paired with predicted
+    rows by `likeness` (any comparable measure), best pair first. The remaining rows are paired by the lenient keys,
+    where these are unique on both sides.
+
+    With `only_unique`, equal keys must also be unique. Use it if a part of the keys is missing. The lenient keys are
+    computed only when they are needed.
     """
     aligned: list[int | None] = [None] * len(gold_keys)
     predicted: dict[str, list[int]] = {}
@@ -90,7 +92,7 @@ def align_rows(
 def _pair_group(
     rows: Sequence[int], places: Sequence[int], likeness: Callable[[int, int], tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Pairs of rows with the same key, most alike first; in order when the group is large."""
+    """Pairs of rows with the same key, most alike first. A large group is paired in order."""
     if len(rows) > _LARGEST_GROUP:
         return list(zip(rows, places, strict=False))
     ranked = sorted(
@@ -109,7 +111,7 @@ def _pair_group(
 
 
 def _unique_pairs(one: Sequence[str], other: Sequence[str]) -> list[tuple[int, int]]:
-    """Indices of equal texts that occur once in each sequence."""
+    """The indices of equal texts that occur once in each sequence."""
     places: dict[str, list[int]] = {}
     for at, text in enumerate(other):
         places.setdefault(text, []).append(at)

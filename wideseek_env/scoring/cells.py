@@ -1,4 +1,4 @@
-"""Whether a predicted cell says what the gold cell says, by the metrics that a column names."""
+"""Compares a predicted cell with the gold cell, by the metrics that a column names."""
 
 from __future__ import annotations
 
@@ -18,20 +18,22 @@ Comparison = Callable[[str, str], bool]
 """Takes the predicted and the gold cell, both as written (markup included)."""
 
 DEFAULT_DAYS = 31.0
-"""The tolerance of `date_near` where a column gives none: the WideSearch benchmark's."""
+"""The tolerance of `date_near` in days when a column gives none. It is that of the WideSearch benchmark."""
 
 
 @lru_cache(maxsize=4096)
 def comparison(spec: ColumnSpec) -> Comparison:
-    """The comparison by all metrics of `spec`, as far as rules go: under `llm_judge` only equal texts agree.
+    """The comparison by all metrics of `spec` that are rules. Under `llm_judge` only equal texts agree.
 
-    Under every metric, two cells with the same normalised text agree, and so do two cells that both say that
-    there is no value (blank, ``-``, ``N/A``); a blank prediction never agrees with a gold value. A cell is
-    right when all metrics of its column agree; a column that names none is compared as `exact_match`.
-    `TaskError` when a tolerance is not a number of 0 or more.
+    Under every metric, two cells with the same normalised text agree. So do two cells that both say that there is no
+    value (blank, ``-``, ``N/A``). A blank prediction never agrees with a gold value. A cell is right when all metrics
+    of its column agree. A column without metrics is compared by `exact_match`.
+
+    Raises:
+        TaskError: A tolerance is not a number of 0 or more.
     """
     rules = tuple(_rule(metric, spec) for metric in spec.metrics or ("exact_match",))
-    # Numbers and dates are cheaper to compare than texts, and a cell that has one is not blank.
+    # Numbers and dates are cheaper to compare than texts. A cell with a number or date is not blank.
     typed = all(_is_typed(metric, spec) for metric in spec.metrics or ("exact_match",))
 
     def agree(predicted: str, gold: str) -> bool:
@@ -50,9 +52,9 @@ def comparison(spec: ColumnSpec) -> Comparison:
 
 @lru_cache(maxsize=4096)
 def open_question(spec: ColumnSpec) -> Comparison:
-    """Whether two cells of a column with `llm_judge` are left for the judge to decide.
+    """The function that says whether the judge must decide two cells of a column with `llm_judge`.
 
-    They are when neither is blank, their texts differ and every other metric of the column agrees.
+    It must when neither cell is blank, their texts differ and every other metric of the column agrees.
     """
     others = tuple(metric for metric in spec.metrics if metric != "llm_judge")
     agree = comparison(replace(spec, metrics=others)) if others else None
@@ -66,14 +68,14 @@ def open_question(spec: ColumnSpec) -> Comparison:
 
 
 def cells_match(predicted: str, gold: str, spec: ColumnSpec | None = None) -> bool:
-    """Whether two cells agree by the rule metrics of `spec` (default: exact match on normalised text)."""
+    """Whether two cells agree by the rule metrics of `spec`. The default is an exact match on normalised text."""
     return comparison(spec or ColumnSpec())(predicted, gold)
 
 
 def key_of(cell: str, spec: ColumnSpec) -> str:
-    """The value under which a key cell is looked up: the same for two ways of writing the same thing.
+    """The value by which a key cell is looked up. It is the same for two spellings of the same thing.
 
-    Tolerances play no part in keys: a date or number column is keyed by its exact date or number.
+    Keys have no tolerance. The key of a date or number column is the exact date or number.
     """
     if "date_near" in spec.metrics or "norm_date" in spec.preprocess:
         dates = parse_dates(cell)
@@ -106,7 +108,7 @@ def _rule(metric: str, spec: ColumnSpec) -> Comparison:
         return _number_rule(0.0)
     if "norm_date" in spec.preprocess:
         return _date_rule(0.0)
-    return _never  # exact_match and llm_judge: equal texts were found before any rule is asked
+    return _never  # exact_match and llm_judge: equal texts are found before any rule is used
 
 
 def _number_rule(tolerance: float) -> Comparison:
@@ -129,13 +131,13 @@ def _never(predicted: str, gold: str) -> bool:
 
 
 def same_host(predicted: str, gold: str) -> bool:
-    """Whether two cells point to the same host, whatever the scheme, ``www.``, path and query."""
+    """Whether two cells point to the same host. Scheme, ``www.``, path and query are ignored."""
     one, other = _address(predicted), _address(gold)
     return one is not None and other is not None and one[0] == other[0]
 
 
 def contained(predicted: str, gold: str) -> bool:
-    """Whether the predicted text occurs in the gold text as whole words (in scripts that part words)."""
+    """Whether the predicted text occurs in the gold text, as whole words in scripts that separate words."""
     needle, hay = squash(predicted).strip(" .,;\"'"), squash(gold)
     at = hay.find(needle) if needle else -1
     while at >= 0:
@@ -147,13 +149,13 @@ def contained(predicted: str, gold: str) -> bool:
 
 
 def _joined(left: str, right: str) -> bool:
-    """Whether a word runs across these two neighbours. Chinese and Japanese words are not parted by spaces."""
+    """Whether a word continues across these two characters. Chinese and Japanese have no spaces between words."""
     return bool(left and right) and left.isalnum() and right.isalnum() and max(left, right) < "\u2e80"
 
 
 @memoised
 def _address(cell: str) -> tuple[str, str] | None:
-    """Host and path of the address in `cell`, in normal form; None when there is none."""
+    """The host and path of the URL in `cell`, in normal form. None when there is no URL."""
     target = link_target(cell) or plain_text(cell)
     if not target or " " in target or "." not in target:
         return None

@@ -1,4 +1,4 @@
-"""Dates as people write them, read as spans of days; nothing depends on the day of the call."""
+"""Reads dates as people write them, as spans of days. Nothing depends on the day of the call."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from wideseek_env.scoring.text import memoised
 
 
 class Span(NamedTuple):
-    """The days `first` to `last` (inclusive) that a date leaves open, counted from 1970-01-01.
+    """The days `first` to `last` (inclusive) that a date may mean, counted from 1970-01-01.
 
-    A full date spans one day, ``May 2020`` a month, ``2020`` a year, ``1990s`` ten. A date without a year
-    (``3 May``) is counted in the year 4 and only ever equals another such date.
+    A full date spans one day, ``May 2020`` a month, ``2020`` a year, ``1990s`` ten years. A date without a year (``3
+    May``) is put in the year 4 and equals only other such dates.
     """
 
     first: int
@@ -52,7 +52,7 @@ _CHINESE_MONTHS = {
     **dict(zip("一二三四五六七八九十", map(str, range(1, 11)), strict=True)),
 }
 
-_MAX_LENGTH = 400  # a longer cell is prose
+_MAX_LENGTH = 400  # longer cells are prose
 _ISO = re.compile(r"(\d{4})-(\d{1,2})-(\d{1,2})(?:[t ]\d{1,2}:.*)?", re.ASCII | re.IGNORECASE)
 _HYPHENS = str.maketrans({"‐": "-", "‑": "-", "−": "-", "，": ",", "／": "/"})
 _PARENTHESES = re.compile(r"\([^()]*+\)")
@@ -76,7 +76,8 @@ def _form(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern.replace("NAME", _NAME), re.ASCII)
 
 
-# One row a form: named groups y, m (a number), n (a name), d; the first that fits the whole text is taken.
+# One row per form, with the named groups y, m (a number), n (a name) and d. The first that fits the whole text is
+# taken.
 _FORMS = tuple(
     _form(pattern)
     for pattern in (
@@ -95,7 +96,7 @@ _FORMS = tuple(
         r"(?P<m>\d{1,2}) ?月 ?(?P<d>\d{1,2}) ?[日号]?",
     )
 )
-# The common forms go first, alone: most cells need no cleaning.
+# The common forms are tried first, alone, because most cells need no cleaning.
 _ENGLISH = _form(r"(?:(?P<n>NAME) (?P<d>\d{1,2})|(?P<d2>\d{1,2}) (?P<n2>NAME)),? (?P<y>\d{4})")
 _DIGIT = re.compile(r"\d", re.ASCII)
 _NUMERIC = re.compile(r"(\d{1,2})([-/.])(\d{1,2})\2(\d{4}|\d{2})", re.ASCII)
@@ -109,12 +110,17 @@ _ANYWHERE = _form(
 
 @memoised
 def parse_dates(cell: str) -> tuple[Span, ...]:
-    """The readings of `cell` as a date: none, one, or two for an all-numeric ``05/03/2020``.
+    """The readings of `cell` as a date: none, one, or two for a purely numeric ``05/03/2020``.
 
-    Understood are ISO dates with or without a time, English month names in any order, ``Y年M月D日``,
-    numeric dates (month first or day first; day first only with dots), month and year, year, decade, century,
-    years before Christ, and a single date within a text of at most 400 characters. A range (``2010–2015``) is
-    not a date.
+    These forms are understood:
+
+    * ISO dates with or without a time;
+    * English month names in any order, and ``Y年M月D日``;
+    * numeric dates, with the month or the day first (with dots, only the day);
+    * month and year, year, decade, century, and years before Christ;
+    * a single date within a text of at most 400 characters.
+
+    A range (``2010–2015``) is not a date.
     """
     if len(cell) > _MAX_LENGTH:
         return ()
@@ -143,9 +149,9 @@ def parse_dates(cell: str) -> tuple[Span, ...]:
 def dates_near(predicted: tuple[Span, ...], gold: tuple[Span, ...], days: float = 0.0) -> bool:
     """Whether some reading of `predicted` agrees with some reading of `gold` to within `days`.
 
-    Where gold is a day or a month, every day that the prediction leaves open must lie within `days` of it, so
-    that a year alone is not an answer to a full date. Where gold is a year or longer, the prediction must lie
-    inside it, and `days` does not stretch it.
+    If gold is a day or a month, every day that the prediction may mean must be within `days` of it. So a year alone is
+    not an answer to a full date. If gold is a year or longer, the prediction must be inside it, and `days` has no
+    effect.
     """
     return any(_near(p, g, days) for p in predicted for g in gold)
 
@@ -159,7 +165,7 @@ def _near(predicted: Span, gold: Span, days: float) -> bool:
 
 
 def _clean(text: str) -> str:
-    """`text` without what is not the date: remarks in parentheses, times, weekdays, ``of``, ordinals."""
+    """`text` without what does not belong to the date: remarks in parentheses, times, weekdays, ``of``, ordinals."""
     without = _PARENTHESES.sub(" ", text) if "(" in text else text
     text = without if any(map(str.isdigit, without)) else text
     if ":" in text:
@@ -196,7 +202,7 @@ def _whole(text: str, before_christ: bool) -> tuple[Span, ...]:
 
 
 def _year(digits: str) -> int:
-    """Two digits are a year from 1970 to 2069, whatever today is."""
+    """The year of its digits. Two digits are a year from 1970 to 2069, whatever today is."""
     year = int(digits)
     return year if len(digits) != 2 else year + (2000 if year < 70 else 1900)
 
@@ -211,7 +217,7 @@ def _numeric(one: int, two: int, year: str, separator: str) -> tuple[Span, ...]:
 
 
 def _spans(year: int | None, month: int | None, day: int | None) -> tuple[Span, ...]:
-    """The span of a date, in a tuple; an empty one when there is no such date."""
+    """The span of a date, in a tuple. The tuple is empty when there is no such date."""
     if year is None:
         if month is None or day is None or not 1 <= month <= 12 or not 1 <= day <= _length(4, month):
             return ()
@@ -236,10 +242,10 @@ def _length(year: int, month: int) -> int:
 
 
 def _day(year: int, month: int, day: int) -> int:
-    """Days from 1970-01-01 in the proleptic Gregorian calendar; years before 1 are 0, -1, …
+    """Days from 1970-01-01 in the proleptic Gregorian calendar. The years before 1 are 0, -1, …
 
-    `datetime` ends at the year 1, hence this: with the year begun in March, the days before a month follow
-    one linear formula and the leap day comes last.
+    `datetime` begins at the year 1, so it cannot be used. Here a year begins in March. Then the days before a month
+    follow one linear formula, and the leap day is the last day.
     """
     if month <= 2:
         year -= 1

@@ -23,24 +23,24 @@ class Judge(Protocol):
     name: str
 
     def judge(self, column: str, criterion: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """One verdict a pair of (predicted, gold) cells, in their order.
+        """One verdict per pair of (predicted, gold) cells, in their order.
 
-        All pairs are of the column `column`; `criterion` is the column's own instruction to the judge, empty
-        when it has none. Cells are plain text; none is empty and no pair has equal normalised texts.
+        All pairs are from the column `column`. `criterion` is the column's instruction to the judge, or empty. Cells
+        are plain text. No cell is empty, and no pair has equal normalised texts.
         """
         ...
 
 
 @runtime_checkable
 class KeyAligner(Protocol):
-    """What a judge offers besides, if it can: finding the gold key that another name denotes."""
+    """A judge that can also find the gold key with another name."""
 
     name: str
 
     def align_keys(self, column: str, predicted: Sequence[str], gold: Sequence[str]) -> Mapping[str, str]:
-        """For each of the `predicted` keys of `column` the one of `gold` that denotes the same, if there is one.
+        """Maps each of the `predicted` keys of `column` to the key in `gold` that means the same, if there is one.
 
-        Keys are plain text, each once on either side, none blank. Two predicted keys may have one gold key.
+        Keys are plain text. Each occurs once on its side, and none is blank. Two predicted keys may have one gold key.
         """
         ...
 
@@ -69,7 +69,7 @@ ALIASES: Mapping[str, str] = {
     "是": "yes",
     "否": "no",
 }
-"""Short names that the offline judge takes for the long ones."""
+"""Short names that the offline judge treats as the long ones."""
 
 _LIST = re.compile(r"\s*(?:[,;/，；、\n]|\band\b|&)\s*")
 _DIGITS = re.compile(r"\d+")
@@ -78,12 +78,17 @@ _LONG = 400
 
 
 class OfflineJudge:
-    """Typed comparison and fuzzy text: deterministic, without a model.
+    """A judge without a model: typed comparison and fuzzy text. It is deterministic.
 
-    Two cells agree when they are the same number with the same unit, the same date, the same name up to
-    diacritics, punctuation and `aliases`, the same items of a list in any order, or texts whose similarity
-    (Ratcliff and Obershelp's) is at least `threshold` and whose digits agree. It knows nothing of meaning:
-    paraphrases are wrong to it, and two names one letter apart may be the same.
+    Two cells agree when they are one of these:
+
+    * the same number with the same unit, or the same date;
+    * the same name, apart from diacritics, punctuation and `aliases`;
+    * the same items of a list in any order;
+    * texts with a similarity (Ratcliff and Obershelp's) of at least `threshold` and equal digits.
+
+    It knows nothing about meaning. A paraphrase counts as wrong, and two names that differ by one letter may count as
+    the same.
     """
 
     def __init__(self, threshold: float = 0.9, aliases: Mapping[str, str] = ALIASES) -> None:
@@ -96,7 +101,7 @@ class OfflineJudge:
         self.name = f"offline-1(threshold={threshold:g})"
 
     def judge(self, column: str, criterion: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """One verdict a (predicted, gold) pair; `column` and `criterion` play no part."""
+        """One verdict per (predicted, gold) pair. `column` and `criterion` have no effect."""
         return [self.agree(predicted, gold) for predicted, gold in pairs]
 
     def agree(self, predicted: str, gold: str) -> bool:
@@ -127,7 +132,7 @@ class OfflineJudge:
     def _similar(self, one: str, other: str) -> bool:
         if sorted(_DIGITS.findall(one)) != sorted(_DIGITS.findall(other)):
             return False
-        if max(len(one), len(other)) > _LONG:  # the matcher's time is quadratic
+        if max(len(one), len(other)) > _LONG:  # the time of the matcher is quadratic
             words, others = set(_WORDS.findall(one)), set(_WORDS.findall(other))
             return len(words & others) >= self.threshold * len(words | others) > 0
         matcher = SequenceMatcher(None, one, other, autojunk=False)
@@ -135,7 +140,8 @@ class OfflineJudge:
 
 
 def _measure(cell: str) -> Number | None:
-    """The number in a cell that is little more than one: at most two words or signs around it, no digits."""
+    """The number in a cell that has at most two words or signs around it, and no further digits. None for other
+    cells."""
     number = parse_number(cell)
     if number is None or len(number.rest.split()) > 2 or any(map(str.isdigit, number.rest)):
         return None

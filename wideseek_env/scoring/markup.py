@@ -1,12 +1,12 @@
-"""What a reader sees of a Markdown table cell: its text without markup, and the address that it links to."""
+"""The visible text of a Markdown table cell, without markup, and the URL that it links to."""
 
 from __future__ import annotations
 
 import html
 import re
 
-# Every pattern below is bounded by a character class that excludes its own opening sign, or by a possessive
-# quantifier, so that a megabyte of "[[[[" or "****" costs one pass and not one pass per sign.
+# Every pattern below is bounded by a character class that excludes its opening sign, or by a possessive quantifier. So
+# a megabyte of "[[[[" or "****" takes one pass and not one pass per sign.
 _MARKUP = re.compile(r"[*_`~\[<&\\]")
 _BREAK = re.compile(r"<br\s*+/?>", re.IGNORECASE)
 _TARGET = r"\(\s*+<?+((?:[^()\s<>]|\([^()\s]*+\))*+)>?+(?:\s++(?:\"[^\"()]*+\"|'[^'()]*+'))?+\s*+\)"
@@ -28,14 +28,14 @@ _BARE_URL = re.compile(r"(?:https?|ftp)://[^\s<>\"|\[\]]++", re.IGNORECASE)
 def plain_text(cell: str) -> str:
     """The text of `cell` without emphasis, code marks, links (their text stays), HTML tags and entities.
 
-    White space is collapsed to single spaces first, so the result does not depend on how a cell was wrapped.
-    Unbalanced signs stay: ``5*`` and ``snake_case`` are text.
+    White space is first collapsed to single spaces, so it does not matter how a cell was wrapped. Unbalanced signs
+    stay: ``5*`` and ``snake_case`` are text.
     """
     text = " ".join(cell.split())
     if _MARKUP.search(text) is None:
         return text
     if text.startswith("**") and text.endswith("**") and _MARKUP.search(text, 2, len(text) - 2) is None:
-        return text[2:-2].strip() or text  # the most common one, without the patterns
+        return text[2:-2].strip() or text  # the most common markup, handled without the patterns
     if "<" in text:
         text = _AUTOLINK.sub(r"\1", _BREAK.sub(" ", text))
     if "](" in text:
@@ -58,12 +58,12 @@ def plain_text(cell: str) -> str:
 
 
 def is_plain(text: str) -> bool:
-    """Whether `plain_text` leaves every part of `text` as it is."""
+    """Whether `plain_text` leaves `text` unchanged."""
     return _MARKUP.search(text) is None and text == " ".join(text.split())
 
 
 def link_target(cell: str) -> str | None:
-    """The first address in `cell`: a link's target, an autolink or a bare URL; None when there is none."""
+    """The first URL in `cell`: a link's target, an autolink or a bare URL. None when there is none."""
     if "](" in cell and (link := _LINK.search(cell)) is not None and link[2]:
         return link[2]
     if (bare := _BARE_URL.search(cell)) is None:

@@ -1,4 +1,4 @@
-"""Numbers as people write them in tables: separators, signs, percentages, units and words for powers of ten."""
+"""Reads numbers as people write them in tables: separators, signs, percentages, units and words for powers of ten."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from wideseek_env.scoring.text import memoised
 class Number(NamedTuple):
     """A number read from a cell.
 
-    `value` is what is written, powers of ten included; `unit` is 0.01 for a percentage, 0.001 for a permille
-    and 1 otherwise; `rest` is the text around the number (a currency, a unit of measure), lower case.
+    `value` is the written number, powers of ten included. `unit` is 0.01 for a percentage, 0.001 for a permille and 1
+    otherwise. `rest` is the text around the number (a currency, a unit of measure), in lower case.
     """
 
     value: float
@@ -56,7 +56,7 @@ _SCALES = {
     "千": 1e3,
     "兆": 1e12,
 }
-# One letter is a power of ten only when it is attached to the digits; a small m is a metre or a minute.
+# One letter is a power of ten only if it is attached to the digits. A small m is a metre or a minute.
 _LETTER_SCALES = {"k": 1e3, "K": 1e3, "M": 1e6, "B": 1e9, "T": 1e12}
 _UNITS = {"%": 0.01, "percent": 0.01, "per cent": 0.01, "pct": 0.01, "‰": 0.001, "permille": 0.001}
 
@@ -75,7 +75,7 @@ _NUMBER = re.compile(
     re.IGNORECASE,
 )
 _MAX_DIGITS = 400
-_MAX_LENGTH = 2000  # a longer cell is prose
+_MAX_LENGTH = 2000  # longer cells are prose
 _PLAIN = re.compile(r"-?(?:\d{1,15}|\d{1,3}(?:,\d{3}){1,4})(?:\.\d{1,15})?", re.ASCII)
 _WESTERN = re.compile(r"\d{1,3}(?:,\d{3})+|\d{1,2}(?:,\d{2})*,\d{3}")
 _DOTTED = re.compile(r"\d{1,3}(?:\.\d{3}){2,}")
@@ -84,11 +84,11 @@ _VULGAR = re.compile(r"(\d{0,15})\s?([¼½¾⅐-⅞])")
 
 @memoised
 def parse_number(cell: str) -> Number | None:
-    """The first number in `cell`, or None when there is no digit in it (or it is 2000 characters long).
+    """The first number in `cell`. None when the cell has no digit or more than 2000 characters.
 
-    ``1,234.5``, ``1 234,5``, ``1.234.567`` and ``12,34,567`` are read by the pattern of their separators; one
-    comma that groups no thousands is a decimal comma. ``1.2 million``, ``3.5bn``, ``5K``, ``1.2万`` and
-    ``6×10^23`` are multiplied out.
+    ``1,234.5``, ``1 234,5``, ``1.234.567`` and ``12,34,567`` are read by the pattern of their separators. One comma
+    that groups no thousands is a decimal comma. ``1.2 million``, ``3.5bn``, ``5K``, ``1.2万`` and ``6×10^23`` are
+    multiplied out.
     """
     if _PLAIN.fullmatch(cell) is not None:
         return Number(float(cell.replace(",", "")))
@@ -122,8 +122,8 @@ def parse_number(cell: str) -> Number | None:
 def numbers_near(predicted: Number, gold: Number, tolerance: float = 0.0) -> bool:
     """Whether `predicted` is within `tolerance` (relative to `gold`) of `gold`.
 
-    A gold 0 needs a 0. When one of the two is a percentage and the other carries no sign, both readings of
-    the other are tried: 50 % is 0.5 and, in a column of shares, also 50.
+    If gold is 0, only 0 agrees. If one of the two is a percentage and the other has no sign, both readings of the other
+    are tried: 50 % is 0.5 and, in a column of shares, also 50.
     """
     if _near(predicted.value * predicted.unit, gold.value * gold.unit, tolerance):
         return True
@@ -144,7 +144,7 @@ def _fraction(match: re.Match[str]) -> str:
 
 
 def _decimal(digits: str) -> str:
-    """`digits` with thousands separators removed and a point before the decimals."""
+    """`digits` without thousands separators and with a point before the decimals."""
     digits = digits.replace(" ", "").replace("'", "")
     if "," not in digits:
         if digits.count(".") < 2:

@@ -1,4 +1,4 @@
-"""`TableScore`: what an answer was worth, cell by cell, in a form that is stored and read back."""
+"""`TableScore`: the score of an answer, cell by cell, in a form that can be stored and read back."""
 
 from __future__ import annotations
 
@@ -21,23 +21,24 @@ class CellVerdict(NamedTuple):
 
 
 class RowVerdict(NamedTuple):
-    """One gold row: the predicted row that it was aligned with (0-based; None when there is none), its cells."""
+    """One gold row: the predicted row that it is aligned with (from 0, or None) and the verdicts of its cells."""
 
     gold_row: int
     predicted_row: int | None
     cells: tuple[CellVerdict, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class TableScore:
     """The score of one answer. Every number is in [0, 1], except that strict recall and F1 can exceed 1.
 
-    `score` is success: 1.0 when the table is entirely right and nothing is beside it, else 0.0. The rest are
-    precision, recall and F1 over rows (a row is right when all its cells are) and over items (cells).
-    `cells` has one entry a gold row, `extra_rows` the predicted rows that no gold row was aligned with, cut to
-    the task's columns. `judge` names the judge that took part, empty when none did. `well_formed` says whether
-    the response contained a table (or a short answer) at all, `missing_columns` names the required columns that
-    its table does not have (every one when there is no table). `message` explains the score in sentences.
+    `score` is success: 1.0 when the table is entirely right and has nothing else, otherwise 0.0. The other numbers are
+    precision, recall and F1 over rows and over items (cells). A row is right when all its cells are.
+
+    `cells` has one entry per gold row. `extra_rows` are the predicted rows that are aligned with no gold row, cut to
+    the columns of the task. `judge` names the judge that took part, or is empty. `well_formed` says whether the
+    response has a table (or a short answer). `missing_columns` names the required columns that its table does not have
+    (all of them when there is no table). `message` explains the score in sentences.
     """
 
     score: float = 0.0
@@ -55,8 +56,14 @@ class TableScore:
     well_formed: bool = True
     missing_columns: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        return (
+            f"<TableScore item-F1 {self.f1_by_item:.3f}, row-F1 {self.f1_by_row:.3f}, success {self.score:g}, "
+            f"{len(self.cells)} gold rows, {len(self.extra_rows)} extra rows>"
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """A JSON-ready dictionary; `from_dict` reads it back."""
+        """A JSON-ready dictionary. `from_dict` reads it."""
         data = {item.name: getattr(self, item.name) for item in fields(self)}
         data["columns"] = list(self.columns)
         data["missing_columns"] = list(self.missing_columns)
@@ -73,7 +80,7 @@ class TableScore:
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> TableScore:
-        """The score that `to_dict` wrote; `TrajectoryError` when `data` is not of that form."""
+        """The score that `to_dict` wrote. Raises `TrajectoryError` when `data` has another form."""
         try:
             values = dict(data)
             columns = tuple(map(str, values.pop("columns")))

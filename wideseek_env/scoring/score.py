@@ -1,4 +1,4 @@
-"""`score_response`: from the text of an answer and a task to item, row and table scores."""
+"""`score_response`: scores the text of an answer to a task, with item, row and table scores."""
 
 from __future__ import annotations
 
@@ -32,35 +32,40 @@ def score_response(
     strict: bool = False,
     today: datetime.date | None = None,
 ) -> TableScore:
-    """Score the text of an answer against the gold of `task`. Never raises for what the text says.
+    """Score the text of an answer against the gold of `task`. The text never causes an error.
 
     Broad tasks: the last Markdown table of the response is compared with the gold table.
 
-    * Columns are found by name, whatever their order, case, spaces and punctuation. A column that the task
-      does not ask for costs nothing. A required column that is not there makes its cells missing; the others
-      still count. Without any key column nothing can be aligned and the score is 0.
-    * Rows are aligned by their normalised keys (dates and numbers by value), then, where that is unique, by
-      keys without diacritics, punctuation and a leading article. A gold row is matched at most once: the first of
-      several predicted rows with its key counts, each further one is a wrong row. Blank rows, repeated
+    * Columns are found by name. Order, case, spaces and punctuation do not matter. A column that the task does not
+      require costs nothing. If a required column is not there, its cells are missing, and the other columns still
+      count. Without any key column no row can be aligned, and the score is 0.
+    * Rows are aligned by their normalised keys (dates and numbers by value). The remaining rows are aligned by keys
+      without diacritics, punctuation and a leading article, where these are unique. A gold row is matched at most once.
+      Of several predicted rows with its key, the first counts and each further one is a wrong row. Blank rows, repeated
       headers and ruling lines are not rows.
-    * Cells are compared by the metrics of their column (see `wideseek_env.scoring.cells`); key cells of an
-      aligned row are right. Two cells that both say "no value" agree.
-    * Items are rows times required columns on either side, so leaving a column out is worth what leaving it
-      blank is worth, and precision, recall and F1 lie in [0, 1].
+    * Cells are compared by the metrics of their column (`wideseek_env.scoring.cells`). Key cells of an aligned row are
+      right. Two cells that both say "no value" agree.
+    * Items are rows times required columns, for the gold table and for the answer. So a missing column scores the same
+      as a blank one. Precision, recall and F1 are in [0, 1].
 
-    Depth tasks: the short answer in the last ``\\boxed{…}``, else in the last line, must equal an accepted
-    answer after normalisation; all fields are then 1.0, else 0.0.
+    Depth tasks: the short answer in the last ``\\boxed{…}``, else in the last line, must equal an accepted answer after
+    normalisation. All numbers are then 1.0, otherwise 0.0.
 
-    `judge` decides the columns whose metrics include `llm_judge`; without one an `OfflineJudge` does, and the
-    result names it. One that is also a `KeyAligner` is asked about text keys that match by no rule.
+    This is the lenient mode. Where the WideSearch benchmark's evaluation depends on details of its implementation, this
+    mode does what is sensible. With `strict`, the numbers are those of the benchmark's own evaluation
+    (`wideseek_env.scoring.widesearch.score_widesearch`). Short answers are scored alike in both modes.
 
-    This is the lenient mode: where the WideSearch benchmark's evaluation depends on accidents of its
-    implementation, it does what is sensible. `TaskError` when a tolerance in `task` is not a number,
-    `WideSeekError` when a judge breaks its protocol or cannot be asked.
+    Args:
+        response: The text of the answer.
+        task: The task with its gold table or its accepted answers.
+        judge: Decides columns with the metric `llm_judge`. None means an `OfflineJudge`. The result names the judge. A
+            judge that is also a `KeyAligner` is asked about text keys that no rule matches.
+        strict: Whether to score as the WideSearch benchmark does.
+        today: The day from which the strict mode counts relative dates. None means now. The lenient mode ignores it.
 
-    With `strict` the numbers are those of the benchmark's own evaluation, accidents included (see
-    `wideseek_env.scoring.widesearch.score_widesearch`); `today` is what its dates are counted from, by default
-    now. The lenient mode's dates depend on no day, and short answers are scored alike in both.
+    Raises:
+        TaskError: A tolerance in `task` is not a number.
+        WideSeekError: A judge breaks its protocol or cannot be reached.
     """
     if task.gold is None:
         return score_short_answer(response, task)
@@ -70,7 +75,8 @@ def score_response(
 
 
 def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> TableScore:
-    """Score a table that is already parsed; see `score_response`. `TaskError` when `task` is a depth task."""
+    """Score a table that is already parsed, as `score_response` does. Raises `TaskError` when `task` is a depth
+    task."""
     if task.gold is None:
         raise TaskError(f"task {task.id} has no gold table; use score_response for short answers")
     columns = tuple(dict.fromkeys(task.columns))
@@ -144,7 +150,7 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
 
 
 def _unmatched(table: Table, aligned: Sequence[int | None]) -> list[int]:
-    """The rows of the answer that no gold row is aligned with; blank rows, ruling lines and headers are none."""
+    """The rows of the answer that are aligned with no gold row, without blank rows, ruling lines and headers."""
     used = {at for at in aligned if at is not None}
     return [
         at
@@ -154,7 +160,7 @@ def _unmatched(table: Table, aligned: Sequence[int | None]) -> list[int]:
 
 
 def _project(rows: Rows, places: Sequence[int | None]) -> Rows:
-    """`rows` cut to the columns at `places`, in that order; empty text where a column is not there."""
+    """`rows` cut to the columns at `places`, in that order. A column that is not there gives empty text."""
     if rows and list(places) == list(range(len(rows[0]))):
         return rows
     return [tuple(["" if at is None else row[at] for at in places]) for row in rows]
@@ -201,7 +207,7 @@ def _align(
 def _column_verdicts(
     name: str, spec: ColumnSpec, pairs: Sequence[tuple[str, str] | None], judge: Judge
 ) -> tuple[list[Verdict], str]:
-    """The verdicts of one column's (predicted, gold) pairs, and the judge's name if it was asked."""
+    """The verdicts for one column's (predicted, gold) pairs, and the judge's name if it was asked."""
     agree = comparison(spec)
     verdicts: list[Verdict] = []
     for pair in pairs:
@@ -236,7 +242,7 @@ def _row_verdicts(
     aligned: Sequence[int | None],
     verdicts: Sequence[Sequence[Verdict]],
 ) -> tuple[RowVerdict, ...]:
-    """The verdict matrix, one entry a gold row; `verdicts` is column by column, empty when all is missing."""
+    """The verdicts of each gold row. `verdicts` is column by column, and empty when everything is missing."""
     nothing = ("",) * len(columns)
     by_row: Sequence[Sequence[Verdict]] = list(zip(*verdicts, strict=True))
     if not by_row:
@@ -260,7 +266,7 @@ def _row_verdicts(
 
 
 def _measures(right: int, answered: int, wanted: int, perfect: bool) -> tuple[float, float, float]:
-    """Precision, recall and F1; an empty answer to an empty gold table is perfect, any other 0/0 is 0."""
+    """Precision, recall and F1. An empty answer to an empty gold table is perfect, and any other 0/0 is 0."""
     if perfect:
         return 1.0, 1.0, 1.0
     precision = right / answered if answered else 0.0

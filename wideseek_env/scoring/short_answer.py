@@ -1,4 +1,4 @@
-"""Depth tasks: the short answer of a response, and whether it is an accepted one."""
+"""Depth tasks: finds the short answer in a response and checks whether it is accepted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEAD = re.compile(
 
 
 def short_answers(response: str) -> tuple[str, ...]:
-    """What `response` may be taken to answer: the last box's content, else its last line and its whole text."""
+    """The possible answers in `response`: the content of the last box, else its last line and its whole text."""
     text = strip_thinking(response).strip()
     if not text:
         return ()
@@ -33,7 +33,10 @@ def short_answers(response: str) -> tuple[str, ...]:
 
 
 def score_short_answer(response: str, task: Task) -> TableScore:
-    """1.0 in all fields when a short answer of `response` equals an accepted one after normalisation, else 0.0."""
+    """The score of a depth task. All numbers are 1.0 when a short answer of `response` is accepted, else 0.0.
+
+    Answers are compared after normalisation.
+    """
     given = short_answers(response)
     accepted = {text_key(answer): answer for answer in reversed(task.answers)}
     hit = next((answer for answer in given if text_key(answer) in accepted), None)
@@ -62,7 +65,7 @@ def score_short_answer(response: str, task: Task) -> TableScore:
 
 
 def _last_box(text: str) -> str | None:
-    """The content of the last ``\\boxed{…}`` with its braces balanced; up to the end where it was cut off."""
+    """The content of the last ``\\boxed{…}`` with its braces balanced. A box that was cut off extends to the end."""
     start = text.rfind(_BOX)
     if start < 0:
         return None

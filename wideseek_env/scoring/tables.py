@@ -1,4 +1,4 @@
-"""The answer's table: the last Markdown table in any text that a model may write."""
+"""Finds the table of an answer: the last Markdown table in a model's text."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wideseek_env.task import Table
 
 MAX_COLUMNS = 128
 MAX_ROWS = 20_000
-"""A table beyond these bounds is cut and noted, so that hostile text cannot make padding expensive."""
+"""A table with more rows is cut, with a note, so that hostile text cannot make padding expensive."""
 
 _THINK = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 _FENCE_LABEL = re.compile(r"[\w-]*+\s*+")
@@ -23,11 +23,10 @@ _RULE_CELL = re.compile(r":?[-‐‑‒–—―─━=+_~]+:?")
 
 @dataclass(frozen=True, slots=True)
 class ParsedTable:
-    """What `parse_table` found.
+    """The result of `parse_table`.
 
-    `table` holds the cells as a reader sees them (markup removed), `raw` the same cells as they were written
-    (escaped pipes resolved, links intact); both are None when the text has no table. `notes` says, one
-    sentence each, what had to be repaired.
+    `table` has the cells as a reader sees them (markup removed). `raw` has the same cells as they were written (escaped
+    pipes resolved, links intact). Both are None when the text has no table. `notes` has one sentence for each repair.
     """
 
     table: Table | None
@@ -39,9 +38,9 @@ def parse_table(text: str) -> ParsedTable:
     """The last Markdown table of `text`, in a code fence or in prose, with or without outer pipes.
 
     Thinking (``<think>…</think>``) is not part of the answer. A table with an alignment row is preferred to
-    pipe-separated lines without one, wherever they stand. A row shorter than the header is padded with empty
-    cells; what a row has beyond the header is dropped, as a Markdown renderer does. Never raises; the time
-    is linear in the length of `text`.
+    pipe-separated lines without one, wherever they are. A row that is shorter than the header is padded with empty
+    cells. Cells beyond the header are dropped, as a Markdown renderer does. Never raises. The time is linear in the
+    length of `text`.
     """
     lines = [_bare_line(line) for line in strip_thinking(text).split("\n")]
     blocks = _blocks(lines)
@@ -59,9 +58,9 @@ def parse_table(text: str) -> ParsedTable:
 def strip_thinking(text: str) -> str:
     """`text` without its ``<think>…</think>`` parts.
 
-    A closing tag without an opening one ends a thought that began before the text (chat templates that open
-    it in the prompt); an opening tag without a closing one is a thought that was cut off. A tag inside a line
-    that is framed by pipes is the content of a table cell.
+    A closing tag without an opening one ends a thought that began before the text, as with chat templates that open it
+    in the prompt. An opening tag without a closing one is a thought that was cut off. A tag inside a line with pipes at
+    both ends is the content of a table cell.
     """
     if _THINK.search(text) is None:
         return text
@@ -88,12 +87,12 @@ def strip_thinking(text: str) -> str:
 
 
 def is_rule(cells: Sequence[str]) -> bool:
-    """Whether these cells form an alignment row: dashes (of any kind) and colons, at least one of them."""
+    """Whether these cells are an alignment row: at least one cell, all with dashes (of any kind) and colons."""
     return any(cells) and all(not cell or _RULE_CELL.fullmatch(cell) is not None for cell in cells)
 
 
 def split_row(line: str) -> list[str]:
-    r"""The cells of one table line, stripped; ``\|`` is a pipe inside a cell, outer pipes are optional."""
+    r"""The cells of one table line, stripped. ``\|`` is a pipe inside a cell. Outer pipes are optional."""
     line = line.strip()
     if line.startswith("|"):
         line = line[1:]
@@ -105,7 +104,7 @@ def split_row(line: str) -> list[str]:
 
 
 def _bare_line(line: str) -> str:
-    """`line` without indentation, quote signs and a code fence that shares the line with a row."""
+    """`line` without indentation, quote signs and a code fence that is on the same line as a row."""
     line = line.strip()
     if line.startswith(">"):
         line = _QUOTE.sub("", line)
@@ -124,9 +123,9 @@ def _is_rule_line(line: str) -> bool:
 
 
 def _blocks(lines: Sequence[str]) -> list[list[str]]:
-    """The runs of lines with a pipe; blank lines inside a table, as some models write them, do not end a run."""
+    """The runs of lines with a pipe. Blank lines inside a table, which some models write, do not end a run."""
     runs: list[list[str]] = []
-    joins: list[bool] = []  # whether only blank lines stand between a run and the one before it
+    joins: list[bool] = []  # whether only blank lines separate a run from the one before it
     inside, blank_before = False, False
     for line in lines:
         if "|" in line:
@@ -148,7 +147,7 @@ def _blocks(lines: Sequence[str]) -> list[list[str]]:
 
 
 def _continues(last: str, run: Sequence[str]) -> bool:
-    """Whether `run` goes on with the table whose last line so far is `last` instead of beginning another one."""
+    """Whether `run` continues the table whose last line is `last`, and does not begin another table."""
     if not _framed(last) or _header_index(run) is not None:
         return False
     width = len(split_row(last))
@@ -156,7 +155,8 @@ def _continues(last: str, run: Sequence[str]) -> bool:
 
 
 def _header_index(block: Sequence[str]) -> int | None:
-    """Where the header stands in a block of pipe lines, that is, right above the alignment row; or None."""
+    """The position of the header in a block of pipe lines, directly above the alignment row. None without such a
+    row."""
     rule = next((at for at in range(1, len(block)) if _is_rule_line(block[at])), None)
     if rule is None or (rule > 1 and not _starts_late(block, rule)):
         return None
@@ -164,10 +164,10 @@ def _header_index(block: Sequence[str]) -> int | None:
 
 
 def _starts_late(block: Sequence[str], rule: int) -> bool:
-    """Whether the lines above the header are not rows of the table: a caption, a frame, prose with a pipe.
+    """Whether the lines above the header are not rows of the table, but a caption, a frame or prose with a pipe.
 
-    Without this, a row of single dashes (a common way to write "unknown") in a table that has no alignment
-    row would make the row above it the header.
+    Without this check, a row of single dashes could look like an alignment row. Single dashes are a common way to write
+    "unknown". In a table without an alignment row, the row above it would then become the header.
     """
     header, above = block[rule - 1], block[: rule - 1]
     if _framed(header) and not any(_framed(line) for line in above):
@@ -179,7 +179,7 @@ def _starts_late(block: Sequence[str], rule: int) -> bool:
 
 
 def _unruled_table(block: Sequence[str]) -> list[str]:
-    """The lines of a block that read as a table although there is no alignment row; empty when they do not."""
+    """The lines of a block that form a table without an alignment row. Empty when they do not."""
     rows = [line for line in block if _framed(line)]
     if len(rows) < 2:
         rows = list(block)

@@ -1,4 +1,4 @@
-"""When two texts say the same: normal forms that ignore case, width, white space and typography."""
+"""Decides when two texts say the same, by normal forms that ignore case, width, white space and typography."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _LETTERS = str.maketrans(
 _FOOTNOTE = re.compile(r"(?<=[^\s\[])\s*+\[(?:\d{1,3}|[a-z]|note \d{1,2}|citation needed)\]")
 _GROUPING = re.compile(r"(?<=\d)[, ](?=\d{3}(?!\d))")
 _SPACE = re.compile(r"(?<!\d) | (?!\d)")
-_SIMPLE = re.compile(r"(?:[A-Za-z]++ )*+[A-Za-z]++(?: ?[0-9]++)?")  # most cells: nothing in them to normalise
+_SIMPLE = re.compile(r"(?:[A-Za-z]++ )*+[A-Za-z]++(?: ?[0-9]++)?")  # most cells: no normalisation needed
 _DIGIT_GAP = re.compile(r"\d[, ]\d")
 _TRAILING_ZEROS = re.compile(r"([+-]?\d+)(?:\.0+|(\.\d*[1-9])0+)")
 _ARTICLE = re.compile(r"(?:the|an?) (?=\w)")
-# The range is that of Indic and Thai scripts, whose vowel signs are no letters to `\w`.
+# The range is that of Indic and Thai scripts, because `\w` does not match their vowel signs.
 _WORD = re.compile(r"(?:(?<!\w)-(?=\d))?(?:[\w+#\u0900-\u0e7f]|(?<=\d)\.(?=\d))+")
 
 _EMPTY = frozenset(
@@ -50,7 +50,8 @@ _EMPTY = frozenset(
 
 
 def memoised(function: Callable[[str], T]) -> Callable[[str], T]:
-    """Remember what `function` made of short texts; long ones are computed anew, so memory stays bounded."""
+    """Cache the results of `function` for short texts. Long ones are computed each time, so that memory stays
+    bounded."""
     cached = lru_cache(maxsize=_CACHED_CELLS)(function)
 
     @wraps(function)
@@ -77,11 +78,11 @@ def is_empty(cell: str) -> bool:
 
 @memoised
 def text_key(cell: str) -> str:
-    """The normal form under which two cells are the same text.
+    """The normal form by which two cells are the same text.
 
-    Ignores markup, case, full or half width, white space (except between digits), kinds of quotes and
-    dashes, asterisks, footnote marks, thousands separators, a final full stop, quotes around the whole cell
-    and the zeros that end a decimal fraction.
+    It ignores markup, case, full or half width, white space (except between digits), kinds of quotes and dashes,
+    asterisks, footnote marks and thousands separators. It also ignores a final full stop, quotes around the whole cell
+    and zeros at the end of a decimal fraction.
     """
     if _SIMPLE.fullmatch(cell) is not None:
         return cell.lower().replace(" ", "")
@@ -103,10 +104,10 @@ def text_key(cell: str) -> str:
 
 @memoised
 def lenient_key(cell: str) -> str:
-    """A coarser normal form: without diacritics, punctuation and a leading article; ``&`` is ``and``.
+    """A coarser normal form: without diacritics, punctuation and a leading article, and with ``&`` as ``and``.
 
-    Signs that carry meaning stay: a decimal point, a leading minus, ``C++`` and ``C#``; two numbers side by
-    side stay apart.
+    Signs with a meaning stay: a decimal point, a leading minus, ``C++`` and ``C#``. Two numbers next to each other stay
+    separate.
     """
     decomposed = unicodedata.normalize("NFKD", squash(cell).translate(_LETTERS))
     text = "".join(char for char in decomposed if not "\u0300" <= char <= "\u036f")

@@ -1,8 +1,8 @@
 r"""The scoring behind WideSeek-R1's training reward: fenced tables, numbers to six digits, ``\boxed{}`` answers.
 
 Source: ``rlinf/agents/wideseek_r1/utils/reward.py`` of RLinf/RLinf (`extract_final_answer`, `evaluate_markdown`).
-There a model decides every cell that is not a key, and aligns keys and column names; here a `Judge` does the first
-(by default the offline one) and a `KeyAligner`, where the judge is one, the second.
+There, a model decides every cell that is not a key, and aligns keys and column names. Here, a `Judge` decides the cells
+(by default the offline one). A judge that is a `KeyAligner` aligns keys and column names.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _TURN_END = "<|im_end|>"
 
 
 class _Malformed(Exception):
-    """The published reward takes this answer for malformed; the message says why."""
+    """The published reward treats this answer as malformed. The message says why."""
 
     def __init__(self, message: str, missing: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -46,17 +46,20 @@ class _Malformed(Exception):
 def score_wideseek_r1(
     response: str, task: Task, judge: Judge | None = None, *, squeeze_columns: bool = False
 ) -> TableScore:
-    r"""Score `response` as WideSeek-R1's training reward does; `f1_by_item` is that reward's outcome term.
+    r"""Score `response` as WideSeek-R1's training reward does. `f1_by_item` is that reward's outcome term.
 
-    What follows the last ``</think>`` is the answer. Broad tasks: its last ``markdown`` fence, with at least one row
-    and every required column (names without case and outer spaces; with `squeeze_columns`, as for evaluation
-    on WideSearch, without spaces at all; further columns cost nothing). A column in which any cell is a number is
-    compared by numbers to six significant digits, its other cells as blank; of rows with equal keys the first counts.
-    Depth tasks: the last complete ``\boxed{…}``, against the accepted answers.
+    The answer is the text after the last ``</think>``.
 
-    Keys must be equal as text; other cells are right when they are equal or `judge` says so. `well_formed` is False
-    where the published system takes the format to be wrong and pays nothing. `score` and the measures by row are
-    those of the benchmark for these verdicts. Never raises for what the response says.
+    Broad tasks: the last ``markdown`` fence must have at least one row and every required column. Column names are
+    compared without case and outer spaces. With `squeeze_columns`, used for evaluation on WideSearch, they are compared
+    without any spaces. Further columns cost nothing. If any cell of a column is a number, the column is compared by
+    numbers to six significant digits, and its other cells count as blank. Of rows with equal keys, the first counts.
+
+    Depth tasks: the last complete ``\boxed{…}`` is compared with the accepted answers.
+
+    Keys must be equal as text. Other cells are right when they are equal or `judge` says so. `well_formed` is False
+    where the published system finds the format wrong and pays nothing. `score` and the measures by row are those of the
+    benchmark for these verdicts. The response never causes an error.
     """
     answer = response.split(_TURN_END)[0].split("</think>")[-1].strip()
     if task.gold is None:
@@ -77,9 +80,11 @@ def score_wideseek_r1(
 
 
 def boxed_answer(text: str) -> str | None:
-    r"""The content of the last ``\boxed{…}`` of `text` whose braces are balanced; None when there is none."""
+    r"""The content of the last ``\boxed{…}`` of `text` whose braces are balanced. None when there is none."""
     found: str | None = None
-    opened: list[int | None] = []  # where the content of each open box begins; None for any other open brace
+    opened: list[
+        int | None
+    ] = []  # the start of the content of each open box, or None for any other open brace
     for brace in _BRACE.finditer(text):
         if brace[0] != "}":
             opened.append(brace.end() if brace[0] == _BOX else None)
@@ -89,7 +94,7 @@ def boxed_answer(text: str) -> str | None:
 
 
 def normalised(cells: Sequence[str]) -> list[str]:
-    """A column as the reward compares it: all numbers, to six digits, if any cell is one; else stripped texts."""
+    """A column as the reward compares it: as numbers to six digits if any cell is one, otherwise as stripped texts."""
     texts = [
         text.replace(_BREAK, "\n").strip() if text else "nan" for text in column_texts(cells, frozenset())
     ]

@@ -1,6 +1,6 @@
 """A corpus as an HTTP service: `create_app` for any ASGI server, `run_server` for one machine.
 
-Needs the extra `serve` (FastAPI and uvicorn); nothing is imported before it is used.
+It needs the extra `serve` (FastAPI and uvicorn). Names are imported when they are first used.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""`create_app`: a corpus behind `/retrieve` and `/access`, with `/health` and `/metrics`."""
+"""`create_app`: serves a corpus at `/retrieve` and `/access`, with `/health` and `/metrics`."""
 
 from __future__ import annotations
 
@@ -43,10 +43,16 @@ def create_app(
     metrics_folder: Path | None = None,
     close_corpus: bool = False,
 ) -> FastAPI:
-    """An application that answers the clients of Search-R1, ASearcher and RLinf, and `RemoteCorpus`.
+    """An ASGI application that answers `RemoteCorpus` and the clients of Search-R1, ASearcher and RLinf.
 
-    `metrics_folder` is where the workers of one service count together. `close_corpus` closes the corpus when
-    the application stops. Raises `ConfigError` when a key is required and there is none.
+    Args:
+        corpus: The corpus to serve.
+        settings: Limits and key. None means the defaults of `ServeSettings`.
+        metrics_folder: Folder in which the workers of one service share their counters. None counts in this process.
+        close_corpus: Close the corpus when the application stops.
+
+    Raises:
+        ConfigError: A key is required, but the environment variable has none.
     """
     limits = settings or ServeSettings()
     key = limits.key()
@@ -61,7 +67,7 @@ def create_app(
             corpus.close()
 
     async def compute(path: str, call: Callable[[], _T]) -> _T:
-        """Run `call` on a thread, within the time limit."""
+        """Run `call` on a thread, with the time limit of the settings."""
         try:
             future = asyncio.get_running_loop().run_in_executor(pool, call)
             return await asyncio.wait_for(future, limits.timeout)
@@ -71,7 +77,7 @@ def create_app(
         except Exception as error:
             metrics.failure(path)
             _log.exception("%s failed", path)
-            # The message may hold paths of this machine; the log has it.
+            # The message may contain paths of this machine, so it goes only into the log.
             raise HTTPException(500, f"the corpus failed ({type(error).__name__})") from None
 
     app = FastAPI(
@@ -83,7 +89,7 @@ def create_app(
 
     @app.post("/retrieve")
     async def retrieve(body: RetrieveRequest, request: Request) -> Response:
-        """Documents for each query."""
+        """Search the corpus. The answer has the documents of each query."""
         _check("queries", body.queries, limits.max_queries, limits.max_query_chars)
         k = body.topk or limits.default_k
         if not 1 <= k <= limits.max_k:
@@ -102,7 +108,7 @@ def create_app(
 
     @app.post("/access")
     async def access(body: AccessRequest, request: Request) -> Response:
-        """The page at each URL."""
+        """Get pages. The answer has the page at each URL, or null."""
         _check("urls", body.urls, limits.max_urls, limits.max_query_chars)
         metrics.batch("/access", len(body.urls))
         ours = CLIENT_HEADER in request.headers
@@ -111,13 +117,13 @@ def create_app(
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        """That this worker serves, and what."""
+        """Whether this worker serves, with the corpus and its number of pages."""
         pages = len(corpus) if isinstance(corpus, Sized) else None
         return {"status": "ok", "corpus": corpus.name, "pages": pages, "worker": os.getpid()}
 
     @app.get("/metrics")
     async def counters() -> Response:
-        """Counters of all workers in Prometheus text format."""
+        """The counters of all workers in Prometheus text format."""
         return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE)
 
     return app
@@ -134,7 +140,7 @@ def _check(what: str, strings: Sequence[str], most: int, longest: int) -> None:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """What was wrong with the first field that was."""
+    """An error about the first invalid field of the request."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":

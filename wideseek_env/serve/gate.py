@@ -1,4 +1,7 @@
-"""The gate before the application: key, load, size of the body, and counting; plain ASGI, no framework."""
+"""The gate in front of the application. It checks the key, the load and the size of the body, and counts requests.
+
+It is plain ASGI without a framework.
+"""
 
 from __future__ import annotations
 
@@ -18,17 +21,19 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 OPEN = frozenset(("/health",))
-"""Paths that need no key: what asks whether a service lives should not need its secret."""
+"""Paths that need no key, because a health check should not need the secret of the service."""
 
 
 def plain_error(status: int, error: str) -> dict[str, Any]:
-    """An error in the form of the retrieval service: `{"error": "…"}`."""
+    """The body of an error in the form of the retrieval service: `{"error": "…"}`."""
     return {"error": error}
 
 
 class Gate:
-    """Wraps an ASGI application; the answers that it gives itself are errors, in the form that `error_body` makes
-    of a status and a sentence."""
+    """Wraps an ASGI application. Its own answers are errors.
+
+    `error_body` makes the body of an error from a status and a sentence.
+    """
 
     def __init__(
         self,
@@ -44,7 +49,7 @@ class Gate:
         self._under_way = 0
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """Serve one connection event of the ASGI server."""
+        """Handle one request of the ASGI server."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -60,7 +65,7 @@ class Gate:
             await send(message)
 
         async def refuse(code: int, error: str, *headers: tuple[bytes, bytes]) -> None:
-            # What is left of the body is not read, so the connection cannot be used again.
+            # The rest of the body is not read, so the connection cannot be used again.
             await _refuse(watched, code, self._error_body(code, error), (*headers, (b"connection", b"close")))
 
         self._metrics.in_flight(1)
@@ -100,13 +105,13 @@ class Gate:
             await refuse(413, too_long)
             return
         if body is None:
-            return  # the client is gone
+            return  # the client has disconnected
         rest: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
             return rest.pop() if rest else await receive()
 
-        # Bodies are JSON whatever a client calls them: `curl -d` says it sends a form.
+        # Bodies are always read as JSON, whatever type a client declares: `curl -d` declares a form.
         headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
         scope = {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
         await self._app(scope, replay, send)
@@ -114,16 +119,16 @@ class Gate:
     def _knows(self, scope: Message) -> bool:
         bearer = _header(scope, b"authorization")
         given = bearer[7:].strip() if bearer[:7].lower() == b"bearer " else _header(scope, b"x-api-key")
-        # Takes the same time wherever the first difference is.
+        # This comparison takes the same time wherever the first difference is.
         return self._key is not None and hmac.compare_digest(given, self._key)
 
 
 class _TooLong(Exception):
-    """More came than may come."""
+    """The body is longer than allowed."""
 
 
 async def _body(receive: Receive, limit: int) -> bytes | None:
-    """The whole body; None when the client went away."""
+    """The whole body. None if the client has disconnected."""
     body = bytearray()
     while True:
         message = await receive()

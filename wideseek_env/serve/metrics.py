@@ -1,7 +1,7 @@
-"""Counters of a service, shared by its workers through small memory-mapped files, in Prometheus text format.
+"""Counters of a service in Prometheus text format. Workers share them through small memory-mapped files.
 
-Each worker counts in a file of its own; whichever worker is asked adds them all up. What is counted, and for
-which labels, is fixed, so that a file is one array of numbers.
+Each worker counts in a separate file. The worker that gets the request for metrics adds up all files. The counters and
+their labels are fixed, so a file is one array of numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def _layout() -> dict[tuple[str, ...], int]:
-    """The place of each number in the array: buckets, then the sum, of each histogram."""
+    """The position of each number in the array. Each histogram has its buckets and then its sum."""
     keys: list[tuple[str, ...]] = [("requests", path, status) for path in PATHS for status in STATUSES]
     for name, bounds in (("seconds", SECONDS), ("batch", SIZES)):
         for path in WORKING:
@@ -41,7 +41,7 @@ _PLACES = _layout()
 
 
 class Metrics:
-    """The counters of one worker; `folder` None counts for this process alone.
+    """The counters of one worker. If `folder` is None, they are only of this process.
 
     Only the thread of the event loop may count.
     """
@@ -66,11 +66,11 @@ class Metrics:
         self._observe("batch", path, SIZES, size)
 
     def failure(self, path: str) -> None:
-        """Count a request that the corpus failed."""
+        """Count a request for which the corpus raised an exception."""
         self._add("failures", path)
 
     def in_flight(self, change: int) -> None:
-        """A request began (1) or ended (-1)."""
+        """Count a request that began (`change` 1) or ended (`change` -1)."""
         self._add("in_flight", amount=change)
 
     def _add(self, *key: str, amount: float = 1) -> None:
@@ -82,7 +82,7 @@ class Metrics:
         self._add(name, path, "sum", amount=value)
 
     def text(self) -> str:
-        """All workers' counters in Prometheus text format."""
+        """The counters of all workers in Prometheus text format."""
         total, workers = self._total()
         return "\n".join((*_lines(total), *_gauges(total, workers))) + "\n"
 
@@ -93,11 +93,13 @@ class Metrics:
         for file in sorted(self._folder.glob("*.counts")):
             counts = np.fromfile(file, np.float64)
             if len(counts) != len(_PLACES):
-                continue  # a worker that is just starting
+                continue  # the worker is just starting
             if _alive(int(file.name.partition("-")[0])):
                 workers += 1
             else:
-                counts[_PLACES[("in_flight",)]] = 0  # what it had under way ended with it
+                counts[_PLACES[("in_flight",)]] = (
+                    0  # the worker is dead, and its requests in flight ended with it
+                )
             total += counts
         return total, workers
 
@@ -119,12 +121,12 @@ def _lines(total: NDArray[np.float64]) -> Iterator[str]:
         for status in STATUSES:
             if count := total[_PLACES["requests", path, status]]:
                 yield f'wideseek_requests_total{{path="{path}",status="{status}"}} {count:g}'
-    yield "# HELP wideseek_failures_total Requests that the corpus failed."
+    yield "# HELP wideseek_failures_total Requests for which the corpus raised an exception."
     yield "# TYPE wideseek_failures_total counter"
     for path in WORKING:
         yield f'wideseek_failures_total{{path="{path}"}} {total[_PLACES["failures", path]]:g}'
     yield from _histogram(total, "seconds", "wideseek_request_seconds", "Seconds until the answer.", SECONDS)
-    yield from _histogram(total, "batch", "wideseek_batch_size", "Queries or URLs of a request.", SIZES)
+    yield from _histogram(total, "batch", "wideseek_batch_size", "Queries or URLs per request.", SIZES)
 
 
 def _histogram(
@@ -142,9 +144,9 @@ def _histogram(
 
 
 def _gauges(total: NDArray[np.float64], workers: int) -> Iterator[str]:
-    yield "# HELP wideseek_in_flight Requests under way."
+    yield "# HELP wideseek_in_flight Requests in flight."
     yield "# TYPE wideseek_in_flight gauge"
     yield f"wideseek_in_flight {total[_PLACES[('in_flight',)]]:.0f}"
-    yield "# HELP wideseek_workers Processes that serve."
+    yield "# HELP wideseek_workers Worker processes."
     yield "# TYPE wideseek_workers gauge"
     yield f"wideseek_workers {workers}"

@@ -1,4 +1,4 @@
-"""`run_server`: serve a corpus from this machine, with several worker processes over one memory-mapped index."""
+"""`run_server`: serves a corpus from this machine, with several worker processes that share one memory-mapped index."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AppFactory:
-    """Makes the application in whichever process it is called; pickles as far as its corpus does.
+    """Makes the application in the process that calls it. It can be pickled if its corpus can.
 
-    A `StoredCorpus` pickles as its path: every worker opens the same files, which the system keeps in memory
+    A `StoredCorpus` is pickled as its path. So every worker opens the same files, which the system keeps in memory
     once.
     """
 
@@ -46,12 +46,22 @@ def run_server(
     announce: Callable[[str], None] | None = None,
     log_level: str = "warning",
 ) -> None:
-    """Serve until SIGINT or SIGTERM; requests under way are then finished.
+    """Serve until SIGINT or SIGTERM, then finish the requests in flight. A worker that dies is replaced.
 
-    A worker that dies is replaced. `port` 0 takes a free one; `announce` is called with the address, before
-    requests are answered. Call it from the main thread of a program whose main module can be imported
-    (``if __name__ == "__main__":``) where there are several workers. Raises `ConfigError` when the address
-    cannot be used or a required key is missing.
+    Call it from the main thread. With several workers, the main module must be importable
+    (``if __name__ == "__main__":``).
+
+    Args:
+        corpus: The corpus to serve.
+        settings: Limits and key. None means the defaults of `ServeSettings`.
+        host: Address to listen on.
+        port: Port to listen on. 0 takes a free one.
+        workers: Number of worker processes.
+        announce: Called with the URL of the service before it answers requests.
+        log_level: Log level of uvicorn.
+
+    Raises:
+        ConfigError: The address cannot be used, `workers` is below 1, or a required key is missing.
     """
     try:
         import uvicorn
@@ -88,7 +98,7 @@ def run_server(
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    # asyncio switches Nagle's algorithm off (40 ms an answer) only where the protocol is named.
+    # asyncio disables Nagle's algorithm (40 ms per answer) only if the protocol of the socket is given.
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:

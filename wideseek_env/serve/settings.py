@@ -1,4 +1,4 @@
-"""What a retrieval service allows its clients, checked when it is made."""
+"""The limits of a service, checked when the settings are made."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ class ServeSettings:
     """The limits of a service.
 
     Attributes:
-        key_variable: Environment variable with the API key; while it is not set, every client is served.
+        key_variable: Environment variable with the API key. If it is not set, every client is served.
         require_key: Refuse to start without a key.
-        default_k: Results a query when a request does not say how many.
-        max_k: Results a query at most.
-        max_queries: Queries in one request at most.
-        max_urls: URLs in one request at most.
-        max_query_chars: Characters of a query or URL at most.
-        max_body_bytes: Bytes of a request at most.
-        max_in_flight: Requests that a worker holds at a time; further ones get 503 and `Retry-After`.
-        threads: Requests that a worker computes at a time.
-        timeout: Seconds that one request may take before it gets 504.
-        grace: Seconds that requests under way have when the service is stopped.
-        passage_chars: Characters of a page's text in `contents` of `/retrieve`; 0 gives the snippet.
+        default_k: Results per query if a request does not give a number.
+        max_k: Maximum results per query.
+        max_queries: Maximum queries in one request.
+        max_urls: Maximum URLs in one request.
+        max_query_chars: Maximum characters of a query or URL.
+        max_body_bytes: Maximum bytes of a request's body.
+        max_in_flight: Maximum requests in flight per worker. Further ones get 503 and `Retry-After`.
+        threads: Maximum requests that a worker computes at the same time.
+        timeout: Maximum seconds for one request. After that it gets 504.
+        grace: Seconds that requests in flight have to finish when the service stops.
+        passage_chars: Characters of a page's text in `contents` of `/retrieve`. 0 gives the snippet.
         page_chars: Characters of a page's Markdown in `contents` of `/access`.
     """
 
@@ -46,21 +46,23 @@ class ServeSettings:
     page_chars: int = 200_000
 
     def __post_init__(self) -> None:
-        """Raises `ConfigError` for a limit that makes no sense."""
+        """Check the limits. Raises `ConfigError` if one is out of range."""
         counts = "default_k max_k max_queries max_urls max_query_chars max_body_bytes max_in_flight threads page_chars"
         for name in counts.split():
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")
         if self.timeout <= 0 or self.grace < 0 or self.passage_chars < 0:
-            raise ConfigError("timeout must be above 0, grace and passage_chars 0 or more")
+            raise ConfigError("timeout must be above 0, and grace and passage_chars must be at least 0")
         if self.default_k > self.max_k:
             raise ConfigError(f"default_k ({self.default_k}) must not exceed max_k ({self.max_k})")
 
     def key(self) -> str | None:
-        """The API key, None when there is none; `ConfigError` when there must be one."""
+        """The API key. None if there is none.
+
+        Raises:
+            ConfigError: A key is required and there is none.
+        """
         key = os.environ.get(self.key_variable) or None
         if key is None and self.require_key:
-            raise ConfigError(
-                f"an API key is required: put it into the environment variable {self.key_variable}"
-            )
+            raise ConfigError(f"an API key is required: set the environment variable {self.key_variable}")
         return key

@@ -1,4 +1,4 @@
-"""Requests as clients send them, and answers in the shapes that they read."""
+"""Requests and answers of the retrieval service, in the forms that its clients use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Strings = Annotated[list[str], BeforeValidator(_listed)]
 
 
 class RetrieveRequest(BaseModel):
-    """`POST /retrieve`; fields that are not known here are ignored."""
+    """The body of `POST /retrieve`. Unknown fields are ignored."""
 
     queries: Strings = Field(validation_alias=AliasChoices("queries", "query"))
     topk: int | None = Field(default=None, validation_alias=AliasChoices("topk", "top_k", "k"))
@@ -28,7 +28,7 @@ class RetrieveRequest(BaseModel):
 
 
 class AccessRequest(BaseModel):
-    """`POST /access`."""
+    """The body of `POST /access`."""
 
     urls: Strings = Field(validation_alias=AliasChoices("urls", "url"))
 
@@ -36,10 +36,11 @@ class AccessRequest(BaseModel):
 def retrieved(
     corpus: Corpus, queries: Sequence[str], k: int, *, scores: bool, ours: bool, passage_chars: int
 ) -> list[list[dict[str, Any]]]:
-    """Search, and give the documents of each query.
+    """Search, and return the documents of each query.
 
-    With `scores` an item is `{"document": …, "score": …}`, else the document itself. A document has `id`, `url`,
-    `title` and `contents` (title, line break, text); for our own client (`ours`) `snippet` in place of `contents`.
+    With `scores`, an item is `{"document": …, "score": …}`, otherwise the document itself. A document has `id`, `url`,
+    `title` and `contents` (title, line break, text). For `RemoteCorpus` (`ours`), it has `snippet` instead of
+    `contents`.
     """
     found = corpus.search([encodable(query) for query in queries], k)
     texts: dict[str, str] = {}
@@ -70,10 +71,10 @@ def _text(corpus: Corpus, hit: SearchHit, longest: int) -> str:
 def accessed(
     corpus: Corpus, urls: Sequence[str], *, ours: bool, page_chars: int
 ) -> list[dict[str, Any] | None]:
-    """The page at each URL, None where there is none.
+    """The page at each URL. None if there is no page.
 
-    A page has `url`, `title` and `contents` (Markdown); for our own client `html`, `status` and `error` instead,
-    and then a page that is gone is one too.
+    A page has `url`, `title` and `contents` (Markdown). For `RemoteCorpus` (`ours`), it has `html`, `status` and
+    `error` instead of `contents`, and pages that are gone are returned too.
     """
     pages: list[dict[str, Any] | None] = []
     for url in urls:

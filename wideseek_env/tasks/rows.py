@@ -52,7 +52,7 @@ def collect(
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all; `TaskError` when that fails."""
+    """Write `text` to `path` as UTF-8, whole or not at all. Raises `TaskError` when that fails."""
     try:
         write_whole(path, text)
     except (OSError, UnicodeEncodeError) as error:

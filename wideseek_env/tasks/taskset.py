@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 from wideseek_env.errors import TaskError
+from wideseek_env.reprs import short
 from wideseek_env.task import Task
 
 
@@ -40,7 +41,7 @@ class TaskSet(Sequence[Task]):
         return iter(self._tasks)
 
     def __repr__(self) -> str:
-        return f"TaskSet({self.name!r}, {len(self)} tasks)"
+        return f"TaskSet({short(self.name)}, {len(self)} tasks)"
 
     @property
     def ids(self) -> tuple[str, ...]:

@@ -31,7 +31,7 @@ def ended_episodes() -> dict[str, EpisodeRun]:
     perfect = task.gold.to_markdown()
     half = "\n".join(perfect.split("\n")[:4])
 
-    def played(lead: Sequence[str], subagents: Sequence[str] = ("a report",)) -> EpisodeRun:
+    def episode(lead: Sequence[str], subagents: Sequence[str] = ("a report",)) -> EpisodeRun:
         run = EpisodeRun(game, task, 0)
         while not run.done:
             acts = {}
@@ -46,14 +46,14 @@ def ended_episodes() -> dict[str, EpisodeRun]:
     aborted.step({"lead": _DELEGATE})
     aborted.abort("the engine is gone")
     return {
-        "perfect": played([perfect]),
-        "half": played([_DELEGATE, half]),
-        "researched": played([_DELEGATE, perfect], [_SEARCH, _BROWSE, "a report"]),
-        "none": played(["I do not know."]),
-        "malformed": played(["| Name |\n|"]),
-        "empty": played([""]),
-        "out of turns": played([_DELEGATE]),
+        "perfect": episode([perfect]),
+        "half": episode([_DELEGATE, half]),
+        "researched": episode([_DELEGATE, perfect], [_SEARCH, _BROWSE, "a report"]),
+        "none": episode(["I do not know."]),
+        "malformed": episode(["| Name |\n|"]),
+        "empty": episode([""]),
+        "out of turns": episode([_DELEGATE]),
         "aborted": aborted,
-        "long": played(["word " * 12_000 + "\n\n" + perfect]),
-        "hostile": played(["\x00\x1b[2J\u202e" + half]),
+        "long": episode(["word " * 12_000 + "\n\n" + perfect]),
+        "hostile": episode(["\x00\x1b[2J\u202e" + half]),
     }

@@ -67,7 +67,7 @@ def check_policy(make: Callable[[], Policy], game: Game, *, episodes: int = 3) -
     _play(check, make(), failing, tasks[0], 0, "when every tool fails")
     _play(check, make(), game, tasks[0], 0, "when its agents are asked one at a time", alone=True)
     if isinstance(policy, EpisodeRunner):
-        _check_player(check, make(), game, tasks)
+        _check_runner(check, make(), game, tasks)
 
 
 def _play(
@@ -149,21 +149,21 @@ class _Failing:
         """Nothing to do."""
 
 
-def _check_player(check: Checker, player: Policy, game: Game, tasks: Sequence[Task]) -> None:
-    assert isinstance(player, EpisodeRunner)
+def _check_runner(check: Checker, policy: Policy, game: Game, tasks: Sequence[Task]) -> None:
+    assert isinstance(policy, EpisodeRunner)
     jobs = [Job(task, seed=number) for number, task in enumerate(tasks)]
-    todo = "run_jobs must return each job once, with the trajectory of its own episode"
-    played = check.call("run_jobs", todo, lambda: list(player.run_jobs(game, jobs)))
-    for each in played:
+    todo = "play hands back each job once, with the trajectory of its own episode"
+    results = check.call("play", todo, lambda: list(policy.run_jobs(game, jobs)))
+    for each in results:
         check.require(
             each.trajectory is not None,
-            "player",
+            "runner",
             f"{each.job.task.id} has no trajectory ({each.error})",
             todo,
         )
         assert each.trajectory is not None
         own = each.trajectory.task.id
-        check.require(own == each.job.task.id, "player", f"{each.job.task.id} came back with {own}", todo)
+        check.require(own == each.job.task.id, "runner", f"{each.job.task.id} came back with {own}", todo)
     for job in jobs:
-        count = sum(each.job == job for each in played)
-        check.require(count == 1, "player", f"the job {job.task.id} came back {count} times", todo)
+        count = sum(each.job == job for each in results)
+        check.require(count == 1, "runner", f"the job {job.task.id} came back {count} times", todo)

@@ -1,7 +1,7 @@
-"""`Tool`: a tool of one's own, and `tool`, which makes one of a function with type hints and a docstring.
+"""`Tool`: a custom tool. `tool` makes one from a function with type hints and a docstring.
 
-What the model reads is the docstring: its first paragraph says what the tool does, the lines under ``Args:`` what each
-argument means.
+Models read the docstring. Its first paragraph says what the tool does. The lines under ``Args:`` say what each argument
+means.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from wideseek_env.tools.spec import (
 )
 
 BUILT_IN = ("delegate", "search", "browse", "create_sub_agents", "access")
-"""Names that are taken."""
+"""Names that custom tools cannot have."""
 
 _TYPES: Mapping[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
 _ARGUMENT = re.compile(r"(\w+)(?:\s*\([^)]*\))?:\s*(.*)")
@@ -36,10 +36,10 @@ _ARGUMENT = re.compile(r"(\w+)(?:\s*\([^)]*\))?:\s*(.*)")
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A tool of one's own: what models see of it (`spec`), what runs it, and which roles have it.
+    """A custom tool: what models see of it (`spec`), the function that runs it, and the roles that have it.
 
     `run` takes the arguments that ``spec.read`` has checked and returns text. It is called on threads, from several
-    episodes at once; what it raises becomes an error message to the agent.
+    episodes at once. An error in it becomes an error message to the agent.
     """
 
     spec: ToolSpec
@@ -48,7 +48,7 @@ class Tool:
 
     def __post_init__(self) -> None:
         if not self.roles or any(role not in ROLES for role in self.roles):
-            raise ConfigError(f"the roles of a tool are among {', '.join(ROLES)}, not {self.roles!r}")
+            raise ConfigError(f"the roles of a tool must be among {', '.join(ROLES)}, not {self.roles!r}")
 
 
 def tool(
@@ -58,17 +58,17 @@ def tool(
     roles: Sequence[Role] = ("subagent", "single"),
     example: Mapping[str, Any] | None = None,
 ) -> Tool:
-    """A `Tool` of a function.
+    """Make a `Tool` from a function.
 
     Args:
-        function: Its arguments are text, numbers, truth values or lists of texts, with type hints; those with a default
-            are optional. Its docstring is what models read. It returns text.
-        name: What models call it; the function's own name by default.
-        roles: Who has it: "lead", "subagent", "single".
-        example: Arguments of an example call, for short prompts and for `check_tool`.
+        function: Its arguments are text, numbers, truth values or lists of texts, with type hints. Those with a default
+            are optional. Models read its docstring. It returns text.
+        name: The name that models call. By default the name of the function.
+        roles: The roles that have the tool: "lead", "subagent", "single".
+        example: The arguments of an example call, for short prompts and for `check_tool`.
 
     Raises:
-        ConfigError: The function lacks a docstring, type hints or a description of an argument.
+        ConfigError: The function has no docstring, or a type hint or description of an argument is missing.
     """
     called = name or function.__name__
     arguments = _arguments(function, called)
@@ -104,7 +104,7 @@ class _Argument:
     default: Any
 
     def schema(self) -> dict[str, Any]:
-        """Its JSON schema."""
+        """The JSON schema of the argument."""
         about: dict[str, Any] = (
             {"type": "array", "items": {"type": "string"}}
             if self.kind is list
@@ -121,7 +121,7 @@ class _Argument:
         return ["…"] if self.kind is list else {str: "…", int: 1, float: 1.0, bool: True}[self.kind]
 
     def read(self, given: Mapping[str, Any]) -> Any:
-        """The value that a model wrote; `ToolInputError` when it is missing or of another type."""
+        """The value that a model wrote. Raises `ToolInputError` when it is missing or of another type."""
         if self.kind is str:
             return read_text(given, self.name, required=self.required)
         if self.kind is list:
@@ -141,10 +141,10 @@ class _Argument:
 
 
 def tool_named(given: str | Tool) -> Tool:
-    """The tool that `given` names (see `wideseek_env.plugins`); a `Tool` is returned as it is.
+    """The tool called `given` (`wideseek_env.plugins`). A `Tool` is returned as it is.
 
-    A function that returns text becomes one by `tool`. ``role=`` before the name, as in ``lead=module:name``, gives the
-    tool to that role instead of those it was made for. `ConfigError` when there is no such tool.
+    A function that returns text is turned into a tool by `tool`. ``role=`` before the name, as in ``lead=module:name``,
+    gives the tool to that role instead of its default roles. Raises `ConfigError` when there is no such tool.
     """
     if isinstance(given, Tool):
         return given
@@ -183,7 +183,7 @@ def _arguments(function: Callable[..., str], called: str) -> list[_Argument]:
     found = []
     for name, parameter in inspect.signature(function).parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
-            raise ConfigError(f"the tool {called} takes {parameter}; give every argument a name of its own")
+            raise ConfigError(f"the tool {called} takes {parameter}; give every argument a separate name")
         kind = _kind(hints.get(name))
         if kind is None:
             raise ConfigError(
@@ -210,10 +210,10 @@ def _kind(hint: Any) -> Any:
 
 
 def _docstring(function: Callable[..., str], called: str) -> tuple[str, dict[str, str]]:
-    """The description, and what the lines under ``Args:`` say of each argument."""
+    """The description, and the text of each argument under ``Args:``."""
     text = inspect.getdoc(function) or ""
     if not text.strip():
-        raise ConfigError(f"the tool {called} needs a docstring: it is what models read of it")
+        raise ConfigError(f"the tool {called} needs a docstring, because models read it")
     head, _, rest = text.partition("\nArgs:\n")
     described: dict[str, str] = {}
     latest = ""

@@ -1,4 +1,4 @@
-"""The project's own tools: `delegate`, `search` and `browse`."""
+"""The project's tools: `delegate`, `search` and `browse`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from wideseek_env.tools.spec import (
 def _read_delegate(arguments: Arguments, rules: Rules) -> list[Arguments]:
     subtasks = []
     for item in read_items(arguments, "subtasks"):
-        if isinstance(item, dict) and len(item) == 1:  # {"task": "…"}: models like to wrap a string
+        if isinstance(item, dict) and len(item) == 1:  # {"task": "…"}: models often wrap a string
             item = next(iter(item.values()))
         if not isinstance(item, str):
             raise ToolInputError("wrong_type", f'"subtasks" must hold strings, not {type(item).__name__}')
@@ -55,7 +55,7 @@ def _delegate_schema(language: Language, rules: Rules) -> dict[str, Any]:
 
 
 def read_search(arguments: Arguments, rules: Rules) -> list[Arguments]:
-    """Checked arguments of one search: ``query: str, count: int``."""
+    """The checked arguments of one search: ``query: str, count: int``."""
     count = read_number(arguments, "count", rules.results_per_query, rules.max_results_per_query)
     return [{"query": read_text(arguments, "query"), "count": count}]
 

@@ -1,8 +1,8 @@
-"""Running tool requests: `CorpusTools` answers searches and browses from a corpus, one batch a step.
+"""Runs tool requests. `CorpusTools` answers searches and browses from a corpus, in one batch per step.
 
-All searches of a step go to the corpus as one batch, across agents and episodes. A corpus that waits for
-something (``blocking``) is called on threads with a time-out; one that computes is called directly. Whatever
-goes wrong becomes a `ToolResult` that says so; `run` does not raise for it.
+All searches of a step are sent to the corpus as one batch, across agents and episodes. A corpus that waits for
+something (``blocking``) is called on threads with a timeout. Other corpora are called directly. Every failure becomes a
+`ToolResult` that says what failed. `run` does not raise for it.
 """
 
 from __future__ import annotations
@@ -18,20 +18,21 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.pages import Document, focus, neutralise, to_document
 from wideseek_env.plugins import make_part
+from wideseek_env.reprs import short
 from wideseek_env.tools.spec import Arguments
 
 CustomTool: TypeAlias = Callable[[Arguments], str]
-"""A user's own tool: takes the checked arguments that its `ToolSpec.read` made, returns text."""
+"""The function of a custom tool. It takes the checked arguments that `ToolSpec.read` made, and returns text."""
 
 _Job: TypeAlias = Callable[[], list[ToolResult]]
 
 
 @runtime_checkable
 class Executor(Protocol):
-    """Whatever can run tool requests."""
+    """Runs tool requests."""
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """One result for each call, in the order given; never raises for a tool that fails."""
+        """One result for each call, in the order given. A tool that fails does not raise an error."""
         ...
 
     def close(self) -> None:
@@ -40,10 +41,10 @@ class Executor(Protocol):
 
 
 def executor_named(executor: str | Executor) -> Executor:
-    """The executor called ``module:name``; an object with `run` and `close` is returned as it is.
+    """The executor called ``module:name``. An object with `run` and `close` is returned as it is.
 
     Raises:
-        ConfigError: There is no such executor, or the object is none.
+        ConfigError: There is no such executor, or the object is not one.
     """
     if isinstance(executor, str):
         made: Executor = make_part("executor", executor, _is_executor, "run(calls) and close()")
@@ -61,12 +62,12 @@ class CorpusTools:
     """The executor over a `Corpus`.
 
     Args:
-        corpus: Where searches and browses go. Closing it is up to whoever opened it.
+        corpus: Answers searches and browses. The code that opened it closes it.
         custom: Further tools by kind (`ToolSpec.kind`).
-        chunk_chars: Length that a chunk of a page has about.
-        timeout: Seconds that one request to a blocking corpus or a custom tool may take.
-        workers: Requests to a blocking corpus under way at the same time.
-        cached_pages: Pages kept as Markdown.
+        chunk_chars: The approximate length of a chunk of a page, in characters.
+        timeout: The seconds that one request to a blocking corpus or a custom tool may take.
+        workers: The most requests to a blocking corpus at the same time.
+        cached_pages: The number of pages kept as Markdown.
     """
 
     def __init__(
@@ -93,8 +94,12 @@ class CorpusTools:
         self._documents: OrderedDict[str, Document] = OrderedDict()
         self._lock = threading.Lock()
 
+    def __repr__(self) -> str:
+        custom = f", custom tools {short(', '.join(self._custom))}" if self._custom else ""
+        return f"<CorpusTools on {short(self.corpus)}{custom}>"
+
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """Run the calls of one step; see `Executor.run`."""
+        """Run the calls of one step. Returns one result for each call, in the order given."""
         jobs: list[tuple[list[int], _Job]] = []
         searches: dict[int, list[int]] = {}
         for index, call in enumerate(calls):
@@ -172,7 +177,7 @@ class CorpusTools:
 
 
 def format_hits(hits: Sequence[SearchHit]) -> str:
-    """Search results as a numbered Markdown list: title and address, then the passage that matched."""
+    """Search results as a numbered Markdown list: title and URL, then the passage that matched."""
     if not hits:
         return "No results. Try other words."
     lines = []
@@ -216,10 +221,10 @@ def _guarded(job: _Job, size: int) -> list[ToolResult]:
 def run_with_timeout(
     jobs: Sequence[tuple[int, _Job]], *, timeout: float, workers: int
 ) -> list[list[ToolResult]]:
-    """Run jobs on at most `workers` threads; a job that takes longer than `timeout` seconds is given up.
+    """Run jobs on at most `workers` threads. A job that takes longer than `timeout` seconds is abandoned.
 
-    Each job comes with the number of results it owes; one that fails or is given up owes that many error
-    results. Threads are daemons, so that a call that never returns cannot keep the process alive.
+    Each job has a number of results to return. A job that fails or is abandoned gives this number of error results.
+    Threads are daemons, so a call that never returns cannot keep the process alive.
     """
     answers: list[list[ToolResult] | None] = [None] * len(jobs)
     started: dict[int, float] = {}
@@ -237,7 +242,7 @@ def run_with_timeout(
             answer = _guarded(job, size)
             with changed:
                 if answers[index] is not None:
-                    return  # given up meanwhile, and another thread has taken this one's place
+                    return  # the job was abandoned, and another thread has replaced this one
                 answers[index] = answer
                 changed.notify()
 

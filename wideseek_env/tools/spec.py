@@ -1,8 +1,8 @@
-"""What a tool is to a model: a name, a schema in OpenAI form, and how its arguments become requests.
+"""The form of a tool for a model: a name, an OpenAI schema, and how its arguments become requests.
 
-A `ToolSpec` belongs to a profile (`wideseek_env.profiles`). Its `read` turns the arguments that a model wrote
-into a list of checked arguments, one for each request that an executor runs, or raises `ToolInputError` with
-a sentence for the model. Nothing here runs a tool.
+A `ToolSpec` belongs to a profile (`wideseek_env.profiles`). Its `read` turns the arguments that a model wrote into a
+list of checked arguments, one for each request that an executor runs. For wrong arguments it raises `ToolInputError`
+with a sentence for the model. This module runs no tool.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ Arguments: TypeAlias = dict[str, Any]
 
 
 class ToolInputError(Exception):
-    """The arguments of a call are not of the tool's form; `code` and `detail` as in `parsing.Problem`."""
+    """The arguments of a call do not fit the tool. `code` selects the sentence for the model, and `detail` fills it
+    in."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(code, detail)
@@ -30,9 +31,9 @@ class ToolInputError(Exception):
 class ToolSpec:
     """One tool of a profile.
 
-    `name` is what the model writes. `kind` is what the call means: "delegate", "search", "browse", or a
-    custom tool's own name, which the executor must know. `schema` gives the OpenAI function schema in a
-    language under given rules, `read` the checked arguments of each request, `example` arguments for prompts.
+    `name` is what the model writes. `kind` is what the call means: "delegate", "search", "browse", or the name of a
+    custom tool, which the executor must know. `schema` gives the OpenAI function schema in a language under given
+    rules. `read` gives the checked arguments of each request. `example` has arguments for prompts.
     """
 
     name: str
@@ -57,7 +58,7 @@ def function_schema(
 
 
 def read_text(arguments: Mapping[str, Any], name: str, *, required: bool = True) -> str:
-    """The text of an argument, trimmed; a number becomes text, "" stands for one that is optional and absent."""
+    """The text of an argument, trimmed. A number becomes text. An optional argument that is absent gives ""."""
     value = arguments.get(name)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)
@@ -71,7 +72,7 @@ def read_text(arguments: Mapping[str, Any], name: str, *, required: bool = True)
 
 
 def read_number(arguments: Mapping[str, Any], name: str, default: int, most: int) -> int:
-    """A whole number between 1 and `most`; numbers beyond are moved to the nearer end."""
+    """A whole number between 1 and `most`. A number outside of this range becomes the nearest bound."""
     value = arguments.get(name)
     if value is None:
         return default
@@ -83,7 +84,7 @@ def read_number(arguments: Mapping[str, Any], name: str, default: int, most: int
 
 
 def read_items(arguments: Mapping[str, Any], name: str) -> list[Any]:
-    """The items of a list argument, at least one; a single string or object counts as a list of one."""
+    """The items of a list argument, at least one. A single string or object counts as a list of one."""
     value = arguments.get(name)
     if isinstance(value, (str, dict)):
         value = [value]
@@ -95,7 +96,7 @@ def read_items(arguments: Mapping[str, Any], name: str) -> list[Any]:
 
 
 def read_records(arguments: Mapping[str, Any], name: str, key: str) -> list[Mapping[str, Any]]:
-    """Items of a list that are objects; a bare string stands for the object that has it as its `key`."""
+    """The items of a list of objects. A plain string becomes an object with the string under `key`."""
     records: list[Mapping[str, Any]] = []
     for item in read_items(arguments, name):
         if isinstance(item, str):

@@ -7,8 +7,8 @@ from typing import Any
 from wideseek_env.scoring import TableScore, score_response
 from wideseek_env.scoring.text import is_empty
 from wideseek_env.trajectory import Trajectory
-from wideseek_env.viewer.course import Course
 from wideseek_env.viewer.sources import Found, Results
+from wideseek_env.viewer.timeline import Timeline
 
 MAX_TRACED = 6000
 """Maximum number of cells for which sources are searched. Larger tables are shown without sources."""
@@ -22,7 +22,7 @@ def verdicts_of(trajectory: Trajectory) -> tuple[TableScore, bool]:
     return score_response(trajectory.outcome.get("answer") or "", trajectory.task), True
 
 
-def answer_view(trajectory: Trajectory, course: Course) -> dict[str, Any]:
+def answer_view(trajectory: Trajectory, timeline: Timeline) -> dict[str, Any]:
     """The table as JSON values.
 
     * ``rows`` has ``{"predicted", "cells"}`` for every gold row. ``predicted`` is the number of the aligned row of the
@@ -35,8 +35,8 @@ def answer_view(trajectory: Trajectory, course: Course) -> dict[str, Any]:
     """
     score, anew = verdicts_of(trajectory)
     keys = [at for at, name in enumerate(score.columns) if name in trajectory.task.key_columns]
-    results = Results(course) if len(score.cells) * len(score.columns) <= MAX_TRACED else None
-    found = [0] * len(course.acts)
+    results = Results(timeline) if len(score.cells) * len(score.columns) <= MAX_TRACED else None
+    found = [0] * len(timeline.acts)
 
     def source(value: str, at: int, row: list[str]) -> list[Any] | None:
         if results is None:
@@ -53,7 +53,7 @@ def answer_view(trajectory: Trajectory, course: Course) -> dict[str, Any]:
             place = source(cell.predicted, at, own_row) if not is_empty(cell.predicted) else None
             missed = source(cell.gold, at, gold_row) if cell.verdict != "right" else None
             if cell.verdict == "right" and place is not None:
-                found[course.requests()[place[0]][0].conversation] += 1
+                found[timeline.requests()[place[0]][0].conversation] += 1
             cells.append([cell.verdict, cell.predicted, cell.gold, place, missed])
         rows.append({"predicted": verdict.predicted_row, "cells": cells})
     extra = [

@@ -13,7 +13,7 @@ from wideseek_env.pages.neutral import neutralise
 from wideseek_env.parsing import Problem, parse_message, strip_thinking
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer.answer import answer_view
-from wideseek_env.viewer.course import Act, Course, course_of, critical_path
+from wideseek_env.viewer.timeline import Act, Timeline, critical_path, timeline_of
 
 
 def episode_detail(trajectory: Trajectory) -> dict[str, Any]:
@@ -22,8 +22,8 @@ def episode_detail(trajectory: Trajectory) -> dict[str, Any]:
     ``results`` has one entry [conversation, index of the turn, index of the request] for each tool result, in the order
     in which the results arrived. ``critical`` has the turns on the critical path, as [conversation, index of the turn].
     """
-    course = course_of(trajectory)
-    answer = answer_view(trajectory, course)
+    timeline = timeline_of(trajectory)
+    answer = answer_view(trajectory, timeline)
     task = trajectory.task
     return {
         "question": task.question,
@@ -37,19 +37,19 @@ def episode_detail(trajectory: Trajectory) -> dict[str, Any]:
             "parts": dict(trajectory.parts),
         },
         "agents": [
-            _conversation(trajectory, course, number, found)
+            _conversation(trajectory, timeline, number, found)
             for number, found in enumerate(answer.pop("found"))
         ],
         "results": [
             [act.conversation, act.turn - 1, act.requests.index(request)]
-            for act, request in course.requests()
+            for act, request in timeline.requests()
         ],
         "critical": {
-            "seconds": critical_path(course, "seconds") if course.timed else [],
-            "turns": critical_path(course, "turns"),
+            "seconds": critical_path(timeline, "seconds") if timeline.timed else [],
+            "turns": critical_path(timeline, "turns"),
         },
-        "timed": course.timed,
-        "unread": course.unread,
+        "timed": timeline.timed,
+        "unread": timeline.unread,
         "about": {
             "task": {
                 "id": task.id,
@@ -106,12 +106,12 @@ def _score(trajectory: Trajectory) -> dict[str, Any]:
     }
 
 
-def _conversation(trajectory: Trajectory, course: Course, number: int, found: int) -> dict[str, Any]:
+def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found: int) -> dict[str, Any]:
     """One agent's conversation: its beginning, its turns and its end. Times are [seconds, turns]."""
     conversation = trajectory.conversations[number]
     messages: Sequence[Message] = conversation["messages"]
-    acts, parent = course.acts[number], course.parents[number]
-    begun = course.acts[parent[0]][parent[1]] if parent is not None else None
+    acts, parent = timeline.acts[number], timeline.parents[number]
+    begun = timeline.acts[parent[0]][parent[1]] if parent is not None else None
     ends = [*(act.message for act in acts), len(messages)][1:]
     return {
         "agent": conversation["agent"],
@@ -121,7 +121,10 @@ def _conversation(trajectory: Trajectory, course: Course, number: int, found: in
         "errors": conversation["errors"],
         "found": found,
         "parent": list(parent) if parent is not None else None,
-        "ended": [course.ended[number], acts[-1].clock if acts else begun.clock if begun is not None else 0],
+        "ended": [
+            timeline.ended[number],
+            acts[-1].clock if acts else begun.clock if begun is not None else 0,
+        ],
         "opening": [[m["role"], m["content"]] for m in messages[: acts[0].message if acts else None]],
         "turns": [
             _turn(trajectory, act, messages[act.message], messages[act.message + 1 : end])

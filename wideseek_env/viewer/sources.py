@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from wideseek_env.scoring.text import is_empty, squash
-from wideseek_env.viewer.course import Course, Request
+from wideseek_env.viewer.timeline import Request, Timeline
 
 Kind = Literal["about", "near", "other", "alone"]
 """How closely a passage connects a value to its row.
@@ -53,10 +53,10 @@ class _Passage:
 class Results:
     """All tool results of an episode, searchable by value."""
 
-    def __init__(self, course: Course) -> None:
+    def __init__(self, timeline: Timeline) -> None:
         self._passages = [
             passage
-            for number, (_, request) in enumerate(course.requests())
+            for number, (_, request) in enumerate(timeline.requests())
             if request.ok
             for passage in _passages(number, request)
         ]

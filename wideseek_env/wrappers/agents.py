@@ -1,9 +1,9 @@
-"""What an agent knows, and what its actions say: memories that are filled from the agent's own conversation.
+"""The symbolic agents: what an agent knows, and what its actions mean. All facts are from the agent's conversation.
 
-A `Mind` belongs to one conversation. `hear` gets the text of what came back, `do` turns an action into the
-message to be written (or None: the action only changes the notes and takes no turn), `legal` marks the actions
-that are possible, `describe` writes the observation. The mask leaves out what cannot be done (there is no such
-entity, no such result, no turn left for the answer of a tool) and never what would be unwise.
+A `SymbolicAgent` belongs to one conversation. `hear` reads the text that an action returned. `do` turns an action into
+the message that the agent writes, or None if the action only changes the notes and takes no turn. `legal` marks the
+possible actions. `describe` writes the observation. The mask excludes actions that are impossible: no such entity, no
+such result, no turn left for the answer of a tool. It does not exclude unwise actions.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ Parts = dict[str, NDArray[np.float32]]
 FIND = "Find the list: "
 LOOK_UP = "Look up for each of these:"
 COLUMNS = "Report one Markdown table with the columns "
-"""How the lead's subtasks begin, and their last line; `wideseek_env.wrappers.searching` reads them."""
+"""The beginnings of the lead's subtasks, and their last line. `wideseek_env.wrappers.searching` reads them."""
 
 
-class Mind(Protocol):
-    """See the module's docstring. `notes` are values by entity and attribute."""
+class SymbolicAgent(Protocol):
+    """The knowledge of one agent in one conversation. `notes` are values by entity and attribute."""
 
     notes: dict[str, dict[str, str]]
 
     def hear(self, text: str) -> None:
-        """Read what came back for the last message."""
+        """Read the answer to the last message."""
         ...
 
     def do(self, choice: Choice) -> str | None:
-        """The message of a legal action; None when it takes no turn."""
+        """The message of a legal action, or None when it takes no turn."""
         ...
 
     def legal(self, mask: Mask, turns_left: int) -> None:
@@ -46,7 +46,7 @@ class Mind(Protocol):
         ...
 
     def describe(self, parts: Parts) -> None:
-        """Fill the parts of an observation of zeros, all but who acts and how many turns are left."""
+        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
         ...
 
 
@@ -63,13 +63,13 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 class SymbolicLead:
-    """The lead: has the list found, hands out rows, answers with what was reported."""
+    """The lead: lets a subagent find the list, delegates its rows, and answers with the reported values."""
 
     def __init__(self, layout: Layout, question: Question) -> None:
         self.layout, self.question = layout, question
         self.notes: dict[str, dict[str, str]] = {}
         self.given: dict[str, int] = {}
-        """How often each entity was handed out."""
+        """The number of times that each entity was delegated."""
 
     def hear(self, text: str) -> None:
         """Read reports: tables whose first column is the key."""
@@ -82,7 +82,7 @@ class SymbolicLead:
                     self.notes.setdefault(name, {}).update({label: cell for label, cell in found if cell})
 
     def open_entities(self) -> list[str]:
-        """Those of which something is missing and no condition is known to fail, the least often given first."""
+        """The entities with missing attributes and no condition known to fail. Those delegated least are first."""
         wanted = self.question.attributes
         names = [
             name
@@ -96,7 +96,7 @@ class SymbolicLead:
         return names[: math.ceil(self.layout.chunks[share] * len(names))]
 
     def do(self, choice: Choice) -> str | None:
-        """See `Mind`."""
+        """The message of a legal action. The lead's actions are to find the list, to delegate and to answer."""
         question = self.question
         if choice.verb == "find":
             return call("delegate", subtasks=[f"{FIND}{question.subject}\n{COLUMNS}{_line((question.key,))}"])
@@ -121,7 +121,7 @@ class SymbolicLead:
         return f"```markdown\n{table(question.columns, rows)}\n```"
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """See `Mind`. A delegation needs at least one open row for each subagent."""
+        """Set the possible actions in a mask of zeros. A delegation needs at least one open row for each subagent."""
         layout = self.layout
         mask[layout.action("answer")] = 1
         if turns_left < 2:
@@ -132,7 +132,7 @@ class SymbolicLead:
             mask[layout.action("delegate", share) : layout.action("delegate", share) + most] = 1
 
     def describe(self, parts: Parts) -> None:
-        """See `Mind`."""
+        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
         wanted = self.question.attributes
         parts["status"][0] = 1
         parts["attributes"][: len(wanted), 0] = 1

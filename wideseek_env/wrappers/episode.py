@@ -1,6 +1,6 @@
-"""`SymbolicEpisode`: one episode through finite spaces, in two halves.
+"""`SymbolicEpisode`: one episode through finite spaces. Each step has two halves.
 
-Many episodes can so share one batch of tool calls.
+So many episodes can share one batch of tool calls.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ from wideseek_env.game import Game
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.scoring.cells import cells_match, key_of
 from wideseek_env.task import Task
-from wideseek_env.wrappers.agents import Mask, Mind, SymbolicLead
+from wideseek_env.wrappers.agents import Mask, SymbolicAgent, SymbolicLead
 from wideseek_env.wrappers.layout import Layout
 from wideseek_env.wrappers.reading import Reader
-from wideseek_env.wrappers.searching import subagent_agent
+from wideseek_env.wrappers.searching import subagent_for
 
 ILLEGAL = "<tool_call>{}</tool_call>"
-"""What an agent writes for an action that is not possible: it is answered by an error and costs a turn."""
+"""The message of an agent for an impossible action. It is answered by an error and costs a turn."""
 
 
 class SymbolicEpisode:
-    """An episode, its agents' minds and their observations.
+    """An episode, its agents and their observations.
 
     Attributes:
-        play: The real episode; its trajectory is recorded and replayed like any other.
+        episode_run: The underlying episode. Its trajectory is recorded and replayed like any other.
         observations: float32 of shape (agents, features).
-        masks: int8 of shape (agents, actions); an agent that is not acting can only idle.
+        masks: int8 of shape (agents, actions). An agent that is not acting can only idle.
         acting: bool of shape (agents,).
-        new_right: The share of the gold table's cells that were noted rightly for the first time in the last step.
+        new_right: The share of the gold table's cells that were first noted correctly in the last step.
     """
 
     def __init__(self, game: Game, layout: Layout, reader: Reader, task: Task, seed: int | None) -> None:
@@ -51,10 +51,10 @@ class SymbolicEpisode:
         self.steps = 0
         self.new_right = 0.0
         self._lead = SymbolicLead(layout, question)
-        self._minds: list[Mind | None] = [self._lead, *[None] * layout.width]
+        self._symbolic: list[SymbolicAgent | None] = [self._lead, *[None] * layout.width]
         self._conversations = [0, *[-1] * layout.width]
         self._heard = [2, *[0] * layout.width]
-        """How many messages of its conversation each agent's mind has read."""
+        """The number of messages of its conversation that each agent has read."""
         gold, key = task.gold, question.key
         self._gold = {
             key_of(name, task.spec(key)): dict(zip(gold.header, row, strict=True))
@@ -76,13 +76,13 @@ class SymbolicEpisode:
         return (False, False) if outcome is None else (outcome.answered, not outcome.answered)
 
     def reward(self, shaping: float) -> float:
-        """What every agent gets for the last step: shaping, and at the end the team reward."""
+        """The reward of every agent for the last step: the shaping, and at the end also the team reward."""
         return shaping * self.new_right + (self.episode_run.reward if self.done else 0.0)
 
     def begin(self, actions: Sequence[int] | NDArray[np.integer]) -> list[ToolCall]:
-        """The first half of a step: play one action a seat (those of seats that are not acting are ignored).
+        """The first half of a step: apply one action per seat. Actions of seats that are not acting are ignored.
 
-        Returns the tool calls whose results `finish` needs. `ActionError` for a number that is no action.
+        Returns the tool calls whose results `finish` needs. Raises `ActionError` for a number that is not an action.
         """
         if self.done:
             raise ActionError("the episode has ended: call reset() first")
@@ -96,21 +96,21 @@ class SymbolicEpisode:
         self.new_right = 0.0
         calls: list[ToolCall] = []
         for seat, action in chosen:
-            mind = self._minds[seat]
-            assert mind is not None, "an acting agent has a mind"
+            agent = self._symbolic[seat]
+            assert agent is not None, "an acting agent has a symbolic one"
             message: str | None = ILLEGAL
             if self.masks[seat, action]:
                 choice = self.layout.choice(action)
-                message = mind.do(choice)
+                message = agent.do(choice)
                 if choice.verb == "take":
-                    self.new_right += self._newly_right(mind)
+                    self.new_right += self._newly_right(agent)
             if message is not None:
                 calls += self.episode_run.act(self.agents[seat], message)
         self._pending = [] if self.done else calls
         return self._pending
 
     def finish(self, results: Sequence[ToolResult]) -> None:
-        """The second half: hand out the results of the calls, in their order."""
+        """The second half of a step: distribute the results of the calls, in their order."""
         for call, result in zip(self._pending, results, strict=True):
             self.episode_run.deliver(call, result)
         self._pending = []
@@ -119,42 +119,42 @@ class SymbolicEpisode:
         self._look()
 
     def _look(self) -> None:
-        """Let every agent read what is new to it, and write down what it sees and can do."""
+        """Let every agent read its new messages, and write its observation and mask."""
         self.acting[:] = False
         self.masks[:] = 0
         episode = self.episode_run.episode
-        for agent in episode.ready():
-            seat = 0 if agent == "lead" else int(agent.removeprefix("subagent_")) + 1
-            conversation = episode.conversation(agent)
+        for name in episode.ready():
+            seat = 0 if name == "lead" else int(name.removeprefix("subagent_")) + 1
+            conversation = episode.conversation(name)
             if conversation.started != self._conversations[seat]:
                 self._conversations[seat] = conversation.started
-                self._minds[seat] = subagent_agent(self.layout, self.reader, conversation.subtask)
+                self._symbolic[seat] = subagent_for(self.layout, self.reader, conversation.subtask)
                 self._heard[seat] = len(conversation.messages)
-            mind = self._minds[seat]
-            assert mind is not None, "the lead has a mind from the start"
+            agent = self._symbolic[seat]
+            assert agent is not None, "the lead has one from the start"
             news = conversation.messages[self._heard[seat] :]
             for message in news:
                 if message["role"] == "tool":
-                    mind.hear(message["content"])
+                    agent.hear(message["content"])
             self._heard[seat] = len(conversation.messages)
             left = conversation.limit - conversation.turns
             self.acting[seat] = True
-            mind.legal(self.masks[seat], left)
+            agent.legal(self.masks[seat], left)
             self.observations[seat] = 0
             parts = self.layout.parts(self.observations[seat])
-            mind.describe(parts)
+            agent.describe(parts)
             parts["status"][3] = left / conversation.limit
         waiting = ~self.acting
         self.masks[waiting, 0] = 1
         self.observations[:, 2] = self.acting
-        # Whoever has reported sees nothing any more; the lead keeps what it knows while it waits.
+        # A subagent that has reported sees zeros. The lead keeps its observation while it waits.
         self.observations[1:][waiting[1:]] = 0
 
-    def _newly_right(self, mind: Mind) -> float:
-        """The share of gold cells that `mind` has noted rightly and nobody had before; for shaping alone."""
+    def _newly_right(self, agent: SymbolicAgent) -> float:
+        """The share of gold cells that `agent` has noted correctly and no agent had before. Only shaping uses it."""
         task = self.episode_run.task
         key, before = self._lead.question.key, len(self._right)
-        for name, values in mind.notes.items():
+        for name, values in agent.notes.items():
             row = self._gold.get(key_of(name, task.spec(key)))
             if row is None:
                 continue

@@ -1,4 +1,4 @@
-"""`Flat`: the symbolic episodes for libraries that want one vector an agent, and infos of numbers alone."""
+"""`Flat`: the symbolic episodes for libraries that need one vector per agent, and infos with numbers only."""
 
 from __future__ import annotations
 
@@ -20,18 +20,19 @@ MaskIn = Literal["infos", "observation"]
 class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo is not typed
     """A `Symbolic` whose observations are vectors, and whose infos have the same keys and shapes in every step.
 
-    Some libraries build their buffers from the first infos that they see, so nothing in them may be text or come
-    later. What is known at the end alone is 0 before: ``infos[a]`` holds ``acting`` (bool), ``shaping``,
-    ``team_reward`` and ``item_f1`` (floats), and with masks in infos ``action_mask`` (int8, (actions,)). Agents,
-    rewards and seeds are those of the environment below.
+    Some libraries allocate their buffers from the first infos that they see. So infos have no text, and no key is added
+    later. Values that are known only at the end are 0 before. ``infos[a]`` has ``acting`` (bool), ``shaping``,
+    ``team_reward`` and ``item_f1`` (floats), and with masks in infos also ``action_mask`` (int8, (actions,)). Agents,
+    rewards and seeds are those of the wrapped environment.
 
     Args:
-        env: The environment below; it is driven through this one alone.
-        mask: Where the action masks are: "infos" leaves observations of shape (features,), "observation" appends
-            them to those, shape (features + actions,), for algorithms that keep no infos for learning.
-        truncates: Whether an episode whose lead ran out of turns is said to be truncated, as it is below. Many
-            libraries add the value of the last observation to the return of a truncated episode; but nothing can
-            be earned after that turn, and the turns left are observed. False says that it has terminated.
+        env: The environment to wrap. Do not step it directly.
+        mask: The place of the action masks. With "infos", observations have the shape (features,). With "observation",
+            masks are appended to them, so the shape is (features + actions,). Use this for algorithms that do not store
+            infos for learning.
+        truncates: Whether an episode whose lead ran out of turns counts as truncated, as in `env`. Many libraries add
+            the value of the last observation to the return of a truncated episode. But no reward is possible after that
+            turn, and the observation has the turns left. With False, the episode counts as terminated.
     """
 
     metadata: dict[str, Any] = Symbolic.metadata | {"name": "wideseek_symbolic_flat_v0"}
@@ -51,7 +52,7 @@ class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo i
 
     @property
     def agents(self) -> list[str]:
-        """All agents while an episode lasts."""
+        """All agents while an episode runs, otherwise none."""
         return self.env.agents
 
     @property
@@ -60,19 +61,19 @@ class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo i
         return self.env.acting_agents
 
     def observation_space(self, agent: str) -> spaces.Box:
-        """The same shape for all agents; the same object at every call."""
+        """The space of an agent's observations. All agents have the same shape. Every call returns the same object."""
         if agent not in self._spaces:
             raise ConfigError(f"{agent!r} is not among possible_agents")
         return self._spaces[agent]
 
     def action_space(self, agent: str) -> spaces.Discrete[np.int64]:
-        """That of the environment below."""
+        """The action space of the wrapped environment."""
         return self.env.action_space(agent)
 
     def reset(
         self, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Vector], dict[str, dict[str, Any]]]:
-        """Begin an episode; see `Symbolic.reset`."""
+        """Start an episode, with the arguments of `Symbolic.reset`. Returns observations and infos."""
         observations, infos = self.env.reset(seed, options)
         return self._vectors(observations), self._numbers(observations, infos)
 
@@ -81,7 +82,7 @@ class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo i
     ) -> tuple[
         dict[str, Vector], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
     ]:
-        """Play a step; see `Symbolic.step`."""
+        """Apply the actions of the acting agents, as `Symbolic.step` does."""
         observations, rewards, terminations, truncations, infos = self.env.step(actions)
         if not self.truncates:
             terminations = {agent: over or truncations[agent] for agent, over in terminations.items()}
@@ -118,9 +119,15 @@ class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo i
         return numbers
 
     def state(self) -> NDArray[np.float32]:
-        """The observations of all agents one after another, without masks: what a centralised critic may see."""
+        """The observations of all agents in sequence, without masks, for a centralised critic."""
         return self.env.state()
 
+    def render(self) -> None:
+        """Raises `ConfigError`: this environment has no render mode."""
+        raise ConfigError(
+            "nothing to render: this environment has no render mode; read env.env.episode_run instead"
+        )
+
     def close(self) -> None:
-        """Close the environment below."""
+        """Close the wrapped environment."""
         self.env.close()

@@ -1,7 +1,7 @@
-"""`Layout`: what each number of an action means, and what stands where in an observation.
+"""`Layout`: the meaning of each action number, and the positions in an observation.
 
-All agents have the same actions and the same observations, so that one network can play every role. Places of
-entities are places on the agent's own list: all rows for the lead, its share of them for a subagent.
+All agents have the same actions and the same observations, so one network can act for every role. The position of an
+entity is its position on the agent's list: all rows for the lead, its share of them for a subagent.
 """
 
 from __future__ import annotations
@@ -20,32 +20,35 @@ Verb = Literal[
 ]
 
 HOSTS = 8
-"""Buckets into which the hosts of search results fall."""
+"""The number of buckets for the hosts of search results."""
 
 STATUS = ("lead", "subagent", "acting", "turns_left", "finding", "looking_up", "has_results", "has_page")
-"""Numbers that say how an agent stands; `turns_left` is a share of its limit, all others are 0 or 1."""
+"""The numbers that describe the state of an agent. `turns_left` is a share of its limit, all others are 0 or 1."""
 
 PAGE = ("title_likeness", "entries", "new_entries", "goes_on")
-"""Numbers on the open page: how like its title is to what was searched for, its entries and those not yet noted
-(shares of `max_entities`), whether its list goes on."""
+"""The numbers that describe the open page: the likeness of its title to the search, its entries, its new entries (both
+as shares of `max_entities`), and whether its list continues on another page."""
 
 ENTITY = ("exists", "complete", "current", "tries")
-"""For each place: whether there is an entity, whether all is known of it, whether the last search was for it (for
-the lead: whether its condition fails), how often it was searched for (or delegated), 1 from three times on."""
+"""The numbers for each position. `exists`: there is an entity. `complete`: all its attributes are known. `current`: the
+last search was for it (for the lead: its condition fails). `tries`: how often it was searched for or delegated, from 0
+to 1 at three times or more."""
 
 CELL = ("known", "tried")
-"""For each place and attribute: whether a value is noted, whether it was searched for."""
+"""The numbers for each position and attribute: whether a value is noted, and whether it was searched for."""
 
 ATTRIBUTE = ("wanted", "value", "link")
-"""For each attribute: whether it is wanted, whether the open page has a value, whether that leads on by a link."""
+"""The numbers for each attribute: whether it is needed, whether the open page has its value, and whether the page has a
+link to follow for it."""
 
 RESULT = ("exists", "likeness", "exact", "named", "opened", *(f"host_{n}" for n in range(HOSTS)))
-"""For each result: how like its title is to what was searched for (words shared), whether it is the same, whether
-its passage names the attribute, whether it was opened, and the bucket of its host."""
+"""The numbers for each result. `exists`: there is one. `likeness`: the share of words that its title and the search
+have in common. `exact`: the two are equal. `named`: its passage names the attribute. `opened`: it was opened. `host_n`:
+its host is in bucket n."""
 
 
 class Choice(NamedTuple):
-    """An action taken apart: what to do and its two numbers, counted from 0 (0 where there are none)."""
+    """A decoded action: its verb and its two numbers, from 0. An unused number is 0."""
 
     verb: Verb
     first: int = 0
@@ -53,14 +56,14 @@ class Choice(NamedTuple):
 
 
 class Layout:
-    """Sizes and places.
+    """Sizes and positions.
 
     Args:
-        max_entities: Rows that an agent can tell apart.
-        max_attributes: Attributes that a task can have.
-        max_results: Results of a search.
-        width: Subagents.
-        chunks: Shares of the open rows that one delegation may hand out.
+        max_entities: The most rows that an agent can distinguish.
+        max_attributes: The most attributes of a task.
+        max_results: The most results of a search.
+        width: The number of subagents.
+        chunks: The shares of the open rows that one delegation may contain.
     """
 
     def __init__(
@@ -106,12 +109,12 @@ class Layout:
             "results": (max_results, len(RESULT)),
         }
         self.actions = len(self._choices)
-        """How many actions there are."""
+        """The number of actions."""
         self.features = sum(math.prod(shape) for shape in self._shapes.values())
-        """How many numbers an observation has."""
+        """The number of features of an observation."""
 
     def choice(self, action: int) -> Choice:
-        """What an action means."""
+        """The meaning of an action number."""
         return self._choices[action]
 
     def action(self, verb: Verb, first: int = 0, second: int = 0) -> int:
@@ -120,8 +123,10 @@ class Layout:
         return start + first * columns + second
 
     def parts(self, observation: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Views on the parts of one observation by name: "status", "page", "entities", "cells", "attributes" and
-        "results", with shapes as the names of their last axes in this module say."""
+        """Views of the parts of one observation: "status", "page", "entities", "cells", "attributes" and "results".
+
+        The last axis of each part has the names that this module's constants list.
+        """
         views = {}
         at = 0
         for name, shape in self._shapes.items():

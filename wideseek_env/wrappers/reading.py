@@ -1,8 +1,8 @@
-"""Reading for an agent without a language model: what a question asks for, and what search and browse brought.
+"""Reads text for an agent without a language model: what a question asks for, and what search and browse returned.
 
-A `Reader` sees nothing but the text of messages. `MarkdownReader`, the default, knows the questions of the
-synthetic world and pages whose facts are in tables of two columns, in lines "Name: value" or in sentences that
-name the attribute; for other questions and pages pass a reader of your own.
+A `Reader` sees only the text of messages. `MarkdownReader`, the default, understands the questions of the synthetic
+world. It reads pages whose facts are in tables with two columns, in lines "Name: value" or in sentences that name the
+attribute. For other questions and pages, pass a custom reader.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wideseek_env.scoring.tables import is_rule, split_row
 from wideseek_env.tasks.synthetic.filters import Filter, parse_question
 
 NOTHING = ("", "")
-"""The value and the link of an attribute that a page does not give."""
+"""The value and the link of an attribute that a page does not have."""
 
 _COLUMNS = re.compile(r"\|[^\n]*\|")
 _HIT = re.compile(r"^\d+\. \[(.*)\]\((\S+)\)(?:\n   (.*))?$", re.MULTILINE)
@@ -39,7 +39,7 @@ class Hit(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A Markdown table: its header and rows, cells as they are written."""
+    """A Markdown table: its header and rows, with cells as they are written."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -49,8 +49,8 @@ class Grid(NamedTuple):
 class Question:
     """What a question asks for.
 
-    `subject` is what the list of rows is called, `columns` are those of the answer, the key first, `attributes`
-    what must be found out for each row: the other columns and those that the conditions are on.
+    `subject` is the phrase for the list of rows. `columns` are the columns of the answer, the key first. `attributes`
+    are the attributes to find for each row: the other columns, and those that conditions use.
     """
 
     subject: str
@@ -64,15 +64,17 @@ class Question:
         return self.columns[0]
 
     def excludes(self, values: Mapping[str, str]) -> bool:
-        """Whether a row with these values is known not to be asked for."""
+        """Whether these values show that the question does not ask for the row."""
         folded = {name.casefold(): text for name, text in values.items()}
         return any(_holds(each, folded.get(each.label, "")) is False for each in self.conditions)
 
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """A page: its title, the entries of its longest list of links, the address at which the list goes on, the
-    values (with links) by the attribute's name in lower case, and its sentences."""
+    """A page: its title, the entries of its longest list of links, and the URL at which that list continues.
+
+    It also has the values (with links) by attribute name in lower case, and the sentences of the page.
+    """
 
     title: str
     entries: tuple[str, ...] = ()
@@ -82,7 +84,7 @@ class PageView:
     links: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, label: str) -> tuple[str, str]:
-        """The value of an attribute and the address that it links to; `NOTHING` when the page does not say."""
+        """The value of an attribute and the URL that it links to. `NOTHING` when the page does not have it."""
         label = label.casefold()
         if label in self.facts:
             return self.facts[label]
@@ -96,26 +98,27 @@ class PageView:
 
 @runtime_checkable
 class Reader(Protocol):
-    """Takes apart what agents see. Every method gets text alone."""
+    """Parses the texts that agents see. Every method gets only text."""
 
     def question(self, text: str) -> Question | None:
-        """What a question asks for; None for a question that this reader does not understand."""
+        """What a question asks for. None for a question that this reader does not understand."""
         ...
 
     def hits(self, text: str) -> Sequence[Hit]:
-        """The results in an answer of search, best first."""
+        """The results in the text of a search, best first."""
         ...
 
     def page(self, text: str) -> PageView | None:
-        """The page in an answer of browse; None when there is none."""
+        """The page in the text of a browse. None when there is none."""
         ...
 
 
 class MarkdownReader:
-    """The default `Reader`; see the module's docstring."""
+    """The default `Reader`: the questions of the synthetic world, and pages with tables, "Name: value" lines or
+    sentences."""
 
     def question(self, text: str) -> Question | None:
-        """See `Reader`: a question with a line of columns and a list's phrase (``museums in Norvania``)."""
+        """What a question asks for. It must have a line of columns and a list's phrase (``museums in Norvania``)."""
         rows, parsed = _COLUMNS.findall(text), parse_question(text)
         if not rows or parsed is None:
             return None
@@ -125,11 +128,11 @@ class MarkdownReader:
         return Question(parsed.phrase, columns, (*columns[1:], *dict.fromkeys(deciding)), parsed.filters)
 
     def hits(self, text: str) -> Sequence[Hit]:
-        """See `Reader`."""
+        """The results in the text of a search, best first."""
         return [Hit(*match) for match in _HIT.findall(text)]
 
     def page(self, text: str) -> PageView | None:
-        """See `Reader`. Views are shared between callers."""
+        """The page in the text of a browse. Callers share the returned objects."""
         return _read_page(text)
 
 
@@ -197,7 +200,7 @@ def _said(label: str) -> re.Pattern[str]:
 
 
 def _holds(condition: Filter, cell: str) -> bool | None:
-    """Whether a row with this cell meets the condition; None when the cell does not say."""
+    """Whether a row with this cell meets the condition. None when the cell does not show it."""
     if not cell.strip():
         return None
     if condition.relation == "is":

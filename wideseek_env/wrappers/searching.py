@@ -1,4 +1,4 @@
-"""The minds of subagents: finding a list, and looking up the attributes of rows."""
+"""The symbolic subagents: one kind finds a list, the other looks up the attributes of rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHAIN = " of "
 
 
 class SymbolicSubagent:
-    """What finding a list and looking up rows have in common: results, an open page, addresses seen."""
+    """The common part of both kinds of subagents: search results, an open page, URLs seen."""
 
     def __init__(self, layout: Layout, reader: Reader) -> None:
         self.layout, self.reader = layout, reader
@@ -45,7 +45,7 @@ class SymbolicSubagent:
         return self._said(call("browse", url=url))
 
     def _said(self, message: str) -> str:
-        """`message` after the notes that were made since the last one."""
+        """`message`, preceded by the notes made since the last message."""
         text = "\n".join([*self.remarks, message])
         self.remarks = []
         return text
@@ -88,7 +88,7 @@ class FindAgent(SymbolicSubagent):
         self.subject, self.key = subject, key
 
     def do(self, choice: Choice) -> str | None:
-        """See `Mind`."""
+        """The message of a legal action, or None when it takes no turn."""
         if choice.verb == "search_list":
             return self._search(f"List of {self.subject}")
         if choice.verb == "open":
@@ -105,7 +105,7 @@ class FindAgent(SymbolicSubagent):
         return None
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """See `Mind`."""
+        """Set the possible actions in a mask of zeros."""
         layout, page = self.layout, self.page
         mask[layout.action("report")] = 1
         room = len(self.notes) < layout.max_entities
@@ -119,14 +119,14 @@ class FindAgent(SymbolicSubagent):
             mask[layout.action("follow", layout.max_attributes)] = 1
 
     def describe(self, parts: Parts) -> None:
-        """See `Mind`."""
+        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
         parts["status"][4] = 1
         parts["entities"][: len(self.notes), 0] = 1
         self._describe_results(parts, self.subject, "")
 
 
 class LookUpAgent(SymbolicSubagent):
-    """A subagent that looks up attributes of its share of the rows."""
+    """A subagent that looks up the attributes of its share of the rows."""
 
     def __init__(self, layout: Layout, reader: Reader, header: tuple[str, ...], names: list[str]) -> None:
         super().__init__(layout, reader)
@@ -136,12 +136,12 @@ class LookUpAgent(SymbolicSubagent):
         self.current, self.label = "", ""
         """The entity and the attribute of the last search."""
         self._via: tuple[int, int] | None = None
-        """The attribute whose link the open page was reached by, and how many links that were."""
+        """The attribute whose link led to the open page, and the number of links followed."""
 
     def _step(self, attribute: int) -> tuple[str, str, bool]:
-        """Value and link of an attribute on the open page, and whether that is the last step of its chain.
+        """The value and link of an attribute on the open page, and whether this is the last step of its chain.
 
-        A column "B of a" is a chain: a's link first, then B on the page behind it.
+        A column "B of a" is a chain: first the link of a, then B on the page that it leads to.
         """
         if self.page is None:
             return ("", "", True)
@@ -155,14 +155,14 @@ class LookUpAgent(SymbolicSubagent):
         return (*self.page.value(labels[depth]), last)
 
     def hear(self, text: str) -> None:
-        """See `Mind`."""
+        """Read the answer to the last message."""
         searched = self._expect == "search"
         super().hear(text)
         if searched:
             self._via = None
 
     def do(self, choice: Choice) -> str | None:
-        """See `Mind`."""
+        """The message of a legal action, or None when it takes no turn."""
         if choice.verb == "search":
             self.current, self.label = list(self.notes)[choice.first], self.wanted[choice.second]
             self.searched.add((self.current, choice.second))
@@ -182,7 +182,7 @@ class LookUpAgent(SymbolicSubagent):
         return None
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """See `Mind`. What is noted already is not taken from the same words again."""
+        """Set the possible actions in a mask of zeros. A value that is noted already cannot be noted again."""
         layout = self.layout
         mask[layout.action("report")] = 1
         for attribute, label in enumerate(self.wanted):
@@ -199,7 +199,7 @@ class LookUpAgent(SymbolicSubagent):
         self._legal_results(mask)
 
     def describe(self, parts: Parts) -> None:
-        """See `Mind`."""
+        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
         parts["status"][5] = 1
         for attribute in range(len(self.wanted)):
             value, link, last = self._step(attribute)
@@ -213,8 +213,8 @@ class LookUpAgent(SymbolicSubagent):
         self._describe_results(parts, self.current, self.label.casefold())
 
 
-def subagent_agent(layout: Layout, reader: Reader, subtask: str) -> FindAgent | LookUpAgent:
-    """The mind for a subtask that a `SymbolicLead` wrote, read from its text."""
+def subagent_for(layout: Layout, reader: Reader, subtask: str) -> FindAgent | LookUpAgent:
+    """The agent for a subtask that a `SymbolicLead` wrote, read from its text."""
     head, *lines = subtask.split("\n")
     last = lines[-1].removeprefix(COLUMNS).strip("| ")
     header = tuple(name.strip() for name in last.split(" | "))
@@ -225,14 +225,14 @@ def subagent_agent(layout: Layout, reader: Reader, subtask: str) -> FindAgent | 
 
 @lru_cache(maxsize=65536)
 def likeness(title: str, sought: str) -> float:
-    """The share of words that two names have in common; "List of" does not count."""
+    """The share of words that two names have in common. "List of" does not count."""
     one, other = _words(title.removeprefix("List of ")), _words(sought)
     return len(one & other) / len(one | other) if one and other else 0.0
 
 
 @lru_cache(maxsize=4096)
 def host_bucket(url: str) -> int:
-    """A number below `HOSTS` for the host of an address, the same in every process."""
+    """A number below `HOSTS` for the host of a URL, the same in every process."""
     return zlib.crc32(url.partition("://")[2].partition("/")[0].encode()) % HOSTS
 
 

@@ -31,25 +31,27 @@ Observation = dict[str, Any]
 class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # PettingZoo is not typed
     """The episodes of a `WideSeekEnv` with numbered actions and observations of fixed size.
 
-    The agents are the lead and `rules.width` subagents, all alive until the end; all have the same spaces. See
-    `wideseek_env.wrappers.layout` for what actions and observations mean, and docs/marl.md for why. Each
-    action of an acting agent is a real message with a real tool call (but for `take`, which notes a value and is
-    written into the agent's next message), so that `trajectory` gives a record like any other. An action that
-    the mask excludes is played as a faulty message: it costs a turn.
+    The agents are the lead and `rules.width` subagents. All of them exist until the end and have the same spaces.
+    `wideseek_env.wrappers.layout` lists the meanings of actions and observations, and docs/marl.md gives the reasons.
+    Each action of an acting agent is a real message with a real tool call. Only `take` is different: it notes a value,
+    which is written into the agent's next message. So `trajectory` gives a record like any other. An action that the
+    mask excludes becomes a faulty message and costs a turn.
+
+    Tasks that do not fit are left out. `left_out` counts them by reason.
 
     Args:
-        env: The environment whose tasks, tools, rules and reward are used; its roster is taken as "fixed". Its
-            profile must have the default tools ("default" or "terse").
-        max_entities: Rows that the lists of tasks may have.
-        max_attributes: Columns besides the key, and others that conditions are on, that a task may have.
-        max_results: Results of a search that can be opened.
-        chunks: Shares of the open rows that one delegation may hand out.
-        shaping: What all agents are paid, beside the team reward, for the share of gold cells newly noted rightly in
-            a step; 0 pays nothing. It looks at the gold table, so use it in training alone; ``infos[a]["shaping"]``
-            has it apart from the rest.
-        reader: Takes apart questions, results and pages; `MarkdownReader` by default.
+        env: The environment with the tasks, tools, rules and reward. Its roster is treated as "fixed". Its profile must
+            have the default tools ("default" or "terse").
+        max_entities: The most rows in the lists of tasks.
+        max_attributes: The most columns of a task besides the key. Columns that only conditions use count too.
+        max_results: The number of results of a search that can be opened.
+        chunks: The shares of the open rows that one delegation may contain.
+        shaping: The extra reward of all agents, per share of gold cells that were first noted correctly in a step. 0
+            for none. It uses the gold table, so use it in training only. ``infos[a]["shaping"]`` has it separately.
+        reader: Parses questions, results and pages. By default a `MarkdownReader`.
 
-    Tasks that do not fit are not played: `left_out` counts them by reason. `ConfigError` when none is left.
+    Raises:
+        ConfigError: No task fits, or a setting is wrong.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (PettingZoo's convention)
@@ -75,10 +77,10 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         self.reader: Reader = reader if reader is not None else MarkdownReader()
         if not isinstance(self.reader, Reader):
             raise ConfigError(
-                f"a reader needs question, hits and page, which {type(reader).__name__} has not"
+                f"a reader needs question, hits and page, which {type(reader).__name__} does not have"
             )
         self.shaping = float(shaping)
-        game = symbolic_setup(env.game)
+        game = symbolic_game(env.game)
         if max_results > game.rules.max_results_per_query:
             raise ConfigError(
                 f"max_results ({max_results}) is above rules.max_results_per_query "
@@ -112,7 +114,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         return spaces.Dict(parts), spaces.Discrete(self.layout.actions)
 
     def _misfit(self, task: Task) -> str:
-        """Why a task cannot be played; "" when it can."""
+        """Why a task does not fit, or "" when it fits."""
         layout = self.layout
         if task.gold is None:
             return "its answer is no table"
@@ -127,11 +129,12 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
     # --- spaces --------------------------------------------------------------------------------------------------
 
     def observation_space(self, agent: str) -> spaces.Dict:
-        """The same shapes for all agents; the same object at every call."""
+        """The space of an agent's observations. All agents have the same shapes. Every call returns the same object."""
         return self._spaces[self._known(agent)][0]
 
     def action_space(self, agent: str) -> spaces.Discrete[np.int64]:
-        """The same actions for all agents; sample with ``observation["action_mask"]``."""
+        """The space of an agent's actions. All agents have the same actions. Sample with
+        ``observation["action_mask"]``."""
         return self._spaces[self._known(agent)][1]
 
     def _known(self, agent: str) -> str:
@@ -139,11 +142,11 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
             raise ConfigError(f"{agent!r} is not among possible_agents")
         return agent
 
-    # --- playing -------------------------------------------------------------------------------------------------
+    # --- stepping ------------------------------------------------------------------------------------------------
 
     @property
     def episode_run(self) -> EpisodeRun:
-        """The real episode under way; `ActionError` before the first reset."""
+        """The underlying episode that is running. Raises `ActionError` before the first reset."""
         return self._current.episode_run
 
     @property
@@ -165,9 +168,9 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
     def reset(
         self, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[dict[str, Observation], dict[str, dict[str, Any]]]:
-        """Begin an episode; `seed` and `options` are those of `WideSeekEnv.reset`.
+        """Start an episode. `seed` and `options` are those of `WideSeekEnv.reset`.
 
-        `TaskError` when `options` name a task that does not fit.
+        Raises `TaskError` when `options` name a task that does not fit.
         """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
@@ -183,9 +186,9 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
     ) -> tuple[
         dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]
     ]:
-        """One action of every acting agent; those of others are ignored and may be missing.
+        """Apply one action of every acting agent. Actions of other agents are ignored and may be missing.
 
-        `ActionError` when an acting agent has no action or one that does not exist.
+        Raises `ActionError` when an acting agent has no action or one that does not exist.
         """
         episode = self._current
         if not self.agents:
@@ -235,20 +238,26 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         return info
 
     def state(self) -> NDArray[np.float32]:
-        """The observations of all agents one after another: what a centralised critic may see."""
+        """The observations of all agents in sequence, for a centralised critic."""
         return self._current.observations.reshape(-1).copy()
 
     def trajectory(self, **about: Any) -> Trajectory:
-        """The record of the ended episode; see `WideSeekEnv.trajectory`."""
+        """The record of the ended episode, with the arguments of `WideSeekEnv.trajectory`."""
         return self.episode_run.trajectory(**about)
 
+    def render(self) -> None:
+        """Raises `ConfigError`: this environment has no render mode."""
+        raise ConfigError(
+            "nothing to render: this environment has no render mode; read env.episode_run instead"
+        )
+
     def close(self) -> None:
-        """Close the environment below."""
+        """Close the wrapped environment."""
         self.env.close()
 
 
-def symbolic_setup(game: Game) -> Game:
-    """The same setup with a fixed roster; `ConfigError` for a profile whose tools these actions cannot write."""
+def symbolic_game(game: Game) -> Game:
+    """The same game with a fixed roster. Raises `ConfigError` for a profile whose tools the actions cannot use."""
     tools = game.profile.tools
     if tools["lead"][:1] != (default.DELEGATE,) or tools["subagent"][:2] != (default.SEARCH, default.BROWSE):
         raise ConfigError(

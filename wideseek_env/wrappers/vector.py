@@ -1,4 +1,4 @@
-"""`SymbolicVec`: many symbolic episodes through one call, with one batch of tool calls for all of them."""
+"""`SymbolicVec`: steps many symbolic episodes in one call, with one batch of tool calls for all of them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ bool."""
 
 
 class Ended(NamedTuple):
-    """An episode that ended in a step: which of the n it was, its length in steps, and what it came to."""
+    """An episode that ended in a step: its index among the n, its length in steps, and its result."""
 
     place: int
     steps: int
@@ -32,12 +32,12 @@ class Ended(NamedTuple):
 class SymbolicVec:
     """n episodes that step together, in one process and in the order of their index.
 
-    An episode that ends begins anew in the same step: the observation is then the first of the next one, and
-    `terminated` or `truncated` say that the reward belongs to the last. Seeds: `reset(seed=…)` seeds every one of
-    the n apart; the same seed and actions give the same arrays.
+    When an episode ends, the next one starts in the same step. The observation is then the first of the new episode.
+    `terminated` or `truncated` say that the reward belongs to the old one. `reset(seed=…)` gives each of the n a
+    separate seed. The same seed and actions give the same arrays.
 
     Args:
-        env: The environment that says what is played; it is not stepped itself.
+        env: The environment to copy. It is not stepped itself.
         number: n.
         on_end: Called with the `EpisodeRun` of every episode that ends, for example to write its trajectory.
     """
@@ -62,7 +62,7 @@ class SymbolicVec:
         return SymbolicEpisode(self.env.game, self.layout, self.env.reader, task, None)
 
     def reset(self, seed: int | None = None) -> Arrays:
-        """Begin n episodes."""
+        """Start n episodes."""
         if seed is not None:
             self._seed(seed)
         self._episodes = [self._new_game(index) for index in range(self.number)]
@@ -71,10 +71,10 @@ class SymbolicVec:
     def step(
         self, actions: ArrayLike
     ) -> tuple[Arrays, NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], list[Ended]]:
-        """Play `actions`, whole numbers of shape (n, agents); those of agents that are not acting are ignored.
+        """Apply `actions`, whole numbers of shape (n, agents). Actions of agents that are not acting are ignored.
 
-        Returns the arrays, the rewards (n, agents) with shaping, terminated (n,), truncated (n,), and the
-        episodes that ended. `ActionError` for arrays of another shape and numbers that are no action.
+        Returns the arrays, the rewards (n, agents) with shaping, terminated (n,), truncated (n,), and the episodes that
+        ended. Raises `ActionError` for arrays of another shape and for numbers that are not actions.
         """
         chosen = np.asarray(actions)
         shape = (self.number, len(self.agents))

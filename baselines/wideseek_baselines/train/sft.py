@@ -124,7 +124,7 @@ def run_sft(config: SftConfig, on_step: OnStep | None = None) -> SftResult:
     lessons = thinned(lessons, config.subagent_share, config.seed)
     fitting = [lesson for lesson in lessons if len(lesson.sample) <= config.max_tokens]
     if not fitting:
-        raise ConfigError(f"every sequence is longer than max_tokens={config.max_tokens}")
+        raise ConfigError(f"every sequence is longer than max_tokens={config.max_tokens}: raise it")
     train, held_out = held_out_split(fitting, config.held_out, config.seed)
     if config.learn == "everything":
         train = [whole(sample) for sample in train]

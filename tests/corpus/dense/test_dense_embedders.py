@@ -108,7 +108,7 @@ def test_an_index_finds_its_model_again(static: Path, tmp_path: Path) -> None:
 def test_what_is_no_model(static: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="there is no folder"):
         load_embedder(tmp_path / "nothing")
-    with pytest.raises(ConfigError, match="holds no embedding model"):
+    with pytest.raises(ConfigError, match="has no embedding model"):
         load_embedder(tmp_path)
     with pytest.raises(ConfigError, match=r"no modules\.json"):
         SentenceTransformerEmbedder(static)
@@ -119,7 +119,7 @@ def test_what_is_no_model(static: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no matrix 'embeddings'"):
         StaticEmbedder(static)
     (static / "model.safetensors").write_bytes(b"\x05\x00\x00\x00\x00\x00\x00\x00hello")
-    with pytest.raises(ConfigError, match="no safetensors file"):
+    with pytest.raises(ConfigError, match="cannot be read as a safetensors file"):
         StaticEmbedder(static)
 
 

@@ -64,7 +64,7 @@ def test_reading_makes_no_file(tmp_path: Path) -> None:
 def test_a_file_that_is_no_cache_is_refused_and_left_alone(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("my notes " * 1000)
-    with pytest.raises(ConfigError, match=r"notes\.txt is no judge cache"):
+    with pytest.raises(ConfigError, match=r"notes\.txt is not a judge cache"):
         JudgeCache(path).put_many({"a": "1"})
     assert path.read_text() == "my notes " * 1000
 

@@ -112,8 +112,8 @@ VERDICT = {"column": "c", "criterion": "", "predicted": "a", "gold": "b", "right
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "names none"),
-        (json.dumps(VERDICT) + "\n", "names none"),
+        ("", "names no judge"),
+        (json.dumps(VERDICT) + "\n", "names no judge"),
         ('{"format": "other", "judge": "x"}\n', "line 1: .*unknown format"),
         (HEAD + "{\n", "line 2"),
         (HEAD + "[]\n", "line 2"),

@@ -21,7 +21,7 @@ from wideseek_env import Game, GameConfig, load_trajectories, run_episode
 from wideseek_env.errors import ConfigError, ServiceError
 from wideseek_env.serve import ServeSettings
 from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, OutsideEpisode, PolicyPool
-from wideseek_env.serve.agents.native import native_setup
+from wideseek_env.serve.agents.native import native_game
 
 pytest.importorskip("fastapi", reason='needs the extra: pip install "wideseek-env[serve]"')
 httpx = pytest.importorskip("httpx", reason="needs httpx")
@@ -44,7 +44,7 @@ def service(
 ) -> Iterator[Any]:
     desk = EpisodeDesk(
         game,
-        players=PolicyPool(policy) if policy else None,
+        policies=PolicyPool(policy) if policy else None,
         settings=DeskSettings(**{"seat": "team" if policy else "single", **settings}),
         out=out,
     )
@@ -77,9 +77,7 @@ def play(client: Any, seat: str, **more: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("seat", ["lead", "subagent", "single", "team"])
 def test_an_episode_scores_as_in_process(game: Game, seat: str, tmp_path: Path) -> None:
     task = game.tasks[1]
-    inside = run_episode(
-        native_setup(game, team=seat != "single"), PolicyPool("scripted").one(), task, seed=0
-    )
+    inside = run_episode(native_game(game, team=seat != "single"), PolicyPool("scripted").one(), task, seed=0)
     with service(game, tmp_path / "out.jsonl") as client:
         state = play(client, seat, task=task.id)
     assert 0 < inside.reward == state["outcome"]["reward"]
@@ -105,7 +103,7 @@ def test_many_play_at_once_and_do_not_meet(game: Game, tmp_path: Path) -> None:
             thread.join(120)
     for n, state in states.items():
         inside = run_episode(
-            native_setup(game, team=True), PolicyPool("scripted").one(), tasks[n // 2], seed=0
+            native_game(game, team=True), PolicyPool("scripted").one(), tasks[n // 2], seed=0
         )
         assert state["outcome"]["reward"] == inside.reward
     assert len(states) == 8 == len(load_trajectories(tmp_path / "out.jsonl"))
@@ -179,7 +177,7 @@ def test_seats_that_need_a_policy_are_refused_without_one(game: Game) -> None:
     with service(game, policy="") as client:
         answer = client.post("/v1/episodes", json={"seat": "lead"})
         assert (answer.status_code, client.get("/v1/models").json()["data"]) == (400, [])
-    with pytest.raises(ConfigError, match="name a policy"):
+    with pytest.raises(ConfigError, match="the seat lead needs a policy"):
         EpisodeDesk(game, settings=DeskSettings(seat="lead"))
     with pytest.raises(ConfigError, match="no seat 'boss'"):
         OutsideEpisode(game, game.tasks[0], seat="boss")  # type: ignore[arg-type]
@@ -342,7 +340,7 @@ def test_a_slow_team_shows_signs_of_life_and_is_given_up(game: Game, monkeypatch
 
     imported.Slow.gate.clear()
     desk = EpisodeDesk(
-        game, players=PolicyPool("test_agents_http:Slow"), settings=DeskSettings(seat="team", max_open=1)
+        game, policies=PolicyPool("test_agents_http:Slow"), settings=DeskSettings(seat="team", max_open=1)
     )
     app = create_agents_app(desk, ServeSettings(timeout=0.3), keep_alive=0.05)
     ask = {"model": "metered", "messages": [{"role": "user", "content": "Which?"}]}

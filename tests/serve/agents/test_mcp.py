@@ -19,7 +19,7 @@ from outside_agent import OutsideAgent
 from wideseek_env import Game, GameConfig, load_trajectories, run_episode
 from wideseek_env.errors import WideSeekError
 from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, PolicyPool
-from wideseek_env.serve.agents.native import native_profile, native_setup
+from wideseek_env.serve.agents.native import native_game, native_profile
 
 pytest.importorskip("mcp_types", reason='needs the extra: pip install "wideseek-env[mcp]"')
 
@@ -74,14 +74,14 @@ async def play(client: Any, role: str, game: Game) -> Any:
 
 
 def desk(game: Game, seat: Any, out: Path | None = None, **settings: Any) -> EpisodeDesk:
-    players = PolicyPool("scripted") if seat != "single" else None
-    return EpisodeDesk(game, players=players, settings=DeskSettings(seat=seat, **settings), out=out)
+    policies = PolicyPool("scripted") if seat != "single" else None
+    return EpisodeDesk(game, policies=policies, settings=DeskSettings(seat=seat, **settings), out=out)
 
 
 @pytest.mark.parametrize("seat", ["lead", "single"])
 def test_an_episode_scores_as_in_process(game: Game, seat: str, tmp_path: Path) -> None:
     task = game.tasks[2]
-    inside = run_episode(native_setup(game, team=seat == "lead"), PolicyPool("scripted").one(), task, seed=0)
+    inside = run_episode(native_game(game, team=seat == "lead"), PolicyPool("scripted").one(), task, seed=0)
 
     async def main() -> Any:
         server = mcp_server(desk(game, seat, tmp_path / "out.jsonl", task_id=task.id), window=0.3)
@@ -109,7 +109,7 @@ def test_a_subagent_plays_in_a_team_that_a_policy_leads(game: Game, tmp_path: Pa
 
     last = run(main)
     (record,) = load_trajectories(tmp_path / "out.jsonl")
-    inside = run_episode(native_setup(game, team=True), PolicyPool("scripted").one(), game.tasks[0], seed=0)
+    inside = run_episode(native_game(game, team=True), PolicyPool("scripted").one(), game.tasks[0], seed=0)
     assert record.reward == inside.reward == last.meta["wideseek"]["reward"]
     assert "over" in texts(last)
 
@@ -140,7 +140,7 @@ def test_names_schemas_and_texts_are_the_environments_own(game: Game) -> None:
             return tools, prompt, asked, read
 
     tools, prompt, asked, question = run(main)
-    episode = native_setup(game, team=True).episode(game.tasks[0])
+    episode = native_game(game, team=True).episode(game.tasks[0])
     (schema,) = episode.tools("lead")
     assert [tool.name for tool in tools] == ["delegate", "answer", "task"]
     assert tools[0].description == schema["function"]["description"]
@@ -243,7 +243,7 @@ def test_a_policy_that_breaks_ends_the_episode(
     monkeypatch.syspath_prepend(str(Path(__file__).parent))
 
     async def main() -> list[Any]:
-        made = EpisodeDesk(game, players=PolicyPool("test_mcp:Faulty"), out=tmp_path / "out.jsonl")
+        made = EpisodeDesk(game, policies=PolicyPool("test_mcp:Faulty"), out=tmp_path / "out.jsonl")
         async with Client(mcp_server(made, window=0)) as client:
             first = await client.call_tool("delegate", {"subtasks": ["a"]})
             return [first, await client.call_tool("answer", {"text": "late"})]
@@ -271,7 +271,7 @@ def test_over_stdio(game: Game, tmp_path: Path) -> None:
             return await play(client, "lead", game)
 
     last = run(main)
-    inside = run_episode(native_setup(game, team=True), PolicyPool("scripted").one(), game.tasks[0], seed=0)
+    inside = run_episode(native_game(game, team=True), PolicyPool("scripted").one(), game.tasks[0], seed=0)
     (record,) = load_trajectories(out)
     assert record.reward == inside.reward == last.meta["wideseek"]["reward"] > 0
 
@@ -302,7 +302,7 @@ def served(*more: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
 def test_over_http_sessions_are_episodes_of_their_own(game: Game, tmp_path: Path) -> None:
     out = tmp_path / "out.jsonl"
     inside = [
-        run_episode(native_setup(game, team=False), PolicyPool("scripted").one(), task, seed=0)
+        run_episode(native_game(game, team=False), PolicyPool("scripted").one(), task, seed=0)
         for task in game.tasks[:3]
     ]
 

@@ -89,7 +89,7 @@ def test_what_is_saved_loads_equal(folder: Path, tmp_path: Path) -> None:
     ("task", "complaint"),
     [
         (Task("d", "Who?", answers=("x",)), "no gold table"),
-        (Task("../d", "q", ("a",), ("a",), Table(("a",), ())), "no file name"),
+        (Task("../d", "q", ("a",), ("a",), Table(("a",), ())), "is not a file name"),
         (Task("d", "q", ("A b",), ("A b",), Table(("A b",), ())), "lower case without spaces"),
     ],
 )

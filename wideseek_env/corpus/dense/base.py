@@ -1,4 +1,4 @@
-"""`Embedder`: what turns texts into vectors, and the fingerprint of a model's files."""
+"""`Embedder`: turns texts into vectors. `fingerprint` identifies the files of a model."""
 
 from __future__ import annotations
 
@@ -15,28 +15,29 @@ Vectors = NDArray[np.float32]
 
 DTYPES = ("float32", "bfloat16", "float16")
 
-_HASHED = 1 << 20  # bytes of either end of a file that its fingerprint reads
+_HASHED = 1 << 20  # bytes at each end of a file that its fingerprint reads
 
 
 @runtime_checkable
 class Embedder(Protocol):
-    """Anything that turns texts into vectors of one length.
+    """Turns texts into vectors of one length.
 
-    `name` identifies the model and its settings: an index refuses to be searched with another one than it was
-    built with.
+    `name` identifies the model and its settings. An index can be searched only with the embedder that it was built
+    with.
     """
 
     name: str
 
     @property
     def dimension(self) -> int:
-        """Length of a vector."""
+        """The length of a vector."""
         ...
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
-        """float32 vectors of shape (len(texts), dimension), of any length; `query` for what is searched with.
+        """float32 vectors of shape (len(texts), dimension). The vectors need not be normalised.
 
-        Many models want queries and passages marked differently; those that do not ignore `query`.
+        `query` is True for search queries. Many models need different marks for queries and passages. Other models
+        ignore `query`.
         """
         ...
 
@@ -44,7 +45,7 @@ class Embedder(Protocol):
 def fingerprint(folder: Path, settings: str = "") -> str:
     """Twelve hexadecimal digits that change with the model's weights, tokenizer, pooling or `settings`.
 
-    Large files count by their size and both ends, so that this takes no time for a model of gigabytes.
+    Of a large file, only its size and both ends are read. So this is fast for a model of gigabytes too.
     """
     digest = sha256(settings.encode())
     for file in sorted(folder.rglob("*")):

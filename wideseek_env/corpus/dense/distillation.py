@@ -19,10 +19,12 @@ def distill(
 ) -> StaticEmbedder:
     """Make a static model in the folder `out` from the sentence-transformers model in the folder `model`.
 
-    Every token of the vocabulary goes through the model alone; the vectors are rotated to their principal
-    components, of which `dimension` are kept, and weighted by a/(a + p), where p is the token's frequency as
-    Zipf's law gives it from its place in the vocabulary: the recipe of model2vec. Takes a minute or
-    two for 30,000 tokens. Raises `CorpusError` when `out` exists and `overwrite` is False.
+    This is the recipe of model2vec. Every token of the vocabulary passes through the model alone. The vectors are
+    rotated to their principal components, and `dimension` of these are kept. Each vector is weighted by a/(a + p). Here
+    p is the token's frequency, estimated by Zipf's law from its position in the vocabulary. This takes a minute or two
+    for 30,000 tokens.
+
+    Raises `CorpusError` when `out` exists and `overwrite` is False.
     """
     source = SentenceTransformerEmbedder(model, batch_size=512)  # the texts are single tokens
     tokenizer = open_tokenizer(source.path / "tokenizer.json")
@@ -45,7 +47,7 @@ def distill(
         write_safetensors(folder / "model.safetensors", {"embeddings": kept.astype(np.float32)})
         config = {"model_type": "model2vec", "normalize": True, "hidden_dim": dimension}
         (folder / "config.json").write_text(json.dumps(config), "utf-8")
-        # What marks a folder as built here, so that it may be overwritten.
+        # Marks the folder as built here, so that it may be overwritten.
         (folder / "manifest.json").write_text(
             json.dumps({"kind": "static model", "from": source.name}), "utf-8"
         )

@@ -9,6 +9,7 @@ from wideseek_env.corpus.base import Corpus, Page, SearchHit
 from wideseek_env.corpus.dense.index import check_search
 from wideseek_env.corpus.urls import url_key
 from wideseek_env.errors import ConfigError
+from wideseek_env.reprs import short
 
 RRF = 60
 """The constant of reciprocal-rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009)."""
@@ -91,7 +92,7 @@ class HybridCorpus:
         return self  # it cannot change
 
     def __repr__(self) -> str:
-        return f"HybridCorpus({self.lexical!r}, {self.dense!r})"
+        return f"HybridCorpus({short(self.lexical)}, {short(self.dense)})"
 
 
 def _ranks(hits: Sequence[SearchHit]) -> dict[str, int]:

@@ -27,6 +27,7 @@ from wideseek_env.corpus.words import encodable, words
 from wideseek_env.errors import ConfigError, IndexDamagedError
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.pages.neutral import neutralise
+from wideseek_env.reprs import short
 
 FORMAT = 1
 """The version of the layout on disk."""
@@ -236,7 +237,7 @@ class DenseIndex:
         return self  # it cannot change
 
     def __repr__(self) -> str:
-        return f"DenseIndex({str(self.path)!r}, {len(self)} documents)"
+        return f"DenseIndex({short(str(self.path))}, {len(self)} documents)"
 
 
 def unit(vectors: Vectors) -> Vectors:

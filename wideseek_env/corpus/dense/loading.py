@@ -1,4 +1,4 @@
-"""`load_embedder`: the embedding model in a local folder, of whichever kind it is. Nothing is ever downloaded."""
+"""`load_embedder`: opens the embedding model in a local folder, of any kind. Nothing is ever downloaded."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from wideseek_env.errors import ConfigError
 
 
 def load_embedder(path: Path | str, settings: Mapping[str, Any] | None = None) -> Embedder:
-    """The embedder in a local folder, of whichever kind its files say; `ConfigError` when they say none.
+    """The embedder in a local folder. The files in the folder decide its kind.
 
-    `settings` are the keyword arguments of its class. Without them a sentence-transformers model gets the
-    prompts for queries and passages that its configuration names.
+    `settings` are the keyword arguments of its class. Without them, a sentence-transformers model gets the prompts for
+    queries and passages in its configuration. Raises `ConfigError` when the folder has no model.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -29,7 +29,7 @@ def load_embedder(path: Path | str, settings: Mapping[str, Any] | None = None) -
     if (folder / "tokenizer.json").is_file() and (folder / "model.safetensors").is_file():
         return StaticEmbedder(folder, **(settings or {}))
     raise ConfigError(
-        f"{folder} holds no embedding model: expected modules.json (sentence-transformers), or tokenizer.json and "
+        f"{folder} has no embedding model: expected modules.json (sentence-transformers), or tokenizer.json and "
         "model.safetensors (static)"
     )
 

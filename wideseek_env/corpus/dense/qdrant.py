@@ -24,6 +24,7 @@ from wideseek_env.corpus.words import encodable, words
 from wideseek_env.errors import ConfigError, CorpusError, MissingDependencyError
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.pages.neutral import neutralise
+from wideseek_env.reprs import short
 
 KEY_VARIABLE = "QDRANT_API_KEY"
 """The environment variable with the API key."""
@@ -312,7 +313,7 @@ class QdrantIndex:
         return self
 
     def __repr__(self) -> str:
-        return f"QdrantIndex({self.collection!r})"
+        return f"QdrantIndex({short(self.collection)})"
 
 
 def _reopen(collection: str, embedder: Embedder, settings: dict[str, Any]) -> QdrantIndex:

@@ -1,4 +1,4 @@
-"""`SentenceTransformerEmbedder`: vectors by a sentence-transformers model in a local folder."""
+"""`SentenceTransformerEmbedder`: makes vectors with a sentence-transformers model in a local folder."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from wideseek_env.errors import ConfigError, MissingDependencyError
 
 
 class SentenceTransformerEmbedder:
-    """A sentence-transformers model from a local folder (needs the extra `dense`).
+    """A sentence-transformers model from a local folder. It needs the extra `dense`.
 
-    The model is loaded when it is first used. Pickles as its path and settings.
+    The model is loaded when it is first used. The embedder pickles as its path and settings.
 
     Args:
-        path: Folder of the model.
-        query_prompt: What is put before a query ("query: " for the E5 models).
-        passage_prompt: What is put before a passage ("passage: " for the E5 models).
-        batch_size: Texts that go through the model at a time.
-        max_tokens: Tokens of a text that are read; None is the model's own limit.
-        device: "cpu", "cuda", …; None takes an accelerator when there is one.
-        dtype: Precision of the weights: "float32", "bfloat16" or "float16". Half precision is two to four times
-            as fast on processors and accelerators made for it.
+        path: The folder of the model.
+        query_prompt: The text that precedes a query ("query: " for the E5 models).
+        passage_prompt: The text that precedes a passage ("passage: " for the E5 models).
+        batch_size: The number of texts in one batch.
+        max_tokens: The tokens of a text that are read. None means the model's limit.
+        device: "cpu", "cuda", …. None uses an accelerator when there is one.
+        dtype: The precision of the weights: "float32", "bfloat16" or "float16". Half precision is two to four times as
+            fast on processors and accelerators made for it.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class SentenceTransformerEmbedder:
     ) -> None:
         self.path = Path(path).absolute()
         if not (self.path / "modules.json").is_file():
-            raise ConfigError(f"{path} is no sentence-transformers model: there is no modules.json in it")
+            raise ConfigError(f"{path} is not a sentence-transformers model: it has no modules.json")
         if batch_size < 1 or (max_tokens is not None and max_tokens < 1):
             raise ConfigError("batch_size and max_tokens must be at least 1")
         if dtype not in DTYPES:
@@ -65,7 +65,7 @@ class SentenceTransformerEmbedder:
 
     @property
     def dimension(self) -> int:
-        """Length of a vector; loads the model."""
+        """The length of a vector. This loads the model."""
         return int(self._model().get_embedding_dimension())
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:

@@ -1,8 +1,8 @@
-"""`StaticEmbedder`: a text is the mean of its tokens' vectors. No neural network runs, so it is very fast.
+"""`StaticEmbedder`: the vector of a text is the mean of its tokens' vectors. It is very fast, because no network runs.
 
-Reads the folders of model2vec (github.com/MinishLab/model2vec): `tokenizer.json`, `model.safetensors` with the
-tensor `embeddings` (and, in some, `weights` of the tokens and a `mapping` from tokens to rows), `config.json`.
-`distill` makes such a folder from a sentence-transformers model.
+It reads folders of model2vec (github.com/MinishLab/model2vec). They have `tokenizer.json`, `config.json` and
+`model.safetensors`. The tensor `embeddings` has the vectors. Some models also have `weights` of the tokens and a
+`mapping` from tokens to rows. `distill` makes such a folder from a sentence-transformers model.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _BATCH = 1024
 
 
 class StaticEmbedder:
-    """The static model in a local folder (needs the package `tokenizers`, of the extra `dense`).
+    """The static model in a local folder. It needs the package `tokenizers`, part of the extra `dense`.
 
-    `max_tokens` of a text count. Pickles as its path.
+    The first `max_tokens` tokens of a text count. The embedder pickles as its path.
     """
 
     def __init__(self, path: Path | str, *, max_tokens: int = _MAX_TOKENS) -> None:
@@ -40,7 +40,7 @@ class StaticEmbedder:
         tensors = read_safetensors(self.path / "model.safetensors")
         if "embeddings" not in tensors or tensors["embeddings"].ndim != 2:
             raise ConfigError(
-                f"{self.path} is no static model: model.safetensors has no matrix 'embeddings'; "
+                f"{self.path} is not a static model: model.safetensors has no matrix 'embeddings'; "
                 "distill() makes a static model from a sentence-transformers one"
             )
         self._tokenizer = open_tokenizer(self.path / "tokenizer.json")
@@ -62,7 +62,8 @@ class StaticEmbedder:
         self._unknown = self._tokenizer.token_to_id(_unknown_token(self.path / "tokenizer.json"))
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
-        """float32 vectors of shape (len(texts), dimension) and length 1; 0 for a text without known tokens."""
+        """float32 vectors of shape (len(texts), dimension) and length 1. A text without known tokens has the vector
+        0."""
         out = np.zeros((len(texts), self.dimension), np.float32)
         for at in range(0, len(texts), _BATCH):
             batch = self._tokenizer.encode_batch_fast(list(texts[at : at + _BATCH]), add_special_tokens=False)
@@ -82,7 +83,7 @@ class StaticEmbedder:
 
 
 def open_tokenizer(file: Path) -> Any:
-    """The tokenizer of a `tokenizer.json`; `MissingDependencyError` without the package `tokenizers`."""
+    """The tokenizer in a `tokenizer.json`. Raises `MissingDependencyError` without the package `tokenizers`."""
     try:
         library = import_module("tokenizers")
     except ImportError as error:
@@ -92,7 +93,7 @@ def open_tokenizer(file: Path) -> Any:
     try:
         tokenizer: Any = library.Tokenizer.from_file(str(file))
     except Exception as error:  # the library raises bare exceptions
-        raise ConfigError(f"{file} is no tokenizer that can be read ({error})") from None
+        raise ConfigError(f"{file} cannot be read as a tokenizer ({error})") from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
@@ -116,7 +117,7 @@ def read_safetensors(file: Path) -> dict[str, NDArray[Any]]:
                 raw = data[8 + size + start : 8 + size + end]
                 tensors[name] = np.frombuffer(raw, _TYPES[facts["dtype"]]).reshape(facts["shape"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ConfigError(f"{file} is no safetensors file that can be read ({error})") from None
+        raise ConfigError(f"{file} cannot be read as a safetensors file ({error})") from None
     return tensors
 
 

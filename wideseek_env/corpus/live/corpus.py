@@ -16,6 +16,7 @@ from wideseek_env.errors import ConfigError, CorpusError
 from wideseek_env.net.errors import FetchError
 from wideseek_env.net.store import Store
 from wideseek_env.net.urls import parse_url
+from wideseek_env.reprs import short
 
 _log = logging.getLogger(__name__)
 
@@ -119,6 +120,9 @@ class LiveCorpus:
                 return page_to_text(failed_page(address, error)), _FAILED_SECONDS if lasting else 0.0
 
         return page_from_text(self._cached(key, read))
+
+    def __repr__(self) -> str:
+        return f"<LiveCorpus {short(self.name)}>"
 
     def close(self) -> None:
         """Release the cache. Calling it twice is harmless."""

@@ -25,6 +25,7 @@ from wideseek_env.corpus.live.corpus import (
 from wideseek_env.errors import CorpusError
 from wideseek_env.net.errors import FetchError
 from wideseek_env.net.store import Store
+from wideseek_env.reprs import short
 
 _PURPOSE = "recording"
 _NAME = "name"
@@ -78,6 +79,9 @@ class Recorder:
             text = self._store.add(key, _NONE if page is None else page_to_text(page))
         return None if text == _NONE else page_from_text(text)
 
+    def __repr__(self) -> str:
+        return f"<Recorder of {short(self.name)}>"
+
     def close(self) -> None:
         """Release the file and close the corpus. Calling it twice is harmless."""
         self._store.close()
@@ -117,6 +121,9 @@ class Replay:
         if text is None:
             return failed_page(url, _unrecorded("page"))
         return None if text == _NONE else page_from_text(text)
+
+    def __repr__(self) -> str:
+        return f"<Replay of {short(self.name)}>"
 
     def close(self) -> None:
         """Release the file. Calling it twice is harmless."""

@@ -163,8 +163,8 @@ def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
             notes.append(f"{names}: not compared: {error}")
             continue
         for name, called in _COMPARED.items():
-            if name in found.figures:
-                rows.append([names, called, found.tasks, *_difference(found.figures[name], name in _SCORES)])
+            if name in found.metrics:
+                rows.append([names, called, found.tasks, *_difference(found.metrics[name], name in _SCORES)])
         notes += [f"{names}: {note}" for note in found.notes]
     if len(pairs) > _MOST_PAIRS:
         notes.append(

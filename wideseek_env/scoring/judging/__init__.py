@@ -1,4 +1,4 @@
-"""Judges that ask a model, remember what it said, or replay a recording.
+"""Judges that use a model, cache its verdicts, or replay a recording.
 
 Everything is imported on first use, because `OpenAIJudge` loads the HTTP library.
 """

@@ -1,4 +1,4 @@
-"""What a judge has said once is remembered: a small store of texts by key, shared by threads and processes."""
+"""The cache of judges' verdicts: a small store of texts by key that threads and processes share."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from wideseek_env.errors import ConfigError, WideSeekError
 
 _FORMAT = 1
 _BUSY_SECONDS = 60.0
-_AT_ONCE = 500  # SQLite limits the variables of one statement
+_AT_ONCE = 500  # SQLite limits the number of variables in one statement
 
 
 class Cache(Protocol):
     """The protocol of a cache. The first value stored under a key stays."""
 
     def get_many(self, keys: Iterable[str]) -> dict[str, str]:
-        """The values of those `keys` that are there."""
+        """The values of those `keys` that are in the cache."""
         ...
 
     def put_many(self, entries: Mapping[str, str]) -> None:
-        """Store `entries`; a key that is already there keeps its value."""
+        """Store `entries`. A key that is already in the cache keeps its value."""
         ...
 
 
@@ -34,24 +34,24 @@ class MemoryCache:
         self._entries: dict[str, str] = {}
 
     def get_many(self, keys: Iterable[str]) -> dict[str, str]:
-        """See `Cache`."""
+        """The values of those `keys` that are in the cache."""
         return {key: self._entries[key] for key in keys if key in self._entries}
 
     def put_many(self, entries: Mapping[str, str]) -> None:
-        """See `Cache`."""
+        """Store `entries`. A key that is already in the cache keeps its value."""
         for key, value in entries.items():
             self._entries.setdefault(key, value)
 
 
 class JudgeCache:
-    """A cache in one SQLite file. Any number of threads and processes may use the same file at once.
+    """A cache in one SQLite file. Any number of threads and processes may use the file at the same time.
 
-    The file and its folder are made when something is first stored. Each call opens the file anew (about
-    0.2 ms), so an object may be forked, pickled and left unclosed.
+    The file and its folder are created when the first entry is stored. Each call opens the file again (about 0.2 ms),
+    so the object may be forked, pickled and left unclosed.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """`path` is the file; nothing is opened yet."""
+        """Make a cache for the file `path`. Nothing is opened yet."""
         self.path = Path(path)
 
     def __len__(self) -> int:
@@ -64,7 +64,12 @@ class JudgeCache:
         return f"JudgeCache({str(self.path)!r})"
 
     def get_many(self, keys: Iterable[str]) -> dict[str, str]:
-        """See `Cache`. `ConfigError` when the file is no cache, `WideSeekError` when it cannot be read."""
+        """The values of those `keys` that are in the cache.
+
+        Raises:
+            ConfigError: The file is not a cache.
+            WideSeekError: The file cannot be read.
+        """
         wanted = list(dict.fromkeys(keys))
         if not wanted or not self.path.exists():
             return {}
@@ -77,7 +82,12 @@ class JudgeCache:
         return found
 
     def put_many(self, entries: Mapping[str, str]) -> None:
-        """See `Cache`. `ConfigError` when the file is no cache, `WideSeekError` when it cannot be written."""
+        """Store `entries`. A key that is already in the cache keeps its value.
+
+        Raises:
+            ConfigError: The file is not a cache.
+            WideSeekError: The file cannot be written.
+        """
         if not entries:
             return
         try:
@@ -107,5 +117,5 @@ class JudgeCache:
             raise WideSeekError(f"cannot use the judge cache {self.path}: {error}") from error
         except sqlite3.DatabaseError as error:
             raise ConfigError(
-                f"{self.path} is no judge cache, or a damaged one ({error}); delete or move it"
+                f"{self.path} is not a judge cache or is damaged ({error}); delete or move it"
             ) from error

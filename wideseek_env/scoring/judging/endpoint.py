@@ -27,7 +27,9 @@ from wideseek_env.task import Language
 Item = TypeVar("Item", bound=Hashable)
 
 _LOG = logging.getLogger(__name__)
-_CHARACTERS = 16_000  # of cells in one request: with the instructions, well inside an 8k-token context
+_CHARACTERS = (
+    16_000  # characters of all cells in one request: with the instructions, this is well below 8k tokens
+)
 _MOST_KEYS = 500
 _KEPT = 100
 _SEED = 0
@@ -35,10 +37,10 @@ _SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class JudgeUsage(Usage):
-    """What a judge used, beside `Usage`: where its answers came from.
+    """What a judge used: the fields of `Usage`, and the sources of its answers.
 
-    cached: questions answered by the cache. asked: questions put to the model. unreadable: those of them
-    whose answer could not be read even when they were put once more alone; they count as wrong.
+    cached: questions that the cache answered. asked: questions sent to the model. unreadable: sent questions whose
+    answer could not be read, even after each was sent again alone. They count as wrong.
     """
 
     cached: int = 0
@@ -56,19 +58,19 @@ class Unreadable(NamedTuple):
 
 
 class OpenAIJudge:
-    """Asks a model, column by column, and remembers its verdicts. A `Judge` and a `KeyAligner`.
+    """Asks a model, column by column, and caches its verdicts. It is a `Judge` and a `KeyAligner`.
 
-    All open cells of a column go into one request (several, sent concurrently, when there are more than
-    `batch` or their texts are long), at temperature 0 and with a fixed seed. A question whose answer cannot
-    be read is put once more, alone; if that fails too, the cell is wrong, which `usage` counts, `unreadable`
-    shows and the log says. Such answers are not cached.
+    All open cells of a column are sent in one request. If there are more than `batch` or their texts are long, there
+    are several concurrent requests. They use temperature 0 and a fixed seed. A question whose answer cannot be read is
+    sent again, alone. If that fails too, the cell is wrong: `usage` counts it, `unreadable` lists it and the log
+    reports it. Such answers are not cached.
 
-    The cache is keyed by model, prompt version, language, `fields`, column, criterion and cells, not by the
-    address. A cell of more than 2,000 characters is judged by its beginning. `name` is
+    The cache key consists of model, prompt version, language, `fields`, column, criterion and cells. It does not
+    include the URL. Of a cell of more than 2,000 characters, only the beginning is judged. `name` is
     ``openai:MODEL@v1``, where ``v1`` is the version of the prompts.
 
-    Raises `wideseek_env.errors.ServiceError` when the endpoint refuses or keeps failing: a verdict is never
-    made up for a server that is down.
+    `wideseek_env.errors.ServiceError` is raised when the endpoint refuses a request or all retries fail. A verdict is
+    never invented.
     """
 
     def __init__(
@@ -89,21 +91,29 @@ class OpenAIJudge:
         retry: RetryPolicy | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Nothing is sent and no file is touched yet.
+        """Make a judge. Nothing is sent and no file is opened yet.
 
         Args:
-            base_url, model, api_key_env, timeout, concurrency, retry, prices, sleep: See `ChatClient`.
-            cache: Where answers are remembered: a cache, or the path of an SQLite file. None is
-                ``judge/answers.sqlite`` in the user's cache folder (``WIDESEEK_CACHE``).
-            aligns_keys: Whether `align_keys` asks the model; otherwise it finds nothing, and the name says so.
-            language: Of the instructions; ``auto`` takes Chinese where the criterion (else the column) is.
-            batch: Most questions in one request.
-            structured: Ask the server to enforce the form of the reply by a JSON schema.
-            fields: Added to every request. A value of None leaves a field out, for models that refuse
+            base_url: The URL of the API, such as ``http://127.0.0.1:8000/v1``.
+            model: The name of the model on the server.
+            api_key_env: The name of the environment variable with the key.
+            cache: The cache of answers, or the path of an SQLite file. None means ``judge/answers.sqlite`` in the
+                user's cache folder (``WIDESEEK_CACHE``).
+            aligns_keys: Whether `align_keys` asks the model. If False, it finds nothing, and the judge's name says so.
+            language: The language of the instructions. ``auto`` is Chinese if the criterion (else the column) is
+                Chinese.
+            batch: The most questions in one request.
+            structured: Whether to ask the server to enforce a JSON schema for the reply.
+            fields: Fields added to every request. The value None leaves a field out, for models that refuse
                 ``temperature`` or ``seed``.
+            prices: The prices for the cost in `usage`. None means free.
+            timeout: The seconds that one request may take.
+            concurrency: The most requests in flight at the same time.
+            retry: When failed requests are sent again. None means `RetryPolicy()`.
+            sleep: Waits a number of seconds, for tests.
 
         Raises:
-            ConfigError: a setting out of range.
+            ConfigError: A setting is out of range.
         """
         if batch < 1 or language not in ("auto", "en", "zh"):
             raise ConfigError(
@@ -149,7 +159,7 @@ class OpenAIJudge:
 
     @property
     def usage(self) -> JudgeUsage:
-        """What this judge has used since it was made (an unpickled one starts at zero)."""
+        """What this judge has used since it was made. An unpickled judge starts at zero."""
         with self._lock:
             return self._counts + JudgeUsage(**asdict(self._client.usage))
 
@@ -159,11 +169,11 @@ class OpenAIJudge:
         return tuple(self._kept)
 
     def close(self) -> None:
-        """Close the connections; the judge can still be used."""
+        """Close the connections. The judge can still be used."""
         self._client.close()
 
     def judge(self, column: str, criterion: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """One verdict a (predicted, gold) pair; see `Judge`. `ServiceError` when the endpoint fails."""
+        """One verdict per (predicted, gold) pair, in their order. Raises `ServiceError` when the endpoint fails."""
         language = self._language(criterion, column)
         cells = [(prompts.shown(predicted), prompts.shown(gold)) for predicted, gold in pairs]
 
@@ -182,9 +192,9 @@ class OpenAIJudge:
         return [bool(decided.get(pair, 0)) for pair in cells]
 
     def align_keys(self, column: str, predicted: Sequence[str], gold: Sequence[str]) -> dict[str, str]:
-        """The gold key that denotes what a predicted key denotes, for those that have one; see `KeyAligner`.
+        """Maps predicted keys to the gold key that means the same. A predicted key without one is left out.
 
-        At most 500 predicted keys are looked at, so that an answer of a million rows has no price.
+        At most 500 predicted keys are checked, to limit the cost of an answer with a million rows. Raises
         `ServiceError` when the endpoint fails.
         """
         if not self.aligns_keys:
@@ -218,7 +228,8 @@ class OpenAIJudge:
     def _decide(
         self, questions: _Questions[Item], cells: Callable[[Item], tuple[str, str]]
     ) -> dict[Item, int]:
-        """The answer to each question that has one, from the cache or the model; `cells` is for reports."""
+        """The answer to each question that has one, from the cache or the model. `cells` gives a question's cells for
+        reports."""
         keys = {item: questions.key(item) for item in questions.items}
         known = self._cache.get_many(keys.values())
         decided = {item: int(known[key]) for item, key in keys.items() if key in known}
@@ -291,7 +302,7 @@ class OpenAIJudge:
 
 
 class _Questions(NamedTuple, Generic[Item]):
-    """Questions of one kind about one column, and how they are put and read."""
+    """Questions of one kind about one column, how they are sent, and how their answers are read."""
 
     kind: prompts.Question
     language: Language
@@ -304,7 +315,7 @@ class _Questions(NamedTuple, Generic[Item]):
 
 
 def _parts(items: Sequence[Item], most: int, size: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """`items` in order, in lists of at most `most` items and, unless one alone is longer, 16,000 characters."""
+    """`items` in order, in lists of at most `most` items and 16,000 characters. A longer item is a list by itself."""
     part: list[Item] = []
     length = 0
     for item in items:

@@ -1,7 +1,7 @@
-"""Rows that the rules could not align, aligned by a judge who knows two names of one thing.
+"""Aligns the rows that the rules could not align, with a judge that knows different names of one thing.
 
-The WideSearch benchmark has a model rewrite every key of an answer to a reference key before rows are joined
-(`primary_key_preprocess`). Here the rules go first and the judge sees only what they leave over.
+In the WideSearch benchmark, a model maps every key of an answer to a reference key before rows are joined
+(`primary_key_preprocess`). Here the rules are applied first. The judge sees only the remaining rows.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ def align_by_judge(
     candidates: Sequence[int],
     aligner: KeyAligner,
 ) -> bool:
-    """Fill gaps in `aligned` (the predicted row of each gold row) in place; whether the judge was asked.
+    """Fill gaps in `aligned` (the predicted row of each gold row) in place. Returns whether the judge was asked.
 
-    `keys` are the places of the key columns, all of which the answer has. Only gold rows without a predicted
-    row are looked at, and those `candidates` among the predicted rows whose key is no gold row's and no looser
-    spelling of one that is aligned. The judge is asked about text columns (`exact_match` and `llm_judge`);
-    dates, numbers and addresses agree by their values or not at all. The first of several predicted rows that
-    turn out to have one key counts; a gold row is aligned once.
+    `keys` are the positions of the key columns. The answer must have all of them. Only gold rows without a predicted
+    row are considered. Of the predicted rows, only those `candidates` are considered whose key is not a gold row's key
+    and not a looser spelling of an aligned key. The judge is asked about text columns (`exact_match` and `llm_judge`)
+    only, because dates, numbers and URLs are compared by value. If several predicted rows turn out to have the same
+    key, the first counts. A gold row is aligned once.
 
-    `WideSeekError` when the judge names a key that it was not offered.
+    Raises `WideSeekError` when the judge returns a key that it was not offered.
     """
     known = {_key(row, specs, keys) for row in gold}
     free_gold = [number for number, at in enumerate(aligned) if at is None]

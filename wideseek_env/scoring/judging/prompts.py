@@ -1,9 +1,8 @@
-"""What a judge is asked: instructions in the system message, and nothing but one JSON document of data after it.
+"""The requests to a judge: instructions in the system message, and one JSON document with the data after it.
 
-Cells come from an agent that is paid for being judged right, so they are never part of a sentence. They are
-strings of a JSON document, in which signs that chat templates give a meaning to (``<|im_end|>``, ``[INST]``)
-are written as escapes. The questions are numbered from a number that depends on the reference cells, so that
-a cell cannot hold a ready answer to itself.
+An agent writes the cells and is rewarded when they are judged right. So a cell is never part of a sentence. Cells are
+strings of a JSON document. Signs with a meaning in chat templates (``<|im_end|>``, ``[INST]``) are written as escapes.
+The first number of the questions depends on the reference cells, so a cell cannot contain a ready answer to itself.
 """
 
 from __future__ import annotations
@@ -17,10 +16,10 @@ from typing import Any, Literal
 from wideseek_env.task import Language
 
 PROMPT_VERSION = "v1"
-"""Part of a judge's name and of every cache key; to be raised with any change to what a model is sent."""
+"""A part of the judge's name and of every cache key. Raise it with any change to the text that a model is sent."""
 
 LONGEST_CELL = 2_000
-"""Characters of a cell that a judge sees. A longer one is cut, and says so."""
+"""The most characters of a cell that a judge sees. A longer cell is cut, and marked as cut."""
 
 Question = Literal["verdicts", "keys"]
 
@@ -83,7 +82,7 @@ def language_of(*texts: str) -> Language:
 
 
 def shown(cell: str) -> str:
-    """`cell` as a judge sees it: of bounded length and legal Unicode."""
+    """`cell` as a judge sees it: of limited length and legal Unicode."""
     cell = _SURROGATES.sub("\ufffd", cell)
     if len(cell) <= LONGEST_CELL:
         return cell
@@ -91,7 +90,7 @@ def shown(cell: str) -> str:
 
 
 def numbers(texts: object, count: int) -> range:
-    """The numbers of `count` questions; the first is between 100 and 899, by a hash of `texts` (as JSON)."""
+    """The numbers of `count` questions. The first is between 100 and 899, from a hash of `texts` (as JSON)."""
     digest = hashlib.sha256(json.dumps(texts).encode()).digest()
     first = 100 + int.from_bytes(digest[:8], "big") % 800
     return range(first, first + count)
@@ -100,7 +99,7 @@ def numbers(texts: object, count: int) -> range:
 def verdict_document(
     column: str, criterion: str, pairs: Sequence[tuple[str, str]], ids: range
 ) -> dict[str, Any]:
-    """What is asked about `pairs` of (predicted, gold) cells."""
+    """The document that asks about `pairs` of (predicted, gold) cells."""
     entries = [
         {"id": at, "answer": one, "reference": other} for at, (one, other) in zip(ids, pairs, strict=True)
     ]
@@ -108,7 +107,7 @@ def verdict_document(
 
 
 def keys_document(column: str, names: Sequence[str], reference: Sequence[str], ids: range) -> dict[str, Any]:
-    """What is asked about `names` that are to be found in `reference`, which is numbered from 1."""
+    """The document that asks which entry of `reference` each of `names` means. The entries are numbered from 1."""
     return {
         "column": column,
         "names": [{"id": at, "text": text} for at, text in zip(ids, names, strict=True)],
@@ -117,7 +116,7 @@ def keys_document(column: str, names: Sequence[str], reference: Sequence[str], i
 
 
 def encoded(document: Mapping[str, Any]) -> str:
-    """`document` as JSON that no chat template takes for anything but text."""
+    """`document` as JSON that chat templates treat as plain text."""
     text = json.dumps(document, ensure_ascii=False)
     return _TEMPLATE_SIGNS.sub(lambda sign: f"\\u{ord(sign[0]):04x}", text)
 
@@ -125,7 +124,7 @@ def encoded(document: Mapping[str, Any]) -> str:
 def conversation(
     question: Question, language: Language, document: Mapping[str, Any], *, again: bool = False
 ) -> list[dict[str, str]]:
-    """The two messages of a request; `again` when an earlier reply could not be read."""
+    """The two messages of a request. `again` is True when an earlier reply could not be read."""
     system = _SYSTEM[question, language] + (_AGAIN[language] if again else "")
     return [{"role": "system", "content": system}, {"role": "user", "content": encoded(document)}]
 

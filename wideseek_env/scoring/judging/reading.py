@@ -1,7 +1,7 @@
-"""What a model answered, number by number: strict about what counts as an answer, lenient about its wrapping.
+"""Reads a model's answers by number. The form of an answer is checked strictly, the text around it leniently.
 
-The reply that is asked for is one JSON object from the numbers of the questions to answers,
-``{"417": true, "418": false}``. Models put prose, fences and thoughts around it, or are cut off inside it.
+The requested reply is one JSON object that maps the numbers of the questions to answers, ``{"417": true, "418":
+false}``. Models add prose, fences and thoughts, or are cut off inside the object.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import Any
 _DECODER = json.JSONDecoder(object_pairs_hook=lambda pairs: _merged(pairs))
 _LONGEST = 200_000
 _MOST_TRIES = 300
-# In an object that is cut off: whole pairs only, so that a number cut short is not believed, and no name whose
-# quotes are escaped, because that is a cell that the model repeats.
+# For an object that is cut off. Only whole pairs count, so that a cut number is not used. A name with escaped quotes
+# does not count, because it is a cell that the model repeats.
 _PAIR = re.compile(r"(?<!\\)\"([0-9]{1,6})\"\s*:\s*(\"[^\"\\]*\"|-?[0-9]{1,9}|[A-Za-z]+)(?=\s*[,}\n])")
 _WORDS: Mapping[str, bool] = {"true": True, "yes": True, "是": True, "false": False, "no": False, "否": False}
 
@@ -23,9 +23,9 @@ _WORDS: Mapping[str, bool] = {"true": True, "yes": True, "是": True, "false": F
 def answers(reply: str, numbers: range) -> dict[int, object]:
     """The raw answer to each of the questions `numbers` that `reply` answers.
 
-    The last object with answers counts; thoughts in ``<think>`` tags do not. A number that is answered twice
-    in different ways is left out. Where a number is none of those asked about, the model has counted in its
-    own way or repeats what it read in a cell, and nothing is believed.
+    The last object with answers counts. Thoughts in ``<think>`` tags are ignored. A number with two different answers
+    is left out. If the reply has a number that was not asked about, the model has numbered differently or repeats a
+    cell. Then no answer counts.
     """
     text = reply.rpartition("</think>")[2].partition("<think>")[0][-_LONGEST:]
     complete, end = _last_object(text)
@@ -36,7 +36,7 @@ def answers(reply: str, numbers: range) -> dict[int, object]:
 
 
 def as_verdict(value: object) -> bool | None:
-    """True, false, 0, 1, or a word for one of them in a string; None for anything else."""
+    """True, false, 0, 1, or a word for one of them in a string. None for any other value."""
     if isinstance(value, str):
         word = value.strip().lower()
         return {"1": True, "0": False}.get(word, _WORDS.get(word))
@@ -44,7 +44,7 @@ def as_verdict(value: object) -> bool | None:
 
 
 def as_choice(value: object, count: int) -> int | None:
-    """A number from 0 (none; also null) to `count`; None for anything else."""
+    """A number from 0 (no match; also null) to `count`. None for any other value."""
     if value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null", "")):
         return 0
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 10:
@@ -69,7 +69,7 @@ def _same(one: object, other: object) -> bool:
 
 
 def _last_object(text: str) -> tuple[dict[int, object], int]:
-    """The numbered values of the last complete object that has any, itself or in a value, and where it ends."""
+    """The numbered values of the last complete object that has any, directly or in a value, and the object's end."""
     last: dict[int, object] = {}
     last_end = 0
     at = text.find("{")
@@ -95,7 +95,7 @@ def _numbered(data: object) -> dict[int, object]:
 
 
 def _salvaged(text: str) -> dict[int, object]:
-    """Complete pairs of the last object, which itself is incomplete."""
+    """The complete pairs of the last object, which is incomplete itself."""
     found: dict[int, object] = {}
     for pair in _PAIR.finditer(text, text.rfind("{") + 1 or len(text)):
         number, raw = int(pair[1]), pair[2]

@@ -1,8 +1,8 @@
-"""Verdicts on file: `RecordingJudge` writes down what another judge says, `RecordedJudge` says it again.
+"""Verdicts in a file: `RecordingJudge` stores the verdicts of another judge, `RecordedJudge` repeats them.
 
-A recording is JSON Lines. The first line names the judge; each further one is a verdict,
-``{"column", "criterion", "predicted", "gold", "right"}``, or a matched key,
-``{"column", "key", "among": [gold keys], "match": gold key or null}``.
+A recording is JSON Lines. The first line names the judge. Each further line is a verdict, ``{"column", "criterion",
+"predicted", "gold", "right"}``, or a matched key, ``{"column", "key", "among": [gold keys], "match": gold key or
+null}``.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Key = tuple[str, str, tuple[str, ...]]
 
 
 class RecordedJudge:
-    """Replays a recording: the same verdicts without a model. A `Judge` and a `KeyAligner`.
+    """Replays a recording: the same verdicts without a model. It is a `Judge` and a `KeyAligner`.
 
-    `name` is that of the recorded judge in ``recorded(…)``. What the recording does not hold raises
-    `UnknownVerdictError`, so that a test or a rerun cannot quietly score something new.
+    `name` is the name of the recorded judge in ``recorded(…)``. A question that the recording does not have raises
+    `UnknownVerdictError`. So a test or a rerun cannot score something new unnoticed.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Reads the whole file. `ConfigError` when it is missing or no recording."""
+        """Read the whole file. Raises `ConfigError` when it is missing or is not a recording."""
         self.path = Path(path)
         name, self._verdicts, self._keys = _read(self.path)
         self.name = f"recorded({name})"
@@ -40,7 +40,7 @@ class RecordedJudge:
         return len(self._verdicts) + len(self._keys)
 
     def judge(self, column: str, criterion: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """The recorded verdicts; see `Judge`. `UnknownVerdictError` for a pair that was not recorded."""
+        """The recorded verdicts, one per pair. Raises `UnknownVerdictError` for a pair that was not recorded."""
         verdicts = []
         for predicted, gold in pairs:
             verdict = self._verdicts.get((column, criterion, predicted, gold))
@@ -53,7 +53,7 @@ class RecordedJudge:
         return verdicts
 
     def align_keys(self, column: str, predicted: Sequence[str], gold: Sequence[str]) -> dict[str, str]:
-        """The recorded matches; see `KeyAligner`. `UnknownVerdictError` for a key that was not recorded."""
+        """The recorded matches of predicted keys. Raises `UnknownVerdictError` for a key that was not recorded."""
         among = tuple(sorted(set(gold)))
         mapping = {}
         for key in predicted:
@@ -70,13 +70,13 @@ class RecordedJudge:
 
 
 class RecordingJudge:
-    """Asks `judge` and appends to a file what it says, each question once. A `Judge` and a `KeyAligner`.
+    """Asks `judge` and appends its verdicts to a file, each question once. It is a `Judge` and a `KeyAligner`.
 
-    Threads and processes may append to one file: each line is one write. `name` is that of `judge`.
+    Threads and processes may append to one file, because each line is one write. `name` is the name of `judge`.
     """
 
     def __init__(self, judge: Judge, path: str | Path) -> None:
-        """Continues the recording at `path` or begins one; `ConfigError` when it is another judge's."""
+        """Continue the recording at `path` or start one. Raises `ConfigError` when it records another judge."""
         self._judge = judge
         self.name = judge.name
         self.path = Path(path)
@@ -87,13 +87,13 @@ class RecordingJudge:
             name, self._verdicts, self._keys = _read(self.path)
             if name != judge.name:
                 raise ConfigError(
-                    f"{self.path} records the judge {name!r}, not {judge.name!r}; take another file"
+                    f"{self.path} records the judge {name!r}, not {judge.name!r}; choose another file"
                 )
         else:
             self._append([{"format": _FORMAT, "judge": judge.name}])
 
     def judge(self, column: str, criterion: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
-        """What the judge says; see `Judge`."""
+        """The verdicts of the judge, one per pair."""
         verdicts = self._judge.judge(column, criterion, pairs)
         if len(verdicts) != len(pairs):
             raise WideSeekError(f"the judge {self.name} gave {len(verdicts)} verdicts for {len(pairs)} pairs")
@@ -108,7 +108,7 @@ class RecordingJudge:
         return verdicts
 
     def align_keys(self, column: str, predicted: Sequence[str], gold: Sequence[str]) -> dict[str, str]:
-        """What the judge matches; nothing if it aligns no keys, and that is recorded too."""
+        """The matches of the judge. A judge that aligns no keys gives none, and that is recorded too."""
         mapping = (
             dict(self._judge.align_keys(column, predicted, gold))
             if isinstance(self._judge, KeyAligner)
@@ -140,7 +140,7 @@ class RecordingJudge:
 
 
 def _read(path: Path) -> tuple[str, dict[Pair, bool], dict[Key, str | None]]:
-    """The judge's name, the verdicts and the matched keys in a recording. The first of equal questions counts."""
+    """The judge's name, the verdicts and the matched keys in a recording. Of equal questions, the first counts."""
     verdicts: dict[Pair, bool] = {}
     keys: dict[Key, str | None] = {}
     name = ""
@@ -149,7 +149,7 @@ def _read(path: Path) -> tuple[str, dict[Pair, bool], dict[Key, str | None]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read the recording of a judge {path}: {error}") from error
     if lines[-1]:
-        lines.pop()  # a line without an end was being written when the process died
+        lines.pop()  # the process died while it wrote a line without an end
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
@@ -172,5 +172,5 @@ def _read(path: Path) -> tuple[str, dict[Pair, bool], dict[Key, str | None]]:
         except (ValueError, KeyError, TypeError) as error:
             raise ConfigError(f"{path}, line {number}: not a recorded verdict ({error!r})") from error
     if not name:
-        raise ConfigError(f"{path} is not the recording of a judge: its first line names none")
+        raise ConfigError(f"{path} is not the recording of a judge: its first line names no judge")
     return name, verdicts, keys

@@ -1,4 +1,4 @@
-"""Names for judges, as a command line takes them."""
+"""The names of judges on a command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from wideseek_env.plugins import is_part, make_part
 from wideseek_env.scoring.judges import Judge, OfflineJudge
 
 FORMS = "offline, openai:MODEL@URL, recorded:FILE or module:Class"
-"""The names that `judge_from_spec` takes, for help texts."""
+"""The names that `judge_from_spec` accepts, for help texts."""
 
 
 def judge_from_spec(
@@ -20,10 +20,13 @@ def judge_from_spec(
     cache: str | Path | None = None,
     prices: Prices | None = None,
 ) -> Judge:
-    """The judge that ``offline``, ``openai:MODEL@URL`` or ``recorded:FILE`` names, or one's own (see
-    `wideseek_env.plugins`); `ConfigError` for others.
+    """The judge called ``offline``, ``openai:MODEL@URL`` or ``recorded:FILE``, or a custom judge
+    (`wideseek_env.plugins`).
 
-    The keyword arguments are those of `OpenAIJudge`; other judges have no use for them. Nothing is sent.
+    The keyword arguments are those of `OpenAIJudge`. They have no effect on other judges. Nothing is sent.
+
+    Raises:
+        ConfigError: There is no such judge.
     """
     kind, _, rest = spec.strip().partition(":")
     if kind == "offline" and not rest:
@@ -32,7 +35,7 @@ def judge_from_spec(
         model, at, url = rest.rpartition("@")
         if not (model and at and url):
             raise ConfigError(
-                f"{spec!r} lacks a model or an address; write openai:MODEL@URL, "
+                f"{spec!r} does not have a model and an address; write openai:MODEL@URL, "
                 "such as openai:qwen3-4b@http://127.0.0.1:8000/v1"
             )
         from wideseek_env.scoring.judging.endpoint import OpenAIJudge

@@ -1,4 +1,4 @@
-"""Scoring as the WideSearch benchmark does it: `score_widesearch`, the strict mode of `score_response`."""
+"""Scoring as in the WideSearch benchmark: `score_widesearch`, the strict mode of `score_response`."""
 
 from wideseek_env.scoring.widesearch.score import score_widesearch
 

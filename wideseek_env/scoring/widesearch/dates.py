@@ -1,8 +1,8 @@
-"""Dates as dateparser 1.2 reads them: common forms at once, everything else by dateparser itself.
+"""Reads dates as dateparser 1.2 does: common forms directly, all others with dateparser.
 
-The benchmark calls ``dateparser.parse`` with ``PREFER_DAY_OF_MONTH: first``, at a millisecond and more a cell. The
-forms below are those on which it was shown (in the tests) to give the same day whatever the day of the call; a
-year alone takes the current month. dateparser is only imported for a text in no such form.
+The benchmark calls ``dateparser.parse`` with ``PREFER_DAY_OF_MONTH: first``, which takes a millisecond or more per
+cell. For the forms below, tests show that the result is the same on any day. A year alone takes the current month.
+dateparser is imported only for a text in another form.
 """
 
 from __future__ import annotations
@@ -46,10 +46,15 @@ class Failure(Exception):
 
 
 def parse_date(text: str, today: datetime.date | None = None) -> datetime.datetime | None:
-    """The date that `text` says, None when dateparser finds none; `Failure` when it raises an error.
+    """The date in `text`, or None when dateparser finds none. Missing parts are taken from `today`.
 
-    What is left open is taken from `today`: now for None, midnight for a date, the moment for a datetime.
-    `MissingDependencyError` when dateparser is needed and not installed.
+    Args:
+        text: The text of a cell.
+        today: The moment to count from: a datetime, or a date for its midnight. None means now.
+
+    Raises:
+        Failure: dateparser raises an error.
+        MissingDependencyError: dateparser is needed and not installed.
     """
     result = _read.get(text, _UNREAD)
     if result is _UNREAD:
@@ -74,18 +79,18 @@ def parse_date(text: str, today: datetime.date | None = None) -> datetime.dateti
 
 
 def norm_date(text: str, today: datetime.date | None = None) -> str:
-    """The date that `text` says as ``YYYY-MM-DD``; `text` itself where it says none. Errors as `parse_date`."""
+    """The date in `text` as ``YYYY-MM-DD``, or `text` itself when it has none. It raises the errors of `parse_date`."""
     if (known := _normal.get(text)) is not None:
         return known
     date = parse_date(text, today)
     if date is None:
         return text
     if date.year < 1000:
-        return date.strftime("%Y-%m-%d")  # without zeros before the year on some systems
+        return date.strftime("%Y-%m-%d")  # some systems write the year without leading zeros
     iso = date.isoformat()[:10]
     if iso not in _read:
         _remember(iso, datetime.datetime(date.year, date.month, date.day))
-    if _read.get(text) is date:  # the same whatever the day of the call
+    if _read.get(text) is date:  # this result does not depend on the day of the call
         if len(_normal) >= _CACHED_TEXTS:
             _normal.clear()
         _normal[text] = iso
@@ -107,7 +112,7 @@ def _remember(text: str, result: Any) -> None:
 
 
 def _quick(text: str) -> Any:
-    """The date of a text in a common form, the year when it says no more, `_UNDECIDED` for other forms."""
+    """The date of a text in a common form, the year if the text has no more, or `_UNDECIDED` for other forms."""
     if len(text) == 10 and text[4] == text[7] == "-" and text[0] != "0" and text.isascii() and text[5] != "W":
         try:
             return datetime.datetime.fromisoformat(text)
@@ -152,7 +157,7 @@ def _kept(text: str, today: datetime.date) -> datetime.datetime | None:
 
 
 def _slow(text: str, today: datetime.date | None) -> tuple[datetime.datetime | None, bool]:
-    """What dateparser says, and whether it will say the same for the rest of the day."""
+    """The result of dateparser, and whether it stays the same for the rest of the day."""
     settings: dict[str, Any] = dict(_SETTINGS)
     if today is not None:
         moment = today if isinstance(today, datetime.datetime) else datetime.datetime(*today.timetuple()[:3])
@@ -162,7 +167,7 @@ def _slow(text: str, today: datetime.date | None) -> tuple[datetime.datetime | N
         value = parse(text, settings=settings)
     except Exception as error:
         raise Failure(f"{type(error).__name__}: {error}") from error
-    # Whatever is counted from now has now's microseconds.
+    # A date that is counted from now has the microseconds of now.
     return value, value is None or value.microsecond == 0
 
 
@@ -172,7 +177,7 @@ def _dateparser() -> Any:
         from dateparser import parse  # type: ignore[import-untyped,unused-ignore]
     except ImportError as error:
         raise MissingDependencyError(
-            "this date needs dateparser, which reads it as the WideSearch benchmark does; "
+            "to read this date as the WideSearch benchmark does, dateparser is needed; "
             'install it with: pip install "wideseek-env[widesearch]"'
         ) from error
     return parse

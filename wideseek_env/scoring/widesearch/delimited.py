@@ -1,7 +1,7 @@
-"""Delimited text as pandas' default reader splits it: quotes, blank lines, ragged rows, repeated and empty names.
+"""Splits delimited text as pandas' default reader does: quotes, blank lines, ragged rows, repeated and empty names.
 
-The WideSearch benchmark reads gold files and answers with ``pandas.read_csv`` (2.3, C engine, default options);
-what it makes of unusual text decides scores, so this follows its tokenizer state by state. Tested against pandas.
+The WideSearch benchmark reads gold files and answers with ``pandas.read_csv`` (2.3, C engine, default options). How it
+reads unusual text affects scores. So this module follows its tokenizer state by state. It is tested against pandas.
 """
 
 from __future__ import annotations
@@ -14,12 +14,13 @@ _BLANK = re.compile(r"[ \t]*(?:\n|\Z)")
 
 
 class UnreadableTable(ValueError):
-    """Text that pandas would refuse; the message says why."""
+    """Text that pandas would refuse. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Names and raw cells by column. `columns[i]` holds the cells of `names[i]`, top to bottom; `height` rows."""
+    """Names and raw cells by column. `columns[i]` has the cells of `names[i]`, top to bottom. `height` is the number of
+    rows."""
 
     names: tuple[str, ...]
     columns: tuple[tuple[str, ...], ...]
@@ -27,11 +28,11 @@ class Frame:
 
 
 def read_delimited(text: str, separator: str) -> Frame:
-    """The table in `text`, whose first line that is not blank has the names. `UnreadableTable` as pandas refuses.
+    """The table in `text`. The first line that is not blank has the names.
 
-    A row shorter than the rows above is padded with empty cells; a longer one is refused, except for the first,
-    whose surplus on the left becomes a row index (and is dropped here). Empty names become ``Unnamed: i``,
-    repeated ones get ``.1``, ``.2``, ….
+    A row that is shorter than the rows above is padded with empty cells. A longer row is refused. Only the first row
+    may be longer: its surplus cells on the left become a row index, which is dropped here. Empty names become
+    ``Unnamed: i``, repeated names get ``.1``, ``.2``, …. Raises `UnreadableTable` where pandas refuses the text.
     """
     try:
         text.encode()
@@ -44,7 +45,7 @@ def read_delimited(text: str, separator: str) -> Frame:
         rows = _tokenize(text, separator)
     else:
         rows = [line.split(separator) for line in text.split("\n") if line and line.strip(" \t")]
-    if "\0" in text:  # ends a C string
+    if "\0" in text:  # NUL ends a C string
         rows = [[field.partition("\0")[0] for field in row] for row in rows]
     if not rows:
         raise UnreadableTable("there are no columns")
@@ -56,7 +57,7 @@ def read_delimited(text: str, separator: str) -> Frame:
 
 
 def _pad(names: Sequence[str], body: Sequence[list[str]]) -> int:
-    """Bring all rows of `body` to the width of the first, which is at least that of `names`; returns it."""
+    """Pad all rows of `body` to the width of the first, which is at least that of `names`. Returns this width."""
     width = len(names)
     for number, row in enumerate(body):
         short = width - len(row)
@@ -88,7 +89,7 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _tokenize(text: str, separator: str) -> list[list[str]]:
-    """The fields of every line of a text without carriage returns; a quote opens a field only at its beginning."""
+    """The fields of every line of a text without carriage returns. A quote opens a field only at its beginning."""
     stop = re.compile(rf"[\n{re.escape(separator)}]")
     rows: list[list[str]] = []
     at, end = 0, len(text)
@@ -101,7 +102,7 @@ def _tokenize(text: str, separator: str) -> list[list[str]]:
         more = True
         while more:
             parts: list[str] = []
-            while text.startswith('"', at):  # the second time round it is a doubled quote
+            while text.startswith('"', at):  # from the second time on, it is a doubled quote
                 if parts:
                     parts.append('"')
                 close = text.find('"', at + 1)
@@ -119,11 +120,11 @@ def _tokenize(text: str, separator: str) -> list[list[str]]:
 
 
 def _tokenize_returns(text: str, separator: str) -> list[list[str]]:
-    """The fields of every line of a text with carriage returns, character by character as the C code goes.
+    """The fields of every line of a text with carriage returns, read by character as in the C code.
 
-    A lone CR ends a line. A separator right after that of a blank line is lost, and white space there makes
-    pandas read again from the last LF (but not from before its third line), so that fields come twice; where it would
-    go on for ever, the text is refused here.
+    A lone CR ends a line. A separator directly after the CR of a blank line is lost. White space there makes pandas
+    read again from the last LF, but not from before its third line. So some fields occur twice. Where pandas would
+    never end, the text is refused.
     """
     rows: list[list[str]] = []
     row: list[str] = []
@@ -132,7 +133,7 @@ def _tokenize_returns(text: str, separator: str) -> list[list[str]]:
     at, floor, budget = 0, 0, 50 * len(text) + 1000
     while at < len(text):
         if floor == 0 and len(rows) == 2:
-            floor = at  # the first two lines are read on their own
+            floor = at  # the first two lines are read separately
         budget -= 1
         if not budget:
             raise UnreadableTable("carriage returns keep pandas from ever ending")

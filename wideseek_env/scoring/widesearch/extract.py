@@ -1,4 +1,4 @@
-"""The table that the WideSearch benchmark finds in a response: the first ``markdown`` fence, else the pipes."""
+"""Finds the table that the WideSearch benchmark finds in a response: the first ``markdown`` fence, else the pipes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FEWEST_PIPES = 4
 def blocks(response: str, *, fenced_only: bool = False) -> list[str]:
     """The parts of `response` that may be the table: every ``markdown`` fence, else every run of pipe lines.
 
-    Without a fence, four pipes are needed; the runs begin at a pipe and go on as long as lines begin with one.
+    Without a fence, four pipes are needed. A run begins at a pipe and continues while lines begin with a pipe.
     """
     found = _fences(response)
     if found or fenced_only or response.count("|") < _FEWEST_PIPES:
@@ -34,11 +34,12 @@ def _fences(response: str) -> list[str]:
 
 
 def read_block(block: str, *, lower_header: bool) -> Frame:
-    """The table in `block`, without the columns that have no name; `UnreadableTable` when pandas refuses it.
+    """The table in `block`, without the columns that have no name.
 
-    Lines without a pipe and ruling lines are passed over, cells are stripped, and what is left is read as text
-    delimited by pipes, so quotation marks and escaped pipes mean what they mean there. `lower_header` takes
-    case and spaces from the first line.
+    Lines without a pipe and ruling lines are skipped, and cells are stripped. The rest is read as text delimited by
+    pipes, so quotation marks and escaped pipes have
+    their meaning in such text. `lower_header` removes case and spaces from
+    the first line. Raises `UnreadableTable` when pandas refuses the table.
     """
     lines = block.strip().split("\n")
     if lower_header:

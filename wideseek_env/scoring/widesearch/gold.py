@@ -1,4 +1,5 @@
-"""What strict scoring needs of a task, worked out once: the gold texts as pandas reads them, keys counted once."""
+"""The facts about a task that strict scoring needs, computed once: gold texts as pandas reads them, and distinct
+keys."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from wideseek_env.scoring.widesearch.verdicts import Texts
 from wideseek_env.task import ColumnSpec, Task
 
 TYPED = "gold_is_typed"
-"""A true value under this name in a task's ``meta``: gold cells are compared as they are, without type inference."""
+"""A true value under this name in a task's ``meta`` says that gold cells are compared as they are, without type
+inference."""
 
 _KEPT_TASKS = 64
 _kept: dict[int, tuple[Task, Gold]] = {}
@@ -22,10 +24,10 @@ _kept: dict[int, tuple[Task, Gold]] = {}
 class Gold:
     """The gold table of a task.
 
-    `names` are the normalised required columns, `places` the column each is found under by name, `keys` the
-    places of the key columns, `specs` one a column. `rows` are the positions in the task's table of the rows
-    that count: of several with the same key the first. `texts` holds their cells by column before, `cells`
-    after preprocessing, except for the columns in `dated`, whose preprocessing depends on the day of the call.
+    `names` are the normalised required columns. `places` maps each name to its column. `keys` are the positions of the
+    key columns. `specs` has one entry per column. `rows` are the positions, in the task's table, of the rows that
+    count. Of several rows with the same key, the first counts. `texts` has their cells by column before preprocessing,
+    and `cells` after it. `cells` leaves out the columns in `dated`, whose preprocessing depends on the day of the call.
     """
 
     names: tuple[str, ...]
@@ -39,12 +41,12 @@ class Gold:
 
 
 def norm_column(name: str) -> str:
-    """A column name as it is compared: lower case, without spaces."""
+    """A column name as it is compared: in lower case, without spaces."""
     return name.strip().lower().replace(" ", "")
 
 
 def gold_of(task: Task) -> Gold:
-    """The `Gold` of a broad task, remembered for the last tasks asked for; `TaskError` when names collide."""
+    """The `Gold` of a broad task, cached for the latest tasks. Raises `TaskError` when two names are the same."""
     known = _kept.get(id(task))
     if known is not None and known[0] is task:
         return known[1]
@@ -56,7 +58,7 @@ def gold_of(task: Task) -> Gold:
 
 
 def first_rows(columns: Sequence[Texts]) -> list[int]:
-    """The positions of the rows that no earlier row equals in all `columns`."""
+    """The positions of the rows that differ from every earlier row in at least one of `columns`."""
     seen: dict[object, int] = {}
     keys: Iterable[object] = columns[0] if len(columns) == 1 else zip(*columns, strict=True)
     for at, key in enumerate(keys):
@@ -72,7 +74,7 @@ def _prepare(task: Task) -> Gold:
     places = {name: at for at, name in enumerate(names)}
     if len(places) < len(names):
         raise TaskError(
-            f"task {task.id}: two of the columns {columns} have the same name but for case and spaces"
+            f"task {task.id}: two of the columns {columns} have names that differ only in case and spaces"
         )
     specs = tuple(map(task.spec, columns))
     keys = tuple(dict.fromkeys(places[norm_column(name)] for name in task.key_columns))

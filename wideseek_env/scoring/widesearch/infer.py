@@ -1,6 +1,7 @@
-"""The texts that a column of cells has after pandas guessed its type: ``007`` is ``7``, beside a blank ``7.0``.
+"""The texts of a column after pandas guessed its type: ``007`` becomes ``7``, and ``7.0`` if another cell is blank.
 
-Follows the type inference of ``pandas.read_csv`` (2.3, default options) and ``astype(str)``. Tested against pandas.
+It follows the type inference of ``pandas.read_csv`` (2.3, default options) and ``astype(str)``. It is tested against
+pandas.
 """
 
 from __future__ import annotations
@@ -14,12 +15,14 @@ MISSING = frozenset(
         *("N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
     )
 )
-"""What pandas reads as a missing value."""
+"""The texts that pandas reads as a missing value."""
 
 _INTEGER = re.compile(r"[ \t-\r]*([+-]?)([0-9]+)[ \t-\r]*")
 _NUMBER = re.compile(r"[ \t-\r]*([+-]?)([0-9]*)(?:\.([0-9]*))?(?:[eE]([+-]?)([0-9]{1,17}))?[ \t-\r]*")
 _SHORT = re.compile(r"[+-]?[0-9]{1,15}|[+-]?(?=[0-9.]{2,16}$)[0-9]*\.[0-9]+", re.ASCII)
-_NO_NUMBER = re.compile(r"[^0-9+\-. \t-\rinIN]")  # begins a cell that is neither a number nor infinity
+_NO_NUMBER = re.compile(
+    r"[^0-9+\-. \t-\rinIN]"
+)  # the first character of a cell that is neither a number nor infinity
 _INFINITE = {
     "inf": float("inf"),
     "+inf": float("inf"),
@@ -43,18 +46,18 @@ _SAFE = 19  # fewer digits than this fit 64 bits
 
 
 class _Conflict(Exception):
-    """Integers beyond 64 bits with a sign beside a missing or negative one: pandas leaves all cells as they are."""
+    """Integers too large for signed 64 bits, next to negative or missing cells. Then pandas converts no cell."""
 
 
 def column_texts(cells: Sequence[str], missing: Collection[str] = MISSING) -> list[str]:
-    """`cells` of one column as ``str`` of what pandas reads them as; a missing value is ``nan``."""
+    """The texts of one column's `cells` after pandas read them. A missing value is ``nan``."""
     present = [cell for cell in cells if cell not in missing]
     if not present:
         return ["nan"] * len(cells)
     first = present[0]
     if first not in _TRUTH and _NO_NUMBER.match(first) is not None:
         texts: Sequence[str] = (
-            present  # one cell that is no number, infinity or truth value makes all of them text
+            present  # a cell that is not a number, infinity or truth value makes all cells text
         )
     else:
         try:
@@ -68,7 +71,7 @@ def column_texts(cells: Sequence[str], missing: Collection[str] = MISSING) -> li
 
 
 def parse_float(text: str) -> float | None:
-    """The number that pandas' own parser reads `text` as; it takes 17 digits and may be off in the last bit."""
+    """The number that pandas' parser reads in `text`. It reads 17 digits and may differ in the last bit."""
     if _SHORT.fullmatch(text) is not None:
         return float(text)
     match = _NUMBER.fullmatch(text)
@@ -101,7 +104,7 @@ def parse_float(text: str) -> float | None:
 
 
 def _typed(cells: Sequence[str], some_missing: bool) -> Sequence[str]:
-    """The texts of cells without missing ones, by the first type that takes them all."""
+    """The texts of cells without missing ones, by the first type that fits all of them."""
     integers = _integers(cells, some_missing)
     if integers is None:
         return cells
@@ -121,7 +124,7 @@ def _typed(cells: Sequence[str], some_missing: bool) -> Sequence[str]:
 
 
 def _integers(cells: Sequence[str], some_missing: bool) -> list[int] | None:
-    """The integers in all `cells`; empty when one is none; None when they fit no integer type and stay text."""
+    """The integers in all `cells`. Empty when a cell is not one. None when they fit no integer type and stay text."""
     values: list[int] = []
     digits = "".join(cells)
     if digits.isdigit() and digits.isascii() and all(cells) and max(map(len, cells)) < _SAFE:

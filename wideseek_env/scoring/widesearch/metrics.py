@@ -1,7 +1,7 @@
 """The column metrics and cell preprocessors of the WideSearch benchmark, taken literally.
 
 Source: ``src/evaluation/metric_utils.py`` of ByteDance-Seed/WideSearch. A metric compares the preprocessed predicted
-and gold cells; any error that one raises makes the whole table worth nothing, as it does there.
+and gold cells. Any error in a metric makes the score of the whole table 0, as in the benchmark.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ def norm_str(cell: str) -> str:
 
 
 def extract_number(cell: str) -> str:
-    """The first number of `cell` with its sign and percent sign, commas left out; ``NULL`` without one."""
+    """The first number of `cell` with its sign and percent sign and without commas. ``NULL`` when there is none."""
     match = _NUMBER.search(cell.replace(",", ""))
     return match[0] if match is not None else "NULL"
 
 
 def preprocess(cells: Sequence[str], spec: ColumnSpec, today: datetime.date | None) -> Sequence[str]:
-    """`cells` of a column after the preprocessors of its spec, in order; `today` is what ``norm_date`` counts from."""
+    """`cells` of a column after the preprocessors of its spec, in order. ``norm_date`` counts from `today`."""
     for name in spec.preprocess:
         if name == "norm_date":
             cells = [norm_date(cell, today) for cell in cells]
@@ -46,7 +46,7 @@ def preprocess(cells: Sequence[str], spec: ColumnSpec, today: datetime.date | No
 
 
 def _norm_all(cells: Sequence[str]) -> list[str]:
-    """`norm_str` of all cells, in one go where no white space but spaces is in them."""
+    """`norm_str` of all cells, in one call if they have no white space other than spaces."""
     text = "\n".join(cells)
     if not cells or _ODD_SPACE.search(text) is not None or text.count("\n") >= len(cells):
         return list(map(norm_str, cells))
@@ -54,7 +54,7 @@ def _norm_all(cells: Sequence[str]) -> list[str]:
 
 
 def metric(name: str, spec: ColumnSpec, today: datetime.date | None) -> Metric:
-    """The rule metric called `name` of a column with `spec`; takes the predicted and the gold cell."""
+    """The rule metric called `name` for a column with `spec`. It takes the predicted and the gold cell."""
     if name == "number_near":
         criterion = spec.criterion
 

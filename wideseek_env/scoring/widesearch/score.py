@@ -1,7 +1,7 @@
-"""Strict scoring: the numbers of the WideSearch benchmark's own evaluation, on any response.
+"""Strict scoring: the numbers of the WideSearch benchmark's own evaluation, for any response.
 
-Source: ``src/evaluation/evaluation.py`` of ByteDance-Seed/WideSearch, followed step by step including what is
-accidental there; ``docs/scoring.md`` lists the surprises. No pandas is needed.
+Source: ``src/evaluation/evaluation.py`` of ByteDance-Seed/WideSearch. This module follows it step by step, accidental
+details included. ``docs/scoring.md`` lists the surprising ones. pandas is not needed.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from wideseek_env.task import Task
 
 _OFFLINE = OfflineJudge()
 _ALIGNED = frozenset(("llm_judge", "exact_match"))
-"""A key column with one of these metrics has its keys aligned by a model."""
+"""If a key column has one of these metrics, a model aligns its keys."""
 
 
 class _Worthless(Exception):
-    """The benchmark gives this response nothing; the message says why."""
+    """The benchmark scores this response 0. The message says why."""
 
     def __init__(self, message: str, missing: Sequence[str] = (), *, table: bool = True) -> None:
         super().__init__(message)
@@ -48,13 +48,20 @@ def score_widesearch(
 ) -> TableScore:
     """Score `response` as the WideSearch benchmark does, to the last digit for columns without `llm_judge`.
 
-    `today` is the day (or moment) that relative and incomplete dates are counted from, by default now. `judge`
-    decides `llm_judge` columns (an `OfflineJudge` without one; equal texts and missing values are decided without
-    asking); a judge that is a `KeyAligner` also maps column names and keys, which without one are left as they
-    are. Recall and F1 may exceed 1. `cells` has one row for each gold row that counts: of several with the same
-    key the first; where it is matched more than once its verdicts are those of the first match. Never raises for
-    what the response says; `TaskError` when the task's column names collide, `MissingDependencyError` when a date
-    needs dateparser and it is not installed.
+    Recall and F1 may exceed 1. `cells` has one row for each gold row that counts. Of several gold rows with the same
+    key, the first counts. If a gold row is matched more than once, its verdicts are those of the first match. The
+    response never causes an error.
+
+    Args:
+        response: The text of the answer.
+        task: A task with a gold table.
+        judge: Decides `llm_judge` columns. None means an `OfflineJudge`. Equal texts and missing values are decided
+            without it. A judge that is a `KeyAligner` also maps column names and keys. Otherwise they stay as they are.
+        today: The day (or moment) from which relative and incomplete dates are counted. None means now.
+
+    Raises:
+        TaskError: Two column names of the task are the same.
+        MissingDependencyError: A date needs dateparser, which is not installed.
     """
     gold = gold_of(task)
     columns = tuple(dict.fromkeys(task.columns))
@@ -98,9 +105,9 @@ def _score(
         verdicts, by = _verdicts(gold, columns, wanted, given, pairs, judge, today)
     except (WideSeekError, _Worthless):
         raise
-    except Exception as error:  # whatever it is, the benchmark's answer to it is a score of 0
+    except Exception as error:  # for any error the benchmark's score is 0
         raise _Worthless(f"the benchmark's evaluation fails on this table: {error}") from error
-    # The benchmark compares the whole tables too, but never equal where it added a column for an aligned key.
+    # The benchmark also compares the whole tables. They are never equal if it added a column for an aligned key.
     plain = all(_ALIGNED.isdisjoint(gold.specs[at].metrics) for at in gold.keys)
     success = plain and order == sorted(order) and _same_rows(wanted, given)
     tables = Matched(columns, gold.texts, gold.rows, texts, pairs, verdicts)
@@ -118,7 +125,7 @@ def _frame(response: str) -> Frame:
 
 
 def _order(names: Sequence[str], gold: Gold) -> list[int]:
-    """Where each required column stands in the response, which must have exactly these."""
+    """The position of each required column in the response, which must have exactly these columns."""
     missing = [name for name in gold.names if name not in names]
     extra = [name for name in names if name not in gold.places]
     if missing or extra:
@@ -139,7 +146,7 @@ def _verdicts(
     judge: Judge | None,
     today: datetime.date | None,
 ) -> tuple[list[list[Sequence[bool]]], str]:
-    """By column, the verdicts of each of its metrics on every pair of rows; and the judge's name if it was asked."""
+    """The verdicts of each metric on every pair of rows, by column, and the judge's name if it was asked."""
     result: list[list[Sequence[bool]]] = []
     asked = ""
     for at, spec in enumerate(gold.specs):

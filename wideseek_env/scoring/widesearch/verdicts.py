@@ -1,4 +1,4 @@
-"""From pairs of matched rows and their verdicts to a `TableScore`, shared by the two published scorings."""
+"""Turns pairs of matched rows and their verdicts into a `TableScore`. Both published scorings share this module."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from wideseek_env.scoring.text import is_empty, text_key
 
 Texts = Sequence[str]
 Pair = tuple[int, int]
-"""A gold and a predicted row with equal keys, by their positions."""
+"""The positions of a gold row and a predicted row with equal keys."""
 
 _EPSILON = 1e-9
 
 
 class Matched(NamedTuple):
-    """Two tables by column, the gold row numbers to report, their pairs, and per column the verdicts of each metric.
+    """Two tables by column, the gold row numbers to report, the pairs of rows, and the verdicts of each metric by
+    column.
 
-    Each list of verdicts has one entry a pair; a column without metrics has none.
+    Each list of verdicts has one entry per pair. A column without metrics has no list.
     """
 
     columns: tuple[str, ...]
@@ -32,7 +33,7 @@ class Matched(NamedTuple):
 
 
 def join(gold: Sequence[Texts], predicted: Sequence[Texts]) -> list[Pair]:
-    """Every pair of a gold row and a predicted row that are equal in all the (key) columns given."""
+    """Every pair of a gold row and a predicted row that are equal in all the given (key) columns."""
     index: dict[object, list[int]] = {}
     for at, key in enumerate(zip(*predicted, strict=True)):
         index.setdefault(key, []).append(at)
@@ -45,7 +46,8 @@ def judge_cells(
 ) -> tuple[list[bool], str]:
     """A verdict for each (predicted, gold) pair, and the judge's name if it was asked.
 
-    Without asking, equal texts are right, so are two missing values, and a missing value is wrong beside any other.
+    Some pairs are decided without the judge. Equal texts are right, and so are two missing values. A missing value and
+    any other value are wrong.
     """
     verdicts: list[bool] = []
     open_pairs: list[int] = []
@@ -69,9 +71,9 @@ def judge_cells(
 
 
 def aligned(column: str, predicted: Texts, gold: Texts, judge: Judge | None) -> tuple[Texts, str]:
-    """`predicted` with the names that `judge` maps to one in `gold` replaced, and the judge's name if it was asked.
+    """`predicted`, with names replaced that `judge` maps to a name in `gold`, and the judge's name if it was asked.
 
-    Nothing is mapped by a judge that is no `KeyAligner`; names that are in `gold` or blank are not asked about.
+    A judge that is not a `KeyAligner` maps nothing. It is not asked about names that are in `gold` or blank.
     """
     if not isinstance(judge, KeyAligner):
         return predicted, ""
@@ -84,9 +86,10 @@ def aligned(column: str, predicted: Texts, gold: Texts, judge: Judge | None) -> 
 
 
 def table_score(tables: Matched, judge: str = "", *, success: bool = False) -> TableScore:
-    """The score of matched tables: a pair's row is right when all its verdicts are; `success` adds to what is perfect.
+    """The score of matched tables. A pair's row is right when all its verdicts are right.
 
-    Items are rows times columns on either side, so a column with two metrics counts twice above and once below.
+    `success` is a further condition for a perfect score. Items are rows times columns, for the gold table and for the
+    answer. A column with two metrics counts twice in the numerator and once in the denominator.
     """
     width, predicted, expected = len(tables.columns), len(tables.predicted[0]), len(tables.gold_rows)
     every = [verdicts for column in tables.verdicts for verdicts in column]
@@ -114,7 +117,7 @@ def table_score(tables: Matched, judge: str = "", *, success: bool = False) -> T
 
 
 def row_verdicts(tables: Matched) -> tuple[RowVerdict, ...]:
-    """One entry a gold row; where it has several matches, that of the first."""
+    """The verdicts of each gold row. If it has several matches, they are those of the first."""
     count = len(tables.pairs)
     words: list[Sequence[str]] = []
     for column in tables.verdicts:

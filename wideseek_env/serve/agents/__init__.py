@@ -1,8 +1,10 @@
-"""Agents from outside: an episode some of whose agents are played by a program that is no `Policy`.
+"""Agents from outside: episodes in which a program that is not a `Policy` acts for some agents.
 
-`OutsideEpisode` is one such episode, `EpisodeDesk` keeps many. Two doors lead to them: `mcp_server` speaks the Model
-Context Protocol (extra `mcp`), `create_agents_app` HTTP with messages in OpenAI's form (extra `serve`), where a
-whole team also answers as a chat model.
+`OutsideEpisode` is one such episode, and `EpisodeDesk` keeps many. Programs reach them in two ways:
+
+* `mcp_server` speaks the Model Context Protocol (extra `mcp`).
+* `create_agents_app` speaks HTTP with messages in OpenAI's form (extra `serve`). With it, a whole team can also answer
+  as a chat model.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""`create_agents_app`: episodes for agents that play over HTTP, and a team that answers as a chat model."""
+"""`create_agents_app`: episodes for agents that act over HTTP, and a team that answers as a chat model."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ STATUS: tuple[tuple[type[WideSeekError], int], ...] = (
     (ConfigError, 400),
     (ServiceError, 502),
 )
-"""HTTP statuses of this package's errors; `DeskError` has its own, anything else is 500."""
+"""HTTP statuses of this package's errors. A `DeskError` carries its status. Any other error is 500."""
 
 
 def create_agents_app(
@@ -66,10 +66,10 @@ def create_agents_app(
     keep_alive: float = 15.0,
     sweep: float = 30.0,
 ) -> FastAPI:
-    """An application over `desk`, which it shuts when it stops.
+    """An ASGI application for the episodes of `desk`. It shuts the desk when it stops.
 
     Args:
-        desk: Opens episodes; its players, if it has any, are also the team that answers chat completions.
+        desk: Opens episodes; its policies, if it has any, are also the team that answers chat completions.
         settings: Key, sizes, and how long a chat completion may take (`timeout`).
         model: The name under which the team answers; by default the policy's.
         keep_alive: Seconds between signs of life in a stream.
@@ -80,7 +80,7 @@ def create_agents_app(
     """
     limits = settings or ServeSettings(timeout=3_600.0)
     key = limits.key()
-    name = model or (desk.players.name if desk.players is not None else "")
+    name = model or (desk.policies.name if desk.policies is not None else "")
     # Moves wait for the policy, and teams for themselves; neither may keep the other from beginning.
     pool = ThreadPoolExecutor(2 * desk.settings.max_open, thread_name_prefix="wideseek-agents")
     teams = 0
@@ -115,18 +115,18 @@ def create_agents_app(
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        """That this process serves."""
+        """Whether this process serves."""
         return {"status": "ok"}
 
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
-        """The team, if one answers here."""
+        """The list of models: the team, if this service has one."""
         known = [{"id": name, "object": "model", "created": 0, "owned_by": "wideseek"}] if name else []
         return {"object": "list", "data": known}
 
     @app.get("/v1/tasks")
     async def tasks(limit: int = 100, after: int = 0) -> dict[str, Any]:
-        """Ids, questions and columns of the tasks, without their gold."""
+        """Ids, questions and columns of the tasks, without gold tables."""
         first, many = max(0, after), max(1, min(1_000, limit))
         chosen = list(desk.game.tasks[first : first + many])
         data = [{"id": t.id, "question": t.question, "columns": list(t.columns)} for t in chosen]
@@ -134,7 +134,7 @@ def create_agents_app(
 
     @app.post("/v1/episodes", status_code=201)
     async def begin(body: EpisodeRequest) -> Response:
-        """Begin an episode; answers who is to move, with conversation and tools."""
+        """Begin an episode. The answer has the agents that must act now, with conversation and tools."""
         number = f"ep-{uuid4().hex}"
         episode = await work(
             partial(
@@ -145,12 +145,12 @@ def create_agents_app(
 
     @app.get("/v1/episodes/{number}")
     async def look(number: str) -> Response:
-        """An episode as it stands."""
+        """The current state of an episode."""
         return JSONResponse(await work(partial(episode_to_json, number, desk.get(number), whole=True)))
 
     @app.post("/v1/episodes/{number}/messages")
     async def move(number: str, body: MoveRequest) -> Response:
-        """Play an assistant message; answers its tool messages and who is to move now."""
+        """Send an agent's message. The answer has its tool messages and the agents that must act now."""
         message = dict(body.message)
         if body.finish_reason == "length":
             message["finish_reason"] = "length"
@@ -158,18 +158,18 @@ def create_agents_app(
 
     @app.delete("/v1/episodes/{number}", status_code=204)
     async def leave(number: str) -> Response:
-        """Give up an episode, and forget it."""
+        """End an episode without an answer, and delete it."""
         desk.get(number)
         await work(partial(desk.close, number))
         return Response(status_code=204)
 
     @app.post("/v1/chat/completions")
     async def chat(body: ChatRequest) -> Response:
-        """The team's answer to a question."""
+        """Let the team answer a question."""
         nonlocal teams
-        players = desk.players
-        if players is None or body.model != name:
-            there = f"there is: {name}" if players is not None else "this service has no team"
+        policies = desk.policies
+        if policies is None or body.model != name:
+            there = f"there is: {name}" if policies is not None else "this service has no team"
             raise DeskError(f"there is no model {body.model[:80]!r}; {there}", 404)
         width = body.wideseek.width
         if width is not None and width > desk.game.rules.width:
@@ -181,9 +181,9 @@ def create_agents_app(
         if teams >= desk.settings.max_open:
             raise DeskError(f"{teams} questions are being answered, and no more are allowed; try later", 429)
         seed = desk.settings.seed if body.seed is None else body.seed
-        # Counted until the team is done, not until its client stops waiting: it goes on working either way.
+        # The question counts until the team is done. The team continues even if its client stops waiting.
         teams += 1
-        running = asyncio.ensure_future(work(partial(answer, players, desk.game, body, task, seed)))
+        running = asyncio.ensure_future(work(partial(answer, policies, desk.game, body, task, seed)))
 
         def over(_: object) -> None:
             nonlocal teams
@@ -192,10 +192,10 @@ def create_agents_app(
         running.add_done_callback(over)
         if not body.stream:
             try:
-                played = await asyncio.wait_for(asyncio.shield(running), limits.timeout)
+                trajectory = await asyncio.wait_for(asyncio.shield(running), limits.timeout)
             except TimeoutError:
                 raise DeskError(f"no answer within {limits.timeout:g} seconds", 504) from None
-            return JSONResponse(completion(name, played))
+            return JSONResponse(completion(name, trajectory))
 
         async def events() -> AsyncIterator[str]:
             chunks = Chunks(name)
@@ -223,7 +223,7 @@ def create_agents_app(
 
 
 def _move(number: str, episode: OutsideEpisode, agent: str, message: dict[str, Any]) -> dict[str, Any]:
-    """Play a message of `agent`, or of the one agent that is to move."""
+    """Run a message of `agent`. If it is "", the message is of the only agent that must act now."""
     if not agent:
         waiting = [turn.agent for turn in episode.turns()]
         if len(waiting) > 1:
@@ -235,7 +235,7 @@ def _move(number: str, episode: OutsideEpisode, agent: str, message: dict[str, A
 
 
 def _body_of(error: BaseException) -> tuple[int, dict[str, Any]]:
-    """Status and body for an error; what is not meant for users stays in the log."""
+    """Status and body of an error. Details of unexpected errors go only into the log."""
     if isinstance(error, DeskError):
         return error.status, error_body(error.status, str(error))
     for kind, status in STATUS:
@@ -252,7 +252,7 @@ async def _failed(request: Request, error: Exception) -> Response:
 
 
 async def _invalid(request: Request, error: Exception) -> Response:
-    """What was wrong with the first field that was."""
+    """An error about the first invalid field of the request."""
     assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     if first["type"] == "json_invalid":

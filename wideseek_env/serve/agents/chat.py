@@ -1,4 +1,4 @@
-"""A whole team as a chat model: from a chat request to a task, and from the team's record to a completion."""
+"""A whole team as a chat model: turns a chat request into a task, and the team's record into a completion."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from wideseek_env.trajectory import Trajectory
 
 
 def question_task(asked: ChatRequest) -> Task:
-    """The question of a request as a task without gold rows: its score means nothing.
+    """The question of a request as a task without gold rows, so its score has no meaning.
 
-    All messages are the question, in their order. Columns that the request names are written under it, in the form
-    that a header has.
+    The question consists of all messages, in order. If the request names columns, they are added in the form of a table
+    header.
     """
     texts = [message.text().strip() for message in asked.messages]
     columns = tuple(dict.fromkeys(name.strip() for name in asked.wideseek.columns if name.strip()))
     if columns:
         texts.append("| " + " | ".join(name.replace("|", "\\|") for name in columns) + " |")
-    header = columns or ("answer",)  # agents read the question, never the header of the gold table
+    header = columns or ("answer",)  # agents see only the question, not this header of the gold table
     return Task(
         id=f"chat-{uuid4().hex}",
         question="\n\n".join(text for text in texts if text),
@@ -39,8 +39,8 @@ def question_task(asked: ChatRequest) -> Task:
     )
 
 
-def answer(players: PolicyPool, game: Game, asked: ChatRequest, task: Task, seed: int) -> Trajectory:
-    """Let the team answer.
+def answer(policies: PolicyPool, game: Game, asked: ChatRequest, task: Task, seed: int) -> Trajectory:
+    """Let the team answer, and return the record of the episode.
 
     Raises:
         ServiceError: The policy or a service failed.
@@ -48,10 +48,10 @@ def answer(players: PolicyPool, game: Game, asked: ChatRequest, task: Task, seed
     width = asked.wideseek.width
     if width is not None:
         game = replace(game, rules=game.rules.replace(width=width))
-    played = players.run(game, Job(task, seed))
-    if played.outcome["ending"] == "failed":
-        raise ServiceError(f"the team failed: {played.outcome['detail']}")
-    return played
+    trajectory = policies.run(game, Job(task, seed))
+    if trajectory.outcome["ending"] == "failed":
+        raise ServiceError(f"the team failed: {trajectory.outcome['detail']}")
+    return trajectory
 
 
 def _head(name: str, kind: str, number: str, made: int) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def _usage(trajectory: Trajectory) -> dict[str, int]:
 
 
 def _ending(trajectory: Trajectory) -> tuple[str, str]:
-    """The answer's text, and OpenAI's word for how it ended: "length" when turns or context ran out before one."""
+    """The text of the answer and OpenAI's finish reason, which is "length" if turns or context ran out first."""
     text = trajectory.outcome["answer"]
     return (text, "stop") if text is not None else ("", "length")
 
@@ -79,7 +79,7 @@ def _about(trajectory: Trajectory) -> dict[str, Any]:
 
 
 def completion(name: str, trajectory: Trajectory) -> dict[str, Any]:
-    """The answer as a chat completion; `usage` is the sum over all agents, `wideseek` says how the team went."""
+    """The answer as a chat completion. `usage` is the sum over all agents. `wideseek` describes the team's episode."""
     text, reason = _ending(trajectory)
     message = {"role": "assistant", "content": text, "refusal": None}
     return {
@@ -94,7 +94,7 @@ class Chunks:
     """The events of a streamed completion, as lines of server-sent events."""
 
     WAITING = ": the team is at work\n\n"
-    """A comment that keeps the connection open; clients pass over it."""
+    """A comment that keeps the connection open. Clients ignore it."""
 
     DONE = "data: [DONE]\n\n"
 
@@ -106,7 +106,7 @@ class Chunks:
         return self._event([self._choice({"role": "assistant", "content": ""}, None)])
 
     def end(self, trajectory: Trajectory, *, usage: bool) -> list[str]:
-        """The answer in one piece, why it ended, and the usage if it was asked for."""
+        """The last events: the whole answer, the finish reason, and the usage if the request wants it."""
         text, reason = _ending(trajectory)
         events = [
             self._event([self._choice({"content": text}, None)]),
@@ -117,7 +117,7 @@ class Chunks:
         return [*events, self.DONE]
 
     def error(self, body: dict[str, Any]) -> str:
-        """An error that came after the stream had begun."""
+        """The event for an error after the stream has begun."""
         return f"data: {json.dumps(body, ensure_ascii=False)}\n\n"
 
     def _event(self, choices: list[dict[str, Any]], **more: Any) -> str:

@@ -1,4 +1,4 @@
-"""`EpisodeDesk`: opens episodes that are played from outside, keeps them apart, writes them down when they end."""
+"""`EpisodeDesk`: opens episodes for outside programs, keeps them by key, and records them when they end."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _log = logging.getLogger("wideseek.agents")
 
 
 class DeskError(WideSeekError):
-    """A request for an episode cannot be met; `status` is the HTTP status that says so."""
+    """A request for an episode cannot be fulfilled. `status` is the HTTP status of the answer."""
 
     def __init__(self, message: str, status: int) -> None:
         super().__init__(message)
@@ -32,16 +32,16 @@ class DeskError(WideSeekError):
 
 @dataclass(frozen=True, slots=True)
 class DeskSettings:
-    """What a desk opens and allows.
+    """The settings of an `EpisodeDesk`.
 
     Attributes:
-        seat: Who is played from outside where a request does not say.
-        task_id: The task that is played where a request does not say; "" is the first.
-        subtask: What the lead delegates first, for the seat "subagent"; "" leaves it to the policy.
-        seed: What policies are reset with.
-        max_open: Episodes under way at the same time.
-        max_kept: Ended episodes that can still be asked for.
-        idle: Seconds after which an episode that nobody moves is given up.
+        seat: The agents for which the outside program acts, if a request does not say.
+        task_id: The task, if a request does not say. "" means the first task.
+        subtask: For the seat "subagent": the first subtask that the lead delegates. "" lets the policy decide.
+        seed: The seed for resetting policies.
+        max_open: Maximum number of open episodes.
+        max_kept: Number of ended episodes that are kept and can still be read.
+        idle: Seconds without a request after which an episode is ended without an answer.
     """
 
     seat: Seat = "lead"
@@ -53,19 +53,19 @@ class DeskSettings:
     idle: float = 1_800.0
 
     def __post_init__(self) -> None:
-        """Raises `ConfigError` for a setting that makes no sense."""
+        """Check the settings. Raises `ConfigError` if one is out of range."""
         if self.seat not in SEATS:
             raise ConfigError(f"no seat {self.seat!r}; there are: {', '.join(SEATS)}")
         if self.max_open < 1 or self.max_kept < 0 or self.idle <= 0:
-            raise ConfigError("max_open must be at least 1, max_kept 0 or more, idle above 0")
+            raise ConfigError("max_open must be at least 1, max_kept at least 0, and idle above 0")
 
 
 class EpisodeDesk:
-    """Episodes by key. Every method may be called from any thread.
+    """Keeps episodes by key. Every method may be called from any thread.
 
     Args:
         game: Tasks, tools, rules, profile and reward.
-        players: Plays the agents that are not played from outside.
+        policies: Plays the agents that are not played from outside.
         settings: See `DeskSettings`.
         out: A JSONL file that the trajectory of every ended episode is appended to.
 
@@ -77,14 +77,14 @@ class EpisodeDesk:
         self,
         game: Game,
         *,
-        players: PolicyPool | None = None,
+        policies: PolicyPool | None = None,
         settings: DeskSettings | None = None,
         out: Path | str | None = None,
     ) -> None:
         self.game = game
-        self.players = players
+        self.policies = policies
         self.settings = settings or DeskSettings()
-        if self.settings.seat in ("lead", "subagent") and players is None:
+        if self.settings.seat in ("lead", "subagent") and policies is None:
             raise ConfigError(
                 f"with the {self.settings.seat} played from outside, name a policy for the others"
             )
@@ -104,10 +104,17 @@ class EpisodeDesk:
         subtask: str = "",
         seed: int | None = None,
     ) -> OutsideEpisode:
-        """Begin an episode under `key`. It takes as long as the policy needs to move before the first outside turn.
+        """Begin an episode under `key`. The call waits while the policy acts before the first outside turn.
+
+        Args:
+            key: The key of the new episode.
+            task_id: The task. "" takes the task of the settings.
+            seat: The agents for which the outside program acts. None takes the seat of the settings.
+            subtask: For the seat "subagent": the first subtask that the lead delegates.
+            seed: The seed for resetting the policy. None takes the seed of the settings.
 
         Raises:
-            DeskError: The key is taken, or too many episodes are under way.
+            DeskError: The key is in use, or too many episodes are open.
             TaskError: There is no such task.
             ConfigError: The seat does not exist or needs a policy.
         """
@@ -117,7 +124,7 @@ class EpisodeDesk:
             raise ConfigError(f"no seat {seat!r}; there are: {', '.join(SEATS)}")
         task = self.task(task_id)
         needs = seat in ("lead", "subagent")
-        if needs and self.players is None:
+        if needs and self.policies is None:
             raise ConfigError(f"the seat {seat!r} is not served here: no policy plays the others")
         with self._lock:
             if key in self._episodes:
@@ -127,13 +134,13 @@ class EpisodeDesk:
                 raise DeskError(
                     f"{under_way} episodes are under way, and no more are allowed; try later", 429
                 )
-            self._episodes[key] = None  # taken
+            self._episodes[key] = None  # the key is in use while the episode opens
         try:
             episode = OutsideEpisode(
                 self.game,
                 task,
                 seat=seat,
-                policy=self.players.one() if needs and self.players is not None else None,
+                policy=self.policies.one() if needs and self.policies is not None else None,
                 seed=settings.seed if seed is None else seed,
                 subtask=subtask or (settings.subtask if seat == "subagent" else ""),
                 on_end=self._ended,
@@ -150,7 +157,11 @@ class EpisodeDesk:
         return episode
 
     def task(self, task_id: str = "") -> Task:
-        """The task that an episode would play; `TaskError` when there is none of this id."""
+        """The task with this id. "" gives the task of the settings.
+
+        Raises:
+            TaskError: There is no such task.
+        """
         name = task_id or self.settings.task_id
         return self.game.tasks.get(name) if name else self.game.tasks[0]
 
@@ -160,7 +171,11 @@ class EpisodeDesk:
             return key in self._episodes
 
     def get(self, key: str) -> OutsideEpisode:
-        """The episode under `key`; `DeskError` when there is none."""
+        """The episode under `key`.
+
+        Raises:
+            DeskError: There is none.
+        """
         with self._lock:
             episode = self._episodes.get(key)
         if episode is None:
@@ -168,14 +183,14 @@ class EpisodeDesk:
         return episode
 
     def close(self, key: str, why: str = "the agent left") -> None:
-        """Give up the episode under `key` if it is under way, and forget it."""
+        """Delete the episode under `key`. If it is still open, it is ended without an answer first."""
         with self._lock:
             episode = self._episodes.pop(key, None)
         if episode is not None:
             self._give_up(episode, why)
 
     def sweep(self) -> None:
-        """Give up episodes that nobody has moved for too long, and forget the oldest of those that ended."""
+        """End episodes that have been idle for too long, and delete the oldest ended episodes."""
         with self._lock:
             known = {key: episode for key, episode in self._episodes.items() if episode is not None}
         old = [key for key, e in known.items() if e.idle > self.settings.idle]
@@ -187,7 +202,7 @@ class EpisodeDesk:
                 self._episodes.pop(key, None)
 
     def shut(self) -> None:
-        """Give up everything that is under way; the file is complete then."""
+        """End all open episodes without an answer. After that, the file of trajectories is complete."""
         with self._lock:
             left: Mapping[str, OutsideEpisode | None] = self._episodes
             self._episodes = {}
@@ -202,7 +217,7 @@ class EpisodeDesk:
     def _give_up(self, episode: OutsideEpisode, why: str) -> None:
         try:
             episode.abort(why)
-        except Exception:  # it had ended, and cannot be scored; the others must still be given up
+        except Exception:  # it had ended and cannot be scored; the other episodes must still be ended
             _log.exception("task %s could not be scored and is not recorded", episode.task.id)
 
     def _ended(self, episode: OutsideEpisode) -> None:

@@ -1,7 +1,7 @@
-"""`TurnGatherer`: tool calls that arrive together are one turn, as the model wrote them.
+"""`TurnGatherer`: joins tool calls that arrive together into one turn, as the model wrote them.
 
-The protocol carries single calls, and a framework sends the calls of one message at the same time. The first call
-opens a turn, and those that arrive within a short while join it, until it is full.
+The protocol transfers single calls, and a framework sends all calls of a message at the same time. The first call opens
+a turn. Calls that arrive within a short time join it, until the turn is full.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class _Turn:
 
 
 class TurnGatherer:
-    """Plays one agent's calls turn by turn; lives in one event loop.
+    """Sends one agent's calls turn by turn. Use it in one event loop.
 
     Args:
-        act: Plays a message and waits for what it leads to.
-        window: Seconds that a turn stays open for more calls.
-        most: Calls of a full turn.
+        act: Runs a message of the agent and returns its results.
+        window: Seconds for which a turn stays open for more calls.
+        most: Maximum number of calls in a turn.
     """
 
     def __init__(self, act: Callable[[Message], Awaitable[Reply]], *, window: float, most: int) -> None:
@@ -45,7 +45,7 @@ class TurnGatherer:
         self._count = 0
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> tuple[Reply, int]:
-        """What the turn led to that this call is part of, and the call's number in it.
+        """Add a call to the open turn. Returns the results of the turn and the call's number in it.
 
         Raises:
             ActionError: It is not the agent's turn.
@@ -61,7 +61,7 @@ class TurnGatherer:
             turn.full.set()
             self._open = None
         if first:
-            # Others wait for this one, so it goes on when its own client has gone.
+            # Other calls wait for this turn, so it continues even if this call's client has disconnected.
             with anyio.CancelScope(shield=True):
                 await self._play(turn)
         await turn.done.wait()
@@ -72,7 +72,7 @@ class TurnGatherer:
         return turn.reply, number
 
     async def finish(self, text: str) -> Reply:
-        """Hand in the agent's last message."""
+        """Submit the agent's final message."""
         async with self._one:
             return await self._act(assistant([], text))
 

@@ -1,4 +1,4 @@
-"""Running a server of the Model Context Protocol: over stdio, or over HTTP behind the same gate as other services."""
+"""Runs a server of the Model Context Protocol (MCP), over stdio, or over HTTP behind the gate of all services."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PATH = "/mcp"
 
 
 def run_stdio(server: Server[Any]) -> None:
-    """Serve the one client at the other end of stdin and stdout, until it closes them."""
+    """Serve the client that is connected to stdin and stdout, until it closes them."""
     import anyio
     from mcp.server.stdio import stdio_server
 
@@ -40,10 +40,10 @@ def http_app(
     max_sessions: int = 64,
     idle: float = 1_800.0,
 ) -> Application:
-    """An ASGI application that serves `server` at ``/mcp``, and ``/health`` to whoever asks.
+    """An ASGI application that serves `server` at ``/mcp``. ``/health`` needs no key.
 
-    A session that its client ends, ends its episode in `desk`. On a loopback `host` only requests for a loopback
-    name are answered, so that pages in a browser cannot reach the service through a name of their own.
+    When a client ends its session, the session's episode in `desk` ends too. If `host` is a loopback address, only
+    requests for a loopback name are answered. So a web page in a browser cannot reach the service through another name.
 
     Raises:
         ConfigError: A key is required and there is none.
@@ -60,7 +60,7 @@ def http_app(
 
 
 class _Sessions:
-    """Tells the desk of sessions that end, and answers ``/health``."""
+    """Closes the episodes of sessions that end, and answers ``/health``."""
 
     def __init__(self, app: Any, desk: EpisodeDesk | None) -> None:
         self._app, self._desk = app, desk
@@ -105,7 +105,11 @@ def run_http(
     idle: float = 1_800.0,
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM; see `http_app`. Raises `ConfigError` when the address cannot be used."""
+    """Serve the application of `http_app` until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigError: The address cannot be used, or a key is required and there is none.
+    """
     limits = settings or ServeSettings()
     app = http_app(server, desk, limits, host=host, max_sessions=max_sessions, idle=idle)
     run_app(app, host=host, port=port, grace=limits.grace, path=PATH, announce=announce)

@@ -1,8 +1,11 @@
-"""`mcp_server`: an agent's tools, prompt and episode over the Model Context Protocol; `mcp_tools_server`: search alone.
+"""Servers of the Model Context Protocol (MCP).
 
-A session of the protocol is an episode. Over stdio that is the process; over HTTP the session of the handshake. The
-protocol's version of 2026-07-28 has no sessions: there an episode has a name, which the client puts into the address
-(``/mcp?episode=NAME``), and a client that names none is told to shake hands as in the versions before.
+`mcp_server` gives a client the tools, the prompt and the episode of one agent. `mcp_tools_server` gives only search and
+browse, without an episode.
+
+A session of the protocol is one episode. Over stdio, the process is the session. Over HTTP, the handshake starts the
+session. The protocol's version of 2026-07-28 has no sessions. There, the client gives the episode a name in the address
+(``/mcp?episode=NAME``). A client that gives no name is told to use the handshake of earlier versions.
 """
 
 from __future__ import annotations
@@ -53,13 +56,13 @@ _GUIDE = (
 
 
 def session_key(session: str) -> str:
-    """The desk's key of a session of the handshake."""
+    """The key under which the desk keeps the episode of a session."""
     return f"session:{session}"
 
 
 @dataclass(frozen=True, slots=True)
 class _Seat:
-    """The agent of one session: its episode and the gatherer of its turns."""
+    """The agent of one session: its episode, and the gatherer that joins its calls into turns."""
 
     episode: OutsideEpisode
     agent: str
@@ -67,29 +70,31 @@ class _Seat:
 
 
 class _Door:
-    """The handlers of the protocol's requests, over a desk."""
+    """The handlers of the protocol's requests. They open episodes at a desk."""
 
     def __init__(self, desk: EpisodeDesk, window: float) -> None:
         if desk.settings.seat == "team":
-            raise WideSeekError("a session of the protocol is one agent: choose lead, subagent or single")
+            raise WideSeekError(
+                "a session of the protocol is one agent: choose the seat lead, subagent or single"
+            )
         self.desk = desk
         self.role: Role = desk.settings.seat
         self._window = window
         self._seats: dict[str, _Seat] = {}
         self._opening: dict[str, anyio.Lock] = {}
-        # A move that waits for subagents holds its thread; no session may wait for another's.
+        # A move that waits for subagents blocks its thread. Sessions must not wait for each other's threads.
         self._threads = anyio.CapacityLimiter(2 * desk.settings.max_open)
 
     # --- sessions -------------------------------------------------------------------------------------------------
 
     async def seat(self, ctx: Context) -> _Seat:
-        """The session's agent; the first request that needs it begins the episode."""
+        """The agent of the session. The first request that needs it begins the episode."""
         key, task_id, subtask = _address(ctx)
-        # Only requests of the same session wait for each other: a lead may take long to delegate.
+        # Only requests of the same session wait for each other, because opening an episode may take long.
         async with self._opening.setdefault(key, anyio.Lock()):
             held = self._seats.get(key)
             if held is not None:
-                self.desk.get(key)  # an episode that was given up is not begun again unasked
+                self.desk.get(key)  # raises for a closed episode, so that it does not begin again by itself
                 return held
             try:
                 episode = await self._on_thread(lambda: self.desk.open(key, task_id=task_id, subtask=subtask))
@@ -108,26 +113,26 @@ class _Door:
         return await anyio.to_thread.run_sync(work, limiter=self._threads)
 
     def _forget(self) -> None:
-        """Let go of sessions whose episodes the desk no longer has."""
+        """Forget sessions whose episodes the desk no longer has."""
         for key in [key for key in self._opening if not self.desk.holds(key)]:
             self._seats.pop(key, None)
             self._opening.pop(key, None)
 
     def task(self, ctx: Context) -> Task:
-        """The task of the session, without beginning its episode."""
+        """The task of the session. It does not begin the episode."""
         _, task_id, _ = _address(ctx)
         return self.desk.task(task_id)
 
     # --- requests -------------------------------------------------------------------------------------------------
 
     async def tools(self, ctx: Context, params: Any) -> types.ListToolsResult:
-        """The role's tools."""
+        """The tools of the role."""
         with _as_protocol_errors():
             schemas = role_schemas(self.desk.game, self.role, self.task(ctx))
         return types.ListToolsResult(tools=[as_mcp_tool(schema) for schema in schemas])
 
     async def call(self, ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        """Run a tool; whatever the episode says against it is a tool error."""
+        """Run a tool. An error of the episode becomes a tool error."""
         try:
             held = await self.seat(ctx)
             return await self._call(held, params.name, params.arguments or {})
@@ -171,12 +176,12 @@ class _Door:
         return prompt_texts(conversation.messages, self.role, held.episode.episode_run.episode.language)
 
     async def prompts(self, ctx: Context, params: Any) -> types.ListPromptsResult:
-        """The one prompt."""
+        """The list of prompts, which has one entry."""
         about = "Instructions and question of this episode"
         return types.ListPromptsResult(prompts=[types.Prompt(name=ASK, description=about)])
 
     async def prompt(self, ctx: Context, params: types.GetPromptRequestParams) -> types.GetPromptResult:
-        """Instructions and question."""
+        """The prompt: instructions and question."""
         if params.name != ASK:
             raise MCPError(types.INVALID_PARAMS, f"there is no prompt {params.name[:80]!r}; there is: {ASK}")
         with _as_protocol_errors():
@@ -185,7 +190,7 @@ class _Door:
         return types.GetPromptResult(messages=messages)
 
     async def resources(self, ctx: Context, params: Any) -> types.ListResourcesResult:
-        """Prompt and question."""
+        """The list of resources: prompt and question."""
         return types.ListResourcesResult(
             resources=[
                 types.Resource(uri=PROMPT_URI, name="prompt", mime_type="text/markdown"),
@@ -210,10 +215,10 @@ def mcp_server(desk: EpisodeDesk, *, window: float = 0.05, sweep: float = 30.0) 
     """A server whose sessions are episodes of `desk`.
 
     Args:
-        desk: Opens the episodes; its seat ("lead", "subagent" or "single") is the agent of every session. It is
+        desk: Opens the episodes. Its seat ("lead", "subagent" or "single") is the agent of every session. The desk is
             shut when the server ends.
-        window: Seconds within which calls that arrive belong to one turn; 0 makes each call a turn.
-        sweep: Seconds between looks for episodes that stand idle.
+        window: Calls that arrive within this many seconds form one turn. 0 makes each call a turn.
+        sweep: Seconds between two searches for idle episodes.
 
     Raises:
         WideSeekError: The desk's seat is a whole team.
@@ -262,7 +267,7 @@ def mcp_server(desk: EpisodeDesk, *, window: float = 0.05, sweep: float = 30.0) 
 
 
 def mcp_tools_server(game: Game, *, language: Language = "en") -> Server[Any]:
-    """A server of search and browse without an episode: no task, no turns, nothing recorded.
+    """A server of search and browse without an episode. It has no task and no turns, and records nothing.
 
     The tools are those of the profile's single agent.
     """
@@ -293,7 +298,7 @@ def mcp_tools_server(game: Game, *, language: Language = "en") -> Server[Any]:
 
 
 def as_mcp_tool(schema: Mapping[str, Any]) -> types.Tool:
-    """A tool in OpenAI form as one of this protocol: the same name, description and parameters."""
+    """A tool in OpenAI's form as a tool of this protocol, with the same name, description and parameters."""
     function = schema["function"]
     return types.Tool(
         name=function["name"], description=function["description"], input_schema=function["parameters"]
@@ -301,7 +306,7 @@ def as_mcp_tool(schema: Mapping[str, Any]) -> types.Tool:
 
 
 def _address(ctx: Context) -> tuple[str, str, str]:
-    """The desk's key of a request's episode, and the task and subtask that its address names."""
+    """The key of the request's episode, and the task and subtask in the request's address."""
     request = ctx.request
     if request is None:
         return "stdio", "", ""
@@ -318,7 +323,7 @@ def _address(ctx: Context) -> tuple[str, str, str]:
 
 
 class _as_protocol_errors:
-    """Turns this package's errors into errors of the protocol, where a result cannot hold them."""
+    """Turns this package's errors into errors of the protocol, for requests whose result cannot carry an error."""
 
     def __enter__(self) -> None:
         return None
@@ -329,7 +334,7 @@ class _as_protocol_errors:
 
 
 def _about(episode: OutsideEpisode) -> dict[str, Any]:
-    """What a harness may read, and a model does not see: the score of an episode that has ended."""
+    """The score of an ended episode, as metadata for the client program. Models do not see it."""
     if not episode.done or episode.episode_run.score is None:
         return {}
     return {

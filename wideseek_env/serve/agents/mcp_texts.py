@@ -1,8 +1,8 @@
-"""What an agent behind the Model Context Protocol sees: its tools, its prompt, and the sentences of the façade.
+"""The texts that an agent sees over the Model Context Protocol: its tools, its prompt, and sentences of the server.
 
-Names, schemas and descriptions of the tools are those of the profile, and so is the prompt. Added are two tools that
-the protocol makes necessary: a model's last message never reaches a server, so there is one to hand it in by
-(`answer`, for a subagent `report`), and `task` gives the prompt to frameworks that know tools only.
+The prompt and the names, schemas and descriptions of the tools are those of the profile. The protocol needs two more
+tools. A model's last message never reaches a server, so a tool submits it: `answer`, or `report` for a subagent. The
+tool `task` gives the prompt to frameworks that support only tools.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from wideseek_env.task import Language, Task
 from wideseek_env.tools.spec import function_schema
 
 ASK = "task"
-"""The tool that gives the prompt; it costs no turn."""
+"""The tool that gives the prompt. A call of it costs no turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """The façade's own sentences in one language."""
+    """The sentences that this server adds, in one language."""
 
     ask: str
     answer: str
@@ -61,17 +61,17 @@ _WORDING: Mapping[Language, Wording] = {
 
 
 def wording(language: Language) -> Wording:
-    """The façade's sentences in `language`."""
+    """The sentences that this server adds, in `language`."""
     return _WORDING[language]
 
 
 def finisher(role: Role) -> str:
-    """The name of the tool that a role hands its last message in by."""
+    """The name of the tool with which a role submits its final message."""
     return "report" if role == "subagent" else "answer"
 
 
 def role_schemas(game: Game, role: Role, task: Task) -> list[dict[str, Any]]:
-    """The role's tools in OpenAI form as the environment gives them, then the two of the façade."""
+    """The role's tools in OpenAI's form, as the environment gives them, and then the two tools of this server."""
     profile = native_profile(game.profile)
     language = profile.language_for(task)
     texts, words = texts_for(language), wording(language)
@@ -86,6 +86,9 @@ def role_schemas(game: Game, role: Role, task: Task) -> list[dict[str, Any]]:
 
 
 def prompt_texts(messages: Sequence[Message], role: Role, language: Language) -> tuple[str, str]:
-    """The instructions, with how to finish, and what is asked, from the first two messages of a conversation."""
+    """The instructions and the question, from the first two messages of a conversation.
+
+    A sentence about how to finish is added to the instructions.
+    """
     finish = wording(language).finish.format(tool=finisher(role))
     return f"{messages[0]['content']}\n\n{finish}", str(messages[1]["content"])

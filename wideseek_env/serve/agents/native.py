@@ -1,4 +1,4 @@
-"""Game settings for agents that get their tools natively: no call format in the prompt."""
+"""A game for agents that get their tools natively, so that the prompt does not describe a call format."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from wideseek_env.profiles import Profile
 
 
 def native_profile(profile: Profile) -> Profile:
-    """`profile` without tools and call format in the system prompt, under a name of its own.
+    """`profile` without tools and call format in the system prompt, under a different name.
 
-    A framework hands tools to its model itself; a prompt that also teaches the text form would make the model
-    write calls that nobody reads. Give it to `Trajectory.replay` to play a recorded episode again.
+    A framework gives the tools to its model itself. If the prompt also described the text form, the model would write
+    calls that are not read. To replay a recorded episode, pass this profile to `Trajectory.replay`.
     """
     if not profile.embed_tools:
         return profile
     return dataclasses.replace(profile, name=f"{profile.name}-native", embed_tools=False)
 
 
-def native_setup(game: Game, *, team: bool) -> Game:
+def native_game(game: Game, *, team: bool) -> Game:
     """The same game with a native profile, for a team or for a single agent, with a new id for every subagent."""
     return dataclasses.replace(game, profile=native_profile(game.profile), team=team, roster="dynamic")
 
 
 def delegation(profile: Profile, subtask: str) -> Message:
-    """The lead's message that starts one subagent on `subtask`, in the arguments of the profile's own tool."""
+    """The lead's message that starts one subagent on `subtask`, with the profile's delegation tool."""
     tool = next((tool for tool in profile.tools["lead"] if tool.kind == "delegate"), None)
     if tool is None:
-        raise ConfigError(f"the profile {profile.name} gives its lead no tool that delegates")
+        raise ConfigError(
+            f"the profile {profile.name} gives its lead no tool that delegates; choose another one"
+        )
     ((name, items),) = tool.example.items()
     (item, *_) = items
     argument: Any = subtask if isinstance(item, str) else dict.fromkeys(item, subtask)
@@ -40,7 +42,7 @@ def delegation(profile: Profile, subtask: str) -> Message:
 
 
 def assistant(calls: list[tuple[str, str, dict[str, Any]]], text: str = "") -> Message:
-    """An assistant message with native calls, each an id, a tool's name and its arguments."""
+    """An assistant message with native calls. Each call is an id, the name of a tool, and the arguments."""
     message: Message = {"role": "assistant", "content": text}
     if calls:
         message["tool_calls"] = [

@@ -1,8 +1,7 @@
-"""`OutsideEpisode`: an episode some of whose agents are played from outside, the others by a policy.
+"""`OutsideEpisode`: an episode in which an outside program acts for some agents and a policy for the others.
 
-Whoever plays from outside calls `act` with an agent's message; the call returns when that agent's tools have run
-and every agent that the policy plays has moved as far as it can. A lead's delegation is thus answered with all
-reports at once, as in any other episode.
+The program calls `act` with an agent's message. The call returns when that agent's tools have run and the policy has
+acted for its agents as far as it can. So a lead's delegation returns all reports together, as in any other episode.
 """
 
 from __future__ import annotations
@@ -20,23 +19,24 @@ from wideseek_env.errors import ActionError, ConfigError, WideSeekError
 from wideseek_env.game import Game
 from wideseek_env.messages import Action, Message, ToolCall
 from wideseek_env.policy import Policy, Turn
-from wideseek_env.serve.agents.native import delegation, native_setup
+from wideseek_env.serve.agents.native import delegation, native_game
 from wideseek_env.task import Task
 
 _log = logging.getLogger("wideseek.agents")
 
 Seat: TypeAlias = Literal["lead", "subagent", "single", "team"]
-"""Who is played from outside: the lead, the first subagent, the single agent, or lead and all subagents."""
+"""The agents for which an outside program acts: the lead, the first subagent, the single agent, or the whole team."""
 
 SEATS: tuple[Seat, ...] = get_args(Seat)
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What an agent's message led to.
+    """The results of an agent's message.
 
-    `messages` are new to the agent: the results of its calls. `failed` are the numbers of the calls, in the order
-    written, that could not be run or whose tool failed. `ending` says how the agent ended, "" while it goes on.
+    * `messages` are the new messages for the agent: the results of its calls.
+    * `failed` has the numbers of the calls that could not be run or whose tool failed, in the order of the message.
+    * `ending` says how the agent ended. It is "" if the agent has not ended.
     """
 
     messages: list[Message]
@@ -45,10 +45,10 @@ class Reply:
 
 
 class OutsideEpisode:
-    """One episode. Its methods may be called from several threads; each agent moves one message at a time.
+    """One episode. Its methods may be called from several threads. Each agent sends one message at a time.
 
     Args:
-        game: The game; it is played with `native_setup`.
+        game: The game; it is played with `native_game`.
         task: The question.
         seat: Who is played from outside.
         policy: Plays everybody else; None for the seats "single" and "team", where nobody is left.
@@ -57,7 +57,7 @@ class OutsideEpisode:
         on_end: Called once with the ended and scored episode.
 
     Raises:
-        ConfigError: The seat is unknown, or lacks a policy or has one too many.
+        ConfigError: The seat is unknown, it needs a policy and has none, or a subtask is given to another seat.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class OutsideEpisode:
         if seat not in SEATS:
             raise ConfigError(f"no seat {seat!r}; there are: {', '.join(SEATS)}")
         if seat in ("lead", "subagent") and policy is None:
-            raise ConfigError(f"with the {seat} played from outside, a policy must play the others")
+            raise ConfigError(f"the seat {seat} needs a policy for the other agents")
         if subtask and seat != "subagent":
             raise ConfigError(f"a subtask is given to the seat 'subagent', not to {seat!r}")
         self.seat = seat
         self.policy = policy
-        self.episode_run = EpisodeRun(native_setup(game, team=seat != "single"), task, seed)
+        self.episode_run = EpisodeRun(native_game(game, team=seat != "single"), task, seed)
         self._used = time.monotonic()
         self._busy = 0
         self._on_end = on_end
@@ -94,7 +94,7 @@ class OutsideEpisode:
 
     @property
     def task(self) -> Task:
-        """The question that is played."""
+        """The task of the episode."""
         return self.episode_run.task
 
     @property
@@ -104,22 +104,26 @@ class OutsideEpisode:
 
     @property
     def by(self) -> str:
-        """Who plays, for records: the seat played from outside, and the policy of the others."""
+        """The outside seat and the policy of the other agents, as text for records."""
         return f"outside:{self.seat}" + (f"+{self.policy.name}" if self.policy is not None else "")
 
     @property
     def idle(self) -> float:
-        """Seconds since somebody last asked for something; 0 while something is under way."""
+        """Seconds since the last request. 0 while a request is running."""
         return 0.0 if self._busy else time.monotonic() - self._used
 
     def turns(self) -> list[Turn]:
-        """What the agents see that are to be played from outside now; empty once the episode has ended."""
+        """The turns of the outside agents that must act now. Empty after the end of the episode."""
         with self._lock:
             self._used = time.monotonic()
             return [self.episode_run.turn(agent) for agent in self._ready(outside=True)]
 
     def conversation(self, agent: str) -> Conversation:
-        """The conversation of an agent that is played from outside; `ActionError` for any other."""
+        """The conversation of an outside agent.
+
+        Raises:
+            ActionError: The outside program does not act for this agent.
+        """
         with self._lock:
             conversation = self.episode_run.episode.conversation(agent)
             if not self._is_outside(agent):
@@ -127,10 +131,10 @@ class OutsideEpisode:
             return conversation
 
     def act(self, agent: str, message: Action) -> Reply:
-        """Play a message of an outside agent, run its tools and let everybody else move.
+        """Send a message of an outside agent, run its tools, and let the policy act for the others.
 
         Raises:
-            ActionError: There is no such agent, it is not played from outside, or it is not its turn.
+            ActionError: There is no such agent, the outside program does not act for it, or it is not its turn.
         """
         with self._lock:
             conversation = self.conversation(agent)
@@ -154,13 +158,13 @@ class OutsideEpisode:
             return Reply(new, failed, conversation.ending)
 
     def abort(self, detail: str) -> None:
-        """End the episode without an answer; harmless once it has ended."""
+        """End the episode without an answer. Nothing happens if it has already ended."""
         with self._lock:
             self.episode_run.abort(detail)
         self._end()
 
     def record(self) -> Any:
-        """The trajectory of the ended episode; see `EpisodeRun.trajectory`."""
+        """The trajectory of the ended episode."""
         return self.episode_run.trajectory(policy=self.by, seat=self.seat)
 
     # --- moving ---------------------------------------------------------------------------------------------------
@@ -176,7 +180,7 @@ class OutsideEpisode:
         return [agent for agent in self.episode_run.episode.ready() if self._is_outside(agent) == outside]
 
     def _advance(self) -> None:
-        """Let the policy play its agents until all that are left to move are outside, or the episode is over."""
+        """Let the policy act until only outside agents must act, or the episode is over."""
         try:
             with self._moving:
                 while turns := self._policy_turns():
@@ -199,12 +203,12 @@ class OutsideEpisode:
         calls: list[ToolCall] = []
         with self._lock:
             for turn, action in zip(turns, actions, strict=True):
-                if not self.episode_run.done:  # somebody may have given up meanwhile
+                if not self.episode_run.done:  # the episode may have been ended meanwhile
                     calls += self.episode_run.act(turn.agent, action)
         return calls
 
     def _run(self, calls: Sequence[ToolCall]) -> dict[str, bool]:
-        """Run requests and deliver their results; says which went well."""
+        """Run requests and deliver their results. Returns for each request id whether its tool succeeded."""
         if not calls:
             return {}
         results = self.episode_run.game.executor.run(calls)
@@ -215,7 +219,7 @@ class OutsideEpisode:
         return {call.id: result.ok for call, result in zip(calls, results, strict=True)}
 
     def _lost(self, error: Exception) -> None:
-        """The policy or a service failed: the episode ends without an answer."""
+        """End the episode without an answer, because the policy or a service failed."""
         detail = f"{type(error).__name__}: {error}"[:500]
         if not isinstance(error, WideSeekError):
             _log.exception("task %s failed", self.task.id)
@@ -228,10 +232,10 @@ class OutsideEpisode:
                 return
             self._ending = True
         try:
-            if not self.episode_run.parts:  # the score may be there, and the reward have failed
-                self.episode_run.finish()  # a judge may make this wait, but nobody who only looks
+            if not self.episode_run.parts:  # no reward yet, even if the score exists
+                self.episode_run.finish()  # this may wait for a judge, but it does not block readers
         except BaseException:
-            self._ending = False  # whoever gives the episode up tries again
+            self._ending = False  # the next attempt to end the episode tries again
             raise
         self._told = True
         if self._on_end is not None:
@@ -241,16 +245,16 @@ class OutsideEpisode:
 def _asked(
     conversation: Conversation, message: Action, calls: Sequence[ToolCall]
 ) -> list[tuple[str, ...] | None]:
-    """For each call of a message the ids of its requests; () when it could not be run, None for a delegation."""
+    """The ids of the requests of each call of a message: () if the call could not be run, None for a delegation."""
     written = message.get("tool_calls") if isinstance(message, Mapping) else None
-    if conversation.status != "waiting":  # nothing could be run: each call is answered already
+    if conversation.status != "waiting":  # no call could be run, and each has its result already
         return [() for _ in written or ()]
     left = iter(calls)
     asked: list[tuple[str, ...] | None] = []
     for pending_call in conversation.pending_calls:
         if pending_call.spawned:
             asked.append(None)
-        elif pending_call.parts[0].startswith("# "):  # the heading of a request; a problem is a sentence
+        elif pending_call.parts[0].startswith("# "):  # the heading of a request; a problem has no heading
             asked.append(tuple(next(left).id for _ in pending_call.parts))
         else:
             asked.append(())

@@ -1,4 +1,4 @@
-"""`PolicyPool`: a policy for many episodes at once."""
+"""`PolicyPool`: gives each of many open episodes a separate copy of a policy."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from wideseek_env.trajectory import Trajectory
 
 
 class PolicyPool:
-    """The policy called `name` (see `make_policy`), in as many copies as there are episodes under way.
+    """The policy called `name`, with one copy for each open episode.
 
-    A policy keeps state for the one episode that it was last reset for. One that has nothing to close is made anew for
-    every episode. One that has (its engines are processes, or hold a model) is opened once, at once; each episode
-    gets a shallow copy of it, which is reset and shares the engines.
+    A policy keeps the state of one episode, so each episode needs a copy. A policy without a method `close` is made
+    again for every episode. A policy with `close` has engines, so it is opened only once, when the pool is made. Each
+    episode then gets a shallow copy of it, which is reset and shares the engines.
 
     Raises:
         ConfigError: The name or an option is wrong.
@@ -33,11 +33,11 @@ class PolicyPool:
         self._shared = callable(getattr(self._first, "close", None))
         if self._shared:
             self._first.reset(0)
-            self._first.act([])  # starts the engines: what is wrong with them is said now
+            self._first.act([])  # starts the engines, so that their errors are reported now
 
     @property
     def name(self) -> str:
-        """What the policy is called in records."""
+        """The name of the policy in records."""
         return self._first.name
 
     def one(self) -> Policy:
@@ -47,7 +47,7 @@ class PolicyPool:
         return make_policy(self._name, **self._options)
 
     def run(self, game: Game, job: Job) -> Trajectory:
-        """Play a whole episode; tokens, where they are known, are in its `meta["usage"]`.
+        """Run a whole episode. If its tokens are known, they are in `meta["usage"]` of the trajectory.
 
         Raises:
             ServiceError: The policy or a service failed.
@@ -70,7 +70,7 @@ class PolicyPool:
         return episode_run.trajectory(policy=policy.name, trial=job.trial, **about)
 
     def close(self) -> None:
-        """End the engines, if the policy has any."""
+        """Close the engines, if the policy has any."""
         close = getattr(self._first, "close", None)
         if callable(close):
             close()
@@ -78,13 +78,13 @@ class PolicyPool:
 
 @dataclass(frozen=True, slots=True)
 class TokenUsage:
-    """Tokens of a whole team."""
+    """The tokens that a whole team used."""
 
     prompt: int = 0
     completion: int = 0
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> TokenUsage:
-        """What a record says; zeros where nobody counted."""
+        """The tokens in a record. 0 if they were not counted."""
         usage = trajectory.meta.get("usage") or {}
         return cls(int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))

@@ -1,4 +1,4 @@
-"""Running an ASGI application in this process until it is told to stop."""
+"""Runs an ASGI application in this process until a signal stops it."""
 
 from __future__ import annotations
 
@@ -18,10 +18,18 @@ def run_app(
     path: str = "",
     announce: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve `app` until SIGINT or SIGTERM; requests under way then have `grace` seconds.
+    """Serve `app` until SIGINT or SIGTERM.
 
-    `port` 0 takes a free one; `announce` is called with the address, `path` included, once it can be connected to.
-    Raises `ConfigError` when the address cannot be used.
+    Args:
+        app: The ASGI application.
+        host: Address to listen on.
+        port: Port to listen on. 0 takes a free one.
+        grace: Seconds that requests in flight have to finish after the signal.
+        path: Path that is appended to the announced URL.
+        announce: Called with the URL when clients can connect.
+
+    Raises:
+        ConfigError: The address cannot be used.
     """
     try:
         import uvicorn
@@ -32,7 +40,7 @@ def run_app(
     with _bind(host, port) as listening:
         listening.listen(
             2048
-        )  # whoever reads the address may connect at once, and waits for the first answer
+        )  # clients can connect as soon as they know the address, and wait for the first answer
         if announce is not None:
             name = f"[{host}]" if ":" in host else host
             announce(f"http://{name}:{listening.getsockname()[1]}{path}")

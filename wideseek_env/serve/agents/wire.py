@@ -1,4 +1,4 @@
-"""Requests and answers of the HTTP façade, in OpenAI's form where it has one."""
+"""Requests and answers of the HTTP service. They have OpenAI's form if OpenAI's interface has one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Name = Annotated[str, Field(max_length=256)]
 
 
 class EpisodeRequest(BaseModel):
-    """`POST /v1/episodes`."""
+    """The body of `POST /v1/episodes`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,7 +25,10 @@ class EpisodeRequest(BaseModel):
 
 
 class MoveRequest(BaseModel):
-    """`POST /v1/episodes/{id}/messages`: an agent's assistant message. `agent` may be left out where one is to move."""
+    """The body of `POST /v1/episodes/{id}/messages`: an agent's assistant message.
+
+    `agent` may be left out if only one agent must act now.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,7 +38,7 @@ class MoveRequest(BaseModel):
 
 
 class TextPart(BaseModel):
-    """A part of a message that is text."""
+    """A text part of a message."""
 
     type: Literal["text"]
     text: str
@@ -56,14 +59,14 @@ class ChatMessage(BaseModel):
 
 
 class StreamOptions(BaseModel):
-    """`stream_options`."""
+    """The field `stream_options` of a chat completion."""
 
     include_usage: bool = False
     include_obfuscation: bool = False
 
 
 class TeamOptions(BaseModel):
-    """What a question to a team may say besides OpenAI's fields, as `wideseek`."""
+    """The field `wideseek` of a chat completion: options that OpenAI's form does not have."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -73,10 +76,10 @@ class TeamOptions(BaseModel):
 
 
 class ChatRequest(BaseModel):
-    """`POST /v1/chat/completions`.
+    """The body of `POST /v1/chat/completions`.
 
-    How tokens are sampled is the policy's own business: fields of OpenAI's form that ask for it are taken, because many
-    clients always send them, and have no effect. Fields that ask for what a team cannot do are refused.
+    The policy decides how tokens are sampled. OpenAI's fields for sampling are accepted, because many clients always
+    send them, but they have no effect. Fields for things that a team cannot do are refused.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -99,7 +102,7 @@ class ChatRequest(BaseModel):
 
 
 def turn_to_json(turn: Turn) -> dict[str, Any]:
-    """What an agent that is to move sees: ready for a chat completion of one's own."""
+    """The conversation and tools of an agent that must act now, in the form of a chat completion request."""
     return {
         "agent": turn.agent,
         "role": turn.role,
@@ -110,7 +113,7 @@ def turn_to_json(turn: Turn) -> dict[str, Any]:
 
 
 def episode_to_json(key: str, episode: OutsideEpisode, *, whole: bool) -> dict[str, Any]:
-    """An episode as it stands; with `whole`, each agent that is to move with its conversation and tools."""
+    """The state of an episode. With `whole`, each agent that must act now has its conversation and tools."""
     turns = episode.turns()
     record: dict[str, Any] = {
         "id": key,
@@ -142,7 +145,7 @@ def episode_to_json(key: str, episode: OutsideEpisode, *, whole: bool) -> dict[s
 
 
 def move_to_json(key: str, episode: OutsideEpisode, agent: str, reply: Reply) -> dict[str, Any]:
-    """What a move led to: the tool messages to append, and who is to move now."""
+    """The result of an agent's message: the tool messages to append, and the agents that must act now."""
     messages: list[Message] = reply.messages
     return {
         **episode_to_json(key, episode, whole=False),
@@ -153,7 +156,7 @@ def move_to_json(key: str, episode: OutsideEpisode, agent: str, reply: Reply) ->
 
 
 def error_body(status: int, message: str, param: str | None = None) -> dict[str, Any]:
-    """An error in OpenAI's form."""
+    """The body of an error in OpenAI's form."""
     kinds = {401: "authentication_error", 404: "not_found_error", 429: "rate_limit_error"}
     kind = kinds.get(status, "invalid_request_error" if status < 500 else "server_error")
     return {"error": {"message": message, "type": kind, "param": param, "code": status}}

@@ -64,7 +64,7 @@ class Chat(Protocol):
 
 
 def broken(task: Task, question: str) -> str:
-    """Which parts that the answer depends on are missing in a rewritten question, in a few words. "" when none is."""
+    """The missing parts of a rewritten question that its answer depends on, in a few words. "" when none is missing."""
     selection = Selection.from_dict(task.meta.get("selection", {}))
     title, section = str(task.meta["title"]), str(task.meta["section"])
     if not question.strip() or len(question) > _LONGEST * len(task.question) + 200:

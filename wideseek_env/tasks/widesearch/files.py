@@ -1,12 +1,12 @@
-"""The WideSearch benchmark's files: one JSON object a line beside a folder of gold tables, as on Hugging Face.
+"""The WideSearch benchmark's files: one JSON object per line and a folder of gold tables, as on Hugging Face.
 
 ::
 
     FOLDER/widesearch.jsonl            instance_id, query, evaluation, language
     FOLDER/widesearch_gold/ID.csv      the gold table of the task with this instance_id
 
-``evaluation`` is an object or its JSON text: ``required`` and ``unique_columns`` (column names in lower case without
-spaces) and ``eval_pipeline``, for each column ``preprocess``, ``metric`` and ``criterion``.
+``evaluation`` is an object or its JSON text. It has ``required`` and ``unique_columns`` (column names in lower case
+without spaces). It also has ``eval_pipeline``, with ``preprocess``, ``metric`` and ``criterion`` for each column.
 """
 
 from __future__ import annotations
@@ -44,8 +44,11 @@ def load_widesearch(
 ) -> TaskSet:
     """The tasks of a folder in the benchmark's layout, or of one file of rows.
 
-    `gold` is the folder of gold tables; by default ``widesearch_gold`` beside the rows. A bad row (or gold table) is
-    a `TaskError` that names file and line, or with ``on_error="skip"`` a warning, and left out.
+    `gold` is the folder of gold tables. By default it is ``widesearch_gold`` next to the rows. With
+    ``on_error="skip"``, a bad row or gold table is logged as a warning and left out.
+
+    Raises:
+        TaskError: A row or its gold table is bad. The message names file and line.
     """
     path = Path(source)
     files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
@@ -63,9 +66,9 @@ def load_widesearch(
 
 
 def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "raise") -> TaskSet:
-    """The tasks of a data set on Hugging Face in the benchmark's layout; needs ``huggingface_hub`` and a network.
+    """The tasks of a data set on Hugging Face in the benchmark's layout. It needs ``huggingface_hub`` and a network.
 
-    `MissingDependencyError` when it is not installed.
+    Raises `MissingDependencyError` when ``huggingface_hub`` is not installed.
     """
     try:
         from huggingface_hub import snapshot_download  # type: ignore[import-not-found,unused-ignore]
@@ -77,10 +80,11 @@ def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "ra
 
 
 def save_widesearch(tasks: Iterable[Task], folder: str | os.PathLike[str]) -> int:
-    """Write broad tasks in the benchmark's layout and return their number; they load equal.
+    """Write broad tasks in the benchmark's layout and return their number. Loading them gives equal tasks.
 
-    `TaskError` for a task without a gold table, an id that is no file name or occurs twice, or column names that
-    the layout would change (it has them in lower case without spaces).
+    Raises:
+        TaskError: A task has no gold table, an id occurs twice or cannot be a file name, or the layout would change a
+            column name (its names are in lower case without spaces).
     """
     target = Path(folder)
     lines: list[str] = []
@@ -88,7 +92,9 @@ def save_widesearch(tasks: Iterable[Task], folder: str | os.PathLike[str]) -> in
     for task in tasks:
         row = widesearch_row(task)
         if task.id in tables or task.id != Path(task.id).name:
-            raise TaskError(f"the task id {task.id!r} occurs twice or is no file name; nothing was written")
+            raise TaskError(
+                f"the task id {task.id!r} occurs twice or is not a file name; nothing was written"
+            )
         tables[task.id] = gold_csv(task)
         lines.append(
             json.dumps(

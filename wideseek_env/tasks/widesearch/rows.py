@@ -1,4 +1,4 @@
-"""One row of the WideSearch benchmark and its gold table: read into a `Task`, and written again."""
+"""Reads one row of the WideSearch benchmark and its gold table into a `Task`, and writes them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ _FIELDS = ("instance_id", "query", "evaluation", "language")
 def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
     """The task of one row of the benchmark.
 
-    `row` has ``instance_id``, ``query``, ``evaluation`` (an object or its JSON text, with ``required``,
-    ``unique_columns`` and ``eval_pipeline``) and ``language``. Other fields go into ``meta``. `gold` is the path of a
-    CSV file, a `Table` of cells as a CSV file has them, or a data frame. `TaskError` names the field or column that is
-    wrong.
+    `row` has ``instance_id``, ``query``, ``evaluation`` and ``language``. Other fields are stored in ``meta``.
+    ``evaluation`` is an object or its JSON text, with ``required``, ``unique_columns`` and ``eval_pipeline``. `gold` is
+    the path of a CSV file, a `Table` with the cells of a CSV file, or a data frame.
+
+    Raises `TaskError` that names the wrong field or column.
     """
     evaluation = row.get("evaluation")
     if isinstance(evaluation, str):
@@ -62,7 +63,8 @@ def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
 
 
 def widesearch_row(task: Task) -> dict[str, Any]:
-    """The row of `task` in the benchmark's form, with ``evaluation`` as an object; `TaskError` if it has none."""
+    """The row of `task` in the benchmark's form, with ``evaluation`` as an object. Raises `TaskError` if it has
+    none."""
     if task.gold is None:
         raise TaskError(f"task {task.id} has no gold table; WideSearch has no rows for short answers")
     if task.meta.get(TYPED):
@@ -99,7 +101,7 @@ def gold_csv(task: Task) -> str:
     if task.gold is None:
         raise TaskError(f"task {task.id} has no gold table")
     file = io.StringIO()
-    # A line with nothing but one blank cell would be passed over; quotes keep it.
+    # Quotes keep a line with only one blank cell, which would otherwise be skipped.
     alone = len(task.columns) == 1
     writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL if alone else csv.QUOTE_MINIMAL)
     writer.writerow(task.columns)
@@ -108,7 +110,7 @@ def gold_csv(task: Task) -> str:
 
 
 def _gold(gold: Any, required: Sequence[str]) -> tuple[Table, bool]:
-    """The required columns of a gold table, and whether its cells are to be compared as they are."""
+    """The required columns of a gold table, and whether its cells are compared as they are."""
     if isinstance(gold, str | os.PathLike):
         try:
             text = Path(gold).read_bytes().decode()
@@ -123,7 +125,7 @@ def _gold(gold: Any, required: Sequence[str]) -> tuple[Table, bool]:
             gold.header, tuple(zip(*gold.rows, strict=True)) or ((),) * len(gold.header), required
         ), False
     if hasattr(gold, "columns") and hasattr(gold, "iloc"):
-        # A frame's cells have types already: what counts is their text, and reading that again may change it.
+        # The cells of a frame have types already. Their text counts, and reading it again may change it.
         columns = [tuple(map(str, gold.iloc[:, at].astype(str))) for at in range(len(gold.columns))]
         table = _select(list(map(str, gold.columns)), columns, required)
         stable = all(column_texts(table.column(name)) == list(table.column(name)) for name in required)
@@ -159,7 +161,7 @@ def _spec(name: str, item: Any, is_key: bool) -> ColumnSpec:
 
 
 def text_field(row: Mapping[str, Any], field: str) -> str:
-    """The text in `field` of a row; `TaskError` when it is missing, blank or no text."""
+    """The text in `field` of a row. Raises `TaskError` when it is missing, blank or not text."""
     value = row.get(field)
     if not isinstance(value, str) or not value.strip():
         raise TaskError(f"field {field!r} must be text")

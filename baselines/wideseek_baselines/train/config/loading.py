@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from wideseek_env.docstrings import field_docstrings
-from wideseek_env.errors import ConfigError
+from wideseek_env.errors import ConfigError, UnnamedPartError
 from wideseek_env.game import GameConfig
 from wideseek_env.renamed import RENAMED_GAME_KEYS, RENAMED_TRAINING_KEYS, RENAMED_TRAINING_VALUES, renamed
 from wideseek_env.rules import Rules
@@ -175,7 +175,10 @@ def config_to_dict(config: Any) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, GameConfig):
-        return value.to_dict()
+        try:
+            return value.to_dict()
+        except UnnamedPartError as error:
+            raise UnnamedPartError(f"{error}; or pass it in game= of run_grpo or run_ppo") from error
     if dataclasses.is_dataclass(value):
         return config_to_dict(value)
     if isinstance(value, tuple):

@@ -124,7 +124,7 @@ def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: flo
         if len(turn.logprobs) != turn.tokens or counted != turn.tokens or turn.stop > len(sequence.ids):
             raise TrajectoryError(
                 f"turn {turn.turn} has {turn.tokens} tokens, {len(turn.logprobs)} log-probabilities and "
-                f"versions of {counted}: was it recorded by another version?"
+                f"versions of {counted}: the record is damaged or was written by another version"
             )
     places = np.concatenate([np.arange(turn.start, turn.stop) for turn in turns])
     columns: dict[str, list[float]] = {

@@ -66,7 +66,8 @@ def read_lessons(
                     lessons += trajectory_lessons(trajectory, template, roles)
     if not lessons:
         raise ConfigError(
-            f"nothing to learn from in {', '.join(map(str, paths))} with these roles and min_score"
+            f"nothing to learn from in {', '.join(map(str, paths))} with these roles and min_score: choose other roles "
+            "or a lower min_score"
         )
     return lessons
 

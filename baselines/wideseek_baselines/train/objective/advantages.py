@@ -140,7 +140,7 @@ def agent_gae(
     value = np.asarray(values, np.float64)
     sizes = np.asarray(turns, np.int64)
     if sizes.sum() != len(value) or (sizes < 1).any():
-        raise ConfigError(f"turns of {sizes.tolist()} tokens do not make {len(value)}")
+        raise ConfigError(f"turns of {sizes.tolist()} tokens do not fit {len(value)} values")
     paid = np.zeros_like(value) if penalties is None else -np.asarray(penalties, np.float64)
     if not per_turn:
         paid[-1] += reward

@@ -16,7 +16,7 @@ from wideseek_baselines.train.config.loading import config_from, config_to_dict,
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
 from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_env.docstrings import field_docstrings
-from wideseek_env.errors import ConfigError
+from wideseek_env.errors import ConfigError, UnnamedPartError
 from wideseek_env.game import GameConfig
 from wideseek_env.rules import Rules
 from wideseek_env.tasks.jsonl import save_tasks
@@ -175,6 +175,13 @@ def test_an_override_changes_one_limit_of_a_file(tmp_path: Path) -> None:
     (tmp_path / "a.toml").write_text("[game]\nlimits.width = 8\nlimits.lead_turns = 3\n", "utf-8")
     config = load_config(GrpoConfig, tmp_path / "a.toml", [*NEEDED, "game.limits.width=4"])
     assert config.game.limits == {"width": 4, "lead_turns": 3}
+
+
+def test_a_live_object_without_a_name_cannot_be_stored() -> None:
+    config = load_config(GrpoConfig, None, NEEDED)
+    live = dataclasses.replace(config, game=config.game.replace(judge=Lenient()))
+    with pytest.raises(UnnamedPartError, match="or pass it in game= of run_grpo"):
+        config_to_dict(live)
 
 
 def test_python_replaces_fields_of_the_game(tmp_path: Path) -> None:

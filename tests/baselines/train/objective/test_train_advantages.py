@@ -91,7 +91,7 @@ def test_an_agents_turns_share_the_teams_reward_at_its_own_end() -> None:
         [1, 1], np.zeros(2), 1.0, gamma=1, gae_lambda=1, per_turn=True, penalties=[0.1, 0.2]
     )
     np.testing.assert_allclose(punished, [0.7, 0.8])
-    with pytest.raises(ConfigError, match="do not make"):
+    with pytest.raises(ConfigError, match="do not fit"):
         agent_gae([3, 3], values, 1.0, gamma=1, gae_lambda=1, per_turn=True)
 
 

@@ -1,4 +1,4 @@
-"""`Tracker`: the current state of a run of episodes, for a view in this process and for ``progress.json``."""
+"""`RunStatus`: what a run of episodes is doing right now, for a view in this process and for ``progress.json``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from wideseek_env.evaluation.progress import ProgressFile, State, progress_file
 from wideseek_env.evaluation.record import Pair
-from wideseek_env.evaluation.standing import Ended, Mean, Standing
+from wideseek_env.evaluation.running_summary import Ended, Mean, RunningSummary
 from wideseek_env.policy import Job
 
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -19,7 +19,7 @@ AnyJob = TypeVar("AnyJob", bound=Job)
 _SHOWN = 16  # number of running episodes that the file lists: those that have run longest
 
 
-class Tracker:
+class RunStatus:
     """Follows the episodes of one run. Its methods may be called from any thread.
 
     Args:
@@ -47,7 +47,7 @@ class Tracker:
         self._clock = clock
         self._wall = wall
         self._lock = threading.Lock()
-        self._standing = Standing(seed)
+        self._so_far = RunningSummary(seed)
         self._under_way: dict[Pair, tuple[float, int | None]] = {}
         self._began = clock()
         self._ended = 0
@@ -58,8 +58,8 @@ class Tracker:
 
     @property
     def done(self) -> int:
-        """The number of finished episodes, including those recorded before."""
-        return self._standing.episodes
+        """Episodes that have ended, those that were recorded before included."""
+        return self._so_far.episodes
 
     def record_in(self, run: Path) -> None:
         """Write the progress file of the run at `run` (its folder or file) from now on, until `close`."""
@@ -69,7 +69,7 @@ class Tracker:
     def add(self, ended: Ended) -> None:
         """Add an episode that was recorded earlier."""
         with self._lock:
-            self._standing.add(ended)
+            self._so_far.add(ended)
 
     def jobs(self, jobs: Iterable[AnyJob]) -> Iterator[AnyJob]:
         """Yield the jobs unchanged. Each job counts as running when it is taken."""
@@ -91,7 +91,7 @@ class Tracker:
         """Add an episode that has just ended."""
         with self._lock:
             self._under_way.pop((ended.task_id, ended.trial), None)
-            self._standing.add(ended)
+            self._so_far.add(ended)
             self._ended += 1
             self._tokens = _sum(self._tokens, ended.tokens)
             self._calls = _sum(self._calls, ended.calls)
@@ -102,13 +102,13 @@ class Tracker:
         now, wall = self._clock(), self._wall()
         with self._lock:
             oldest = sorted(self._under_way.items(), key=lambda item: item[1][0])
-            means = self._standing.means(exact=self._over)
+            means = self._so_far.means(exact=self._over)
             return {
                 "kind": self.kind,
                 "title": self.title,
                 "total": self.total,
-                "done": self._standing.episodes,
-                "failed": self._standing.failed,
+                "done": self._so_far.episodes,
+                "failed": self._so_far.failed,
                 "item_f1": _as_dict(means[0]) if means is not None else None,
                 "reward": _as_dict(means[1]) if means is not None else None,
                 "session": {
@@ -138,13 +138,13 @@ class Tracker:
 
 
 @contextmanager
-def announcing(tracker: Tracker, run: Path | None) -> Iterator[None]:
-    """Write the progress file of the run at `run` (its folder or file; None for no file) during a block.
+def announcing(status: RunStatus, run: Path | None) -> Iterator[None]:
+    """Keep the progress file of the run at `run` (its folder or file; None for no file) for the length of a block.
 
     The way in which the block ends decides the last state: finished, interrupted or failed.
     """
     if run is not None:
-        tracker.record_in(run)
+        status.record_in(run)
     state: State = "failed"
     try:
         yield
@@ -153,7 +153,7 @@ def announcing(tracker: Tracker, run: Path | None) -> Iterator[None]:
         state = "interrupted"
         raise
     finally:
-        tracker.close(state)
+        status.close(state)
 
 
 def _sum(before: float | None, more: float | None) -> float | None:

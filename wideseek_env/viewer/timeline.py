@@ -1,7 +1,7 @@
-"""`Course`: what happened in a recorded episode, turn by turn and with times.
+"""`Timeline`: what a recorded episode did, turn by turn, with times: who wrote, asked, started and waited for whom.
 
-A trajectory records messages and results. The rules decide which tool requests a message makes, and which turn starts
-which subagent. `course_of` finds this out by replaying the events, if that is possible.
+A trajectory records messages and results; which tool requests a message came to, and which turn started which
+subagent, follows from the rules. `timeline_of` works it out, by playing the events again where that is possible.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ class Act:
 
 
 @dataclass(slots=True)
-class Course:
-    """The acts of every conversation, and the act that started it, as (conversation, index of the act)."""
+class Timeline:
+    """The acts of every conversation, and where each conversation came from: (conversation, index of the act)."""
 
     acts: list[list[Act]]
     parents: list[tuple[int, int] | None]
@@ -74,15 +74,11 @@ class Course:
     _answered: list[tuple[Act, Request]] = field(default_factory=list)
 
 
-def course_of(trajectory: Trajectory) -> Course:
-    """The course of a recorded episode.
-
-    Raises:
-        KeyError, IndexError, TypeError: The record does not have the form of a trajectory.
-    """
+def timeline_of(trajectory: Trajectory) -> Timeline:
+    """The timeline of a recorded episode; `KeyError`, `IndexError` or `TypeError` for a record of another form."""
     conversations, events = trajectory.conversations, trajectory.events
     times = _times(trajectory.timing.get("events"), len(events))
-    course = Course(
+    timeline = Timeline(
         acts=[[] for _ in conversations],
         parents=[None] * len(conversations),
         ended=[0.0] * len(conversations),
@@ -92,56 +88,54 @@ def course_of(trajectory: Trajectory) -> Course:
     for event in events:
         if "act" in event:
             number = int(event["conversation"])
-            acts = course.acts[number]
+            acts = timeline.acts[number]
             acts.append(Act(number, len(acts) + 1, int(event["message"]), 0))
-    _place(course, conversations)
-    calls, course.unread = _requests(trajectory)
-    _run(course, trajectory, times or [0.0] * len(events), calls)
-    return course
+    _place(timeline, conversations)
+    calls, timeline.unread = _requests(trajectory)
+    _run(timeline, trajectory, times or [0.0] * len(events), calls)
+    return timeline
 
 
-def critical_path(course: Course, by: Literal["seconds", "turns"]) -> list[tuple[int, int]]:
-    """The acts on the critical path, first to last, as (conversation, index of the act).
+def critical_path(timeline: Timeline, by: Literal["seconds", "turns"]) -> list[tuple[int, int]]:
+    """The acts that the end waited for, first to last, as (conversation, index of the act).
 
     The path is followed backwards from the last act of the first conversation. An act waits for the subagent that ended
     last, and the first act of a subagent waits for the act that started it. Measured in turns, the length of the path
     is the `critical_path` of the outcome.
     """
-    if not course.acts or not course.acts[0]:
+    if not timeline.acts or not timeline.acts[0]:
         return []
 
     def end(number: int) -> float:
-        return course.ended[number] if by == "seconds" else course.acts[number][-1].clock
+        return timeline.ended[number] if by == "seconds" else timeline.acts[number][-1].clock
 
     def awaited(number: int, index: int) -> tuple[int, int]:
-        """The act after which all results and reports of this act had arrived."""
-        act = course.acts[number][index]
-        last = max((child for child in act.spawned if course.acts[child]), key=end, default=None)
+        """The act after which this one's results and reports were all in."""
+        act = timeline.acts[number][index]
+        last = max((child for child in act.spawned if timeline.acts[child]), key=end, default=None)
         tools = max((request.at or 0.0 for request in act.requests), default=0.0)
         if last is not None and (by == "turns" or end(last) >= tools):
-            return last, len(course.acts[last]) - 1
+            return last, len(timeline.acts[last]) - 1
         return number, index
 
-    at = awaited(
-        0, len(course.acts[0]) - 1
-    )  # the act itself, unless it never received its subagents' reports
+    at = awaited(0, len(timeline.acts[0]) - 1)  # itself, unless it never learnt what its subagents found
     path = [at]
     while True:
         number, index = at
         if index:
             at = awaited(number, index - 1)
-        elif (parent := course.parents[number]) is not None:
+        elif (parent := timeline.parents[number]) is not None:
             at = parent
         else:
             return path[::-1]
         path.append(at)
 
 
-def _place(course: Course, conversations: Sequence[Mapping[str, Any]]) -> None:
-    """Set the position of every act on the logical time line, and the turn that started each subagent."""
+def _place(timeline: Timeline, conversations: Sequence[Mapping[str, Any]]) -> None:
+    """Give every act its place on the logical time line, and every subagent the turn that started it."""
     waiting = list(range(1, len(conversations)))
     clock = 0
-    for index, act in enumerate(course.acts[0] if course.acts else []):
+    for index, act in enumerate(timeline.acts[0] if timeline.acts else []):
         clock += 1
         act.clock = clock
         for number in list(waiting):
@@ -150,38 +144,40 @@ def _place(course: Course, conversations: Sequence[Mapping[str, Any]]) -> None:
                 continue
             waiting.remove(number)
             act.spawned.append(number)
-            course.parents[number] = (0, index)
-            for turn, own in enumerate(course.acts[number], 1):
+            timeline.parents[number] = (0, index)
+            for turn, own in enumerate(timeline.acts[number], 1):
                 own.clock = begun + turn
-            clock = max(clock, begun + len(course.acts[number]))
+            clock = max(clock, begun + len(timeline.acts[number]))
 
 
-def _run(course: Course, trajectory: Trajectory, times: list[float], calls: Mapping[str, ToolCall]) -> None:
-    """Go through the events and enter times and results into the acts."""
-    begun = [0.0] * len(course.acts)
-    done = [0] * len(course.acts)  # number of acts of each conversation so far
-    current: dict[str, int] = {trajectory.conversations[0]["agent"]: 0} if course.acts else {}
+def _run(
+    timeline: Timeline, trajectory: Trajectory, times: list[float], calls: Mapping[str, ToolCall]
+) -> None:
+    """Walk through the events and put times and results into the acts."""
+    begun = [0.0] * len(timeline.acts)
+    done = [0] * len(timeline.acts)  # acts of each conversation so far
+    current: dict[str, int] = {trajectory.conversations[0]["agent"]: 0} if timeline.acts else {}
     for event, now in zip(trajectory.events, times, strict=True):
         if "act" in event:
             number = int(event["conversation"])
-            act = course.acts[number][done[number]]
+            act = timeline.acts[number][done[number]]
             done[number] += 1
-            before = course.acts[number][act.turn - 2] if act.turn > 1 else None
+            before = timeline.acts[number][act.turn - 2] if act.turn > 1 else None
             if before is None:
                 act.ready = begun[number]
             else:
-                act.ready = max([before.settled, *(course.ended[child] for child in before.spawned)])
+                act.ready = max([before.settled, *(timeline.ended[child] for child in before.spawned)])
                 before.settled = act.ready
-            act.at = act.settled = course.ended[number] = now
+            act.at = act.settled = timeline.ended[number] = now
             current[str(event["act"])] = number
             for child in act.spawned:
-                begun[child] = course.ended[child] = now
+                begun[child] = timeline.ended[child] = now
                 current[trajectory.conversations[child]["agent"]] = child
         elif "result" in event:
             call_id = str(event["result"])
             agent, _, _ = call_id.rsplit("/", 2)
             number = current[agent]
-            act = course.acts[number][done[number] - 1]
+            act = timeline.acts[number][done[number] - 1]
             call = calls.get(call_id)
             request = Request(
                 call_id,
@@ -189,16 +185,16 @@ def _run(course: Course, trajectory: Trajectory, times: list[float], calls: Mapp
                 call.arguments if call is not None else {},
                 str(event["text"]),
                 bool(event["ok"]),
-                now if course.timed else None,
+                now if timeline.timed else None,
             )
             act.requests.append(request)
-            act.settled = course.ended[number] = max(act.settled, now)
-            course.requests().append((act, request))
+            act.settled = timeline.ended[number] = max(act.settled, now)
+            timeline.requests().append((act, request))
         elif "fail" in event:
-            course.ended[current[str(event["fail"])]] = now
-    for acts in course.acts:
+            timeline.ended[current[str(event["fail"])]] = now
+    for acts in timeline.acts:
         for act in acts:
-            act.settled = max([act.settled, *(course.ended[child] for child in act.spawned)])
+            act.settled = max([act.settled, *(timeline.ended[child] for child in act.spawned)])
             act.requests.sort(key=_number)
 
 

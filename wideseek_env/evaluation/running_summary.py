@@ -1,4 +1,4 @@
-"""`Standing`: running means of a run, with the same intervals as its summary."""
+"""`RunningSummary`: the means of a run while it runs, with the intervals that its summary has."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def tokens_of(usage: Mapping[str, float] | None) -> float | None:
     return usage.get("completion_tokens") if usage is not None else None
 
 
-class Standing:
-    """Collects episodes and computes running means. A second episode of a task and trial replaces the first.
+class RunningSummary:
+    """Gathers episodes; one that is added again (the same task and trial) replaces the earlier one.
 
     Args:
         seed: Seed of the bootstrap. With the seed of the run, the final intervals equal those of its summary.

@@ -18,8 +18,8 @@ from wideseek_env.rules import Rules
 from wideseek_env.scoring import score_response
 from wideseek_env.tasks.synthetic import synthetic_tasks
 from wideseek_env.trajectory import Trajectory
-from wideseek_env.viewer.course import course_of, critical_path
 from wideseek_env.viewer.detail import episode_detail, thinking_of
+from wideseek_env.viewer.timeline import critical_path, timeline_of
 
 WORLD = SyntheticWorld.from_spec("synthetic:seed=7,pages=400,rows=10-12")
 FORMS = {
@@ -50,19 +50,19 @@ def random_episodes(form: str) -> list[Trajectory]:
 def test_the_course_agrees_with_the_rules(form: str) -> None:
     endings: set[str] = set()
     for trajectory in random_episodes(form):
-        course = course_of(trajectory)
-        assert course.unread == ""
-        assert len(critical_path(course, "turns")) == trajectory.outcome["critical_path"]
-        assert sum(map(len, course.acts)) == trajectory.outcome["turns"]
-        spawned = [child for acts in course.acts for act in acts for child in act.spawned]
+        timeline = timeline_of(trajectory)
+        assert timeline.unread == ""
+        assert len(critical_path(timeline, "turns")) == trajectory.outcome["critical_path"]
+        assert sum(map(len, timeline.acts)) == trajectory.outcome["turns"]
+        spawned = [child for acts in timeline.acts for act in acts for child in act.spawned]
         assert sorted(spawned) == list(range(1, len(trajectory.conversations)))
         answered = [event["result"] for event in trajectory.events if "result" in event]
-        assert [request.id for _, request in course.requests()] == answered
-        for act, request in course.requests():
+        assert [request.id for _, request in timeline.requests()] == answered
+        for act, request in timeline.requests():
             assert request.kind in ("search", "browse")
             assert {"query", "url"} & request.arguments.keys()
-            assert request in course.acts[act.conversation][act.turn - 1].requests
-        for acts, conversation in zip(course.acts, trajectory.conversations, strict=True):
+            assert request in timeline.acts[act.conversation][act.turn - 1].requests
+        for acts, conversation in zip(timeline.acts, trajectory.conversations, strict=True):
             endings.add(conversation["ending"])
             assert [act.clock for act in acts][-1:] == ([conversation["clock"]] if acts else [])
             last = 0.0
@@ -90,26 +90,26 @@ def test_what_came_back_is_what_the_agent_read(form: str) -> None:
 
 
 def test_times_are_those_of_the_record() -> None:
-    course = course_of(play())
-    (lead, answer), (search, page, report), (two, more, other) = course.acts
+    timeline = timeline_of(play())
+    (lead, answer), (search, page, report), (two, more, other) = timeline.acts
     assert [lead.ready, lead.at, lead.settled, answer.ready, answer.at] == [0, 1, 9.5, 9.5, 10.5]
     assert lead.spawned == [1, 2]
-    assert course.parents == [None, (0, 0), (0, 0)]
+    assert timeline.parents == [None, (0, 0), (0, 0)]
     assert [search.ready, search.at, search.settled, page.ready] == [1, 2, 2.5, 2.5]
     assert [two.ready, two.at, two.settled, more.ready] == [1, 6, 7, 7]
     assert [(r.kind, r.ok, r.at) for r in two.requests] == [("browse", True, 6.5), ("browse", False, 7.0)]
     assert more.requests[0].arguments["chunk"] == 2
-    assert course.ended == [10.5, report.at, other.at] == [10.5, 5.0, 9.5]
-    assert critical_path(course, "turns") == [(0, 0), (1, 0), (1, 1), (1, 2), (0, 1)]
-    assert critical_path(course, "seconds") == [(0, 0), (2, 0), (2, 1), (2, 2), (0, 1)]
+    assert timeline.ended == [10.5, report.at, other.at] == [10.5, 5.0, 9.5]
+    assert critical_path(timeline, "turns") == [(0, 0), (1, 0), (1, 1), (1, 2), (0, 1)]
+    assert critical_path(timeline, "seconds") == [(0, 0), (2, 0), (2, 1), (2, 2), (0, 1)]
 
 
 @pytest.mark.parametrize("times", [(), [1.0], ["a"] * 15, [float("nan")] * 15, [-1.0] * 15])
 def test_without_sensible_times_there_are_turns(times: object) -> None:
     trajectory = play()
-    course = course_of(dataclasses.replace(trajectory, timing={"events": times}))
-    assert not course.timed
-    assert len(critical_path(course, "turns")) == 5
+    timeline = timeline_of(dataclasses.replace(trajectory, timing={"events": times}))
+    assert not timeline.timed
+    assert len(critical_path(timeline, "turns")) == 5
     detail = episode_detail(dataclasses.replace(trajectory, timing={}))
     assert detail["timed"] is False
     assert detail["critical"]["seconds"] == []
@@ -120,27 +120,27 @@ def test_without_sensible_times_there_are_turns(times: object) -> None:
 def test_a_budget_in_another_unit_is_no_obstacle(limit: int) -> None:
     """A model's context is counted in tokens, which the viewer cannot count: the record says who ran out of it."""
     trajectory = play(rules=Rules(context=2 * limit), counter=lambda message: 2 * len(message["content"]))
-    course = course_of(trajectory)
-    assert course.unread == ""
-    assert all(request.kind in ("search", "browse") for _, request in course.requests())
-    assert len(critical_path(course, "turns")) == trajectory.outcome["critical_path"]
+    timeline = timeline_of(trajectory)
+    assert timeline.unread == ""
+    assert all(request.kind in ("search", "browse") for _, request in timeline.requests())
+    assert len(critical_path(timeline, "turns")) == trajectory.outcome["critical_path"]
     assert "out_of_context" in [conversation["ending"] for conversation in trajectory.conversations]
 
 
 def test_an_unknown_profile_shows_calls_as_written() -> None:
-    course = course_of(play(record_profile="somebody's own"))
-    assert "cannot be played again" in course.unread
-    assert [request.kind for _, request in course.requests()].count("browse") == 4
-    assert course.requests()[0][1].arguments == {"query": "museums Honholm"}
+    timeline = timeline_of(play(record_profile="somebody's own"))
+    assert "cannot be played again" in timeline.unread
+    assert [request.kind for _, request in timeline.requests()].count("browse") == 4
+    assert timeline.requests()[0][1].arguments == {"query": "museums Honholm"}
     detail = episode_detail(play(record_profile="somebody's own"))
-    assert detail["unread"] == course.unread
+    assert detail["unread"] == timeline.unread
     assert detail["answer"] == episode_detail(play())["answer"]
 
 
 def test_an_agent_that_failed_has_an_end() -> None:
-    course = course_of(play({**MUSEUMS, "subagent_1": MUSEUMS["subagent_1"][:1]}))
-    assert course.ended[2] > course.acts[2][0].settled
-    assert course.acts[0][0].settled == max(course.ended[1:])
+    timeline = timeline_of(play({**MUSEUMS, "subagent_1": MUSEUMS["subagent_1"][:1]}))
+    assert timeline.ended[2] > timeline.acts[2][0].settled
+    assert timeline.acts[0][0].settled == max(timeline.ended[1:])
 
 
 def test_an_episode_that_was_aborted_is_shown() -> None:

@@ -36,15 +36,15 @@ class Backwards(ToyTeam):
             self.stopped = True
 
 
-def test_a_player_gets_every_job_and_its_order_does_not_matter(tmp_path: Path) -> None:
-    setup, player = town_setup(count=3), Backwards()
-    assert isinstance(player, EpisodeRunner)
+def test_a_runner_gets_every_job_and_its_order_does_not_matter(tmp_path: Path) -> None:
+    setup, runner = town_setup(count=3), Backwards()
+    assert isinstance(runner, EpisodeRunner)
     seen: list[EpisodeRecord] = []
     with RunFolder.open(tmp_path / "run", run_settings(setup, "toy", trials=2)) as folder:
-        summary = evaluate_game(setup, player, trials=2, seed=3, folder=folder, on_episode=seen.append)
+        summary = evaluate_game(setup, runner, trials=2, seed=3, folder=folder, on_episode=seen.append)
     expected = [(task.id, trial) for trial in range(2) for task in setup.tasks]
-    assert player.played == expected[::-1]
-    assert [record.pair for record in seen] == player.played
+    assert runner.played == expected[::-1]
+    assert [record.pair for record in seen] == runner.played
     assert summary.episodes == 6
     alone = evaluate_game(setup, ToyTeam(), trials=2, seed=3)
     clocked = ("seconds", "usage", "metered")
@@ -55,22 +55,22 @@ def test_a_player_gets_every_job_and_its_order_does_not_matter(tmp_path: Path) -
     assert {(t.meta["policy"], t.meta["usage"]["completion_tokens"]) for t in recorded} == {("toy", 7)}
 
 
-def test_a_resumed_run_gives_the_player_only_what_is_missing(tmp_path: Path) -> None:
+def test_a_resumed_run_gives_the_runner_only_what_is_missing(tmp_path: Path) -> None:
     setup = town_setup(count=4)
     for limit, expected in ((2, ["towns-1", "towns-0"]), (4, ["towns-3", "towns-2"])):
-        player = Backwards()
+        runner = Backwards()
         with RunFolder.open(tmp_path / "run", run_settings(setup, "toy")) as folder:
-            summary = evaluate_game(setup, player, setup.tasks[:limit], folder=folder)
-        assert [task for task, _ in player.played] == expected
+            summary = evaluate_game(setup, runner, setup.tasks[:limit], folder=folder)
+        assert [task for task, _ in runner.played] == expected
         assert summary.episodes == limit
 
 
-def test_a_failed_job_stops_the_run_and_the_player() -> None:
-    player = Backwards(broken=["towns-1"])
+def test_a_failed_job_stops_the_run_and_the_runner() -> None:
+    runner = Backwards(broken=["towns-1"])
     with pytest.raises(EpisodeError, match=r"towns-1 \(trial 0\).*the engine is gone"):
-        evaluate_game(town_setup(count=3), player)
-    assert player.stopped
-    assert [task for task, _ in player.played] == ["towns-2", "towns-1"]
+        evaluate_game(town_setup(count=3), runner)
+    assert runner.stopped
+    assert [task for task, _ in runner.played] == ["towns-2", "towns-1"]
 
 
 def test_with_keep_going_a_failed_job_counts_as_failed(tmp_path: Path) -> None:
@@ -85,7 +85,7 @@ def test_with_keep_going_a_failed_job_counts_as_failed(tmp_path: Path) -> None:
     assert (summary.episodes, summary.failed) == (3, 0)
 
 
-def test_check_policy_checks_players_too() -> None:
+def test_check_policy_checks_runners_too() -> None:
     class Forgetful(Backwards):
         def run_jobs(self, setup: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
             yield from list(super().run_jobs(setup, jobs))[1:]
@@ -96,7 +96,7 @@ def test_check_policy_checks_players_too() -> None:
 
 
 def test_an_opened_policy_is_closed_even_after_an_error() -> None:
-    with pytest.raises(RuntimeError), opened_policy("test_evaluation_players:Closing") as policy:
+    with pytest.raises(RuntimeError), opened_policy("test_evaluation_runners:Closing") as policy:
         raise RuntimeError
     assert isinstance(policy, Closing)
     assert policy.closed == 1

@@ -84,7 +84,7 @@ class FlakyCorpus:
             if what is not None:
                 self.faults[what] += 1
         if what == "raised":
-            raise ConnectionError("the connection broke")
+            raise ConnectionError("the line broke")
         if what == "timed out":
             self._never.wait(2 * TIMEOUT)
 

@@ -1,7 +1,7 @@
-"""How quickly a model trains on this machine: ``python benchmarks/train_speed.py MODEL``.
+"""Measures how fast a model trains on this machine: ``python benchmarks/train_speed.py MODEL``.
 
-Times whole optimiser steps (forward, backward, AdamW) on random sequences for each way of batching: packed rows, rows
-with transformers' block mask, one sequence at a time, and batches padded to their longest.
+It times whole optimiser steps (forward, backward, AdamW) on random sequences. It does so for each way of batching:
+packed rows, rows with transformers' block mask, one sequence at a time, and batches padded to their longest sequence.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from wideseek_baselines.train.optim.optimizer import Optimizer
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Tokens a second, prompts included and padding not: by the wall clock and by processor time."""
+    """Tokens per second, by the wall clock and by CPU time. Prompts count, padding does not."""
 
     wall: float
     processor: float
 
 
 def make_examples(count: int, shortest: int, longest: int, share: float, vocabulary: int) -> list[Sample]:
-    """Random sequences with lengths spread evenly between the bounds, `share` of their tokens trained."""
+    """Random sequences with lengths drawn uniformly between the bounds. `share` of their tokens are trained."""
     random = np.random.default_rng(0)
     made = []
     for length in random.integers(shortest, longest + 1, count).tolist():
@@ -43,7 +43,7 @@ def make_examples(count: int, shortest: int, longest: int, share: float, vocabul
 
 
 def measure(step: Callable[[], None], tokens: int, repeats: int, device: torch.device) -> Speed:
-    """The median speed of a step over some repeats, after one that is not counted."""
+    """The median speed over `repeats` steps, after one that is not counted."""
     walls, processors = [], []
     for number in range(repeats + 1):
         wall, processor = time.perf_counter(), time.process_time()
@@ -59,7 +59,7 @@ def measure(step: Callable[[], None], tokens: int, repeats: int, device: torch.d
 def row_step(
     model: TokenModel, optimizer: Optimizer, examples: Sequence[Sample], tokens_per_row: int
 ) -> None:
-    """One step on rows; 1 token a row is one sequence at a time."""
+    """One step on packed rows. With `tokens_per_row` 1, each row has one sequence."""
     trained = sum(len(example.places) for example in examples)
     for row in pack(examples, tokens_per_row):
         logprobs = model(row.to(model.device)).logprobs
@@ -70,7 +70,7 @@ def row_step(
 def padded_step(
     model: TokenModel, optimizer: Optimizer, examples: Sequence[Sample], tokens_per_row: int
 ) -> None:
-    """One step the usual way: padded batches in the order given, and the logits of every token."""
+    """One step in the usual way: padded batches in the given order, and logits for every token."""
     trained = sum(len(example.places) for example in examples)
     batch: list[Sample] = []
     for number, example in enumerate(examples):
@@ -110,15 +110,15 @@ COMPILED: tuple[tuple[str, Attention, Callable[..., None], bool], ...] = (
 
 @click.command()
 @click.argument("model")
-@click.option("--sequences", default=32, show_default=True, help="Sequences of a step.")
+@click.option("--sequences", default=32, show_default=True, help="Number of sequences per step.")
 @click.option("--shortest", default=150, show_default=True, help="Tokens of the shortest sequence.")
 @click.option("--longest", default=700, show_default=True, help="Tokens of the longest sequence.")
-@click.option("--trained", default=0.35, show_default=True, help="Share of the tokens that is trained.")
-@click.option("--tokens-per-row", default=2048, show_default=True, help="Tokens of a row or padded batch.")
+@click.option("--trained", default=0.35, show_default=True, help="Share of the tokens that are trained.")
+@click.option("--tokens-per-row", default=2048, show_default=True, help="Tokens per row or padded batch.")
 @click.option("--device", default="auto", show_default=True)
 @click.option("--precision", "precisions", multiple=True, default=("float32", "autocast"), show_default=True)
 @click.option("--repeats", default=5, show_default=True)
-@click.option("--compile", "compiled", is_flag=True, help="Time packed rows with compiled layers too.")
+@click.option("--compile", "compiled", is_flag=True, help="Also time packed rows with compiled layers.")
 def main(
     model: str,
     sequences: int,
@@ -131,7 +131,7 @@ def main(
     repeats: int,
     compiled: bool,
 ) -> None:
-    """Time optimiser steps of the model in the folder MODEL."""
+    """Time optimiser steps of the model in folder MODEL."""
     click.echo(f"{'':10}{'':16}{'tokens/s':>10}{'per CPU second':>16}")
     for precision in precisions:
         for name, attention, step, single in (*WAYS, *(COMPILED if compiled else ())):

@@ -1,4 +1,4 @@
-"""`wideseek rollout`: groups of episodes, recorded token by token for training, here or on many machines."""
+"""The command `wideseek rollout`: records groups of episodes with their tokens, in this process or on many machines."""
 
 from __future__ import annotations
 
@@ -27,30 +27,28 @@ if TYPE_CHECKING:
 @options.seed_option
 @click.option(
     "--group", "size", type=click.IntRange(min=1), default=8, show_default=True,
-    help="Episodes of each task; they start together and are compared in training.",
+    help="Episodes per task. They start together and are compared in training.",
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(min=0), default=0, show_default=True,
-    help="Processes of a Ray cluster (RAY_ADDRESS, else a new one here); 0 plays in this process.",
+    help="Worker processes on a Ray cluster (that of RAY_ADDRESS, or a new one here). 0 uses this process.",
 )  # fmt: skip
-@click.option(
-    "--gpus", type=click.FloatRange(min=0), default=0.0, show_default=True, help="GPUs of each worker."
-)
+@click.option("--gpus", type=click.FloatRange(min=0), default=0.0, show_default=True, help="GPUs per worker.")
 @click.option(
     "--concurrency", type=click.IntRange(min=1),
-    help="Episodes in flight in each process; default: what the engine's cache holds.",
+    help="Episodes in flight per process. Default: as many as the engine's cache holds.",
 )  # fmt: skip
 @click.option(
     "--retries", type=click.IntRange(min=0), default=1, show_default=True,
-    help="How often an episode whose engine or tools failed is played again.",
+    help="How often an episode is run again if its engine or tools failed.",
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
-    help="The rollouts: .jsonl, .jsonl.gz (both go on where they stopped) or .parquet.",
+    help="File for the rollouts: .jsonl or .jsonl.gz, which the same command resumes, or .parquet.",
 )  # fmt: skip
 @click.option(
     "--trajectories", type=click.Path(dir_okay=False, path_type=Path),
-    help="Append the messages of every episode to this JSONL file too.",
+    help="Also append the messages of every episode to this JSONL file.",
 )  # fmt: skip
 def rollout(
     game: GameConfig,
@@ -65,8 +63,9 @@ def rollout(
     out: Path,
     trajectories: Path | None,
 ) -> None:
-    """Play every task several times with a language model and keep what training needs: token ids, which of them
-    were sampled, their log-probabilities, rewards.
+    """Run several episodes of every task with a language model, and record them for training.
+
+    The records have token ids, masks of the sampled tokens, their log-probabilities, and rewards.
 
     \b
     Examples:
@@ -121,17 +120,15 @@ def rollout(
     say(counts.line())
     say(f"Rollouts: {out}")
     if interrupted:
-        say(
-            "Interrupted; the same command goes on from there."
-            if out.suffix != ".parquet"
-            else "Interrupted."
-        )
+        say("Interrupted; the same command resumes." if out.suffix != ".parquet" else "Interrupted.")
         raise click.exceptions.Exit(130)
 
 
 def _done(out: Path, status: RunStatus) -> set[tuple[str, int]]:
-    """The episodes that a file has already, which the status is told of; those that failed are played again, and count
-    as the later ones."""
+    """The episodes that the file already has, without failed ones, which are run again.
+
+    All of them are added to the status.
+    """
     from wideseek_baselines.rollout.store import iter_rollouts
 
     if out.suffix == ".parquet" or not out.exists():
@@ -145,7 +142,7 @@ def _done(out: Path, status: RunStatus) -> set[tuple[str, int]]:
 
 
 def _ended(finished: Finished) -> Ended:
-    """What a view is told of an episode; one without rollout was played for nothing."""
+    """The facts about an ended episode for the view. An episode without rollout counts as failed."""
     from wideseek_env.evaluation.running_summary import Ended
 
     if finished.rollout is not None:
@@ -173,7 +170,7 @@ def _jobs(tasks: TaskSet, size: int, seed: int, done: set[tuple[str, int]]) -> I
 
 
 class _Counts:
-    """What a run comes to so far."""
+    """The counts of a run so far."""
 
     def __init__(self) -> None:
         self.began = time.perf_counter()
@@ -192,11 +189,11 @@ class _Counts:
 
     @property
     def mean_reward(self) -> float:
-        """Over all episodes, failed ones as 0."""
+        """The mean reward of all episodes. Episodes without rollout count as 0."""
         return self.reward / max(1, self.episodes)
 
     def line(self) -> str:
-        """The figures in one line."""
+        """The counts in one line."""
         seconds = time.perf_counter() - self.began
         return (
             f"{self.episodes} episodes ({self.failed} failed), mean reward {self.mean_reward:.3f}, "

@@ -112,7 +112,7 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         return self._observe()
 
     def step(self, action: WideSeekAction, timeout_s: float | None = None) -> WideSeekObservation:
-        """Play the turns of `action` and run their tools.
+        """Apply the messages of `action` and run their tools.
 
         If one message is not allowed, none is applied. The content of a message never raises an error: the agent is
         told about errors in its calls.
@@ -269,8 +269,8 @@ def create_app(game: Game | GameConfig | None = None, *, sessions: int = 64) -> 
     """The server as an ASGI application.
 
     Args:
-        game: What is played; None is the offline default of `GameConfig`. Clients know its tasks by its `split`.
-        sessions: Clients that may play at the same time.
+        game: The game. None is the default of `GameConfig`, which works offline. Clients name its tasks by its `split`.
+        sessions: The largest number of sessions at the same time.
     """
     if sessions < 1:
         raise ConfigError(f"sessions must be at least 1, not {sessions}")
@@ -290,7 +290,13 @@ def create_app(game: Game | GameConfig | None = None, *, sessions: int = 64) -> 
 
 @click.command()
 @options.game_options("wideseek-openenv")
-@click.option("--sessions", type=click.IntRange(1), default=64, show_default=True, help="Clients at a time.")
+@click.option(
+    "--sessions",
+    type=click.IntRange(1),
+    default=64,
+    show_default=True,
+    help="The largest number of sessions.",
+)
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)
 def main(game: GameConfig, sessions: int, host: str, port: int) -> None:

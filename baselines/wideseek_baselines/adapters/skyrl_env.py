@@ -47,8 +47,8 @@ def register(name: str = ENV, **settings: Any) -> None:
     """Register the environment in this process. Does nothing if it is registered.
 
     Args:
-        name: What it is called in SkyRL.
-        settings: Fields of `GameConfig`, as JSON values. A judge, a reward or a tool is given as module:name.
+        name: Name of the environment in SkyRL.
+        settings: Fields of `GameConfig`, as JSON values. Give a judge, a reward or a tool as ``module:name``.
 
     Raises:
         ConfigError: The game cannot be opened, or another environment has this name.
@@ -74,9 +74,10 @@ class WideSeekTextEnv(BaseTextEnv):
     """One episode of the single agent.
 
     Args:
-        settings: The game's fields as a JSON text, from `register`.
-        env_config: SkyRL's settings for the environment; there are none.
-        extras: The row of the data set; `task_id` is played. SkyRL's `max_turns` must not be below the rules'.
+        settings: The game's fields as JSON text, from `register`.
+        env_config: SkyRL's settings for the environment. Ignored.
+        extras: The row of the dataset, whose `task_id` is used. SkyRL's `max_turns` must be at least the turns of the
+            rules.
 
     Raises:
         ConfigError: SkyRL would end the episode before its rules do.

@@ -182,7 +182,7 @@ class TeamRollouts:
         }
 
     def run(self, tasks: Sequence[Task], seeds: Sequence[int], trainer: Trainer) -> list[TeamResult]:
-        """One episode of each task, with the trainer's model in every role."""
+        """Run one episode of each task, with the trainer's model in every role."""
         engine, policy = self._policy(trainer)
         plays = [EpisodeRun(self.game, task, seed) for task, seed in zip(tasks, seeds, strict=True)]
         episode_policies = [policy.episode_policy(seed) for seed in seeds]

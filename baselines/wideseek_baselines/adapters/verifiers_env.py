@@ -33,7 +33,7 @@ PLUGIN = "wideseek-verifiers"
 
 
 class WideSeekTasksetConfig(vf.TasksetConfig):
-    """The game: every field of `wideseek_env.GameConfig`, all by name, so that it travels."""
+    """The game: every field of `wideseek_env.GameConfig`, with plain values that can be sent to other processes."""
 
     id: str = PLUGIN
     tasks: str = "synthetic"
@@ -44,7 +44,7 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     where: list[str] = []  # noqa: RUF012 (pydantic copies it)
     """Conditions that tasks must meet, such as ``rows>=10``."""
     limit: int | None = None
-    """Use only the first of these tasks."""
+    """Use only this many tasks, the first ones. None uses all."""
     width: int | None = None
     """The largest number of subagents of one delegation. None is the number in the rules."""
     rules: str | dict[str, int] | None = None
@@ -55,16 +55,17 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     """The prompts and tool schemas of the agents. With ``wideseek-r1`` the model's chat template shows the tools."""
     reward: str = "item_f1"
     judge: str | None = "offline"
-    """Decides llm_judge columns."""
+    """The judge that compares cells in columns with the metric "llm_judge"."""
     team: bool = True
-    """False: one agent that searches by itself, in the seat `lead`."""
+    """True for a team. False for a single agent, in the seat `lead`."""
     roster: str = "dynamic"
     counter: str = "characters"
-    """Unit of the context limit."""
+    """The unit of the context limit."""
     tools: list[str] = []  # noqa: RUF012 (pydantic copies it)
-    """Custom tools, each ``module:name``."""
+    """Custom tools, each as ``module:name``."""
     executor: str | None = None
-    """What runs tool calls, as ``module:name``; None is search and browse over the corpus, plus the custom tools."""
+    """The executor of tool calls, as ``module:name``. None searches and browses the corpus and runs the custom tools.
+    """
 
 
 class WideSeekData(vf.TaskData):
@@ -85,7 +86,7 @@ class WideSeekTask(vf.Task[WideSeekData, vf.State, vf.TaskConfig]):
 
     @property
     def key(self) -> str:
-        """The task's own id, whatever its place in the stream."""
+        """The task's id. It does not depend on the task's place in the stream."""
         return str(self.data.id or self.hash)
 
 

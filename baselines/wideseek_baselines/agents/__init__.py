@@ -1,1 +1,1 @@
-"""Language-model agents: one generation request at a time, from an episode to tokens and back."""
+"""Language-model agents: they turn an agent's turn into a request for tokens, and the tokens into an action."""

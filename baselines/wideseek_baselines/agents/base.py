@@ -1,9 +1,9 @@
-"""The seam between what decides (a model with its prompts and budgets) and what drives (lock-step or asynchronous).
+"""The interface between policies that use models and drivers (lock-step or asynchronous).
 
 A `TeamPolicy` makes an `EpisodePolicy` for every episode. A driver asks the episode policy what to do with a turn. The
-answer is a `Request` for an engine or, when a budget is spent, an action. The driver hands back the engine's
-`Generation` and gets the action for it. The episode policy keeps the token ids of all its conversations. Nothing in it
-waits.
+answer is a request for an engine or, if a budget is spent, a fixed action. The driver passes the engine's `Generation`
+back and gets the action for it. The episode policy keeps the token ids of all its conversations. Its methods never
+wait.
 """
 
 from __future__ import annotations
@@ -20,61 +20,66 @@ from wideseek_env.policy import Turn
 
 @dataclass(frozen=True, slots=True)
 class GenerationRequest:
-    """A turn that an engine has to generate."""
+    """A turn that an engine must generate."""
 
     engine: Engine
     request: Request
     model: str = ""
-    """The name of the model among several; "" where there is one."""
+    """The name of the model if the policy has several. Otherwise ""."""
 
 
 @dataclass(frozen=True, slots=True)
 class FixedReply:
-    """A turn that is settled without generating: the message to play."""
+    """The message for a turn that needs no generation."""
 
     message: Message
 
 
 class EpisodePolicy(Protocol):
-    """One episode as the policy sees it. Conversations are told apart by `Turn.conversation`."""
+    """The policy of one episode. `Turn.conversation` identifies a conversation."""
 
     def prepare(self, turn: Turn) -> GenerationRequest | FixedReply:
-        """What to do with this turn. Calling it again for the same turn gives the same."""
+        """The request or the fixed reply for this turn. A second call for the same turn returns the same."""
         ...
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """The action that the generation of this turn amounts to; records its tokens."""
+        """Record the tokens of this turn's generation, and return the action for it."""
         ...
 
     def timed(
         self, conversation: int, turn: int, *, queued: float, generating: float, tools: float, errors: int
     ) -> None:
-        """Tell how a turn went: seconds in queues, generating and in tools, and calls that could not be run."""
+        """Record the times of a turn in seconds (in queues, generating, in tools), and the number of calls that could
+        not run.
+        """
         ...
 
     def records(self, endings: Sequence[tuple[str, str, str]]) -> list[AgentRecord]:
-        """All conversations in order; `endings` has (agent, role, ending) for each. Empty ones have no sequence."""
+        """The records of all conversations, in order. `endings` has (agent, role, ending) for each of them.
+
+        A conversation without generated tokens has no sequence.
+        """
         ...
 
 
 class TeamPolicy(Protocol):
-    """A policy that a driver can play with."""
+    """A policy that a driver can use."""
 
     @property
     def name(self) -> str:
-        """What the policy is called in records."""
+        """The name of the policy in records."""
         ...
 
     @property
     def engines(self) -> Sequence[Engine]:
-        """Every engine it uses, once."""
+        """All engines that the policy uses, each once."""
         ...
 
     @property
     def records_tokens(self) -> bool:
-        """Whether its engines show token ids."""
+        """Whether its engines return token ids."""
         ...
 
     def episode_policy(self, seed: int) -> EpisodePolicy:
-        """The policy of one episode; requests' seeds derive from `seed`, the conversation and the turn."""
+        """The policy of one episode. The seed of a request depends on `seed`, the conversation and the turn."""
         ...

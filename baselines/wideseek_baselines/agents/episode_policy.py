@@ -1,4 +1,4 @@
-"""`LLMEpisodePolicy`: one episode of a language-model policy: its conversations in ids, its seeds and its budgets."""
+"""`LLMEpisodePolicy` is one episode of a language-model policy: its conversations in ids, its seeds and its budgets."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ from wideseek_env.policy import Turn
 _numbers = itertools.count()
 
 FULL: Message = {"role": "assistant", "content": "", "finish_reason": "context"}
-"""What an agent says that has no room left: it ends without a report."""
+"""The message of an agent whose context is full. The agent ends without a report."""
 
 SPENT: Message = {"role": "assistant", "content": "", "finish_reason": "budget"}
-"""What an agent says that has none of the team's tokens left: it ends without a report, the others with one."""
+"""The message of an agent when the team's token budget is used up. The agent ends without a report. Every other agent
+gets one last message.
+"""
 
 
 @dataclass(slots=True)
 class AgentState:
-    """One conversation: who speaks, its ids (None for engines that take messages), and what is asked now."""
+    """The state of one conversation: its agent, its ids (None for engines that take messages), and its open request."""
 
     model: AgentModel
     label: str
@@ -36,25 +38,25 @@ class AgentState:
     turn: int = -1
     step: GenerationRequest | FixedReply | None = None
     prompt_tokens: int = 0
-    """Of the turn that is asked now; an estimate from engines that take messages."""
+    """Prompt tokens of the open request. For engines that take messages it is an estimate."""
     read: int = 0
-    """Messages whose tokens such an engine has counted, and how many tokens they were."""
+    """The number of messages that such an engine has counted, and the number of their tokens."""
     read_tokens: int = 0
 
 
 class LLMEpisodePolicy:
-    """An `EpisodePolicy` over the models of the roles.
+    """An `EpisodePolicy` that uses a model for each role.
 
     Args:
-        models: Who plays each role, with a name that tells different models apart.
-        seed: Of the episode.
-        episode_tokens: Generated tokens of the whole team, never exceeded. The longest length of a turn is reserved
-            while the turn is generated. A subagent gets a quarter of what is free, or twice the longest turn so far
-            if that is more. An agent that acts when all are used up ends without a report.
-        answer_tokens: Part of `episode_tokens` that is reserved for last messages. When only these are left, every
-            agent is told to write its last message, and only the lead may use the second half of them. The reserve
-            grows, up to half of all, if the agents seen so far could need more for one longest message each.
-        on_generation: Told of every generation, to meter it.
+        models: The model of each role, with a name that tells different models apart.
+        seed: Seed of the episode.
+        episode_tokens: The largest number of tokens that the whole team may generate. While a turn is generated, its
+            largest length is reserved. A subagent's turn gets a quarter of the free tokens, or twice the longest turn
+            so far if that is more. An agent that acts when no tokens are left ends without a report.
+        answer_tokens: The part of `episode_tokens` that is reserved for last messages. When only these tokens are left,
+            every agent is told to write its last message. Only the lead may use the second half of them. If the agents
+            so far could need more for one longest message each, the reserve grows, up to half of `episode_tokens`.
+        on_generation: Called with every generation, to measure usage.
     """
 
     def __init__(
@@ -78,7 +80,7 @@ class LLMEpisodePolicy:
         self._voices: dict[int, AgentState] = {}
 
     def prepare(self, turn: Turn) -> GenerationRequest | FixedReply:
-        """See `EpisodePolicy`: the request of this turn, or at once the end of an agent without room or budget."""
+        """The request for this turn, or the fixed reply that ends an agent without room or budget."""
         number = sum(message["role"] == "assistant" for message in turn.messages)
         voice = self._voice(turn)
         if voice.step is None or voice.turn != number:
@@ -87,10 +89,12 @@ class LLMEpisodePolicy:
         return voice.step
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """See `EpisodePolicy`. `EngineError` when the generation is not what the engine promised."""
+        """Record the generation, and return the action for it. Raises `EngineError` if its form is not that of the
+        engine.
+        """
         voice = self._voices.get(turn.conversation)
         if voice is None or not isinstance(voice.step, GenerationRequest):
-            raise ConfigError(f"{turn.agent}'s turn is not waiting for a generation: call prepare first")
+            raise ConfigError(f"{turn.agent}'s turn does not wait for a generation: call prepare first")
         step, voice.step = voice.step, None
         self._held.pop(turn.conversation, None)
         if self._tell is not None:
@@ -101,7 +105,7 @@ class LLMEpisodePolicy:
         ids, logprobs = generation.ids, generation.logprobs
         if ids is None or logprobs is None or len(ids) != len(logprobs):
             raise EngineError(
-                f"the engine {step.engine.info.name} gave no ids with log-probabilities for {step.request.id}"
+                f"the engine {step.engine.info.name} returned no ids with log-probabilities for {step.request.id}"
             )
         cut = generation.finish_reason == "length" or len(ids) > sampling.max_tokens
         ids, logprobs = ids[: sampling.max_tokens], logprobs[: sampling.max_tokens]
@@ -130,13 +134,13 @@ class LLMEpisodePolicy:
     def timed(
         self, conversation: int, turn: int, *, queued: float, generating: float, tools: float, errors: int
     ) -> None:
-        """See `EpisodePolicy`."""
+        """Record the times of a turn in seconds, and the number of calls that could not run."""
         voice = self._voices.get(conversation)
         if voice is not None and voice.thread is not None:
             voice.thread.amend(turn, queued=queued, generating=generating, tools=tools, errors=errors)
 
     def records(self, endings: Sequence[tuple[str, str, str]]) -> list[AgentRecord]:
-        """See `EpisodePolicy`."""
+        """The records of all conversations, in order. `endings` has (agent, role, ending) for each of them."""
         records = []
         for number, (agent, role, ending) in enumerate(endings):
             voice = self._voices.get(number)
@@ -188,7 +192,7 @@ class LLMEpisodePolicy:
         self, voice: AgentState, step: GenerationRequest, messages: int, generation: Generation
     ) -> Message:
         if generation.message is None:
-            raise EngineError(f"the engine {step.engine.info.name} gave no message for {step.request.id}")
+            raise EngineError(f"the engine {step.engine.info.name} returned no message for {step.request.id}")
         self._spend(generation.completion_tokens)
         message: Message = {"role": "assistant", "content": ""}
         message |= {
@@ -200,7 +204,7 @@ class LLMEpisodePolicy:
         return self._finished(voice, message, generation.finish_reason == "length", used)
 
     def _finished(self, voice: AgentState, message: Message, cut: bool, used: int) -> Message:
-        """Tell the episode that a message was cut off, and whether the agent can go on."""
+        """The message with a finish reason, if it was cut off or the agent has no room for another turn."""
         if cut:
             full = voice.model.context is not None and used >= voice.model.context
             message["finish_reason"] = "context" if full else "length"
@@ -209,7 +213,7 @@ class LLMEpisodePolicy:
         return message
 
     def _free(self, role: Role) -> int:
-        """Tokens of the episode's budget that a turn in this role may take now."""
+        """The number of tokens of the episode's budget that a turn in this role may use now."""
         free = (self._left or 0) - sum(self._held.values())
         if role != "subagent":
             return free
@@ -217,7 +221,7 @@ class LLMEpisodePolicy:
         return min(free, max(-(-free // 4), 2 * self._longest))
 
     def _reserve(self) -> int:
-        """Tokens that all agents may need for their last messages."""
+        """The number of tokens that all agents may need for their last messages."""
         needed = (self._together + 1) * self._longest
         return max(self._ending, min(needed, (self._budget or 0) // 2))
 
@@ -228,15 +232,15 @@ class LLMEpisodePolicy:
 
 
 def request_seed(seed: int, conversation: int, turn: int) -> int:
-    """The seed of one request, from 0 to 2**31 - 1: it depends on nothing but these three."""
+    """The seed of one request, from 0 to 2**31 - 1. It depends only on the three arguments."""
     digest = hashlib.sha256(f"{seed}/{conversation}/{turn}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1
 
 
 def _estimate(turn: Turn, read: int) -> int:
-    """About how many tokens a chat server will make of the messages from number `read` on; rather too many.
+    """An estimate of a chat server's token count for the messages from number `read` on. It is rather too high.
 
-    Without an estimate a conversation would grow until the server refuses it, and the episode with it.
+    Without an estimate a conversation would grow until the server refuses it, and the episode would fail.
     """
     texts = [message["content"] for message in turn.messages[read:]]
     if not read:
@@ -247,7 +251,7 @@ def _estimate(turn: Turn, read: int) -> int:
 
 
 def _first(versions: Sequence[tuple[int, int]], tokens: int) -> tuple[tuple[int, int], ...]:
-    """The versions of the first `tokens` tokens."""
+    """The policy versions of the first `tokens` tokens, as pairs (version, number of tokens)."""
     kept: list[tuple[int, int]] = []
     for version, count in versions:
         if tokens > 0:
@@ -260,4 +264,4 @@ def _role(role: str) -> Role:
     for known in ROLES:
         if role == known:
             return known
-    raise ConfigError(f"no role {role!r}; there are: {', '.join(ROLES)}")
+    raise ConfigError(f"unknown role {role!r}: use one of {', '.join(ROLES)}")

@@ -1,4 +1,4 @@
-"""`AgentModel`: an engine with everything that turns an agent's turn into a request and back."""
+"""`AgentModel`: an engine, with the settings that turn an agent's turn into a request."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
 
 
 class AgentModel:
-    """A language model as agents use it. Several may share an engine, and one may play several roles.
+    """A language model for agents. Several `AgentModel`s may share an engine, and one may serve several roles.
 
     Args:
-        engine: Generates.
-        tokenizer: For engines that take tokens: a tokenizer, its folder or its hub name; None for the engine's
+        engine: The engine that generates tokens.
+        tokenizer: For engines that take tokens: a tokenizer, its folder or its hub name. None uses that of the engine's
             model. Engines that take messages need none.
-        thinking: Switches thinking on or off in chat templates that can; None leaves it to the template.
-        history: What a prompt keeps of earlier turns: one of `wideseek_baselines.tokens.History`.
-        turn_tokens: New tokens of one turn at most.
-        context: Tokens of prompt and turn together, if they should be fewer than the engine's limit.
-        temperature: Of sampling. Training needs 1, or the same at both ends.
-        top_p: Below 1, only the most probable tokens that make up this share are drawn. Training needs 1.
-        top_k: Only as many of the most probable tokens are drawn; 0 is off. Training needs 0.
-        seeded: Give every request a separate seed, so that an engine can repeat an episode. Engines then sample each
-            request separately, which is slower with many on a GPU.
+        thinking: Switches thinking on or off in chat templates that have the switch. None leaves it to the template.
+        history: How a prompt shows earlier turns: "template" as the chat template renders them now, "keep" as they were
+            sampled.
+        turn_tokens: The largest number of new tokens in one turn.
+        context: The largest number of tokens of prompt and turn together. None is the engine's limit.
+        temperature: Temperature of sampling. Training needs 1, or the same value in engine and trainer.
+        top_p: Sample only among the most probable tokens that together have this probability. Training needs 1.
+        top_k: Sample only among this many most probable tokens. 0 switches it off. Training needs 0.
+        seeded: Give every request a seed, so that an engine can repeat an episode. Engines then sample each request
+            separately. That is slower for many requests on a GPU.
 
     Raises:
         ConfigError: A setting is out of range, or there is no such tokenizer.
@@ -60,25 +61,27 @@ class AgentModel:
         self._sampling = Sampling(turn_tokens, temperature, top_p, top_k)
         self._context = context
         self.template: ChatTemplate | None = None
-        """None for engines that take messages."""
+        """The chat template. None for engines that take messages."""
         if engine.info.takes == "tokens":
             self.template = ChatTemplate(
                 engine.info.model if tokenizer is None else tokenizer, thinking=thinking, history=history
             )
         elif thinking is not None or history != "template" or tokenizer is not None:
             raise ConfigError(
-                f"the engine {engine.info.name} takes messages: its server applies the chat template, so that "
-                "tokenizer, thinking and history cannot be set here"
+                f"the engine {engine.info.name} takes messages and its server applies the chat template, so "
+                "tokenizer, thinking and history have no effect: leave them out"
             )
 
     @property
     def context(self) -> int | None:
-        """Tokens of prompt and turn together; None for no known limit. Complete once the engine has started."""
+        """The largest number of tokens of prompt and turn together. None if it is unknown. Final once the engine has
+        started.
+        """
         limits = [limit for limit in (self._context, self.engine.info.context) if limit is not None]
         return min(limits, default=None)
 
     def sampling(self, room: int, seed: int) -> Sampling:
-        """How the next turn is sampled where there is `room` for so many tokens."""
+        """The sampling settings of the next turn, for which `room` tokens are left."""
         chosen = self._sampling
         return Sampling(
             max_tokens=min(self.turn_tokens, room),
@@ -91,11 +94,11 @@ class AgentModel:
 
 
 def template_tools(turn: Turn) -> list[Mapping[str, Any]]:
-    """The schemas that a chat template (or a chat server) is to show; none where the prompt describes them."""
+    """The schemas for the chat template or the chat server. Empty if the prompt describes the tools."""
     return [] if turn.tools_in_prompt else list(turn.tools)
 
 
 def chat_messages(turn: Turn) -> list[Message]:
-    """The conversation with the keys that a chat server knows."""
+    """The conversation, only with keys that a chat server knows."""
     known = ("role", "content", "tool_calls", "tool_call_id")
     return [{key: message[key] for key in known if key in message} for message in turn.messages]

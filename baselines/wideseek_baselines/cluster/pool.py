@@ -1,13 +1,14 @@
-"""`RayRollouts`: episodes on many machines, each worker with its own engine, none lost and none played twice.
+"""`RayRollouts` runs episodes on many machines. Each worker has its engine. No episode is lost or returned twice.
 
     config = RolloutConfig("vllm", {"model": "models/nano"}, GameConfig(tasks="synthetic", width=4))
     rollouts = RayRollouts(config, workers=16, gpus=1)
     for finished in rollouts.run(jobs):
         ...
 
-Groups of jobs go to the worker with the least to do; every job is answered by itself. When a worker is lost (its
-process, its machine or its engine), its unanswered jobs go to the others and another worker takes its place, with the
-latest weights. What a worker opens by name (models, corpora, task files) must be at the same place on every machine.
+A group of jobs goes to the worker with the fewest jobs. Every job is returned separately. A worker is lost if its
+process, its machine or its engine dies. Then its open jobs go to other workers, and a new worker with the latest
+weights replaces it. Files that a worker opens by name (models, corpora, task files) must have the same path on every
+machine.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ from wideseek_env.policy import Job
 log = logging.getLogger(__name__)
 
 CALLS = 100_000
-"""Episodes that one worker may hold at the same time, as far as Ray is concerned."""
+"""Ray's limit on the calls that one worker may process at the same time."""
 
 
 @dataclass(slots=True)
 class _Sent:
-    """A job as its user gave it, and how often a worker was lost with it."""
+    """A job as the caller gave it, and how often it has lost its worker."""
 
     job: Job
     losses: int = 0
@@ -47,27 +48,27 @@ class _Worker:
     actor: Any
     where: Mapping[str, Any] = field(default_factory=dict)
     open: dict[Any, _Sent] = field(default_factory=dict)
-    """What it has not answered yet, by Ray's reference of the answer."""
+    """Its open jobs, by Ray's reference of the result."""
 
 
 class RayRollouts:
-    """Plays on the workers of a Ray cluster; see `wideseek_baselines.rollout.config.Rollouts`.
+    """Runs episodes on the workers of a Ray cluster.
 
     Args:
-        config: What every worker opens.
-        workers: How many.
-        cpus: Processors that each of them reserves.
-        gpus: Accelerators that each of them reserves.
-        ahead: Jobs that a worker may hold beyond what it plays, so that it never waits for the next: it is given more
-            as long as it holds fewer than this.
-        losses: How often a job may lose its worker before it comes back with an error.
-        restarts: Workers that may be lost in all.
-        address: Of a running cluster; by default the one of the environment (``RAY_ADDRESS``), else a new one on this
-            machine. Nothing is started or ended where Ray runs in this process already.
-        options: Further options of the actors, such as ``resources`` or ``runtime_env``.
+                config: The policy and the game, which every worker opens.
+                workers: Number of workers.
+        cpus: CPUs that each worker reserves.
+        gpus: GPUs that each worker reserves.
+        ahead: A worker gets another group while it has fewer open jobs than this. Choose more than it can run at the
+            same time, so that it never waits for the next job.
+        losses: How often a job may lose its worker before it is returned with an error.
+        restarts: The largest number of workers that may be lost in total.
+        address: Address of a running cluster. Default: the address in ``RAY_ADDRESS``, or else a new cluster on this
+            machine. If Ray already runs in this process, it is used and not ended.
+        options: Additional options of the actors, such as ``resources`` or ``runtime_env``.
 
     Raises:
-        ConfigError: A setting is wrong, or a worker finds one in `config`.
+        ConfigError: A setting is wrong, here or in `config`.
         MissingDependencyError: Ray is not installed.
         EngineLostError: A worker could not be started.
     """
@@ -119,15 +120,11 @@ class RayRollouts:
 
     @property
     def where(self) -> list[Mapping[str, Any]]:
-        """Host and process id of every worker."""
+        """The host and process id of every worker."""
         return [worker.where for worker in self._workers]
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
-        """See `Rollouts`.
-
-        Raises:
-            EngineLostError: More workers were lost than `restarts` allows.
-        """
+        """Run every job. Yields each exactly once, when it has ended."""
         waiting: deque[list[_Sent]] = deque()
         source = _grouped(jobs)
         exhausted = False
@@ -149,7 +146,7 @@ class RayRollouts:
                 for answer in {first, *done}:
                     worker = owners[answer]
                     sent = worker.open.get(answer)
-                    if sent is None:  # its worker was found to be lost with an answer before this one
+                    if sent is None:  # its worker was already found lost, through an earlier result
                         continue
                     try:
                         finished = self._ray.get(answer)
@@ -169,21 +166,21 @@ class RayRollouts:
                     worker.actor.cancel_all.remote()
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """See `Rollouts`. The weights travel through Ray's object store, once to each machine."""
+        """Give every engine new weights. They are sent once to each machine, through Ray's object store."""
         shared = self._ray.put(_tensors(weights))
         self._weights = (shared, version)
         self._all("update_weights", shared, version)
 
     def sleep(self) -> None:
-        """See `Rollouts`."""
+        """Release accelerator memory on all workers. No request may be in flight."""
         self._all("each_engine", "sleep")
 
     def wake(self) -> None:
-        """See `Rollouts`."""
+        """Take the memory again on all workers."""
         self._all("each_engine", "wake")
 
     def close(self) -> None:
-        """End the workers, and Ray where this object has started it; harmless when closed."""
+        """End the workers, and Ray if this object started it. Does nothing if it is closed."""
         workers, self._workers = self._workers, []
         closing = [worker.actor.close.remote() for worker in workers]
         if closing:
@@ -216,7 +213,7 @@ class RayRollouts:
         return workers
 
     def _least_busy(self) -> _Worker | None:
-        """The worker with the least to do, if it may be given more."""
+        """The worker with the fewest jobs, or None if no worker may get more."""
         worker = min(self._workers, key=lambda each: len(each.open))
         return worker if len(worker.open) < self._ahead else None
 
@@ -234,21 +231,21 @@ class RayRollouts:
         return isinstance(error, lost) or isinstance(_cause(error), EngineLostError)
 
     def _lose(self, worker: _Worker, error: Exception) -> tuple[list[list[_Sent]], list[Finished]]:
-        """Put another worker in place of a lost one: its groups to be played again, and the jobs given up."""
+        """Replace a lost worker. Returns its groups to be run again, and its jobs that are given up."""
         self._workers.remove(worker)
         self._ray.kill(worker.actor)
         if self._restarts < 1:
             raise EngineLostError(
-                f"more workers were lost than restarts allow; the last one: {_cause(error)}"
+                f"more workers were lost than restarts allows; the last error: {_cause(error)}"
             )
         self._restarts -= 1
-        log.warning("a worker on %s was lost, and is replaced: %s", worker.where.get("host"), _cause(error))
+        log.warning("a worker on %s was lost and is replaced: %s", worker.where.get("host"), _cause(error))
         again: dict[tuple[str, int], list[_Sent]] = {}
         failed: list[Finished] = []
         for number, sent in enumerate(worker.open.values()):
             sent.losses += 1
             if sent.losses > self._losses:
-                why = f"EngineLostError: its worker was lost {sent.losses} times; the last time: {_cause(error)}"
+                why = f"EngineLostError: its worker was lost {sent.losses} times; the last error: {_cause(error)}"
                 failed.append(Finished(sent.job, None, None, why[:500]))
                 continue
             name = group_of(sent.job)
@@ -258,7 +255,7 @@ class RayRollouts:
         return list(again.values()), failed
 
     def _all(self, method: str, *arguments: Any) -> None:
-        """Call a method of every worker; one that is lost meanwhile is found and replaced by `run`."""
+        """Call a method of every worker. If a worker is lost meanwhile, `run` notices and replaces it."""
         calls = [getattr(worker.actor, method).remote(*arguments) for worker in self._workers]
         for call in calls:
             try:
@@ -278,7 +275,7 @@ def _grouped(jobs: Iterable[Job]) -> Generator[list[_Sent], None, None]:
 
 
 def _tensors(weights: Weights) -> list[tuple[str, Any]]:
-    """The weights as tensors in ordinary memory, which Ray can send."""
+    """The weights as tensors in main memory, which Ray can send."""
     if isinstance(weights, Path):
         from safetensors.torch import load_file
 
@@ -288,7 +285,7 @@ def _tensors(weights: Weights) -> list[tuple[str, Any]]:
 
 
 def _cause(error: Exception) -> Exception:
-    """What a worker raised, without Ray's wrapping."""
+    """The error of a worker, without Ray's wrapper."""
     cause = getattr(error, "cause", None)
     if isinstance(cause, WideSeekError):
         return cause

@@ -1,4 +1,4 @@
-"""`open_rollouts_on`: rollouts in this process or on a Ray cluster, chosen by the number of workers."""
+"""`open_rollouts_on` opens rollouts in this process or on a Ray cluster, by the number of workers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from wideseek_env.errors import ConfigError
 
 
 def open_rollouts_on(config: RolloutConfig, workers: int = 0, **ray_options: Any) -> Rollouts:
-    """`LocalRollouts`, or with `workers` above 0 `RayRollouts` with `ray_options`."""
+    """`LocalRollouts` if `workers` is 0, otherwise `RayRollouts` with `ray_options`."""
     if workers < 0:
         raise ConfigError(f"workers must be 0 (this process) or more, not {workers}")
     return RayRollouts(config, workers, **ray_options) if workers else LocalRollouts(config)

@@ -1,10 +1,10 @@
-"""Retrieval on a cluster: the service of `wideseek_env.serve` as a Ray Serve deployment with replicas.
+"""Retrieval on a cluster: runs the service of `wideseek_env.serve` as a Ray Serve deployment with replicas.
 
     serve.run(retrieval("wiki-corpus/", replicas=8), route_prefix="/")
 
-Every replica opens the corpus on its own node, so the folder must be at the same path there. Ray's proxy
-spreads requests over the replicas and starts a new one for each that dies; a request in flight there
-fails, and `RemoteCorpus` repeats it.
+Every replica opens the corpus on its node, so the folder must have the same path on all nodes. Ray's proxy distributes
+requests over the replicas. It replaces a replica that dies. A request in flight there fails, and `RemoteCorpus` repeats
+it.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ def retrieval(
     """A Ray Serve application to pass to `ray.serve.run`.
 
     Args:
-        corpus: A name or folder as `wideseek_env.catalog.open_corpus` takes it, opened in each replica; or a
-            corpus, which must pickle (a `StoredCorpus` does so as its path).
-        settings: Limits of the service. Its API key is read from the environment of the replicas.
-        replicas: Processes that answer.
-        cpus: Processors that each of them reserves.
+        corpus: A name or folder for `wideseek_env.catalog.open_corpus`, which each replica opens. Or a corpus object
+            that can be pickled. A `StoredCorpus` is pickled as its path.
+        settings: Limits of the service. Each replica reads the API key from its environment.
+        replicas: Number of server processes.
+        cpus: CPUs that each replica reserves.
         name: Name of the deployment.
-        options: Further options of `serve.deployment`, such as `autoscaling_config`.
+        options: Additional options of `serve.deployment`, such as `autoscaling_config`.
 
-    Raises `MissingDependencyError` when Ray Serve or FastAPI is not installed.
+    Raises `MissingDependencyError` if Ray Serve or FastAPI is not installed.
     """
     try:
         from ray import serve

@@ -1,7 +1,7 @@
-"""`RolloutWorker`: one process of a Ray cluster that plays episodes over its own engine.
+"""`RolloutWorker`: one process of a Ray cluster that runs episodes with its engine.
 
-It is an asynchronous actor: its engine, its driver and all calls share the actor's event loop, and every episode is
-answered when it has ended.
+It is an asynchronous actor. Its engine, its driver and all calls share the actor's event loop. It returns every episode
+when the episode has ended.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from wideseek_baselines.rollout.jobs import Finished, RolloutJob
 
 
 class RolloutWorker:
-    """Plays the groups that `run_group` is called with, after `start`, which says what is wrong with `config`.
+    """Runs groups of jobs. Call `start` first, then `run_group` for each group and `answer` for each job.
 
-    A group comes in one call, because Ray does not promise to begin calls in the order in which they were made. Each of
-    its jobs is answered by itself through `answer`, which may even be called first.
+    A whole group comes in one call, because Ray may begin calls in another order than they were made. `answer` returns
+    the result of one job. It may be called before `run_group`.
     """
 
     def __init__(self, config: RolloutConfig) -> None:
@@ -34,7 +34,9 @@ class RolloutWorker:
         self._running: asyncio.Task[None] | None = None
 
     async def start(self) -> dict[str, Any]:
-        """Open policy and game and start the engines; returns where this worker is."""
+        """Open policy and game, and start the engines. Returns the host and process id. Raises `ConfigError` if
+        `config` is wrong.
+        """
         policy, game = await asyncio.to_thread(self._config.open)
         self._driver = Driver(policy, game, options=self._config.driver)
         for engine in self._driver.engines:
@@ -43,13 +45,16 @@ class RolloutWorker:
         return {"host": socket.gethostname(), "pid": os.getpid()}
 
     async def run_group(self, group: Mapping[int, RolloutJob]) -> None:
-        """Begin jobs that start together, each under a number that is used once."""
+        """Begin jobs that start together. The keys of `group` are their numbers. Each number is used once."""
         for number, job in group.items():
             self._jobs[id(job)] = (number, job)
         self._groups.put_nowait(tuple(group.values()))
 
     async def answer(self, number: int) -> Finished:
-        """Wait for the end of the job with this number, once. `EngineLostError` when this worker can play no more."""
+        """Wait for the job with this number and return its result. Call it once per job.
+
+        Raises `EngineLostError` if this worker has lost its engine.
+        """
         if self._running is None or self._running.done():
             raise EngineLostError("this worker has lost its engine")
         try:
@@ -58,7 +63,7 @@ class RolloutWorker:
             del self._answers[number]
 
     async def cancel_all(self) -> None:
-        """End all jobs; they come back with the error "cancelled"."""
+        """Cancel all jobs. They are returned with the error "cancelled"."""
         driver = self._opened()
         while not self._groups.empty():
             self._groups.get_nowait()
@@ -67,11 +72,11 @@ class RolloutWorker:
                 self._settle(number, job, Finished(job, None, None, "cancelled"))
 
     async def update_weights(self, weights: Any, version: int) -> None:
-        """Replace the weights of all engines; see `Driver.update_weights`."""
+        """Replace the weights of all engines, between jobs or in the middle of one."""
         await self._opened().update_weights(weights, version)
 
     async def each_engine(self, method: str) -> None:
-        """Call a method without arguments on every engine: "sleep", "wake" or "close"."""
+        """Call a method without arguments of every engine: "sleep", "wake" or "close"."""
         for engine in self._opened().engines:
             await getattr(engine, method)()
 
@@ -120,7 +125,7 @@ class RolloutWorker:
             for number, job in list(self._jobs.values()):
                 self._settle(number, job, lost)
             for answer in self._answers.values():
-                if not answer.done():  # asked for before its job came
+                if not answer.done():  # `answer` was called before its job came
                     answer.set_exception(lost)
 
     async def _arriving(self) -> AsyncIterator[RolloutJob]:

@@ -69,7 +69,7 @@ class OpenAIEngine:
         fields: Mapping[str, Any] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Check the settings; nothing is sent before `start`.
+        """Check the settings. Nothing is sent before `start`.
 
         Args:
             base_url: Address of the API, such as ``http://127.0.0.1:8000/v1``.

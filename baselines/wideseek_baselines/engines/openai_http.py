@@ -131,14 +131,14 @@ class Link:
             except RefusedRequestError as error:
                 if error.spent:
                     raise EngineLostError(
-                        f"{self.base_url} serves this account no longer (status {error.status}): {error.said}"
+                        f"{self.base_url} no longer serves this account (status {error.status}): {error.said}"
                     ) from None
                 raise RefusedError(str(error), error.status, error.said) from None
 
     async def _send(
         self, exchange: Exchange, method: str, path: str, data: bytes | None
     ) -> tuple[int, Mapping[str, str], bytes]:
-        """Send one request: the status, headers and content of the answer, read to its end within the timeout."""
+        """Send one request and read the whole answer, within the timeout. Returns its status, headers and content."""
         import httpx
 
         if self._client is None:

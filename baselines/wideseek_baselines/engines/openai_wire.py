@@ -133,7 +133,9 @@ def token_fields(ids: Sequence[int], sampling: Sampling) -> dict[str, Any]:
 
 
 def read_chat(data: Any) -> ChatAnswer:
-    """Read the answer of a chat completion. Raises one of `openai_http.UNREADABLE` if the data have another form."""
+    """Read the answer of a chat completion. Raises one of `wideseek_env.llm.exchange.UNREADABLE` if the data have
+    another form.
+    """
     reply = reply_of(data)
     message: Message = {"role": "assistant", "content": reply.text}
     calls = reply.message.get("tool_calls")
@@ -155,8 +157,8 @@ def _read_call(call: Any, number: int) -> dict[str, Any]:
 
 
 def read_tokens(data: Any) -> TokenAnswer:
-    """Read the answer of a completion with token ids. Raises one of `openai_http.UNREADABLE` if the data have another
-    form.
+    """Read the answer of a completion with token ids. Raises one of `wideseek_env.llm.exchange.UNREADABLE` if the data
+    have another form.
     """
     choice = data["choices"][0]
     tokens, logprobs = choice["logprobs"]["tokens"], choice["logprobs"]["token_logprobs"]

@@ -50,14 +50,14 @@ class VllmEngine:
     """
 
     def __init__(self, model: str | Path, **settings: Any) -> None:
-        """Check the settings; nothing is loaded before `start`.
+        """Check the settings. `start` loads the model.
 
         Args:
             model: A Hugging Face folder with safetensors, or a hub name.
-            settings: The other fields of `VllmSettings` by name, such as ``context=4096``.
+            settings: Other fields of `VllmSettings` by name, such as ``context=4096``.
 
         Raises:
-            ConfigError: A setting is out of range, unknown or in the way of what the engine promises.
+            ConfigError: A setting is out of range, or `options` has one that the engine sets itself.
             TypeError: There is no such setting.
         """
         self._settings = VllmSettings(model, **settings)

@@ -59,28 +59,31 @@ class VllmSettings:
     model: str | Path
     """A Hugging Face folder with safetensors, or a hub name."""
     context: int | None = None
-    """Tokens of prompt and generation together. Default: the model's own limit."""
+    """The largest number of tokens of prompt and generation together. None is the model's limit."""
     max_requests: int | None = None
-    """Requests that run at the same time. Default: vLLM's default."""
+    """The largest number of requests that are processed at the same time. None is vLLM's default."""
     dtype: str = "auto"
-    """Type of weights and activations. Choose float32 for log-probabilities that agree with another implementation to
-    1e-3 and better."""
+    """Data type of weights and activations. With "float32", log-probabilities agree with another implementation to 1e-3
+    or better.
+    """
     kv_bytes: int | None = None
-    """Memory for keys and values, on each device. Without it vLLM takes what `gpu_memory_utilization` leaves. On a
-    processor the default is 1 GiB, or what VLLM_CPU_KVCACHE_SPACE says."""
+    """Memory for keys and values on each device, in bytes. None uses the memory that `gpu_memory_utilization` leaves.
+    On a CPU None is 1 GiB, or the value of VLLM_CPU_KVCACHE_SPACE in GiB.
+    """
     gpu_memory_utilization: float | None = None
-    """Share of a device's memory to use in all."""
+    """Share of a device's memory that vLLM may use in total, above 0 and at most 1."""
     tensor_parallel: int = 1
-    """Devices that share the model."""
+    """Number of devices that share the model."""
     seed: int = 0
-    """Seed of requests that bring none."""
+    """Seed of requests that have none."""
     enforce_eager: bool = False
-    """No compilation and no CUDA graphs: a quick start, slower generation."""
+    """Switch off compilation and CUDA graphs. The engine starts faster and generates more slowly."""
     sleep_level: Literal[0, 1, 2] = 0
-    """What `sleep` gives back. 0: nothing. 1: keys and values, with the weights moved to host memory. 2: the weights as
-    well, so that `update_weights` must follow. On a processor it is 0."""
+    """What `sleep` releases. 0 releases nothing. 1 releases the key-value cache and moves the weights to host memory. 2
+    releases both, so `update_weights` must follow. On a CPU it is always 0.
+    """
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Further arguments of `vllm.AsyncEngineArgs`, by name."""
+    """Additional arguments of `vllm.AsyncEngineArgs`, by name."""
 
     def __post_init__(self) -> None:
         for name in ("context", "max_requests", "kv_bytes", "tensor_parallel"):

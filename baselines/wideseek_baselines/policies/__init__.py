@@ -1,1 +1,1 @@
-"""Policies that can be named: language models and a random one."""
+"""Policies with a name: language models and a random policy."""

@@ -1,7 +1,7 @@
-"""Policies by name: what ``--policy vllm``, ``--policy openai`` and ``--policy transformers`` make.
+"""The factories behind ``--policy vllm``, ``--policy openai`` and ``--policy transformers``.
 
-Every option is a plain value, so that it can be given as ``--policy-arg name=value``. An engine's package is
-imported when the policy is made.
+All options are plain values, so they can be given as ``--policy-arg name=value``. An engine's package is imported when
+the policy is made.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wideseek_env.llm.usage import Prices
 
 
 class PolicyOptions(TypedDict, total=False):
-    """The options that all these policies share; `LLMPolicy` and `AgentModel` say what they mean."""
+    """The options that all these policies share. `LLMPolicy` and `AgentModel` describe them."""
 
     episode_tokens: int | None
     answer_tokens: int
@@ -44,16 +44,16 @@ def transformers_policy(
     dtype: str = "float32",
     **options: Unpack[PolicyOptions],
 ) -> LLMPolicy:
-    """A policy on Hugging Face transformers in this process: for tests and small models.
+    """A policy that uses Hugging Face transformers in this process, for tests and small models.
 
     Args:
         model: A model folder or a hub name.
-        subagent_model: Another one for the subagents.
-        context: Tokens of prompt and turn together; the model's own limit by default.
-        max_requests: Turns in one batch.
+        subagent_model: Another model for the subagents.
+        context: The largest number of tokens of prompt and turn together. None is the model's limit.
+        max_requests: The largest number of turns in one batch.
         device: "auto", "cpu", "cuda", …
         dtype: "float32", "bfloat16" or "float16".
-        options: See `PolicyOptions`.
+        options: Options of `PolicyOptions`, which all these policies share.
     """
     from wideseek_baselines.engines.transformers import TransformersEngine
 
@@ -72,15 +72,16 @@ def vllm_policy(
     engine_options: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> LLMPolicy:
-    """A policy on vLLM, started and ended by this process.
+    """A policy that uses vLLM, which this process starts and ends.
 
     Args:
         model: A model folder or a hub name.
-        subagent_model: Another one for the subagents, in a separate engine. The two share the device, so give
-            each its part with `gpu_memory_utilization` or `kv_bytes`.
-        engine_options: Further arguments of vLLM by name.
-        options: The settings of the engine, by the names of `wideseek_baselines.engines.vllm_loading.VllmSettings`
-            (such as `context`, `dtype`, `kv_bytes` or `sleep_level`), and the options of `PolicyOptions`.
+        subagent_model: Another model for the subagents, in a separate engine. Both engines share the device, so limit
+            the memory of each with `gpu_memory_utilization` or `kv_bytes`.
+        engine_options: Additional arguments of vLLM, by name.
+        options: Settings of the engine and options of `PolicyOptions`. The engine's settings have the names in
+            `wideseek_baselines.engines.vllm_loading.VllmSettings`, such as `context`, `dtype`, `kv_bytes` or
+            `sleep_level`.
     """
     from wideseek_baselines.engines.vllm import VllmEngine
 
@@ -106,22 +107,22 @@ def openai_policy(
     fields: Mapping[str, Any] | None = None,
     **options: Unpack[PolicyOptions],
 ) -> LLMPolicy:
-    """A policy on an OpenAI-compatible server.
+    """A policy that uses an OpenAI-compatible server.
 
     Args:
-        base_url: Address of its API, such as ``http://127.0.0.1:8000/v1``.
-        model: Name under which it knows the model.
-        subagent_model: Another one for the subagents, at the same server.
-        context: Tokens of prompt and turn together, if the server does not say or they should be fewer.
-        api_key_env: Name of the environment variable with the server's key.
-        concurrency: Requests that are sent at the same time.
-        timeout: Seconds that one request may take.
-        prompt_price: Price of a million prompt tokens, for the cost in records.
-        completion_price: Price of a million generated tokens.
-        fields: Further fields of every request.
-        options: See `PolicyOptions`. With a `tokenizer` the server is sent token ids, and episodes can be trained
-            on. Without one it is sent messages; `thinking` then goes to it as ``chat_template_kwargs``, which vLLM
-            and SGLang understand.
+        base_url: Address of the server's API, such as ``http://127.0.0.1:8000/v1``.
+        model: Name of the model at the server.
+        subagent_model: Another model for the subagents, at the same server.
+        context: The largest number of tokens of prompt and turn together. None is the limit that the server reports.
+        api_key_env: Environment variable with the server's key.
+        concurrency: The largest number of requests in flight.
+        timeout: Timeout of one request in seconds.
+        prompt_price: Price of one million prompt tokens, for the cost in records.
+        completion_price: Price of one million generated tokens.
+        fields: Additional fields of every request.
+        options: Options of `PolicyOptions`. With a `tokenizer` the server gets token ids, and episodes can be used for
+            training. Without one it gets messages. Then `thinking` is sent as ``chat_template_kwargs``, which vLLM and
+            SGLang understand.
     """
     from wideseek_baselines.engines.openai import OpenAIEngine
 
@@ -157,7 +158,7 @@ def _named(model: str | None) -> str:
 
 
 def _other(subagent_model: str | None, model: str | None, engine: Callable[[str], Engine]) -> Engine | None:
-    """The subagents' own engine, where they have another model."""
+    """The separate engine of the subagents, or None if they use the same model."""
     if subagent_model is None or subagent_model == model:
         return None
     return engine(str(subagent_model))

@@ -1,7 +1,7 @@
-"""`RandomPolicy`: seeded nonsense of every sort, for finding out whether an environment survives it.
+"""`RandomPolicy` writes seeded random messages of many kinds, to test an environment.
 
-Its messages use the tools that the agent sees and the addresses and words that it has read. So random episodes also
-reach pages, reports and answers. Some messages are malformed on purpose.
+A message uses the agent's tools, and addresses and words that the agent has read. So random episodes also reach pages,
+reports and answers. Some messages are malformed on purpose.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wideseek_env.policy import Turn
 _URL = re.compile(r"https?://[^\s()<>\"|]+")
 _WORD = re.compile(r"[^\W_]{3,20}")
 _HEARD = 4000
-"""Characters of the latest observation that words and addresses are taken from."""
+"""Words and addresses are taken from this many characters of the latest observation."""
 
 _ODD = ("", "|", "```", "</tool_call>", "<think>", "\\", "ü🗺", "河流", "0", "-1", "null")
 
@@ -28,11 +28,11 @@ class RandomPolicy:
     """Acts at random.
 
     Args:
-        malformed: Share of messages that are broken on purpose (bad JSON, unknown tools, wrong arguments).
-        end: Chance that a message is a report or an answer; an agent with one turn left always writes one.
+        malformed: Share of messages that are malformed on purpose (bad JSON, unknown tools, wrong arguments).
+        end: Probability that a message is a report or an answer. An agent with one turn left always writes one.
 
-    The dice of a turn follow from the seed of `reset` and the agent's own conversation, so that the order of
-    turns makes no difference.
+    The random numbers of a turn depend on the seed of `reset` and on the agent's conversation. So the order of turns
+    does not matter.
     """
 
     name = "random"
@@ -43,11 +43,11 @@ class RandomPolicy:
         self._seed = 0
 
     def reset(self, seed: int) -> None:
-        """Start over; the same seed makes the same decisions in the same conversations."""
+        """Begin an episode. The same seed gives the same decisions in the same conversations."""
         self._seed = seed
 
     def act(self, turns: Sequence[Turn]) -> Sequence[Action]:
-        """One message for each turn."""
+        """The messages of the acting agents, one for each turn."""
         return [self._act(turn) for turn in turns]
 
     def _act(self, turn: Turn) -> Action:
@@ -81,7 +81,7 @@ def _call(
 def _value(
     dice: random.Random, schema: Mapping[str, Any], name: str, words: Sequence[str], urls: Sequence[str]
 ) -> Any:
-    """Something that fits a JSON schema; `name` is that of the argument."""
+    """A random value that fits a JSON schema. `name` is the name of the argument."""
     kind = schema.get("type")
     if kind == "object":
         required = schema.get("required", ())

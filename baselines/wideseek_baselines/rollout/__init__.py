@@ -1,1 +1,1 @@
-"""Rollouts: many episodes at once over one engine, recorded for training."""
+"""Rollouts: runs many episodes at once with one engine, and records them for training."""

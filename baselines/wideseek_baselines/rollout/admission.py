@@ -1,10 +1,11 @@
-"""Admission: which episodes may start and which requests may go to an engine.
+"""Decides which episodes may start and which requests may go to an engine.
 
-A started episode is worth finishing before another begins: its conversations lie in the engine's key-value cache, and
-each of its turns is cheap only as long as they do. So episodes start when the cache has room for what they are expected
-to grow to (`EpisodeGate`), and requests go to the engine oldest episode first, as many as it works on at a time
-(`RequestGate`). Both serve strictly in order: a group or request that does not fit yet holds back those behind it, so
-none starves.
+The conversations of a running episode are in the engine's key-value cache. Its turns are cheap only while they stay
+there. So it is better to finish a running episode than to begin another one.
+
+`EpisodeGate` starts an episode when the cache has room for its expected size. `RequestGate` sends requests to the
+engine, those of the oldest episode first, and only as many as the engine can process. Both work strictly in order. A
+group or request that does not fit yet holds back all later ones, so none waits forever.
 """
 
 from __future__ import annotations
@@ -18,17 +19,18 @@ from wideseek_baselines.engines.base import EngineInfo
 from wideseek_baselines.rollout.options import UNLIMITED_KV_EPISODES
 
 SMOOTHING = 0.1
-"""Weight of the latest ended episode in the expected peak, once there have been some."""
+"""Weight of the latest ended episode in the running mean of the peak."""
 
 
 class EpisodeGate:
-    """Lets groups of episodes start, in order, when there is room for all of a group.
+    """Lets groups of episodes start, in order. A group starts when there is room for all its episodes.
 
     Args:
-        engines: What the engines can hold; caches of several engines count together, and not at all if one is unknown.
-        concurrency: Episodes in flight at most.
-        headroom: Share of the caches to be used.
-        expected: First guess of the tokens at an episode's peak.
+        engines: The engines' facts. The caches of several engines are added up. If the size of one is unknown, the
+            caches set no limit.
+        concurrency: The largest number of episodes in flight.
+        headroom: Share of the caches that may be used.
+        expected: First guess of an episode's tokens at its peak.
     """
 
     def __init__(
@@ -47,11 +49,11 @@ class EpisodeGate:
 
     @property
     def active(self) -> int:
-        """Episodes in flight."""
+        """The number of episodes in flight."""
         return len(self._live)
 
     def fits(self, size: int) -> bool:
-        """Whether `size` more episodes may start. A group always fits when it is alone."""
+        """Whether `size` more episodes may start. A group always fits if it is alone."""
         if not self._live:
             return True
         if self._concurrency is not None and len(self._live) + size > self._concurrency:
@@ -62,26 +64,26 @@ class EpisodeGate:
         return taken + size * self.expected <= self.capacity
 
     async def room(self, size: int) -> None:
-        """Wait until `size` more episodes may start; they are to `begin` at once."""
+        """Wait until `size` more episodes may start. Call `begin` for them at once."""
         while not self.fits(size):
             await self.changed()
 
     async def changed(self) -> None:
-        """Wait until an episode has ended or `look` was called."""
+        """Wait until an episode has ended or `look` is called."""
         self._changed.clear()
         await self._changed.wait()
 
     def begin(self, episode: int) -> None:
-        """An episode has started."""
+        """Tell the gate that an episode has started."""
         self._live[episode] = self._peaks[episode] = 0
 
     def grown(self, episode: int, tokens: int) -> None:
-        """The live conversations of an episode have so many tokens now."""
+        """Tell the gate that the live conversations of an episode now have `tokens` tokens."""
         self._live[episode] = tokens
         self._peaks[episode] = max(self._peaks[episode], tokens)
 
     def end(self, episode: int) -> None:
-        """An episode has ended; the expected peak learns from it."""
+        """Tell the gate that an episode has ended. It updates the expected peak."""
         del self._live[episode]
         peak = self._peaks.pop(episode)
         if peak:
@@ -90,15 +92,15 @@ class EpisodeGate:
         self.look()
 
     def look(self) -> None:
-        """Wake those that wait in `room`."""
+        """Let everything that waits in `room` check again."""
         self._changed.set()
 
 
 class RequestGate:
-    """Lets requests go to one engine: the lowest priority number first, then who came first.
+    """Lets requests go to one engine, those with the lowest priority number first, then in order of arrival.
 
-    As many as the engine works on, and an eighth more so that it never waits for the next; and no more than fit into
-    its cache together. One request alone always goes.
+    The engine gets at most 1.125 times its `max_requests`, so that it always has a next one. The tokens of these
+    requests must also fit into its cache. A request that is alone always goes.
     """
 
     def __init__(self, info: EngineInfo) -> None:
@@ -113,17 +115,17 @@ class RequestGate:
 
     @property
     def waiting(self) -> int:
-        """Requests that have not gone to the engine yet."""
+        """The number of requests that have not gone to the engine yet."""
         return sum(not future.done() for *_, future in self._waiting)
 
     @property
     def running(self) -> int:
-        """Requests that the engine has."""
+        """The number of requests at the engine."""
         return self._running
 
     @asynccontextmanager
     async def turn(self, priority: int, tokens: int) -> AsyncIterator[None]:
-        """Wait for one's turn, and hold `tokens` of the cache until the block is left."""
+        """Wait until the request may go. It holds `tokens` tokens of the cache until the block ends."""
         await self._enter(priority, tokens)
         try:
             yield
@@ -131,7 +133,7 @@ class RequestGate:
             self._leave(tokens)
 
     def hold(self) -> None:
-        """Let nobody through until as many `release` calls."""
+        """Let no request through until `release` is called. Each `hold` needs one `release`."""
         self._held += 1
 
     def release(self) -> None:
@@ -148,7 +150,7 @@ class RequestGate:
             await future
         except asyncio.CancelledError:
             if future.cancelled():
-                self._admit()  # it may have been the one that held others back
+                self._admit()  # this request may have held others back
             else:
                 self._leave(tokens)
             raise

@@ -1,4 +1,4 @@
-"""`Attempts`: one job from its start to what is handed back, played again where it failed and may be."""
+"""`Attempts` runs one job from its start to its result, and retries it if it failed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 
 class Attempts:
-    """The job with the number `number` of a run. `stopped` is why it was cancelled, "" while it was not."""
+    """The job with number `number` of a run. `stopped` is the reason why it was cancelled, or ""."""
 
     def __init__(
         self, job: Job, number: int, policy: TeamPolicy, game: Game, retries: int, services: Services
@@ -37,7 +37,7 @@ class Attempts:
         self._began = 0.0
 
     async def run(self, scorers: Executor) -> Finished:
-        """Play until it succeeds, is cancelled, or has failed too often."""
+        """Run attempts until one succeeds, the job is cancelled, or no retries are left."""
         while True:
             error = await self._attempt(scorers)
             if not error or self.stopped or len(self._errors) >= self._retries:
@@ -45,7 +45,7 @@ class Attempts:
             self._errors.append(error)
 
     async def _attempt(self, scorers: Executor) -> str:
-        """One attempt; why it failed, or "". An answer that could not be scored is scored again, not played again."""
+        """Run one attempt. Returns why it failed, or "". If only scoring failed before, it only scores again."""
         loop = asyncio.get_running_loop()
         try:
             if self._playing is not None and self._playing.episode_run.done:
@@ -74,7 +74,9 @@ class Attempts:
 
     def _finished(self, error: str) -> Finished:
         playing, self._playing = self._playing, None
-        if playing is None or (error and playing.episode_run.done):  # it could not begin, or not be scored
+        if playing is None or (
+            error and playing.episode_run.done
+        ):  # it could not begin, or could not be scored
             return Finished(self.job, None, None, error)
         if error:
             playing.abort(error)
@@ -114,5 +116,5 @@ class Attempts:
 
 
 def describe(error: BaseException) -> str:
-    """An error in one line, for records."""
+    """The text of an error in one line, for records."""
     return f"{type(error).__name__}: {error}"[:500]

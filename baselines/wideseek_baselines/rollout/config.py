@@ -1,7 +1,7 @@
-"""`RolloutConfig`: all that a process needs to play episodes, as plain values.
+"""`RolloutConfig`: everything that a process needs to run episodes, as plain values.
 
-`wideseek_baselines.rollout.local.LocalRollouts` plays in this process, and
-`wideseek_baselines.cluster.pool.RayRollouts` on many machines. Both take this configuration and are `Rollouts`.
+Both implementations of `Rollouts` take it: `wideseek_baselines.rollout.local.LocalRollouts` runs episodes in this
+process, and `wideseek_baselines.cluster.pool.RayRollouts` on many machines.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from wideseek_env.policy import Job, make_policy
 
 @dataclass(frozen=True)
 class RolloutConfig:
-    """A policy and a game, described so that they can be sent to another machine and opened there."""
+    """A policy and a game in a form that can be sent to another machine and opened there."""
 
     policy: str | Callable[[], TeamPolicy] = "vllm"
-    """The name of a language-model policy (see `wideseek_env.make_policy`), or a function that makes one."""
+    """The name of a language-model policy, as for `wideseek_env.make_policy`, or a function that makes one."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the policy, by name."""
     game: GameConfig = field(default_factory=GameConfig)
-    """What is played. Each process opens the names in it by itself; live objects in it must pickle."""
+    """The game. Each process opens the names in it. Live objects in it must be picklable."""
     driver: DriverOptions = field(default_factory=DriverOptions)
 
     def __post_init__(self) -> None:
@@ -36,7 +36,7 @@ class RolloutConfig:
             raise ConfigError(f"game must be a GameConfig, not {self.game!r:.80}")
 
     def open(self) -> tuple[TeamPolicy, Game]:
-        """Make the policy and the game; `ConfigError` says what is wrong with either."""
+        """Open the policy and the game. Raises `ConfigError` if one of them is wrong."""
         game = self.game.open()
         policy = make_policy(self.policy, **self.options) if isinstance(self.policy, str) else self.policy()
         missing = [
@@ -44,30 +44,30 @@ class RolloutConfig:
         ]
         if missing:
             raise ConfigError(
-                f"the policy {policy.name} has no {', '.join(missing)}: it plays turns, but has no engine to be driven"
+                f"the policy {policy.name} has no {', '.join(missing)}: use a language-model policy, such as vllm"
             )
         return cast(TeamPolicy, policy), game
 
 
 class Rollouts(Protocol):
-    """Somewhere to play episodes: this process, or many."""
+    """Runs episodes, in this process or in many."""
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
-        """Play every job and give each back exactly once, when it has ended; leaving early ends the rest."""
+        """Run every job. Yields each exactly once, when it has ended. Leaving the loop early cancels the rest."""
         ...
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """Give every engine new weights, between runs or during one."""
+        """Replace the weights of every engine, between runs or during one."""
         ...
 
     def sleep(self) -> None:
-        """Give accelerator memory back where engines can; no request may be in flight."""
+        """Release accelerator memory if the engines can. No request may be in flight."""
         ...
 
     def wake(self) -> None:
-        """Take the memory again."""
+        """Take the memory again after `sleep`."""
         ...
 
     def close(self) -> None:
-        """End the engines; harmless when closed."""
+        """End the engines. Does nothing if it is closed."""
         ...

@@ -1,7 +1,7 @@
-"""`Driver`: plays many episodes at once over a policy's engines, each agent as fast as its own turns allow.
+"""`Driver` runs many episodes at once with a policy's engines. Each agent moves as fast as its turns allow.
 
-No agent waits for another and no episode for another, but for what the game itself makes it wait for: a lead for its
-subagents' reports. What an episode leaves is the same as under the lock-step driver for the same generations.
+Episodes never wait for each other. An agent waits for another only if the game requires it, as a lead waits for its
+subagents' reports. With the same generations, an episode gives the same records as under the lock-step driver.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from wideseek_env.policy import Job
 
 
 class Driver:
-    """Plays jobs with a policy. Its methods are called on the event loop on which its engines run or will start.
+    """Runs jobs with a policy. Call its methods on the event loop on which its engines run or will start.
 
     Args:
-        policy: Decides, through its engines.
-        game: What is played. The driver does not close its tools.
-        options: See `DriverOptions`.
-        on_lost: What to do when an engine is lost; by default everything ends with `EngineLostError`. With a
-            replacement the requests that were in flight are sent again there.
+                policy: The policy, which decides with its engines.
+                game: The game. The driver does not close its tools.
+        options: Settings of the driver.
+        on_lost: Called when an engine is lost. It may return a replacement, which gets the requests that were in
+            flight. By default everything ends with `EngineLostError`.
     """
 
     def __init__(
@@ -52,22 +52,22 @@ class Driver:
 
     @property
     def engines(self) -> list[Engine]:
-        """The policy's engines, or what has replaced them."""
+        """The policy's engines, or the engines that replaced them."""
         return self._pool.engines
 
     async def run(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Finished]:
-        """Play every job and give each back when it has ended, in the order of their ends.
+        """Run every job. Yields each when it has ended, in the order in which they end.
 
-        Jobs are taken one group at a time as there is room, from an iterable that may be endless; a plain one must
-        not wait. Closing this iterator cancels what is running.
+        Jobs are taken one group at a time, when there is room. The iterable may be endless. A synchronous one must not
+        block. Closing the returned iterator cancels the running jobs.
 
         Raises:
-            EngineLostError: An engine was lost and not replaced; the episodes in flight have been given back with
-                that error before, the other jobs have not been played.
-            RuntimeError: This driver runs already.
+            EngineLostError: An engine was lost and not replaced. Before that, the episodes in flight are yielded with
+                this error. Other jobs are not run.
+            RuntimeError: This driver is already running.
         """
         if self._running:
-            raise RuntimeError("this driver runs already: make another one for other jobs")
+            raise RuntimeError("this driver is already running: make another one for other jobs")
         self._running = True
         try:
             await self._pool.start()
@@ -82,31 +82,31 @@ class Driver:
             self._running = False
 
     def cancel(self, job: Job) -> bool:
-        """End a job that is running; it comes back with the error "cancelled". False when it is not running."""
+        """Cancel a running job. It is yielded with the error "cancelled". Returns False if it is not running."""
         return self._scheduler is not None and self._scheduler.cancel(job)
 
     @property
     def waiting(self) -> int:
-        """Requests that wait in the driver for their turn at an engine."""
+        """The number of requests that wait in the driver."""
         return self._pool.waiting
 
     async def update_weights(
         self, weights: Weights, version: int, *, engines: Sequence[Engine] | None = None
     ) -> None:
-        """Give new weights to engines of the policy (by default all), between runs or in the middle of one.
+        """Replace the weights of engines of the policy (by default all), between runs or during one.
 
-        No request goes out meanwhile; those in flight go on with the new weights, and their tokens say which version
-        made them. `EngineError` from an engine is passed on when all have ended.
+        Meanwhile no request goes out. Requests in flight continue with the new weights, and their records tell which
+        version generated which tokens. If an engine raises `EngineError`, it is raised after all engines have finished.
         """
         await self._pool.update_weights(weights, version, engines=engines)
 
     def paused(self) -> AbstractAsyncContextManager[None]:
-        """Stop all engines' work for the time of an ``async with`` block; requests in flight continue after it."""
+        """Pause all engines during an ``async with`` block. Requests in flight continue after it."""
         return self._pool.paused()
 
 
 class Scheduler:
-    """Starts groups as there is room, and keeps nothing of an episode that has been handed back."""
+    """Starts groups of jobs when there is room. It keeps nothing of an episode that was returned."""
 
     def __init__(
         self,
@@ -135,13 +135,13 @@ class Scheduler:
         pool.tell(self.lose)
 
     def begin(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> None:
-        """Begin to take jobs."""
+        """Begin taking jobs."""
         loop = asyncio.get_running_loop()
         self._taker = loop.create_task(self._take(jobs))
         self._ender = loop.create_task(self._end(self._taker))
 
     async def next(self) -> Finished | None:
-        """The next job that has ended; None after the last. What ended the run early is raised then."""
+        """Wait for the next ended job. None after the last. Then the error that ended the run early is raised."""
         finished = await self._results.get()
         self._gate.look()
         if finished is None and self._failure is not None:
@@ -149,7 +149,7 @@ class Scheduler:
         return finished
 
     def cancel(self, job: Job) -> bool:
-        """See `Driver.cancel`."""
+        """Cancel a running job. Returns False if it is not running."""
         for attempts, task in self._episodes.values():
             if attempts.job is job and not attempts.stopped:
                 attempts.stopped = "cancelled"
@@ -158,7 +158,7 @@ class Scheduler:
         return False
 
     def lose(self, error: EngineLostError) -> None:
-        """End everything, because an engine is lost."""
+        """Cancel all jobs, because an engine is lost."""
         self._failure = error
         if self._taker is not None:
             self._taker.cancel()
@@ -168,7 +168,7 @@ class Scheduler:
                 task.cancel()
 
     async def close(self) -> None:
-        """Cancel what is running and wait until it has ended; harmless when all has."""
+        """Cancel all running jobs and wait until they have ended. Does nothing if all have."""
         tasks = [task for _, task in self._episodes.values()]
         tasks += [task for task in (self._taker, self._ender) if task is not None]
         for task in tasks:
@@ -190,7 +190,7 @@ class Scheduler:
                 number += 1
 
     async def _end(self, taker: asyncio.Task[None]) -> None:
-        """Wait for the last job and then for the last episode. What the iterable of jobs raised ends the run."""
+        """Wait for the last job and then for the last episode. An error of the iterable of jobs ends the run."""
         await asyncio.wait([taker])
         if not taker.cancelled() and taker.exception() is not None:
             self._failure = self._failure or taker.exception()
@@ -207,7 +207,9 @@ class Scheduler:
     async def _run(self, attempts: Attempts) -> None:
         try:
             finished = await attempts.run(self._scorers)
-        except Exception as error:  # its record could not be made, for example because a reward raised
+        except (
+            Exception
+        ) as error:  # its record could not be made, for example because a reward raised an error
             finished = Finished(attempts.job, None, None, describe(error))
         finally:
             self._gate.end(attempts.number)
@@ -217,20 +219,20 @@ class Scheduler:
     # --- what episodes need ---------------------------------------------------------------------------------------
 
     async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
-        """Generate a turn; `EnginePool.generate` says how."""
+        """Generate a turn when it may go to its engine. Also returns the seconds that it queued."""
         return await self._pool.generate(ask, number, attempt)
 
     async def tool(self, call: ToolCall) -> ToolResult:
-        """See `ToolPool.run`."""
+        """Run one tool call, and return its result."""
         return await self._tools.run(call)
 
     def grown(self, number: int, tokens: int) -> None:
-        """See `EpisodeGate.grown`."""
+        """Tell the gate that the live conversations of an episode now have `tokens` tokens."""
         self._gate.grown(number, tokens)
 
 
 async def groups(jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[list[Job]]:
-    """Jobs in lists that start together; see `Grouping`."""
+    """The jobs in groups that start together."""
     grouping = Grouping()
     async for job in _each(jobs):
         for group in grouping.add(job):

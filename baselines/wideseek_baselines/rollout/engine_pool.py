@@ -1,4 +1,4 @@
-"""`EnginePool`: the engines of a driver. Requests wait for their turn, and lost engines are replaced."""
+"""`EnginePool`: the engines of a driver. Requests wait until they may go, and lost engines are replaced."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from wideseek_baselines.rollout.admission import RequestGate
 from wideseek_env.messages import count_characters
 
 OnLost = Callable[[Engine], Awaitable[Engine | None]]
-"""Called with an engine that was lost; gives one that takes its place with the same weights, or None."""
+"""Called with a lost engine. Returns a replacement with the same weights, or None."""
 
 CHARACTERS_PER_TOKEN = 4
-"""For requests whose tokens nobody has counted."""
+"""Used to estimate the tokens of a request that has no ids."""
 
 
 class EnginePool:
-    """The engines of one policy, each with a gate through which its requests go. Lives on the engines' event loop.
+    """The engines of one policy, each with a gate for its requests. Use it on the engines' event loop.
 
     Args:
-        policy_engines: The engines that requests name. One that is lost keeps its place; another engine answers there.
-        timeout: Seconds that a generation may take. None is no limit.
-        on_lost: What to do when an engine is lost. None: it is not replaced.
+        policy_engines: The engines that requests refer to. If one is lost, its replacement answers its requests.
+        timeout: Timeout of a generation in seconds. None sets no limit.
+        on_lost: Called when an engine is lost, to get a replacement. With None, lost engines are not replaced.
     """
 
     def __init__(
@@ -43,12 +43,12 @@ class EnginePool:
 
     @property
     def engines(self) -> list[Engine]:
-        """The policy's engines, or what has replaced them."""
+        """The policy's engines, or the engines that replaced them."""
         return [self._engine(engine) for engine in self._named]
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for their turn at an engine."""
+        """The number of requests that wait for an engine."""
         return sum(gate.waiting for gate in self._gates.values())
 
     async def start(self) -> None:
@@ -59,11 +59,13 @@ class EnginePool:
         self._gates = {id(engine): RequestGate(self._engine(engine).info) for engine in self._named}
 
     def tell(self, on_gone: Callable[[EngineLostError], None] | None) -> None:
-        """Call `on_gone` when an engine is lost that nothing replaces."""
+        """Set the function to call when an engine is lost and not replaced."""
         self._on_gone = on_gone
 
     async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
-        """Ask an engine when it is the turn of episode `number`; also the seconds waited for that.
+        """Send a request to its engine, those of lower episode numbers first.
+
+        Returns the generation, and the seconds that the request waited.
 
         Raises:
             EngineError: The engine failed or took too long.
@@ -92,10 +94,10 @@ class EnginePool:
     async def update_weights(
         self, weights: Weights, version: int, *, engines: Sequence[Engine] | None = None
     ) -> None:
-        """Give new weights to engines of the policy (by default all), between runs or in the middle of one.
+        """Replace the weights of engines of the policy (by default all), between runs or during one.
 
-        No request goes out meanwhile; those in flight go on with the new weights, and their tokens say which version
-        made them. `EngineError` from an engine is passed on when all have ended.
+        Meanwhile no request goes out. Requests in flight continue with the new weights, and their records tell which
+        version generated which tokens. If an engine raises `EngineError`, it is raised after all engines have finished.
         """
         chosen = list(self._named if engines is None else engines)
         if len(chosen) > 1 and not isinstance(weights, Path):
@@ -108,7 +110,7 @@ class EnginePool:
 
     @asynccontextmanager
     async def paused(self) -> AsyncIterator[None]:
-        """Stop all engines' work for the time of an ``async with`` block; requests in flight continue after it."""
+        """Pause all engines during an ``async with`` block. Requests in flight continue after it."""
         async with self._held(self._named), AsyncExitStack() as stack:
             for engine in self.engines:
                 await engine.pause()
@@ -130,11 +132,11 @@ class EnginePool:
         return self._replaced.get(id(asked), asked)
 
     async def _replace(self, asked: Engine, lost: Engine, error: EngineLostError) -> None:
-        """Put another engine in place of a lost one, once for all who noticed; ends everything when there is none."""
+        """Replace a lost engine, once for all requests that noticed the loss. Without a replacement everything ends."""
         async with self._replacing:
             if self._engine(asked) is not lost:
                 return
-            if id(lost) in self._gone:  # whoever asked before has ended everything
+            if id(lost) in self._gone:  # an earlier request already ended everything
                 raise self._gone[id(lost)]
             try:
                 new = await self._on_lost(lost) if self._on_lost is not None else None
@@ -153,7 +155,7 @@ class EnginePool:
 
 
 def request_tokens(ask: GenerationRequest) -> int:
-    """Tokens that a request takes in the cache before it generates anything; an estimate where it has no ids."""
+    """The number of cache tokens of a request's prompt. It is an estimate if the request has no ids."""
     request = ask.request
     if request.ids:
         return len(request.ids)
@@ -161,5 +163,5 @@ def request_tokens(ask: GenerationRequest) -> int:
 
 
 def context_tokens(ask: GenerationRequest, generation: Generation) -> int:
-    """Tokens of a conversation after a generation."""
+    """The number of tokens of a conversation after a generation."""
     return (generation.prompt_tokens or request_tokens(ask)) + generation.completion_tokens

@@ -1,7 +1,8 @@
-"""`EpisodeTask`: one attempt at one episode, its agents moving on each by itself.
+"""`EpisodeTask` runs one attempt at one episode. Each agent moves independently.
 
-Every turn is a task: ask the episode policy, wait for the engine, act. Each tool call of the turn is a task too. An
-agent that becomes ready through a result or a report gets its next turn at once. The first failure ends all tasks.
+Every turn is an asyncio task: it asks the episode policy, waits for the engine, and acts. Each tool call of the turn is
+a task too. An agent that becomes ready through a result or a report gets its next turn at once. The first failure
+cancels all tasks.
 """
 
 from __future__ import annotations
@@ -20,25 +21,26 @@ from wideseek_env.messages import Message, ToolCall, ToolResult
 
 
 class Services(Protocol):
-    """What an episode needs from the driver."""
+    """The functions of the driver that an episode uses."""
 
     async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
-        """Generate for attempt `attempt` of episode `number` when it is its turn; also the seconds that the request
-        queued in the driver."""
+        """Generate a turn of attempt `attempt` of episode `number` when it may go to its engine. Also returns the
+        seconds that the request queued in the driver.
+        """
         ...
 
     async def tool(self, call: ToolCall) -> ToolResult:
-        """Run one tool request."""
+        """Run one tool call, and return its result."""
         ...
 
     def grown(self, number: int, tokens: int) -> None:
-        """The live conversations of episode `number` have `tokens` now."""
+        """Tell the driver that the live conversations of episode `number` now have `tokens` tokens."""
         ...
 
 
 @dataclass(slots=True)
 class Usage:
-    """What an episode asked of its engines."""
+    """An episode's usage of its engines."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -64,7 +66,7 @@ class Usage:
 
 @dataclass(slots=True)
 class _Open:
-    """A generated turn whose results and reports are not all in."""
+    """A generated turn that still waits for results or reports."""
 
     turn: int
     queued: float
@@ -74,7 +76,7 @@ class _Open:
 
 
 class EpisodeTask:
-    """One running episode; `usage` grows as it goes."""
+    """One running episode. `usage` is its usage so far."""
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class EpisodeTask:
         self._live: dict[int, int] = {}
 
     async def run(self) -> None:
-        """Play to the end; raises what went wrong first."""
+        """Run the episode to its end. Raises the first error."""
         try:
             async with self._group:
                 self._move()
@@ -105,16 +107,16 @@ class EpisodeTask:
         self._close_turns(self._time())
 
     async def score(self, scorers: Executor) -> None:
-        """Score the ended episode on one of the `scorers`' threads, where a judge may wait."""
+        """Score the ended episode on a thread of `scorers`, because a judge may wait."""
         await asyncio.get_running_loop().run_in_executor(scorers, self.episode_run.finish)
 
     def abort(self, detail: str) -> None:
-        """End the episode without an answer, after `run` has failed or was cancelled."""
+        """End the episode without an answer, after `run` failed or was cancelled."""
         self.episode_run.abort(detail)
         self._close_turns(self._time())
 
     def _move(self) -> None:
-        """Start the turn of every agent that is ready and not moving yet."""
+        """Start a turn for every agent that is ready and has no running turn."""
         episode = self.episode_run.episode
         for agent in episode.ready():
             conversation = episode.conversation(agent)
@@ -182,7 +184,7 @@ class EpisodeTask:
 
 
 def first_failure(failures: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first error in a group, however deeply it is nested."""
+    """The first error in a group, even if groups are nested."""
     error: BaseException = failures
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -1,4 +1,4 @@
-"""What a driver is given and gives back: `RolloutJob` and `Finished`; and which jobs start together: `Grouping`."""
+"""A driver's input and output, `RolloutJob` and `Finished`. `Grouping` finds the jobs that start together."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from wideseek_env.trajectory import Trajectory
 
 @dataclass(frozen=True, slots=True)
 class RolloutJob(Job):
-    """A job that belongs to a group: jobs of one group that follow each other start together."""
+    """A job that belongs to a group. Neighbouring jobs of one group start together."""
 
     group: str = ""
-    """Name of the group; "" is a group of one job."""
+    """Name of the group. "" is a group of one job."""
     size: int = 0
-    """Jobs in the group. With 0 (unknown) the group ends with the first job of another or the end of all jobs, which
-    has to come before it starts."""
+    """The number of jobs in the group. With 0 it is unknown: then the group starts when the first job of another group
+    comes, or when no more jobs come.
+    """
     width: int | None = None
-    """Subagents that one delegation may start in this episode; None is what the rules say."""
+    """The largest number of subagents of one delegation in this episode. None is the number in the rules."""
 
     def game_for(self, game: Game) -> Game:
-        """The game of this episode: `game` with the width of this job."""
+        """The game of this job: `game` with the job's width."""
         if self.width is None:
             return game
         return game.replace(rules=game.rules.replace(width=self.width))
@@ -31,10 +32,10 @@ class RolloutJob(Job):
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """A job that has ended, exactly once for each.
+    """The result of a job. There is exactly one for each job.
 
-    With an `error`, something other than the model failed (an engine, a judge), or the job was cancelled. Trajectory
-    and rollout are then those of the aborted episode. They are None if the episode could not begin or be scored.
+    `error` is set if something other than the model failed (an engine, a judge), or if the job was cancelled. Then
+    trajectory and rollout are those of the aborted episode. They are None if the episode could not begin or be scored.
     """
 
     job: Job
@@ -44,34 +45,34 @@ class Finished:
 
 
 class Grouping:
-    """Jobs of one group that follow each other are one list; a job without a group is one alone.
+    """Collects neighbouring jobs of one group in one list. A job without a group gets its own list.
 
-    A group is complete when it has the size its jobs say, or with the first job of another.
+    A group is complete when it has the size that its jobs give, or when the first job of another group comes.
     """
 
     def __init__(self) -> None:
         self._group: list[Job] = []
 
     def add(self, job: Job) -> list[list[Job]]:
-        """Take the next job; the groups that are complete now."""
+        """Take the next job. Returns the groups that are complete now."""
         name, size = (job.group, job.size) if isinstance(job, RolloutJob) else ("", 1)
         complete = self.rest() if self._group and group_of(self._group[0]) != name else []
         self._group.append(job)
         return complete + self.rest() if not name or len(self._group) == size else complete
 
     def rest(self) -> list[list[Job]]:
-        """No more come: the last group, if there is one."""
+        """Returns the last group, if there is one, when no more jobs come."""
         group, self._group = self._group, []
         return [group] if group else []
 
 
 def sized(job: Job, size: int) -> RolloutJob:
-    """The whole job, with `size` as the number of jobs in its group."""
+    """The job as a `RolloutJob`, with `size` as the number of jobs in its group."""
     if isinstance(job, RolloutJob):
         return replace(job, size=size)
     return RolloutJob(**{each.name: getattr(job, each.name) for each in fields(job)}, size=size)
 
 
 def group_of(job: Job) -> str:
-    """The name of a job's group; "" where it has none."""
+    """The name of a job's group, or ""."""
     return job.group if isinstance(job, RolloutJob) else ""

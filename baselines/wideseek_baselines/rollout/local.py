@@ -1,4 +1,4 @@
-"""The driver for ordinary code, in this process: `run_jobs`, `run_rollout_jobs` and `LocalRollouts`."""
+"""The driver for synchronous code in this process: `run_jobs`, `run_rollout_jobs` and `LocalRollouts`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def run_rollout_jobs(
     options: DriverOptions | None = None,
     loop: LoopThread | None = None,
 ) -> Generator[Finished, None, None]:
-    """Play jobs and give each back when it has ended; leaving early, or Ctrl-C, cancels the rest.
+    """Run jobs. Yields each when it has ended. Leaving the loop early, or Ctrl-C, cancels the rest.
 
     Args:
-        policy: Its engines must belong to `loop`, or not have started yet.
-        game: What is played.
-        jobs: See `Driver.run`; they are taken on the loop's thread.
-        options: See `DriverOptions`.
-        loop: Where the driver runs; by default the one that all of this process share.
+                policy: The policy. Its engines must run on `loop`, or not have started yet.
+                game: The game.
+                jobs: The jobs. The iterable may be endless. It is read on the loop's thread, so it must not block.
+                options: Settings of the driver.
+                loop: The loop on which the driver runs. Default: the shared background loop of this process.
     """
     thread = loop or background()
     driver = Driver(policy, game, options=options)
@@ -48,14 +48,14 @@ def run_jobs(
     options: DriverOptions | None = None,
     loop: LoopThread | None = None,
 ) -> Generator[EpisodeResult, None, None]:
-    """As `run_rollout_jobs`, without the records for training."""
+    """Like `run_rollout_jobs`, but without the records for training."""
     with closing(run_rollout_jobs(policy, game, jobs, options=options, loop=loop)) as finished:
         for each in finished:
             yield EpisodeResult(each.job, each.trajectory, each.error)
 
 
 class LocalRollouts:
-    """Plays in this process, on its background loop."""
+    """Runs episodes in this process, on its background loop."""
 
     def __init__(self, config: RolloutConfig) -> None:
         self.config = config
@@ -63,23 +63,23 @@ class LocalRollouts:
         self.driver = Driver(self.policy, self.game, options=config.driver)
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
-        """See `Rollouts`."""
+        """Run every job. Yields each exactly once, when it has ended."""
         yield from background().iterate(self.driver.run(jobs))
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """See `Rollouts`."""
+        """Replace the weights of every engine."""
         background().run(self.driver.update_weights(weights, version))
 
     def sleep(self) -> None:
-        """See `Rollouts`."""
+        """Release accelerator memory if the engines can. No request may be in flight."""
         background().run(self._each("sleep"))
 
     def wake(self) -> None:
-        """See `Rollouts`."""
+        """Take the memory again after `sleep`."""
         background().run(self._each("wake"))
 
     def close(self) -> None:
-        """See `Rollouts`."""
+        """End the engines. Does nothing if it is closed."""
         background().run(self._each("close"))
 
     async def _each(self, method: str) -> None:

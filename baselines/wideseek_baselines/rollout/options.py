@@ -15,24 +15,27 @@ class DriverOptions:
     """The settings of a `Driver`."""
 
     concurrency: int | None = None
-    """Episodes in flight at most. None: as many as the engines' caches hold, 64 where they do not say."""
+    """The largest number of episodes in flight. None: as many as fit into the engines' caches, or 64 if the sizes are
+    unknown.
+    """
     headroom: float = 0.9
-    """Share of the engines' key-value caches that the conversations of all episodes in flight may take."""
+    """Share of the engines' key-value caches that the conversations of all episodes in flight may use."""
     episode_tokens: int | None = None
-    """Tokens of an episode's live conversations at its peak, until the first episodes have shown it. None: 4096 for a
-    single agent or a lead, and 2048 for each subagent a delegation may start."""
+    """First guess of an episode's tokens at its peak, used until episodes have ended. None: 4096 for a single agent or
+    a lead, and 2048 for each subagent of a delegation.
+    """
     retries: int = 0
-    """How often an episode that failed is played again from its beginning, with the same seed."""
+    """How often a failed episode is run again from its beginning, with the same seed."""
     request_timeout: float | None = 1800.0
-    """Seconds after which a generation is given up and its episode fails. None: never."""
+    """Timeout of a generation in seconds. After it the episode fails. None sets no timeout."""
     search_batch: int = 64
-    """Searches that go to the executor in one call at most."""
+    """The largest number of searches in one call of the executor."""
     tool_workers: int | None = None
-    """Threads for tools. None: 1 for a corpus that computes, 16 for one that waits."""
+    """Number of threads for tools. None: 1 for a corpus that computes, 16 for a corpus that waits."""
     judge_workers: int = 4
-    """Threads that score ended episodes."""
+    """Number of threads that score ended episodes."""
     backlog: int = 256
-    """Ended episodes that may wait for the consumer; no other group starts while there are as many."""
+    """While this many ended episodes wait for the consumer, no other group starts."""
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "episode_tokens", "tool_workers"):
@@ -50,7 +53,7 @@ class DriverOptions:
             raise ConfigError(f"request_timeout must be above 0 or None, not {self.request_timeout}")
 
     def first_guess(self, game: Game) -> int:
-        """Tokens that an episode is expected to take before any has ended."""
+        """The expected tokens of an episode at its peak, before any episode has ended."""
         if self.episode_tokens is not None:
             return self.episode_tokens
         return 4096 + (2048 * game.rules.width if game.team else 0)

@@ -1,6 +1,6 @@
-"""Rollouts as a Parquet file: one row for each sequence, together with the columns of its agent and episode.
+"""Rollouts in a Parquet file: one row for each sequence, with the columns of its agent and episode.
 
-A conversation or an episode without sequences has one row with nulls, so that reading gives back what was written.
+A conversation or an episode without sequences has one row with nulls. So reading returns exactly what was written.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from wideseek_baselines.tokens.record import FORMAT, Rollout
 from wideseek_env.errors import MissingDependencyError, TrajectoryError
 
 EPISODE = ("task_id", "group", "trial", "seed", "reward", "ending", "trainable", "error", "seconds")
-"""Fields of a rollout that are columns as they are; `parts`, `score` and `meta` are JSON text."""
+"""Fields of a rollout that are columns without change. `parts`, `score` and `meta` are JSON text."""
 JSON = ("parts", "score", "meta")
 ROWS = 512
-"""Rows that are gathered in memory and written as one row group."""
+"""The number of rows that are collected in memory and written as one row group."""
 
 
 class ParquetRollouts:
-    """Writes rollouts to a new Parquet file, which can be read once it is closed."""
+    """Writes rollouts to a new Parquet file. The file can be read after `close`."""
 
     def __init__(self, path: Path | str) -> None:
         self._arrow, parquet = _pyarrow()
@@ -42,7 +42,7 @@ class ParquetRollouts:
             self._flush()
 
     def close(self) -> None:
-        """Write the end of the file; harmless when closed."""
+        """Write the end of the file. Does nothing if it is closed."""
         if self._writer.is_open:
             self._flush()
             self._writer.close()
@@ -61,12 +61,14 @@ class ParquetRollouts:
 
 
 def read_parquet(path: Path | str) -> Iterator[Rollout]:
-    """The rollouts of a file that `ParquetRollouts` wrote; `TrajectoryError` for any other."""
+    """The rollouts of a file that `ParquetRollouts` wrote. Raises `TrajectoryError` for other files."""
     arrow, parquet = _pyarrow()
     try:
         file = parquet.ParquetFile(str(path))
         if not file.schema_arrow.equals(_schema(arrow)):
-            raise TrajectoryError(f"{path} has other columns than rollouts of format {FORMAT}")
+            raise TrajectoryError(
+                f"{path} does not have the columns of rollouts of format {FORMAT}: read it with its version"
+            )
         with file:
             yield from _rollouts(
                 row for batch in file.iter_batches(batch_size=ROWS) for row in batch.to_pylist()

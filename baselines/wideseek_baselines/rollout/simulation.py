@@ -1,7 +1,7 @@
-"""`SimulatedTeam`: any policy played as if a model behind a simulated engine had written its messages.
+"""`SimulatedTeam` runs any policy as if a model behind a simulated engine wrote its messages.
 
-For tests of drivers, and for planning: how many episodes an engine of given speed and cache should be given at a time,
-and what width costs, without a model. What it plays well or badly says nothing about any model.
+It is for tests of drivers and for planning without a model: how many episodes an engine with a given speed and cache
+should run at a time, and what width costs. The scores say nothing about any model.
 """
 
 from __future__ import annotations
@@ -23,18 +23,19 @@ from wideseek_env.policy import Policy, Turn
 
 @dataclass(frozen=True, slots=True)
 class TurnRequest(Request):
-    """A request that carries the turn it is for."""
+    """A request together with its turn."""
 
     turn: Turn | None = None
 
 
 class SimulatedTeam:
-    """A `TeamPolicy` over one `SimulatedEngine`.
+    """A `TeamPolicy` with one `SimulatedEngine`.
 
     Args:
-        policy: Writes the messages; one that decides from the conversation alone, such as the scripted policy.
-        max_tokens: Of one turn.
-        engine: Passed to `SimulatedEngine`: `takes`, `latency`, `faults`, `seed`, `max_requests` and so on.
+        policy: The policy that writes the messages. It must decide from the conversation alone, like the scripted
+            policy.
+        max_tokens: The largest number of tokens of one turn.
+        engine: Arguments of `SimulatedEngine`, such as `takes`, `latency`, `faults`, `seed` or `max_requests`.
     """
 
     def __init__(self, policy: Policy, *, max_tokens: int = 65_536, **engine: Any) -> None:
@@ -46,20 +47,20 @@ class SimulatedTeam:
 
     @property
     def engines(self) -> list[Engine]:
-        """See `TeamPolicy`."""
+        """The engine."""
         return [self.engine]
 
     @property
     def records_tokens(self) -> bool:
-        """See `TeamPolicy`."""
+        """Whether the engine returns token ids."""
         return self.engine.info.takes == "tokens"
 
     def episode_policy(self, seed: int) -> SimulatedEpisodePolicy:
-        """See `TeamPolicy`."""
+        """The policy of one episode."""
         return SimulatedEpisodePolicy(self.engine, seed, next(self._episode_policies), self._max_tokens)
 
     def answer(self, request: Request) -> str:
-        """The message of the turn that a request is for, for further engines of the same team."""
+        """The message for a request's turn. Additional engines of the same team can use it too."""
         if not isinstance(request, TurnRequest) or request.turn is None:
             raise TypeError("a simulated team answers only its own requests")
         (action,) = self._policy.act([request.turn])
@@ -67,7 +68,7 @@ class SimulatedTeam:
 
 
 class SimulatedEpisodePolicy:
-    """The `EpisodePolicy` of one episode; records toy tokens where the engine takes them."""
+    """The `EpisodePolicy` of one episode. It records toy tokens if the engine takes tokens."""
 
     def __init__(self, engine: SimulatedEngine, seed: int, number: int, max_tokens: int) -> None:
         self._engine = engine
@@ -79,7 +80,7 @@ class SimulatedEpisodePolicy:
         self._turns: dict[int, list[TurnRecord]] = {}
 
     def prepare(self, turn: Turn) -> GenerationRequest | FixedReply:
-        """See `EpisodePolicy`."""
+        """The request for this turn."""
         number, taken = turn.conversation, _taken(turn)
         sampling = Sampling(self._max_tokens, seed=self._seed * 1_000_003 + number * 1009 + taken)
         name = f"{self._number}/{number}/{taken}"
@@ -90,11 +91,11 @@ class SimulatedEpisodePolicy:
         return GenerationRequest(self._engine, request)
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """See `EpisodePolicy`."""
+        """Record the generation, and return the action for it."""
         if generation.message is not None:
             return generation.message
         if generation.ids is None or generation.logprobs is None:
-            raise EngineError(f"{self._engine.info.name} gave neither a message nor ids")
+            raise EngineError(f"{self._engine.info.name} returned neither a message nor ids")
         number, prompt = turn.conversation, self._prompt(turn)
         self._ids[number] = [*prompt, *generation.ids]
         self._read[number] = len(turn.messages) + 1
@@ -115,7 +116,7 @@ class SimulatedEpisodePolicy:
     def timed(
         self, conversation: int, turn: int, *, queued: float, generating: float, tools: float, errors: int
     ) -> None:
-        """See `EpisodePolicy`."""
+        """Record the times of a turn in seconds, and the number of calls that could not run."""
         if self._engine.info.takes == "tokens":
             record = self._turns[conversation][turn]
             self._turns[conversation][turn] = dataclasses.replace(
@@ -123,7 +124,7 @@ class SimulatedEpisodePolicy:
             )
 
     def records(self, endings: Items[tuple[str, str, str]]) -> list[AgentRecord]:
-        """See `EpisodePolicy`."""
+        """The records of all conversations, in order. `endings` has (agent, role, ending) for each of them."""
         return [
             AgentRecord(
                 agent=agent,
@@ -136,7 +137,7 @@ class SimulatedEpisodePolicy:
         ]
 
     def _prompt(self, turn: Turn) -> list[int]:
-        """The ids so far, what was said since, and the begin of the turn."""
+        """The ids so far, the ids of the messages since then, and the beginning of the turn."""
         ids = self._ids.get(turn.conversation, [])
         closed = [] if not ids or ids[-1] == END else [END]
         new = turn.messages[self._read.get(turn.conversation, 0) :]

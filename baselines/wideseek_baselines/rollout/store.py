@@ -1,8 +1,8 @@
-"""Rollouts on disk: JSONL while a run is going on, Parquet for a data set that is done.
+"""Rollouts on disk: JSONL for a run in progress, Parquet for a finished dataset.
 
-JSONL (also ``.gz``) is safe against being killed: every rollout is on disk before the next, and a partial last one is
-cut off on opening. A Parquet file can be read only after it was closed. What goes into `Rollout.meta` must be JSON
-values; they come back as such (tuples as lists).
+A JSONL file (also ``.gz``) survives a killed process. Every rollout is on disk before the next one, and an incomplete
+last one is cut off when the file is opened. A Parquet file can be read only after it was closed. `Rollout.meta` must
+contain JSON values. Tuples are read back as lists.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from wideseek_env.files import JsonlWriter, whole_lines
 
 
 class RolloutWriter(Protocol):
-    """Where rollouts go; also a context manager."""
+    """Writes rollouts to a file or a list. It is also a context manager."""
 
     def write(self, rollout: Rollout) -> None:
-        """Keep one rollout."""
+        """Add one rollout."""
         ...
 
     def close(self) -> None:
-        """Nothing more comes; harmless when closed."""
+        """Finish writing. Does nothing if it is closed."""
         ...
 
     def __enter__(self) -> RolloutWriter: ...
@@ -37,7 +37,7 @@ class RolloutWriter(Protocol):
 
 
 class JsonlRollouts(JsonlWriter):
-    """Appends rollouts to a JSONL file, each one compressed by itself where its name ends in ``.gz``."""
+    """Appends rollouts to a JSONL file. If its name ends in ``.gz``, each rollout is compressed separately."""
 
     def write(self, rollout: Rollout) -> None:
         """Append one rollout and wait until it is on disk."""
@@ -51,11 +51,11 @@ class MemoryRollouts:
         self.rollouts: list[Rollout] = []
 
     def write(self, rollout: Rollout) -> None:
-        """Keep one rollout."""
+        """Add one rollout."""
         self.rollouts.append(rollout)
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Does nothing."""
 
     def __enter__(self) -> MemoryRollouts:
         return self
@@ -67,8 +67,11 @@ class MemoryRollouts:
 
 
 def open_rollouts(path: Path | str) -> RolloutWriter:
-    """A writer for the file's suffix: ``.jsonl``, ``.jsonl.gz`` (both continue a file that is there) or ``.parquet``
-    (which begins a new one). `ConfigError` for any other."""
+    """Open a writer for the file's suffix: ``.jsonl``, ``.jsonl.gz`` or ``.parquet``.
+
+    The JSONL writers append to an existing file. The Parquet writer begins a new one. Other suffixes raise
+    `ConfigError`.
+    """
     path = Path(path)
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         return JsonlRollouts(path)
@@ -76,14 +79,14 @@ def open_rollouts(path: Path | str) -> RolloutWriter:
         from wideseek_baselines.rollout.parquet import ParquetRollouts
 
         return ParquetRollouts(path)
-    raise ConfigError(f"rollouts are kept in .jsonl, .jsonl.gz or .parquet files, not {path.name!r}")
+    raise ConfigError(f"name the file of rollouts .jsonl, .jsonl.gz or .parquet, not {path.name!r}")
 
 
 def iter_rollouts(path: Path | str) -> Iterator[Rollout]:
-    """The rollouts of a file, one at a time; the suffix says which kind it is.
+    """The rollouts of a file, one at a time. The file's suffix tells its format.
 
-    A killed process leaves a last line without its line break, or a ``.gz`` that is cut off. Both are skipped. Anything
-    else that cannot be read raises `TrajectoryError` with file and line.
+    If a process was killed, the last line has no line break, or the ``.gz`` file is incomplete. That part is skipped.
+    Everything else that cannot be read raises `TrajectoryError` with file and line.
     """
     path = Path(path)
     if path.suffix == ".parquet":
@@ -103,5 +106,5 @@ def iter_rollouts(path: Path | str) -> Iterator[Rollout]:
 
 
 def load_rollouts(path: Path | str) -> list[Rollout]:
-    """All rollouts of a file; see `iter_rollouts`."""
+    """All rollouts of a file, as a list."""
     return list(iter_rollouts(path))

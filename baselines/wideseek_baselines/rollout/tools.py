@@ -1,8 +1,8 @@
-"""`ToolPool`: the tool requests of all episodes, run off the event loop in batches.
+"""`ToolPool` runs the tool calls of all episodes on threads, in batches.
 
-An executor waits for its tools or computes; either would stop every agent if it ran on the loop. Searches queue, and
-what queued while the last batch ran goes together. Over a corpus that computes (``blocking`` is False) searches and
-browses share one thread; over one that waits, batches of searches and single browses run side by side.
+An executor computes or waits for its tools. On the event loop it would stop every agent. Searches queue, and those that
+queued while a batch ran form the next batch. With a corpus that computes (``blocking`` is False), searches and browses
+share one thread. With a corpus that waits, batches of searches and single browses run in parallel.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from wideseek_env.tools.executor import Executor
 
 BLOCKING_WORKERS = 16
 BLOCKING_SEARCHES = 4
-"""Batches of searches in flight at a time over a corpus that waits."""
+"""The largest number of search batches in flight, for a corpus that waits."""
 
 
 class ToolLostError(ServiceError):
-    """The executor cannot run requests any more; the episode that asked fails."""
+    """The executor can run no more calls. The episode that made the call fails."""
 
 
 @dataclass(slots=True)
 class _Lane:
-    """Requests that go to the executor together, `most` a batch and `width` batches at a time."""
+    """A queue of calls that go to the executor in batches of at most `most`, with at most `width` batches at a time."""
 
     most: int
     width: int
@@ -37,14 +37,15 @@ class _Lane:
 
 
 class ToolPool:
-    """Runs tool requests of any number of episodes over one executor, which must then allow to be called from several
-    threads unless its corpus computes.
+    """Runs the tool calls of any number of episodes with one executor.
+
+    Unless its corpus computes, the executor must be thread-safe.
 
     Args:
-        executor: Runs them. Whether it waits is what its corpus says (`blocking`), or itself where it has none;
-            one that does not say is taken to compute.
-        batch: Searches in one call at most.
-        workers: Threads; None is 1 where the executor computes, else 16.
+        executor: Runs the calls. Its corpus's attribute `blocking` tells whether it waits, or its own attribute if it
+            has no corpus. Without this attribute it counts as one that computes.
+        batch: The largest number of searches in one call of the executor.
+        workers: Number of threads. None is 1 if the executor computes, otherwise 16.
     """
 
     def __init__(self, executor: Executor, *, batch: int = 64, workers: int | None = None) -> None:
@@ -53,19 +54,19 @@ class ToolPool:
         blocking = bool(getattr(corpus, "blocking", False))
         threads = workers if workers is not None else BLOCKING_WORKERS if blocking else 1
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="wideseek-tools")
-        # Custom tools may wait whatever the corpus does, so that they get threads of their own.
+        # Custom tools may wait even if the corpus computes, so they get separate threads.
         self._others = ThreadPoolExecutor(workers or BLOCKING_WORKERS, thread_name_prefix="wideseek-custom")
         self._search = _Lane(batch, min(BLOCKING_SEARCHES, threads) if blocking else 1)
         self._browse = _Lane(1, threads) if blocking else self._search
         self._custom = _Lane(1, workers or BLOCKING_WORKERS)
         self._tasks: set[asyncio.Task[None]] = set()
         self.batches = 0
-        """Calls of the executor so far."""
+        """The number of calls of the executor so far."""
         self.requests = 0
-        """Requests in them."""
+        """The number of tool calls in them."""
 
     async def run(self, call: ToolCall) -> ToolResult:
-        """The result of one request. `ToolLostError` when the executor is lost."""
+        """Run one tool call, and return its result. Raises `ToolLostError` if the executor is lost."""
         lane = {"search": self._search, "browse": self._browse}.get(call.name, self._custom)
         future: asyncio.Future[ToolResult] = asyncio.get_running_loop().create_future()
         lane.queue.append((call, future))
@@ -73,7 +74,7 @@ class ToolPool:
         return await future
 
     async def close(self) -> None:
-        """Drop what queues, and let the threads end with what they are at."""
+        """Drop the queued calls. Threads finish the calls that they are running."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -94,10 +95,10 @@ class ToolPool:
                 batch: list[tuple[ToolCall, asyncio.Future[ToolResult]]] = []
                 while lane.queue and len(batch) < lane.most:
                     call, future = lane.queue.popleft()
-                    if not future.done():  # its agent may be gone
+                    if not future.done():  # its agent may have ended
                         batch.append((call, future))
                 if batch:
-                    self._pump(lane)  # another batch beside this one, where the lane is wide enough
+                    self._pump(lane)  # starts another batch in parallel if the lane is wide enough
                     await self._batch(lane, batch)
         finally:
             lane.running -= 1
@@ -105,7 +106,7 @@ class ToolPool:
     async def _batch(self, lane: _Lane, batch: Sequence[tuple[ToolCall, asyncio.Future[ToolResult]]]) -> None:
         answers = await self._call(lane, [call for call, _ in batch])
         if isinstance(answers, Exception) and len(batch) > 1 and not isinstance(answers, WideSeekError):
-            for single in batch:  # one request must not spoil those it happened to queue with
+            for single in batch:  # one call must not fail others of its batch
                 await self._batch(lane, [single])
             return
         for at, (call, future) in enumerate(batch):

@@ -106,7 +106,7 @@ def test_agents_that_generate_together_never_exceed_the_budget() -> None:
 
 
 def test_the_last_messages_are_part_of_the_budget() -> None:
-    with pytest.raises(ConfigError, match="answer_tokens must be part of episode_tokens"):
+    with pytest.raises(ConfigError, match="answer_tokens must be from 0 to episode_tokens"):
         talking(episode_tokens=10, answer_tokens=11)
     with pytest.raises(ConfigError, match="answer_tokens"):
         talking(answer_tokens=1)

@@ -481,7 +481,7 @@ def test_a_driver_runs_once_at_a_time_and_again_afterwards() -> None:
         first = asyncio.ensure_future(anext(run))
         await asyncio.sleep(0)
         assert not first.done()
-        with pytest.raises(RuntimeError, match="runs already"):
+        with pytest.raises(RuntimeError, match="already running"):
             await anext(driver.run([]))
         await first
         assert [each async for each in run] == []

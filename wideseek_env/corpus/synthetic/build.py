@@ -1,4 +1,5 @@
-"""Makes regions, lists and entities from seed and configuration: their names, their true values and the noise pages."""
+"""Makes regions, lists and entities from a seed and a configuration, with their names and true values, and decides
+which noise pages they have."""
 
 from __future__ import annotations
 
@@ -158,7 +159,7 @@ class Builder:
     def _link_people(
         self, dice: Dice, kind: Kind, region: Region, entities: list[Entity]
     ) -> tuple[Thing, ...]:
-        """One person for about four entities of the same time, born about a generation before them."""
+        """Link about four entities of the same time to one person, who was born about a generation before them."""
         role = next(a.label for a in kind.attributes if a.type == "person")
         year = next(a for a in kind.attributes if a.type in ("year", "date"))
         by_time = sorted(entities, key=lambda e: e.values[year.label].order)
@@ -184,7 +185,7 @@ class Builder:
         return tuple(people)
 
     def _link_register_entries(self, dice: Dice, kind: Kind, entities: list[Entity]) -> tuple[Thing, ...]:
-        """A register entry for every entity of a kind that is registered."""
+        """Link every entity to a new register entry, if the kind has register entries."""
         labels = [a.label for a in kind.attributes if a.type == "register"]
         entries = []
         for entity in entities if labels else ():

@@ -92,7 +92,7 @@ def base_name(dice: Dice) -> str:
 
 
 def one_vowel_off(dice: Dice, name: str) -> str:
-    """`name` with one of its lower-case vowels changed."""
+    """`name` with another vowel in place of one lower-case vowel."""
     places = [i for i, letter in enumerate(name) if letter in "aeiou"]
     if not places:
         return name + "a"

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class SyntheticWorld:
     """An invented web. Regions, lists and pages are made when first used, and then kept.
 
-    It pickles and compares as its `seed` and `config`. Raises `ConfigError` when the seed is not an integer.
+    A pickle holds only `seed` and `config`. Two worlds are equal if their `seed` and `config` are equal. Raises
+    `ConfigError` when the seed is not an integer.
     """
 
     def __init__(self, seed: int = 0, config: WorldConfig | None = None) -> None:
@@ -68,7 +69,8 @@ class SyntheticWorld:
 
     @cached_property
     def pages(self) -> tuple[WorldPage, ...]:
-        """All pages: `config.pages` of them. Without distractors, there may be fewer by up to one list."""
+        """All pages of the world, `config.pages` in number. If `config.distractors` is 0, up to the pages of one list
+        may be missing from this number."""
         return tuple(self._pages())
 
     @cached_property

@@ -16,7 +16,7 @@ from wideseek_env.tasks.hybridqa.wording import write_question
 
 
 def language_of(name: str, chinese: float) -> Language:
-    """The language of the task called `name`. A share `chinese` of all names is Chinese."""
+    """The language of the task called `name`. The share `chinese` of all names gets Chinese."""
     number = int.from_bytes(hashlib.sha256(f"language {name}".encode()).digest()[:4], "big")
     return "zh" if number < chinese * 2**32 else "en"
 

@@ -66,7 +66,8 @@ def load_widesearch(
 
 
 def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "raise") -> TaskSet:
-    """The tasks of a data set on Hugging Face in the benchmark's layout. It needs ``huggingface_hub`` and a network.
+    """The tasks of a data set on Hugging Face in the benchmark's layout. The function needs ``huggingface_hub`` and a
+    network.
 
     Raises `MissingDependencyError` when ``huggingface_hub`` is not installed.
     """

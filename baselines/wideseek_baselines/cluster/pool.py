@@ -55,8 +55,8 @@ class RayRollouts:
     """Runs episodes on the workers of a Ray cluster.
 
     Args:
-                config: The policy and the game, which every worker opens.
-                workers: Number of workers.
+        config: The policy and the game, which every worker opens.
+        workers: Number of workers.
         cpus: CPUs that each worker reserves.
         gpus: GPUs that each worker reserves.
         ahead: A worker gets another group while it has fewer open jobs than this. Choose more than it can run at the

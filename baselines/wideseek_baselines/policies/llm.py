@@ -42,8 +42,8 @@ class LLMPolicy:
     Args:
         engine: The engine for all roles without a separate one. It is an `Engine`, used with the options below, or an
             `AgentModel`, which already has its options.
-                lead: The engine of the lead, or of the single agent.
-                subagent: The engine of the subagents.
+        lead: The engine of the lead, or of the single agent.
+        subagent: The engine of the subagents.
         episode_tokens: The largest number of tokens that the team may generate in one episode. None sets no limit.
         answer_tokens: How many of these tokens are reserved for the last messages.
         name: Name of the policy in records. Default: the names of engine and model.

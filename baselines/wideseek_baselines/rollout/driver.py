@@ -28,8 +28,8 @@ class Driver:
     """Runs jobs with a policy. Call its methods on the event loop on which its engines run or will start.
 
     Args:
-                policy: The policy, which decides with its engines.
-                game: The game. The driver does not close its tools.
+        policy: The policy, which decides with its engines.
+        game: The game. The driver does not close its tools.
         options: Settings of the driver.
         on_lost: Called when an engine is lost. It may return a replacement, which gets the requests that were in
             flight. By default everything ends with `EngineLostError`.

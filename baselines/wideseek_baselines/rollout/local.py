@@ -29,11 +29,11 @@ def run_rollout_jobs(
     """Run jobs. Yields each when it has ended. Leaving the loop early, or Ctrl-C, cancels the rest.
 
     Args:
-                policy: The policy. Its engines must run on `loop`, or not have started yet.
-                game: The game.
-                jobs: The jobs. The iterable may be endless. It is read on the loop's thread, so it must not block.
-                options: Settings of the driver.
-                loop: The loop on which the driver runs. Default: the shared background loop of this process.
+        policy: The policy. Its engines must run on `loop`, or not have started yet.
+        game: The game.
+        jobs: The jobs. The iterable may be endless. It is read on the loop's thread, so it must not block.
+        options: Settings of the driver.
+        loop: The loop on which the driver runs. Default: the shared background loop of this process.
     """
     thread = loop or background()
     driver = Driver(policy, game, options=options)

@@ -47,16 +47,17 @@ from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 
 @dataclass(frozen=True, slots=True)
 class KlOptions:
-    """A penalty in the reward of every token for moving away from the reference model."""
+    """A penalty in the reward of every token. It keeps the policy close to the reference model."""
 
     coefficient: NotNegative = 0.001
-    """Weight of the penalty. The penalty of a token is the difference of its log-probabilities (policy minus
-    reference). 0 is off. TRL: `kl_coef`. verl: `kl_ctrl.kl_coef`."""
+    """Weight of the penalty. The penalty of a token is its log-probability under the policy minus its log-probability
+    under the reference model. 0 switches the penalty off. TRL: `kl_coef`. verl: `kl_ctrl.kl_coef`."""
     target: Positive | None = None
-    """Divergence per token (k3 estimate, in nats) towards which the coefficient is adapted; none keeps it fixed.
-    verl: `kl_ctrl.target_kl`."""
+    """Target for the divergence per token, in nats (k3 estimate). After each step, the coefficient is changed to bring
+    the divergence closer to the target. With `none`, the coefficient is fixed. verl: `kl_ctrl.target_kl`."""
     gain: Positive = 0.1
-    """With a target: largest relative change of the coefficient in one step. Lower it if the coefficient oscillates."""
+    """Largest relative change of the coefficient in one step, if there is a target. Lower it if the coefficient
+    oscillates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,21 +67,24 @@ class PpoConfig(RunConfig):
     selection: SelectionOptions = field(
         default_factory=lambda: SelectionOptions(failures="all", loss_aggregation="token")
     )
-    """Which turns are trained. Every token weighs the same. With per-agent averaging, a lead's tokens weigh less the
-    more subagents it starts. When the critic underestimates returns, this favours small teams."""
+    """Which turns are trained. By default, every token has the same weight in the loss. With `loss_aggregation=agent`,
+    each token of a lead has less weight if the lead starts more subagents. Such weights favour small teams when the
+    critic underestimates returns."""
     loss: PolicyLossOptions = field(default_factory=lambda: PolicyLossOptions(kl=0.0))
-    """The clipped policy loss. Its `kl` is added to the penalty in the reward."""
+    """The clipped policy loss. `loss.kl` is a separate KL term in the loss. It does not replace the penalty in the
+    reward."""
     value: ValueOptions = field(default_factory=ValueOptions)
     """The critic."""
     value_weight: Positive = 0.5
-    """Weight of the value loss relative to the policy loss. It matters if a shared critic's gradient reaches the policy
-    (`value.detach=false`). TRL: `vf_coef`."""
+    """Weight of a shared critic's value loss relative to the policy loss. It matters if the gradient of the value loss
+    reaches the policy (`value.detach=false`). TRL: `vf_coef`."""
     critic_optim: OptimOptions = field(default_factory=lambda: OptimOptions(lr=1e-4))
-    """The optimizer of the critic's weights: those of the value head, or of the separate model."""
+    """The optimizer of the critic. It updates the weights of the value head or of the separate model."""
     kl: KlOptions = field(default_factory=KlOptions)
-    """The penalty in the reward."""
+    """The KL penalty in the reward."""
     whiten: bool = True
-    """Scale the advantages of a step's tokens to mean 0 and standard deviation 1, weighted as in the loss."""
+    """Whether to scale advantages so that, over all tokens of a step, their mean is 0 and their standard deviation is
+    1. Both use the tokens' weights in the loss."""
 
 
 def run_ppo(

@@ -1,7 +1,7 @@
 """Packing: joins token sequences into rows without padding, and spreads the rows over processes.
 
 A row has the tokens of several sequences one after the other. Positions start at 0 in every sequence. The attention
-code gets `PackedSequence.boundaries`, so a token attends only to tokens of its own sequence. A list of indices says
+code gets `PackedSequence.boundaries`, so a token attends only to tokens of the same sequence. A list of indices says
 which tokens are trained. No token id has a special meaning, such as padding.
 """
 
@@ -60,7 +60,8 @@ class PackedSequence:
     """Several sequences joined into one row of T tokens, K of which are trained.
 
     Attributes:
-        ids: ``[T]`` token ids. positions: ``[T]``, from 0 in every sequence.
+        ids: ``[T]`` token ids.
+        positions: ``[T]`` positions, which start at 0 in every sequence.
         boundaries: ``[S + 1]`` int32 indices. Sequence s has the tokens ``boundaries[s]:boundaries[s + 1]``.
         longest: Number of tokens of the longest sequence.
         sources: ``[K]`` indices of the tokens whose hidden states predict the trained tokens. Each is one less than the

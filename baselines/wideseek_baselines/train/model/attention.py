@@ -1,4 +1,4 @@
-"""Attention over packed rows. A token attends only to tokens of its own sequence.
+"""Attention over packed rows. A token attends only to tokens of the same sequence.
 
 The time grows with the square of the length of each sequence, not of the row. On CUDA in half precision, this uses
 PyTorch's variable-length FlashAttention. Otherwise it calls scaled-dot-product attention once for each sequence. On a

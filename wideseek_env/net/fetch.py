@@ -1,4 +1,5 @@
-"""`Fetcher`: fetches one document by URL, with redirects and retries, within every limit, or raises a `FetchError`."""
+"""`Fetcher`: fetches one document by URL, with redirects and retries. If a limit is exceeded or the fetch fails, it
+raises a `FetchError`."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 class Request:
     """A request for one document. Headers whose values are `Secret`s are sent only to the origin of `url`.
 
-    With `body` it is a POST, and `content_type` is the type of the body. Redirects of a POST are not followed.
+    A request with a `body` is a POST. `content_type` is the type of the body. Redirects of a POST are not followed.
     """
 
     url: str
@@ -61,10 +62,10 @@ class Fetcher:
     """Fetches documents. It is safe to use from several threads and keeps no cookies and no connections.
 
     Args:
-        policy: The addresses that connections may go to.
+        policy: Decides to which addresses connections are allowed.
         limits: The limits of one fetch.
-        retries: When an attempt is repeated.
-        pace: The turns for each host. Fetchers that share it share the turns.
+        retries: When and how often a failed attempt is repeated.
+        pace: The limits for each host. Fetchers with the same `Pace` object count their requests together.
         resolver: Looks names up.
         user_agent: The User-Agent header.
         ca_file: A file with certificate authorities to trust instead of the usual ones.
@@ -196,7 +197,7 @@ class Fetcher:
         prepared = requests.PreparedRequest()
         method = "GET" if request.body is None else "POST"
         prepared.prepare(method=method, url=target.text, headers=headers, data=request.body)
-        prepared.url = target.text  # as parsed here, not as the library would write it
+        prepared.url = target.text  # the URL as this module parsed it, not as the library would rewrite it
         return prepared
 
     def _read(self, request: Request, target: WebUrl, response: requests.Response) -> Response | WebUrl:
@@ -215,7 +216,7 @@ class Fetcher:
             response.raw, headers.get("content-encoding", ""), headers.get("content-length"), self.limits
         )
         for value in request.headers.values():
-            if isinstance(value, Secret):  # a server may repeat a key, and its text is stored and shown
+            if isinstance(value, Secret):  # a server may repeat a key in its text, and that text is stored and shown
                 body = body.replace(value.reveal().encode(), b"[key]")
         return Response(target.text, status, headers.get("content-type", ""), body)
 

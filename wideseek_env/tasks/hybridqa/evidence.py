@@ -169,7 +169,7 @@ def _has_rival(page: str, value: str, column: Column, spellings: Mapping[str, Se
         return next((year for year in years if low <= year <= high), int(value)) != int(value)
     if column.kind == "date":
         return (
-            False  # a page hardly states an exact date by accident, and other dates on the page (a birth) mean something else
+            False  # an exact date is hardly an accident, and other dates (a birth) mean something else
         )
     own = spellings[value]
     others = (

@@ -216,7 +216,8 @@ def _candidates(
                     if reason is not None:
                         report.dropped[kind][reason] += 1
                         continue
-                    # Questions for a part by position are the simplest. They are used when a table has no other questions left.
+                    # Questions for a part by position are the simplest. They are used when a table has no other
+                    # questions left.
                     late = config.per_table if _by_position(item) else 0
                     turns[kind].append(
                         (turn + late, order, _Candidate(kind, material, item, tuple(rows), answer["rank"]))

@@ -162,7 +162,8 @@ def _choose_columns(
         and not _NO_COLUMN.fullmatch(column.header)
         and not _uniform([column.values[row] for row in choice.rows])
     ]
-    # A table shows a whole column at once, so such questions ask for at least two. In mode `pages` each row is a page to read.
+    # A table shows a whole column at once, so such questions ask for at least two. In mode `pages` each row is a page
+    # to read.
     least = 1 if plan.mode == "pages" or choice.about else 2
     if len(usable) < least:
         return ()
@@ -220,7 +221,8 @@ def _options(column: Column, label: str, dice: Random) -> list[Condition]:
     found = [
         Condition(label, "is", value) for value in dice.sample(good, len(good)) if counts[value] >= LEAST_ROWS
     ]
-    # A condition that excludes a value is clear if there are few values. It makes a useful question if many rows have the value.
+    # A condition that excludes a value is clear if there are few values. It makes a useful question if many rows have
+    # the value.
     kinds = len(counts) <= 0.6 * len(column.values) and not any(c.isdigit() for v in counts for c in v)
     common = [v for v in good if kinds and counts[v] >= 0.25 * len(column.values) and not _NOTHING.match(v)]
     return found + [Condition(label, "is_not", value) for value in dice.sample(common, min(1, len(common)))]

@@ -125,7 +125,8 @@ def _gold(gold: Any, required: Sequence[str]) -> tuple[Table, bool]:
             gold.header, tuple(zip(*gold.rows, strict=True)) or ((),) * len(gold.header), required
         ), False
     if hasattr(gold, "columns") and hasattr(gold, "iloc"):
-        # The cells of a data frame have types already. Their text is compared, and parsing that text again may change it.
+        # The cells of a data frame have types already. Their text is compared, and parsing that text again may change
+        # it.
         columns = [tuple(map(str, gold.iloc[:, at].astype(str))) for at in range(len(gold.columns))]
         table = _select(list(map(str, gold.columns)), columns, required)
         stable = all(column_texts(table.column(name)) == list(table.column(name)) for name in required)

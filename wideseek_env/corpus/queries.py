@@ -33,9 +33,9 @@ _MAX_CHARACTERS = 4_000  # the room for 64 words: longer text is cut before it i
 _SMALL = 1_000  # with fewer documents no word is common: skipping words would save no time
 _COMMON = 0.05  # share of the texts: a word in more of them is looked up in titles only
 _EVERYWHERE = 0.3  # share of the texts: a word in more of them is not looked up
-_CHOOSES = 0.0015  # share of the documents: a clause that matches no more chooses documents; so does the rarest word
+_CHOOSES = 0.0015  # share of the documents: a clause that matches no more chooses; so does the rarest word
 _TITLE_WEIGHT = 1.25
-_LATER = 0.4  # share of the bonus that a title at the end of the query loses, because subjects are usually first
+_LATER = 0.4  # share of the bonus that a title at the end of the query loses: subjects are first
 _CACHED = 1 << 15  # words whose counts and clauses are kept, a few hundred bytes each
 
 

@@ -37,8 +37,9 @@ class RetryPolicy:
     def wait(self, failures: int, asked: float | None, random: Random) -> float | None:
         """The seconds to wait after `failures` failed tries, or None to give up.
 
-        `asked` is the wait that the server asks for. A wait is never shorter. Without `asked`, the wait is a random
-        share, between half and all, of the doubled wait. So many clients do not return at the same moment.
+        `asked` is the wait that the server asks for. The result is never shorter than `asked`. If `asked` is None, the
+        wait doubles with each failure up to `longest_wait`, and a random part of up to half is subtracted. So the
+        retries of several clients do not arrive at the same moment.
         """
         if failures >= self.attempts:
             return None

@@ -216,7 +216,7 @@ class Fetcher:
             response.raw, headers.get("content-encoding", ""), headers.get("content-length"), self.limits
         )
         for value in request.headers.values():
-            if isinstance(value, Secret):  # a server may repeat a key in its text, and that text is stored and shown
+            if isinstance(value, Secret):  # a server may repeat a key, and its text is stored and shown
                 body = body.replace(value.reveal().encode(), b"[key]")
         return Response(target.text, status, headers.get("content-type", ""), body)
 

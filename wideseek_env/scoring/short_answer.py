@@ -21,7 +21,8 @@ _LEAD = re.compile(
 
 
 def short_answers(response: str) -> tuple[str, ...]:
-    """The possible answers in `response`: the content of the last box, else its last line and its whole text."""
+    """The possible answers in `response`: the content of the last ``\boxed{…}``. If there is no box, these are the last
+    line and the whole text."""
     text = strip_thinking(response).strip()
     if not text:
         return ()

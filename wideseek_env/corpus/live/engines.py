@@ -25,8 +25,8 @@ from wideseek_env.net.urls import WebUrl, parse_url
 
 SERPER = "https://google.serper.dev/search"
 PAGE = 10
-"""The fewest results to request. Engines charge per ten results. A later request for fewer results can use the cached
-answer."""
+"""The fewest results to request. Engines charge the same price for up to ten results, and searches for fewer results
+can use the same cached answer."""
 
 _LONGEST_QUERY = 2000
 _LONGEST_TITLE = 300

@@ -69,8 +69,8 @@ class SyntheticWorld:
 
     @cached_property
     def pages(self) -> tuple[WorldPage, ...]:
-        """All pages of the world, `config.pages` in number. If `config.distractors` is 0, up to the pages of one list
-        may be missing from this number."""
+        """All pages of the world. Their number is `config.pages`. Only if `config.distractors` is 0, there may be
+        fewer, because the next list did not fit."""
         return tuple(self._pages())
 
     @cached_property

@@ -1,4 +1,4 @@
-"""The column metrics and cell preprocessors of the WideSearch benchmark, taken literally.
+"""The column metrics and cell preprocessors of the WideSearch benchmark, with exactly the same results.
 
 Source: ``src/evaluation/metric_utils.py`` of ByteDance-Seed/WideSearch. A metric compares the preprocessed predicted
 and gold cells. Any error in a metric makes the score of the whole table 0, as in the benchmark.
@@ -34,7 +34,8 @@ def extract_number(cell: str) -> str:
 
 
 def preprocess(cells: Sequence[str], spec: ColumnSpec, today: datetime.date | None) -> Sequence[str]:
-    """`cells` of a column after the preprocessors of its spec, in order. ``norm_date`` counts from `today`."""
+    """`cells` of a column after the preprocessors of its spec, in order. ``norm_date`` reads relative dates from
+    `today`."""
     for name in spec.preprocess:
         if name == "norm_date":
             cells = [norm_date(cell, today) for cell in cells]
@@ -54,7 +55,8 @@ def _norm_all(cells: Sequence[str]) -> list[str]:
 
 
 def metric(name: str, spec: ColumnSpec, today: datetime.date | None) -> Metric:
-    """The rule metric called `name` for a column with `spec`. It takes the predicted and the gold cell."""
+    """The rule metric called `name` for a column with `spec`. The metric is a function of the predicted and the gold
+    cell."""
     if name == "number_near":
         criterion = spec.criterion
 

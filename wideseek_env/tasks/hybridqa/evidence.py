@@ -168,9 +168,7 @@ def _has_rival(page: str, value: str, column: Column, spellings: Mapping[str, Se
         years = [int(year) for year in _YEAR.findall(page)]
         return next((year for year in years if low <= year <= high), int(value)) != int(value)
     if column.kind == "date":
-        return (
-            False  # an exact date is hardly an accident, and other dates (a birth) mean something else
-        )
+        return False  # an exact date is hardly an accident, and other dates (a birth) mean something else
     own = spellings[value]
     others = (
         form

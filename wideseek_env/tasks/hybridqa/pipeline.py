@@ -88,7 +88,7 @@ class BuildReport:
     kept.
 
     `unused` counts good tasks above the requested number. `tables` is the number of tables considered. `model` counts
-    the questions that a model rewrote, left unchanged or dropped.
+    the results of a `Rewriter`, such as rewritten questions and dropped tasks.
     """
 
     tables: int = 0

@@ -99,8 +99,8 @@ class EpisodeGate:
 class RequestGate:
     """Lets requests go to one engine, those with the lowest priority number first, then in order of arrival.
 
-    The engine gets at most 1.125 times its `max_requests`, so that it always has a next one. The tokens of these
-    requests must also fit into its cache. A request that is alone always goes.
+    The engine gets at most 1.125 times its `max_requests`, so that it never waits for the next request. The tokens of
+    these requests must also fit into its cache. A request that is alone always goes.
     """
 
     def __init__(self, info: EngineInfo) -> None:
@@ -125,8 +125,7 @@ class RequestGate:
 
     @asynccontextmanager
     async def turn(self, priority: int, tokens: int) -> AsyncIterator[None]:
-        """Wait until the request may be sent. Until the block ends, `tokens` tokens of the cache are reserved for
-        it."""
+        """Wait until the request may be sent, and reserve `tokens` tokens of the cache until the block ends."""
         await self._enter(priority, tokens)
         try:
             yield

@@ -17,7 +17,7 @@ from wideseek_baselines.tokens.record import FORMAT, Rollout
 from wideseek_env.errors import MissingDependencyError, TrajectoryError
 
 EPISODE = ("task_id", "group", "trial", "seed", "reward", "ending", "trainable", "error", "seconds")
-"""The fields of a rollout that are stored as columns without change."""
+"""The fields of a rollout that are stored as columns without change. The fields in `JSON` are stored as JSON text."""
 JSON = ("parts", "score", "meta")
 ROWS = 512
 """The writer collects this number of rows in memory, and writes them as one row group."""

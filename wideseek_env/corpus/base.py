@@ -33,8 +33,8 @@ class FailedSearch(list[SearchHit]):
 class Page:
     """A page of a corpus.
 
-    `status` follows HTTP: 200 for a page, 410 for a page that is gone. `error` is a sentence that says why there is no
-    content. It is empty when there is content.
+    `status` follows HTTP: 200 for a page, 410 for a page that is gone. `error` is a sentence with the reason why the
+    page has no content. If the page has content, `error` is empty.
     """
 
     url: str
@@ -72,5 +72,5 @@ class Corpus(Protocol):
         ...
 
     def close(self) -> None:
-        """Release files and connections. Calling it twice is harmless."""
+        """Release files and connections. A second call does no harm."""
         ...

@@ -217,7 +217,7 @@ class SearchIndex:
         return f"<SearchIndex of {len(self)} documents {where}>"
 
     def close(self) -> None:
-        """Release the files. Calling it twice is harmless."""
+        """Release the files. A second call does no harm."""
         self._documents.close()
 
     def __len__(self) -> int:

@@ -1,7 +1,7 @@
 """Turns an agent's text into a query object. Nothing in the text is syntax.
 
-The score of a document is a sum of three kinds of terms. They are: one for each query word in the text, one for each
-query word in the title, and one if the query contains the whole title. A clause is one such term of the query. The
+The score of a document is a sum. Each query word in the text adds a number, and so does each query word in the title.
+If the query contains the whole title, this adds a bonus. A clause is the part of a query for one of these numbers. The
 engine visits every document that matches a clause, so common words take most of the time. Three rules save time. On
 real queries they lose no answers (docs/retrieval.md):
 

@@ -101,7 +101,7 @@ class RecordReader:
             yield body
 
     def close(self) -> None:
-        """Close the file. Calling it twice is harmless."""
+        """Close the file. A second call does no harm."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

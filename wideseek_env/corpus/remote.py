@@ -1,7 +1,8 @@
 """`RemoteCorpus`: a retrieval service as a corpus, over `POST /retrieve` and `POST /access`.
 
-It works with the servers of Search-R1, ASearcher and RLinf and with `wideseek serve`. Requests change nothing on the
-server. So the client repeats a request, after growing pauses, when the connection fails or the server is busy.
+`RemoteCorpus` works with the servers of Search-R1, ASearcher and RLinf and with `wideseek serve`. Requests change
+nothing on the server. So the client repeats a request, after growing pauses, when the connection fails or the server is
+busy.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ class RemoteCorpus:
                 self._seen.popitem(last=False)
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url`, or None when the service has none. Raises `RemoteError` when the service does not
+        """The page at `url`, or None when the service has no such page. Raises `RemoteError` when the service does not
         answer."""
         address = encodable(url).strip()
         if not address:
@@ -291,7 +292,7 @@ class RemoteCorpus:
         )
 
     def close(self) -> None:
-        """Close the connections. Calling it twice is harmless."""
+        """Close the connections. A second call does no harm."""
         self._session.close()
 
     def __reduce__(self) -> tuple[Any, ...]:

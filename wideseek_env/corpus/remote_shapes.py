@@ -66,7 +66,8 @@ def read_retrieved(answer: Any, queries: int) -> list[list[Found]]:
 
 
 def read_accessed(answer: Any, urls: Sequence[str]) -> list[Page | None]:
-    """One page per URL, None where the server has none. Raises `UnreadableAnswer` for another number of pages."""
+    """One entry per URL: the page, or None when the server has no page at this URL. Raises `UnreadableAnswer` for
+    another number of pages."""
     pages = _unwrapped(answer)
     if len(pages) != len(urls):
         raise UnreadableAnswer(f"{len(urls)} URLs got {len(pages)} pages")

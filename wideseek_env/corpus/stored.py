@@ -138,8 +138,8 @@ class StoredCorpus:
         return self._index.search(queries, k)
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is none. A page that is
-        gone has status 410."""
+        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is no such page. A
+        page that is gone has status 410."""
         for row in self._by_url.rows(url):
             document = self._index.document(row)
             if document.url == url:
@@ -166,7 +166,7 @@ class StoredCorpus:
         return (url for url in urls if url not in self._gone)
 
     def close(self) -> None:
-        """Release the files. Calling it twice is harmless."""
+        """Release the files. A second call does no harm."""
         self._index.close()
         self._html.close()
 
@@ -229,8 +229,8 @@ class MemoryCorpus:
         return self._index.search(queries, k)
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is none. A page that is
-        gone has status 410."""
+        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is no such page. A
+        page that is gone has status 410."""
         known = url
         if url not in self._titles and url not in self._gone:
             found = [self._by_key[key] for key in lookup_keys(url) if key in self._by_key]

@@ -23,7 +23,7 @@ class ApiKey:
     env: str
 
     def read(self) -> str:
-        """The key, or "" when there is none. Raises `ConfigError` when an HTTP header cannot contain it."""
+        """The key, or "" when the variable is not set. Raises `ConfigError` when an HTTP header cannot contain it."""
         key = os.environ.get(self.env, "").strip()
         if not (key.isascii() and key.isprintable()):
             raise ConfigError(

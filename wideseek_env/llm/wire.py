@@ -17,9 +17,9 @@ Message = Mapping[str, Any]
 class ChatReply:
     """One answer of the model.
 
-    `text` is the content. It is empty when the model wrote no text, for example only tool calls. `finish_reason` is the
-    reason that the server gives (``length`` means that the text was cut off). `message` is the whole message that the
-    server sent.
+    `text` is the content of the answer. `text` is empty when the model wrote no text, for example only tool calls.
+    `finish_reason` is the reason that the server gives (``length`` means that the text was cut off). `message` is the
+    whole message that the server sent.
     """
 
     text: str
@@ -52,7 +52,8 @@ def is_spent(content: bytes) -> bool:
 
 
 def reply_of(data: Any) -> ChatReply:
-    """The reply in a decoded response. Raises an error such as `KeyError` or `TypeError` when there is none."""
+    """The reply in a decoded response. Raises an error such as `KeyError` or `TypeError` when the response has no
+    reply."""
     choice = data["choices"][0]
     message = choice["message"]
     content = message.get("content")

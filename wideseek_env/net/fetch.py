@@ -114,7 +114,8 @@ class Fetcher:
     def fetch(self, request: Request, before: Callable[[WebUrl], None] | None = None) -> Response:
         """The document at `request.url`. Raises `FetchError` for every failure.
 
-        `before` is called with every URL before it is requested, redirects included. It may raise an error.
+        `before` is called with every URL before it is requested, redirects included. `before` may raise an error, which
+        then ends the fetch.
         """
         deadline = self._clock() + self.limits.total
         target = parse_url(request.url)

@@ -14,7 +14,7 @@ CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|credential|signa
 
 
 class Secret:
-    """A secret value. It is written into the header of a request and nowhere else.
+    """A secret value. The value is written into the header of a request and nowhere else.
 
     `str`, `repr` and formatting show where the secret is from, not its value. A secret cannot be pickled. So no
     recording or log contains the value by accident.

@@ -59,7 +59,7 @@ class Store:
             raise CorpusError(f"cannot open {self.path} as a {purpose}: {error}") from error
 
     def get(self, key: str) -> str | None:
-        """The text of `key`, or None when there is none or it has expired."""
+        """The text of `key`, or None when there is no text or the text has expired."""
         with self._lock:
             row = self._run(
                 "SELECT value FROM entries WHERE key = ? AND (expires IS NULL OR expires > ?)",
@@ -81,7 +81,7 @@ class Store:
             return int(self._run("SELECT COUNT(*) FROM entries").fetchone()[0])
 
     def close(self) -> None:
-        """Release the file. Calling it twice is harmless."""
+        """Release the file. A second call does no harm."""
         with self._lock:
             if not self._closed:
                 self._closed = True

@@ -23,7 +23,7 @@ class Atom(NamedTuple):
 
 
 def to_atoms(blocks: Sequence[Block]) -> list[Atom]:
-    """The atoms of a page. Their texts, joined, are its Markdown."""
+    """The atoms of a page. The texts of all atoms, joined, are the Markdown of the page."""
     atoms: list[Atom] = []
     for number, block in enumerate(blocks):
         following = blocks[number + 1] if number + 1 < len(blocks) else None

@@ -4,8 +4,8 @@ visible.
 A page may contain `<tool_call>` or `<|im_end|>`, by chance or on purpose. In a conversation, a parser could read
 `<tool_call>` as a call, and a tokenizer could read `<|im_end|>` as the end of a turn. So the angle brackets of such
 tags become ‹single guillemets›, which are readable but are not markup. Some spellings become such a tag only after a
-program has changed letter case and full-width forms or dropped invisible characters. They are changed too. Names in
-square brackets (`[INST]`) get a space inside.
+program has changed letter case and full-width forms or dropped invisible characters. These spellings are changed in the
+same way. Names in square brackets (`[INST]`) get a space inside.
 """
 
 from __future__ import annotations
@@ -55,8 +55,8 @@ _REMEMBERED = 20_000
 
 
 class _Fold(dict[int, str]):
-    """A table for `str.translate`. It maps every character to the one character that the most lenient program would
-    read in its place."""
+    """A table for `str.translate`. The table replaces every character by the character that the most lenient program
+    would read."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -82,7 +82,8 @@ _FOLD = _Fold()
 
 
 def is_harmless(markup: str) -> bool:
-    """Whether it is certain that `neutralise` would change no text of this HTML. False does not mean that it would."""
+    """Whether it is certain that `neutralise` would change no text of this HTML. If the result is False, `neutralise`
+    may still change nothing."""
     return not ("&lt;" in markup or "＜" in markup or "﹤" in markup or _SQUARE.search(markup))
 
 

@@ -15,7 +15,7 @@ from wideseek_env.scoring.text import is_empty, memoised, squash, text_key
 from wideseek_env.task import ColumnSpec
 
 Comparison = Callable[[str, str], bool]
-"""A function of the predicted and the gold cell. Both still have their markup."""
+"""A function of the predicted and the gold cell. Both cells still have their markup."""
 
 DEFAULT_DAYS = 31.0
 """The default tolerance of `date_near` in days. The WideSearch benchmark has the same default."""

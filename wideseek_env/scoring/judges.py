@@ -79,9 +79,10 @@ _LONG = 400
 
 
 class OfflineJudge:
-    """A judge without a model. It compares numbers and dates by value and texts by similarity. It is deterministic.
+    """A judge without a model. This judge compares numbers and dates by value, and texts by similarity. Its verdicts
+    are deterministic.
 
-    Two cells agree in any of these cases. They are:
+    Two cells agree if they are one of these:
 
     * the same number with the same unit, or the same date;
     * the same name, apart from diacritics, punctuation and `aliases`;

@@ -12,7 +12,7 @@ Verdict = Literal["right", "wrong", "missing"]
 
 
 class CellVerdict(NamedTuple):
-    """The verdict on one cell. It is `missing` when the answer has no row, no column or no value for the cell,
+    """The verdict on one cell. The verdict is `missing` when the answer has no row, no column or no value for the cell,
     otherwise `right` or `wrong`."""
 
     column: str
@@ -37,10 +37,10 @@ class TableScore:
     numbers are precision, recall and F1 over rows and over items (cells). A row is right when all its cells are right.
 
     `cells` has one entry per gold row. `extra_rows` are the predicted rows that are aligned with no gold row, cut to
-    the columns of the task. `judge` is the name of the judge that was asked. It is empty if no judge was asked.
-    `well_formed` is True if the response has a table (or a short answer). `missing_columns` has the names of the
-    required columns that the table of the response lacks (all of them when there is no table). `message` explains the
-    score in sentences.
+    the columns of the task. `judge` is the name of the judge that was asked, or "" if no judge was asked. `well_formed`
+    is True if the response has a table (or a short answer). `missing_columns` has the names of the required columns
+    that the table of the response lacks (all of them when there is no table). `message` explains the score in
+    sentences.
     """
 
     score: float = 0.0

@@ -244,7 +244,8 @@ def _row_verdicts(
     aligned: Sequence[int | None],
     verdicts: Sequence[Sequence[Verdict]],
 ) -> tuple[RowVerdict, ...]:
-    """The verdicts of each gold row. `verdicts` has one list per column. It is empty when all cells are missing."""
+    """The verdicts of each gold row. `verdicts` has one list per column. If all cells are missing, `verdicts` is
+    empty."""
     nothing = ("",) * len(columns)
     by_row: Sequence[Sequence[Verdict]] = list(zip(*verdicts, strict=True))
     if not by_row:

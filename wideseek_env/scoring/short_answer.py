@@ -1,4 +1,5 @@
-"""Depth tasks: finds the short answer in a response and checks whether it is accepted."""
+"""Scores depth tasks (tasks with a short answer). Finds the short answer in a response and checks whether the task
+accepts it."""
 
 from __future__ import annotations
 

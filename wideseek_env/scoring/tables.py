@@ -27,7 +27,7 @@ class ParsedTable:
     """The result of `parse_table`.
 
     `table` has the text of the cells without markup. `raw` has the same cells with their markup and links, but without
-    escapes of pipes. Both are None when the text has no table. `notes` has one sentence for each repair.
+    escapes of pipes. `table` and `raw` are None when the text has no table. `notes` has one sentence for each repair.
     """
 
     table: Table | None
@@ -40,8 +40,8 @@ def parse_table(text: str) -> ParsedTable:
 
     Thinking (``<think>…</think>``) is not part of the answer. A table with an alignment row (``|---|---|``) is
     preferred to pipe-separated lines without one, even if those lines come later. A row that is shorter than the header
-    is padded with empty cells. Cells beyond the header are dropped, as a Markdown renderer does. No text raises an
-    error. The time is linear in the length of `text`.
+    is padded with empty cells. If a row is longer than the header, its surplus cells are dropped, as in Markdown
+    renderers. No text raises an error. The time is linear in the length of `text`.
     """
     lines = [_bare_line(line) for line in strip_thinking(text).split("\n")]
     blocks = _blocks(lines)

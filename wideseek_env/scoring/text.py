@@ -1,5 +1,5 @@
-"""Decides whether two texts are equal except for case, full or half width, white space and typography. It compares
-normal forms."""
+"""Decides whether two texts are equal except for case, full or half width, white space and typography. For this, the
+module compares normal forms."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def text_key(cell: str) -> str:
     """The normal form of a cell. Two cells with equal normal forms count as the same text.
 
     The normal form ignores markup, case, full or half width, white space (except between digits), kinds of quotes and
-    dashes, asterisks, footnote marks and thousands separators. It also ignores a final full stop, quotes around the
-    whole cell and zeros at the end of a decimal fraction.
+    dashes, asterisks, footnote marks and thousands separators. The normal form also ignores a final full stop, quotes
+    around the whole cell and zeros at the end of a decimal fraction.
     """
     if _SIMPLE.fullmatch(cell) is not None:
         return cell.lower().replace(" ", "")

@@ -83,7 +83,7 @@ def score_wideseek_r1(
 
 
 def boxed_answer(text: str) -> str | None:
-    r"""The content of the last ``\boxed{…}`` of `text` whose braces are balanced. None when there is none."""
+    r"""The content of the last ``\boxed{…}`` of `text` whose braces are balanced. None when there is no such box."""
     found: str | None = None
     opened: list[
         int | None

@@ -1,7 +1,5 @@
-"""`Gate`: a layer around the application. It checks the API key, the number of requests in flight and the size of the
-body, and counts requests.
-
-It uses only the ASGI interface and no framework.
+"""`Gate`: a layer around the application. The gate checks the API key, the number of requests in flight and the size of
+the body, and counts requests. The module uses only the ASGI interface and no framework.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class ServeSettings:
         max_body_bytes: Maximum bytes of a request's body.
         max_in_flight: Maximum requests in flight per worker. Further requests get status 503 and the header
             `Retry-After`.
-        threads: Maximum requests that a worker processes at the same time. Each uses one thread.
+        threads: Maximum requests that a worker processes at the same time. Each of these requests uses one thread.
         timeout: Maximum seconds for one request. A request that takes longer gets status 504.
         grace: Maximum seconds for requests in flight to finish when the service stops.
         passage_chars: Characters of a page's text in `contents` of `/retrieve`. 0 means the snippet of the search.
@@ -58,10 +58,10 @@ class ServeSettings:
             raise ConfigError(f"default_k ({self.default_k}) must not exceed max_k ({self.max_k})")
 
     def key(self) -> str | None:
-        """The API key. None if there is none.
+        """The API key. None if the environment variable is not set.
 
         Raises:
-            ConfigError: A key is required and there is none.
+            ConfigError: A key is required and the environment variable is not set.
         """
         key = os.environ.get(self.key_variable) or None
         if key is None and self.require_key:

@@ -49,7 +49,7 @@ class TaskSet(Sequence[Task]):
         return tuple(self._by_id)
 
     def get(self, task_id: str) -> Task:
-        """The task with this id. Raises `TaskError` when there is none."""
+        """The task with this id. Raises `TaskError` when there is no such task."""
         try:
             return self._by_id[task_id]
         except KeyError:

@@ -4,8 +4,8 @@ r"""WideSeek-R1's training files (``width_20k``, ``depth_20k``, ``hybrid_20k``):
 - ``answer``: for a broad task the gold table in Markdown, for a depth task the accepted short answer or a list of them.
 - ``is_markdown``: whether the answer is a table. The default is true if the row has ``unique_columns``.
 - ``unique_columns``: list of text, the columns that identify a row of a table.
-- ``required``: list of text, the required columns. The default is all columns of the table. It may also be inside
-  ``evaluation`` (an object or its JSON text).
+- ``required``: list of text, the required columns. The default is all columns of the table. This list may also be
+  inside ``evaluation`` (an object or its JSON text).
 - ``instance_id``: text or number. The default is the file's name and the line number.
 - ``language``: ``"en"`` or ``"zh"``. The default is ``zh`` if the id contains "zh", else ``en``.
 
@@ -54,8 +54,8 @@ def load_wideseek_r1(path: str | os.PathLike[str], *, on_error: OnError = "raise
 def save_wideseek_r1(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int:
     """Write `tasks` as a training file and return their number.
 
-    Loading the file gives equal tasks, with two exceptions. In cells, line breaks and runs of white space become one
-    space. The format has no column metrics, so columns load as `JUDGED` and key columns as exact text.
+    `load_wideseek_r1` then gives equal tasks, with two exceptions. In cells, line breaks and runs of white space become
+    one space. The format has no column metrics, so columns load as `JUDGED` and key columns as exact text.
     """
     lines = [json.dumps(wideseek_r1_row(task), ensure_ascii=False) + "\n" for task in tasks]
     write_text(Path(path), "".join(lines))

@@ -22,8 +22,8 @@ from wideseek_env.reprs import short
 from wideseek_env.tools.spec import Arguments
 
 CustomTool: TypeAlias = Callable[[Arguments], str]
-"""The function of a custom tool. Its argument is the mapping of checked arguments that `ToolSpec.read` made. It returns
-text."""
+"""The function of a custom tool. Its argument is the mapping of checked arguments that `ToolSpec.read` made. Its result
+is text."""
 
 _Job: TypeAlias = Callable[[], list[ToolResult]]
 

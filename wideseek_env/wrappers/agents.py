@@ -31,7 +31,8 @@ line. `wideseek_env.wrappers.searching` reads them."""
 
 
 class SymbolicAgent(Protocol):
-    """One agent in one conversation, with its knowledge. `notes` has the noted values by entity and attribute."""
+    """One agent in one conversation, with its knowledge. `notes` has the values that the agent has noted, by entity and
+    attribute."""
 
     notes: dict[str, dict[str, str]]
 
@@ -65,8 +66,8 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 class SymbolicLead:
-    """The lead. It lets a subagent find the list, delegates the rows of the list, and answers with the reported
-    values."""
+    """The lead: the agent that lets a subagent find the list, delegates the rows of the list, and answers with the
+    reported values."""
 
     def __init__(self, layout: Layout, question: Question) -> None:
         self.layout, self.question = layout, question

@@ -28,9 +28,8 @@ STATUS = ("lead", "subagent", "acting", "turns_left", "finding", "looking_up", "
 or 1."""
 
 PAGE = ("title_likeness", "entries", "new_entries", "goes_on")
-"""The numbers that describe the open page. They are: the likeness of its title to the search, the number of its
-entries, the number of its new entries, and whether its list continues on another page. Both numbers of entries are
-shares of `max_entities`."""
+"""The numbers that describe the open page: the likeness of its title to the search, its entries, its new entries, and
+whether its list continues on another page. The numbers of entries and new entries are shares of `max_entities`."""
 
 ENTITY = ("exists", "complete", "current", "tries")
 """The numbers for each position. `exists`: there is an entity. `complete`: all attributes of the entity are known.

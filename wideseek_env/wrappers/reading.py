@@ -110,7 +110,7 @@ class Reader(Protocol):
         ...
 
     def page(self, text: str) -> PageView | None:
-        """The page in the text of a browse. None when there is none."""
+        """The page in the text that a browse returned. None when the text has no page."""
         ...
 
 

@@ -34,9 +34,9 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
 
     The agents are the lead and `rules.width` subagents. All of them exist until the end and have the same spaces.
     `wideseek_env.wrappers.layout` lists the meanings of actions and observations, and docs/marl.md gives the reasons.
-    Each action of an acting agent is a real message with a real tool call. Only the action `take` is different. It
-    notes a value, and the agent's next message contains this value. So the result of `trajectory` is a record like that
-    of any other episode. An action that the mask excludes becomes a faulty message and costs a turn.
+    Each action of an acting agent is a real message with a real tool call. Only the action `take` is different. With
+    `take` an agent notes a value, and its next message contains this value. So the result of `trajectory` is a record
+    like that of any other episode. An action that the mask excludes becomes a faulty message and costs a turn.
 
     Tasks that do not fit into the spaces are left out. `left_out` counts these tasks by reason.
 

@@ -19,7 +19,7 @@ def distill(
 ) -> StaticEmbedder:
     """Make a static model in the folder `out` from the sentence-transformers model in the folder `model`.
 
-    This is the recipe of model2vec. The model embeds every token of its vocabulary alone. The vectors are rotated to
+    The method is that of model2vec. The model embeds every token of its vocabulary alone. The vectors are rotated to
     their principal components, and the first `dimension` components are kept. Each vector is weighted by a/(a + p).
     Here p is the token's frequency, estimated by Zipf's law from its position in the vocabulary. For 30,000 tokens,
     `distill` takes a minute or two.

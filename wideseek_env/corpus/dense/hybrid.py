@@ -82,7 +82,7 @@ class HybridCorpus:
         return page if page is not None else self.dense.fetch(url)
 
     def close(self) -> None:
-        """Close both corpora. Calling it twice is harmless."""
+        """Close both corpora. A second call does no harm."""
         self.lexical.close()
         self.dense.close()
 

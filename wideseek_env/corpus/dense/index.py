@@ -209,7 +209,8 @@ class DenseIndex:
         return SearchHit(url, neutralise(title), neutralise(passage), score)
 
     def fetch(self, url: str) -> Page | None:
-        """The document at `url`, or at a trivial variant of it, as a page of plain text. None when there is none."""
+        """The document at `url`, or at a trivial variant of it, as a page of plain text. None when there is no such
+        document."""
         for key in lookup_keys(url):
             hashes, numbers = self._keys
             at = int(np.searchsorted(hashes, np.uint64(url_hash(key))))
@@ -225,7 +226,7 @@ class DenseIndex:
         return url, title, text
 
     def close(self) -> None:
-        """Release the files. Calling it twice is harmless."""
+        """Release the files. A second call does no harm."""
         self._documents.close()
 
     def __len__(self) -> int:

@@ -261,7 +261,7 @@ class QdrantIndex:
         return url, first.strip().strip('"'), rest or text
 
     def fetch(self, url: str) -> Page | None:
-        """The texts of the points with exactly this URL, as a page. None when there is none."""
+        """The texts of the points with exactly this URL, as a page. None when there are no such points."""
         if not url.strip():
             return None
         models = _models()
@@ -276,7 +276,7 @@ class QdrantIndex:
         return Page(url, parts[0][1], text_to_html(_joined([text for _, _, text in parts]), parts[0][1]))
 
     def close(self) -> None:
-        """Close the client, unless it was passed in. Calling it twice is harmless."""
+        """Close the client, unless it was passed in. A second call does no harm."""
         if self._owned and self._client is not None:
             self._client.close()
             self._owned = False

@@ -16,7 +16,7 @@ from wideseek_env.errors import ConfigError, MissingDependencyError
 
 
 class SentenceTransformerEmbedder:
-    """A sentence-transformers model from a local folder. It needs the extra `dense`.
+    """A sentence-transformers model from a local folder. This class needs the extra `dense`.
 
     The model is loaded when it is first used. A pickle of the embedder has only its path and settings.
 

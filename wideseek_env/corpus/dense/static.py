@@ -1,9 +1,9 @@
 """`StaticEmbedder`: the vector of a text is the mean of its tokens' vectors. This is very fast, because no neural
 network runs.
 
-The embedder reads folders of model2vec (github.com/MinishLab/model2vec). They have `tokenizer.json`, `config.json` and
-`model.safetensors`. The tensor `embeddings` has the vectors. Some models also have `weights` of the tokens and a
-`mapping` from tokens to rows. `distill` makes such a folder from a sentence-transformers model.
+The embedder reads folders of model2vec (github.com/MinishLab/model2vec). Such a folder has the files `tokenizer.json`,
+`config.json` and `model.safetensors`. The tensor `embeddings` has the vectors. Some models also have `weights` of the
+tokens and a `mapping` from tokens to rows. `distill` makes such a folder from a sentence-transformers model.
 """
 
 from __future__ import annotations

@@ -63,7 +63,7 @@ def article_pages(
 ) -> Iterator[SourcePage]:
     """All pages of one article: its own page and the pages of its `tables` (each with its plan, or None).
 
-    `passage` is the article's passage, or "" when it has none. Then the introduction is shown.
+    `passage` is the article's passage, or "" when the article has no passage. Then the page shows the introduction.
     """
     first = tables[0]
     opening = passage or first.intro

@@ -75,8 +75,8 @@ def detokenize(text: str) -> str:
 def clean_cell(text: str) -> str:
     """The text of a table cell or header: `detokenize` without markup.
 
-    It also removes left-over wiki attributes (`align=right|`), coordinates after a place name, register numbers after a
-    date (`(#74000146)`), daggers and asterisks at either end, and hidden sort keys.
+    The function also removes left-over wiki attributes (`align=right|`), coordinates after a place name, register
+    numbers after a date (`(#74000146)`), daggers and asterisks at either end, and hidden sort keys.
     """
     text = detokenize(text)
     if "=" in text and "|" in text:

@@ -58,7 +58,8 @@ def normalize(text: str) -> str:
 
 
 def parse_date(value: str) -> date | None:
-    """The date in `value`, given to the day with the month in letters or in ISO form. None for other text.
+    """The date in `value`, given to the day with the month in letters or in ISO form. The result is None for any other
+    text.
 
     Forms such as 6/7/2015 are refused, because it is unclear which number is the month.
     """

@@ -37,7 +37,7 @@ class LiveConfig:
     searxng: str = ""
     """The URL of a SearXNG server."""
     json: str = ""
-    """The URL of an endpoint that answers in JSON. It contains {query} and optionally {count}."""
+    """The URL of an endpoint that answers in JSON. The URL contains {query} and optionally {count}."""
     results: str = "results"
     """json: where the list of results is in the answer, as field names with dots between them."""
     url_field: str = "url"

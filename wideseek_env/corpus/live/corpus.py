@@ -26,7 +26,7 @@ _FAILED_SECONDS = 3600.0
 
 
 class SearchError(CorpusError):
-    """Every search of a batch failed. `errors` has one sentence per query that says why."""
+    """Every search of a batch failed. `errors` has one sentence per query with the reason."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         super().__init__(list(errors))
@@ -125,7 +125,7 @@ class LiveCorpus:
         return f"<LiveCorpus {short(self.name)}>"
 
     def close(self) -> None:
-        """Release the cache. Calling it twice is harmless."""
+        """Release the cache. A second call does no harm."""
         if self._cache is not None:
             self._cache.close()
 

@@ -37,7 +37,7 @@ _FIELD = re.compile(r"\{(\w*)\}")
 
 @runtime_checkable
 class SearchEngine(Protocol):
-    """Finds pages for a query. `name` identifies the engine in caches and recorded runs. It contains no key."""
+    """Finds pages for a query. `name` identifies the engine in caches and recorded runs. `name` contains no key."""
 
     name: str
 
@@ -100,7 +100,8 @@ class Serper:
 
 
 class SearXNG:
-    """A SearXNG server: `GET /search?q=…&format=json`. Its settings must list `json` among `search.formats`."""
+    """A SearXNG server: `GET /search?q=…&format=json`. The settings of the server must have `json` in
+    `search.formats`."""
 
     def __init__(
         self,

@@ -30,7 +30,7 @@ _TARGET_STATUS = re.compile(r"returned error (\d{3})")
 
 @runtime_checkable
 class PageReader(Protocol):
-    """Opens pages. `name` identifies the reader in caches and recorded runs. It contains no key."""
+    """Opens pages. `name` identifies the reader in caches and recorded runs. `name` contains no key."""
 
     name: str
 
@@ -71,8 +71,8 @@ class DirectReader:
 
 
 class JinaReader:
-    """Opens pages through r.jina.ai or a similar server. It sends `POST /` with `url=…`. The answer is JSON that
-    contains Markdown.
+    """Opens pages through r.jina.ai or a similar server. The reader sends `POST /` with `url=…`. The answer is JSON
+    that contains Markdown.
 
     The service connects to the page, and this process does not. So this process first checks that the host of the URL
     is on the public web, as far as a look-up of the host's name shows this. Without a `key` the service allows fewer

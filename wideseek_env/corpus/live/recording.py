@@ -85,7 +85,7 @@ class Recorder:
         return f"<Recorder of {short(self.name)}>"
 
     def close(self) -> None:
-        """Release the file and close the corpus. Calling it twice is harmless."""
+        """Release the file and close the corpus. A second call does no harm."""
         self._store.close()
         self.corpus.close()
 
@@ -128,7 +128,7 @@ class Replay:
         return f"<Replay of {short(self.name)}>"
 
     def close(self) -> None:
-        """Release the file. Calling it twice is harmless."""
+        """Release the file. A second call does no harm."""
         self._store.close()
 
     def __len__(self) -> int:

@@ -26,7 +26,8 @@ def revised(dice: Dice, year: int = NOW) -> str:
 
 
 def value_piece(thing: Thing, label: str, values: Mapping[str, Value]) -> Inline:
-    """The value of `label`. It is a link if its target has a page or if the value is a URL. Otherwise it is a text."""
+    """The value of `label`. The result is a link if the value is a URL or the name of a thing with a page. Otherwise
+    the result is a text."""
     text = values[label].text
     target = thing.links.get(label)
     if target is not None and target.url and text == target.name:

@@ -33,7 +33,8 @@ TOWNS_PER_REGION = 8
 SPLIT_PATTERN: tuple[Split, ...] = (
     "train", "test", "validation", "train", "train", "train", "test", "train", "train", "train",
 )  # fmt: skip
-"""The split of the n-th region, repeated: 70 % training, 10 % validation, 20 % test. Each split occurs early."""
+"""The split of the n-th region, repeated: 70 % training, 10 % validation, 20 % test. All three splits occur among the
+first regions."""
 
 
 class Builder:

@@ -56,7 +56,7 @@ class Entity(Thing):
 
     base: str = ""
     stale_year: int = 0
-    """The year of the archived copy, or 0 when there is none."""
+    """The year of the archived copy, or 0 when there is no such copy."""
     old: dict[str, Value] = field(default_factory=dict)
     """The values in the archived copy and in old news stories that differ from the current values."""
     mistakes: dict[str, Value] = field(default_factory=dict)

@@ -31,7 +31,7 @@ from wideseek_env.corpus.synthetic.wording import HEADLINES, TOPICS, TRENDS
 
 
 def official_site(seed: int, entity_list: EntityList, entity: Entity) -> WorldPage:
-    """The entity's website. It agrees with the Almanack and repeats one or two values."""
+    """The entity's website. The website repeats one or two values of the Almanack, without errors."""
     dice = Dice(seed, "site", entity.name)
     url = entity.values["Website"].text
     writer = PageWriter(url, f"{entity.name} – official website", entity.name)

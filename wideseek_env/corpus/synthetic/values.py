@@ -16,8 +16,8 @@ MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augus
 class Value(NamedTuple):
     """A value: its text on pages, and an integer for comparison.
 
-    `order` is the year of a year, yyyymmdd of a date, and the number of a number. It is in tenths if the attribute has
-    decimals. `order` is 0 for any other value.
+    `order` is the year of a year, yyyymmdd of a date, and the number of a number. If the attribute has decimals, this
+    number is in tenths. `order` is 0 for any other value.
     """
 
     text: str

@@ -69,8 +69,8 @@ class SyntheticWorld:
 
     @cached_property
     def pages(self) -> tuple[WorldPage, ...]:
-        """All pages of the world. Their number is `config.pages`. Only if `config.distractors` is 0, there may be
-        fewer, because the next list did not fit."""
+        """All pages of the world. Their number is `config.pages`. If `config.distractors` is 0, the number may be
+        smaller, because pages are added in whole lists."""
         return tuple(self._pages())
 
     @cached_property
@@ -85,7 +85,7 @@ class SyntheticWorld:
         return {page.url: page for page in self.pages}
 
     def page(self, url: str) -> WorldPage:
-        """The page at `url`. Raises `KeyError` when there is none."""
+        """The page at `url`. Raises `KeyError` when there is no such page."""
         return self._by_url[url]
 
     @cached_property
@@ -93,7 +93,7 @@ class SyntheticWorld:
         return {each.page_url(): each for each in self.lists}
 
     def list_at(self, url: str) -> EntityList:
-        """The list whose first page is at `url`. Raises `KeyError` when there is none."""
+        """The list whose first page is at `url`. Raises `KeyError` when there is no such list."""
         return self._list_by_url[url]
 
     def digest(self) -> str:

@@ -58,7 +58,8 @@ class Unreadable(NamedTuple):
 
 
 class OpenAIJudge:
-    """A judge that asks a model, column by column, and caches its verdicts. It is a `Judge` and a `KeyAligner`.
+    """A judge that asks a model, column by column, and caches the model's verdicts. The class is a `Judge` and a
+    `KeyAligner`.
 
     All cells of a column that rules and the cache do not decide are sent in one request. If there are more than `batch`
     cells or their texts are long, there are several concurrent requests. Requests use temperature 0 and a fixed seed.

@@ -24,7 +24,7 @@ Key = tuple[str, str, tuple[str, ...]]
 
 
 class RecordedJudge:
-    """Replays a recording: the same verdicts without a model. It is a `Judge` and a `KeyAligner`.
+    """Repeats the verdicts of a recording, without a model. The class is a `Judge` and a `KeyAligner`.
 
     `name` is ``recorded(NAME)``, where NAME is the name of the recorded judge. A question that is not in the recording
     raises `UnknownVerdictError`. So a test or a repeated run cannot score new cells without an error.
@@ -70,7 +70,7 @@ class RecordedJudge:
 
 
 class RecordingJudge:
-    """Asks `judge` and appends its verdicts to a file. Each question is written once. It is a `Judge` and a
+    """Asks `judge` and appends its verdicts to a file. Each question is written once. The class is a `Judge` and a
     `KeyAligner`.
 
     Threads and processes may append to the same file, because each line is written in one operation. `name` is the name

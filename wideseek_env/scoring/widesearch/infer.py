@@ -126,8 +126,8 @@ def _typed(cells: Sequence[str], some_missing: bool) -> Sequence[str]:
 
 
 def _integers(cells: Sequence[str], some_missing: bool) -> list[int] | None:
-    """The integers in all `cells`. The result is empty when a cell is not an integer. It is None when the integers fit
-    no integer type, so that the cells stay text."""
+    """The integers in all `cells`. The result is empty when a cell is not an integer. The result is None when the
+    integers fit no integer type, so that the cells stay text."""
     values: list[int] = []
     digits = "".join(cells)
     if digits.isdigit() and digits.isascii() and all(cells) and max(map(len, cells)) < _SAFE:

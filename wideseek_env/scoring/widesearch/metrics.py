@@ -28,7 +28,8 @@ def norm_str(cell: str) -> str:
 
 
 def extract_number(cell: str) -> str:
-    """The first number of `cell` with its sign and percent sign and without commas. ``NULL`` when there is none."""
+    """The first number of `cell` with its sign and percent sign and without commas. ``NULL`` when there is no
+    number."""
     match = _NUMBER.search(cell.replace(",", ""))
     return match[0] if match is not None else "NULL"
 

@@ -77,7 +77,7 @@ def create_agents_app(
         sweep: Seconds between two searches for idle episodes.
 
     Raises:
-        ConfigError: A key is required and there is none.
+        ConfigError: A key is required and the environment variable is not set.
     """
     limits = settings or ServeSettings(timeout=3_600.0)
     key = limits.key()

@@ -61,7 +61,7 @@ class DeskSettings:
 
 
 class EpisodeDesk:
-    """Keeps episodes by key. Every method may be called from any thread.
+    """Keeps episodes by key. Any thread may call any method.
 
     Args:
         game: Tasks, tools, rules, profile and reward.
@@ -71,7 +71,7 @@ class EpisodeDesk:
         out: A JSONL file. The trajectory of every ended episode is appended to it.
 
     Raises:
-        ConfigError: The seat needs a policy and there is none, or the task does not exist.
+        ConfigError: The seat needs a policy and `policies` is None, or the task does not exist.
     """
 
     def __init__(

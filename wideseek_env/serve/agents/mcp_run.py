@@ -48,7 +48,7 @@ def http_app(
     name.
 
     Raises:
-        ConfigError: A key is required and there is none.
+        ConfigError: A key is required and the environment variable is not set.
     """
     limits = settings or ServeSettings()
     app = server.streamable_http_app(
@@ -110,7 +110,7 @@ def run_http(
     """Serve the application of `http_app` until SIGINT or SIGTERM.
 
     Raises:
-        ConfigError: The address cannot be used, or a key is required and there is none.
+        ConfigError: The address cannot be used, or a key is required and the environment variable is not set.
     """
     limits = settings or ServeSettings()
     app = http_app(server, desk, limits, host=host, max_sessions=max_sessions, idle=idle)

@@ -25,7 +25,8 @@ from wideseek_env.task import Task
 _log = logging.getLogger("wideseek.agents")
 
 Seat: TypeAlias = Literal["lead", "subagent", "single", "team"]
-"""The agents for which an outside program acts: the lead, the first subagent, the single agent, or the whole team."""
+"""A seat is the part of the team for which an outside program acts: the lead, the first subagent, the single agent, or
+the whole team."""
 
 SEATS: tuple[Seat, ...] = get_args(Seat)
 
@@ -36,7 +37,7 @@ class Reply:
 
     * `messages` are the new messages for the agent: the results of its calls.
     * `failed` has the numbers of the calls that could not be run or whose tool failed, in the order of the message.
-    * `ending` is the way in which the agent ended. It is "" if the agent has not ended.
+    * `ending` is the way in which the agent ended, or "" if the agent has not ended.
     """
 
     messages: list[Message]

@@ -19,9 +19,9 @@ class PolicyPool:
     """The policy called `name`, with one copy for each open episode.
 
     A policy keeps the state of one episode, so each episode needs a copy. A policy without a method `close` is made
-    again for every episode. A policy with `close` has engines (connections or processes of models). It is opened only
-    once, when the pool is made. Each episode then gets a shallow copy of this policy. The copy is reset and shares the
-    engines.
+    again for every episode. A policy with `close` has engines (connections or processes of models). Such a policy is
+    opened only once, when the pool is made. Each episode then gets a shallow copy of this policy. The copy is reset and
+    shares the engines.
 
     Raises:
         ConfigError: The name or an option is wrong.

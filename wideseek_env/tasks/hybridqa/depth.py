@@ -1,4 +1,5 @@
-"""Short-answer tasks from the same tables. A question asks for one cell and needs one or two steps.
+"""Depth tasks (tasks with a short answer) from the same tables. A question asks for one cell. To find it, an agent
+needs one or two steps.
 
 There are four styles. ``page``: the question asks for a value on the page of a named entity. ``cell``: it asks for a
 value in a list, for a named entry. ``reverse``: the question identifies an entry by one value and asks for another

@@ -57,13 +57,13 @@ def hybridqa_tasks(
     Args:
         data: The data folder. Its tables are read and planned once per process, in about 20 s.
         split: The split.
-        count: The most tasks. None for all.
+        count: The most tasks. None means all tasks.
         seed: Decides the order.
         mode: `pages` keeps tasks whose values are on the entities' pages. `table` keeps tasks whose values are in the
             table. None keeps all tasks.
         min_rows: The fewest rows of the gold table.
         max_rows: The most rows of the gold table.
-        per_article: The most tasks from one article. None for no limit.
+        per_article: The most tasks from one article. None means no limit.
         language: The language of the questions.
 
     Raises:

@@ -1,4 +1,5 @@
-"""Makes the finished `Task` from a query (broad tasks) or from one cell (depth tasks)."""
+"""Makes the finished `Task`: a broad task (with a table as the answer) from a query, or a depth task (with a short
+answer) from one cell."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ class Bridge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All facts about one table that the stages need. An object can be pickled. It has no references to other tables.
+    """All facts about one table that the stages need. An object of this class can be pickled. It has no references to
+    other tables.
 
     `leaked` are the columns that another table of the corpus shows for most rows. `bridges` are facts about the keys
     from other lists.
@@ -59,7 +60,7 @@ def materials(plans: Plans) -> list[Material]:
     """All tables that can give tasks, in file order. Tables in different splits share no page.
 
     These are the planned tables, and further tables that the corpus shows in full. A further table must have a column,
-    linked or not, that names its subjects. It is used in mode `table`.
+    with or without links, that names its subjects. Further tables are used in mode `table`.
     """
     names = Counter((table.path, table.section.casefold()) for table in plans.tables)
     alone = Counter(table.path for table in plans.tables)

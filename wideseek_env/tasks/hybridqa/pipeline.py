@@ -47,9 +47,9 @@ class BuildConfig:
     """What to build.
 
     Args:
-        count: The number of tasks. None for all.
+        count: The number of tasks. None means all tasks.
         seed: Decides the order, and which columns, filters and parts are chosen.
-        split: One split, or None for all three. The split of each task is in ``meta["split"]``.
+        split: One split. None means all three splits. The split of each task is in ``meta["split"]``.
         broad: The share of broad tasks. The others ask for a short answer.
         chinese: The share of questions in Chinese.
         least_rows: The fewest rows of a gold table.
@@ -143,7 +143,7 @@ def build_tasks(
     """Build tasks from the data folder `data` into the file `out` (``.jsonl`` or ``.jsonl.gz``).
 
     A report is written next to `out` (`report_file`). A run that was interrupted resumes from the files in `stages`. A
-    run with another count or mix also uses these files. The bytes of `out` are the same in every case.
+    run with another count or mix also uses these files. The bytes of `out` do not depend on whether such files exist.
 
     Args:
         data: The folder of the HybridQA data.

@@ -1,7 +1,7 @@
 """Question templates, filled with an article's title, a section and column names.
 
-A question names the article first. If the table has a section, the question names it second. Both are between the
-quotation marks “ and ”, so a policy can search for the text between them.
+A question names the article first. If the table has a section, the question names the section second. Title and section
+are between the quotation marks “ and ”, so a policy can search for the text between them.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ def write_question(
 
 
 def parse_question(question: str) -> ParsedQuestion | None:
-    """Parse a question of this package from its text alone. None for a question of another kind."""
+    """Parse a question of this package from its text alone. The result is None for a question of another kind."""
     lines = _COLUMN_LINE.findall(question)
     quoted = _QUOTED.findall(question)
     if not lines or not quoted:
@@ -123,7 +123,7 @@ def parse_question(question: str) -> ParsedQuestion | None:
 
 
 def column_line(question: str) -> str:
-    """The line with the column names between | signs, or "" when there is none."""
+    """The line with the column names between | signs, or "" when there is no such line."""
     lines = _COLUMN_LINE.findall(question)
     return lines[-1] if lines else ""
 

@@ -1,7 +1,7 @@
 """`HybridQAWorld`: the HybridQA data as a world. Its corpus and tasks are stored in the cache.
 
-Reading and planning the tables takes 20 seconds, and indexing the pages takes 40. Both are done once per data folder.
-They are repeated when the files of the folder or the version of the plans change.
+Reading and planning the tables takes 20 seconds, and indexing the pages takes 40. This work is done once per data
+folder. It is repeated when the files of the folder or the version of the plans change.
 """
 
 from __future__ import annotations

@@ -20,8 +20,8 @@ DATE_TOLERANCE = 1.0
 
 @dataclass(frozen=True)
 class Column:
-    """A column with the values of one attribute. It has the labels of the links to follow, and last the label of the
-    attribute."""
+    """A column with the values of one attribute. Its parts are the labels of the links to follow, and last the label of
+    the attribute."""
 
     labels: tuple[str, ...]
     attribute: Attribute

@@ -61,7 +61,8 @@ _CONDITION = re.compile(
 
 
 def parse_question(question: str) -> ParsedQuestion | None:
-    """Parse the phrase and the filters of a question of this package. None for a question of another kind.
+    """Parse the phrase and the filters of a question of this package. The result is None for a question of another
+    kind.
 
     The function reads nothing but the text, so a scripted policy may call it. In Chinese questions too, the list's
     phrase is in English. The filters follow the phrase, joined by "and".
@@ -89,7 +90,7 @@ def parse_question(question: str) -> ParsedQuestion | None:
 def propose(
     dice: Dice, attribute: Attribute, entities: Sequence[Entity], least: int
 ) -> tuple[Filter, list[Entity]] | None:
-    """A filter on `attribute` and the entities that it keeps. None when no good filter is found.
+    """A filter on `attribute` and the entities that it keeps. The result is None when no good filter is found.
 
     A good filter keeps at least `least` entities and removes at least two. No entity has exactly the value at which the
     filter draws its limit.

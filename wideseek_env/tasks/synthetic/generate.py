@@ -17,7 +17,7 @@ from wideseek_env.tasks.synthetic.questions import write_question
 from wideseek_env.tasks.taskset import TaskSet
 
 TASKS_PER_LIST = 20
-"""The most tasks from one list. They differ in columns or filters."""
+"""The most tasks from one list. These tasks have different columns or filters."""
 
 LEAST_ROWS_KEPT = 0.4
 """The smallest share of a list that filters may keep."""
@@ -39,7 +39,7 @@ def synthetic_tasks(
 
     The first task of every list comes before the second task of any list, so the first tasks already cover all lists.
     `seed` decides the order and the columns, filters and phrasings. The world alone decides to which split a list
-    belongs. With ``mixed``, English and Chinese questions alternate. Pages and column names are always English.
+    belongs. With ``mixed``, English and Chinese questions alternate. Pages and column names are always in English.
 
     Raises:
         TaskError: The split has fewer than `count` tasks or (in a very small world) no lists, or the split or language

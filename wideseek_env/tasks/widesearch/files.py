@@ -81,7 +81,7 @@ def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "ra
 
 
 def save_widesearch(tasks: Iterable[Task], folder: str | os.PathLike[str]) -> int:
-    """Write broad tasks in the benchmark's layout and return their number. Loading them gives equal tasks.
+    """Write broad tasks in the benchmark's layout and return their number. `load_widesearch` then gives equal tasks.
 
     Raises:
         TaskError: A task has no gold table, an id occurs twice or cannot be a file name, or the layout would change a

@@ -1,4 +1,5 @@
-"""Reads one row of the WideSearch benchmark and its gold table into a `Task`, and writes them."""
+"""Makes a `Task` from one row of the WideSearch benchmark and its gold table, and makes the row and the table from a
+task."""
 
 from __future__ import annotations
 

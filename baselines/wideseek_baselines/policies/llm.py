@@ -242,8 +242,8 @@ async def generate_all(asks: Sequence[GenerationRequest]) -> list[Generation]:
     """Generate several turns at the same time. If one fails, the others are cancelled.
 
     Raises:
-        EngineError: The first turn that failed has failed with this error. Other exceptions of an engine are wrapped in
-            it.
+        EngineError: A turn failed. The error is that of the first such turn. Other exceptions of an engine become an
+            `EngineError`.
     """
     tasks = [asyncio.ensure_future(_generate(ask)) for ask in asks]
     try:

@@ -208,7 +208,8 @@ class LLMEpisodePolicy:
 
     def _finished(self, voice: AgentState, message: Message, cut: bool, used: int) -> Message:
         """The message. It gets a finish reason if it was cut off, or if it was the agent's last message within the
-        budget."""
+        budget.
+        """
         if cut:
             full = voice.model.context is not None and used >= voice.model.context
             message["finish_reason"] = "context" if full else "length"

@@ -46,7 +46,8 @@ class RolloutWorker:
 
     async def run_group(self, group: Mapping[int, RolloutJob]) -> None:
         """Start the jobs of a group together. The keys of `group` are the numbers of the jobs. Each number is used only
-        once."""
+        once.
+        """
         for number, job in group.items():
             self._jobs[id(job)] = (number, job)
         self._groups.put_nowait(tuple(group.values()))

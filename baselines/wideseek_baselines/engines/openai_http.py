@@ -40,7 +40,8 @@ class RefusedError(EngineError):
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
     """The `value` in an answer, the seconds that the request `queued` in this process, and the seconds of the
-    server."""
+    server.
+    """
 
     value: T
     queued: float
@@ -82,7 +83,8 @@ class Link:
 
     def open(self) -> None:
         """Create the connection pool, without sending anything. Raises `MissingDependencyError` if httpx is not
-        installed."""
+        installed.
+        """
         try:
             import httpx
         except ImportError as error:

@@ -133,7 +133,7 @@ def token_fields(ids: Sequence[int], sampling: Sampling) -> dict[str, Any]:
 
 
 def read_chat(data: Any) -> ChatAnswer:
-    """Read the answer of a chat completion. Raises an error in `wideseek_env.llm.exchange.UNREADABLE` for other data."""
+    """Read the answer of a chat completion. Other data raise an error in `wideseek_env.llm.exchange.UNREADABLE`."""
     reply = reply_of(data)
     message: Message = {"role": "assistant", "content": reply.text}
     calls = reply.message.get("tool_calls")
@@ -155,9 +155,7 @@ def _read_call(call: Any, number: int) -> dict[str, Any]:
 
 
 def read_tokens(data: Any) -> TokenAnswer:
-    """Read the answer of a completion with token ids. Raises an error in `wideseek_env.llm.exchange.UNREADABLE` for
-    other data.
-    """
+    """Read the answer to token ids. Other data raise an error in `wideseek_env.llm.exchange.UNREADABLE`."""
     choice = data["choices"][0]
     tokens, logprobs = choice["logprobs"]["tokens"], choice["logprobs"]["token_logprobs"]
     if len(tokens) != len(logprobs) or not all(math.isfinite(value) for value in logprobs):

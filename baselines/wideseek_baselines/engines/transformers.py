@@ -166,7 +166,7 @@ class TransformersEngine:
             job.cancelled = True  # no effect if it is done
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace the weights between two steps. If names or shapes do not fit, raise `ConfigError` and change nothing."""
+        """Replace the weights between two steps. Raises `ConfigError` if names or shapes do not fit."""
         tensors = read_tensors(weights)
 
         def replace() -> None:

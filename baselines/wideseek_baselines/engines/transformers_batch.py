@@ -63,7 +63,8 @@ class Batch:
 
     def join(self, row: GeneratingSequence, version: int) -> None:
         """Read the ids of a sequence and sample its next token. Unless this token ends it, the sequence joins the
-        batch."""
+        batch.
+        """
         import torch
         from transformers import DynamicCache
 

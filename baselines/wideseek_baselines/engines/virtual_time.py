@@ -21,7 +21,8 @@ class _JumpingSelector(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         """The events that are ready. If `timeout` is None, no timer is set. Then this method waits for other
-        threads."""
+        threads.
+        """
         if timeout is None:
             return super().select(None)
         events = super().select(0)

@@ -210,7 +210,8 @@ class VllmEngine:
 
     def _room(self, running: Loaded, request: Request) -> int:
         """The largest number of new tokens for a request. Raises `EngineError` if the engine cannot answer the
-        request."""
+        request.
+        """
         count, context = len(request.ids), running.info.context or 0
         if self._weightless:
             raise EngineError("sleep released the weights: call update_weights before the next request")

@@ -185,5 +185,6 @@ VLLM_SETTINGS = tuple(
 
 def first_numbers(version: str) -> tuple[int, ...]:
     """The first two numbers of a version, such as (0, 23). A build from source with version "0.1.dev…" counts as
-    0.1."""
+    0.1.
+    """
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

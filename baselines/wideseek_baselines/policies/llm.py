@@ -205,7 +205,8 @@ class LLMPolicy:
 
     def close(self) -> None:
         """End the engines. Calls that wait for an engine raise `EngineLostError`. A second call of `close` does
-        nothing."""
+        nothing.
+        """
         if not self._opened:
             return
         self._opened = False

@@ -21,7 +21,8 @@ log = logging.getLogger(__name__)
 
 class Attempts:
     """All attempts at one job. `number` is the job's number in the run. `stopped` tells why the job was cancelled, or
-    is ""."""
+    is "".
+    """
 
     def __init__(
         self, job: Job, number: int, policy: TeamPolicy, game: Game, retries: int, services: Services
@@ -47,7 +48,8 @@ class Attempts:
 
     async def _attempt(self, scorers: Executor) -> str:
         """Run one attempt. Returns why it failed, or "". If only the scoring of the last attempt failed, only score
-        again."""
+        again.
+        """
         loop = asyncio.get_running_loop()
         try:
             if self._playing is not None and self._playing.episode_run.done:

@@ -54,7 +54,8 @@ class Rollouts(Protocol):
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
         """Run every job. Yields each result exactly once, when its episode has ended. Leaving the loop early cancels
-        the rest."""
+        the rest.
+        """
         ...
 
     def update_weights(self, weights: Weights, version: int) -> None:

@@ -84,7 +84,8 @@ class Driver:
 
     def cancel(self, job: Job) -> bool:
         """Cancel a running job. `run` then yields it with the error "cancelled". Returns False if the job is not
-        running."""
+        running.
+        """
         return self._scheduler is not None and self._scheduler.cancel(job)
 
     @property
@@ -146,7 +147,8 @@ class Scheduler:
 
     async def next(self) -> Finished | None:
         """Wait for the next ended job. Returns None after the last job, or raises the error that ended the run
-        early."""
+        early.
+        """
         finished = await self._results.get()
         self._gate.look()
         if finished is None and self._failure is not None:
@@ -196,7 +198,8 @@ class Scheduler:
 
     async def _end(self, taker: asyncio.Task[None]) -> None:
         """Wait until all jobs have started and all episodes have ended. If the iterable of jobs raises an error, the
-        run ends."""
+        run ends.
+        """
         await asyncio.wait([taker])
         if not taker.cancelled() and taker.exception() is not None:
             self._failure = self._failure or taker.exception()
@@ -226,7 +229,8 @@ class Scheduler:
 
     async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
         """Send a request to its engine when the engine has room. Returns the generation, and the seconds that it
-        queued."""
+        queued.
+        """
         return await self._pool.generate(ask, number, attempt)
 
     async def tool(self, call: ToolCall) -> ToolResult:

@@ -137,7 +137,8 @@ class EnginePool:
 
     async def _replace(self, asked: Engine, lost: Engine, error: EngineLostError) -> None:
         """Replace a lost engine, once for all requests that noticed the loss. If there is no replacement, the run
-        ends."""
+        ends.
+        """
         async with self._replacing:
             if self._engine(asked) is not lost:
                 return

@@ -138,7 +138,8 @@ class SimulatedEpisodePolicy:
 
     def _prompt(self, turn: Turn) -> list[int]:
         """The ids of the conversation so far, the ids of the new messages, and the id that opens the assistant's
-        turn."""
+        turn.
+        """
         ids = self._ids.get(turn.conversation, [])
         closed = [] if not ids or ids[-1] == END else [END]
         new = turn.messages[self._read.get(turn.conversation, 0) :]

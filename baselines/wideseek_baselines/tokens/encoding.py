@@ -102,7 +102,8 @@ class Encoder:
 
 def pattern_of(tokens: Collection[str]) -> re.Pattern[str] | None:
     """A pattern that matches any of these texts. Where several match, it takes the longest. None if there are no
-    texts."""
+    texts.
+    """
     if not tokens:
         return None
     return re.compile("|".join(re.escape(token) for token in sorted(tokens, key=lambda t: (-len(t), t))))

@@ -200,7 +200,8 @@ def _strings(messages: Sequence[Message]) -> list[str]:
 
 def _native(call: Mapping[str, Any], marked: Callable[[str], str]) -> dict[str, Any]:
     """A native call as templates expect it. If the arguments are the JSON text of an object, they become that
-    object."""
+    object.
+    """
     function = call["function"]
     arguments: Any = marked(function["arguments"])
     try:

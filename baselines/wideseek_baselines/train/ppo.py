@@ -95,7 +95,8 @@ def run_ppo(
     on_episode: OnEpisode | None = None,
 ) -> RunResult:
     """Train with the given settings. A run that was interrupted resumes. Arguments and errors are those of
-    `run_grpo`."""
+    `run_grpo`.
+    """
     with RolloutManager(config, game, on_episode) as manager:
         model = load_model(config.model)
         reference = (
@@ -284,7 +285,8 @@ def estimate(
     options: ValueOptions,
 ) -> tuple[list[Floats], list[Floats]]:
     """Advantages and returns of all trained tokens, by generalised advantage estimation over each agent's trained
-    turns."""
+    turns.
+    """
     advantages: list[Floats] = list(values)
     returns: list[Floats] = list(values)
     for owner, numbers in by_agent(batch).items():
@@ -394,7 +396,8 @@ def train_step(
 
 def adapted(coefficient: float, divergence: float | None, options: KlOptions) -> float:
     """The coefficient of the penalty in the next step. It rises if the divergence is above the target, and falls
-    otherwise."""
+    otherwise.
+    """
     if options.target is None or divergence is None:
         return coefficient
     error = min(1.0, max(-1.0, divergence / options.target - 1))

@@ -101,7 +101,8 @@ class RolloutPrefetcher(Generic[T]):
 
     def _timed(self, position: int) -> tuple[T, int, float]:
         """Play the batch that begins at a position. Returns the batch, the position after it, and the seconds that it
-        took."""
+        took.
+        """
         began = time.perf_counter()
         batch, after = self._draw(position)
         return batch, after, time.perf_counter() - began

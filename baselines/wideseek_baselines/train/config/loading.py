@@ -273,7 +273,8 @@ def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 
 def _override(record: dict[str, Any], text: str, kind: type) -> None:
     """Set one ``key=value`` in the record. A value that is not valid TOML is read as text, so quotes can be left
-    out."""
+    out.
+    """
     key, equals, value = text.partition("=")
     key = key.strip()
     path = _OLD_NAMES.get(key, key).split(".")
@@ -314,7 +315,8 @@ def _unknown(path: str, name: str, known: Iterable[str]) -> str:
 
 def _value(value: Any, kind: Any, path: str, base: Any = None) -> Any:
     """Check one value against its annotation. If the value is a table, the keys that it leaves out get the values of
-    `base`."""
+    `base`.
+    """
     origin, options = get_origin(kind), get_args(kind)
     if origin is Annotated:
         checked = _value(value, options[0], path)

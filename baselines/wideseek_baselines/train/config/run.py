@@ -226,7 +226,8 @@ class RunConfig:
 
 def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
     """The options of the policy called `engine.kind`. A setting that is `None` is left out, so the policy's default
-    applies."""
+    applies.
+    """
     named = {"gpu_memory_utilization": "memory_share"}
     options = {name: getattr(engine, named.get(name, name), None) for name in VLLM_SETTINGS}
     if engine.kind != "vllm":

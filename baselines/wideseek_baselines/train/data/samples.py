@@ -180,7 +180,8 @@ def mini_batches(groups: Sequence[str], tasks: int, random: np.random.Generator)
 
 def spans(sample: Sample, turns: Sequence[TurnRecord]) -> Mapping[int, tuple[int, int]]:
     """Where the tokens of each turn are among the trained tokens of a sample: (first, last + 1), by the number of the
-    turn."""
+    turn.
+    """
     firsts = np.searchsorted(sample.places, [turn.start for turn in turns])
     return {
         turn.turn: (int(first), int(first) + turn.tokens) for turn, first in zip(turns, firsts, strict=True)

@@ -201,7 +201,8 @@ def _sample(sequence: TokenSequence, *, everything: bool = False) -> Sample:
 
 def _holds_rollouts(path: Path) -> bool:
     """Whether a file has rollouts and not trajectories. In rollouts, the first record has agents and no
-    conversations."""
+    conversations.
+    """
     if path.suffix == ".parquet":
         return True
     import gzip

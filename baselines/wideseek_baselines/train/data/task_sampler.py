@@ -41,7 +41,8 @@ class TaskSampler:
 
     def jobs(self, position: int, count: int, group: int) -> list[RolloutJob]:
         """The jobs of `count` tasks from a position on: a group of `group` jobs for each task. No seed is used
-        twice."""
+        twice.
+        """
         jobs: list[RolloutJob] = []
         for at in range(position, position + count):
             task = self[at]

@@ -81,7 +81,8 @@ def logprobs_and_values(
 @torch.no_grad()
 def values_of(critic: Critic, samples: Sequence[Sample], tokens_per_row: int) -> list[Floats]:
     """For each sample, the ``[k]`` values before its trained tokens. The samples have the tokens that the critic
-    reads."""
+    reads.
+    """
     critic.eval()
     rows = [row.to(next(critic.parameters()).device) for row in rows_of(samples, tokens_per_row)]
     return combined(unpack(rows, [critic(row) for row in rows], len(samples)))

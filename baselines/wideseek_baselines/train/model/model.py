@@ -58,7 +58,8 @@ class TokenModel(nn.Module):
         self, row: PackedSequence, *, temperature: Tensor | float = 1.0, entropies: bool = False
     ) -> Scores:
         """Compute the scores of a row's trained tokens. The row must be on the model's device. Arguments: see
-        `token_logprobs`."""
+        `token_logprobs`.
+        """
         with self._precision():
             hidden = self._states(row)
             head = cast(nn.Linear, self.causal.get_output_embeddings())

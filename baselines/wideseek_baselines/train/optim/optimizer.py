@@ -23,13 +23,15 @@ _EMBEDDING = re.compile(r"embed|lm_head|wte|head\.")
 
 class DivergedError(WideSeekError):
     """Gradients were not finite several steps in a row. The weights have not changed since the step before the first of
-    them."""
+    them.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
     """The result of one optimizer step. `norm` is the gradient's norm before clipping. `done` is false for a skipped
-    step."""
+    step.
+    """
 
     done: bool
     norm: float

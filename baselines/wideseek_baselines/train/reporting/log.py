@@ -35,7 +35,8 @@ class RunLog:
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
         """Append the metrics of a step. Numbers that are not finite are written as text, because JSON cannot express
-        them."""
+        them.
+        """
         if self._file is None:
             return
         self._file.write({name: _plain(value) for name, value in {"step": step, **values}.items()})

@@ -70,6 +70,7 @@ def run_sharded(
 
 def own_share(jobs: Sequence[J]) -> list[J]:
     """The jobs of this process. Groups are not divided, so the prompt that a group's episodes share is computed
-    once."""
+    once.
+    """
     groups = {name: number for number, name in enumerate(dict.fromkeys(map(group_of, jobs)))}
     return [job for job in jobs if groups[group_of(job)] % distributed.size() == distributed.rank()]

@@ -44,7 +44,8 @@ OpenCorpus: TypeAlias = Callable[[str], Corpus]
 class GameConfig:
     """Everything an episode is played with. All fields are optional; without any, this is the offline default.
 
-    A field that accepts a Python object also accepts the name of that object, ``module:name``. `to_dict` stores the name.
+    A field that accepts a Python object also accepts the name of that object, ``module:name``. `to_dict` stores
+    the name.
 
     Raises:
         ConfigError: A value has the wrong type or is out of range. `open` also raises it for unknown names.
@@ -54,8 +55,8 @@ class GameConfig:
     """The tasks: synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, wideseek-r1:FILE, a .jsonl file, or
     module:name for a custom source. Python also takes a `TaskSet` or a sequence of `Task`."""
     corpus: str | Corpus | None = None
-    """The corpus that agents search: a folder made by `wideseek corpus build`, a world such as synthetic:seed=1, live:…,
-    remote:URL, dense:FOLDER, hybrid:NAME+FOLDER, or module:name. Default: the world to which the tasks belong."""
+    """The corpus that agents search: a folder made by `wideseek corpus build`, a world such as synthetic:seed=1,
+    live:…, remote:URL, dense:FOLDER, hybrid:NAME+FOLDER, or module:name. Default: the world to which the tasks belong."""
     split: str = "train"
     """The part of a world's tasks: train, validation or test."""
     where: tuple[str, ...] = ()
@@ -79,14 +80,15 @@ class GameConfig:
     team: bool = True
     """A lead with subagents (true), or a single agent (false)."""
     roster: Roster = "dynamic"
-    """Agent ids. dynamic: each new subagent gets a new id. fixed: the agents are always the lead and as many subagents as
-    the width allows, and a new subtask uses one of these ids again."""
+    """Agent ids. dynamic: each new subagent gets a new id. fixed: the agents are always the lead and as many subagents
+    as the width allows, and a new subtask uses one of these ids again."""
     counter: str | Counter = "characters"
     """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
     tools: Sequence[str | Tool] = ()
     """A custom tool, module:name. With role=module:name only that role gets the tool: lead, subagent or single."""
     executor: str | Executor | None = None
-    """The object that runs tool calls, as module:name. Default: search and browse over the corpus, and the custom tools."""
+    """The object that runs tool calls, as module:name. Default: search and browse over the corpus, and the custom
+    tools."""
 
     def __post_init__(self) -> None:
         set_value = object.__setattr__

@@ -59,9 +59,9 @@ def evaluate_game(
         trials: Episodes of each task.
         folder: Where episodes are recorded. Those it has already are counted and not played again; those that
             failed are.
-        tally: Gathers the figures; pass one to have them when the run is interrupted.
+        tally: Gathers the metrics. Pass your own accumulator to keep them when the run is interrupted.
         keep_going: Count an episode that raises as failed, with score 0, instead of stopping.
-        by: What ``summary.json`` breaks the figures down by; see `wideseek_env.evaluation.labels`.
+        by: What ``summary.json`` breaks the metrics down by; see `wideseek_env.evaluation.labels`.
         on_episode: Called after each episode that was played.
         status: Told what is under way, for a view; with a `folder` it keeps ``progress.json`` there.
 

@@ -9,8 +9,8 @@ lengths. Both sides get the same sequences, trained tokens and advantages. Here,
 step, from rollouts to new weights. In TRL it is a step of `GRPOTrainer.train()`, minus the time in which TRL generates,
 pads, decodes and scores (see `trl_trainer.py`).
 
-Both average over all trained tokens of the batch (TRL's loss "dapo", here `selection.loss_aggregation=token`), without a
-KL term. Both keep activations: TRL's checkpointing, which is on by default, is switched off.
+Both average over all trained tokens of the batch (TRL's loss "dapo", here `selection.loss_aggregation=token`), without
+a KL term. Both keep activations: TRL's checkpointing, which is on by default, is switched off.
 
 First the program compares the gradients in float32, before clipping. It fails unless their cosine is above 0.999. Then
 both sides run alternately, each in a separate process whose first step is not counted. The output has the median and

@@ -1,4 +1,4 @@
-"""The PettingZoo AEC environment: the same game, with the acting agents asked one after another."""
+"""The PettingZoo AEC environment: the same game, one acting agent at a time."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ from wideseek_env.tools.executor import Executor
 
 
 class WideSeekAECEnv(AECEnv[str, str, Any]):
-    """Asks each acting agent in turn, and plays the turn of all of them when the last has answered.
+    """Selects the acting agents one after another, and takes all their turns when the last one has an action.
 
-    Agents whose turn it is not are never selected. Observations, infos and rewards are those of
-    `wideseek_env.parallel.WideSeekEnv`.
+    Other agents are never selected. Observations, infos and rewards are those of `wideseek_env.parallel.WideSeekEnv`.
     """
 
     def __init__(self, parallel: WideSeekEnv) -> None:
@@ -45,15 +44,15 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
         return f"<WideSeekAECEnv {self.parallel!r}>"
 
     def observation_space(self, agent: str) -> TextSpace:
-        """See `WideSeekEnv.observation_space`."""
+        """Any text up to the context budget. Every call returns the same object."""
         return self.parallel.observation_space(agent)
 
     def action_space(self, agent: str) -> ActionSpace:
-        """See `WideSeekEnv.action_space`."""
+        """Text up to `rules.action_chars`, or a message. Every call returns the same object."""
         return self.parallel.action_space(agent)
 
     def reset(self, seed: int | None = None, options: Mapping[str, Any] | None = None) -> None:
-        """Begin an episode; see `WideSeekEnv.reset`."""
+        """Begin an episode. The arguments are those of `WideSeekEnv.reset`."""
         self._observations, self.infos = self.parallel.reset(seed, options)
         self.agents = list(self.parallel.agents)
         self.rewards = dict.fromkeys(self.agents, 0.0)
@@ -65,7 +64,7 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
         self._select()
 
     def observe(self, agent: str) -> str:
-        """The text that was new to `agent` when the last turn was played."""
+        """The text that was new to `agent` after the last turn."""
         return self._observations.get(agent, "")
 
     def step(self, action: Action | None) -> None:
@@ -84,15 +83,15 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
         self._select()
 
     def render(self) -> str | None:
-        """See `WideSeekEnv.render`."""
+        """The state of the episode as text for "ansi", None for "human" (a live view). `ConfigError` without a mode."""
         return self.parallel.render()
 
     def state(self) -> str:
-        """See `WideSeekEnv.state`."""
+        """The text of all conversations, for a centralised critic."""
         return self.parallel.state()
 
     def close(self) -> None:
-        """See `WideSeekEnv.close`."""
+        """End the live view and drop cached pages. The corpus stays open."""
         self.parallel.close()
 
     def _play_turn(self) -> None:
@@ -184,7 +183,7 @@ def env(
     subagent_lifetime: Lifetime = "episode",
     render_mode: str | None = None,
 ) -> OrderEnforcingWrapper[str, str, Any]:
-    """Make the AEC environment, which checks the order of calls; the arguments are those of `parallel_env`."""
+    """Make the AEC environment, which checks the order of calls. The arguments are those of `parallel_env`."""
     return OrderEnforcingWrapper(
         raw_env(
             tasks=tasks,

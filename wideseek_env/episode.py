@@ -92,7 +92,7 @@ class Episode:
         return f"<Episode of {short(self.task.id)}, {self.describe()}>"
 
     def describe(self) -> str:
-        """Who takes part, how many turns there were, and who acts now or how it ended, in one line."""
+        """One line that says who takes part, how many turns there were, and who acts now or how the episode ended."""
         who = f"team of width {self.rules.width}" if self.team else "single agent"
         turns = sum(each.turns for each in self.conversations)
         state = f"{len(self._ready)} acting" if self.outcome is None else self.outcome.ending

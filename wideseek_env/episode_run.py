@@ -1,7 +1,7 @@
-"""The lock-step driver: every acting agent takes one turn, then all their tools run together.
+"""One episode with its clock and its score, and the lock-step driver that runs it.
 
-`EpisodeRun` is one episode under this driver with its clock and its score. The PettingZoo and Gymnasium shells are
-thin layers over it.
+In lock-step, every acting agent takes one turn. Then all their tool calls run together. The PettingZoo and Gymnasium
+environments are thin layers over `EpisodeRun`. The asynchronous driver of the baselines uses it too, agent by agent.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from wideseek_env.trajectory import Trajectory
 
 
 class EpisodeRun:
-    """One episode under way. `times` has the seconds since its start for each of the episode's events."""
+    """One running episode. `times` holds, for each event of the episode, the seconds since the start."""
 
     def __init__(self, game: Game, task: Task, seed: int | None = None) -> None:
         self.game = game
@@ -48,16 +48,16 @@ class EpisodeRun:
 
     @property
     def done(self) -> bool:
-        """Whether the episode has ended; then `score`, `parts` and `reward` are set."""
+        """Whether the episode has ended. Then `score`, `parts` and `reward` are set."""
         return self.episode.done
 
     @property
     def reward(self) -> float:
-        """The team's reward: 0 until the end."""
+        """The team's reward. It is 0 until the episode has ended."""
         return total(self.parts)
 
     def turn(self, agent: str) -> Turn:
-        """What an acting agent can see, for a policy."""
+        """What a policy sees of an acting agent."""
         conversation = self.episode.conversation(agent)
         role, messages = conversation.role, conversation.messages
         last = next((i for i in range(len(messages) - 1, -1, -1) if messages[i]["role"] == "assistant"), -1)
@@ -73,7 +73,7 @@ class EpisodeRun:
         )
 
     def info(self, agent: str) -> dict[str, Any]:
-        """What the environments tell about one agent; see `wideseek_env.parallel.WideSeekEnv` for the keys."""
+        """The `info` of one agent. `wideseek_env.parallel.WideSeekEnv` describes its keys."""
         known = agent in self.episode.known
         conversation = self.episode.conversation(agent) if known else None
         role: Role = conversation.role if conversation is not None else "subagent"
@@ -104,9 +104,9 @@ class EpisodeRun:
         return self._schemas[role]
 
     def act(self, agent: str, action: Action) -> list[ToolCall]:
-        """Play one agent's message and return the tool requests to run; see `Episode.act`.
+        """Take one agent's message and return the tool calls that must run, as `Episode.act` does.
 
-        For drivers that move agents one by one: whoever calls this, and `deliver` for each result, calls `finish`
+        This is for drivers that move agents one by one. Such a driver calls `deliver` for each result, then `finish`
         when the episode is done.
         """
         calls = self.episode.act(agent, action)
@@ -114,15 +114,16 @@ class EpisodeRun:
         return calls
 
     def deliver(self, call: ToolCall | str, result: ToolResult | str) -> None:
-        """Hand back one result; see `Episode.deliver`."""
+        """Give the result of one tool call to the episode."""
         self.episode.deliver(call, result)
         self.times.append(time.perf_counter() - self._began)
 
     def step(self, actions: Mapping[str, Action]) -> None:
-        """One turn of every acting agent, then their tools. Actions of agents that are not acting are ignored.
+        """Take one turn for every acting agent, then run their tool calls. Actions of other agents are ignored.
 
-        `ActionError` when an acting agent has no action, or one that is neither text nor a mapping; nothing
-        has happened then.
+        Raises:
+            ActionError: An acting agent has no action, or an action that is neither text nor a mapping. The episode has
+                not changed then.
         """
         episode = self.episode
         acting = episode.ready()
@@ -157,7 +158,7 @@ class EpisodeRun:
             self.finish()
 
     def trajectory(self, **about: Any) -> Trajectory:
-        """The record of the ended episode; `about` goes to its `meta`. `ActionError` while it is under way."""
+        """The record of the ended episode. `about` goes to its `meta`. `ActionError` while the episode runs."""
         if self.score is None:
             raise ActionError("the episode is still under way; its trajectory is complete when it has ended")
         return Trajectory.of_episode(
@@ -173,7 +174,7 @@ class EpisodeRun:
         )
 
     def finish(self) -> None:
-        """Score the ended episode. A judge may make this wait; nothing else is changed by it."""
+        """Score the ended episode. A judge that is a model may take seconds."""
         outcome = self.episode.outcome
         answer = outcome.answer if outcome is not None else None
         self.score = score_response(answer or "", self.task, self.game.judge)
@@ -188,9 +189,17 @@ def run_episode(
     seed: int = 0,
     on_step: Callable[[EpisodeRun], None] | None = None,
 ) -> EpisodeRun:
-    """Play `task` to its end under the lock-step driver; `on_step` is called at the start and after every step.
+    """Run `task` to its end in lock-step and return the run, which has the score, the reward and the trajectory.
 
-    The returned `EpisodeRun` has the score, the reward and the trajectory.
+    Args:
+        game: An opened `GameConfig`.
+        policy: Decides the actions of all agents.
+        task: The task.
+        seed: The policy is reset with it.
+        on_step: Called at the start and after every step.
+
+    Raises:
+        ConfigError: The policy returned too many or too few actions.
     """
     run = EpisodeRun(game, task, seed)
     policy.reset(seed)
@@ -208,7 +217,7 @@ def run_episode(
 
 
 def choose_task(tasks: TaskSet, rng: np.random.Generator, options: Mapping[str, Any] | None) -> Task:
-    """The task that `options` names, or a random one; `ConfigError` for an option that does not exist."""
+    """The task that the reset options name, else a random one. `ConfigError` for an option that does not exist."""
     options = dict(options or {})
     options.pop("options", None)  # what PettingZoo's own api tests pass
     task, task_id = options.pop("task", None), options.pop("task_id", None)

@@ -1,7 +1,7 @@
 """`GameConfig` describes a game by plain values; `GameConfig.open` makes a `Game`, which has the live parts.
 
 Every entry point takes the fields of `GameConfig` by the same names: the environments, the commands, the training
-configuration's ``[game]`` table, rollout workers and serving. `ENTRY_POINTS` lists where an entry point differs.
+configuration's ``[game]`` table, rollout workers and serving. `wideseek_env.entry_points` lists where they differ.
 """
 
 from __future__ import annotations
@@ -394,50 +394,6 @@ class Game:
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},
         }
-
-
-@dataclass(frozen=True)
-class EntryPoint:
-    """How an entry point's game differs from `GameConfig`."""
-
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    """Defaults of its own."""
-    fixed: tuple[str, ...] = ()
-    """Fields that it does not take, because it decides them itself."""
-
-    def config(self, **values: Any) -> GameConfig:
-        """The configuration of these values and this entry point's defaults."""
-        return GameConfig(**{**self.defaults, **values})
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The fields that this entry point takes."""
-        return tuple(each.name for each in fields(GameConfig) if each.name not in self.fixed)
-
-
-_TEST = {"split": "test"}
-_SWEEP = {"split": "test", "rules": "width-benchmark"}
-ENTRY_POINTS: Mapping[str, EntryPoint] = {
-    "parallel_env": EntryPoint(fixed=("team",)),
-    "raw_env": EntryPoint(fixed=("team",)),
-    "env": EntryPoint(fixed=("team",)),
-    "WideSeek-v0": EntryPoint({"team": False}, fixed=("team", "width", "roster")),
-    "evaluate": EntryPoint(_TEST),
-    "wideseek run": EntryPoint(_TEST),
-    "wideseek eval": EntryPoint(_TEST),
-    "wideseek bench width": EntryPoint(_SWEEP, fixed=("width", "team")),
-    "wideseek bench depth": EntryPoint({**_SWEEP, "team": False}, fixed=("width", "team", "roster")),
-    "wideseek demo": EntryPoint(
-        _SWEEP, fixed=tuple(each.name for each in fields(GameConfig) if each.name != "tasks")
-    ),
-    "wideseek rollout": EntryPoint(_TEST),
-    "wideseek serve agents": EntryPoint(_TEST, fixed=("team",)),
-    "wideseek serve mcp": EntryPoint(_TEST, fixed=("team",)),
-    "wideseek-openenv": EntryPoint(),
-    "wideseek train": EntryPoint(),
-    "rollout workers": EntryPoint(),
-}
-"""Every entry point that plays: its own defaults, and the fields that it does not take."""
 
 
 def _changes(rules: Rules) -> dict[str, int]:

@@ -10,10 +10,11 @@ from pettingzoo import ParallelEnv
 
 from wideseek_env.conversation import Conversation
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode import Roster
 from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError
-from wideseek_env.game import ENTRY_POINTS, Game, Tasks
+from wideseek_env.game import Game, Tasks
 from wideseek_env.messages import Action, Counter, visible_text
 from wideseek_env.profiles import Profile
 from wideseek_env.render import Renderer, render, renderer_for
@@ -30,19 +31,19 @@ Lifetime = Literal["episode", "task"]
 
 
 class WideSeekEnv(ParallelEnv[str, str, Action]):
-    """A lead and its subagents answering one question an episode; see `wideseek_env.parallel_env`.
+    """A lead and its subagents that answer one question per episode. `wideseek_env.parallel_env` makes one.
 
-    Observations are the text that is new to an agent ("" when there is none). ``infos[agent]`` has
+    An observation is the text that is new to an agent ("" when nothing is). ``infos[agent]`` has
 
-    - ``acting``: whether it is this agent's turn; actions of others are ignored and may be missing;
+    - ``acting``: whether it is this agent's turn. Actions of other agents are ignored and may be missing;
     - ``role``, ``status`` ("acting", "waiting", "done", "idle"), ``turn`` (messages written so far) and
       ``turns_left``;
     - ``messages``: its whole conversation (a read-only sequence of OpenAI messages, never copied) and
       ``tools``: its tool schemas;
     - ``task_id``; and in the last step ``score`` (`TableScore`), ``reward_parts``, ``answer``, ``outcome``.
 
-    Every agent gets the team reward in the last step, 0 before. The last step terminates the agents when the
-    lead answered, and truncates them when it ran out of turns or context.
+    Every agent gets the team reward in the last step, and 0 before. The last step terminates the agents when the
+    lead answered. It truncates them when the lead ran out of turns or context.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (PettingZoo's convention)
@@ -96,14 +97,14 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
     # --- spaces --------------------------------------------------------------------------------------------------
 
     def observation_space(self, agent: str) -> TextSpace:
-        """Any text up to the context budget; the same object at every call."""
+        """Any text up to the context budget. Every call returns the same object."""
         if agent not in self._observation_spaces:
             self._known(agent)
             self._observation_spaces[agent] = TextSpace(8 * max(self.game.rules.context, 131_072))
         return self._observation_spaces[agent]
 
     def action_space(self, agent: str) -> ActionSpace:
-        """Text up to `rules.action_chars`, or a message; the same object at every call."""
+        """Text up to `rules.action_chars`, or a message. Every call returns the same object."""
         if agent not in self._action_spaces:
             self._known(agent)
             self._action_spaces[agent] = ActionSpace(self.game.rules.action_chars)
@@ -122,12 +123,12 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
 
     @property
     def task(self) -> Task:
-        """The task being played; `ActionError` before the first reset."""
+        """The task of this episode. `ActionError` before the first reset."""
         return self._current.task
 
     @property
     def episode_run(self) -> EpisodeRun:
-        """The episode under way, with its score once it has ended; `ActionError` before the first reset."""
+        """The running episode; after its end, with its score. `ActionError` before the first reset."""
         return self._current
 
     def reset(
@@ -136,8 +137,8 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
         """Begin an episode.
 
         Args:
-            seed: Seeds the choice of tasks, of this reset and all later ones without a seed.
-            options: ``{"task_id": …}`` plays that task, ``{"task": Task}`` one from outside the task set.
+            seed: Seeds the choice of the task, in this reset and in all later ones without a seed.
+            options: ``{"task_id": …}`` chooses a task of the task set, ``{"task": Task}`` any other task.
         """
         if seed is not None:
             self._rng = np.random.default_rng(seed)
@@ -157,10 +158,11 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
     def step(
         self, actions: Mapping[str, Action]
     ) -> tuple[dict[str, str], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Every acting agent takes its turn and the tools run; see the class for what comes back.
+        """Take the turn of every acting agent and run the tool calls. The class describes what is returned.
 
-        `ActionError` when an acting agent has no action or one that is no text or message, or when no episode
-        is under way.
+        Raises:
+            ActionError: An acting agent has no action, or an action that is neither text nor a message. Or the episode
+                has ended.
         """
         run = self._current
         if not self.agents:
@@ -199,22 +201,22 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
         return observations, rewards, terminations, truncations, infos
 
     def trajectory(self, **about: Any) -> Trajectory:
-        """The record of the ended episode; keyword arguments go to its `meta`."""
+        """The record of the ended episode. Keyword arguments go to its `meta`."""
         return self._current.trajectory(**about)
 
     def render(self) -> str | None:
-        """ "ansi": the state of the episode as text. "human": nothing, the view is live."""
+        """The state of the episode as text for "ansi", None for "human" (a live view). `ConfigError` without a mode."""
         return render(self._renderer)
 
     def state(self) -> str:
-        """The text of all conversations: what a centralised critic may see."""
+        """The text of all conversations, for a centralised critic."""
         lines = []
         for conversation in self._current.episode.conversations:
             lines += [f"[{conversation.agent} {m['role']}] {m['content']}" for m in conversation.messages]
         return "\n".join(lines)
 
     def close(self) -> None:
-        """End the view and drop cached pages; the corpus stays open."""
+        """End the live view and drop cached pages. The corpus stays open."""
         if self._renderer is not None:
             self._renderer.close()
         self.game.executor.close()

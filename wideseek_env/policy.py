@@ -96,7 +96,7 @@ class EpisodeRunner(Protocol):
         """Run every job once and yield each result when its episode has ended, in any order.
 
         Trajectories carry what the policy knows in `meta` (such as `usage`). Closing the iterator stops
-        the episodes that are under way.
+        the running episodes.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""`short`: a value in the `repr` of something larger, escaped and cut."""
+"""`short`: the `repr` of a value inside a larger `repr`, escaped and cut."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ def short(value: object) -> str:
     Control characters, line breaks and lone surrogates are escaped, so the result is one line that is safe to print.
     """
     if isinstance(value, str) and len(value) > 2 * _LENGTH:
-        value = value[:_LENGTH] + value[-_LENGTH:]  # a page must not be escaped as a whole
+        value = value[:_LENGTH] + value[-_LENGTH:]  # avoids escaping a whole page
     text = repr(value)
     if not text.isprintable():
         text = repr(text)[1:-1]

@@ -1,4 +1,4 @@
-"""The Gymnasium environment: one agent that searches and browses by itself (`gymnasium.make("WideSeek-v0")`)."""
+"""The Gymnasium environment with one agent: `gymnasium.make("wideseek_env:WideSeek-v0")`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import Any
 import gymnasium
 
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError
-from wideseek_env.game import ENTRY_POINTS, Tasks
+from wideseek_env.game import Tasks
 from wideseek_env.messages import Action, Counter, visible_text
 from wideseek_env.profiles import Profile
 from wideseek_env.render import render, renderer_for
@@ -26,11 +27,11 @@ AGENT = "agent"
 
 
 class WideSeekSingleEnv(gymnasium.Env[str, Any]):
-    """One question, one agent with search and browse: the baseline that a team is compared with.
+    """One question and one agent, which searches and browses by itself: the baseline for a team.
 
-    Takes the arguments of `wideseek_env.parallel_env` that concern one agent. The observation is the text that
-    is new, the action text or an assistant message; the reward comes with the last step. ``info`` has the keys
-    of `wideseek_env.parallel.WideSeekEnv`.
+    It takes the arguments of `wideseek_env.parallel_env` that concern one agent. The observation is the text that is
+    new. The action is text or an assistant message. The last step has the reward. ``info`` has the keys that
+    `wideseek_env.parallel.WideSeekEnv` describes.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "ansi"], "render_fps": 4}  # noqa: RUF012
@@ -88,7 +89,7 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
 
     @property
     def episode_run(self) -> EpisodeRun:
-        """The episode under way, with its score once it has ended; `ActionError` before the first reset."""
+        """The running episode; after its end, with its score. `ActionError` before the first reset."""
         if self._run is None:
             raise ActionError("no episode yet: call reset() first")
         return self._run
@@ -96,7 +97,7 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
     def reset(
         self, *, seed: int | None = None, options: Mapping[str, Any] | None = None
     ) -> tuple[str, dict[str, Any]]:
-        """Begin an episode; ``options={"task_id": …}`` chooses the task."""
+        """Begin an episode. ``options={"task_id": …}`` chooses the task."""
         super().reset(seed=seed)
         self._run = EpisodeRun(self.game, choose_task(self.game.tasks, self.np_random, options), seed)
         self._seen = 0
@@ -105,7 +106,7 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
         return self._observe(), self._info()
 
     def step(self, action: Action) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """One turn: the agent's message, and the tools that it calls."""
+        """Take one turn: the agent's message, then the tools that it calls. `ActionError` after the end."""
         run = self.episode_run
         if run.done:
             raise ActionError("the episode has ended: call reset() first")
@@ -118,15 +119,15 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
         return self._observe(), run.reward, terminated, truncated, self._info()
 
     def trajectory(self, **about: Any) -> Trajectory:
-        """The record of the ended episode; keyword arguments go to its `meta`."""
+        """The record of the ended episode. Keyword arguments go to its `meta`."""
         return self.episode_run.trajectory(**about)
 
     def render(self) -> Any:
-        """ "ansi": the state of the episode as text. "human": nothing, the view is live."""
+        """The state of the episode as text for "ansi", None for "human" (a live view). `ConfigError` without a mode."""
         return render(self._renderer)
 
     def close(self) -> None:
-        """End the view and drop cached pages; the corpus stays open."""
+        """End the live view and drop cached pages. The corpus stays open."""
         if self._renderer is not None:
             self._renderer.close()
         self.game.executor.close()

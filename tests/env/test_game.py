@@ -22,8 +22,9 @@ import wideseek_env
 from wideseek_env import GameConfig, run_episode, tool
 from wideseek_env.cli import options
 from wideseek_env.cli.app import app
+from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.errors import ConfigError, UnnamedPartError
-from wideseek_env.game import ENTRY_POINTS, Game
+from wideseek_env.game import Game
 from wideseek_env.messages import Message, count_characters
 from wideseek_env.profiles import PROFILES
 from wideseek_env.rewards import ItemF1, WideSeekR1
@@ -275,7 +276,7 @@ class Opened(Exception):
 def opened(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], Any]], GameConfig]:
     """Calls an entry point and gives the configuration that it opens."""
 
-    def stop(self: GameConfig, **how: Any) -> Any:
+    def stop(self: GameConfig, *how: Any, **named: Any) -> Any:
         raise Opened(self)
 
     monkeypatch.setattr(GameConfig, "open", stop)

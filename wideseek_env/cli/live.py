@@ -83,7 +83,7 @@ def line_of(snapshot: Snapshot) -> str:
 
 
 def progress_line(snapshot: Episodes) -> str:
-    """A run of one's own in one line."""
+    """The state of this process's run as one line of text."""
     return f"{one_line(snapshot.title, 60)}: {', '.join(_metrics(snapshot))}"
 
 

@@ -1,4 +1,4 @@
-"""`RunningSummary`: how a run stands while it is under way, as running means with the intervals of its summary."""
+"""`RunningSummary`: the means of a run while it runs, with the intervals that its summary has."""
 
 from __future__ import annotations
 

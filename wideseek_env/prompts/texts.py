@@ -14,14 +14,14 @@ Style: TypeAlias = Literal["full", "terse"]
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Templates in one language; the names in braces are filled in by `str.format`."""
+    """Templates in one language. `str.format` fills in the names in braces."""
 
     system: Mapping[tuple[Role, Style], str]
     """System prompts: {width} {turns} {calls}."""
     answer_table: str
-    """How a table is to be answered, appended to the prompt of whoever answers."""
+    """The required form of a table. It is appended to the prompt of the agent that answers."""
     answer_short: str
-    """How a short answer is to be given."""
+    """The required form of a short answer."""
     tools: Mapping[Style, str]
     """Introduces the tools and the call format in the system prompt: {tools} {calls}."""
     subtask_with_question: str

@@ -107,7 +107,7 @@ def _score(trajectory: Trajectory) -> dict[str, Any]:
 
 
 def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found: int) -> dict[str, Any]:
-    """One agent's conversation: how it began, its turns, how it ended. Times are [seconds, turns]."""
+    """One agent's conversation: its beginning, its turns and its end. Times are [seconds, turns]."""
     conversation = trajectory.conversations[number]
     messages: Sequence[Message] = conversation["messages"]
     acts, parent = timeline.acts[number], timeline.parents[number]

@@ -1,9 +1,9 @@
 """The symbolic agents: what an agent knows, and what its actions mean. All facts are from the agent's conversation.
 
-A `SymbolicAgent` belongs to one conversation. `hear` gets the text of what came back, `do` turns an action into the
-message to be written (or None: the action only changes the notes and takes no turn), `legal` marks the actions
-that are possible, `describe` writes the observation. The mask leaves out what cannot be done (there is no such
-entity, no such result, no turn left for the answer of a tool) and never what would be unwise.
+A `SymbolicAgent` belongs to one conversation. `hear` reads the text that an action returned. `do` turns an action into
+the message that the agent writes, or None if the action only changes the notes and takes no turn. `legal` marks the
+possible actions. `describe` writes the observation. The mask excludes actions that are impossible: no such entity, no
+such result, no turn left for the answer of a tool. It does not exclude unwise actions.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ COLUMNS = "Report one Markdown table with the columns "
 
 
 class SymbolicAgent(Protocol):
-    """See the module's docstring. `notes` are values by entity and attribute."""
+    """The knowledge of one agent in one conversation. `notes` are values by entity and attribute."""
 
     notes: dict[str, dict[str, str]]
 
@@ -96,7 +96,7 @@ class SymbolicLead:
         return names[: math.ceil(self.layout.chunks[share] * len(names))]
 
     def do(self, choice: Choice) -> str | None:
-        """See `SymbolicAgent`."""
+        """The message of a legal action. The lead's actions are to find the list, to delegate and to answer."""
         question = self.question
         if choice.verb == "find":
             return call("delegate", subtasks=[f"{FIND}{question.subject}\n{COLUMNS}{_line((question.key,))}"])
@@ -121,7 +121,7 @@ class SymbolicLead:
         return f"```markdown\n{table(question.columns, rows)}\n```"
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """See `SymbolicAgent`. A delegation needs at least one open row for each subagent."""
+        """Set the possible actions in a mask of zeros. A delegation needs at least one open row for each subagent."""
         layout = self.layout
         mask[layout.action("answer")] = 1
         if turns_left < 2:
@@ -132,7 +132,7 @@ class SymbolicLead:
             mask[layout.action("delegate", share) : layout.action("delegate", share) + most] = 1
 
     def describe(self, parts: Parts) -> None:
-        """See `SymbolicAgent`."""
+        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
         wanted = self.question.attributes
         parts["status"][0] = 1
         parts["attributes"][: len(wanted), 0] = 1

@@ -54,7 +54,7 @@ class SymbolicEpisode:
         self._symbolic: list[SymbolicAgent | None] = [self._lead, *[None] * layout.width]
         self._conversations = [0, *[-1] * layout.width]
         self._heard = [2, *[0] * layout.width]
-        """How many messages of its conversation each agent has read."""
+        """The number of messages of its conversation that each agent has read."""
         gold, key = task.gold, question.key
         self._gold = {
             key_of(name, task.spec(key)): dict(zip(gold.header, row, strict=True))
@@ -151,7 +151,7 @@ class SymbolicEpisode:
         self.observations[1:][waiting[1:]] = 0
 
     def _newly_right(self, agent: SymbolicAgent) -> float:
-        """The share of gold cells that `agent` has noted rightly and nobody had before; for shaping alone."""
+        """The share of gold cells that `agent` has noted correctly and no agent had before. Only shaping uses it."""
         task = self.episode_run.task
         key, before = self._lead.question.key, len(self._right)
         for name, values in agent.notes.items():

@@ -1,4 +1,4 @@
-"""The symbolic subagents: finding a list, and looking up the attributes of rows."""
+"""The symbolic subagents: one kind finds a list, the other looks up the attributes of rows."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class FindAgent(SymbolicSubagent):
         self.subject, self.key = subject, key
 
     def do(self, choice: Choice) -> str | None:
-        """See `SymbolicAgent`."""
+        """The message of a legal action, or None when it takes no turn."""
         if choice.verb == "search_list":
             return self._search(f"List of {self.subject}")
         if choice.verb == "open":
@@ -105,7 +105,7 @@ class FindAgent(SymbolicSubagent):
         return None
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """See `SymbolicAgent`."""
+        """Set the possible actions in a mask of zeros."""
         layout, page = self.layout, self.page
         mask[layout.action("report")] = 1
         room = len(self.notes) < layout.max_entities
@@ -119,7 +119,7 @@ class FindAgent(SymbolicSubagent):
             mask[layout.action("follow", layout.max_attributes)] = 1
 
     def describe(self, parts: Parts) -> None:
-        """See `SymbolicAgent`."""
+        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
         parts["status"][4] = 1
         parts["entities"][: len(self.notes), 0] = 1
         self._describe_results(parts, self.subject, "")
@@ -155,14 +155,14 @@ class LookUpAgent(SymbolicSubagent):
         return (*self.page.value(labels[depth]), last)
 
     def hear(self, text: str) -> None:
-        """See `SymbolicAgent`."""
+        """Read the answer to the last message."""
         searched = self._expect == "search"
         super().hear(text)
         if searched:
             self._via = None
 
     def do(self, choice: Choice) -> str | None:
-        """See `SymbolicAgent`."""
+        """The message of a legal action, or None when it takes no turn."""
         if choice.verb == "search":
             self.current, self.label = list(self.notes)[choice.first], self.wanted[choice.second]
             self.searched.add((self.current, choice.second))
@@ -182,7 +182,7 @@ class LookUpAgent(SymbolicSubagent):
         return None
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """See `SymbolicAgent`. What is noted already is not taken from the same words again."""
+        """Set the possible actions in a mask of zeros. A value that is noted already cannot be noted again."""
         layout = self.layout
         mask[layout.action("report")] = 1
         for attribute, label in enumerate(self.wanted):
@@ -199,7 +199,7 @@ class LookUpAgent(SymbolicSubagent):
         self._legal_results(mask)
 
     def describe(self, parts: Parts) -> None:
-        """See `SymbolicAgent`."""
+        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
         parts["status"][5] = 1
         for attribute in range(len(self.wanted)):
             value, link, last = self._step(attribute)

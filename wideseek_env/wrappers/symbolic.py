@@ -257,7 +257,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
 
 
 def symbolic_game(game: Game) -> Game:
-    """The same setup with a fixed roster; `ConfigError` for a profile whose tools these actions cannot write."""
+    """The same game with a fixed roster. Raises `ConfigError` for a profile whose tools the actions cannot use."""
     tools = game.profile.tools
     if tools["lead"][:1] != (default.DELEGATE,) or tools["subagent"][:2] != (default.SEARCH, default.BROWSE):
         raise ConfigError(

@@ -125,7 +125,7 @@ def test_vllm_that_only_wakes_has_no_weights_and_stays_paused(recorder: Recorder
         await engine.pause()
         await engine.sleep()
         await engine.wake()
-        with pytest.raises(EngineError, match="weights were given back"):
+        with pytest.raises(EngineError, match="released the weights"):
             await turn(engine, [1, 2])
         await engine.close()
 
@@ -157,14 +157,14 @@ def test_the_transformers_engine_refuses_requests_until_it_is_woken(
         await engine.start()
         before = await turn(engine, [5, 6, 7])
         await engine.sleep()
-        with pytest.raises(EngineError, match="the engine sleeps"):
+        with pytest.raises(EngineError, match="the engine is asleep"):
             await turn(engine, [5, 6, 7])
         await engine.wake()
         assert (await turn(engine, [5, 6, 7])).logprobs == before.logprobs
         await engine.sleep()
         with pytest.raises(ConfigError):
             await engine.update_weights(weights(other)[:-1], 1)
-        with pytest.raises(EngineError, match="the engine sleeps"):
+        with pytest.raises(EngineError, match="the engine is asleep"):
             await turn(engine, [5, 6, 7])
         await engine.update_weights(weights(other), 1)
         after = await turn(engine, [5, 6, 7])

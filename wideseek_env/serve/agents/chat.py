@@ -40,7 +40,7 @@ def question_task(asked: ChatRequest) -> Task:
 
 
 def answer(policies: PolicyPool, game: Game, asked: ChatRequest, task: Task, seed: int) -> Trajectory:
-    """Let the team answer.
+    """Let the team answer, and return the record of the episode.
 
     Raises:
         ServiceError: The policy or a service failed.

@@ -44,7 +44,9 @@ class Page:
     error: str = ""
 
     def __repr__(self) -> str:
-        return f"Page({short(self.url)}, {short(self.title)}, {len(self.html)} characters, status={self.status})"
+        return (
+            f"Page({short(self.url)}, {short(self.title)}, {len(self.html)} characters, status={self.status})"
+        )
 
 
 @runtime_checkable

@@ -15,6 +15,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ROLES, Role
 from wideseek_env.plugins import find_part, make_part
+from wideseek_env.reprs import short
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
 from wideseek_env.tools.executor import CustomTool
@@ -31,6 +32,7 @@ BUILT_IN = ("delegate", "search", "browse", "create_sub_agents", "access")
 """Names that custom tools cannot have."""
 
 _TYPES: Mapping[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_NAME = re.compile(r"[\w-]{1,64}")
 _ARGUMENT = re.compile(r"(\w+)(?:\s*\([^)]*\))?:\s*(.*)")
 
 
@@ -70,7 +72,17 @@ def tool(
     Raises:
         ConfigError: The function has no docstring, or a type hint or description of an argument is missing.
     """
+    if not inspect.isroutine(function):
+        raise ConfigError(
+            f"a tool is made of a function, not of {short(function)}: wrap it in a function with type hints"
+        )
     called = name or function.__name__
+    if not isinstance(called, str) or not _NAME.fullmatch(called):
+        raise ConfigError(f"the name of a tool has letters, digits, '_' and '-' only, not {short(called)}")
+    if isinstance(roles, str) or not isinstance(roles, Sequence):
+        raise ConfigError(f"the roles of a tool are a list such as ['lead'], not {short(roles)}")
+    if example is not None and not isinstance(example, Mapping):
+        raise ConfigError(f"the example of a tool is a mapping of arguments, not {short(example)}")
     arguments = _arguments(function, called)
     description, _ = _docstring(function, called)
     schema = function_schema(
@@ -87,7 +99,8 @@ def tool(
         return schema
 
     def run(given: Arguments) -> str:
-        return function(**given)
+        text: str = function(**given)
+        return text
 
     shown = (
         example if example is not None else {each.name: each.example for each in arguments if each.required}
@@ -158,10 +171,30 @@ def tool_named(given: str | Tool) -> Tool:
             raise ConfigError(f"the tool {name!r} is a function that models call: it takes no options here")
         made = tool(found)
     else:
+        if inspect.isroutine(found) and _required(found):
+            raise ConfigError(
+                f"the tool {name!r} is a function that takes arguments but does not say that it returns text: "
+                "write '-> str' after its arguments"
+            )
         made = make_part(
-            "tool", name, lambda part: isinstance(part, Tool), "been made by wideseek_env.tools.custom.tool"
+            "tool",
+            name,
+            lambda part: isinstance(part, Tool),
+            "the type that wideseek_env.tool(function) returns",
         )
     return replace(made, roles=(cast(Role, role),)) if chosen else made
+
+
+def _required(function: Callable[..., Any]) -> bool:
+    """Whether a function cannot be called without arguments."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(
+        each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        for each in parameters
+    )
 
 
 def _returns_text(function: Callable[..., Any]) -> bool:

@@ -49,7 +49,7 @@ class OutsideEpisode:
     """One episode. Several threads may call its methods. Each agent sends one message at a time.
 
     Args:
-        game: The game. The episode uses `native_game` of it.
+        game: The game. The episode uses its native form (`native_game`), in which agents get their tools natively.
         task: The question.
         seat: The agents for which the outside program acts: "lead", "subagent" (the first), "single" or "team".
         policy: Acts for all other agents. None for the seats "single" and "team", where there are no other agents.

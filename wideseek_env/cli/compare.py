@@ -1,4 +1,4 @@
-"""`wideseek compare`: compare runs with the first one, task by task."""
+"""`wideseek compare`: compare each run with the first run, task by task."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from wideseek_env.cli import options
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals and of the test.")
 @options.format_option("table", "json")
 def compare(runs: tuple[Path, ...], metric: str, top: int, seed: int, form: str) -> None:
-    """Compare each run with the first one, on the tasks that both have.
+    """Compare each run with the first run, on the tasks that both runs have.
 
     Shows the means over tasks, their differences with 95 % paired bootstrap intervals, and the p-value of a sign-flip
     test. The command refuses runs whose tasks have the same ids but different content.

@@ -6,7 +6,7 @@
 * ``episodes.jsonl`` has the metrics of the same episodes.
 * ``summary.json`` has the metrics of the whole run.
 * ``progress.json`` has the current state and the running episodes.
-* ``run.lock`` keeps a second process out.
+* ``run.lock`` prevents a second process from writing the run.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
 OLD_METRICS = "figures.jsonl"
 
 _MAY_GROW = ("limit", "trials")
-"""Settings that may grow when a run is resumed. The recorded episodes still belong to the larger run."""
+"""Settings that may grow when a run is resumed. The recorded episodes are also part of the larger run."""
 
 _WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
 """Files that are written through a temporary file. A killed process may leave the temporary file behind."""
@@ -49,7 +49,7 @@ def run_settings(
     trials: int = 1,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """The settings that decide the results of a run, as JSON values. Runs with equal settings run the same episodes."""
+    """The settings that decide the results of a run, as JSON values. Two runs with equal settings run the same episodes."""
     return {
         "policy": policy,
         "policy_options": dict(policy_options or {}),
@@ -92,19 +92,19 @@ class RunFolder:
             raise ConfigError(f"{path} is not empty and contains no run; give another folder")
         if (path / SCORES).exists():
             raise ConfigError(f"{path} contains scores of `wideseek score`; give another folder")
-        settings = json.loads(json.dumps(settings))  # as they are when they are read again
+        settings = json.loads(json.dumps(settings))  # the same form as after reading them from the file
         path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(path / LOCK)
         try:
             clear_temporary(path)
             (path / OLD_METRICS).unlink(
                 missing_ok=True
-            )  # it is written again from the trajectories, under its new name
+            )  # the metrics are written again from the trajectories, under the new name
             if (path / SETTINGS).is_file():
                 if not overwrite:
                     _compare(path, read_settings(path), settings)
                 else:
-                    # The settings last: a process that is killed here leaves a folder that can be overwritten.
+                    # The settings are deleted last. If the process is killed before that, the folder can still be overwritten.
                     for old in (PROGRESS, SUMMARY, EPISODES, TRAJECTORIES, SETTINGS):
                         (path / old).unlink(missing_ok=True)
             about = {"format": FORMAT, "settings": settings, "versions": versions(), "command": command}
@@ -120,7 +120,7 @@ class RunFolder:
             accumulator.add(record)
 
     def write(self, trajectory: Trajectory) -> None:
-        """Record one episode. It is on disk when this method returns."""
+        """Record one episode. The record is on disk when this method returns."""
         self._writer.write(trajectory)
         self._metrics.append(EpisodeRecord.of(trajectory))
 
@@ -177,7 +177,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
     found: list[tuple[str, Any, Any]] = []
     for name in dict.fromkeys((*before, *now)):
         one, other = before.get(name), now.get(name)
-        if one == other or name == "game":  # its values are compared one by one
+        if one == other or name == "game":  # the values in it are compared one by one
             continue
         if name == "rules" and isinstance(one, dict) and isinstance(other, dict):
             limits = dict.fromkeys((*one, *other))
@@ -188,14 +188,14 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
 
 
 def clear_temporary(path: Path) -> None:
-    """Delete temporary files that killed processes left in `path`. Only the holder of its lock may call this."""
+    """Delete temporary files that killed processes left in `path`. Only the process that holds the lock of `path` may call this."""
     for each in path.iterdir():
         if is_temporary(each, _WRITTEN_WHOLE):
             each.unlink(missing_ok=True)
 
 
 def foreign(path: Path) -> Iterator[Path]:
-    """The files in `path` without those that a run leaves if it is killed early: its lock and temporary files."""
+    """The files in `path` except the lock and temporary files. A run that is killed early leaves those."""
     if not path.is_dir():
         return iter(())
     return (each for each in path.iterdir() if each.name != LOCK and not is_temporary(each, _WRITTEN_WHOLE))
@@ -214,5 +214,5 @@ def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any])
 
 
 def _grown(before: Any, now: Any) -> bool:
-    """Whether the setting is at least as large as before. None means no limit."""
+    """Whether the new value of the setting is at least as large as the old value. None means no limit."""
     return now is None or (before is not None and now >= before)

@@ -21,7 +21,8 @@ def main() -> None:
     """
     from wideseek_env.cli.app import app
 
-    # Custom parts (module:name) may be in the current folder. The folder comes last on the path so that it hides no installed module.
+    # Custom parts (module:name) may be in the current folder. The folder comes last on the path so that it hides no
+    # installed module.
     sys.path.append(os.getcwd())
     ended: list[int] = []
 

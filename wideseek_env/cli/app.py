@@ -1,4 +1,7 @@
-"""The `wideseek` command and its subcommands. The command reports an error or Ctrl-C in one line and with an exit code."""
+"""The `wideseek` command and its subcommands.
+
+The command reports an error or Ctrl-C in one line and with an exit code.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,10 @@ class App(click.Group):
         return [*super().list_commands(ctx), *sorted(_plugins().keys() - self.commands.keys())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The subcommand called `cmd_name`. If the subcommand cannot be loaded, the returned command reports the reason."""
+        """The subcommand called `cmd_name`.
+
+        If the subcommand cannot be loaded, the returned command reports the reason.
+        """
         command = super().get_command(ctx, cmd_name)
         point = _plugins().get(cmd_name) if command is None else None
         if point is None:

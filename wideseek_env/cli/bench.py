@@ -85,7 +85,7 @@ def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any)
     _sweep("width", start, len(widths) + single, game, **given)
 
 
-@bench.command()
+@bench.command(short_help="Measure results at several numbers of turns.")
 @click.option(
     "--turns", "depths", type=options.Widths(), default="4,8,16,32", show_default=True,
     help="Numbers of turns to evaluate. The turn with the answer is included.",

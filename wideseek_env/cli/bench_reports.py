@@ -29,7 +29,8 @@ _names = click.option(
 @_names
 @click.option(
     "--x", "axis", type=click.Choice(("size", "critical-path", "seconds", "tokens", "calls", "turns")),
-    default="size", show_default=True, help="The horizontal axis. size is the width or the number of turns. All others are costs per episode.",
+    default="size", show_default=True,
+    help="The horizontal axis. size is the width or the number of turns. All others are costs per episode.",
 )  # fmt: skip
 @click.option(
     "--metric", type=click.Choice(("item-f1", "row-f1", "success")), default="item-f1", show_default=True,
@@ -56,8 +57,8 @@ def plot(
 
     The figure is as wide as one column of a paper.
 
-    RUN is the --out folder of `bench width` or `bench depth`. The run may be unfinished. Bands and bars are 95 % bootstrap
-    intervals over tasks.
+    RUN is the --out folder of `bench width` or `bench depth`. The run may be unfinished. Bands and bars are 95 %
+    bootstrap intervals over tasks.
 
     \b
     Examples:

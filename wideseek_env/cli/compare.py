@@ -9,7 +9,7 @@ import click
 from wideseek_env.cli import options
 
 
-@click.command()
+@click.command(short_help="Compare runs with the first run, task by task.")
 @click.argument("runs", metavar="RUN RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--metric", default="f1_by_item", show_default=True, metavar="NAME",

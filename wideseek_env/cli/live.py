@@ -108,7 +108,8 @@ def duration(seconds: float) -> str:
 def sparkline(values: Sequence[float], width: int = _SPARKS) -> str:
     """`values` as a row of at most `width` blocks, scaled from the smallest to the largest value.
 
-    If there are more than `width` values, each block shows the mean of several values. Values that are not finite are left out.
+    If there are more than `width` values, each block shows the mean of several values. Values that are not finite are
+    left out.
     """
     finite = [value for value in values if math.isfinite(value)]
     if not finite:

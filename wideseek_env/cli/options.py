@@ -77,7 +77,10 @@ class Widths(_Ints):
 
 
 def policy_options(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The values of ``--policy-arg``. Each is parsed as JSON (numbers, true, lists) if possible. Otherwise it stays text."""
+    """The values of ``--policy-arg``.
+
+    Each is parsed as JSON (numbers, true, lists) if possible. Otherwise it stays text.
+    """
     options: dict[str, Any] = {}
     for name, text in pairs:
         if name in options:
@@ -105,7 +108,8 @@ _policy_options = stack(
         "--policy", default="scripted", show_default=True, metavar="NAME",
         help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom one.",
     ),
-    click.option("--model", metavar="MODEL", help="The language model of the policy: a folder, or the name of a model on the server."),
+    click.option("--model", metavar="MODEL",
+        help="The language model of the policy: a folder, or the name of a model on the server."),
     click.option("--base-url", metavar="URL", help="Address of the model server of the policy, such as http://localhost:8000/v1."),
     click.option(
         "--policy-arg", "policy_args", type=Assignment(), multiple=True, help="An option of the policy (repeatable)."
@@ -226,7 +230,8 @@ by_option = click.option(
 )  # fmt: skip
 judge_option = click.option(
     "--judge", metavar="SPEC",
-    help="The judge of cells in columns of the type llm_judge: offline (default), openai:MODEL@URL, recorded:FILE, or module:Class (custom).",
+    help="The judge of cells in columns of the type llm_judge: offline (default), openai:MODEL@URL, recorded:FILE, or "
+    "module:Class (custom).",
 )  # fmt: skip
 
 

@@ -74,7 +74,8 @@ def score(
     """Score answers of other programs.
 
     The responses are in one of three forms: the WideSearch benchmark's files (MODEL_TASK_TRIAL_response.jsonl), a JSONL
-    file whose lines have task_id, trial and response, or a recorded run. The answers of a recorded run are scored again.
+    file whose lines have task_id, trial and response, or a recorded run. The answers of a recorded run are scored
+    again.
 
     \b
     Examples:

@@ -8,7 +8,10 @@ from wideseek_env.cli.serve_agents import agents, mcp
 
 
 class ServeGroup(click.Group):
-    """The group `serve`. If the first argument is not the name of a subcommand, the group runs `corpus` with that argument."""
+    """The group `serve`.
+
+    If the first argument is not the name of a subcommand, the group runs `corpus` with that argument.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert ``corpus`` if the subcommand's name was left out."""
@@ -29,7 +32,7 @@ def serve() -> None:
     """
 
 
-@serve.command()
+@serve.command(short_help="Serve a corpus over HTTP.")
 @click.argument("corpus", metavar="DIR_OR_NAME")
 @click.option(
     "--host",

@@ -19,7 +19,8 @@ _common = options.stack(
     click.option(
         "--task-id", "--task", "task_id", default="", help="The task. Default: the client's choice, or the first task."
     ),
-    click.option("--subtask", default="", help="The first subtask that the lead delegates, if the client acts for a subagent."),
+    click.option("--subtask", default="",
+        help="The first subtask that the lead delegates, if the client acts for a subagent."),
     options.seed_option,
     click.option(
         "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append every trajectory to this JSONL file."
@@ -36,7 +37,7 @@ _common = options.stack(
 )  # fmt: skip
 
 
-@click.command()
+@click.command(short_help="Let a client act as one agent over MCP.")
 @options.game_options("wideseek serve mcp")
 @_common
 @click.option(

@@ -20,7 +20,10 @@ from wideseek_env.policy import EpisodeRunner, Policy, make_policy, opened_polic
 from wideseek_env.tasks.taskset import TaskSet
 
 RunSweep = Callable[..., Sweep]
-"""`width_sweep` or `depth_sweep` with the game and the sizes already set. The caller passes policy, tasks and keywords."""
+"""`width_sweep` or `depth_sweep` with the game and the sizes already set.
+
+The caller passes policy, tasks and keywords.
+"""
 
 
 def run_sweep(

@@ -23,16 +23,20 @@ hybridqa_options: Callable[[Any], Any] = stack(
     ),
     click.option("--mix", metavar="MIX", help="Kinds of tasks: width (default), depth, hybrid or broad=0.8,depth=0.2."),
     click.option("--chinese", type=click.FloatRange(0, 1), help="Share of questions in Chinese. Default: 0.25."),
-    click.option("--least-rows", type=click.IntRange(min=5), help="Minimum number of rows of a gold table. Default: 5."),
-    click.option("--per-table", type=click.IntRange(min=1), help="Maximum number of tasks of one kind per table. Default: 12."),
+    click.option("--least-rows", type=click.IntRange(min=5),
+        help="Minimum number of rows of a gold table. Default: 5."),
+    click.option("--per-table", type=click.IntRange(min=1),
+        help="Maximum number of tasks of one kind per table. Default: 12."),
     click.option(
-        "--stages", type=click.Path(file_okay=False, path_type=Path), help="Folder for the stored stages of the build. Default: next to OUT."
+        "--stages", type=click.Path(file_okay=False, path_type=Path),
+        help="Folder for the stored stages of the build. Default: next to OUT."
     ),
     click.option("--workers", type=click.IntRange(min=1), help="Number of processes. Default: one per core."),
     click.option("--one-a-table", is_flag=True, help="Make at most one task per table, and store no stages."),
     click.option("--llm", metavar="URL", help="An OpenAI-compatible server whose model rewrites the questions."),
     click.option("--llm-model", metavar="NAME", help="Name of the model on the server of --llm."),
-    click.option("--llm-answers", is_flag=True, help="Let the model answer each question twice. Drop tasks whose two answers differ."),
+    click.option("--llm-answers", is_flag=True,
+        help="Let the model answer each question twice. Drop tasks whose two answers differ."),
     click.option(
         "--llm-agreement", type=click.FloatRange(0, 1),
         help="Minimum item-F1 between the two answers to keep a task. Default: 0.7.",

@@ -49,8 +49,8 @@ def open_game(config: GameConfig) -> Game:
 def open_gold(name: str, split: str, gold: Path | None) -> TaskSet:
     """The tasks to score against.
 
-    `name` is a name that `open_tasks` accepts, or the WideSearch benchmark's folder or file. `gold` is the folder of the
-    benchmark's gold tables, if that folder is somewhere else.
+    `name` is a name that `open_tasks` accepts, or the WideSearch benchmark's folder or file. `gold` is the folder of
+    the benchmark's gold tables, if that folder is somewhere else.
     """
     path = Path(name)
     if gold is None and not path.is_dir() and not _is_widesearch(path):

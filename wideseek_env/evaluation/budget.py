@@ -1,9 +1,9 @@
 """Equal budgets: at each width or depth of a sweep, an episode may use the same number of tokens, tool calls or turns.
 
-A budget is for one episode and for the whole team. A budget of turns limits the critical path: turns that agents take at
-the same time count once. Calls and the critical path are limits of the rules
-(`Rules.episode_calls`, `Rules.episode_path`). When the budget is used up, every agent is told that its next message is its
-last. So the team still answers with what it has found.
+A budget is for one episode and for the whole team. A budget of turns limits the critical path: turns that agents take
+at the same time count once. Calls and the critical path are limits of the rules
+(`Rules.episode_calls`, `Rules.episode_path`). When the budget is used up, every agent is told that its next message is
+its last. So the team still answers with what it has found.
 
 The policy itself limits and counts tokens. It must accept the option `episode_tokens`, and report the tokens that it
 used in an attribute ``usage``.

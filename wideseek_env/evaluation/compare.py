@@ -32,9 +32,9 @@ _ASIDE = ("tasks_digest", "kind")
 class Difference:
     """One metric of two runs. The trials of a task are averaged first, then the tasks that both runs have.
 
-    `first` and `second` are the means of the two runs. `difference` is `second` − `first`. `low` and `high` bound its 95 % paired bootstrap interval over tasks. `p` is
-    the two-sided p-value of the sign-flip test. `rose`, `fell` and `same` count the tasks whose value rose, fell or
-    stayed the same.
+    `first` and `second` are the means of the two runs. `difference` is `second` − `first`. `low` and `high` bound its
+    95 % paired bootstrap interval over tasks. `p` is the two-sided p-value of the sign-flip test. `rose`, `fell` and
+    `same` count the tasks whose value rose, fell or stayed the same.
     """
 
     first: float

@@ -60,8 +60,8 @@ SIZE_LABELS: Mapping[Kind, str] = {
 class Curve:
     """One run in a figure.
 
-    `points` are pairs of a size and the summary at that size. `single` is the summary of a single agent, for comparison,
-    if the run has one.
+    `points` are pairs of a size and the summary at that size. `single` is the summary of a single agent, for
+    comparison, if the run has one.
     """
 
     name: str

@@ -49,7 +49,10 @@ def run_settings(
     trials: int = 1,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """The settings that decide the results of a run, as JSON values. Two runs with equal settings run the same episodes."""
+    """The settings that decide the results of a run, as JSON values.
+
+    Two runs with equal settings run the same episodes.
+    """
     return {
         "policy": policy,
         "policy_options": dict(policy_options or {}),
@@ -97,14 +100,14 @@ class RunFolder:
         lock = FileLock(path / LOCK)
         try:
             clear_temporary(path)
-            (path / OLD_METRICS).unlink(
-                missing_ok=True
-            )  # the metrics are written again from the trajectories, under the new name
+            # The metrics are written again from the trajectories, under the new name.
+            (path / OLD_METRICS).unlink(missing_ok=True)
             if (path / SETTINGS).is_file():
                 if not overwrite:
                     _compare(path, read_settings(path), settings)
                 else:
-                    # The settings are deleted last. If the process is killed before that, the folder can still be overwritten.
+                    # The settings are deleted last. If the process is killed before that, the folder can still be
+                    # overwritten.
                     for old in (PROGRESS, SUMMARY, EPISODES, TRAJECTORIES, SETTINGS):
                         (path / old).unlink(missing_ok=True)
             about = {"format": FORMAT, "settings": settings, "versions": versions(), "command": command}
@@ -188,7 +191,10 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
 
 
 def clear_temporary(path: Path) -> None:
-    """Delete temporary files that killed processes left in `path`. Only the process that holds the lock of `path` may call this."""
+    """Delete temporary files that killed processes left in `path`.
+
+    Only the process that holds the lock of `path` may call this.
+    """
     for each in path.iterdir():
         if is_temporary(each, _WRITTEN_WHOLE):
             each.unlink(missing_ok=True)

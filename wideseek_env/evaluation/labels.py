@@ -48,7 +48,10 @@ def task_labels(task: Task) -> dict[str, Label]:
 
 
 def label(labels: Mapping[str, Label], key: str) -> str:
-    """The group of a task with these `labels` when tasks are grouped by `key`. "size" groups by rows of the gold table."""
+    """The group of a task with these `labels`, if tasks are grouped by `key`.
+
+    The key "size" groups tasks by the number of rows of their gold table.
+    """
     if key == SIZE:
         return _size(labels)
     value = labels.get(key, NONE)

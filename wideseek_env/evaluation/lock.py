@@ -27,7 +27,9 @@ _guard = threading.Lock()
 
 
 class FileLock:
-    """Locks the file `path` until `close`, or until the process ends. The file is created if needed, and it is never deleted.
+    """Locks the file `path` until `close`, or until the process ends.
+
+    The file is created if needed, and it is never deleted.
 
     The lock belongs to this process. Forked children do not hold it.
 
@@ -90,9 +92,8 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(fd: int) -> None:
-        os.lseek(
-            fd, 1 << 30, os.SEEK_SET
-        )  # the locked byte is after the text, so that other processes can read the text
+        # The locked byte is after the text, so that other processes can read the text.
+        os.lseek(fd, 1 << 30, os.SEEK_SET)
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         finally:

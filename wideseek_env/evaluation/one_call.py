@@ -63,14 +63,14 @@ def evaluate(
         policy_options: Options of a policy given by name.
         trials: Episodes per task.
         seed: Base seed. The seed of each episode is derived from it, the task's id and the trial.
-        out: Folder that records the run. Its recorded episodes are counted and not run again.
+        out: Folder that records the run. Episodes that are recorded there already are counted and not run again.
         overwrite: Delete the run in `out` and start over.
         keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
         on_episode: Called after each episode that was run.
 
     Raises:
-        ConfigError: A name, value or combination does not exist.
-        EpisodeError: An episode raised, and `keep_going` is False.
+        ConfigError: A name or a value does not exist, or values do not fit together.
+        EpisodeError: An episode raised an exception, and `keep_going` is False.
     """
     if isinstance(policy, Policy) and policy_options:
         raise ConfigError(

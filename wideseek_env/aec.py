@@ -1,4 +1,4 @@
-"""The PettingZoo AEC environment: the same game, one acting agent at a time."""
+"""The PettingZoo AEC environment: the same game as the parallel environment, with one acting agent at a time."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ from wideseek_env.tools.executor import Executor
 
 
 class WideSeekAECEnv(AECEnv[str, str, Any]):
-    """Selects the acting agents one after another, and takes all their turns when the last one has an action.
+    """Selects the acting agents one after another.
 
-    Other agents are never selected. Observations, infos and rewards are those of `wideseek_env.parallel.WideSeekEnv`.
+    When the last of them has an action, all of them take their turns. Agents that are not acting are never selected.
+    Observations, infos and rewards are those of `wideseek_env.parallel.WideSeekEnv`.
     """
 
     def __init__(self, parallel: WideSeekEnv) -> None:
@@ -68,7 +69,7 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
         return self._observations.get(agent, "")
 
     def step(self, action: Action | None) -> None:
-        """The selected agent's action; None for an agent that has terminated or was truncated."""
+        """Give the action of the selected agent. It is None for an agent that has terminated or was truncated."""
         agent = self.agent_selection
         if self.terminations[agent] or self.truncations[agent]:
             self._was_dead_step(action)
@@ -83,7 +84,7 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
         self._select()
 
     def render(self) -> str | None:
-        """The state of the episode as text for "ansi", None for "human" (a live view). `ConfigError` without a mode."""
+        """The state of the episode as text for "ansi". None for "human", a live view. `ConfigError` without a mode."""
         return self.parallel.render()
 
     def state(self) -> str:
@@ -110,7 +111,10 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
         self._queue = deque(self.parallel.acting_agents)
 
     def _select(self) -> None:
-        """Agents that have ended come first, so that they can leave; then those whose turn it is."""
+        """Select an agent that has ended, so that it can leave.
+
+        If there is none, select the next agent whose turn it is.
+        """
         for agent in self.agents:
             if self.terminations[agent] or self.truncations[agent]:
                 self.agent_selection = agent
@@ -183,7 +187,10 @@ def env(
     subagent_lifetime: Lifetime = "episode",
     render_mode: str | None = None,
 ) -> OrderEnforcingWrapper[str, str, Any]:
-    """Make the AEC environment, which checks the order of calls. The arguments are those of `parallel_env`."""
+    """Make the AEC environment with wrappers that check the order of calls.
+
+    The arguments are those of `parallel_env`.
+    """
     return OrderEnforcingWrapper(
         raw_env(
             tasks=tasks,

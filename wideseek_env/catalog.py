@@ -1,4 +1,4 @@
-"""Names of worlds, task files and corpora: what ``tasks="synthetic:seed=1"`` or ``corpus="./index"`` mean."""
+"""Names of worlds, task files and corpora: the meaning of ``tasks="synthetic:seed=1"`` or ``corpus="./index"``."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 def open_world(
     tasks: str | TaskSet | Sequence[Task] | None, corpus: str | Corpus | None = None, split: str = "train"
 ) -> tuple[TaskSet, Corpus | None]:
-    """The tasks and the corpus that agents search. The corpus is None where neither argument names one.
+    """The tasks and the corpus that agents search. The corpus is None if neither argument names a corpus.
 
-    With ``tasks=None`` this is the synthetic world. Worlds are ``synthetic[:key=value,…]`` and
+    ``tasks=None`` means the synthetic world. Worlds are ``synthetic[:key=value,…]`` and
     ``hybridqa:FOLDER[,mode=pages]`` (FOLDER holds the HybridQA data). A path to a ``.jsonl[.gz]`` file,
     ``widesearch:FOLDER`` and ``wideseek-r1:FILE`` load tasks only, so they need a `corpus`. ``module:name`` is a custom
     task source or corpus (`wideseek_env.plugins`).
@@ -69,7 +69,10 @@ def as_tasks(tasks: TaskSet | Sequence[Task]) -> TaskSet:
 
 
 def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
-    """The tasks called `name`, and the name of their corpus. A file of tasks has no corpus, so its name is None."""
+    """The tasks called `name`, and the name of their corpus.
+
+    A file of tasks has no corpus, so the name of the corpus is None.
+    """
     kind, _, rest = name.partition(":")
     if kind == "synthetic":
         return _synthetic_tasks(name, split), name
@@ -103,15 +106,15 @@ def open_corpus(name: str, progress: Callable[[int], None] | None = None) -> Cor
 
     Names of corpora:
 
-    * a world, such as ``synthetic:seed=1``: it is built on first use and kept;
+    * a world, such as ``synthetic:seed=1``: the corpus is built on first use and stored;
     * a folder that ``wideseek corpus build`` made;
-    * ``live:…``: the web;
+    * ``live:…``: the real web;
     * ``remote:URL``: a retrieval service;
     * ``dense:FOLDER``: a dense index that ``wideseek corpus embed`` made;
-    * ``hybrid:NAME+FOLDER``: the corpus called NAME, fused with the dense index in FOLDER;
+    * ``hybrid:NAME+FOLDER``: the results of the corpus called NAME, merged with those of the dense index in FOLDER;
     * ``module:name``: a custom corpus (`wideseek_env.plugins`).
 
-    While a corpus is built, `progress` is called with the number of pages so far.
+    While a corpus is built, `progress` is called with the number of pages that are done.
     """
     kind, _, rest = name.partition(":")
     if kind == "synthetic":
@@ -158,7 +161,7 @@ def _hybrid_corpus(names: str) -> Corpus:
 
 @lru_cache(maxsize=2)
 def synthetic_world(name: str) -> SyntheticWorld:
-    """The synthetic world called `name`. The last two worlds are kept, because making one takes a second."""
+    """The synthetic world called `name`. The last two worlds stay in memory, because making a world takes a second."""
     from wideseek_env.corpus.synthetic import SyntheticWorld
 
     return SyntheticWorld.from_spec(name)
@@ -166,7 +169,7 @@ def synthetic_world(name: str) -> SyntheticWorld:
 
 @lru_cache(maxsize=2)
 def _synthetic_corpus(name: str) -> Corpus:
-    return synthetic_world(name).corpus()  # in memory: closing it does not affect its other users
+    return synthetic_world(name).corpus()  # in memory: closing this corpus does not affect its other users
 
 
 @lru_cache(maxsize=8)

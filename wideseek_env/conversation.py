@@ -9,11 +9,16 @@ from typing import Literal, TypeAlias
 from wideseek_env.messages import Message, Role
 
 Ending: TypeAlias = Literal["answered", "reported", "out_of_turns", "out_of_context", "failed", ""]
-"""How an agent ended, or "" while it is at work."""
+"""How an agent ended. "" if it has not ended."""
 
 Status: TypeAlias = Literal["acting", "waiting", "done", "idle"]
-"""`acting`: it is the agent's turn. `waiting`: it waits for results or reports. `done`: it has ended. `idle`: a slot
-without a subtask."""
+"""The status of an agent:
+
+* `acting`: it is the agent's turn.
+* `waiting`: the agent waits for results or reports.
+* `done`: the agent has ended.
+* `idle`: an agent of a fixed roster that has no subtask now.
+"""
 
 
 @dataclass(slots=True)
@@ -22,16 +27,17 @@ class PendingCall:
 
     native_id: str
     parts: list[str]
-    """The finished texts, one per request. A text is "" while its request is outstanding."""
+    """The texts of the answer, one for each request. A text is "" until the result of its request has arrived."""
     spawned: list[Conversation] = field(default_factory=list)
 
 
 @dataclass(slots=True, repr=False)
 class Conversation:
-    """One agent's work on one subtask, or on the question for the lead and the single agent. Read it, do not change it.
+    """The work of a subagent on one subtask, or of a lead or single agent on the question. Do not change it.
 
-    `generation` numbers the conversations of a reused slot from 0. `clock` is the agent's position on the logical time
-    line of the episode, in turns. Agents that work at the same time share the same turns.
+    `generation` numbers the conversations of agents with the same id from 0. With a fixed roster, ids are used again.
+    `clock` is the agent's position on the logical time line of the episode, in turns. Agents that work at the same time
+    share the same turns.
     """
 
     agent: str
@@ -47,11 +53,11 @@ class Conversation:
     status: Status = "acting"
     ending: Ending = ""
     final: str = ""
-    """The answer or report, without thinking. It is "" when the agent ended without one."""
+    """The answer or report, without thinking. It is "" if the agent ended without an answer or report."""
     calls: dict[str, int] = field(default_factory=dict)
-    """The number of tool requests made, by kind."""
+    """The number of tool requests that the agent made, by kind of tool."""
     errors: int = 0
-    """The number of calls that could not be run and of requests whose tool failed."""
+    """The number of calls that could not be run, plus the number of requests whose tool failed."""
     pending_calls: list[PendingCall] = field(default_factory=list)
     outstanding: int = 0
 
@@ -64,7 +70,7 @@ class Conversation:
 class Outcome:
     """The result of an episode.
 
-    Counts are over all agents. `critical_path` is the number of turns until the end, where turns that agents take at
+    All counts include all agents. `critical_path` is the number of turns until the end, where turns that agents take at
     the same time count once.
     """
 

@@ -1,4 +1,7 @@
-"""The strings under the fields of a dataclass, read from its source. Help texts and explanations are made from them."""
+"""The strings under the fields of a dataclass, read from its source.
+
+Help texts and explanations are made from these strings.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where an entry point's game differs from `wideseek_env.GameConfig`: its own defaults, and fields that it decides."""
+"""Entry points are the environments, commands and other ways to start a game.
+
+An entry point may have defaults that differ from `wideseek_env.GameConfig`, and fields that the user cannot set.
+"""
 
 from __future__ import annotations
 
@@ -14,17 +17,17 @@ class EntryPoint:
     """How an entry point's game differs from `GameConfig`."""
 
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    """The defaults that differ."""
+    """The defaults that differ from those of `GameConfig`."""
     fixed: tuple[str, ...] = ()
-    """The fields that it does not take, because it decides them itself."""
+    """The fields that the user cannot set, because the entry point sets them itself."""
 
     def config(self, **values: Any) -> GameConfig:
-        """The configuration of these values and this entry point's defaults."""
+        """The configuration with these values, and with the defaults of this entry point for all other fields."""
         return GameConfig(**{**self.defaults, **values})
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The fields that this entry point takes."""
+        """The fields that a user of this entry point can set."""
         return tuple(each.name for each in fields(GameConfig) if each.name not in self.fixed)
 
 
@@ -50,4 +53,4 @@ ENTRY_POINTS: Mapping[str, EntryPoint] = {
     "wideseek train": EntryPoint(),
     "rollout workers": EntryPoint(),
 }
-"""Every entry point that plays: its own defaults, and the fields that it does not take."""
+"""Every entry point that runs episodes, with its defaults and the fields that it sets itself."""

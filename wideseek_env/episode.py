@@ -2,11 +2,11 @@
 
 A driver passes a policy's messages to `act`, which returns the tool requests to run. The driver passes their results to
 `deliver`, in any order. An episode does not wait, read a clock, draw random numbers or use a corpus. So it can be
-copied, pickled and replayed at any moment, and every driver runs the same game.
+copied, pickled and replayed at any moment. The rules are the same under every driver.
 
-`act` raises no error for what an agent writes. A call that cannot be run becomes an error message to that agent and
-costs a turn. `ActionError` is raised only for mistakes of a driver: an agent whose turn it is not, or a result that no
-agent waits for.
+`act` raises no error because of the text that an agent writes. A call that cannot be run becomes an error message to
+that agent and costs a turn. `ActionError` is raised only for two mistakes of a driver: it passes a message of an agent
+whose turn it is not, or a result that no agent waits for.
 """
 
 from __future__ import annotations
@@ -51,8 +51,9 @@ class Episode:
         rules: The limits of the episode.
         profile: The prompts and tools of the agents: a name from `wideseek_env.profiles.PROFILES` or a `Profile`.
         team: True for a lead with subagents, False for one agent ("agent") that searches by itself.
-        roster: "dynamic" gives each subagent a new id. "fixed" reuses the ids of `rules.width` slots.
-        counter: Measures messages in the unit of `rules.context`. An episode can be pickled only if its counter can.
+        roster: "dynamic" gives each subagent a new id. "fixed" uses the same `rules.width` ids again and again.
+        counter: Measures messages in the unit of `rules.context`. To pickle an episode, its counter must be
+            picklable.
     """
 
     def __init__(
@@ -85,7 +86,7 @@ class Episode:
         self._prompts: dict[Role, Message] = {}
         self._subagents = 0
         self._calls = 0
-        self._closing = False  # a budget is used up: the next turn of each agent is its last
+        self._closing = False  # if a budget of the team is used up, the next turn of each agent is its last
         self.root = self._start("lead" if team else "agent", "lead" if team else "single", "", 0)
 
     def __repr__(self) -> str:
@@ -102,7 +103,7 @@ class Episode:
 
     @property
     def done(self) -> bool:
-        """Whether the episode has ended. Then `outcome` says how."""
+        """Whether the episode has ended. If it has, `outcome` describes the end."""
         return self.outcome is not None
 
     @property
@@ -112,7 +113,7 @@ class Episode:
 
     @property
     def known(self) -> Collection[str]:
-        """The ids that have been used so far, for quick membership tests."""
+        """The ids that have been used so far, for fast membership tests."""
         return self._current.keys()
 
     def ready(self) -> list[str]:
@@ -139,7 +140,7 @@ class Episode:
         return self.profile.schemas(role, self.rules, self.language)
 
     def pending(self) -> list[str]:
-        """The ids of the tool requests that wait for a result."""
+        """The ids of the tool requests for which no result has arrived yet."""
         return list(self._waiting)
 
     # --- acting --------------------------------------------------------------------------------------------------
@@ -152,8 +153,8 @@ class Episode:
 
         These values of `finish_reason` have a meaning here:
 
-        * "length": the generation was cut off.
-        * "context": the model has no room left. The agent ends without a report.
+        * "length": the model reached its length limit, so the message is cut off.
+        * "context": the conversation fills the context of the model. The agent ends without a report.
         * "budget": the team's budget is used up. After this turn every agent has one message left.
 
         Raises:
@@ -176,7 +177,8 @@ class Episode:
             return []
         if record.get("finish_reason") == "budget":
             self._closing = True
-            if not record["content"] and not record.get("tool_calls"):  # not even a last message is left
+            # Without text and calls, the agent may not write even a last message.
+            if not record["content"] and not record.get("tool_calls"):
                 self._end(conversation, "out_of_context")
                 return []
         text, written = parse_message(record)
@@ -194,7 +196,10 @@ class Episode:
         return calls
 
     def deliver(self, call: ToolCall | str, result: ToolResult | str) -> None:
-        """Pass on the result of one request, given the request or its id. Failed tools have results too."""
+        """Pass the result of a request to the agent.
+
+        `call` is the request or its id. A failed tool also has a result.
+        """
         call_id = call if isinstance(call, str) else call.id
         if isinstance(result, str):
             result = ToolResult(result)
@@ -202,7 +207,8 @@ class Episode:
             conversation, at, part = self._waiting.pop(call_id)
         except KeyError:
             raise ActionError(f"no result of {call_id!r} is awaited; awaited are {self.pending()}") from None
-        text = self._cut(neutralise(result.text))  # text from outside must not look like our markup
+        # Text from outside must not look like the markup of this package.
+        text = self._cut(neutralise(result.text))
         self.events.append(("result", call_id, text, result.ok))
         if not result.ok:
             conversation.errors += 1
@@ -211,7 +217,7 @@ class Episode:
         self._one_done(conversation)
 
     def fail(self, agent: str) -> None:
-        """End an acting agent without a report because its policy failed. Its lead is told."""
+        """End an acting agent without a report because its policy failed. The lead of that agent is told."""
         conversation = self._ready.pop(agent, None)
         if conversation is None:
             raise ActionError(f"{agent!r} cannot fail: it is not its turn")
@@ -244,7 +250,10 @@ class Episode:
         return self
 
     def copy(self) -> Episode:
-        """An independent episode in the same state. The two share task, rules, profile, counter and messages."""
+        """An independent episode in the same state.
+
+        Both episodes use the same objects for task, rules, profile, counter and messages.
+        """
         shared = (self.task, self.rules, self.profile, self.counter)
         memo: dict[int, Any] = {id(item): item for item in shared}
         for conversation in self.conversations:
@@ -261,7 +270,7 @@ class Episode:
     # --- a turn --------------------------------------------------------------------------------------------------
 
     def _open_calls(self, conversation: Conversation, written: list[RawCall | Problem]) -> list[ToolCall]:
-        """Turn the written calls into pending calls. A pending call holds errors, outstanding requests or subagents."""
+        """Turn the written calls into pending calls. A pending call has the texts that will answer it."""
         conversation.pending_calls = pending = []
         tools = {tool.name: tool for tool in self.profile.tools[conversation.role]}
         calls: list[ToolCall] = []
@@ -289,7 +298,7 @@ class Episode:
                 self._problem(conversation, pending_call, error.code, error.detail)
                 continue
             room -= 1 if tool.kind == "delegate" else len(requests)
-            if room < 0:  # a list of queries that would fit alone, but not beside the calls before it
+            if room < 0:  # a list of queries may be short enough alone, but not with the earlier calls
                 self._problem(conversation, pending_call, "too_many_calls", self.rules.calls_per_turn)
                 continue
             if tool.kind != "delegate" and not self._spend(len(requests)):
@@ -312,7 +321,7 @@ class Episode:
         return calls
 
     def _spend(self, requests: int) -> bool:
-        """Take `requests` from the team's budget. Returns False when fewer are left."""
+        """Subtract `requests` calls from the team's budget. Returns False if the budget has fewer calls left."""
         budget = self.rules.episode_calls
         if budget is None:
             return True
@@ -322,7 +331,7 @@ class Episode:
         return fits
 
     def _limit(self, conversation: Conversation) -> int:
-        """The turns that an agent may have in total, given the budgets that are left. At most its own limit."""
+        """The total number of turns that an agent may have: its own limit, or less if a team budget allows less."""
         limit = conversation.limit
         if self.rules.episode_path is not None:
             left = self.rules.episode_path - conversation.clock
@@ -351,7 +360,7 @@ class Episode:
                 spawned.append((pending_call, self._start(agent, "subagent", text, lead.clock)))
                 pending_call.spawned.append(spawned[-1][1])
         for _, conversation in spawned:
-            if conversation.status == "done":  # its first message alone was too long for its context
+            if conversation.status == "done":  # the subagent's first message was too long for its context
                 lead.outstanding -= 1
 
     def _start(self, agent: str, role: Role, subtask: str, clock: int) -> Conversation:

@@ -1,7 +1,8 @@
 """One episode with its clock and its score, and the lock-step driver that runs it.
 
 In lock-step, every acting agent takes one turn. Then all their tool calls run together. The PettingZoo and Gymnasium
-environments are thin layers over `EpisodeRun`. The asynchronous driver of the baselines uses it too, agent by agent.
+environments are thin layers over `EpisodeRun`. The asynchronous driver of the baselines uses `EpisodeRun` too, and
+moves the agents one by one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ class EpisodeRun:
         self._schemas: dict[Role, list[dict[str, Any]]] = {}
         self._began = time.perf_counter()
         self.started = time.time()
-        if self.episode.done:  # the question alone is longer than the context budget
+        if self.episode.done:  # it ended at once: the question alone is longer than the context budget
             self.finish()
 
     def __repr__(self) -> str:
@@ -57,7 +58,7 @@ class EpisodeRun:
         return total(self.parts)
 
     def turn(self, agent: str) -> Turn:
-        """What a policy sees of an acting agent."""
+        """The information that a policy gets about an acting agent."""
         conversation = self.episode.conversation(agent)
         role, messages = conversation.role, conversation.messages
         last = next((i for i in range(len(messages) - 1, -1, -1) if messages[i]["role"] == "assistant"), -1)
@@ -122,8 +123,8 @@ class EpisodeRun:
         """Take one turn for every acting agent, then run their tool calls. Actions of other agents are ignored.
 
         Raises:
-            ActionError: An acting agent has no action, or an action that is neither text nor a mapping. The episode has
-                not changed then.
+            ActionError: An acting agent has no action, or an action that is neither text nor a mapping. In both cases,
+                the episode has not changed.
         """
         episode = self.episode
         acting = episode.ready()
@@ -158,7 +159,10 @@ class EpisodeRun:
             self.finish()
 
     def trajectory(self, **about: Any) -> Trajectory:
-        """The record of the ended episode. `about` goes to its `meta`. `ActionError` while the episode runs."""
+        """The record of the ended episode.
+
+        `about` is added to the `meta` of the record. `ActionError` while the episode is running.
+        """
         if self.score is None:
             raise ActionError("the episode is still under way; its trajectory is complete when it has ended")
         return Trajectory.of_episode(
@@ -195,8 +199,8 @@ def run_episode(
         game: An opened `GameConfig`.
         policy: Decides the actions of all agents.
         task: The task.
-        seed: The policy is reset with it.
-        on_step: Called at the start and after every step.
+        seed: The seed with which the policy is reset.
+        on_step: Called at the start of the episode and after every step.
 
     Raises:
         ConfigError: The policy returned too many or too few actions.
@@ -217,9 +221,9 @@ def run_episode(
 
 
 def choose_task(tasks: TaskSet, rng: np.random.Generator, options: Mapping[str, Any] | None) -> Task:
-    """The task that the reset options name, else a random one. `ConfigError` for an option that does not exist."""
+    """The task that the reset options name, otherwise a random task. `ConfigError` for an unknown option."""
     options = dict(options or {})
-    options.pop("options", None)  # what PettingZoo's own api tests pass
+    options.pop("options", None)  # PettingZoo's API tests pass these options
     task, task_id = options.pop("task", None), options.pop("task_id", None)
     if options:
         raise ConfigError(f"reset has no option {next(iter(options))!r}; there are: task_id, task")

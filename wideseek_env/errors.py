@@ -1,14 +1,14 @@
-"""All errors that this package raises on purpose, under one root.
+"""All errors that this package raises on purpose. They have one base class.
 
-Each message says what was wrong and what to do about it. The text of an agent never raises one of these errors. It
-becomes a message to that agent instead (`wideseek_env.episode`).
+Each message says what was wrong and what to do about it. If an agent writes something wrong, none of these
+errors is raised. The agent gets a message about the mistake instead (`wideseek_env.episode`).
 """
 
 from __future__ import annotations
 
 
 class WideSeekError(Exception):
-    """The root of all errors that this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose."""
 
 
 class ConfigError(WideSeekError, ValueError):
@@ -46,8 +46,8 @@ class MissingDependencyError(WideSeekError, ImportError):
 class ServiceError(WideSeekError):
     """A service on the network refused a request, or failed after all retries.
 
-    `status` is the HTTP status of its last answer, or None when it gave no answer. Neither the message nor any
-    attribute contains a key.
+    `status` is the HTTP status of its last answer, or None if the service gave no answer. Neither the message nor any
+    attribute contains a secret key.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:

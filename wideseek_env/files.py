@@ -21,7 +21,11 @@ _TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
 
 
 def cache_folder() -> Path:
-    """The folder of built corpora: ``WIDESEEK_CACHE``, else ``XDG_CACHE_HOME``/wideseek, else ~/.cache/wideseek."""
+    """The folder of built corpora.
+
+    It is ``WIDESEEK_CACHE`` if that variable is set, otherwise ``XDG_CACHE_HOME``/wideseek if that variable is set,
+    otherwise ~/.cache/wideseek.
+    """
     if chosen := os.environ.get("WIDESEEK_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideseek"
@@ -29,7 +33,7 @@ def cache_folder() -> Path:
 
 @contextmanager
 def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
-    """Open a new file that replaces `path` when the block ends. Readers see the old file or the new one, never a part.
+    """Open a new file that replaces `path` when the block ends. Readers never see an incomplete file.
 
     An error in the block leaves `path` as it was. With `sync`, the content is on disk before the file is replaced. So a
     crash of the machine cannot leave an empty file.
@@ -48,19 +52,19 @@ def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_whole(path: Path, text: str, *, sync: bool = True) -> None:
-    """Write `text` to `path` as UTF-8, whole or not at all. With `sync`, it is on disk before the old file is
-    replaced."""
+    """Write `text` to `path` as UTF-8, as a whole or not at all. With `sync`, the text is on disk before the old file
+    is replaced."""
     with writing(path, sync=sync) as file:
         file.write(text.encode())
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write `value` to `path` as indented JSON, whole or not at all."""
+    """Write `value` to `path` as indented JSON, as a whole or not at all."""
     write_whole(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def is_temporary(path: Path, names: Sequence[str]) -> bool:
-    """Whether a process that was killed while it wrote a file with one of `names` has left `path`."""
+    """Whether `path` is the temporary file of a killed process that was writing a file with one of `names`."""
     found = _TEMPORARY.fullmatch(path.name)
     return found is not None and found[1] in names
 
@@ -73,8 +77,8 @@ def open_bytes(path: Path) -> IO[bytes]:
 def read_lines(path: Path, error: type[Exception], what: str = "") -> Iterator[tuple[int, bytes]]:
     """The lines of `path` that are not blank, without a byte order mark, with their numbers from 1.
 
-    Raises `error` when the file cannot be read to its end. Its message begins with `what`, by default "PATH cannot be
-    read".
+    Raises `error` if the file cannot be read to its end. The message of the error begins with `what`, by default "PATH
+    cannot be read".
     """
     number = 0
     try:
@@ -110,7 +114,9 @@ def whole_lines(path: Path) -> Iterator[bytes]:
 
 
 class JsonlWriter:
-    """Appends JSON values to a file, one per line. Each is on disk before the next is written, so a crash loses none.
+    """Appends JSON values to a file, one per line.
+
+    Each value is on disk before the next is written, so a crash loses none.
 
     Opening creates the file and its folder. It cuts off a partial last line, which a process leaves if it is killed
     while it writes. If the name ends in ``.gz``, each line is compressed separately. Raises `TrajectoryError` when such
@@ -138,7 +144,7 @@ class JsonlWriter:
         os.fsync(self._file.fileno())
 
     def close(self) -> None:
-        """Close the file; harmless when closed."""
+        """Close the file. Further calls do nothing."""
         self._file.close()
 
     def __enter__(self) -> Self:
@@ -170,10 +176,10 @@ def _end_of_members(file: IO[bytes]) -> int:
 
 
 def _unpacked(file: IO[bytes]) -> Iterator[tuple[bytes, int]]:
-    """Decompressed blocks of a gzip file, each with the number of compressed bytes that are whole members.
+    """Decompressed blocks of a gzip file, each with the number of compressed bytes up to the last complete member.
 
-    The file may be cut anywhere, even in the first byte of a header. (Python's reader treats that as damage.) Raises
-    `TrajectoryError` when the file is not gzip.
+    The file may be cut anywhere, even in the first byte of a header. Python's reader would treat such a cut as damage.
+    Raises `TrajectoryError` when the file is not gzip.
     """
     keep = position = 0
     unpacker = zlib.decompressobj(zlib.MAX_WBITS | 16)

@@ -1,7 +1,10 @@
-"""`GameConfig` describes a game by plain values; `GameConfig.open` makes a `Game`, which has the live parts.
+"""`GameConfig` describes a game by plain values.
 
-Every entry point takes the fields of `GameConfig` by the same names: the environments, the commands, the training
-configuration's ``[game]`` table, rollout workers and serving. `wideseek_env.entry_points` lists where they differ.
+`GameConfig.open` makes a `Game` from them, whose parts are live objects.
+
+Every entry point accepts the fields of `GameConfig` under the same names: the environments, the commands, the training
+configuration's ``[game]`` table, rollout workers and serving. `wideseek_env.entry_points` lists the entry
+points with different defaults.
 """
 
 from __future__ import annotations
@@ -45,7 +48,7 @@ OpenCorpus: TypeAlias = Callable[[str], Corpus]
 
 @dataclass(frozen=True, repr=False)
 class GameConfig:
-    """Everything an episode is played with. All fields are optional; without any, this is the offline default.
+    """All settings of an episode. Every field is optional. Without any field, this is the offline default.
 
     A field that accepts a Python object also accepts the name of that object, ``module:name``. `to_dict` stores
     the name.
@@ -67,7 +70,7 @@ class GameConfig:
     limit: int | None = None
     """Use only the first N tasks that meet the conditions."""
     width: int | None = None
-    """How many subagents the lead may start with one delegation. Default: the number in the rules."""
+    """How many subagents the lead may start with one delegation. Default: the `width` of the rules."""
     rules: str | Rules | Mapping[str, int] = "default"
     """Preset of all limits: default or width-benchmark. Python also takes `Rules` or a mapping of limits."""
     limits: Mapping[str, int] = field(default_factory=dict)
@@ -153,11 +156,11 @@ class GameConfig:
         """Turn names into objects.
 
         Args:
-            read_tasks: Reads the tasks called by a name; a command passes one that shows progress.
-            open_corpus: Opens the corpus called by a name.
+            read_tasks: Reads the tasks with a given name. A command passes a function that shows progress.
+            open_corpus: Opens the corpus with a given name.
 
         Raises:
-            ConfigError: A name or a combination of values does not exist.
+            ConfigError: A name does not exist, or values do not fit together.
             CorpusError, TaskError: A file cannot be read.
         """
         rules = self.open_rules()
@@ -193,7 +196,7 @@ class GameConfig:
         )
 
     def open_tasks(self, read_tasks: ReadTasks = catalog.named_tasks) -> TaskSet:
-        """The tasks alone, after `where` and `limit`; no corpus is opened."""
+        """The tasks alone, after `where` and `limit`. No corpus is opened."""
         pool, _ = self._read_tasks(read_tasks)
         return pool[: self.limit] if self.limit is not None else pool
 
@@ -206,7 +209,7 @@ class GameConfig:
         return rules.replace(**changes)
 
     def open_judge(self) -> Judge | None:
-        """The judge; None is the offline judge."""
+        """The judge. None means the offline judge."""
         judge = judge_from_spec(self.judge) if isinstance(self.judge, str) else self.judge
         return None if _is_offline(judge) else judge
 
@@ -252,7 +255,7 @@ class GameConfig:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
-        """The configuration of these values; old names of keys are read too.
+        """The configuration with these values. Old names of keys are accepted too.
 
         Raises:
             ConfigError: A key is unknown, or a value is wrong.
@@ -267,7 +270,7 @@ class GameConfig:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The configuration of JSON text; `ConfigError` when it cannot be read."""
+        """The configuration in a JSON text. `ConfigError` if the text cannot be read."""
         try:
             record = json.loads(text)
         except (ValueError, TypeError, RecursionError) as error:
@@ -275,7 +278,7 @@ class GameConfig:
         return cls.from_dict(record)
 
     def to_toml(self) -> str:
-        """`to_dict` as TOML text: a table ``[game]``, as the training configuration has it."""
+        """`to_dict` as TOML text: a table ``[game]``, as in a training configuration."""
         record = self.to_dict()
         tables = {name: record.pop(name) for name in ("rules", "limits") if isinstance(record[name], dict)}
         lines = ["[game]", *(f"{name} = {_toml(value)}" for name, value in record.items())]
@@ -290,7 +293,7 @@ class GameConfig:
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
-        """The configuration of a TOML text's table ``[game]``; `ConfigError` when it cannot be read."""
+        """The configuration in the table ``[game]`` of a TOML text. `ConfigError` if the text cannot be read."""
         try:
             record = tomllib.loads(text)
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -317,7 +320,7 @@ class GameConfig:
         return words
 
     def _plain(self, name: str, named: Callable[[Kind, Any], str]) -> Any:
-        """A field as a JSON value; `named` gives the name of a live object."""
+        """A field as a JSON value. `named` returns the name of a live object."""
         value = getattr(self, name)
         if name == "where":
             return list(value)
@@ -339,7 +342,7 @@ class GameConfig:
 
 
 OPTION_NAMES: Mapping[str, str] = {"team": "--single", "limits": "--rule", "tools": "--tool"}
-"""The command-line options that are not called as the field is."""
+"""The fields whose command-line option has another name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -348,16 +351,16 @@ class Game:
 
     config: GameConfig
     tasks: TaskSet
-    """The tasks to play: those of `pool` up to the configuration's `limit`."""
+    """The tasks to run: the first tasks of `pool`, up to the `limit` of the configuration."""
     pool: TaskSet
-    """The tasks before `limit`."""
+    """All tasks, before `limit` is applied."""
     executor: Executor
     corpus_name: str
     rules: Rules
     profile: Profile
     reward: Reward
     judge: Judge | None
-    """None is the offline judge."""
+    """None means the offline judge."""
     team: bool
     roster: Roster
     counter: Counter
@@ -372,11 +375,11 @@ class Game:
         return f"<Game {plain(about)}>"
 
     def replace(self, **changes: Any) -> Game:
-        """The same game with some parts changed; the configuration stays as it was written."""
+        """The same game with some parts changed. The configuration in it stays the same."""
         return dataclasses.replace(self, **changes)
 
     def episode(self, task: Task) -> Episode:
-        """A fresh episode of `task`."""
+        """A new episode of `task`."""
         return Episode(
             task,
             rules=self.rules,
@@ -387,10 +390,10 @@ class Game:
         )
 
     def record(self) -> dict[str, Any]:
-        """What decides the results of this game, as JSON values for ``run.json``.
+        """The settings that decide the results of this game, as JSON values for ``run.json``.
 
-        `rules` holds every limit, and `game` the configuration as it was written. A live object without an importable
-        name is recorded as ``name@digest``.
+        `rules` has every limit, and `game` has the configuration as the user wrote it. A live object without an
+        importable name is recorded as ``name@digest``.
         """
         plain = {each.name: self.config._plain(each.name, _recorded_name) for each in fields(self.config)}
         plain["tasks"] = self.config.tasks if isinstance(self.config.tasks, str) else self.pool.name
@@ -417,7 +420,7 @@ class Game:
 
 
 def _preset_of(rules: Rules) -> str | dict[str, int]:
-    """The name of the preset that has these limits, else the limits that differ from the default."""
+    """The name of the preset that has these limits. Without such a preset, the limits that differ from the default."""
     for name, preset in RULES.items():
         if preset == rules:
             return name
@@ -449,7 +452,7 @@ def _check(right: bool, wanted: str, value: object) -> None:
 
 
 def _known_keys(values: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
-    """The values, if each key is a field; `ConfigError` suggests the nearest field else."""
+    """The values, if each key is a field. Otherwise a `ConfigError` that suggests the field with the nearest name."""
     known = [each.name for each in fields(kind)]
     for name in values:
         if name not in known:
@@ -460,7 +463,10 @@ def _known_keys(values: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
 
 
 def _same(value: Any, other: Any) -> bool:
-    """Whether two fields are equal; objects of different types are not compared, for their `__eq__` may raise."""
+    """Whether two fields are equal.
+
+    Objects of different types are never equal here, because `__eq__` may raise an error.
+    """
     return value is other or (type(value) is type(other) and value == other)
 
 
@@ -508,7 +514,7 @@ _LIVE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "an executor must be a name, or an object with run(calls) and close()",
     ),
 }
-"""What a live object of a field must be, and how an error says so."""
+"""For each field: a check of a live object, and the words with which an error describes a right object."""
 
 
 def _is_offline(judge: object) -> bool:
@@ -537,7 +543,7 @@ def _recorded_name(kind: Kind, part: Any) -> str:
 
 
 def _toml(value: Any) -> str:
-    """A JSON value as TOML: texts, numbers, truth values and lists are written alike."""
+    """A JSON value as TOML. Texts, numbers, truth values and lists look the same in JSON and TOML."""
     text = json.dumps(value, ensure_ascii=False)
     return text.replace("\x7f", "\\u007f")
 

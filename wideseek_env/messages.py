@@ -1,4 +1,4 @@
-"""Messages in OpenAI chat shape, and an append-only view of a conversation.
+"""Messages in OpenAI chat shape, and a read-only view of a conversation.
 
 A message is a dictionary with `role` ("system", "user", "assistant" or "tool") and `content` (text). An assistant
 message may have `tool_calls` in OpenAI's native form. A "tool" message that answers one of those calls has its
@@ -19,7 +19,7 @@ Message: TypeAlias = dict[str, Any]
 """One chat message: a dictionary with `role`, `content` and, where they apply, `tool_calls` or `tool_call_id`."""
 
 Action: TypeAlias = str | Mapping[str, Any]
-"""What an agent writes in a turn: text, or an assistant message in OpenAI shape."""
+"""The message of an agent in a turn: text, or an assistant message in OpenAI shape."""
 
 Role: TypeAlias = Literal["lead", "subagent", "single"]
 """The role of an agent: the lead of a team, a subagent, or an agent without a team."""
@@ -66,10 +66,10 @@ def counter_named(counter: str | Counter) -> Counter:
 class ToolCall:
     """One request that an executor must run: the kind of a tool with checked arguments.
 
-    `id` is unique in the episode and says which agent made the request: ``agent/turn/number``. If the agent id is
-    reused, the generation precedes the turn. `name` is the kind of tool: "search", "browse" or the name of a custom
-    tool. The profile may give the tool another name in prompts. The `arguments` of a search are ``query: str, count:
-    int``, those of a browse ``url: str, chunk: int, focus: str``.
+    `id` is unique in the episode and names the agent that made the request: ``agent/turn/number``. If the same agent
+    id has had an earlier conversation, the number of the conversation precedes the turn. `name` is the kind of tool:
+    "search", "browse" or the name of a custom tool. The profile may give the tool another name in prompts. The
+    `arguments` of a search are ``query: str, count: int``. The `arguments` of a browse are ``url: str, chunk: int, focus: str``.
     """
 
     id: str
@@ -80,16 +80,16 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The result of a tool call. `ok` is False when the tool failed. Then `text` tells the model why."""
+    """The result of a tool call. `ok` is False if the tool failed. In this case `text` tells the model the reason."""
 
     text: str
     ok: bool = True
 
 
 class Transcript(Sequence[Message]):
-    """A conversation as it was at one moment: a window on an append-only list, made without a copy.
+    """A conversation as it was at one moment: the first messages of a list that only grows, without a copy.
 
-    It is equal to a list of the same messages. ``list(transcript)`` gives a list to keep or to send.
+    A transcript is equal to a list of the same messages. ``list(transcript)`` gives a list to keep or to send.
     """
 
     __slots__ = ("_messages", "_stop")
@@ -150,8 +150,8 @@ def assistant_message(message: str | Mapping[str, Any], limit: int) -> Message:
     """An agent's action as a message of the conversation, with `content` as text and native `tool_calls` if there are
     any.
 
-    Every shape is accepted. A value that is not a string becomes one, of at most `limit` characters. Doing it twice
-    changes nothing, so a recorded message can be used again.
+    Every shape is accepted. A value that is not a string becomes a string of at most `limit` characters. A second call
+    on the result changes nothing, so a recorded message can be used again.
     """
     if isinstance(message, str):
         return {"role": "assistant", "content": clean_text(message, limit)}

@@ -1,4 +1,4 @@
-"""The PettingZoo parallel environment: one `step` is one turn of every acting agent, tools included."""
+"""The PettingZoo parallel environment: one `step` is one turn of every acting agent, including its tool calls."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Lifetime = Literal["episode", "task"]
 class WideSeekEnv(ParallelEnv[str, str, Action]):
     """A lead and its subagents that answer one question per episode. `wideseek_env.parallel_env` makes one.
 
-    An observation is the text that is new to an agent ("" when nothing is). ``infos[agent]`` has
+    An observation is the text that is new to an agent. It is "" if nothing is new. ``infos[agent]`` has
 
     - ``acting``: whether it is this agent's turn. Actions of other agents are ignored and may be missing;
     - ``role``, ``status`` ("acting", "waiting", "done", "idle"), ``turn`` (messages written so far) and
@@ -43,8 +43,8 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
       ``tools``: its tool schemas;
     - ``task_id``; and in the last step ``score`` (`TableScore`), ``reward_parts``, ``answer``, ``outcome``.
 
-    Every agent gets the team reward in the last step, and 0 before. The last step terminates the agents when the
-    lead answered. It truncates them when the lead ran out of turns or context.
+    Every agent gets the team reward in the last step, and 0 in all steps before. If the lead answered, the last step
+    terminates the agents. If the lead ran out of turns or context, the last step truncates the agents.
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (PettingZoo's convention)
@@ -131,7 +131,7 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
 
     @property
     def episode_run(self) -> EpisodeRun:
-        """The running episode; after its end, with its score. `ActionError` before the first reset."""
+        """The current episode. It has a score after its end. `ActionError` before the first reset."""
         return self._current
 
     def reset(
@@ -161,7 +161,7 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
     def step(
         self, actions: Mapping[str, Action]
     ) -> tuple[dict[str, str], dict[str, float], dict[str, bool], dict[str, bool], dict[str, dict[str, Any]]]:
-        """Take the turn of every acting agent and run the tool calls. The class describes what is returned.
+        """Take the turn of every acting agent and run the tool calls. The docstring of the class describes the result.
 
         Raises:
             ActionError: An acting agent has no action, or an action that is neither text nor a message. Or the episode
@@ -204,11 +204,11 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
         return observations, rewards, terminations, truncations, infos
 
     def trajectory(self, **about: Any) -> Trajectory:
-        """The record of the ended episode. Keyword arguments go to its `meta`."""
+        """The record of the ended episode. Keyword arguments are added to the `meta` of the record."""
         return self._current.trajectory(**about)
 
     def render(self) -> str | None:
-        """The state of the episode as text for "ansi", None for "human" (a live view). `ConfigError` without a mode."""
+        """The state of the episode as text for "ansi". None for "human", a live view. `ConfigError` without a mode."""
         return render(self._renderer)
 
     def state(self) -> str:
@@ -256,7 +256,9 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
             return resting
         info = run.info(agent)
         if not run.done and info["status"] == "done" and self.game.roster == "dynamic":
-            self._resting[agent] = info  # nothing changes any more: the same object from now on
+            self._resting[agent] = (
+                info  # nothing changes any more, so the same object is returned from now on
+            )
         return info
 
 
@@ -286,29 +288,29 @@ def parallel_env(
         tasks: A world such as ``"synthetic:seed=1,rows=30"`` or ``"hybridqa:FOLDER"``, a .jsonl file, ``module:name``,
             a `TaskSet` or a sequence of `Task`.
         corpus: Where agents search: the folder of a built corpus, a world, another name that `GameConfig` lists, or a
-            `Corpus`. None is the world that `tasks` names.
+            `Corpus`. None means the world that `tasks` names.
         split: The part of a world's tasks: "train", "validation" or "test".
         where: Conditions that tasks must meet, such as ``["rows>=10"]``.
         limit: Use only the first N of these tasks.
-        width: Subagents that one delegation may start. Overrides the rules.
+        width: The number of subagents that one delegation may start. Overrides the rules.
         rules: The name of a preset ("default", "width-benchmark"), `Rules`, or a mapping of limits to change.
         limits: Single limits that override `rules`, such as ``{"subagent_turns": 6}``.
-        reward: What the team is paid: "item_f1", "wideseek_r1", ``module:name`` or a `Reward`.
+        reward: The reward of the team: "item_f1", "wideseek_r1", ``module:name`` or a `Reward`.
         profile: Prompts and tool schemas: "default", "terse", "wideseek-r1", ``module:name`` or a `Profile`.
-        judge: Decides `llm_judge` columns: "offline", ``openai:MODEL@URL``, ``recorded:FILE``, ``module:name`` or a
-            `Judge`. None is the offline judge.
-        roster: "dynamic": each subagent has a new id, and `agents` grows. "fixed": the lead and `width` slots live
-            through the episode, and a slot starts a new conversation with each subtask.
+        judge: Decides whether cells in columns of the type llm_judge are right: "offline", ``openai:MODEL@URL``,
+            ``recorded:FILE``, ``module:name`` or a `Judge`. None means the offline judge.
+        roster: "dynamic": each subagent has a new id, and `agents` grows. "fixed": the agents are always the lead and
+            `width` subagents. A subagent starts a new conversation with each subtask.
         counter: Measures messages for the context limit: "characters", ``module:name`` or a function from a message to
             a number.
         tools: Custom tools, made by `wideseek_env.tool` or named ``module:name``.
-        executor: What runs tool calls instead of search and browse over the corpus; it runs its own tools.
-        subagent_lifetime: "episode": a finished subagent stays, idle, for the team reward. "task": it leaves when it
-            reports, with a reward of 0.
+        executor: The object that runs tool calls. None means search and browse over the corpus, and the custom tools.
+        subagent_lifetime: "episode": a finished subagent stays without work until the end, and gets the team reward.
+            "task": a subagent leaves when it reports, with a reward of 0.
         render_mode: "human" (a live view in the terminal), "ansi" (text from `render`) or None.
 
     Raises:
-        ConfigError: A name, value or combination does not exist.
+        ConfigError: A name or a value does not exist, or values do not fit together.
         CorpusError, TaskError: A file cannot be read.
     """
     game = ENTRY_POINTS["parallel_env"].config(

@@ -1,4 +1,4 @@
-"""Reads tool calls out of a model's message and says what is wrong with calls that cannot be read.
+"""Reads the tool calls in a model's message, and describes what is wrong with calls that it cannot read.
 
 The text form is ``<tool_call>{"name": …, "arguments": {…}}</tool_call>``. Models bend this form. They add code fences,
 put several objects in one block, leave trailing commas, forget closing braces or tags, or use single quotes. The parser
@@ -34,7 +34,7 @@ class RawCall(NamedTuple):
 
 
 class Problem(NamedTuple):
-    """Text that looks like a tool call but is not one: what is wrong, and the native id if it has one.
+    """Text that looks like a tool call but is not one: what is wrong, and the id of the native call if there is one.
 
     `code` selects the sentence that the model is told (`wideseek_env.prompts`). `detail` fills that sentence in.
     """
@@ -54,8 +54,8 @@ class Parsed(NamedTuple):
 def strip_thinking(text: str) -> tuple[str, bool]:
     """`text` without its thinking, and whether a thinking block was left open.
 
-    A ``</think>`` without an opening tag ends thinking that began in the prompt. Some chat templates open the block
-    themselves.
+    Some chat templates open the thinking block in the prompt. So a ``</think>`` without an opening tag ends a thinking
+    block that began in the prompt.
     """
     if "think>" not in text:
         return text, False
@@ -139,9 +139,8 @@ def _read_block(body: str, closed: bool) -> list[RawCall | Problem]:
             position = len(body)
         for item in value if isinstance(value, list) else [value]:
             calls.append(_as_call(item))
-        while (
-            position < len(body) and body[position] in " \t\r\n,;}]"
-        ):  # models write closing brackets too many
+        # Models may write too many closing brackets.
+        while position < len(body) and body[position] in " \t\r\n,;}]":
             position += 1
     return calls[:MAX_BLOCKS] or [Problem("empty_call")]
 
@@ -193,7 +192,10 @@ def _as_call(item: Any) -> RawCall | Problem:
 
 
 def load_lenient(text: str) -> tuple[Any, str]:
-    """The JSON value in `text`, repaired if needed, and "" or a sentence that says why it cannot be read."""
+    """The JSON value in `text`, repaired if needed, and an error sentence.
+
+    The sentence is "" if `text` could be read.
+    """
     try:
         return json.loads(text, strict=False), ""
     except RecursionError:

@@ -1,6 +1,6 @@
-"""Custom parts by name: policies, corpora, judges, rewards, task sources and tools.
+"""Finds custom parts by name. Parts are policies, corpora, judges, rewards, task sources and tools.
 
-Every part has one of two kinds of name, in Python and on the command line:
+There are two kinds of names, in Python and on the command line:
 
 * ``module:attribute`` or ``module:attribute,key=value,…``: an attribute of a module that can be imported;
 * ``name`` or ``name:key=value,…``: a name that an installed package announces in the entry-point group of the part
@@ -89,11 +89,11 @@ def make_part(kind: Kind, name: str, is_it: Callable[[Any], bool], what: str) ->
     Args:
         kind: The kind of part.
         name: ``module:attribute`` or an announced name, with options as ``key=value,…``.
-        is_it: Says whether an object is such a part.
+        is_it: Returns whether an object is such a part.
         what: The attributes that such a part has, for the error message.
 
     Raises:
-        ConfigError: It cannot be imported, does not take these options, or is not such a part.
+        ConfigError: The object cannot be imported, does not accept these options, or is not such a part.
     """
     found, options = find_part(kind, name)
     if not inspect.isclass(found) and is_it(found):
@@ -113,7 +113,7 @@ def make_part(kind: Kind, name: str, is_it: Callable[[Any], bool], what: str) ->
 
 
 def call(kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> Any:
-    """Call `factory` with the options. Raises `ConfigError` where it does not take them."""
+    """Call `factory` with the options. Raises `ConfigError` if it does not accept them."""
     try:
         inspect.signature(factory).bind(**options)
     except TypeError as error:
@@ -126,7 +126,7 @@ def call(kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[st
 def part_name(part: Any) -> str | None:
     """The name ``module:attribute`` under which another process can import `part`, or None.
 
-    Functions and classes know their name. Any other object has a name if a variable of an imported module holds it.
+    Functions and classes know their name. Any other object has a name if a variable of an imported module refers to it.
     """
     attribute = getattr(part, "__qualname__", None)
     module = getattr(part, "__module__", None)
@@ -156,7 +156,7 @@ def part_digest(part: Any) -> str:
     """A short hash of a live object: of its code and of its state.
 
     Two objects with the same code and state have the same digest, in any process. An object whose state cannot be read
-    gets a random digest, so it is never taken for another one.
+    gets a random digest, so it is never confused with another object.
     """
     digest = hashlib.sha256()
     _feed(digest, part, {})
@@ -164,14 +164,17 @@ def part_digest(part: Any) -> str:
 
 
 def _feed(digest: Any, value: Any, seen: dict[int, Any]) -> None:
-    """Add a value to a hash: plain values by `repr`, functions by their code, objects by their class and attributes."""
+    """Add a value to a hash.
+
+    A plain value adds its `repr`, a function its code, and an object its class and attributes.
+    """
     if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
         digest.update(f"{type(value).__name__}:{value!r};".encode("utf-8", "backslashreplace"))
         return
     if id(value) in seen:
         digest.update(b"seen;")
         return
-    seen[id(value)] = value  # kept, so that no other object gets its id
+    seen[id(value)] = value  # the object is kept, so that no other object gets the same id
     digest.update(f"{type(value).__module__}:{type(value).__qualname__}(".encode())
     if isinstance(value, Mapping):
         for key in sorted(value, key=repr):
@@ -204,7 +207,7 @@ def _feed(digest: Any, value: Any, seen: dict[int, Any]) -> None:
 
 
 def _state(value: Any) -> Any:
-    """The attributes of an object; its pickle where it has none; random bytes where it has neither."""
+    """The attributes of an object. Without attributes, its pickle. If it cannot be pickled, random bytes."""
     names = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
     slots = {name: getattr(value, name) for name in names if isinstance(name, str) and hasattr(value, name)}
     attributes = {**getattr(value, "__dict__", {}), **slots}

@@ -1,7 +1,7 @@
 """`Policy`: decides what agents do. Policies are found by name.
 
-A policy gets the turns of all agents that are acting and returns one action for each. A policy may keep state. If it
-decides from `Turn.messages` alone, it needs none and works under every driver.
+A policy gets the turns of all agents that are acting and returns one action for each. A policy may keep state. A
+policy that decides from `Turn.messages` alone needs no state and works under every driver.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ KNOWN = {"scripted": "", "random": "", "vllm": "vllm", "openai": "openai", "tran
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one acting agent can see: its own conversation and tools, and nothing else of the task."""
+    """The information of one acting agent: its conversation and its tools.
+
+    It has no other information about the task.
+    """
 
     agent: str
     role: Role
@@ -41,9 +44,12 @@ class Turn:
     tools: Sequence[dict[str, Any]]
     """Tool schemas in OpenAI form."""
     turns_left: int
-    """The turns that remain, this one included."""
+    """The number of turns that remain, including this turn."""
     conversation: int = 0
-    """The number of the agent's conversation in the episode. A slot that is used again starts a new one."""
+    """The number of the agent's conversation in the episode.
+
+    In a fixed roster, an agent starts a new one with each subtask.
+    """
     tools_in_prompt: bool = True
     """Whether the system prompt describes the tools. If it does, a chat template must not describe them again."""
 
@@ -79,8 +85,8 @@ class Job:
 class EpisodeResult:
     """The result of one job.
 
-    With an `error`, the policy or a service failed. Then the trajectory is that of the aborted episode, or None where
-    there is none.
+    If `error` is not empty, the policy or a service failed. In this case `trajectory` is the record of the aborted
+    episode, or None if there is no record.
     """
 
     job: Job
@@ -95,7 +101,7 @@ class EpisodeRunner(Protocol):
     def run_jobs(self, game: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
         """Run every job once and yield each result when its episode has ended, in any order.
 
-        Trajectories carry what the policy knows in `meta` (such as `usage`). Closing the iterator stops
+        The policy adds its own data, such as `usage`, to the `meta` of trajectories. Closing the iterator stops
         the running episodes.
         """
         ...
@@ -103,8 +109,8 @@ class EpisodeRunner(Protocol):
 
 @contextmanager
 def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
-    """Make a policy with `make_policy` and close it at the end if it has `close`. Engines are processes, so they must
-    be ended."""
+    """Make a policy with `make_policy` and close it at the end if it has `close`. Without
+    this, the engine processes of the policy would stay."""
     policy = make_policy(name, **options)
     try:
         yield policy
@@ -122,7 +128,7 @@ def make_policy(name: str, **options: Any) -> Policy:
         options: Options for the policy's class or function. They override those in `name`.
 
     Raises:
-        ConfigError: The name is unknown, the policy cannot be loaded, or it does not take these options.
+        ConfigError: The name is unknown, the policy cannot be loaded, or it does not accept these options.
         MissingDependencyError: The package that has the policy is not installed.
     """
     if name in KNOWN and name not in announced("policy"):

@@ -32,7 +32,10 @@ class Profile:
     tools: Mapping[Role, tuple[ToolSpec, ...]]
     style: Style = "full"
     embed_tools: bool = True
-    """Write tools and call format into the system prompt. False where a chat template renders them itself."""
+    """Whether the system prompt describes the tools and the format of calls.
+
+    False if the chat template does this itself.
+    """
     share_question: bool = True
     """Show subagents the whole question next to their subtask."""
     language: Language | None = None
@@ -122,7 +125,7 @@ def profile_named(profile: str | Profile) -> Profile:
 
 
 def with_tools(profile: Profile, tools: Sequence[Tool]) -> Profile:
-    """`profile` with these tools for their roles. Its name also changes, because agents are told other things."""
+    """`profile` with these tools for their roles. The name of the profile also changes, because its tools differ."""
     for each in tools:
         if each.spec.name in BUILT_IN or each.spec.kind in BUILT_IN:
             raise ConfigError(

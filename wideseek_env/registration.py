@@ -16,7 +16,7 @@ TEAM_ID = "wideseek-v0"
 
 
 def register_environments() -> None:
-    """Register the environments. An id that is registered already is left as it is."""
+    """Register the environments. An id that is registered already is not changed."""
     if SINGLE_ID not in gymnasium.registry:
         gymnasium.register(id=SINGLE_ID, entry_point="wideseek_env.single:WideSeekSingleEnv")
     register: Any = getattr(pettingzoo, "register", None)

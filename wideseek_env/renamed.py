@@ -1,4 +1,4 @@
-"""Old names of keys, for files that an earlier version wrote: TOML configurations, ``run.json`` and checkpoints."""
+"""Old names of keys. They are needed to read TOML configurations, ``run.json`` and checkpoints of earlier versions."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ RENAMED_TRAINING_VALUES: Mapping[str, Mapping[str, str]] = {
 
 
 def renamed(record: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """`record` with new names for old ones. A dotted name is a key inside a table. A value under the new name is
-    kept."""
+    """`record` with old names replaced by new names. A dotted name is a key inside a table. If the new name has a value
+    already, that value is kept."""
     result: dict[str, Any] = {
         key: dict(value) if isinstance(value, Mapping) else value for key, value in record.items()
     }

@@ -14,7 +14,7 @@ def short(value: object) -> str:
         value = value[:_LENGTH] + value[-_LENGTH:]  # avoids escaping a whole page
     try:
         text = repr(value)
-    except Exception:  # a foreign __repr__ may raise anything, and so may a number of too many digits
+    except Exception:  # any __repr__ may raise an error, even that of a number with too many digits
         text = f"<{type(value).__name__}>"
     if not text.isprintable():
         text = repr(text)[1:-1]

@@ -1,7 +1,7 @@
 """Rewards: small objects that turn a scored episode into one number for the whole team.
 
-A reward is called with the ended episode and the score of its answer. It returns its parts by name, and the team is
-paid their sum. `Sum` adds rewards. `reward_named` finds a reward by its name.
+A reward is called with the ended episode and the score of its answer. It returns the parts of the reward by name. The
+reward of the team is the sum of the parts. `Sum` adds several rewards. `reward_named` finds a reward by its name.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Reward(Protocol):
         ...
 
     def __call__(self, episode: Episode, score: TableScore) -> Parts:
-        """The parts of the reward by name. The team is paid their sum. `episode.outcome` is set."""
+        """The parts of the reward by name. The reward of the team is their sum. `episode.outcome` is set."""
         ...
 
 
@@ -52,8 +52,10 @@ class ItemF1:
 
 
 def approximate_tokens(message: Message) -> int:
-    """The approximate number of tokens in a message, for use without a tokenizer: one per four characters, one per CJK
-    character."""
+    """The approximate number of tokens in a message, for use without a tokenizer.
+
+    It counts one token per four characters. A CJK character counts as one token.
+    """
     content = message["content"]
     wide = 0 if content.isascii() else sum("\u2e80" <= c <= "\uffef" for c in content)
     return (count_characters(message) - wide) // 4 + wide
@@ -64,9 +66,9 @@ class WideSeekR1:
     """The training reward of WideSeek-R1 (arXiv 2602.04634, section on the reward).
 
     It is the sum of item-F1, `format_bonus` for a well-formed answer (its table has every required column) and
-    `browse_bonus` if any agent opened a page. A penalty for long turns is subtracted. It is 0 up to `free_tokens` in
-    the longest turn of any agent, and grows linearly to `length_penalty` at `limit_tokens`. The whole reward is 0 if
-    the answer is malformed or the lead ran out of turns or context.
+    `browse_bonus` if any agent opened a page. A penalty for long turns is subtracted. The penalty is 0 if the longest
+    turn of any agent has at most `free_tokens` tokens, and grows linearly to `length_penalty` at `limit_tokens`. The
+    whole reward is 0 if the answer is malformed or the lead ran out of turns or context.
     """
 
     format_bonus: float = 0.1
@@ -75,11 +77,14 @@ class WideSeekR1:
     free_tokens: int = 3000
     limit_tokens: int = 5000
     counter: Counter = field(default=approximate_tokens, compare=False)
-    """Measures a turn in tokens. Pass a tokenizer's count where you have one."""
+    """Measures a turn in tokens. Pass a function that counts with the tokenizer of the model, if you have one."""
     published_scoring: bool = False
-    """Score the answer again in the published way (`score_wideseek_r1`) instead of using the score given."""
+    """Score the answer again in the published way (`score_wideseek_r1`) instead of using the score of the episode."""
     judge: Judge | None = field(default=None, compare=False)
-    """Decides cells under `published_scoring`. The default is the offline judge; the published system uses a model."""
+    """Decides whether cells are right if `published_scoring` is set.
+
+    None means the offline judge. The published system uses a model.
+    """
     name: str = "wideseek_r1"
 
     def __call__(self, episode: Episode, score: TableScore) -> Parts:

@@ -46,7 +46,7 @@ class Rules:
     """The most searches and pages of the whole team in an episode, or None for no limit. When they are used up, every
     agent has one message left: its report or the answer."""
     episode_path: int | None = None
-    """The longest critical path of an episode, or None for no limit. The critical path is the number of turns until the
+    """The maximum critical path of an episode, or None for no limit. The critical path is the number of turns until the
     end, where turns that agents take at the same time count once. Subagents end early enough to leave the lead one turn
     for the answer."""
 
@@ -65,7 +65,7 @@ class Rules:
 
     @classmethod
     def preset(cls, name: str, /, **changes: int) -> Rules:
-        """The rules called `name` (a key of `PRESETS`), with single limits changed."""
+        """The rules called `name` (a key of `PRESETS`), with some limits changed."""
         try:
             base = PRESETS[name]
         except KeyError:
@@ -94,8 +94,8 @@ class Rules:
 
 PRESETS: dict[str, Rules] = {
     "default": Rules(),
-    # Every agent's budget is small and the same at every width, so a wider team gains only coverage. One subagent can
-    # open at most 2 pages in each of 5 turns before it must report.
+    # Every agent's budget is small and the same at every width, so a wider team can only cover more pages. One subagent
+    # can open at most 2 pages in each of 5 turns before it must report.
     "width-benchmark": Rules(lead_turns=3, subagent_turns=6, single_turns=6, calls_per_turn=2),
 }
 """The presets by name. `default` has the published limits. `width-benchmark` has the same small budget at every

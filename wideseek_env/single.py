@@ -27,11 +27,11 @@ AGENT = "agent"
 
 
 class WideSeekSingleEnv(gymnasium.Env[str, Any]):
-    """One question and one agent, which searches and browses by itself: the baseline for a team.
+    """One question and one agent, which searches and browses by itself. It is the baseline for a team.
 
-    It takes the arguments of `wideseek_env.parallel_env` that concern one agent. The observation is the text that is
-    new. The action is text or an assistant message. The last step has the reward. ``info`` has the keys that
-    `wideseek_env.parallel.WideSeekEnv` describes.
+    It accepts the arguments of `wideseek_env.parallel_env` that apply to one agent. The observation is the text that is
+    new to the agent. The action is text or an assistant message. The last step returns the reward. ``info`` has the
+    keys that `wideseek_env.parallel.WideSeekEnv` describes.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "ansi"], "render_fps": 4}  # noqa: RUF012
@@ -89,7 +89,7 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
 
     @property
     def episode_run(self) -> EpisodeRun:
-        """The running episode; after its end, with its score. `ActionError` before the first reset."""
+        """The current episode. It has a score after its end. `ActionError` before the first reset."""
         if self._run is None:
             raise ActionError("no episode yet: call reset() first")
         return self._run
@@ -106,7 +106,7 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
         return self._observe(), self._info()
 
     def step(self, action: Action) -> tuple[str, float, bool, bool, dict[str, Any]]:
-        """Take one turn: the agent's message, then the tools that it calls. `ActionError` after the end."""
+        """Take one turn: pass the agent's message, then run the tools that it calls. `ActionError` after the end."""
         run = self.episode_run
         if run.done:
             raise ActionError("the episode has ended: call reset() first")
@@ -119,11 +119,11 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
         return self._observe(), run.reward, terminated, truncated, self._info()
 
     def trajectory(self, **about: Any) -> Trajectory:
-        """The record of the ended episode. Keyword arguments go to its `meta`."""
+        """The record of the ended episode. Keyword arguments are added to the `meta` of the record."""
         return self.episode_run.trajectory(**about)
 
     def render(self) -> Any:
-        """The state of the episode as text for "ansi", None for "human" (a live view). `ConfigError` without a mode."""
+        """The state of the episode as text for "ansi". None for "human", a live view. `ConfigError` without a mode."""
         return render(self._renderer)
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Spaces of Unicode text for observations and actions.
 
-Gymnasium's `Text` space is limited to a set of characters, and language is not. These spaces hold any string up to a
-length. The action space also holds messages in OpenAI shape.
+Gymnasium's `Text` space allows only a fixed set of characters. These spaces contain every string up to a length. The
+action space also contains messages in OpenAI shape.
 """
 
 from __future__ import annotations
@@ -64,10 +64,10 @@ class TextSpace(gymnasium.Space[str]):
 
 
 class ActionSpace(TextSpace):
-    """What an agent may write: text, or a mapping in the shape of an assistant message (`content`, `tool_calls`).
+    """The actions of an agent: text, or a mapping in the shape of an assistant message (`content`, `tool_calls`).
 
     Samples are answers, well-formed tool calls, malformed ones and calls of tools that the agent does not have, in text
-    or native form. So random actions reach every path of the rules.
+    or native form. So random actions test every part of the rules.
     """
 
     def sample(self, mask: Any | None = None, probability: Any | None = None) -> Any:
@@ -104,7 +104,7 @@ class ActionSpace(TextSpace):
         return text[: self.max_length]
 
     def contains(self, x: Any) -> bool:
-        """Whether `x` is text within the length, or a mapping whose content is."""
+        """Whether `x` is text within the length, or a mapping whose content is text within the length."""
         if isinstance(x, Mapping):
             content = x.get("content")
             return content is None or super().contains(content)

@@ -38,7 +38,7 @@ class Table:
         )
 
     def column(self, name: str) -> tuple[str, ...]:
-        """The cells of the column called `name`, top to bottom. Raises `KeyError` when there is none."""
+        """The cells of the column called `name`, top to bottom. Raises `KeyError` if there is no such column."""
         try:
             index = self.header.index(name)
         except ValueError:
@@ -129,5 +129,5 @@ class Task:
         return f"<Task {short(self.id)}: {size}, {self.language}, {short(self.question)}>"
 
     def spec(self, column: str) -> ColumnSpec:
-        """The `ColumnSpec` of `column`. Without one, it is an exact match on normalised text."""
+        """The `ColumnSpec` of `column`. By default it is an exact match on normalised text."""
         return self.specs.get(column, ColumnSpec())

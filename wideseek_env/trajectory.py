@@ -1,8 +1,9 @@
 """`Trajectory`: the record of one episode. It is one line of JSON that can be loaded, replayed and displayed.
 
 A line holds the task with its gold table, the settings of the game, every conversation with all messages, the outcome,
-the score and the reward. It also holds every event in order, that is, each message of an agent and each result. What
-depends on the clock is under the key ``timing``. Everything else has the same bytes for the same seed and actions.
+the score and the reward. It also has every event in order, that is, each message of an agent and each result. All
+values that depend on the clock are under the key ``timing``. The same seed and actions give the same bytes for
+everything else.
 """
 
 from __future__ import annotations
@@ -125,7 +126,7 @@ class Trajectory:
     def replay(self, profile: str | Profile | None = None) -> Episode:
         """Replay the recorded events and return the episode.
 
-        Give `profile` when the recorded profile is not one of the built-in profiles.
+        Pass `profile` if the recorded profile is not one of the built-in profiles.
 
         Raises:
             TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones.
@@ -167,7 +168,7 @@ class Trajectory:
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Trajectory:
-        """The inverse of `to_dict`. Raises `TrajectoryError` that says what is missing or wrong."""
+        """The inverse of `to_dict`. Raises a `TrajectoryError` whose message names what is missing or wrong."""
         version = record.get("format")
         if version != FORMAT:
             raise TrajectoryError(f"format {version!r} cannot be read by this version, which writes {FORMAT}")
@@ -202,7 +203,7 @@ def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[s
 
 
 class TrajectoryWriter(JsonlWriter):
-    """Appends trajectories to a JSONL file. Each is on disk before the next is written, so a crash loses none of them.
+    """Appends trajectories to a JSONL file. Each one is on disk before the next is written, so a crash loses none.
 
     Opening the file cuts off a partial last line, which a process leaves if it is killed while it writes.
     """
@@ -218,7 +219,7 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
     A last line without a line break is skipped, because a killed process leaves such a line.
 
     Raises:
-        TrajectoryError: Anything else cannot be read. The message names file and line.
+        TrajectoryError: Any other line cannot be read. The message names file and line.
     """
     path = Path(path)
     with contextlib.ExitStack() as stack:

@@ -1,4 +1,4 @@
-"""Shows an episode: as text (`ansi`), or live in the terminal with a lane for each agent (`human`)."""
+"""Shows an episode: as text (`ansi`), or live in the terminal with a panel or line for each agent (`human`)."""
 
 from __future__ import annotations
 

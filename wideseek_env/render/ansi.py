@@ -24,7 +24,7 @@ class AnsiRenderer:
         self._run = run
 
     def render(self) -> str:
-        """The question, one or two lines per agent, counts, and at the end the score. "" before the first reset."""
+        """The question, one or two lines per agent, counts, and after the end the score. "" before the first reset."""
         return format_view(view_of(self._run)) if self._run is not None else ""
 
     def close(self) -> None:

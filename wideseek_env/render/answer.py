@@ -1,6 +1,6 @@
-"""The scored answer as a table for the terminal. A wrong cell shows the gold value too.
+"""The scored answer as a table for the terminal. A wrong cell also shows the gold value.
 
-Marks distinguish right and wrong cells, not only colours.
+Right and wrong cells differ in a mark as well as in colour.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def scored_answer(run: EpisodeRun, *, limit: int = 100) -> RenderableType:
 
 
 def score_table(score: TableScore, task: Task, limit: int) -> Table:
-    """A table with one row for each gold row, then the rows that the gold table does not have."""
+    """A table with one row for each gold row, followed by the rows of the answer that match no gold row."""
     table = Table(box=None, padding=(0, 1), header_style="bold", pad_edge=False)
     for column in score.columns:
         mark = " (key)" if column in task.key_columns else ""

@@ -1,4 +1,7 @@
-"""The `human` renderer: a live view in the terminal with one lane per agent. Without a terminal, plain lines."""
+"""The `human` renderer: a live view in the terminal with one panel or line per agent.
+
+Without a terminal, plain lines.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ HumanRenderer: TypeAlias = "LiveRenderer | PlainRenderer"
 FRAMES_PER_SECOND = 4.0
 """Maximum number of steps shown per second, so that people can follow a fast policy."""
 
-_PLAIN = 200  # characters of a plain line
+_PLAIN = 200  # maximum number of characters of a plain line
 
 
 def human_renderer(console: Console | None = None, fps: float = FRAMES_PER_SECOND) -> HumanRenderer:
@@ -34,8 +37,8 @@ def human_renderer(console: Console | None = None, fps: float = FRAMES_PER_SECON
 class LiveRenderer:
     """Redraws the lanes after every step, and prints the scored answer when the episode has ended.
 
-    The terminal is restored when an episode ends, when drawing fails, by `close`, and at the latest when the process
-    exits.
+    The terminal is restored when an episode ends, when drawing fails and when `close` is called. At the latest, it is
+    restored when the process exits.
     """
 
     def __init__(self, console: Console, fps: float = FRAMES_PER_SECOND) -> None:
@@ -56,7 +59,10 @@ class LiveRenderer:
         self.update(run)
 
     def update(self, run: EpisodeRun) -> None:
-        """Draw the state after a step. It waits if the last frame was shown too briefly to be read."""
+        """Draw the state after a step.
+
+        The method waits first if the last frame was not shown long enough to be read.
+        """
         if self._live is None:
             self.begin(run)
             return

@@ -1,4 +1,7 @@
-"""The live frame. Lanes are panels if they fit, and single lines otherwise. The frame always fits the screen."""
+"""The live frame. Each agent has a panel if all panels fit on the screen, otherwise a single line.
+
+The frame is never larger than the screen.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ _MARKS = {"acting": "▶", "waiting": "…", "done": "✓", "idle": "·"}
 
 def live_frame(view: View, width: int, height: int) -> ConsoleRenderable:
     """`view` drawn to fit into `width` columns and `height` lines."""
-    width, height = max(20, width), max(4, height - 1)  # the cursor takes one line
+    width, height = max(20, width), max(4, height - 1)  # the cursor needs one line
     question = _lines(view.question, width, 2 if height >= 16 else 1)
     footer = Text(_fit(view.counts, width), style="bold" if view.done else "")
     room = height - len(question) - 1
@@ -45,7 +48,10 @@ def _grid(lanes: Sequence[Lane], width: int, room: int) -> ConsoleRenderable:
 
 
 def _single_lines(lanes: Sequence[Lane], slots: int, size: int) -> list[ConsoleRenderable]:
-    """One line for each lane. If not all fit, acting agents come first and the last line counts the others."""
+    """One line for each agent.
+
+    If there is no room for all, acting agents come first. The last line counts the others.
+    """
     chosen = list(lanes)
     rest: list[Lane] = []
     if len(lanes) > slots:

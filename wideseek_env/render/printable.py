@@ -1,4 +1,4 @@
-"""Makes text from pages and models safe to print. It can then not move the cursor, set colours or reorder a line."""
+"""Makes text from pages and models safe to print. Such text cannot move the cursor, set colours or reorder a line."""
 
 from __future__ import annotations
 

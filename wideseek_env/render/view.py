@@ -15,12 +15,18 @@ from wideseek_env.scoring import parse_table
 from wideseek_env.tools.spec import ToolInputError
 
 LINE = 200
-"""Maximum number of characters kept of an action or a result. A lane shows as many as fit."""
+"""Maximum number of characters kept of an action or a result.
+
+A lane, the panel or line of an agent, shows as much as it has room for.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """One agent: its turn and status, its last action, and the result of that action, in one line each."""
+    """The display of one agent.
+
+    It has one line each for turn and status, the last action, and the result of that action.
+    """
 
     agent: str
     status: Status
@@ -37,7 +43,7 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The state of an episode at one moment. `elapsed` is the critical path so far, in turns."""
+    """The state of an episode at one moment. `elapsed` is the length of the critical path so far, in turns."""
 
     task_id: str
     question: str

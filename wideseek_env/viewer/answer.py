@@ -15,7 +15,10 @@ MAX_TRACED = 6000
 
 
 def verdicts_of(trajectory: Trajectory) -> tuple[TableScore, bool]:
-    """The score with a verdict for every cell, and whether it was computed because the record has no verdicts."""
+    """The score with a verdict for every cell.
+
+    The second value is True if the verdicts were computed here, because the record has none.
+    """
     score, gold = trajectory.score, trajectory.task.gold
     if score.cells or (gold is not None and not gold.rows):
         return score, False

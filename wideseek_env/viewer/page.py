@@ -1,8 +1,8 @@
 """The page: one HTML file with its style, its script and all episodes. It needs no network.
 
-Texts of agents and web pages are in compressed data blocks (deflate, base64). The script unpacks a block when its
-episode is opened, and shows the texts as text. A Content Security Policy with hashes allows only the page's style and
-script. It also forbids the script to turn text into markup (Trusted Types).
+Texts of agents and web pages are in compressed data blocks (deflate, base64). The script unpacks a block when the
+user opens its episode, and shows the texts as text. A Content Security Policy with hashes allows only the page's style
+and script. It also forbids the script to turn text into markup (Trusted Types).
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ def style() -> str:
 
 @cache
 def script() -> str:
-    """The page's script: all its files in one function, so that their names are shared but not global."""
+    """The page's script. All its files are in one function, so the files share their names without global variables."""
     return '(() => {\n"use strict";\n' + "\n".join(_static(name) for name in SCRIPTS) + "})();\n"
 
 
 def policy(*, live: bool) -> str:
-    """The Content Security Policy. It lets a `live` page ask its server whether the run has grown."""
+    """The Content Security Policy. With `live`, the page may ask its server whether the run has grown."""
     return "; ".join(
         (
             "default-src 'none'",
@@ -67,7 +67,10 @@ def policy(*, live: bool) -> str:
 
 
 def page(runs: Sequence[RunReader], *, live: str = "") -> Iterator[str]:
-    """The page in pieces. `live` is the server's text for the current state of the runs. It is "" for a file."""
+    """The page in pieces.
+
+    `live` is the server's text for the current state of the runs. `live` is "" for a page in a file.
+    """
     index = {
         "version": __version__,
         "live": live,
@@ -95,7 +98,7 @@ def page(runs: Sequence[RunReader], *, live: str = "") -> Iterator[str]:
 
 
 def names(runs: Sequence[RunReader]) -> list[str]:
-    """The names of the runs on the page, as short as possible without two equal names."""
+    """The names of the runs on the page, as short as possible, but all different."""
     short = [run.name for run in runs]
     return short if len(set(short)) == len(short) else [str(run.path) for run in runs]
 

@@ -1,4 +1,4 @@
-"""Reads runs for the viewer: a line of the list and the packed detail for each episode.
+"""Reads runs for the viewer. Each episode gives a line of the page's list of episodes, and its packed detail.
 
 While a run grows, `RunReader.refresh` reads its new lines.
 """
@@ -52,7 +52,7 @@ class RunReader:
 
     Raises:
         ConfigError: There is no run at the path.
-        TrajectoryError: The run cannot be read. The message has file and line.
+        TrajectoryError: The run cannot be read. The message names file and line.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -86,7 +86,7 @@ class RunReader:
         try:
             stat = self._file.stat()
         except FileNotFoundError:
-            if self._folder:  # a run that has not finished its first episode
+            if self._folder:  # the run has not finished its first episode
                 return False
             raise TrajectoryError(f"{self._file} cannot be read: it was deleted") from None
         state = (stat.st_ino, stat.st_size, stat.st_mtime_ns)
@@ -121,7 +121,7 @@ class RunReader:
         self._end = self._lines = 0
 
     def _new_lines(self) -> Iterator[bytes]:
-        """The new whole lines. Half a line at the end is read later, when it is complete."""
+        """The new whole lines. An incomplete line at the end is read later, when it is complete."""
         try:
             with open_bytes(self._file) as file:
                 file.seek(self._end)
@@ -129,9 +129,8 @@ class RunReader:
                     if not line.endswith(b"\n"):
                         return
                     yield line
-                    self._end += len(
-                        line
-                    )  # not reached if the line cannot be read, so that it is tried again
+                    # If the line cannot be read, this is not reached. So the next call reads the line again.
+                    self._end += len(line)
                     self._lines += 1
         except (OSError, EOFError, zlib.error) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,4 +1,4 @@
-"""`ViewServer`: serves the page to this machine, and makes it again when the runs have grown."""
+"""`ViewServer`: serves the page to this machine. It makes the page again when the runs have grown."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class ViewServer:
             if any(grown):
                 self._version += 1
             self._problem = ""
-        except WideSeekError as error:  # the episodes that were read stay: part of a run is better than none
+        except WideSeekError as error:  # the episodes that were read before stay on the page
             self._problem = str(error)
 
     def _state(self) -> bytes:
@@ -86,7 +86,7 @@ class ViewServer:
             def do_GET(self) -> None:
                 host = self.headers.get("Host", "")
                 if host not in (f"{ADDRESS}:{outer.port}", f"localhost:{outer.port}"):
-                    # Another site whose name was pointed at this machine must not read the page.
+                    # A web site whose domain name resolves to this machine must not read the page (DNS rebinding).
                     self._send(HTTPStatus.FORBIDDEN, "text/plain", b"not served under this name\n")
                 elif self.path == "/":
                     self._send(HTTPStatus.OK, "text/html", outer._html())

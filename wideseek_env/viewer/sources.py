@@ -63,9 +63,12 @@ class Results:
         self._holding: dict[str, list[int]] = {}
 
     def find(self, value: str, keys: Sequence[str] = (), others: Sequence[str] = ()) -> Found | None:
-        """The source of `value`, for a row with these keys and other cells. None if no result has the value.
+        """The source of `value`, for a cell whose row has these `keys` and other cells.
 
-        If the value is itself a key, `keys` is empty. Then the first result that has the value counts, as "about".
+        None if no result has the value.
+
+        If the value is a key of the row, `keys` is empty. In this case, the first result that has the value counts, as
+        "about".
         """
         held = self._with(value)
         if not held:
@@ -104,7 +107,7 @@ class Results:
         return Found(passage.result, passage.page, kind)
 
     def _with(self, value: str) -> list[int]:
-        """The indices of the passages that have `value`, in order."""
+        """The indices of the passages that contain `value`, in order."""
         known = self._holding.get(value)
         if known is None:
             known = []

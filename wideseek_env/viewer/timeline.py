@@ -17,7 +17,8 @@ from wideseek_env.messages import Message, ToolCall, ToolResult
 from wideseek_env.parsing import RawCall, parse_message
 from wideseek_env.trajectory import Trajectory
 
-_NO_BUDGET = 1 << 62  # no limit: the record says who ran out of context, and its unit is not known here
+# No limit: the record shows which agents ran out of context, and the unit of the limit is not known here.
+_NO_BUDGET = 1 << 62
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class Act:
 
 @dataclass(slots=True)
 class Timeline:
-    """The acts of every conversation, and the act that started it, as (conversation, index of the act)."""
+    """The acts of every conversation, and the act that started it. That act is given as (conversation, index)."""
 
     acts: list[list[Act]]
     parents: list[tuple[int, int] | None]
@@ -65,7 +66,10 @@ class Timeline:
     timed: bool
     """Whether the record has a time for every event. If not, all seconds are 0."""
     unread: str
-    """Why the requests are shown as the agent wrote them. "" if they are shown as the rules read them."""
+    """The reason why the requests are shown as the agent wrote them.
+
+    It is "" if they are shown as the rules read them.
+    """
 
     def requests(self) -> list[tuple[Act, Request]]:
         """Every request that got a result, in the order of the results."""
@@ -114,7 +118,7 @@ def critical_path(timeline: Timeline, by: Literal["seconds", "turns"]) -> list[t
         return timeline.ended[number] if by == "seconds" else timeline.acts[number][-1].clock
 
     def awaited(number: int, index: int) -> tuple[int, int]:
-        """The act after which this one's results and reports were all in."""
+        """The act after which all results and reports of this act had arrived."""
         act = timeline.acts[number][index]
         last = max((child for child in act.spawned if timeline.acts[child]), key=end, default=None)
         tools = max((request.at or 0.0 for request in act.requests), default=0.0)
@@ -122,7 +126,8 @@ def critical_path(timeline: Timeline, by: Literal["seconds", "turns"]) -> list[t
             return last, len(timeline.acts[last]) - 1
         return number, index
 
-    at = awaited(0, len(timeline.acts[0]) - 1)  # itself, unless it never learnt what its subagents found
+    # the act itself, unless the agent never got the reports of its subagents
+    at = awaited(0, len(timeline.acts[0]) - 1)
     path = [at]
     while True:
         number, index = at
@@ -159,7 +164,7 @@ def _run(
 ) -> None:
     """Walk through the events and put times and results into the acts."""
     begun = [0.0] * len(timeline.acts)
-    done = [0] * len(timeline.acts)  # acts of each conversation so far
+    done = [0] * len(timeline.acts)  # number of acts of each conversation so far
     current: dict[str, int] = {trajectory.conversations[0]["agent"]: 0} if timeline.acts else {}
     for event, now in zip(trajectory.events, times, strict=True):
         if "act" in event:
@@ -220,7 +225,8 @@ def _times(recorded: object, count: int) -> list[float] | None:
 
 
 def _requests(trajectory: Trajectory) -> tuple[dict[str, ToolCall], str]:
-    """The tool requests by id, and why they are shown as the agent wrote them ("" if they are not)."""
+    """The tool requests by id, and why they are shown as the agent wrote them. The reason is "" if they are
+    shown as the rules read them."""
     try:
         return _played(trajectory), ""
     except (WideSeekError, KeyError, IndexError, TypeError, ValueError) as error:

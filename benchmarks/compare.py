@@ -1,7 +1,7 @@
 """Compares two runs of `make bench`: `python benchmarks/compare.py NEW.json [EARLIER.json]`.
 
-Both are files that pytest-benchmark writes with `--benchmark-json`. The table has the median time of each benchmark in
-both files, and the change. Without an earlier file it has only the new times.
+Both files are those that pytest-benchmark writes with `--benchmark-json`. The table has the median time of each
+benchmark in both files, and the change. Without an earlier file, the table has only the new times.
 """
 
 from __future__ import annotations

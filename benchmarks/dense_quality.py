@@ -1,13 +1,14 @@
-"""Measures hit@1, hit@5 and the cost of full-text, dense and fused search on HybridQA.
+"""Measures hit@1, hit@5 and the cost of three kinds of search on HybridQA: full-text, dense, and both merged.
 
     python benchmarks/dense_quality.py --model FOLDER [--pool 20000] [--static] [--work FOLDER]
 
-There are 2,000 queries, from table rows drawn with a fixed seed. A query is the text of the row's first linked cell and
-one header of the table. The right answer is the linked page (as in `test_index_speed.py`). The pool has all right pages
-and a seeded sample of the others, up to `--pool` passages (0: all of them).
+The benchmark makes 2,000 queries from table rows that are drawn with a fixed seed. A query is the text of the row's
+first linked cell and one header of the table. The right answer is the linked page (as in `test_index_speed.py`). The
+pool, which is searched, has all right pages and a seeded sample of all other pages, up to `--pool` passages. 0 means
+all passages.
 
-`--static` first distils the model to a static one. `--qdrant` also searches the same vectors with Qdrant's local mode.
-`--work` keeps the indexes for the next run. The data are read from `WIDESEEK_DATA` or `../shared/data`.
+`--static` first distils the model to a static model. `--qdrant` also searches the same vectors with Qdrant's local
+mode. `--work` keeps the indexes for the next run. The data are read from `WIDESEEK_DATA` or `../shared/data`.
 """
 
 from __future__ import annotations
@@ -116,7 +117,9 @@ def main() -> None:
         "--max-tokens", type=int, help="largest number of tokens that such a model reads of a passage"
     )
     parser.add_argument("--pool", type=int, default=20_000, help="number of passages to search; 0 is all")
-    parser.add_argument("--static", action="store_true", help="distil the model to a static one and use it")
+    parser.add_argument(
+        "--static", action="store_true", help="distil the model to a static model and use the static model"
+    )
     parser.add_argument("--qdrant", action="store_true", help="also search with Qdrant's local mode")
     parser.add_argument("--work", type=Path, help="folder that keeps the indexes")
     options = parser.parse_args()

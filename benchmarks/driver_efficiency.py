@@ -7,9 +7,9 @@ The rollouts are those of a language-model policy, including tools and scoring. 
 So the benchmark substitutes the scripted team's messages: the engine generates as many tokens as the message has, and
 the message's ids replace them. With ``--free`` the model writes its messages.
 
-The benchmark notes every request. Then the bare engine gets the same prompts with the same lengths, all at once, so it
-never waits. Before each measurement the weights are loaded again, which clears the engine's caches. The two
-measurements alternate. The result has the best of each.
+The benchmark records every request. Then the bare engine gets the same prompts with the same lengths, all at once, so
+the engine never waits. Before each measurement the weights are loaded again, which clears the engine's caches. The two
+measurements alternate. The result has the best value of each measurement.
 """
 
 from __future__ import annotations
@@ -43,7 +43,10 @@ Noted = list[tuple[Request, int]]
 
 
 class GuidedTeam:
-    """A language-model policy that notes its requests. Unless `free`, its messages are the scripted team's."""
+    """A language-model policy that records its requests.
+
+    Unless `free` is set, its messages are those of the scripted team.
+    """
 
     def __init__(self, inner: LLMPolicy, tokenizer: Any, free: bool) -> None:
         self.inner = inner
@@ -91,7 +94,7 @@ class GuidedMind:
         return step
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """Note the request, and replace the generated ids by those of the scripted message."""
+        """Record the request, and replace the generated ids by those of the scripted message."""
         step, ids = self._asked.pop(turn.conversation)
         self._team.noted.append((step.request, generation.completion_tokens))
         if ids is not None:
@@ -108,7 +111,7 @@ class GuidedMind:
 
 
 def exactly(request: Request, tokens: int) -> Request:
-    """The request changed so that it generates exactly `tokens` tokens."""
+    """The same request, changed so that the engine generates exactly `tokens` tokens."""
     return dataclasses.replace(
         request, sampling=dataclasses.replace(request.sampling, max_tokens=tokens, stop_ids=())
     )
@@ -147,7 +150,7 @@ def make_policy(arguments: argparse.Namespace) -> LLMPolicy:
 
 
 async def rollout(team: GuidedTeam, game: Game, jobs: Sequence[Job], concurrency: int) -> dict[str, Any]:
-    """Run all jobs. Returns seconds, tokens and the noted requests."""
+    """Run all jobs. Returns seconds, tokens and the recorded requests."""
     team.noted = []
     driver = Driver(team, game, options=DriverOptions(concurrency=concurrency))
     began, work = time.perf_counter(), time.process_time()

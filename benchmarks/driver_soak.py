@@ -3,15 +3,15 @@
     python benchmarks/driver_soak.py [--episodes 2000] [--concurrency 64] [--seed 0]
 
 The scripted team acts in a synthetic world behind a simulated engine, in real time with short latencies. The engine
-fails, writes malformed and cut-off messages, and hangs. Now and then it is lost and replaced. Searches and pages fail
-or time out. The program prints a line after every tenth of the episodes.
+fails, writes malformed and cut-off messages, and hangs. Sometimes the engine is lost, and the benchmark replaces it.
+Searches and pages fail or time out. The program prints a line after every tenth of the episodes.
 
 The exit code is 1 if one of these is found:
 
 - A job was lost or returned twice.
 - An episode without an error has other messages than its replay.
-- Something of a finished episode is still in memory.
-- Memory grew by more than 10 % from the first half of the run to the second.
+- An object of a finished episode is still in memory.
+- Memory grew by more than 10 % from the first half of the run to the second half.
 """
 
 from __future__ import annotations

@@ -4,15 +4,15 @@
         [--sigmas 0.4,0.8,1.2] [--max-requests N] [--clock virtual|real]
 
 - *lock-step, all*: in one step every acting agent of all running episodes takes one turn. Then all their tools run as
-  one batch. When an episode ends, the next one begins at the next step.
+  one batch. When an episode ends, the next episode begins at the next step.
 - *lock-step, each*: each episode steps separately (all its acting agents, then their tools). The same number of
   episodes run at the same time.
 - *asynchronous*: `wideseek_baselines.rollout.driver.Driver`.
 
-The scripted team acts in a synthetic world behind a simulated engine. Its generations take log-normal times that depend
-only on the request, so all three drivers get the same times. With the virtual clock (the default) only these times
-count, and the results are exact. With the real clock everything counts, also the work of drivers and tools. The
-benchmark checks that all rewards are equal.
+The scripted team acts in a synthetic world behind a simulated engine. The times of its generations are log-normal and
+depend only on the request, so all three drivers get the same times. With the virtual clock (the default) only these
+times count, and the results are exact. With the real clock, the work of drivers and tools counts too. The benchmark
+checks that all rewards are equal.
 """
 
 from __future__ import annotations

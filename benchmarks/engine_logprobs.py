@@ -2,13 +2,13 @@
 
     python benchmarks/engine_logprobs.py [FOLDER …] [--dtype float32 bfloat16] [--requests 32] [--tokens 64]
 
-Every FOLDER is a Hugging Face model with its tokenizer. Its prompts are the beginnings of the lead's prompts in the
-default environment. A random Qwen3 with 0.5 million weights always comes first, with prompts of random ids. Both sides
-use the same number format for weights and activations, and take logarithms in float32. All requests run together. They
-use the temperatures 0.7, 1 and 1.3 in turn.
+Every FOLDER is a Hugging Face model with its tokenizer. The prompts for it are the beginnings of the lead's prompts in
+the default environment. A random Qwen3 with 0.5 million weights always comes first, with prompts of random ids. Both
+libraries use the same number format for weights and activations, and compute logarithms in float32. All requests run
+together. The requests use the temperatures 0.7, 1 and 1.3 in turn.
 
 The output has the mean, the 99th percentile and the maximum of the absolute difference. It also has the mean of k3, an
-estimate of the KL divergence between both distributions. It is 0 if they are equal.
+estimate of the KL divergence between both distributions. k3 is 0 if they are equal.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def prompts(folder: Path, count: int) -> list[list[int]]:
 async def sample(
     folder: Path, dtype: str, requests: Sequence[Request], context: int
 ) -> tuple[list[Generation], str]:
-    """The engine's generations for all requests at once, and its description."""
+    """The texts that the engine generated for all requests at once, and a description of the engine."""
     engine = VllmEngine(folder, dtype=dtype, context=context, enforce_eager=True)
     await engine.start()
     try:

@@ -1,7 +1,7 @@
 """Builds the HybridQA corpus from the real data, and prints the time and memory that it took.
 
-Run `python benchmarks/hybridqa_build.py --data FOLDER [--out FOLDER]`. Without `--out` the corpus is built in a
-temporary folder and removed.
+Run `python benchmarks/hybridqa_build.py --data FOLDER [--out FOLDER]`. Without `--out` the program builds the corpus in
+a temporary folder and removes it at the end.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Prints statistics of the HybridQA tasks: their number and size, what their splits share, and how well search works.
+"""Prints statistics of the HybridQA tasks.
+
+The statistics are the number and size of tasks, the overlap of the splits, and how well search works.
 
 Run `python benchmarks/hybridqa_tasks.py --data FOLDER [--corpus FOLDER]`. Only the last part needs the corpus, which
 `benchmarks/hybridqa_build.py --out FOLDER` builds.

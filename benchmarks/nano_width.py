@@ -1,4 +1,4 @@
-"""Item-F1 of trained nano models by the width of their team, and of a single agent by its turns.
+"""Item-F1 of trained nano models at several widths of their team, and of a single agent with several numbers of turns.
 
     pip install 'wideseek-baselines[vllm]' 'wideseek-env[plot]'
     python benchmarks/nano_width.py --out runs/nano-width --depth \
@@ -8,8 +8,9 @@ The game is that of the preset `nano-cpu`, on test tasks that neither training n
 program runs and prints a command `wideseek bench width` for each model. With `--depth` it also runs `wideseek bench
 depth` for the first model, as a single agent.
 
-Then it draws the teams by width in one figure, and with `--depth` all sweeps by critical path in another. A report
-compares the models task by task. Ctrl-C keeps all finished results, and the same command resumes.
+Then it draws the teams in a figure against the width. With `--depth` it also draws teams and single agent in a figure
+against the critical path. A report compares the models task by task. Ctrl-C keeps all finished results, and the same
+command resumes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from wideseek_baselines.train.grpo import GrpoConfig
 def main() -> None:
     """Run all sweeps, then draw the figures and write the report."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("models", nargs="+", metavar="NAME=FOLDER", help="models; the untrained one first")
+    parser.add_argument("models", nargs="+", metavar="NAME=FOLDER", help="models; the untrained model first")
     parser.add_argument(
         "--out", type=Path, required=True, help="folder of the sweeps, the figures and the report"
     )
@@ -57,7 +58,7 @@ def main() -> None:
         )
     teams = {name: folder for name, folder in folders.items() if sweeps[name][0] == "width"}
     plot(teams, arguments.out / "nano-width")
-    if arguments.depth:  # widths and turns can only be compared by their cost
+    if arguments.depth:  # results at widths and at numbers of turns can only be drawn together against a cost
         plot(folders, arguments.out / "nano-depth", "--x", "critical-path")
     wideseek("bench", "report", *folders.values(), "-o", str(arguments.out / "report.html"))
 

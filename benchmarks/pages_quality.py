@@ -2,9 +2,10 @@
 
     python benchmarks/pages_quality.py [folder with wikipages/pages.jsonl.gz] [--pages 420] [--peers]
 
-Every library reads whole pages, and its tables are taken from its output. If the output is Markdown, the tables are
-parsed back from it. The table that shares most cells with the gold CSV is compared with it. For that, cells are in
-Unicode NFKC with white space collapsed and links as text.
+Every library reads whole pages. The benchmark takes the tables from the output of the library. If the output is
+Markdown, it parses the tables in the Markdown. On each page, the table that shares most cells with the gold CSV is
+compared with the gold CSV. Before the comparison, cells are converted to Unicode NFKC, white space is collapsed, and
+links become text.
 
 The output has one row per library:
 
@@ -15,11 +16,11 @@ The output has one row per library:
 
 For this project the output has three more results:
 
-- the same shares with the table at the place of the gold table;
+- the same shares if the table is chosen by its position on the page instead of by its cells;
 - pages per second with two processes and with one, each the best of several rounds;
 - how often `focus` with 2,000 characters keeps a gold cell.
 
-`--peers` adds other libraries. For missing ones the output has the command that installs them.
+`--peers` adds other libraries. For libraries that are missing, the output has the command that installs them.
 """
 
 from __future__ import annotations

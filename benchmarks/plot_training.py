@@ -2,9 +2,9 @@
 
     python benchmarks/plot_training.py runs/nano-curve/{grpo,ppo}-lead-subagent-{0,1,2} --out docs/images/nano-learning
 
-Runs whose folders differ only in the last number (their seed) are one line. It shows their mean, with a band from the
-lowest to the highest. Minutes are those of rollouts and training, without evaluations. The program writes SVG, PNG and
-the numbers as JSON.
+Runs whose folders differ only in the last number (their seed) are one line. The line shows their mean, and a band
+from the lowest to the highest run. Minutes are those of rollouts and training, without evaluations. The program writes
+SVG, PNG and the numbers as JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, help="folders of training runs")
     parser.add_argument("--out", type=Path, required=True, help="files to write, without suffix")
-    parser.add_argument("--figure", default="eval_item_f1@8", help="of metrics.jsonl")
+    parser.add_argument(
+        "--figure", default="eval_item_f1@8", help="metric to draw, by its name in metrics.jsonl"
+    )
     arguments = parser.parse_args()
     groups: dict[str, list[list[dict[str, float]]]] = {}
     for run in arguments.runs:

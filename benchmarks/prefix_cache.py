@@ -6,12 +6,13 @@
 A prefix cache keeps the keys and values of earlier tokens, so that a prompt with the same beginning is read faster. A
 turn's prompt repeats the conversation so far, and all conversations of a role begin with the same system prompt.
 
-The reusable part of a prompt is its longest beginning of whole blocks that an earlier request put into the cache, with
-its prompt or its generation. The last token is always computed. Prompts that are sent at the same moment count as
-reusable by each other. No engine can do that, so the share is always below 1.
+The reusable part of a prompt is its longest beginning of whole blocks that an earlier request put into the cache. The
+blocks come from the prompt or the generated text of that request. The last token of a prompt is always computed. If two
+prompts are sent at the same moment, each counts as reusable by the other. No engine can do that, so the share is always
+below 1.
 
-The rollout is that of ``driver_efficiency.py``: a language model with the asynchronous driver. Its messages are
-replaced by those of the scripted team, so that an untrained model also runs full games.
+The rollout is that of ``driver_efficiency.py``: a language model with the asynchronous driver. The benchmark replaces
+the messages of the model by those of the scripted team. So an untrained model also runs full games.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from wideseek_baselines.tokens.record import Rollout
 
 
 class Reusable:
-    """The blocks that a cache without a size limit would hold."""
+    """The blocks that a cache without a size limit would contain."""
 
     def __init__(self, block: int) -> None:
         self._block = block
@@ -58,7 +59,7 @@ class Reusable:
 
 
 def reusable_tokens(rollouts: Iterable[Rollout], block: int) -> tuple[int, int, int]:
-    """The number of prompt tokens of all turns, of reusable ones and of cached ones.
+    """The number of prompt tokens of all turns: all tokens, the reusable tokens and the cached tokens.
 
     The turns are taken in the order in which episodes ended.
     """
@@ -117,7 +118,7 @@ def main() -> None:
         "--concurrency",
         type=int,
         default=None,
-        help="episodes that run at the same time; default: as the cache allows",
+        help="episodes that run at the same time; default: as many as the cache has room for",
     )
     parser.add_argument("--width", type=int, default=4)
     parser.add_argument("--block", type=int, default=32, help="tokens per block of the cache")

@@ -1,12 +1,13 @@
 """A batch of real episodes for timing training steps, without a model that generates them.
 
 The scripted team answers training tasks of the synthetic world. It runs each task several times, each time with another
-limit on the subagents that it may start at once. The reward is item-F1 minus 0.01 per subagent. So rewards differ
-within a group, as they do for a policy that samples, even if every team fills the table.
+limit on the number of subagents at the same time. The reward is item-F1 minus 0.01 per subagent. So rewards differ
+within a group (the episodes of the same task), as they do for a policy that samples. They differ even if every team
+fills the whole table.
 
 The messages go through the model's chat template turn by turn, as in a rollout. So the ids, the trained tokens and the
-lengths are those of real conversations. There is no engine that could report log-probabilities. They are recorded as 0,
-so switch importance sampling off when you train on such a batch.
+lengths are those of real conversations. There is no engine that could report log-probabilities. The log-probabilities
+are recorded as 0, so switch importance sampling off when you train on such a batch.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ class Batch:
 
     @property
     def sequences(self) -> list[tuple[float, TokenSequence]]:
-        """All sequences with a trained token, in order. Each comes with the advantage of its rollout."""
+        """All sequences with a trained token, in order. Each sequence has the advantage of its rollout."""
         return [
             (advantage, sequence)
             for rollout, advantage in zip(self.rollouts, self.advantages, strict=True)

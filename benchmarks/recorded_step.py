@@ -22,7 +22,7 @@ PREFIX = "causal."
 
 @dataclass(slots=True)
 class Steps:
-    """Measurements of each step, including the first. The time before the steps is not included."""
+    """Measurements of each step, including the first step. The time before the steps is not included."""
 
     seconds: list[float]
     processor: list[float]
@@ -41,7 +41,7 @@ class KeepingOptimizer(Optimizer):
         self.gradient: dict[str, torch.Tensor] = {}
 
     def step(self) -> Step:
-        """Take an optimizer step, and keep the gradient if it is the first."""
+        """Take an optimizer step, and keep the gradient if it is the first step."""
         if not self.gradient:
             self.gradient = {
                 name.removeprefix(PREFIX): parameter.grad.detach().float().cpu().clone()

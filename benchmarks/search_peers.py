@@ -1,17 +1,18 @@
 """Compares the search index with other search engines, in one table.
 
-    python benchmarks/search_peers.py                  # all that are installed
+    python benchmarks/search_peers.py                  # all engines that are installed
     python benchmarks/search_peers.py --only wideseek sqlite-fts5 --seed 4
 
 Each engine is built, opened and searched in separate processes. Passages, queries and right answers are those of
 `hybridqa_queries.py`. Every engine returns the text of its five best documents.
 
-Every round has 2,000 new queries. The first round uses those drawn with `--seed`, and gives hit@1 and hit@5. Later
-rounds use the next seeds. The fastest round counts. Slow engines answer only the first 200 queries.
+Every round has 2,000 new queries. The queries of the first round are drawn with `--seed`, and this round gives hit@1
+and hit@5. Later rounds use the next seeds. The speed is that of the fastest round. Slow engines answer only the first
+200 queries.
 
-"q/CPU s" divides by the CPU time of all threads, which depends less on other work of the machine. The other rates are
-by the clock. The memory is that of a process that opened the index and answered all queries. bm25s is not a dependency
-of this package. If it is missing, its rows say what to install.
+"q/CPU s" divides by the CPU time of all threads, which depends less on other work of the machine. The other rates use
+wall-clock time. The memory is that of a process that opened the index and answered all queries. bm25s is not a
+dependency of this package. If bm25s is missing, its rows name the package to install.
 """
 
 from __future__ import annotations
@@ -92,7 +93,7 @@ class Bm25s:
             return search
 
         single = searching(1 if self.backend == "numba" else 0)
-        single(["warm up"])  # numba compiles here, which is a part of opening
+        single(["warm up"])  # numba compiles here, and this time is part of the time to open the index
         return single, searching(THREADS)
 
 
@@ -233,7 +234,7 @@ def main() -> None:
         known = {url for url, _, _ in passages()}
     except FileNotFoundError as error:
         sys.exit(str(error))
-    # The first half of the queries is asked in batches, the other half one by one.
+    # The first half of the queries is sent in batches, the other half one by one.
     rounds = draws(known, range(options.seed, options.seed + 2 * options.rounds))
     print(f"| engine | {' | '.join(COLUMNS)} |\n|---|{'---:|' * len(COLUMNS)}")
     for name in options.only:

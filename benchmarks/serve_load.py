@@ -1,4 +1,4 @@
-"""Measures requests per second and latency of the service, by number of workers and batch size.
+"""Measures requests per second and latency of the service, for several numbers of workers and batch sizes.
 
     python benchmarks/serve_load.py [--corpus FOLDER] [--workers 1,2] [--clients 8] [--seconds 5]
 
@@ -74,7 +74,7 @@ def load(url: str, queries: list[str], clients: int, batch: int, seconds: float,
 
 
 def measure(folder: Path, workers: int, clients: int, seconds: float) -> list[dict[str, Any]]:
-    """Start a server, and send it requests with one query and with many."""
+    """Start a server. Send it requests with one query, then requests with many queries."""
     corpus = StoredCorpus.open(folder)
     titles = [hit.title for url in list(corpus.urls())[::7][:2000] if (hit := corpus.fetch(url))]
     corpus.close()

@@ -5,8 +5,8 @@
     python benchmarks/smollm2_episodes.py --model /tmp/smollm2
 
 SmolLM2-135M-Instruct was never trained for this game. So the results show what an untrained model of this size does,
-not what it can learn. A call is valid if the environment could run it: it is well-formed, its tool is one of the
-agent's, and its arguments fit.
+not what it can learn. A call is valid if the environment could run it: it is well-formed, the agent has the tool, and
+the arguments are valid.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """Environment steps per second of process time: symbolic episodes alone, and with libraries for multi-agent RL.
 
-    python benchmarks/symbolic_throughput.py                         # all that is installed here
+    python benchmarks/symbolic_throughput.py                         # all libraries that are installed
     python benchmarks/symbolic_throughput.py --only vector torchrl
 
-Every line uses the world and sizes of the examples, with legal actions. For the environment alone the actions are
-random. For a library they come from the untrained policy of its example, and its forward passes are included. One step
-is one step of one episode, in which all agents whose turn it is act. There is no learning. The time is the process time
-of one process with one thread of torch.
+Every line uses the world and sizes of the examples, with legal actions. For the environment alone, the actions are
+random. For a library, the actions come from the untrained policy of the example for that library. The time includes the
+forward passes of that policy. One step is one step of one episode, in which all agents whose turn it is act. There is
+no learning. The time is the process time of one process with one thread of torch.
 """
 
 import argparse
@@ -119,7 +119,10 @@ def main():
     )
     parser.add_argument("--only", nargs="+", choices=sorted(WAYS), default=list(WAYS))
     parser.add_argument(
-        "--steps", type=int, default=8192, help="number of steps per line; a quarter for slow ones"
+        "--steps",
+        type=int,
+        default=8192,
+        help="number of steps per line of the output; slow lines use a quarter of it",
     )
     args = parser.parse_args()
     if importlib.util.find_spec("torch") is not None:

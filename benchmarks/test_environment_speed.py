@@ -1,4 +1,4 @@
-"""Agent turns per second: with the rules alone, with the PettingZoo environment, and as episodes get longer.
+"""Agent turns per second: with the rules alone, with the PettingZoo environment, and for longer and longer episodes.
 
 Run ``python -m pytest benchmarks/test_environment_speed.py --benchmark-only -o addopts=``. Every turn parses a real
 tool call. The tools do nothing. The result is in ``extra_info["turns_per_second"]``.

@@ -4,7 +4,7 @@ Each answer has a key, a date, a number and three text columns. Dates and number
 table, and one text cell in nine is wrong.
 
 - *cold*: the cache of cells is cleared before each call, as if no cell was seen before.
-- *warm*: the same answer is scored again, like the gold table in the next rollout of a group.
+- *warm*: the same answer is scored again, as happens to a gold table when several rollouts of the same task are scored.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Each round scores cells that no earlier round had.
 
 - *cold*: a new task and a new answer, so the gold table is prepared too.
-- *group*: a new answer to a gold table that was scored before, as in a group of rollouts.
+- *group*: a new answer to a gold table that was used before, as in a group (several rollouts of the same task).
 - *warm*: the same answer again.
 
 A table has a key, a date, a number and three text columns, or the same without dates. One cell in nine is wrong. On a
@@ -38,7 +38,8 @@ _counter = itertools.count()
 
 
 def task_and_answer(rows: int, dates: bool, answer_only: int | None = None) -> tuple[Task, str]:
-    """A task of `rows` rows and an answer to it. If `answer_only` is given, the task is that of this earlier round."""
+    """A task of `rows` rows and an answer to it. If `answer_only` is given, the task is that of the
+    earlier round `answer_only`."""
     fresh = next(_counter)
     base = fresh if answer_only is None else answer_only
     gold: list[tuple[str, ...]] = []

@@ -5,7 +5,7 @@
 A step is `grpo.train_step` on a batch of recorded episodes (see `recorded_batch.py`), from rollouts to new weights:
 packing, forward, backward, clipping and AdamW. The operations of a step are counted from the model's dimensions. A
 multiplication with addition counts as two operations. Forward and backward together count as three forward passes.
-Counted are:
+The benchmark counts:
 
 - every token times every matrix of the layers;
 - attention: token i of a sequence attends to i + 1 tokens of that sequence, not to other sequences of the row;
@@ -13,7 +13,7 @@ Counted are:
 
 Recomputed values, such as the logits in the backward pass, count once. `mfu_all_logits` counts an output layer for
 every token, as most reports do. Here those logits are neither needed nor computed. The peaks are those of the vendor's
-data sheets for dense bfloat16. `--peak` sets another one in TFLOP/s.
+data sheets for dense bfloat16. `--peak` sets another peak in TFLOP/s.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def main() -> None:
     parser.add_argument("--context", type=int, default=None, help="omit episodes with longer sequences")
     parser.add_argument("--tokens-per-row", type=int, default=16384)
     parser.add_argument(
-        "--steps", type=int, default=5, help="number of steps to time, after one that is not timed"
+        "--steps", type=int, default=5, help="number of steps to time; one more step before them is not timed"
     )
     parser.add_argument(
         "--threads", type=int, default=0, help="number of torch's threads; 0 is torch's default"

@@ -5,16 +5,16 @@
 
 1. The program makes a nano model whose initial weights can copy (`wideseek_baselines.nano.copying`).
 2. A scripted team, the expert, answers training tasks in many worlds, at several widths and sometimes as a single
-   agent. It uses the whole of a small width. At a large width it is timid: after each subagent a coin decides whether
-   it starts one more.
+   agent. If the width is small, the expert starts as many subagents as it may. If the width is large, it is timid:
+   after each subagent it draws at random whether to start one more.
 3. The model learns to write the expert's messages (warm start).
 4. GRPO or PPO continues from there, with vLLM for the episodes. Every few steps the model is evaluated on held-out
-   tasks. The model can discover what the expert did not show: that using the whole of a large width pays.
+   tasks. The model can discover what the expert did not show: more subagents at a large width give a better score.
 
-`--out` keeps every stage, and the same command does not repeat it. An interrupted run resumes. At the end the program
-prints JSON: the held-out item-F1 of the warm start and of the trained model by width, and the minutes of reinforcement
-learning. `--roles lead` or `--roles subagent` trains only one role, `--single` the single agent. The settings are those
-of the preset `nano-cpu`. `key=value` changes them.
+The results of every stage are stored in `--out`. If you run the same command again, finished stages are skipped and an
+interrupted stage resumes. At the end the program prints JSON: the held-out item-F1 of the warm start and of the trained
+model by width, and the minutes of reinforcement learning. `--roles lead` or `--roles subagent` trains only one role.
+`--single` trains the single agent. The settings are those of the preset `nano-cpu`. Arguments `key=value` change them.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def record_expert(path: Path, game: GameConfig, episodes: int) -> Path:
 
 
 def expert_game(game: GameConfig, world: str, *, team: bool = True, **limits: int) -> GameConfig:
-    """One of the expert's games: the training's game in another world, with some limits changed."""
+    """A game for the expert: the game of the training in another world, with some limits changed."""
     return game.replace(tasks=world, team=team, limits={**game.limits, **limits})
 
 
@@ -142,7 +142,7 @@ def learn(data: Path, model: Path, out: Path, steps: int) -> Path:
         f"out={out}",
         f"max_steps={steps}",
         *("epochs=4", "batch_tokens=4096", "held_out=0.01", "evaluate_every=100", "patience=0"),
-        "subagent_share=0.6",  # turns of a lead with several reports are harder to learn, and rarer
+        "subagent_share=0.6",  # turns in which a lead reads several reports are harder to learn and less frequent
         *("model.device=cpu", "model.precision=float32"),
         *("optim.matrices=muon", "optim.lr=1e-3", "optim.lr_end=0.02", "optim.warmup=20"),
     ]

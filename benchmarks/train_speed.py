@@ -1,6 +1,6 @@
 """Measures how fast a model trains on this machine: ``python benchmarks/train_speed.py MODEL``.
 
-It times whole optimiser steps (forward, backward, AdamW) on random sequences. It does so for each way of batching:
+It times whole optimiser steps (forward, backward, AdamW) on random sequences. It times each of these ways of batching:
 packed rows, rows with transformers' block mask, one sequence at a time, and batches padded to their longest sequence.
 """
 
@@ -26,7 +26,7 @@ from wideseek_baselines.train.optim.optimizer import Optimizer
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """Tokens per second, by the wall clock and by CPU time. Prompts count, padding does not."""
+    """Tokens per second, by the wall clock and by CPU time. Tokens of prompts count. Padding does not count."""
 
     wall: float
     processor: float
@@ -43,7 +43,7 @@ def make_examples(count: int, shortest: int, longest: int, share: float, vocabul
 
 
 def measure(step: Callable[[], None], tokens: int, repeats: int, device: torch.device) -> Speed:
-    """The median speed over `repeats` steps, after one that is not counted."""
+    """The median speed over `repeats` steps. One step before them is not counted."""
     walls, processors = [], []
     for number in range(repeats + 1):
         wall, processor = time.perf_counter(), time.process_time()

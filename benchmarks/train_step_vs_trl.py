@@ -6,12 +6,12 @@
 
 The batch has real episodes (see `recorded_batch.py`): leads and subagents of a team, with conversations of different
 lengths. Both sides get the same sequences, trained tokens and advantages. Here, `grpo.train_step` makes one optimizer
-step, from rollouts to new weights. In TRL it is a step of `GRPOTrainer.train()`, minus the time in which TRL generates,
-pads, decodes and scores (see `trl_trainer.py`).
+step, from rollouts to new weights. In TRL, the time is that of a step of `GRPOTrainer.train()`, minus the time in which
+TRL generates, pads, decodes and scores (see `trl_trainer.py`).
 
-Both average over all trained tokens of the batch, without a KL term (TRL's loss "dapo", here
-`selection.loss_aggregation=token`). Both keep activations: TRL's checkpointing, which is on by default, is switched
-off.
+In both libraries, the loss is an average over all trained tokens of the batch, without a KL term. TRL calls this loss
+"dapo". Here it is `selection.loss_aggregation=token`. Both keep activations. So TRL's activation checkpointing, which
+is on by default, is switched off.
 
 First the program compares the gradients in float32, before clipping. It fails unless their cosine is above 0.999. Then
 both sides run alternately, each in a separate process whose first step is not counted. The output has the median and
@@ -20,10 +20,10 @@ spread of the step times, the tokens without padding, and the peak memory of the
 TRL runs in two ways:
 
 - "trl" pads as TRL does, to the longest prompt and the longest completion of the batch.
-- "trl sorted" gets the sequences in order of length, a few at a time, so there is little padding. TRL cannot do that,
-  because the completions of a prompt have to come together.
+- "trl sorted" gets the sequences in order of length, a few at a time, so there is little padding. TRL itself cannot
+  sort in this way, because the completions of a prompt must stay together.
 
-`--trl-checkpointing` and `--trl-liger` add other options of TRL.
+`--trl-checkpointing` and `--trl-liger` also measure TRL with these options.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def child(
     """Run one side in a separate process. The last line of its output is the result.
 
     Raises:
-        WideSeekError: The process failed. The message has the end of its output.
+        WideSeekError: The process failed. The message contains the end of its output.
     """
     named = {
         name.replace("_", "-"): getattr(arguments, name)

@@ -1,6 +1,6 @@
-"""TRL's side of `train_step_vs_trl.py`: its `GRPOTrainer` with recorded sequences, in its real training loop.
+"""The TRL part of `train_step_vs_trl.py`: TRL's `GRPOTrainer` trains on recorded sequences in its real training loop.
 
-A `rollout_func` gives the trainer the recorded ids, with tool results and reports masked (`env_mask`), as for
+A `rollout_func` gives the trainer the recorded ids, with tool results and reports masked (`env_mask`), as in
 conversations with several turns. TRL pads them. The time is that of a whole step of `trainer.train()`, minus the parts
 in which TRL generates, pads, decodes and scores. So it covers forward, backward, clipping, AdamW and the loop.
 """
@@ -86,7 +86,8 @@ def train_with_trl(
             # The columns follow the order in which `rollout` returned the sequences.
             advantages = [found[number][0] for number in self.given]
             made["advantages"] = torch.tensor(advantages, dtype=torch.float32, device=self.accelerator.device)
-            # The loss divides by this times (passes / passes per generation), which must be the batch's trained tokens.
+            # The loss divides by this value times (passes / passes per generation). The product must be the number of
+            # trained tokens of the batch.
             total = trained * self.args.steps_per_generation / passes
             made["num_items_in_batch"] = torch.tensor(total, device=self.accelerator.device)
             if not steps.seconds:
@@ -114,7 +115,7 @@ def train_with_trl(
         }
 
     class Watch(TrainerCallback):  # type: ignore[misc]
-        """A callback that times steps and keeps the gradient of the first."""
+        """A callback that times steps and keeps the gradient of the first step."""
 
         began = (0.0, 0.0)
 

@@ -4,8 +4,8 @@ Give it the address of a service that `wideseek serve agents --tasks synthetic` 
 
     python examples/http_agent.py http://127.0.0.1:8000
 
-Without an address it starts a service. The client uses only the standard library, so it is easy to write in another
-language. Replace `model` by a request for a chat completion.
+Without an address, the program starts a service itself. The client uses only the standard library, so it is easy to
+write in another language. Replace `model` by a request for a chat completion.
 """
 
 import json

@@ -1,6 +1,6 @@
 """A language model answers one task: `python examples/llm_team.py MODEL_FOLDER`.
 
-Without a folder it uses an untrained tiny model.
+Without a folder, the program uses an untrained tiny model.
 """
 
 import sys

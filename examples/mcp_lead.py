@@ -1,8 +1,8 @@
 """An agent that only calls tools acts as the lead, through the Model Context Protocol.
 
 The program starts `wideseek serve mcp` as its server, as an agent framework does from its configuration. The scripted
-team acts as the subagents. The "model" of the lead has fixed moves: it lets a subagent list the rows, lets another look
-them up, and submits the result.
+team acts as the subagents. The "model" of the lead always does the same: it lets one subagent list the rows, lets
+another subagent look the rows up, and submits the result.
 
     python examples/mcp_lead.py
 """

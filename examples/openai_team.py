@@ -4,7 +4,7 @@ Give it the address of a server and the name of a model:
 
     python examples/openai_team.py http://127.0.0.1:8000/v1 my-model
 
-Without them it starts a server that has no model and answers with the scripted team's messages.
+Without these arguments the program starts a server that has no model and answers with the scripted team's messages.
 """
 
 import json

@@ -56,7 +56,7 @@ class WidthLearner:
         return f"<tool_call>{json.dumps(call)}</tool_call>"
 
     def learn(self, rewards, choices, rate):
-        """One step of gradient ascent. A reward's advantage is its difference to the mean of the batch."""
+        """One step of gradient ascent. The advantage of an episode is its reward minus the mean reward of the batch."""
         advantages = np.array(rewards) - np.mean(rewards)
         for choice, advantage in zip(choices, advantages, strict=True):
             self.logits += rate * advantage * (np.eye(len(self.logits))[choice] - self.chances)

@@ -8,9 +8,10 @@ file.
     python examples/symbolic_ippo.py                                       # two updates, to see that it runs
     python examples/symbolic_ippo.py --updates 100000 --minutes 4 --curve curve.jsonl     # learns
 
-Two things differ from PPO on a control task. First, agents act at different times. So returns and advantages go from
-one decision of an agent to its next, however many steps are between. Second, a small network scores every action from
-the features of its object (this entity, this result). So what it learns for one place is valid for all places.
+Two things differ from PPO on a control task. First, agents act at different times. So returns and advantages are
+computed between one decision of an agent and its next decision, even if many steps lie between them. Second, a small
+network scores every action from the features of its object (this entity, this result). So the network can use what it
+learned about one object for all objects.
 """
 
 import argparse
@@ -144,8 +145,8 @@ class Team(nn.Module):
 def advantages(rewards, ended, acting, values, last_values, gamma, lam):
     """Advantages and returns between decisions. Arrays are (steps, envs, agents), `ended` is (steps, envs).
 
-    Also returns which decisions are trained on. An agent's last decision before the end of the rollout is not, because
-    its consequences are unknown, unless the agent acts again directly after the rollout.
+    Also returns which decisions are trained on. An agent's last decision in the rollout is not trained on, because its
+    consequences are unknown. It is trained on if the agent acts again directly after the rollout.
     """
     steps = len(rewards)
     result, known = np.zeros_like(rewards), np.zeros_like(acting[:-1])

@@ -1,6 +1,6 @@
 """A benchmark of a custom policy: item-F1, time and tokens by the number of subagents.
 
-Replace `Metered` by your policy. The same from the command line, with confidence intervals and a figure:
+Replace `Metered` by your policy. This command does the same, with confidence intervals and a figure:
 
     wideseek bench width --widths 1,2,4 --policy my_module:MyPolicy --limit 50 --out runs/width
 """
@@ -16,7 +16,8 @@ class Metered:
 
     def __init__(self):
         self._team = make_policy("scripted")
-        self.usage = {"prompt_tokens": 0, "completion_tokens": 0}  # totals so far; records include them
+        # The totals so far. Each record of an episode includes the tokens of that episode.
+        self.usage = {"prompt_tokens": 0, "completion_tokens": 0}
 
     def reset(self, seed):
         self._team.reset(seed)

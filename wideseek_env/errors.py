@@ -1,7 +1,7 @@
 """All errors that this package raises on purpose. They have one base class.
 
-Each message says what was wrong and what to do about it. If an agent writes something wrong, none of these
-errors is raised. The agent gets a message about the mistake instead (`wideseek_env.episode`).
+Each message says what was wrong and what to do about it. If an agent writes something wrong, none of these errors is
+raised. The agent gets a message about the mistake instead (`wideseek_env.episode`).
 """
 
 from __future__ import annotations

@@ -3,8 +3,8 @@
 `GameConfig.open` makes a `Game` from them, whose parts are live objects.
 
 Every entry point accepts the fields of `GameConfig` under the same names: the environments, the commands, the training
-configuration's ``[game]`` table, rollout workers and serving. `wideseek_env.entry_points` lists the entry
-points with different defaults.
+configuration's ``[game]`` table, rollout workers and serving. `wideseek_env.entry_points` lists the entry points with
+different defaults.
 """
 
 from __future__ import annotations

@@ -69,7 +69,8 @@ class ToolCall:
     `id` is unique in the episode and names the agent that made the request: ``agent/turn/number``. If the same agent
     id has had an earlier conversation, the number of the conversation precedes the turn. `name` is the kind of tool:
     "search", "browse" or the name of a custom tool. The profile may give the tool another name in prompts. The
-    `arguments` of a search are ``query: str, count: int``. The `arguments` of a browse are ``url: str, chunk: int, focus: str``.
+    `arguments` of a search are ``query: str, count: int``. The `arguments` of a browse are ``url: str, chunk: int,
+    focus: str``.
     """
 
     id: str

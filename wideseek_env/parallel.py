@@ -256,9 +256,7 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
             return resting
         info = run.info(agent)
         if not run.done and info["status"] == "done" and self.game.roster == "dynamic":
-            self._resting[agent] = (
-                info  # nothing changes any more, so the same object is returned from now on
-            )
+            self._resting[agent] = info  # nothing changes any more: return the same object from now on
         return info
 
 

@@ -174,7 +174,7 @@ def _feed(digest: Any, value: Any, seen: dict[int, Any]) -> None:
     if id(value) in seen:
         digest.update(b"seen;")
         return
-    seen[id(value)] = value  # the object is kept, so that no other object gets the same id
+    seen[id(value)] = value  # keep the object, so that no other object gets the same id
     digest.update(f"{type(value).__module__}:{type(value).__qualname__}(".encode())
     if isinstance(value, Mapping):
         for key in sorted(value, key=repr):

@@ -2,8 +2,8 @@
 
     python benchmarks/gpu/record_experts.py OUT.jsonl --tasks synthetic:rows=16-24,columns=2,hops=1 --episodes 300
 
-A model that learns from them does not know that more subagents cover more rows. Reinforcement learning has to discover
-that. The file appears when it is complete. The program prints the mean item-F1 as JSON.
+A model that learns from these episodes does not know that more subagents cover more rows. Reinforcement learning has to
+discover that. The file is created when all episodes are recorded. The program prints the mean item-F1 as JSON.
 """
 
 from __future__ import annotations

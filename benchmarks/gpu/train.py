@@ -1,9 +1,10 @@
-"""Runs the stages of `train.sh` one after another until the time of a call is up. The next call resumes.
+"""Runs the stages of `train.sh` one after another until the time limit of the call. The next call resumes.
 
-A stage is a command in a separate process group. It is done when the command succeeds. Then ``OUT/stages/NAME.json``
-has its results, with device, versions and the command, and the stage does not run again. When the time is up, the
-running stage is interrupted. In the next call, training resumes from its newest checkpoint, and other stages start
-over. Each call saves the results of a training run so far, so there is a curve even if the run never ends.
+A stage is a command in a separate process group. The stage is done when the command succeeds.
+``OUT/stages/NAME.json`` then has the results of the stage, with device, versions and the command, and the stage does
+not run again. When the time is up, the running stage is interrupted. In the next call, training resumes from its newest
+checkpoint, and other stages start over. Each call saves the results so far of a training run, so there is a learning
+curve even if the run never ends.
 """
 
 from __future__ import annotations
@@ -181,7 +182,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
             except subprocess.TimeoutExpired:
                 continue
     try:
-        os.killpg(process.pid, signal.SIGKILL)  # processes that it left behind
+        os.killpg(process.pid, signal.SIGKILL)  # processes that the stage left behind
     except ProcessLookupError:
         return
 
@@ -196,7 +197,7 @@ def figures(stage: Stage, said: Path) -> Any:
 
 
 def describe(out: Path, dry: bool) -> dict[str, Any]:
-    """Device and versions. A separate process finds them, so that this one uses no memory of the device."""
+    """Device and versions. A separate process finds them, so that this process uses no memory of the device."""
     hidden = {"CUDA_VISIBLE_DEVICES": ""} if dry else {}
     os.environ.update(hidden)
     done = subprocess.run([sys.executable, "-c", DEVICE], capture_output=True, text=True, check=True)

@@ -15,8 +15,8 @@ PARTS = ("rollout_seconds", "train_seconds", "update_seconds")
 
 
 def run_figures(folder: Path) -> dict[str, Any] | None:
-    """Results of a GRPO or PPO run: held-out metrics by step, means of the first and last steps, and where the time
-    went.
+    """Results of a GRPO or PPO run: held-out metrics by step, means of the first and last steps, and how long
+    each part of a step took.
     """
     records = read(folder / "metrics.jsonl")
     steps = [record for record in records if "reward" in record]
@@ -63,7 +63,7 @@ def warm_figures(folder: Path) -> dict[str, Any] | None:
 
 
 def document(text: str) -> Any:
-    """The JSON document at the end of a text, or None if there is none. Text before it is ignored."""
+    """The JSON document at the end of a text, or None if there is none. Text before the document is ignored."""
     lines = text.splitlines()
     for number, line in enumerate(lines):
         if line[:1] in "{[" and line:

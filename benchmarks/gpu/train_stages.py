@@ -36,7 +36,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A command, and how its results are read."""
+    """A command, and the function that reads its results."""
 
     name: str
     command: list[str]
@@ -53,7 +53,7 @@ class Stage:
     """Why the stage can never run, or ""."""
 
     def hindrance(self, before: Mapping[str, str], find: Callable[[str], Any]) -> str:
-        """Why the stage cannot run now, or ""."""
+        """The reason why the stage cannot run now. "" if it can run."""
         if self.missing:
             return self.missing
         if absent := [name for name in self.packages if find(name) is None]:
@@ -64,7 +64,7 @@ class Stage:
 
 
 def make_stages(plan: Plan) -> list[Stage]:
-    """All stages in order: short ones before the learning curves."""
+    """All stages in order. Short stages come before the learning curves."""
     out, dry = plan.out, plan.dry
     nano = out / "nano"
     size = ["--size", "tiny", "--vocab", "1024", "--worlds", "2"] if dry else ["--size", "base"]

@@ -1,6 +1,6 @@
 """Trains whole teams with TRL's GRPOTrainer: `python examples/adapters/trl_grpo.py MODEL_FOLDER [STEPS]`.
 
-Without a model it takes two steps with an untrained tiny model on the CPU.
+Without a model, the program takes two training steps with an untrained tiny model on the CPU.
 """
 
 import os

@@ -2,7 +2,8 @@
 
     python examples/adapters/verifiers_team.py http://127.0.0.1:8000/v1 my-model
 
-Without a server it starts one that has no model and answers with the scripted team's messages.
+Without the address of a server, the program starts a server that has no model and answers with the scripted team's
+messages.
 """
 
 import asyncio

@@ -1,8 +1,9 @@
 """Whole teams as an agent loop of verl. NOT RUN by this project's tests: written against the source of verl 0.9.1.
 
 verl trains one sequence per row. For each row, the model in training runs a whole team, and one sequence of the team
-goes to the trainer. By default that is the lead's sequence. With `train: any` it is drawn at random. The mean over rows
-is then an estimate of the mean over the team's agents. The row's reward is the team's.
+goes to the trainer. By default the lead's sequence goes to the trainer. With `train: any` a sequence is drawn at
+random. The mean over rows is then an estimate of the mean over the team's agents. The reward of a row is the reward of
+the team.
 
 The dataset has `raw_prompt` (any message), `agent_name: wideseek` and `extra_info: {"task_id": …, "index": …}`. The
 agent loop is registered in a YAML file that `actor_rollout_ref.rollout.agent.agent_loop_config_path` names:
@@ -33,7 +34,7 @@ from wideseek_env import GameConfig, Job
 
 
 class VerlEngine:
-    """verl's server as an engine: it takes ids and returns sampled ids with their log-probabilities."""
+    """verl's server as an engine: it gets token ids and returns sampled ids with their log-probabilities."""
 
     def __init__(self, server: Any, context: int) -> None:
         self._server = server

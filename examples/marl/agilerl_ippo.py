@@ -4,7 +4,7 @@
     python examples/marl/agilerl_ippo.py --updates 60             # learns
 
 One network acts for all roles. The agents of all episodes are rows of one AgileRL agent, `team`. AgileRL could also
-group agents by name to share a network, but its `learn` then orders observations by agent and advantages by step.
+group agents by name to share a network, but its `learn` then orders observations by agent, and advantages by step.
 
 `learn` does not get masks from infos when it evaluates the policy, so PPO's ratios would be wrong. Therefore the masks
 are part of the observation, and `MaskedActor` reads them from there, when acting and when learning. The rollout is

@@ -5,7 +5,7 @@
     python my_corpus.py                                                       searches three notes and checks the corpus
 
 A corpus over your database or service has the same four methods. Set `blocking = True` if a call waits for a network.
-The calls then run on threads with a timeout.
+WideSeek then runs the calls on threads with a timeout.
 """
 
 import html
@@ -35,7 +35,7 @@ class TextFolder:
         scores = {url: sum(words[word] for word in wanted) for url, words in self._words.items()}
         best = sorted(
             scores, key=lambda url: (-scores[url], url)
-        )  # pages with equal scores by address, so the order is always the same
+        )  # pages with equal scores are sorted by address, so the order is always the same
         return [self._hit(url, scores[url]) for url in best[:k] if scores[url]]
 
     def _hit(self, url, score):

@@ -25,7 +25,7 @@ class Thrifty:
         return {
             "item_f1": score.f1_by_item,
             "subagents": -min(cost, score.f1_by_item),
-        }  # so the sum is never below 0
+        }  # with this limit, the sum is never below 0
 
 
 if __name__ == "__main__":

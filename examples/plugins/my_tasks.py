@@ -2,10 +2,10 @@
 
     wideseek tasks show my_tasks:powers --limit 1                                   (in this folder)
     wideseek eval --tasks my_tasks:powers,count=5 --corpus synthetic --policy scripted
-    python my_tasks.py                                                              shows one and checks the source
+    python my_tasks.py                                                              shows a task and checks the source
 
-The function gets the split and must return the same tasks every time. So it draws numbers from a generator that is
-seeded with the split. Name the corpus for the tasks in an attribute `corpus`, or with --corpus.
+The function gets the split and must return the same tasks every time. So the function draws numbers from a generator
+that is seeded with the split. Name the corpus for the tasks in an attribute `corpus`, or with --corpus.
 """
 
 import random

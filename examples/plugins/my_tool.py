@@ -1,12 +1,12 @@
 """Two custom tools: one for subagents that converts units, and one for the lead that counts the rows of a table.
 
     wideseek run --tool my_tool:convert --tool my_tool:count_rows      (in this folder)
-    wideseek run --tool lead=my_tool:convert                           for the lead instead
+    wideseek run --tool lead=my_tool:convert                           the first tool for the lead
     python my_tool.py                                                  calls them and checks them
 
-A model reads only a tool's docstring. So say there what the tool does and what each argument is. Arguments are text,
-numbers, truth values or lists of texts. An argument with a default is optional. If the function raises an error, the
-agent gets it as an error message.
+A model reads only a tool's docstring. So the docstring must describe what the tool does and what each argument is.
+Arguments are text, numbers, truth values or lists of texts. An argument with a default is optional. If the function
+raises an error, the agent gets it as an error message.
 """
 
 from wideseek_env import GameConfig, run_episode

@@ -33,7 +33,7 @@ _sweep_options = options.stack(
     options.trials_option,
     click.option(
         "--equal", type=click.Choice(("tokens", "calls", "critical-path")),
-        help="Give every width or depth the same budget per episode.",
+        help="Give every episode the same budget of this kind, at every width or depth.",
     ),
     click.option(
         "--amount", type=click.IntRange(min=1),

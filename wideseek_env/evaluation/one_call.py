@@ -126,9 +126,7 @@ def _check_policy(policy: object) -> None:
 
 
 def _check_name(name: object) -> None:
-    if (
-        not isinstance(name, str)
-        or (not name.isascii()
-        and any("\ud800" <= letter <= "\udfff" for letter in name))
+    if not isinstance(name, str) or (
+        not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name)
     ):
         raise ConfigError(f"the name of a policy must be text without lone surrogates, not {short(name)}")

@@ -19,6 +19,7 @@ from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.task import Task
+from wideseek_env.tools.executor import run_calls
 
 try:
     from fastapi import FastAPI
@@ -50,9 +51,9 @@ class ServedGame:
         if not calls:
             return []
         if self._turns is None:
-            return self.game.executor.run(calls)
+            return run_calls(self.game.executor, calls)
         with self._turns:
-            return self.game.executor.run(calls)
+            return run_calls(self.game.executor, calls)
 
 
 class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideSeekState]):

@@ -132,8 +132,10 @@ class Run:
             self._log = stack.enter_context(RunLog(self.out / "metrics.jsonl", self.step or -1))
             if distributed.is_main():
                 config = self._settings
-                settings = {name: self.state[name] for name in ("game",) if name in self.state}
-                settings = {**self.state["settings"], **settings}
+                settings = {
+                    **self.state["settings"],
+                    **({"game": self.state["game"]} if "game" in self.state else {}),
+                }
                 about = TrackerRun(self.out, self.step, config.project, config.name, settings)
                 self._trackers = stack.enter_context(Trackers(about, config.trackers))
             self._begin()
@@ -199,7 +201,7 @@ class Run:
         found.restore(self._module)
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(found.optimizer[name])
-        kept = {name: self.state[name] for name in ("settings", "game") if name in self.state}
+        kept: dict[str, Any] = {k: self.state[k] for k in ("settings", "game") if k in self.state}
         self.step, self.state = found.step, {**found.position, **kept}
 
 

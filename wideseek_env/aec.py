@@ -172,7 +172,8 @@ class OrderedAECEnv(OrderEnforcingWrapper[str, str, Any]):
     def observe(self, agent: str) -> str | None:
         """The same as `WideSeekAECEnv.observe`."""
         self._check_reset()
-        return super().observe(agent)
+        found: str | None = super().observe(agent)
+        return found
 
     def state(self) -> Any:
         """The same as `WideSeekAECEnv.state`."""

@@ -268,7 +268,7 @@ def mcp_server(desk: EpisodeDesk, *, window: float = 0.05, sweep: float = 30.0) 
 
 
 def mcp_tools_server(game: Game, *, language: Language = "en") -> Server[Any]:
-    """A server of search and browse without an episode. It has no task and no turns, and records nothing.
+    """A server of search, browse and custom tools without an episode. It has no task and no turns, and records nothing.
 
     The tools are those of the profile's single agent.
     """

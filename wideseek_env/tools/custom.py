@@ -1,7 +1,7 @@
-"""`Tool`: a custom tool. `tool` makes one from a function with type hints and a docstring.
+"""`Tool` is a custom tool. `tool` makes a custom tool from a function with type hints and a docstring.
 
-Models read the docstring. Its first paragraph says what the tool does. The lines under ``Args:`` say what each argument
-means.
+Models read the docstring. Its first paragraph must describe the tool. The lines under ``Args:`` must describe each
+argument.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _ARGUMENT = re.compile(r"(\w+)(?:\s*\([^)]*\))?:\s*(.*)")
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A custom tool: what models see of it (`spec`), the function that runs it, and the roles that have it.
+    """A custom tool: its form for models (`spec`), the function that runs it, and the roles that may call it.
 
-    `run` takes the arguments that ``spec.read`` has checked and returns text. It is called on threads, from several
-    episodes at once. An error in it becomes an error message to the agent.
+    `run` takes the arguments that ``spec.read`` has checked and returns text. `run` is called on threads, from several
+    episodes at the same time. If it raises an error, the agent gets an error message.
     """
 
     spec: ToolSpec
@@ -63,10 +63,10 @@ def tool(
     """Make a `Tool` from a function.
 
     Args:
-        function: Its arguments are text, numbers, truth values or lists of texts, with type hints. Those with a default
-            are optional. Models read its docstring. It returns text.
+        function: Its arguments are text, numbers, truth values or lists of texts, with type hints. Arguments with a
+            default are optional. Models read the function's docstring. The function must return text.
         name: The name that models call. By default the name of the function.
-        roles: The roles that have the tool: "lead", "subagent", "single".
+        roles: The roles that may call the tool: "lead", "subagent", "single".
         example: The arguments of an example call, for short prompts and for `check_tool`.
 
     Raises:
@@ -130,11 +130,11 @@ class _Argument:
 
     @property
     def example(self) -> Any:
-        """A value for prompts."""
+        """An example value for prompts."""
         return ["…"] if self.kind is list else {str: "…", int: 1, float: 1.0, bool: True}[self.kind]
 
     def read(self, given: Mapping[str, Any]) -> Any:
-        """The value that a model wrote. Raises `ToolInputError` when it is missing or of another type."""
+        """The value that a model wrote. Raises `ToolInputError` when the value is missing or has another type."""
         if self.kind is str:
             return read_text(given, self.name, required=self.required)
         if self.kind is list:
@@ -154,10 +154,11 @@ class _Argument:
 
 
 def tool_named(given: str | Tool) -> Tool:
-    """The tool called `given` (`wideseek_env.plugins`). A `Tool` is returned as it is.
+    """The tool called `given` (`wideseek_env.plugins`). If `given` is a `Tool`, it is returned unchanged.
 
-    A function that returns text is turned into a tool by `tool`. ``role=`` before the name, as in ``lead=module:name``,
-    gives the tool to that role instead of its default roles. Raises `ConfigError` when there is no such tool.
+    If the name leads to a function that returns text, `tool` makes a tool from it. ``role=`` before the name, as in
+    ``lead=module:name``, gives the tool to that role instead of its default roles. Raises `ConfigError` when there is
+    no such tool.
     """
     if isinstance(given, Tool):
         return given
@@ -243,7 +244,7 @@ def _kind(hint: Any) -> Any:
 
 
 def _docstring(function: Callable[..., str], called: str) -> tuple[str, dict[str, str]]:
-    """The description, and the text of each argument under ``Args:``."""
+    """The description of the tool, and the description of each argument under ``Args:``."""
     text = inspect.getdoc(function) or ""
     if not text.strip():
         raise ConfigError(f"the tool {called} needs a docstring, because models read it")

@@ -106,8 +106,8 @@ class EpisodeRun:
     def act(self, agent: str, action: Action) -> list[ToolCall]:
         """Take one agent's message and return the tool calls that must run, as `Episode.act` does.
 
-        This is for drivers that move agents one by one. Such a driver calls `deliver` for each result, and `finish` when
-        the episode is done.
+        This is for drivers that move agents one by one. Such a driver calls `deliver` for each result, then `finish`
+        when the episode is done.
         """
         calls = self.episode.act(agent, action)
         self.times.append(time.perf_counter() - self._began)

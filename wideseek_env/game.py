@@ -1,7 +1,7 @@
 """`GameConfig` describes a game by plain values; `GameConfig.open` makes a `Game`, which has the live parts.
 
 Every entry point takes the fields of `GameConfig` by the same names: the environments, the commands, the training
-configuration's ``[game]`` table, rollout workers and serving. `ENTRY_POINTS` lists where an entry point differs.
+configuration's ``[game]`` table, rollout workers and serving. `wideseek_env.entry_points` lists where they differ.
 """
 
 from __future__ import annotations
@@ -44,46 +44,51 @@ OpenCorpus: TypeAlias = Callable[[str], Corpus]
 class GameConfig:
     """Everything an episode is played with. All fields are optional; without any, this is the offline default.
 
-    A field that takes a live object also takes its name, ``module:name``. The record of a configuration holds names.
+    A field that accepts a Python object also accepts the name of that object, ``module:name``. `to_dict` stores
+    the name.
 
     Raises:
         ConfigError: A value has the wrong type or is out of range. `open` also raises it for unknown names.
     """
 
     tasks: Tasks = "synthetic"
-    """Tasks: synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, wideseek-r1:FILE, a .jsonl file, or
+    """The tasks: synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, wideseek-r1:FILE, a .jsonl file, or
     module:name for a custom source. Python also takes a `TaskSet` or a sequence of `Task`."""
     corpus: str | Corpus | None = None
-    """Where agents search: a folder made by `wideseek corpus build`, a world, live:…, remote:URL, dense:FOLDER,
-    hybrid:NAME+FOLDER, or module:name. Default: the world that the tasks belong to."""
+    """The corpus that agents search: a folder made by `wideseek corpus build`, a world such as synthetic:seed=1,
+    live:…, remote:URL, dense:FOLDER, hybrid:NAME+FOLDER, or module:name. Default: the world to which the tasks belong."""
     split: str = "train"
-    """Part of a world's tasks: train, validation or test."""
+    """The part of a world's tasks: train, validation or test."""
     where: tuple[str, ...] = ()
-    """Conditions that tasks must meet, such as mode=pages or rows>=10."""
+    """Use only tasks that meet this condition, such as mode=pages or rows>=10."""
     limit: int | None = None
-    """Use only the first N of these tasks."""
+    """Use only the first N tasks that meet the conditions."""
     width: int | None = None
-    """Subagents that one delegation may start. Overrides the rules."""
+    """How many subagents the lead may start with one delegation. Default: the number in the rules."""
     rules: str | Rules | Mapping[str, int] = "default"
-    """Preset of the limits: default or width-benchmark. Python also takes `Rules` or a mapping of limits."""
+    """Preset of all limits: default or width-benchmark. Python also takes `Rules` or a mapping of limits."""
     limits: Mapping[str, int] = field(default_factory=dict)
-    """Single limits that override the preset, such as subagent_turns=6; `Rules` lists them."""
+    """One limit that overrides the preset, such as subagent_turns=6. The Python class wideseek_env.Rules lists all
+    limits."""
     reward: str | Reward = "item_f1"
-    """What the team is paid: item_f1, wideseek_r1, or module:name."""
+    """The reward of the team: item_f1, wideseek_r1, or module:name."""
     profile: str | Profile = "default"
-    """Prompts and tool schemas of the agents: default, terse, wideseek-r1, or module:name."""
+    """The prompts and tool schemas of the agents: default, terse, wideseek-r1, or module:name."""
     judge: str | Judge | None = "offline"
-    """Decides llm_judge columns: offline, openai:MODEL@URL, recorded:FILE, or module:name."""
+    """The judge that decides whether a cell in a column of the type llm_judge is right: offline, openai:MODEL@URL,
+    recorded:FILE, or module:name."""
     team: bool = True
     """A lead with subagents (true), or a single agent (false)."""
     roster: Roster = "dynamic"
-    """Agent ids: dynamic gives each new subagent a new id; fixed keeps the lead and one slot per unit of width."""
+    """Agent ids. dynamic: each new subagent gets a new id. fixed: the agents are always the lead and as many subagents
+    as the width allows, and a new subtask uses one of these ids again."""
     counter: str | Counter = "characters"
-    """Unit of the context limit: characters, or module:name for a function from a message to its length."""
+    """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
     tools: Sequence[str | Tool] = ()
-    """Custom tools, each module:name, or role=module:name to give it to one role: lead, subagent or single."""
+    """A custom tool, module:name. With role=module:name only that role gets the tool: lead, subagent or single."""
     executor: str | Executor | None = None
-    """What runs tool calls, as module:name. Default: search and browse over the corpus, plus the custom tools."""
+    """The object that runs tool calls, as module:name. Default: search and browse over the corpus, and the custom
+    tools."""
 
     def __post_init__(self) -> None:
         set_value = object.__setattr__
@@ -394,50 +399,6 @@ class Game:
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},
         }
-
-
-@dataclass(frozen=True)
-class EntryPoint:
-    """How an entry point's game differs from `GameConfig`."""
-
-    defaults: Mapping[str, Any] = field(default_factory=dict)
-    """The defaults that differ."""
-    fixed: tuple[str, ...] = ()
-    """The fields that it does not take, because it decides them itself."""
-
-    def config(self, **values: Any) -> GameConfig:
-        """The configuration of these values and this entry point's defaults."""
-        return GameConfig(**{**self.defaults, **values})
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """The fields that this entry point takes."""
-        return tuple(each.name for each in fields(GameConfig) if each.name not in self.fixed)
-
-
-_TEST = {"split": "test"}
-_SWEEP = {"split": "test", "rules": "width-benchmark"}
-ENTRY_POINTS: Mapping[str, EntryPoint] = {
-    "parallel_env": EntryPoint(fixed=("team",)),
-    "raw_env": EntryPoint(fixed=("team",)),
-    "env": EntryPoint(fixed=("team",)),
-    "WideSeek-v0": EntryPoint({"team": False}, fixed=("team", "width", "roster")),
-    "evaluate": EntryPoint(_TEST),
-    "wideseek run": EntryPoint(_TEST),
-    "wideseek eval": EntryPoint(_TEST),
-    "wideseek bench width": EntryPoint(_SWEEP, fixed=("width", "team")),
-    "wideseek bench depth": EntryPoint({**_SWEEP, "team": False}, fixed=("width", "team", "roster")),
-    "wideseek demo": EntryPoint(
-        _SWEEP, fixed=tuple(each.name for each in fields(GameConfig) if each.name != "tasks")
-    ),
-    "wideseek rollout": EntryPoint(_TEST),
-    "wideseek serve agents": EntryPoint(_TEST, fixed=("team",)),
-    "wideseek serve mcp": EntryPoint(_TEST, fixed=("team",)),
-    "wideseek-openenv": EntryPoint(),
-    "wideseek train": EntryPoint(),
-    "rollout workers": EntryPoint(),
-}
-"""Every entry point that plays: its own defaults, and the fields that it does not take."""
 
 
 def _changes(rules: Rules) -> dict[str, int]:

@@ -10,10 +10,11 @@ from pettingzoo import ParallelEnv
 
 from wideseek_env.conversation import Conversation
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode import Roster
 from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError
-from wideseek_env.game import ENTRY_POINTS, Game, Tasks
+from wideseek_env.game import Game, Tasks
 from wideseek_env.messages import Action, Counter, visible_text
 from wideseek_env.profiles import Profile
 from wideseek_env.render import Renderer, render, renderer_for

@@ -8,9 +8,10 @@ from typing import Any
 import gymnasium
 
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError
-from wideseek_env.game import ENTRY_POINTS, Tasks
+from wideseek_env.game import Tasks
 from wideseek_env.messages import Action, Counter, visible_text
 from wideseek_env.profiles import Profile
 from wideseek_env.render import render, renderer_for

@@ -89,7 +89,7 @@ def rollout(
         game,
         DriverOptions(concurrency=concurrency, retries=retries),
     )
-    chosen = game.open_tasks(open_tasks)
+    chosen = game.open_tasks(read_tasks=open_tasks)
     status = RunStatus(f"{policy} on {chosen.name}", len(chosen) * size, kind="rollout", seed=seed)
     done = _done(out, status)
     counts = _Counts()

@@ -22,8 +22,9 @@ import wideseek_env
 from wideseek_env import GameConfig, run_episode, tool
 from wideseek_env.cli import options
 from wideseek_env.cli.app import app
+from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.errors import ConfigError, UnnamedPartError
-from wideseek_env.game import ENTRY_POINTS, Game
+from wideseek_env.game import Game
 from wideseek_env.messages import Message, count_characters
 from wideseek_env.profiles import PROFILES
 from wideseek_env.rewards import ItemF1, WideSeekR1

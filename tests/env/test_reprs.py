@@ -116,7 +116,7 @@ def test_it_says_which_and_how_far(tmp_path: Path) -> None:
         "<Trajectory of 'towns' by 'towns': 1 conversations, 'answered', item-F1 0.000, reward 0.000>"
     )
     assert lines["summary"].startswith("<Summary of 1 episodes, 1 tasks: item-F1 0.000 [")
-    assert lines["page"] == "<Page 'towns': status 200, 12000 characters, 'towns'>"
+    assert lines["page"] == "Page('towns', 'towns', 12000 characters, status=200)"
     assert lines["memory corpus"] == "MemoryCorpus(name='towns', 1 pages)"
 
 

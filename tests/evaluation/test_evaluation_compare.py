@@ -36,10 +36,10 @@ def record(task: str, f1: float, trial: int = 0, **changes: Any) -> EpisodeRecor
 
 
 def run(name: str, *records: EpisodeRecord, **settings: Any) -> RecordedRun:
-    tally = SummaryAccumulator()
+    accumulator = SummaryAccumulator()
     for each in records:
-        tally.add(each)
-    return RecordedRun(name, settings, tally)
+        accumulator.add(each)
+    return RecordedRun(name, settings, accumulator)
 
 
 def test_differences_are_of_means_over_tasks() -> None:
@@ -81,7 +81,7 @@ def test_pairing_sees_what_two_intervals_hide() -> None:
     level = [n / 40 for n in range(40)]
     first = run("a", *(record(f"t{n}", value) for n, value in enumerate(level)))
     second = run("b", *(record(f"t{n}", value + 0.01) for n, value in enumerate(level)))
-    intervals = [each.tally.summary() for each in (first, second)]
+    intervals = [each.accumulator.summary() for each in (first, second)]
     assert intervals[0].item_f1_high > intervals[1].item_f1_low
     assert compare_runs(first, second).metrics["f1_by_item"].low == pytest.approx(0.01)
 

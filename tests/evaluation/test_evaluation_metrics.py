@@ -17,10 +17,10 @@ from wideseek_env.trajectory import load_trajectories
 
 def play(path: Path, count: int = 3) -> list[EpisodeRecord]:
     game = town_setup(count=count)
-    tally = SummaryAccumulator()
+    accumulator = SummaryAccumulator()
     with RunFolder.open(path, {}) as folder:
-        evaluate_game(game, ToyTeam(), folder=folder, tally=tally)
-    return tally.records
+        evaluate_game(game, ToyTeam(), folder=folder, accumulator=accumulator)
+    return accumulator.records
 
 
 def no_trajectories(*arguments: object) -> None:
@@ -59,10 +59,10 @@ def test_damaged_figures_are_made_again(tmp_path: Path, name: str) -> None:
     good = file.read_bytes()
     DAMAGE[name](file)
     assert read_run(tmp_path).records == played
-    tally = SummaryAccumulator()
+    accumulator = SummaryAccumulator()
     with RunFolder.open(tmp_path, {}) as folder:
-        folder.load(tally)
-    assert tally.records == played
+        folder.load(accumulator)
+    assert accumulator.records == played
     assert file.read_bytes() == good
 
 

@@ -64,10 +64,10 @@ def test_a_subset_of_the_tasks_gives_the_same_episodes() -> None:
 
 def test_an_interrupted_run_keeps_what_is_done_and_goes_on(tmp_path: Path) -> None:
     setup = town_setup(count=5)
-    tally = SummaryAccumulator()
+    accumulator = SummaryAccumulator()
     with open_folder(tmp_path / "run", setup) as folder, pytest.raises(KeyboardInterrupt):
-        evaluate_game(setup, ToyTeam(interrupt_after=2), folder=folder, tally=tally)
-    assert len(tally) == 2
+        evaluate_game(setup, ToyTeam(interrupt_after=2), folder=folder, accumulator=accumulator)
+    assert len(accumulator) == 2
     assert json.loads((tmp_path / "run" / "summary.json").read_text())["episodes"] == 2
     played: list[EpisodeRecord] = []
     with open_folder(tmp_path / "run", setup) as folder:

@@ -196,7 +196,7 @@ def test_figures_over_trials_are_those_of_the_benchmark() -> None:
     assert metric.min == pytest.approx((0.5 + 0 + 1) / 3, abs=1e-9)
     assert metric.avg_low < metric.avg < metric.avg_high
     assert scored.summary.pass_at == {"1": 0.5, "2": pytest.approx(2 / 3)}
-    plain = benchmark_summary(scored.tally.records)
+    plain = benchmark_summary(scored.accumulator.records)
     assert set(plain) == set(scored.summary.metrics)
     for name, figures in plain.items():
         ours = scored.summary.metrics[name]
@@ -212,7 +212,7 @@ def test_a_missing_response_counts_as_zero_or_not_at_all() -> None:
     zero = score_answers(TASKS, some)
     assert (zero.missing, zero.summary.episodes, zero.summary.item_f1) == (3, 6, 0.5)
     assert zero.summary.endings == {"answered": 3, "missing": 3}
-    assert benchmark_summary(zero.tally.records)["score"] == {
+    assert benchmark_summary(zero.accumulator.records)["score"] == {
         "avg_n": 0.5,
         "max_n": pytest.approx(2 / 3),
         "min_n": pytest.approx(1 / 3),
@@ -224,7 +224,7 @@ def test_a_missing_response_counts_as_zero_or_not_at_all() -> None:
     with pytest.raises(
         ConfigError, match=r"1 of 2 tasks have fewer than 2 trials \(the first is 'towns-0'\)"
     ):
-        benchmark_summary(skip.tally.records)
+        benchmark_summary(skip.accumulator.records)
 
 
 def test_trials_and_tasks_that_were_not_asked_for() -> None:
@@ -283,7 +283,7 @@ def test_scores_are_written_and_read_back(tmp_path: Path) -> None:
     out = tmp_path / "sub" / "scores"
     scored = score_answers(TASKS, answers(((4,), (2,), (0,))), folder=out, source="mine", by=("source",))
     found = read_run(out)
-    assert found.records == scored.tally.records
+    assert found.records == scored.accumulator.records
     assert not found.played
     assert (found.settings["responses"], found.settings["strict"]) == ("mine", False)
     lines = [json.loads(line) for line in (out / "scores.jsonl").read_text().splitlines()]
@@ -301,7 +301,7 @@ def test_scores_are_replaced_only_when_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="already contains scores"):
         score_answers(TASKS, answers(((0,), (0,), (0,))), folder=tmp_path)
     score_answers(TASKS, answers(((0,), (0,), (0,))), folder=tmp_path, overwrite=True)
-    assert read_run(tmp_path).tally.item_f1 == 0
+    assert read_run(tmp_path).accumulator.item_f1 == 0
 
 
 def test_folders_of_something_else_are_left_alone(tmp_path: Path) -> None:

@@ -42,10 +42,10 @@ def record(task: str = "a", trial: int = 0, f1: float = 0.5, **changes: object) 
 
 
 def summary_of(*records: EpisodeRecord) -> Summary:
-    tally = SummaryAccumulator()
+    accumulator = SummaryAccumulator()
     for each in records:
-        tally.add(each)
-    return tally.summary()
+        accumulator.add(each)
+    return accumulator.summary()
 
 
 def test_means_and_counts() -> None:
@@ -72,15 +72,15 @@ def test_trials_are_averaged_within_a_task_first_for_the_interval() -> None:
 
 
 def test_a_later_record_of_the_same_episode_replaces_the_earlier() -> None:
-    tally = SummaryAccumulator()
-    tally.add(record("a", f1=0.0, failed=True, ending="failed"))
-    tally.add(record("b", f1=0.5))
-    assert tally.finished() == {("b", 0)}
-    tally.add(record("a", f1=1.0))
-    assert tally.finished() == {("a", 0), ("b", 0)}
-    assert len(tally) == 2
-    assert tally.item_f1 == 0.75
-    assert tally.summary().failed == 0
+    accumulator = SummaryAccumulator()
+    accumulator.add(record("a", f1=0.0, failed=True, ending="failed"))
+    accumulator.add(record("b", f1=0.5))
+    assert accumulator.finished() == {("b", 0)}
+    accumulator.add(record("a", f1=1.0))
+    assert accumulator.finished() == {("a", 0), ("b", 0)}
+    assert len(accumulator) == 2
+    assert accumulator.item_f1 == 0.75
+    assert accumulator.summary().failed == 0
 
 
 def test_the_order_of_episodes_does_not_matter() -> None:
@@ -174,15 +174,15 @@ def test_parts_by_label() -> None:
     def labelled(task: str, f1: float, **labels: object) -> EpisodeRecord:
         return record(task, f1=f1, labels={"form": "table", "language": "en", **labels})
 
-    tally = SummaryAccumulator()
+    accumulator = SummaryAccumulator()
     for each in (
         labelled("a", 1.0, rows=5, hard=True, year=9),
         labelled("b", 0.5, rows=6, hard=False, year=10),
         labelled("c", 0.0, rows=201, language="zh"),
         labelled("d", 0.2, rows=0, form="short answer"),
     ):
-        tally.add(each)
-    parts = tally.by(("size", "language", "hard", "year"))
+        accumulator.add(each)
+    parts = accumulator.by(("size", "language", "hard", "year"))
     assert list(parts) == ["size", "language", "hard", "year"]
     assert {name: part.item_f1 for name, part in parts["size"].items()} == {
         "short answer": 0.2, "up to 5 rows": 1.0, "6–10 rows": 0.5, "over 200 rows": 0.0,
@@ -265,8 +265,8 @@ def test_tokens_by_a_token_counter() -> None:
         return len(message["content"].split())
 
     game = town_setup(count=1, width=2, counter=words)
-    tally = SummaryAccumulator()
-    evaluate_game(game, ToyTeam(), tally=tally)
+    accumulator = SummaryAccumulator()
+    evaluate_game(game, ToyTeam(), accumulator=accumulator)
     conversations = run_episode(game, ToyTeam(), game.tasks[0]).episode.conversations
     assert len(conversations) == 3
     read = written = 0
@@ -276,9 +276,9 @@ def test_tokens_by_a_token_counter() -> None:
         read += sum(
             sum(s for _, s in texts[:at]) for at, (role, _) in enumerate(texts) if role == "assistant"
         )
-    assert tally.records[0].usage == {"prompt_tokens": read, "completion_tokens": written}
+    assert accumulator.records[0].usage == {"prompt_tokens": read, "completion_tokens": written}
     unknown = SummaryAccumulator()
-    evaluate_game(town_setup(count=1), ToyTeam(), tally=unknown)
+    evaluate_game(town_setup(count=1), ToyTeam(), accumulator=unknown)
     assert unknown.records[0].usage is None
     assert unknown.summary().usage == {}
 

@@ -53,7 +53,7 @@ def evaluate_command(
 
     from wideseek_env.cli.console import say
     from wideseek_env.cli.progress import RunView
-    from wideseek_env.cli.reports import print_tally
+    from wideseek_env.cli.reports import print_metrics
     from wideseek_env.cli.sweep import command_line
     from wideseek_env.cli.world import open_game
     from wideseek_env.evaluation.folder import RunFolder, run_settings
@@ -69,7 +69,10 @@ def evaluate_command(
     opened = open_game(game)
     check_keys(by, map(task_labels, opened.tasks))
     total = len(opened.tasks) * trials
-    tally, status = SummaryAccumulator(), RunStatus(f"{policy} on {opened.tasks.name}", total, seed=seed)
+    accumulator, status = (
+        SummaryAccumulator(),
+        RunStatus(f"{policy} on {opened.tasks.name}", total, seed=seed),
+    )
     with ExitStack() as stack:
         folder = None
         if out is not None:
@@ -86,7 +89,7 @@ def evaluate_command(
         interrupted, finished = False, False
         try:
             evaluate_game(
-                opened, player, seed=seed, trials=trials, folder=folder, tally=tally,
+                opened, player, seed=seed, trials=trials, folder=folder, accumulator=accumulator,
                 keep_going=keep_going, by=by or DEFAULT_BY, on_episode=show, status=status,
             )  # fmt: skip
             finished = True
@@ -94,11 +97,11 @@ def evaluate_command(
             interrupted = True
         finally:
             stack.close()
-            if finished or len(tally):
-                print_tally(tally, by, seed=seed)
+            if finished or len(accumulator):
+                print_metrics(accumulator, by, seed=seed)
             if folder is not None:
                 say(f"Run folder: {out}")
     if interrupted:
         again = "the same command resumes the run" if out is not None else "a run with --out can be resumed"
-        say(f"Interrupted after {len(tally)} of {total} episodes: {again}.")
+        say(f"Interrupted after {len(accumulator)} of {total} episodes: {again}.")
         raise click.exceptions.Exit(130)

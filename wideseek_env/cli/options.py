@@ -153,9 +153,10 @@ def game_options(entry: str) -> Callable[[Command], Command]:
     command receives the configuration as its argument `game`.
 
     Args:
-        entry: The command's name in `wideseek_env.game.ENTRY_POINTS`, such as ``wideseek run``.
+        entry: The command's name in `wideseek_env.entry_points.ENTRY_POINTS`, such as ``wideseek run``.
     """
-    from wideseek_env.game import ENTRY_POINTS, OPTION_NAMES
+    from wideseek_env.entry_points import ENTRY_POINTS
+    from wideseek_env.game import OPTION_NAMES
 
     point = ENTRY_POINTS[entry]
     usual = point.config()

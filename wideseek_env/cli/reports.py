@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 FORMATS = ("table", "json", "benchmark")
 
 
-def print_tally(
-    tally: SummaryAccumulator, by: Sequence[str], *, form: str = "table", played: bool = True, seed: int = 0
+def print_metrics(
+    accumulator: SummaryAccumulator,
+    by: Sequence[str],
+    *,
+    form: str = "table",
+    played: bool = True,
+    seed: int = 0,
 ) -> None:
     """Print the summary of the records in an accumulator.
 
@@ -31,10 +36,10 @@ def print_tally(
     from wideseek_env.evaluation.summary import benchmark_summary
 
     if form == "benchmark":
-        _print_json(benchmark_summary(tally.records))
+        _print_json(benchmark_summary(accumulator.records))
         return
-    summary = tally.summary(seed=seed)
-    groups = tally.by(by or DEFAULT_BY, seed=seed)
+    summary = accumulator.summary(seed=seed)
+    groups = accumulator.by(by or DEFAULT_BY, seed=seed)
     if form == "json":
         _print_json(summary_dict(summary, groups))
         return

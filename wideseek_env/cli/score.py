@@ -83,7 +83,7 @@ def score(
       wideseek score --tasks tasks.jsonl --responses runs/a --judge openai:qwen3-4b@http://127.0.0.1:8000/v1
     """
     from wideseek_env.cli.console import Bar, say
-    from wideseek_env.cli.reports import print_tally
+    from wideseek_env.cli.reports import print_metrics
     from wideseek_env.cli.tables import points
     from wideseek_env.cli.world import make_judge, open_gold
     from wideseek_env.evaluation.labels import DEFAULT_BY, check_keys, task_labels
@@ -107,7 +107,7 @@ def score(
             trials=trials, seed=seed, by=by or DEFAULT_BY, folder=out, source=str(responses),
             overwrite=overwrite, on_score=show,
         )  # fmt: skip
-    print_tally(scored.tally, by, form=form, played=False, seed=seed)
+    print_metrics(scored.accumulator, by, form=form, played=False, seed=seed)
     if scored.missing:
         counted = "count with score 0" if missing == "zero" else "are left out"
         say(f"{scored.missing} tasks and trials have no response and {counted}.")

@@ -26,7 +26,7 @@ def summary(run: Path, by: tuple[str, ...], seed: int | None, form: str) -> None
       wideseek summary runs/a --by difficulty --by kind
       wideseek summary runs/a --format benchmark
     """
-    from wideseek_env.cli.reports import print_tally
+    from wideseek_env.cli.reports import print_metrics
     from wideseek_env.evaluation.labels import check_keys
     from wideseek_env.evaluation.reading import read_run
 
@@ -34,4 +34,4 @@ def summary(run: Path, by: tuple[str, ...], seed: int | None, form: str) -> None
     check_keys(by, (record.labels for record in found.records))
     if seed is None:
         seed = int(found.settings.get("seed") or 0)
-    print_tally(found.tally, by, form=form, played=found.played, seed=seed)
+    print_metrics(found.accumulator, by, form=form, played=found.played, seed=seed)

@@ -46,7 +46,10 @@ def points(share: float) -> str:
 
 
 def summary_table(summary: Summary, *, played: bool = True) -> Table:
-    """Every metric of a summary, one a line; those of play are left out for answers made elsewhere."""
+    """Each metric of a summary in one line.
+
+    If `played` is False, the answers were scored without running episodes. Turns, calls and reward are then left out.
+    """
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     table.add_column()
     table.add_column(justify="right")
@@ -173,7 +176,7 @@ def groups_table(key: str, groups: Mapping[str, Summary], *, played: bool = True
 
 
 def comparison_table(comparison: Comparison) -> Table:
-    """A line for each metric: both means, their difference with its interval, and the p-value."""
+    """One line for each metric: both means, their difference with its interval, and the p-value."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("")
     for column in ("first", "second", "difference", "95 %", "p", "rose", "fell", "same"):
@@ -214,7 +217,7 @@ def changes_table(comparison: Comparison) -> Table:
 
 
 def metric_label(name: str) -> str:
-    """What tables call a metric."""
+    """The name of a metric in tables."""
     return _METRIC_LABELS.get(name, name)
 
 

@@ -44,7 +44,9 @@ class Page:
     error: str = ""
 
     def __repr__(self) -> str:
-        return f"<Page {short(self.url)}: status {self.status}, {len(self.html)} characters, {short(self.title)}>"
+        return (
+            f"Page({short(self.url)}, {short(self.title)}, {len(self.html)} characters, status={self.status})"
+        )
 
 
 @runtime_checkable

@@ -114,10 +114,10 @@ class RunFolder:
             lock.close()
             raise
 
-    def load(self, tally: SummaryAccumulator) -> None:
+    def load(self, accumulator: SummaryAccumulator) -> None:
         """Add the recorded episodes to an accumulator."""
         for record in self._metrics.catch_up():
-            tally.add(record)
+            accumulator.add(record)
 
     def write(self, trajectory: Trajectory) -> None:
         """Record one episode. It is on disk when this method returns."""

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode import Roster
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.folder import RunFolder, run_settings
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.run import evaluate_game
 from wideseek_env.evaluation.summary import Summary
-from wideseek_env.game import ENTRY_POINTS, Tasks
+from wideseek_env.game import Tasks
 from wideseek_env.messages import Counter
 from wideseek_env.policy import Policy, opened_policy
 from wideseek_env.profiles import Profile

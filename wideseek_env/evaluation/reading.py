@@ -22,12 +22,12 @@ class RecordedRun:
 
     name: str
     settings: Mapping[str, Any]
-    tally: SummaryAccumulator
+    accumulator: SummaryAccumulator
 
     @property
     def records(self) -> list[EpisodeRecord]:
         """The episodes, sorted by task and trial."""
-        return self.tally.records
+        return self.accumulator.records
 
     @property
     def played(self) -> bool:
@@ -45,23 +45,23 @@ def read_run(path: Path | str) -> RecordedRun:
         TrajectoryError: The run cannot be read.
     """
     path = Path(path)
-    tally = SummaryAccumulator()
+    accumulator = SummaryAccumulator()
     settings: Mapping[str, Any] = {}
     if path.is_dir() and (path / SETTINGS).is_file():
         settings = read_settings(path)
         if settings.get("kind") == "responses":
             for record in read_scored(path):
-                tally.add(record)
+                accumulator.add(record)
         else:
             for entry in read_entries(path):
-                tally.add(entry.record)
+                accumulator.add(entry.record)
     elif path.is_file():
         for trajectory in iter_trajectories(path):
-            tally.add(EpisodeRecord.of(trajectory))
+            accumulator.add(EpisodeRecord.of(trajectory))
     else:
         what = f"{path} contains no run" if path.exists() else f"{path} does not exist"
         raise ConfigError(
             f"{what}; give a folder of `wideseek eval` or `wideseek score` (with {SETTINGS} and {TRAJECTORIES} "
             f"or {SCORES}), or a file of trajectories"
         )
-    return RecordedRun(str(path), settings, tally)
+    return RecordedRun(str(path), settings, accumulator)

@@ -41,7 +41,7 @@ def evaluate_game(
     seed: int = 0,
     trials: int = 1,
     folder: RunFolder | None = None,
-    tally: SummaryAccumulator | None = None,
+    accumulator: SummaryAccumulator | None = None,
     keep_going: bool = False,
     by: Sequence[str] = DEFAULT_BY,
     on_episode: Callable[[EpisodeRecord], None] | None = None,
@@ -49,7 +49,7 @@ def evaluate_game(
 ) -> Summary:
     """Run a policy on tasks and return the summary of the whole run.
 
-    If `tally` is given, the records are added to it. They are then available even if the run is interrupted.
+    If `accumulator` is given, the records are added to it. They are then available even if the run is interrupted.
 
     Args:
         game: What is played; see `GameConfig`.
@@ -58,7 +58,7 @@ def evaluate_game(
         seed: Each episode's seed is derived from it, the task's id and the trial.
         trials: Episodes of each task.
         folder: Records the episodes. Episodes that it holds already are counted and not run again, unless they failed.
-        `tally`: Collects the metrics. Pass one to have them when the run is interrupted.
+        accumulator: Collects the metrics. Pass one to have them when the run is interrupted.
         keep_going: Count an episode that raises as failed, with score 0, instead of stopping.
         by: The keys by which ``summary.json`` splits the metrics, such as "size" (`wideseek_env.evaluation.labels`).
         on_episode: Called after each episode that was run.
@@ -68,15 +68,15 @@ def evaluate_game(
         EpisodeError: An episode raised an exception, and `keep_going` is False.
         KeyboardInterrupt: Ctrl-C stopped the run. The finished episodes are recorded and summarised first.
     """
-    tally = tally if tally is not None else SummaryAccumulator()
+    accumulator = accumulator if accumulator is not None else SummaryAccumulator()
     todo = list(tasks if tasks is not None else game.tasks)
     if folder is not None:
-        folder.load(tally)
+        folder.load(accumulator)
     if status is None:
         status = RunStatus(f"{policy.name} on {game.tasks.name}", len(todo) * trials, seed=seed)
-    for record in tally.records:
+    for record in accumulator.records:
         status.add(Ended.of(record))
-    finished = tally.finished()
+    finished = accumulator.finished()
     jobs = (
         Job(task, episode_seed(seed, task.id, trial), trial)
         for trial in range(trials)
@@ -91,15 +91,15 @@ def evaluate_game(
                     with uninterrupted():
                         if folder is not None:
                             folder.write(trajectory)
-                        tally.add(record)
+                        accumulator.add(record)
                         status.end(Ended.of(record))
                     if on_episode is not None:
                         on_episode(record)
         finally:
             with uninterrupted():
-                summary = tally.summary(seed=seed)
+                summary = accumulator.summary(seed=seed)
                 if folder is not None:
-                    folder.write_summary(summary, tally.by(by, seed=seed))
+                    folder.write_summary(summary, accumulator.by(by, seed=seed))
     return summary
 
 

@@ -1,4 +1,4 @@
-"""`RunStatus`: what a run of episodes is doing right now, for a view in this process and for ``progress.json``."""
+"""`RunStatus`: the current state of a run of episodes, for a view in this process and for ``progress.json``."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def tokens_of(usage: Mapping[str, float] | None) -> float | None:
 
 
 class RunningSummary:
-    """Gathers episodes; one that is added again (the same task and trial) replaces the earlier one.
+    """Collects episodes and computes running means. A second episode of a task and trial replaces the first.
 
     Args:
         seed: Seed of the bootstrap. With the seed of the run, the final intervals equal those of its summary.

@@ -45,7 +45,7 @@ class Scored:
     `missing` counts tasks and trials without a response. `unknown` counts responses to other tasks.
     """
 
-    tally: SummaryAccumulator
+    accumulator: SummaryAccumulator
     summary: Summary
     missing: int
     unknown: int
@@ -114,7 +114,7 @@ def score_answers(
         "trials": trials,
         "seed": seed,
     }
-    tally = SummaryAccumulator()
+    accumulator = SummaryAccumulator()
     absent = 0
     with ExitStack() as stack:
         writer = stack.enter_context(_Writer(folder, overwrite)) if folder is not None else None
@@ -130,15 +130,15 @@ def score_answers(
                 record = EpisodeRecord.of_response(
                     task, trial, score, missing=found is None, judge_usage=usage
                 )
-                tally.add(record)
+                accumulator.add(record)
                 if writer is not None:
                     writer.write(record, score)
                 if on_score is not None:
                     on_score(record)
-        summary = tally.summary(seed=seed)
+        summary = accumulator.summary(seed=seed)
         if writer is not None:
-            writer.finish(settings, summary_dict(summary, tally.by(by, seed=seed)))
-    return Scored(tally, summary, absent, unknown)
+            writer.finish(settings, summary_dict(summary, accumulator.by(by, seed=seed)))
+    return Scored(accumulator, summary, absent, unknown)
 
 
 def read_scored(folder: Path) -> Iterator[EpisodeRecord]:

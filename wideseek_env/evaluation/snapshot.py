@@ -112,14 +112,14 @@ def episodes_of(
     """The snapshot of a run of episodes, from its progress file and its records.
 
     Args:
-        kind: What it is, if it does not say.
-        name: Its path.
-        progress: Its progress file, if there is one.
-        now: The time, as in that file.
-        so_far: The summary of its records; None where only the progress file can be read.
-        title: What is played; else what the progress file says.
-        unread: See `Episodes`.
-        damaged: See `Episodes`.
+        kind: The kind of run, if the progress file does not say it.
+        name: The path of the run.
+        progress: The content of its progress file. None if there is no file.
+        now: The time in seconds since 1970.
+        so_far: The running means of its records. None if only the progress file can be read.
+        title: Policy and tasks of the run. None takes the title of the progress file.
+        unread: Number of bytes of records that have not been read yet.
+        damaged: Number of records that cannot be read.
     """
     values: Mapping[str, Any] = progress.values if progress is not None else {}
     seen: Seen = progress.seen(now) if progress is not None else "unknown"

@@ -175,10 +175,10 @@ class SummaryAccumulator:
 
 def summarise(episodes: Iterable[Trajectory | EpisodeRecord], *, seed: int = 0) -> Summary:
     """The summary of recorded episodes. They are read one at a time, so `episodes` may be an iterator over a file."""
-    tally = SummaryAccumulator()
+    accumulator = SummaryAccumulator()
     for episode in episodes:
-        tally.add(episode if isinstance(episode, EpisodeRecord) else EpisodeRecord.of(episode))
-    return tally.summary(seed=seed)
+        accumulator.add(episode if isinstance(episode, EpisodeRecord) else EpisodeRecord.of(episode))
+    return accumulator.summary(seed=seed)
 
 
 def benchmark_summary(

@@ -134,7 +134,7 @@ class Plan:
         """Run one point, recorded in the run folder `name`."""
         if self.on_size is not None:
             self.on_size(size)
-        tally = SummaryAccumulator()
+        accumulator = SummaryAccumulator()
         with ExitStack() as stack:
             run = None
             if self.folder is not None:
@@ -142,10 +142,10 @@ class Plan:
                     RunFolder.open(self.folder / name, settings, overwrite=self.overwrite)
                 )
             summary = evaluate_game(
-                game, policy, self.tasks, seed=self.seed, trials=self.trials, folder=run, tally=tally,
+                game, policy, self.tasks, seed=self.seed, trials=self.trials, folder=run, accumulator=accumulator,
                 keep_going=self.keep_going, on_episode=self.on_episode,
             )  # fmt: skip
-        return SweepPoint(size, summary, tuple(tally.records))
+        return SweepPoint(size, summary, tuple(accumulator.records))
 
     def run_all(
         self,
@@ -218,7 +218,7 @@ def read_sweep(path: Path | str) -> Sweep:
         if not (run / SETTINGS).is_file():
             continue
         found = read_run(run)
-        if len(found.tally):
-            summary = found.tally.summary(seed=int(read_settings(run).get("seed") or 0))
+        if len(found.accumulator):
+            summary = found.accumulator.summary(seed=int(read_settings(run).get("seed") or 0))
             points.append(SweepPoint(size, summary, tuple(found.records)))
     return Sweep(tuple(points), settings, kind, str(data.get("command") or ""), about)

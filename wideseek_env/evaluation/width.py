@@ -97,7 +97,10 @@ def play_sweep(
     amount: int | None,
     command: str,
 ) -> Sweep:
-    """Play `games` by size, all under one budget if `equal` says so; the arguments are those of `width_sweep`."""
+    """Run the games of `games`, one for each size, with one budget for all if `equal` is given.
+
+    The other arguments are those of `width_sweep`.
+    """
     options = dict(policy_options or {})
 
     def about(**further: int) -> dict[str, Any]:

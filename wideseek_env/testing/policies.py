@@ -152,8 +152,8 @@ class _Failing:
 def _check_runner(check: Checker, policy: Policy, game: Game, tasks: Sequence[Task]) -> None:
     assert isinstance(policy, EpisodeRunner)
     jobs = [Job(task, seed=number) for number, task in enumerate(tasks)]
-    todo = "play hands back each job once, with the trajectory of its own episode"
-    results = check.call("play", todo, lambda: list(policy.run_jobs(game, jobs)))
+    todo = "run_jobs must return each job once, with the trajectory of its own episode"
+    results = check.call("run_jobs", todo, lambda: list(policy.run_jobs(game, jobs)))
     for each in results:
         check.require(
             each.trajectory is not None,

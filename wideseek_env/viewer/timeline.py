@@ -1,7 +1,7 @@
-"""`Timeline`: what a recorded episode did, turn by turn, with times: who wrote, asked, started and waited for whom.
+"""`Timeline`: what happened in a recorded episode, turn by turn and with times.
 
-A trajectory records messages and results; which tool requests a message came to, and which turn started which
-subagent, follows from the rules. `timeline_of` works it out, by playing the events again where that is possible.
+A trajectory records messages and results. The rules decide which tool requests a message makes, and which turn starts
+which subagent. `timeline_of` finds this out by replaying the events, if that is possible.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Act:
 
 @dataclass(slots=True)
 class Timeline:
-    """The acts of every conversation, and where each conversation came from: (conversation, index of the act)."""
+    """The acts of every conversation, and the act that started it, as (conversation, index of the act)."""
 
     acts: list[list[Act]]
     parents: list[tuple[int, int] | None]
@@ -75,7 +75,11 @@ class Timeline:
 
 
 def timeline_of(trajectory: Trajectory) -> Timeline:
-    """The timeline of a recorded episode; `KeyError`, `IndexError` or `TypeError` for a record of another form."""
+    """The timeline of a recorded episode.
+
+    Raises:
+        KeyError, IndexError, TypeError: The record does not have the form of a trajectory.
+    """
     conversations, events = trajectory.conversations, trajectory.events
     times = _times(trajectory.timing.get("events"), len(events))
     timeline = Timeline(
@@ -97,7 +101,7 @@ def timeline_of(trajectory: Trajectory) -> Timeline:
 
 
 def critical_path(timeline: Timeline, by: Literal["seconds", "turns"]) -> list[tuple[int, int]]:
-    """The acts that the end waited for, first to last, as (conversation, index of the act).
+    """The acts on the critical path, first to last, as (conversation, index of the act).
 
     The path is followed backwards from the last act of the first conversation. An act waits for the subagent that ended
     last, and the first act of a subagent waits for the act that started it. Measured in turns, the length of the path

@@ -177,6 +177,12 @@ class VllmSettings:
         return Loaded(llm, info, config.model_config.get_vocab_size(), shapes, tied, sleep_level)
 
 
+VLLM_SETTINGS = tuple(
+    each.name for each in dataclasses.fields(VllmSettings) if each.name not in ("model", "options")
+)
+"""The names by which `vllm_policy` and training take the engine's settings."""
+
+
 def first_numbers(version: str) -> tuple[int, ...]:
     """The first two numbers of a version. A build from source with version "0.1.dev…" counts as 0.1."""
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

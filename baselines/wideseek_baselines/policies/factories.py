@@ -7,11 +7,10 @@ the policy is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from typing import Any, TypedDict, Unpack
 
 from wideseek_baselines.engines.base import Engine
-from wideseek_baselines.engines.vllm_loading import VllmSettings
+from wideseek_baselines.engines.vllm_loading import VLLM_SETTINGS
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.tokens import History
 from wideseek_env.errors import ConfigError
@@ -33,10 +32,6 @@ class PolicyOptions(TypedDict, total=False):
     top_p: float
     top_k: int
     seeded: bool
-
-
-VLLM_SETTINGS = tuple(each.name for each in fields(VllmSettings) if each.name not in ("model", "options"))
-"""The options of `vllm_policy` that go to its engine."""
 
 
 def transformers_policy(

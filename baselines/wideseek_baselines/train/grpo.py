@@ -175,7 +175,7 @@ def train_step(
     batches: list[list[Sample]] = []
     dropped = 0
     for chosen in mini_batches(
-        [rollouts[number].group for number in used], config.mini_batch or config.tasks, random
+        [rollouts[number].group for number in used.tolist()], config.mini_batch or config.tasks, random
     ):
         numbers = used[chosen]
         found = rollout_samples([rollouts[number] for number in numbers], values[numbers], config.selection)

@@ -199,9 +199,9 @@ def prepare(
     size = config.tokens_per_row
     batches: list[Prepared] = []
     for chosen in mini_batches(
-        [rollouts[number].group for number in usable], config.mini_batch or config.tasks, random
+        [rollouts[number].group for number in usable.tolist()], config.mini_batch or config.tasks, random
     ):
-        members = [rollouts[number] for number in usable[chosen]]
+        members = [rollouts[number] for number in usable[chosen].tolist()]
         batch = rollout_samples(members, np.zeros(len(members)), config.selection)
         if not batch.samples:
             continue

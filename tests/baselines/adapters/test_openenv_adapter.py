@@ -244,3 +244,10 @@ def test_a_single_agent_and_bad_settings(setup: Game) -> None:
         create_app(setup, sessions=0)
     with pytest.raises(ConfigError, match="synthetik"):
         create_app(GameConfig(tasks="synthetik"))
+
+
+def test_the_command_takes_every_field_of_the_game() -> None:
+    from wideseek_baselines.adapters.openenv_server import main
+    from wideseek_env.entry_points import ENTRY_POINTS
+
+    assert {*ENTRY_POINTS["wideseek-openenv"].names} <= {parameter.name for parameter in main.params}

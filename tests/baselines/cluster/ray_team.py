@@ -16,7 +16,7 @@ from wideseek_baselines.rollout.jobs import RolloutJob
 from wideseek_baselines.rollout.simulation import SimulatedTeam
 from wideseek_baselines.scripted import ScriptedPolicy
 from wideseek_env.game import Game
-from wideseek_env.messages import Action
+from wideseek_env.messages import Action, Message
 from wideseek_env.policy import Turn
 from wideseek_env.tools.custom import tool
 
@@ -65,13 +65,16 @@ def broken() -> Team:
 
 @dataclass(frozen=True, slots=True)
 class NotingJob(RolloutJob):
-    """Leaves itself, as the worker has it, in the file `note`; stands for a job with a field that is new."""
+    """Leaves itself and the worker's configuration of the game in the file `note`.
+
+    It stands for a job with a field that is new.
+    """
 
     note: str = ""
 
     def game_for(self, game: Game) -> Game:
         """See `RolloutJob`."""
-        Path(self.note).write_bytes(pickle.dumps(self))
+        Path(self.note).write_bytes(pickle.dumps((self, game.config)))
         return RolloutJob.game_for(self, game)
 
 
@@ -83,6 +86,11 @@ class Lenient:
     def judge(self, column: str, criterion: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
         """See `Judge`."""
         return [True for _ in pairs]
+
+
+def count_words(message: Message) -> int:
+    """A counter."""
+    return len(str(message.get("content") or "").split())
 
 
 @tool

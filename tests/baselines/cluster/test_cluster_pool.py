@@ -91,25 +91,53 @@ def filled() -> dict[str, Any]:
     return {"task": GAME.open_tasks()[0], "seed": 11, "trial": 3, "group": "g", "size": 1, "width": 2}
 
 
+FULL = GameConfig(
+    tasks="synthetic",
+    corpus="synthetic",
+    split="test",
+    where=("rows>=2",),
+    limit=5,
+    width=4,
+    rules="width-benchmark",
+    limits={"subagent_turns": 20},
+    reward="wideseek_r1",
+    profile="terse",
+    judge="ray_team:Lenient",
+    roster="fixed",
+    counter="ray_team:count_words",
+    tools=("ray_team:tide_table",),
+)
+"""Every field has a value that is not its default, but for `executor`, which excludes `tools`, and `team`."""
+
+
 @pytest.fixture(scope="module")
-def sent(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[NotingJob, NotingJob]:
-    """A job, and the same job as a worker had it."""
+def sent(cluster: None, tmp_path_factory: pytest.TempPathFactory) -> tuple[NotingJob, NotingJob, GameConfig]:
+    """A job, and the same job and the game's configuration as a worker had them."""
     note = tmp_path_factory.mktemp("job") / "note"
     given = NotingJob(**filled(), note=str(note))
-    with open_rollouts_on(config(), workers=1, cpus=0.5) as pool:
+    with open_rollouts_on(RolloutConfig("ray_team:Team", {}, FULL), workers=1, cpus=0.5) as pool:
         (finished,) = pool.run([given])
     assert finished.error == ""
     assert finished.job is given
-    return given, pickle.loads(note.read_bytes())
+    return given, *pickle.loads(note.read_bytes())
 
 
 @pytest.mark.parametrize("field", dataclasses.fields(NotingJob), ids=lambda field: field.name)
 def test_every_field_of_a_job_reaches_a_worker(
-    sent: tuple[NotingJob, NotingJob], field: dataclasses.Field[Any]
+    sent: tuple[NotingJob, NotingJob, GameConfig], field: dataclasses.Field[Any]
 ) -> None:
-    given, received = (getattr(job, field.name) for job in sent)
+    given, received = (getattr(job, field.name) for job in sent[:2])
     assert given != field.default, f"give {field.name} a value in `filled` that is not its default"
     assert received == given
+
+
+@pytest.mark.parametrize("name", [each.name for each in dataclasses.fields(GameConfig)])
+def test_every_field_of_the_game_reaches_a_worker(
+    sent: tuple[NotingJob, NotingJob, GameConfig], name: str
+) -> None:
+    if name not in ("tasks", "team", "executor"):
+        assert getattr(FULL, name) != getattr(GameConfig(), name), f"give {name} another value in `FULL`"
+    assert getattr(sent[2], name) == getattr(FULL, name)
 
 
 def test_a_job_is_whole_whatever_its_class() -> None:

@@ -90,12 +90,12 @@ def _sweep(path: Path, name: str) -> Entry:
         if point is None:
             missing.append(f"{called} has not been run")
             continue
-        tally = SummaryAccumulator()
+        accumulator = SummaryAccumulator()
         for record in point.records:
-            tally.add(record)
+            accumulator.add(record)
         of = {**settings, **_about(path / point_folder(sweep.kind, size))[0]}
         label = "single agent" if size is None else f"{sweep.kind} {size}"
-        run = RecordedRun(f"{name}, {label}", of, tally)
+        run = RecordedRun(f"{name}, {label}", of, accumulator)
         parts.append(Part(label, point.summary, run))
         missing += _short(called, of, point.summary)
     return Entry(
@@ -107,9 +107,9 @@ def _sweep(path: Path, name: str) -> Entry:
 def _run(path: Path, name: str) -> Entry:
     found = read_run(path)
     settings, versions, command = _about(path)
-    summary = found.tally.summary(seed=int(settings.get("seed") or 0))
+    summary = found.accumulator.summary(seed=int(settings.get("seed") or 0))
     missing = _short("the run", settings, summary) if summary.episodes else ["no episode has ended yet"]
-    run = RecordedRun(name, found.settings, found.tally)
+    run = RecordedRun(name, found.settings, found.accumulator)
     rules = settings.get("rules")
     if settings.get("team") and isinstance(rules, dict):
         label = f"width {rules.get('width')}"

@@ -69,11 +69,11 @@ def create_agents_app(
     """An ASGI application for the episodes of `desk`. It shuts the desk when it stops.
 
     Args:
-        desk: Opens episodes; its policies, if it has any, are also the team that answers chat completions.
-        settings: Key, sizes, and how long a chat completion may take (`timeout`).
-        model: The name under which the team answers; by default the policy's.
-        keep_alive: Seconds between signs of life in a stream.
-        sweep: Seconds between looks for episodes that stand idle.
+        desk: Opens and keeps the episodes. If it has policies, they also answer chat completions as a team.
+        settings: Key, sizes, and the maximum seconds of a chat completion (`timeout`).
+        model: Name of the team as a chat model. Default: the policy's name.
+        keep_alive: Seconds between the comments that keep a stream open.
+        sweep: Seconds between two searches for idle episodes.
 
     Raises:
         ConfigError: A key is required and there is none.
@@ -81,7 +81,7 @@ def create_agents_app(
     limits = settings or ServeSettings(timeout=3_600.0)
     key = limits.key()
     name = model or (desk.policies.name if desk.policies is not None else "")
-    # Moves wait for the policy, and teams for themselves; neither may keep the other from beginning.
+    # Moves wait for the policy, and teams for their engines. Neither may stop the other from starting.
     pool = ThreadPoolExecutor(2 * desk.settings.max_open, thread_name_prefix="wideseek-agents")
     teams = 0
 

@@ -65,9 +65,9 @@ class EpisodeDesk:
 
     Args:
         game: Tasks, tools, rules, profile and reward.
-        policies: Plays the agents that are not played from outside.
-        settings: See `DeskSettings`.
-        out: A JSONL file that the trajectory of every ended episode is appended to.
+        policies: Policies for the agents for which the outside program does not act.
+        settings: Seat, task, seed and limits. None means the defaults of `DeskSettings`.
+        out: A JSONL file to which the trajectory of every ended episode is appended.
 
     Raises:
         ConfigError: The seat needs a policy and there is none, or the task does not exist.
@@ -85,9 +85,7 @@ class EpisodeDesk:
         self.policies = policies
         self.settings = settings or DeskSettings()
         if self.settings.seat in ("lead", "subagent") and policies is None:
-            raise ConfigError(
-                f"with the {self.settings.seat} played from outside, name a policy for the others"
-            )
+            raise ConfigError(f"the seat {self.settings.seat} needs a policy for the other agents")
         if self.settings.task_id:
             game.tasks.get(self.settings.task_id)
         self._writer = TrajectoryWriter(out) if out is not None else None

@@ -24,7 +24,7 @@ def native_profile(profile: Profile) -> Profile:
 
 
 def native_game(game: Game, *, team: bool) -> Game:
-    """The same game with a native profile, for a team or for a single agent, with a new id for every subagent."""
+    """The same game with a native profile, for a team or a single agent. Every subagent gets a new id."""
     return dataclasses.replace(game, profile=native_profile(game.profile), team=team, roster="dynamic")
 
 

@@ -48,12 +48,12 @@ class OutsideEpisode:
     """One episode. Its methods may be called from several threads. Each agent sends one message at a time.
 
     Args:
-        game: The game; it is played with `native_game`.
+        game: The game. The episode uses its native form, in which agents get their tools natively.
         task: The question.
-        seat: Who is played from outside.
-        policy: Plays everybody else; None for the seats "single" and "team", where nobody is left.
-        seed: What the policy is reset with.
-        subtask: What the lead delegates first, for the seat "subagent"; "" leaves it to the policy.
+        seat: The agents for which the outside program acts.
+        policy: Acts for all other agents. None for the seats "single" and "team", which have no other agents.
+        seed: The seed for resetting the policy.
+        subtask: For the seat "subagent": the first subtask that the lead delegates. "" lets the policy decide.
         on_end: Called once with the ended and scored episode.
 
     Raises:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from wideseek_baselines.engines.vllm_loading import VLLM_SETTINGS
 from wideseek_baselines.tokens.template import History
 from wideseek_baselines.train.config.loading import Count, NotNegative, Positive, Range, Share, Whole
 from wideseek_baselines.train.config.options import (
@@ -15,8 +16,9 @@ from wideseek_baselines.train.config.options import (
     SelectionOptions,
     TrackerName,
 )
+from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.errors import ConfigError
-from wideseek_env.game import ENTRY_POINTS, GameConfig
+from wideseek_env.game import GameConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,20 +212,13 @@ class RunConfig:
 
 def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
     """The options of the policy called `engine.kind`. Settings that are `None` are left out and keep their defaults."""
-    options = {
-        "model": model,
-        "context": engine.context,
-        "turn_tokens": engine.turn_tokens,
-        "episode_tokens": engine.episode_tokens,
-        "temperature": engine.temperature,
-        "thinking": engine.thinking,
-        "history": engine.history,
-        "dtype": engine.dtype,
-        "max_requests": engine.max_requests,
-        "gpu_memory_utilization": engine.memory_share,
-        "kv_bytes": engine.kv_bytes,
-        "tensor_parallel": engine.tensor_parallel if engine.kind == "vllm" else None,
-    }
+    named = {"gpu_memory_utilization": "memory_share"}
+    options = {name: getattr(engine, named.get(name, name), None) for name in VLLM_SETTINGS}
+    if engine.kind != "vllm":
+        options["tensor_parallel"] = None
+    options["model"] = model
+    for name in ("turn_tokens", "episode_tokens", "temperature", "thinking", "history"):
+        options[name] = getattr(engine, name)
     return {name: value for name, value in options.items() if value is not None}
 
 

@@ -95,12 +95,12 @@ def test_truncated_importance_sampling_weights_by_trainer_over_engine() -> None:
     assert loss("truncate") == pytest.approx(-(0.5 + 2 + 1))
     assert loss("mask") == pytest.approx(-(0.5 + 0 + 1))
     assert loss("none") == pytest.approx(-3)
-    tally = policy_loss(
+    accumulator = policy_loss(
         old, old, advantages, torch.ones(3), replace(base, importance_sampling="mask"), engine=engine
     ).metrics.result()
-    assert tally["mismatch"] == pytest.approx((math.log(2) + math.log(8)) / 3)
-    assert tally["mismatch_max"] == pytest.approx(math.log(8))
-    assert tally["mismatch_masked_share"] == pytest.approx(1 / 3)
+    assert accumulator["mismatch"] == pytest.approx((math.log(2) + math.log(8)) / 3)
+    assert accumulator["mismatch_max"] == pytest.approx(math.log(8))
+    assert accumulator["mismatch_masked_share"] == pytest.approx(1 / 3)
 
 
 def test_no_gradient_flows_through_the_mismatch() -> None:

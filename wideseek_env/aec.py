@@ -181,7 +181,7 @@ class OrderedAECEnv(OrderEnforcingWrapper[str, str, Any]):
         return super().state()
 
     def agent_iter(self, max_iter: int = 2**63) -> Any:
-        """The agents, each when it is asked for an action."""
+        """The selected agents, one after another."""
         self._check_reset()
         return super().agent_iter(max_iter)
 

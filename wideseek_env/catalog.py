@@ -11,6 +11,7 @@ from wideseek_env.corpus.base import Corpus
 from wideseek_env.errors import ConfigError, CorpusError, TaskError
 from wideseek_env.files import cache_folder
 from wideseek_env.plugins import is_part, make_part
+from wideseek_env.reprs import short
 from wideseek_env.task import Task
 from wideseek_env.tasks.source import tasks_of_source
 from wideseek_env.tasks.taskset import TaskSet
@@ -57,9 +58,13 @@ def as_tasks(tasks: TaskSet | Sequence[Task]) -> TaskSet:
     """A `TaskSet` of these tasks. Raises `ConfigError` when one of them is not a `Task`."""
     if isinstance(tasks, TaskSet):
         return tasks
+    if not isinstance(tasks, Sequence) or isinstance(tasks, (str, bytes)):
+        raise ConfigError(
+            f"tasks must be a list of Task objects, a file or the name of a world, not {short(tasks)}"
+        )
     for task in tasks:
         if not isinstance(task, Task):
-            raise ConfigError(f"tasks must be Task objects, a file or the name of a world, not {task!r:.80}")
+            raise ConfigError(f"tasks must be Task objects, a file or the name of a world, not {short(task)}")
     return TaskSet(tasks)
 
 

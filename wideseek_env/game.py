@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import json
+import os
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -17,15 +19,16 @@ from typing import Any, Self, TypeAlias, cast, get_args
 from wideseek_env import catalog
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.episode import Episode, Roster
-from wideseek_env.errors import ConfigError
-from wideseek_env.messages import Counter, counter_named
+from wideseek_env.errors import ConfigError, UnnamedPartError
+from wideseek_env.messages import Counter, count_characters, counter_named
 from wideseek_env.plugins import Kind, part_digest, required_name
 from wideseek_env.profiles import PROFILES, Profile, profile_named, with_tools
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
+from wideseek_env.reprs import plain, short
 from wideseek_env.rewards import PRESETS as REWARDS
 from wideseek_env.rewards import Reward, reward_named
+from wideseek_env.rules import BUDGETS, Rules, rules_from
 from wideseek_env.rules import PRESETS as RULES
-from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge, OfflineJudge
 from wideseek_env.scoring.judging import judge_from_spec
 from wideseek_env.task import Task
@@ -56,7 +59,7 @@ class GameConfig:
     module:name for a custom source. Python also takes a `TaskSet` or a sequence of `Task`."""
     corpus: str | Corpus | None = None
     """The corpus that agents search: a folder made by `wideseek corpus build`, a world such as synthetic:seed=1,
-    live:…, remote:URL, dense:FOLDER, hybrid:NAME+FOLDER, or module:name. Default: the world to which the tasks belong."""
+    live:…, remote:URL, dense:FOLDER, hybrid:NAME+FOLDER, or module:name. Default: the world of the tasks."""
     split: str = "train"
     """The part of a world's tasks: train, validation or test."""
     where: tuple[str, ...] = ()
@@ -80,8 +83,8 @@ class GameConfig:
     team: bool = True
     """A lead with subagents (true), or a single agent (false)."""
     roster: Roster = "dynamic"
-    """Agent ids. dynamic: each new subagent gets a new id. fixed: the agents are always the lead and as many subagents
-    as the width allows, and a new subtask uses one of these ids again."""
+    """The ids of agents. With dynamic, each new subagent gets a new id. With fixed, the agents are always the lead and as
+    many subagents as the width allows; a new subtask uses one of these ids again."""
     counter: str | Counter = "characters"
     """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
     tools: Sequence[str | Tool] = ()
@@ -91,43 +94,53 @@ class GameConfig:
     tools."""
 
     def __post_init__(self) -> None:
-        set_value = object.__setattr__
-        for name, default in (("tasks", "synthetic"), ("rules", "default"), ("judge", "offline")):
+        def put(name: str, value: Any) -> None:
+            object.__setattr__(self, name, value)
+
+        for name, default in (
+            ("tasks", "synthetic"),
+            ("rules", "default"),
+            ("judge", "offline"),
+            ("where", ()),
+        ):
             if getattr(self, name) is None:
-                set_value(self, name, default)
-        if isinstance(self.rules, (Rules, Mapping)):
-            changed = dict(self.rules) if isinstance(self.rules, Mapping) else _changes(self.rules)
-            set_value(self, "limits", {**changed, **dict(self.limits or {})})
-            set_value(self, "rules", "default")
-        _check(
-            isinstance(self.rules, str),
-            "rules must be Rules, a preset's name or a mapping of limits",
-            self.rules,
-        )
-        _check(isinstance(self.limits or {}, Mapping), "limits must be a mapping of limits", self.limits)
-        set_value(self, "limits", dict(self.limits or {}))
-        _check(self.split in catalog.SPLITS, f"split must be one of {', '.join(catalog.SPLITS)}", self.split)
-        rosters = get_args(Roster)
-        _check(self.roster in rosters, f"roster must be one of {', '.join(rosters)}", self.roster)
+                put(name, default)
+        for name in ("tasks", "corpus"):
+            if isinstance(getattr(self, name), os.PathLike):
+                put(name, os.fspath(getattr(self, name)))
+        if not isinstance(self.tasks, str):
+            put("tasks", catalog.as_tasks(self.tasks))
+        if isinstance(self.rules, Rules):
+            put("rules", _preset_of(self.rules))
+        if isinstance(self.rules, Mapping):
+            put("rules", _limits("rules", self.rules))
+        wanted = "rules must be Rules, a preset's name or a mapping of limits"
+        _check(isinstance(self.rules, (str, dict)), wanted, self.rules)
+        put("limits", _limits("limits", self.limits if self.limits is not None else {}))
+        for name, choices in (("split", catalog.SPLITS), ("roster", get_args(Roster))):
+            value = getattr(self, name)
+            known = isinstance(value, str) and value in choices
+            _check(known, f"{name} must be one of {', '.join(choices)}", value)
         _check(isinstance(self.team, bool), "team must be true or false", self.team)
         for name in ("limit", "width"):
             value = getattr(self, name)
-            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 1
-            _check(value is None or whole, f"{name} must be a whole number of at least 1", value)
+            _check(value is None or _whole(value), f"{name} must be a whole number of at least 1", value)
         where = (self.where,) if isinstance(self.where, str) else self.where
         listed = isinstance(where, Sequence) and all(isinstance(each, str) for each in where)
         _check(listed, "where must be a list of conditions, such as rows>=10", where)
-        set_value(self, "where", tuple(where))
-        set_value(self, "tools", _tools(self.tools))
-        if isinstance(self.tasks, Sequence) and not isinstance(self.tasks, (str, TaskSet)):
-            set_value(self, "tasks", catalog.as_tasks(self.tasks))
+        put("where", tuple(where))
+        put("tools", _tools(self.tools))
+        for name, (is_it, wanted) in _LIVE.items():
+            value = getattr(self, name)
+            right = value is None or isinstance(value, str) or (not inspect.isclass(value) and is_it(value))
+            _check(right, wanted, value)
 
     def __repr__(self) -> str:
-        return f"GameConfig({', '.join(f'{name}={value!r}' for name, value in self._changed().items())})"
+        return f"GameConfig({', '.join(f'{name}={short(value)}' for name, value in self._changed().items())})"
 
     def replace(self, **changes: Any) -> Self:
-        """The same configuration with some fields changed."""
-        return dataclasses.replace(self, **changes)
+        """The same configuration with some fields changed. `ConfigError` for a field that does not exist."""
+        return dataclasses.replace(self, **_known_keys(changes, type(self)))
 
     # --- opening -------------------------------------------------------------------------------------------------
 
@@ -149,7 +162,7 @@ class GameConfig:
         """
         rules = self.open_rules()
         pool, own = self._read_tasks(read_tasks)
-        tools = [tool_named(each) for each in self.tools]
+        tools = self._open_tools()
         executor = executor_named(self.executor) if self.executor is not None else None
         if executor is not None and tools:
             raise ConfigError(
@@ -186,21 +199,27 @@ class GameConfig:
 
     def open_rules(self) -> Rules:
         """The preset with `limits` and `width` applied."""
+        rules = rules_from(self.rules)
         changes = dict(self.limits)
         if self.width is not None:
             changes["width"] = self.width
-        return Rules.preset(cast(str, self.rules), **changes)
+        return rules.replace(**changes)
 
     def open_judge(self) -> Judge | None:
         """The judge; None is the offline judge."""
-        if isinstance(self.judge, str):
-            judge = judge_from_spec(self.judge)
-            return None if isinstance(judge, OfflineJudge) else judge
-        if not isinstance(self.judge, Judge):
-            raise ConfigError(
-                f"a judge must be a name or have a name and judge(column, criterion, pairs), not {self.judge!r:.80}"
-            )
-        return self.judge
+        judge = judge_from_spec(self.judge) if isinstance(self.judge, str) else self.judge
+        return None if _is_offline(judge) else judge
+
+    def _open_tools(self) -> list[Tool]:
+        tools = [tool_named(each) for each in self.tools]
+        running: dict[str, Tool] = {}
+        for each in tools:
+            other = running.setdefault(each.spec.kind, each)
+            if other is not each and part_digest(other.run) != part_digest(each.run):
+                raise ConfigError(
+                    f"two custom tools are called {each.spec.name!r}: give them different names"
+                )
+        return tools
 
     def _read_tasks(self, read_tasks: ReadTasks) -> tuple[TaskSet, str | None]:
         if isinstance(self.tasks, str):
@@ -215,13 +234,7 @@ class GameConfig:
 
     def _open_corpus(self, own: str | None, open_corpus: OpenCorpus) -> Corpus | None:
         corpus = self.corpus if self.corpus is not None else own
-        if isinstance(corpus, str):
-            return open_corpus(corpus)
-        if corpus is not None and not isinstance(corpus, Corpus):
-            raise ConfigError(
-                f"a corpus must be a name, a folder or an object with search and fetch, not {corpus!r:.80}"
-            )
-        return corpus
+        return open_corpus(corpus) if isinstance(corpus, str) else corpus
 
     # --- plain values --------------------------------------------------------------------------------------------
 
@@ -244,14 +257,9 @@ class GameConfig:
         Raises:
             ConfigError: A key is unknown, or a value is wrong.
         """
-        values = renamed(record, RENAMED_GAME_KEYS)
-        known = [each.name for each in fields(cls)]
-        for name in values:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1, 0.5)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-                raise ConfigError(f"unknown key {name!r}; {hint}")
-        return cls(**values)
+        if not isinstance(record, Mapping):
+            raise ConfigError(f"a game is a table of settings, not {short(record)}")
+        return cls(**_known_keys(renamed(record, RENAMED_GAME_KEYS), cls))
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
@@ -262,19 +270,22 @@ class GameConfig:
         """The configuration of JSON text; `ConfigError` when it cannot be read."""
         try:
             record = json.loads(text)
-        except ValueError as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ConfigError(f"this is no JSON: {error}") from error
-        if not isinstance(record, dict):
-            raise ConfigError(f"a game is a JSON object, not {record!r:.80}")
         return cls.from_dict(record)
 
     def to_toml(self) -> str:
         """`to_dict` as TOML text: a table ``[game]``, as the training configuration has it."""
         record = self.to_dict()
-        limits = record.pop("limits")
+        tables = {name: record.pop(name) for name in ("rules", "limits") if isinstance(record[name], dict)}
         lines = ["[game]", *(f"{name} = {_toml(value)}" for name, value in record.items())]
-        if limits:
-            lines += ["", "[game.limits]", *(f"{name} = {value}" for name, value in limits.items())]
+        for name, table in tables.items():
+            if table or name == "rules":
+                lines += [
+                    "",
+                    f"[game.{name}]",
+                    *(f"{_toml(key)} = {_toml(value)}" for key, value in table.items()),
+                ]
         return "\n".join(lines) + "\n"
 
     @classmethod
@@ -282,7 +293,7 @@ class GameConfig:
         """The configuration of a TOML text's table ``[game]``; `ConfigError` when it cannot be read."""
         try:
             record = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise ConfigError(f"this is no TOML: {error}") from error
         game = record.get("game")
         if not isinstance(game, dict):
@@ -296,7 +307,8 @@ class GameConfig:
             option = OPTION_NAMES.get(name, f"--{name}")
             if name == "team":
                 words += [] if value else [option]
-            elif name == "limits":
+            elif isinstance(value, dict):
+                option = OPTION_NAMES["limits"]
                 words += [f"{option}={limit}={number}" for limit, number in value.items()]
             elif isinstance(value, list):
                 words += [f"{option}={item}" for item in value]
@@ -309,7 +321,7 @@ class GameConfig:
         value = getattr(self, name)
         if name == "where":
             return list(value)
-        if name == "limits":
+        if isinstance(value, dict):
             return dict(value)
         if name == "tools":
             return [each if isinstance(each, str) else named("tool", each) for each in value]
@@ -321,7 +333,9 @@ class GameConfig:
 
     def _changed(self) -> dict[str, Any]:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        return {name: value for name, value in values.items() if value != getattr(_DEFAULT, name, None)}
+        return {
+            name: value for name, value in values.items() if not _same(value, getattr(_DEFAULT, name, None))
+        }
 
 
 OPTION_NAMES: Mapping[str, str] = {"team": "--single", "limits": "--rule", "tools": "--tool"}
@@ -351,10 +365,11 @@ class Game:
     def __repr__(self) -> str:
         who = f"team of width {self.rules.width}" if self.team else "single agent"
         judge = self.judge.name if self.judge is not None else "offline"
-        return (
-            f"<Game {self.tasks.name}: {len(self.tasks)} tasks on {self.corpus_name}, {who}, profile "
-            f"{self.profile.name}, reward {self.reward.name}, judge {judge}>"
+        about = (
+            f"{self.tasks.name}: {len(self.tasks)} tasks on {self.corpus_name}, {who}, profile {self.profile.name}, "
+            f"reward {self.reward.name}, judge {judge}"
         )
+        return f"<Game {plain(about)}>"
 
     def replace(self, **changes: Any) -> Game:
         """The same game with some parts changed; the configuration stays as it was written."""
@@ -401,14 +416,52 @@ class Game:
         }
 
 
-def _changes(rules: Rules) -> dict[str, int]:
+def _preset_of(rules: Rules) -> str | dict[str, int]:
+    """The name of the preset that has these limits, else the limits that differ from the default."""
+    for name, preset in RULES.items():
+        if preset == rules:
+            return name
     usual = RULES["default"].to_dict()
     return {name: value for name, value in rules.to_dict().items() if usual.get(name) != value}
 
 
+def _limits(name: str, limits: Any) -> dict[str, int]:
+    _check(
+        isinstance(limits, Mapping),
+        f"{name} must be a mapping of limits, such as {{'lead_turns': 5}}",
+        limits,
+    )
+    kept = {key: value for key, value in limits.items() if value is not None or key not in BUDGETS}
+    for key, value in kept.items():
+        _check(isinstance(key, str), f"the names in {name} must be text", key)
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        _check(whole, f"{name}.{key} must be a whole number of at least 1", value)
+    return kept
+
+
+def _whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
 def _check(right: bool, wanted: str, value: object) -> None:
     if not right:
-        raise ConfigError(f"{wanted}, not {value!r:.80}")
+        raise ConfigError(f"{wanted}, not {short(value)}")
+
+
+def _known_keys(values: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """The values, if each key is a field; `ConfigError` suggests the nearest field else."""
+    known = [each.name for each in fields(kind)]
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1, 0.5) if isinstance(name, str) else ()
+            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
+            raise ConfigError(f"unknown key {short(name)}; {hint}")
+    return dict(values)
+
+
+def _same(value: Any, other: Any) -> bool:
+    """Whether two fields are equal; objects of different types are not compared, for their `__eq__` may raise."""
+    return value is other or (type(value) is type(other) and value == other)
 
 
 def _tools(tools: Any) -> tuple[str | Tool, ...]:
@@ -418,32 +471,73 @@ def _tools(tools: Any) -> tuple[str | Tool, ...]:
         return ()
     if isinstance(tools, Executor) or not isinstance(tools, Sequence):
         raise ConfigError(
-            f"tools must be a list of custom tools, not {tools!r:.80}; pass an object that runs tool calls as executor="
+            f"tools must be a list of custom tools, not {short(tools)}; pass an object that runs tool calls "
+            "as executor="
         )
     for each in tools:
+        if isinstance(each, Executor):
+            raise ConfigError(f"{short(each)} runs tool calls, so it is no tool: pass it as executor=")
         if not isinstance(each, (str, Tool)):
             raise ConfigError(
-                f"a tool must be module:name or made by wideseek_env.tool(function), not {each!r:.80}"
+                f"a tool must be module:name or made by wideseek_env.tool(function), not {short(each)}"
             )
     return tuple(tools)
 
 
+def _has_name(part: Any) -> bool:
+    return isinstance(getattr(part, "name", None), str)
+
+
+_LIVE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "corpus": (
+        lambda part: isinstance(part, Corpus) and _has_name(part),
+        "a corpus must be a name, a folder or an object with name, search and fetch",
+    ),
+    "reward": (
+        lambda part: callable(part) and _has_name(part),
+        "a reward must be a name, or an object with name and __call__(episode, score)",
+    ),
+    "profile": (lambda part: isinstance(part, Profile), "a profile must be a name or a Profile"),
+    "judge": (
+        lambda part: isinstance(part, Judge) and _has_name(part),
+        "a judge must be a name, or an object with name and judge(column, criterion, pairs)",
+    ),
+    "counter": (callable, "a counter must be a name, or a function from a message to a number"),
+    "executor": (
+        lambda part: isinstance(part, Executor),
+        "an executor must be a name, or an object with run(calls) and close()",
+    ),
+}
+"""What a live object of a field must be, and how an error says so."""
+
+
+def _is_offline(judge: object) -> bool:
+    return isinstance(judge, OfflineJudge) and judge.name == OfflineJudge().name
+
+
 def _known_name(name: str, value: object) -> str | None:
-    """The short name of a preset's object."""
+    """The short name of an object that is a preset."""
+    if name == "counter" and value is count_characters:
+        return "characters"
+    if name == "judge" and _is_offline(value):
+        return "offline"
     known: Mapping[str, Mapping[str, object]] = {"reward": REWARDS, "profile": PROFILES}
-    return next((each for each, preset in known.get(name, {}).items() if preset is value), None)
+    return next((each for each, preset in known.get(name, {}).items() if _same(preset, value)), None)
 
 
 def _recorded_name(kind: Kind, part: Any) -> str:
     try:
         return required_name(kind, part)
-    except ConfigError:
-        called = getattr(part, "name", None) or getattr(part, "__name__", None) or type(part).__name__
+    except UnnamedPartError:
+        if isinstance(part, Tool):
+            called = part.spec.name
+        else:
+            called = getattr(part, "name", None) or getattr(part, "__name__", None) or type(part).__name__
         return f"{called}@{part_digest(part)}"
 
 
 def _toml(value: Any) -> str:
-    """A JSON value as a TOML value: texts, numbers, truth values and lists are written alike."""
+    """A JSON value as TOML: texts, numbers, truth values and lists are written alike."""
     text = json.dumps(value, ensure_ascii=False)
     return text.replace("\x7f", "\\u007f")
 

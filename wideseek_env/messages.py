@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast, overload
 
 from wideseek_env.errors import ConfigError
-from wideseek_env.plugins import make_part
+from wideseek_env.plugins import is_part, make_part
 
 Message: TypeAlias = dict[str, Any]
 """One chat message: a dictionary with `role`, `content` and, where they apply, `tool_calls` or `tool_call_id`."""
@@ -44,9 +44,13 @@ def counter_named(counter: str | Counter) -> Counter:
     Raises:
         ConfigError: There is no such counter.
     """
-    if counter == "characters":
-        return count_characters
     if isinstance(counter, str):
+        if counter == "characters":
+            return count_characters
+        if not is_part("counter", counter):
+            raise ConfigError(
+                f"no counter {counter!r}; there is: characters; for a custom one write module:name"
+            )
         found: Any = make_part(
             "counter", counter, callable, "the form of a function from a message to a number"
         )

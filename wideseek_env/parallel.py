@@ -18,6 +18,7 @@ from wideseek_env.game import Game, Tasks
 from wideseek_env.messages import Action, Counter, visible_text
 from wideseek_env.profiles import Profile
 from wideseek_env.render import Renderer, render, renderer_for
+from wideseek_env.reprs import short
 from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
@@ -60,6 +61,8 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
         subagent_lifetime: Lifetime = "episode",
         render_mode: str | None = None,
     ) -> None:
+        if not isinstance(game, Game):
+            raise ConfigError(f"WideSeekEnv takes an opened game, GameConfig(…).open(), not {short(game)}")
         if subagent_lifetime not in ("episode", "task"):
             raise ConfigError(f"subagent_lifetime must be 'episode' or 'task', not {subagent_lifetime!r}")
         if subagent_lifetime == "task" and game.roster == "fixed":

@@ -13,18 +13,22 @@ function.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import importlib
 import inspect
 import json
+import os
 import pickle
 import re
 import sys
+import types
 from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias
 
 from wideseek_env.errors import ConfigError, UnnamedPartError, WideSeekError
+from wideseek_env.reprs import short
 
 Kind: TypeAlias = Literal[
     "policy", "corpus", "judge", "reward", "tasks", "tool", "profile", "counter", "executor"
@@ -97,10 +101,14 @@ def make_part(kind: Kind, name: str, is_it: Callable[[Any], bool], what: str) ->
             raise ConfigError(f"the {kind} {name!r} is made already and takes no options: leave them out")
         return found
     if not callable(found):
-        raise ConfigError(f"the {kind} {name!r} is {found!r:.80}, which does not have {what}")
+        raise ConfigError(
+            f"the {kind} {name!r} is {short(found)}, which is no {kind}: a {kind} must have {what}"
+        )
     part = call(kind, name, found, options)
     if not is_it(part):
-        raise ConfigError(f"{name!r} makes a {type(part).__name__}, which does not have {what}")
+        raise ConfigError(
+            f"{name!r} makes a {type(part).__name__}, which is no {kind}: a {kind} must have {what}"
+        )
     return part
 
 
@@ -134,33 +142,78 @@ def part_name(part: Any) -> str | None:
 
 
 def required_name(kind: Kind, part: Any) -> str:
-    """`part_name` of the part. Raises `UnnamedPartError` when the part has no name."""
-    name = getattr(part, "origin", None) or part_name(part)
-    if not isinstance(name, str) or not name:
+    """`part_name`, or `UnnamedPartError` when the part has none."""
+    name = part_name(part)
+    if name is None:
         raise UnnamedPartError(
-            f"the {kind} {part!r:.120} has no importable name, so it cannot be stored: define it at the top level of "
+            f"the {kind} {short(part)} has no importable name, so it cannot be stored: define it at the top level of "
             "a module (not of the script that runs) and pass module:name"
         )
     return name
 
 
 def part_digest(part: Any) -> str:
-    """A short hash of a live object: of its source and its state, where they can be read."""
+    """A short hash of a live object: of its code and of its state.
+
+    Two objects with the same code and state have the same digest, in any process. An object whose state cannot be read
+    gets a random digest, so it is never taken for another one.
+    """
     digest = hashlib.sha256()
-    code = part if inspect.isroutine(part) or inspect.isclass(part) else type(part)
-    digest.update(f"{code.__module__}:{code.__qualname__}".encode())
-    with contextlib.suppress(OSError, TypeError):  # typed into an interpreter, or written in C
-        digest.update(inspect.getsource(code).encode("utf-8", "replace"))
-    if inspect.isfunction(part):  # several lambdas may share a line of source
-        body = part.__code__
-        constants = [each for each in body.co_consts if not inspect.iscode(each)]
-        digest.update(
-            body.co_code + repr((body.co_names, constants, part.__defaults__)).encode("utf-8", "replace")
-        )
-    if code is not part:
-        with contextlib.suppress(Exception):  # an object's __reduce__ may raise anything
-            digest.update(pickle.dumps(part))
+    _feed(digest, part, {})
     return digest.hexdigest()[:12]
+
+
+def _feed(digest: Any, value: Any, seen: dict[int, Any]) -> None:
+    """Add a value to a hash: plain values by `repr`, functions by their code, objects by their class and attributes."""
+    if value is None or isinstance(value, (bool, int, float, complex, str, bytes)):
+        digest.update(f"{type(value).__name__}:{value!r};".encode("utf-8", "backslashreplace"))
+        return
+    if id(value) in seen:
+        digest.update(b"seen;")
+        return
+    seen[id(value)] = value  # kept, so that no other object gets its id
+    digest.update(f"{type(value).__module__}:{type(value).__qualname__}(".encode())
+    if isinstance(value, Mapping):
+        for key in sorted(value, key=repr):
+            _feed(digest, key, seen)
+            _feed(digest, value[key], seen)
+    elif isinstance(value, (list, tuple)):
+        for each in value:
+            _feed(digest, each, seen)
+    elif isinstance(value, (set, frozenset)):
+        for each in sorted(value, key=repr):
+            _feed(digest, each, seen)
+    elif isinstance(value, functools.partial):
+        _feed(digest, (value.func, value.args, value.keywords), seen)
+    elif inspect.ismethod(value):
+        _feed(digest, (value.__func__, value.__self__), seen)
+    elif inspect.isfunction(value):
+        cells = [cell.cell_contents for cell in value.__closure__ or () if cell != types.CellType()]
+        _feed(digest, (value.__module__, value.__qualname__), seen)
+        _feed(digest, (value.__code__, value.__defaults__, value.__kwdefaults__, cells), seen)
+    elif inspect.iscode(value):
+        _feed(digest, (value.co_code, value.co_names, value.co_consts), seen)
+    elif inspect.isclass(value) or inspect.ismodule(value) or inspect.isbuiltin(value):
+        digest.update(f"{getattr(value, '__module__', '')}:{value.__name__}".encode())
+        with contextlib.suppress(OSError, TypeError):  # typed into an interpreter, or written in C
+            digest.update(inspect.getsource(value).encode("utf-8", "replace"))
+    else:
+        _feed(digest, type(value), seen)
+        _feed(digest, _state(value), seen)
+    digest.update(b")")
+
+
+def _state(value: Any) -> Any:
+    """The attributes of an object; its pickle where it has none; random bytes where it has neither."""
+    names = [name for kind in type(value).__mro__ for name in getattr(kind, "__slots__", ())]
+    slots = {name: getattr(value, name) for name in names if isinstance(name, str) and hasattr(value, name)}
+    attributes = {**getattr(value, "__dict__", {}), **slots}
+    if attributes:
+        return attributes
+    try:
+        return pickle.dumps(value)
+    except Exception:  # whatever an object's __reduce__ raises
+        return os.urandom(16)
 
 
 def _holds(module: str, attribute: str, part: Any) -> bool:

@@ -111,7 +111,7 @@ def profile_named(profile: str | Profile) -> Profile:
         if missing:
             raise ConfigError(f"profile {profile.name} has no tools for: {', '.join(missing)}")
         return profile
-    if profile in PROFILES:
+    if isinstance(profile, str) and profile in PROFILES:
         return PROFILES[profile]
     if not isinstance(profile, str) or not is_part("profile", profile):
         raise ConfigError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -63,7 +64,7 @@ class Rules:
             )
 
     @classmethod
-    def preset(cls, name: str, **changes: int) -> Rules:
+    def preset(cls, name: str, /, **changes: int) -> Rules:
         """The rules called `name` (a key of `PRESETS`), with single limits changed."""
         try:
             base = PRESETS[name]
@@ -71,7 +72,7 @@ class Rules:
             raise ConfigError(f"no rules preset {name!r}; there are: {', '.join(PRESETS)}") from None
         return base.replace(**changes)
 
-    def replace(self, **changes: int) -> Rules:
+    def replace(self, /, **changes: int) -> Rules:
         """The same rules with some limits changed. Raises `ConfigError` for a limit that does not exist."""
         known = [item.name for item in fields(self)]
         for name in changes:
@@ -99,3 +100,16 @@ PRESETS: dict[str, Rules] = {
 }
 """The presets by name. `default` has the published limits. `width-benchmark` has the same small budget at every
 width."""
+
+
+def rules_from(rules: str | Rules | Mapping[str, int] | None) -> Rules:
+    """Rules from the name of a preset, from a mapping of limits to change, from `Rules`, or from None (the default).
+
+    Raises:
+        ConfigError: A preset or a limit does not exist, or a value is out of range.
+    """
+    if isinstance(rules, Rules):
+        return rules
+    if isinstance(rules, str):
+        return Rules.preset(rules)
+    return Rules().replace(**dict(rules or {}))

@@ -1,9 +1,9 @@
-"""An asyncio event loop on a separate thread, and functions to use it from synchronous code.
+"""An asyncio event loop on a separate thread, and functions to use the loop from synchronous code.
 
 An engine runs on the loop that started it, but policies, evaluations and notebooks are synchronous code. `background`
-returns one loop for the whole process. `run(coroutine)` and `iterate(async_iterator)` run something on that loop and
-wait for it. Ctrl-C in the waiting thread cancels the coroutine. `KeyboardInterrupt` is raised when the coroutine has
-ended.
+returns one loop for the whole process. `run(coroutine)` and `iterate(async_iterator)` run a coroutine or an iterator on
+that loop and wait for its results. Ctrl-C in the waiting thread cancels the coroutine. When the coroutine has ended,
+`KeyboardInterrupt` is raised.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class LoopThread:
 
     @property
     def inside(self) -> bool:
-        """Whether the caller is on the loop's thread. Waiting for the loop there would never end."""
+        """Whether the caller is on the loop's thread. There, waiting for the loop would never end."""
         return threading.current_thread() is self._thread
 
     @property
@@ -70,7 +70,7 @@ class LoopThread:
         """Run a coroutine on the loop, wait for it, and return its result or raise its error.
 
         Raises:
-            RuntimeError: It was called on the loop's thread (use `await` there) or after `close`.
+            RuntimeError: The method was called after `close`, or on the loop's thread. On that thread, use `await`.
         """
         if self.inside or self.closed:
             coroutine.close()
@@ -123,7 +123,7 @@ class LoopThread:
             self.run(_call(aclose))
 
     def close(self) -> None:
-        """Cancel all tasks of the loop and end its thread. Does nothing if it is closed."""
+        """Cancel all tasks of the loop and end its thread. A second call does nothing."""
         if self.inside:
             raise RuntimeError("the background loop cannot be closed from its own thread")
         if not self.closed:
@@ -138,7 +138,7 @@ class LoopThread:
 
 
 def background() -> LoopThread:
-    """The loop that all policies and drivers of this process share, created on first use and again after a fork."""
+    """The loop that all policies and drivers of this process share. A forked process gets a new loop."""
     global _shared
     with _sharing:
         if _shared is None or _shared[0] != os.getpid() or _shared[1].closed:

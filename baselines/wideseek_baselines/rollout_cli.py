@@ -1,4 +1,5 @@
-"""The command `wideseek rollout`: records groups of episodes with their tokens, in this process or on many machines."""
+"""The command `wideseek rollout`: runs groups of episodes, in this process or on many machines, and records their
+tokens."""
 
 from __future__ import annotations
 
@@ -27,16 +28,18 @@ if TYPE_CHECKING:
 @options.seed_option
 @click.option(
     "--group", "size", type=click.IntRange(min=1), default=8, show_default=True,
-    help="Episodes per task. They start together and are compared in training.",
+    help="Episodes per task. They start together, and training compares their rewards.",
 )  # fmt: skip
 @click.option(
     "--workers", type=click.IntRange(min=0), default=0, show_default=True,
-    help="Worker processes on a Ray cluster (that of RAY_ADDRESS, or a new one here). 0 uses this process.",
+    help="Worker processes on a Ray cluster. The cluster is the one at RAY_ADDRESS, or a new one on this machine. "
+    "0 runs everything in this process.",
 )  # fmt: skip
 @click.option("--gpus", type=click.FloatRange(min=0), default=0.0, show_default=True, help="GPUs per worker.")
 @click.option(
     "--concurrency", type=click.IntRange(min=1),
-    help="Episodes in flight per process. Default: as many as the engine's cache holds.",
+    help="Largest number of episodes that run at the same time in each process. Default: as many as fit into the "
+    "engine's cache.",
 )  # fmt: skip
 @click.option(
     "--retries", type=click.IntRange(min=0), default=1, show_default=True,
@@ -44,11 +47,12 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option(
     "--out", type=click.Path(dir_okay=False, path_type=Path), required=True,
-    help="File for the rollouts: .jsonl or .jsonl.gz, which the same command resumes, or .parquet.",
+    help="File for the rollouts: .jsonl, .jsonl.gz or .parquet. If a run is interrupted, give the same command again "
+    "to resume it. A .parquet file cannot be resumed.",
 )  # fmt: skip
 @click.option(
     "--trajectories", type=click.Path(dir_okay=False, path_type=Path),
-    help="Also append the messages of every episode to this JSONL file.",
+    help="JSONL file for the messages of every episode. Messages are appended to an existing file.",
 )  # fmt: skip
 def rollout(
     game: GameConfig,
@@ -63,9 +67,9 @@ def rollout(
     out: Path,
     trajectories: Path | None,
 ) -> None:
-    """Run several episodes of every task with a language model, and record them for training.
+    """Run several episodes of every task with a language model, and record the episodes for training.
 
-    The records have token ids, masks of the sampled tokens, their log-probabilities, and rewards.
+    A record has the token ids, which of the tokens the model generated, the log-probabilities of those, and the reward.
 
     \b
     Examples:
@@ -125,9 +129,10 @@ def rollout(
 
 
 def _done(out: Path, status: RunStatus) -> set[tuple[str, int]]:
-    """The episodes that the file already has, without failed ones, which are run again.
+    """The episodes that the file already has, as (task id, trial). Failed episodes are not in the set and are run
+    again.
 
-    All of them are added to the status.
+    All episodes of the file, failed ones too, are added to the status.
     """
     from wideseek_baselines.rollout.store import iter_rollouts
 
@@ -142,7 +147,7 @@ def _done(out: Path, status: RunStatus) -> set[tuple[str, int]]:
 
 
 def _ended(finished: Finished) -> Ended:
-    """The facts about an ended episode for the view. An episode without rollout counts as failed."""
+    """What the view shows of an ended episode. An episode without a rollout counts as failed."""
     from wideseek_env.evaluation.running_summary import Ended
 
     if finished.rollout is not None:
@@ -189,7 +194,7 @@ class _Counts:
 
     @property
     def mean_reward(self) -> float:
-        """The mean reward of all episodes. Episodes without rollout count as 0."""
+        """The mean reward of all episodes. The reward of an episode without a rollout counts as 0."""
         return self.reward / max(1, self.episodes)
 
     def line(self) -> str:

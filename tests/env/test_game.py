@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import json
 import pickle
@@ -23,9 +24,10 @@ from wideseek_env import GameConfig, run_episode, tool
 from wideseek_env.cli import options
 from wideseek_env.cli.app import app
 from wideseek_env.entry_points import ENTRY_POINTS
-from wideseek_env.errors import ConfigError, UnnamedPartError
+from wideseek_env.errors import ConfigError, UnnamedPartError, WideSeekError
 from wideseek_env.game import Game
 from wideseek_env.messages import Message, count_characters
+from wideseek_env.plugins import part_digest
 from wideseek_env.profiles import PROFILES
 from wideseek_env.rewards import ItemF1, WideSeekR1
 from wideseek_env.rules import Rules
@@ -145,37 +147,107 @@ def test_wrong_values_are_named(record: dict[str, Any], message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "message"),
+    ("settings", "message"),
     [
-        (GameConfig(limits={"widht": 3}), "rules have no limit 'widht'"),
-        (GameConfig(limits={"width": 0}), "width must be a whole number"),
-        (GameConfig(rules="mild"), "no rules preset 'mild'"),
-        (GameConfig(reward="gold"), "no reward 'gold'"),
-        (GameConfig(profile="loud"), "no profile 'loud'"),
-        (GameConfig(judge="solomon"), "no judge is called 'solomon'"),
-        (GameConfig(judge=3), "a judge must be a name or"),  # type: ignore[arg-type]
-        (GameConfig(counter="none"), "no counter 'none'"),
-        (GameConfig(counter=3), "a counter must be a name or a function"),  # type: ignore[arg-type]
-        (GameConfig(executor="none"), "no executor 'none'"),
-        (GameConfig(executor=3), "an executor must have run"),  # type: ignore[arg-type]
-        (GameConfig(corpus=3), "a corpus must be a name"),  # type: ignore[arg-type]
-        (GameConfig(where=("rows>=1000000",)), "no task"),
-        (GameConfig(tools=("test_game:LOOK_UP",), executor=NoOpTools()), "an executor runs its own tools"),
-        (GameConfig(tasks=[example_task()]), "come without a corpus"),
+        ({"limits": {"widht": 3}}, "rules have no limit 'widht'"),
+        ({"limits": {"name": 3}}, "rules have no limit 'name'"),
+        ({"limits": {"self": 3}}, "rules have no limit 'self'"),
+        ({"limits": {"cls": 3}}, "rules have no limit 'cls'"),
+        ({"limits": {"width": 0}}, "width must be a whole number"),
+        ({"limits": {"width": "8"}}, "limits.width must be a whole number"),
+        ({"limits": {1: 8}}, "the names in limits must be text"),
+        ({"rules": {"lead_turns": True}}, "rules.lead_turns must be a whole number"),
+        ({"rules": "mild"}, "no rules preset 'mild'"),
+        ({"reward": "gold"}, "no reward 'gold'"),
+        ({"reward": 5}, "a reward must be a name, or an object"),
+        ({"reward": ItemF1}, "a reward must be a name, or an object"),
+        ({"profile": "loud"}, "no profile 'loud'"),
+        ({"profile": [1]}, "a profile must be a name or a Profile"),
+        ({"judge": "solomon"}, "no judge is called 'solomon'"),
+        ({"judge": 3}, "a judge must be a name, or an object"),
+        ({"judge": OfflineJudge}, "a judge must be a name, or an object"),
+        ({"counter": "none"}, "no counter 'none'; there is: characters"),
+        ({"counter": 3}, "a counter must be a name, or a function"),
+        ({"executor": "none"}, "no executor 'none'"),
+        ({"executor": 3}, "an executor must be a name, or an object with run"),
+        ({"executor": NoOpTools}, "an executor must be a name, or an object with run"),
+        ({"corpus": 3}, "a corpus must be a name"),
+        ({"tasks": 5}, "tasks must be a list of Task objects"),
+        ({"tasks": {}}, "tasks must be a list of Task objects"),
+        ({"tasks": [3]}, "tasks must be Task objects"),
+        ({"split": [1]}, "split must be one of"),
+        ({"where": ("rows>=1000000",)}, "no task"),
+        ({"tools": ("test_game:LOOK_UP",), "executor": NoOpTools()}, "an executor runs its own tools"),
+        ({"tools": [NoOpTools()]}, "pass it as executor="),
+        ({"tools": ["test_game:untyped"]}, "write '-> str' after its arguments"),
+        ({"tasks": [example_task()]}, "come without a corpus"),
+        ({"tasks": Path("nowhere.jsonl")}, None),
+        ({"width": 10**5000}, None),
     ],
 )
-def test_what_opening_refuses(config: GameConfig, message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        config.open()
+def test_what_is_refused(settings: dict[str, Any], message: str | None) -> None:
+    """Where no message is given, any of the package's errors will do."""
+    if message is None and "width" in settings:
+        GameConfig(**settings).open()
+        return
+    with pytest.raises(WideSeekError, match=message):
+        GameConfig(**settings).open()
 
 
-@pytest.mark.parametrize("words", ["{", "[1]", "3", '{"width": 0}'])
+def untyped(q):  # type: ignore[no-untyped-def]
+    """A tool without annotations.
+
+    Args:
+        q: A text.
+    """
+    return q
+
+
+def test_a_path_is_a_name(tmp_path: Path) -> None:
+    assert GameConfig(tasks=tmp_path / "a.jsonl").tasks == str(tmp_path / "a.jsonl")  # type: ignore[arg-type]
+    assert GameConfig(corpus=tmp_path).corpus == str(tmp_path)  # type: ignore[arg-type]
+
+
+def test_rules_that_are_replaced_leave_nothing_behind() -> None:
+    config = GameConfig(rules=Rules.preset("width-benchmark"))
+    assert config == GameConfig(rules="width-benchmark")
+    assert config.replace(rules="default").open_rules() == Rules()
+    assert config.replace(rules=Rules()).open_rules() == Rules()
+    few = GameConfig(rules={"lead_turns": 7}, limits={"subagent_turns": 3}, width=2)
+    assert few.open_rules() == Rules(lead_turns=7, subagent_turns=3, width=2)
+    assert few.replace(rules="width-benchmark").open_rules().lead_turns == 3
+    for again in (GameConfig.from_toml(few.to_toml()), GameConfig.from_json(few.to_json())):
+        assert again == few
+    assert from_args(few.to_args()).open_rules() == few.open_rules()
+    assert GameConfig(limits={"episode_calls": None}) == GameConfig()  # type: ignore[dict-item]
+
+
+def test_replace_names_what_is_wrong() -> None:
+    with pytest.raises(ConfigError, match="unknown key 'wdth'; did you mean 'width'"):
+        GameConfig().replace(wdth=3)
+    for broken in (None, [1], {1: 2}, "game"):
+        with pytest.raises(ConfigError):
+            GameConfig.from_dict(broken)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError):
+            GameConfig.from_json(broken)  # type: ignore[arg-type]
+        with pytest.raises(ConfigError):
+            GameConfig.from_toml(broken)  # type: ignore[arg-type]
+
+
+def test_an_unopened_game_is_told_apart() -> None:
+    with pytest.raises(ConfigError, match="open"):
+        wideseek_env.WideSeekEnv(GameConfig())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("words", ["{", "[1]", "3", '{"width": 0}', "[" * 100_000])
 def test_broken_json_is_refused(words: str) -> None:
     with pytest.raises(ConfigError):
         GameConfig.from_json(words)
 
 
-@pytest.mark.parametrize("words", ["[game", "game = 3", "[other]\na = 1", "[game]\nwidth = 0"])
+@pytest.mark.parametrize(
+    "words", ["[game", "game = 3", "[other]\na = 1", "[game]\nwidth = 0", "[game]\nwidth = " + "1" * 5000]
+)
 def test_broken_toml_is_refused(words: str) -> None:
     with pytest.raises(ConfigError):
         GameConfig.from_toml(words)
@@ -212,7 +284,7 @@ def test_live_objects_are_stored_by_name() -> None:
     assert record["counter"] == f"{__name__}:words"
     assert record["tools"] == [f"{__name__}:LOOK_UP", "a:b"]
     assert record["profile"] == "terse"
-    assert (record["rules"], record["limits"]) == ("default", {"width": 3})
+    assert (record["rules"], record["limits"]) == ({"width": 3}, {})
     again = GameConfig.from_json(config.to_json()).replace(tools=())
     assert again.open().reward is BONUS
     assert again.open().counter is words
@@ -225,7 +297,7 @@ def test_live_objects_are_stored_by_name() -> None:
     [
         ("reward", WideSeekR1(format_bonus=0.3)),
         ("counter", lambda message: 1),
-        ("judge", OfflineJudge()),
+        ("judge", OfflineJudge(threshold=0.5)),
         ("tools", [tool(look_up, name="other")]),
         ("executor", NoOpTools()),
         ("tasks", [example_task()]),
@@ -248,6 +320,98 @@ def test_without_a_name_they_are_recorded_with_a_digest() -> None:
     one, two = (GameConfig(counter=each).open().record()["counter"] for each in (lambda m: 1, lambda m: 2))
     assert one != two
     assert "<lambda>@" in one
+
+
+def counting(step: int) -> Callable[[Message], int]:
+    return lambda message: step
+
+
+def other_look_up(name: str) -> str:
+    """Look a name up.
+
+    Args:
+        name: The name.
+    """
+    return f"{name} is unknown"
+
+
+class Stepped:
+    """A counter with a state that cannot be pickled."""
+
+    def __init__(self, step: int) -> None:
+        self.step, self.hook = step, lambda: step
+
+    def __call__(self, message: Message) -> int:
+        return self.step
+
+    def count(self, message: Message) -> int:
+        return self.step
+
+
+@pytest.mark.parametrize(
+    ("make", "same"),
+    [
+        (lambda: counting(4), True),
+        (lambda: counting(400), False),
+        (lambda: functools.partial(counting(4)), None),
+        (lambda: Stepped(4), True),
+        (lambda: Stepped(5), False),
+        (lambda: Stepped(4).count, True),
+        (lambda: Stepped(5).count, False),
+        (lambda: tool(look_up, name="x"), True),
+        (lambda: tool(other_look_up, name="x"), False),
+        (lambda: tool(look_up, name="x", roles=("lead",)), False),
+    ],
+)
+def test_digests_are_of_code_and_state(make: Callable[[], Any], same: bool | None) -> None:
+    first = part_digest(make())
+    assert first == part_digest(make())
+    usual = {type(counting(4)): counting(4), Stepped: Stepped(4), Tool: tool(look_up, name="x")}
+    made = make()
+    reference = Stepped(4).count if inspect.ismethod(made) else usual.get(type(made))
+    if same is not None:
+        assert (first == part_digest(reference)) is same
+
+
+def test_two_tools_of_one_name_are_refused() -> None:
+    lead, subagent = (tool(each, name="x", roles=("lead",)) for each in (look_up, other_look_up))
+    with pytest.raises(ConfigError, match="two custom tools are called 'x'"):
+        GameConfig(tools=[lead, Tool(subagent.spec, subagent.run, ("subagent",))]).open()
+    GameConfig(tools=[lead, tool(look_up, name="x", roles=("subagent",))]).open()
+
+
+def test_presets_and_defaults_given_as_objects_are_named() -> None:
+    record = GameConfig(reward=ItemF1(), judge=OfflineJudge(), counter=count_characters).to_dict()
+    assert (record["reward"], record["judge"], record["counter"]) == ("item_f1", "offline", "characters")
+    assert GameConfig(judge=OfflineJudge()).open().judge is None
+
+
+class Odd:
+    """Compares like an array and shows itself in two lines."""
+
+    name = "odd\x1b[31m\nname"
+
+    def __eq__(self, other: object) -> Any:
+        raise ValueError("ambiguous")
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return "two\nlines"
+
+    def __call__(self, *anything: Any) -> Any:
+        return {"part": 1.0} if len(anything) == 2 else 1
+
+
+def test_odd_objects_do_no_harm() -> None:
+    for config in (GameConfig(reward=Odd()), GameConfig(counter=Odd())):
+        assert "\n" not in repr(config)
+        game = config.open()
+        assert "\n" not in repr(game)
+        assert "\x1b" not in repr(game)
+        with pytest.raises(UnnamedPartError) as refused:
+            config.to_dict()
+        assert "\n" not in str(refused.value)
 
 
 def test_a_record_opens_the_same_game() -> None:
@@ -451,7 +615,7 @@ def test_one_tool_needs_no_list() -> None:
 
 def test_a_judge_is_a_name_or_an_object() -> None:
     assert GameConfig(judge="offline").open().judge is GameConfig(judge=None).open().judge is None
-    judge = OfflineJudge()
+    judge = OfflineJudge(threshold=0.5)
     assert wideseek_env.parallel_env(judge=judge).game.judge is judge
     assert wideseek_env.parallel_env(judge="offline").game.judge is None
 

@@ -185,12 +185,22 @@ def game_options(entry: str) -> Callable[[Command], Command]:
             if "team" in values:
                 values["team"] = not values["team"]
             if "limits" in values:
-                values["limits"] = dict(values["limits"])
+                values["limits"] = _once("--rule", values["limits"])
             return command(*args, game=point.config(**values), **given)
 
         return stack(*map(option, point.names))(cast(Command, with_game))
 
     return decorate
+
+
+def _once(option: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs as a mapping; an error names a key that is given twice."""
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            raise click.BadParameter(f"{name} is given twice", param_hint=f"'{option}'")
+        found[name] = value
+    return found
 
 
 def game_help(name: str) -> str:

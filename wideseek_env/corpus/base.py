@@ -33,8 +33,8 @@ class FailedSearch(list[SearchHit]):
 class Page:
     """A page of a corpus.
 
-    `status` follows HTTP: 200 for a page, 410 for a page that is gone. `error` is a sentence that says why there is no
-    content. It is empty when there is content.
+    `status` follows HTTP: 200 for a page, 410 for a page that is gone. `error` is a sentence with the reason why the
+    page has no content. If the page has content, `error` is empty.
     """
 
     url: str
@@ -53,9 +53,9 @@ class Page:
 class Corpus(Protocol):
     """The protocol of every corpus: local, synthetic, remote or live.
 
-    `name` identifies the corpus and its version in recorded runs, for example ``synthetic:seed=0,…``. `blocking` is
-    True when calls wait for something outside this process, such as a network or a server. An executor then runs the
-    calls on threads with timeouts. Otherwise it calls the corpus directly.
+    `name` identifies the corpus and its version in recorded runs, for example ``synthetic:seed=0,…``. `blocking` is It
+    is True when calls wait for something outside this process, such as a network or a server. An executor then runs the
+    calls on threads with timeouts. Otherwise the executor calls the corpus directly.
     """
 
     name: str
@@ -64,8 +64,8 @@ class Corpus(Protocol):
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
         """The best `k` hits for each query, best first: one list per query, in the same order.
 
-        Any string is a legal query. A query without words gives an empty list. A query that could not be answered gives
-        a `FailedSearch` in its position.
+        Any string is a legal query. A query without words gives an empty list. If the search for a query fails, the
+        result has a `FailedSearch` in the position of that query.
         """
         ...
 
@@ -74,5 +74,5 @@ class Corpus(Protocol):
         ...
 
     def close(self) -> None:
-        """Release files and connections. Calling it twice is harmless."""
+        """Release files and connections. A second call does no harm."""
         ...

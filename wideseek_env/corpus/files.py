@@ -85,7 +85,7 @@ def _page_of(line: bytes, where: str) -> SourcePage:
     given = [field for field in _CONTENTS if record.get(field) is not None]
     if not given:
         raise CorpusError(f"{where}: there is none of 'html', 'markdown' and 'text'; a page needs one")
-    # If a page has HTML and text, the text is what its author wants to be searched.
+    # If a page has HTML and text, the index searches the text, because its author wrote it for that.
     extra = record.get("text") if given[0] == "html" else None
     return _source_page(record["url"].strip(), record.get("title") or "", given[0], record[given[0]], extra)
 

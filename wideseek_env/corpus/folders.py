@@ -1,4 +1,5 @@
-"""Folders that appear whole or not at all. They are built next to their place, get a manifest and are then renamed."""
+"""Folders that appear whole or not at all. Such a folder is built under a temporary name, gets a manifest (a list of
+its files) and is then renamed."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ def building(path: Path, *, overwrite: bool) -> Iterator[Path]:
     """A temporary folder next to `path`. It is renamed to `path` when the block ends without an exception.
 
     Raises:
-        CorpusError: Something is at `path` and `overwrite` is False, or it is not a folder that this package built. So
+        CorpusError: There is something at `path`, and either `overwrite` is False or this package did not build it. So
             a wrong path never deletes other data.
     """
     path = path.absolute()

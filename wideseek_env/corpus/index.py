@@ -1,9 +1,10 @@
-"""`SearchIndex`: full-text search over documents, on disk or in memory, with the same answer every time.
+"""`SearchIndex`: full-text search over documents, on disk or in memory. The same query always gets the same answer.
 
 Ranking is BM25 (tantivy) over the title and the text, plus a bonus for pages whose whole title is in the query
 (`wideseek_env.corpus.queries`). `wideseek_env.corpus.indexing` writes the index that this module reads. Rows are
-numbered in the order of their URLs, so the order of arrival does not matter. Equal scores are ordered by whether the
-query spells the title exactly, then by row. So the same documents give the same results in any process.
+numbered in the order of their URLs, so the order of arrival does not matter. Among documents with equal scores, those
+whose title the query spells exactly are first. The others are in the order of their rows. So the same documents give
+the same results in any process.
 """
 
 from __future__ import annotations
@@ -53,8 +54,8 @@ _Rows = list[tuple[float, int]]
 class SearchIndex:
     """A full-text index, made by `build` or `open`.
 
-    It is safe to use from several threads. An index on disk is also safe across fork and pickle. An index in memory
-    pickles as its documents and is built again when loaded.
+    It is safe to use from several threads. An index on disk is also safe across fork and pickle. A pickle of an index
+    in memory has only its documents. The index is built again when the pickle is loaded.
     """
 
     def __init__(
@@ -184,7 +185,8 @@ class SearchIndex:
         return found
 
     def _best(self, queries: list[tuple[str, Built]], k: int) -> list[_Rows]:
-        """For each query, the scores and rows of its best k documents and of those that tie with the last of them."""
+        """For each query, the scores and rows of its best k documents and of all documents with the same score as the
+        k-th."""
         limit = min(k, len(self)) + _TIE_MARGIN
         found = []
         for text, (query, narrow, _) in queries:
@@ -195,7 +197,7 @@ class SearchIndex:
         rows: Iterator[Any]
         if self._in_order:
             rows = iter([address.doc for hits in found for _, address in hits])
-        else:  # one read for all of them: a read costs as much as the search for a rare word
+        else:  # one read for the documents of all queries: a read takes as long as the search for a rare word
             addresses = [address for hits in found for _, address in hits]
             rows = iter(self._searcher.fast_field_values("row", addresses) if addresses else ())
         # Sums of the same numbers in another order differ in their last digits. Rounding makes them equal.
@@ -215,7 +217,7 @@ class SearchIndex:
         return f"<SearchIndex of {len(self)} documents {where}>"
 
     def close(self) -> None:
-        """Release the files. Calling it twice is harmless."""
+        """Release the files. A second call does no harm."""
         self._documents.close()
 
     def __len__(self) -> int:
@@ -271,7 +273,8 @@ _Documents = _InMemory | _OnDisk
 
 
 def _end(best: list[tuple[int, int]], k: int) -> int:
-    """How many of these are needed for the best k. It is more than k where others have the score of the k-th."""
+    """How many of the first items of `best` are needed. The number is more than k if further items have the same score
+    as the k-th."""
     end = min(k, len(best))
     while end < len(best) and best[end][0] == best[end - 1][0]:
         end += 1
@@ -279,7 +282,7 @@ def _end(best: list[tuple[int, int]], k: int) -> int:
 
 
 def _spelt(title: str, query: str) -> bool:
-    """Whether the query spells this title as the page does, including letter case and punctuation."""
+    """Whether the query contains this title with the same letter case and punctuation."""
     return bool(title) and title in query
 
 

@@ -21,20 +21,19 @@ if TYPE_CHECKING:
     import tantivy
 
 FORMAT = 1
-"""The version of the layout on disk. Raise it whenever an older index would be read wrongly."""
+"""The version of the layout on disk. Increase this number whenever the code would read an older index wrongly."""
 
 KIND = "search index"
 
-_HEAP = (
-    256_000_000  # bytes of postings held before a segment is written; one segment up to about 500k passages
-)
+_HEAP = 256_000_000  # bytes in memory before the engine writes a segment; about 500k passages fit one segment
 _PROGRESS_EVERY = 512
 _CHECKED = 1 << 14  # rows compared at a time
 _SIZES = Struct("<II")  # bytes of URL and title; the text is the rest of the record
 
 
 class Document(NamedTuple):
-    """The stored form of a document. `text` is plain, with white space collapsed where it had line breaks."""
+    """The stored form of a document. `text` is plain text. If the original had line breaks, each run of white space is
+    one space."""
 
     url: str
     title: str
@@ -42,7 +41,7 @@ class Document(NamedTuple):
 
 
 class Progress:
-    """Reports two passes over the documents as one count from 0 to n."""
+    """Reports the progress of two passes over n documents as one count from 0 to n."""
 
     def __init__(self, callback: Callable[[int], None] | None) -> None:
         self._callback = callback
@@ -108,8 +107,8 @@ def build_folder(
 def schema() -> tantivy.Schema:
     import tantivy
 
-    # No positions: no search uses phrases, and positions would double the index. Documents are in a record file instead
-    # of tantivy's store, which is read in blocks.
+    # No positions: no search uses phrases, and positions would double the index. Documents are in a record file and not
+    # in tantivy's store, because that store is read in blocks.
     builder = tantivy.SchemaBuilder()
     builder.add_unsigned_field("row", fast=True)
     builder.add_text_field("title", tokenizer_name=ANALYZER, index_option="freq")
@@ -142,7 +141,7 @@ def fill(index: tantivy.Index, documents: Iterable[Document], report: Progress) 
 def in_order(index: tantivy.Index) -> bool:
     """Whether the engine's number of each document is its row, so that rows need no look-up.
 
-    This is true after one segment was written. Several segments, or merged ones, are numbered differently.
+    This is the case if the engine wrote only one segment. Several or merged segments have another numbering.
     """
     from tantivy import DocAddress
 

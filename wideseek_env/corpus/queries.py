@@ -1,12 +1,13 @@
 """Turns an agent's text into a query object. Nothing in the text is syntax.
 
-The score of a document is a sum over each word in its text, each word in its title, and each title that the query
-contains as a whole. The engine visits every document that one of the query's clauses names, so common words take most
-of the time. Three rules save time, and none loses answers on real queries (docs/retrieval.md):
+The score of a document is a sum. Each query word in the text adds a number, and so does each query word in the title.
+If the query contains the whole title, this adds a bonus. A clause is the part of a query for one of these numbers. The
+engine visits every document that matches a clause, so common words take most of the time. Three rules save time. On
+real queries they lose no answers (docs/retrieval.md):
 
 * words that most texts have are left out;
 * common words are looked up in titles only;
-* only the rarer words choose documents, and the others only add to the scores of those.
+* only the rarer words choose documents. The other words only add to the scores of the chosen documents.
 
 If these rules leave too few documents, a wide query lets the common words choose as well.
 """
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     import tantivy
 
 MAX_WORDS = 64
-"""The words of a query that count. Further words are ignored."""
+"""The number of words of a query that are used. Further words are ignored."""
 
 MAX_TITLE_WORDS = 12
 """The longest title, in words, that gets the bonus when the query contains it among other words."""
@@ -32,7 +33,7 @@ _MAX_CHARACTERS = 4_000  # the room for 64 words: longer text is cut before it i
 _SMALL = 1_000  # with fewer documents no word is common: skipping words would save no time
 _COMMON = 0.05  # share of the texts: a word in more of them is looked up in titles only
 _EVERYWHERE = 0.3  # share of the texts: a word in more of them is not looked up
-_CHOOSES = 0.0015  # share of the documents: a clause with no more chooses; so does the rarest word
+_CHOOSES = 0.0015  # share of the documents: a clause that matches no more chooses; so does the rarest word
 _TITLE_WEIGHT = 1.25
 _LATER = 0.4  # share of the bonus that a title at the end of the query loses: subjects are first
 _CACHED = 1 << 15  # words whose counts and clauses are kept, a few hundred bytes each
@@ -51,7 +52,8 @@ class Built(NamedTuple):
 
 
 class _Word(NamedTuple):
-    """A word of the query. It compares by its first two fields: rarer words first, equally rare ones by spelling."""
+    """A word of the query. Words are sorted by the first two fields: rarer words first, equally rare words by
+    spelling."""
 
     commonness: float  # the negated rarity
     word: str
@@ -105,8 +107,8 @@ class QueryBuilder:
         return Built(query, bool(add), terms)
 
     def _titles(self, sequence: list[_Word], ranked: list[_Word]) -> list[tuple[Any, Any]]:
-        """A clause for each title that the query contains, the longest first. A title inside another one is left
-        out."""
+        """A clause for each title that the query contains, the longest first. A title that is part of a longer one is
+        left out."""
         size = len(sequence)
         pages_named = self._searcher.doc_freq  # not cached: most keys never occur again
         if all(found.titles for found in sequence):

@@ -1,4 +1,5 @@
-"""Records on disk: byte strings stored one after the other, read in any order, each with its checksum."""
+"""Records on disk: byte strings, stored one after the other, each with a checksum. A reader may read them in any
+order."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ _BUFFER = 1 << 20
 
 
 class RecordWriter:
-    """Appends records to `<stem>.bin`. `finish` writes their positions to `<stem>.npy`, in any order."""
+    """Appends records to `<stem>.bin`. `finish` writes the positions of the records to `<stem>.npy`, in an order of the
+    caller's choice."""
 
     def __init__(self, stem: Path) -> None:
         self.stem = stem
@@ -60,8 +62,8 @@ class RecordWriter:
 class RecordReader:
     """Reads the records that a `RecordWriter` wrote.
 
-    Each read passes its position (`pread`), so threads and forked processes may share one reader. The bytes read do not
-    count as memory of this process.
+    Each read passes its position (`pread`), so threads and forked processes may share one reader. The operating system
+    does not count the bytes that were read as memory of this process.
     """
 
     def __init__(self, stem: Path) -> None:
@@ -72,7 +74,7 @@ class RecordReader:
             self._file: int | None = os.open(_data(stem), os.O_RDONLY)
         except (OSError, ValueError) as error:
             raise IndexDamagedError(f"{stem}: cannot be opened ({error}); build it again") from None
-        # The manifest checked the size. This class relies on the shape.
+        # The check of the manifest has compared the size of the file. This class relies on the shape of the array.
         if self._places.ndim != 2 or self._places.shape[1:] != (2,) or self._places.dtype != np.int64:
             self.close()
             raise IndexDamagedError(f"{_places(stem)} is not a table of places; build it again")
@@ -86,7 +88,8 @@ class RecordReader:
         return record
 
     def read_many(self, rows: Sequence[int]) -> Iterator[bytes]:
-        """These records, each read when the iterator reaches it. It takes half the time of calling `read` for each."""
+        """These records. The iterator reads each record when it reaches it. This takes half the time of one call of
+        `read` per record."""
         if self._file is None:
             raise ValueError(f"{self.stem} is closed")
         file, head = self._file, _CHECKSUM_BYTES
@@ -98,7 +101,7 @@ class RecordReader:
             yield body
 
     def close(self) -> None:
-        """Close the file. Calling it twice is harmless."""
+        """Close the file. A second call does no harm."""
         if self._file is not None:
             os.close(self._file)
             self._file = None

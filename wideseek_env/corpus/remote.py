@@ -1,7 +1,8 @@
 """`RemoteCorpus`: a retrieval service as a corpus, over `POST /retrieve` and `POST /access`.
 
-It works with the servers of Search-R1, ASearcher and RLinf and with `wideseek serve`. Requests only read. So a request
-is repeated, after growing pauses, when the connection fails or the server is busy.
+`RemoteCorpus` works with the servers of Search-R1, ASearcher and RLinf and with `wideseek serve`. Requests change
+nothing on the server. So the client repeats a request, after growing pauses, when the connection fails or the server is
+busy.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
 
 KEY_VARIABLE = "WIDESEEK_SERVE_KEY"
-"""The environment variable with the API key. The client and `wideseek serve` read it."""
+"""The environment variable with the API key. Both this client and `wideseek serve` read this variable."""
 
 CLIENT_HEADER = "X-WideSeek-Client"
 """Tells `wideseek serve` that this client understands HTML, status and snippets. Other servers ignore it."""
@@ -52,19 +53,19 @@ class RemoteError(CorpusError):
 class RemoteCorpus:
     """The corpus behind the service at `base_url`.
 
-    It is safe to use from several threads, which share its connections. Nothing is sent before the first search. It
-    pickles without its key and connections. A document without a URL gets one below `NAMELESS`. Such documents, and
-    pages of a server without `/access`, are fetched from earlier search results.
+    Several threads may use the object at the same time. They share its connections. Nothing is sent before the first
+    search. A pickle of the object has no key and no connections. A document without a URL gets one below `NAMELESS`.
+    `fetch` finds such documents, and the pages of a server without `/access`, only in earlier search results.
 
     Args:
         base_url: The URL of the service, for example ``http://node7:8000``. `/retrieve` is added.
         key_variable: The environment variable with the API key, which is sent as a bearer token. If it is not set, no
             key is sent.
-        timeout: The seconds that one attempt may wait for data. A third of it is the limit for connecting.
+        timeout: The seconds that one attempt may wait for data. The limit for connecting is a third of this time.
         retries: The number of attempts after the first.
-        backoff: The seconds before the first retry. It doubles with each retry, with jitter.
+        backoff: The seconds before the first retry. The wait doubles with each retry. A random part (jitter) is added.
         batch: The number of queries in one request.
-        query_chars: The characters of a query that are sent.
+        query_chars: The most characters of a query that are sent.
         connections: The most requests in flight at the same time from this object.
         fields: Further fields of a `/retrieve` request, for servers that need them.
         name: The name of the corpus in recorded runs. By default it is made from the URL.
@@ -182,7 +183,7 @@ class RemoteCorpus:
                 self._seen.popitem(last=False)
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url`, or None when the service has none. Raises `RemoteError` when the service does not
+        """The page at `url`, or None when the service has no such page. Raises `RemoteError` when the service does not
         answer."""
         address = encodable(url).strip()
         if not address:
@@ -214,7 +215,7 @@ class RemoteCorpus:
         return self._request("POST", path, body)
 
     def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
-        """The JSON of the answer. Retries up to the limit."""
+        """The JSON of the answer. A failed request is repeated up to `retries` times."""
         if os.getpid() != self._pid:  # a fork must not share its parent's connections
             self._session, self._pid = _session(self._settings["connections"]), os.getpid()
         trouble = ""
@@ -266,7 +267,8 @@ class RemoteCorpus:
             raise self._unreadable(path, error) from None
 
     def _said(self, response: requests.Response) -> str:
-        """The server's short explanation, if it gave one. If it repeats the key, the key is removed."""
+        """The server's short explanation of an error, if there is one. If the explanation repeats the key, the key is
+        removed."""
         try:
             body = response.json()
         except ValueError:
@@ -290,7 +292,7 @@ class RemoteCorpus:
         )
 
     def close(self) -> None:
-        """Close the connections. Calling it twice is harmless."""
+        """Close the connections. A second call does no harm."""
         self._session.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -316,7 +318,7 @@ def _again(base_url: str, settings: dict[str, Any]) -> RemoteCorpus:
 
 def _session(connections: int) -> requests.Session:
     session = requests.Session()
-    # Proxies and .netrc in the environment are for the web, not for the user's service. .netrc would also replace the
+    # Proxies and .netrc in the environment are for the web, not for the user's service. A .netrc would also replace the
     # key.
     session.trust_env = False
     adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)

@@ -1,9 +1,10 @@
-"""Reads the answers of retrieval servers leniently: the variants of Search-R1, ASearcher, RLinf and similar servers.
+"""Reads the answers of retrieval servers in many forms: those of Search-R1, ASearcher, RLinf and similar servers.
 
-`/retrieve` gives one list per query under `result` (or `results`, `data`, or without a key). An item of a list is a
-document (`{"contents": …, "url": …}`), a document with its score (`{"document": …, "score": …}`), a pair of both, or a
-string. Instead of a list, a query may have an object of parallel lists (`{"documents": […], "urls": […], "scores":
-[…]}`). `/access` gives one page per URL in the same way: an object, a string, or null for a page that does not exist.
+`/retrieve` answers with one list per query. The lists are under `result`, `results` or `data`, or are the whole answer.
+An item of a list is a document (`{"contents": …, "url": …}`), a document with its score (`{"document": …, "score":
+…}`), a pair of both, or a string. Instead of a list of documents, a query may have an object of parallel lists
+(`{"documents": […], "urls": […], "scores": […]}`). `/access` answers in the same way, with one page per URL: an object,
+a string, or null for a page that does not exist.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from wideseek_env.corpus.base import Page
 from wideseek_env.pages.from_markdown import markdown_to_html
 
 NAMELESS = "https://passage.example/"
-"""The beginning of the URLs of documents without one. The domain is reserved and does not exist."""
+"""The beginning of the URLs that documents without a URL get. The domain is reserved and does not exist."""
 
 _OUTER = ("result", "results", "data", "pages", "documents")
 _COLUMNS = ("documents", "contents", "docs", "result", "results")
@@ -30,7 +31,8 @@ _TITLED = re.compile(r"\(Title:\s*(.*?)\)\s*(.*)", re.S)
 
 
 class Found(NamedTuple):
-    """One document of an answer. `snippet` is its text as the server gave it. `score` is None when it gave none."""
+    """One document of an answer. `snippet` is the text of the document as sent by the server. `score` is None when the
+    server sent no score."""
 
     url: str
     title: str
@@ -64,7 +66,8 @@ def read_retrieved(answer: Any, queries: int) -> list[list[Found]]:
 
 
 def read_accessed(answer: Any, urls: Sequence[str]) -> list[Page | None]:
-    """One page per URL, None where the server has none. Raises `UnreadableAnswer` for another number of pages."""
+    """One entry per URL: the page, or None when the server has no page at this URL. Raises `UnreadableAnswer` for
+    another number of pages."""
     pages = _unwrapped(answer)
     if len(pages) != len(urls):
         raise UnreadableAnswer(f"{len(urls)} URLs got {len(pages)} pages")

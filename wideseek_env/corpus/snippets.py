@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 LONGEST = 240
-"""The characters of a snippet, without the marks of omission."""
+"""The most characters of a snippet, not counting the "…" for omissions."""
 
-_SCANNED = 200_000  # of a longer page only the beginning is searched
+_SCANNED = 200_000  # only this many characters of a page are searched, from its beginning
 _OCCURRENCES = 12  # occurrences of each word to consider; repetition does not improve a passage
 _SENTENCE = 80  # the most characters from the start of the sentence to the first matching word
 _LEAD = 40  # characters kept before that word where no sentence begins within this distance
@@ -16,8 +16,8 @@ _LEAD = 40  # characters kept before that word where no sentence begins within t
 def snippet(text: str, terms: Sequence[tuple[str, float]], longest: int = LONGEST) -> str:
     """The `longest` characters of `text` with the greatest total weight of distinct terms.
 
-    `terms` are lower-cased words with weights. Of equal passages, the earlier one is taken. A text without any of the
-    words gives its beginning. "…" marks omissions.
+    `terms` are lower-cased words with weights. If passages have equal weights, the result is the earliest. If the text
+    has none of the words, the result is the beginning of the text. "…" marks omissions.
     """
     if len(text) <= longest:
         return text
@@ -41,20 +41,22 @@ def snippet(text: str, terms: Sequence[tuple[str, float]], longest: int = LONGES
     if end <= longest:  # all words that occur are in the beginning
         return _cut(text, 0, longest)
     span = longest - _SENTENCE
-    # Find where all words first occur close together. No window weighs more, and none with this weight begins earlier.
+    # Find where all words first occur close together. No window has a greater weight, and no earlier window has the
+    # same weight.
     best = first if last - first <= span else _best(lower, present, span)
     return _cut(text, _beginning(text, best), longest)
 
 
 def _next(lower: str, term: str, start: int) -> int:
-    """The position where `term` next begins a word, or occurs in a script without spaces. -1 for nowhere."""
+    """The next position where `term` begins a word, or where it occurs in a script without spaces. -1 when there is
+    none."""
     while (start := lower.find(term, start)) > 0 and lower[start - 1].isalnum() and term[0] <= "\u3040":
         start += 1
     return start
 
 
 def _best(lower: str, present: Sequence[tuple[int, str, float]], span: int) -> int:
-    """The start of the window of `span` characters whose distinct words weigh most.
+    """The start of the window of `span` characters whose distinct words have the greatest total weight.
 
     `present` are the words with the positions of their first occurrences.
     """
@@ -84,7 +86,8 @@ def _best(lower: str, present: Sequence[tuple[int, str, float]], span: int) -> i
 
 
 def _beginning(text: str, start: int) -> int:
-    """The position to begin at so that `start` is shown: the start of its sentence, or a word shortly before it."""
+    """The position where a snippet with the position `start` begins: the start of the sentence, or a word shortly
+    before `start`."""
     if start <= _SENTENCE:
         return 0
     before = text[start - _SENTENCE : start]

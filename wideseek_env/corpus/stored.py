@@ -37,7 +37,7 @@ _COMPRESSION = 1  # zlib level: takes a third of the default's time and gives a 
 class SourcePage(NamedTuple):
     """A page to be added to a corpus.
 
-    The index searches `text`. With None, the text is taken from the HTML.
+    The index searches `text`. If `text` is None, the text is extracted from the HTML.
     """
 
     url: str
@@ -64,9 +64,9 @@ def _documents(
 class StoredCorpus:
     """Pages and their index in one folder. It is a `Corpus`.
 
-    Opening reads little. Pages stay on disk, compressed, and are found through memory-mapped tables, so many processes
-    share them. The corpus is safe to use from several threads and after a fork. It pickles as its path. URLs listed as
-    gone answer with status 410, whether or not the index lists them.
+    Opening a corpus reads little data. The compressed pages stay on disk. Memory-mapped tables, which many processes
+    share, give their positions. The corpus is safe to use from several threads and after a fork. A pickle of the corpus
+    has only its path. `fetch` gives status 410 for URLs listed as gone, even if the index has such a page.
     """
 
     blocking = False
@@ -81,8 +81,8 @@ class StoredCorpus:
         self._by_url = _UrlTable.load(self.path / "urls.npy")
         self._by_key = _UrlTable.load(self.path / "keys.npy")
         self._gone = _read_gone(self.path / GONE_FILE)
-        # An existing page takes precedence over a trivial variant of its URL that is gone. Of several gone URLs, the
-        # first does.
+        # If an existing page and a gone page have trivial variants of one URL, the existing page is used. Of several
+        # gone URLs, the first is used.
         self._gone_by_key = {url_key(url): url for url in reversed(self._gone)}
         sizes = {len(self._index), len(self._html), len(self._by_url), len(self._by_key)}
         if len(sizes) != 1:
@@ -107,8 +107,8 @@ class StoredCorpus:
     ) -> StoredCorpus:
         """Store and index `pages`, which have unique URLs. The folder appears only when it is complete.
 
-        `pages` is read as a stream, with one page in memory at a time. `gone` are URLs that answer with status 410,
-        whether or not `pages` has them. `progress` is called with the number of pages done.
+        `pages` is read as a stream, with one page in memory at a time. `fetch` gives status 410 for the URLs in `gone`,
+        even if `pages` has such a page. `progress` is called with the number of pages done.
 
         Raises:
             CorpusError: A URL occurs twice, or `path` exists and `overwrite` is False.
@@ -138,8 +138,8 @@ class StoredCorpus:
         return self._index.search(queries, k)
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is none. A page that is
-        gone has status 410."""
+        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is no such page. A
+        page that is gone has status 410."""
         for row in self._by_url.rows(url):
             document = self._index.document(row)
             if document.url == url:
@@ -166,7 +166,7 @@ class StoredCorpus:
         return (url for url in urls if url not in self._gone)
 
     def close(self) -> None:
-        """Release the files. Calling it twice is harmless."""
+        """Release the files. A second call does no harm."""
         self._index.close()
         self._html.close()
 
@@ -189,9 +189,9 @@ class StoredCorpus:
 class MemoryCorpus:
     """Pages and their index in memory. It is a `Corpus` for small and for generated collections.
 
-    `html_of(url)`, if given, makes the HTML of a page when it is fetched. Then the pages need only `text`. `gone` are
-    URLs that answer with status 410, whether or not the index lists them. The corpus pickles as its pages (and
-    `html_of`) and is indexed again when loaded.
+    `html_of(url)`, if given, makes the HTML of a page when it is fetched. Then the pages need only `text`. `fetch`
+    gives status 410 for the URLs in `gone`, even if the index has such a page. A pickle of the corpus has only its
+    pages and `html_of`. The index is built again when the pickle is loaded.
     """
 
     blocking = False
@@ -229,8 +229,8 @@ class MemoryCorpus:
         return self._index.search(queries, k)
 
     def fetch(self, url: str) -> Page | None:
-        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is none. A page that is
-        gone has status 410."""
+        """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is no such page. A
+        page that is gone has status 410."""
         known = url
         if url not in self._titles and url not in self._gone:
             found = [self._by_key[key] for key in lookup_keys(url) if key in self._by_key]
@@ -277,7 +277,7 @@ def _remember(
 
 
 def _read_gone(file: Path) -> dict[str, None]:
-    """The URLs that are gone, in order. Empty where no file lists any."""
+    """The URLs that are gone, in order. The result is empty when there is no such file."""
     try:
         return dict.fromkeys(map(str, json.loads(file.read_text("utf-8"))))
     except FileNotFoundError:
@@ -287,7 +287,7 @@ def _read_gone(file: Path) -> dict[str, None]:
 
 
 class _UrlTable:
-    """Maps a string to the rows that may have it, through sorted, memory-mapped 64-bit hashes."""
+    """Maps a string to the rows that may have this string. The table has sorted 64-bit hashes and is memory-mapped."""
 
     def __init__(self, table: NDArray[np.uint64]) -> None:
         self._hashes, self._rows = table

@@ -1,4 +1,4 @@
-"""Compares URLs as agents write them, so that a trivial variant of a URL still finds the page."""
+"""Compares URLs so that agents still find a page when they write a trivial variant of its URL."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _DEFAULT_PORT = re.compile(r":(?:80|443)?$")
 def url_key(url: str) -> str:
     """A form that is the same for all trivial variants of a URL. Use it to compare URLs, not to fetch pages.
 
-    These make no difference: scheme (http, https or none), letter case of the host, default port, percent-encoding,
-    trailing slashes, an empty query, surrounding white space and angle brackets.
+    The form ignores these differences: scheme (http, https or none), letter case of the host, default port,
+    percent-encoding, trailing slashes, an empty query, surrounding white space and angle brackets.
     """
     bare = url.strip().strip("<>")
     if match := _SCHEME.match(bare):
@@ -30,7 +30,8 @@ def url_key(url: str) -> str:
 
 
 def lookup_keys(url: str) -> list[str]:
-    """The keys that a page may have, most exact first: the key of the URL, and its key without the fragment."""
+    """The keys under which the page of this URL may be stored: first the key of the URL, then the key without the
+    fragment."""
     return list(dict.fromkeys((url_key(url), url_key(url.partition("#")[0]))))
 
 

@@ -18,7 +18,7 @@ ANALYZER = "wideseek_words"
 """The name under which the analyser is registered with an index."""
 
 LONGEST_WORD = 64
-"""Words of this length or more, in UTF-8 bytes, are not indexed. They are data, not language."""
+"""Words of this length or more, in UTF-8 bytes, are not indexed, because they are usually data and not language."""
 
 _UNSPACED = re.compile(
     "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
@@ -42,7 +42,7 @@ def analyzer() -> tantivy.TextAnalyzer:
 
 
 def encodable(text: str) -> str:
-    """`text` with lone surrogates replaced. They are legal in a Python string, but not in UTF-8."""
+    """`text` with lone surrogates replaced. Such characters are legal in a Python string, but not in UTF-8."""
     if text.isascii():
         return text
     try:
@@ -79,7 +79,8 @@ def words(text: str) -> list[str]:
 
 
 def title_keys(title: str) -> list[str]:
-    """The words that a query must contain to name this page: the title's words, and those before a qualifier.
+    """The word sequences by which a query can name this page: the whole title, and the title without a qualifier in
+    brackets.
 
     "Fargo (film)" gives ["fargo film", "fargo"]. "Fargo" gives only ["fargo"]. A title without words gives [].
     """
@@ -88,5 +89,5 @@ def title_keys(title: str) -> list[str]:
 
 
 def register(index: Any) -> None:
-    """Register the analyser with a tantivy index. Do this before its fields are read or written."""
+    """Register the analyser with a tantivy index. Call this before the first read or write of the index."""
     index.register_tokenizer(ANALYZER, analyzer())

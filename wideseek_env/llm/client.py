@@ -24,7 +24,8 @@ _CHUNK = 1 << 16
 
 
 class _Bearer(requests.auth.AuthBase):
-    """Sends the key, if there is one. As an auth object it also prevents a key from a .netrc file."""
+    """Adds the API key to a request, if there is one. Because it is an auth object, `requests` does not read a key from
+    a .netrc file."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -44,14 +45,15 @@ class _Runtime(NamedTuple):
 
 
 class ChatClient:
-    """Sends conversations to ``{base_url}/chat/completions``. It is safe to use from several threads and can be
-    pickled.
+    """Sends conversations to ``{base_url}/chat/completions``. Several threads may use the object at the same time. The
+    object can be pickled.
 
-    For each request the key is read from the environment variable `api_key_env`, and it is not stored. If the variable
-    is not set, requests have no key, which suits local servers. The key appears in no error, log or representation.
+    For each request the client reads the API key from the environment variable `api_key_env`. The key is not stored. If
+    the variable is not set, requests have no key. Local servers often need none. The key appears in no error, log or
+    representation.
 
     Failed connections, timeouts, statuses such as 429 and 503, and replies that are not chat completions are retried
-    according to `retry`. ``Retry-After`` is respected. Other refusals raise `ServiceError` at once.
+    according to `retry`. ``Retry-After`` is respected. All other error statuses raise `ServiceError` at once.
     """
 
     def __init__(
@@ -76,7 +78,7 @@ class ChatClient:
             timeout: The seconds that one request may take, from sending it to the last byte of the reply.
             concurrency: The most requests in flight at the same time, over all threads.
             retry: When failed requests are sent again. None means `RetryPolicy()`.
-            prices: The prices for the cost in `usage`. None means free.
+            prices: The prices from which the cost in `usage` is computed. None means that tokens cost nothing.
             sleep: Waits a number of seconds, for tests.
             clock: The monotonic time in seconds, for tests.
 
@@ -115,11 +117,11 @@ class ChatClient:
 
     @property
     def usage(self) -> Usage:
-        """What this client has used since it was made. A copy or an unpickled client starts at zero."""
+        """What this client has used since it was made. In a copied or unpickled client, the counts start at zero."""
         return self._meter.total
 
     def close(self) -> None:
-        """Close the connections. The client can still be used. It then opens new ones."""
+        """Close the connections. The client can still be used after that and then opens new connections."""
         with self._lock:
             runtime, self._runtime = self._runtime, None
         if runtime is not None and runtime.pid == os.getpid():
@@ -142,7 +144,7 @@ class ChatClient:
         """The replies to several conversations, sent concurrently, in the order of `conversations`.
 
         `fields` has one entry per conversation. As each reply arrives, `on_reply` is called in this thread with the
-        number of the conversation and the reply, so that paid replies can be stored. The first `ServiceError` ends the
+        index of the conversation and the reply, so that paid replies can be stored. The first `ServiceError` ends the
         call. Requests that are not yet sent are dropped.
         """
         extra = fields if fields is not None else [{}] * len(conversations)
@@ -230,7 +232,7 @@ class ChatClient:
                 content = bytearray()
                 for chunk in response.iter_content(_CHUNK):
                     content += chunk
-                    if self._clock() - start > self.timeout:  # one that trickles resets the socket's time-out
+                    if self._clock() - start > self.timeout:  # each byte resets the socket's timeout
                         raise exchange.late(self.timeout)
                     if len(content) > _LARGEST_REPLY:
                         raise ServiceError(exchange.oversized(_LARGEST_REPLY))

@@ -1,7 +1,8 @@
-"""One request to an OpenAI-compatible server, without I/O: its body, its retries and its error messages.
+"""The logic of one request to an OpenAI-compatible server: its body, its retries and its error messages. This module
+does no I/O.
 
-A transport sends the bytes and waits. `wideseek_env.llm.client` is the transport for threads. The engine for asyncio in
-the baselines is the other.
+A transport sends the bytes and waits. There are two transports: `wideseek_env.llm.client` for threads, and the engine
+for asyncio in the baselines.
 """
 
 from __future__ import annotations
@@ -21,14 +22,15 @@ T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 UNREADABLE = (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError)
-"""The errors of looking up a part of an answer that has another form."""
+"""The errors that a look-up in an answer raises if the answer has an unexpected form."""
 
 
 class TransientError(Exception):
-    """A try failed, and the same request may succeed later.
+    """An attempt failed, but the same request may succeed later.
 
-    `status` is the status of the server's answer, or None when there was none. `asked` is the wait in seconds that the
-    server asks for. `slow` says that no answer came in time, so the server may still be running.
+    `status` is the status of the server's answer, or None when there was no answer. `asked` is the wait in seconds that
+    the server asks for. If `slow` is True, no answer arrived in time, so the server may still be working on the
+    request.
     """
 
     def __init__(
@@ -41,9 +43,9 @@ class TransientError(Exception):
 
 
 class RefusedRequestError(Exception):
-    """The server answered that it will not serve this request. Sending it again would change nothing.
+    """The server refused this request. The same request would be refused again.
 
-    `said` is the server's text. `spent` says that the account has no credit left.
+    `said` is the text of the server's answer. `spent` is True if the account has no credit left.
     """
 
     def __init__(self, message: str, status: int, said: str, *, spent: bool) -> None:
@@ -54,7 +56,7 @@ class RefusedRequestError(Exception):
 
 
 class GivenUpError(Exception):
-    """All tries of a request failed. `silent` says that the last try reached no server."""
+    """All attempts of a request failed. `silent` is True if the last attempt reached no server."""
 
     def __init__(self, message: str, status: int | None, *, silent: bool) -> None:
         super().__init__(message)
@@ -68,12 +70,12 @@ def encode_body(body: Mapping[str, Any]) -> bytes:
 
 
 class Exchange:
-    """The tries of one request.
+    """The attempts of one request.
 
     Args:
         base_url: The URL of the API.
-        key: The server's key. It appears in no message.
-        retry: How many times a failed request is sent again.
+        key: The server's key. No error message contains the key.
+        retry: How many times a failed request is sent again, and after which waits.
         random: Draws the jitter of waits.
     """
 
@@ -86,13 +88,14 @@ class Exchange:
 
     @property
     def sending(self) -> Usage:
-        """The usage of the next try before any answer."""
+        """The usage to count when the next attempt is sent, before its answer is known."""
         return Usage(requests=1, retries=1 if self._failures else 0)
 
     def read(
         self, status: int, headers: Mapping[str, str], content: bytes, read: Callable[[Any], T], kind: str
     ) -> T:
-        """Apply `read` to the JSON of an answer and return its result. `kind` names the expected answer, for the error.
+        """Apply `read` to the JSON of an answer and return its result. The error message calls the expected answer
+        `kind`.
 
         Raises:
             TransientError: The status is temporary, or `read` fails with one of `UNREADABLE`.
@@ -115,10 +118,10 @@ class Exchange:
             ) from None
 
     def wait(self, fault: TransientError) -> float:
-        """The seconds to wait before the next try after this failure.
+        """The seconds to wait before the next attempt after this failure.
 
         Raises:
-            GivenUpError: There is no further try.
+            GivenUpError: No further attempt is allowed.
         """
         self._failures += 1
         wait = self._retry.wait(self._failures, fault.asked, self._random)
@@ -138,7 +141,7 @@ class Exchange:
         return TransientError(f"no connection ({self._key.clean(error)})")
 
     def late(self, seconds: float) -> TransientError:
-        """The error for an answer that did not end within this time."""
+        """The error for an answer that was not complete within this number of seconds."""
         return TransientError(f"no complete reply within {seconds:g} s", slow=True)
 
     def oversized(self, limit: int) -> str:

@@ -1,4 +1,4 @@
-"""`ApiKey`: the key of a server, read where it is used and never shown."""
+"""`ApiKey`: the API key of a server. The key is read at the moment of use and is never shown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class ApiKey:
     env: str
 
     def read(self) -> str:
-        """The key, or "" where there is none. Raises `ConfigError` when an HTTP header cannot contain it."""
+        """The key, or "" when the variable is not set. Raises `ConfigError` when an HTTP header cannot contain it."""
         key = os.environ.get(self.env, "").strip()
         if not (key.isascii() and key.isprintable()):
             raise ConfigError(
@@ -32,7 +32,8 @@ class ApiKey:
         return key
 
     def clean(self, text: object, limit: int = _QUOTED) -> str:
-        """`text` for an error message: without the key (servers quote it), on one line, at most `limit` characters."""
+        """`text` for an error message: without the key (some servers quote it), on one line, at most `limit`
+        characters."""
         key = os.environ.get(self.env, "").strip()
         said = str(text).replace(key, "***") if key else str(text)
         said = " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())

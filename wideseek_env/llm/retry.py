@@ -1,4 +1,5 @@
-"""Decides when a failed request is sent again: exponential waits with jitter, and the wait that the server asks for."""
+"""Decides when a failed request is sent again: after an exponential wait with jitter (a random part), or after the wait
+that the server asks for."""
 
 from __future__ import annotations
 
@@ -19,8 +20,8 @@ class RetryPolicy:
     """How many times a request is tried, and how long the waits between are.
 
     attempts: the number of tries, the first included (1 or more).
-    first_wait: the seconds before the second try. It doubles for each further one.
-    longest_wait: the longest wait, in seconds. If a server asks for more, the request fails at once.
+    first_wait: the seconds before the second try. The wait doubles for each further try. longest_wait: the longest
+    wait, in seconds. If a server asks for a longer wait, the request fails at once.
     """
 
     attempts: int = 6
@@ -36,8 +37,9 @@ class RetryPolicy:
     def wait(self, failures: int, asked: float | None, random: Random) -> float | None:
         """The seconds to wait after `failures` failed tries, or None to give up.
 
-        `asked` is the wait that the server asks for. A wait is never shorter. Without `asked`, the wait is a random
-        share, between half and all, of the doubled wait. So many clients do not return at the same moment.
+        `asked` is the wait that the server asks for. The result is never shorter than `asked`. If `asked` is None, the
+        wait doubles with each failure up to `longest_wait`, and a random part of up to half is subtracted. So the
+        retries of several clients do not arrive at the same moment.
         """
         if failures >= self.attempts:
             return None

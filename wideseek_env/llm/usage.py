@@ -1,4 +1,4 @@
-"""What requests to a model used: number of requests, tokens and cost."""
+"""Counts the use of a model: number of requests, tokens and cost."""
 
 from __future__ import annotations
 

@@ -17,8 +17,9 @@ Message = Mapping[str, Any]
 class ChatReply:
     """One answer of the model.
 
-    `text` is the content. It is empty when there is none, as when a model only called tools. `finish_reason` is the
-    server's (``length``: cut off). `message` is the whole message as the server sent it.
+    `text` is the content of the answer. `text` is empty when the model wrote no text, for example only tool calls.
+    `finish_reason` is the reason that the server gives (``length`` means that the text was cut off). `message` is the
+    whole message that the server sent.
     """
 
     text: str
@@ -29,8 +30,8 @@ class ChatReply:
 
 
 def checked_address(base_url: str) -> str:
-    """`base_url` without the path that the client adds itself. Raises `ConfigError` when it is not the URL of an
-    API."""
+    """`base_url` without the path that the client adds itself. Raises `ConfigError` when `base_url` is not a valid URL
+    of an API."""
     try:
         parts = urlsplit(base_url)
         fine = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -46,12 +47,13 @@ def checked_address(base_url: str) -> str:
 
 
 def is_spent(content: bytes) -> bool:
-    """Whether a refusal says that the account has no credit left. Waiting does not change that."""
+    """Whether the server refused a request because the account has no credit left. In this case a retry is useless."""
     return b"insufficient_quota" in content or b"billing_hard_limit" in content
 
 
 def reply_of(data: Any) -> ChatReply:
-    """The reply in a decoded response. Raises the usual errors of a look-up when there is none."""
+    """The reply in a decoded response. Raises an error such as `KeyError` or `TypeError` when the response has no
+    reply."""
     choice = data["choices"][0]
     message = choice["message"]
     content = message.get("content")

@@ -1,7 +1,7 @@
 """Fetches pages whose addresses a model chooses. Addresses are checked, requests are limited and paced, and servers are
 not trusted.
 
-Everything is imported on first use, because it loads an HTTP client.
+Names are imported when they are first used, because most of them load an HTTP client.
 """
 
 import lazy_loader

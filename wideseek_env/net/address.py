@@ -1,7 +1,8 @@
-"""Decides which addresses may be connected to: the public web, and what an operator allows by name.
+"""Decides to which addresses this process may connect: the public web, and addresses that an operator allows
+explicitly.
 
-The decision is about the address of a connection at the moment when it is made (`wideseek_env.net.connect`). Checking
-the name or the port here only saves the look-up.
+`wideseek_env.net.connect` checks the address of every connection at the moment when it is made. The check of a name or
+port here only saves a look-up.
 """
 
 from __future__ import annotations
@@ -72,7 +73,8 @@ PORTS = frozenset((80, 443, 8080, 8443))
 
 
 def is_public(address: str) -> bool:
-    """Whether this IP address belongs to the public internet and embeds no other address."""
+    """Whether this IP address belongs to the public internet. An IPv6 address that contains an IPv4 address does not
+    count."""
     try:
         ip = ipaddress.ip_address(address)
     except ValueError:
@@ -88,9 +90,10 @@ def is_public(address: str) -> bool:
 class AddressPolicy:
     """The addresses that a fetcher may connect to: public addresses on the usual ports, and the exceptions in `allow`.
 
-    `allow` has (host, port) pairs. A host is an IP address or a name. An address in `allow` may be connected to on that
-    port under any name. A name in `allow` may have any address on that port. `allow` is for operators and tests.
-    Nothing that a model writes changes it. `ports` are the ports of public hosts.
+    `allow` has (host, port) pairs. A host is an IP address or a name. If the host of a pair is an address, connections
+    to this address and port are allowed under any name. If the host is a name, connections to this name and port are
+    allowed at any address. `allow` is for operators and tests. No text of a model changes it. `ports` are the ports
+    that are allowed on public hosts.
     """
 
     allow: frozenset[tuple[str, int]] = frozenset()
@@ -105,7 +108,8 @@ class AddressPolicy:
         object.__setattr__(self, "ports", frozenset(ports))
 
     def check_host(self, host: str, port: int) -> None:
-        """Refuse a host that its name or port alone excludes. `host` is a name or an address in canonical form."""
+        """Raise `FetchError` if the name or the port alone shows that the host is not allowed. `host` is a name or an
+        address in canonical form."""
         if (host, port) in self.allow:
             return
         try:
@@ -120,9 +124,11 @@ class AddressPolicy:
             self.check_addresses(host, port, [host])
 
     def check_addresses(self, host: str, port: int, addresses: Iterable[str]) -> list[str]:
-        """All addresses of `host`, if all of them may be connected to. Raises `FetchError` when one may not.
+        """All addresses of `host`, if connections to each of them are allowed. Raises `FetchError` when one of them is
+        not allowed.
 
-        A bad address among good ones is a sign of DNS rebinding, so the good ones are not used either.
+        A forbidden address among allowed addresses is a sign of DNS rebinding, so the allowed addresses are not used
+        either.
         """
         checked = []
         for address in addresses:
@@ -138,7 +144,7 @@ class AddressPolicy:
 
 
 def refused(why: str = "it does not lead to the public web") -> FetchError:
-    """The error for an address that the policy does not allow. It does not reveal what was found there."""
+    """The error for an address that the policy does not allow. The error does not reveal what is at that address."""
     return FetchError("refused", f"This address cannot be opened: {why}.")
 
 

@@ -1,4 +1,5 @@
-"""Reads and decompresses the body of a response within limits. It trusts no size that the server states."""
+"""Reads and decompresses the body of a response within limits. The code does not trust the size that a server
+states."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from wideseek_env.net.errors import FetchError
 from wideseek_env.net.limits import Limits
 
 ACCEPTED = "gzip, deflate"
-"""The encodings that are decompressed here. Both can be decompressed piece by piece, with a bound on the output."""
+"""The encodings that are decompressed here. Both can be decompressed in pieces of limited size."""
 
 _PIECE = 65_536
 
@@ -18,7 +19,7 @@ _PIECE = 65_536
 def read_body(raw: Any, encoding: str, length: str | None, limits: Limits) -> bytes:
     """The decompressed body of a response. `raw` is urllib3's response and `encoding` its Content-Encoding.
 
-    Reading stops as soon as a limit is passed. If the stated `length` is above the limit, nothing is read.
+    Reading stops as soon as the body exceeds a limit. If the stated `length` is above the limit, nothing is read.
     """
     if length is not None:
         if not (length.isascii() and length.strip().isdecimal()):

@@ -1,10 +1,10 @@
 """Connects only to checked addresses: a name is looked up once, its address is checked, and that address is used.
 
 `GuardedAdapter` is a transport adapter for one request of `requests`. Its connections do not resolve names again, so a
-second, different answer (DNS rebinding) has no effect. They ignore proxies. TLS still names and verifies the host of
-the URL. A connection serves one request and is closed, so surplus bytes of a server cannot become the answer to another
-request. When the time is up, another thread shuts the connection down. So a server that sends a byte now and then
-cannot block a thread.
+second, different DNS answer (DNS rebinding) has no effect. Its connections ignore proxies. TLS still verifies the
+certificate for the host of the URL. A connection is closed after one request, so surplus bytes of a server cannot
+become the answer to another request. When the time limit has passed, another thread shuts the connection down. So a
+server that sends single bytes slowly cannot block a thread.
 """
 
 from __future__ import annotations
@@ -49,9 +49,9 @@ def too_late() -> FetchError:
 
 
 def trust(ca_file: str | None = None) -> ssl.SSLContext:
-    """The authorities that verify certificates: those of `ca_file`, or those that `requests` trusts.
+    """The certificate authorities to trust: those in `ca_file`, or those that `requests` trusts.
 
-    Loading them takes some 10 ms, so a fetcher does it once for all its connections.
+    Loading the authorities takes about 10 ms, so a fetcher loads them once for all its connections.
     """
     context = create_urllib3_context()
     context.verify_mode = ssl.CERT_REQUIRED
@@ -63,8 +63,8 @@ def trust(ca_file: str | None = None) -> ssl.SSLContext:
 class Guard:
     """Makes the one connection of a request to `target`, and ends it when `seconds` have passed.
 
-    Use it as a context manager around the request and the reading of its body. `expired` says whether the time limit
-    caused an error.
+    Use the guard as a context manager around the request and the reading of the response's body. `expired` tells
+    whether the time limit caused an error.
     """
 
     def __init__(
@@ -122,7 +122,8 @@ class Guard:
         return connection
 
     def _keep(self, connection: socket.socket, address: str) -> socket.socket:
-        """Remember the connection so that it can be shut down. TLS will take over the socket object itself."""
+        """Remember the connection so that it can be shut down. A duplicate is kept, because TLS will take over the
+        socket object."""
         try:
             self._policy.check_addresses(self.target.host, self.target.port, [connection.getpeername()[0]])
         except BaseException:
@@ -148,7 +149,8 @@ class Guard:
 
 
 def addresses(target: WebUrl, policy: AddressPolicy, resolver: Resolver, seconds: float) -> list[str]:
-    """The checked addresses of a URL's host. Raises `FetchError` when there are none, or when one is not allowed."""
+    """The checked addresses of a URL's host. Raises `FetchError` when the host has no address or has one that is not
+    allowed."""
     policy.check_host(target.host, target.port)
     if ":" in target.host or target.host.rpartition(".")[2].isdigit():
         return policy.check_addresses(target.host, target.port, [target.host])
@@ -212,7 +214,7 @@ class _HTTPSPool(HTTPSConnectionPool):
 
 
 class GuardedAdapter(HTTPAdapter):
-    """The transport of one request: a single connection, made by `guard`, without proxy or reuse."""
+    """The transport of one request. It uses a single connection that `guard` makes, with no proxy and no reuse."""
 
     def __init__(self, guard: Guard, trust: ssl.SSLContext | None) -> None:
         self._guard = guard
@@ -223,7 +225,7 @@ class GuardedAdapter(HTTPAdapter):
     def get_connection_with_tls_context(
         self, request: requests.PreparedRequest, verify: Any, proxies: Any = None, cert: Any = None
     ) -> Any:
-        """A pool that can make only the guarded connection. The choice of `requests` is ignored."""
+        """A pool that can make only the guarded connection, whatever `requests` would choose."""
         if proxies or cert:
             raise ValueError("proxies and client certificates are not supported")
         target = self._guard.target

@@ -46,8 +46,8 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
-# The character sets of the web. Python knows further "encodings": some are programs (unicode_escape) or take quadratic
-# time (punycode, idna). A page must not be able to choose those.
+# The character sets of the web. Python has further "encodings". Some interpret escapes (unicode_escape) or take
+# quadratic time (punycode, idna). A page must not be able to choose such an encoding.
 _CHARSETS = frozenset(
     "ascii utf-8 utf-8-sig utf-16 utf-16-le utf-16-be iso8859-1 iso8859-2 iso8859-3 iso8859-4 iso8859-5 "
     "iso8859-6 iso8859-7 iso8859-8 iso8859-9 iso8859-10 iso8859-11 iso8859-13 iso8859-14 iso8859-15 iso8859-16 "
@@ -93,8 +93,8 @@ def kind_of(content_type: str, data: bytes) -> Kind:
 def text_of(data: bytes, content_type: str, *, html: bool) -> str:
     """The text of a document. Its character set is taken from the byte order mark, the header, the document or a guess.
 
-    These are tried in this order. A document that claims a Western character set but is valid UTF-8 is UTF-8. Invalid
-    bytes are replaced.
+    These sources are tried in this order. A document that claims a Western character set but is valid UTF-8 is UTF-8.
+    Invalid bytes are replaced.
     """
     charset = _charset(data, content_type, html)
     text = data.decode(charset, "replace")
@@ -122,7 +122,7 @@ def _charset(data: bytes, content_type: str, html: bool) -> str:
         return declared
     guess = UnicodeDammit(sample, exclude_encodings=[declared] if declared else [], is_html=False)
     found = _known(guess.original_encoding or "")
-    # Which Latin character set it is cannot be guessed well. The default of browsers is right most often.
+    # A guess between Latin character sets is unreliable. The default of browsers is right most often.
     return "cp1252" if found in _LATIN else found or "utf-8"
 
 
@@ -143,7 +143,7 @@ def _parameter(content_type: str) -> str:
 
 
 def _fits(sample: bytes, charset: str, whole: bool) -> bool:
-    """Whether the bytes are text in `charset`. A sample that is not `whole` may end within a character."""
+    """Whether the bytes are text in `charset`. If `whole` is False, the sample may end in the middle of a character."""
     try:
         codecs.getincrementaldecoder(charset)().decode(sample, whole)
     except ValueError:

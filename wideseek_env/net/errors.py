@@ -1,4 +1,5 @@
-"""`FetchError`: why something could not be fetched, with a kind, an HTTP status and a sentence for the agent."""
+"""`FetchError`: the reason why something could not be fetched, as a kind, an HTTP status and a sentence for the
+agent."""
 
 from __future__ import annotations
 
@@ -20,9 +21,9 @@ Kind = Literal[
     "content",  # a kind of document or an encoding that cannot be read
     "redirects",  # too many redirects, or redirects in a circle
     "http",  # the server answered with an error status
-    "busy",  # this process's limits for the host gave no turn in time
+    "busy",  # too many requests of this process to the host are waiting or in flight
     "answer",  # a search engine's or reader's response does not have its documented form
-    "unrecorded",  # the recording does not have this request
+    "unrecorded",  # the recording has no answer to this request
 ]
 
 _STATUS: dict[str, int] = {
@@ -41,7 +42,7 @@ _TRANSIENT_STATUS = frozenset((408, 425, 429, 500, 502, 503, 504))
 
 
 class FetchError(CorpusError):
-    """A fetch that failed. `str()` gives a sentence that a model may be shown.
+    """A fetch that failed. `str()` gives a sentence that may be shown to a model.
 
     The sentence never contains a header, a key or text from the server. `status` follows HTTP. `transient` says whether
     the same request may succeed later. `retry_after` is the number of seconds that the server asks clients to wait, or

@@ -1,4 +1,5 @@
-"""`Fetcher`: fetches one document by URL, with redirects and retries, within every limit, or raises a `FetchError`."""
+"""`Fetcher`: fetches one document by URL, with redirects and retries. If a limit is exceeded or the fetch fails, it
+raises a `FetchError`."""
 
 from __future__ import annotations
 
@@ -36,7 +37,7 @@ _REDIRECTS = frozenset((301, 302, 303, 307, 308))
 class Request:
     """A request for one document. Headers whose values are `Secret`s are sent only to the origin of `url`.
 
-    With `body` it is a POST, and `content_type` is the type of the body. Redirects of a POST are not followed.
+    A request with a `body` is a POST. `content_type` is the type of the body. Redirects of a POST are not followed.
     """
 
     url: str
@@ -61,10 +62,10 @@ class Fetcher:
     """Fetches documents. It is safe to use from several threads and keeps no cookies and no connections.
 
     Args:
-        policy: The addresses that connections may go to.
+        policy: Decides to which addresses connections are allowed.
         limits: The limits of one fetch.
-        retries: When an attempt is repeated.
-        pace: The turns for each host. Fetchers that share it share the turns.
+        retries: When and how often a failed attempt is repeated.
+        pace: The limits for each host. Fetchers with the same `Pace` object count their requests together.
         resolver: Looks names up.
         user_agent: The User-Agent header.
         ca_file: A file with certificate authorities to trust instead of the usual ones.
@@ -113,7 +114,8 @@ class Fetcher:
     def fetch(self, request: Request, before: Callable[[WebUrl], None] | None = None) -> Response:
         """The document at `request.url`. Raises `FetchError` for every failure.
 
-        `before` is called with every URL before it is requested, redirects included. It may raise an error.
+        `before` is called with every URL before it is requested, redirects included. `before` may raise an error, which
+        then ends the fetch.
         """
         deadline = self._clock() + self.limits.total
         target = parse_url(request.url)
@@ -196,7 +198,7 @@ class Fetcher:
         prepared = requests.PreparedRequest()
         method = "GET" if request.body is None else "POST"
         prepared.prepare(method=method, url=target.text, headers=headers, data=request.body)
-        prepared.url = target.text  # as parsed here, not as the library would write it
+        prepared.url = target.text  # the URL as this module parsed it, not as the library would rewrite it
         return prepared
 
     def _read(self, request: Request, target: WebUrl, response: requests.Response) -> Response | WebUrl:

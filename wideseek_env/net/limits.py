@@ -17,11 +17,11 @@ class Limits:
     """The limits of one fetch. Time limits include redirects and retries."""
 
     connect: float = 8.0
-    """The seconds for looking up a host, and for each connection."""
+    """The most seconds for looking up a host's name, and also for each attempt to connect."""
     read: float = 12.0
-    """The most seconds without a byte."""
+    """The most seconds between two pieces of data from the server."""
     total: float = 20.0
-    """The seconds for everything: waiting for a turn, retries, redirects and the whole body."""
+    """The most seconds for the whole fetch: waiting for the host's limits, retries, redirects and the whole body."""
     body: int = 5_000_000
     """The largest body as sent, in bytes."""
     unpacked: int = 20_000_000
@@ -43,9 +43,9 @@ class Retries:
     attempts: int = 3
     """The number of attempts, the first included."""
     base: float = 0.5
-    """The longest first wait, in seconds. It doubles with each further wait."""
+    """The upper limit of the first wait, in seconds. This limit doubles with each further wait."""
     longest: float = 8.0
-    """The longest wait, in seconds. If a server asks for more (Retry-After), the request is not repeated."""
+    """The longest wait, in seconds. If a server asks for a longer wait (Retry-After), the request is not repeated."""
 
     def __post_init__(self) -> None:
         _at_least(self, "attempts", 1)
@@ -55,8 +55,8 @@ class Retries:
     def wait(self, attempt: int, asked: float | None, dice: Random) -> float | None:
         """The seconds to wait after failed attempt number `attempt` (from 1), or None to give up.
 
-        `asked` is the wait that the server asks for. Without it, the wait is drawn uniformly from [half, whole] of the
-        current longest wait.
+        `asked` is the wait that the server asks for, in seconds. If it is None, the wait is random, between half and
+        the whole of the current upper limit.
         """
         if attempt >= self.attempts:
             return None
@@ -67,7 +67,7 @@ class Retries:
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """The seconds in a Retry-After header, which is a number or a date. None where it is neither.
+    """The seconds in a Retry-After header, which is a number or a date. None when the header is neither.
 
     `now` is in seconds since the epoch.
     """

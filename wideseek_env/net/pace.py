@@ -1,4 +1,4 @@
-"""Turns per host: how many requests to one host may be in flight, and how far apart they start."""
+"""Limits per host: how many requests to one host may be in flight, and how much time passes between two starts."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ class Pace:
 
     @contextmanager
     def turn(self, host: str, patience: float) -> Iterator[None]:
-        """Hold a turn for `host`. Raises `FetchError` of kind "busy" when there is none within `patience` seconds."""
+        """A context in which one request to `host` may be sent. Raises `FetchError` of kind "busy" when the limits
+        allow no request within `patience` seconds."""
         wait = self._enter(host, self._clock() + patience)
         try:
             if wait > 0:

@@ -1,4 +1,5 @@
-"""robots.txt: what a site asks robots not to fetch (RFC 9309). Matching takes time linear in rule and path."""
+"""robots.txt: what a site asks robots not to fetch (RFC 9309). The time for a match grows linearly with the length of
+rule and path."""
 
 from __future__ import annotations
 
@@ -24,10 +25,10 @@ class Rule(NamedTuple):
 
 
 class Robots:
-    """Reads the robots.txt of each site once. It can be the `before` of `Fetcher.fetch`.
+    """Reads the robots.txt of each site once. An object can be the argument `before` of `Fetcher.fetch`.
 
-    A site without robots.txt (status 400 to 499) allows everything. A site whose robots.txt cannot be fetched allows
-    nothing, as the standard says.
+    A site without robots.txt (status 400 to 499) allows everything. A site whose robots.txt cannot be fetched for
+    another reason allows nothing, as the standard requires.
     """
 
     def __init__(self, fetcher: Fetcher, agent: str) -> None:
@@ -63,7 +64,8 @@ class Robots:
 
 
 def rules_for(agent: str, text: str) -> list[Rule]:
-    """The rules of the groups that name `agent` (or a prefix of it, in lower case), else the rules for all agents."""
+    """The rules of the groups that name `agent` (or a prefix of it, in lower case), or else the rules for all
+    agents."""
     named: list[Rule] = []
     general: list[Rule] = []
     matched = False
@@ -92,8 +94,8 @@ def rules_for(agent: str, text: str) -> list[Rule]:
 
 
 def allowed(rules: Sequence[Rule], path: str) -> bool:
-    """Whether `path` (with its query) may be fetched. The longest matching rule decides; in a tie, an allowing rule
-    does."""
+    """Whether `path` (with its query) may be fetched. The longest matching rule decides. If two matching rules have the
+    same length, the rule that allows decides."""
     best = (-1, True)
     for rule in rules:
         if len(rule.pattern) >= best[0] and _matches(rule.pattern, path):

@@ -1,4 +1,4 @@
-"""Keys: read from the environment, sent in headers, and never shown."""
+"""API keys. They are read from the environment and sent in headers. They are never shown."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ CREDENTIAL = re.compile(r"auth|key|token|secret|cookie|password|credential|signa
 
 
 class Secret:
-    """A value that is only written into a request's header.
+    """A secret value. The value is written into the header of a request and nowhere else.
 
-    `str`, `repr` and formatting show where it is from, not the value. It cannot be pickled, so no recording or log
-    contains it by accident.
+    `str`, `repr` and formatting show where the secret is from, not its value. A secret cannot be pickled. So no
+    recording or log contains the value by accident.
     """
 
     __slots__ = ("_value", "source")

@@ -1,4 +1,5 @@
-"""Texts by key in one SQLite file that several processes can use at once: a cache or a recording."""
+"""Stores texts by key in one SQLite file, for a cache or a recording. Several processes can use the file at the same
+time."""
 
 from __future__ import annotations
 
@@ -24,8 +25,9 @@ class Store:
 
     Args:
         path: The file. The file and its folder are created when absent.
-        purpose: What the file is for ("cache", "recording"). A file for another purpose is refused.
-        most_bytes: The most bytes of all compressed texts. Texts that expire first are removed first. 0 for no limit.
+        purpose: The purpose of the file ("cache", "recording"). Opening a file with another purpose raises an error.
+        most_bytes: The most bytes of all compressed texts. If there are more, the texts that expire first are removed.
+            0 means no limit.
         read_only: Open an existing file without changing it.
         now: The seconds since the epoch.
     """
@@ -57,7 +59,7 @@ class Store:
             raise CorpusError(f"cannot open {self.path} as a {purpose}: {error}") from error
 
     def get(self, key: str) -> str | None:
-        """The text of `key`, or None when there is none or it has expired."""
+        """The text of `key`, or None when there is no text or the text has expired."""
         with self._lock:
             row = self._run(
                 "SELECT value FROM entries WHERE key = ? AND (expires IS NULL OR expires > ?)",
@@ -70,7 +72,7 @@ class Store:
         self._write("INSERT OR REPLACE", key, text, lifetime)
 
     def add(self, key: str, text: str) -> str:
-        """Set the text of `key` unless it has one. Returns the text that it then has."""
+        """Set the text of `key` unless the key has a text already. Returns the text that the key has after the call."""
         self._write("INSERT OR IGNORE", key, text, None)
         return self.get(key) or text
 
@@ -79,7 +81,7 @@ class Store:
             return int(self._run("SELECT COUNT(*) FROM entries").fetchone()[0])
 
     def close(self) -> None:
-        """Release the file. Calling it twice is harmless."""
+        """Release the file. A second call does no harm."""
         with self._lock:
             if not self._closed:
                 self._closed = True
@@ -157,7 +159,7 @@ class Store:
         if not self._read_only:
             with suppress(
                 sqlite3.OperationalError
-            ):  # if another process uses the file, it has done this already
+            ):  # if another process uses the file, that process has done this already
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute("DELETE FROM entries WHERE expires <= ?", (self._now(),))

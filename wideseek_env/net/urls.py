@@ -1,9 +1,9 @@
-"""Parses a URL strictly: a URL that two programs could parse differently is refused, not interpreted.
+"""Parses a URL strictly. If two programs could parse a URL differently, it is refused.
 
-Tricks with URLs work when a checker and a client disagree about the host. Here there is one way to parse a URL. An
-unusual authority is an error: user names, backslashes, white space, percent signs, numbers that are not a plain dotted
-quad, or look-alike characters. Path and query are handled leniently: characters that must be percent-encoded are
-encoded.
+Attacks with URLs work when the program that checks a URL and the program that fetches it find different hosts in it.
+This package parses every URL with this module only. The part between `//` and the path must be a plain host and port.
+User names, backslashes, white space, percent signs, look-alike characters and unusual forms of IP addresses are errors.
+In the path and the query, characters that must be percent-encoded are encoded.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ _QUERY_SAFE = _PATH_SAFE + "?"
 
 
 class WebUrl(NamedTuple):
-    """A URL as it will be requested. `text` has no fragment and is ASCII. `host` is in lower case, without brackets."""
+    """A URL in the form in which it is requested. `text` has no fragment and is ASCII. `host` is in lower case, without
+    brackets."""
 
     text: str
     scheme: str
@@ -42,7 +43,7 @@ class WebUrl(NamedTuple):
 
     @property
     def origin(self) -> tuple[str, str, int]:
-        """The scheme, host and port. A secret may be sent again only to the same origin."""
+        """The scheme, host and port. After a redirect, a secret may be sent only to the same origin."""
         return self.scheme, self.host, self.port
 
 
@@ -121,8 +122,7 @@ def _host(host: str) -> str:
     labels = host.split(".")
     if len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
         raise _bad("its host is malformed")
-    # Some programs treat a name that ends in a number as an address, so only the plain spelling of an address is
-    # accepted.
+    # Some programs read a name that ends in a number as an address. So such a name must be a plain IPv4 address.
     if _NUMBER.fullmatch(labels[-1]):
         try:
             return str(ipaddress.IPv4Address(host))
@@ -132,7 +132,7 @@ def _host(host: str) -> str:
 
 
 def _ascii_host(host: str) -> str:
-    """An international name in its ASCII form. Look-alikes of ASCII letters, digits and dots are refused."""
+    """An international name in its ASCII form. A name with look-alikes of ASCII letters, digits or dots is refused."""
     import idna  # installed with requests
 
     if _DOTS.search(host) or unicodedata.normalize("NFKC", host) != unicodedata.normalize("NFC", host):

@@ -13,8 +13,8 @@ class Atom(NamedTuple):
     """The smallest piece of a page that stays whole: a heading, paragraph, list item or table row.
 
     `text` ends with the line breaks that follow it. For a table row, `header` is the header of its table (with its
-    rule, ending in a line break). It is "" elsewhere and for the header itself. `level` is the level of a heading, and
-    0 otherwise.
+    rule, ending in a line break). For all other atoms, including the header itself, `header` is "". `level` is the
+    level of a heading, and 0 for all other atoms.
     """
 
     text: str
@@ -23,7 +23,7 @@ class Atom(NamedTuple):
 
 
 def to_atoms(blocks: Sequence[Block]) -> list[Atom]:
-    """The atoms of a page. Their texts, joined, are its Markdown."""
+    """The atoms of a page. The texts of all atoms, joined, are the Markdown of the page."""
     atoms: list[Atom] = []
     for number, block in enumerate(blocks):
         following = blocks[number + 1] if number + 1 < len(blocks) else None
@@ -72,7 +72,7 @@ def to_chunks(atoms: Sequence[Atom], size: int) -> tuple[str, ...]:
     length = 0
 
     def close(keep: int) -> None:
-        """End the chunk and leave its last `keep` atoms to the next."""
+        """End the current chunk. Its last `keep` atoms move to the next chunk."""
         nonlocal held, length
         done, held = held[: len(held) - keep], held[len(held) - keep :]
         if done:
@@ -112,7 +112,8 @@ def _join(atoms: Sequence[Atom]) -> str:
 
 
 def _short(atoms: Sequence[Atom], size: int) -> Sequence[Atom]:
-    """The atoms, with those longer than `size` cut at a sentence, at a word, or anywhere if there is neither."""
+    """The atoms. An atom longer than `size` is cut at the end of a sentence, else at the end of a word, else
+    anywhere."""
     if max(map(len, [atom.text for atom in atoms]), default=0) <= size:
         return atoms
     short: list[Atom] = []

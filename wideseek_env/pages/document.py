@@ -18,8 +18,8 @@ class Document:
     """A page as an agent reads it.
 
     `markdown` is the whole page. `chunks` are its pieces in order, none of them empty. A chunk that begins inside a
-    table repeats the table's header. Without these repetitions, the joined chunks are `markdown`. No text in it can be
-    confused with the markup of a chat template or a tool call (`wideseek_env.pages.neutral`).
+    table repeats the table's header. Without these repetitions, the joined chunks are `markdown`. No text in a document
+    can be confused with the markup of a chat template or a tool call (`wideseek_env.pages.neutral`).
     """
 
     url: str
@@ -31,11 +31,11 @@ class Document:
 def to_document(html: str, url: str = "", *, chunk_chars: int = 3000) -> Document:
     """Read a page. No HTML makes this function raise an error.
 
-    Kept are headings, paragraphs, lists, definition lists, code, links and tables. Links are written as
-    `[text](absolute URL)`, tables in pipe syntax with row and column spans filled in. An infobox is a table with two
-    columns and a blank header. Scripts, styles, navigation, footers, forms, images, hidden elements and footnote marks
-    are left out. Links are resolved against `<base>` or `url`. Links that lead to no page (`javascript:`, `data:`,
-    `#…`) are plain text.
+    The result has the headings, paragraphs, lists, definition lists, code, links and tables of the page. Links are
+    written as `[text](absolute URL)` and tables in pipe syntax. A cell that spans several rows or columns is repeated
+    in each. An infobox is a table with two columns and a blank header. Scripts, styles, navigation, footers, forms,
+    images, hidden elements and footnote marks are left out. Links are resolved against `<base>` or `url`. Links that
+    lead to no page (`javascript:`, `data:`, `#…`) are plain text.
 
     Args:
         html: The HTML of the page.

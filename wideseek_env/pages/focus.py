@@ -1,4 +1,4 @@
-"""`focus`: the parts of a page that answer a question, within a limit and in page order."""
+"""`focus`: selects the parts of a page that fit a question best, up to a limit and in page order."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from wideseek_env.pages.links import strip_links
 GAP = "[…]"
 """Marks an omission. Inside a table it is a separate row."""
 
-_FROM_HEADER = 0.5  # the weight of a word that the table's header has, but not the row
-_FROM_HEADING = 0.3  # the weight of a word that a heading above has
-_FIRST = 0.15  # bonus of the first paragraph, as a share of the best score: it says what the page is about
+_FROM_HEADER = 0.5  # the weight of a word that is in the table's header but not in the row
+_FROM_HEADING = 0.3  # the weight of a word that is in a heading above the part
+_FIRST = 0.15  # bonus of the first paragraph, as a share of the best score: this paragraph tells the topic
 _SATURATION = 1.2
 _LENGTH = 0.4
 _HEADING = re.compile(r"(#{1,6}) ")
 _RULE = re.compile(r"\|(?: --- \|)+$")
-# An end of a sentence: not after an initial or a short abbreviation, before a capital, digit or quotation.
+# The end of a sentence. It is before a capital, digit or quotation, and not after an initial or a short abbreviation.
 _SENTENCE = re.compile(r"(?<=[^\s.][a-z0-9)\]\"”’%])[.!?][\"”’)]?\s+(?=[\"“‘(\[]?[A-Z0-9])|(?<=[。!?])")
 _WORD = re.compile(r"[^\W_]+")
 _UNSPACED = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff]")
@@ -35,7 +35,8 @@ _STOP = frozenset(
 
 @dataclass(slots=True)
 class _Part:
-    """A sentence, list item or table row. `headings` and `header` are the numbers of the lines above it."""
+    """A sentence, list item or table row. `headings` and `header` are the line numbers of the headings and the table
+    header above the part."""
 
     text: str
     headings: tuple[int, ...]
@@ -45,11 +46,12 @@ class _Part:
 
 
 def focus(document: Document, question: str, limit: int) -> str:
-    """The sentences, list items and table rows that share most with `question`, at most `limit` characters.
+    """The sentences, list items and table rows that share most words with `question`, at most `limit` characters in
+    total.
 
-    They are in page order, under their headings and table headers. `[…]` marks omissions. A page that fits is returned
-    whole. If the question shares no word with the page, the beginning of the page is returned. Raises `ConfigError`
-    when `limit` is less than 1.
+    These parts are in page order, under their headings and table headers. `[…]` marks omissions. If the whole page is
+    within the limit, it is returned unchanged. If the question shares no word with the page, the beginning of the page
+    is returned. Raises `ConfigError` when `limit` is less than 1.
     """
     if limit < 1:
         raise ConfigError(f"limit must be at least 1, not {limit}")
@@ -94,7 +96,7 @@ def _sentences(line: str) -> Iterator[str]:
 
 
 def _words(text: str) -> list[str]:
-    """Words without case, accents and plural. Scripts without spaces give pairs of characters."""
+    """Words without case, accents and plural. In scripts without spaces, pairs of characters count as words."""
     if not text.isascii():
         decomposed = unicodedata.normalize("NFKD", text)
         text = unicodedata.normalize("NFC", "".join(c for c in decomposed if not unicodedata.combining(c)))
@@ -110,7 +112,8 @@ def _words(text: str) -> list[str]:
 
 
 def _scores(parts: list[_Part], wanted: list[str], lines: list[str]) -> list[float]:
-    """The BM25 score of each part. Its table's header and the headings above it count less."""
+    """The BM25 score of each part. Words in the table's header and in the headings above a part have less weight than
+    words in the part."""
     above = {number: frozenset(_words(lines[number])) for part in parts for number in part.headings}
     above |= {p.header: frozenset(_words(strip_links(lines[p.header]))) for p in parts if p.header >= 0}
     mean = sum(part.words.total() for part in parts) / max(1, len(parts)) or 1.0
@@ -137,7 +140,7 @@ def _scores(parts: list[_Part], wanted: list[str], lines: list[str]) -> list[flo
 
 
 def _choose(parts: list[_Part], scores: list[float], lines: list[str], limit: int) -> list[int]:
-    """The best parts that fit together with the headings, headers and marks that they need."""
+    """The best parts that fit into the limit together with their headings, table headers and omission marks."""
     chosen: set[int] = set()
     shown: set[int] = set()
     left = limit - len(GAP) - 2

@@ -1,7 +1,7 @@
 """Turns Markdown and plain text into HTML, so that a corpus has one kind of page.
 
-It reads the Markdown that `to_document` writes: headings, paragraphs, lists, pipe tables, quotations, fenced code and
-links. Other notations stay as they are.
+This module reads the Markdown that `to_document` writes: headings, paragraphs, lists, pipe tables, quotations, fenced
+code and links. Other Markdown notations become plain text.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _CELL = re.compile(r"(?<!\\)\|")
 
 
 def text_to_html(text: str, title: str = "") -> str:
-    """Plain text as HTML. Blank lines separate paragraphs, and nothing in the text is markup."""
+    """Plain text as HTML. Blank lines separate paragraphs. All markup characters in the text are escaped."""
     paragraphs = [escape(part.strip(), quote=False) for part in re.split(r"\n\s*\n", text) if part.strip()]
     return _page("".join(f"<p>{part.replace(chr(10), '<br>')}</p>\n" for part in paragraphs), title)
 

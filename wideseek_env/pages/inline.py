@@ -9,8 +9,8 @@ from wideseek_env.pages.links import Resolver
 BREAK = "\x1e"
 """Replaces `<br>` until white space has been collapsed. `str.split` treats it as white space."""
 
-# Nearly every link: its text is plain or empty, does not begin or end with white space, and has no brackets. The first
-# group is a URL that only needs a prefix: it begins at the root and has only harmless characters.
+# Matches nearly every link. Its text is plain or empty, does not begin or end with white space, and has no brackets.
+# The first group is a URL that only needs a prefix: it begins at the root and has only harmless characters.
 _SAFE = r"[a-zA-Z0-9_.,:;/%'~!*=?#+@$-]{0,500}+"
 _PLAIN_LINK = re.compile(
     rf'<a (?:(?!href=)[^\s>"=]++="[^"]*+" )*+href="(?:(/{_SAFE}(?:\({_SAFE}\){_SAFE}){{0,3}}+)|([^"]*+))"[^>]*+>'
@@ -21,8 +21,8 @@ _BALANCED = re.compile(r"(?:[^\[\]]++|\[[^\[\]]*+\])*+")
 
 
 class Urls(dict[str, str]):
-    """Maps an `href` as written in markup to its absolute URL, escaped in the same way. "" where it leads to no
-    page."""
+    """Maps an `href`, escaped as in the markup, to its absolute URL with the same escapes. The URL is "" if the link
+    leads to no page."""
 
     def __init__(self, resolver: Resolver) -> None:
         self.resolver = resolver
@@ -52,13 +52,14 @@ def write_links(markup: str, urls: Urls) -> str:
 
 
 def href_of(token: str) -> str:
-    """The `href` in a tag, or "" without one."""
+    """The `href` in a tag, or "" if the tag has none."""
     match = _HREF.search(token)
     return match[1] if match else ""
 
 
 def link(text: str, url: str) -> str:
-    """A link in Markdown. The space around its text is moved outside. Without text, only the space remains.
+    """A link in Markdown. White space around the text is moved outside the link. If there is no text, the result is
+    only the white space.
 
     Brackets that would end the text early become round ones. "[1]" keeps its brackets.
     """

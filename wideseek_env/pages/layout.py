@@ -6,10 +6,11 @@ import re
 from collections.abc import Sequence
 
 ROW = r"tr(?: [^>]*+)?>\s*+(?:<t[dh](?: [^>]*+)?>[^<]*+</t[dh]>\s*+)++</tr"
-"""The pattern of a row whose cells have only text, without the outermost angle brackets. Such a row is one token."""
+"""The pattern of a row whose cells have only text, without the outermost angle brackets. The walker reads such a row as
+one token."""
 
 ROW_END = "</tr"
-"""The end of such a token. No other token ends like this."""
+"""The end of the token of such a row. No other token has this end."""
 
 CELL = re.compile(r"<t([dh])([^>]*+)>([^<]*+)<")
 """The cells of such a row: "d" or "h", attributes, text."""
@@ -20,8 +21,8 @@ _CLASS = re.compile(r' class="([^"]*+)"')
 def is_layout(tokens: Sequence[str], number: int) -> bool:
     """Whether the table that begins with this token only arranges content.
 
-    Three kinds of tables do: those that say so, those that contain other tables and have no header, and those with a
-    single column and no header.
+    These tables only arrange content: tables with `role="presentation"` or `role="none"`, tables that contain other
+    tables and have no header, and tables with a single column and no header.
     """
     token = tokens[number]
     if ' role="presentation"' in token or ' role="none"' in token:

@@ -1,4 +1,4 @@
-"""Links: resolved when a page is read, and found again in its Markdown."""
+"""Makes links absolute when a page is read, and finds links in Markdown."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def strip_links(markdown: str) -> str:
 class Resolver:
     """Turns the hrefs of one page into absolute http(s) URLs.
 
-    `scheme` ("https:") and `origin` ("https://host") are the prefixes of hrefs that begin with "//" and "/". They are
+    `scheme` ("https:") and `origin` ("https://host") are the prefixes of hrefs that begin with "//" and "/". Both are
     "" if the page has no http(s) URL.
     """
 
@@ -49,13 +49,13 @@ class Resolver:
         self.origin = f"{parts.scheme}://{parts.netloc}" if web and parts.scheme and parts.netloc else ""
 
     def __call__(self, href: str | None) -> str:
-        """The absolute URL, or "" where the link leads to no other page that could be fetched."""
+        """The absolute URL, or "" if the link does not lead to another page with an http(s) URL."""
         if not href:
             return ""
         href = href.strip()
         if not href or href[0] == "#" or len(href) > _LONGEST:
             return ""
-        # urljoin is right for everything, but slow. These cases cover nearly all links.
+        # `urljoin` handles every link, but is slow. The fast cases here cover nearly all links.
         if href.startswith("//"):
             url = self.scheme + href
         elif href[0] == "/":

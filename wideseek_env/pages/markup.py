@@ -1,8 +1,8 @@
 """Turns any HTML into clean markup: well-formed, without invisible parts and without inline tags.
 
-turbohtml builds, cuts and writes the tree, in C. The result is short and regular. It has blocks, lists, tables, links
-and line breaks. `<`, `>`, `&` and, in attributes, `"` are always escaped. So `wideseek_env.pages.walk` can read it with
-regular expressions.
+The library turbohtml, written in C, parses the HTML, removes parts of the tree and writes it. The result is short and
+regular. It has blocks, lists, tables, links and line breaks. `<`, `>`, `&` and, in attributes, `"` are always escaped.
+So `wideseek_env.pages.walk` can read it with regular expressions.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _UNREAD = ",".join(
 _STYLED = '[style*="display" i],[style*="visibility" i]'
 _HIDDEN_STYLE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _FOLDED = re.compile(r"NavContent|collaps")  # hidden only until the reader opens it
-# All other tags only mark their text or are empty: the tag is removed and the text stays. The most frequent are first.
+# All other tags only mark their text or are empty. They are removed and their text stays. The most frequent are first.
 _STRUCTURE = (
     "td a[href] tr li th p div br table tbody ul h2 h3 dd dl ol h1 h4 h5 h6 dt thead tfoot caption pre blockquote "
     "html body address article aside center details fieldset figcaption figure form header hgroup hr legend main "
@@ -68,6 +68,6 @@ def to_markup(html: str) -> Markup:
             node.extract()
     tree.strip_tags(_INLINE)
     for node in tree.select(_RAW):
-        node.tag = "pre"  # the text of these tags would be written without escapes
+        node.tag = "pre"  # turbohtml would write the text of these tags without escapes
     body = tree.serialize(Html(formatter=Formatter.MINIMAL))
     return Markup(title, (base.attr("href") or "") if base is not None else "", body)

@@ -1,9 +1,11 @@
-"""Makes text from outside harmless: it must not contain the model's markup. The changes are visible.
+"""Makes text from outside harmless by changing everything that a model could take for its own markup. The changes are
+visible.
 
-A page may contain `<tool_call>` or `<|im_end|>`, by chance or on purpose. In a conversation, a tokenizer could read the
-latter as the end of a turn, and a parser the former as a call. So their angle brackets become ‹single guillemets›,
-which are readable but are not markup. The same is done for spellings that become such markup when a program folds
-letter case and full-width forms or drops invisible characters. Names in square brackets (`[INST]`) get a space inside.
+A page may contain `<tool_call>` or `<|im_end|>`, by chance or on purpose. In a conversation, a parser could read
+`<tool_call>` as a call, and a tokenizer could read `<|im_end|>` as the end of a turn. So the angle brackets of such
+tags become ‹single guillemets›, which are readable but are not markup. Some spellings become such a tag only after a
+program has changed letter case and full-width forms or dropped invisible characters. These spellings are changed in the
+same way. Names in square brackets (`[INST]`) get a space inside.
 """
 
 from __future__ import annotations
@@ -53,7 +55,8 @@ _REMEMBERED = 20_000
 
 
 class _Fold(dict[int, str]):
-    """For `str.translate`: maps every character to what its most lenient reader would see, one for one."""
+    """A table for `str.translate`. The table replaces every character by the character that the most lenient program
+    would read."""
 
     def __missing__(self, code: int) -> str:
         char = chr(code)
@@ -79,12 +82,14 @@ _FOLD = _Fold()
 
 
 def is_harmless(markup: str) -> bool:
-    """Whether `neutralise` would change no text of some HTML. It may say no too often."""
+    """Whether it is certain that `neutralise` would change no text of this HTML. If the result is False, `neutralise`
+    may still change nothing."""
     return not ("&lt;" in markup or "＜" in markup or "﹤" in markup or _SQUARE.search(markup))
 
 
 def neutralise(text: str) -> str:
-    """`text` with chat-template and tool markup made harmless as described above. Doing it twice changes nothing."""
+    """`text` with chat-template and tool markup made harmless as described above. A second call on the result changes
+    nothing."""
     if "[" in text:
         text = _SQUARE.sub("[ ", text)
     if text.isascii():

@@ -1,4 +1,5 @@
-"""Turns HTML tables into grids: every span is filled, and every row has as many cells as the widest."""
+"""Turns HTML tables into grids. A cell that spans several rows or columns is repeated in each. All rows have the same
+number of cells."""
 
 from __future__ import annotations
 
@@ -7,15 +8,16 @@ from dataclasses import dataclass, field
 _TALLEST_HEADER = 4
 _MOST_COLUMNS = 300
 _MOST_CELLS = 200_000
-"""The most cells of a filled grid. A larger grid is not filled, because a page may claim spans of any size."""
+"""The most cells of a filled grid. In a larger grid, spanning cells are not repeated, because a page may state spans of
+any size."""
 
 
 @dataclass(slots=True)
 class TableRow:
     """A row as written: the texts of its cells, which of them are header cells, and their spans.
 
-    `spans` maps the number of a cell in the row to the columns and rows that it covers. 0 rows means to the end. Cells
-    without spans are not in it.
+    `spans` maps the number of a cell in the row to the number of columns and rows that the cell covers. 0 rows means
+    all rows to the end of the row group. Cells without spans are not in `spans`.
     """
 
     texts: list[str] = field(default_factory=list)
@@ -25,7 +27,7 @@ class TableRow:
 
 @dataclass(slots=True)
 class RawTable:
-    """A table as written. `groups` are row groups (head, bodies, foot), and no row span crosses their borders."""
+    """A table as written. `groups` are the row groups (head, bodies, foot). A row span ends at the end of its group."""
 
     caption: str = ""
     groups: list[list[TableRow]] = field(default_factory=list)
@@ -42,7 +44,8 @@ class Grid:
 
 @dataclass(slots=True)
 class _Line:
-    """A row of the filled grid. `wide` maps a position to the number of the cell that also covers its neighbours."""
+    """A row of the filled grid. If a cell covers several columns, `wide` maps each of these positions to the number of
+    the cell."""
 
     texts: list[str]
     wide: dict[int, int]
@@ -54,10 +57,10 @@ _NONE_WIDE: dict[int, int] = {}
 def to_grid(table: RawTable) -> Grid | None:
     """The filled grid, or None when it has no content.
 
-    The header is the first row. The rows directly below it that also consist of header cells are joined to it, column
-    by column. Rows above it that are one cell across the whole table become the caption. Columns without text below the
-    header (pictures, colour marks, footnotes) are left out. If each row is a name (`th`) and a value (`td`), as in an
-    infobox, the table has no header row and its header is blank.
+    The header is the first row. If the rows directly below also consist of header cells, they are joined to the header,
+    column by column. If the first rows are one cell across the whole table, they become the caption. Columns without
+    text below the header (pictures, colour marks, footnotes) are left out. In an infobox each row has a name (`th`) and
+    a value (`td`). Such a table gets a blank header.
     """
     rows = [row for group in table.groups for row in group if row.texts]
     lines = _fill(table.groups)
@@ -92,7 +95,7 @@ def to_grid(table: RawTable) -> Grid | None:
 
 
 def _titles(rows: list[TableRow]) -> int:
-    """How many rows at the top are one cell across the full width of a table with several columns."""
+    """The number of rows at the top that are one cell across the full width of a table with several columns."""
     for number, row in enumerate(rows[:-1]):
         columns, height = row.spans.get(0, (1, 1))
         if len(row.texts) > 1 or columns < 2 or height > 1:
@@ -101,7 +104,7 @@ def _titles(rows: list[TableRow]) -> int:
 
 
 def _header_height(rows: list[TableRow]) -> int:
-    """How many rows the header has: the first row, and further rows of header cells if the first consists of header
+    """The number of header rows: the first row, and further rows of header cells if the first row consists of header
     cells."""
     height = 0
     for row in rows:
@@ -117,7 +120,8 @@ def _header_height(rows: list[TableRow]) -> int:
 
 
 def _used_columns(head: list[_Line], body: list[_Line], width: int) -> list[int]:
-    """The columns to keep: those with text in a cell of one column, and those that a spanning cell needs."""
+    """The columns to keep: those with text in a cell that covers only this column, and those that a spanning cell
+    needs."""
     named = {
         place for line in head for place, text in enumerate(line.texts) if text and place not in line.wide
     }
@@ -163,7 +167,7 @@ def _names_and_values(rows: list[TableRow]) -> bool:
 
 
 def _fill(groups: list[list[TableRow]]) -> list[_Line]:
-    """Every row that has cells, with every cell written to all the positions that it covers."""
+    """Every row that has cells. A cell is written to all positions that it covers."""
     claimed = sum(
         min(columns, _MOST_COLUMNS) * min(rows or len(group), len(group))
         for group in groups
@@ -200,7 +204,7 @@ def _fill(groups: list[list[TableRow]]) -> list[_Line]:
                     if columns > 1:
                         wide[at] = cells
                 texts += [text] * columns
-            # Cells of rows above that cover columns after this row's cells.
+            # Cells of earlier rows that cover columns after the last cell of this row.
             for at in sorted(at for at in pending if at >= len(texts)):
                 texts += [""] * (at - len(texts))
                 _hang(texts, wide, pending)
@@ -211,7 +215,7 @@ def _fill(groups: list[list[TableRow]]) -> list[_Line]:
 
 
 def _hang(texts: list[str], wide: dict[int, int], pending: dict[int, tuple[str, int, int]]) -> None:
-    """Write a cell of a row above into the next position of this row."""
+    """Write a cell of an earlier row, which also covers this row, into the next position of this row."""
     text, cell, _ = pending[len(texts)]
     if cell:
         wide[len(texts)] = cell

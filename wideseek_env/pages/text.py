@@ -1,4 +1,4 @@
-"""A page's plain text for the index: without structure, and fast."""
+"""Extracts a page's plain text for the index, fast and without structure."""
 
 from __future__ import annotations
 

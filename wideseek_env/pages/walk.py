@@ -31,8 +31,8 @@ Kind = Literal["heading", "paragraph", "item", "table", "code"]
 
 @dataclass(slots=True)
 class Block:
-    """One piece of a page. `level` is the level of a heading or the depth of a list item, `mark` the marker of an
-    item."""
+    """One piece of a page. `level` is the level of a heading or the depth of a list item. `mark` is the marker of a
+    list item."""
 
     kind: Kind
     text: str = ""
@@ -49,7 +49,8 @@ class _List:
 
 @dataclass(slots=True)
 class _Table:
-    """A table that is being read. A `layout` table only arranges other content and is not written."""
+    """A table that is being read. If `layout` is True, the table only arranges other content and is not written as a
+    table."""
 
     layout: bool
     raw: RawTable = field(default_factory=RawTable)
@@ -122,7 +123,7 @@ class Walker:
         self._text = []
 
     def _enter(self, token: str, number: int) -> str | None:
-        """Note that an element begins. Returns the name of its end tag, or None when it has no end."""
+        """Note that an element begins. Returns the name of the end tag, or None when the element has no end tag."""
         tag = token.partition(" ")[0] if token[:1] != "!" else "!--"
         if tag == "br":
             self._text.append(BREAK)
@@ -245,7 +246,7 @@ class Walker:
 
     def _leave_link(self) -> None:
         start, url = self._links.pop()
-        # If a block began inside the link, it has the text already.
+        # If a block began inside the link, that block has the text already.
         if url and start < len(self._text):
             self._text[start:] = [link("".join(self._text[start:]), url)]
 

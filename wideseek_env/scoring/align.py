@@ -16,7 +16,8 @@ def match_columns(required: Sequence[str], header: Sequence[str]) -> dict[str, i
 
     Names are compared in three ways. The first is as written. The second ignores case, spaces, underscores, diacritics
     and punctuation. The third also ignores remarks in parentheses, if exactly one column then matches (``Area (km²)``
-    and ``Area``). If a name occurs twice, the first is taken. No column of the header matches two required columns.
+    and ``Area``). If a name occurs twice, the first column with this name is used. No column of the header matches two
+    required columns.
     """
     found: dict[str, int] = {}
     taken: set[int] = set()
@@ -49,13 +50,13 @@ def align_rows(
 ) -> list[int | None]:
     """The predicted row of each gold row, or None. No predicted row is used twice.
 
-    First, rows with equal keys are paired. If several predicted rows have the key of one gold row, the first counts, so
-    an answer gains nothing by listing alternatives. If several gold rows share a key, they are paired with predicted
-    rows by `likeness` (any comparable measure), best pair first. The remaining rows are paired by the lenient keys,
-    where these are unique on both sides.
+    First, rows with equal keys are paired. If several predicted rows have the key of one gold row, only the first is
+    paired, so an answer does not profit from a list of alternatives. If several gold rows share a key, they are paired
+    with predicted rows by `likeness` (any comparable measure), best pair first. The remaining rows are paired by the
+    lenient keys, where these are unique on both sides.
 
-    With `only_unique`, equal keys must also be unique. Use it if a part of the keys is missing. The lenient keys are
-    computed only when they are needed.
+    With `only_unique`, rows with equal keys are paired only if the key is unique. Use this option if the answer lacks
+    one of several key columns. The lenient keys are computed only when they are needed.
     """
     aligned: list[int | None] = [None] * len(gold_keys)
     predicted: dict[str, list[int]] = {}
@@ -92,7 +93,8 @@ def align_rows(
 def _pair_group(
     rows: Sequence[int], places: Sequence[int], likeness: Callable[[int, int], tuple[int, int]]
 ) -> list[tuple[int, int]]:
-    """Pairs of rows with the same key, most alike first. A large group is paired in order."""
+    """Pairs of rows with the same key. The most similar rows are paired first. In a large group, rows are paired in
+    their order."""
     if len(rows) > _LARGEST_GROUP:
         return list(zip(rows, places, strict=False))
     ranked = sorted(

@@ -15,19 +15,19 @@ from wideseek_env.scoring.text import is_empty, memoised, squash, text_key
 from wideseek_env.task import ColumnSpec
 
 Comparison = Callable[[str, str], bool]
-"""Takes the predicted and the gold cell, both as written (markup included)."""
+"""A function of the predicted and the gold cell. Both cells still have their markup."""
 
 DEFAULT_DAYS = 31.0
-"""The tolerance of `date_near` in days when a column gives none. It is that of the WideSearch benchmark."""
+"""The default tolerance of `date_near` in days. The WideSearch benchmark has the same default."""
 
 
 @lru_cache(maxsize=4096)
 def comparison(spec: ColumnSpec) -> Comparison:
-    """The comparison by all metrics of `spec` that are rules. Under `llm_judge` only equal texts agree.
+    """The comparison by all metrics of `spec` that are rules. With the metric `llm_judge` only equal texts agree.
 
-    Under every metric, two cells with the same normalised text agree. So do two cells that both say that there is no
-    value (blank, ``-``, ``N/A``). A blank prediction never agrees with a gold value. A cell is right when all metrics
-    of its column agree. A column without metrics is compared by `exact_match`.
+    With every metric, two cells with the same normalised text agree. Two cells that both mean "no value" (blank, ``-``,
+    ``N/A``) agree too. A blank prediction never agrees with a gold value. A cell is right when all metrics of its
+    column agree. A column without metrics is compared by `exact_match`.
 
     Raises:
         TaskError: A tolerance is not a number of 0 or more.
@@ -52,9 +52,10 @@ def comparison(spec: ColumnSpec) -> Comparison:
 
 @lru_cache(maxsize=4096)
 def open_question(spec: ColumnSpec) -> Comparison:
-    """The function that says whether the judge must decide two cells of a column with `llm_judge`.
+    """A function that returns whether the judge must decide about two cells of a column with `llm_judge`.
 
-    It must when neither cell is blank, their texts differ and every other metric of the column agrees.
+    The judge must decide if neither cell is blank, the texts differ, and every other metric of the column accepts the
+    pair.
     """
     others = tuple(metric for metric in spec.metrics if metric != "llm_judge")
     agree = comparison(replace(spec, metrics=others)) if others else None
@@ -73,7 +74,7 @@ def cells_match(predicted: str, gold: str, spec: ColumnSpec | None = None) -> bo
 
 
 def key_of(cell: str, spec: ColumnSpec) -> str:
-    """The value by which a key cell is looked up. It is the same for two spellings of the same thing.
+    """The value by which rows with this key cell are found. Two spellings of the same thing have the same value.
 
     Keys have no tolerance. The key of a date or number column is the exact date or number.
     """
@@ -155,7 +156,7 @@ def _joined(left: str, right: str) -> bool:
 
 @memoised
 def _address(cell: str) -> tuple[str, str] | None:
-    """The host and path of the URL in `cell`, in normal form. None when there is no URL."""
+    """The host and path of the URL in `cell`, normalised. None when there is no URL."""
     target = link_target(cell) or plain_text(cell)
     if not target or " " in target or "." not in target:
         return None

@@ -1,4 +1,5 @@
-"""Reads dates as people write them, as spans of days. Nothing depends on the day of the call."""
+"""Reads dates in the forms that people write, and represents them as spans of days. The result does not depend on the
+day of the call."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ class Span(NamedTuple):
     """The days `first` to `last` (inclusive) that a date may mean, counted from 1970-01-01.
 
     A full date spans one day, ``May 2020`` a month, ``2020`` a year, ``1990s`` ten years. A date without a year (``3
-    May``) is put in the year 4 and equals only other such dates.
+    May``) is stored in the year 4, so it equals only other dates without a year.
     """
 
     first: int
@@ -110,13 +111,14 @@ _ANYWHERE = _form(
 
 @memoised
 def parse_dates(cell: str) -> tuple[Span, ...]:
-    """The readings of `cell` as a date: none, one, or two for a purely numeric ``05/03/2020``.
+    """The possible meanings of `cell` as a date. There may be none, one, or two (for a purely numeric date such as
+    ``05/03/2020``).
 
     These forms are understood:
 
     * ISO dates with or without a time;
     * English month names in any order, and ``Y年M月D日``;
-    * numeric dates, with the month or the day first (with dots, only the day);
+    * numeric dates, with the month or the day first (with dots, only with the day first);
     * month and year, year, decade, century, and years before Christ;
     * a single date within a text of at most 400 characters.
 
@@ -147,10 +149,10 @@ def parse_dates(cell: str) -> tuple[Span, ...]:
 
 
 def dates_near(predicted: tuple[Span, ...], gold: tuple[Span, ...], days: float = 0.0) -> bool:
-    """Whether some reading of `predicted` agrees with some reading of `gold` to within `days`.
+    """Whether a possible meaning of `predicted` and a possible meaning of `gold` differ by at most `days`.
 
-    If gold is a day or a month, every day that the prediction may mean must be within `days` of it. So a year alone is
-    not an answer to a full date. If gold is a year or longer, the prediction must be inside it, and `days` has no
+    If gold is a day or a month, every day that the prediction may mean must be within `days` of gold. So a year alone
+    does not agree with a full date. If gold is a year or longer, the prediction must be inside it, and `days` has no
     effect.
     """
     return any(_near(p, g, days) for p in predicted for g in gold)
@@ -165,7 +167,8 @@ def _near(predicted: Span, gold: Span, days: float) -> bool:
 
 
 def _clean(text: str) -> str:
-    """`text` without what does not belong to the date: remarks in parentheses, times, weekdays, ``of``, ordinals."""
+    """`text` without the parts that do not belong to the date: remarks in parentheses, times, weekdays, ``of``,
+    ordinals."""
     without = _PARENTHESES.sub(" ", text) if "(" in text else text
     text = without if any(map(str.isdigit, without)) else text
     if ":" in text:
@@ -202,7 +205,7 @@ def _whole(text: str, before_christ: bool) -> tuple[Span, ...]:
 
 
 def _year(digits: str) -> int:
-    """The year of its digits. Two digits are a year from 1970 to 2069, whatever today is."""
+    """The year that these digits mean. Two digits mean a year from 1970 to 2069, independent of the current date."""
     year = int(digits)
     return year if len(digits) != 2 else year + (2000 if year < 70 else 1900)
 
@@ -244,8 +247,8 @@ def _length(year: int, month: int) -> int:
 def _day(year: int, month: int, day: int) -> int:
     """Days from 1970-01-01 in the proleptic Gregorian calendar. The years before 1 are 0, -1, …
 
-    `datetime` begins at the year 1, so it cannot be used. Here a year begins in March. Then the days before a month
-    follow one linear formula, and the leap day is the last day.
+    `datetime` begins at the year 1, so this function cannot use it. In this computation a year begins in March. Then
+    the days before a month follow one linear formula, and the leap day is the last day.
     """
     if month <= 2:
         year -= 1

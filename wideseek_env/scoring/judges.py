@@ -1,4 +1,4 @@
-"""Judges decide where rules cannot: whether two free-text cells mean the same."""
+"""Judges decide whether two free-text cells mean the same, in cases that rules cannot decide."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wideseek_env.scoring.text import is_empty, lenient_key, squash, text_key
 class Judge(Protocol):
     """The protocol of every judge: offline, recorded or a model behind an endpoint.
 
-    `name` identifies the judge and its version in every result that it took part in.
+    `name` identifies the judge and its version in every result for which the judge was asked.
     """
 
     name: str
@@ -33,14 +33,15 @@ class Judge(Protocol):
 
 @runtime_checkable
 class KeyAligner(Protocol):
-    """A judge that can also find the gold key with another name."""
+    """A judge that can also find the gold key that is another name of the same thing."""
 
     name: str
 
     def align_keys(self, column: str, predicted: Sequence[str], gold: Sequence[str]) -> Mapping[str, str]:
         """Maps each of the `predicted` keys of `column` to the key in `gold` that means the same, if there is one.
 
-        Keys are plain text. Each occurs once on its side, and none is blank. Two predicted keys may have one gold key.
+        Keys are plain text. No key is blank. No key occurs twice in `predicted` or in `gold`. Two predicted keys may
+        have the same gold key.
         """
         ...
 
@@ -69,7 +70,7 @@ ALIASES: Mapping[str, str] = {
     "是": "yes",
     "否": "no",
 }
-"""Short names that the offline judge treats as the long ones."""
+"""Short names and the long names that the offline judge uses instead."""
 
 _LIST = re.compile(r"\s*(?:[,;/，；、\n]|\band\b|&)\s*")
 _DIGITS = re.compile(r"\d+")
@@ -78,17 +79,18 @@ _LONG = 400
 
 
 class OfflineJudge:
-    """A judge without a model: typed comparison and fuzzy text. It is deterministic.
+    """A judge without a model. This judge compares numbers and dates by value, and texts by similarity. Its verdicts
+    are deterministic.
 
-    Two cells agree when they are one of these:
+    Two cells agree if they are one of these:
 
     * the same number with the same unit, or the same date;
     * the same name, apart from diacritics, punctuation and `aliases`;
     * the same items of a list in any order;
-    * texts with a similarity (Ratcliff and Obershelp's) of at least `threshold` and equal digits.
+    * texts with equal digits and a similarity (by Ratcliff and Obershelp) of at least `threshold`.
 
-    It knows nothing about meaning. A paraphrase counts as wrong, and two names that differ by one letter may count as
-    the same.
+    The judge does not understand meaning. A paraphrase counts as wrong, and two names that differ by one letter may
+    count as the same.
     """
 
     def __init__(self, threshold: float = 0.9, aliases: Mapping[str, str] = ALIASES) -> None:
@@ -105,7 +107,7 @@ class OfflineJudge:
         return [self.agree(predicted, gold) for predicted, gold in pairs]
 
     def agree(self, predicted: str, gold: str) -> bool:
-        """Whether the two cells say the same."""
+        """Whether the two cells agree."""
         if text_key(predicted) == text_key(gold):
             return True
         if is_empty(predicted) or is_empty(gold):
@@ -140,8 +142,8 @@ class OfflineJudge:
 
 
 def _measure(cell: str) -> Number | None:
-    """The number in a cell that has at most two words or signs around it, and no further digits. None for other
-    cells."""
+    """The number in a cell, if there are at most two words or signs around the number and no further digits. None for
+    other cells."""
     number = parse_number(cell)
     if number is None or len(number.rest.split()) > 2 or any(map(str.isdigit, number.rest)):
         return None

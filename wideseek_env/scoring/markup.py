@@ -28,8 +28,8 @@ _BARE_URL = re.compile(r"(?:https?|ftp)://[^\s<>\"|\[\]]++", re.IGNORECASE)
 def plain_text(cell: str) -> str:
     """The text of `cell` without emphasis, code marks, links (their text stays), HTML tags and entities.
 
-    White space is first collapsed to single spaces, so it does not matter how a cell was wrapped. Unbalanced signs
-    stay: ``5*`` and ``snake_case`` are text.
+    White space is first collapsed to single spaces, so line breaks in a cell do not matter. Markup characters without a
+    partner stay: ``5*`` and ``snake_case`` are text.
     """
     text = " ".join(cell.split())
     if _MARKUP.search(text) is None:
@@ -63,7 +63,8 @@ def is_plain(text: str) -> bool:
 
 
 def link_target(cell: str) -> str | None:
-    """The first URL in `cell`: a link's target, an autolink or a bare URL. None when there is none."""
+    """The first URL in `cell`: the target of a link, a URL in angle brackets, or a bare URL. None when there is no
+    URL."""
     if "](" in cell and (link := _LINK.search(cell)) is not None and link[2]:
         return link[2]
     if (bare := _BARE_URL.search(cell)) is None:

@@ -86,9 +86,9 @@ _VULGAR = re.compile(r"(\d{0,15})\s?([¼½¾⅐-⅞])")
 def parse_number(cell: str) -> Number | None:
     """The first number in `cell`. None when the cell has no digit or more than 2000 characters.
 
-    ``1,234.5``, ``1 234,5``, ``1.234.567`` and ``12,34,567`` are read by the pattern of their separators. One comma
-    that groups no thousands is a decimal comma. ``1.2 million``, ``3.5bn``, ``5K``, ``1.2万`` and ``6×10^23`` are
-    multiplied out.
+    ``1,234.5``, ``1 234,5``, ``1.234.567`` and ``12,34,567`` are read by the pattern of their separators. A single
+    comma that does not separate thousands is a decimal comma. ``1.2 million``, ``3.5bn``, ``5K``, ``1.2万`` and
+    ``6×10^23`` become the full number.
     """
     if _PLAIN.fullmatch(cell) is not None:
         return Number(float(cell.replace(",", "")))
@@ -122,8 +122,8 @@ def parse_number(cell: str) -> Number | None:
 def numbers_near(predicted: Number, gold: Number, tolerance: float = 0.0) -> bool:
     """Whether `predicted` is within `tolerance` (relative to `gold`) of `gold`.
 
-    If gold is 0, only 0 agrees. If one of the two is a percentage and the other has no sign, both readings of the other
-    are tried: 50 % is 0.5 and, in a column of shares, also 50.
+    If gold is 0, only 0 agrees. If one number is a percentage and the other has no sign, the number without a sign may
+    be a share or a percentage. So both 0.5 and 50 agree with 50 %.
     """
     if _near(predicted.value * predicted.unit, gold.value * gold.unit, tolerance):
         return True

@@ -12,7 +12,8 @@ Verdict = Literal["right", "wrong", "missing"]
 
 
 class CellVerdict(NamedTuple):
-    """One cell: `missing` when the answer has no row, no column or no value for it, else `right` or `wrong`."""
+    """The verdict on one cell. The verdict is `missing` when the answer has no row, no column or no value for the cell,
+    otherwise `right` or `wrong`."""
 
     column: str
     verdict: Verdict
@@ -30,15 +31,16 @@ class RowVerdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class TableScore:
-    """The score of one answer. Every number is in [0, 1], except that strict recall and F1 can exceed 1.
+    """The score of one answer. Every number is in [0, 1]. Only recall and F1 of the strict mode can exceed 1.
 
-    `score` is success: 1.0 when the table is entirely right and has nothing else, otherwise 0.0. The other numbers are
-    precision, recall and F1 over rows and over items (cells). A row is right when all its cells are.
+    `score` is the success: 1.0 when the table is entirely right and has no further rows, otherwise 0.0. The other
+    numbers are precision, recall and F1 over rows and over items (cells). A row is right when all its cells are right.
 
     `cells` has one entry per gold row. `extra_rows` are the predicted rows that are aligned with no gold row, cut to
-    the columns of the task. `judge` names the judge that took part, or is empty. `well_formed` says whether the
-    response has a table (or a short answer). `missing_columns` names the required columns that its table does not have
-    (all of them when there is no table). `message` explains the score in sentences.
+    the columns of the task. `judge` is the name of the judge that was asked, or "" if no judge was asked. `well_formed`
+    is True if the response has a table (or a short answer). `missing_columns` has the names of the required columns
+    that the table of the response lacks (all of them when there is no table). `message` explains the score in
+    sentences.
     """
 
     score: float = 0.0

@@ -32,40 +32,41 @@ def score_response(
     strict: bool = False,
     today: datetime.date | None = None,
 ) -> TableScore:
-    """Score the text of an answer against the gold of `task`. The text never causes an error.
+    """Score the text of an answer against the gold of `task`. No text makes this function raise an error.
 
     Broad tasks: the last Markdown table of the response is compared with the gold table.
 
     * Columns are found by name. Order, case, spaces and punctuation do not matter. A column that the task does not
-      require costs nothing. If a required column is not there, its cells are missing, and the other columns still
-      count. Without any key column no row can be aligned, and the score is 0.
+      require does not lower the score. If a required column is absent, its cells count as missing, and the other
+      columns are still scored. Without any key column no row can be aligned, and the score is 0.
     * Rows are aligned by their normalised keys (dates and numbers by value). The remaining rows are aligned by keys
       without diacritics, punctuation and a leading article, where these are unique. A gold row is matched at most once.
-      Of several predicted rows with its key, the first counts and each further one is a wrong row. Blank rows, repeated
-      headers and ruling lines are not rows.
+      If several predicted rows have its key, the first is matched, and each further row counts as wrong. Blank rows,
+      repeated headers and ruling lines are not rows.
     * Cells are compared by the metrics of their column (`wideseek_env.scoring.cells`). Key cells of an aligned row are
-      right. Two cells that both say "no value" agree.
-    * Items are rows times required columns, for the gold table and for the answer. So a missing column scores the same
-      as a blank one. Precision, recall and F1 are in [0, 1].
+      right. Two cells that both mean "no value" agree.
+    * The number of items is rows times required columns, for the gold table and for the answer. So a missing column has
+      the same score as a blank column. Precision, recall and F1 are in [0, 1].
 
-    Depth tasks: the short answer in the last ``\\boxed{…}``, else in the last line, must equal an accepted answer after
-    normalisation. All numbers are then 1.0, otherwise 0.0.
+    Depth tasks: the short answer in the last ``\\boxed{…}``, or else in the last line, must equal an accepted answer
+    after normalisation. If it does, all numbers are 1.0, otherwise 0.0.
 
-    This is the lenient mode. Where the WideSearch benchmark's evaluation depends on details of its implementation, this
-    mode does what is sensible. With `strict`, the numbers are those of the benchmark's own evaluation
-    (`wideseek_env.scoring.widesearch.score_widesearch`). Short answers are scored alike in both modes.
+    This is the lenient mode. In some cases the WideSearch benchmark's evaluation depends on details of its
+    implementation. In such cases the lenient mode follows the rules above. With `strict`, the numbers are those of the
+    benchmark's own evaluation (`wideseek_env.scoring.widesearch.score_widesearch`). Short answers are scored in the
+    same way in both modes.
 
     Args:
         response: The text of the answer.
         task: The task with its gold table or its accepted answers.
-        judge: Decides columns with the metric `llm_judge`. None means an `OfflineJudge`. The result names the judge. A
-            judge that is also a `KeyAligner` is asked about text keys that no rule matches.
+        judge: Decides columns with the metric `llm_judge`. None means an `OfflineJudge`. The result has the name of the
+            judge. A judge that is also a `KeyAligner` is asked about text keys that no rule matches.
         strict: Whether to score as the WideSearch benchmark does.
         today: The day from which the strict mode counts relative dates. None means now. The lenient mode ignores it.
 
     Raises:
         TaskError: A tolerance in `task` is not a number.
-        WideSeekError: A judge breaks its protocol or cannot be reached.
+        WideSeekError: A judge returns something that its protocol does not allow, or cannot be reached.
     """
     if task.gold is None:
         return score_short_answer(response, task)
@@ -150,7 +151,8 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
 
 
 def _unmatched(table: Table, aligned: Sequence[int | None]) -> list[int]:
-    """The rows of the answer that are aligned with no gold row, without blank rows, ruling lines and headers."""
+    """The rows of the answer that are not aligned with a gold row. Blank rows, ruling lines and repeated headers are
+    left out."""
     used = {at for at in aligned if at is not None}
     return [
         at
@@ -160,7 +162,7 @@ def _unmatched(table: Table, aligned: Sequence[int | None]) -> list[int]:
 
 
 def _project(rows: Rows, places: Sequence[int | None]) -> Rows:
-    """`rows` cut to the columns at `places`, in that order. A column that is not there gives empty text."""
+    """`rows` cut to the columns at `places`, in that order. The cells of an absent column are empty text."""
     if rows and list(places) == list(range(len(rows[0]))):
         return rows
     return [tuple(["" if at is None else row[at] for at in places]) for row in rows]
@@ -173,7 +175,7 @@ def _align(
     keys: Sequence[int],
     places: Sequence[int | None],
 ) -> list[int | None]:
-    """The predicted row of each gold row, by the key columns that the answer has."""
+    """The predicted row of each gold row, found by the key columns that the answer has."""
     present = [at for at in keys if places[at] is not None]
     if not present:
         return [None] * len(gold)
@@ -207,7 +209,7 @@ def _align(
 def _column_verdicts(
     name: str, spec: ColumnSpec, pairs: Sequence[tuple[str, str] | None], judge: Judge
 ) -> tuple[list[Verdict], str]:
-    """The verdicts for one column's (predicted, gold) pairs, and the judge's name if it was asked."""
+    """The verdicts for one column's (predicted, gold) pairs, and the judge's name if the judge was asked."""
     agree = comparison(spec)
     verdicts: list[Verdict] = []
     for pair in pairs:
@@ -242,7 +244,8 @@ def _row_verdicts(
     aligned: Sequence[int | None],
     verdicts: Sequence[Sequence[Verdict]],
 ) -> tuple[RowVerdict, ...]:
-    """The verdicts of each gold row. `verdicts` is column by column, and empty when everything is missing."""
+    """The verdicts of each gold row. `verdicts` has one list per column. If all cells are missing, `verdicts` is
+    empty."""
     nothing = ("",) * len(columns)
     by_row: Sequence[Sequence[Verdict]] = list(zip(*verdicts, strict=True))
     if not by_row:
@@ -266,7 +269,8 @@ def _row_verdicts(
 
 
 def _measures(right: int, answered: int, wanted: int, perfect: bool) -> tuple[float, float, float]:
-    """Precision, recall and F1. An empty answer to an empty gold table is perfect, and any other 0/0 is 0."""
+    """Precision, recall and F1. An empty answer to an empty gold table is perfect, and in any other case 0/0 counts as
+    0."""
     if perfect:
         return 1.0, 1.0, 1.0
     precision = right / answered if answered else 0.0

@@ -1,4 +1,5 @@
-"""Depth tasks: finds the short answer in a response and checks whether it is accepted."""
+"""Scores depth tasks (tasks with a short answer). Finds the short answer in a response and checks whether the task
+accepts it."""
 
 from __future__ import annotations
 
@@ -21,7 +22,8 @@ _LEAD = re.compile(
 
 
 def short_answers(response: str) -> tuple[str, ...]:
-    """The possible answers in `response`: the content of the last box, else its last line and its whole text."""
+    """The possible answers in `response`: the content of the last ``\boxed{…}``. If there is no box, these are the last
+    line and the whole text."""
     text = strip_thinking(response).strip()
     if not text:
         return ()

@@ -11,7 +11,8 @@ from wideseek_env.task import Table
 
 MAX_COLUMNS = 128
 MAX_ROWS = 20_000
-"""A table with more rows is cut, with a note, so that hostile text cannot make padding expensive."""
+"""A table with more rows is cut, and a note reports this. Otherwise hostile text could make the padding of rows
+expensive."""
 
 _THINK = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 _FENCE_LABEL = re.compile(r"[\w-]*+\s*+")
@@ -25,8 +26,8 @@ _RULE_CELL = re.compile(r":?[-‐‑‒–—―─━=+_~]+:?")
 class ParsedTable:
     """The result of `parse_table`.
 
-    `table` has the cells as a reader sees them (markup removed). `raw` has the same cells as they were written (escaped
-    pipes resolved, links intact). Both are None when the text has no table. `notes` has one sentence for each repair.
+    `table` has the text of the cells without markup. `raw` has the same cells with their markup and links, but without
+    escapes of pipes. `table` and `raw` are None when the text has no table. `notes` has one sentence for each repair.
     """
 
     table: Table | None
@@ -37,10 +38,10 @@ class ParsedTable:
 def parse_table(text: str) -> ParsedTable:
     """The last Markdown table of `text`, in a code fence or in prose, with or without outer pipes.
 
-    Thinking (``<think>…</think>``) is not part of the answer. A table with an alignment row is preferred to
-    pipe-separated lines without one, wherever they are. A row that is shorter than the header is padded with empty
-    cells. Cells beyond the header are dropped, as a Markdown renderer does. Never raises. The time is linear in the
-    length of `text`.
+    Thinking (``<think>…</think>``) is not part of the answer. A table with an alignment row (``|---|---|``) is
+    preferred to pipe-separated lines without one, even if those lines come later. A row that is shorter than the header
+    is padded with empty cells. If a row is longer than the header, its surplus cells are dropped, as in Markdown
+    renderers. No text raises an error. The time is linear in the length of `text`.
     """
     lines = [_bare_line(line) for line in strip_thinking(text).split("\n")]
     blocks = _blocks(lines)
@@ -58,9 +59,9 @@ def parse_table(text: str) -> ParsedTable:
 def strip_thinking(text: str) -> str:
     """`text` without its ``<think>…</think>`` parts.
 
-    A closing tag without an opening one ends a thought that began before the text, as with chat templates that open it
-    in the prompt. An opening tag without a closing one is a thought that was cut off. A tag inside a line with pipes at
-    both ends is the content of a table cell.
+    A closing tag without an opening tag ends a thought that began before the text, because some chat templates write
+    the opening tag into the prompt. An opening tag without a closing tag begins a thought that was cut off. A tag
+    inside a line with pipes at both ends is the content of a table cell.
     """
     if _THINK.search(text) is None:
         return text
@@ -87,7 +88,8 @@ def strip_thinking(text: str) -> str:
 
 
 def is_rule(cells: Sequence[str]) -> bool:
-    """Whether these cells are an alignment row: at least one cell, all with dashes (of any kind) and colons."""
+    """Whether these cells are an alignment row: there is at least one cell, and all cells consist of dashes (of any
+    kind) and colons."""
     return any(cells) and all(not cell or _RULE_CELL.fullmatch(cell) is not None for cell in cells)
 
 
@@ -155,8 +157,8 @@ def _continues(last: str, run: Sequence[str]) -> bool:
 
 
 def _header_index(block: Sequence[str]) -> int | None:
-    """The position of the header in a block of pipe lines, directly above the alignment row. None without such a
-    row."""
+    """The position of the header in a block of pipe lines. The header is directly above the alignment row. None when
+    there is no alignment row."""
     rule = next((at for at in range(1, len(block)) if _is_rule_line(block[at])), None)
     if rule is None or (rule > 1 and not _starts_late(block, rule)):
         return None
@@ -167,7 +169,7 @@ def _starts_late(block: Sequence[str], rule: int) -> bool:
     """Whether the lines above the header are not rows of the table, but a caption, a frame or prose with a pipe.
 
     Without this check, a row of single dashes could look like an alignment row. Single dashes are a common way to write
-    "unknown". In a table without an alignment row, the row above it would then become the header.
+    "unknown". In a table without an alignment row, the row above the single dashes would then become the header.
     """
     header, above = block[rule - 1], block[: rule - 1]
     if _framed(header) and not any(_framed(line) for line in above):
@@ -179,7 +181,8 @@ def _starts_late(block: Sequence[str], rule: int) -> bool:
 
 
 def _unruled_table(block: Sequence[str]) -> list[str]:
-    """The lines of a block that form a table without an alignment row. Empty when they do not."""
+    """The lines of a block that form a table without an alignment row. The result is empty when the lines form no
+    table."""
     rows = [line for line in block if _framed(line)]
     if len(rows) < 2:
         rows = list(block)

@@ -1,4 +1,5 @@
-"""Decides when two texts say the same, by normal forms that ignore case, width, white space and typography."""
+"""Decides whether two texts are equal except for case, full or half width, white space and typography. For this, the
+module compares normal forms."""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ _EMPTY = frozenset(
 
 
 def memoised(function: Callable[[str], T]) -> Callable[[str], T]:
-    """Cache the results of `function` for short texts. Long ones are computed each time, so that memory stays
+    """Cache the results of `function` for short texts. Results for long texts are not cached, so that the memory stays
     bounded."""
     cached = lru_cache(maxsize=_CACHED_CELLS)(function)
 
@@ -62,7 +63,7 @@ def memoised(function: Callable[[str], T]) -> Callable[[str], T]:
 
 
 def squash(cell: str) -> str:
-    """`cell` as plain text in one case, width and typography, with single spaces."""
+    """`cell` as plain text with one case, one width, one typography and single spaces."""
     text = plain_text(cell)
     if text.isascii():
         return text.lower()
@@ -72,17 +73,17 @@ def squash(cell: str) -> str:
 
 @memoised
 def is_empty(cell: str) -> bool:
-    """Whether a cell says that there is no value: blank, a dash, ``N/A``, ``unknown``, ``无`` and the like."""
+    """Whether a cell means "no value": it is blank, a dash, ``N/A``, ``unknown``, ``无`` and the like."""
     return squash(cell) in _EMPTY
 
 
 @memoised
 def text_key(cell: str) -> str:
-    """The normal form by which two cells are the same text.
+    """The normal form of a cell. Two cells with equal normal forms count as the same text.
 
-    It ignores markup, case, full or half width, white space (except between digits), kinds of quotes and dashes,
-    asterisks, footnote marks and thousands separators. It also ignores a final full stop, quotes around the whole cell
-    and zeros at the end of a decimal fraction.
+    The normal form ignores markup, case, full or half width, white space (except between digits), kinds of quotes and
+    dashes, asterisks, footnote marks and thousands separators. The normal form also ignores a final full stop, quotes
+    around the whole cell and zeros at the end of a decimal fraction.
     """
     if _SIMPLE.fullmatch(cell) is not None:
         return cell.lower().replace(" ", "")
@@ -106,8 +107,8 @@ def text_key(cell: str) -> str:
 def lenient_key(cell: str) -> str:
     """A coarser normal form: without diacritics, punctuation and a leading article, and with ``&`` as ``and``.
 
-    Signs with a meaning stay: a decimal point, a leading minus, ``C++`` and ``C#``. Two numbers next to each other stay
-    separate.
+    Characters with a meaning stay: a decimal point, a leading minus, ``C++`` and ``C#``. Two numbers next to each other
+    stay separate.
     """
     decomposed = unicodedata.normalize("NFKD", squash(cell).translate(_LETTERS))
     text = "".join(char for char in decomposed if not "\u0300" <= char <= "\u036f")

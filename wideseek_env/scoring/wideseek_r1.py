@@ -1,8 +1,9 @@
-r"""The scoring behind WideSeek-R1's training reward: fenced tables, numbers to six digits, ``\boxed{}`` answers.
+r"""The scoring behind WideSeek-R1's training reward: fenced tables, numbers with six significant digits, ``\boxed{}``
+answers.
 
-Source: ``rlinf/agents/wideseek_r1/utils/reward.py`` of RLinf/RLinf (`extract_final_answer`, `evaluate_markdown`).
-There, a model decides every cell that is not a key, and aligns keys and column names. Here, a `Judge` decides the cells
-(by default the offline one). A judge that is a `KeyAligner` aligns keys and column names.
+Source: ``rlinf/agents/wideseek_r1/utils/reward.py`` of RLinf/RLinf (`extract_final_answer`, `evaluate_markdown`). In
+that code, a model decides about every cell that is not a key, and aligns keys and column names. Here, a `Judge` (by
+default the `OfflineJudge`) decides about the cells. A judge that is a `KeyAligner` aligns keys and column names.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ _TURN_END = "<|im_end|>"
 
 
 class _Malformed(Exception):
-    """The published reward treats this answer as malformed. The message says why."""
+    """The published reward treats this answer as malformed. The message gives the reason."""
 
     def __init__(self, message: str, missing: Sequence[str] = ()) -> None:
         super().__init__(message)
@@ -46,20 +47,22 @@ class _Malformed(Exception):
 def score_wideseek_r1(
     response: str, task: Task, judge: Judge | None = None, *, squeeze_columns: bool = False
 ) -> TableScore:
-    r"""Score `response` as WideSeek-R1's training reward does. `f1_by_item` is that reward's outcome term.
+    r"""Score `response` as WideSeek-R1's training reward does. `f1_by_item` is the part of that reward that depends on
+    the answer's quality.
 
     The answer is the text after the last ``</think>``.
 
-    Broad tasks: the last ``markdown`` fence must have at least one row and every required column. Column names are
-    compared without case and outer spaces. With `squeeze_columns`, used for evaluation on WideSearch, they are compared
-    without any spaces. Further columns cost nothing. If any cell of a column is a number, the column is compared by
-    numbers to six significant digits, and its other cells count as blank. Of rows with equal keys, the first counts.
+    Broad tasks: the table in the last ``markdown`` code fence must have at least one row and every required column.
+    Column names are compared without case and outer spaces. With `squeeze_columns`, used for evaluation on WideSearch,
+    they are compared without any spaces. Further columns do not lower the score. If any cell of a column is a number,
+    the cells are compared as numbers with six significant digits, and cells without a number count as blank. Of rows
+    with equal keys, only the first is used.
 
     Depth tasks: the last complete ``\boxed{…}`` is compared with the accepted answers.
 
-    Keys must be equal as text. Other cells are right when they are equal or `judge` says so. `well_formed` is False
-    where the published system finds the format wrong and pays nothing. `score` and the measures by row are those of the
-    benchmark for these verdicts. The response never causes an error.
+    Keys must be equal as text. Other cells are right when they are equal or `judge` accepts them. `well_formed` is
+    False if the published system rejects the format and gives no reward. `score` and the row scores are computed from
+    these verdicts as in the WideSearch benchmark. No response makes this function raise an error.
     """
     answer = response.split(_TURN_END)[0].split("</think>")[-1].strip()
     if task.gold is None:
@@ -80,7 +83,7 @@ def score_wideseek_r1(
 
 
 def boxed_answer(text: str) -> str | None:
-    r"""The content of the last ``\boxed{…}`` of `text` whose braces are balanced. None when there is none."""
+    r"""The content of the last ``\boxed{…}`` of `text` whose braces are balanced. None when there is no such box."""
     found: str | None = None
     opened: list[
         int | None
@@ -94,7 +97,8 @@ def boxed_answer(text: str) -> str | None:
 
 
 def normalised(cells: Sequence[str]) -> list[str]:
-    """A column as the reward compares it: as numbers to six digits if any cell is one, otherwise as stripped texts."""
+    """A column in the form for comparison: numbers with six significant digits if any cell is a number, otherwise
+    stripped texts."""
     texts = [
         text.replace(_BREAK, "\n").strip() if text else "nan" for text in column_texts(cells, frozenset())
     ]
@@ -140,7 +144,7 @@ def _score_table(
 
 
 def _distinct(table: Sequence[Texts], keys: Sequence[int]) -> tuple[list[Texts], list[int]]:
-    """The rows of a table (by column) that are the first with their keys, and their positions."""
+    """The cells (by column) and the positions of the rows that are the first with their keys."""
     rows = first_rows([table[at] for at in keys])
     return [[column[at] for at in rows] for column in table], rows
 

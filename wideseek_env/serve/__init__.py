@@ -1,6 +1,7 @@
-"""A corpus as an HTTP service: `create_app` for any ASGI server, `run_server` for one machine.
+"""A corpus as an HTTP service. `create_app` makes an application for any ASGI server. `run_server` runs the service on
+this machine.
 
-It needs the extra `serve` (FastAPI and uvicorn). Names are imported when they are first used.
+The service needs the extra `serve` (FastAPI and uvicorn). Names are imported when they are first used.
 """
 
 import lazy_loader

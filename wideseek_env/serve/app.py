@@ -48,11 +48,12 @@ def create_app(
     Args:
         corpus: The corpus to serve.
         settings: Limits and key. None means the defaults of `ServeSettings`.
-        metrics_folder: Folder in which the workers of one service share their counters. None counts in this process.
+        metrics_folder: Folder in which the workers of one service share their counters. With None, each process has its
+            own counters.
         close_corpus: Close the corpus when the application stops.
 
     Raises:
-        ConfigError: A key is required, but the environment variable has none.
+        ConfigError: A key is required, but the environment variable is not set.
     """
     limits = settings or ServeSettings()
     key = limits.key()
@@ -117,7 +118,7 @@ def create_app(
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        """Whether this worker serves, with the corpus and its number of pages."""
+        """Whether this worker answers requests, with the name of the corpus and its number of pages."""
         pages = len(corpus) if isinstance(corpus, Sized) else None
         return {"status": "ok", "corpus": corpus.name, "pages": pages, "worker": os.getpid()}
 

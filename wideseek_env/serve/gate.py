@@ -1,6 +1,5 @@
-"""The gate in front of the application. It checks the key, the load and the size of the body, and counts requests.
-
-It is plain ASGI without a framework.
+"""`Gate`: a layer around the application. The gate checks the API key, the number of requests in flight and the size of
+the body, and counts requests. The module uses only the ASGI interface and no framework.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 OPEN = frozenset(("/health",))
-"""Paths that need no key, because a health check should not need the secret of the service."""
+"""Paths that need no key. A health check should not need the key of the service."""
 
 
 def plain_error(status: int, error: str) -> dict[str, Any]:
@@ -30,7 +29,7 @@ def plain_error(status: int, error: str) -> dict[str, Any]:
 
 
 class Gate:
-    """Wraps an ASGI application. Its own answers are errors.
+    """Wraps an ASGI application. The gate itself only answers with errors.
 
     `error_body` makes the body of an error from a status and a sentence.
     """

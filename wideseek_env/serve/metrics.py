@@ -1,7 +1,7 @@
 """Counters of a service in Prometheus text format. Workers share them through small memory-mapped files.
 
-Each worker counts in a separate file. The worker that gets the request for metrics adds up all files. The counters and
-their labels are fixed, so a file is one array of numbers.
+Each worker counts in a separate file. The worker that gets the request for metrics adds up all files. The set of
+counters and labels is fixed, so a file is one array of numbers.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 
 def _layout() -> dict[tuple[str, ...], int]:
-    """The position of each number in the array. Each histogram has its buckets and then its sum."""
+    """The position of each number in the array. A histogram has the positions of its buckets, and after them the
+    position of its sum."""
     keys: list[tuple[str, ...]] = [("requests", path, status) for path in PATHS for status in STATUSES]
     for name, bounds in (("seconds", SECONDS), ("batch", SIZES)):
         for path in WORKING:
@@ -41,9 +42,9 @@ _PLACES = _layout()
 
 
 class Metrics:
-    """The counters of one worker. If `folder` is None, they are only of this process.
+    """The counters of one worker. If `folder` is None, the counters are not shared with other processes.
 
-    Only the thread of the event loop may count.
+    Only the thread of the event loop may call the methods that count.
     """
 
     def __init__(self, folder: Path | None = None) -> None:

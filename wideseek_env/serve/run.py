@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class AppFactory:
-    """Makes the application in the process that calls it. It can be pickled if its corpus can.
+    """Makes the application in the process that calls it. The factory can be pickled if its corpus can be pickled.
 
-    A `StoredCorpus` is pickled as its path. So every worker opens the same files, which the system keeps in memory
-    once.
+    A `StoredCorpus` is pickled as its path. So every worker opens the same files, and the operating system keeps only
+    one copy of them in memory.
     """
 
     corpus: Corpus
@@ -48,16 +48,16 @@ def run_server(
 ) -> None:
     """Serve until SIGINT or SIGTERM, then finish the requests in flight. A worker that dies is replaced.
 
-    Call it from the main thread. With several workers, the main module must be importable
-    (``if __name__ == "__main__":``).
+    Call this function from the main thread. With several workers, the main module must be importable (``if __name__ ==
+    "__main__":``).
 
     Args:
         corpus: The corpus to serve.
         settings: Limits and key. None means the defaults of `ServeSettings`.
         host: Address to listen on.
-        port: Port to listen on. 0 takes a free one.
+        port: Port to listen on. 0 means any free port.
         workers: Number of worker processes.
-        announce: Called with the URL of the service before it answers requests.
+        announce: Called with the URL of the service, before the service answers requests.
         log_level: Log level of uvicorn.
 
     Raises:

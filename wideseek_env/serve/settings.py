@@ -16,17 +16,18 @@ class ServeSettings:
     Attributes:
         key_variable: Environment variable with the API key. If it is not set, every client is served.
         require_key: Refuse to start without a key.
-        default_k: Results per query if a request does not give a number.
+        default_k: Number of results per query if a request does not give a number.
         max_k: Maximum results per query.
         max_queries: Maximum queries in one request.
         max_urls: Maximum URLs in one request.
         max_query_chars: Maximum characters of a query or URL.
         max_body_bytes: Maximum bytes of a request's body.
-        max_in_flight: Maximum requests in flight per worker. Further ones get 503 and `Retry-After`.
-        threads: Maximum requests that a worker computes at the same time.
-        timeout: Maximum seconds for one request. After that it gets 504.
-        grace: Seconds that requests in flight have to finish when the service stops.
-        passage_chars: Characters of a page's text in `contents` of `/retrieve`. 0 gives the snippet.
+        max_in_flight: Maximum requests in flight per worker. Further requests get status 503 and the header
+            `Retry-After`.
+        threads: Maximum requests that a worker processes at the same time. Each of these requests uses one thread.
+        timeout: Maximum seconds for one request. A request that takes longer gets status 504.
+        grace: Maximum seconds for requests in flight to finish when the service stops.
+        passage_chars: Characters of a page's text in `contents` of `/retrieve`. 0 means the snippet of the search.
         page_chars: Characters of a page's Markdown in `contents` of `/access`.
     """
 
@@ -57,10 +58,10 @@ class ServeSettings:
             raise ConfigError(f"default_k ({self.default_k}) must not exceed max_k ({self.max_k})")
 
     def key(self) -> str | None:
-        """The API key. None if there is none.
+        """The API key. None if the environment variable is not set.
 
         Raises:
-            ConfigError: A key is required and there is none.
+            ConfigError: A key is required and the environment variable is not set.
         """
         key = os.environ.get(self.key_variable) or None
         if key is None and self.require_key:

@@ -38,9 +38,9 @@ def retrieved(
 ) -> list[list[dict[str, Any]]]:
     """Search, and return the documents of each query.
 
-    With `scores`, an item is `{"document": …, "score": …}`, otherwise the document itself. A document has `id`, `url`,
-    `title` and `contents` (title, line break, text). For `RemoteCorpus` (`ours`), it has `snippet` instead of
-    `contents`.
+    If `scores` is True, an item is `{"document": …, "score": …}`. Otherwise it is the document itself. A document has
+    `id`, `url`, `title` and `contents` (title, line break, text). If `ours` is True (the client is a `RemoteCorpus`), a
+    document has `snippet` instead of `contents`.
     """
     found = corpus.search([encodable(query) for query in queries], k)
     texts: dict[str, str] = {}
@@ -73,8 +73,8 @@ def accessed(
 ) -> list[dict[str, Any] | None]:
     """The page at each URL. None if there is no page.
 
-    A page has `url`, `title` and `contents` (Markdown). For `RemoteCorpus` (`ours`), it has `html`, `status` and
-    `error` instead of `contents`, and pages that are gone are returned too.
+    A page has `url`, `title` and `contents` (Markdown). If `ours` is True (the client is a `RemoteCorpus`), a page has
+    `html`, `status` and `error` instead of `contents`. Then pages that are gone are returned too.
     """
     pages: list[dict[str, Any] | None] = []
     for url in urls:

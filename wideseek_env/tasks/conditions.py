@@ -25,8 +25,9 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 def where(tasks: TaskSet, conditions: Sequence[str]) -> TaskSet:
     """The tasks that meet all conditions, in their order.
 
-    A condition is a key, one of ``= != >= <= > <``, and a value. Keys are those of `Task.meta`, and `id`, `language`,
-    `source`, `rows` and `columns` (of the gold table). Numbers compare as numbers, other values as text.
+    A condition is a key, one of ``= != >= <= > <``, and a value. A key is one of `Task.meta`, or `id`, `language`,
+    `source`, `rows` or `columns`. `rows` and `columns` are the numbers of rows and columns of the gold table. Numbers
+    compare as numbers, other values as text.
 
     Raises:
         ConfigError: A condition has another form, no task has its key, or it orders values that are not numbers.

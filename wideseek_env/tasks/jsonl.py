@@ -1,7 +1,7 @@
 """Tasks in files: one JSON object per line, UTF-8, gzip-compressed when the name ends in ``.gz``.
 
-A line of format 1 has the fields below. A field that is null counts as absent. A field that is not listed is refused;
-put your own data into ``meta``.
+A line of format 1 has the fields below. A field that is null counts as absent. A line with any other field is an error.
+Put your own data into ``meta``.
 
 - ``format`` (required): 1.
 - ``id`` (required): text, unique in a file.
@@ -33,7 +33,7 @@ from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 
 FORMAT = 1
-"""The format version that is written. No other version is read."""
+"""The version of the format. Functions write this version and read no other."""
 
 _FIELDS = frozenset(
     "format id question columns key_columns gold specs answers language source meta".split()  # as listed above
@@ -118,7 +118,7 @@ def task_to_dict(task: Task) -> dict[str, Any]:
 
 
 def task_from_dict(data: Any) -> Task:
-    """The task of one line's object. Raises `TaskError` that names the field with a wrong form."""
+    """The task in the object of one line. Raises `TaskError` that names the field with a wrong form."""
     record = _object(data, "the line")
     if record.get("format") != FORMAT or isinstance(record.get("format"), bool):
         raise TaskError(f"field 'format': this version reads format {FORMAT}, not {record.get('format')!r}")
@@ -256,7 +256,7 @@ def _kind(value: Any) -> str:
 
 
 def tasks_digest(tasks: TaskSet) -> str:
-    """A hash of the content of the tasks, to notice that a file of tasks has changed."""
+    """A hash of the content of the tasks. It shows whether a file of tasks has changed."""
     digest = hashlib.sha256()
     for task in tasks:
         text = json.dumps(task_to_dict(task), sort_keys=True, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""The sentence that all generated questions share: which columns the table must have."""
+"""The sentence that says which columns the table must have. All generated questions contain this sentence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics of tasks as a figure: sizes, kinds, topics, and what the stages of a pipeline dropped."""
+"""Draws statistics of tasks: sizes, kinds, topics, and how many tasks the stages of a pipeline dropped and why."""
 
 from __future__ import annotations
 

@@ -30,8 +30,8 @@ def read_rows(path: Path) -> Iterator[tuple[str, bytes]]:
 def collect(
     rows: Iterable[tuple[str, bytes]], make: Callable[[Mapping[str, Any], str], Task], on_error: OnError
 ) -> list[Task]:
-    """The tasks that `make` makes of the rows, in order. `make` gets a row's object and its position. An id may occur
-    once."""
+    """The tasks that `make` makes from the rows, in order. `make` gets a row's object and its position. A second task
+    with the same id is an error."""
     if on_error not in ("raise", "skip"):
         raise ConfigError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
     tasks: list[Task] = []

@@ -14,10 +14,10 @@ from wideseek_env.tasks.taskset import TaskSet
 
 @runtime_checkable
 class TaskSource(Protocol):
-    """Gives the tasks of a split when it is called. A function is enough.
+    """A callable that returns the tasks of a split. A plain function is enough.
 
-    A split always has the same tasks in the same order. Splits share no tasks. An attribute `corpus` may name the
-    corpus for the tasks.
+    Every call with the same split must return the same tasks in the same order. Splits must share no tasks. The
+    callable may have an attribute `corpus` with the name of the corpus for the tasks.
     """
 
     def __call__(self, split: str) -> Iterable[Task]:
@@ -28,8 +28,9 @@ class TaskSource(Protocol):
 def tasks_of_source(name: str, split: str) -> tuple[TaskSet, str | None]:
     """The tasks of the source called `name` (`wideseek_env.plugins`), and the name of its corpus, if it has one.
 
-    The source may be a `TaskSource`, a class that makes one, or a `TaskSet`, which has no splits. The options in the
-    name are passed to the class, or to the function together with `split`.
+    The source may be a `TaskSource`, a class whose objects are task sources, or a `TaskSet`, which has no splits. The
+    options in the name are passed to the class. If the source is a function, they are passed to it together with
+    `split`.
 
     Raises:
         ConfigError: There is no such source.

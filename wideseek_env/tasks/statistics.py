@@ -15,10 +15,11 @@ _SAID = ("kind", "split", "mode", "domain", "style")
 class TaskStatistics:
     """Counts over some tasks.
 
-    `rows` and `columns` count broad tasks by size. `metrics` counts columns by the way in which they are compared.
-    `said` counts tasks by the values of kind, split, mode, domain and style in their `meta`. `selection` counts tasks
-    by what restricts the rows (``whole list``, ``1 condition``, ``part of the list``, ``extremes``). `relations` counts
-    conditions. `rank` counts tasks by the position of their list among the hits of a search for its title.
+    `rows` and `columns` count broad tasks by the number of rows and columns of their gold table. `metrics` counts
+    columns by the metric that compares their cells. `said` counts tasks by the values of kind, split, mode, domain and
+    style in their `meta`. `selection` counts tasks by what restricts the rows (``whole list``, ``1 condition``, ``part
+    of the list``, ``extremes``). `relations` counts conditions. `rank` counts tasks by the position of their list among
+    the hits of a search for its title.
     """
 
     tasks: int
@@ -35,7 +36,7 @@ class TaskStatistics:
 
 
 def count_tasks(tasks: Sequence[Task]) -> TaskStatistics:
-    """The statistics of `tasks`. A count over a key that no `meta` has is empty."""
+    """The statistics of `tasks`. If no task has a key in its `meta`, the count over this key is empty."""
     found = TaskStatistics(
         len(tasks),
         sum(task.gold is not None for task in tasks),

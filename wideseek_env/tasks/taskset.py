@@ -13,7 +13,7 @@ from wideseek_env.task import Task
 class TaskSet(Sequence[Task]):
     """Tasks in a fixed order with unique ids.
 
-    `name` says where they come from and which split they are, for example ``synthetic:seed=0/test``.
+    `name` gives the origin and the split of the tasks, for example ``synthetic:seed=0/test``.
     """
 
     def __init__(self, tasks: Iterable[Task], name: str = "tasks") -> None:
@@ -49,7 +49,7 @@ class TaskSet(Sequence[Task]):
         return tuple(self._by_id)
 
     def get(self, task_id: str) -> Task:
-        """The task with this id. Raises `TaskError` when there is none."""
+        """The task with this id. Raises `TaskError` when there is no such task."""
         try:
             return self._by_id[task_id]
         except KeyError:

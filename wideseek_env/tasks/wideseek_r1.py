@@ -4,8 +4,8 @@ r"""WideSeek-R1's training files (``width_20k``, ``depth_20k``, ``hybrid_20k``):
 - ``answer``: for a broad task the gold table in Markdown, for a depth task the accepted short answer or a list of them.
 - ``is_markdown``: whether the answer is a table. The default is true if the row has ``unique_columns``.
 - ``unique_columns``: list of text, the columns that identify a row of a table.
-- ``required``: list of text, the required columns. The default is all columns of the table. It may also be inside
-  ``evaluation`` (an object or its JSON text).
+- ``required``: list of text, the required columns. The default is all columns of the table. This list may also be
+  inside ``evaluation`` (an object or its JSON text).
 - ``instance_id``: text or number. The default is the file's name and the line number.
 - ``language``: ``"en"`` or ``"zh"``. The default is ``zh`` if the id contains "zh", else ``en``.
 
@@ -29,7 +29,7 @@ from wideseek_env.tasks.taskset import TaskSet
 
 SOURCE = "wideseek-r1"
 JUDGED = ColumnSpec(("llm_judge",), ("norm_str",), "approximately the same meaning, or the same entity")
-"""How cells that are not keys are compared. In the published system a model decides all of them."""
+"""How cells that are not keys are compared. In the published system a model decides whether such a cell is right."""
 
 _FIELDS = frozenset("question answer is_markdown unique_columns required instance_id language".split())
 
@@ -54,8 +54,8 @@ def load_wideseek_r1(path: str | os.PathLike[str], *, on_error: OnError = "raise
 def save_wideseek_r1(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int:
     """Write `tasks` as a training file and return their number.
 
-    Loading the file gives equal tasks, with two exceptions. In cells, line breaks and runs of white space become one
-    space. The format has no column metrics, so columns load as `JUDGED` and key columns as exact text.
+    `load_wideseek_r1` then gives equal tasks, with two exceptions. In cells, line breaks and runs of white space become
+    one space. The format has no column metrics, so columns load as `JUDGED` and key columns as exact text.
     """
     lines = [json.dumps(wideseek_r1_row(task), ensure_ascii=False) + "\n" for task in tasks]
     write_text(Path(path), "".join(lines))
@@ -119,7 +119,8 @@ def task_from_wideseek_r1(row: Mapping[str, Any], *, default_id: str = "") -> Ta
 
 
 def wideseek_r1_row(task: Task) -> dict[str, Any]:
-    """The row of `task`. Tables are fenced, as the published training reward expects answers to be."""
+    """The row of `task`. Tables are inside a code fence, because the published training reward expects answers in this
+    form."""
     row: dict[str, Any] = {"instance_id": task.id, "question": task.question}
     if task.gold is None:
         row |= {"answer": list(task.answers), "is_markdown": False}
@@ -149,7 +150,7 @@ def _table(answer: Any) -> Table:
 
 
 def _place(table: Table, name: str, field: str) -> str:
-    """The name in the table's header that equals `name`, if case and spaces are ignored."""
+    """The name in the table's header that equals `name`, without regard to case and spaces."""
     for form in (str, lambda text: text.strip().lower(), lambda text: text.strip().lower().replace(" ", "")):
         for own in table.header:
             if form(own) == form(name):
@@ -169,7 +170,8 @@ def _names(record: Mapping[str, Any], field: str) -> tuple[str, ...]:
 
 
 def _markdown(table: Table) -> str:
-    """The table in a form that reads back unchanged. Cells that would be split are quoted as in CSV."""
+    """The table as Markdown that is parsed to the same table. Cells that the parser would split are quoted as in
+    CSV."""
     lines = [_line(table.header, quote=False), "|" + " --- |" * len(table.header)]
     for row in table.rows:
         lines.append(_line(row, quote=not "".join(row).strip("|- :")))

@@ -1,7 +1,7 @@
 """Conformance checks for environments and custom parts, and the test doubles that they use.
 
-Each check raises `ConformanceError`, which is an `AssertionError`. The message says which rule was broken, what was
-seen and what to do. The checks are for the test suites of packages that extend WideSeek, with any test runner.
+Each check raises `ConformanceError`, which is an `AssertionError`. The message names the broken rule, what the check
+saw and what to do. Packages that extend WideSeek can call the checks in their tests, with any test runner.
 """
 
 from wideseek_env.testing.conformance import ConformanceError

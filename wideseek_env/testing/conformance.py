@@ -1,4 +1,5 @@
-"""Shared parts of the checks: the error that they raise, and a call that turns any exception into this error."""
+"""Shared parts of the checks: the error that the checks raise, and a method that turns any exception into this
+error."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ T = TypeVar("T")
 
 
 class ConformanceError(WideSeekError, AssertionError):
-    """A part breaks a rule. `part` and `rule` are their names. The message says what was seen and what to do."""
+    """A custom part breaks a rule. `part` and `rule` are the names of the part and the rule. The message says what the
+    check saw and what to do."""
 
     def __init__(self, part: str, rule: str, wrong: str, todo: str) -> None:
         super().__init__(f"{part} ({rule}): {wrong}. {todo}")
@@ -24,7 +26,7 @@ class ConformanceError(WideSeekError, AssertionError):
 
 
 class Checker:
-    """Raises `ConformanceError` for one part."""
+    """Checks one custom part and raises `ConformanceError`."""
 
     def __init__(self, part: str) -> None:
         self.part = part
@@ -46,7 +48,7 @@ class Checker:
             ) from error
 
     def name(self, part: object) -> None:
-        """Check that the part has a name, which records need."""
+        """Check that the part has a name. Records of episodes contain this name."""
         name = getattr(part, "name", None)
         self.require(
             isinstance(name, str) and name.strip() and name.isprintable(),

@@ -31,7 +31,7 @@ _HITS = "search(queries, k) must return, for each query, a list of at most k Sea
 def check_corpus(corpus: Corpus, queries: Sequence[str]) -> None:
     """Check a corpus with `queries` that should find something. The check closes the corpus.
 
-    - The corpus has a name and says whether it is `blocking`.
+    - The corpus has a `name`, and its attribute `blocking` is True or False.
     - Batched, single and repeated searches give the same results: at most k, best first, each page once.
     - Every result has a title and an address without spaces, and `browse` can open its page.
     - Any string is a legal query. A query without words finds nothing.
@@ -39,7 +39,7 @@ def check_corpus(corpus: Corpus, queries: Sequence[str]) -> None:
     - `close` can be called twice.
 
     Raises:
-        ConformanceError: The corpus breaks one of these rules. The message is about the first one.
+        ConformanceError: The corpus breaks one of these rules. The message is about the first broken rule.
     """
     check = Checker("the corpus")
     check.require(

@@ -9,7 +9,8 @@ from wideseek_env.task import Table, Task
 
 
 class NoOpTools:
-    """An executor that gives the same text for every request. With it, only the environment's own work is measured."""
+    """An executor that gives the same text for every request. A speed measurement with this executor measures only the
+    environment."""
 
     def __init__(self, text: str = "ok") -> None:
         self._result = ToolResult(text)

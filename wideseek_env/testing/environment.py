@@ -14,12 +14,13 @@ from wideseek_env.parallel import WideSeekEnv
 def check_parallel_env(make: Callable[[], WideSeekEnv], *, episodes: int = 10, seed: int = 0) -> None:
     """Run random episodes and check every rule of the step contract.
 
-    - The five dictionaries have the same keys: the agents alive before the step and those that it started.
-    - At least one agent acts until the episode ends. ``infos`` and `acting_agents` name the same agents.
-    - With the dynamic roster, `agents` only grows. With the lifetime "task", ids never come back.
+    - The five dictionaries that `step` returns have the same keys. These are the agents alive before the step and the
+      agents that the step started.
+    - At least one agent acts until the episode ends. The acting agents in ``infos`` are the same as in `acting_agents`.
+    - With the dynamic roster, `agents` only grows. With the lifetime "task", no id is used twice.
     - No reward is given before the last step. In the last step, every agent gets the same reward.
     - All agents end together.
-    - The observations of an agent together are its conversation without its own messages.
+    - All observations of an agent, joined, are the agent's conversation without its own messages.
     - Actions of agents that are not acting have no effect.
     - The same seed gives the same episode.
 

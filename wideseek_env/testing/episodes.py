@@ -16,11 +16,11 @@ _BROWSE = '<tool_call>{"name": "browse", "arguments": {"url": "https://a.example
 
 
 def ended_episodes() -> dict[str, EpisodeRun]:
-    """One ended and scored episode of each kind, by name. All are of `example_task`.
+    """One ended and scored episode of each kind, by name. The task of all episodes is `example_task`.
 
     * "perfect" and "half": a right and a half right answer, with and without delegation.
     * "researched": an answer after searching and browsing.
-    * "none", "malformed" and "empty": an answer that has nothing to score.
+    * "none", "malformed" and "empty": an answer that contains nothing that can be scored.
     * "out of turns" and "aborted": no answer.
     * "long": a perfect answer after a very long text.
     * "hostile": an answer of unusual characters.

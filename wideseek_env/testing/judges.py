@@ -49,7 +49,7 @@ def check_judge(
         symmetric: Whether the verdict must be the same with the cells swapped.
 
     Raises:
-        ConformanceError: The judge breaks one of these rules. The message is about the first one.
+        ConformanceError: The judge breaks one of these rules. The message is about the first broken rule.
     """
     check = Checker("the judge")
     check.require(

@@ -22,11 +22,11 @@ def check_policy(make: Callable[[], Policy], game: Game, *, episodes: int = 3) -
 
     - The policy has a name, `reset` and `act`.
     - `act` returns one action for each turn: text or a message in OpenAI's form.
-    - It changes neither conversations nor tool schemas.
+    - `act` changes neither conversations nor tool schemas.
     - The same seed gives the same actions: in another object, with other global random numbers, and in the same object
       after other episodes.
-    - It acts even if every tool fails, and if a driver asks for one agent at a time.
-    - An `EpisodeRunner` returns every job exactly once, with an ended episode of its task.
+    - The policy works even if every tool fails, and if `act` is called for one agent at a time.
+    - A policy that is also an `EpisodeRunner` returns every job exactly once, with an ended episode of the job's task.
 
     Args:
         make: Returns a new policy at every call, for example a class.
@@ -34,7 +34,7 @@ def check_policy(make: Callable[[], Policy], game: Game, *, episodes: int = 3) -
         episodes: Number of tasks to use.
 
     Raises:
-        ConformanceError: The policy breaks one of these rules. The message is about the first one.
+        ConformanceError: The policy breaks one of these rules. The message is about the first broken rule.
     """
     check = Checker("the policy")
     policy = check.call(

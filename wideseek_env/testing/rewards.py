@@ -22,8 +22,8 @@ def check_reward(reward: Reward, *, low: float = 0.0, high: float = 1.0) -> None
     - It depends only on the episode and its score. Earlier episodes, global random numbers and the order of stored
       counts have no effect.
     - It changes neither the episode nor the score, and it raises no exception.
-    - It pays more for a perfect answer than for none. Check a penalty together with the reward that it reduces, as a
-      `Sum`.
+    - The reward of a perfect answer is higher than that of no answer. Check a penalty together with the reward that it
+      reduces, as a `Sum`.
 
     Args:
         reward: The reward.
@@ -31,7 +31,7 @@ def check_reward(reward: Reward, *, low: float = 0.0, high: float = 1.0) -> None
         high: Largest allowed sum of the parts.
 
     Raises:
-        ConformanceError: The reward breaks one of these rules. The message is about the first one.
+        ConformanceError: The reward breaks one of these rules. The message is about the first broken rule.
     """
     check = Checker("the reward")
     check.require(

@@ -25,11 +25,12 @@ def check_task_source(
 ) -> None:
     """Check a task source, or a `TaskSet`, which has no splits.
 
-    - Each split has tasks. All are `Task`, and each id occurs once.
+    - Each split has tasks. All tasks are `Task` objects, and each id occurs once.
     - A second call, with other global random numbers, returns the same tasks in the same order.
     - No two splits have an id or a question in common.
-    - Every task has gold: accepted answers, or a table with rows whose keys are not empty and all differ.
-    - The gold itself, given as the answer, is entirely right.
+    - Every task has gold (the right answer). This is a list of accepted answers, or a table with rows. No key of a row
+      is empty, and all keys differ.
+    - An answer that is equal to the gold gets the full score.
     - The question names every required column, and it does not contain all gold cells.
     - A task can be written as JSON and read again.
 
@@ -40,7 +41,7 @@ def check_task_source(
         columns_in_question: Pass False if questions describe the columns in other words.
 
     Raises:
-        ConformanceError: The source breaks one of these rules. The message is about the first one.
+        ConformanceError: The source breaks one of these rules. The message is about the first broken rule.
     """
     check = Checker("the task source")
     if isinstance(source, TaskSet):

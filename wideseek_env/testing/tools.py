@@ -28,14 +28,15 @@ _DESCRIPTION = 10
 def check_tool(tool: Tool, examples: Sequence[Mapping[str, Any]], *, deterministic: bool = True) -> None:
     """Check a tool with `examples`: the arguments of at least two different calls that work.
 
-    - Model APIs accept its name, and no built-in tool has that name. Its roles exist.
+    - Model APIs accept the tool's name, and no built-in tool has that name. All its roles exist.
     - Its schema is valid JSON in every language. It describes the tool and every argument, gives each argument a type,
       and requires only arguments that exist.
     - `read` accepts the examples and does not change them. For arguments that are missing, unknown or of a wrong type,
-      it raises only `ToolInputError`, a sentence for the model.
-    - `run` returns text that fits into a result, also on several threads at once. The same arguments give the same
-      text, unless `deterministic` is False.
-    - An agent of each of its roles can call the tool, in text and natively, and reads the result.
+      it raises only `ToolInputError` with a sentence for the model.
+    - `run` returns text that is not too long for a result, also on several threads at the same time. The same arguments
+      give the same text, unless `deterministic` is False.
+    - An agent of each role of the tool can call it and reads the result. This works with calls in text and with native
+      tool calls.
 
     Args:
         tool: The tool.
@@ -43,7 +44,7 @@ def check_tool(tool: Tool, examples: Sequence[Mapping[str, Any]], *, determinist
         deterministic: Whether the same arguments must give the same text.
 
     Raises:
-        ConformanceError: The tool breaks one of these rules. The message is about the first one.
+        ConformanceError: The tool breaks one of these rules. The message is about the first broken rule.
     """
     check = Checker(f"the tool {getattr(getattr(tool, 'spec', None), 'name', '?')!r:.40}")
     check.require(

@@ -1,4 +1,4 @@
-"""Tools: what models see of them, custom tools, and the executor that runs tool calls."""
+"""Tools: their form for models, custom tools, and the executor that runs tool calls."""
 
 import lazy_loader
 

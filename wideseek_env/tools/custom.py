@@ -1,7 +1,7 @@
-"""`Tool`: a custom tool. `tool` makes one from a function with type hints and a docstring.
+"""`Tool` is a custom tool. `tool` makes a custom tool from a function with type hints and a docstring.
 
-Models read the docstring. Its first paragraph says what the tool does. The lines under ``Args:`` say what each argument
-means.
+Models read the docstring. Its first paragraph must describe the tool. The lines under ``Args:`` must describe each
+argument.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any, cast, get_args, get_origin, get_type_hints
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ROLES, Role
 from wideseek_env.plugins import find_part, make_part
+from wideseek_env.reprs import short
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
 from wideseek_env.tools.executor import CustomTool
@@ -31,15 +32,16 @@ BUILT_IN = ("delegate", "search", "browse", "create_sub_agents", "access")
 """Names that custom tools cannot have."""
 
 _TYPES: Mapping[type, str] = {str: "string", int: "integer", float: "number", bool: "boolean"}
+_NAME = re.compile(r"[\w-]{1,64}")
 _ARGUMENT = re.compile(r"(\w+)(?:\s*\([^)]*\))?:\s*(.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A custom tool: what models see of it (`spec`), the function that runs it, and the roles that have it.
+    """A custom tool: its form for models (`spec`), the function that runs it, and the roles that may call it.
 
-    `run` takes the arguments that ``spec.read`` has checked and returns text. It is called on threads, from several
-    episodes at once. An error in it becomes an error message to the agent.
+    `run` takes the arguments that ``spec.read`` has checked and returns text. `run` is called on threads, from several
+    episodes at the same time. If it raises an error, the agent gets an error message.
     """
 
     spec: ToolSpec
@@ -61,16 +63,26 @@ def tool(
     """Make a `Tool` from a function.
 
     Args:
-        function: Its arguments are text, numbers, truth values or lists of texts, with type hints. Those with a default
-            are optional. Models read its docstring. It returns text.
+        function: Its arguments are text, numbers, truth values or lists of texts, with type hints. Arguments with a
+            default are optional. Models read the function's docstring. The function must return text.
         name: The name that models call. By default the name of the function.
-        roles: The roles that have the tool: "lead", "subagent", "single".
+        roles: The roles that may call the tool: "lead", "subagent", "single".
         example: The arguments of an example call, for short prompts and for `check_tool`.
 
     Raises:
         ConfigError: The function has no docstring, or a type hint or description of an argument is missing.
     """
+    if not inspect.isroutine(function):
+        raise ConfigError(
+            f"a tool is made of a function, not of {short(function)}: wrap it in a function with type hints"
+        )
     called = name or function.__name__
+    if not isinstance(called, str) or not _NAME.fullmatch(called):
+        raise ConfigError(f"the name of a tool has letters, digits, '_' and '-' only, not {short(called)}")
+    if isinstance(roles, str) or not isinstance(roles, Sequence):
+        raise ConfigError(f"the roles of a tool are a list such as ['lead'], not {short(roles)}")
+    if example is not None and not isinstance(example, Mapping):
+        raise ConfigError(f"the example of a tool is a mapping of arguments, not {short(example)}")
     arguments = _arguments(function, called)
     description, _ = _docstring(function, called)
     schema = function_schema(
@@ -87,7 +99,8 @@ def tool(
         return schema
 
     def run(given: Arguments) -> str:
-        return function(**given)
+        text: str = function(**given)
+        return text
 
     shown = (
         example if example is not None else {each.name: each.example for each in arguments if each.required}
@@ -117,11 +130,11 @@ class _Argument:
 
     @property
     def example(self) -> Any:
-        """A value for prompts."""
+        """An example value for prompts."""
         return ["…"] if self.kind is list else {str: "…", int: 1, float: 1.0, bool: True}[self.kind]
 
     def read(self, given: Mapping[str, Any]) -> Any:
-        """The value that a model wrote. Raises `ToolInputError` when it is missing or of another type."""
+        """The value that a model wrote. Raises `ToolInputError` when the value is missing or has another type."""
         if self.kind is str:
             return read_text(given, self.name, required=self.required)
         if self.kind is list:
@@ -141,10 +154,11 @@ class _Argument:
 
 
 def tool_named(given: str | Tool) -> Tool:
-    """The tool called `given` (`wideseek_env.plugins`). A `Tool` is returned as it is.
+    """The tool called `given` (`wideseek_env.plugins`). If `given` is a `Tool`, it is returned unchanged.
 
-    A function that returns text is turned into a tool by `tool`. ``role=`` before the name, as in ``lead=module:name``,
-    gives the tool to that role instead of its default roles. Raises `ConfigError` when there is no such tool.
+    If the name leads to a function that returns text, `tool` makes a tool from it. ``role=`` before the name, as in
+    ``lead=module:name``, gives the tool to that role instead of its default roles. Raises `ConfigError` when there is
+    no such tool.
     """
     if isinstance(given, Tool):
         return given
@@ -157,10 +171,30 @@ def tool_named(given: str | Tool) -> Tool:
             raise ConfigError(f"the tool {name!r} is a function that models call: it takes no options here")
         made = tool(found)
     else:
+        if inspect.isroutine(found) and _required(found):
+            raise ConfigError(
+                f"the tool {name!r} is a function that takes arguments but does not say that it returns text: "
+                "write '-> str' after its arguments"
+            )
         made = make_part(
-            "tool", name, lambda part: isinstance(part, Tool), "been made by wideseek_env.tools.custom.tool"
+            "tool",
+            name,
+            lambda part: isinstance(part, Tool),
+            "the type that wideseek_env.tool(function) returns",
         )
     return replace(made, roles=(cast(Role, role),)) if chosen else made
+
+
+def _required(function: Callable[..., Any]) -> bool:
+    """Whether a function cannot be called without arguments."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(
+        each.default is each.empty and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        for each in parameters
+    )
 
 
 def _returns_text(function: Callable[..., Any]) -> bool:
@@ -210,7 +244,7 @@ def _kind(hint: Any) -> Any:
 
 
 def _docstring(function: Callable[..., str], called: str) -> tuple[str, dict[str, str]]:
-    """The description, and the text of each argument under ``Args:``."""
+    """The description of the tool, and the description of each argument under ``Args:``."""
     text = inspect.getdoc(function) or ""
     if not text.strip():
         raise ConfigError(f"the tool {called} needs a docstring, because models read it")

@@ -1,8 +1,8 @@
 """Runs tool requests. `CorpusTools` answers searches and browses from a corpus, in one batch per step.
 
-All searches of a step are sent to the corpus as one batch, across agents and episodes. A corpus that waits for
-something (``blocking``) is called on threads with a timeout. Other corpora are called directly. Every failure becomes a
-`ToolResult` that says what failed. `run` does not raise for it.
+All searches of a step are sent to the corpus as one batch, across agents and episodes. A corpus that waits for a
+network or a server (``blocking``) is called on threads with a timeout. Other corpora are called directly. Every failure
+becomes a `ToolResult` with a sentence about the failure. `run` does not raise an error in this case.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from wideseek_env.reprs import short
 from wideseek_env.tools.spec import Arguments
 
 CustomTool: TypeAlias = Callable[[Arguments], str]
-"""The function of a custom tool. It takes the checked arguments that `ToolSpec.read` made, and returns text."""
+"""The function of a custom tool. Its argument is the mapping of checked arguments that `ToolSpec.read` made. Its result
+is text."""
 
 _Job: TypeAlias = Callable[[], list[ToolResult]]
 
@@ -39,15 +40,15 @@ class Executor(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what the executor itself opened."""
+        """Release everything that the executor itself opened."""
         ...
 
 
 def executor_named(executor: str | Executor) -> Executor:
-    """The executor called ``module:name``. An object with `run` and `close` is returned as it is.
+    """The executor called ``module:name``. If `executor` is an object with `run` and `close`, it is returned unchanged.
 
     Raises:
-        ConfigError: There is no such executor, or the object is not one.
+        ConfigError: There is no such executor, or the object is not an executor.
     """
     if isinstance(executor, str):
         made: Executor = make_part("executor", executor, _is_executor, "run(calls) and close()")
@@ -110,12 +111,13 @@ class CorpusTools:
     """The executor over a `Corpus`.
 
     Args:
-        corpus: Answers searches and browses. The code that opened it closes it.
+        corpus: Answers searches and browses. The executor does not close the corpus. The code that opened it must do
+            this.
         custom: Further tools by kind (`ToolSpec.kind`).
         chunk_chars: The approximate length of a chunk of a page, in characters.
         timeout: The seconds that one request to a blocking corpus or a custom tool may take.
         workers: The most requests to a blocking corpus at the same time.
-        cached_pages: The number of pages kept as Markdown.
+        cached_pages: The number of pages whose Markdown is cached.
     """
 
     def __init__(
@@ -173,7 +175,7 @@ class CorpusTools:
         return results
 
     def close(self) -> None:
-        """Drop the cached pages."""
+        """Discard the cached pages."""
         self._documents.clear()
 
     def _one(self, call: ToolCall) -> ToolResult:

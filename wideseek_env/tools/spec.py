@@ -1,8 +1,9 @@
-"""The form of a tool for a model: a name, an OpenAI schema, and how its arguments become requests.
+"""The form of a tool for a model: a name, an OpenAI schema, and a function that turns the model's arguments into
+requests.
 
 A `ToolSpec` belongs to a profile (`wideseek_env.profiles`). Its `read` turns the arguments that a model wrote into a
-list of checked arguments, one for each request that an executor runs. For wrong arguments it raises `ToolInputError`
-with a sentence for the model. This module runs no tool.
+list of checked arguments, one for each request that an executor runs. If the arguments are wrong, `read` raises
+`ToolInputError`, from which the model gets a sentence. This module runs no tool.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ Arguments: TypeAlias = dict[str, Any]
 
 
 class ToolInputError(Exception):
-    """The arguments of a call do not fit the tool. `code` selects the sentence for the model, and `detail` fills it
-    in."""
+    """The arguments of a call do not fit the tool. `code` selects the sentence for the model. `detail` is inserted into
+    that sentence."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(code, detail)
@@ -31,9 +32,10 @@ class ToolInputError(Exception):
 class ToolSpec:
     """One tool of a profile.
 
-    `name` is what the model writes. `kind` is what the call means: "delegate", "search", "browse", or the name of a
-    custom tool, which the executor must know. `schema` gives the OpenAI function schema in a language under given
-    rules. `read` gives the checked arguments of each request. `example` has arguments for prompts.
+    `name` is the name that the model writes. `kind` is the meaning of a call: "delegate", "search", "browse", or the
+    name of a custom tool, which the executor must know. `schema` returns the OpenAI function schema in a given language
+    and for given rules. `read` returns the checked arguments of each request. `example` has the arguments of an example
+    call, for prompts.
     """
 
     name: str
@@ -58,7 +60,8 @@ def function_schema(
 
 
 def read_text(arguments: Mapping[str, Any], name: str, *, required: bool = True) -> str:
-    """The text of an argument, trimmed. A number becomes text. An optional argument that is absent gives ""."""
+    """The text of an argument, trimmed. A number is converted to text. If an optional argument is absent, the result is
+    ""."""
     value = arguments.get(name)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         value = str(value)

@@ -1,7 +1,7 @@
 """The published checkpoint's tools: `create_sub_agents`, `search` and `access`.
 
-Names and forms of arguments are those of RLinf's `rlinf/agents/wideseek_r1`. Subagents pass lists of queries and
-addresses, the single agent passes one at a time.
+Names and forms of arguments are those of RLinf's `rlinf/agents/wideseek_r1`. A call of a subagent has a list of queries
+or addresses. A call of the single agent has one query or address.
 """
 
 from __future__ import annotations

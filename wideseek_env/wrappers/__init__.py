@@ -1,4 +1,4 @@
-"""Wrappers that show the environment through other spaces."""
+"""Wrappers that give the environment other action and observation spaces."""
 
 from wideseek_env.wrappers.flat import Flat
 from wideseek_env.wrappers.layout import Choice, Layout

@@ -1,9 +1,10 @@
-"""The symbolic agents: what an agent knows, and what its actions mean. All facts are from the agent's conversation.
+"""The symbolic agents: their knowledge and the meaning of their actions. An agent knows only facts from its own
+conversation.
 
 A `SymbolicAgent` belongs to one conversation. `hear` reads the text that an action returned. `do` turns an action into
-the message that the agent writes, or None if the action only changes the notes and takes no turn. `legal` marks the
-possible actions. `describe` writes the observation. The mask excludes actions that are impossible: no such entity, no
-such result, no turn left for the answer of a tool. It does not exclude unwise actions.
+the message that the agent writes, or None if the action only changes the notes and uses no turn. `legal` marks the
+possible actions in a mask. `describe` writes the observation. The mask excludes only impossible actions: there is no
+such entity, no such result, or no turn left for the answer of a tool. Bad but possible actions are not excluded.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ Parts = dict[str, NDArray[np.float32]]
 FIND = "Find the list: "
 LOOK_UP = "Look up for each of these:"
 COLUMNS = "Report one Markdown table with the columns "
-"""The beginnings of the lead's subtasks, and their last line. `wideseek_env.wrappers.searching` reads them."""
+"""These three texts are the two possible beginnings of a subtask that the lead writes, and the beginning of its last
+line. `wideseek_env.wrappers.searching` reads them."""
 
 
 class SymbolicAgent(Protocol):
-    """The knowledge of one agent in one conversation. `notes` are values by entity and attribute."""
+    """One agent in one conversation, with its knowledge. `notes` has the values that the agent has noted, by entity and
+    attribute."""
 
     notes: dict[str, dict[str, str]]
 
@@ -38,7 +41,7 @@ class SymbolicAgent(Protocol):
         ...
 
     def do(self, choice: Choice) -> str | None:
-        """The message of a legal action, or None when it takes no turn."""
+        """The message of a legal action, or None when the action uses no turn."""
         ...
 
     def legal(self, mask: Mask, turns_left: int) -> None:
@@ -46,7 +49,7 @@ class SymbolicAgent(Protocol):
         ...
 
     def describe(self, parts: Parts) -> None:
-        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
+        """Fill the parts of an observation of zeros. The caller fills the numbers `acting` and `turns_left`."""
         ...
 
 
@@ -63,7 +66,8 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 class SymbolicLead:
-    """The lead: lets a subagent find the list, delegates its rows, and answers with the reported values."""
+    """The lead: the agent that lets a subagent find the list, delegates the rows of the list, and answers with the
+    reported values."""
 
     def __init__(self, layout: Layout, question: Question) -> None:
         self.layout, self.question = layout, question
@@ -82,7 +86,8 @@ class SymbolicLead:
                     self.notes.setdefault(name, {}).update({label: cell for label, cell in found if cell})
 
     def open_entities(self) -> list[str]:
-        """The entities with missing attributes and no condition known to fail. Those delegated least are first."""
+        """The entities with missing attributes, except those that fail a condition. The entities that were delegated
+        least often are first."""
         wanted = self.question.attributes
         names = [
             name
@@ -132,7 +137,7 @@ class SymbolicLead:
             mask[layout.action("delegate", share) : layout.action("delegate", share) + most] = 1
 
     def describe(self, parts: Parts) -> None:
-        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
+        """Fill the parts of an observation of zeros. The caller fills the numbers `acting` and `turns_left`."""
         wanted = self.question.attributes
         parts["status"][0] = 1
         parts["attributes"][: len(wanted), 0] = 1

@@ -1,4 +1,5 @@
-"""`SymbolicEpisode`: one episode through finite spaces. Each step has two halves.
+"""`SymbolicEpisode`: one episode with finite action and observation spaces. Each step has two halves: before and after
+the tool calls.
 
 So many episodes can share one batch of tool calls.
 """
@@ -22,7 +23,7 @@ from wideseek_env.wrappers.reading import Reader
 from wideseek_env.wrappers.searching import subagent_for
 
 ILLEGAL = "<tool_call>{}</tool_call>"
-"""The message of an agent for an impossible action. It is answered by an error and costs a turn."""
+"""The message of an agent for an impossible action. The agent gets an error as the answer and loses a turn."""
 
 
 class SymbolicEpisode:
@@ -31,9 +32,10 @@ class SymbolicEpisode:
     Attributes:
         episode_run: The underlying episode. Its trajectory is recorded and replayed like any other.
         observations: float32 of shape (agents, features).
-        masks: int8 of shape (agents, actions). An agent that is not acting can only idle.
+        masks: int8 of shape (agents, actions). For an agent that is not acting, only the action "idle" is possible.
         acting: bool of shape (agents,).
-        new_right: The share of the gold table's cells that were first noted correctly in the last step.
+        new_right: The share of the gold table's cells that an agent noted correctly for the first time in the last
+            step.
     """
 
     def __init__(self, game: Game, layout: Layout, reader: Reader, task: Task, seed: int | None) -> None:
@@ -54,7 +56,7 @@ class SymbolicEpisode:
         self._symbolic: list[SymbolicAgent | None] = [self._lead, *[None] * layout.width]
         self._conversations = [0, *[-1] * layout.width]
         self._heard = [2, *[0] * layout.width]
-        """The number of messages of its conversation that each agent has read."""
+        """For each agent, the number of messages of its conversation that the agent has read."""
         gold, key = task.gold, question.key
         self._gold = {
             key_of(name, task.spec(key)): dict(zip(gold.header, row, strict=True))
@@ -80,7 +82,7 @@ class SymbolicEpisode:
         return shaping * self.new_right + (self.episode_run.reward if self.done else 0.0)
 
     def begin(self, actions: Sequence[int] | NDArray[np.integer]) -> list[ToolCall]:
-        """The first half of a step: apply one action per seat. Actions of seats that are not acting are ignored.
+        """The first half of a step: apply one action per agent. Actions of agents that are not acting are ignored.
 
         Returns the tool calls whose results `finish` needs. Raises `ActionError` for a number that is not an action.
         """
@@ -151,7 +153,8 @@ class SymbolicEpisode:
         self.observations[1:][waiting[1:]] = 0
 
     def _newly_right(self, agent: SymbolicAgent) -> float:
-        """The share of gold cells that `agent` has noted correctly and no agent had before. Only shaping uses it."""
+        """The share of gold cells that `agent` has noted correctly and no agent had noted correctly before. Only the
+        shaping reward uses this."""
         task = self.episode_run.task
         key, before = self._lead.question.key, len(self._right)
         for name, values in agent.notes.items():

@@ -1,4 +1,4 @@
-"""`Flat`: the symbolic episodes for libraries that need one vector per agent, and infos with numbers only."""
+"""`Flat`: symbolic episodes for libraries that need one vector per agent, and infos that contain only numbers."""
 
 from __future__ import annotations
 
@@ -20,19 +20,20 @@ MaskIn = Literal["infos", "observation"]
 class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo is not typed
     """A `Symbolic` whose observations are vectors, and whose infos have the same keys and shapes in every step.
 
-    Some libraries allocate their buffers from the first infos that they see. So infos have no text, and no key is added
-    later. Values that are known only at the end are 0 before. ``infos[a]`` has ``acting`` (bool), ``shaping``,
-    ``team_reward`` and ``item_f1`` (floats), and with masks in infos also ``action_mask`` (int8, (actions,)). Agents,
-    rewards and seeds are those of the wrapped environment.
+    Some libraries allocate their buffers from the infos of the first step. So infos have no text, and no key is added
+    later. Values that are known only at the end of the episode are 0 until then. ``infos[a]`` has ``acting`` (bool),
+    ``shaping``, ``team_reward`` and ``item_f1`` (floats), With `mask` "infos" they also have ``action_mask`` (int8,
+    (actions,)). Agents, rewards and seeds are the same as in the wrapped environment.
 
     Args:
         env: The environment to wrap. Do not step it directly.
         mask: The place of the action masks. With "infos", observations have the shape (features,). With "observation",
-            masks are appended to them, so the shape is (features + actions,). Use this for algorithms that do not store
-            infos for learning.
+            masks are appended to them, so the shape is (features + actions,). Use "observation" for algorithms that do
+            not store infos for learning.
         truncates: Whether an episode whose lead ran out of turns counts as truncated, as in `env`. Many libraries add
-            the value of the last observation to the return of a truncated episode. But no reward is possible after that
-            turn, and the observation has the turns left. With False, the episode counts as terminated.
+            the value of the last observation to the return of a truncated episode. This is wrong here, because no
+            reward is possible after the last turn, and the observation shows the number of turns left. With False, the
+            episode counts as terminated.
     """
 
     metadata: dict[str, Any] = Symbolic.metadata | {"name": "wideseek_symbolic_flat_v0"}

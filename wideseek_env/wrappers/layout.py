@@ -1,7 +1,8 @@
 """`Layout`: the meaning of each action number, and the positions in an observation.
 
 All agents have the same actions and the same observations, so one network can act for every role. The position of an
-entity is its position on the agent's list: all rows for the lead, its share of them for a subagent.
+entity is its position on the agent's list. The list of the lead has all rows. The list of a subagent has its share of
+the rows.
 """
 
 from __future__ import annotations
@@ -23,32 +24,33 @@ HOSTS = 8
 """The number of buckets for the hosts of search results."""
 
 STATUS = ("lead", "subagent", "acting", "turns_left", "finding", "looking_up", "has_results", "has_page")
-"""The numbers that describe the state of an agent. `turns_left` is a share of its limit, all others are 0 or 1."""
+"""The numbers that describe the state of an agent. `turns_left` is a share of the turn limit. All other numbers are 0
+or 1."""
 
 PAGE = ("title_likeness", "entries", "new_entries", "goes_on")
-"""The numbers that describe the open page: the likeness of its title to the search, its entries, its new entries (both
-as shares of `max_entities`), and whether its list continues on another page."""
+"""The numbers that describe the open page: the likeness of its title to the search, its entries, its new entries, and
+whether its list continues on another page. The numbers of entries and new entries are shares of `max_entities`."""
 
 ENTITY = ("exists", "complete", "current", "tries")
-"""The numbers for each position. `exists`: there is an entity. `complete`: all its attributes are known. `current`: the
-last search was for it (for the lead: its condition fails). `tries`: how often it was searched for or delegated, from 0
-to 1 at three times or more."""
+"""The numbers for each position. `exists`: there is an entity. `complete`: all attributes of the entity are known.
+`current`: the last search was for this entity (for the lead: the entity fails a condition). `tries`: how often the
+entity was searched for or delegated, from 0 for never to 1 for three times or more."""
 
 CELL = ("known", "tried")
-"""The numbers for each position and attribute: whether a value is noted, and whether it was searched for."""
+"""The numbers for each position and attribute: whether a value is noted, and whether the agent has searched for it."""
 
 ATTRIBUTE = ("wanted", "value", "link")
 """The numbers for each attribute: whether it is needed, whether the open page has its value, and whether the page has a
 link to follow for it."""
 
 RESULT = ("exists", "likeness", "exact", "named", "opened", *(f"host_{n}" for n in range(HOSTS)))
-"""The numbers for each result. `exists`: there is one. `likeness`: the share of words that its title and the search
-have in common. `exact`: the two are equal. `named`: its passage names the attribute. `opened`: it was opened. `host_n`:
-its host is in bucket n."""
+"""The numbers for each search result. `exists`: there is a result. `likeness`: the share of words that the result's
+title and the searched name have in common. `exact`: title and name are equal. `named`: the passage of the result names
+the attribute. `opened`: the agent has opened the result. `host_n`: the result's host is in bucket n."""
 
 
 class Choice(NamedTuple):
-    """A decoded action: its verb and its two numbers, from 0. An unused number is 0."""
+    """A decoded action: its verb and its two numbers, which count from 0. An unused number is 0."""
 
     verb: Verb
     first: int = 0
@@ -56,14 +58,14 @@ class Choice(NamedTuple):
 
 
 class Layout:
-    """Sizes and positions.
+    """The numbering of actions and the positions in an observation.
 
     Args:
         max_entities: The most rows that an agent can distinguish.
         max_attributes: The most attributes of a task.
         max_results: The most results of a search.
         width: The number of subagents.
-        chunks: The shares of the open rows that one delegation may contain.
+        chunks: The possible sizes of one delegation, as shares of the rows that still lack values.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Reads text for an agent without a language model: what a question asks for, and what search and browse returned.
+"""Parses text for an agent without a language model: questions, search results and pages.
 
 A `Reader` sees only the text of messages. `MarkdownReader`, the default, understands the questions of the synthetic
 world. It reads pages whose facts are in tables with two columns, in lines "Name: value" or in sentences that name the
@@ -19,7 +19,7 @@ from wideseek_env.scoring.tables import is_rule, split_row
 from wideseek_env.tasks.synthetic.filters import Filter, parse_question
 
 NOTHING = ("", "")
-"""The value and the link of an attribute that a page does not have."""
+"""The value and the link of an attribute that is not on a page."""
 
 _COLUMNS = re.compile(r"\|[^\n]*\|")
 _HIT = re.compile(r"^\d+\. \[(.*)\]\((\S+)\)(?:\n   (.*))?$", re.MULTILINE)
@@ -39,7 +39,7 @@ class Hit(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """A Markdown table: its header and rows, with cells as they are written."""
+    """A Markdown table: its header and rows. Cells still have their markup."""
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -64,7 +64,7 @@ class Question:
         return self.columns[0]
 
     def excludes(self, values: Mapping[str, str]) -> bool:
-        """Whether these values show that the question does not ask for the row."""
+        """Whether a row with these values fails a condition of the question."""
         folded = {name.casefold(): text for name, text in values.items()}
         return any(_holds(each, folded.get(each.label, "")) is False for each in self.conditions)
 
@@ -73,7 +73,7 @@ class Question:
 class PageView:
     """A page: its title, the entries of its longest list of links, and the URL at which that list continues.
 
-    It also has the values (with links) by attribute name in lower case, and the sentences of the page.
+    The object also has the values (with links) by attribute name in lower case, and the sentences of the page.
     """
 
     title: str
@@ -84,7 +84,8 @@ class PageView:
     links: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, label: str) -> tuple[str, str]:
-        """The value of an attribute and the URL that it links to. `NOTHING` when the page does not have it."""
+        """The value of an attribute and the URL that the value links to. `NOTHING` when the page does not have the
+        attribute."""
         label = label.casefold()
         if label in self.facts:
             return self.facts[label]
@@ -98,10 +99,10 @@ class PageView:
 
 @runtime_checkable
 class Reader(Protocol):
-    """Parses the texts that agents see. Every method gets only text."""
+    """Parses the texts that agents see. The only argument of each method is a text."""
 
     def question(self, text: str) -> Question | None:
-        """What a question asks for. None for a question that this reader does not understand."""
+        """The parsed question. None if this reader does not understand it."""
         ...
 
     def hits(self, text: str) -> Sequence[Hit]:
@@ -109,7 +110,7 @@ class Reader(Protocol):
         ...
 
     def page(self, text: str) -> PageView | None:
-        """The page in the text of a browse. None when there is none."""
+        """The page in the text that a browse returned. None when the text has no page."""
         ...
 
 
@@ -118,7 +119,8 @@ class MarkdownReader:
     sentences."""
 
     def question(self, text: str) -> Question | None:
-        """What a question asks for. It must have a line of columns and a list's phrase (``museums in Norvania``)."""
+        """The parsed question. The text must have a line with the columns, and the phrase for a list (``museums in
+        Norvania``)."""
         rows, parsed = _COLUMNS.findall(text), parse_question(text)
         if not rows or parsed is None:
             return None
@@ -132,7 +134,7 @@ class MarkdownReader:
         return [Hit(*match) for match in _HIT.findall(text)]
 
     def page(self, text: str) -> PageView | None:
-        """The page in the text of a browse. Callers share the returned objects."""
+        """The page in the text of a browse. Several calls may return the same object."""
         return _read_page(text)
 
 
@@ -200,7 +202,7 @@ def _said(label: str) -> re.Pattern[str]:
 
 
 def _holds(condition: Filter, cell: str) -> bool | None:
-    """Whether a row with this cell meets the condition. None when the cell does not show it."""
+    """Whether a row with this cell meets the condition. None if the cell does not decide this."""
     if not cell.strip():
         return None
     if condition.relation == "is":

@@ -1,4 +1,4 @@
-"""The symbolic subagents: one kind finds a list, the other looks up the attributes of rows."""
+"""The symbolic subagents, of two kinds. One kind finds a list. The other kind looks up the attributes of rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _CHAIN = " of "
 
 
 class SymbolicSubagent:
-    """The common part of both kinds of subagents: search results, an open page, URLs seen."""
+    """The common part of both kinds of subagents: the search results, the open page and the URLs seen so far."""
 
     def __init__(self, layout: Layout, reader: Reader) -> None:
         self.layout, self.reader = layout, reader
@@ -45,7 +45,7 @@ class SymbolicSubagent:
         return self._said(call("browse", url=url))
 
     def _said(self, message: str) -> str:
-        """`message`, preceded by the notes made since the last message."""
+        """`message` after the notes that the agent made since its last message."""
         text = "\n".join([*self.remarks, message])
         self.remarks = []
         return text
@@ -81,14 +81,15 @@ class SymbolicSubagent:
 
 
 class FindAgent(SymbolicSubagent):
-    """A subagent that finds the list of rows. `notes` has the entries taken, without values."""
+    """A subagent that finds the list of rows. `notes` has the entries that the agent took from pages, without
+    values."""
 
     def __init__(self, layout: Layout, reader: Reader, subject: str, key: str) -> None:
         super().__init__(layout, reader)
         self.subject, self.key = subject, key
 
     def do(self, choice: Choice) -> str | None:
-        """The message of a legal action, or None when it takes no turn."""
+        """The message of a legal action, or None when the action uses no turn."""
         if choice.verb == "search_list":
             return self._search(f"List of {self.subject}")
         if choice.verb == "open":
@@ -119,7 +120,7 @@ class FindAgent(SymbolicSubagent):
             mask[layout.action("follow", layout.max_attributes)] = 1
 
     def describe(self, parts: Parts) -> None:
-        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
+        """Fill the parts of an observation of zeros. The caller fills the numbers `acting` and `turns_left`."""
         parts["status"][4] = 1
         parts["entities"][: len(self.notes), 0] = 1
         self._describe_results(parts, self.subject, "")
@@ -141,7 +142,8 @@ class LookUpAgent(SymbolicSubagent):
     def _step(self, attribute: int) -> tuple[str, str, bool]:
         """The value and link of an attribute on the open page, and whether this is the last step of its chain.
 
-        A column "B of a" is a chain: first the link of a, then B on the page that it leads to.
+        A column "B of a" is a chain of two steps: first the link of attribute a, then attribute B on the page that this
+        link leads to.
         """
         if self.page is None:
             return ("", "", True)
@@ -162,7 +164,7 @@ class LookUpAgent(SymbolicSubagent):
             self._via = None
 
     def do(self, choice: Choice) -> str | None:
-        """The message of a legal action, or None when it takes no turn."""
+        """The message of a legal action, or None when the action uses no turn."""
         if choice.verb == "search":
             self.current, self.label = list(self.notes)[choice.first], self.wanted[choice.second]
             self.searched.add((self.current, choice.second))
@@ -182,7 +184,7 @@ class LookUpAgent(SymbolicSubagent):
         return None
 
     def legal(self, mask: Mask, turns_left: int) -> None:
-        """Set the possible actions in a mask of zeros. A value that is noted already cannot be noted again."""
+        """Set the possible actions in a mask of zeros. The agent cannot note a value twice."""
         layout = self.layout
         mask[layout.action("report")] = 1
         for attribute, label in enumerate(self.wanted):
@@ -199,7 +201,7 @@ class LookUpAgent(SymbolicSubagent):
         self._legal_results(mask)
 
     def describe(self, parts: Parts) -> None:
-        """Fill the parts of an observation of zeros, except for who acts and how many turns are left."""
+        """Fill the parts of an observation of zeros. The caller fills the numbers `acting` and `turns_left`."""
         parts["status"][5] = 1
         for attribute in range(len(self.wanted)):
             value, link, last = self._step(attribute)
@@ -214,7 +216,7 @@ class LookUpAgent(SymbolicSubagent):
 
 
 def subagent_for(layout: Layout, reader: Reader, subtask: str) -> FindAgent | LookUpAgent:
-    """The agent for a subtask that a `SymbolicLead` wrote, read from its text."""
+    """The agent for a subtask that a `SymbolicLead` wrote. The text of the subtask decides its kind."""
     head, *lines = subtask.split("\n")
     last = lines[-1].removeprefix(COLUMNS).strip("| ")
     header = tuple(name.strip() for name in last.split(" | "))
@@ -225,7 +227,7 @@ def subagent_for(layout: Layout, reader: Reader, subtask: str) -> FindAgent | Lo
 
 @lru_cache(maxsize=65536)
 def likeness(title: str, sought: str) -> float:
-    """The share of words that two names have in common. "List of" does not count."""
+    """The share of words that two names have in common. The words "List of" are ignored."""
     one, other = _words(title.removeprefix("List of ")), _words(sought)
     return len(one & other) / len(one | other) if one and other else 0.0
 

@@ -1,4 +1,5 @@
-"""`Symbolic`: the environment through finite spaces, for algorithms without a language model (PettingZoo parallel)."""
+"""`Symbolic`: the environment with finite action and observation spaces, for algorithms without a language model. It is
+a PettingZoo parallel environment."""
 
 from __future__ import annotations
 
@@ -34,21 +35,23 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
 
     The agents are the lead and `rules.width` subagents. All of them exist until the end and have the same spaces.
     `wideseek_env.wrappers.layout` lists the meanings of actions and observations, and docs/marl.md gives the reasons.
-    Each action of an acting agent is a real message with a real tool call. Only `take` is different: it notes a value,
-    which is written into the agent's next message. So `trajectory` gives a record like any other. An action that the
-    mask excludes becomes a faulty message and costs a turn.
+    Each action of an acting agent is a real message with a real tool call. Only the action `take` is different. With
+    `take` an agent notes a value, and its next message contains this value. So the result of `trajectory` is a record
+    like that of any other episode. An action that the mask excludes becomes a faulty message and costs a turn.
 
-    Tasks that do not fit are left out. `left_out` counts them by reason.
+    Tasks that do not fit into the spaces are left out. `left_out` counts these tasks by reason.
 
     Args:
         env: The environment with the tasks, tools, rules and reward. Its roster is treated as "fixed". Its profile must
             have the default tools ("default" or "terse").
         max_entities: The most rows in the lists of tasks.
-        max_attributes: The most columns of a task besides the key. Columns that only conditions use count too.
+        max_attributes: The most columns of a task besides the key. Columns that the question uses only in conditions
+            are included in this number.
         max_results: The number of results of a search that can be opened.
-        chunks: The shares of the open rows that one delegation may contain.
-        shaping: The extra reward of all agents, per share of gold cells that were first noted correctly in a step. 0
-            for none. It uses the gold table, so use it in training only. ``infos[a]["shaping"]`` has it separately.
+        chunks: The possible sizes of one delegation, as shares of the rows that still lack values.
+        shaping: Scales an extra reward for all agents. In each step it is `shaping` times the share of gold cells that
+            an agent noted correctly for the first time. 0 means no extra reward. The extra reward uses the gold table,
+            so use it in training only. ``infos[a]["shaping"]`` has the extra reward separately.
         reader: Parses questions, results and pages. By default a `MarkdownReader`.
 
     Raises:
@@ -115,7 +118,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         return spaces.Dict(parts), spaces.Discrete(self.layout.actions)
 
     def _misfit(self, task: Task) -> str:
-        """Why a task does not fit, or "" when it fits."""
+        """The reason why a task does not fit, or "" when it fits."""
         layout = self.layout
         if task.gold is None:
             return "its answer is no table"
@@ -258,7 +261,8 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
 
 
 def symbolic_game(game: Game) -> Game:
-    """The same game with a fixed roster. Raises `ConfigError` for a profile whose tools the actions cannot use."""
+    """The same game with a fixed roster, where all subagents exist from the start. Raises `ConfigError` for a profile
+    whose tools the actions cannot use."""
     tools = game.profile.tools
     if tools["lead"][:1] != (default.DELEGATE,) or tools["subagent"][:2] != (default.SEARCH, default.BROWSE):
         raise ConfigError(

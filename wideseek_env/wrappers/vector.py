@@ -21,7 +21,7 @@ bool."""
 
 
 class Ended(NamedTuple):
-    """An episode that ended in a step: its index among the n, its length in steps, and its result."""
+    """An episode that ended in a step: its index among the n episodes, its length in steps, and its result."""
 
     place: int
     steps: int
@@ -33,12 +33,12 @@ class Ended(NamedTuple):
 class SymbolicVec:
     """n episodes that step together, in one process and in the order of their index.
 
-    When an episode ends, the next one starts in the same step. The observation is then the first of the new episode.
-    `terminated` or `truncated` say that the reward belongs to the old one. `reset(seed=…)` gives each of the n a
-    separate seed. The same seed and actions give the same arrays.
+    When an episode ends, the next one starts in the same step. The returned observation is then the first observation
+    of the new episode. If `terminated` or `truncated` is True, the returned reward belongs to the episode that ended.
+    `reset(seed=…)` gives each of the n episodes a separate seed. The same seed and actions give the same arrays.
 
     Args:
-        env: The environment to copy. It is not stepped itself.
+        env: The environment to copy. Only the copies are stepped.
         number: n.
         on_end: Called with the `EpisodeRun` of every episode that ends, for example to write its trajectory.
     """
@@ -74,8 +74,8 @@ class SymbolicVec:
     ) -> tuple[Arrays, NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_], list[Ended]]:
         """Apply `actions`, whole numbers of shape (n, agents). Actions of agents that are not acting are ignored.
 
-        Returns the arrays, the rewards (n, agents) with shaping, terminated (n,), truncated (n,), and the episodes that
-        ended. Raises `ActionError` for arrays of another shape and for numbers that are not actions.
+        Returns the arrays, the rewards (n, agents) including shaping, terminated (n,), truncated (n,), and the episodes
+        that ended in this step. Raises `ActionError` for arrays of another shape and for numbers that are not actions.
         """
         chosen = np.asarray(actions)
         shape = (self.number, len(self.agents))

@@ -1,1 +1,1 @@
-"""Adapters for other training stacks. Each module needs the package that it is named after."""
+"""Adapters for other training frameworks. Each module needs the package after which it is named."""

@@ -7,7 +7,9 @@ from wideseek_env.errors import MissingDependencyError, baselines_hint
 
 
 def outcome_metrics(run: EpisodeRun) -> dict[str, float]:
-    """Metrics of an ended episode: its scores, and counts of what the team did. Empty while the episode runs."""
+    """Metrics of an ended episode: its scores, and counts of turns, calls and subagents. Empty while the episode
+    runs.
+    """
     score, outcome = run.score, run.episode.outcome
     if score is None or outcome is None:
         return {}

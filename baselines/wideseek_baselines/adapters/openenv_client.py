@@ -1,6 +1,7 @@
-"""The client of the WideSeek OpenEnv server. `run_remote_episode` runs an episode through it with any policy.
+"""The client of the WideSeek OpenEnv server. `run_remote_episode` runs an episode on the server with any policy.
 
-Observations have only the messages that are new to an agent. `Transcripts` rebuilds the conversations from them.
+An observation has only messages that earlier observations did not have. `Transcripts` collects the messages of all
+observations into whole conversations.
 """
 
 from __future__ import annotations
@@ -53,13 +54,13 @@ class _Seen:
 
 
 class Transcripts:
-    """The conversations of one episode, rebuilt from its observations."""
+    """The whole conversations of one episode, collected from its observations."""
 
     def __init__(self) -> None:
         self._seen: dict[int, _Seen] = {}
 
     def turns(self, observation: WideSeekObservation) -> list[Turn]:
-        """The turns of the acting agents, as a policy takes them. Pass every observation once, in order."""
+        """The turns of the acting agents, for `Policy.act`. Pass every observation once, in order."""
         return [self._turn(view) for view in observation.acting]
 
     def _turn(self, view: AgentView) -> Turn:
@@ -80,7 +81,7 @@ class Transcripts:
 
 
 def remote_action(turns: Sequence[Turn], actions: Sequence[Action]) -> WideSeekAction:
-    """The action for the server, from the actions that a policy returned for `turns`."""
+    """Make the action for the server from the actions that a policy returned for `turns`."""
     return WideSeekAction(
         turns=[_said(turn.agent, action) for turn, action in zip(turns, actions, strict=True)]
     )
@@ -111,7 +112,7 @@ def run_remote_episode(
 ) -> WideSeekObservation:
     """Run one episode with `policy` and return its last observation.
 
-    `reset` chooses the task, with `task_id` or `index`.
+    The keyword arguments `reset` are sent to the server's `reset`. Choose the task with `task_id=…` or `index=…`.
     """
     policy.reset(seed)
     transcripts = Transcripts()

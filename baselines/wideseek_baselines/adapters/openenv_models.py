@@ -28,9 +28,9 @@ class Call(BaseModel):
 
 
 class AgentMessage(BaseModel):
-    """The message of one agent in its turn: text, structured calls, or both. The text may contain tool calls.
+    """The message of one agent in its turn: text, structured calls, or both. The text may also contain tool calls.
 
-    A message without a call ends the agent. It is then the lead's answer or a subagent's report.
+    If a message has no call, the agent ends. The message is then the lead's answer or a subagent's report.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -66,9 +66,10 @@ class AgentMessage(BaseModel):
 
 
 class WideSeekAction(Action):
-    """Messages of one or more acting agents. The server runs the tools of all of them as one batch.
+    """Messages of one or more acting agents. The server runs the tool calls of all these messages as one batch.
 
-    An acting agent without a message keeps its turn, so a client may also send the messages one by one.
+    If an acting agent has no message in the action, it is still its turn. So a client may also send the messages one by
+    one.
     """
 
     turns: list[AgentMessage] = Field(
@@ -77,7 +78,7 @@ class WideSeekAction(Action):
 
 
 class AgentView(BaseModel):
-    """An agent whose turn it is, with the messages that it was not shown yet."""
+    """An agent whose turn it is, with the messages that the client has not received yet."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -97,7 +98,7 @@ class AgentView(BaseModel):
 
 
 class WideSeekObservation(Observation):
-    """The agents whose turn it is. When the episode is `done`, its result, with the team's reward in `reward`."""
+    """The agents whose turn it is. If the episode is `done`, also its result, with the team's reward in `reward`."""
 
     task_id: str = ""
     acting: list[AgentView] = Field(default_factory=list)

@@ -1,6 +1,6 @@
 """WideSeek as an OpenEnv environment: a server for HTTP and WebSocket with one session for each client.
 
-`python -m wideseek_baselines.adapters.openenv_server` starts it. `create_app` returns the ASGI application.
+`python -m wideseek_baselines.adapters.openenv_server` starts the server. `create_app` returns the ASGI application.
 """
 
 from __future__ import annotations
@@ -39,7 +39,9 @@ from wideseek_baselines.adapters.openenv_models import (
 
 
 class ServedGame:
-    """A `Game` that all sessions share. Tools that compute run one batch at a time. Tools that wait run in parallel."""
+    """A `Game` that all sessions share. If its tools compute, one batch runs at a time. If they wait, batches run in
+    parallel.
+    """
 
     def __init__(self, game: Game) -> None:
         self.game = game
@@ -58,7 +60,7 @@ class ServedGame:
 
 
 class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideSeekState]):
-    """One session, which runs one episode at a time.
+    """One session. It runs one episode at a time.
 
     Args:
         served: The game, which all sessions share.
@@ -86,11 +88,13 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         """Begin an episode.
 
         Args:
-            seed: Seed for choosing the task in this reset and in later ones without a seed.
+            seed: Seed for the choice of the task. Later calls of `reset` without a seed continue the same random
+                numbers.
             episode_id: Any id. `state` returns it.
             task_id: Id of the task.
-            index: Index of the task among the server's tasks, instead of `task_id`.
-            split: Must be the server's split. Clients of OpenEnv's task routes send it with `index`.
+            index: Index of the task among the server's tasks. Give this or `task_id`, not both.
+            split: Must be the split that the server serves. Clients of OpenEnv's task routes send it together with
+                `index`.
 
         Raises:
             ConfigError: There is no such index or split, or both `task_id` and `index` are given.
@@ -116,12 +120,13 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
     def step(self, action: WideSeekAction, timeout_s: float | None = None) -> WideSeekObservation:
         """Apply the messages of `action` and run their tools.
 
-        If one message is not allowed, none is applied. The content of a message never raises an error: the agent is
-        told about errors in its calls.
+        If one message is not allowed, no message is applied. The content of a message never raises an error. An agent
+        reads about errors in its calls in the results.
 
         Args:
             action: Messages of one or more acting agents.
-            timeout_s: Part of OpenEnv's interface. It has no effect, because tools have their timeouts (`CorpusTools`).
+            timeout_s: Part of OpenEnv's interface. It has no effect, because `CorpusTools` has a timeout for each tool
+                call.
 
         Raises:
             ActionError: No episode is running, or it is not the turn of an agent in `action`.
@@ -194,7 +199,7 @@ class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideS
         return _shown(self._served.game.tasks[self._index(index, IndexError)], index)
 
     def list_tasks(self, split: str) -> list[dict[str, Any]]:
-        """The first tasks only, as OpenEnv requires for large splits. `num_tasks` returns the number of all tasks."""
+        """The first 100 tasks, as OpenEnv requires for large splits. `num_tasks` returns the number of all tasks."""
         return self.get_task_range(split, 0, 100)
 
     def get_task_range(
@@ -271,7 +276,8 @@ def create_app(game: Game | GameConfig | None = None, *, sessions: int = 64) -> 
     """The server as an ASGI application.
 
     Args:
-        game: The game. None is the default of `GameConfig`, which works offline. Clients name its tasks by its `split`.
+        game: The game. None means the default `GameConfig()`, which works offline. Its `split` is the only split of the
+            server.
         sessions: The largest number of sessions at the same time.
     """
     if sessions < 1:
@@ -307,7 +313,7 @@ class _Command(click.Command):
     type=click.IntRange(1),
     default=64,
     show_default=True,
-    help="The largest number of sessions.",
+    help="The largest number of sessions at the same time.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65_535), default=8000, show_default=True)

@@ -1,7 +1,7 @@
 """The single agent as an environment of `skyrl-gym`, for SkyRL's trainer.
 
-SkyRL's generator has one conversation per environment, so only the single agent is possible here. The generator keeps
-the sampled ids and masks, and it tokenizes the messages of this environment.
+SkyRL's generator has one conversation per environment, so this adapter supports only the single agent. The generator
+keeps the sampled ids and their masks. It also tokenizes the messages of this environment.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ ENV = "wideseek"
 
 @lru_cache(maxsize=4)
 def _game(settings: str) -> Game:
-    """The opened game, one for all environments of this process."""
+    """The opened game. All environments of this process with the same settings share it."""
     return GameConfig.from_dict({**json.loads(settings), "team": False}).open()
 
 
@@ -44,11 +44,12 @@ def _named(settings: Mapping[str, Any]) -> str:
 
 
 def register(name: str = ENV, **settings: Any) -> None:
-    """Register the environment in this process. Does nothing if it is registered.
+    """Register the environment in this process. A second call does nothing.
 
     Args:
         name: Name of the environment in SkyRL.
-        settings: Fields of `GameConfig`, as JSON values. Give a judge, a reward or a tool as ``module:name``.
+        settings: Fields of `GameConfig`, as values that JSON can store. Name a judge, a reward or a tool as
+            ``module:name``.
 
     Raises:
         ConfigError: The game cannot be opened, or another environment has this name.
@@ -74,10 +75,10 @@ class WideSeekTextEnv(BaseTextEnv):
     """One episode of the single agent.
 
     Args:
-        settings: The game's fields as JSON text, from `register`.
-        env_config: SkyRL's settings for the environment. Ignored.
-        extras: The row of the dataset, whose `task_id` is used. SkyRL's `max_turns` must be at least the turns of the
-            rules.
+        settings: The settings of the game as JSON text, from `register`.
+        env_config: SkyRL's settings for the environment. They have no effect.
+        extras: The row of the dataset with its `task_id`. SkyRL's `max_turns` must not be smaller than the number of
+            turns in the rules.
 
     Raises:
         ConfigError: SkyRL would end the episode before its rules do.
@@ -100,11 +101,13 @@ class WideSeekTextEnv(BaseTextEnv):
         self._shown = 0
 
     def init(self, prompt: list[Message]) -> tuple[list[Message], dict[str, Any]]:
-        """The system prompt and the question. The row's `prompt` is not used, it is for readers."""
+        """The system prompt and the question. The `prompt` in the dataset is not used. It is only for people who read
+        the file.
+        """
         return self._news(), {"task_id": self._run.task.id}
 
     def step(self, action: str) -> BaseTextEnvStepOutput:
-        """Apply one message of the agent. The reward comes with the last message."""
+        """Apply one message of the agent. The result of the last message has the reward."""
         if self._run.done:
             raise ActionError("the episode is over: make a new environment")
         self.turns += 1

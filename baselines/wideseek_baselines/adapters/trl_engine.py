@@ -1,4 +1,4 @@
-"""`TrainerEngine` uses TRL's trainer as an engine: the weights in training generate token ids."""
+"""`TrainerEngine` uses TRL's trainer as an engine: the model that is trained generates token ids."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ Trainer: TypeAlias = Any
 
 
 class TrainerEngine:
-    """Generates with the trainer's vLLM if it has one, otherwise with its model in this process.
+    """Generates with the trainer's vLLM if the trainer has one, otherwise with the trainer's model in this process.
 
     Pass all requests of a step to one call of `generate_batch`.
 
     Args:
-        trainer: The trainer. Its temperature is used for the rollouts. It must sample from the whole distribution: no
-            top-p, top-k, min-p or repetition penalty.
+        trainer: The trainer. Its temperature is used for the rollouts. It must sample from the whole distribution,
+            without top-p, top-k, min-p or repetition penalty.
         requests: The largest number of sequences that the model in this process generates at the same time.
 
     Raises:
@@ -74,7 +74,7 @@ class TrainerEngine:
         return self._from_model(requests)
 
     def _from_vllm(self, requests: Sequence[Request]) -> list[Generation]:
-        """Generate with TRL's vLLM. Its length limit is the same for all requests, `max_completion_length`."""
+        """Generate with TRL's vLLM. It has one length limit for all requests, `max_completion_length`."""
         _, sampled, logprobs, _ = self._trainer.vllm_generation.generate(
             prompts=[list(request.ids) for request in requests], images=None, num_generations=1
         )
@@ -128,7 +128,7 @@ class TrainerEngine:
     # --- the rest of `Engine`: the trainer manages its weights and its memory itself ----------------------------------
 
     async def start(self) -> None:
-        """Does nothing: the trainer has loaded its model."""
+        """Does nothing, because the trainer has already loaded its model."""
 
     async def generate(self, request: Request) -> Generation:
         """Generate a batch of one request."""

@@ -3,13 +3,14 @@
     rollouts = TeamRollouts(game)
     GRPOTrainer(model, reward_funcs=team_reward, train_dataset=rollouts.dataset(), rollout_func=rollouts, args=…)
 
-TRL trains one sequence per row. A row's advantage compares its reward with those of all rows with the same prompt. A
-team has several sequences: the lead's and at least one for each subagent. There are more if a chat template rewrites
-earlier turns.
+TRL's batch has rows, and TRL trains one sequence per row. The advantage of a row compares its reward with the rewards
+of all rows with the same prompt. A team has several sequences: at least one for the lead and one for each subagent.
+There are more if a chat template changes earlier turns.
 
-So a team takes `sequences` neighbouring rows, and all of them have its reward. `num_generations` must be the number of
-teams times `sequences`. Every team then counts the same in the mean, however many agents it had. If a team has fewer
-sequences, its other rows have no trained tokens. If it has more, `sequences` of them are drawn at random.
+So each team gets `sequences` rows that follow each other. All of them have the reward of the team. `num_generations`
+must be the number of teams times `sequences`. Then every team has the same weight in the mean, no matter how many
+agents it had. If a team has fewer than `sequences` sequences, its other rows have no trained tokens. If it has more,
+`sequences` of them are chosen at random.
 """
 
 from __future__ import annotations
@@ -52,7 +53,9 @@ class TrainingRow:
 
     @classmethod
     def of(cls, sequence: TokenSequence) -> TrainingRow | None:
-        """The row of a sequence. The completion begins at the first sampled token. None if no token can be trained."""
+        """Make the row of a sequence. Its completion begins at the first sampled token. None if no token can be
+        trained.
+        """
         turns = [turn for turn in sequence.turns if turn.trainable and turn.tokens]
         if not turns:
             return None
@@ -66,32 +69,33 @@ class TrainingRow:
 
 @dataclass(frozen=True)
 class TeamResult:
-    """One ended episode, with the ids of all its conversations."""
+    """One ended episode, with the token ids of all its conversations."""
 
     run: EpisodeRun
     agents: list[AgentRecord]
 
 
 class TeamRollouts:
-    """Runs teams with the model in training.
+    """Runs teams with the model that is trained.
 
-    All episodes of a batch move in lock-step: one batch of generations serves all acting agents.
+    All episodes of a batch run in lock-step: one batch of generations has the turns of all acting agents.
 
     Args:
         game: The game.
-        sequences: Rows per team. None is 1 + `rules.width` for a team and 1 for a single agent.
+        sequences: Number of rows per team. None means 1 + `rules.width` for a team and 1 for a single agent.
         roles: Roles whose sequences are trained: any of "lead", "subagent" and "single".
         turn_tokens: The largest number of new tokens in one turn. With vLLM, set `max_completion_length` to the same
             value.
-        context: The largest number of tokens of prompt and turn together. None is the model's limit.
-        thinking: Switches thinking on or off in chat templates that have the switch. None leaves it to the template.
-        history: How a prompt shows earlier turns. "template" shows them as the chat template renders them now. "keep"
-            keeps them as they were sampled, so that every conversation is one sequence.
-        requests: The largest number of sequences generated at the same time, if the trainer has no vLLM.
-        engine: Function that makes the engine of a trainer. Default: `TrainerEngine`.
+        context: The largest number of tokens of a prompt and its turn together. None means the model's limit.
+        thinking: Whether the model thinks before it answers, in chat templates that have such a switch. With None, the
+            template decides.
+        history: How a prompt shows an agent's earlier turns. "template" shows what the chat template makes of them.
+            "keep" shows what was sampled, so that every conversation is one sequence.
+        requests: The largest number of sequences that are generated at the same time, if the trainer has no vLLM.
+        engine: A function that makes an engine from a trainer. Default: `TrainerEngine`.
 
     Raises:
-        ConfigError: A setting is wrong, or two tasks have the same question, so that TRL could not tell them apart.
+        ConfigError: A setting is wrong, or two tasks have the same question. TRL could not tell such tasks apart.
     """
 
     def __init__(
@@ -136,14 +140,14 @@ class TeamRollouts:
         self._calls = 0
 
     def dataset(self, limit: int | None = None) -> Dataset:
-        """The tasks as TRL's dataset: the question as `prompt`, and `task_id`."""
+        """The tasks as TRL's dataset, with the columns `prompt` (the question) and `task_id`."""
         tasks = list(self._tasks.values())[:limit]
         return Dataset.from_list([{"prompt": task.question, "task_id": task.id} for task in tasks])
 
     def __call__(self, prompts: list[Any], trainer: Trainer) -> dict[str, Any]:
         """Run the episodes of a batch, as TRL's `rollout_func` does.
 
-        In evaluation every row is an episode. The row shows the first sequence of its lead.
+        In TRL's evaluation, every row is one episode. The row has the first sequence of the lead.
 
         Raises:
             ConfigError: Rows do not come in groups of `sequences`, or a prompt is not the question of a task.
@@ -219,7 +223,7 @@ class TeamRollouts:
             plays[number].step(said_by)
 
     def _rows(self, team: TeamResult, share: int, seed: int, trainer: Trainer) -> list[TrainingRow]:
-        """`share` rows of one team, in the order of its conversations."""
+        """Make the `share` rows of one team, in the order of its conversations."""
         found = [
             row
             for agent in team.agents
@@ -257,9 +261,9 @@ class TeamRollouts:
 def team_reward(
     completions: list[Any], team_reward: list[float], team_metrics: list[dict[str, float]], **trl: Any
 ) -> list[float]:
-    """The reward function for `TeamRollouts`, as TRL calls it. Returns the reward of each row's team.
+    """The reward function that TRL calls with `TeamRollouts`. Returns the team's reward for each row.
 
-    It logs the metrics of the episodes as ``team/…``. `trl` has the other arguments that TRL passes.
+    The function also logs the metrics of the episodes as ``team/…``. `trl` has the other arguments that TRL passes.
     """
     log: Callable[[str, float], None] | None = trl.get("log_metric")
     if log is not None:

@@ -1,8 +1,9 @@
 """WideSeek as an environment of Prime Intellect's `verifiers` (its v1 interface): taskset, harness and environment.
 
-One episode is one whole team. The environment has two seats, `lead` and `subagent`. Every agent's conversation is a
-separate rollout in one of them, with its trace. A trace has the messages. With a training client it also has the token
-ids, the mask of sampled tokens and their log-probabilities. Every trace gets the team's reward.
+One episode is one whole team. The environment has two seats, `lead` and `subagent`. A seat is a role for which
+verifiers has a model and its settings. Every agent's conversation is a separate rollout in one of the seats, and
+verifiers records its trace. A trace has the messages. With a training client it also has the token ids, the mask of
+sampled tokens and their log-probabilities. Every trace gets the team's reward.
 
 The commands and trainers of verifiers find the environment through the plugin `wideseek_verifiers`.
 """
@@ -33,26 +34,26 @@ PLUGIN = "wideseek-verifiers"
 
 
 class WideSeekTasksetConfig(vf.TasksetConfig):
-    """The game: every field of `wideseek_env.GameConfig`, with plain values that can be sent to other processes."""
+    """The game: all fields of `wideseek_env.GameConfig`, as plain values that can be sent to other processes."""
 
     id: str = PLUGIN
     tasks: str = "synthetic"
     """A world such as ``synthetic:rows=6`` or ``hybridqa:FOLDER``, or a file of tasks."""
     corpus: str | None = None
-    """The corpus to search. None is the world of `tasks`."""
+    """The corpus to search. None means the corpus of the world in `tasks`."""
     split: str = "train"
     where: list[str] = []  # noqa: RUF012 (pydantic copies it)
     """Conditions that tasks must meet, such as ``rows>=10``."""
     limit: int | None = None
-    """Use only this many tasks, the first ones. None uses all."""
+    """Use only this number of tasks from the beginning. None uses all tasks."""
     width: int | None = None
-    """The largest number of subagents of one delegation. None is the number in the rules."""
+    """The largest number of subagents of one delegation. None means the number in the rules."""
     rules: str | dict[str, int] | None = None
     """Name of a preset, or limits to change."""
     limits: dict[str, int] = {}  # noqa: RUF012 (pydantic copies it)
     """Single limits that override the preset."""
     profile: str = "default"
-    """The prompts and tool schemas of the agents. With ``wideseek-r1`` the model's chat template shows the tools."""
+    """The name of the prompts and tool schemas. With ``wideseek-r1``, the model's chat template shows the tools."""
     reward: str = "item_f1"
     judge: str | None = "offline"
     """The judge that compares cells in columns with the metric "llm_judge"."""
@@ -64,14 +65,15 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     tools: list[str] = []  # noqa: RUF012 (pydantic copies it)
     """Custom tools, each as ``module:name``."""
     executor: str | None = None
-    """The executor of tool calls, as ``module:name``. None searches and browses the corpus and runs the custom tools.
+    """The executor of tool calls, as ``module:name``. None means the default executor, which searches and browses the
+    corpus and runs the custom tools.
     """
 
 
 class WideSeekData(vf.TaskData):
-    """A question as verifiers sends it, without its gold table. `id` is the task's id.
+    """A question in the form that verifiers sends, without its gold table. `id` is the id of the task.
 
-    In a trace it also tells which agent and conversation the trace belongs to.
+    In a trace, it also has the agent and the number of the conversation that the trace records.
     """
 
     agent: str = ""
@@ -82,11 +84,11 @@ class WideSeekData(vf.TaskData):
 
 
 class WideSeekTask(vf.Task[WideSeekData, vf.State, vf.TaskConfig]):
-    """A question. The environment scores it, for the team as a whole."""
+    """A question. The environment scores the answer, once for the whole team."""
 
     @property
     def key(self) -> str:
-        """The task's id. It does not depend on the task's place in the stream."""
+        """The id of the task. It does not depend on the order of tasks."""
         return str(self.data.id or self.hash)
 
 
@@ -108,7 +110,9 @@ class WideSeekTaskset(vf.Taskset[WideSeekTask, WideSeekTasksetConfig]):
 
 
 class WideSeekEnvConfig(vf.EnvConfig):
-    """The taskset and the agents of the seats. An unset model, client or sampling is taken from the run."""
+    """The taskset and the agents of the seats. If a seat has no model, client or sampling, those of the run are
+    used.
+    """
 
     taskset: WideSeekTasksetConfig = WideSeekTasksetConfig()
     lead: vf.AgentConfig = vf.AgentConfig(runtime=vf.SubprocessConfig())
@@ -160,8 +164,8 @@ def load_environment(
     """Create the environment from plain values.
 
     Args:
-        lead: Fields of verifiers' `AgentConfig` to change in the lead's seat, such as ``{"model": …}``.
-        subagent: Fields of `AgentConfig` to change in the subagents' seat.
+        lead: Fields of verifiers' `AgentConfig` that differ in the lead's seat, such as ``{"model": …}``.
+        subagent: Fields of `AgentConfig` that differ in the subagents' seat.
         train_subagents: Whether the traces of subagents are marked as trainable, like those of the lead.
         max_concurrent_agents: The largest number of agents of one episode that generate at the same time. None sets no
             limit.

@@ -1,7 +1,7 @@
-"""`WideSeekHarness`: the program behind a seat of the verifiers environment. It only sends requests to the model.
+"""`WideSeekHarness`: the program that plays a seat of the verifiers environment. It only sends requests to the model.
 
-The environment runs the tools and the turns, so nothing runs in a sandbox. A segment is one request from this process
-to the endpoint that verifiers intercepts.
+The environment runs the tools and the turns, so nothing runs in a sandbox. Each turn is one request from this process
+to an endpoint, where verifiers records it. verifiers calls such a request a segment.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class WideSeekHarness(vf.Harness[WideSeekHarnessConfig]):
 
 
 class ChatSession(vf.HarnessSession):
-    """Keeps the conversation as the model saw it. The data's `tools` are schemas for the model's chat template."""
+    """Keeps the conversation that the model has seen. The `tools` in the data are schemas for the model's chat
+    template.
+    """
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -93,7 +95,7 @@ class ChatSession(vf.HarnessSession):
         return vf.ProgramResult(exit_code=0, stdout="", stderr="")
 
     async def close(self) -> None:
-        """Close the connection. Does nothing if it is closed."""
+        """Close the connection. A second call does nothing."""
         await super().close()
         client, self._client = self._client, None
         if client is not None:

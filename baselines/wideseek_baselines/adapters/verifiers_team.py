@@ -1,6 +1,7 @@
 """`Team` runs one WideSeek episode in the seats of a verifiers environment.
 
-Every agent continues as soon as its generation and its tools are done, as in `wideseek_baselines.rollout`.
+As in `wideseek_baselines.rollout`, an agent does not wait for other agents. It continues when its generation and its
+tool calls are complete.
 """
 
 from __future__ import annotations
@@ -21,14 +22,14 @@ except ImportError as error:
     raise missing("verifiers", error) from error
 
 LIMITS = ("max_turns", "max_input_tokens", "max_output_tokens", "max_total_tokens")
-"""Stop conditions of verifiers that mean a limit of the seat."""
+"""The stop conditions of verifiers that mean that a limit of the seat was reached."""
 
 
 class Team:
     """Runs one episode with the agents of a verifiers environment.
 
     Args:
-                run: A new episode.
+        run: A new episode.
         task: The task that verifiers sent. The trace of every conversation has a copy of its data.
         agents: The agents in the seats.
         tools: Runs the tool calls.
@@ -47,7 +48,7 @@ class Team:
         """Run the episode to its end and score it.
 
         Raises:
-            EngineError: A model could not answer, so the episode has no fair reward.
+            EngineError: A model could not answer. The reward of such an episode would say nothing about the team.
         """
         try:
             async with asyncio.TaskGroup() as group:
@@ -110,7 +111,7 @@ class Team:
             self._moved.notify_all()
 
     def _briefed(self, conversation: Conversation) -> vf.Task:
-        """The task for this conversation's trace: its system prompt, its first message, its tools."""
+        """The task with the system prompt, first message and tools of this conversation, for its trace."""
         system, first = conversation.messages[:2]
         tools = (
             []
@@ -126,7 +127,7 @@ class Team:
         )
 
     def _cut_short(self, conversation: Conversation, trace: vf.Trace) -> None:
-        """Handle a seat that ended before its agent, by a limit of the seat or because the model failed."""
+        """Handle a conversation that verifiers ended because a limit was reached or the model failed."""
         if trace.stop_condition in LIMITS:
             full: Message = {"role": "assistant", "content": "", "finish_reason": "context"}
             self.episode_run.act(conversation.agent, full)
@@ -137,7 +138,7 @@ class Team:
 
 
 def _message(segment: vf.Segment, trace: vf.Trace) -> Message:
-    """The model's message in the form that the episode takes."""
+    """The model's message in the form that `EpisodeRun.act` takes."""
     said = next(m for m in reversed(segment.messages) if isinstance(m, vf.AssistantMessage))
     message: Message = {"role": "assistant", "content": said.content or ""}
     calls = [

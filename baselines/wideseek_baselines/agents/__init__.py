@@ -1,1 +1,1 @@
-"""Language-model agents: they turn an agent's turn into a request for tokens, and the tokens into an action."""
+"""Language-model agents: they make a request for tokens from an agent's turn, and a message from the tokens."""

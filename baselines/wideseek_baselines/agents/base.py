@@ -1,9 +1,9 @@
 """The interface between policies that use models and drivers (lock-step or asynchronous).
 
-A `TeamPolicy` makes an `EpisodePolicy` for every episode. A driver asks the episode policy what to do with a turn. The
-answer is a request for an engine or, if a budget is spent, a fixed action. The driver passes the engine's `Generation`
-back and gets the action for it. The episode policy keeps the token ids of all its conversations. Its methods never
-wait.
+A `TeamPolicy` makes an `EpisodePolicy` for every episode. For each turn, a driver calls `prepare` of the episode
+policy. The result is a request for an engine or, if a budget is used up, a fixed message. The driver sends the request
+to the engine. It passes the engine's `Generation` to `accept` and gets the agent's message. The episode policy keeps
+the token ids of all its conversations. Its methods never wait.
 """
 
 from __future__ import annotations
@@ -30,27 +30,27 @@ class GenerationRequest:
 
 @dataclass(frozen=True, slots=True)
 class FixedReply:
-    """The message for a turn that needs no generation."""
+    """A message for a turn for which no engine is needed."""
 
     message: Message
 
 
 class EpisodePolicy(Protocol):
-    """The policy of one episode. `Turn.conversation` identifies a conversation."""
+    """The policy of one episode. `Turn.conversation` is the number of the conversation."""
 
     def prepare(self, turn: Turn) -> GenerationRequest | FixedReply:
-        """The request or the fixed reply for this turn. A second call for the same turn returns the same."""
+        """The request or the fixed reply for this turn. A second call for the same turn returns the same result."""
         ...
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """Record the tokens of this turn's generation, and return the action for it."""
+        """Record the tokens of this turn's generation, and return the agent's message."""
         ...
 
     def timed(
         self, conversation: int, turn: int, *, queued: float, generating: float, tools: float, errors: int
     ) -> None:
-        """Record the times of a turn in seconds (in queues, generating, in tools), and the number of calls that could
-        not run.
+        """Record how many seconds a turn spent in queues, in the generation and in tools. `errors` is the number of
+        calls that could not run.
         """
         ...
 
@@ -72,14 +72,14 @@ class TeamPolicy(Protocol):
 
     @property
     def engines(self) -> Sequence[Engine]:
-        """All engines that the policy uses, each once."""
+        """All engines that the policy uses, without duplicates."""
         ...
 
     @property
     def records_tokens(self) -> bool:
-        """Whether its engines return token ids."""
+        """Whether the engines of the policy return token ids."""
         ...
 
     def episode_policy(self, seed: int) -> EpisodePolicy:
-        """The policy of one episode. The seed of a request depends on `seed`, the conversation and the turn."""
+        """Make the policy of one episode. The seed of each request depends on `seed`, the conversation and the turn."""
         ...

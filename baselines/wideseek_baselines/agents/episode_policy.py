@@ -1,4 +1,4 @@
-"""`LLMEpisodePolicy` is one episode of a language-model policy: its conversations in ids, its seeds and its budgets."""
+"""`LLMEpisodePolicy`: the policy of one episode, with token ids of conversations, seeds, and a token budget."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FULL: Message = {"role": "assistant", "content": "", "finish_reason": "context"}
 """The message of an agent whose context is full. The agent ends without a report."""
 
 SPENT: Message = {"role": "assistant", "content": "", "finish_reason": "budget"}
-"""The message of an agent when the team's token budget is used up. The agent ends without a report. Every other agent
-gets one last message.
+"""The message of an agent if the team's token budget is used up. The agent ends without a report. Agents that still
+have tokens may write one last message.
 """
 
 
 @dataclass(slots=True)
 class AgentState:
-    """The state of one conversation: its agent, its ids (None for engines that take messages), and its open request."""
+    """The state of one conversation. `thread` has its token ids, and is None for engines that take messages."""
 
     model: AgentModel
     label: str
@@ -38,9 +38,10 @@ class AgentState:
     turn: int = -1
     step: GenerationRequest | FixedReply | None = None
     prompt_tokens: int = 0
-    """Prompt tokens of the open request. For engines that take messages it is an estimate."""
+    """The number of prompt tokens of the current request. For engines that take messages, it is an estimate."""
     read: int = 0
-    """The number of messages that such an engine has counted, and the number of their tokens."""
+    """For engines that take messages: how many messages the engine has counted. `read_tokens` is their number of
+    tokens."""
     read_tokens: int = 0
 
 
@@ -48,15 +49,17 @@ class LLMEpisodePolicy:
     """An `EpisodePolicy` that uses a model for each role.
 
     Args:
-        models: The model of each role, with a name that tells different models apart.
+        models: The model of each role, and a name for it, which differs between models.
         seed: Seed of the episode.
-        episode_tokens: The largest number of tokens that the whole team may generate. While a turn is generated, its
-            largest length is reserved. A subagent's turn gets a quarter of the free tokens, or twice the longest turn
-            so far if that is more. An agent that acts when no tokens are left ends without a report.
+        episode_tokens: The largest number of tokens that the whole team may generate. While an engine generates a turn,
+            the largest length of that turn is reserved. A subagent's turn gets a quarter of the free tokens, or twice
+            the length of the longest turn so far if that is more. If no tokens are left when an agent acts, the agent
+            ends without a report.
         answer_tokens: The part of `episode_tokens` that is reserved for last messages. When only these tokens are left,
-            every agent is told to write its last message. Only the lead may use the second half of them. If the agents
-            so far could need more for one longest message each, the reserve grows, up to half of `episode_tokens`.
-        on_generation: Called with every generation, to measure usage.
+            every agent is told to write its last message. Half of the reserve is for the lead only. The reserve grows
+            if it is too small for one message of every agent, each as long as the longest so far. It is at most half of
+            `episode_tokens`.
+        on_generation: A function that is called with every generation, to measure usage.
     """
 
     def __init__(
@@ -89,8 +92,8 @@ class LLMEpisodePolicy:
         return voice.step
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """Record the generation, and return the action for it. Raises `EngineError` if its form is not that of the
-        engine.
+        """Record the generation, and return the agent's message. Raises `EngineError` if the generation has no ids or
+        message.
         """
         voice = self._voices.get(turn.conversation)
         if voice is None or not isinstance(voice.step, GenerationRequest):
@@ -204,7 +207,9 @@ class LLMEpisodePolicy:
         return self._finished(voice, message, generation.finish_reason == "length", used)
 
     def _finished(self, voice: AgentState, message: Message, cut: bool, used: int) -> Message:
-        """The message with a finish reason, if it was cut off or the agent has no room for another turn."""
+        """The message. It gets a finish reason if it was cut off, or if it was the agent's last message within the
+        budget.
+        """
         if cut:
             full = voice.model.context is not None and used >= voice.model.context
             message["finish_reason"] = "context" if full else "length"
@@ -238,7 +243,8 @@ def request_seed(seed: int, conversation: int, turn: int) -> int:
 
 
 def _estimate(turn: Turn, read: int) -> int:
-    """An estimate of a chat server's token count for the messages from number `read` on. It is rather too high.
+    """Estimate how many tokens a chat server counts for the messages from number `read` on. The estimate is rather too
+    high.
 
     Without an estimate a conversation would grow until the server refuses it, and the episode would fail.
     """

@@ -1,4 +1,4 @@
-"""`AgentModel`: an engine, with the settings that turn an agent's turn into a request."""
+"""`AgentModel`: an engine, with the settings that are needed to make a request from an agent's turn."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ if TYPE_CHECKING:
 
 
 class AgentModel:
-    """A language model for agents. Several `AgentModel`s may share an engine, and one may serve several roles.
+    """A language model for agents. Several `AgentModel`s may share an engine. Several roles may share an `AgentModel`.
 
     Args:
         engine: The engine that generates tokens.
-        tokenizer: For engines that take tokens: a tokenizer, its folder or its hub name. None uses that of the engine's
-            model. Engines that take messages need none.
-        thinking: Switches thinking on or off in chat templates that have the switch. None leaves it to the template.
-        history: How a prompt shows earlier turns: "template" as the chat template renders them now, "keep" as they were
-            sampled.
+        tokenizer: For engines that take tokens: a tokenizer, its folder or its hub name. None uses the tokenizer of the
+            engine's model. Engines that take messages need no tokenizer.
+        thinking: Whether the model thinks before it answers, in chat templates that have such a switch. With None, the
+            template decides.
+        history: How a prompt shows an agent's earlier turns. "template" shows what the chat template makes of them.
+            "keep" shows what was sampled.
         turn_tokens: The largest number of new tokens in one turn.
-        context: The largest number of tokens of prompt and turn together. None is the engine's limit.
+        context: The largest number of tokens of a prompt and its turn together. None means the limit of the engine.
         temperature: Temperature of sampling. Training needs 1, or the same value in engine and trainer.
         top_p: Sample only among the most probable tokens that together have this probability. Training needs 1.
         top_k: Sample only among this many most probable tokens. 0 switches it off. Training needs 0.
-        seeded: Give every request a seed, so that an engine can repeat an episode. Engines then sample each request
-            separately. That is slower for many requests on a GPU.
+        seeded: Whether every request has a seed, so that an engine can repeat an episode. With seeds, engines sample
+            each request separately. On a GPU this is slower if there are many requests.
 
     Raises:
         ConfigError: A setting is out of range, or there is no such tokenizer.
@@ -74,8 +75,8 @@ class AgentModel:
 
     @property
     def context(self) -> int | None:
-        """The largest number of tokens of prompt and turn together. None if it is unknown. Final once the engine has
-        started.
+        """The largest number of tokens of a prompt and its turn together. None if it is unknown. It may change when the
+        engine starts.
         """
         limits = [limit for limit in (self._context, self.engine.info.context) if limit is not None]
         return min(limits, default=None)
@@ -94,11 +95,11 @@ class AgentModel:
 
 
 def template_tools(turn: Turn) -> list[Mapping[str, Any]]:
-    """The schemas for the chat template or the chat server. Empty if the prompt describes the tools."""
+    """The tool schemas for the chat template or the chat server. Empty if the prompt already describes the tools."""
     return [] if turn.tools_in_prompt else list(turn.tools)
 
 
 def chat_messages(turn: Turn) -> list[Message]:
-    """The conversation, only with keys that a chat server knows."""
+    """The conversation without keys that a chat server does not know."""
     known = ("role", "content", "tool_calls", "tool_call_id")
     return [{key: message[key] for key in known if key in message} for message in turn.messages]

@@ -1,14 +1,14 @@
-"""`RayRollouts` runs episodes on many machines. Each worker has its engine. No episode is lost or returned twice.
+"""`RayRollouts` runs episodes on many machines. Each worker has an engine. Every episode is returned exactly once.
 
     config = RolloutConfig("vllm", {"model": "models/nano"}, GameConfig(tasks="synthetic", width=4))
     rollouts = RayRollouts(config, workers=16, gpus=1)
     for finished in rollouts.run(jobs):
         ...
 
-A group of jobs goes to the worker with the fewest jobs. Every job is returned separately. A worker is lost if its
-process, its machine or its engine dies. Then its open jobs go to other workers, and a new worker with the latest
-weights replaces it. Files that a worker opens by name (models, corpora, task files) must have the same path on every
-machine.
+The pool sends each group of jobs to the worker with the fewest jobs. Each result is returned as soon as it is there. A
+worker is lost if its process, its machine or its engine dies. Then the pool sends the worker's unfinished jobs to other
+workers. It starts a new worker with the latest weights. Files that a worker opens by name (models, corpora, task files)
+must have the same path on every machine.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ CALLS = 100_000
 
 @dataclass(slots=True)
 class _Sent:
-    """A job as the caller gave it, and how often it has lost its worker."""
+    """A job from the caller, and how often a worker was lost while it ran the job."""
 
     job: Job
     losses: int = 0
@@ -49,20 +49,21 @@ class _Worker:
     actor: Any
     where: Mapping[str, Any] = field(default_factory=dict)
     open: dict[Any, _Sent] = field(default_factory=dict)
-    """Its open jobs, by Ray's reference of the result."""
+    """The unfinished jobs of the worker, by Ray's reference to the result."""
 
 
 class RayRollouts:
     """Runs episodes on the workers of a Ray cluster.
 
     Args:
-                config: The policy and the game, which every worker opens.
-                workers: Number of workers.
+        config: The policy and the game, which every worker opens.
+        workers: Number of workers.
         cpus: CPUs that each worker reserves.
         gpus: GPUs that each worker reserves.
-        ahead: A worker gets another group while it has fewer open jobs than this. Choose more than it can run at the
-            same time, so that it never waits for the next job.
-        losses: How often a job may lose its worker before it is returned with an error.
+        ahead: A worker gets another group if it has fewer unfinished jobs than this number. Choose a number that is
+            larger than the number of jobs that a worker can run at the same time. Then workers never wait for jobs.
+        losses: How often a job is sent to another worker because its worker was lost. After that, the job is returned
+            with an error.
         restarts: The largest number of workers that may be lost in total.
         address: Address of a running cluster. Default: the address in ``RAY_ADDRESS``, or else a new cluster on this
             machine. If Ray already runs in this process, it is used and not ended.
@@ -130,7 +131,7 @@ class RayRollouts:
         return [worker.where for worker in self._workers]
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
-        """Run every job. Yields each exactly once, when it has ended."""
+        """Run every job. Yields the result of each job exactly once, when its episode has ended."""
         waiting: deque[list[_Sent]] = deque()
         source = _grouped(jobs)
         exhausted = False
@@ -172,21 +173,21 @@ class RayRollouts:
                     worker.actor.cancel_all.remote()
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """Give every engine new weights. They are sent once to each machine, through Ray's object store."""
+        """Give every engine new weights. Ray's object store sends the weights to each machine once."""
         shared = self._ray.put(_tensors(weights))
         self._weights = (shared, version)
         self._all("update_weights", shared, version)
 
     def sleep(self) -> None:
-        """Release accelerator memory on all workers. No request may be in flight."""
+        """Let all workers release their accelerator memory. No request may be in flight."""
         self._all("each_engine", "sleep")
 
     def wake(self) -> None:
-        """Take the memory again on all workers."""
+        """Let all workers take their memory again after `sleep`."""
         self._all("each_engine", "wake")
 
     def close(self) -> None:
-        """End the workers, and Ray if this object started it. Does nothing if it is closed."""
+        """End the workers. If this object started Ray, end Ray too. A second call does nothing."""
         workers, self._workers = self._workers, []
         closing = [worker.actor.close.remote() for worker in workers]
         if closing:
@@ -237,7 +238,7 @@ class RayRollouts:
         return isinstance(error, lost) or isinstance(_cause(error), EngineLostError)
 
     def _lose(self, worker: _Worker, error: Exception) -> tuple[list[list[_Sent]], list[Finished]]:
-        """Replace a lost worker. Returns its groups to be run again, and its jobs that are given up."""
+        """Replace a lost worker. Returns the groups that must run again, and the jobs that are given up."""
         self._workers.remove(worker)
         self._ray.kill(worker.actor)
         if self._restarts < 1:
@@ -261,7 +262,7 @@ class RayRollouts:
         return list(again.values()), failed
 
     def _all(self, method: str, *arguments: Any) -> None:
-        """Call a method of every worker. If a worker is lost meanwhile, `run` notices and replaces it."""
+        """Call a method of every worker. If a worker is lost during the call, `run` notices that and replaces it."""
         calls = [getattr(worker.actor, method).remote(*arguments) for worker in self._workers]
         for call in calls:
             try:

@@ -1,4 +1,4 @@
-"""`open_rollouts_on` opens rollouts in this process or on a Ray cluster, by the number of workers."""
+"""`open_rollouts_on` opens rollouts in this process, or on a Ray cluster if there are workers."""
 
 from __future__ import annotations
 

@@ -3,8 +3,8 @@
     serve.run(retrieval("wiki-corpus/", replicas=8), route_prefix="/")
 
 Every replica opens the corpus on its node, so the folder must have the same path on all nodes. Ray's proxy distributes
-requests over the replicas. It replaces a replica that dies. A request in flight there fails, and `RemoteCorpus` repeats
-it.
+requests over the replicas. If a replica dies, Ray replaces it. Requests that the replica was answering fail, and
+`RemoteCorpus` repeats them.
 """
 
 from __future__ import annotations

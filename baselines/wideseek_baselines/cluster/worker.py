@@ -1,7 +1,7 @@
 """`RolloutWorker`: one process of a Ray cluster that runs episodes with its engine.
 
-It is an asynchronous actor. Its engine, its driver and all calls share the actor's event loop. It returns every episode
-when the episode has ended.
+A worker is an asynchronous actor. Its engine, its driver and all calls share the actor's event loop. It returns every
+episode when the episode has ended.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from wideseek_baselines.rollout.jobs import Finished, RolloutJob
 class RolloutWorker:
     """Runs groups of jobs. Call `start` first, then `run_group` for each group and `answer` for each job.
 
-    A whole group comes in one call, because Ray may begin calls in another order than they were made. `answer` returns
-    the result of one job. It may be called before `run_group`.
+    A call of `run_group` has a whole group, because Ray may change the order of calls. `answer` returns the result of
+    one job. It may even be called before `run_group`.
     """
 
     def __init__(self, config: RolloutConfig) -> None:
@@ -45,7 +45,9 @@ class RolloutWorker:
         return {"host": socket.gethostname(), "pid": os.getpid()}
 
     async def run_group(self, group: Mapping[int, RolloutJob]) -> None:
-        """Begin jobs that start together. The keys of `group` are their numbers. Each number is used once."""
+        """Start the jobs of a group together. The keys of `group` are the numbers of the jobs. Each number is used only
+        once.
+        """
         for number, job in group.items():
             self._jobs[id(job)] = (number, job)
         self._groups.put_nowait(tuple(group.values()))
@@ -72,7 +74,7 @@ class RolloutWorker:
                 self._settle(number, job, Finished(job, None, None, "cancelled"))
 
     async def update_weights(self, weights: Any, version: int) -> None:
-        """Replace the weights of all engines, between jobs or in the middle of one."""
+        """Replace the weights of all engines. Jobs may be running."""
         await self._opened().update_weights(weights, version)
 
     async def each_engine(self, method: str) -> None:

@@ -1,11 +1,12 @@
-"""The interface of engines. An engine takes requests and returns sampled tokens with their log-probabilities.
+"""The interface of engines. An engine gets requests and returns sampled tokens with their log-probabilities.
 
-An `Engine` serves any number of requests at once and returns each as soon as it is done. All of them run on one asyncio
-event loop, the one that called `start`. Cancelling the task that awaits `generate` frees the request's resources.
+An `Engine` works on any number of requests at the same time and returns each result as soon as it is complete. Call all
+its methods on the asyncio event loop on which `start` was called. If the task that awaits `generate` is cancelled, the
+engine frees the resources of the request.
 
-There are two kinds of engines. `tokens` engines get `Request.ids` and return token ids, which a trainer can use.
-`messages` engines are chat servers that do not show token ids. They get `Request.messages` and return text, which
-cannot be trained on.
+There are two kinds of engines. A `tokens` engine gets `Request.ids` and returns token ids, on which a model can be
+trained. A `messages` engine is a chat server that does not show token ids. It gets `Request.messages` and returns text,
+on which a model cannot be trained.
 """
 
 from __future__ import annotations
@@ -22,14 +23,15 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 FinishReason: TypeAlias = Literal["stop", "length"]
-"""`stop`: the model ended its turn. `length`: it was cut off at `Sampling.max_tokens` or the end of its context."""
+"""`stop`: the model ended its turn. `length`: the turn was cut off at `Sampling.max_tokens` or at the end of the
+context."""
 
 Weights: TypeAlias = "Path | Iterable[tuple[str, Tensor]]"
-"""New weights: a Hugging Face folder with safetensors, or named tensors (names as in that folder)."""
+"""New weights: a Hugging Face folder with safetensors, or pairs of name and tensor with the names in such a folder."""
 
 
 class EngineError(WideSeekError):
-    """An engine could not answer a request. The episode that sent it fails. Other episodes continue."""
+    """An engine could not answer a request. The episode that sent the request fails. Other episodes continue."""
 
 
 class EngineLostError(EngineError):
@@ -38,10 +40,10 @@ class EngineLostError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How the next tokens are sampled. These settings replace all defaults of the engine and of the model folder.
+    """How the next tokens are sampled. The defaults of the engine and of the model folder have no effect.
 
     Training needs samples from the whole distribution: temperature above 0, `top_p` 1 and `top_k` 0. The property
-    `unbiased` tells whether that is so.
+    `unbiased` tells whether the settings meet this condition.
     """
 
     max_tokens: int = 1024
@@ -50,11 +52,11 @@ class Sampling:
     """0 always takes the most probable token."""
     top_p: float = 1.0
     top_k: int = 0
-    """Sample among this many most probable tokens. 0 switches it off."""
+    """Sample only among this number of most probable tokens. 0 switches this off."""
     seed: int | None = None
-    """The seed of this request. With the same engine, batch and seed the same tokens are sampled."""
+    """The seed of this request. With the same engine, batch and seed, the engine samples the same tokens."""
     stop_ids: tuple[int, ...] = ()
-    """Tokens that end the generation. The one that ended it is kept as the last id."""
+    """Tokens that end the generation. The token that ended it is the last id of the result."""
 
     def __post_init__(self) -> None:
         if self.max_tokens < 1:
@@ -77,7 +79,7 @@ class Request:
     """A request to generate one turn of one agent."""
 
     id: str
-    """Unique among the requests in flight."""
+    """An id that no other request in flight has."""
     sampling: Sampling
     ids: Sequence[int] = ()
     """The whole prompt as token ids, for engines that take tokens."""
@@ -86,18 +88,18 @@ class Request:
     tools: Sequence[Mapping[str, Any]] = ()
     """Tool schemas, for engines that take messages. Empty if the prompt already describes the tools."""
     priority: int = 0
-    """When requests have to wait, the engine takes the one with the lowest number first."""
+    """If several requests wait, the engine starts with the one that has the lowest number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """The result of a request. `ids` and `logprobs` have the same length. Both are None if the engine shows no ids.
+    """The result of a request. `ids` and `logprobs` have the same length. Both are None for engines that take messages.
 
-    A log-probability belongs to the sampled id, in nats and with at least float32 precision. It is taken from the
-    distribution that the id was sampled from, after temperature.
+    `logprobs` are the log-probabilities of the sampled ids, in nats and with at least float32 precision. They are those
+    of the distribution from which the id was sampled, after temperature.
 
-    `versions` tells which policy versions generated the tokens, as pairs (version, number of tokens), in order. There
-    are several pairs only if the weights were replaced during the generation.
+    `versions` tells which versions of the policy generated the tokens: pairs (version, number of tokens), in order.
+    There are several pairs only if the weights were replaced during the generation.
     """
 
     finish_reason: FinishReason
@@ -109,16 +111,16 @@ class Generation:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cached_tokens: int = 0
-    """Prompt tokens whose keys and values were already in the cache."""
+    """The number of prompt tokens whose keys and values were already in the cache."""
     queued: float = 0.0
-    """Seconds between the request and the engine's first work on it."""
+    """Seconds from the arrival of the request to the start of the work on it."""
     generating: float = 0.0
-    """Seconds from the engine's first work on it to the last token."""
+    """Seconds from the start of the work on the request to the last token."""
 
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """Facts and capacities of a started engine. None means "unknown" or "no limit"."""
+    """Facts about a started engine and its limits. None means "unknown" or "no limit"."""
 
     name: str
     model: str
@@ -135,13 +137,13 @@ class EngineInfo:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Generates tokens for requests. Call all methods on the event loop that `start` ran on. `info` and `version` can
-    be read from anywhere.
+    """Generates tokens for requests. Call all methods on the event loop on which `start` was called. Any thread may
+    read `info` and `version`.
     """
 
     @property
     def info(self) -> EngineInfo:
-        """Facts about the engine. They are complete once it has started."""
+        """Facts about the engine. They are complete when the engine has started."""
         ...
 
     @property
@@ -150,25 +152,26 @@ class Engine(Protocol):
         ...
 
     async def start(self) -> None:
-        """Load the model. Does nothing if it has started. Raises `ConfigError` for a model that cannot be loaded."""
+        """Load the model. A second call does nothing. Raises `ConfigError` if the model cannot be loaded."""
         ...
 
     async def generate(self, request: Request) -> Generation:
-        """Generate one turn. Raises `EngineError` if this request failed, `EngineLostError` if all others will fail
-        too.
+        """Generate one turn. Raises `EngineError` if this request failed, and `EngineLostError` if all other requests
+        will fail too.
         """
         ...
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace the weights in place, drop every cache made with the old ones, and set `version`.
+        """Replace the weights in place, drop every cache that was computed with the old weights, and set `version`.
 
         Requests in flight wait and then continue with the new weights, as `Generation.versions` shows. A sleeping
-        engine wakes up: first it takes the memory for its weights, and after the replacement the rest.
+        engine wakes up. It takes the memory for its weights before the replacement, and the rest of its memory after
+        it.
         """
         ...
 
     async def pause(self) -> None:
-        """Stop generating. Requests in flight are kept, new ones wait."""
+        """Stop generating. Requests in flight and new requests wait until `resume`."""
         ...
 
     async def resume(self) -> None:
@@ -176,16 +179,18 @@ class Engine(Protocol):
         ...
 
     async def sleep(self) -> None:
-        """Release accelerator memory between phases. Does nothing where the platform cannot do that.
+        """Release accelerator memory, for example while a trainer works. Does nothing if the platform does not support
+        it.
 
-        Raises `EngineError` if a request is in flight. After it, send no request before `update_weights` or `wake`.
+        Raises `EngineError` if a request is in flight. After `sleep`, send no request before `update_weights` or
+        `wake`.
         """
         ...
 
     async def wake(self) -> None:
-        """Take the memory again after `sleep`. If the engine kept its weights, they are as before."""
+        """Take the memory again after `sleep`. The weights are the same as before, unless `sleep` dropped them."""
         ...
 
     async def close(self) -> None:
-        """End the engine, its processes and its requests. Does nothing if it is closed or was never started."""
+        """End the engine, its processes and its requests. Does nothing if the engine is closed or was never started."""
         ...

@@ -1,4 +1,4 @@
-"""An engine that uses an OpenAI-compatible server: with token ids if it is a vLLM server, otherwise with messages."""
+"""An engine that uses an OpenAI-compatible server. It works with messages, or with token ids if the server is vLLM."""
 
 from __future__ import annotations
 
@@ -45,14 +45,15 @@ _MIN_TEMPERATURE = 0.01  # vLLM silently raises smaller ones to this
 class OpenAIEngine:
     """An `Engine` that sends requests to ``{base_url}/completions`` or ``{base_url}/chat/completions``.
 
-    With a `tokenizer` the engine takes tokens. It sends prompts as ids and gets back the sampled ids with their
-    log-probabilities, which a trainer can use. This needs a vLLM server. `start` checks that the server is vLLM and
-    that its tokenizer is the given one.
+    With a `tokenizer`, the engine takes tokens and needs a vLLM server. It sends prompts as ids and gets the sampled
+    ids with their log-probabilities, which a trainer can use. `start` checks that the server works with token ids and
+    has the same tokenizer.
 
-    Without a `tokenizer` the engine takes messages and works with any server. It sends a request's tools in the API's
-    field for tools. `Generation.ids` is None.
+    Without a `tokenizer`, the engine takes messages and works with any server. It sends the tools of a request in the
+    field `tools`. `Generation.ids` is None.
 
-    At most `concurrency` requests are in flight. Others wait in the order of arrival. `Request.priority` has no effect.
+    At most `concurrency` requests are in flight. Other requests wait in the order of arrival. `Request.priority` has no
+    effect.
     """
 
     def __init__(
@@ -69,18 +70,19 @@ class OpenAIEngine:
         fields: Mapping[str, Any] | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Check the settings. Nothing is sent before `start`.
+        """Check the settings. The engine sends nothing before `start`.
 
         Args:
             base_url: Address of the API, such as ``http://127.0.0.1:8000/v1``.
-            model: Name under which the server knows the model.
-            api_key_env: Environment variable that holds the API key. It is read for each request. Local servers need no
-                key.
-            tokenizer: Folder or hub name of the model's tokenizer, to work with token ids. None works with messages.
+            model: The name of the model at the server.
+            api_key_env: Environment variable with the API key. The engine reads the variable for each request. Local
+                servers need no key.
+            tokenizer: Folder or hub name of the model's tokenizer. With it, the engine works with token ids. With None,
+                it works with messages.
             concurrency: The largest number of requests in flight at the same time.
-            timeout: Seconds that one attempt may take, from sending the request to the last byte of the answer.
-            retry: When to send failed requests again. None is `RetryPolicy()`.
-            prices: Prices from which `usage` computes the cost. None makes the cost 0.
+            timeout: Largest number of seconds of one attempt, from sending the request to the last byte of the answer.
+            retry: When to send failed requests again. None means `RetryPolicy()`.
+            prices: Prices from which `usage` computes the cost. With None, the cost is 0.
             fields: Additional fields of every request, such as ``{"reasoning_effort": "low"}``. They override the
                 engine's fields. A value of None removes a field that the server does not know.
             sleep: Function that waits between attempts. Tests replace it.
@@ -118,7 +120,7 @@ class OpenAIEngine:
 
     @property
     def info(self) -> EngineInfo:
-        """Facts about the engine. `context` is known after `start`, if the server reports it."""
+        """Facts about the engine. `context` is set after `start`, if the server reports it."""
         return EngineInfo(
             "openai",
             self._model,
@@ -166,7 +168,7 @@ class OpenAIEngine:
 
         Raises:
             EngineError: The request is too long, or the server refused it, or all attempts failed.
-            EngineLostError: The server answers no more, or no longer accepts the key or the account.
+            EngineLostError: The server does not answer any more, or it no longer accepts the key or the account.
         """
         if not self._started:
             raise EngineLostError(f"the engine for {self._link.base_url} is not running: await start() first")
@@ -193,7 +195,7 @@ class OpenAIEngine:
         )
 
     async def pause(self) -> None:
-        """Send no new requests. The server finishes those in flight."""
+        """Send no new requests. The server finishes the requests in flight."""
         self._going.clear()
 
     async def resume(self) -> None:

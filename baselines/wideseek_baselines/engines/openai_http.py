@@ -29,7 +29,7 @@ _CONNECT_SECONDS = 30.0
 
 
 class RefusedError(EngineError):
-    """The server refused this request. Sending it again would change nothing."""
+    """The server refused this request, and would refuse it again."""
 
     def __init__(self, message: str, status: int, said: str) -> None:
         super().__init__(message)
@@ -39,7 +39,9 @@ class RefusedError(EngineError):
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[T]):
-    """The value read from an answer, the seconds that the request waited here, and the seconds that the server took."""
+    """The `value` in an answer, the seconds that the request `queued` in this process, and the seconds of the
+    server.
+    """
 
     value: T
     queued: float
@@ -47,11 +49,11 @@ class Reply(Generic[T]):
 
 
 class Link:
-    """Sends requests to one server, at most `concurrency` at a time, and repeats failed ones as `retry` says.
+    """Sends requests to one server, at most `concurrency` at the same time. `retry` decides when to repeat failed ones.
 
-    It must be used on the event loop on which it was opened. It reads the key from the environment variable
-    `api_key_env` for each request. It does not follow redirects, so the key goes to no other address. Cancelling a
-    request closes its connection, which tells the server to stop.
+    Use a link on the event loop on which it was opened. It reads the key from the environment variable `api_key_env`
+    for each request. It does not follow redirects, so it sends the key to no other address. If a request is cancelled,
+    its connection is closed, which tells the server to stop.
     """
 
     def __init__(
@@ -80,7 +82,9 @@ class Link:
         return self._client is not None
 
     def open(self) -> None:
-        """Create the connection pool without sending anything. Raises `MissingDependencyError` if httpx is missing."""
+        """Create the connection pool, without sending anything. Raises `MissingDependencyError` if httpx is not
+        installed.
+        """
         try:
             import httpx
         except ImportError as error:

@@ -1,4 +1,4 @@
-"""Finds out with a few small requests what an OpenAI-compatible server is and can do."""
+"""Sends a few small requests to an OpenAI-compatible server to find out what it can do."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _SAME = 0.01  # nats
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Facts about a server. `vllm`: it accepts settings that only vLLM has. `context`: the largest number of tokens of
-    one request, if the server reports it.
+    """Facts about a server. `vllm` tells whether it accepts settings that only vLLM has. `context` is the largest
+    number of tokens of one request, or None if the server does not report it.
     """
 
     vllm: bool
@@ -50,7 +50,7 @@ async def look(link: Link, model: str) -> Found:
 
 
 async def check_tokens(link: Link, model: str, tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Check that the server works with token ids. Return whether its log-probabilities are those after temperature.
+    """Check that the server works with token ids. Returns whether its log-probabilities are computed after temperature.
 
     Raises `ConfigError` if the server does not accept or show token ids, or if its tokenizer is not `tokenizer`.
     """

@@ -1,4 +1,4 @@
-"""The bodies of requests to an OpenAI-compatible server, and the reading of its answers."""
+"""Writes the bodies of requests to an OpenAI-compatible server, and reads its answers."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ChatAnswer:
 
 @dataclass(frozen=True, slots=True)
 class TokenAnswer:
-    """An answer of ``/completions`` to token ids: the sampled ids and their log-probabilities in nats."""
+    """An answer of ``/completions`` to a prompt of token ids: the sampled ids and their log-probabilities in nats."""
 
     ids: list[int]
     logprobs: list[float]
@@ -78,8 +78,8 @@ def chat_messages(messages: Sequence[Message]) -> list[Message]:
 
 
 def _native_call(call: Mapping[str, Any]) -> dict[str, Any]:
-    """A call whose arguments are a JSON object. Some servers parse the arguments and demand one, whatever the model
-    wrote.
+    """The call with arguments that are a JSON object. Some servers refuse other arguments, even if the model wrote
+    them.
     """
     function = call["function"]
     arguments = function["arguments"]
@@ -97,7 +97,7 @@ def _native_call(call: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def sampling_fields(sampling: Sampling, *, every: bool) -> dict[str, Any]:
-    """The fields of a request for all sampling settings. `every` adds those that only vLLM knows."""
+    """The fields of a request for its sampling settings. `every` adds the fields that only vLLM knows."""
     fields: dict[str, Any] = {
         "max_tokens": sampling.max_tokens,
         "temperature": sampling.temperature,
@@ -119,8 +119,8 @@ def sampling_fields(sampling: Sampling, *, every: bool) -> dict[str, Any]:
 
 
 def token_fields(ids: Sequence[int], sampling: Sampling) -> dict[str, Any]:
-    """The fields of a request with token ids. The server returns ids and log-probabilities, and only `stop_ids` end the
-    text.
+    """The fields of a request with token ids. They make the server return ids and log-probabilities. Only `stop_ids`
+    end the text.
     """
     return {
         "prompt": list(ids),
@@ -133,9 +133,7 @@ def token_fields(ids: Sequence[int], sampling: Sampling) -> dict[str, Any]:
 
 
 def read_chat(data: Any) -> ChatAnswer:
-    """Read the answer of a chat completion. Raises one of `wideseek_env.llm.exchange.UNREADABLE` if the data have
-    another form.
-    """
+    """Read the answer of a chat completion. Other data raise an error in `wideseek_env.llm.exchange.UNREADABLE`."""
     reply = reply_of(data)
     message: Message = {"role": "assistant", "content": reply.text}
     calls = reply.message.get("tool_calls")
@@ -157,9 +155,7 @@ def _read_call(call: Any, number: int) -> dict[str, Any]:
 
 
 def read_tokens(data: Any) -> TokenAnswer:
-    """Read the answer of a completion with token ids. Raises one of `wideseek_env.llm.exchange.UNREADABLE` if the data
-    have another form.
-    """
+    """Read the answer to token ids. Other data raise an error in `wideseek_env.llm.exchange.UNREADABLE`."""
     choice = data["choices"][0]
     tokens, logprobs = choice["logprobs"]["tokens"], choice["logprobs"]["token_logprobs"]
     if len(tokens) != len(logprobs) or not all(math.isfinite(value) for value in logprobs):

@@ -1,8 +1,8 @@
 """`SimulatedEngine`: an engine without a model, for tests of drivers and for planning capacity.
 
-A callable writes the messages. The time of each generation is drawn from a distribution, and faults can be injected.
-The times come from the given latency model, so they tell something about drivers and queues but nothing about models.
-On a `wideseek_baselines.engines.virtual_time.VirtualLoop` a simulation is exact, repeatable and takes no real time.
+A function that you pass writes the messages. A latency model decides how long each generation takes, and faults can be
+injected. So a simulation shows how drivers and queues behave. It shows nothing about real models. On a
+`wideseek_baselines.engines.virtual_time.VirtualLoop` a simulation is exact, repeatable and takes no real time.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.messages import count_characters
 
 Answer: TypeAlias = "Callable[[Request], str]"
-"""Writes the assistant's text for a request."""
+"""A function that writes the assistant's text for a request."""
 
 
 class Latency(Protocol):
@@ -39,9 +39,9 @@ class Latency(Protocol):
         """Seconds for a generation.
 
         Args:
-            prompt: Prompt tokens that are not cached.
-            completion: Tokens that are generated.
-            running: Requests that run at the same time, this one included.
+            prompt: Number of prompt tokens that are not cached.
+            completion: Number of generated tokens.
+            running: Number of requests that run at the same time, including this one.
             dice: Source of random numbers.
         """
         ...
@@ -49,26 +49,26 @@ class Latency(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LogNormal:
-    """A generation takes a log-normal time with mean `mean` in seconds. `sigma` is the standard deviation of its
-    logarithm.
+    """The time of a generation is log-normal with mean `mean` in seconds. `sigma` is the standard deviation of the
+    logarithm of the time.
 
-    Turns of agents have such times: most are short calls, a few take long.
+    Turns of agents have such times, because most turns are short calls and a few are long texts.
     """
 
     mean: float = 1.0
     sigma: float = 0.8
 
     def __call__(self, prompt: int, completion: int, running: int, dice: random.Random) -> float:
-        """Seconds for a generation, whatever its length."""
+        """Seconds for a generation. They do not depend on its length."""
         return dice.lognormvariate(math.log(self.mean) - self.sigma**2 / 2, self.sigma)
 
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """A generation takes a time that follows from its tokens.
+    """The time of a generation is computed from its number of tokens.
 
-    Prompt tokens are read at `prefill` tokens per second. One request generates `decode` tokens per second, as long as
-    all running requests together generate at most `total` tokens per second.
+    The engine reads `prefill` prompt tokens per second. Each request generates `decode` tokens per second. If all
+    running requests together would exceed `total` tokens per second, they share `total`.
     """
 
     prefill: float = 10_000.0
@@ -111,20 +111,21 @@ class Faults:
 
 
 class SimulatedEngine:
-    """An engine without a model. A callable writes its texts, and a latency model gives their times.
+    """An engine without a model. The function `answer` writes its texts, and `latency` decides how long they take.
 
     Args:
         answer: Callable that writes the text for each request.
-        takes: "messages", or "tokens" for the toy tokenization of `wideseek_baselines.engines.toy_tokens`. With tokens
-            each id has an invented log-probability, which depends on the id and its position.
+        takes: "messages", or "tokens" for the toy tokenization of `wideseek_baselines.engines.toy_tokens`. With
+            "tokens", each id has an invented log-probability, which depends on the id and its position.
         latency: How long generations take. The random numbers depend on `seed` and on the request's seed and prompt,
             not on the order of requests. So two drivers get the same times.
-        faults: How often which fault happens. Faults are drawn in the order in which requests are processed.
+        faults: The probability of each kind of fault. Faults are drawn in the order in which requests are processed.
         seed: Seed of latencies and faults.
-        context: The largest number of tokens of one request, as the engine reports it.
-    kv_tokens: The capacity of the key-value cache in tokens, as the engine reports it.
-    max_requests: Requests that are processed at the same time. Further requests wait in order of arrival.
-        prefix_cache: Count a conversation up to its last assistant message as cached.
+        context: The largest number of tokens of one request that `info` reports.
+        kv_tokens: The capacity of the key-value cache in tokens that `info` reports.
+        max_requests: The largest number of requests that are processed at the same time. Further requests wait in order
+            of arrival.
+        prefix_cache: Whether a conversation counts as cached up to its last assistant message.
     """
 
     def __init__(
@@ -282,7 +283,7 @@ class SimulatedEngine:
         self._version = version
 
     async def pause(self) -> None:
-        """Stop processing requests. Those in flight are kept, new ones wait."""
+        """Stop processing requests. Requests in flight and new requests wait until `resume`."""
         self._working.clear()
 
     async def resume(self) -> None:

@@ -1,8 +1,8 @@
 """A toy tokenization for simulated engines.
 
-A token is a UTF-8 byte. One id per role opens a turn of that role, and one id closes a turn.
+A token is a UTF-8 byte. Each role has an id that opens a turn of that role. One more id closes any turn.
 
-The ids of a conversation are always a prefix of the ids of the same conversation with more messages.
+If messages are added to a conversation, its ids stay the same and new ids follow them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ROLES = ("system", "user", "assistant", "tool")
 BEGIN = {role: 256 + number for number, role in enumerate(ROLES)}
 """The id that opens a turn of each role."""
 END = 256 + len(ROLES)
-"""The id that closes a turn. An engine samples it as the last id of a message."""
+"""The id that closes a turn. An engine samples this id at the end of a message."""
 
 
 def encode_text(text: str) -> list[int]:

@@ -1,8 +1,7 @@
 """`TransformersEngine`: generation with Hugging Face transformers in this process, for tests and small models.
 
-It needs no server and no GPU. Its log-probabilities equal those of the training code's forward pass. It supports
-everything that `Engine` asks for: continuous batching, cancelling, and new weights in the middle of requests. Use vLLM
-for speed.
+The engine needs no server and no GPU. Its log-probabilities equal those of the trainer's forward pass. It supports
+continuous batching, cancelling, and new weights while requests are in flight. vLLM is much faster.
 """
 
 from __future__ import annotations
@@ -53,12 +52,12 @@ class TransformersEngine:
 
     Args:
         model: A Hugging Face folder with safetensors, or a hub name.
-        context: The largest number of tokens of prompt and generation together. None is the model's limit.
+        context: The largest number of tokens of prompt and generation together. None means the model's limit.
         max_requests: The largest number of requests in one batch. Further requests wait.
         device: "auto" (a GPU if there is one), "cpu", "cuda", "cuda:1", …
         dtype: Data type of weights and computation: "float32", "bfloat16" or "float16".
 
-    At temperature 0 the reported log-probabilities are those of temperature 1.
+    At temperature 0, the engine reports the log-probabilities of temperature 1.
     """
 
     def __init__(
@@ -167,9 +166,7 @@ class TransformersEngine:
             job.cancelled = True  # no effect if it is done
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace the weights between two steps. Raises `ConfigError`, and changes nothing, if names or shapes do not
-        fit.
-        """
+        """Replace the weights between two steps. Raises `ConfigError` if names or shapes do not fit."""
         tensors = read_tensors(weights)
 
         def replace() -> None:
@@ -181,7 +178,7 @@ class TransformersEngine:
         await self._do(replace)
 
     async def pause(self) -> None:
-        """Stop generating. Requests in flight are kept, new ones wait."""
+        """Stop generating. Requests in flight and new requests wait until `resume`."""
 
         def pause() -> None:
             self._paused = True
@@ -197,7 +194,7 @@ class TransformersEngine:
         await self._do(resume)
 
     async def sleep(self) -> None:
-        """Move the weights to main memory and refuse new requests. Without a GPU it only refuses new requests.
+        """Refuse new requests, and move the weights from the GPU to main memory if there is a GPU.
 
         Requests in flight wait. After `wake` the model reads them again.
         """
@@ -339,7 +336,7 @@ class TransformersEngine:
             torch.cuda.empty_cache()
 
     def _end(self) -> None:
-        """Clean up when the thread ends: fail everything that waits for it, and release the model."""
+        """Clean up when the thread ends: make all waiting calls fail, and release the model."""
         with self._changed:
             self._closing = True
             jobs, self._waiting, self._active = [*self._waiting, *self._active], [], []

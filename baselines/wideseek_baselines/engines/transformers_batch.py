@@ -1,8 +1,8 @@
-"""A batch of sequences to which one Hugging Face model adds token after token. Sequences join and leave at any time.
+"""A batch of sequences for which a Hugging Face model generates tokens. Sequences can join and leave at any time.
 
-Every sequence is prefilled alone, without padding. Then it joins the batch: its keys and values are padded on the left
-to the batch's length, and the padding is masked. So other sequences change the log-probabilities of a sequence only
-through the order of floating-point sums.
+The model first reads the prompt of a sequence alone, without padding. Then the sequence joins the batch. Its keys and
+values are padded on the left to the length of the batch, and the padding is masked. So other sequences change the
+log-probabilities of a sequence only by rounding.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False, slots=True)
 class GeneratingSequence:
-    """One sequence in a batch. `ids` begins with the `prompt` ids of the prompt and grows by each sampled id."""
+    """One sequence in a batch. The first `prompt` ids of `ids` are the prompt. Sampled ids are appended."""
 
     ids: list[int]
     sampling: Sampling
@@ -62,7 +62,9 @@ class Batch:
         self._cache: Any = None
 
     def join(self, row: GeneratingSequence, version: int) -> None:
-        """Prefill a sequence and sample its next token. The sequence stays in the batch unless that token ended it."""
+        """Read the ids of a sequence and sample its next token. Unless this token ends it, the sequence joins the
+        batch.
+        """
         import torch
         from transformers import DynamicCache
 
@@ -117,7 +119,7 @@ class Batch:
         return ended
 
     def leave(self, rows: Sequence[GeneratingSequence]) -> None:
-        """Take sequences out of the batch. Those that are not in it are ignored."""
+        """Take sequences out of the batch. Sequences that are not in the batch are ignored."""
         import torch
 
         keep = [at for at, row in enumerate(self.rows) if row not in rows]
@@ -154,9 +156,9 @@ def sample(
 ) -> tuple[list[int], list[float]]:
     """Sample one token for each row of `logits` [rows, vocabulary]. Returns the tokens and their log-probabilities.
 
-    A log-probability is that of the distribution that the token was sampled from. Each row uses exactly one number from
-    its dice, so its token does not depend on other rows. At temperature 0 the token is the most probable one, with its
-    log-probability at temperature 1.
+    The log-probability of a token is that in the distribution from which it was sampled. Each row draws exactly one
+    random number from its `dice`, so its token does not depend on other rows. At temperature 0, the most probable token
+    is taken, with its log-probability at temperature 1.
     """
     import torch
 

@@ -76,7 +76,7 @@ def _without_progress() -> Iterator[None]:
 
 
 def read_tensors(weights: Weights) -> dict[str, Tensor]:
-    """All weights by name, read from a folder with safetensors or taken as given."""
+    """All weights by name. If `weights` is a folder, they are read from its safetensors files."""
     if not isinstance(weights, Path):
         return dict(weights)
     from safetensors.torch import load_file
@@ -88,7 +88,7 @@ def read_tensors(weights: Weights) -> dict[str, Tensor]:
 
 
 def copy_weights(model: Any, tensors: dict[str, Tensor]) -> None:
-    """Copy `tensors` into the model in place. Raises `ConfigError`, and copies nothing, if they do not fit."""
+    """Copy `tensors` into the model in place. If they do not fit, raise `ConfigError` and copy nothing."""
     import torch
 
     own: dict[str, Tensor] = model.state_dict()

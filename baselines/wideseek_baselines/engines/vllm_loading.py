@@ -59,28 +59,28 @@ class VllmSettings:
     model: str | Path
     """A Hugging Face folder with safetensors, or a hub name."""
     context: int | None = None
-    """The largest number of tokens of prompt and generation together. None is the model's limit."""
+    """The largest number of tokens of prompt and generation together. None means the model's limit."""
     max_requests: int | None = None
-    """The largest number of requests that are processed at the same time. None is vLLM's default."""
+    """The largest number of requests that are processed at the same time. None means vLLM's default."""
     dtype: str = "auto"
-    """Data type of weights and activations. With "float32", log-probabilities agree with another implementation to 1e-3
-    or better.
+    """Data type of weights and activations. With "float32", log-probabilities differ from those of another
+    implementation by at most 1e-3.
     """
     kv_bytes: int | None = None
-    """Memory for keys and values on each device, in bytes. None uses the memory that `gpu_memory_utilization` leaves.
-    On a CPU None is 1 GiB, or the value of VLLM_CPU_KVCACHE_SPACE in GiB.
+    """Memory for keys and values on each device, in bytes. None uses the memory that is left within
+    `gpu_memory_utilization`. On a CPU, None means 1 GiB, or the value of VLLM_CPU_KVCACHE_SPACE in GiB.
     """
     gpu_memory_utilization: float | None = None
     """Share of a device's memory that vLLM may use in total, above 0 and at most 1."""
     tensor_parallel: int = 1
     """Number of devices that share the model."""
     seed: int = 0
-    """Seed of requests that have none."""
+    """Seed of requests that have no seed."""
     enforce_eager: bool = False
-    """Switch off compilation and CUDA graphs. The engine starts faster and generates more slowly."""
+    """Whether to switch off compilation and CUDA graphs. Then the engine starts faster and generates more slowly."""
     sleep_level: Literal[0, 1, 2] = 0
-    """What `sleep` releases. 0 releases nothing. 1 releases the key-value cache and moves the weights to host memory. 2
-    releases both, so `update_weights` must follow. On a CPU it is always 0.
+    """What `sleep` releases. 0 releases nothing. 1 releases the key-value cache and moves the weights to main memory. 2
+    releases the cache and drops the weights, so `update_weights` must follow. On a CPU the level is always 0.
     """
     options: Mapping[str, Any] = field(default_factory=dict)
     """Additional arguments of `vllm.AsyncEngineArgs`, by name."""
@@ -180,9 +180,11 @@ class VllmSettings:
 VLLM_SETTINGS = tuple(
     each.name for each in dataclasses.fields(VllmSettings) if each.name not in ("model", "options")
 )
-"""The names by which `vllm_policy` and training take the engine's settings."""
+"""The names of the engine's settings in `vllm_policy` and in training."""
 
 
 def first_numbers(version: str) -> tuple[int, ...]:
-    """The first two numbers of a version. A build from source with version "0.1.dev…" counts as 0.1."""
+    """The first two numbers of a version, such as (0, 23). A build from source with version "0.1.dev…" counts as
+    0.1.
+    """
     return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())

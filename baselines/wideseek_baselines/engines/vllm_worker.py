@@ -14,8 +14,9 @@ class ReplaceWeights:
     def replace_weights(self: Any, folder: str) -> None:
         """Load the safetensors in `folder` into the model in place, with vLLM's `reload_weights`.
 
-        On a CPU one more step is needed. There, layers use a packed copy of their weights. An output layer that is tied
-        to the input embedding has no tensors in the files, so `reload_weights` would keep its old copy.
+        On a CPU one more step is needed, because layers use a packed copy of their weights. If the output layer shares
+        its weights with the input embedding, the files have no tensor for it. So `reload_weights` would keep the old
+        copy.
         """
         from vllm.model_executor.layers.vocab_parallel_embedding import VocabParallelEmbedding
         from vllm.platforms import current_platform

@@ -1,6 +1,6 @@
 """Model folders and their safetensors files: listing tensors, comparing them and writing new files.
 
-Only safetensors files are read and written, never pickles. So loading weights cannot run code.
+This module reads and writes only safetensors files, never pickles. So loading weights cannot run code.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SHARED_MEMORY = Path("/dev/shm")
 
 
 def model_folder(model: str | Path) -> Path:
-    """The folder of a model: `model` itself, or the cache folder of the Hugging Face hub for that name.
+    """The folder of a model: `model` itself, or the folder into which the Hugging Face hub downloads the model.
 
     Raises:
         ConfigError: There is no such folder or name, or the folder has no configuration or no safetensors.
@@ -69,7 +69,7 @@ def _from_hub(name: str) -> Path:
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
-    """Name and shape of every tensor in a folder's safetensors files. Only the headers are read.
+    """The names and shapes of all tensors in a folder's safetensors files. Only the headers of the files are read.
 
     Raises:
         ConfigError: The folder has no safetensors, or a file is damaged.
@@ -105,10 +105,10 @@ def ties_embeddings(folder: Path) -> bool:
 
 
 def check_shapes(expected: Shapes, given: Shapes, *, tied: bool) -> None:
-    """Check that `given` can replace `expected`: it must have exactly the same names and shapes.
+    """Check that the tensors `given` can replace those in `expected`: names and shapes must be the same.
 
     Raises:
-        ConfigError: Tensors are missing, unknown or of another shape. The message names the first of them.
+        ConfigError: Tensors are missing, unknown or of another shape. The message names the first such tensors.
     """
     names = {name for name in expected if not (tied and name == TIED)}
     offered = {name for name in given if not (tied and name == TIED)}
@@ -135,8 +135,8 @@ def save_tensors(
 ) -> Path:
     """Write named tensors to safetensors files in a new folder. The caller deletes the folder.
 
-    The folder is in shared memory if there is room for all tensors, so that nothing is written to a disk. Tensors are
-    taken one at a time and may be on any device. A file is written after every `shard` bytes.
+    If shared memory has room for all tensors, the folder is there, so that nothing is written to a disk. The function
+    copies one tensor at a time to main memory. It writes a file after every `shard` bytes.
 
     Raises:
         ConfigError: The names and shapes differ from `expected`, or a tensor is given twice.
@@ -179,7 +179,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def _roomy(size: int, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage) -> Path | None:
-    """The folder for `size` bytes: shared memory if it has 1.2 times that free, else None for the temporary folder."""
+    """Where to write `size` bytes: in shared memory if 1.2 times `size` is free, else None for the temporary folder."""
     if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK) and usage(SHARED_MEMORY)[2] > 1.2 * size:
         return SHARED_MEMORY
     return None

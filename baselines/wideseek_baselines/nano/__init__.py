@@ -1,7 +1,8 @@
-"""A nano model: a Qwen3-architecture language model with a few million random weights, for tests and small experiments.
+"""A nano model: a language model with a few million random weights, for tests and small experiments.
 
-transformers and vLLM load it like any large model. Its tokenizer is fitted to the synthetic world, so whole episodes
-are short. The model knows nothing before it is trained. `wideseek_baselines.nano.build.make_nano` makes one.
+The model has the architecture of Qwen3, so transformers and vLLM can load it. Its tokenizer is trained on text of the
+synthetic world, so whole episodes have few tokens. The model can do nothing before it is trained.
+`wideseek_baselines.nano.build.make_nano` makes such a model.
 """
 
 import lazy_loader

@@ -1,4 +1,4 @@
-"""``python -m wideseek_baselines.nano DIR``: the same as ``wideseek nano DIR``."""
+"""``python -m wideseek_baselines.nano DIR`` does the same as ``wideseek nano DIR``."""
 
 from wideseek_baselines.nano.cli import main
 

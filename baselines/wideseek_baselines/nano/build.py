@@ -32,7 +32,7 @@ class Nano:
     vocab: int
     context: int
     fit: Fit
-    """The tokenizer's measure on text that it was not trained on."""
+    """How many tokens the tokenizer needs for text on which it was not trained."""
 
 
 def make_nano(
@@ -53,13 +53,15 @@ def make_nano(
 
     Args:
         folder: The folder to write. It must not exist, or be empty.
-        size: "tiny" (1.6 million weights), "small" (3.2) or "base" (4.9), for 3,072 tokens.
+        size: "tiny", "small" or "base". With 3,072 tokens in the vocabulary, they have 1.6, 3.2 and 4.9 million
+            weights.
         vocab: Number of tokens in the vocabulary.
         context: Length of the longest sequence in tokens.
         seed: Seed of the initial weights. The tokenizer does not depend on it.
         worlds: Number of synthetic worlds whose text the tokenizer is trained on.
-        copying: Write a circuit that copies names into the initial weights, for training on a CPU.
-        progress: Called with a short description of each stage.
+        copying: Whether to set some initial weights so that the model can copy names that it has read. Such a model can
+            be trained on a CPU.
+        progress: A function that is called with a short description of each stage.
 
     Raises:
         ConfigError: An option is out of range, or the folder is not empty.

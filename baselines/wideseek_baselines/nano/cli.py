@@ -36,7 +36,7 @@ from wideseek_baselines.nano.model import SIZES
 @click.option(
     "--copying",
     is_flag=True,
-    help="Write a circuit that copies names into the initial weights, for training on a CPU.",
+    help="Set some initial weights so that the model can copy names. Such a model can be trained on a CPU.",
 )
 def nano(folder: Path, size: str, vocab: int, context: int, seed: int, worlds: int, copying: bool) -> None:
     """Make an untrained language model of a few million weights in DIR.

@@ -1,12 +1,14 @@
-"""Initial weights that can copy: an induction circuit in the random weights of a nano model.
+"""Initial weights with which a nano model can copy text that it has read.
 
-To write a name that it has read, a model looks for the place where the last tokens occurred before, and writes the
-token that followed them there. This is an induction head (Olsson et al., "In-context Learning and Induction Heads",
-2022). A model with a million weights needs many millions of tokens to learn one. Here it is written into the weights.
+To copy a name, a model looks for an earlier place with the same last tokens, and writes the token that followed them
+there. The part of a model that does this is an induction head (Olsson et al., "In-context Learning and Induction
+Heads", 2022). A model with a million weights needs many millions of tokens to learn an induction head. This module
+writes one into the initial weights.
 
-In the first layer, head *h* copies the token *h* + 1 places back to each place. In the second layer, one head per group
-compares the last tokens with the tokens before every earlier place. The nearest tokens count most, so the longest match
-wins. The head then copies the token at that place. All other weights stay random. Training changes all weights.
+In the first layer, head *h* copies to each place the token that is *h* + 1 places before it. In the second layer, one
+head per group compares the last tokens with the tokens before every earlier place. The nearest tokens count most, so
+the longest match wins. The head then copies the token at the place of that match. All other weights stay random.
+Training changes all weights.
 """
 
 from __future__ import annotations
@@ -22,24 +24,24 @@ from wideseek_baselines.nano.model import ROPE_THETA, Size
 Weights = dict[str, NDArray[np.float32]]
 
 _CONSTANT = 0.06
-"""The value of the first dimension of every embedding. With it a head can attend to a place whatever its token is."""
+"""The value of the first dimension of every embedding. With it, a head can attend to a place with any token."""
 _NEAR = (0.5, 0.3, 0.2)
 """Shares of the three fastest rotations in a query for a place. They are enough to tell neighbouring places apart."""
 _PLACE, _MATCH = 6.0, 2.0
-"""Weights of the query and key norms. They set how sharply heads attend to a place and to a match."""
+"""Weights of the query and key norms. Larger weights make heads attend more sharply to a place and to a match."""
 _COPIED = 0.12
 """The factor with which a found token is written: six times the standard deviation of an embedding."""
 _FINAL = 5.0
 """Weight of the last norm. It sets how confident the model is in a copy."""
 _SHARES = (0.34, 0.26, 0.22, 0.18)
-"""The shares of the last token, the one before it and so on in a comparison."""
+"""How much each of the last tokens counts in a comparison. The first share is that of the last token."""
 
 
 def lay_copying(weights: Weights, size: Size, seed: int) -> None:
     """Write the circuit in place into weights from `first_weights`.
 
-    It divides the dimensions of the residual stream: first one constant, then the token itself, then the tokens before
-    it.
+    The circuit divides the dimensions of the residual stream. The first is a constant. The token itself follows, and
+    then the tokens before it.
     """
     random = np.random.Generator(np.random.PCG64([seed, 1]))
     dims = min(size.head_dim, size.hidden // 4)  # dimensions of a token that one head copies

@@ -12,7 +12,9 @@ from wideseek_env.messages import Message
 
 @dataclass(frozen=True, slots=True)
 class Fit:
-    """Measured on several conversations: characters of content per token, and tokens per conversation."""
+    """The result of a measurement on several conversations: characters of content per token, and tokens per
+    conversation.
+    """
 
     characters_per_token: float
     median: int
@@ -22,7 +24,7 @@ class Fit:
 def measure(tokenizer: str, conversations: Iterable[Iterable[Message]]) -> Fit:
     """Measure the tokenizer in the text `tokenizer` of a `tokenizer.json`.
 
-    Tokens of the chat format are counted. Its characters are not.
+    The tokens of the chat format count. The characters of the chat format do not.
     """
     from tokenizers import Tokenizer
 

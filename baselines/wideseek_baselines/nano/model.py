@@ -30,7 +30,9 @@ class Size:
     """Width of the feed-forward layers."""
 
     def weights(self, vocab: int) -> int:
-        """The number of weights with `vocab` tokens. It includes the embeddings, which are also the output layer."""
+        """The number of weights of a model with `vocab` tokens. The output layer shares the weights of the
+        embeddings.
+        """
         return sum(int(np.prod(shape)) for _, shape, _ in _shapes(self, vocab))
 
 
@@ -73,8 +75,8 @@ def model_config(size: Size, vocab: int, context: int, *, end: int, pad: int) ->
 
 
 def first_weights(size: Size, vocab: int, seed: int) -> dict[str, NDArray[np.float32]]:
-    """Random weights by name. They are normal, with a smaller deviation if they write into the residual stream. Norms
-    are 1.
+    """Random weights by name, from normal distributions. Tensors that write into the residual stream have a smaller
+    deviation. Norms are 1.
     """
     random = np.random.Generator(np.random.PCG64(seed))
     return {

@@ -1,12 +1,12 @@
-"""`BriefTeam`: a scripted team of few words, from which nano models learn.
+"""`BriefTeam`: a scripted team that writes short messages, from which nano models can learn.
 
-`ScriptedPolicy` writes for human readers, and one of its subtasks takes hundreds of tokens. Here a subtask is one line,
-and messages repeat lines that the agent has read. So a model that can copy can learn to write them:
+`ScriptedPolicy` writes for human readers, and one of its subtasks has hundreds of tokens. In this team, a subtask is
+one line, and messages repeat lines that the agent has read. So a model that can copy can learn to write such messages:
 
-- Entries and rows have numbers. The next one is found by its number.
-- A subagent repeats its subtask up to a column, then writes the page's value of that column.
-- The lead first says how many subagents it starts, then starts them and counts down. So the choice is one token, and
-  the lead stops after number 1.
+- Entries and rows have numbers, so the model can find the next entry by its number.
+- A subagent repeats its subtask up to the name of a column. Then it writes the value of that column on the page.
+- The lead first writes how many subagents it starts. Then it starts them and counts down to 1. So one token decides how
+  many subagents there are, and the lead knows when to stop.
 
 The team reads lists and pages of the synthetic world.
 """
@@ -42,8 +42,9 @@ class BriefTeam:
     rows.
 
     Args:
-        eagerness: After each subagent, the probability of starting one more, as far as entries and the rules' width
-            allow. 1 uses the whole width. The number depends only on the seed and the conversation.
+        eagerness: The probability of starting one more subagent after each subagent, if there are more entries and the
+            width of the rules allows it. 1 uses the whole width. The number of subagents depends only on the seed and
+            the conversation.
     """
 
     name = "brief"
@@ -55,7 +56,7 @@ class BriefTeam:
         self._seed = 0
 
     def reset(self, seed: int) -> None:
-        """Set the seed of the numbers of subagents."""
+        """Set the seed that decides the numbers of subagents."""
         self._seed = seed
 
     def act(self, turns: Sequence[Turn]) -> Sequence[Action]:
@@ -144,9 +145,9 @@ def _cells(page: str, columns: Sequence[str]) -> list[str]:
 
 
 def _read(page: str, columns: Sequence[str]) -> tuple[str, str, list[str]]:
-    """Notes on an entity's page, its name, and its values.
+    """Notes on an entity's page, the entity's name, and its values.
 
-    The notes are the name and the requested lines of the page's table.
+    The notes have the name and the requested lines of the page's table.
     """
     title = _TITLE.search(page)
     name = title["name"] if title else ""
@@ -163,8 +164,8 @@ def _row(place: str, name: str, cells: Sequence[str]) -> str:
 def _table(columns: Sequence[str], rows: Sequence[str]) -> str:
     """The answer as a Markdown table.
 
-    Its rows are numbered in additional columns, which cost nothing in the score. The number between values tells rows
-    with equal values apart.
+    Additional columns have the number of each row. They do not lower the score. The numbers between the values make
+    rows with equal values different.
     """
     header = f"| No. | {columns[0]} | {' | No. | '.join(columns[1:])} |"
     return "\n".join(["```markdown", header, f"| --- |{' --- |' * (header.count('|') - 2)}", *rows, "```"])

@@ -1,8 +1,8 @@
 """The text on which a nano model's tokenizer is trained: what agents read and write in the synthetic world.
 
-The scripted team answers one training task in each of many small worlds. It alternates between the forms in which a
-small model is used: a team and a single agent with the terse prompts, and a team with the full prompts. A message
-counts as often as agents read or write it, so frequent text gets short.
+The scripted team answers one training task in each of many small worlds. It alternates between three forms of the game:
+a team with terse prompts, a single agent with terse prompts, and a team with full prompts. A message counts each time
+an agent reads or writes it, so frequent text is encoded in few tokens.
 
 Many worlds with one task each are better than few worlds with many tasks. Names differ between worlds, and the
 tokenizer should learn how names are built, not single names.

@@ -2,8 +2,8 @@
 
 The alphabet is the 256 bytes, so decoding gives back any text exactly. Text is cut into pieces before tokens are built:
 
-- Numbers are cut after every second digit, so a year is two tokens. A model that copies by the last few tokens then
-  still sees what came before the year.
+- Numbers are cut after every second digit, so a year has only two tokens. A model that copies by comparing the last few
+  tokens then also compares what came before the year.
 - Punctuation joins across single spaces and line breaks. So the end of a table row and the beginning of the next can be
   one token.
 - Scheme and host of an address are one piece.
@@ -95,7 +95,9 @@ def tokenizer_config(context: int) -> dict[str, Any]:
 
 
 def _pieces(conversations: Iterable[Iterable[Message]]) -> Iterator[str]:
-    """The texts, cut at special tokens because no other token may overlap them. Each ends as in the chat template."""
+    """The texts, cut at special tokens, because no other token may overlap these. Each text ends as in the chat
+    template.
+    """
     for conversation in conversations:
         for message in conversation:
             yield f"{message['role']}\n"

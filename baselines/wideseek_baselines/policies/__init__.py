@@ -1,1 +1,1 @@
-"""Policies with a name: language models and a random policy."""
+"""The policies that have a name, such as "vllm" or "random"."""

@@ -1,7 +1,7 @@
-"""The factories behind ``--policy vllm``, ``--policy openai`` and ``--policy transformers``.
+"""The functions that make the policies of ``--policy vllm``, ``--policy openai`` and ``--policy transformers``.
 
-All options are plain values, so they can be given as ``--policy-arg name=value``. An engine's package is imported when
-the policy is made.
+All options are plain values, so you can give them as ``--policy-arg name=value``. The package of an engine is imported
+only when its policy is made.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from wideseek_env.llm.usage import Prices
 
 
 class PolicyOptions(TypedDict, total=False):
-    """The options that all these policies share. `LLMPolicy` and `AgentModel` describe them."""
+    """The options that all these policies share. The docstrings of `LLMPolicy` and `AgentModel` describe them."""
 
     episode_tokens: int | None
     answer_tokens: int
@@ -49,7 +49,7 @@ def transformers_policy(
     Args:
         model: A model folder or a hub name.
         subagent_model: Another model for the subagents.
-        context: The largest number of tokens of prompt and turn together. None is the model's limit.
+        context: The largest number of tokens of a prompt and its turn together. None means the limit of the model.
         max_requests: The largest number of turns in one batch.
         device: "auto", "cpu", "cuda", …
         dtype: "float32", "bfloat16" or "float16".
@@ -76,8 +76,8 @@ def vllm_policy(
 
     Args:
         model: A model folder or a hub name.
-        subagent_model: Another model for the subagents, in a separate engine. Both engines share the device, so limit
-            the memory of each with `gpu_memory_utilization` or `kv_bytes`.
+        subagent_model: Another model for the subagents, which runs in a separate engine. The two engines share the
+            device. So limit the memory of each with `gpu_memory_utilization` or `kv_bytes`.
         engine_options: Additional arguments of vLLM, by name.
         options: Settings of the engine and options of `PolicyOptions`. The engine's settings have the names in
             `wideseek_baselines.engines.vllm_loading.VllmSettings`, such as `context`, `dtype`, `kv_bytes` or
@@ -113,16 +113,17 @@ def openai_policy(
         base_url: Address of the server's API, such as ``http://127.0.0.1:8000/v1``.
         model: Name of the model at the server.
         subagent_model: Another model for the subagents, at the same server.
-        context: The largest number of tokens of prompt and turn together. None is the limit that the server reports.
+        context: The largest number of tokens of a prompt and its turn together. None means the limit that the server
+            reports.
         api_key_env: Environment variable with the server's key.
         concurrency: The largest number of requests in flight.
         timeout: Timeout of one request in seconds.
         prompt_price: Price of one million prompt tokens, for the cost in records.
         completion_price: Price of one million generated tokens.
         fields: Additional fields of every request.
-        options: Options of `PolicyOptions`. With a `tokenizer` the server gets token ids, and episodes can be used for
-            training. Without one it gets messages. Then `thinking` is sent as ``chat_template_kwargs``, which vLLM and
-            SGLang understand.
+        options: Options of `PolicyOptions`. With a `tokenizer`, the policy sends token ids to the server, and episodes
+            can be used for training. Without a `tokenizer`, it sends messages. Then it sends `thinking` as
+            ``chat_template_kwargs``, which vLLM and SGLang understand.
     """
     from wideseek_baselines.engines.openai import OpenAIEngine
 

@@ -1,4 +1,4 @@
-"""`LLMPolicy`: language models as a policy, for lock-step drivers, for many episodes at once, and for training."""
+"""`LLMPolicy`: a policy that uses language models. It works with all drivers, and records tokens for training."""
 
 from __future__ import annotations
 
@@ -32,32 +32,34 @@ if TYPE_CHECKING:
 class LLMPolicy:
     """A policy in which language models generate every agent's turn.
 
-    It has three interfaces. As a `wideseek_env.policy.Policy` it generates all turns of a step at the same time. As an
-    `EpisodeRunner`, `run_jobs` runs many episodes at once and no agent waits for another. As a `TeamPolicy` it works
-    with custom drivers.
+    The class has three interfaces. As a `wideseek_env.policy.Policy`, `act` generates all turns of a step at the same
+    time. As an `EpisodeRunner`, `run_jobs` runs many episodes at the same time, and agents do not wait for each other.
+    As a `TeamPolicy`, it works with custom drivers.
 
-    Engines start on first use. They run on the event loop of a background thread until `close`. The end of a ``with``
-    block and the end of the interpreter call `close`.
+    Engines start on first use. They run on the event loop of a background thread until `close` is called. `close` is
+    called automatically at the end of a ``with`` block and when the interpreter ends.
 
     Args:
-        engine: The engine for all roles without a separate one. It is an `Engine`, used with the options below, or an
-            `AgentModel`, which already has its options.
-                lead: The engine of the lead, or of the single agent.
-                subagent: The engine of the subagents.
+        engine: The engine for all roles that have no separate engine. It is an `Engine` or an `AgentModel`. An `Engine`
+            is used with the options below. An `AgentModel` has its options already.
+        lead: The engine of the lead, or of the single agent.
+        subagent: The engine of the subagents.
         episode_tokens: The largest number of tokens that the team may generate in one episode. None sets no limit.
-        answer_tokens: How many of these tokens are reserved for the last messages.
+        answer_tokens: How many of the `episode_tokens` are reserved for the last messages of agents.
         name: Name of the policy in records. Default: the names of engine and model.
-        driver: Options of the driver behind `run_jobs`: a `DriverOptions`, or a mapping with its fields.
-        tokenizer: For engines that take tokens: a tokenizer, its folder or its hub name. Default: that of the model.
-        thinking: Switches thinking on or off in chat templates that have the switch. None leaves it to the template.
-        history: How a prompt shows earlier turns: "template" as the chat template renders them now, "keep" as they were
-            sampled.
+        driver: Options of the driver that `run_jobs` uses: a `DriverOptions`, or a mapping with its fields.
+        tokenizer: For engines that take tokens: a tokenizer, its folder or its hub name. Default: the model's
+            tokenizer.
+        thinking: Whether the model thinks before it answers, in chat templates that have such a switch. With None, the
+            template decides.
+        history: How a prompt shows an agent's earlier turns. "template" shows what the chat template makes of them.
+            "keep" shows what was sampled.
         turn_tokens: The largest number of new tokens in one turn.
-        context: The largest number of tokens of prompt and turn together. None is the engine's limit.
+        context: The largest number of tokens of a prompt and its turn together. None means the limit of the engine.
         temperature: Temperature of sampling. Training needs 1, or the same value in engine and trainer.
         top_p: Sample only among the most probable tokens that together have this probability. Training needs 1.
         top_k: Sample only among this many most probable tokens. 0 switches it off. Training needs 0.
-        seeded: Give every request a seed, so that an engine can repeat an episode.
+        seeded: Whether every request has a seed, so that an engine can repeat an episode.
 
     Raises:
         ConfigError: An option is wrong, or a role has no engine.
@@ -117,13 +119,13 @@ class LLMPolicy:
             "single": (first, "lead" if several else ""),
             "subagent": (second, "subagent" if several else ""),
         }
-        """The model of each role, and its name in records if there are several models."""
+        """The model of each role, with its name in records. The name is "" if all roles use the same engine."""
         self.engines: Sequence[Engine] = [first.engine, second.engine][: 1 + several]
-        """All engines, each once."""
+        """All engines, without duplicates."""
         names = [f"{e.info.name}:{Path(e.info.model).name or e.info.model}" for e in self.engines]
         self.name = name or "+".join(names)
         self.current_episode: LLMEpisodePolicy | None = None
-        """The policy of the episode that `reset` began, with its records."""
+        """The policy of the episode that the last `reset` began. It has the records of that episode."""
         self._episode_tokens = episode_tokens
         self._answer_tokens = answer_tokens
         self._driver = driver
@@ -137,7 +139,7 @@ class LLMPolicy:
 
     @property
     def usage(self) -> Usage:
-        """The usage of all generations so far. It includes retries and cost if the engines measure them."""
+        """The usage of all generations so far. Retries and cost are included if the engines measure them."""
         metered = (getattr(engine, "usage", None) for engine in self.engines)
         return sum((usage for usage in metered if isinstance(usage, Usage)), self._meter.total)
 
@@ -158,10 +160,10 @@ class LLMPolicy:
         self.current_episode = self.episode_policy(seed)
 
     def act(self, turns: Sequence[Turn]) -> list[Message]:
-        """Generate the turns of all acting agents at the same time. Returns their messages.
+        """Generate the turns of all acting agents at the same time. Returns one message for each turn.
 
         Raises:
-            EngineError: A turn could not be generated. The others are cancelled.
+            EngineError: A turn could not be generated. The other turns are cancelled.
         """
         self._open()
         return background().run(self._act(turns))
@@ -184,7 +186,7 @@ class LLMPolicy:
     # --- many episodes --------------------------------------------------------------------------------------------
 
     def run_jobs(self, game: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
-        """Run whole episodes, many at once. Yields each episode when it has ended."""
+        """Run whole episodes, many at the same time. Yields each episode when it has ended."""
         for finished in self.rollouts(game, jobs):
             yield EpisodeResult(finished.job, finished.trajectory, finished.error)
 
@@ -202,7 +204,9 @@ class LLMPolicy:
     # --- beginning and end ----------------------------------------------------------------------------------------
 
     def close(self) -> None:
-        """End the engines. Does nothing if it is closed. Everything that waits for an engine gets `EngineLostError`."""
+        """End the engines. Calls that wait for an engine raise `EngineLostError`. A second call of `close` does
+        nothing.
+        """
         if not self._opened:
             return
         self._opened = False
@@ -239,7 +243,8 @@ async def generate_all(asks: Sequence[GenerationRequest]) -> list[Generation]:
     """Generate several turns at the same time. If one fails, the others are cancelled.
 
     Raises:
-        EngineError: The error of the first turn that failed. Other exceptions of an engine become an `EngineError`.
+        EngineError: A turn failed. The error is that of the first such turn. Other exceptions of an engine become an
+            `EngineError`.
     """
     tasks = [asyncio.ensure_future(_generate(ask)) for ask in asks]
     try:

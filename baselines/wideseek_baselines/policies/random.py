@@ -1,6 +1,6 @@
 """`RandomPolicy` writes seeded random messages of many kinds, to test an environment.
 
-A message uses the agent's tools, and addresses and words that the agent has read. So random episodes also reach pages,
+A message calls the agent's tools with addresses and words that the agent has read. So random episodes also reach pages,
 reports and answers. Some messages are malformed on purpose.
 """
 
@@ -19,7 +19,7 @@ from wideseek_env.policy import Turn
 _URL = re.compile(r"https?://[^\s()<>\"|]+")
 _WORD = re.compile(r"[^\W_]{3,20}")
 _HEARD = 4000
-"""Words and addresses are taken from this many characters of the latest observation."""
+"""Words and addresses come from the last 4000 characters of the latest observation."""
 
 _ODD = ("", "|", "```", "</tool_call>", "<think>", "\\", "ü🗺", "河流", "0", "-1", "null")
 
@@ -28,8 +28,9 @@ class RandomPolicy:
     """Acts at random.
 
     Args:
-        malformed: Share of messages that are malformed on purpose (bad JSON, unknown tools, wrong arguments).
-        end: Probability that a message is a report or an answer. An agent with one turn left always writes one.
+        malformed: The share of messages that are malformed on purpose, with bad JSON, unknown tools or wrong arguments.
+        end: The probability that a message is a report or an answer. In its last turn, an agent always writes a report
+            or an answer.
 
     The random numbers of a turn depend on the seed of `reset` and on the agent's conversation. So the order of turns
     does not matter.

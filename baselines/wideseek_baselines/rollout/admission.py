@@ -1,11 +1,11 @@
-"""Decides which episodes may start and which requests may go to an engine.
+"""Decides when an episode may start and when a request may be sent to an engine.
 
-The conversations of a running episode are in the engine's key-value cache. Its turns are cheap only while they stay
-there. So it is better to finish a running episode than to begin another one.
+The engine keeps the conversations of running episodes in its key-value cache. A turn is cheap only while its
+conversation is in the cache. So it is better to finish a running episode than to begin another one.
 
-`EpisodeGate` starts an episode when the cache has room for its expected size. `RequestGate` sends requests to the
-engine, those of the oldest episode first, and only as many as the engine can process. Both work strictly in order. A
-group or request that does not fit yet holds back all later ones, so none waits forever.
+`EpisodeGate` starts an episode when the cache has room for its expected size. `RequestGate` sends only as many requests
+to the engine as the engine can process. Requests of the oldest episode come first. Both gates work strictly in order.
+If a group or request does not fit yet, all later ones wait too. So none waits forever.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from wideseek_baselines.engines.base import EngineInfo
 from wideseek_baselines.rollout.options import UNLIMITED_KV_EPISODES
 
 SMOOTHING = 0.1
-"""Weight of the latest ended episode in the running mean of the peak."""
+"""The weight of the latest episode in the running mean of peaks. A peak is the largest size of an episode in tokens."""
 
 
 class EpisodeGate:
     """Lets groups of episodes start, in order. A group starts when there is room for all its episodes.
 
     Args:
-        engines: The engines' facts. The caches of several engines are added up. If the size of one is unknown, the
-            caches set no limit.
+        engines: Facts about the engines. The sizes of their caches are added up. If the size of one cache is unknown,
+            the caches set no limit.
         concurrency: The largest number of episodes in flight.
-        headroom: Share of the caches that may be used.
+        headroom: The share of the caches that episodes may use.
         expected: First guess of an episode's tokens at its peak.
     """
 
@@ -53,7 +53,7 @@ class EpisodeGate:
         return len(self._live)
 
     def fits(self, size: int) -> bool:
-        """Whether `size` more episodes may start. A group always fits if it is alone."""
+        """Whether `size` more episodes may start. If no episode is running, a group of any size may start."""
         if not self._live:
             return True
         if self._concurrency is not None and len(self._live) + size > self._concurrency:
@@ -83,7 +83,7 @@ class EpisodeGate:
         self._peaks[episode] = max(self._peaks[episode], tokens)
 
     def end(self, episode: int) -> None:
-        """Tell the gate that an episode has ended. It updates the expected peak."""
+        """Tell the gate that an episode has ended. The gate then updates the peak that it expects of later episodes."""
         del self._live[episode]
         peak = self._peaks.pop(episode)
         if peak:
@@ -99,8 +99,8 @@ class EpisodeGate:
 class RequestGate:
     """Lets requests go to one engine, those with the lowest priority number first, then in order of arrival.
 
-    The engine gets at most 1.125 times its `max_requests`, so that it always has a next one. The tokens of these
-    requests must also fit into its cache. A request that is alone always goes.
+    The engine gets at most 1.125 times its `max_requests`, so that it never waits for the next request. The tokens of
+    these requests must also fit into its cache. A request that is alone always goes.
     """
 
     def __init__(self, info: EngineInfo) -> None:
@@ -125,7 +125,7 @@ class RequestGate:
 
     @asynccontextmanager
     async def turn(self, priority: int, tokens: int) -> AsyncIterator[None]:
-        """Wait until the request may go. It holds `tokens` tokens of the cache until the block ends."""
+        """Wait until the request may be sent, and reserve `tokens` tokens of the cache until the block ends."""
         await self._enter(priority, tokens)
         try:
             yield

@@ -1,4 +1,4 @@
-"""`Attempts` runs one job from its start to its result, and retries it if it failed."""
+"""`Attempts` runs one job until it has a result, and retries the job if it failed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ log = logging.getLogger(__name__)
 
 
 class Attempts:
-    """The job with number `number` of a run. `stopped` is the reason why it was cancelled, or ""."""
+    """All attempts at one job. `number` is the job's number in the run. `stopped` tells why the job was cancelled, or
+    is "".
+    """
 
     def __init__(
         self, job: Job, number: int, policy: TeamPolicy, game: Game, retries: int, services: Services
@@ -45,7 +47,9 @@ class Attempts:
             self._errors.append(error)
 
     async def _attempt(self, scorers: Executor) -> str:
-        """Run one attempt. Returns why it failed, or "". If only scoring failed before, it only scores again."""
+        """Run one attempt. Returns why it failed, or "". If only the scoring of the last attempt failed, only score
+        again.
+        """
         loop = asyncio.get_running_loop()
         try:
             if self._playing is not None and self._playing.episode_run.done:

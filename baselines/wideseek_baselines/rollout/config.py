@@ -1,7 +1,7 @@
-"""`RolloutConfig`: everything that a process needs to run episodes, as plain values.
+"""`RolloutConfig`: everything that a process needs to run episodes, in a form that can be sent to another process.
 
-Both implementations of `Rollouts` take it: `wideseek_baselines.rollout.local.LocalRollouts` runs episodes in this
-process, and `wideseek_baselines.cluster.pool.RayRollouts` on many machines.
+There are two implementations of `Rollouts`. `wideseek_baselines.rollout.local.LocalRollouts` runs episodes in this
+process, and `wideseek_baselines.cluster.pool.RayRollouts` runs them on many machines.
 """
 
 from __future__ import annotations
@@ -65,21 +65,23 @@ class Rollouts(Protocol):
     """Runs episodes, in this process or in many."""
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
-        """Run every job. Yields each exactly once, when it has ended. Leaving the loop early cancels the rest."""
+        """Run every job. Yields each result exactly once, when its episode has ended. Leaving the loop early cancels
+        the rest.
+        """
         ...
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """Replace the weights of every engine, between runs or during one."""
+        """Replace the weights of every engine, between runs or during a run."""
         ...
 
     def sleep(self) -> None:
-        """Release accelerator memory if the engines can. No request may be in flight."""
+        """Let the engines release their accelerator memory, if they can. No request may be in flight."""
         ...
 
     def wake(self) -> None:
-        """Take the memory again after `sleep`."""
+        """Let the engines take their memory again after `sleep`."""
         ...
 
     def close(self) -> None:
-        """End the engines. Does nothing if it is closed."""
+        """End the engines. A second call does nothing."""
         ...

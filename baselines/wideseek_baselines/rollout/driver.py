@@ -1,7 +1,8 @@
-"""`Driver` runs many episodes at once with a policy's engines. Each agent moves as fast as its turns allow.
+"""`Driver` runs many episodes at the same time on a policy's engines. No agent waits for agents of other episodes.
 
-Episodes never wait for each other. An agent waits for another only if the game requires it, as a lead waits for its
-subagents' reports. With the same generations, an episode gives the same records as under the lock-step driver.
+Within an episode, an agent waits for another agent only if the game requires it. For example, a lead waits for the
+reports of its subagents. If the engines generate the same texts, the records of an episode are the same as with the
+lock-step driver.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ class Driver:
     """Runs jobs with a policy. Call its methods on the event loop on which its engines run or will start.
 
     Args:
-                policy: The policy, which decides with its engines.
-                game: The game. The driver does not close its tools.
+        policy: The policy with its engines.
+        game: The game. The driver does not close its tools.
         options: Settings of the driver.
-        on_lost: Called when an engine is lost. It may return a replacement, which gets the requests that were in
-            flight. By default everything ends with `EngineLostError`.
+        on_lost: A function that is called when an engine is lost. It may return another engine, which then gets the
+            requests that were in flight. Without this function, the run ends with `EngineLostError`.
     """
 
     def __init__(
@@ -56,14 +57,14 @@ class Driver:
         return self._pool.engines
 
     async def run(self, jobs: Iterable[Job] | AsyncIterable[Job]) -> AsyncIterator[Finished]:
-        """Run every job. Yields each when it has ended, in the order in which they end.
+        """Run every job. Yields each result when its episode has ended.
 
-        Jobs are taken one group at a time, when there is room. The iterable may be endless. A synchronous one must not
-        block. Closing the returned iterator cancels the running jobs.
+        The driver takes one group of jobs at a time from `jobs`, when there is room for it. The iterable may be
+        endless. A synchronous iterable must not block. Closing the returned iterator cancels the running jobs.
 
         Raises:
-            EngineLostError: An engine was lost and not replaced. Before that, the episodes in flight are yielded with
-                this error. Other jobs are not run.
+            EngineLostError: An engine was lost and not replaced. Before the error is raised, the episodes in flight are
+                yielded with this error. Other jobs are not run.
             RuntimeError: This driver is already running.
         """
         if self._running:
@@ -82,7 +83,9 @@ class Driver:
             self._running = False
 
     def cancel(self, job: Job) -> bool:
-        """Cancel a running job. It is yielded with the error "cancelled". Returns False if it is not running."""
+        """Cancel a running job. `run` then yields it with the error "cancelled". Returns False if the job is not
+        running.
+        """
         return self._scheduler is not None and self._scheduler.cancel(job)
 
     @property
@@ -93,10 +96,12 @@ class Driver:
     async def update_weights(
         self, weights: Weights, version: int, *, engines: Sequence[Engine] | None = None
     ) -> None:
-        """Replace the weights of engines of the policy (by default all), between runs or during one.
+        """Replace the weights of the policy's engines, between runs or during a run. By default this affects all
+        engines.
 
-        Meanwhile no request goes out. Requests in flight continue with the new weights, and their records tell which
-        version generated which tokens. If an engine raises `EngineError`, it is raised after all engines have finished.
+        During the replacement, the driver sends no new requests. Requests in flight continue with the new weights.
+        Their records tell which version generated which tokens. If an engine raises an `EngineError`, this method
+        raises it after all engines have finished.
         """
         await self._pool.update_weights(weights, version, engines=engines)
 
@@ -106,7 +111,7 @@ class Driver:
 
 
 class Scheduler:
-    """Starts groups of jobs when there is room. It keeps nothing of an episode that was returned."""
+    """Starts groups of jobs when there is room for them. After an episode was returned, no data of it are kept."""
 
     def __init__(
         self,
@@ -141,7 +146,9 @@ class Scheduler:
         self._ender = loop.create_task(self._end(self._taker))
 
     async def next(self) -> Finished | None:
-        """Wait for the next ended job. None after the last. Then the error that ended the run early is raised."""
+        """Wait for the next ended job. Returns None after the last job, or raises the error that ended the run
+        early.
+        """
         finished = await self._results.get()
         self._gate.look()
         if finished is None and self._failure is not None:
@@ -190,7 +197,9 @@ class Scheduler:
                 number += 1
 
     async def _end(self, taker: asyncio.Task[None]) -> None:
-        """Wait for the last job and then for the last episode. An error of the iterable of jobs ends the run."""
+        """Wait until all jobs have started and all episodes have ended. If the iterable of jobs raises an error, the
+        run ends.
+        """
         await asyncio.wait([taker])
         if not taker.cancelled() and taker.exception() is not None:
             self._failure = self._failure or taker.exception()
@@ -219,7 +228,9 @@ class Scheduler:
     # --- what episodes need ---------------------------------------------------------------------------------------
 
     async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
-        """Generate a turn when it may go to its engine. Also returns the seconds that it queued."""
+        """Send a request to its engine when the engine has room. Returns the generation, and the seconds that it
+        queued.
+        """
         return await self._pool.generate(ask, number, attempt)
 
     async def tool(self, call: ToolCall) -> ToolResult:
@@ -227,7 +238,7 @@ class Scheduler:
         return await self._tools.run(call)
 
     def grown(self, number: int, tokens: int) -> None:
-        """Tell the gate that the live conversations of an episode now have `tokens` tokens."""
+        """Tell the gate that the running conversations of an episode now have `tokens` tokens in total."""
         self._gate.grown(number, tokens)
 
 

@@ -1,4 +1,4 @@
-"""`EnginePool`: the engines of a driver. Requests wait until they may go, and lost engines are replaced."""
+"""`EnginePool`: the engines of a driver. It queues requests until an engine has room, and replaces lost engines."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from wideseek_baselines.rollout.admission import RequestGate
 from wideseek_env.messages import count_characters
 
 OnLost = Callable[[Engine], Awaitable[Engine | None]]
-"""Called with a lost engine. Returns a replacement with the same weights, or None."""
+"""A function that is called with a lost engine. It returns another engine with the same weights, or None."""
 
 CHARACTERS_PER_TOKEN = 4
 """Used to estimate the tokens of a request that has no ids."""
 
 
 class EnginePool:
-    """The engines of one policy, each with a gate for its requests. Use it on the engines' event loop.
+    """The engines of one policy, each with a gate for its requests. Use the pool on the event loop of the engines.
 
     Args:
-        policy_engines: The engines that requests refer to. If one is lost, its replacement answers its requests.
+        policy_engines: The engines that requests name. If an engine is lost, its replacement answers the requests for
+            it.
         timeout: Timeout of a generation in seconds. None sets no limit.
-        on_lost: Called when an engine is lost, to get a replacement. With None, lost engines are not replaced.
+        on_lost: A function that is called for a replacement when an engine is lost. With None, lost engines are not
+            replaced.
     """
 
     def __init__(
@@ -63,7 +65,7 @@ class EnginePool:
         self._on_gone = on_gone
 
     async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
-        """Send a request to its engine, those of lower episode numbers first.
+        """Send a request to its engine. Requests of episodes with lower numbers come first.
 
         Returns the generation, and the seconds that the request waited.
 
@@ -94,10 +96,12 @@ class EnginePool:
     async def update_weights(
         self, weights: Weights, version: int, *, engines: Sequence[Engine] | None = None
     ) -> None:
-        """Replace the weights of engines of the policy (by default all), between runs or during one.
+        """Replace the weights of the policy's engines, between runs or during a run. By default this affects all
+        engines.
 
-        Meanwhile no request goes out. Requests in flight continue with the new weights, and their records tell which
-        version generated which tokens. If an engine raises `EngineError`, it is raised after all engines have finished.
+        During the replacement, the pool sends no new requests. Requests in flight continue with the new weights. Their
+        records tell which version generated which tokens. If an engine raises an `EngineError`, this method raises it
+        after all engines have finished.
         """
         chosen = list(self._named if engines is None else engines)
         if len(chosen) > 1 and not isinstance(weights, Path):
@@ -132,7 +136,9 @@ class EnginePool:
         return self._replaced.get(id(asked), asked)
 
     async def _replace(self, asked: Engine, lost: Engine, error: EngineLostError) -> None:
-        """Replace a lost engine, once for all requests that noticed the loss. Without a replacement everything ends."""
+        """Replace a lost engine, once for all requests that noticed the loss. If there is no replacement, the run
+        ends.
+        """
         async with self._replacing:
             if self._engine(asked) is not lost:
                 return
@@ -155,7 +161,7 @@ class EnginePool:
 
 
 def request_tokens(ask: GenerationRequest) -> int:
-    """The number of cache tokens of a request's prompt. It is an estimate if the request has no ids."""
+    """The number of tokens that a request's prompt needs in the cache. It is an estimate if the request has no ids."""
     request = ask.request
     if request.ids:
         return len(request.ids)
@@ -163,5 +169,5 @@ def request_tokens(ask: GenerationRequest) -> int:
 
 
 def context_tokens(ask: GenerationRequest, generation: Generation) -> int:
-    """The number of tokens of a conversation after a generation."""
+    """The number of tokens of a conversation after this generation."""
     return (generation.prompt_tokens or request_tokens(ask)) + generation.completion_tokens

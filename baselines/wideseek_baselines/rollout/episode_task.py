@@ -1,8 +1,8 @@
-"""`EpisodeTask` runs one attempt at one episode. Each agent moves independently.
+"""`EpisodeTask` runs one attempt at one episode. Agents take their turns independently of each other.
 
-Every turn is an asyncio task: it asks the episode policy, waits for the engine, and acts. Each tool call of the turn is
-a task too. An agent that becomes ready through a result or a report gets its next turn at once. The first failure
-cancels all tasks.
+Every turn is an asyncio task. The task gets a request from the episode policy, waits for the engine, and applies the
+message to the episode. Each tool call of the turn is a task too. When a result or a report makes an agent ready, its
+next turn starts at once. The first failure cancels all tasks.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Services(Protocol):
     """The functions of the driver that an episode uses."""
 
     async def generate(self, ask: GenerationRequest, number: int, attempt: int) -> tuple[Generation, float]:
-        """Generate a turn of attempt `attempt` of episode `number` when it may go to its engine. Also returns the
-        seconds that the request queued in the driver.
+        """Send a request to its engine when the engine has room. The request belongs to attempt `attempt` at episode
+        `number`. Returns the generation, and the seconds that the request queued in the driver.
         """
         ...
 
@@ -34,13 +34,13 @@ class Services(Protocol):
         ...
 
     def grown(self, number: int, tokens: int) -> None:
-        """Tell the driver that the live conversations of episode `number` now have `tokens` tokens."""
+        """Tell the driver that the running conversations of episode `number` now have `tokens` tokens in total."""
         ...
 
 
 @dataclass(slots=True)
 class Usage:
-    """An episode's usage of its engines."""
+    """How many requests and tokens of the engines an episode has used."""
 
     requests: int = 0
     prompt_tokens: int = 0
@@ -66,7 +66,7 @@ class Usage:
 
 @dataclass(slots=True)
 class _Open:
-    """A generated turn that still waits for results or reports."""
+    """A generated turn whose results or reports have not all arrived."""
 
     turn: int
     queued: float
@@ -76,7 +76,7 @@ class _Open:
 
 
 class EpisodeTask:
-    """One running episode. `usage` is its usage so far."""
+    """One running episode. `usage` counts its requests and tokens so far."""
 
     def __init__(
         self,

@@ -1,4 +1,5 @@
-"""A driver's input and output, `RolloutJob` and `Finished`. `Grouping` finds the jobs that start together."""
+"""The input of a driver (`RolloutJob`), its output (`Finished`), and `Grouping`, which finds jobs that start
+together."""
 
 from __future__ import annotations
 
@@ -12,16 +13,16 @@ from wideseek_env.trajectory import Trajectory
 
 @dataclass(frozen=True, slots=True)
 class RolloutJob(Job):
-    """A job that belongs to a group. Neighbouring jobs of one group start together."""
+    """A job that belongs to a group. Jobs of one group that follow each other start together."""
 
     group: str = ""
-    """Name of the group. "" is a group of one job."""
+    """Name of the group. With "", the job is alone in its group."""
     size: int = 0
-    """The number of jobs in the group. With 0 it is unknown: then the group starts when the first job of another group
-    comes, or when no more jobs come.
+    """The number of jobs in the group. 0 means that the number is unknown. Then the group starts when the driver reads
+    the first job of another group, or when there are no more jobs.
     """
     width: int | None = None
-    """The largest number of subagents of one delegation in this episode. None is the number in the rules."""
+    """The largest number of subagents of one delegation in this episode. None means the number in the rules."""
 
     def game_for(self, game: Game) -> Game:
         """The game of this job: `game` with the job's width."""
@@ -34,8 +35,9 @@ class RolloutJob(Job):
 class Finished:
     """The result of a job. There is exactly one for each job.
 
-    `error` is set if something other than the model failed (an engine, a judge), or if the job was cancelled. Then
-    trajectory and rollout are those of the aborted episode. They are None if the episode could not begin or be scored.
+    `error` is set if an engine, a judge or another part of the system failed, or if the job was cancelled. Then
+    trajectory and rollout are those of the aborted episode. Both are None if the episode could not begin or could not
+    be scored.
     """
 
     job: Job
@@ -45,23 +47,23 @@ class Finished:
 
 
 class Grouping:
-    """Collects neighbouring jobs of one group in one list. A job without a group gets its own list.
+    """Collects jobs of one group that follow each other in one list. A job without a group gets a separate list.
 
-    A group is complete when it has the size that its jobs give, or when the first job of another group comes.
+    A group is complete when it has as many jobs as their `size` says, or when the first job of another group comes.
     """
 
     def __init__(self) -> None:
         self._group: list[Job] = []
 
     def add(self, job: Job) -> list[list[Job]]:
-        """Take the next job. Returns the groups that are complete now."""
+        """Add the next job. Returns the groups that this job made complete."""
         name, size = (job.group, job.size) if isinstance(job, RolloutJob) else ("", 1)
         complete = self.rest() if self._group and group_of(self._group[0]) != name else []
         self._group.append(job)
         return complete + self.rest() if not name or len(self._group) == size else complete
 
     def rest(self) -> list[list[Job]]:
-        """Returns the last group, if there is one, when no more jobs come."""
+        """Call this when there are no more jobs. Returns a list with the last group, or an empty list."""
         group, self._group = self._group, []
         return [group] if group else []
 

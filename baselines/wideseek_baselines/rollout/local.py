@@ -26,14 +26,15 @@ def run_rollout_jobs(
     options: DriverOptions | None = None,
     loop: LoopThread | None = None,
 ) -> Generator[Finished, None, None]:
-    """Run jobs. Yields each when it has ended. Leaving the loop early, or Ctrl-C, cancels the rest.
+    """Run jobs. Yields each result when its episode has ended. Leaving the loop early or pressing Ctrl-C cancels the
+    rest.
 
     Args:
-                policy: The policy. Its engines must run on `loop`, or not have started yet.
-                game: The game.
-                jobs: The jobs. The iterable may be endless. It is read on the loop's thread, so it must not block.
-                options: Settings of the driver.
-                loop: The loop on which the driver runs. Default: the shared background loop of this process.
+        policy: The policy. Its engines must run on `loop`, or not have started yet.
+        game: The game.
+        jobs: The jobs. The iterable may be endless. It is read on the loop's thread, so it must not block.
+        options: Settings of the driver.
+        loop: The loop on which the driver runs. Default: the shared background loop of this process.
     """
     thread = loop or background()
     driver = Driver(policy, game, options=options)
@@ -63,7 +64,7 @@ class LocalRollouts:
         self.driver = Driver(self.policy, self.game, options=config.driver)
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
-        """Run every job. Yields each exactly once, when it has ended."""
+        """Run every job. Yields the result of each job exactly once, when its episode has ended."""
         yield from background().iterate(self.driver.run(jobs))
 
     def update_weights(self, weights: Weights, version: int) -> None:
@@ -71,15 +72,15 @@ class LocalRollouts:
         background().run(self.driver.update_weights(weights, version))
 
     def sleep(self) -> None:
-        """Release accelerator memory if the engines can. No request may be in flight."""
+        """Let the engines release their accelerator memory, if they can. No request may be in flight."""
         background().run(self._each("sleep"))
 
     def wake(self) -> None:
-        """Take the memory again after `sleep`."""
+        """Let the engines take their memory again after `sleep`."""
         background().run(self._each("wake"))
 
     def close(self) -> None:
-        """End the engines. Does nothing if it is closed."""
+        """End the engines. A second call does nothing."""
         background().run(self._each("close"))
 
     async def _each(self, method: str) -> None:

@@ -15,27 +15,28 @@ class DriverOptions:
     """The settings of a `Driver`."""
 
     concurrency: int | None = None
-    """The largest number of episodes in flight. None: as many as fit into the engines' caches, or 64 if the sizes are
-    unknown.
+    """The largest number of episodes in flight. With None, the sizes of the engines' caches set the limit. If these are
+    unknown, the limit is 64.
     """
     headroom: float = 0.9
-    """Share of the engines' key-value caches that the conversations of all episodes in flight may use."""
+    """The share of the engines' key-value caches that the conversations of all episodes in flight may use."""
     episode_tokens: int | None = None
-    """First guess of an episode's tokens at its peak, used until episodes have ended. None: 4096 for a single agent or
-    a lead, and 2048 for each subagent of a delegation.
+    """The first guess of the largest size of an episode in tokens. Later the driver uses the sizes of episodes that
+    have ended. None guesses 4096 for a single agent or a lead, and 2048 more for each subagent of a delegation.
     """
     retries: int = 0
     """How often a failed episode is run again from its beginning, with the same seed."""
     request_timeout: float | None = 1800.0
-    """Timeout of a generation in seconds. After it the episode fails. None sets no timeout."""
+    """Timeout of a generation in seconds. If a generation takes longer, its episode fails. None sets no timeout."""
     search_batch: int = 64
-    """The largest number of searches in one call of the executor."""
+    """The largest number of searches that the driver sends to the executor in one call."""
     tool_workers: int | None = None
-    """Number of threads for tools. None: 1 for a corpus that computes, 16 for a corpus that waits."""
+    """Number of threads for tools. None is 1 if the corpus computes in this process, and 16 if it waits for a
+    server."""
     judge_workers: int = 4
     """Number of threads that score ended episodes."""
     backlog: int = 256
-    """While this many ended episodes wait for the consumer, no other group starts."""
+    """If this number of ended episodes has not been read by the caller, no other group starts."""
 
     def __post_init__(self) -> None:
         for name in ("concurrency", "episode_tokens", "tool_workers"):
@@ -53,7 +54,7 @@ class DriverOptions:
             raise ConfigError(f"request_timeout must be above 0 or None, not {self.request_timeout}")
 
     def first_guess(self, game: Game) -> int:
-        """The expected tokens of an episode at its peak, before any episode has ended."""
+        """The expected largest size of an episode in tokens, before any episode has ended."""
         if self.episode_tokens is not None:
             return self.episode_tokens
         return 4096 + (2048 * game.rules.width if game.team else 0)

@@ -1,6 +1,7 @@
 """Rollouts in a Parquet file: one row for each sequence, with the columns of its agent and episode.
 
-A conversation or an episode without sequences has one row with nulls. So reading returns exactly what was written.
+If a conversation or an episode has no sequences, it has one row with nulls. So the file contains every rollout
+completely.
 """
 
 from __future__ import annotations
@@ -16,10 +17,10 @@ from wideseek_baselines.tokens.record import FORMAT, Rollout
 from wideseek_env.errors import MissingDependencyError, TrajectoryError
 
 EPISODE = ("task_id", "group", "trial", "seed", "reward", "ending", "trainable", "error", "seconds")
-"""Fields of a rollout that are columns without change. `parts`, `score` and `meta` are JSON text."""
+"""The fields of a rollout that are stored as columns without change. The fields in `JSON` are stored as JSON text."""
 JSON = ("parts", "score", "meta")
 ROWS = 512
-"""The number of rows that are collected in memory and written as one row group."""
+"""The writer collects this number of rows in memory, and writes them as one row group."""
 
 
 class ParquetRollouts:
@@ -42,7 +43,7 @@ class ParquetRollouts:
             self._flush()
 
     def close(self) -> None:
-        """Write the end of the file. Does nothing if it is closed."""
+        """Write the end of the file. A second call does nothing."""
         if self._writer.is_open:
             self._flush()
             self._writer.close()
@@ -61,7 +62,7 @@ class ParquetRollouts:
 
 
 def read_parquet(path: Path | str) -> Iterator[Rollout]:
-    """The rollouts of a file that `ParquetRollouts` wrote. Raises `TrajectoryError` for other files."""
+    """Read the rollouts of a file that `ParquetRollouts` wrote. Raises `TrajectoryError` for other files."""
     arrow, parquet = _pyarrow()
     try:
         file = parquet.ParquetFile(str(path))

@@ -1,7 +1,7 @@
 """`SimulatedTeam` runs any policy as if a model behind a simulated engine wrote its messages.
 
-It is for tests of drivers and for planning without a model: how many episodes an engine with a given speed and cache
-should run at a time, and what width costs. The scores say nothing about any model.
+Use it to test drivers, or to plan without a model. For example, it can show how many episodes an engine with a given
+speed and cache should run at the same time. The scores are those of the policy, not of a model.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class SimulatedTeam:
     """A `TeamPolicy` with one `SimulatedEngine`.
 
     Args:
-        policy: The policy that writes the messages. It must decide from the conversation alone, like the scripted
-            policy.
+        policy: The policy that writes the messages. Its decisions must depend only on the conversation, like those of
+            the scripted policy.
         max_tokens: The largest number of tokens of one turn.
         engine: Arguments of `SimulatedEngine`, such as `takes`, `latency`, `faults`, `seed` or `max_requests`.
     """
@@ -60,7 +60,7 @@ class SimulatedTeam:
         return SimulatedEpisodePolicy(self.engine, seed, next(self._episode_policies), self._max_tokens)
 
     def answer(self, request: Request) -> str:
-        """The message for a request's turn. Additional engines of the same team can use it too."""
+        """The policy's message for the turn of a request. Other engines of the same team can use this method too."""
         if not isinstance(request, TurnRequest) or request.turn is None:
             raise TypeError("a simulated team answers only its own requests")
         (action,) = self._policy.act([request.turn])
@@ -80,7 +80,7 @@ class SimulatedEpisodePolicy:
         self._turns: dict[int, list[TurnRecord]] = {}
 
     def prepare(self, turn: Turn) -> GenerationRequest | FixedReply:
-        """The request for this turn."""
+        """The request that the engine must answer for this turn."""
         number, taken = turn.conversation, _taken(turn)
         sampling = Sampling(self._max_tokens, seed=self._seed * 1_000_003 + number * 1009 + taken)
         name = f"{self._number}/{number}/{taken}"
@@ -91,7 +91,7 @@ class SimulatedEpisodePolicy:
         return GenerationRequest(self._engine, request)
 
     def accept(self, turn: Turn, generation: Generation) -> Message:
-        """Record the generation, and return the action for it."""
+        """Record the generation, and return the agent's message."""
         if generation.message is not None:
             return generation.message
         if generation.ids is None or generation.logprobs is None:
@@ -137,7 +137,9 @@ class SimulatedEpisodePolicy:
         ]
 
     def _prompt(self, turn: Turn) -> list[int]:
-        """The ids so far, the ids of the messages since then, and the beginning of the turn."""
+        """The ids of the conversation so far, the ids of the new messages, and the id that opens the assistant's
+        turn.
+        """
         ids = self._ids.get(turn.conversation, [])
         closed = [] if not ids or ids[-1] == END else [END]
         new = turn.messages[self._read.get(turn.conversation, 0) :]

@@ -1,8 +1,9 @@
 """Rollouts on disk: JSONL for a run in progress, Parquet for a finished dataset.
 
-A JSONL file (also ``.gz``) survives a killed process. Every rollout is on disk before the next one, and an incomplete
-last one is cut off when the file is opened. A Parquet file can be read only after it was closed. `Rollout.meta` must
-contain JSON values. Tuples are read back as lists.
+A JSONL file (also ``.gz``) can be used even if the process that writes it is killed. Each rollout is on disk before the
+next one is written. If the last rollout is incomplete, it is cut off when the file is opened again. A Parquet file can
+be read only after it was closed. `Rollout.meta` must contain only values that JSON can store. Tuples in it become
+lists.
 """
 
 from __future__ import annotations
@@ -19,14 +20,14 @@ from wideseek_env.files import JsonlWriter, whole_lines
 
 
 class RolloutWriter(Protocol):
-    """Writes rollouts to a file or a list. It is also a context manager."""
+    """Writes rollouts to a file or a list. Writers are context managers."""
 
     def write(self, rollout: Rollout) -> None:
         """Add one rollout."""
         ...
 
     def close(self) -> None:
-        """Finish writing. Does nothing if it is closed."""
+        """Finish writing. A second call does nothing."""
         ...
 
     def __enter__(self) -> RolloutWriter: ...
@@ -67,9 +68,9 @@ class MemoryRollouts:
 
 
 def open_rollouts(path: Path | str) -> RolloutWriter:
-    """Open a writer for the file's suffix: ``.jsonl``, ``.jsonl.gz`` or ``.parquet``.
+    """Open a writer for a file. The suffix decides the format: ``.jsonl``, ``.jsonl.gz`` or ``.parquet``.
 
-    The JSONL writers append to an existing file. The Parquet writer begins a new one. Other suffixes raise
+    A JSONL writer appends to an existing file. The Parquet writer replaces an existing file. Other suffixes raise
     `ConfigError`.
     """
     path = Path(path)
@@ -83,10 +84,10 @@ def open_rollouts(path: Path | str) -> RolloutWriter:
 
 
 def iter_rollouts(path: Path | str) -> Iterator[Rollout]:
-    """The rollouts of a file, one at a time. The file's suffix tells its format.
+    """Read the rollouts of a file, one at a time. The suffix of the file tells its format.
 
-    If a process was killed, the last line has no line break, or the ``.gz`` file is incomplete. That part is skipped.
-    Everything else that cannot be read raises `TrajectoryError` with file and line.
+    If the process that wrote the file was killed, the last record may be incomplete. An incomplete last record is
+    skipped. Everything else that cannot be read raises `TrajectoryError` with the file and line.
     """
     path = Path(path)
     if path.suffix == ".parquet":

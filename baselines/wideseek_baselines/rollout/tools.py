@@ -1,8 +1,8 @@
 """`ToolPool` runs the tool calls of all episodes on threads, in batches.
 
-An executor computes or waits for its tools. On the event loop it would stop every agent. Searches queue, and those that
-queued while a batch ran form the next batch. With a corpus that computes (``blocking`` is False), searches and browses
-share one thread. With a corpus that waits, batches of searches and single browses run in parallel.
+An executor computes, or waits for its tools. If it ran on the event loop, every agent would have to wait for it. While
+a batch of searches runs, new searches queue. They form the next batch. If the corpus computes (``blocking`` is False),
+searches and browses share one thread. If the corpus waits, batches of searches and single browses run in parallel.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ class _Lane:
 class ToolPool:
     """Runs the tool calls of any number of episodes with one executor.
 
-    Unless its corpus computes, the executor must be thread-safe.
+    The executor must be thread-safe if its corpus waits.
 
     Args:
-        executor: Runs the calls. Its corpus's attribute `blocking` tells whether it waits, or its own attribute if it
-            has no corpus. Without this attribute it counts as one that computes.
+        executor: Runs the calls. The attribute `blocking` of its corpus tells whether the corpus waits. If the executor
+            has no corpus, the attribute of the executor counts. Without the attribute, the executor counts as one that
+            computes.
         batch: The largest number of searches in one call of the executor.
-        workers: Number of threads. None is 1 if the executor computes, otherwise 16.
+        workers: Number of threads. None means 1 if the executor computes, and 16 if it waits.
     """
 
     def __init__(self, executor: Executor, *, batch: int = 64, workers: int | None = None) -> None:
@@ -63,10 +64,10 @@ class ToolPool:
         self.batches = 0
         """The number of calls of the executor so far."""
         self.requests = 0
-        """The number of tool calls in them."""
+        """The number of tool calls in these calls of the executor."""
 
     async def run(self, call: ToolCall) -> ToolResult:
-        """Run one tool call, and return its result. Raises `ToolLostError` if the executor is lost."""
+        """Run one tool call, and return its result. Raises `ToolLostError` if the executor no longer works."""
         lane = {"search": self._search, "browse": self._browse}.get(call.name, self._custom)
         future: asyncio.Future[ToolResult] = asyncio.get_running_loop().create_future()
         lane.queue.append((call, future))

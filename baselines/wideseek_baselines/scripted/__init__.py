@@ -1,4 +1,4 @@
-"""A scripted team that does not cheat: every decision follows from what the acting agent can read."""
+"""A scripted team that does not cheat: every decision depends only on text that the acting agent can read."""
 
 from wideseek_baselines.scripted.policy import ScriptedPolicy
 

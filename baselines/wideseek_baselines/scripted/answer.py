@@ -1,4 +1,4 @@
-"""Writes the answer: the rows that pass the conditions, and those uncertain rows that raise the expected score."""
+"""Writes the answer. It has the rows that pass all conditions, and uncertain rows if they raise the expected score."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from wideseek_baselines.scripted.question import Question
 from wideseek_env.task import Language, Table
 
 _UNKNOWN_SHARE = 0.6
-"""The assumed share of a list's rows that pass, if no row could be checked."""
+"""The assumed share of rows that pass the conditions, if no row of the list could be checked."""
 
 _INTRODUCTION = {"en": "This is what was found.", "zh": "以下是查到的结果。"}
 
@@ -40,12 +40,12 @@ def write_answer(question: Question, rows: Sequence[tuple[str, Mapping[str, str]
 
 
 def fenced(table: Table, language: Language) -> str:
-    """An answer that consists of a table."""
+    """The table as the text of an answer, in a fenced block."""
     return f"{_INTRODUCTION[language]}\n\n```markdown\n{table.to_markdown()}\n```"
 
 
 def row_verdicts(question: Question, rows: Sequence[Mapping[str, str]]) -> list[float | None]:
-    """For each row of the list: 1 if the question asks for it, 0 if not, None if that is not known."""
+    """For each row of the list: 1 if the question asks for the row, 0 if not, None if that is not known."""
     verdicts = [_passes(question, values) for values in rows]
     if question.part is not None:
         left = [place for place, verdict in enumerate(verdicts) if verdict != 0.0]
@@ -64,11 +64,12 @@ def _passes(question: Question, values: Mapping[str, str]) -> float | None:
 
 
 def _worthwhile(candidates: Sequence[_Candidate], width: int) -> list[_Candidate]:
-    """The rows that maximise the expected item-F1, in their order.
+    """The rows that maximise the expected item-F1, in the order of the list.
 
-    Suppose the answer has S rows of `width` cells, C of these cells are expected to be right, and the gold table has G
-    rows. Then item-F1 is 2 C / (S + G) / `width`. Including a row raises it if the row's share of right cells is above
-    half of it.
+    Item-F1 is the harmonic mean of two shares: the right cells among the cells of the answer, and among those of the
+    gold table. Suppose that the answer has S rows of `width` cells, that C cells are expected to be right, and that the
+    gold table has G rows. Then item-F1 is 2 C / (S + G) / `width`. Adding a row raises item-F1 if the expected share of
+    right cells in the row is above half of the item-F1 without the row.
     """
     asked = sum(candidate.chance for candidate in candidates)
     chosen: list[_Candidate] = []

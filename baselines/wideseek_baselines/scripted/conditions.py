@@ -50,14 +50,14 @@ _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition on the cell in `column`: before or after a year, above or below a number, (not) equal to a text."""
+    """A condition on the cell in `column`: before or after a year, above or below a number, equal to a text or not."""
 
     column: str
     relation: Relation
     value: str
 
     def holds(self, cell: str) -> bool | None:
-        """Whether a row with this cell passes. None if the cell does not tell."""
+        """Whether a row with this cell passes the condition. None if that cannot be seen from the cell."""
         if self.relation in ("is", "is_not"):
             return (plain(cell) == plain(self.value)) == (self.relation == "is") if cell.strip() else None
         if self.relation in ("before", "after"):

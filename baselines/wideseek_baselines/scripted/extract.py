@@ -1,7 +1,8 @@
 """Finds the value of a column on a page: first in the page's infobox, then in its sentences.
 
-A label in an infobox decides. Otherwise a sentence that names the attribute decides ("its floor area is …", "founded in
-…"). If the page has no infobox, the typed patterns of `wideseek_baselines.scripted.prose` are used last.
+If the infobox has a label for the column, its value is taken. Otherwise the value comes from a sentence that names the
+attribute ("its floor area is …", "founded in …"). If there is no such sentence and the page has no infobox, the
+patterns of `wideseek_baselines.scripted.prose` are tried.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ NOTHING = Cell("", "")
 
 
 def value_of(page: Page, column: str) -> Cell:
-    """The value of `column` on `page`. An empty cell if the page does not say it clearly."""
+    """The value of `column` on `page`. An empty cell if the page does not give the value clearly."""
     if page.failed:
         return NOTHING
     found = page.box.get(column.casefold())
@@ -45,8 +46,8 @@ def _patterns(column: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
 def _told(text: str, column: str, structured: bool) -> str:
     """The value in a sentence that names the attribute and ends with it.
 
-    If the page has an infobox (`structured`), any sentence that names the label counts. Otherwise the sentence must
-    also make clear whose attribute it is, as in "its floor area".
+    If the page has an infobox (`structured`), any sentence that names the attribute counts. Otherwise the sentence must
+    also make clear that the attribute is that of the page's subject, as in "its floor area".
     """
     label = column.casefold()
     if label not in text.casefold():

@@ -1,4 +1,4 @@
-"""`History` reads an agent's conversation as requests and their answers."""
+"""`History` finds the requests and their answers in an agent's conversation."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _SHOWN = 300
 
 
 class Exchange(NamedTuple):
-    """A request and its answer. The answer is "" if the request was refused or nothing came back under its heading."""
+    """A request and its answer. The answer is "" if the request was refused or the results have no text for it."""
 
     request: Request
     answer: str

@@ -18,7 +18,9 @@ class Knowledge:
 
     @classmethod
     def of(cls, exchanges: Iterable[Exchange]) -> Knowledge:
-        """Collect everything in these exchanges. Of a page that was opened twice, the better answer is kept."""
+        """Collect the search results and pages in these exchanges. If a page was opened twice, the better answer is
+        kept.
+        """
         known = cls()
         for request, answer in exchanges:
             if request.kind == "search":
@@ -30,9 +32,7 @@ class Knowledge:
         return known
 
     def page(self, url: str, chunk: int = 1) -> Page | None:
-        """The page or one of its later chunks, or None if it was not opened. A page that could not be opened has
-        `failed`.
-        """
+        """A chunk of a page, or None if it was not opened. If opening it failed, the result has `failed`."""
         return self.pages.get((url, chunk))
 
     def chunks(self, url: str) -> list[Page]:

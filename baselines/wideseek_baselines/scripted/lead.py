@@ -29,17 +29,17 @@ _REMARKS = {
 
 @dataclass(slots=True)
 class Progress:
-    """The results of the reports so far: rows by name with their values, and what is left to do."""
+    """The results of the reports so far: rows by name with their values, and the work that is left."""
 
     values: dict[str, dict[str, str]] = field(default_factory=dict)
     urls: dict[str, str] = field(default_factory=dict)
     goes_on: dict[str, None] = field(default_factory=dict)
-    """Addresses at which a list continues and to which no subagent was sent."""
+    """Addresses at which a list continues, and which no subagent has had as its task."""
     done: set[str] = field(default_factory=set)
     failures: dict[str, int] = field(default_factory=dict)
-    """How often a subagent got a row as its task and returned nothing about it."""
+    """For each row, how often a subagent had to look it up and returned nothing about it."""
     searches: int = 0
-    """How often a subagent was sent to find the list."""
+    """How often a subagent had the task to find the list."""
 
     @classmethod
     def of(cls, exchanges: Sequence[Exchange]) -> Progress:
@@ -80,7 +80,7 @@ class Progress:
 def lead_turn(turn: Turn, toolbox: Toolbox, delegate_limit: int | None) -> str:
     """The lead's next message.
 
-    It starts at most `delegate_limit` subagents at once. None is the number that the rules allow.
+    The message starts at most `delegate_limit` subagents. None means the number that the rules allow.
     """
     history = History.of(turn.messages, toolbox)
     question = read_question(history.task)
@@ -103,7 +103,7 @@ def missing_columns(wanted: Sequence[str], rows: Sequence[Mapping[str, str]]) ->
 def _subtasks(
     question: Question, progress: Progress, width: int, turns_left: int
 ) -> tuple[list[FindList | LookUp], str]:
-    """The subtasks of this round, and the name of the remark for them. There are none when it is time to answer."""
+    """The subtasks of the next delegation, and the name of the remark for them. No subtasks mean: answer now."""
     columns = (question.key, *question.wanted)
     if not progress.values:
         if progress.searches >= ATTEMPTS:
@@ -141,8 +141,8 @@ def _still_to_do(question: Question, progress: Progress) -> list[Entity]:
 
 
 def _shares(entities: Sequence[Entity], parts: int) -> list[tuple[Entity, ...]]:
-    """`entities` split into at most `parts` even shares of neighbours. If there are too many, the rest waits for a
-    later round.
+    """Split `entities` into at most `parts` shares of equal size. Entities that are too many for these wait for a later
+    delegation.
     """
     entities = entities[: parts * MOST_ENTITIES]
     parts = min(parts, len(entities))

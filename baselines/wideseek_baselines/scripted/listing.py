@@ -1,4 +1,5 @@
-"""Finds a list and reads it to its end: from an agent's knowledge to the entries so far and the next requests."""
+"""Finds a list and reads it to its end. The input is an agent's knowledge, the output the entries and the next
+requests."""
 
 from __future__ import annotations
 
@@ -18,7 +19,8 @@ CANDIDATES = 4
 """The largest number of pages that are opened to find the list."""
 
 HITS = 10
-"""The number of search results to request. Titles that differ in one word can push the right one down."""
+"""The number of search results to request. Titles that differ from the right title in one word may be ranked above
+it."""
 
 _PAGE_NUMBER = re.compile(r" \(page (\d+)\)$")
 _GOOD = 0.9
@@ -28,8 +30,9 @@ _GOOD = 0.9
 class Listing:
     """The entries found so far, with the columns that the list gives.
 
-    `total` is the number of entries according to the list, or 0 if it does not say. `requests` would bring more
-    entries, the most useful request first. There are none if the list is complete or cannot be found.
+    `total` is the number of entries that the list states, or 0 if it states none. `requests` are the requests that
+    would bring more entries, the most useful request first. There are no requests if the list is complete or cannot be
+    found.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -45,7 +48,7 @@ class Listing:
 
 
 def list_entries(task: FindList, known: Knowledge, results: int) -> Listing:
-    """The state of the search for the list of `task`. `results` is the largest number of hits of a query."""
+    """The state of the search for the list in `task`. A query returns at most `results` hits."""
     if task.begin:
         return _read(list(task.begin), task, known)
     for query in dict.fromkeys([task.titles[0], task.titles[-1]]):
@@ -73,7 +76,7 @@ def _from_hits(task: FindList, known: Knowledge) -> Listing:
 
 
 def _ranked(task: FindList, known: Knowledge) -> list[tuple[str, float]]:
-    """The hits that are first pages, those with the likeliest titles first, each with its score."""
+    """The hits that may be the first page of the list, with scores for their titles. The best score comes first."""
     scores: dict[str, float] = {}
     for hit in known.hits():
         if not _PAGE_NUMBER.search(hit.title):
@@ -84,7 +87,7 @@ def _ranked(task: FindList, known: Knowledge) -> list[tuple[str, float]]:
 
 
 def _further(title: str, known: Knowledge) -> list[str]:
-    """The further pages of the list called `title` among the search results, in order."""
+    """The second and later pages of the list called `title` among the search results, in order."""
     found: dict[int, str] = {}
     for hit in known.hits():
         match = _PAGE_NUMBER.search(hit.title)
@@ -94,7 +97,7 @@ def _further(title: str, known: Knowledge) -> list[str]:
 
 
 def _part(url: str, page: Page, task: FindList) -> str:
-    """The address of the part of an article that the task is about, or "" if parts have no separate pages."""
+    """The address of the section of an article that the task names, or "" if sections have no separate pages."""
     parts = [item for items in page.lists for item in items if item.url.startswith(f"{url}?")]
     if not parts:
         return ""

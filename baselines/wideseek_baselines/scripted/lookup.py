@@ -1,4 +1,4 @@
-"""Looks up entities: from an agent's knowledge to the rows so far and the pages that are worth opening next."""
+"""Looks up entities. The input is an agent's knowledge, the output the rows so far and the pages to open next."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Row = tuple[Entity, dict[str, str]]
 
 _CHAIN = " of "
 _LATER_CHUNK = 0.5
-"""The value of a later chunk of a page, compared with 1 for an unknown page."""
+"""How much a later chunk of a page is worth opening, where an unknown page is worth 1."""
 
 
 @dataclass(slots=True)
@@ -32,7 +32,7 @@ class Lookup:
 
 
 def look_up(task: LookUp, known: Knowledge, results: int) -> Lookup:
-    """The state of the work on `task`. `results` is the largest number of hits of a query."""
+    """The state of the work on `task`. A query returns at most `results` hits."""
     lookup = Lookup()
     worth: dict[Request, float] = {}
     focus = ", ".join(task.columns[1:])
@@ -57,7 +57,9 @@ def look_up(task: LookUp, known: Knowledge, results: int) -> Lookup:
 def _steps(
     entity: Entity, columns: tuple[str, ...], known: Knowledge, values: dict[str, str], results: int
 ) -> Iterator[tuple[str, str, int, float]]:
-    """Fill `values` with the known values of `entity`, and yield the next steps: kind, text, chunk, cells to gain."""
+    """Fill `values` with the known values of `entity`. Yields the next requests: kind, text, chunk, expected new
+    cells.
+    """
     wanted = columns[1:]
     url = entity.url
     page = known.page(url) if url else None
@@ -91,7 +93,7 @@ def _steps(
 
 
 def _resolve(chunks: list[Page], column: str, known: Knowledge) -> tuple[Cell, str]:
-    """The value of `column`, and the address that must be opened first, or ""."""
+    """The value of `column`, and the address of a page that must be opened to get it, or ""."""
     if _CHAIN in column:
         # For "Birth year of architect", follow the architect's link and find the birth year there.
         pages = chunks

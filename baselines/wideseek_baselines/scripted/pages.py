@@ -36,7 +36,7 @@ class Hit(NamedTuple):
 
 @dataclass(slots=True)
 class Grid:
-    """A table of a page; `header` is the text of the header cells."""
+    """A table of a page. `header` has the texts of the header cells."""
 
     header: tuple[str, ...]
     rows: list[tuple[Cell, ...]] = field(default_factory=list)
@@ -58,13 +58,13 @@ class Page:
     text: str = ""
     """The paragraphs without the addresses of their links, one per line."""
     links: Mapping[str, str] = field(default_factory=dict)
-    """Addresses by the text of the link. If several links have the same text, the first."""
+    """Addresses by the text of the link. If several links have the same text, the first link counts."""
     turning: dict[str, str] = field(default_factory=dict)
     """If a list spans several pages, the links to its other pages, by their text in lower case."""
     last_entry: int = 0
     entries: int = 0
-    """The numbers of a line such as ``rows 11 to 20 of 37``: `last_entry` is 20 and `entries` is 37. Both are 0 without
-    one.
+    """With a line such as ``rows 11 to 20 of 37``, `last_entry` is 20 and `entries` is 37. Without such a line, both
+    are 0.
     """
 
 

@@ -32,10 +32,11 @@ _ISO = re.compile(r"\d{4}-(\d\d)-(\d\d)")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The rows of a list that a question asks for, by their place or by the largest or smallest values of a column.
+    """A part of a list that a question asks for: rows at certain places, or rows with the largest or smallest values.
 
-    With the measure "place" they are the rows `first` to `last`, counted from 1. Negative numbers count from the end.
-    With other measures they are the `last` largest or smallest of the rows that are left.
+    With the measure "place", the part has the rows `first` to `last`, counted from 1. Negative numbers count from the
+    end. With other measures, the part has the `last` rows with the largest or smallest values. Only rows that passed
+    all conditions count.
     """
 
     measure: Measure
@@ -45,7 +46,7 @@ class Part:
     largest: bool = False
 
     def verdicts(self, rows: Sequence[Mapping[str, str]], left: Sequence[int]) -> dict[int, bool | None]:
-        """For each place in `left`, whether its row is in the part. None if its value is missing.
+        """For each place in `left`, whether its row is in the part. None if the value that decides is missing.
 
         Places count from 0 in the whole list `rows`. `left` has the places of the rows that passed all conditions.
         """
@@ -92,7 +93,7 @@ def read_part(text: str) -> Part | None:
 
 
 def moment_in(cell: str) -> Moment | None:
-    """Year, month and day in a cell. Missing ones are 0. None without a year."""
+    """Year, month and day in a cell. A missing month or day is 0. None if there is no year."""
     if match := _ISO.search(cell):
         return float(cell[match.start() : match.start() + 4]), float(match[1]), float(match[2])
     years = _YEAR.findall(cell)

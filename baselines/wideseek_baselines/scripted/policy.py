@@ -16,11 +16,12 @@ from wideseek_env.policy import Turn
 class ScriptedPolicy:
     """A scripted team that does not cheat.
 
-    It reads only what an agent reads: prompt, tool schemas and messages. It has no state. So the same conversation
-    gives the same message with every driver and in any order.
+    The policy uses only what an agent reads: its prompt, tool schemas and messages. It has no state. So the same
+    conversation always leads to the same message, with every driver.
 
     Args:
-        delegate_limit: The largest number of subagents started at once. None is the number that the rules allow.
+        delegate_limit: The largest number of subagents that one delegation starts. None means the number that the rules
+            allow.
         context: The largest number of characters of one agent's conversation. Subagents and the single agent stop
             reading before they reach it. The default is `Rules.context` of the default rules.
     """
@@ -36,7 +37,7 @@ class ScriptedPolicy:
         self.context = context
 
     def reset(self, seed: int) -> None:
-        """Nothing to reset: no decision depends on chance or on earlier episodes."""
+        """Does nothing, because no decision depends on chance or on earlier episodes."""
 
     def act(self, turns: Sequence[Turn]) -> Sequence[Action]:
         """The messages of the acting agents, one for each turn."""

@@ -1,4 +1,4 @@
-"""Reads a question: which columns, which list, and which rows of the list."""
+"""Reads a question: the columns, the list, and the rows of the list that it asks for."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Question:
 
     @property
     def wanted(self) -> tuple[str, ...]:
-        """The columns to find for each row: those of the answer, and those that decide which rows are in it."""
+        """The columns to find for each row: those of the answer, and those that decide which rows are in the answer."""
         have = {column.casefold() for column in self.columns}
         deciding = [c.column for c in self.conditions] + ([self.part.column] if self.part else [])
         extra = [column for column in deciding if column and column.casefold() not in have]
@@ -56,7 +56,9 @@ class Question:
 
 @lru_cache(maxsize=256)
 def read_question(text: str) -> Question:
-    """Parse a question. Any text gives a `Question`. If nothing is recognised, the text itself is searched for."""
+    """Parse a question. Any text gives a `Question`. If no known form is recognised, the agent searches for the text
+    itself.
+    """
     language: Language = "zh" if CHINESE.search(text) else "en"
     rows = _COLUMNS.findall(text)
     columns = tuple(cell for cell in split_row(rows[-1]) if cell) if rows else ()
@@ -84,12 +86,12 @@ def read_question(text: str) -> Question:
 
 
 def _named(conditions: Sequence[Condition], names: Mapping[str, str]) -> tuple[Condition, ...]:
-    """The conditions, with the column names of the question's last line."""
+    """The conditions, where columns have the names in the last line of the question."""
     return tuple(replace(c, column=names.get(c.column.casefold(), c.column)) for c in conditions)
 
 
 def _kind(words: str) -> str:
-    """The last words that can name a kind of thing. Of "are the railway stations", "railway stations" remains."""
+    """The last words that can name a kind of thing. For "are the railway stations", they are "railway stations"."""
     kept: list[str] = []
     for word in reversed(words.split()):
         if word in _NOT_A_KIND:

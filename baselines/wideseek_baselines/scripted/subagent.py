@@ -1,4 +1,4 @@
-"""The scripted subagent. It works on one subtask, opens the pages that fill most cells first, and reports in time."""
+"""The scripted subagent. It first opens the pages that fill most cells, and reports before its turns or context end."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ from wideseek_env.policy import Turn
 from wideseek_env.task import Language
 
 LIST_REPORT = 12_000
-"""When the entries of a list have this many characters, they are reported. Another subtask reads the rest."""
+"""A subagent reports the entries of a list when they have this number of characters. Another subagent reads the
+rest."""
 
 _ANSWER_CHARACTERS = 3_500
 _REPORT_CHARACTERS = 20_000
-"""The number of characters reserved for the last message. A quarter of the context if that is less."""
+"""The number of characters that are reserved for the last message. It is at most a quarter of the context."""
 
 
 def subagent_turn(turn: Turn, toolbox: Toolbox, context: int) -> str:
@@ -47,7 +48,7 @@ def subagent_turn(turn: Turn, toolbox: Toolbox, context: int) -> str:
 
 
 def affordable(turn: Turn, history: History, toolbox: Toolbox, context: int) -> int:
-    """How many requests the next message may have. 0 if turns or context leave room only for a report."""
+    """The largest number of requests in the next message. It is 0 if there are turns or context only for a report."""
     if turn.turns_left <= 1:
         return 0
     reserve = min(_REPORT_CHARACTERS, context // 4)
@@ -56,6 +57,6 @@ def affordable(turn: Turn, history: History, toolbox: Toolbox, context: int) -> 
 
 
 def untried(requests: list[Request], history: History) -> list[Request]:
-    """The requests that were made less than twice. So a refused request is repeated once."""
+    """The requests that the agent has made less than twice. So it repeats a refused request once."""
     made = [(e.request.kind, e.request.text, e.request.chunk) for e in history.exchanges]
     return [r for r in requests if made.count((r.kind, r.text, r.chunk)) < 2]

@@ -1,8 +1,8 @@
 """Writes and reads subtasks of the lead and reports of subagents, in plain sentences.
 
-The wording hides nothing, so a language model can take either role. A subtask with a bulleted list is about those
-entities. A subtask without one is about finding a list. Columns are in one line, separated by pipes. Addresses are
-links.
+The texts are complete, so a language model can play the lead or a subagent. If a subtask has a bulleted list, the
+subagent must look up the entities in it. If not, it must find a list. The columns are in one line, separated by pipes.
+Addresses are links.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from wideseek_env.scoring.tables import parse_table, split_row
 from wideseek_env.task import Language, Table
 
 PAGE = "Page"
-"""The column of a report with the address of a row's page."""
+"""The name of the column of a report that has the address of each row's page."""
 
 _MARKER = re.compile(r"(?:Your subtask:|你的子任务：)\n")
 _COLUMNS = re.compile(r"\|[^\n]*\|")
@@ -51,7 +51,7 @@ _UNFINISHED = {"en": "Not finished:\n{0}", "zh": "没有查完：\n{0}"}
 
 
 class Entity(NamedTuple):
-    """An entity that will be a row: its name, and the address of its page ("" if unknown)."""
+    """An entity that will be a row of the answer: its name, and the address of its page ("" if unknown)."""
 
     name: str
     url: str
@@ -126,7 +126,7 @@ def write_list_report(
     goes_on: Sequence[str],
     language: Language,
 ) -> str:
-    """Write a report on a list. `total` is the number of entries according to the list, or 0 if it does not say."""
+    """Write a report on a list. `total` is the number of entries that the list states, or 0 if it states none."""
     said = [_FOUND[language].format(len(rows), max(total, len(rows)) if total or not goes_on else "?")]
     said += [_GOES_ON[language].format(url) for url in goes_on]
     shown = [column for column in columns[1:] if any(values.get(column) for _, values in rows)]

@@ -1,4 +1,4 @@
-"""`Toolbox` reads from tool schemas which tools an agent has, and writes calls of them.
+"""`Toolbox` finds out from tool schemas which tools an agent has, and writes calls of these tools.
 
 It recognises tools by their arguments, not by their names. A tool that takes a query searches, a tool that takes a URL
 browses, and a tool that takes texts delegates. It reads limits from the schemas and from the agent's prompt.
@@ -32,7 +32,7 @@ _RESULTS = (re.compile(r"at most (\d+)"), re.compile(r"最多 ?(\d+) ?条"))
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `text` is a subtask, a query or a URL. `focus` says what to look for on a browsed page."""
+    """One request. `text` is a subtask, a query or a URL. `focus` tells browse what to look for on the page."""
 
     kind: Kind
     text: str
@@ -45,8 +45,8 @@ class Request:
 class Tool:
     """A tool's name, kind and form.
 
-    `items` is the name of the list that holds the requests of a call, or "" if a call has one request. `fields` are the
-    arguments of a request. Without fields, the items are plain strings.
+    `items` is the name of the argument with the list of requests of a call, or "" if a call has only one request.
+    `fields` are the arguments of one request. Without fields, each request is a plain string.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Tool:
     items: str
     fields: Mapping[str, Mapping[str, Any]]
     most: int | None
-    """The largest number of items in one call, if the schema gives it."""
+    """The largest number of requests in one call, if the schema gives it."""
     description: str
 
 
@@ -69,7 +69,7 @@ class Toolbox:
 
     @classmethod
     def of(cls, schemas: Sequence[Mapping[str, Any]], prompt: str) -> Toolbox:
-        """Read schemas in OpenAI's form and the system prompt. A limit that neither gives is 1."""
+        """Read tool schemas in OpenAI's form and the system prompt. A limit that is in neither of them is 1."""
         tools: dict[Kind, Tool] = {}
         for schema in schemas:
             tool = _read_tool(schema)

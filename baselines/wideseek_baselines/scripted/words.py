@@ -11,14 +11,14 @@ _WORD = re.compile(r"[^\W_]+")
 
 @lru_cache(maxsize=65536)
 def plain(text: str) -> str:
-    """`text` without case, accents and punctuation: words between single spaces."""
+    """`text` in lower case without accents and punctuation. Words are separated by single spaces."""
     if not text.isascii():
         text = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c))
     return " ".join(_WORD.findall(text.casefold()))
 
 
 def likeness(one: str, other: str) -> float:
-    """The share of words that two texts have in common, from 0 to 1. It ignores case and punctuation."""
+    """The share of words that two texts have in common, from 0 to 1. Case and punctuation do not matter."""
     first, second = plain(one), plain(other)
     if first == second:
         return 1.0

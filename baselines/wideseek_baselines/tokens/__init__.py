@@ -1,4 +1,4 @@
-"""Conversations as exact token ids: those that a model read and sampled, never decoded and encoded again."""
+"""Conversations as the exact token ids that a model read and sampled. They are never decoded and encoded again."""
 
 from wideseek_baselines.tokens.loading import load_tokenizer
 from wideseek_baselines.tokens.template import ChatTemplate, History, Thread

@@ -1,8 +1,9 @@
-"""Encodes text to ids without reading parts of it as special tokens.
+"""Encodes text from agents and pages so that no part of it becomes a special token.
 
-A question, a page or a report may contain the text of a special token. Before a chat template renders such a text, a
-mark is put into it: one character that occurs nowhere else. In the rendered text, special tokens without a mark come
-from the template. Those with a mark are encoded as ordinary text, without the mark.
+A question, a page or a report may contain the text of a special token. Before the chat template renders such a text,
+`mark_specials` puts a mark into it. The mark is a character that occurs nowhere else in the conversation. In the
+rendered text, special tokens without a mark come from the template. Special tokens with a mark are encoded as ordinary
+text, without the mark.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 _MARKS = [chr(code) for code in range(0xE000, 0xE400)]
-"""Characters for private use. No tokenizer gives them a meaning, and texts rarely contain them."""
+"""Characters of Unicode's private use area. No tokenizer gives them a meaning, and texts rarely contain them."""
 
 
 class Encoder:
@@ -35,7 +36,7 @@ class Encoder:
         self._any = pattern_of(self.specials)
 
     def encode(self, text: str, mark: str = "") -> list[int]:
-        """The ids of rendered text. `mark` is the character that `mark_specials` put into it, or "".
+        """The ids of rendered text. `mark` is the character that `mark_specials` put into the text, or "".
 
         Pieces between two special tokens that contain a mark are encoded separately. Everything else gets the same ids
         as if the whole text were encoded at once.
@@ -100,7 +101,9 @@ class Encoder:
 
 
 def pattern_of(tokens: Collection[str]) -> re.Pattern[str] | None:
-    """A pattern that matches any of these texts, the longest one if several match at a place. None without texts."""
+    """A pattern that matches any of these texts. Where several match, it takes the longest. None if there are no
+    texts.
+    """
     if not tokens:
         return None
     return re.compile("|".join(re.escape(token) for token in sorted(tokens, key=lambda t: (-len(t), t))))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a model folder (or hub name), which must have a chat template.
+    """Load the tokenizer of a model folder or hub name. It must have a chat template.
 
     Raises:
         ConfigError: There is no tokenizer under this name, or it has no chat template.

@@ -1,8 +1,9 @@
-"""The record of an episode for training: the token ids of every agent, and which of them were sampled.
+"""The record of an episode for training: the token ids of every agent, and which of the ids were sampled.
 
-A `Rollout` is one episode. Each of its conversations is an `AgentRecord` with one or more `Sequence`s of ids. There is
-one sequence if the chat template only appends to the conversation, and otherwise up to one per turn. A sequence's
-`turns` are the spans that the model generated. All other ids are prompts and tool results, and are never trained on.
+A `Rollout` is one episode. Each of its conversations is an `AgentRecord` with one or more `Sequence`s of ids. If the
+chat template only appends to the conversation, there is one sequence. If the template changes earlier turns, there may
+be one sequence for each turn. The `turns` of a sequence are the parts that the model generated. All other ids are
+prompts and tool results, which are never trained on.
 """
 
 from __future__ import annotations
@@ -27,23 +28,24 @@ class TurnRecord:
     start: int
     stop: int
     logprobs: list[float]
-    """Log-probabilities of the sampled ids under the engine's distribution, in nats. One per id of the span."""
+    """Log-probabilities of the ids of this turn in the engine's distribution, in nats, one for each id."""
     versions: tuple[tuple[int, int], ...]
-    """The policy versions that generated the tokens: pairs (policy version, number of tokens), in order."""
+    """Which versions of the policy generated the tokens: pairs (policy version, number of tokens), in order."""
     finish_reason: str
     """"stop" or "length"."""
     temperature: float = 1.0
     trainable: bool = True
     """False if tokens were sampled with top-p, top-k or temperature 0."""
     errors: int = 0
-    """Calls of this turn that could not run: malformed calls, unknown or forbidden tools, too many calls."""
+    """The number of calls of this turn that could not run: malformed calls, unknown or forbidden tools, too many
+    calls."""
     cached_tokens: int = 0
     queued: float = 0.0
     """Seconds that the request waited in the queues of the driver and the engine."""
     generating: float = 0.0
-    """Seconds of the generation."""
+    """Seconds that the generation took."""
     tools: float = 0.0
-    """Seconds until all results and reports of this turn had arrived."""
+    """Seconds from the end of the generation until all results and reports of this turn had arrived."""
 
     @property
     def tokens(self) -> int:
@@ -77,7 +79,7 @@ class AgentRecord:
     ending: str
     sequences: list[Sequence]
     model: str = ""
-    """The name of the model that generated it, if a team has several models. Otherwise ""."""
+    """The name of the model that generated the turns, if the team has several models. Otherwise ""."""
 
     @property
     def turns(self) -> list[TurnRecord]:
@@ -92,10 +94,10 @@ class AgentRecord:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """One episode for training. Rollouts of the same `group` answer the same task and are compared with each other.
+    """One episode for training. Rollouts of the same `group` have the same task. Training compares their rewards.
 
-    `trainable` is False in two cases. Either an engine gave no token ids, or a failure of the system (not of the model)
-    ended the episode early, so that its reward is not fair.
+    `trainable` is False in two cases. In the first, an engine returned no token ids. In the second, a failure of the
+    system ended the episode, so the reward says nothing about the model.
     """
 
     task_id: str
@@ -123,7 +125,7 @@ class Rollout:
         return sum(agent.tokens for agent in self.agents)
 
     def to_dict(self) -> dict[str, Any]:
-        """The rollout as JSON values, which `from_dict` reads."""
+        """The rollout as values that JSON can store. `from_dict` reads them."""
         return {"format": FORMAT, **dataclasses.asdict(self)}
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Renders conversations with any chat template, whatever roles it knows.
+"""Renders conversations with any chat template, even if the template does not know all roles.
 
 The renderer first renders small probes. They show whether the template knows a system role, a tool role, native tool
 calls and tool schemas, and how it ends an assistant's turn. Missing features are replaced:
@@ -41,7 +41,7 @@ _CALL = {"id": "probecall", "type": "function", "function": {"name": "probeoftoo
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """Rendered text. If a message contains the text of a special token, `mark` is inserted there."""
+    """Rendered text. Where a message contains the text of a special token, `mark` is inserted."""
 
     marked: str
     mark: str = ""
@@ -58,7 +58,7 @@ class Renderer:
     Args:
         tokenizer: The tokenizer with the chat template.
         encoder: The encoder of the same tokenizer.
-        thinking: Passed to the template as ``enable_thinking``. None does not pass it.
+        thinking: The template gets this value as ``enable_thinking``. With None, it gets no value.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class Renderer:
         return found[0] if found and rest.lstrip().startswith(found[0]) else ""
 
     def render(self, messages: Sequence[Message], tools: Tools = (), *, ask: bool = True) -> Rendered:
-        """A conversation as text. With `ask` it ends with the beginning of the assistant's next turn."""
+        """A conversation as text. With `ask`, the text ends with the beginning of the assistant's next turn."""
         mark = ""
         texts = [message["content"] for message in messages]
         if self._any is not None and any(self._any.search(text) for text in _strings(messages)):
@@ -111,8 +111,8 @@ class Renderer:
         return Rendered(self._render(form, tools if self.has_tools else [], ask), mark)
 
     def render_after_answer(self, messages: Sequence[Message], *, ask: bool = True) -> Rendered:
-        """The text after an assistant's message: the end of its turn, `messages`, and with `ask` the next turn's
-        beginning.
+        """The text after an assistant's message: the end of that turn, then `messages`. With `ask`, the next turn
+        begins.
         """
         rendered = self.render(
             [_message("user", USER), _message("assistant", ANSWER), *messages], (), ask=ask
@@ -127,8 +127,8 @@ class Renderer:
     def _marked(self, role: str, text: str, mark: str) -> str:
         """The text with marks in the special tokens that a message of this role may not contain.
 
-        A system prompt comes from the environment and may contain all of them. An assistant may use all except those
-        that begin and end turns.
+        A system prompt comes from the environment and may contain all special tokens. The message of an assistant may
+        contain all except those that begin and end turns.
         """
         if not mark or role == "system":
             return text
@@ -199,7 +199,9 @@ def _strings(messages: Sequence[Message]) -> list[str]:
 
 
 def _native(call: Mapping[str, Any], marked: Callable[[str], str]) -> dict[str, Any]:
-    """A native call as templates expect it: the arguments are an object if their JSON is one."""
+    """A native call as templates expect it. If the arguments are the JSON text of an object, they become that
+    object.
+    """
     function = call["function"]
     arguments: Any = marked(function["arguments"])
     try:

@@ -1,9 +1,9 @@
 """`ChatTemplate` turns conversations into token ids, and `Thread` is one conversation in ids.
 
-A thread grows as it is sampled: the prompt's ids, the sampled ids as they are, the template's ids for the results,
-sampled ids again. Sampled ids are never decoded and encoded again. This is correct only while the template would render
-the whole conversation to the same text. So the thread compares both texts at every turn. If the template has rewritten
-earlier messages, for example dropped their thinking, the thread begins a new sequence with the template's text.
+A thread grows with every turn: first the ids of the prompt, then the sampled ids, then the ids of the results, then
+sampled ids again. Sampled ids are never decoded and encoded again. This is correct only if the template would render
+the whole conversation to the same text. So the thread compares the two texts at every turn. If the template has changed
+earlier messages, for example removed their thinking, the thread begins a new sequence with the template's text.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
 History: TypeAlias = Literal["template", "keep"]
-"""How a prompt shows earlier turns. `template`: as the template renders them now. `keep`: as they were sampled."""
+"""How a prompt shows earlier turns. `template` shows what the chat template makes of them, `keep` what was sampled."""
 
 
 class ChatTemplate:
@@ -34,11 +34,10 @@ class ChatTemplate:
 
     Args:
         tokenizer: A Hugging Face tokenizer with a chat template, or the folder or hub name of one.
-        thinking: Switches thinking on or off in templates that have the switch ``enable_thinking``. None leaves it to
-            the template.
-        history: How a prompt shows earlier turns. With "template": as the template renders them now. With "keep": as
-            they were sampled. Then every conversation is one sequence, but prompts may differ from those of a chat
-            server.
+        thinking: The value of ``enable_thinking`` for templates that have this switch. With None, the template decides.
+        history: How a prompt shows an agent's earlier turns. "template" shows what the chat template makes of them.
+            "keep" shows what was sampled. With "keep", every conversation is one sequence, but prompts may differ from
+            those of a chat server.
 
     Raises:
         ConfigError: There is no such tokenizer, or its template cannot be used.
@@ -67,7 +66,7 @@ class ChatTemplate:
         self.renderer = Renderer(tokenizer, self.encoder, thinking)
         end = self.renderer.turn_end
         self.end_id = self.encoder.id_of(end) if end else None
-        """The token that ends an assistant's turn in the template, or None if it is not a special token."""
+        """The special token that ends an assistant's turn in the template, or None if there is no such token."""
         eos = tokenizer.eos_token_id
         stops |= {end for end in (self.end_id, *(eos if isinstance(eos, list) else [eos])) if end is not None}
         if not stops:
@@ -80,7 +79,7 @@ class ChatTemplate:
     def prompt(self, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
         """The ids of a whole conversation and of the beginning of the assistant's next turn.
 
-        `tools` are schemas in OpenAI's form. Omit them if the system prompt describes the tools.
+        `tools` are schemas in OpenAI's form. Leave them out if the system prompt describes the tools.
         """
         return self.ids_of(self.renderer.render(messages, tools))
 
@@ -101,10 +100,10 @@ class ChatTemplate:
 
     @cached_property
     def append_only(self) -> bool:
-        """Whether a conversation with tool results (and with thinking, unless it is off) stays one sequence.
+        """Whether a conversation with tool results stays one sequence. Unless `thinking` is False, turns have thinking.
 
-        The answer comes from a small test conversation. With ``history="keep"`` it is always True. It is only a
-        forecast: each thread decides by its own comparison at every turn.
+        The value comes from a small test conversation. With ``history="keep"``, it is always True. It is only a
+        forecast, because each thread compares the texts at every turn.
         """
         thought = "" if self.thinking is False else "<think>\nWhere to look?\n</think>\n\n"
         messages: list[Message] = [
@@ -126,7 +125,7 @@ class ChatTemplate:
 
 @dataclass(slots=True)
 class _Growing:
-    """A growing sequence of ids, and their text."""
+    """A growing sequence of ids, and the text of these ids."""
 
     ids: list[int]
     text: str
@@ -146,7 +145,7 @@ class Thread:
         self._tools = tools
         self._sequences: list[_Growing] = []
         self._seen = 0
-        """The number of messages that the latest sequence covers, including the sampled one."""
+        """The number of messages in the latest sequence, including the sampled message."""
         self._next: tuple[int, _Growing, list[int], str] | None = None
 
     @property
@@ -165,7 +164,7 @@ class Thread:
         return [*grown.ids, *glue]
 
     def add(self, ids: Sequence[int], turn: TurnRecord) -> TurnRecord:
-        """Append the ids that were sampled after the latest prompt. Returns `turn` with its span filled in.
+        """Append the ids that were sampled after the latest prompt. Returns `turn` with its `start` and `stop`.
 
         Raises:
             ConfigError: `prompt` was not called before.
@@ -189,8 +188,8 @@ class Thread:
             grown.turns = [replace(t, **changes) if t.turn == number else t for t in grown.turns]  # type: ignore[arg-type]
 
     def _continued(self, messages: Sequence[Message]) -> tuple[_Growing, list[int], str]:
-        """The sequence that the next turn continues, the ids between its end and that turn, and the text up to that
-        turn.
+        """The sequence that the next turn continues, the ids between that sequence and the turn, and the text before
+        the turn.
         """
         template = self._template
         last = self._sequences[-1] if self._sequences else None

@@ -1,14 +1,15 @@
-"""Training of language models: small modules, and one readable script per algorithm (`sft`, `grpo`, `ppo`).
+"""Training of language models. Each algorithm is one script that can be read from top to bottom: `sft`, `grpo`, `ppo`.
 
-The rooms build on each other in this order:
+The other code is in these subpackages. Each uses only those above it:
 
-- `config`: the settings, presets, and how they are read.
-- `data`: from rollouts or recorded episodes to samples, and from samples to packed rows.
+- `config`: the settings, and how they are read from presets, files and the command line.
+- `data`: makes samples from rollouts or recorded episodes, and packs samples into rows.
 - `model`: loading, scoring, sharding, adapters, critics, checkpoints and export.
 - `objective`: advantages, losses and their metrics.
 - `optim`: optimizers.
 - `rollouts`: the episodes of a step.
 - `reporting`: log, trackers, console and warnings.
 
-`loop` is what all scripts share around a step. Modules below this package import torch; this one does not.
+`loop` has the code around a training step that all scripts share. Most modules in this package import torch. The
+package itself does not.
 """

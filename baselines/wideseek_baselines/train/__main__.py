@@ -1,4 +1,4 @@
-"""``python -m wideseek_baselines.train …`` is the same as ``wideseek train …``. torchrun starts it in this form."""
+"""``python -m wideseek_baselines.train …`` does the same as ``wideseek train …``. torchrun needs this form."""
 
 from __future__ import annotations
 

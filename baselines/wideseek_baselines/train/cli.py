@@ -12,14 +12,15 @@ import click
 if TYPE_CHECKING:
     from wideseek_baselines.train.reporting.console import LiveView
 
-_PLAIN = "Print one line a step, also on a terminal."
+_PLAIN = "Print one line per step instead of a live view, also on a terminal."
 
 
 @click.group()
 def train() -> None:
-    """Train a model on recorded episodes (sft), or by reinforcement learning on the team's reward (grpo, ppo).
+    """Train a model. `sft` learns from recorded episodes. `grpo` and `ppo` use reinforcement learning on the team's
+    reward.
 
-    Settings come from a TOML file and from key=value on the command line. A dot joins table and key:
+    Settings come from a TOML file and from key=value arguments. Write a key of a table as table.key:
 
     \b
       wideseek train sft --config sft.toml optim.lr=3e-4 epochs=2
@@ -35,7 +36,7 @@ def train() -> None:
 @click.option("--quiet", is_flag=True, help="Print the result only.")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]…")
 def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tuple[str, ...]) -> None:
-    """Supervised warm start: learn to write what the agents of recorded episodes wrote.
+    """Supervised warm start: the model learns to write what the agents in recorded episodes wrote.
 
     Give the same command again to resume an interrupted run.
     """
@@ -78,19 +79,19 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
             click.option(
                 "--preset",
                 type=click.Choice(preset_names()),
-                help="Settings that come with the package. --config and key=value override them.",
+                help="Name of a set of settings in this package. --config and key=value override single settings.",
             ),
             click.option(
                 "--dry-run",
                 is_flag=True,
-                help="Estimate memory and tokens without loading a model, and exit.",
+                help="Print an estimate of memory and tokens, and exit. No model is loaded.",
             ),
             click.option(
                 "--processes",
                 "count",
                 type=click.IntRange(1),
                 default=1,
-                help="With --dry-run: processes that torchrun will start.",
+                help="For --dry-run: the number of processes that torchrun will start.",
             ),
             click.option(
                 "--explain",
@@ -109,7 +110,8 @@ def _run_options(command: Callable[..., None]) -> Callable[..., None]:
 @train.command()
 @_run_options
 def grpo(**chosen: Any) -> None:
-    """Multi-agent GRPO: compares the episodes of a task. All agents of a team share the advantage.
+    """Multi-agent GRPO: compares the rewards of several episodes of a task. All agents of a team get the same
+    advantage.
 
     Give the same command again to resume an interrupted run.
 
@@ -126,7 +128,7 @@ def grpo(**chosen: Any) -> None:
 @train.command()
 @_run_options
 def ppo(**chosen: Any) -> None:
-    """Multi-agent PPO: one policy, and a critic that predicts the team's reward before every turn.
+    """Multi-agent PPO: trains one policy for all roles, and a critic that predicts the team's reward before every turn.
 
     Give the same command again to resume an interrupted run.
 
@@ -152,7 +154,7 @@ def _reinforce(
     quiet: bool,
     settings: tuple[str, ...],
 ) -> None:
-    """Read the configuration, then explain it, estimate the run, or run it."""
+    """Read the configuration. Then print its documentation, print an estimate, or run the training."""
     from wideseek_baselines.train.config.loading import explained, load_config, preset_file
     from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
@@ -181,7 +183,7 @@ def _reinforce(
 
 
 def _live(title: str, rows: Mapping[str, tuple[str, str]], *, plain: bool) -> LiveView | None:
-    """A view of the run, if results and progress both go to a terminal that can be drawn on."""
+    """A live view of the run. None if standard output or standard error is not a terminal that supports one."""
     from wideseek_baselines.train.reporting.console import LiveView
     from wideseek_env.cli.console import console
 

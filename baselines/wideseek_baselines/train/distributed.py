@@ -1,6 +1,6 @@
-"""The processes that train one model together (``torchrun``): their ranks, and how they exchange values.
+"""The processes that torchrun starts to train one model together: their ranks, and how they exchange values.
 
-Without torchrun there is one process. All functions then return what they were given.
+Without torchrun there is one process. Then each function returns the value that it got.
 """
 
 from __future__ import annotations
@@ -22,22 +22,23 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 PATIENCE = timedelta(hours=24)
-"""How long a process waits for the others. The first may be playing the episodes of a whole step."""
+"""How long a process waits for other processes. The first process may need long to play the episodes of a step."""
 LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """Environment variables that torchrun sets for each process."""
 _ALSO = ("LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_NAME", "ROLE_WORLD_SIZE")
 
 
 class ProcessError(WideSeekError):
-    """Another process failed, so this one cannot continue. The output of that process says why."""
+    """Another process failed, so this process cannot continue. The output of the other process has the reason."""
 
 
 @contextmanager
 def processes(device: str) -> Iterator[None]:
     """Join the processes that torchrun started, inside a ``with`` block. Without torchrun nothing happens.
 
-    On CUDA each process then sees only the device of its local rank (``CUDA_VISIBLE_DEVICES``). So does an engine that
-    it starts. torchrun's variables are hidden inside the block, because the processes of an engine would use them.
+    On CUDA each process then sees only the device of its local rank (``CUDA_VISIBLE_DEVICES``). An engine that the
+    process starts sees the same device. Inside the block, torchrun's environment variables are removed, because the
+    processes of an engine would use them.
 
     Args:
         device: `ModelOptions.device`.
@@ -82,7 +83,7 @@ def is_main() -> bool:
 
 
 def new_group() -> ProcessGroup | None:
-    """A group for messages from another thread than that of the training; None with one process.
+    """A group of processes for messages from a thread other than the training thread. None if there is one process.
 
     All processes must create their groups in the same order.
     """
@@ -92,7 +93,7 @@ def new_group() -> ProcessGroup | None:
 
 
 def gathered(value: T, group: ProcessGroup | None = None) -> list[T]:
-    """The values of all processes, in the order of their ranks. All processes must call it."""
+    """The values of all processes, in the order of their ranks. All processes must call this function."""
     if size() == 1:
         return [value]
     found: list[Any] = [None] * size()
@@ -101,10 +102,10 @@ def gathered(value: T, group: ProcessGroup | None = None) -> list[T]:
 
 
 def everywhere(make: Callable[[], T], group: ProcessGroup | None = None) -> list[T]:
-    """Call a function on every process, and return all results on each.
+    """Call a function on every process. Every process gets the results of all processes.
 
     Raises:
-        ProcessError: It failed on another process. A process on which it failed raises the error itself.
+        ProcessError: The function failed on another process. If it failed on this process, its own error is raised.
     """
     if size() == 1:
         return [make()]
@@ -124,19 +125,19 @@ def everywhere(make: Callable[[], T], group: ProcessGroup | None = None) -> list
 
 
 def from_main(make: Callable[[], T], group: ProcessGroup | None = None) -> T:
-    """Call a function on the first process, and return its result on all. It raises the errors of `everywhere`."""
+    """Call a function on the first process. Every process gets its result. Raises the same errors as `everywhere`."""
     return cast(T, everywhere(lambda: make() if is_main() else None, group)[0])
 
 
 def summed(*values: float) -> list[float]:
-    """Each value summed over the processes."""
+    """The sums of each value over all processes."""
     if size() == 1:
         return list(values)
     return [sum(column) for column in zip(*gathered(values), strict=True)]
 
 
 def _take_device(device: str, local: int) -> bool:
-    """Make the CUDA device of this number the only one of this process. Returns whether CUDA is used."""
+    """Make the CUDA device with number `local` the only one that this process sees. Returns whether CUDA is used."""
     kind, _, number = device.partition(":")
     # `torch.cuda.is_available()` would already settle which devices this process sees.
     count = 0 if kind == "cpu" else torch.cuda.device_count()

@@ -1,7 +1,7 @@
-"""What a run will need, computed from its configuration: memory of trainer and engine, and tokens of a step.
+"""Estimates what a run will need from its configuration: memory of trainer and engine, and tokens of a step.
 
-Weights, gradients and optimizer are exact up to a few vectors. Activations are a rough count of what a Qwen3 layer
-keeps. Fragmentation, libraries and communication need more memory in addition.
+The sizes of weights, gradients and optimizer states are almost exact. The size of activations is a rough count for
+layers of Qwen3. Fragmentation, libraries and communication need additional memory that is not counted.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Shape:
 
     @property
     def layer_numbers(self) -> int:
-        """Approximate count of numbers that one layer keeps of each token for the backward pass."""
+        """Approximate count of the numbers that one layer keeps in memory for each token until the backward pass."""
         return 4 * self.hidden + self.head_dim * (3 * self.heads + 3 * self.kv_heads) + 4 * self.inner
 
 
@@ -84,14 +84,14 @@ KNOWN = {
     "Qwen/Qwen3-4B": Shape(36, 2560, 32, 8, 128, 9728, 151936, 40960, True, True),
     "HuggingFaceTB/SmolLM2-135M-Instruct": Shape(30, 576, 9, 3, 64, 1536, 49152, 8192, True, False),
 }
-"""Models in the presets, so that an estimate needs no download."""
+"""The models in the presets. An estimate for them needs no download."""
 
 
 def shape_of(model: str) -> Shape:
-    """The dimensions of a model from its folder's ``config.json``, or of one of the presets' models.
+    """The dimensions of a model, from `KNOWN` or from ``config.json`` in the model's folder.
 
     Raises:
-        ConfigError: There is no such folder, or its model is not of the Llama family.
+        ConfigError: There is no such folder, or the model is not of the Llama family.
     """
     if model in KNOWN:
         return KNOWN[model]
@@ -121,24 +121,25 @@ def shape_of(model: str) -> Shape:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Bytes of each part, and the largest number of tokens of a step."""
+    """The bytes that each part of a run needs, and the largest number of tokens of a step."""
 
     weights: int
-    """Numbers in the model."""
+    """Number of weights of the model."""
     trainer: dict[str, int]
-    """Bytes of each training process, by part."""
+    """Bytes that each training process needs, by part."""
     processes: int
-    """Processes that train together."""
+    """Number of processes that train the model together."""
     engine: dict[str, int]
-    """Bytes of each engine, by part."""
+    """Bytes that each engine needs, by part."""
     episodes: int
     """Episodes of a step."""
     conversations: int
-    """Conversations of an episode with one full delegation."""
+    """Conversations of an episode in which the lead delegates once and starts as many subagents as it may."""
     generated: int
-    """Largest number of tokens of a step, with every such conversation at its limit."""
+    """Largest number of tokens that the engine generates in a step, if every one of these conversations reaches its
+    limit."""
     read: int
-    """Largest number of tokens in one pass of the trainer over a step."""
+    """Largest number of tokens that the trainer reads when it goes over the episodes of a step once."""
 
     def lines(self) -> list[str]:
         """The estimate as text."""
@@ -156,11 +157,12 @@ class Estimate:
 
 
 def estimate(config: RunConfig, processes: int = 1) -> Estimate:
-    """Estimate what a run needs. It loads nothing.
+    """Estimate what a run needs, without loading a model.
 
     Args:
         config: The settings.
-        processes: Processes that train the model together. Each has its share of weights and optimizer states.
+        processes: Number of processes that train the model together. Each has a part of the weights and optimizer
+            states.
     """
     shape = shape_of(config.model.path)
     model, engine = config.model, config.engine

@@ -1,4 +1,4 @@
-"""Multi-agent GRPO: all agents of an episode share one advantage, which compares the team's reward with its group's.
+"""Multi-agent GRPO: the advantage of an episode compares its reward with its group. All agents share that advantage.
 
 Read `run_grpo` and `train_step` from top to bottom: that is the whole algorithm (arXiv 2602.04634).
 """
@@ -40,8 +40,9 @@ class GrpoConfig(RunConfig):
     advantage: AdvantageOptions = field(default_factory=AdvantageOptions)
     """How the rewards of a group become advantages."""
     max_draws: Count = 1
-    """Dynamic sampling: groups whose rewards are all equal are replaced by other tasks, in at most this many draws a
-    step; 1 is off. verl: `max_num_gen_batches`."""
+    """Dynamic sampling. If all rewards of a group are equal, the group is replaced by a group of another task. A step
+    plays new groups until it has enough, but at most this number of times. With 1, no group is replaced. verl:
+    `max_num_gen_batches`."""
 
     def __post_init__(self) -> None:
         RunConfig.__post_init__(self)
@@ -60,18 +61,18 @@ def run_grpo(
     on_step: OnStep | None = None,
     on_episode: OnEpisode | None = None,
 ) -> RunResult:
-    """Train as configured. An interrupted run resumes.
+    """Train with the given settings. A run that was interrupted resumes.
 
     Args:
         config: The settings.
-        game: Fields of `GameConfig` that replace those of the configuration, for custom tasks, tools or rewards; or a
-            `GameConfig` that replaces the whole game.
+        game: Fields of `GameConfig` that replace those in `config.game`, for custom tasks, tools or rewards. A
+            `GameConfig` replaces the whole game.
         on_step: Called with the metrics of every step and every evaluation.
         on_episode: Called with a `Progress` for every episode that has ended.
 
     Raises:
-        ConfigError: A setting does not fit, or `out` has a run with other tasks or settings.
-        RolloutError: No episode of a step could be played.
+        ConfigError: A setting is wrong, or `out` has a run with other tasks or settings.
+        RolloutError: All episodes of a step failed because of the engine or the tools.
         DivergedError: Gradients were not finite several steps in a row.
     """
     with RolloutManager(config, game, on_episode) as manager:
@@ -120,12 +121,12 @@ class Batch:
 def draw(
     manager: RolloutManager, sampler: TaskSampler, position: int, config: GrpoConfig
 ) -> tuple[Batch, int]:
-    """Play the groups of a step, and other groups for those that teach nothing.
+    """Play the groups of a step. A group whose rewards are all equal may be replaced by a group of another task.
 
     Args:
         manager: Runs the episodes.
         sampler: The order of tasks.
-        position: Of the step's first task in that order.
+        position: The position of the step's first task in that order.
         config: The settings.
 
     Returns:
@@ -160,16 +161,16 @@ def train_step(
     config: GrpoConfig,
     step: int,
 ) -> tuple[dict[str, float], int]:
-    """Train on the episodes of a step. Returns metrics, and the number of generated tokens that were trained on.
+    """Train on the episodes of a step. Returns the metrics, and the number of generated tokens that were trained on.
 
     Args:
         model: The policy.
-        reference: The model in the KL term, if there is one.
-        optimizer: Of the policy.
-        rollouts: Of the step.
-        advantages: One for each rollout; NaN leaves it out.
+        reference: The reference model of the KL term. None if there is no KL term.
+        optimizer: The optimizer of the policy.
+        rollouts: The rollouts of the step.
+        advantages: One advantage for each rollout. A rollout with NaN is left out.
         config: The settings.
-        step: The number of the step, for the order of mini-batches.
+        step: The number of the step. The order of mini-batches depends on it.
     """
     values = np.asarray(advantages, np.float64)
     used = np.flatnonzero(~np.isnan(values))

@@ -1,7 +1,7 @@
-"""`Run`: what happens around the training steps, the same for every algorithm.
+"""`Run`: the work around the training steps, which is the same for every algorithm.
 
-It resumes from a checkpoint, writes log, trackers and checkpoints, and exports the model. `ReinforcementRun` also
-sends new weights to the engines, evaluates and warns.
+A `Run` resumes from a checkpoint, writes log, trackers and checkpoints, and exports the model. A `ReinforcementRun`
+also sends new weights to the engines, runs evaluations, and warns if the run collapses.
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from wideseek_env.evaluation.progress import announced_steps
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 
 OnStep = Callable[[Mapping[str, Any]], None]
-"""Called with the metrics of every step and every evaluation, on the first process only."""
+"""A function that is called with the metrics of every step and every evaluation, on the first process only."""
 
 FREE_SETTINGS = (
     *("out", "data", "resume", "checkpoint", "trackers", "project", "name"),
     *("evaluation", "collapse"),
 )
-"""Settings that may change when a run is resumed. The files in `data` are compared by their content."""
+"""Settings that may change when a run is resumed. The files in `data` may have other names, but the same content."""
 
 
 class RunSettings(Protocol):
@@ -69,16 +69,16 @@ class RunResult:
     """The result of a run of reinforcement learning."""
 
     model: Path
-    """A Hugging Face folder."""
+    """The Hugging Face folder of the trained model."""
     steps: int
     tokens: int
-    """Generated tokens that were trained on, before and after the run was resumed."""
+    """Generated tokens that were trained on. If the run was resumed, all its parts count."""
     skipped: int
     """Optimizer steps that were skipped because a gradient was not finite."""
 
 
 class Run:
-    """One run. It resumes from the newest checkpoint in `out`, if there is one.
+    """One training run. It resumes from the newest checkpoint in `out`, if there is one.
 
     Args:
         config: The settings.
@@ -88,10 +88,10 @@ class Run:
         optimizers: By name. Checkpoints hold their states.
         data: Digest of the data. A run resumes only with the same data.
         on_step: Called with the metrics of every step and every evaluation.
-        state: Initial JSON values of the algorithm, which checkpoints hold too.
+        state: Initial values of the algorithm, which JSON can store. Checkpoints have the current values.
 
     Raises:
-        ConfigError: `out` has a run with other data or settings, or any run while ``resume`` is false.
+        ConfigError: `out` has a run with other data or settings, or ``resume`` is false and `out` has any run.
     """
 
     def __init__(
@@ -108,15 +108,15 @@ class Run:
         self.steps = steps
         self.out = Path(config.out)
         self.step = 0
-        """Steps done. In reinforcement learning this is also the version of the policy."""
+        """The number of steps that are done. In reinforcement learning it is also the version of the policy."""
         self.state: dict[str, Any] = {
             "settings": config_to_dict(config),
             "data": data,
             "tokens": 0,
             **(state or {}),
         }
-        """What a checkpoint holds besides tensors: settings, data, trained `tokens`, and the algorithm's values, among
-        them the game that is really played."""
+        """The values in a checkpoint that are not tensors: settings, data digest, trained `tokens`, and the algorithm's
+        values. For GRPO and PPO they include `game`, the game that is really played."""
         self._settings = config
         self._model = model
         self._module = module
@@ -148,7 +148,7 @@ class Run:
         self._stack.__exit__(kind, error, trace)
 
     def _begin(self) -> None:
-        """Work before the first step, when log and trackers are open."""
+        """Do the work before the first step. Log and trackers are already open."""
 
     def tell(self, metrics: Mapping[str, Any]) -> None:
         """Write metrics to the log and the trackers, and call `on_step`."""
@@ -170,12 +170,12 @@ class Run:
         checkpoint.export(self._model.causal, self._settings.model.path, self.out / "model")
 
     def is_due(self, every: int) -> bool:
-        """Whether something that is done after `every` steps (0: never) is due now."""
+        """Whether work that is done every `every` steps is due after this step. 0 means never."""
         return bool(every) and self.step % every == 0
 
     @property
     def skipped(self) -> int:
-        """Optimizer steps skipped so far."""
+        """The number of optimizer steps that were skipped so far."""
         return sum(optimizer.skipped for optimizer in self._optimizers.values())
 
     def _resume(self) -> None:
@@ -210,15 +210,16 @@ class ReinforcementRun(Run):
 
     Args:
         config: The settings.
-        manager: Its engines get the weights after every step, and play the evaluations.
+        manager: Runs the episodes. Its engines get the new weights after every step.
         model: The policy.
         module: Everything that is trained. Checkpoints hold its state.
         optimizers: By name.
         on_step: Called with the metrics of every step and every evaluation.
-        state: Initial JSON values of the algorithm. `drawn`, the number of tasks drawn so far, is added.
+        state: Initial values of the algorithm, which JSON can store. The run adds `drawn`, the number of tasks drawn so
+            far.
 
     Raises:
-        ConfigError: `out` has a run with other tasks or settings, or any run while ``resume`` is false.
+        ConfigError: `out` has a run with other tasks or settings, or ``resume`` is false and `out` has any run.
     """
 
     def __init__(
@@ -249,11 +250,12 @@ class ReinforcementRun(Run):
             self.tell(self._manager.evaluate())
 
     def finish(self, metrics: Mapping[str, float], trained_tokens: int) -> None:
-        """End a training step: send the new weights to the engines, then log, evaluate and save what is due.
+        """End a training step: send the new weights to the engines and write the metrics. Evaluate and save if it is
+        due.
 
         Args:
-            metrics: Of the step.
-            trained_tokens: Generated tokens that it trained on.
+            metrics: The metrics of the step.
+            trained_tokens: The number of generated tokens that the step trained on.
         """
         self.step += 1
         self.state["tokens"] += trained_tokens
@@ -283,11 +285,12 @@ class ReinforcementRun(Run):
 
 
 def changed_settings(config: RunSettings, found: Mapping[str, Any]) -> list[str]:
-    """The settings in which a run differs from its checkpoint, such as ["optim.lr"]; `FREE_SETTINGS` may differ.
+    """The names of settings that differ between a run and its checkpoint, such as ["optim.lr"], without
+    `FREE_SETTINGS`.
 
     Args:
         config: The settings of the run.
-        found: The settings in the checkpoint. Old names of keys are read too.
+        found: The settings in the checkpoint. Old names of keys also work.
     """
     if not found:
         return ["its checkpoint does not name its settings"]

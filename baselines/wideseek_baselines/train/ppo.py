@@ -48,16 +48,17 @@ from wideseek_env.game import GameConfig
 
 @dataclass(frozen=True, slots=True)
 class KlOptions:
-    """A penalty in the reward of every token for moving away from the reference model."""
+    """A penalty in the reward of every token. It keeps the policy close to the reference model."""
 
     coefficient: NotNegative = 0.001
-    """Weight of the penalty. The penalty of a token is the difference of its log-probabilities (policy minus
-    reference). 0 is off. TRL: `kl_coef`. verl: `kl_ctrl.kl_coef`."""
+    """Weight of the penalty. The penalty of a token is its log-probability under the policy minus its log-probability
+    under the reference model. 0 switches the penalty off. TRL: `kl_coef`. verl: `kl_ctrl.kl_coef`."""
     target: Positive | None = None
-    """Divergence per token (k3 estimate, in nats) towards which the coefficient is adapted; none keeps it fixed.
-    verl: `kl_ctrl.target_kl`."""
+    """Target for the divergence per token, in nats (k3 estimate). After each step, the coefficient is changed to bring
+    the divergence closer to the target. With `none`, the coefficient is fixed. verl: `kl_ctrl.target_kl`."""
     gain: Positive = 0.1
-    """With a target: largest relative change of the coefficient in one step. Lower it if the coefficient oscillates."""
+    """Largest relative change of the coefficient in one step, if there is a target. Lower it if the coefficient
+    oscillates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,21 +68,24 @@ class PpoConfig(RunConfig):
     selection: SelectionOptions = field(
         default_factory=lambda: SelectionOptions(failures="all", loss_aggregation="token")
     )
-    """Which turns are trained. Every token weighs the same. With per-agent averaging, a lead's tokens weigh less the
-    more subagents it starts. When the critic underestimates returns, this favours small teams."""
+    """Which turns are trained. By default, every token has the same weight in the loss. With `loss_aggregation=agent`,
+    each token of a lead has less weight if the lead starts more subagents. Such weights favour small teams when the
+    critic underestimates returns."""
     loss: PolicyLossOptions = field(default_factory=lambda: PolicyLossOptions(kl=0.0))
-    """The clipped policy loss. Its `kl` is added to the penalty in the reward."""
+    """The clipped policy loss. `loss.kl` is a separate KL term in the loss. It does not replace the penalty in the
+    reward."""
     value: ValueOptions = field(default_factory=ValueOptions)
     """The critic."""
     value_weight: Positive = 0.5
-    """Weight of the value loss relative to the policy loss. It matters if a shared critic's gradient reaches the policy
-    (`value.detach=false`). TRL: `vf_coef`."""
+    """Weight of a shared critic's value loss relative to the policy loss. It matters if the gradient of the value loss
+    reaches the policy (`value.detach=false`). TRL: `vf_coef`."""
     critic_optim: OptimOptions = field(default_factory=lambda: OptimOptions(lr=1e-4))
-    """The optimizer of the critic's weights: those of the value head, or of the separate model."""
+    """The optimizer of the critic. It updates the weights of the value head or of the separate model."""
     kl: KlOptions = field(default_factory=KlOptions)
-    """The penalty in the reward."""
+    """The KL penalty in the reward."""
     whiten: bool = True
-    """Scale the advantages of a step's tokens to mean 0 and standard deviation 1, weighted as in the loss."""
+    """Whether to scale advantages so that, over all tokens of a step, their mean is 0 and their standard deviation is
+    1. Both use the tokens' weights in the loss."""
 
 
 def run_ppo(
@@ -91,7 +95,9 @@ def run_ppo(
     on_step: OnStep | None = None,
     on_episode: OnEpisode | None = None,
 ) -> RunResult:
-    """Train as configured. An interrupted run resumes. Arguments and errors are those of `run_grpo`."""
+    """Train with the given settings. A run that was interrupted resumes. Arguments and errors are those of
+    `run_grpo`.
+    """
     with RolloutManager(config, game, on_episode) as manager:
         model = load_model(config.model)
         reference = (
@@ -142,7 +148,7 @@ def draw(
     Args:
         manager: Runs the episodes.
         sampler: The order of tasks.
-        position: Of the step's first task in that order.
+        position: The position of the step's first task in that order.
         config: The settings.
 
     Returns:
@@ -166,13 +172,14 @@ def new_critic(config: PpoConfig, model: TokenModel) -> ValueHead | Critic:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A mini-batch with all its columns, as the policy reads it and as the critic reads it."""
+    """A mini-batch of samples with all their columns. The policy and the critic may read different tokens."""
 
     samples: list[Sample]
     seen: list[Sample]
-    """The samples as the critic reads them."""
+    """The same samples with the tokens that the critic reads."""
     divergence: float
-    """Divergence from the reference model: the mean k3 estimate over the tokens. NaN without a reference model."""
+    """Divergence of the policy from the reference model: the mean k3 estimate over tokens. NaN without a reference
+    model."""
 
 
 def prepare(
@@ -184,16 +191,16 @@ def prepare(
     kl: float,
     step: int,
 ) -> list[Prepared]:
-    """Compute what stays the same in all updates of a step: old log-probabilities and values, advantages, returns.
+    """Compute what all updates of a step share: old log-probabilities, old values, advantages and returns.
 
     Args:
         model: The policy that played the episodes.
-        reference: The model in the penalty and the KL term, if there is one.
+        reference: The reference model of the penalty and of the KL term. None if there is neither.
         critic: The critic before the step.
-        rollouts: Of the step.
+        rollouts: The rollouts of the step.
         config: The settings.
         kl: The coefficient of the penalty.
-        step: The number of the step, for the order of mini-batches.
+        step: The number of the step. The order of mini-batches depends on it.
     """
     usable = np.flatnonzero([rollout.trainable for rollout in rollouts])
     random = np.random.default_rng([config.seed, 4, step])
@@ -242,10 +249,10 @@ def scored(
 
     Args:
         model: The policy.
-        critic: A head on the policy, which computes values in the same pass, or a separate model.
-        samples: As the policy reads them.
-        seen: As a separate critic reads them.
-        tokens_per_row: Tokens that go through a model at the same time.
+        critic: A value head on the policy, or a separate model. A value head needs no separate pass.
+        samples: The samples with the tokens that the policy reads.
+        seen: The samples with the tokens that a separate critic reads.
+        tokens_per_row: Number of tokens that go through a model at the same time.
     """
     if isinstance(critic, Critic):
         return with_logprobs(samples, model, "old", tokens_per_row), values_of(critic, seen, tokens_per_row)
@@ -256,8 +263,8 @@ def scored(
 def critic_weights(batch: SampleBatch, options: ValueOptions) -> list[Floats]:
     """The weight of every trained token in the value loss.
 
-    If steps are tokens, it is the weight in the policy loss. If steps are turns, the critic is queried only at a turn's
-    first token. That token has the weight of the whole turn, and the other tokens have 0.
+    If `steps` is "token", a token has the same weight as in the policy loss. If `steps` is "turn", only the first token
+    of each turn counts. Its weight is the sum of the weights of the turn's tokens. The other tokens have weight 0.
     """
     weights = [sample.columns["weight"] for sample in batch.samples]
     if options.steps == "token":
@@ -278,7 +285,9 @@ def estimate(
     penalties: Sequence[Floats],
     options: ValueOptions,
 ) -> tuple[list[Floats], list[Floats]]:
-    """Advantages and returns of every sample's trained tokens, by GAE over each agent's trained turns."""
+    """Advantages and returns of all trained tokens, by generalised advantage estimation over each agent's trained
+    turns.
+    """
     advantages: list[Floats] = list(values)
     returns: list[Floats] = list(values)
     for owner, numbers in by_agent(batch).items():
@@ -299,9 +308,9 @@ def estimate(
 
 
 def whitened(batches: Sequence[Prepared]) -> list[Prepared]:
-    """The mini-batches with advantages scaled to mean 0 and standard deviation 1 over the step's tokens.
+    """Scale the advantages of a step so that their mean is 0 and their standard deviation is 1.
 
-    Mean and standard deviation are weighted as in the loss.
+    Both are over all tokens of the mini-batches, with the tokens' weights in the loss.
     """
     if not batches:
         return []
@@ -387,7 +396,9 @@ def train_step(
 
 
 def adapted(coefficient: float, divergence: float | None, options: KlOptions) -> float:
-    """The penalty's coefficient for the next step. It rises if the divergence is above the target, else it falls."""
+    """The coefficient of the penalty in the next step. It rises if the divergence is above the target, and falls
+    otherwise.
+    """
     if options.target is None or divergence is None:
         return coefficient
     error = min(1.0, max(-1.0, divergence / options.target - 1))

@@ -1,7 +1,8 @@
-"""`RolloutPrefetcher`: plays the batches of episodes that a run trains on, before each step or during the step before.
+"""`RolloutPrefetcher` plays the batch of episodes of each step: before the step, or while the previous step is trained.
 
-A prefetched batch is one policy version old when it is trained on. The engines play step n + 1 with the weights that
-step n begins with. They get new weights only when the batch is complete, so one policy plays each whole episode.
+A prefetched batch comes from a policy that is one version old when the batch is trained on. The engines play the batch
+of step n + 1 with the weights at the beginning of step n. The engines get new weights only when that batch is complete.
+So one version of the policy plays each whole episode.
 """
 
 from __future__ import annotations
@@ -23,21 +24,21 @@ from wideseek_baselines.train.rollouts.metrics import version_lag
 T = TypeVar("T")
 
 PATIENCE = 60.0
-"""Seconds that a run which ends early waits for episodes in flight."""
+"""If a run ends early, it waits at most this number of seconds for episodes in flight."""
 
 
 class RolloutPrefetcher(Generic[T]):
     """Plays the batches of a run's steps one after the other.
 
-    A prefetched batch counts as consumed only once it is taken. So a checkpoint records the trained position, and a
-    resumed run replays the batch that was in flight.
+    A prefetched batch counts only when `take` returns it. So a checkpoint has the position after the last trained
+    batch. A resumed run plays a batch again that was in flight.
 
     Args:
-        draw: Plays the batch that begins at a position in the order of tasks. It returns the batch and the position
-            after it.
+        draw: Plays the batch that begins at a position in the order of tasks. Returns the batch and the position after
+            it.
         manager: Plays the episodes. Its engines sleep during training if the configuration says so.
         config: The settings.
-        run: Its `state["drawn"]` is the position of the next batch; its `step` tells which steps are left.
+        run: The run. Its `state["drawn"]` is the position of the next batch.
     """
 
     def __init__(
@@ -49,15 +50,16 @@ class RolloutPrefetcher(Generic[T]):
         self._run = run
         self._ahead: Future[tuple[T, int, float]] | None = None
         self.seconds = 0.0
-        """How long the batch that was taken last took to play."""
+        """The seconds that it took to play the last batch that `take` returned."""
         self.waited = 0.0
-        """Seconds of this step in which training waited for episodes."""
+        """The seconds in this step in which training waited for episodes."""
 
     def take(self) -> T:
-        """The batch of the next step. With `max_off_policy_steps` the batch after it is then started.
+        """The batch of the next step. With `max_off_policy_steps=1`, the engines then start to play the batch after
+        that one.
 
         Raises:
-            RolloutError: No episode could be played.
+            RolloutError: All episodes failed because of the engine or the tools.
             EngineError: The engine is lost.
         """
         began = time.perf_counter()
@@ -82,10 +84,11 @@ class RolloutPrefetcher(Generic[T]):
         self.waited += time.perf_counter() - began
 
     def metrics(self, rollouts: Sequence[Rollout]) -> dict[str, float]:
-        """How long the batch that was taken last took, and with `max_off_policy_steps` how old its policy is.
+        """Metrics of time for the last batch that `take` returned. With `max_off_policy_steps=1`, also the age of its
+        policy.
 
         Args:
-            rollouts: Of that batch.
+            rollouts: The rollouts of that batch.
         """
         generated = sum(rollout.tokens for rollout in rollouts)
         metrics = {
@@ -97,7 +100,9 @@ class RolloutPrefetcher(Generic[T]):
         return metrics
 
     def _timed(self, position: int) -> tuple[T, int, float]:
-        """Play the batch that begins at a position. Returns also the position after it, and the seconds it took."""
+        """Play the batch that begins at a position. Returns the batch, the position after it, and the seconds that it
+        took.
+        """
         began = time.perf_counter()
         batch, after = self._draw(position)
         return batch, after, time.perf_counter() - began
@@ -118,7 +123,7 @@ class RolloutPrefetcher(Generic[T]):
 
 
 def _on_thread(make: Callable[[], T]) -> Future[T]:
-    """Call a function on a new thread, which does not outlive the program."""
+    """Call a function on a new thread. The thread ends when the program ends."""
     made: Future[T] = Future()
 
     def work() -> None:

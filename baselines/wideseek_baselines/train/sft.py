@@ -43,57 +43,59 @@ class SftConfig:
     checkpoint: CheckpointOptions = field(default_factory=CheckpointOptions)
     """When checkpoints are written."""
     roles: tuple[Role, ...] = ("lead", "subagent", "single")
-    """Agents to learn from."""
+    """Roles whose agents the model learns from."""
     subagent_share: Annotated[float, Range(0, 1, open_low=True)] = 1.0
-    """Share of the subagents' sequences that is used. A wide team has many similar ones for each of its lead."""
+    """Share of the subagents' sequences that is used for training. Lower it for wide teams, which have many similar
+    sequences of subagents for each sequence of a lead."""
     min_score: Share = 0.0
     """Episodes with a lower item-F1 are left out."""
     held_out: Share = 0.05
-    """Share of the tasks that is held out: the held-out loss is measured on them."""
+    """Share of the tasks that are not trained on. The held-out loss is measured on these tasks."""
     epochs: Count = 1
-    """Times that every sequence is trained on. TRL: `num_train_epochs`."""
+    """How often every sequence is trained on. TRL: `num_train_epochs`."""
     max_steps: Count | None = None
-    """Steps after which the run ends; none is no limit."""
+    """The run ends after this number of steps. With `none`, it ends after the last epoch."""
     batch_tokens: Count = 16384
-    """Tokens of a step, prompts included. TRL counts sequences: `per_device_train_batch_size`."""
+    """Largest number of tokens in each step, prompts included. TRL counts sequences instead:
+    `per_device_train_batch_size`."""
     tokens_per_row: Count = 4096
-    """Tokens that go through the model at the same time. It changes memory and speed, not the result."""
+    """Number of tokens that go through the model at the same time. It changes memory use and speed, not the result."""
     max_tokens: Count = 32768
-    """Longer sequences are left out. Lower it if the longest sequences do not fit in memory. TRL truncates instead:
-    `max_length`."""
+    """Sequences with more tokens are left out. Lower it if the longest sequences do not fit in memory. TRL truncates
+    long sequences instead: `max_length`."""
     learn: Literal["turns", "everything"] = "turns"
-    """`turns`: what the agents wrote. `everything`: all text, prompts and results too. Choose it for a model from
-    scratch, which must first learn to read. The held-out loss is that of the turns in both cases. TRL:
-    `assistant_only_loss`."""
+    """Which tokens the model learns to write. `turns`: only those that the agents wrote. `everything`: also prompts and
+    results of tools. Choose `everything` for a model without pretraining, which must first learn to read. The held-out
+    loss is always measured on the agents' tokens only. TRL: `assistant_only_loss`."""
     evaluate_every: Whole = 50
-    """Steps between measurements of the held-out loss; 0 measures only at the beginning and the end. TRL:
-    `eval_steps`."""
+    """Number of steps between measurements of the held-out loss. With 0, it is measured only at the beginning and at
+    the end. TRL: `eval_steps`."""
     patience: Whole = 3
-    """The run ends after this number of measurements in a row without a better held-out loss; 0 is off. TRL:
-    `early_stopping_patience`."""
+    """The run ends early after this number of measurements in a row without a better held-out loss. 0 switches this
+    off. TRL: `early_stopping_patience`."""
     thinking: bool | None = None
-    """Passed to the chat template as `enable_thinking`; none leaves it to the template. Set it as in `engine.thinking`
-    of the later training."""
+    """Whether the model thinks before it answers. The chat template gets this value as `enable_thinking`. With `none`,
+    the template decides. Use the same value as `engine.thinking` in later reinforcement learning."""
     history: History = "template"
-    """How earlier turns are shown: "template" as the chat template renders them, "keep" as they were written. Set it as
-    in `engine.history` of the later training."""
+    """How a prompt shows an agent's earlier turns. "template" shows what the chat template makes of them. "keep" shows
+    what the agent wrote. Use the same value as `engine.history` in later reinforcement learning."""
     trackers: tuple[TrackerName, ...] = ()
-    """Trackers that get the metrics: "tensorboard", "wandb", "trackio". TensorBoard's files are written whenever it is
-    installed; naming it here makes it required. TRL: `report_to`."""
+    """Trackers that show the metrics: "tensorboard", "wandb", "trackio". If TensorBoard is installed, its files are
+    always written. If the list names a tracker that is not installed, the run does not start. TRL: `report_to`."""
     project: str = "wideseek"
     """Name of the project in wandb and trackio. TRL: `project`."""
     name: str | None = None
-    """Name of the run in wandb and trackio; none is the name of the folder `out`. TRL: `run_name`."""
+    """Name of the run in wandb and trackio. With `none`, it is the name of the folder `out`. TRL: `run_name`."""
     seed: Whole = 0
-    """Seed of the order of the data and of the choice of held-out tasks."""
+    """Seed of the run. It decides the order of the data and which tasks are held out."""
     resume: bool = True
-    """Resume from the newest checkpoint in `out`. With false, a folder that has a run is refused. TRL:
-    `resume_from_checkpoint`."""
+    """Whether to resume from the newest checkpoint in `out`. With false, the run does not start if `out` has a
+    checkpoint. TRL: `resume_from_checkpoint`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SftResult:
-    """The result of a warm start. Losses are in nats per token; they are None without held-out tasks."""
+    """The result of a warm start. Losses are in nats per token. They are None if no tasks are held out."""
 
     model: Path
     steps: int
@@ -101,13 +103,13 @@ class SftResult:
     best_loss: float | None
     stopped_early: bool
     tokens: int
-    """Tokens that went through the model in training, prompts included, before and after the run was resumed."""
+    """Tokens that went through the model in training, prompts included. If the run was resumed, all its parts count."""
     left_out: int
-    """Sequences that were longer than `max_tokens`."""
+    """Number of sequences that were left out because they were longer than `max_tokens`."""
 
 
 def run_sft(config: SftConfig, on_step: OnStep | None = None) -> SftResult:
-    """Train as configured. An interrupted run resumes and gets the same result.
+    """Train with the given settings. A run that was interrupted resumes and gets the same result.
 
     Args:
         config: The settings.
@@ -192,7 +194,7 @@ def digest(samples: Sequence[Sample]) -> str:
 def train_step(
     model: TokenModel, optimizer: Optimizer, samples: Sequence[Sample], tokens_per_row: int
 ) -> dict[str, Any]:
-    """One step on a batch: the mean loss of its trained tokens, computed row by row."""
+    """Train one step on a batch, row by row. The loss is the mean over the trained tokens of the batch."""
     trained = sum(len(sample.places) for sample in samples)
     total = 0.0
     model.train()

@@ -1,4 +1,5 @@
-"""Dense retrieval: documents as vectors, found by meaning, alone or fused with the full-text index.
+"""Dense retrieval: documents are vectors and are found by meaning. Its results can be fused with those of the full-text
+index.
 
 Everything is imported on first use. Models and Qdrant are optional packages.
 """

@@ -1,4 +1,4 @@
-"""`Embedder`: turns texts into vectors. `fingerprint` identifies the files of a model."""
+"""`Embedder` turns texts into vectors. `fingerprint` identifies the files of a model."""
 
 from __future__ import annotations
 
@@ -22,8 +22,7 @@ _HASHED = 1 << 20  # bytes at each end of a file that its fingerprint reads
 class Embedder(Protocol):
     """Turns texts into vectors of one length.
 
-    `name` identifies the model and its settings. An index can be searched only with the embedder that it was built
-    with.
+    `name` identifies the model and its settings. An index can be searched only with the embedder that built it.
     """
 
     name: str

@@ -19,10 +19,10 @@ def distill(
 ) -> StaticEmbedder:
     """Make a static model in the folder `out` from the sentence-transformers model in the folder `model`.
 
-    This is the recipe of model2vec. Every token of the vocabulary passes through the model alone. The vectors are
-    rotated to their principal components, and `dimension` of these are kept. Each vector is weighted by a/(a + p). Here
-    p is the token's frequency, estimated by Zipf's law from its position in the vocabulary. This takes a minute or two
-    for 30,000 tokens.
+    The method is that of model2vec. The model embeds every token of its vocabulary alone. The vectors are rotated to
+    their principal components, and the first `dimension` components are kept. Each vector is weighted by a/(a + p).
+    Here p is the token's frequency, estimated by Zipf's law from its position in the vocabulary. For 30,000 tokens,
+    `distill` takes a minute or two.
 
     Raises `CorpusError` when `out` exists and `overwrite` is False.
     """
@@ -47,7 +47,7 @@ def distill(
         write_safetensors(folder / "model.safetensors", {"embeddings": kept.astype(np.float32)})
         config = {"model_type": "model2vec", "normalize": True, "hidden_dim": dimension}
         (folder / "config.json").write_text(json.dumps(config), "utf-8")
-        # Marks the folder as built here, so that it may be overwritten.
+        # Marks the folder as built by this package, so that it may be overwritten.
         (folder / "manifest.json").write_text(
             json.dumps({"kind": "static model", "from": source.name}), "utf-8"
         )

@@ -1,4 +1,4 @@
-"""`HybridCorpus`: full-text and dense results fused by rank, with pages from the full-text corpus."""
+"""`HybridCorpus`: fuses the results of full-text and dense search by rank. Pages are from the full-text corpus."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ DEPTH = 50
 
 
 class HybridCorpus:
-    """A `Corpus` that fuses two others. Closing it closes both.
+    """A `Corpus` that fuses the results of two other corpora. Closing it closes both corpora.
 
-    The score of a page is the sum of weight / (`rrf` + rank) over both searches, with ranks from 1. A search that did
-    not find the page among its best `depth` adds nothing. Two URLs are the same page when they are trivial variants of
-    each other. If the full-text search found the page, title, snippet and URL are from it. Equal scores are ordered by
-    the full-text rank, then by the dense rank.
+    The score of a page is the sum of weight / (`rrf` + rank) over both searches, with ranks from 1. A search adds
+    nothing to the score if the page is not among its best `depth` results. Two URLs are the same page when they are
+    trivial variants of each other. If the full-text search found the page, the title, snippet and URL of the result are
+    from that search. Equal scores are ordered by the full-text rank, then by the dense rank.
 
     Args:
         lexical: The full-text corpus. Every page is fetched from it.
         dense: A `DenseIndex`, a `QdrantIndex`, or any other corpus.
-        rrf: The constant of the fusion. With a greater constant, ranks differ less in weight.
-        depth: The number of results from each search that are fused. A search for more than `depth` results fuses that
-            many.
+        rrf: The constant of the fusion. With a greater constant, the difference between a high and a low rank is
+            smaller.
+        depth: The number of results from each search that are fused. A search for k > `depth` results fuses k results
+            from each.
         weights: The weights of the full-text search and of the dense search.
         name: The name in recorded runs. By default it is made from the names of both corpora.
     """
@@ -81,7 +82,7 @@ class HybridCorpus:
         return page if page is not None else self.dense.fetch(url)
 
     def close(self) -> None:
-        """Close both corpora. Calling it twice is harmless."""
+        """Close both corpora. A second call does no harm."""
         self.lexical.close()
         self.dense.close()
 
@@ -96,7 +97,7 @@ class HybridCorpus:
 
 
 def _ranks(hits: Sequence[SearchHit]) -> dict[str, int]:
-    """The rank of each page by its key, from 1. If two results are variants of one URL, the better rank counts."""
+    """The rank of each page by its key, from 1. If two results are variants of one URL, the better rank is used."""
     ranks: dict[str, int] = {}
     for rank, hit in enumerate(hits, 1):
         ranks.setdefault(url_key(hit.url), rank)

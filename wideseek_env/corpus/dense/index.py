@@ -1,7 +1,8 @@
-"""`DenseIndex`: finds documents by the meaning of their passages, with exact search over vectors in one folder.
+"""`DenseIndex`: finds documents by the meaning of their passages. The vectors are in one folder, and the search is
+exact.
 
-Every passage is compared with every query, block by block. This is exact, has no parameters, and is fast enough up to a
-few million passages. For more passages use Qdrant (`wideseek_env.corpus.dense.qdrant`).
+Every query is compared with every passage, block by block. This search is exact, has no parameters, and is fast enough
+up to a few million passages. For more passages use Qdrant (`wideseek_env.corpus.dense.qdrant`).
 """
 
 from __future__ import annotations
@@ -35,7 +36,8 @@ FORMAT = 1
 KIND = "dense index"
 
 DECIMALS = 4
-"""The decimals of a similarity. Further digits depend on how texts were batched through the model."""
+"""The number of decimals of a similarity. Further decimals would depend on which texts the model embedded in one
+batch."""
 
 _BATCH = 256  # documents whose passages are embedded together
 _ROWS = 1 << 16  # passages compared at a time
@@ -48,8 +50,8 @@ class DenseIndex:
     """Vectors of passages and their documents. It is a `Corpus` whose pages are the text of the documents.
 
     Scores are cosines, rounded to `DECIMALS`. Equal scores are ordered by the order in which the documents were added.
-    Vectors are memory-mapped, so processes share them. The index is safe to use from several threads if its embedder
-    is. It pickles as its path and its embedder.
+    Vectors are memory-mapped, so processes share them. Several threads may use the index at the same time if its
+    embedder allows this. A pickle of the index has only its path and its embedder.
     """
 
     blocking = False
@@ -77,7 +79,8 @@ class DenseIndex:
     def open(cls, path: Path | str, embedder: Embedder | None = None) -> DenseIndex:
         """Open the index at `path`.
 
-        With `embedder` None, the model is loaded from the folder that the index was built with.
+        With `embedder` None, the model is loaded from its folder at the time of the build. The index has stored the
+        path of that folder.
 
         Raises:
             IndexDamagedError: The index is missing, damaged or of another version.
@@ -99,9 +102,9 @@ class DenseIndex:
     ) -> DenseIndex:
         """Embed `(url, title, text)` triples with unique URLs. The folder appears only when it is complete.
 
-        A text longer than `passage_chars` becomes several overlapping passages. The title precedes each of them.
-        `documents` is read as a stream and vectors are written at once. `progress` is called with the number of
-        documents done.
+        A text longer than `passage_chars` becomes several overlapping passages. Each passage is embedded with the title
+        before it. `documents` is read as a stream, and vectors are written to disk immediately. `progress` is called
+        with the number of documents done.
 
         Raises:
             CorpusError: A URL is empty or occurs twice, or `path` exists and `overwrite` is False.
@@ -143,7 +146,8 @@ class DenseIndex:
         return cls(path, embedder)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The best `k` documents for each query by their best passage. A query without words finds nothing.
+        """The best `k` documents for each query. The score of a document is the score of its best passage. A query
+        without words finds nothing.
 
         Raises `ConfigError` when k is less than 1.
         """
@@ -167,7 +171,7 @@ class DenseIndex:
         while True:
             scores, rows = self._nearest(queries, min(wanted, len(self._places)))
             best = [self._by_document(s, r, k) for s, r in zip(scores, rows, strict=True)]
-            # Passages of one page may take all k positions.
+            # All k best passages may belong to one page.
             if wanted >= len(self._places) or all(len(hits) == k for hits in best):
                 yield from best
                 return
@@ -205,7 +209,8 @@ class DenseIndex:
         return SearchHit(url, neutralise(title), neutralise(passage), score)
 
     def fetch(self, url: str) -> Page | None:
-        """The document at `url`, or at a trivial variant of it, as a page of plain text. None when there is none."""
+        """The document at `url`, or at a trivial variant of it, as a page of plain text. None when there is no such
+        document."""
         for key in lookup_keys(url):
             hashes, numbers = self._keys
             at = int(np.searchsorted(hashes, np.uint64(url_hash(key))))
@@ -221,7 +226,7 @@ class DenseIndex:
         return url, title, text
 
     def close(self) -> None:
-        """Release the files. Calling it twice is harmless."""
+        """Release the files. A second call does no harm."""
         self._documents.close()
 
     def __len__(self) -> int:
@@ -241,7 +246,7 @@ class DenseIndex:
 
 
 def unit(vectors: Vectors) -> Vectors:
-    """The vectors scaled to length 1. Zero vectors stay as they are."""
+    """The vectors scaled to length 1. Zero vectors are not changed."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     scaled: Vectors = np.divide(vectors, lengths, out=np.zeros_like(vectors, np.float32), where=lengths > 0)
     return scaled

@@ -1,4 +1,4 @@
-"""`load_embedder`: opens the embedding model in a local folder, of any kind. Nothing is ever downloaded."""
+"""`load_embedder`: opens an embedding model of any supported kind from a local folder. It never downloads anything."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from wideseek_env.errors import ConfigError
 def load_embedder(path: Path | str, settings: Mapping[str, Any] | None = None) -> Embedder:
     """The embedder in a local folder. The files in the folder decide its kind.
 
-    `settings` are the keyword arguments of its class. Without them, a sentence-transformers model gets the prompts for
-    queries and passages in its configuration. Raises `ConfigError` when the folder has no model.
+    `settings` are the keyword arguments of the embedder's class. Without `settings`, a sentence-transformers model uses
+    the prompts for queries and passages in its configuration file. Raises `ConfigError` when the folder has no model.
     """
     folder = Path(path)
     if not folder.is_dir():

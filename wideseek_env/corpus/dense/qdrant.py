@@ -1,6 +1,8 @@
-"""`QdrantIndex`: dense search by Qdrant, in this process for tests or on a server for large corpora.
+"""`QdrantIndex`: dense search with the vector database Qdrant, in this process for tests or on a server for large
+corpora.
 
-An existing collection is used as it is. `QdrantFields` names its payload fields.
+You can use an existing collection without changes. `QdrantFields` names the fields of its payload (the data stored with
+a vector).
 """
 
 from __future__ import annotations
@@ -36,10 +38,11 @@ _MOST = 1000  # the most points to request
 
 @dataclass(frozen=True, slots=True)
 class QdrantFields:
-    """The payload fields of a collection's points.
+    """The payload fields of a collection's points. A point is a vector with its payload.
 
     With `title` None, the first line of the text is the title. Collections made for Search-R1 and ASearcher have this
-    form (`contents`: title, line break, text). A point without a title field is treated the same.
+    form: `contents` is the title, a line break and the text. The first line is also the title of a point that lacks the
+    title field.
     """
 
     url: str = "url"
@@ -48,10 +51,11 @@ class QdrantFields:
 
 
 class QdrantIndex:
-    """A collection of passages as a `Corpus`. Several points with one URL are one result, with the score of the best.
+    """A collection of passages as a `Corpus`. Several points with one URL become one result with the best of their
+    scores.
 
-    A page is the text of all points of the collection with its URL, in the order of their ids. Scores are Qdrant's,
-    rounded to four decimals. They are negated where smaller distances are better.
+    A page is the text of all points of the collection with its URL, in the order of their ids. Scores are those of
+    Qdrant, rounded to four decimals. If a smaller distance is better, scores are negated.
     """
 
     blocking = True
@@ -75,13 +79,13 @@ class QdrantIndex:
 
         Args:
             collection: The name of the collection.
-            embedder: The embedder that made its vectors. The length of the vectors is checked.
-            url: A server, for example ``http://localhost:6333``. Its key is read from the environment.
+            embedder: The embedder that made the vectors of the collection. Only the length of the vectors is checked.
+            url: A server, for example ``http://localhost:6333``. The server's API key is read from the environment.
             path: Instead of `url`, a folder of Qdrant's local mode (one process at a time).
             location: Instead of `url`, ``":memory:"``.
-            client: Instead of `url`, your `qdrant_client.QdrantClient`. It is not closed here.
+            client: Instead of `url`, your `qdrant_client.QdrantClient`. This class does not close it.
             fields: The payload fields with URL, title and text.
-            vector: The name of the vector, if points have several.
+            vector: The name of the vector to search, if points have several vectors.
             search_params: `qdrant_client.models.SearchParams` as a mapping (``{"hnsw_ef": 256}``).
             timeout: The seconds that a request to a server may take.
             key_variable: The environment variable with the API key.
@@ -130,8 +134,8 @@ class QdrantIndex:
     ) -> QdrantIndex:
         """Make a collection of `(url, title, text)` triples with unique URLs, and use it.
 
-        Long texts become overlapping passages of `passage_chars`, one point each. If building is interrupted, the
-        incomplete collection stays, unlike an index in a folder.
+        Long texts become overlapping passages of `passage_chars` characters. Each passage is one point. If the build is
+        interrupted, the incomplete collection stays on the server.
 
         Raises:
             CorpusError: The collection exists and `overwrite` is False, or a URL occurs twice.
@@ -190,7 +194,7 @@ class QdrantIndex:
         """The best `k` pages for each query. A query without words finds nothing.
 
         Raises:
-            CorpusError: Qdrant does not answer, or the payload does not have the fields.
+            CorpusError: Qdrant does not answer, or the payload lacks the fields that `fields` names.
             ConfigError: k is less than 1.
         """
         check_search(queries, k)
@@ -208,7 +212,7 @@ class QdrantIndex:
                 number, _, terms = asked[n]
                 found[number] = self._hits(points, terms, k)
                 if len(found[number]) < k and len(points) == limit < _MOST:
-                    again.append(n)  # passages of few pages took all positions
+                    again.append(n)  # all hits are passages of a few pages
             open_ones, limit = again, min(4 * limit, _MOST)
         return found
 
@@ -257,7 +261,7 @@ class QdrantIndex:
         return url, first.strip().strip('"'), rest or text
 
     def fetch(self, url: str) -> Page | None:
-        """The texts of the points with exactly this URL, as a page. None when there is none."""
+        """The texts of the points with exactly this URL, as a page. None when there are no such points."""
         if not url.strip():
             return None
         models = _models()
@@ -272,7 +276,7 @@ class QdrantIndex:
         return Page(url, parts[0][1], text_to_html(_joined([text for _, _, text in parts]), parts[0][1]))
 
     def close(self) -> None:
-        """Close the client, unless it was passed in. Calling it twice is harmless."""
+        """Close the client, unless it was passed in. A second call does no harm."""
         if self._owned and self._client is not None:
             self._client.close()
             self._owned = False
@@ -321,12 +325,14 @@ def _reopen(collection: str, embedder: Embedder, settings: dict[str, Any]) -> Qd
 
 
 def _order(point: int | str) -> tuple[int, str]:
-    """The sort key of an id. Ids are numbers or UUIDs. Numbers are first, and each kind is in order."""
+    """The sort key of an id. Ids are numbers or UUIDs. Numbers come first, in numeric order. UUIDs follow in
+    alphabetical order."""
     return (point, "") if isinstance(point, int) else (1 << 64, str(UUID(point)))
 
 
 def _joined(texts: Sequence[str]) -> str:
-    """The passages of one page joined, without the text that each repeats from the one before it."""
+    """The passages of one page as one text. The part of a passage that repeats the end of the passage before is left
+    out."""
     whole = ""
     for text in texts:
         longest = min(len(whole), len(text), 4 * OVERLAP)

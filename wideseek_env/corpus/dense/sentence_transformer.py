@@ -16,19 +16,19 @@ from wideseek_env.errors import ConfigError, MissingDependencyError
 
 
 class SentenceTransformerEmbedder:
-    """A sentence-transformers model from a local folder. It needs the extra `dense`.
+    """A sentence-transformers model from a local folder. This class needs the extra `dense`.
 
-    The model is loaded when it is first used. The embedder pickles as its path and settings.
+    The model is loaded when it is first used. A pickle of the embedder has only its path and settings.
 
     Args:
         path: The folder of the model.
         query_prompt: The text that precedes a query ("query: " for the E5 models).
         passage_prompt: The text that precedes a passage ("passage: " for the E5 models).
         batch_size: The number of texts in one batch.
-        max_tokens: The tokens of a text that are read. None means the model's limit.
-        device: "cpu", "cuda", …. None uses an accelerator when there is one.
+        max_tokens: The most tokens of a text that the model reads. None means the model's own limit.
+        device: "cpu", "cuda", …. With None, an accelerator is used when there is one.
         dtype: The precision of the weights: "float32", "bfloat16" or "float16". Half precision is two to four times as
-            fast on processors and accelerators made for it.
+            fast on processors and accelerators that support it.
     """
 
     def __init__(

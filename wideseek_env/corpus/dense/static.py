@@ -1,8 +1,9 @@
-"""`StaticEmbedder`: the vector of a text is the mean of its tokens' vectors. It is very fast, because no network runs.
+"""`StaticEmbedder`: the vector of a text is the mean of its tokens' vectors. This is very fast, because no neural
+network runs.
 
-It reads folders of model2vec (github.com/MinishLab/model2vec). They have `tokenizer.json`, `config.json` and
-`model.safetensors`. The tensor `embeddings` has the vectors. Some models also have `weights` of the tokens and a
-`mapping` from tokens to rows. `distill` makes such a folder from a sentence-transformers model.
+The embedder reads folders of model2vec (github.com/MinishLab/model2vec). Such a folder has the files `tokenizer.json`,
+`config.json` and `model.safetensors`. The tensor `embeddings` has the vectors. Some models also have `weights` of the
+tokens and a `mapping` from tokens to rows. `distill` makes such a folder from a sentence-transformers model.
 """
 
 from __future__ import annotations
@@ -26,9 +27,9 @@ _BATCH = 1024
 
 
 class StaticEmbedder:
-    """The static model in a local folder. It needs the package `tokenizers`, part of the extra `dense`.
+    """The static model in a local folder. This class needs the package `tokenizers`, part of the extra `dense`.
 
-    The first `max_tokens` tokens of a text count. The embedder pickles as its path.
+    Only the first `max_tokens` tokens of a text are used. A pickle of the embedder contains only its arguments.
     """
 
     def __init__(self, path: Path | str, *, max_tokens: int = _MAX_TOKENS) -> None:
@@ -62,8 +63,8 @@ class StaticEmbedder:
         self._unknown = self._tokenizer.token_to_id(_unknown_token(self.path / "tokenizer.json"))
 
     def embed(self, texts: Sequence[str], *, query: bool = False) -> Vectors:
-        """float32 vectors of shape (len(texts), dimension) and length 1. A text without known tokens has the vector
-        0."""
+        """float32 vectors of shape (len(texts), dimension) and length 1. A text without known tokens gets a vector of
+        zeros."""
         out = np.zeros((len(texts), self.dimension), np.float32)
         for at in range(0, len(texts), _BATCH):
             batch = self._tokenizer.encode_batch_fast(list(texts[at : at + _BATCH]), add_special_tokens=False)
@@ -105,7 +106,8 @@ def _unknown_token(file: Path) -> str:
 
 
 def read_safetensors(file: Path) -> dict[str, NDArray[Any]]:
-    """The tensors of a safetensors file: a length, a JSON header, and the numbers, little-endian, row by row."""
+    """The tensors of a safetensors file. Such a file has the length of the header, a JSON header, and the numbers
+    (little-endian, row by row)."""
     try:
         data = file.read_bytes()
         size = int.from_bytes(data[:8], "little")

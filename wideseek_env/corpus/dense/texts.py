@@ -8,10 +8,10 @@ from typing import Protocol
 from wideseek_env.corpus.base import Page
 
 PASSAGE_CHARS = 1000
-"""The characters of a passage: about the 256 tokens that small embedding models read."""
+"""The most characters of a passage. This is about 256 tokens, the limit of small embedding models."""
 
 OVERLAP = 100
-"""The characters that a passage shares with the one before it."""
+"""The number of characters that a passage shares with the passage before it."""
 
 
 class Listed(Protocol):
@@ -34,7 +34,8 @@ def documents_of(corpus: Listed) -> Iterator[tuple[str, str, str]]:
 
 
 def passages(text: str, longest: int = PASSAGE_CHARS, overlap: int = OVERLAP) -> Iterator[tuple[int, int]]:
-    """The start and end of each passage of `text`. Passages overlap and are cut between words. There is at least one.
+    """The start and end of each passage of `text`. Passages overlap and are cut between words. There is at least one
+    passage.
 
     A last piece that is shorter than the overlap is joined to the passage before it.
     """

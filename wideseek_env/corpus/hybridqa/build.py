@@ -42,7 +42,8 @@ def build_hybridqa(
 
 
 def open_hybridqa(path: Path | str) -> StoredCorpus:
-    """Open a corpus that `build_hybridqa` built. Raises `IndexDamagedError` when it is not one, or is incomplete.
+    """Open a corpus that `build_hybridqa` built. Raises `IndexDamagedError` when `path` is not such a corpus or the
+    corpus is incomplete.
 
     Its `name` is `hybridqa:` and the digest of the plans. Tasks from the same data have this name in `meta["corpus"]`.
     """

@@ -1,13 +1,15 @@
-"""The pages of the corpus: tables in portions, entities with their passage, linked as in Wikipedia.
+"""The pages of the corpus: articles with a part of a table on each page, and entities with their passage. Links are as
+in Wikipedia.
 
 - An *article* with one table has the introduction, the section and the table's first rows.
 - An article with several tables has the introduction and a list of its tables, with links to the pages of each.
 - `?table=N&page=P` has further rows of a table. Each page of a table says `Page 2 of 4: rows 11 to 20 of 37.` and has
   links to the others, among them `Next page`. No page has all rows of a table.
-- An *entity* has its passage in paragraphs. If an article is also linked to as an entity, its passage replaces the
-  introduction.
+- An *entity* has its passage in paragraphs. If a table links to an article as an entity, the passage of that entity
+  replaces the introduction of the article.
 
-If a cell has one link, the whole cell is that link. If it has several, those whose name occurs in the text are links.
+If a cell has one link, the whole text of the cell is that link. If a cell has several links, each link whose name
+occurs in the text becomes a link there.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ def article_pages(
 ) -> Iterator[SourcePage]:
     """All pages of one article: its own page and the pages of its `tables` (each with its plan, or None).
 
-    `passage` is the article's passage, or "" when it has none. Then the introduction is shown.
+    `passage` is the article's passage, or "" when the article has no passage. Then the page shows the introduction.
     """
     first = tables[0]
     opening = passage or first.intro
@@ -159,7 +161,7 @@ def _page_links(urls: Sequence[str], number: int) -> str:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """`text` cut at sentence ends into pieces of at least `_PARAGRAPH` characters. The last may be shorter."""
+    """`text` cut at sentence ends into pieces of at least `_PARAGRAPH` characters. The last piece may be shorter."""
     if len(text) <= _PARAGRAPH:
         if text:
             yield text

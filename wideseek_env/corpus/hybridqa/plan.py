@@ -1,16 +1,16 @@
-"""Decides once, from the data, which table gives which task: its key column, its attributes and its mode.
+"""Decides from the data which tables become tasks, and the key column, the attributes and the mode of each.
 
-A *key column* names the things that the table is about. Its cells have one link each. Both the texts and the linked
-pages are distinct. There are two modes.
+A *key column* names the things that the table is about. Its cells have one link each. No two cells have the same text
+or the same linked page. There are two modes.
 
 `pages`: the entities' pages state the values of at least one other column. The corpus then shows only the key column. A
 row with a value that its page does not state is left out of both the list in the corpus and the gold table. So the list
-is complete, and all of it can be answered.
+in the corpus is complete, and pages answer every cell of its rows.
 
 `table`: the values are only in the table. The corpus shows the whole table, a few rows per page.
 
-Tables that fit neither mode are shown in full and give no task. Corpus and tasks compute the same plans from the same
-data. `Plans.digest` shows when they did not.
+Tables that fit neither mode are shown in full and give no task. The corpus and the tasks each compute their plans, and
+the same data gives the same plans. A difference in `Plans.digest` shows that the plans differ.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ from wideseek_env.corpus.hybridqa.text import detokenize
 from wideseek_env.corpus.hybridqa.values import Kind, column_kind, forms, is_empty, normalize
 
 PLAN_VERSION = 1
-"""Part of every digest. Raise it with any change to the text, the pages or the choice of columns."""
+"""This number is part of every digest. Increase it with any change to the text, the pages or the choice of columns."""
 
 MIN_ROWS, MAX_ROWS = 8, 60
 MAX_ATTRIBUTES = 4
 COVERAGE = 0.8
-"""The share of the rows whose page must state a column's value. Then the column counts as found on the pages."""
+"""If at least this share of the rows have a page that states the column's value, the column counts as found on the
+pages."""
 KEPT = 0.67
 """The share of the table's rows that must remain in mode `pages`."""
 LINKED = 0.8
@@ -53,7 +54,8 @@ _JUNK_HEADERS = re.compile(
 _NO_SUBJECT = re.compile(
     r"(?:first|second|third|fourth|gold|silver|bronze|lead|runners? ?up|losers?|from|to|lead|score)"
 )
-"""Headers of columns that name a place or a part, and never the subject of the rows."""
+"""Headers of columns with a place in a ranking or a part of a whole. Such a column never names the subject of the
+rows."""
 _LIST_PAGE = re.compile(
     r"/wiki/(?:Lists?_of_|Category:|File:|Template:|\d{4}s?(?:_in_.*)?$|\d{1,2}(?:st|nd|rd|th)_century"
     r"|(?:January|February|March|April|May|June|July|August|September|October|November|December)_\d{1,2}$)"
@@ -62,7 +64,8 @@ _LIST_PAGE = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class TablePlan:
-    """How one table is used: `key` and `attributes` are column indices, `rows` the rows that count."""
+    """How one table is used. `key` and `attributes` are column indices. `rows` are the indices of the rows that are
+    used."""
 
     uid: str
     mode: Mode
@@ -140,7 +143,7 @@ def key_columns(table: WikiTable) -> list[KeyColumn]:
         if _is_key(table, key):
             keys.append(key)
         elif _is_subject(table, column):
-            break  # the table is about these, and the columns after it describe them
+            break  # the table is about the things in this column, and the columns after it describe these things
     return keys
 
 
@@ -172,7 +175,8 @@ def _is_key(table: WikiTable, key: KeyColumn) -> bool:
 
 
 def _is_subject(table: WikiTable, column: int) -> bool:
-    """Whether a column has names that are nearly all different, such as schools of which only the towns are linked."""
+    """Whether a column has names that are nearly all different. An example is a column of schools in a table that links
+    only the towns."""
     texts = [row[column].text for row in table.rows]
     words = sum(sum(c.isalpha() for c in t) >= 3 and not any(c.isdigit() for c in t) for t in texts)
     return words >= 0.7 * len(texts) and len(set(map(_identity, texts))) >= 0.9 * len(texts)
@@ -325,7 +329,8 @@ def _any_in(spellings: tuple[str, ...], page: str) -> bool:
 
 
 def _chance(spellings: Sequence[tuple[str, ...]], pages: Sequence[str]) -> float:
-    """How often another entity's page states the value of this one, over pairs whose values differ."""
+    """The share of pairs of entities with different values where the page of the second states the value of the
+    first."""
     hits = pairs = 0
     for shift in (1, 2, 3):
         for i, spelling in enumerate(spellings):

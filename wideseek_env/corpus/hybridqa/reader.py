@@ -4,8 +4,8 @@
 *OTT-QA*: the folder `data/` of github.com/wenhuchen/OTT-QA. It has one JSON file per table in `traindev_tables_tok/`. A
 file with the same name in `traindev_request_tok/` has the passages that the table links to (`{"/wiki/…": text, …}`).
 
-Tables and passages are in file order, which is the same on every machine. Each is yielded once. The data has some
-tables twice, crawled under two names of one article.
+Tables and passages are in file order, which is the same on every machine. Each table and passage is yielded once. The
+data has some tables twice, because the authors of the data crawled one article under two names.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _TABLE_FOLDER, _PASSAGE_FOLDER = "traindev_tables_tok", "traindev_request_tok"
 
 
 class Cell(NamedTuple):
-    """One cell: its text as displayed, and the paths (`/wiki/…`) of its links."""
+    """One cell: the text to display, and the paths (`/wiki/…`) of its links."""
 
     text: str
     links: tuple[str, ...]
@@ -66,8 +66,8 @@ class DataFolder:
 
     @classmethod
     def find(cls, data: Path | str) -> DataFolder:
-        """Recognise the layout of `data`, or of its folder `hybridqa/` or `data/`. Raises `CorpusError` when it has
-        none."""
+        """Recognise the layout of `data`, or of its folder `hybridqa/` or `data/`. Raises `CorpusError` when none of
+        the layouts fits."""
         root = Path(data)
         for folder in (root, root / "hybridqa", root / "data"):
             if _jsonl(folder, "tables") and _jsonl(folder, "passages"):
@@ -100,7 +100,8 @@ class DataFolder:
                 yield table
 
     def passages(self) -> Iterator[Passage]:
-        """Every passage in file order. If several share a path, only the first is yielded. Errors are as for tables."""
+        """Every passage in file order. If several share a path, only the first is yielded. Raises the same errors as
+        `tables`."""
         seen: set[str] = set()
         for where, record in self._records("passages", _PASSAGE_FOLDER):
             pairs = [(record.get("url"), record.get("text"))] if self.layout == "jsonl" else record.items()
@@ -112,7 +113,7 @@ class DataFolder:
                     yield Passage(path, text)
 
     def _records(self, name: str, folder: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Pairs of a position for error messages and the JSON object there."""
+        """Pairs of a position (for error messages) and the JSON object at this position."""
         if self.layout == "jsonl":
             yield from _lines(_jsonl(self.path, name))
             return

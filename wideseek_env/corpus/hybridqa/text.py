@@ -1,8 +1,9 @@
-"""Turns tokenised text back into readable text. Pages, tasks and gold use the same functions, so they agree.
+"""Turns tokenised text back into readable text. Pages, tasks and gold tables use the same functions, so that their
+texts agree.
 
 The data set stores text with spaces around punctuation (`Eek ! The Cat`, `( UGA )`, `Yankovic 's`) and with editorial
-marks of Wikipedia (`[ citation needed ]`). Both are removed here, with plain string replacements where possible, for
-speed. The passages are 115 MB, and each is converted once while the corpus is built.
+marks of Wikipedia (`[ citation needed ]`). This module removes the spaces and the marks. For speed it uses plain string
+replacements where possible. The passages are 115 MB, and each is converted once while the corpus is built.
 """
 
 from __future__ import annotations
@@ -74,8 +75,8 @@ def detokenize(text: str) -> str:
 def clean_cell(text: str) -> str:
     """The text of a table cell or header: `detokenize` without markup.
 
-    It also removes left-over wiki attributes (`align=right|`), coordinates after a place name, register numbers after a
-    date (`(#74000146)`), daggers and asterisks at either end, and hidden sort keys.
+    The function also removes left-over wiki attributes (`align=right|`), coordinates after a place name, register
+    numbers after a date (`(#74000146)`), daggers and asterisks at either end, and hidden sort keys.
     """
     text = detokenize(text)
     if "=" in text and "|" in text:
@@ -106,5 +107,5 @@ def _without_sort_key(text: str) -> str:
 
 
 def clean_heading(text: str) -> str:
-    """A section heading. The levels of a nested heading (`Teams -- Men 's`) are joined by a dash."""
+    """A section heading. In a nested heading (`Teams -- Men 's`) a dash joins the levels."""
     return " – ".join(part for part in map(detokenize, text.split(" -- ")) if part)

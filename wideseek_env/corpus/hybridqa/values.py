@@ -1,4 +1,4 @@
-"""The kind of value in a cell (a year, a number, a date, words), and whether a text states it."""
+"""Finds the kind of value in a cell (a year, a number, a date, words), and whether a text states a value."""
 
 from __future__ import annotations
 
@@ -58,7 +58,8 @@ def normalize(text: str) -> str:
 
 
 def parse_date(value: str) -> date | None:
-    """The date in `value`, given to the day with the month in letters or in ISO form. None for other text.
+    """The date in `value`, given to the day with the month in letters or in ISO form. The result is None for any other
+    text.
 
     Forms such as 6/7/2015 are refused, because it is unclear which number is the month.
     """
@@ -93,10 +94,11 @@ def column_kind(values: Sequence[str]) -> Kind:
 
 
 def forms(value: str, kind: Kind) -> tuple[str, ...]:
-    """The normalised spellings in which a text may state `value`. Empty when a match would be no evidence.
+    """The normalised spellings in which a text may state `value`. The result is empty when the value is so short that a
+    match proves nothing.
 
-    Words need three letters or digits with a letter among them, and numbers three digits. Shorter ones occur in any
-    text.
+    A value of words needs at least three letters or digits, with at least one letter. A number needs at least three
+    digits. Shorter values occur by chance in any text.
     """
     if kind == "date":
         day = parse_date(value)

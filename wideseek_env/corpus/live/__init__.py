@@ -1,6 +1,6 @@
 """The live web as a corpus: a search engine, a page reader, a cache, and recordings to replay.
 
-Everything is imported on first use, because it loads an HTTP client.
+Names are imported when they are first used, because most of them load an HTTP client.
 """
 
 import lazy_loader

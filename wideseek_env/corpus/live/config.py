@@ -27,18 +27,19 @@ _ENGINES = ("serper", "searxng", "json")
 
 @dataclass(frozen=True)
 class LiveConfig:
-    """The settings of a live corpus. They do not include keys, which are read from the environment."""
+    """The settings of a live corpus. API keys are not settings. They are read from the environment."""
 
     search: str = ""
-    """The search engine: serper, searxng or json. "" is the engine whose settings are given, or none."""
+    """The search engine: serper, searxng or json. With "", the engine is the one whose settings are given, or there is
+    no search."""
     serper: bool = False
     """Short for `search = "serper"`."""
     searxng: str = ""
     """The URL of a SearXNG server."""
     json: str = ""
-    """The URL of an endpoint that answers in JSON. It contains {query} and optionally {count}."""
+    """The URL of an endpoint that answers in JSON. The URL contains {query} and optionally {count}."""
     results: str = "results"
-    """json: the path of the list of results, with dots between names."""
+    """json: where the list of results is in the answer, as field names with dots between them."""
     url_field: str = "url"
     """json: the field with the URL of a result."""
     title_field: str = "title"
@@ -46,7 +47,7 @@ class LiveConfig:
     snippet_field: str = "snippet"
     """json: the field with the snippet of a result."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """json: headers to send. $NAME in a value is replaced by that environment variable."""
+    """json: headers to send. $NAME in a value is replaced by the value of that environment variable."""
     country: str = ""
     """serper: two-letter code of the country to search from."""
     language: str = ""
@@ -68,19 +69,20 @@ class LiveConfig:
     record: str = ""
     """The file in which all requests and answers are recorded."""
     replay: str = ""
-    """The recording to answer from instead of the web. All other settings are then ignored."""
+    """The recording that answers all requests instead of the web. All other settings are then ignored."""
     robots: bool = False
     """Whether to refuse pages that a site's robots.txt forbids."""
     timeout: float = 20.0
-    """The most seconds for opening a page, everything included. Keep it below the executor's timeout."""
+    """The most seconds for opening a page, including redirects and retries. Keep this value below the timeout of the
+    tool executor."""
     attempts: int = 3
-    """How many times a request is tried."""
+    """How many times a request is tried, the first time included."""
     per_host: int = 4
     """The most requests to one host at the same time."""
     per_second: float = 0.0
     """The most requests to one host per second. 0 for no limit."""
     page_mb: float = 5.0
-    """The largest page, in MB as sent."""
+    """The largest size of a page as sent (maybe compressed), in MB."""
     workers: int = 8
     """The most searches at the same time."""
     user_agent: str = ""
@@ -135,8 +137,8 @@ class LiveConfig:
 
     @classmethod
     def from_spec(cls, spec: str) -> LiveConfig:
-        """The settings in ``live:key=value,…``. A key alone is true. ``live:FILE.toml`` reads a file; keys after it
-        change it.
+        """The settings in ``live:key=value,…``. A key without a value is true. ``live:FILE.toml`` reads a file.
+        Settings after the file name replace those of the file.
 
         Headers cannot be given in such a name.
         """

@@ -1,4 +1,4 @@
-"""`LiveCorpus`: a search engine and a page reader as a corpus, with a cache between them and the agents."""
+"""`LiveCorpus`: a search engine and a page reader as a corpus, with a cache for their answers."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from wideseek_env.reprs import short
 _log = logging.getLogger(__name__)
 
 _WORD = re.compile(r"\w")
-_LASTING = frozenset((404, 410, 413, 415, 451))  # statuses that a page probably still has an hour later
+_LASTING = frozenset((404, 410, 413, 415, 451))  # error statuses that a page probably still has an hour later
 _FAILED_SECONDS = 3600.0
 
 
 class SearchError(CorpusError):
-    """Every search of a batch failed. `errors` has one sentence per query that says why."""
+    """Every search of a batch failed. `errors` has one sentence per query with the reason."""
 
     def __init__(self, errors: Sequence[str]) -> None:
         super().__init__(list(errors))
@@ -51,10 +51,10 @@ class LiveCorpus:
     """The live web: a `Corpus` that waits for the network.
 
     Args:
-        search: The engine that answers searches. None where only known URLs are opened.
-        browse: The reader that opens pages. None where no page is opened.
-        cache: The store for answers. It is closed with the corpus.
-        keep: The seconds for which an answer in the cache is used.
+        search: The engine that answers searches. None if agents cannot search and only open URLs that they know.
+        browse: The reader that opens pages. None if agents can open no pages.
+        cache: The store for answers. Closing the corpus closes the store.
+        keep: The number of seconds after which an answer in the cache is no longer used.
         workers: The most searches of a batch at the same time.
         name: The name of the corpus in recorded runs. By default it is made from engine and reader.
     """
@@ -101,7 +101,7 @@ class LiveCorpus:
         return settle([by_query[query] for query in queries])
 
     def fetch(self, url: str) -> Page:
-        """The page at `url`. A page that cannot be opened has an `error` and a status that fits it."""
+        """The page at `url`. If the page cannot be opened, the result has an `error` and a matching status."""
         if self._reader is None:
             return Page(url, "", "", 501, "Pages cannot be opened here.")
         try:
@@ -125,7 +125,7 @@ class LiveCorpus:
         return f"<LiveCorpus {short(self.name)}>"
 
     def close(self) -> None:
-        """Release the cache. Calling it twice is harmless."""
+        """Release the cache. A second call does no harm."""
         if self._cache is not None:
             self._cache.close()
 
@@ -148,13 +148,14 @@ class LiveCorpus:
         return found if isinstance(found, FailedSearch) else found[:k]
 
     def _cached(self, key: str, make: Callable[[], tuple[str, float]]) -> str:
-        """The text of `key` in the cache. If it is not there, `make` gives the text and the seconds to keep it."""
+        """The text of `key` in the cache. If the cache has no such text, `make` returns the text and the number of
+        seconds to keep it."""
         if self._cache is not None:
             try:
                 if (known := self._cache.get(key)) is not None:
                     return known
             except CorpusError as error:
-                _log.warning("%s", error)  # a cache that does not work costs time, but does not stop the run
+                _log.warning("%s", error)  # without a working cache the run is slower, but it continues
         text, lifetime = make()
         if self._cache is not None and lifetime > 0:
             try:

@@ -1,7 +1,7 @@
 """Search engines over HTTP: Serper, SearXNG, and any endpoint that answers in JSON.
 
-The operator chooses the engine's URL, so it may be on a private network. The URLs that an engine *returns* are not
-trusted. Only a reader that checks them opens them.
+The operator chooses the engine's URL, so the engine may be on a private network. The URLs that an engine *returns* are
+not trusted. Only a page reader opens these URLs, after it has checked them.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from wideseek_env.net.urls import WebUrl, parse_url
 
 SERPER = "https://google.serper.dev/search"
 PAGE = 10
-"""The fewest results to request. Engines charge by this number, and smaller requests can use the cache."""
+"""The fewest results to request. Engines charge the same price for up to ten results, and searches for fewer results
+can use the same cached answer."""
 
 _LONGEST_QUERY = 2000
 _LONGEST_TITLE = 300
@@ -36,12 +37,12 @@ _FIELD = re.compile(r"\{(\w*)\}")
 
 @runtime_checkable
 class SearchEngine(Protocol):
-    """Finds pages for a query. `name` identifies the engine in caches and recorded runs. It contains no key."""
+    """Finds pages for a query. `name` identifies the engine in caches and recorded runs. `name` contains no key."""
 
     name: str
 
     def search(self, query: str, k: int) -> list[SearchHit]:
-        """The best `k` hits or more, best first. Raises `FetchError`."""
+        """At least the best `k` hits if the engine has that number, best first. Raises `FetchError`."""
         ...
 
 
@@ -59,7 +60,8 @@ def endpoint(url: str, what: str) -> WebUrl:
 
 
 def operators_policy(target: WebUrl) -> AddressPolicy:
-    """The policy of a fetcher for a service that an operator configured: it may connect to that service only."""
+    """The policy of a fetcher for a service that an operator configured. The fetcher may connect only to that
+    service."""
     return AddressPolicy(allow={(target.host, target.port)})
 
 
@@ -71,7 +73,8 @@ def operators_fetcher(target: WebUrl) -> Fetcher:
 class Serper:
     """Google's results through serper.dev: `POST /search` with `q`, `num`, `gl`, `hl` and an `X-API-KEY` header.
 
-    The key is read from `SERPER_API_KEY`. `country` and `language` are two-letter codes. "" is Serper's default.
+    The key is read from `SERPER_API_KEY`. `country` and `language` are two-letter codes. "" means the default of
+    Serper.
     """
 
     def __init__(
@@ -97,7 +100,8 @@ class Serper:
 
 
 class SearXNG:
-    """A SearXNG server: `GET /search?q=…&format=json`. Its settings must list `json` among `search.formats`."""
+    """A SearXNG server: `GET /search?q=…&format=json`. The settings of the server must have `json` in
+    `search.formats`."""
 
     def __init__(
         self,
@@ -133,7 +137,7 @@ class SearXNG:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """The fields of a result: names, with dots for objects inside objects. "" where there is no such field."""
+    """The fields of a result: names, with dots for objects inside objects. "" if results do not have this field."""
 
     url: str = "url"
     title: str = "title"
@@ -194,8 +198,8 @@ class JsonSearch:
 def read_hits(answer: Any, results: str, fields: Fields) -> list[SearchHit]:
     """The hits in a decoded answer. Results without a URL that could be opened are left out.
 
-    A missing or null entry at `results` counts as an empty list. Raises `FetchError` of kind "answer" when there is
-    something else than a list.
+    If the entry at `results` is missing or null, the result is empty. If the entry is anything else than a list,
+    `FetchError` of kind "answer" is raised.
     """
     items = at_path(answer, results)
     if items is None and isinstance(answer, dict):

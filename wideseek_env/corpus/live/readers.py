@@ -1,4 +1,5 @@
-"""Page readers: directly over HTTP, or through the Jina reader, which renders JavaScript."""
+"""Page readers. One fetches a page directly over HTTP. The other uses the Jina reader service, which runs a page's
+JavaScript."""
 
 from __future__ import annotations
 
@@ -29,7 +30,7 @@ _TARGET_STATUS = re.compile(r"returned error (\d{3})")
 
 @runtime_checkable
 class PageReader(Protocol):
-    """Opens pages. `name` identifies the reader in caches and recorded runs. It contains no key."""
+    """Opens pages. `name` identifies the reader in caches and recorded runs. `name` contains no key."""
 
     name: str
 
@@ -39,7 +40,7 @@ class PageReader(Protocol):
 
 
 class DirectReader:
-    """Fetches the page itself and turns any kind of text into HTML.
+    """Fetches the page without another service and turns any kind of text document into HTML.
 
     `before` is called with every URL before it is requested, redirects included (`wideseek_env.net.robots`).
     """
@@ -53,7 +54,7 @@ class DirectReader:
         self._before = before
 
     def read(self, url: str) -> Page:
-        """The page at `url`, with status 200. Its URL is the one after redirects, without fragment. Raises
+        """The page at `url`, with status 200. The URL of the result is that after redirects, without fragment. Raises
         `FetchError`."""
         found = self._fetcher.fetch(Request(url), self._before)
         kind = kind_of(found.content_type, found.body)
@@ -70,10 +71,12 @@ class DirectReader:
 
 
 class JinaReader:
-    """Opens pages through r.jina.ai or a server like it: `POST /` with `url=…`, answered in JSON with Markdown inside.
+    """Opens pages through r.jina.ai or a similar server. The reader sends `POST /` with `url=…`. The answer is JSON
+    that contains Markdown.
 
-    That service connects to the page, not this process. So before a request is sent, this process checks that it would
-    open the URL too, as far as a look-up of its name can tell. Without a `key` the service allows fewer requests.
+    The service connects to the page, and this process does not. So this process first checks that the host of the URL
+    is on the public web, as far as a look-up of the host's name shows this. Without a `key` the service allows fewer
+    requests.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
-"""Records and replays a corpus, so that everything a run requested can be answered again without a network.
+"""Records and replays a corpus. A replay answers all requests of the recorded run without a network.
 
-`Recorder` wraps any corpus and stores each answer, failures included. `Replay` gives the same answers from the file. A
-request that occurs twice is sent once. The second time, the first answer is repeated, even if it was a failure.
-Otherwise a replay could not know which of two different answers to give.
+`Recorder` wraps any corpus and stores each answer, failures included. `Replay` gives the same answers from the file. If
+a request occurs twice, `Recorder` sends only the first. The second gets the first answer again, even if that was a
+failure. Otherwise a replay could not know which of two different answers to give.
 """
 
 from __future__ import annotations
@@ -35,8 +35,9 @@ _NONE = "null"
 class Recorder:
     """A corpus that answers as `corpus` does and writes every answer to the file at `path`.
 
-    An existing recording of the same corpus is continued. Several processes may write one at the same time. Raises
-    `CorpusError` when the file is not a recording, or is a recording of another corpus.
+    If the file is a recording of the same corpus, new answers are added to it. Several processes may write to the same
+    recording at the same time. Raises `CorpusError` when the file is not a recording, or is a recording of another
+    corpus.
     """
 
     def __init__(self, path: Path | str, corpus: Corpus) -> None:
@@ -52,7 +53,8 @@ class Recorder:
             )
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        """The corpus's answers, or those it gave before. Raises `SearchError` when all searches failed."""
+        """The corpus's answers. Answers that are already in the recording are repeated. Raises `SearchError` when all
+        searches failed."""
         known = {query: self._store.get(_search_key(query, k)) for query in dict.fromkeys(queries)}
         missing = [query for query, text in known.items() if text is None]
         if missing:
@@ -68,7 +70,7 @@ class Recorder:
         return settle([hits_from_text(known[query] or "[]") for query in queries])
 
     def fetch(self, url: str) -> Page | None:
-        """The corpus's answer, or the one it gave before."""
+        """The corpus's answer. An answer that is already in the recording is repeated."""
         key = _page_key(url)
         text = self._store.get(key)
         if text is None:
@@ -83,16 +85,16 @@ class Recorder:
         return f"<Recorder of {short(self.name)}>"
 
     def close(self) -> None:
-        """Release the file and close the corpus. Calling it twice is harmless."""
+        """Release the file and close the corpus. A second call does no harm."""
         self._store.close()
         self.corpus.close()
 
 
 class Replay:
-    """A corpus that gives the answers of a recording and knows nothing else.
+    """A corpus that gives the answers of a recording and no others.
 
-    It has the name of the recorded corpus, so a replayed run equals the recorded one. A page or search that was not
-    recorded gives an error that says so.
+    Its name is that of the recorded corpus, so that a replayed run equals the recorded run. For a page or search that
+    was not recorded, the answer is an error with this reason.
     """
 
     blocking = False
@@ -126,7 +128,7 @@ class Replay:
         return f"<Replay of {short(self.name)}>"
 
     def close(self) -> None:
-        """Release the file. Calling it twice is harmless."""
+        """Release the file. A second call does no harm."""
         self._store.close()
 
     def __len__(self) -> int:

@@ -14,13 +14,14 @@ A scripted reader may rely on this form of the pages:
 - A value that has a page (person, town, register entry) is a link to that page.
 - A list (``List of museums in Norvania``) has the names with links to their articles, in alphabetical order, over
   several pages. It has no attributes. The link to the following page reads ``Next page``. The last page has no such
-  link. The lists of one kind are in a category, those of one region in the region's article.
-- Entities with the same name have the town in parentheses, and there is a page ``… (disambiguation)``.
+  link. A category links to the lists of one kind. A region's article links to the lists of that region.
+- The names of entities with the same name end with the town in parentheses. A page ``… (disambiguation)`` links to
+  these entities.
 
 The Almanack's current pages are true. Official websites and the register (``register.example``) agree with it. Three
-sources are not to be trusted and say so: archived copies (``archive.example``, "archived copy of 2009"), reprints of
-old news ("figures were those of the day"), and ``anywiki.example`` ("cites no sources"). News and travel notes mention
-entities and contain numbers, but answer nothing.
+sources contain wrong values, and their pages tell so: archived copies (``archive.example``, "archived copy of 2009"),
+reprints of old news ("figures were those of the day"), and ``anywiki.example`` ("cites no sources"). News and travel
+notes mention entities and contain numbers, but answer nothing.
 """
 
 from wideseek_env.corpus.synthetic.config import WorldConfig

@@ -1,4 +1,4 @@
-"""The Almanack's articles, which are true: entities, people, towns and regions."""
+"""The Almanack's articles about entities, people, towns and regions. They state only true values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def revised(dice: Dice, year: int = NOW) -> str:
 
 
 def value_piece(thing: Thing, label: str, values: Mapping[str, Value]) -> Inline:
-    """The value of `label` as a link where it has a target with a page or is a URL, otherwise as text."""
+    """The value of `label`. The result is a link if the value is a URL or the name of a thing with a page. Otherwise
+    the result is a text."""
     text = values[label].text
     target = thing.links.get(label)
     if target is not None and target.url and text == target.name:
@@ -42,7 +43,7 @@ def infobox_rows(thing: Thing, values: Mapping[str, Value]) -> Iterable[tuple[st
 
 
 def tell(at: int, attribute: Attribute, value: Inline, it: tuple[str, str, str, str]) -> list[Inline]:
-    """The sentence number `at` (modulo the number of sentences) that gives `value`.
+    """The sentence number `at` (modulo the number of sentences) of the attribute, with `value` filled in.
 
     `it` is the subject and its genitive, each with and without a capital letter.
     """
@@ -64,7 +65,7 @@ def told(
     """A sentence for every attribute that `thing` has in prose."""
     at = dice.below(12)
     telling = [a for a in thing.attributes if a.label in thing.in_prose]
-    # Neighbouring numbers, so that a form is repeated only after the others have been used.
+    # The numbers follow each other, so that a sentence form is repeated only after all other forms have been used.
     return [tell(at + n, a, value_piece(thing, a.label, values), it) for n, a in enumerate(telling)]
 
 

@@ -1,8 +1,9 @@
-"""`Attribute`: a label, a type, a range and the sentences that give the value.
+"""`Attribute`: a label, a type, a range and the sentences that state the value.
 
 In a sentence, ``{v}`` is replaced by the value and ``{It}``, ``{it}``, ``{Its}`` and ``{its}`` by the entity. Every
 sentence contains the label in lower case, then one of the words is, was, at, on, in and of, then the value. The value
-is at the end of the sentence or before a semicolon. The labels of an entity's years and dates are participles.
+is at the end of the sentence or before a semicolon. The labels of an entity's years and dates are participles, such as
+"founded".
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ AttributeType = Literal["year", "date", "number", "category", "text", "url", "pe
 class Attribute:
     """One attribute of a kind.
 
-    `low`, `high` and `step` bound numbers, years and the years of dates. A number with `decimals` 1 is in tenths.
-    `options` are the values of a category or the forms of a text. A value that `drifts` is different in old copies. An
-    attribute that is `boxed` is always in the infobox.
+    `low`, `high` and `step` bound numbers, years and the years of dates. If `decimals` is 1, these are in tenths.
+    `options` are the values of a category or the patterns of a text. If `drifts` is True, old copies have another
+    value. If `boxed` is True, the attribute is always in the infobox.
     """
 
     label: str
@@ -35,7 +36,7 @@ class Attribute:
     boxed: bool = False
 
     def templates(self) -> tuple[str, ...]:
-        """The sentences that may give the value."""
+        """The sentences that may state the value."""
         if self.sentences:
             return self.sentences
         low = self.label.lower()
@@ -80,7 +81,7 @@ def number(
     tenths: bool = False,
     drifts: bool = False,
 ) -> Attribute:
-    """A number with a unit. With `tenths` it is in tenths."""
+    """A number with a unit. With `tenths`, `low`, `high` and `step` are in tenths."""
     return Attribute(label, "number", low, high, step, unit, int(tenths), drifts=drifts)
 
 
@@ -108,5 +109,5 @@ def town(label: str = "Town") -> Attribute:
 
 
 def text(label: str, *forms: str, drifts: bool = False) -> Attribute:
-    """A free text of one of these forms."""
+    """A text made from one of these patterns."""
     return Attribute(label, "text", options=forms, drifts=drifts)

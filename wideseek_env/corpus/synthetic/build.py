@@ -1,4 +1,5 @@
-"""Makes regions, lists and entities from seed and configuration: their names, their true values and the noise pages."""
+"""Makes regions, lists and entities from a seed and a configuration, with their names and true values, and decides
+which noise pages they have."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ TOWNS_PER_REGION = 8
 SPLIT_PATTERN: tuple[Split, ...] = (
     "train", "test", "validation", "train", "train", "train", "test", "train", "train", "train",
 )  # fmt: skip
-"""The split of the n-th region, repeated: 70 % training, 10 % validation, 20 % test. Each split occurs early."""
+"""The split of the n-th region, repeated: 70 % training, 10 % validation, 20 % test. All three splits occur among the
+first regions."""
 
 
 class Builder:
@@ -158,7 +160,7 @@ class Builder:
     def _link_people(
         self, dice: Dice, kind: Kind, region: Region, entities: list[Entity]
     ) -> tuple[Thing, ...]:
-        """One person for about four entities of the same time, born about a generation before them."""
+        """Link about four entities of the same time to one person, who was born about a generation before them."""
         role = next(a.label for a in kind.attributes if a.type == "person")
         year = next(a for a in kind.attributes if a.type in ("year", "date"))
         by_time = sorted(entities, key=lambda e: e.values[year.label].order)
@@ -184,7 +186,7 @@ class Builder:
         return tuple(people)
 
     def _link_register_entries(self, dice: Dice, kind: Kind, entities: list[Entity]) -> tuple[Thing, ...]:
-        """A register entry for every entity of a kind that is registered."""
+        """Link every entity to a new register entry, if the kind has register entries."""
         labels = [a.label for a in kind.attributes if a.type == "register"]
         entries = []
         for entity in entities if labels else ():

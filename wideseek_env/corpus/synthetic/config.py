@@ -24,27 +24,28 @@ class WorldConfig:
     """The settings of a world. Shares are numbers from 0 to 1. Ranges are (lowest, highest), both included."""
 
     pages: int = 2000
-    """The number of all pages. Lists are added until the next does not fit, and distractors fill the rest. With
-    ``distractors=0`` the world may be up to one list smaller."""
+    """The number of all pages. Lists are added until the next list does not fit. Distractors fill the remaining number.
+    With ``distractors=0`` the world may have fewer pages, by up to the pages of one list."""
     rows: tuple[int, int] = (24, 48)
-    """The entities on a list."""
+    """The number of entities on a list."""
     columns: tuple[int, int] = (2, 5)
-    """The attribute columns that a task asks for besides the key."""
+    """The number of attribute columns that a task asks for besides the key."""
     hops: int = 2
     """The most links between the list and an attribute's page. With 1, the entity's page has all attributes, and people
-    and register entries have no pages. With 2, attributes are also on pages that it links to (the architect's birth
-    year). With 3, they are also one link further (the population of the architect's birthplace)."""
+    and register entries have no pages. With 2, attributes are also on pages that the entity's page links to (the
+    architect's birth year). With 3, attributes are also one link further (the population of the architect's
+    birthplace)."""
     lists_per_region: int = 3
     """The number of kinds of entities that have a list in each region."""
     page_size: int = 15
-    """The entries on one page of a list or a category."""
+    """The number of entries on one page of a list or a category."""
     prose: float = 0.35
     """The share of attributes that an entity's page gives in a sentence and not in its infobox."""
     distractors: float = 0.12
     """The share of pages for news, travel notes and general articles that answer nothing, at most 0.9."""
     near_duplicates: float = 0.12
-    """The share of entities with the name of another (with the town in parentheses) or with a name one vowel away from
-    it, at most 0.5."""
+    """The share of entities whose name equals that of another entity, or differs from it in one vowel. Equal names get
+    the town in parentheses. At most 0.5."""
     stale: float = 0.12
     """The share of entities with an archived copy whose values are out of date."""
     conflicts: float = 0.12
@@ -142,7 +143,8 @@ def _parse_value(name: str, text: str, default: Any, spec: str) -> Any:
 
 
 def format_spec(seed: int, config: WorldConfig) -> str:
-    """The shortest spec that `parse_spec` reads as this world. Seed and pages are always named."""
+    """The shortest spec that `parse_spec` reads as this world. The spec always contains the seed and the number of
+    pages."""
     parts = [f"seed={seed}", f"pages={config.pages}"]
     for knob in dataclasses.fields(config):
         value = getattr(config, knob.name)

@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 class Dice:
-    """A stream of choices that depends only on `parts`. Their `str` forms make the seed."""
+    """A stream of choices that depends only on `parts`. The seed is computed from the `str` forms of the parts."""
 
     __slots__ = ("_next",)
 
@@ -40,12 +40,13 @@ class Dice:
         return items[int(self._next() * len(items))]
 
     def pick_early(self, items: Sequence[T]) -> T:
-        """One of `items`. Early ones are more likely: of five, the first is chosen about half the time."""
+        """One of `items`. Early items are more likely: of five items, the first is chosen about half the time."""
         n = len(items)
         return items[min(int(self._next() * n), int(self._next() * n), int(self._next() * n))]
 
     def low(self, low: int, high: int) -> int:
-        """An integer from `low` to `high`. Small ones are more likely (the square of a uniform number)."""
+        """An integer from `low` to `high`. Small integers are more likely, because the choice uses the square of a
+        uniform number."""
         u = self._next()
         return low + int(u * u * (high - low + 1))
 

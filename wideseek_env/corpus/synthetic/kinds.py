@@ -25,9 +25,9 @@ class Kind:
     """One kind of entity.
 
     `key` is the header of the key column. `plural` and `preposition` make the phrase of a list ("museums in Norvania").
-    `names` are patterns around an invented name ``{b}``. It is empty for people. `lead` is the first sentence, with
-    labels of attributes in braces. `it` has the pronouns. `sort` chooses the phrases of articles and news. The first
-    attribute is always the town, which distinguishes entities with the same name.
+    `names` are patterns for an entity's name, with ``{b}`` for an invented name. For people `names` is empty. `lead` is
+    the first sentence, with labels of attributes in braces. `it` has the pronouns. `sort` chooses the phrases of
+    articles and news. The first attribute is always the town, which distinguishes entities with the same name.
     """
 
     key: str

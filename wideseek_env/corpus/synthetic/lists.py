@@ -19,7 +19,7 @@ PREVIOUS_PAGE = "Previous page"
 
 
 def list_pages(seed: int, entity_list: EntityList, config: WorldConfig) -> Iterator[WorldPage]:
-    """The pages of a list in alphabetical order, with `config.page_size` names each. A share `config.numbered` of all
+    """The pages of a list in alphabetical order, with `config.page_size` names each. The share `config.numbered` of all
     lists has numbered entries."""
     kind, page_size = entity_list.kind, config.page_size
     numbered = Dice(seed, "numbered", entity_list.phrase).chance(config.numbered)
@@ -64,7 +64,7 @@ def _page_links(writer: PageWriter, urls: Sequence[str], number: int) -> None:
 
 
 def category_pages(seed: int, kind: Kind, lists: Sequence[EntityList], page_size: int) -> Iterator[WorldPage]:
-    """The category of a kind: its lists in all regions."""
+    """The pages of the category of a kind. They link to the lists of this kind in all regions."""
     dice = Dice(seed, "category", kind.key)
     lists = sorted(lists, key=lambda each: each.phrase)
     pages = -(-len(lists) // page_size)

@@ -1,4 +1,4 @@
-"""`PageWriter`: writes a page once and gives both its HTML and the plain text for the index."""
+"""`PageWriter`: writes a page as HTML and, at the same time, as plain text for the index."""
 
 from __future__ import annotations
 
@@ -89,7 +89,8 @@ class PageWriter:
     def page(self, imprint: str) -> WorldPage:
         """The finished page. Its last paragraph names the publisher and the date.
 
-        It is not a `<footer>`, because page readers drop footers, and this paragraph says which pages to trust.
+        This paragraph is not a `<footer>`, because page readers drop footers. Readers need the paragraph to see which
+        pages they can trust.
         """
         self.paragraph(imprint)
         title = escape(self._title)

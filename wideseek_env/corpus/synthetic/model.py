@@ -29,7 +29,7 @@ NOW = 2024
 class Thing:
     """A thing with a page: its name, URL, values by label, and the things that its values link to.
 
-    `url` is "" when it has no page. `values` has a text for links too, the name of the thing.
+    `url` is "" when the thing has no page. `values` also has a text for each link: the name of the linked thing.
     """
 
     name: str
@@ -44,7 +44,7 @@ class Thing:
     """The things that link to this one."""
 
     def link(self, label: str, target: Thing) -> None:
-        """Set the value of `label` to the name of `target` and link it."""
+        """Set the value of `label` to the name of `target`, as a link to `target`."""
         self.values[label] = Value(target.name)
         self.links[label] = target
         target.seen_in.append(self)
@@ -52,15 +52,15 @@ class Thing:
 
 @dataclass(eq=False, slots=True)
 class Entity(Thing):
-    """A row of a list. `base` is its name without the town in parentheses."""
+    """One thing on a list. `base` is its name without the town in parentheses."""
 
     base: str = ""
     stale_year: int = 0
-    """The year of the archived copy, or 0 when there is none."""
+    """The year of the archived copy, or 0 when there is no such copy."""
     old: dict[str, Value] = field(default_factory=dict)
-    """The values in the archived copy and in old stories, where they differ from the current ones."""
+    """The values in the archived copy and in old news stories that differ from the current values."""
     mistakes: dict[str, Value] = field(default_factory=dict)
-    """The wrong values on the unchecked wiki. Empty when the wiki has no page."""
+    """The wrong values on the unchecked wiki. Empty when the wiki has no page about the entity."""
     lost_story: str = ""
     """The URL of a news story that is gone, or ""."""
     site_is_gone: bool = False

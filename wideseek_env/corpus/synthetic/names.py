@@ -1,4 +1,4 @@
-"""Invents names of places, people and titles from syllable grammars. Each spelling is used once."""
+"""Invents names of places, people and titles from syllable grammars. No spelling is used twice."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class NameBook:
 
 
 def person_name(dice: Dice) -> str:
-    """A name of a person. It is not reserved, so two people may share it."""
+    """A name of a person. The name is not reserved, so two people may have the same name."""
     first = _stem(dice) + dice.pick(_FIRST_ENDINGS)
     return f"{first.capitalize()} {(_syllable(dice) + dice.pick(_SURNAME_ENDINGS)).capitalize()}"
 
@@ -92,7 +92,7 @@ def base_name(dice: Dice) -> str:
 
 
 def one_vowel_off(dice: Dice, name: str) -> str:
-    """`name` with one of its lower-case vowels changed."""
+    """`name` with another vowel in place of one lower-case vowel."""
     places = [i for i, letter in enumerate(name) if letter in "aeiou"]
     if not places:
         return name + "a"

@@ -31,7 +31,7 @@ from wideseek_env.corpus.synthetic.wording import HEADLINES, TOPICS, TRENDS
 
 
 def official_site(seed: int, entity_list: EntityList, entity: Entity) -> WorldPage:
-    """The entity's website. It agrees with the Almanack and repeats one or two values."""
+    """The entity's website. The website repeats one or two values of the Almanack, without errors."""
     dice = Dice(seed, "site", entity.name)
     url = entity.values["Website"].text
     writer = PageWriter(url, f"{entity.name} – official website", entity.name)
@@ -64,7 +64,7 @@ def register_entry(entry: Thing, region: Region) -> WorldPage:
 
 
 def archived_copy(seed: int, entity_list: EntityList, at: int) -> WorldPage:
-    """An old copy of an article. Values that drift have their values of that time."""
+    """An old copy of an article. Values that change with time have the value of the copy's year."""
     entity = entity_list.entities[at]
     year = entity.stale_year
     dice = Dice(seed, "archived", entity.name)
@@ -97,7 +97,8 @@ def unchecked_page(seed: int, entity_list: EntityList, entity: Entity) -> WorldP
 
 
 def distractor(seed: int, number: int, lists: Sequence[EntityList]) -> WorldPage:
-    """The distractor with this number. It is about one of the lists but answers nothing about it."""
+    """The distractor with this number. Its topic is one of the lists, but it has no answer to any question about that
+    list."""
     dice = Dice(seed, "distractor", number)
     write = (_event, _trend, _travel, _old_figures, _advice)[number % 5]
     return write(dice, number, dice.pick(lists))

@@ -1,4 +1,5 @@
-"""The values of attributes: new ones, the older ones of stale copies, and the wrong ones of unchecked pages."""
+"""Makes the values of attributes: current values, the older values of archived copies, and the wrong values of
+unchecked pages."""
 
 from __future__ import annotations
 
@@ -13,10 +14,10 @@ MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augus
 
 
 class Value(NamedTuple):
-    """A value as pages show it, and an integer for comparison.
+    """A value: its text on pages, and an integer for comparison.
 
-    `order` is the year, yyyymmdd for a date, and the number for a number (in tenths where the attribute has decimals).
-    It is 0 for anything else.
+    `order` is the year of a year, yyyymmdd of a date, and the number of a number. If the attribute has decimals, this
+    number is in tenths. `order` is 0 for any other value.
     """
 
     text: str

@@ -1,7 +1,7 @@
-"""Phrases without answers: filler sentences of articles, headlines of news, topics of travel notes.
+"""Phrases that answer no question: filler sentences of articles, headlines of news, topics of travel notes.
 
 In a phrase ``{t}`` is the town, ``{n}`` a neighbour on the list and ``{r}`` the region. A phrase has at most one of
-them. No phrase contains the label of an attribute.
+these placeholders. No phrase contains the label of an attribute.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 class SyntheticWorld:
     """An invented web. Regions, lists and pages are made when first used, and then kept.
 
-    It pickles and compares as its `seed` and `config`. Raises `ConfigError` when the seed is not an integer.
+    A pickle holds only `seed` and `config`. Two worlds are equal if their `seed` and `config` are equal. Raises
+    `ConfigError` when the seed is not an integer.
     """
 
     def __init__(self, seed: int = 0, config: WorldConfig | None = None) -> None:
@@ -68,7 +69,8 @@ class SyntheticWorld:
 
     @cached_property
     def pages(self) -> tuple[WorldPage, ...]:
-        """All pages: `config.pages` of them. Without distractors, there may be fewer by up to one list."""
+        """All pages of the world. Their number is `config.pages`. If `config.distractors` is 0, the number may be
+        smaller, because pages are added in whole lists."""
         return tuple(self._pages())
 
     @cached_property
@@ -83,7 +85,7 @@ class SyntheticWorld:
         return {page.url: page for page in self.pages}
 
     def page(self, url: str) -> WorldPage:
-        """The page at `url`. Raises `KeyError` when there is none."""
+        """The page at `url`. Raises `KeyError` when there is no such page."""
         return self._by_url[url]
 
     @cached_property
@@ -91,7 +93,7 @@ class SyntheticWorld:
         return {each.page_url(): each for each in self.lists}
 
     def list_at(self, url: str) -> EntityList:
-        """The list whose first page is at `url`. Raises `KeyError` when there is none."""
+        """The list whose first page is at `url`. Raises `KeyError` when there is no such list."""
         return self._list_by_url[url]
 
     def digest(self) -> str:

@@ -1,6 +1,6 @@
 """Judges that use a model, cache its verdicts, or replay a recording.
 
-Everything is imported on first use, because `OpenAIJudge` loads the HTTP library.
+Names are imported when they are first used, because `OpenAIJudge` loads an HTTP library.
 """
 
 import lazy_loader

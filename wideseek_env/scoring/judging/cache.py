@@ -16,7 +16,7 @@ _AT_ONCE = 500  # SQLite limits the number of variables in one statement
 
 
 class Cache(Protocol):
-    """The protocol of a cache. The first value stored under a key stays."""
+    """The protocol of a cache. A value that is stored under a key is never replaced."""
 
     def get_many(self, keys: Iterable[str]) -> dict[str, str]:
         """The values of those `keys` that are in the cache."""
@@ -28,7 +28,7 @@ class Cache(Protocol):
 
 
 class MemoryCache:
-    """A cache that ends with the process."""
+    """A cache in the memory of this process."""
 
     def __init__(self) -> None:
         self._entries: dict[str, str] = {}
@@ -47,11 +47,11 @@ class JudgeCache:
     """A cache in one SQLite file. Any number of threads and processes may use the file at the same time.
 
     The file and its folder are created when the first entry is stored. Each call opens the file again (about 0.2 ms),
-    so the object may be forked, pickled and left unclosed.
+    so the object may be forked and pickled and need not be closed.
     """
 
     def __init__(self, path: str | Path) -> None:
-        """Make a cache for the file `path`. Nothing is opened yet."""
+        """Make a cache for the file `path`. This does not open the file."""
         self.path = Path(path)
 
     def __len__(self) -> int:

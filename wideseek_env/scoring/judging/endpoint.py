@@ -1,4 +1,4 @@
-"""`OpenAIJudge`: a language model behind an OpenAI-compatible endpoint decides whether cells agree."""
+"""`OpenAIJudge`: asks a language model behind an OpenAI-compatible endpoint whether cells agree."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ _SEED = 0
 
 @dataclass(frozen=True, slots=True)
 class JudgeUsage(Usage):
-    """What a judge used: the fields of `Usage`, and the sources of its answers.
+    """Counts the use of a judge: the fields of `Usage`, and the sources of its answers.
 
     cached: questions that the cache answered. asked: questions sent to the model. unreadable: sent questions whose
-    answer could not be read, even after each was sent again alone. They count as wrong.
+    answer could not be read, even after each was sent again alone. Their cells count as wrong.
     """
 
     cached: int = 0
@@ -58,19 +58,21 @@ class Unreadable(NamedTuple):
 
 
 class OpenAIJudge:
-    """Asks a model, column by column, and caches its verdicts. It is a `Judge` and a `KeyAligner`.
+    """A judge that asks a model, column by column, and caches the model's verdicts. The class is a `Judge` and a
+    `KeyAligner`.
 
-    All open cells of a column are sent in one request. If there are more than `batch` or their texts are long, there
-    are several concurrent requests. They use temperature 0 and a fixed seed. A question whose answer cannot be read is
-    sent again, alone. If that fails too, the cell is wrong: `usage` counts it, `unreadable` lists it and the log
-    reports it. Such answers are not cached.
+    All cells of a column that rules and the cache do not decide are sent in one request. If there are more than `batch`
+    cells or their texts are long, there are several concurrent requests. Requests use temperature 0 and a fixed seed.
+    If the judge cannot read the answer to a question, it sends the question again, alone. If that fails too, the cell
+    counts as wrong. Then `usage` counts the question, `unreadable` lists it, and the log reports it. Such answers are
+    not cached.
 
-    The cache key consists of model, prompt version, language, `fields`, column, criterion and cells. It does not
-    include the URL. Of a cell of more than 2,000 characters, only the beginning is judged. `name` is
+    The cache key consists of model, prompt version, language, `fields`, column, criterion and cells. The cache key does
+    not include the URL. If a cell has more than 2,000 characters, the model sees only its beginning. `name` is
     ``openai:MODEL@v1``, where ``v1`` is the version of the prompts.
 
-    `wideseek_env.errors.ServiceError` is raised when the endpoint refuses a request or all retries fail. A verdict is
-    never invented.
+    `wideseek_env.errors.ServiceError` is raised when the endpoint refuses a request or all retries fail. The judge
+    never makes up a verdict in such a case.
     """
 
     def __init__(
@@ -91,7 +93,7 @@ class OpenAIJudge:
         retry: RetryPolicy | None = None,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Make a judge. Nothing is sent and no file is opened yet.
+        """Make a judge. This sends no request and opens no file.
 
         Args:
             base_url: The URL of the API, such as ``http://127.0.0.1:8000/v1``.
@@ -99,17 +101,18 @@ class OpenAIJudge:
             api_key_env: The name of the environment variable with the key.
             cache: The cache of answers, or the path of an SQLite file. None means ``judge/answers.sqlite`` in the
                 user's cache folder (``WIDESEEK_CACHE``).
-            aligns_keys: Whether `align_keys` asks the model. If False, it finds nothing, and the judge's name says so.
-            language: The language of the instructions. ``auto`` is Chinese if the criterion (else the column) is
-                Chinese.
+            aligns_keys: Whether `align_keys` asks the model. If False, `align_keys` finds no matches, and the judge's
+                name shows this.
+            language: The language of the instructions. With ``auto``, the instructions are Chinese if the criterion is
+                Chinese. If there is no criterion, the column's name decides.
             batch: The most questions in one request.
             structured: Whether to ask the server to enforce a JSON schema for the reply.
             fields: Fields added to every request. The value None leaves a field out, for models that refuse
                 ``temperature`` or ``seed``.
-            prices: The prices for the cost in `usage`. None means free.
+            prices: The prices from which the cost in `usage` is computed. None means that tokens cost nothing.
             timeout: The seconds that one request may take.
             concurrency: The most requests in flight at the same time.
-            retry: When failed requests are sent again. None means `RetryPolicy()`.
+            retry: When and how often failed requests are sent again. None means `RetryPolicy()`.
             sleep: Waits a number of seconds, for tests.
 
         Raises:
@@ -159,7 +162,7 @@ class OpenAIJudge:
 
     @property
     def usage(self) -> JudgeUsage:
-        """What this judge has used since it was made. An unpickled judge starts at zero."""
+        """What this judge has used since it was made. In an unpickled judge, the counts start at zero."""
         with self._lock:
             return self._counts + JudgeUsage(**asdict(self._client.usage))
 
@@ -169,7 +172,7 @@ class OpenAIJudge:
         return tuple(self._kept)
 
     def close(self) -> None:
-        """Close the connections. The judge can still be used."""
+        """Close the connections. The judge can still be used after that."""
         self._client.close()
 
     def judge(self, column: str, criterion: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
@@ -192,7 +195,7 @@ class OpenAIJudge:
         return [bool(decided.get(pair, 0)) for pair in cells]
 
     def align_keys(self, column: str, predicted: Sequence[str], gold: Sequence[str]) -> dict[str, str]:
-        """Maps predicted keys to the gold key that means the same. A predicted key without one is left out.
+        """Maps predicted keys to the gold key that means the same. A predicted key without such a gold key is left out.
 
         At most 500 predicted keys are checked, to limit the cost of an answer with a million rows. Raises
         `ServiceError` when the endpoint fails.
@@ -228,8 +231,8 @@ class OpenAIJudge:
     def _decide(
         self, questions: _Questions[Item], cells: Callable[[Item], tuple[str, str]]
     ) -> dict[Item, int]:
-        """The answer to each question that has one, from the cache or the model. `cells` gives a question's cells for
-        reports."""
+        """The answer to each question that has one, from the cache or the model. `cells` returns the cells of a
+        question, for reports."""
         keys = {item: questions.key(item) for item in questions.items}
         known = self._cache.get_many(keys.values())
         decided = {item: int(known[key]) for item, key in keys.items() if key in known}
@@ -302,7 +305,7 @@ class OpenAIJudge:
 
 
 class _Questions(NamedTuple, Generic[Item]):
-    """Questions of one kind about one column, how they are sent, and how their answers are read."""
+    """Questions of one kind about one column, with the functions that write their requests and read their answers."""
 
     kind: prompts.Question
     language: Language
@@ -315,7 +318,8 @@ class _Questions(NamedTuple, Generic[Item]):
 
 
 def _parts(items: Sequence[Item], most: int, size: Callable[[Item], int]) -> Iterator[list[Item]]:
-    """`items` in order, in lists of at most `most` items and 16,000 characters. A longer item is a list by itself."""
+    """`items` in order, split into lists of at most `most` items and 16,000 characters. An item with more characters is
+    a list by itself."""
     part: list[Item] = []
     length = 0
     for item in items:

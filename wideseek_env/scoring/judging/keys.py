@@ -1,7 +1,7 @@
-"""Aligns the rows that the rules could not align, with a judge that knows different names of one thing.
+"""Aligns the rows whose keys no rule could match. A judge decides whether two keys are names of the same thing.
 
 In the WideSearch benchmark, a model maps every key of an answer to a reference key before rows are joined
-(`primary_key_preprocess`). Here the rules are applied first. The judge sees only the remaining rows.
+(`primary_key_preprocess`). Here rules align rows first. The judge sees only the remaining rows.
 """
 
 from __future__ import annotations
@@ -28,15 +28,16 @@ def align_by_judge(
     candidates: Sequence[int],
     aligner: KeyAligner,
 ) -> bool:
-    """Fill gaps in `aligned` (the predicted row of each gold row) in place. Returns whether the judge was asked.
+    """Fill gaps in the list `aligned`, which has the predicted row of each gold row. Returns whether the judge was
+    asked.
 
     `keys` are the positions of the key columns. The answer must have all of them. Only gold rows without a predicted
-    row are considered. Of the predicted rows, only those `candidates` are considered whose key is not a gold row's key
-    and not a looser spelling of an aligned key. The judge is asked about text columns (`exact_match` and `llm_judge`)
-    only, because dates, numbers and URLs are compared by value. If several predicted rows turn out to have the same
-    key, the first counts. A gold row is aligned once.
+    row are considered. Only the predicted rows in `candidates` are considered. A candidate is left out if its key is
+    the key of a gold row or a looser spelling of an aligned key. The judge is asked about text columns (`exact_match`
+    and `llm_judge`) only, because dates, numbers and URLs are compared by value. If the judge maps several predicted
+    rows to the same key, only the first is aligned. A gold row is aligned with at most one predicted row.
 
-    Raises `WideSeekError` when the judge returns a key that it was not offered.
+    Raises `WideSeekError` when the judge returns a key that is not in the question.
     """
     known = {_key(row, specs, keys) for row in gold}
     free_gold = [number for number, at in enumerate(aligned) if at is None]

@@ -1,8 +1,9 @@
-"""The requests to a judge: instructions in the system message, and one JSON document with the data after it.
+"""The requests to a judge: a system message with instructions, then a message with the data as one JSON document.
 
-An agent writes the cells and is rewarded when they are judged right. So a cell is never part of a sentence. Cells are
-strings of a JSON document. Signs with a meaning in chat templates (``<|im_end|>``, ``[INST]``) are written as escapes.
-The first number of the questions depends on the reference cells, so a cell cannot contain a ready answer to itself.
+An agent writes the cells and is rewarded when the judge accepts them, so a cell may try to deceive the judge. For this
+reason a cell is never part of a sentence. Each cell is a string of the JSON document. Characters of chat templates
+(``<|im_end|>``, ``[INST]``) are written as escapes. The questions are numbered, and the first number depends on the
+reference cells. So a cell cannot contain a forged answer with its own number.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from typing import Any, Literal
 from wideseek_env.task import Language
 
 PROMPT_VERSION = "v1"
-"""A part of the judge's name and of every cache key. Raise it with any change to the text that a model is sent."""
+"""A part of the judge's name and of every cache key. Increase the version with any change to the text that the model
+gets."""
 
 LONGEST_CELL = 2_000
-"""The most characters of a cell that a judge sees. A longer cell is cut, and marked as cut."""
+"""The most characters of a cell that a judge sees. A longer cell is cut and gets a mark that shows this."""
 
 Question = Literal["verdicts", "keys"]
 
@@ -82,7 +84,7 @@ def language_of(*texts: str) -> Language:
 
 
 def shown(cell: str) -> str:
-    """`cell` as a judge sees it: of limited length and legal Unicode."""
+    """`cell` in the form for the judge: cut to the length limit, and valid Unicode."""
     cell = _SURROGATES.sub("\ufffd", cell)
     if len(cell) <= LONGEST_CELL:
         return cell
@@ -99,7 +101,7 @@ def numbers(texts: object, count: int) -> range:
 def verdict_document(
     column: str, criterion: str, pairs: Sequence[tuple[str, str]], ids: range
 ) -> dict[str, Any]:
-    """The document that asks about `pairs` of (predicted, gold) cells."""
+    """The JSON document with the question whether each of the `pairs` of (predicted, gold) cells agrees."""
     entries = [
         {"id": at, "answer": one, "reference": other} for at, (one, other) in zip(ids, pairs, strict=True)
     ]
@@ -107,7 +109,8 @@ def verdict_document(
 
 
 def keys_document(column: str, names: Sequence[str], reference: Sequence[str], ids: range) -> dict[str, Any]:
-    """The document that asks which entry of `reference` each of `names` means. The entries are numbered from 1."""
+    """The JSON document with the question which entry of `reference` means the same as each of `names`. The entries are
+    numbered from 1."""
     return {
         "column": column,
         "names": [{"id": at, "text": text} for at, text in zip(ids, names, strict=True)],

@@ -1,7 +1,8 @@
-"""Reads a model's answers by number. The form of an answer is checked strictly, the text around it leniently.
+"""Reads the answers in a model's reply, each with the number of its question. An answer must have exactly the right
+form. The text around the answers may be anything.
 
 The requested reply is one JSON object that maps the numbers of the questions to answers, ``{"417": true, "418":
-false}``. Models add prose, fences and thoughts, or are cut off inside the object.
+false}``. Models add prose, code fences and thoughts, or the reply is cut off inside the object.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ _WORDS: Mapping[str, bool] = {"true": True, "yes": True, "是": True, "false": F
 
 
 def answers(reply: str, numbers: range) -> dict[int, object]:
-    """The raw answer to each of the questions `numbers` that `reply` answers.
+    """The answers in `reply` by the number of the question. Only the questions `numbers` were asked.
 
-    The last object with answers counts. Thoughts in ``<think>`` tags are ignored. A number with two different answers
-    is left out. If the reply has a number that was not asked about, the model has numbered differently or repeats a
-    cell. Then no answer counts.
+    Only the last object with answers is used. Thoughts in ``<think>`` tags are ignored. A number with two different
+    answers is left out. If the reply has a number that is not in `numbers`, the result is empty. The model has then
+    numbered the questions differently or has repeated a cell.
     """
     text = reply.rpartition("</think>")[2].partition("<think>")[0][-_LONGEST:]
     complete, end = _last_object(text)
@@ -36,7 +37,8 @@ def answers(reply: str, numbers: range) -> dict[int, object]:
 
 
 def as_verdict(value: object) -> bool | None:
-    """True, false, 0, 1, or a word for one of them in a string. None for any other value."""
+    """The verdict in `value`, which may be true, false, 0, 1, or a word for one of these in a string. None for any
+    other value."""
     if isinstance(value, str):
         word = value.strip().lower()
         return {"1": True, "0": False}.get(word, _WORDS.get(word))
@@ -44,7 +46,7 @@ def as_verdict(value: object) -> bool | None:
 
 
 def as_choice(value: object, count: int) -> int | None:
-    """A number from 0 (no match; also null) to `count`. None for any other value."""
+    """The number in `value`, from 0 to `count`. 0 means no match, and so does null. None for any other value."""
     if value is None or (isinstance(value, str) and value.strip().lower() in ("none", "null", "")):
         return 0
     if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value) < 10:
@@ -69,7 +71,8 @@ def _same(one: object, other: object) -> bool:
 
 
 def _last_object(text: str) -> tuple[dict[int, object], int]:
-    """The numbered values of the last complete object that has any, directly or in a value, and the object's end."""
+    """The numbered values of the last complete object with such values, and the position of the object's end. The
+    values may also be in an object inside."""
     last: dict[int, object] = {}
     last_end = 0
     at = text.find("{")
@@ -95,7 +98,7 @@ def _numbered(data: object) -> dict[int, object]:
 
 
 def _salvaged(text: str) -> dict[int, object]:
-    """The complete pairs of the last object, which is incomplete itself."""
+    """The complete pairs of the last object, if that object is incomplete."""
     found: dict[int, object] = {}
     for pair in _PAIR.finditer(text, text.rfind("{") + 1 or len(text)):
         number, raw = int(pair[1]), pair[2]

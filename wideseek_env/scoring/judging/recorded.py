@@ -24,10 +24,10 @@ Key = tuple[str, str, tuple[str, ...]]
 
 
 class RecordedJudge:
-    """Replays a recording: the same verdicts without a model. It is a `Judge` and a `KeyAligner`.
+    """Repeats the verdicts of a recording, without a model. The class is a `Judge` and a `KeyAligner`.
 
-    `name` is the name of the recorded judge in ``recorded(…)``. A question that the recording does not have raises
-    `UnknownVerdictError`. So a test or a rerun cannot score something new unnoticed.
+    `name` is ``recorded(NAME)``, where NAME is the name of the recorded judge. A question that is not in the recording
+    raises `UnknownVerdictError`. So a test or a repeated run cannot score new cells without an error.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -70,13 +70,16 @@ class RecordedJudge:
 
 
 class RecordingJudge:
-    """Asks `judge` and appends its verdicts to a file, each question once. It is a `Judge` and a `KeyAligner`.
+    """Asks `judge` and appends its verdicts to a file. Each question is written once. The class is a `Judge` and a
+    `KeyAligner`.
 
-    Threads and processes may append to one file, because each line is one write. `name` is the name of `judge`.
+    Threads and processes may append to the same file, because each line is written in one operation. `name` is the name
+    of `judge`.
     """
 
     def __init__(self, judge: Judge, path: str | Path) -> None:
-        """Continue the recording at `path` or start one. Raises `ConfigError` when it records another judge."""
+        """Continue the recording at `path` or start one. Raises `ConfigError` when the file is a recording of another
+        judge."""
         self._judge = judge
         self.name = judge.name
         self.path = Path(path)
@@ -108,7 +111,8 @@ class RecordingJudge:
         return verdicts
 
     def align_keys(self, column: str, predicted: Sequence[str], gold: Sequence[str]) -> dict[str, str]:
-        """The matches of the judge. A judge that aligns no keys gives none, and that is recorded too."""
+        """The matches of the judge. If the judge is not a `KeyAligner`, there are no matches. The recording stores this
+        too."""
         mapping = (
             dict(self._judge.align_keys(column, predicted, gold))
             if isinstance(self._judge, KeyAligner)
@@ -140,7 +144,8 @@ class RecordingJudge:
 
 
 def _read(path: Path) -> tuple[str, dict[Pair, bool], dict[Key, str | None]]:
-    """The judge's name, the verdicts and the matched keys in a recording. Of equal questions, the first counts."""
+    """The judge's name, the verdicts and the matched keys in a recording. If a question occurs twice, the first entry
+    is used."""
     verdicts: dict[Pair, bool] = {}
     keys: dict[Key, str | None] = {}
     name = ""

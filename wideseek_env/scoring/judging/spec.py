@@ -23,7 +23,8 @@ def judge_from_spec(
     """The judge called ``offline``, ``openai:MODEL@URL`` or ``recorded:FILE``, or a custom judge
     (`wideseek_env.plugins`).
 
-    The keyword arguments are those of `OpenAIJudge`. They have no effect on other judges. Nothing is sent.
+    The keyword arguments are those of `OpenAIJudge`. They have no effect on other judges. This function sends no
+    request.
 
     Raises:
         ConfigError: There is no such judge.

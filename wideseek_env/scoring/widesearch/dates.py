@@ -1,8 +1,8 @@
 """Reads dates as dateparser 1.2 does: common forms directly, all others with dateparser.
 
 The benchmark calls ``dateparser.parse`` with ``PREFER_DAY_OF_MONTH: first``, which takes a millisecond or more per
-cell. For the forms below, tests show that the result is the same on any day. A year alone takes the current month.
-dateparser is imported only for a text in another form.
+cell. This module reads the forms below itself. For them, tests show that the result is the same on any day, except that
+a year alone gets the current month. dateparser is imported only for a text in another form.
 """
 
 from __future__ import annotations
@@ -50,7 +50,8 @@ def parse_date(text: str, today: datetime.date | None = None) -> datetime.dateti
 
     Args:
         text: The text of a cell.
-        today: The moment to count from: a datetime, or a date for its midnight. None means now.
+        today: The moment from which relative dates are counted: a datetime, or a date, which means its midnight. None
+            means now.
 
     Raises:
         Failure: dateparser raises an error.
@@ -79,7 +80,8 @@ def parse_date(text: str, today: datetime.date | None = None) -> datetime.dateti
 
 
 def norm_date(text: str, today: datetime.date | None = None) -> str:
-    """The date in `text` as ``YYYY-MM-DD``, or `text` itself when it has none. It raises the errors of `parse_date`."""
+    """The date in `text` as ``YYYY-MM-DD``, or `text` itself when it has no date. Raises the same errors as
+    `parse_date`."""
     if (known := _normal.get(text)) is not None:
         return known
     date = parse_date(text, today)
@@ -112,7 +114,7 @@ def _remember(text: str, result: Any) -> None:
 
 
 def _quick(text: str) -> Any:
-    """The date of a text in a common form, the year if the text has no more, or `_UNDECIDED` for other forms."""
+    """The date of a text in a common form, or the year if the text is only a year, or `_UNDECIDED` for other forms."""
     if len(text) == 10 and text[4] == text[7] == "-" and text[0] != "0" and text.isascii() and text[5] != "W":
         try:
             return datetime.datetime.fromisoformat(text)
@@ -157,7 +159,7 @@ def _kept(text: str, today: datetime.date) -> datetime.datetime | None:
 
 
 def _slow(text: str, today: datetime.date | None) -> tuple[datetime.datetime | None, bool]:
-    """The result of dateparser, and whether it stays the same for the rest of the day."""
+    """The result of dateparser, and whether this result is the same for the rest of the day."""
     settings: dict[str, Any] = dict(_SETTINGS)
     if today is not None:
         moment = today if isinstance(today, datetime.datetime) else datetime.datetime(*today.timetuple()[:3])

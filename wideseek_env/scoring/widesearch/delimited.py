@@ -1,7 +1,8 @@
 """Splits delimited text as pandas' default reader does: quotes, blank lines, ragged rows, repeated and empty names.
 
-The WideSearch benchmark reads gold files and answers with ``pandas.read_csv`` (2.3, C engine, default options). How it
-reads unusual text affects scores. So this module follows its tokenizer state by state. It is tested against pandas.
+The WideSearch benchmark reads gold files and answers with ``pandas.read_csv`` (2.3, C engine, default options). The way
+in which pandas reads unusual text affects scores. So this module has the same states as the tokenizer of pandas. Tests
+compare its results with those of pandas.
 """
 
 from __future__ import annotations
@@ -14,13 +15,13 @@ _BLANK = re.compile(r"[ \t]*(?:\n|\Z)")
 
 
 class UnreadableTable(ValueError):
-    """Text that pandas would refuse. The message says why."""
+    """Text for which pandas would raise an error. The message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """Names and raw cells by column. `columns[i]` has the cells of `names[i]`, top to bottom. `height` is the number of
-    rows."""
+    """A table: the names of its columns, and their cells before type inference. `columns[i]` has the cells of
+    `names[i]`, top to bottom. `height` is the number of rows."""
 
     names: tuple[str, ...]
     columns: tuple[tuple[str, ...], ...]
@@ -30,9 +31,10 @@ class Frame:
 def read_delimited(text: str, separator: str) -> Frame:
     """The table in `text`. The first line that is not blank has the names.
 
-    A row that is shorter than the rows above is padded with empty cells. A longer row is refused. Only the first row
-    may be longer: its surplus cells on the left become a row index, which is dropped here. Empty names become
-    ``Unnamed: i``, repeated names get ``.1``, ``.2``, …. Raises `UnreadableTable` where pandas refuses the text.
+    A row that is shorter than the rows above is padded with empty cells. A longer row is an error. Only the first row
+    may be longer than the header. Its surplus cells on the left become a row index, which is dropped here. Empty names
+    become ``Unnamed: i``, repeated names get ``.1``, ``.2``, …. Raises `UnreadableTable` when pandas would raise an
+    error.
     """
     try:
         text.encode()
@@ -57,7 +59,7 @@ def read_delimited(text: str, separator: str) -> Frame:
 
 
 def _pad(names: Sequence[str], body: Sequence[list[str]]) -> int:
-    """Pad all rows of `body` to the width of the first, which is at least that of `names`. Returns this width."""
+    """Pad all rows of `body` to the width of its first row or of `names`, whichever is greater. Returns this width."""
     width = len(names)
     for number, row in enumerate(body):
         short = width - len(row)
@@ -89,7 +91,8 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _tokenize(text: str, separator: str) -> list[list[str]]:
-    """The fields of every line of a text without carriage returns. A quote opens a field only at its beginning."""
+    """The fields of every line of a text without carriage returns. A quotation mark has a meaning only at the beginning
+    of a field."""
     stop = re.compile(rf"[\n{re.escape(separator)}]")
     rows: list[list[str]] = []
     at, end = 0, len(text)
@@ -120,11 +123,12 @@ def _tokenize(text: str, separator: str) -> list[list[str]]:
 
 
 def _tokenize_returns(text: str, separator: str) -> list[list[str]]:
-    """The fields of every line of a text with carriage returns, read by character as in the C code.
+    """The fields of every line of a text with carriage returns. Like the C code of pandas, it reads character by
+    character.
 
-    A lone CR ends a line. A separator directly after the CR of a blank line is lost. White space there makes pandas
-    read again from the last LF, but not from before its third line. So some fields occur twice. Where pandas would
-    never end, the text is refused.
+    A lone CR ends a line. A separator directly after the CR of a blank line is lost. If there is white space in this
+    place, pandas reads again from the last LF, but not from before its third line. So some fields occur twice. If
+    pandas would never end, `UnreadableTable` is raised.
     """
     rows: list[list[str]] = []
     row: list[str] = []

@@ -1,4 +1,5 @@
-"""Finds the table that the WideSearch benchmark finds in a response: the first ``markdown`` fence, else the pipes."""
+"""Finds the table in a response as the WideSearch benchmark does: in the first ``markdown`` code fence, or else in the
+lines with pipes."""
 
 from __future__ import annotations
 
@@ -12,9 +13,11 @@ _FEWEST_PIPES = 4
 
 
 def blocks(response: str, *, fenced_only: bool = False) -> list[str]:
-    """The parts of `response` that may be the table: every ``markdown`` fence, else every run of pipe lines.
+    """The parts of `response` that may be the table: every ``markdown`` code fence, or else every run of lines with
+    pipes.
 
-    Without a fence, four pipes are needed. A run begins at a pipe and continues while lines begin with a pipe.
+    Without a fence, the response must have at least four pipes. A run begins at a pipe and continues while lines begin
+    with a pipe.
     """
     found = _fences(response)
     if found or fenced_only or response.count("|") < _FEWEST_PIPES:
@@ -37,9 +40,8 @@ def read_block(block: str, *, lower_header: bool) -> Frame:
     """The table in `block`, without the columns that have no name.
 
     Lines without a pipe and ruling lines are skipped, and cells are stripped. The rest is read as text delimited by
-    pipes, so quotation marks and escaped pipes have
-    their meaning in such text. `lower_header` removes case and spaces from
-    the first line. Raises `UnreadableTable` when pandas refuses the table.
+    pipes, so quotation marks and escaped pipes have the meaning that they have in delimited text. `lower_header`
+    removes case and spaces from the first line. Raises `UnreadableTable` when pandas would raise an error.
     """
     lines = block.strip().split("\n")
     if lower_header:

@@ -13,7 +13,7 @@ from wideseek_env.scoring.widesearch.verdicts import Texts
 from wideseek_env.task import ColumnSpec, Task
 
 TYPED = "gold_is_typed"
-"""A true value under this name in a task's ``meta`` says that gold cells are compared as they are, without type
+"""A true value under this name in a task's ``meta`` means that gold cells are compared unchanged, without type
 inference."""
 
 _KEPT_TASKS = 64
@@ -25,9 +25,10 @@ class Gold:
     """The gold table of a task.
 
     `names` are the normalised required columns. `places` maps each name to its column. `keys` are the positions of the
-    key columns. `specs` has one entry per column. `rows` are the positions, in the task's table, of the rows that
-    count. Of several rows with the same key, the first counts. `texts` has their cells by column before preprocessing,
-    and `cells` after it. `cells` leaves out the columns in `dated`, whose preprocessing depends on the day of the call.
+    key columns. `specs` has one entry per column. `rows` are the positions of the used rows in the task's table. Of
+    several rows with the same key, only the first is used. `texts` has the cells of these rows by column before
+    preprocessing, and `cells` has them after preprocessing. `cells` leaves out the columns in `dated`, because their
+    preprocessing depends on the day of the call.
     """
 
     names: tuple[str, ...]
@@ -41,7 +42,7 @@ class Gold:
 
 
 def norm_column(name: str) -> str:
-    """A column name as it is compared: in lower case, without spaces."""
+    """A column name in the form for comparison: in lower case, without spaces."""
     return name.strip().lower().replace(" ", "")
 
 

@@ -1,7 +1,7 @@
 """The texts of a column after pandas guessed its type: ``007`` becomes ``7``, and ``7.0`` if another cell is blank.
 
-It follows the type inference of ``pandas.read_csv`` (2.3, default options) and ``astype(str)``. It is tested against
-pandas.
+This module follows the type inference of ``pandas.read_csv`` (2.3, default options) and ``astype(str)``. Tests compare
+its results with those of pandas.
 """
 
 from __future__ import annotations
@@ -46,11 +46,12 @@ _SAFE = 19  # fewer digits than this fit 64 bits
 
 
 class _Conflict(Exception):
-    """Integers too large for signed 64 bits, next to negative or missing cells. Then pandas converts no cell."""
+    """A column has integers too large for signed 64 bits, and also negative or missing cells. In this case pandas
+    converts no cell."""
 
 
 def column_texts(cells: Sequence[str], missing: Collection[str] = MISSING) -> list[str]:
-    """The texts of one column's `cells` after pandas read them. A missing value is ``nan``."""
+    """The texts of one column's `cells` after pandas has read the column. A missing value is ``nan``."""
     present = [cell for cell in cells if cell not in missing]
     if not present:
         return ["nan"] * len(cells)
@@ -71,7 +72,8 @@ def column_texts(cells: Sequence[str], missing: Collection[str] = MISSING) -> li
 
 
 def parse_float(text: str) -> float | None:
-    """The number that pandas' parser reads in `text`. It reads 17 digits and may differ in the last bit."""
+    """The number that pandas' parser reads in `text`. That parser reads only 17 digits, so the number may differ from
+    Python's `float` in the last bit."""
     if _SHORT.fullmatch(text) is not None:
         return float(text)
     match = _NUMBER.fullmatch(text)
@@ -104,7 +106,7 @@ def parse_float(text: str) -> float | None:
 
 
 def _typed(cells: Sequence[str], some_missing: bool) -> Sequence[str]:
-    """The texts of cells without missing ones, by the first type that fits all of them."""
+    """The texts of the cells that are not missing, after conversion to the first type that fits all of them."""
     integers = _integers(cells, some_missing)
     if integers is None:
         return cells
@@ -124,7 +126,8 @@ def _typed(cells: Sequence[str], some_missing: bool) -> Sequence[str]:
 
 
 def _integers(cells: Sequence[str], some_missing: bool) -> list[int] | None:
-    """The integers in all `cells`. Empty when a cell is not one. None when they fit no integer type and stay text."""
+    """The integers in all `cells`. The result is empty when a cell is not an integer. The result is None when the
+    integers fit no integer type, so that the cells stay text."""
     values: list[int] = []
     digits = "".join(cells)
     if digits.isdigit() and digits.isascii() and all(cells) and max(map(len, cells)) < _SAFE:

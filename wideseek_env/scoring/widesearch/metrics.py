@@ -1,4 +1,4 @@
-"""The column metrics and cell preprocessors of the WideSearch benchmark, taken literally.
+"""The column metrics and cell preprocessors of the WideSearch benchmark, with exactly the same results.
 
 Source: ``src/evaluation/metric_utils.py`` of ByteDance-Seed/WideSearch. A metric compares the preprocessed predicted
 and gold cells. Any error in a metric makes the score of the whole table 0, as in the benchmark.
@@ -28,13 +28,15 @@ def norm_str(cell: str) -> str:
 
 
 def extract_number(cell: str) -> str:
-    """The first number of `cell` with its sign and percent sign and without commas. ``NULL`` when there is none."""
+    """The first number of `cell` with its sign and percent sign and without commas. ``NULL`` when there is no
+    number."""
     match = _NUMBER.search(cell.replace(",", ""))
     return match[0] if match is not None else "NULL"
 
 
 def preprocess(cells: Sequence[str], spec: ColumnSpec, today: datetime.date | None) -> Sequence[str]:
-    """`cells` of a column after the preprocessors of its spec, in order. ``norm_date`` counts from `today`."""
+    """`cells` of a column after the preprocessors of its spec, in order. ``norm_date`` reads relative dates from
+    `today`."""
     for name in spec.preprocess:
         if name == "norm_date":
             cells = [norm_date(cell, today) for cell in cells]
@@ -54,7 +56,8 @@ def _norm_all(cells: Sequence[str]) -> list[str]:
 
 
 def metric(name: str, spec: ColumnSpec, today: datetime.date | None) -> Metric:
-    """The rule metric called `name` for a column with `spec`. It takes the predicted and the gold cell."""
+    """The rule metric called `name` for a column with `spec`. The metric is a function of the predicted and the gold
+    cell."""
     if name == "number_near":
         criterion = spec.criterion
 

@@ -1,7 +1,7 @@
 """Strict scoring: the numbers of the WideSearch benchmark's own evaluation, for any response.
 
-Source: ``src/evaluation/evaluation.py`` of ByteDance-Seed/WideSearch. This module follows it step by step, accidental
-details included. ``docs/scoring.md`` lists the surprising ones. pandas is not needed.
+Source: ``src/evaluation/evaluation.py`` of ByteDance-Seed/WideSearch. This module follows that file step by step,
+including its accidental details. ``docs/scoring.md`` lists the surprising details. The module does not need pandas.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ALIGNED = frozenset(("llm_judge", "exact_match"))
 
 
 class _Worthless(Exception):
-    """The benchmark scores this response 0. The message says why."""
+    """The benchmark gives this response the score 0. The message gives the reason."""
 
     def __init__(self, message: str, missing: Sequence[str] = (), *, table: bool = True) -> None:
         super().__init__(message)
@@ -46,17 +46,19 @@ class _Worthless(Exception):
 def score_widesearch(
     response: str, task: Task, judge: Judge | None = None, *, today: datetime.date | None = None
 ) -> TableScore:
-    """Score `response` as the WideSearch benchmark does, to the last digit for columns without `llm_judge`.
+    """Score `response` as the WideSearch benchmark does. For tasks without `llm_judge` columns, the numbers are exactly
+    the same.
 
-    Recall and F1 may exceed 1. `cells` has one row for each gold row that counts. Of several gold rows with the same
-    key, the first counts. If a gold row is matched more than once, its verdicts are those of the first match. The
-    response never causes an error.
+    Recall and F1 may exceed 1. `cells` has one row for each gold row that is used. Of several gold rows with the same
+    key, only the first is used. If a gold row is matched more than once, its verdicts are those of the first match. No
+    response makes this function raise an error.
 
     Args:
         response: The text of the answer.
         task: A task with a gold table.
-        judge: Decides `llm_judge` columns. None means an `OfflineJudge`. Equal texts and missing values are decided
-            without it. A judge that is a `KeyAligner` also maps column names and keys. Otherwise they stay as they are.
+        judge: Decides `llm_judge` columns. None means an `OfflineJudge`. The judge is not asked about equal texts and
+            missing values. A judge that is a `KeyAligner` also maps column names and keys to those of the gold table.
+            Other judges leave names and keys unchanged.
         today: The day (or moment) from which relative and incomplete dates are counted. None means now.
 
     Raises:
@@ -146,7 +148,7 @@ def _verdicts(
     judge: Judge | None,
     today: datetime.date | None,
 ) -> tuple[list[list[Sequence[bool]]], str]:
-    """The verdicts of each metric on every pair of rows, by column, and the judge's name if it was asked."""
+    """The verdicts of each metric on every pair of rows, by column, and the judge's name if the judge was asked."""
     result: list[list[Sequence[bool]]] = []
     asked = ""
     for at, spec in enumerate(gold.specs):

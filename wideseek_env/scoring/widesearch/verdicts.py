@@ -1,4 +1,5 @@
-"""Turns pairs of matched rows and their verdicts into a `TableScore`. Both published scorings share this module."""
+"""Turns pairs of matched rows and their verdicts into a `TableScore`. The scorings of WideSearch and of WideSeek-R1
+share this module."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ _EPSILON = 1e-9
 
 
 class Matched(NamedTuple):
-    """Two tables by column, the gold row numbers to report, the pairs of rows, and the verdicts of each metric by
-    column.
+    """The gold table and the predicted table (by column), the numbers of the gold rows for the report, the pairs of
+    rows, and the verdicts of each metric (by column).
 
     Each list of verdicts has one entry per pair. A column without metrics has no list.
     """
@@ -44,7 +45,7 @@ def join(gold: Sequence[Texts], predicted: Sequence[Texts]) -> list[Pair]:
 def judge_cells(
     column: str, criterion: float | str | None, cells: Sequence[tuple[str, str]], judge: Judge
 ) -> tuple[list[bool], str]:
-    """A verdict for each (predicted, gold) pair, and the judge's name if it was asked.
+    """A verdict for each (predicted, gold) pair, and the judge's name if the judge was asked.
 
     Some pairs are decided without the judge. Equal texts are right, and so are two missing values. A missing value and
     any other value are wrong.
@@ -71,9 +72,11 @@ def judge_cells(
 
 
 def aligned(column: str, predicted: Texts, gold: Texts, judge: Judge | None) -> tuple[Texts, str]:
-    """`predicted`, with names replaced that `judge` maps to a name in `gold`, and the judge's name if it was asked.
+    """`predicted`, where a name is replaced if `judge` maps it to a name in `gold`. The second value is the judge's
+    name if the judge was asked.
 
-    A judge that is not a `KeyAligner` maps nothing. It is not asked about names that are in `gold` or blank.
+    A judge that is not a `KeyAligner` maps no names. The judge is not asked about blank names and names that are in
+    `gold`.
     """
     if not isinstance(judge, KeyAligner):
         return predicted, ""
@@ -86,10 +89,11 @@ def aligned(column: str, predicted: Texts, gold: Texts, judge: Judge | None) -> 
 
 
 def table_score(tables: Matched, judge: str = "", *, success: bool = False) -> TableScore:
-    """The score of matched tables. A pair's row is right when all its verdicts are right.
+    """The score of matched tables. The row of a pair is right when all verdicts of the pair are right.
 
-    `success` is a further condition for a perfect score. Items are rows times columns, for the gold table and for the
-    answer. A column with two metrics counts twice in the numerator and once in the denominator.
+    The score is perfect if everything is right or if `success` is True. The number of items is rows times columns, for
+    the gold table and for the answer. A column with two metrics counts twice in the numerator and once in the
+    denominator.
     """
     width, predicted, expected = len(tables.columns), len(tables.predicted[0]), len(tables.gold_rows)
     every = [verdicts for column in tables.verdicts for verdicts in column]
@@ -117,7 +121,7 @@ def table_score(tables: Matched, judge: str = "", *, success: bool = False) -> T
 
 
 def row_verdicts(tables: Matched) -> tuple[RowVerdict, ...]:
-    """The verdicts of each gold row. If it has several matches, they are those of the first."""
+    """The verdicts of each gold row. If a gold row has several matches, the verdicts are those of the first match."""
     count = len(tables.pairs)
     words: list[Sequence[str]] = []
     for column in tables.verdicts:

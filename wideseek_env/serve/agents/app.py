@@ -1,4 +1,5 @@
-"""`create_agents_app`: episodes for agents that act over HTTP, and a team that answers as a chat model."""
+"""`create_agents_app`: an HTTP service with episodes for outside agents, and with a team that answers as a chat
+model."""
 
 from __future__ import annotations
 
@@ -55,7 +56,7 @@ STATUS: tuple[tuple[type[WideSeekError], int], ...] = (
     (ConfigError, 400),
     (ServiceError, 502),
 )
-"""HTTP statuses of this package's errors. A `DeskError` carries its status. Any other error is 500."""
+"""HTTP statuses of this package's errors. A `DeskError` has its own status. The status of any other error is 500."""
 
 
 def create_agents_app(
@@ -66,22 +67,22 @@ def create_agents_app(
     keep_alive: float = 15.0,
     sweep: float = 30.0,
 ) -> FastAPI:
-    """An ASGI application for the episodes of `desk`. It shuts the desk when it stops.
+    """An ASGI application for the episodes of `desk`. The application shuts the desk when it stops.
 
     Args:
-        desk: Opens and keeps the episodes. If it has policies, they also answer chat completions as a team.
-        settings: Key, sizes, and the maximum seconds of a chat completion (`timeout`).
-        model: Name of the team as a chat model. Default: the policy's name.
-        keep_alive: Seconds between the comments that keep a stream open.
+        desk: Opens episodes. If the desk has policies, they also act for the team that answers chat completions.
+        settings: The key, the limits of sizes, and the maximum time for a chat completion (`timeout`).
+        model: The name of the team as a chat model. By default it is the name of the policy.
+        keep_alive: Seconds between two comments that keep a streamed answer's connection open.
         sweep: Seconds between two searches for idle episodes.
 
     Raises:
-        ConfigError: A key is required and there is none.
+        ConfigError: A key is required and the environment variable is not set.
     """
     limits = settings or ServeSettings(timeout=3_600.0)
     key = limits.key()
     name = model or (desk.policies.name if desk.policies is not None else "")
-    # Moves wait for the policy, and teams for their engines. Neither may stop the other from starting.
+    # A move waits for the policy, and a team for itself. The pool is large enough for all of them at the same time.
     pool = ThreadPoolExecutor(2 * desk.settings.max_open, thread_name_prefix="wideseek-agents")
     teams = 0
 
@@ -115,7 +116,7 @@ def create_agents_app(
 
     @app.get("/health")
     async def health() -> dict[str, Any]:
-        """Whether this process serves."""
+        """Whether this process answers requests."""
         return {"status": "ok"}
 
     @app.get("/v1/models")
@@ -150,7 +151,7 @@ def create_agents_app(
 
     @app.post("/v1/episodes/{number}/messages")
     async def move(number: str, body: MoveRequest) -> Response:
-        """Send an agent's message. The answer has its tool messages and the agents that must act now."""
+        """Send an agent's message. The answer has the tool messages for this agent and the agents that must act now."""
         message = dict(body.message)
         if body.finish_reason == "length":
             message["finish_reason"] = "length"
@@ -181,7 +182,7 @@ def create_agents_app(
         if teams >= desk.settings.max_open:
             raise DeskError(f"{teams} questions are being answered, and no more are allowed; try later", 429)
         seed = desk.settings.seed if body.seed is None else body.seed
-        # The question counts until the team is done. The team continues even if its client stops waiting.
+        # The question counts as open until the team is done. The team continues even if its client stops waiting.
         teams += 1
         running = asyncio.ensure_future(work(partial(answer, policies, desk.game, body, task, seed)))
 
@@ -223,7 +224,7 @@ def create_agents_app(
 
 
 def _move(number: str, episode: OutsideEpisode, agent: str, message: dict[str, Any]) -> dict[str, Any]:
-    """Run a message of `agent`. If it is "", the message is of the only agent that must act now."""
+    """Run a message of `agent`. If `agent` is "", the message is that of the only agent that must act now."""
     if not agent:
         waiting = [turn.agent for turn in episode.turns()]
         if len(waiting) > 1:
@@ -235,7 +236,7 @@ def _move(number: str, episode: OutsideEpisode, agent: str, message: dict[str, A
 
 
 def _body_of(error: BaseException) -> tuple[int, dict[str, Any]]:
-    """Status and body of an error. Details of unexpected errors go only into the log."""
+    """Status and body of an error. Details of unexpected errors are only written to the log."""
     if isinstance(error, DeskError):
         return error.status, error_body(error.status, str(error))
     for kind, status in STATUS:

@@ -18,10 +18,10 @@ from wideseek_env.trajectory import Trajectory
 
 
 def question_task(asked: ChatRequest) -> Task:
-    """The question of a request as a task without gold rows, so its score has no meaning.
+    """The question of a request as a task. The task has no gold rows, so the score of an answer has no meaning.
 
-    The question consists of all messages, in order. If the request names columns, they are added in the form of a table
-    header.
+    The question consists of all messages, in order. If the request names columns, these are added in the form of a
+    table header.
     """
     texts = [message.text().strip() for message in asked.messages]
     columns = tuple(dict.fromkeys(name.strip() for name in asked.wideseek.columns if name.strip()))
@@ -68,7 +68,8 @@ def _usage(trajectory: Trajectory) -> dict[str, int]:
 
 
 def _ending(trajectory: Trajectory) -> tuple[str, str]:
-    """The text of the answer and OpenAI's finish reason, which is "length" if turns or context ran out first."""
+    """The text of the answer and OpenAI's finish reason, which is "length" if no turns or no context were left for an
+    answer."""
     text = trajectory.outcome["answer"]
     return (text, "stop") if text is not None else ("", "length")
 
@@ -94,7 +95,7 @@ class Chunks:
     """The events of a streamed completion, as lines of server-sent events."""
 
     WAITING = ": the team is at work\n\n"
-    """A comment that keeps the connection open. Clients ignore it."""
+    """A comment that keeps the connection open. Clients ignore this comment."""
 
     DONE = "data: [DONE]\n\n"
 
@@ -106,7 +107,7 @@ class Chunks:
         return self._event([self._choice({"role": "assistant", "content": ""}, None)])
 
     def end(self, trajectory: Trajectory, *, usage: bool) -> list[str]:
-        """The last events: the whole answer, the finish reason, and the usage if the request wants it."""
+        """The last events: the whole answer, the finish reason, and the usage if the request asks for it."""
         text, reason = _ending(trajectory)
         events = [
             self._event([self._choice({"content": text}, None)]),

@@ -35,8 +35,8 @@ class DeskSettings:
     """The settings of an `EpisodeDesk`.
 
     Attributes:
-        seat: The agents for which the outside program acts, if a request does not say.
-        task_id: The task, if a request does not say. "" means the first task.
+        seat: The agents for which the outside program acts, if a request does not name them.
+        task_id: The id of the task, if a request does not name one. "" means the first task.
         subtask: For the seat "subagent": the first subtask that the lead delegates. "" lets the policy decide.
         seed: The seed for resetting policies.
         max_open: Maximum number of open episodes.
@@ -61,16 +61,17 @@ class DeskSettings:
 
 
 class EpisodeDesk:
-    """Keeps episodes by key. Every method may be called from any thread.
+    """Keeps episodes by key. Any thread may call any method.
 
     Args:
         game: Tasks, tools, rules, profile and reward.
-        policies: Policies for the agents for which the outside program does not act.
-        settings: Seat, task, seed and limits. None means the defaults of `DeskSettings`.
-        out: A JSONL file to which the trajectory of every ended episode is appended.
+        policies: The policies for the agents for which no outside program acts.
+        settings: The seat, task and seed of episodes by default, and the limits. None means the defaults of
+            `DeskSettings`.
+        out: A JSONL file. The trajectory of every ended episode is appended to it.
 
     Raises:
-        ConfigError: The seat needs a policy and there is none, or the task does not exist.
+        ConfigError: The seat needs a policy and `policies` is None, or the task does not exist.
     """
 
     def __init__(
@@ -85,7 +86,9 @@ class EpisodeDesk:
         self.policies = policies
         self.settings = settings or DeskSettings()
         if self.settings.seat in ("lead", "subagent") and policies is None:
-            raise ConfigError(f"the seat {self.settings.seat} needs a policy for the other agents")
+            raise ConfigError(
+                f"with the {self.settings.seat} played from outside, name a policy for the others"
+            )
         if self.settings.task_id:
             game.tasks.get(self.settings.task_id)
         self._writer = TrajectoryWriter(out) if out is not None else None
@@ -102,14 +105,15 @@ class EpisodeDesk:
         subtask: str = "",
         seed: int | None = None,
     ) -> OutsideEpisode:
-        """Begin an episode under `key`. The call waits while the policy acts before the first outside turn.
+        """Begin an episode under `key`. The call returns when the outside program must act for the first time. Until
+        then the policy acts.
 
         Args:
             key: The key of the new episode.
-            task_id: The task. "" takes the task of the settings.
-            seat: The agents for which the outside program acts. None takes the seat of the settings.
+            task_id: The id of the task. "" means the task of the settings.
+            seat: The agents for which the outside program acts. None means the seat of the settings.
             subtask: For the seat "subagent": the first subtask that the lead delegates.
-            seed: The seed for resetting the policy. None takes the seed of the settings.
+            seed: The seed for resetting the policy. None means the seed of the settings.
 
         Raises:
             DeskError: The key is in use, or too many episodes are open.
@@ -155,7 +159,7 @@ class EpisodeDesk:
         return episode
 
     def task(self, task_id: str = "") -> Task:
-        """The task with this id. "" gives the task of the settings.
+        """The task with this id. "" means the task of the settings.
 
         Raises:
             TaskError: There is no such task.
@@ -172,7 +176,7 @@ class EpisodeDesk:
         """The episode under `key`.
 
         Raises:
-            DeskError: There is none.
+            DeskError: There is no such episode.
         """
         with self._lock:
             episode = self._episodes.get(key)

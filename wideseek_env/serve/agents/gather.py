@@ -1,7 +1,7 @@
-"""`TurnGatherer`: joins tool calls that arrive together into one turn, as the model wrote them.
+"""`TurnGatherer`: joins tool calls that arrive at nearly the same time into one turn.
 
-The protocol transfers single calls, and a framework sends all calls of a message at the same time. The first call opens
-a turn. Calls that arrive within a short time join it, until the turn is full.
+The protocol transfers single calls. A framework sends all calls of a model's message at the same time. The first call
+opens a turn. Calls that arrive within a short time join it, until the turn is full.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class _Turn:
 
 
 class TurnGatherer:
-    """Sends one agent's calls turn by turn. Use it in one event loop.
+    """Sends the calls of one agent turn by turn. All calls of its methods must be in the same event loop.
 
     Args:
         act: Runs a message of the agent and returns its results.
@@ -45,7 +45,7 @@ class TurnGatherer:
         self._count = 0
 
     async def call(self, name: str, arguments: Mapping[str, Any]) -> tuple[Reply, int]:
-        """Add a call to the open turn. Returns the results of the turn and the call's number in it.
+        """Add a call to the open turn. Returns the results of the turn and the number of this call in the turn.
 
         Raises:
             ActionError: It is not the agent's turn.

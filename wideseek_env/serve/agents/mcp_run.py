@@ -1,4 +1,5 @@
-"""Runs a server of the Model Context Protocol (MCP), over stdio, or over HTTP behind the gate of all services."""
+"""Runs a server of the Model Context Protocol (MCP) over stdio or over HTTP. Over HTTP, the same `Gate` as for all
+services checks requests."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ PATH = "/mcp"
 
 
 def run_stdio(server: Server[Any]) -> None:
-    """Serve the client that is connected to stdin and stdout, until it closes them."""
+    """Serve the client that is connected to stdin and stdout, until the client closes them."""
     import anyio
     from mcp.server.stdio import stdio_server
 
@@ -43,10 +44,11 @@ def http_app(
     """An ASGI application that serves `server` at ``/mcp``. ``/health`` needs no key.
 
     When a client ends its session, the session's episode in `desk` ends too. If `host` is a loopback address, only
-    requests for a loopback name are answered. So a web page in a browser cannot reach the service through another name.
+    requests for a loopback name are answered. So a web page in a browser cannot reach the service through another host
+    name.
 
     Raises:
-        ConfigError: A key is required and there is none.
+        ConfigError: A key is required and the environment variable is not set.
     """
     limits = settings or ServeSettings()
     app = server.streamable_http_app(
@@ -108,7 +110,7 @@ def run_http(
     """Serve the application of `http_app` until SIGINT or SIGTERM.
 
     Raises:
-        ConfigError: The address cannot be used, or a key is required and there is none.
+        ConfigError: The address cannot be used, or a key is required and the environment variable is not set.
     """
     limits = settings or ServeSettings()
     app = http_app(server, desk, limits, host=host, max_sessions=max_sessions, idle=idle)

@@ -3,9 +3,10 @@
 `mcp_server` gives a client the tools, the prompt and the episode of one agent. `mcp_tools_server` gives only search and
 browse, without an episode.
 
-A session of the protocol is one episode. Over stdio, the process is the session. Over HTTP, the handshake starts the
-session. The protocol's version of 2026-07-28 has no sessions. There, the client gives the episode a name in the address
-(``/mcp?episode=NAME``). A client that gives no name is told to use the handshake of earlier versions.
+One session of the protocol is one episode. Over stdio, the process is the session. Over HTTP, the handshake (the first
+request of a client) starts the session. The protocol's version of 2026-07-28 has no sessions. With this version, the
+client names the episode in the address (``/mcp?episode=NAME``). If the client gives no name, the server answers with an
+error that tells it to use the handshake of earlier versions.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ class _Seat:
 
 
 class _Door:
-    """The handlers of the protocol's requests. They open episodes at a desk."""
+    """The handlers of the protocol's requests. They open the episodes of a desk."""
 
     def __init__(self, desk: EpisodeDesk, window: float) -> None:
         if desk.settings.seat == "team":
@@ -89,7 +90,7 @@ class _Door:
     # --- sessions -------------------------------------------------------------------------------------------------
 
     async def seat(self, ctx: Context) -> _Seat:
-        """The agent of the session. The first request that needs it begins the episode."""
+        """The agent of the session. The first request that needs the agent begins the episode."""
         key, task_id, subtask = _address(ctx)
         # Only requests of the same session wait for each other, because opening an episode may take long.
         async with self._opening.setdefault(key, anyio.Lock()):
@@ -120,7 +121,7 @@ class _Door:
             self._opening.pop(key, None)
 
     def task(self, ctx: Context) -> Task:
-        """The task of the session. It does not begin the episode."""
+        """The task of the session. This call does not begin the episode."""
         _, task_id, _ = _address(ctx)
         return self.desk.task(task_id)
 
@@ -216,13 +217,13 @@ def mcp_server(desk: EpisodeDesk, *, window: float = 0.05, sweep: float = 30.0) 
     """A server whose sessions are episodes of `desk`.
 
     Args:
-        desk: Opens the episodes. Its seat ("lead", "subagent" or "single") is the agent of every session. The desk is
-            shut when the server ends.
+        desk: Opens the episodes. The setting `seat` of the desk ("lead", "subagent" or "single") decides for which
+            agent a client acts. When the server ends, it shuts the desk.
         window: Calls that arrive within this many seconds form one turn. 0 makes each call a turn.
         sweep: Seconds between two searches for idle episodes.
 
     Raises:
-        WideSeekError: The desk's seat is a whole team.
+        WideSeekError: The desk's setting `seat` is "team".
     """
     door = _Door(desk, window)
 
@@ -299,7 +300,8 @@ def mcp_tools_server(game: Game, *, language: Language = "en") -> Server[Any]:
 
 
 def as_mcp_tool(schema: Mapping[str, Any]) -> types.Tool:
-    """A tool in OpenAI's form as a tool of this protocol, with the same name, description and parameters."""
+    """Converts a tool from OpenAI's form to the form of this protocol, with the same name, description and
+    parameters."""
     function = schema["function"]
     return types.Tool(
         name=function["name"], description=function["description"], input_schema=function["parameters"]
@@ -324,7 +326,7 @@ def _address(ctx: Context) -> tuple[str, str, str]:
 
 
 class _as_protocol_errors:
-    """Turns this package's errors into errors of the protocol, for requests whose result cannot carry an error."""
+    """Turns this package's errors into errors of the protocol, for requests whose result cannot contain an error."""
 
     def __enter__(self) -> None:
         return None

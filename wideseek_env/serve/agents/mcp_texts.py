@@ -1,8 +1,8 @@
 """The texts that an agent sees over the Model Context Protocol: its tools, its prompt, and sentences of the server.
 
 The prompt and the names, schemas and descriptions of the tools are those of the profile. The protocol needs two more
-tools. A model's last message never reaches a server, so a tool submits it: `answer`, or `report` for a subagent. The
-tool `task` gives the prompt to frameworks that support only tools.
+tools. A model's last message is not sent to the server, so the model must submit it with a tool: `answer`, or `report`
+for a subagent. The tool `task` returns the prompt, for frameworks that support only tools.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wideseek_env.task import Language, Task
 from wideseek_env.tools.spec import function_schema
 
 ASK = "task"
-"""The tool that gives the prompt. A call of it costs no turn."""
+"""The tool that gives the prompt. A call of this tool uses no turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def finisher(role: Role) -> str:
 
 
 def role_schemas(game: Game, role: Role, task: Task) -> list[dict[str, Any]]:
-    """The role's tools in OpenAI's form, as the environment gives them, and then the two tools of this server."""
+    """The environment's tools for the role in OpenAI's form, and then the two tools of this server."""
     profile = native_profile(game.profile)
     language = profile.language_for(task)
     texts, words = texts_for(language), wording(language)

@@ -1,4 +1,5 @@
-"""A game for agents that get their tools natively, so that the prompt does not describe a call format."""
+"""A game for agents whose framework passes the tools to the model. The prompt then does not describe a format for
+calls."""
 
 from __future__ import annotations
 
@@ -15,8 +16,8 @@ from wideseek_env.profiles import Profile
 def native_profile(profile: Profile) -> Profile:
     """`profile` without tools and call format in the system prompt, under a different name.
 
-    A framework gives the tools to its model itself. If the prompt also described the text form, the model would write
-    calls that are not read. To replay a recorded episode, pass this profile to `Trajectory.replay`.
+    A framework passes the tools to its model itself. If the prompt also described the text form, the model would write
+    calls as text, and nobody would run them. To replay a recorded episode, pass this profile to `Trajectory.replay`.
     """
     if not profile.embed_tools:
         return profile

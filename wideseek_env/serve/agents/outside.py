@@ -1,7 +1,7 @@
 """`OutsideEpisode`: an episode in which an outside program acts for some agents and a policy for the others.
 
-The program calls `act` with an agent's message. The call returns when that agent's tools have run and the policy has
-acted for its agents as far as it can. So a lead's delegation returns all reports together, as in any other episode.
+The program calls `act` with an agent's message. The call returns when that agent's tools have run and the policy cannot
+act further for the other agents. So a lead's delegation returns all reports together, as in any other episode.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from wideseek_env.tools.executor import run_calls
 _log = logging.getLogger("wideseek.agents")
 
 Seat: TypeAlias = Literal["lead", "subagent", "single", "team"]
-"""The agents for which an outside program acts: the lead, the first subagent, the single agent, or the whole team."""
+"""A seat is the part of the team for which an outside program acts: the lead, the first subagent, the single agent, or
+the whole team."""
 
 SEATS: tuple[Seat, ...] = get_args(Seat)
 
@@ -37,7 +38,7 @@ class Reply:
 
     * `messages` are the new messages for the agent: the results of its calls.
     * `failed` has the numbers of the calls that could not be run or whose tool failed, in the order of the message.
-    * `ending` says how the agent ended. It is "" if the agent has not ended.
+    * `ending` is the way in which the agent ended, or "" if the agent has not ended.
     """
 
     messages: list[Message]
@@ -46,19 +47,20 @@ class Reply:
 
 
 class OutsideEpisode:
-    """One episode. Its methods may be called from several threads. Each agent sends one message at a time.
+    """One episode. Several threads may call its methods. Each agent sends one message at a time.
 
     Args:
-        game: The game. The episode uses its native form, in which agents get their tools natively.
+        game: The game. The episode uses `native_game` of it.
         task: The question.
-        seat: The agents for which the outside program acts.
-        policy: Acts for all other agents. None for the seats "single" and "team", which have no other agents.
+        seat: The agents for which the outside program acts: "lead", "subagent" (the first), "single" or "team".
+        policy: Acts for all other agents. None for the seats "single" and "team", where there are no other agents.
         seed: The seed for resetting the policy.
         subtask: For the seat "subagent": the first subtask that the lead delegates. "" lets the policy decide.
         on_end: Called once with the ended and scored episode.
 
     Raises:
-        ConfigError: The seat is unknown, it needs a policy and has none, or a subtask is given to another seat.
+        ConfigError: The seat is unknown, the seat needs a policy and `policy` is None, or `subtask` is given with
+            another seat than "subagent".
     """
 
     def __init__(
@@ -105,7 +107,7 @@ class OutsideEpisode:
 
     @property
     def by(self) -> str:
-        """The outside seat and the policy of the other agents, as text for records."""
+        """The seat of the outside program and the policy of the other agents, as text for records."""
         return f"outside:{self.seat}" + (f"+{self.policy.name}" if self.policy is not None else "")
 
     @property
@@ -114,7 +116,7 @@ class OutsideEpisode:
         return 0.0 if self._busy else time.monotonic() - self._used
 
     def turns(self) -> list[Turn]:
-        """The turns of the outside agents that must act now. Empty after the end of the episode."""
+        """The turns of the outside agents that must act now. The list is empty after the end of the episode."""
         with self._lock:
             self._used = time.monotonic()
             return [self.episode_run.turn(agent) for agent in self._ready(outside=True)]
@@ -135,7 +137,8 @@ class OutsideEpisode:
         """Send a message of an outside agent, run its tools, and let the policy act for the others.
 
         Raises:
-            ActionError: There is no such agent, the outside program does not act for it, or it is not its turn.
+            ActionError: There is no such agent, the outside program does not act for the agent, or it is not the
+                agent's turn.
         """
         with self._lock:
             conversation = self.conversation(agent)

@@ -1,4 +1,4 @@
-"""`PolicyPool`: gives each of many open episodes a separate copy of a policy."""
+"""`PolicyPool`: makes a separate copy of a policy for each of many open episodes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,9 @@ class PolicyPool:
     """The policy called `name`, with one copy for each open episode.
 
     A policy keeps the state of one episode, so each episode needs a copy. A policy without a method `close` is made
-    again for every episode. A policy with `close` has engines, so it is opened only once, when the pool is made. Each
-    episode then gets a shallow copy of it, which is reset and shares the engines.
+    again for every episode. A policy with `close` has engines (connections or processes of models). Such a policy is
+    opened only once, when the pool is made. Each episode then gets a shallow copy of this policy. The copy is reset and
+    shares the engines.
 
     Raises:
         ConfigError: The name or an option is wrong.
@@ -47,7 +48,7 @@ class PolicyPool:
         return make_policy(self._name, **self._options)
 
     def run(self, game: Game, job: Job) -> Trajectory:
-        """Run a whole episode. If its tokens are known, they are in `meta["usage"]` of the trajectory.
+        """Run a whole episode. If the number of used tokens is known, it is in `meta["usage"]` of the trajectory.
 
         Raises:
             ServiceError: The policy or a service failed.
@@ -85,6 +86,6 @@ class TokenUsage:
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> TokenUsage:
-        """The tokens in a record. 0 if they were not counted."""
+        """The numbers of tokens in a record. They are 0 if tokens were not counted."""
         usage = trajectory.meta.get("usage") or {}
         return cls(int(usage.get("prompt_tokens", 0)), int(usage.get("completion_tokens", 0)))

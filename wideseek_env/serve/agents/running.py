@@ -23,8 +23,8 @@ def run_app(
     Args:
         app: The ASGI application.
         host: Address to listen on.
-        port: Port to listen on. 0 takes a free one.
-        grace: Seconds that requests in flight have to finish after the signal.
+        port: Port to listen on. 0 means any free port.
+        grace: Maximum seconds for requests in flight to finish after the signal.
         path: Path that is appended to the announced URL.
         announce: Called with the URL when clients can connect.
 

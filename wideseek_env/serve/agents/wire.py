@@ -1,4 +1,5 @@
-"""Requests and answers of the HTTP service. They have OpenAI's form if OpenAI's interface has one."""
+"""Requests and answers of the HTTP service. They have the form of OpenAI's API if that API has such a request or
+answer."""
 
 from __future__ import annotations
 
@@ -45,14 +46,14 @@ class TextPart(BaseModel):
 
 
 class ChatMessage(BaseModel):
-    """A message of a question to the team."""
+    """One message of the messages that are the question to the team."""
 
     role: Literal["system", "developer", "user"]
     content: str | list[TextPart]
     name: str | None = None
 
     def text(self) -> str:
-        """The content as one text."""
+        """The content of the message as one text."""
         if isinstance(self.content, str):
             return self.content
         return "".join(part.text for part in self.content)
@@ -79,7 +80,7 @@ class ChatRequest(BaseModel):
     """The body of `POST /v1/chat/completions`.
 
     The policy decides how tokens are sampled. OpenAI's fields for sampling are accepted, because many clients always
-    send them, but they have no effect. Fields for things that a team cannot do are refused.
+    send them, but they have no effect. Fields that a team does not support cause an error.
     """
 
     model_config = ConfigDict(extra="forbid")

@@ -1,4 +1,4 @@
-"""The columns of a table: their values by kind, and the rows that a selection keeps."""
+"""The columns of a table with their values and kinds, and the rows that a selection keeps."""
 
 from __future__ import annotations
 

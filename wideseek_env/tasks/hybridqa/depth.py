@@ -1,9 +1,10 @@
-"""Short-answer tasks from the same tables. A question asks for one cell and needs one or two steps.
+"""Depth tasks (tasks with a short answer) from the same tables. A question asks for one cell. To find it, an agent
+needs one or two steps.
 
-There are four styles. ``page``: a value on an entity's page. ``cell``: a value in a list, for a named entry.
-``reverse``: the question identifies an entry by one value and asks for another. ``bridge``: the question identifies an
-entry by a value in one list and asks for a value on the entry's page. Only another list shows that the page has this
-value.
+There are four styles. ``page``: the question asks for a value on the page of a named entity. ``cell``: it asks for a
+value in a list, for a named entry. ``reverse``: the question identifies an entry by one value and asks for another
+value. ``bridge``: the question identifies an entry by a value in one list and asks for a value on the entry's page. The
+pipeline knows the value on that page from a second list.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class Ask:
 
     @property
     def name(self) -> str:
-        """Ten hexadecimal digits that depend only on the cell and how it is identified."""
+        """A name of ten hexadecimal digits that depend only on the cell and on how the question identifies the cell."""
         content = f"{self.uid}|{self.style}|{self.place}|{self.label}|{self.by}"
         return hashlib.sha256(content.encode()).hexdigest()[:10]
 
@@ -123,7 +124,7 @@ def propose_asks(material: Material, columns: Sequence[Column], seed: int) -> li
                 if place == bridge.place and header in by_index:
                     asks.append(("bridge", place, bridge.header, bridge.value, bridge.kind, header, value))
     good = [ask for ask in asks if _is_answer(ask[3])]
-    # Styles take turns, because plain cells are far more frequent than the others.
+    # One question of each style in turn, because the style `cell` is far more frequent than the others.
     groups: dict[str, list[tuple[Style, int, str, str, Kind, str, str]]] = {}
     for ask in dice.sample(good, len(good)):
         groups.setdefault(ask[0], []).append(ask)

@@ -65,7 +65,7 @@ _WORD = re.compile(r"[a-z]+")
 
 
 def domain_of(title: str, section: str, header: Sequence[str]) -> str:
-    """The topic with most words in title, section and headers, or ``other`` when there are none.
+    """The topic with the most matching words in title, section and headers, or ``other`` when no word matches.
 
     Words of the title count twice.
     """

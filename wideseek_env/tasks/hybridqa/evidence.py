@@ -1,6 +1,6 @@
-"""Second stage: what the corpus shows for each cell of a table, and how clearly.
+"""Second stage: finds which value the corpus shows for each cell of a table, and whether it is the only possible value.
 
-Everything here is read from pages as an agent gets them. So a gold table never contains a cell that agents cannot find.
+This stage reads the same pages that an agent gets. So a gold table never contains a cell that agents cannot find.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _YEAR = re.compile(r"(?<!\d)(?:1[0-9]|20)\d\d(?!\d)")
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What the corpus shows for one table. Pairs are (row index in the plan, column index).
+    """The findings about one table in the corpus. Cells are pairs (row index in the plan, column index).
 
     `rank` is the position of the list among the hits of a search for its title and section, from 1. It is 0 when the
     list is not among the first `SEARCHED` hits. `absent` are cells that are not on the page that should show them. For
@@ -66,7 +66,7 @@ class Evidence:
 
 
 def gather(materials: Sequence[Material], corpus: Corpus) -> list[Evidence]:
-    """The evidence for several tables. The searches for all their lists are sent as one batch."""
+    """The evidence for several tables. The searches for the lists of all tables are sent as one batch."""
     queries = [f"{m.table.title} {m.table.section}".strip() for m in materials]
     titles = [m.table.title for m in materials]
     hits = corpus.search([*queries, *titles], SEARCHED)
@@ -161,15 +161,14 @@ def _told_in(prose: str, material: Material, columns: Sequence[Column]) -> list[
 
 
 def _has_rival(page: str, value: str, column: Column, spellings: Mapping[str, Sequence[str]]) -> bool:
-    """Whether a page states another value that would fit the column, unless it clearly follows the right one."""
+    """Whether a page states another value that would fit the column. Such a value does not count if it clearly follows
+    the right value."""
     if column.kind == "year":
         low, high = min(map(int, column.values)), max(map(int, column.values))
         years = [int(year) for year in _YEAR.findall(page)]
         return next((year for year in years if low <= year <= high), int(value)) != int(value)
     if column.kind == "date":
-        return (
-            False  # a date to the day is hardly there by accident, and others (a birth) are of another sort
-        )
+        return False  # an exact date is hardly an accident, and other dates (a birth) mean something else
     own = spellings[value]
     others = (
         form

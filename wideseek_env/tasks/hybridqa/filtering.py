@@ -1,4 +1,4 @@
-"""Third stage: which queries make good tasks, and why the others are dropped."""
+"""Third stage: decides which queries make good tasks, and gives the reason why each other query is dropped."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ REASONS: Mapping[Reason, str] = {
 """The reasons why a query is dropped, in the order in which they are checked."""
 
 RIVALS = 0.25
-"""The largest share of a column's cells that may have a rival on their page. A column in a condition may have none."""
+"""The largest share of a column's cells that may have a rival on their page. A rival is another value on the page that
+would fit the column. A column in a condition may have no rivals."""
 
 _LATE_KEY = 3
 _NO_ROWS = re.compile(
@@ -57,7 +58,7 @@ _PART_OF_ROW = re.compile(
 )
 
 OVERLAP = 0.75
-"""Tasks with at least this overlap of their cells (intersection over union) are near-duplicates."""
+"""Two tasks are near-duplicates if their cells overlap at least this much (intersection over union)."""
 
 
 def verdict(
@@ -71,7 +72,7 @@ def verdict(
 ) -> Reason | None:
     """The reason why `query`, which selects `rows`, is not a good task, or None when it is one.
 
-    Near-duplicates are found later.
+    This function does not look for near-duplicates. `Duplicates` does.
     """
     plan = material.plan
     asked = {*query.columns, *query.hidden}
@@ -108,10 +109,10 @@ def verdict(
 
 
 def unclear_key(table: WikiTable, key: int) -> bool:
-    """Whether the header or position of a key column shows that the table is about something else.
+    """Whether the header or position of a key column shows that the rows are not about the things in that column.
 
-    A team or a director can be the subject of the rows only if no column before it has names. Otherwise it is a
-    property of the subject.
+    A team or a director can be the subject of the rows only if no column before it has names. Otherwise the team or
+    director is a property of the subject.
     """
     header = table.header[key].strip()
     if key > _LATE_KEY or _NO_ROWS.fullmatch(header):
@@ -134,9 +135,10 @@ def _about(query: Query, columns: Sequence[Column]) -> set[int]:
 
 
 class Duplicates:
-    """Finds tasks that ask for nearly the same cells as a task that was kept before, from any table.
+    """Finds tasks that ask for nearly the same cells as an earlier task, which may be from another table.
 
-    A cell is a header, a key and a value. The overlap is exact. An index from cells to tasks makes it fast.
+    A cell is a header, a key and a value. The overlap is computed exactly. An index from cells to tasks makes this
+    fast.
     """
 
     def __init__(self, overlap: float = OVERLAP) -> None:

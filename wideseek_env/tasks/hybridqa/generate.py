@@ -1,7 +1,7 @@
 """HybridQA tasks: one question for each table that has a plan. The answer has the rows and columns of the plan.
 
-The gold table contains what the corpus shows, cell by cell. In mode `pages` the values are on the entities' pages. A
-row that its page does not fully answer is left out of the gold table and of the list in the corpus
+The gold table contains what the corpus shows, cell by cell. In mode `pages` the values are on the entities' pages. If
+the page of an entity lacks a value of its row, the row is left out of the gold table and of the list in the corpus
 (`wideseek_env.corpus.hybridqa.plan`).
 """
 
@@ -23,7 +23,8 @@ from wideseek_env.tasks.hybridqa.splits import SPLITS, Split, split_tables
 from wideseek_env.tasks.taskset import TaskSet
 
 TASK_VERSION = 1
-"""Raise this number when the same plans give different tasks. Stored tasks are then made again."""
+"""Increase this number when a change of the code makes different tasks from the same plans. Stored tasks are then made
+again."""
 
 SPECS: dict[Kind, ColumnSpec] = {
     "text": ColumnSpec(),
@@ -46,23 +47,23 @@ def hybridqa_tasks(
     per_article: int | None = 3,
     language: Language = "en",
 ) -> TaskSet:
-    """The tasks of one split, at most `count`, in an order that `seed` decides.
+    """At most `count` tasks of one split, in an order that `seed` decides.
 
     A task does not depend on the seed and the filters. Its id is `hybridqa/` and the table's `uid`. Its `meta` has
     `mode`, `title`, `section`, `url` (of the table's first page), `rows`, `columns`, `table` (the uid), `corpus` (the
-    name of the corpus that answers it) and `entities`. `entities` has one URL per row, of the page of the row's key. It
-    is None for a key without a page, which occurs in mode `table`.
+    name of the corpus that answers it) and `entities`. `entities` has one URL per row: the page of the row's key. A key
+    without a page has None. Such keys occur in mode `table`.
 
     Args:
         data: The data folder. Its tables are read and planned once per process, in about 20 s.
         split: The split.
-        count: The most tasks. None for all.
+        count: The most tasks. None means all tasks.
         seed: Decides the order.
-        mode: `pages` keeps tasks whose values are on the entities' pages, `table` those whose values are in the table.
-            None keeps both.
+        mode: `pages` keeps tasks whose values are on the entities' pages. `table` keeps tasks whose values are in the
+            table. None keeps all tasks.
         min_rows: The fewest rows of the gold table.
         max_rows: The most rows of the gold table.
-        per_article: The most tasks from one article. None for no limit.
+        per_article: The most tasks from one article. None means no limit.
         language: The language of the questions.
 
     Raises:
@@ -104,7 +105,7 @@ def hybridqa_tasks(
 
 
 def _tables(plans: Plans, split: Split) -> Iterator[WikiTable]:
-    """The tables of `split` that are the only one with their article and section."""
+    """The tables of `split` without those that share their article and section with another table."""
     names = Counter((table.path, table.section.casefold()) for table in plans.tables)
     alone = Counter(table.path for table in plans.tables)
     for table in split_tables(plans)[split]:

@@ -1,4 +1,5 @@
-"""Makes the finished `Task` from a query (broad tasks) or from one cell (depth tasks)."""
+"""Makes the finished `Task`: a broad task (with a table as the answer) from a query, or a depth task (with a short
+answer) from one cell."""
 
 from __future__ import annotations
 
@@ -16,7 +17,7 @@ from wideseek_env.tasks.hybridqa.wording import write_question
 
 
 def language_of(name: str, chinese: float) -> Language:
-    """The language of the task called `name`. A share `chinese` of all names is Chinese."""
+    """The language of the task called `name`. The share `chinese` of all names gets Chinese."""
     number = int.from_bytes(hashlib.sha256(f"language {name}".encode()).digest()[:4], "big")
     return "zh" if number < chinese * 2**32 else "en"
 

@@ -1,4 +1,5 @@
-"""The facts about one table that the stages use: the table, its plan, its pages, and what other pages show of it."""
+"""The facts about one table that the stages use: the table, its plan, its pages, and the values that other pages
+show."""
 
 from __future__ import annotations
 
@@ -14,11 +15,12 @@ from wideseek_env.corpus.hybridqa.values import Kind, normalize
 from wideseek_env.tasks.hybridqa.splits import SPLITS, Split, pages_of, split_of
 
 LEAKED = 0.6
-"""A column leaks when another table shows its values for at least this share of the rows."""
+"""A column counts as leaked when another table shows the column's values for at least this share of the rows."""
 
 
 class Bridge(NamedTuple):
-    """A fact on the page of a row's key, known from another list about the same entity: `header` is `value`."""
+    """A fact on the page of a row's key: `header` has the value `value`. The fact is known from another list with the
+    same entity."""
 
     place: int
     header: str
@@ -28,7 +30,8 @@ class Bridge(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """All facts about one table that the stages need. It can be pickled and refers to nothing else.
+    """All facts about one table that the stages need. An object of this class can be pickled. It has no references to
+    other tables.
 
     `leaked` are the columns that another table of the corpus shows for most rows. `bridges` are facts about the keys
     from other lists.
@@ -47,7 +50,8 @@ class Material:
         return table_url(self.table, self.alone)
 
     def entity(self, place: int) -> str | None:
-        """The URL of the page of the key in row `place` of the plan. None when the key is not exactly one link."""
+        """The URL of the page of the key in row `place` of the plan. None when the key's cell does not have exactly one
+        link."""
         links = self.table.rows[self.plan.rows[place]][self.plan.key].links
         return page_url(links[0]) if len(links) == 1 else None
 
@@ -56,7 +60,7 @@ def materials(plans: Plans) -> list[Material]:
     """All tables that can give tasks, in file order. Tables in different splits share no page.
 
     These are the planned tables, and further tables that the corpus shows in full. A further table must have a column,
-    linked or not, that names its subjects. It is used in mode `table`.
+    with or without links, that names its subjects. Further tables are used in mode `table`.
     """
     names = Counter((table.path, table.section.casefold()) for table in plans.tables)
     alone = Counter(table.path for table in plans.tables)
@@ -113,7 +117,8 @@ def _splits(usable: Mapping[str, tuple[WikiTable, TablePlan]]) -> dict[str, Spli
 
 
 class _Leaks:
-    """Finds columns of lists that tables shown in full give away. The lists themselves show only the key."""
+    """Finds columns of lists whose values another table of the corpus shows in full. The lists themselves show only the
+    key."""
 
     def __init__(self, plans: Plans) -> None:
         self._shown: list[WikiTable] = []
@@ -153,7 +158,8 @@ class _Leaks:
 def _bridges(
     usable: Mapping[str, tuple[WikiTable, TablePlan]], splits: Mapping[str, Split]
 ) -> dict[str, list[Bridge]]:
-    """For tables in mode `table`: facts on the keys' pages, known from lists in mode `pages` of the same split."""
+    """Facts on the pages of the keys, for tables in mode `table`. The facts are known from lists in mode `pages` of the
+    same split."""
     facts: dict[tuple[Split, str], list[tuple[str, str, Kind]]] = defaultdict(list)
     for uid, split in splits.items():
         table, plan = usable[uid]

@@ -35,7 +35,7 @@ from wideseek_env.tasks.hybridqa.stages import (
 from wideseek_env.tasks.jsonl import save_tasks
 
 PIPELINE_VERSION = 1
-"""Raise this number with any change to the stages, so that old stage files are not mixed with new ones."""
+"""Increase this number with any change to the stages, so that old stage files are not mixed with new ones."""
 
 Kind = Literal["broad", "depth"]
 MIXES: Mapping[str, float] = {"width": 1.0, "depth": 0.0, "hybrid": 0.5}
@@ -47,15 +47,15 @@ class BuildConfig:
     """What to build.
 
     Args:
-        count: The number of tasks. None for all.
+        count: The number of tasks. None means all tasks.
         seed: Decides the order, and which columns, filters and parts are chosen.
-        split: One split, or None for all three. The split of each task is in ``meta["split"]``.
+        split: One split. None means all three splits. The split of each task is in ``meta["split"]``.
         broad: The share of broad tasks. The others ask for a short answer.
         chinese: The share of questions in Chinese.
         least_rows: The fewest rows of a gold table.
         per_table: The most tasks of each kind from one table.
-        list_parts: The most broad tasks of one table that ask for a part of a list by position alone. They count
-            towards `per_table`.
+        list_parts: The most broad tasks of one table that ask for a part of a list by position alone, such as rows 1 to
+            10. These tasks count towards `per_table`.
     """
 
     count: int | None = None
@@ -87,8 +87,8 @@ class BuildReport:
     """The result of a build, for each kind (`broad`, `depth`): how many tasks were proposed, dropped (by reason) and
     kept.
 
-    `unused` tasks were good, but above the requested number. `tables` is the number of tables considered. `model`
-    counts what a model did to the questions.
+    `unused` counts good tasks above the requested number. `tables` is the number of tables considered. `model` counts
+    the results of a `Rewriter`, such as rewritten questions and dropped tasks.
     """
 
     tables: int = 0
@@ -143,13 +143,13 @@ def build_tasks(
     """Build tasks from the data folder `data` into the file `out` (``.jsonl`` or ``.jsonl.gz``).
 
     A report is written next to `out` (`report_file`). A run that was interrupted resumes from the files in `stages`. A
-    run with another count or mix also uses them. The bytes of `out` are the same in every case.
+    run with another count or mix also uses these files. The bytes of `out` do not depend on whether such files exist.
 
     Args:
         data: The folder of the HybridQA data.
         out: The file to write.
         config: What to build.
-        corpus: The folder of a corpus built from the same data. Gold tables contain what its pages show.
+        corpus: The folder of a corpus built from the same data. Gold tables contain the values that its pages show.
         stages: The folder for the results of the stages, one file per chunk. By default it is next to `out`.
         workers: The number of processes. By default one per core.
         rewriter: Lets a model rephrase the questions. Its replies are stored in `stages`. None keeps the templates.
@@ -192,8 +192,8 @@ def build_tasks(
 def _candidates(
     chunks: Sequence[Sequence[Material]], folder: StageFolder, config: BuildConfig, report: BuildReport
 ) -> dict[Kind, list[_Candidate]]:
-    """The candidates that passed the stages. Tables take turns: the first of each, then the second of each, and so
-    on."""
+    """The candidates that passed the stages. The order is: the first candidate of each table, then the second of each,
+    and so on."""
     turns: dict[Kind, list[tuple[int, bytes, _Candidate]]] = {"broad": [], "depth": []}
     for number, chunk in enumerate(chunks):
         records = zip(*(folder.read(stage, number) for stage in STAGES), strict=True)
@@ -216,7 +216,8 @@ def _candidates(
                     if reason is not None:
                         report.dropped[kind][reason] += 1
                         continue
-                    # Parts by position are the plainest questions. They are used when a table has no others left.
+                    # Questions for a part by position are the simplest. They are used when a table has no other
+                    # questions left.
                     late = config.per_table if _by_position(item) else 0
                     turns[kind].append(
                         (turn + late, order, _Candidate(kind, material, item, tuple(rows), answer["rank"]))
@@ -260,7 +261,7 @@ def _select(
             report.unused[kind] += len(good) - len(chosen[kind])
             report.kept[kind] = len(chosen[kind])
     if config.count is None and 0 < config.broad < 1:
-        # Take the most that the mix allows.
+        # Take the largest number of tasks that the mix allows.
         most = int(min(len(chosen["broad"]) / config.broad, len(chosen["depth"]) / (1 - config.broad)))
         for kind, share in (("broad", config.broad), ("depth", 1 - config.broad)):
             many = int(most * share)

@@ -22,7 +22,8 @@ QUERIES_PER_TABLE = 60
 """The most queries proposed for one table. The later stages keep about a fifth of them."""
 
 LEAST_ROWS = 5
-"""The fewest rows that a filter or a part may keep. So this is also the fewest rows of a broad task."""
+"""The fewest rows that remain after a filter, or in a part of a list. So a broad task has at least this number of
+rows."""
 
 _LEAST_GONE = 2
 _MOST_COLUMNS = 5
@@ -35,7 +36,8 @@ _NO_SIZE = re.compile(
     r"|season|week|day|age|event|code|year.*|date.*)s?(?: .*)?"
     r"|(?:jersey|shirt|squad|kit|uniform|house|draft).*"
 )
-"""Labels of numbers that are a position in an order or identify something. No question asks for the highest of them."""
+"""Labels of numbers that are a position in an order or identify something. No question asks for the highest of such
+numbers."""
 _COUNTED_ONE = re.compile(
     r"(?:.* )?(?:goal|match|game|win|loss|draw|point|cap|seat|vote|title|medal|try|run|wicket|app|gold|silver|bronze"
     r"|winner|champion|runner-up|final"
@@ -50,7 +52,7 @@ NO_LABEL = re.compile(
 )
 """Headers that cannot be the noun of a condition."""
 _NO_COLUMN = re.compile(r"out of|via|±|\+/-", re.IGNORECASE)
-"""Headers that name nothing when they stand alone."""
+"""Headers that have no clear meaning alone."""
 _NOTHING = re.compile(r"(?:not?|nil|none|current|unknown|other|various|n/a)\b", re.IGNORECASE)
 
 
@@ -58,8 +60,9 @@ _NOTHING = re.compile(r"(?:not?|nil|none|current|unknown|other|various|n/a)\b", 
 class Query:
     """The columns and rows of the table `uid` that a question asks for.
 
-    `columns` are the column indices of attributes in the table's order, without the key. `hidden` are columns of
-    conditions and parts that are not in `columns`. `number` is the position in the order of proposal.
+    `columns` are the column indices of the requested attributes in the table's order, without the key. `hidden` are the
+    columns of conditions and parts that are not in `columns`. `number` is the position of this query among the proposed
+    queries.
     """
 
     uid: str
@@ -70,7 +73,7 @@ class Query:
 
     @property
     def name(self) -> str:
-        """Ten hexadecimal digits that depend only on the columns and rows."""
+        """A name of ten hexadecimal digits that depend only on the columns and rows."""
         content = json.dumps([self.uid, self.columns, self.selection.to_dict()], sort_keys=True)
         return hashlib.sha256(content.encode()).hexdigest()[:10]
 
@@ -98,7 +101,7 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    """A selection, the rows that it keeps (indices in the plan) and the columns that it uses."""
+    """A selection, the rows that it keeps (indices in the plan) and the columns of its conditions or part."""
 
     selection: Selection
     rows: tuple[int, ...]
@@ -108,7 +111,8 @@ class _Choice:
 def propose(table: WikiTable, plan: TablePlan, seed: int, least_rows: int = LEAST_ROWS) -> list[Query]:
     """Queries of one table, the best first: whole lists, then filtered ones, then parts of the list.
 
-    They depend only on the table and the seed. Each keeps at least `least_rows` rows, and all are different.
+    The queries depend only on the table and the seed. Each query keeps at least `least_rows` rows. All queries are
+    different.
     """
     dice = Random(f"queries {seed} {plan.uid}")
     columns = columns_of(table, plan)
@@ -120,7 +124,7 @@ def propose(table: WikiTable, plan: TablePlan, seed: int, least_rows: int = LEAS
     pairs = list(_pairs(filtered, least_rows, dice))
     for group in (filtered, parts, pairs):
         dice.shuffle(group)
-    # The groups take turns, so that a table gives some queries of each. Whole lists are first.
+    # One query of each group in turn, so that a table has some queries of each group. Whole lists are first.
     choices = [whole, whole, *_interleave(filtered, parts, pairs), whole]
     queries: dict[str, Query] = {}
     for turn in range(4):
@@ -143,7 +147,8 @@ def _interleave(*groups: Sequence[_Choice]) -> Iterator[_Choice]:
 def _choose_columns(
     columns: Sequence[Column], choice: _Choice, plan: TablePlan, dice: Random, *, widest: bool
 ) -> tuple[int, ...]:
-    """Some columns whose values differ within the chosen rows, in the table's order. Empty when there are none."""
+    """Some columns whose values differ within the chosen rows, in the table's order. The result is empty when there are
+    no such columns."""
     fixed = {
         column.index
         for column in columns
@@ -157,7 +162,8 @@ def _choose_columns(
         and not _NO_COLUMN.fullmatch(column.header)
         and not _uniform([column.values[row] for row in choice.rows])
     ]
-    # A table shows one column at a glance, so its questions ask for two. On pages each row is a page to read.
+    # A table shows a whole column at once, so such questions ask for at least two. In mode `pages` each row is a page
+    # to read.
     least = 1 if plan.mode == "pages" or choice.about else 2
     if len(usable) < least:
         return ()
@@ -215,7 +221,8 @@ def _options(column: Column, label: str, dice: Random) -> list[Condition]:
     found = [
         Condition(label, "is", value) for value in dice.sample(good, len(good)) if counts[value] >= LEAST_ROWS
     ]
-    # A condition that excludes a value is clear if there are few values. It is worth a question if many rows have it.
+    # A condition that excludes a value is clear if there are few values. It makes a useful question if many rows have
+    # the value.
     kinds = len(counts) <= 0.6 * len(column.values) and not any(c.isdigit() for v in counts for c in v)
     common = [v for v in good if kinds and counts[v] >= 0.25 * len(column.values) and not _NOTHING.match(v)]
     return found + [Condition(label, "is_not", value) for value in dice.sample(common, min(1, len(common)))]
@@ -297,7 +304,7 @@ def _parts(columns: Sequence[Column], plan: TablePlan, least: int, dice: Random)
 
 
 def _clear_cut(part: Part, column: Column) -> bool:
-    """Whether the last row that counts has another value than the first row that does not."""
+    """Whether the last row of the part and the first row after the part have different values."""
     ordered = sorted(
         (order_of(value, column.kind) for value in column.values), reverse=part.kind in ("highest", "latest")
     )

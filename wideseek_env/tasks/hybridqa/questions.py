@@ -1,7 +1,7 @@
 """Question templates, filled with an article's title, a section and column names.
 
-A question names the article first. If the table has a section, the question names it second. Both are between the
-quotation marks “ and ”, so a policy can search for the text between them.
+A question names the article first. If the table has a section, the question names the section second. Title and section
+are between the quotation marks “ and ”, so a policy can search for the text between them.
 """
 
 from __future__ import annotations
@@ -72,7 +72,8 @@ def question(
 
 
 def noun_of(header: str) -> str:
-    """The noun for the rows, from the header of the key column: `Player` gives `player`, `Name` gives `entry`."""
+    """The noun that a question uses for the rows. It comes from the key column's header: `Player` gives `player`,
+    `Name` gives `entry`."""
     if header.casefold() in _GENERIC or not _PLAIN_NOUN.fullmatch(header):
         return "entry"
     return header if header.split()[0] in _PROPER else header[0].lower() + header[1:]
@@ -84,7 +85,8 @@ def enumerate_names(names: Sequence[str]) -> str:
 
 
 def first_sentence(intro: str) -> str:
-    """The first sentence of an article, for use as background. It is "" when it is too short or too long for that."""
+    """The first sentence of an article, for use as background. The result is "" when the sentence is too short or too
+    long for that."""
     sentence = re.split(r"(?<=[a-z0-9)][.]) (?=[A-Z])", intro, maxsplit=1)[0].strip()
     if 40 <= len(sentence) <= 220 and sentence.endswith(".") and "“" not in sentence:
         return f"Background: {sentence}"

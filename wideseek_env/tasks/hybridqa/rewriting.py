@@ -1,7 +1,8 @@
 """`Rewriter`: a model rephrases the questions and answers each of them twice, to check that they can be answered.
 
-A rewritten question is used only if it still has everything that the answer depends on. Otherwise the template stays.
-Two independent answers from the same pages must agree. A task with answers that do not agree is dropped.
+A rewritten question is used only if it still has everything that the answer depends on. Otherwise the task keeps the
+question made from a template. Two independent answers from the same pages must agree. A task with answers that do not
+agree is dropped.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ CHUNK = 32
 _LONGEST = 3
 """The largest length of a rewritten question, as a multiple of the template's length."""
 
-# Without a limit, a model that does not stop by itself would write until its context is full.
+# Without a limit, a model that does not stop by itself would generate tokens until its context is full.
 _QUESTION_TOKENS = 512
 _ANSWER_TOKENS = 4096
 
@@ -54,7 +55,7 @@ _NUMBER = re.compile(r"\d[\d,.]*\d|\d")
 
 
 class Chat(Protocol):
-    """The method of `wideseek_env.llm.ChatClient` that a `Rewriter` uses."""
+    """The part of `wideseek_env.llm.ChatClient` that a `Rewriter` uses: one method."""
 
     def chat_many(
         self, conversations: Sequence[Sequence[Message]], fields: Sequence[dict[str, Any]] | None = None
@@ -64,7 +65,8 @@ class Chat(Protocol):
 
 
 def broken(task: Task, question: str) -> str:
-    """The missing parts of a rewritten question that its answer depends on, in a few words. "" when none is missing."""
+    """Names, in a few words, the parts that a rewritten question lacks although its answer depends on them. The result
+    is "" when no part is missing."""
     selection = Selection.from_dict(task.meta.get("selection", {}))
     title, section = str(task.meta["title"]), str(task.meta["section"])
     if not question.strip() or len(question) > _LONGEST * len(task.question) + 200:
@@ -93,7 +95,8 @@ def broken(task: Task, question: str) -> str:
 
 
 def _answers_only(task: Task, title: str, section: str) -> list[str]:
-    """Keys of the gold table that the template does not name. A rewritten question must not name them either."""
+    """Keys of the gold table that are not in the question made from the template. A rewritten question must not contain
+    them either."""
     assert task.gold is not None
     return [key for key in task.gold.column(task.key_columns[0]) if len(key) > 5 and key not in task.question]
 
@@ -106,7 +109,8 @@ class Rewriter:
         client: Sends requests to the model.
         corpus: The corpus with the pages for the answers. None skips the check of answers.
         agreement: The least item-F1 between two answers.
-        page_chars: The most characters of all pages of one task together. A task with more is not answered.
+        page_chars: The most characters of all pages of one task together. If the pages of a task are longer, the model
+            is not asked to answer the task.
         rewrite_questions: Whether to rewrite questions.
     """
 
@@ -121,7 +125,8 @@ class Rewriter:
     ) -> list[Task]:
         """The first `limit` tasks (all by default) with their new questions, in order. Doubtful tasks are dropped.
 
-        Replies are stored in `folder`, one file for every `CHUNK` tasks, and used again.
+        Replies are stored in `folder`, one file for every `CHUNK` tasks. A later call with this folder uses the stored
+        replies.
 
         Raises:
             ServiceError: The model cannot be reached. Its replies so far are stored.
@@ -146,7 +151,7 @@ class Rewriter:
         return kept
 
     def _ask(self, tasks: Sequence[Task]) -> list[dict[str, Any]]:
-        """Ask the model about some tasks. Returns a new question and two answers for each."""
+        """Ask the model about some tasks. Returns a new question and two answers for each task."""
         records: list[dict[str, Any]] = [{"id": task.id} for task in tasks]
         if self.rewrite_questions:
             prompts = [
@@ -196,7 +201,7 @@ class Rewriter:
         return replace(task, question=question, meta={**meta, "template": task.question})
 
     def _pages(self, task: Task) -> str:
-        """All pages that the answer needs, as an agent reads them. "" when they are too long."""
+        """All pages that the answer needs, as an agent reads them. The result is "" when the pages are too long."""
         assert self.corpus is not None
         first = str(task.meta["url"])
         rows = int(task.meta.get("list_rows", 0)) or 20
@@ -217,7 +222,8 @@ class Rewriter:
 
 
 def agreement(task: Task, first: str, second: str) -> float:
-    """The item-F1 of one answer against the other, 0 to 1. For short answers it is 1 or 0."""
+    """The item-F1 of one answer against the other, from 0 to 1. Item-F1 is the F1 score over the cells of two tables.
+    For short answers the result is 1 or 0."""
     if task.gold is None:
         one, other = short_answers(first), short_answers(second)
         return 1.0 if one and other and text_key(one[0]) == text_key(other[0]) else 0.0

@@ -1,4 +1,4 @@
-"""Which rows of a table a question asks for, in a form of English and Chinese that a program can parse.
+"""The rows of a table that a question asks for, described in English or Chinese that a program can parse.
 
 Where headers allow it, conditions have the wording of the synthetic tasks: ``founded before 1900``, ``whose country is
 Norway``, ``with an attendance of more than 10,000``.
@@ -71,10 +71,11 @@ _PART_ZH = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition on the rows: `label` is (or is not) a text, before or after a year, or above or below a number.
+    """A condition on the value in the column `label`: equal (or not equal) to a text, before or after a year, or above
+    or below a number.
 
-    `label` is the column's name as a question writes it (`label_of`). `before` and `after` exclude the year itself,
-    `at_least` and `at_most` include the number.
+    `label` is the column's name in the form that questions use (`label_of`). `before` and `after` exclude the year
+    itself. `at_least` and `at_most` include the number itself.
     """
 
     label: str
@@ -102,7 +103,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A part of a list: rows `first` to `last`, or the `last` rows with extreme values.
+    """A part of a list: rows `first` to `last`, or the rows with the highest or lowest values, `last` in number.
 
     Rows count from 1. Negative numbers count from the end. `label` is empty for the `kind` ``rows``. For the other
     kinds it names the column that is compared.
@@ -164,7 +165,7 @@ class Selection:
 
 
 def label_of(header: str) -> str:
-    """A column's name as a sentence writes it: in lower case, except for proper names and abbreviations."""
+    """A column's name in the form for sentences: in lower case, except for proper names and abbreviations."""
     return " ".join(
         word.lower() if re.fullmatch(r"[A-Z][a-z]+|A", word) and word not in _PROPER else word
         for word in header.split()
@@ -177,7 +178,7 @@ def is_plural(label: str) -> bool:
 
 
 def read_selection(text: str) -> Selection:
-    """The selection that a question of this package states. Quoted titles are not searched."""
+    """The selection that a question of this package describes. Text between quotation marks (titles) is ignored."""
     text = re.sub(r"“[^”]*”", "“”", text.partition("Background:")[0].partition("Answer with one")[0])
     found: list[Condition] = []
     for block in _CONDITIONS_ZH.findall(text):

@@ -1,4 +1,5 @@
-"""Splits that share no page. They depend on the article's title first, then on the pages of the entities.
+"""Splits that share no page. The article's title decides the split. Then tasks that share a page with another split are
+dropped.
 
 The hash of a title assigns it to training, validation or test (80, 10, 10 %). The pages of a task are its article and
 the pages of its keys. A validation task that shares a page with any test task is dropped. A training task that shares a

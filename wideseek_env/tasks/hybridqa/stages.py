@@ -1,7 +1,8 @@
-"""The three stages over all tables, in chunks. Each chunk writes files, so a killed run resumes from them.
+"""Runs the three stages over all tables, in chunks. The results of each chunk are stored in files, so that a killed run
+resumes from these files.
 
 The folders `1-queries`, `2-answers` and `3-verdicts` have one file per chunk. A file is written whole or not at all.
-Chunks do not depend on each other, so neither their order nor the number of processes changes a byte.
+Chunks do not depend on each other. So neither their order nor the number of processes changes a byte of the files.
 """
 
 from __future__ import annotations
@@ -41,8 +42,8 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class StageSettings:
-    """The settings that the bytes of the stages depend on, besides the data. They are written into the folder and
-    compared."""
+    """Besides the data, these settings decide the bytes of the stage files. The folder stores the settings. A later run
+    compares its own settings with the stored ones."""
 
     corpus: str
     seed: int
@@ -58,7 +59,7 @@ class StageFolder:
         self.path = path
 
     def begin(self, settings: StageSettings) -> None:
-        """Create the folder. Raises `ConfigError` when it has the stages of another run."""
+        """Create the folder. Raises `ConfigError` when the folder has the stages of a run with other settings."""
         wanted = {name: getattr(settings, name) for name in StageSettings.__slots__}
         file = self.path / SETTINGS
         if file.is_file():
@@ -78,12 +79,12 @@ class StageFolder:
         write_whole(file, json.dumps(wanted, indent=1) + "\n")
 
     def clear(self) -> None:
-        """Remove the folder if it is a folder of stages."""
+        """Remove the folder if it contains stages."""
         if (self.path / SETTINGS).is_file():
             shutil.rmtree(self.path)
 
     def file(self, stage: str, chunk: int) -> Path:
-        """The file of one chunk."""
+        """The path of the file of one chunk."""
         return self.path / stage / f"{chunk:04d}.jsonl"
 
     def read(self, stage: str, chunk: int) -> list[dict[str, Any]]:
@@ -109,7 +110,7 @@ def run_stages(
     workers: int,
     progress: Progress,
 ) -> None:
-    """Run all stages for every chunk. A stage is skipped where its file exists."""
+    """Run all stages for every chunk. A stage is skipped for a chunk whose file of this stage exists."""
     todo = [number for number in range(len(chunks)) if not folder.file(STAGES[-1], number).is_file()]
     done = len(chunks) - len(todo)
     progress("tables", _tables(chunks, done), _tables(chunks, len(chunks)))

@@ -1,7 +1,7 @@
 """Questions for rows and columns of a table: several templates in English and Chinese that a program can parse.
 
-The title of the article is first and the section second, both between “ and ”. Nothing else is quoted. The noun of the
-rows is followed by the conditions and then by a punctuation mark.
+A question names the title of the article first and the section second. Title and section are between “ and ”. Nothing
+else is quoted. The noun of the rows is followed by the conditions and then by a punctuation mark.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _QUOTED = re.compile(r"“([^”]+)”")
 
 @dataclass(frozen=True, slots=True)
 class ParsedQuestion:
-    """What a question asks for. `section` is "" when the article has one table."""
+    """The parts of a question. `section` is "" when the article has only one table."""
 
     title: str
     section: str
@@ -112,7 +112,7 @@ def write_question(
 
 
 def parse_question(question: str) -> ParsedQuestion | None:
-    """Parse a question of this package from its text alone. None for a question of another kind."""
+    """Parse a question of this package from its text alone. The result is None for a question of another kind."""
     lines = _COLUMN_LINE.findall(question)
     quoted = _QUOTED.findall(question)
     if not lines or not quoted:
@@ -123,7 +123,7 @@ def parse_question(question: str) -> ParsedQuestion | None:
 
 
 def column_line(question: str) -> str:
-    """The line with the column names between | signs, or "" when there is none."""
+    """The line with the column names between | signs, or "" when there is no such line."""
     lines = _COLUMN_LINE.findall(question)
     return lines[-1] if lines else ""
 

@@ -1,7 +1,7 @@
 """`HybridQAWorld`: the HybridQA data as a world. Its corpus and tasks are stored in the cache.
 
-Reading and planning the tables takes 20 seconds, and indexing the pages takes 40. Both happen once per data folder, and
-again when its files or the version of the plans change.
+Reading and planning the tables takes 20 seconds, and indexing the pages takes 40. This work is done once per data
+folder. It is repeated when the files of the folder or the version of the plans change.
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ class HybridQAWorld:
     def from_spec(cls, spec: str, cache: Path) -> HybridQAWorld:
         """The world called ``hybridqa:FOLDER[,mode=pages|table][,min_rows=N][,max_rows=N]``.
 
-        Without FOLDER it is the folder ``hybridqa`` in the folder that the variable WIDESEEK_DATA names.
+        Without FOLDER, the data is in the folder ``hybridqa`` of the folder that the environment variable WIDESEEK_DATA
+        names.
 
         Raises:
             ConfigError: A setting is unknown or has a wrong value.
@@ -69,7 +70,8 @@ class HybridQAWorld:
         return cls(_data_folder(name), cache, cast("Mode | None", mode), **rows)
 
     def corpus(self, progress: Callable[[int], None] | None = None) -> StoredCorpus:
-        """The corpus. It is built on first use, and `progress` is then called with the number of pages so far."""
+        """The corpus. The corpus is built on first use. Meanwhile `progress` is called with the number of pages so
+        far."""
         place = self._place()
         if place.is_dir():
             try:

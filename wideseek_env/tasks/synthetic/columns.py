@@ -20,7 +20,8 @@ DATE_TOLERANCE = 1.0
 
 @dataclass(frozen=True)
 class Column:
-    """An attribute column: the labels of the links to follow, and last the label of the attribute."""
+    """A column with the values of one attribute. Its parts are the labels of the links to follow, and last the label of
+    the attribute."""
 
     labels: tuple[str, ...]
     attribute: Attribute

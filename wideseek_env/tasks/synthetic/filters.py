@@ -43,7 +43,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class ParsedQuestion:
-    """What a question asks for: the list's phrase (``museums in Norvania``) and the filters."""
+    """The parts of a question: the list's phrase (``museums in Norvania``) and the filters."""
 
     phrase: str
     filters: tuple[Filter, ...]
@@ -61,10 +61,11 @@ _CONDITION = re.compile(
 
 
 def parse_question(question: str) -> ParsedQuestion | None:
-    """Parse the phrase and the filters of a question of this package. None for a question of another kind.
+    """Parse the phrase and the filters of a question of this package. The result is None for a question of another
+    kind.
 
-    It needs the text alone, so a scripted policy may use it. Every question has the list's phrase in English, Chinese
-    questions too. The filters follow the phrase, joined by "and".
+    The function reads nothing but the text, so a scripted policy may call it. In Chinese questions too, the list's
+    phrase is in English. The filters follow the phrase, joined by "and".
     """
     phrase = _PHRASE.search(question)
     if phrase is None:
@@ -89,9 +90,10 @@ def parse_question(question: str) -> ParsedQuestion | None:
 def propose(
     dice: Dice, attribute: Attribute, entities: Sequence[Entity], least: int
 ) -> tuple[Filter, list[Entity]] | None:
-    """A filter on `attribute` and the entities that it keeps. None when no good filter is found.
+    """A filter on `attribute` and the entities that it keeps. The result is None when no good filter is found.
 
-    A good filter keeps at least `least` entities and removes at least two. No entity is exactly at its limit.
+    A good filter keeps at least `least` entities and removes at least two. No entity has exactly the value at which the
+    filter draws its limit.
     """
     values = [entity.values[attribute.label] for entity in entities]
     label = attribute.label.lower()

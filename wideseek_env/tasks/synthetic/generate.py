@@ -1,4 +1,4 @@
-"""Tasks over the lists of a synthetic world. Splits share no page that a task needs."""
+"""Tasks over the lists of a synthetic world. No page that a task needs is also needed by a task of another split."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from wideseek_env.tasks.synthetic.questions import write_question
 from wideseek_env.tasks.taskset import TaskSet
 
 TASKS_PER_LIST = 20
-"""The most tasks from one list. They differ in columns or filters."""
+"""The most tasks from one list. These tasks have different columns or filters."""
 
 LEAST_ROWS_KEPT = 0.4
 """The smallest share of a list that filters may keep."""
@@ -37,9 +37,9 @@ def synthetic_tasks(
 ) -> TaskSet:
     """`count` tasks (all by default) of one split of `world`.
 
-    The lists take turns, so the first tasks already cover all of them. `seed` decides the order and the columns,
-    filters and phrasings. The split of a list depends on the world alone. With ``mixed``, English and Chinese questions
-    alternate. Pages and column names are always English.
+    The first task of every list comes before the second task of any list, so the first tasks already cover all lists.
+    `seed` decides the order and the columns, filters and phrasings. The world alone decides to which split a list
+    belongs. With ``mixed``, English and Chinese questions alternate. Pages and column names are always in English.
 
     Raises:
         TaskError: The split has fewer than `count` tasks or (in a very small world) no lists, or the split or language
@@ -103,7 +103,8 @@ def _plans(world: SyntheticWorld, entity_list: EntityList, seed: int) -> list[_P
 
 
 def _choose_columns(dice: Dice, world: SyntheticWorld, entity_list: EntityList) -> tuple[Column, ...]:
-    """Some columns, in the order of the kind. For one of them, the dice decide the number of links."""
+    """Some columns, in the order of the kind. For one of the columns, the dice decide how many links lead to its
+    attribute."""
     offered = columns_of(entity_list.kind, world.config.hops)
     hops = min(dice.pick(_HOP_WEIGHTS), world.config.hops)
     near = dice.shuffled([c for c in offered if c.hops == 1])
@@ -165,14 +166,15 @@ def _task(
 
 
 def _difficulty(hops: int, filters: int) -> str:
-    """``easy``: one hop, no filter. ``medium``: two hops or one filter. ``hard``: everything else."""
+    """``easy``: one link to follow and no filter. ``medium``: two links or one filter. ``hard``: everything else."""
     return ("easy", "medium", "hard")[min(2, hops - 1 + filters)]
 
 
 def evidence(world: SyntheticWorld, task: Task) -> Mapping[tuple[str, str], str]:
-    """For analysis: the URL of the page that gives each cell, by (key, column).
+    """The URL of the page with the value of each cell, by (key, column). For analysis only.
 
-    A key is on a page of the list. An attribute is in the article of its entity or of a linked thing.
+    The value of a key is on a page of the list. The value of an attribute is in the article of its entity or of a
+    linked thing.
 
     Raises:
         TaskError: The task is from another world.
@@ -193,7 +195,8 @@ def evidence(world: SyntheticWorld, task: Task) -> Mapping[tuple[str, str], str]
 
 
 def needed_pages(world: SyntheticWorld, task: Task) -> frozenset[str]:
-    """For analysis: every page of the list, every article on it (filters need them), and all pages of `evidence`."""
+    """All pages that a task needs: the list's pages, the articles that it links to (for filters), and those of
+    `evidence`."""
     entity_list = _list_of(world, task)
     pages = {entity_list.page_url(n) for n in range(1, entity_list.page_count(world.config.page_size) + 1)}
     pages.update(entity.url for entity in entity_list.entities)

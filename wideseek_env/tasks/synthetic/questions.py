@@ -1,4 +1,5 @@
-"""The wording of synthetic tasks: several templates in English and Chinese around one searchable phrase."""
+"""The wording of synthetic tasks. There are several templates in English and Chinese. Each contains one phrase that an
+agent can search for."""
 
 from __future__ import annotations
 
@@ -33,7 +34,7 @@ def write_question(
     columns: Sequence[Column],
     language: Language,
 ) -> str:
-    """The question for the entities of a list that pass `filters`. It asks for these columns besides the key."""
+    """The question for the entities of a list that pass `filters`. The question asks for the key and for `columns`."""
     what = entity_list.phrase
     if filters:
         what += " " + " and ".join(f.phrase() for f in filters)

@@ -66,7 +66,8 @@ def load_widesearch(
 
 
 def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "raise") -> TaskSet:
-    """The tasks of a data set on Hugging Face in the benchmark's layout. It needs ``huggingface_hub`` and a network.
+    """The tasks of a data set on Hugging Face in the benchmark's layout. The function needs ``huggingface_hub`` and a
+    network.
 
     Raises `MissingDependencyError` when ``huggingface_hub`` is not installed.
     """
@@ -80,7 +81,7 @@ def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "ra
 
 
 def save_widesearch(tasks: Iterable[Task], folder: str | os.PathLike[str]) -> int:
-    """Write broad tasks in the benchmark's layout and return their number. Loading them gives equal tasks.
+    """Write broad tasks in the benchmark's layout and return their number. `load_widesearch` then gives equal tasks.
 
     Raises:
         TaskError: A task has no gold table, an id occurs twice or cannot be a file name, or the layout would change a

@@ -1,4 +1,5 @@
-"""Reads one row of the WideSearch benchmark and its gold table into a `Task`, and writes them."""
+"""Makes a `Task` from one row of the WideSearch benchmark and its gold table, and makes the row and the table from a
+task."""
 
 from __future__ import annotations
 
@@ -63,8 +64,8 @@ def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
 
 
 def widesearch_row(task: Task) -> dict[str, Any]:
-    """The row of `task` in the benchmark's form, with ``evaluation`` as an object. Raises `TaskError` if it has
-    none."""
+    """The row of `task` in the benchmark's form, with ``evaluation`` as an object. Raises `TaskError` if the task is
+    not in that form."""
     if task.gold is None:
         raise TaskError(f"task {task.id} has no gold table; WideSearch has no rows for short answers")
     if task.meta.get(TYPED):
@@ -110,7 +111,7 @@ def gold_csv(task: Task) -> str:
 
 
 def _gold(gold: Any, required: Sequence[str]) -> tuple[Table, bool]:
-    """The required columns of a gold table, and whether its cells are compared as they are."""
+    """The required columns of a gold table, and whether its cells are compared without changes."""
     if isinstance(gold, str | os.PathLike):
         try:
             text = Path(gold).read_bytes().decode()
@@ -125,7 +126,8 @@ def _gold(gold: Any, required: Sequence[str]) -> tuple[Table, bool]:
             gold.header, tuple(zip(*gold.rows, strict=True)) or ((),) * len(gold.header), required
         ), False
     if hasattr(gold, "columns") and hasattr(gold, "iloc"):
-        # The cells of a frame have types already. Their text counts, and reading it again may change it.
+        # The cells of a data frame have types already. Their text is compared, and parsing that text again may change
+        # it.
         columns = [tuple(map(str, gold.iloc[:, at].astype(str))) for at in range(len(gold.columns))]
         table = _select(list(map(str, gold.columns)), columns, required)
         stable = all(column_texts(table.column(name)) == list(table.column(name)) for name in required)

@@ -14,7 +14,7 @@ _CLUTTER = " ,;:"
 
 
 def say(subject: Subject) -> str:
-    """The value of the column, or "" if the text does not say it clearly."""
+    """The value of the column, or "" if the text does not give it clearly."""
     if len(subject.text) > _MOST_TEXT:
         subject = Subject(subject.title, subject.text[:_MOST_TEXT], subject.column)
     return _reader(subject.column.casefold())(subject).strip(_CLUTTER).removesuffix("'s")

@@ -1,4 +1,5 @@
-"""Finds years and dates in prose: of birth and death in brackets after a name, of events after their verb."""
+"""Finds years and dates in prose. Dates of birth and death are in brackets after a name, dates of events after a
+verb."""
 
 from __future__ import annotations
 
@@ -24,11 +25,11 @@ _VERBS = (
     ("premier", "premiered|aired"),
     ("launch", "launched"),
 )
-"""A part of a column's name, and the words for the event in sentences."""
+"""For a part of a column's name, the words that describe the event in sentences."""
 
 
 def year(subject: Subject) -> str:
-    """The year of the event that the column names. If it names none, the year of publication."""
+    """The year of the event that the column names. If the column names no event, the year of publication."""
     verb, text = _verb(subject.column), subject.text
     if verb == "born":
         return first(rf"\(.{{0,120}}?\b({_YEAR})", text) or first(rf"\bborn\b.{{0,60}}?({_YEAR})", text)
@@ -45,7 +46,9 @@ def year(subject: Subject) -> str:
 
 
 def date(subject: Subject) -> str:
-    """The date of the event that the column names, or else the first date. Only the year if there is no date."""
+    """The date of the event that the column names, or the first date in the text. If there is no date, only the
+    year.
+    """
     verb, text = _verb(subject.column), subject.text
     if verb == "born":
         found = first(rf"\([^)]*?({_DATE})", text) or first(rf"\bborn\b.{{0,60}}?({_DATE})", text)

@@ -90,8 +90,8 @@ def party(subject: Subject) -> str:
 
 
 def number(subject: Subject) -> str:
-    """The number before the unit that the column's name has in brackets. Without a unit, the number after the first
-    word of the column's name.
+    """If the column's name has a unit in brackets, the number before that unit. Otherwise the number after the first
+    word of the name.
     """
     figure = r"(\d[\d,]*(?:\.\d+)?)"
     unit = first(r"\(([^)]+)\)", subject.column)

@@ -41,7 +41,9 @@ def described(phrase: str) -> str:
 
 
 def named(*patterns: str) -> Reader:
-    """A reader for the name after the first of `patterns` that is followed by one. The name may have a description."""
+    """A reader that finds the first of `patterns` with a name after it, and returns the name. It may have a
+    description.
+    """
     compiled = [re.compile(pattern) for pattern in patterns]
 
     def read(subject: Subject) -> str:
@@ -55,7 +57,7 @@ def named(*patterns: str) -> Reader:
 
 
 def person(*patterns: str) -> Reader:
-    """A reader for the person's name directly after the first of `patterns` that is followed by one."""
+    """A reader that finds the first of `patterns` with a person's name directly after it, and returns the name."""
     compiled = [re.compile(pattern) for pattern in patterns]
     other = named(*patterns)
 

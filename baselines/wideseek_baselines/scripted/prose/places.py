@@ -1,4 +1,5 @@
-"""Finds places in prose: chains such as "Wilkes-Barre, Pennsylvania, United States", and the part for a column."""
+"""Finds places in prose, such as "Wilkes-Barre, Pennsylvania, United States", and takes the part that a column
+needs."""
 
 from __future__ import annotations
 
@@ -43,7 +44,9 @@ _COUNTRY = re.compile(rf"\b(?:{'|'.join(sorted(COUNTRIES, key=lambda name: (-len
 
 @lru_cache(maxsize=2048)
 def chains(text: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
-    """The chains of names in `text`, in order: the preposition, the kind of place before the names, and the names."""
+    """The places in `text`, in order. Each is a preposition, the kind of place before the names, and a chain of
+    names.
+    """
     found = []
     for match in _CHAIN.finditer(text):
         names = tuple(n.strip() for n in match["names"].split(", "))
@@ -75,7 +78,7 @@ def country(text: str) -> str:
 
 
 def state(text: str) -> str:
-    """The first state of a federation that the text names, or the first name that it calls a state."""
+    """The first known state that the text names, or the first name that the text calls a state."""
     for _, what, names in chains(text):
         if what.endswith("state of"):
             return names[0]
@@ -94,7 +97,7 @@ def city(text: str) -> str:
 
 
 def city_and_state(text: str) -> str:
-    """The town with the next name of its chain, which is usually its state. Only the town if no chain has two names."""
+    """The town with the name after it, which is usually its state. Only the town if no other name follows."""
     for names in _towns(text):
         if len(names) > 1:
             return f"{names[0]}, {names[1]}"
@@ -102,7 +105,7 @@ def city_and_state(text: str) -> str:
 
 
 def location(text: str) -> str:
-    """The place as tables write it: a town with its state in North America, elsewhere the town alone."""
+    """The place in the form that tables use: a town with its state in North America, only the town elsewhere."""
     for names in _towns(text):
         if len(names) > 1 and names[1] in STATES:
             return f"{names[0]}, {names[1]}"

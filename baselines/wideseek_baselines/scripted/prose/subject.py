@@ -17,7 +17,7 @@ class Subject:
 
 
 Reader = Callable[[Subject], str]
-"""A function that returns the value of the column, or "" if the text does not say it."""
+"""A function that returns the value of the column, or "" if the text does not give it."""
 
 
 def first(pattern: str, text: str) -> str:

@@ -1,8 +1,8 @@
 """Typed configuration: a dataclass, filled from a preset, a TOML file and ``key=value`` overrides.
 
-The fields of the dataclass are the keys. A field that is itself a dataclass is a table in the file, and
-``table.key=value`` on the command line. Values must have the types of the annotations. `Range` in an `Annotated` gives
-the bounds of a number. Errors name the key with its table. Old names of keys (`RENAMED_TRAINING_KEYS`) are read too.
+The fields of the dataclass are the keys. If a field is itself a dataclass, it is a table in the file. On the command
+line its keys are written ``table.key=value``. Values must have the types of the annotations. `Range` in an `Annotated`
+sets the bounds of a number. Errors name the key with its table. Old names of keys (`RENAMED_TRAINING_KEYS`) also work.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _OLD_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Bounds of a number. Both bounds are included; with `open_low` the lower one is not."""
+    """Bounds of a number. The bounds themselves are allowed values, except `low` if `open_low` is true."""
 
     low: float = float("-inf")
     high: float = float("inf")
@@ -69,17 +69,18 @@ def load_config(
     *,
     preset: Path | str | None = None,
 ) -> T:
-    """A configuration of the dataclass `kind`. Overrides win over the file, the file over the preset.
+    """Load a configuration of the dataclass `kind`. Overrides replace values of the file, which replace those of the
+    preset.
 
     Args:
         kind: A dataclass, such as `GrpoConfig`.
         file: A TOML file.
         overrides: Texts ``key=value``.
-        preset: A TOML file. The file replaces single keys of it, not whole tables.
+        preset: A TOML file with lower priority. `file` replaces single keys of the preset, not whole tables.
 
     Raises:
-        ConfigError: A file cannot be read; or a key is unknown or missing, or its value has the wrong type or is out
-            of range. The message names the key with its table.
+        ConfigError: A file cannot be read, a key is unknown or missing, or a value has the wrong type or is out of
+            range. The message names the key with its table.
     """
     record: dict[str, Any] = {}
     for path in (preset, file):
@@ -91,14 +92,14 @@ def load_config(
 
 
 def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base: T | None = None) -> T:
-    """A configuration from nested mappings. It raises the errors of `load_config`.
+    """Make a configuration from nested mappings. Raises the same errors as `load_config`.
 
     Args:
         kind: A dataclass.
         record: Its values.
         where: Text before the names of keys in messages, such as "optim.".
-        base: Supplies the keys that the record leaves out. Default: the defaults of the class. The outer
-            configuration passes its default here, so a table that is given in part keeps the rest of it.
+        base: A configuration with values for the keys that the record leaves out. Default: the defaults of the class.
+            For an inner table, the outer configuration passes its default for that table.
     """
     if not where:
         record = with_new_names(record)
@@ -126,9 +127,10 @@ def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base:
 
 
 def game_from(record: Mapping[str, Any], where: str = "game.") -> GameConfig:
-    """The game of a table ``[game]``. Keys and limits are checked here, so messages have their full names.
+    """Make the game from a table ``[game]``. Keys and limits are checked here, so that error messages have their full
+    names.
 
-    "none" is `None` where a field may be `None`, and leaves a limit at the value of the rules.
+    The text "none" means `None` where a field may be `None`. For a limit it means the value in the rules.
 
     Args:
         record: The table.
@@ -165,10 +167,10 @@ def _limits(limits: Any, where: str) -> dict[str, int]:
 
 
 def config_to_dict(config: Any) -> dict[str, Any]:
-    """The configuration as JSON values, which `config_from` reads back.
+    """The configuration as JSON values. `config_from` makes the configuration from them again.
 
     Raises:
-        UnnamedPartError: A live object in the game has no name that another process could import.
+        UnnamedPartError: The game has a live object that another process could not import by name.
     """
     return {item.name: _plain(getattr(config, item.name)) for item in dataclasses.fields(config)}
 
@@ -187,7 +189,7 @@ def _plain(value: Any) -> Any:
 
 
 def with_new_names(record: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings of a file or checkpoint under the current names of keys and values."""
+    """The settings of a file or checkpoint, where old names of keys and values are replaced by the current names."""
     result = renamed(record, _OLD_NAMES)
     for path, values in RENAMED_TRAINING_VALUES.items():
         *tables, key = path.split(".")
@@ -205,7 +207,7 @@ def preset_names() -> list[str]:
 
 
 def preset_file(name: str) -> Path:
-    """The file of the preset called `name`; `ConfigError` if there is none."""
+    """The file of the preset called `name`. Raises `ConfigError` if there is no such preset."""
     if name not in preset_names():
         raise ConfigError(f"no preset {name!r}; there are: {', '.join(preset_names())}")
     return PRESETS / f"{name}.toml"
@@ -216,8 +218,8 @@ def explained(kind: type[Any], prefix: str = "", base: Any = None) -> str:
 
     Args:
         kind: A configuration dataclass.
-        prefix: The table, such as "optim.".
-        base: Has the defaults, where they differ from those of the class.
+        prefix: Text before each key: the name of the table, such as "optim.".
+        base: A configuration whose values are the defaults. Default: the defaults of the class.
     """
     hints, documents = get_type_hints(kind), field_docstrings(kind)
     lines: list[str] = []
@@ -261,7 +263,7 @@ def _read(file: Path | str) -> dict[str, Any]:
 
 
 def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
-    """The values of `high`, and those of `low` that `high` does not have. Tables are merged in the same way."""
+    """Two records as one. Where both have a key, the value of `high` is used. Tables are merged in the same way."""
     merged = {**low, **high}
     for key in low.keys() & high.keys():
         if isinstance(low[key], dict) and isinstance(high[key], dict):
@@ -270,7 +272,9 @@ def _merged(low: dict[str, Any], high: dict[str, Any]) -> dict[str, Any]:
 
 
 def _override(record: dict[str, Any], text: str, kind: type) -> None:
-    """Set one ``key=value`` in the record. A value that is not TOML is taken as text, so quotes can be left out."""
+    """Set one ``key=value`` in the record. A value that is not valid TOML is read as text, so quotes can be left
+    out.
+    """
     key, equals, value = text.partition("=")
     key = key.strip()
     path = _OLD_NAMES.get(key, key).split(".")
@@ -310,7 +314,9 @@ def _unknown(path: str, name: str, known: Iterable[str]) -> str:
 
 
 def _value(value: Any, kind: Any, path: str, base: Any = None) -> Any:
-    """Check one value against its annotation. `base` supplies the keys that a table leaves out."""
+    """Check one value against its annotation. If the value is a table, the keys that it leaves out get the values of
+    `base`.
+    """
     origin, options = get_origin(kind), get_args(kind)
     if origin is Annotated:
         checked = _value(value, options[0], path)

@@ -1,4 +1,4 @@
-"""What GRPO and PPO have in common in their configurations: the game, the engine, and the run."""
+"""The settings that GRPO and PPO share: those of the game, of the engine, and of the run."""
 
 from __future__ import annotations
 
@@ -23,52 +23,58 @@ from wideseek_env.game import GameConfig
 
 @dataclass(frozen=True, slots=True)
 class EngineOptions:
-    """The engine that generates, and how it samples. It starts with the model's weights and gets new ones each step."""
+    """The engine that generates text. It starts with the model's weights and gets the new weights after each step."""
 
     kind: Literal["vllm", "transformers"] = "vllm"
-    """`vllm` for speed; `transformers` for tests and small models."""
+    """The engine. `vllm` is fast. `transformers` is for tests and small models."""
     context: Count | None = None
-    """Tokens of prompt and turn together; none is the model's own limit. TRL: `vllm_max_model_length`."""
+    """Largest number of tokens of a prompt and its turn together. With `none`, the model's own limit applies. TRL:
+    `vllm_max_model_length`."""
     turn_tokens: Count = 1024
-    """New tokens of one turn, at most. TRL: `max_completion_length` limits the whole completion."""
+    """Largest number of tokens that the engine generates for one turn. TRL: `max_completion_length` limits the whole
+    completion."""
     episode_tokens: Count | None = None
-    """Tokens that a team may generate in one episode; none is no limit."""
+    """Largest number of tokens that a team may generate in one episode. With `none`, there is no limit."""
     temperature: Annotated[float, Range(0.01, 10)] = 1.0
     """Sampling temperature. The trainer computes log-probabilities at the same temperature."""
     thinking: bool | None = None
-    """Passed to the chat template as `enable_thinking`; none leaves it to the template. Set it for models such as Qwen3
-    that can think before they answer."""
+    """Whether the model thinks before it answers. The chat template gets this value as `enable_thinking`. With `none`,
+    the template decides. Set it for models such as Qwen3 that can do both."""
     history: History = "template"
-    """How earlier turns are shown: "template" as the chat template renders them, "keep" as they were written. Choose
-    "keep" if the template removes text from earlier turns and agents need that text."""
+    """How a prompt shows an agent's earlier turns. "template" shows what the chat template makes of them. "keep" shows
+    what the agent wrote. Choose "keep" if the template removes text that agents need."""
     dtype: str | None = None
-    """Type of weights and computation, such as "float32" or "bfloat16"; none leaves it to the engine."""
+    """Number type of the engine's weights and computation, such as "float32" or "bfloat16". With `none`, the engine
+    decides."""
     max_requests: Count | None = None
-    """Turns that the engine works on at the same time; none leaves it to the engine. With `kind=transformers`, 1 makes
-    runs reproducible to the last bit. vLLM: `max_num_seqs`."""
+    """Largest number of turns that the engine generates at the same time. With `none`, the engine decides. With
+    `kind=transformers`, the value 1 makes runs reproducible to the last bit. vLLM: `max_num_seqs`."""
     memory_share: Annotated[float, Range(0, 1, open_low=True)] | None = None
-    """vLLM only: share of the GPU's memory that the engine uses. TRL: `vllm_gpu_memory_utilization`."""
+    """For vLLM only: the share of the GPU's memory that the engine uses. With `none`, vLLM decides. TRL:
+    `vllm_gpu_memory_utilization`."""
     kv_bytes: Count | None = None
-    """vLLM only: bytes of the key-value cache."""
+    """For vLLM only: size of the key-value cache in bytes. With `none`, vLLM decides."""
     tensor_parallel: Count = 1
-    """vLLM only: GPUs that share one engine. Raise it for models that do not fit on one GPU. TRL:
+    """For vLLM only: number of GPUs that one engine uses. Raise it for models that do not fit on one GPU. TRL:
     `vllm_tensor_parallel_size`."""
     workers: Whole = 0
-    """Processes of a Ray cluster, each with an engine; 0 uses an engine in the trainer's process."""
+    """Number of processes on a Ray cluster. Each has its own engine. With 0, the engine runs in the trainer's
+    process."""
     worker_cpus: Positive = 1.0
-    """With workers: CPUs that each worker reserves."""
+    """CPUs that each worker reserves, if `workers` is above 0."""
     worker_gpus: NotNegative = 0.0
-    """With workers: GPUs that each worker reserves."""
+    """GPUs that each worker reserves, if `workers` is above 0."""
     concurrency: Count | None = None
-    """Episodes in flight in each process; none is as many as fit into the engine's cache. Lower it if tools or judges
-    cannot serve that many."""
+    """Largest number of episodes that each process runs at the same time. With `none`, only the size of the engine's
+    cache limits it. Lower it if tools or judges are overloaded."""
     retries: Whole = 1
-    """Retries of an episode whose engine or tools failed. Raise it for unreliable servers."""
+    """How often an episode is run again if its engine or tools failed. Raise it for unreliable servers."""
     request_timeout: Positive = 1800.0
-    """Seconds after which one generation counts as failed. Raise it for slow engines with long turns."""
+    """If the engine takes more than this number of seconds for one turn, the turn fails. Raise it for slow engines with
+    long turns."""
     sleep: bool = False
-    """The engine frees its GPU memory while a step is trained, for a GPU that trainer and engine share. vLLM drops its
-    weights and cache, and loads the new weights when it wakes. On a CPU this has no effect. TRL:
+    """Whether the engine frees its GPU memory while the trainer works. Use it if trainer and engine share a GPU. vLLM
+    drops its weights and cache, and gets the new weights when it wakes. On a CPU this has no effect. TRL:
     `vllm_enable_sleep_mode`. verl: `free_cache_engine`."""
 
     def __post_init__(self) -> None:
@@ -82,25 +88,29 @@ class EngineOptions:
 
 @dataclass(frozen=True, slots=True)
 class EvaluationOptions:
-    """Held-out episodes: they are played on tasks that are never trained on."""
+    """Evaluation during training: episodes of held-out tasks, which are never trained on."""
 
     every: Whole = 0
-    """Steps between evaluations. One also runs before the first step and one after the last. 0 is off. TRL:
-    `eval_steps`. verl: `test_freq`."""
+    """Number of steps between evaluations. There is also an evaluation before the first step and after the last one. 0
+    switches evaluations off. TRL: `eval_steps`. verl: `test_freq`."""
     source: str | None = None
-    """Source of the held-out tasks, as in `game.tasks`; none is `game.tasks` itself. Required if that is a file."""
+    """Source of the held-out tasks, in the form of `game.tasks`. With `none`, they come from `game.tasks`. Required if
+    `game.tasks` is a file."""
     split: Literal["train", "validation", "test"] = "validation"
-    """Part of a world's tasks."""
+    """The part of the source's tasks from which the held-out tasks come."""
     where: tuple[str, ...] | None = None
-    """Conditions that the tasks must meet, such as "rows>=10"; none uses those of `game.where`."""
+    """Conditions that the held-out tasks must meet, such as "rows>=10". With `none`, the conditions in `game.where`
+    apply."""
     tasks: Count = 16
-    """Number of tasks: the first ones of the split."""
+    """Number of held-out tasks. They are the first tasks of the split."""
     trials: Count = 1
-    """Episodes of each task. Raise it to reduce the noise of sampling."""
+    """Episodes of each held-out task. Raise it to reduce the noise of sampling."""
     widths: tuple[int, ...] = ()
-    """Widths at which every task is played; empty is the width of the game."""
+    """Every held-out task is played once at each of these widths. A width is the number of subagents that one
+    delegation may start. An empty list means the width of the game."""
     temperature: Annotated[float, Range(0, 10)] | None = None
-    """Sampling temperature; 0 is greedy, none is that of training. It cannot be set with Ray workers."""
+    """Sampling temperature of evaluations. 0 always takes the most probable token. With `none`, it is the temperature
+    of training. It cannot be set with Ray workers."""
 
     def __post_init__(self) -> None:
         _check_widths("widths", self.widths)
@@ -108,17 +118,17 @@ class EvaluationOptions:
 
 @dataclass(frozen=True, slots=True)
 class CollapseOptions:
-    """When to warn that a run is collapsing. The compared values are means over `window` steps."""
+    """When to warn that a run is collapsing. The monitor compares means over `window` steps."""
 
     window: Count = 5
-    """Number of steps of each mean. Raise it if rewards vary much from step to step."""
+    """Number of steps over which each mean is taken. Raise it if rewards vary much from step to step."""
     entropy: Share = 0.1
-    """Warn if the entropy falls below this share of its first mean; 0 is off."""
+    """Warn if the mean entropy falls below this share of the first mean entropy. 0 switches the warning off."""
     length: Annotated[float, Range(1)] = 3.0
-    """Warn if turns are this many times longer or shorter than in the first mean. Raise it if turns are meant to grow,
-    for example with thinking."""
+    """Warn if the mean length of turns is more than this factor above or below the first mean length. Raise it if turns
+    are meant to grow, for example with thinking."""
     reward: Share = 0.5
-    """Warn if the reward falls below this share of its best mean; 0 is off."""
+    """Warn if the mean reward falls below this share of the best mean reward so far. 0 switches the warning off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,51 +142,55 @@ class RunConfig:
     steps: Count = 100
     """Training steps of the whole run. A step is one batch of episodes. TRL: `max_steps`."""
     tasks: Count = 8
-    """Tasks of a step. verl: `train_batch_size`."""
+    """Number of tasks in each training step. verl: `train_batch_size`."""
     group: Count = 8
-    """Episodes of each task. TRL: `num_generations`. verl: `rollout.n`. prime-rl: `rollouts_per_example`."""
+    """Episodes of each task in a step. They form a group. TRL: `num_generations`. verl: `rollout.n`. prime-rl:
+    `rollouts_per_example`."""
     mini_batch: Count | None = None
-    """Tasks of one optimizer step; none is all tasks of the step. verl: `ppo_mini_batch_size`."""
+    """Number of tasks whose episodes are used in one optimizer step. With `none`, one optimizer step uses all tasks of
+    the training step. verl: `ppo_mini_batch_size`."""
     epochs: Count = 1
-    """Times that each batch of episodes is trained on. TRL: `num_iterations`. verl: `ppo_epochs`."""
+    """How often the trainer goes over the episodes of a step. TRL: `num_iterations`. verl: `ppo_epochs`."""
     max_off_policy_steps: Literal[0, 1] = 0
-    """1 prefetches: the engine plays the next step's episodes while this step is trained. They are then one policy
-    version old when they are used. 0 plays each step's episodes with the newest policy."""
+    """With 1, the engine prefetches: it plays the episodes of the next step while the trainer works on this step. The
+    episodes of a step then come from a policy that is one version old. With 0, the newest policy plays them."""
     tokens_per_row: Count = 8192
-    """Tokens that go through the model at the same time. It changes memory and speed, not the result. verl:
-    `ppo_max_token_len_per_gpu`."""
+    """Number of tokens that go through the model at the same time. It changes memory use and speed, not the result.
+    verl: `ppo_max_token_len_per_gpu`."""
     widths: tuple[int, ...] = ()
-    """Widths that the tasks take in turn, such as [2, 4, 8], so that one policy learns to use all of them. Each group
-    has one width. Empty is the width of the game."""
+    """The tasks use these widths one after the other, for example [2, 4, 8]. So one policy learns to work at all of
+    them. All episodes of a task in a step have the same width. An empty list means the width of the game."""
     game: GameConfig = field(default_factory=ENTRY_POINTS["wideseek train"].config)
-    """What is played. The keys are those of every other command."""
+    """The game: tasks, corpus, rules, reward and more. Other commands have the same settings."""
     engine: EngineOptions = field(default_factory=EngineOptions)
-    """The engine that generates."""
+    """The engine that generates text."""
     optim: OptimOptions = field(default_factory=OptimOptions)
-    """The optimizer. Schedules count optimizer steps and assume that every mini-batch is full."""
+    """The optimizer. Learning-rate schedules count optimizer steps. They assume that every mini-batch has `mini_batch`
+    tasks."""
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     """Which turns are trained."""
     loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     """The clipped policy loss."""
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
-    """Held-out episodes."""
+    """Evaluation on held-out tasks during training."""
     checkpoint: CheckpointOptions = field(default_factory=lambda: CheckpointOptions(every=10))
-    """When checkpoints are written and the model is exported."""
+    """When the run writes checkpoints and exports the model."""
     collapse: CollapseOptions = field(default_factory=CollapseOptions)
     """When to warn that a run is collapsing."""
     trackers: tuple[TrackerName, ...] = ()
-    """Trackers that get the metrics: "tensorboard", "wandb", "trackio". TensorBoard's files are written whenever it is
-    installed; naming it here makes it required. TRL: `report_to`. verl: `logger`."""
+    """Trackers that show the metrics: "tensorboard", "wandb", "trackio". If TensorBoard is installed, its files are
+    always written. If the list names a tracker that is not installed, the run does not start. TRL: `report_to`. verl:
+    `logger`."""
     project: str = "wideseek"
     """Name of the project in wandb and trackio. TRL: `project`. verl: `project_name`."""
     name: str | None = None
-    """Name of the run in wandb and trackio; none is the name of the folder `out`. TRL: `run_name`. verl:
+    """Name of the run in wandb and trackio. With `none`, it is the name of the folder `out`. TRL: `run_name`. verl:
     `experiment_name`."""
     seed: Whole = 0
-    """Seed of the order of tasks and of every episode."""
+    """Seed of the run. The order of tasks and the seeds of all episodes depend on it."""
     resume: bool = True
-    """Resume from the newest checkpoint in `out`. With false, a folder that has a run is refused. TRL:
-    `resume_from_checkpoint`. verl: `resume_mode`."""
+    """Whether to resume from the newest checkpoint in `out`. With false, the run does not start if `out` has a
+    checkpoint. TRL: `resume_from_checkpoint`. verl: `resume_mode`."""
 
     def __post_init__(self) -> None:
         _check_widths("widths", self.widths)
@@ -206,12 +220,14 @@ class RunConfig:
 
     @property
     def updates(self) -> int:
-        """Optimizer steps of a training step whose mini-batches are all full."""
+        """Optimizer steps of one training step, if every mini-batch has `mini_batch` tasks."""
         return self.epochs * -(-self.tasks // (self.mini_batch or self.tasks))
 
 
 def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
-    """The options of the policy called `engine.kind`. Settings that are `None` are left out and keep their defaults."""
+    """The options of the policy called `engine.kind`. A setting that is `None` is left out, so the policy's default
+    applies.
+    """
     named = {"gpu_memory_utilization": "memory_share"}
     options = {name: getattr(engine, named.get(name, name), None) for name in VLLM_SETTINGS}
     if engine.kind != "vllm":

@@ -1,1 +1,1 @@
-"""From rollouts or recorded episodes to samples, and from samples to packed rows."""
+"""Makes samples from rollouts or recorded episodes, and packs samples into rows."""

@@ -1,7 +1,8 @@
 """The weight of each trained token in the loss.
 
-The loss of a mini-batch is the plain sum of ``weight × loss`` over its tokens. All averages over tasks, rollouts,
-agents and tokens are in the weights, so packing cannot change the loss. The weights of a mini-batch sum to 1.
+The loss of a mini-batch is the sum of ``weight × loss`` over its tokens. The weights contain all averages over tasks,
+rollouts, agents and tokens. So the loss does not depend on how sequences are packed. The weights of a mini-batch sum to
+1.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from wideseek_env.errors import ConfigError
 
 
 class Owner(NamedTuple):
-    """The owner of a sample: an agent of a rollout of a group."""
+    """The owner of a sample: the group, the rollout in the group, and the agent in the rollout."""
 
     group: Hashable
     rollout: int
@@ -23,15 +24,17 @@ class Owner(NamedTuple):
 
 
 def token_weights(owners: Sequence[Owner], tokens: Sequence[int], options: SelectionOptions) -> list[float]:
-    """The weight of each token of each sequence.
+    """Compute the weight that each trained token of each sequence has in the loss.
 
     Args:
-        owners: Of each sequence. An agent may own several sequences; its average is over their tokens together.
-        tokens: Number of trained tokens of each sequence.
-        options: `loss_aggregation` is the order of averages.
+        owners: The owner of each sequence. If an agent owns several sequences, its average is over the tokens of all of
+            them.
+        tokens: The number of trained tokens of each sequence.
+        options: `loss_aggregation` decides how losses are averaged.
 
     Returns:
-        For each sequence the weight of each of its trained tokens; 0 for a sequence without any.
+        One weight for each sequence. All its trained tokens have this weight. It is 0 for a sequence without trained
+        tokens.
 
     Raises:
         ConfigError: The arguments differ in length.

@@ -1,8 +1,8 @@
-"""Packing: token sequences joined into rows without padding, and rows spread over processes.
+"""Packing: joins token sequences into rows without padding, and spreads the rows over processes.
 
-A row is one flat run of tokens from several sequences. Positions start at 0 in every sequence. The attention gets the
-boundaries (`PackedSequence.boundaries`), so no token sees another sequence. A list of places says which tokens are
-trained. Neither attention nor loss depends on the value of any token id.
+A row has the tokens of several sequences one after the other. Positions start at 0 in every sequence. The attention
+code gets `PackedSequence.boundaries`, so a token attends only to tokens of the same sequence. A list of indices says
+which tokens are trained. No token id has a special meaning, such as padding.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from wideseek_env.errors import ConfigError
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One sequence of token ids, with numbers for each of its trained tokens.
+    """One sequence of token ids, with numbers such as weights for each of its trained tokens.
 
     Attributes:
         ids: ``[n]`` token ids.
-        places: ``[k]`` indices into `ids` of the trained tokens, increasing. 0 is not allowed: no token predicts it.
-        columns: Numbers for every trained token, ``[k]`` each, such as its weight or advantage.
+        places: ``[k]`` increasing indices of the trained tokens in `ids`. 0 is not allowed, because no token comes
+            before it to predict it.
+        columns: Arrays by name, such as "weight" or "advantage". Each has ``[k]`` numbers, one for each trained token.
     """
 
     ids: NDArray[np.int64]
@@ -60,14 +61,15 @@ class PackedSequence:
 
     Attributes:
         ids: ``[T]`` token ids.
-        positions: ``[T]``, from 0 in every sequence.
-        boundaries: ``[S + 1]`` int32: sequence s is ``boundaries[s]:boundaries[s + 1]``.
-        longest: Tokens of the longest sequence.
-        sources: ``[K]`` places whose hidden states predict the trained tokens: one before each of them.
+        positions: ``[T]`` positions, which start at 0 in every sequence.
+        boundaries: ``[S + 1]`` int32 indices. Sequence s has the tokens ``boundaries[s]:boundaries[s + 1]``.
+        longest: Number of tokens of the longest sequence.
+        sources: ``[K]`` indices of the tokens whose hidden states predict the trained tokens. Each is one less than the
+            index of the trained token.
         targets: ``[K]`` ids of the trained tokens.
-        columns: The columns of the samples, ``[K]`` each.
-        members: Numbers of the samples in the row, in order.
-        counts: Trained tokens of each member.
+        columns: The columns of the samples by name, each with ``[K]`` numbers.
+        members: The indices of the samples in the row, in order.
+        counts: The number of trained tokens of each of these samples.
     """
 
     ids: Tensor
@@ -84,7 +86,7 @@ class PackedSequence:
         return len(self.ids)
 
     def to(self, device: torch.device | str) -> PackedSequence:
-        """A copy of the row on a device."""
+        """A copy of the row whose tensors are on the device."""
         moved = {
             name: getattr(self, name).to(device, non_blocking=True)
             for name in ("ids", "positions", "boundaries", "sources", "targets")
@@ -94,10 +96,10 @@ class PackedSequence:
 
 
 def pack(samples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequence]:
-    """Join samples into rows of at most `tokens_per_row` tokens, first-fit decreasing.
+    """Join samples into rows of at most `tokens_per_row` tokens, by first-fit decreasing bin packing.
 
-    A longer sequence gets a row for itself; sequences are never cut. Samples without trained tokens are left out. The
-    order depends only on the lengths.
+    A sequence with more tokens gets a row for itself. Sequences are never cut. Samples without trained tokens are left
+    out. Which samples share a row depends only on the lengths.
 
     Raises:
         ConfigError: `tokens_per_row` is below 1, or the samples have different columns.
@@ -110,7 +112,7 @@ def pack(samples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequence]
 
 
 def join(members: Sequence[int], samples: Sequence[Sample]) -> PackedSequence:
-    """One row of the samples with the numbers `members`."""
+    """Make one row from the samples with the indices `members`."""
     chosen = [samples[number] for number in members]
     names = sorted(chosen[0].columns)
     for sample in chosen:
@@ -138,15 +140,15 @@ def join(members: Sequence[int], samples: Sequence[Sample]) -> PackedSequence:
 
 
 def unpack(rows: Sequence[PackedSequence], values: Sequence[Tensor], count: int) -> list[NDArray[np.float32]]:
-    """Split what was computed for the trained tokens of rows by sample.
+    """Split numbers that were computed for the trained tokens of rows into one array for each sample.
 
     Args:
         rows: The rows.
-        values: ``[K]`` numbers for each row.
-        count: Number of samples that the rows were made of.
+        values: For each row, ``[K]`` numbers.
+        count: Number of samples from which the rows were made.
 
     Returns:
-        ``[k]`` numbers for each sample; an empty array for a sample that is in no row.
+        For each sample, ``[k]`` numbers. The array is empty if the sample is in no row.
     """
     result: list[NDArray[np.float32]] = [np.zeros(0, np.float32)] * count
     for row, computed in zip(rows, values, strict=True):
@@ -157,10 +159,10 @@ def unpack(rows: Sequence[PackedSequence], values: Sequence[Tensor], count: int)
 
 
 def first_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int]]:
-    """Put items into few bins, first-fit decreasing. An item above `capacity` gets a bin for itself.
+    """Put items into few bins by first-fit decreasing. An item longer than `capacity` gets a bin for itself.
 
-    Returns the indices of the items in each bin. It takes O(n log n): a tree of maxima holds the room that is left, and
-    the search for the first bin with enough room starts at its root.
+    Returns the indices of the items in each bin. The time is O(n log n), because a tree of maxima stores how much room
+    the bins have left. The search for the first bin with enough room starts at the root of the tree.
     """
     order = sorted(range(len(lengths)), key=lambda item: -lengths[item])
     leaves = 1
@@ -184,13 +186,14 @@ def first_fit_decreasing(lengths: Sequence[int], capacity: int) -> list[list[int
 
 
 def rows_of(samples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequence]:
-    """The rows that this process computes. All processes get the same number, so that all take part in every pass.
+    """The rows that this process computes. All processes get the same number of rows, because all must run every pass.
 
-    A process without a sample gets a row of two tokens without trained tokens, which changes nothing.
+    If there is no sample for a row, the row gets two tokens that are not trained. Such a row does not change the
+    result.
 
     Args:
-        samples: Of the whole mini-batch, the same on every process.
-        tokens_per_row: Largest number of tokens of a row; see `pack`.
+        samples: The samples of the whole mini-batch, the same on every process.
+        tokens_per_row: Largest number of tokens of a row. A longer sequence gets a row for itself.
     """
     if distributed.size() == 1:
         return pack(samples, tokens_per_row)
@@ -203,18 +206,19 @@ def rows_of(samples: Sequence[Sample], tokens_per_row: int) -> list[PackedSequen
 
 
 def shares(lengths: Sequence[int], tokens_per_row: int, processes: int) -> list[list[list[int]]]:
-    """Spread sequences over rows, and rows over processes, in few passes of about equal length.
+    """Spread sequences over rows, and rows over processes. In each pass, every process computes one row.
 
-    Processes wait for each other in every layer, so the longest row of a pass sets its time. All rows therefore get
-    about the same number of tokens, and the rows of a pass have similar lengths.
+    Processes wait for each other in every layer, so a pass takes as long as its longest row. Therefore all rows get
+    about the same number of tokens, and rows of similar length are in the same pass.
 
     Args:
-        lengths: Tokens of each sequence.
-        tokens_per_row: No row has more, except for a longer sequence.
+        lengths: The number of tokens of each sequence.
+        tokens_per_row: Largest number of tokens of a row. A longer sequence gets a row for itself.
         processes: Number of processes.
 
     Returns:
-        The rows of each process, the same number for each. A row lists the indices of its sequences and may be empty.
+        The rows of each process. All processes have the same number of rows. A row is a list of indices of sequences,
+        and may be empty.
     """
     if not lengths:
         return [[] for _ in range(processes)]
@@ -237,7 +241,7 @@ def shares(lengths: Sequence[int], tokens_per_row: int, processes: int) -> list[
 
 
 def _spread(lengths: Sequence[int], count: int) -> list[list[int]]:
-    """Spread items over bins: the longest first, each into the bin with the fewest tokens."""
+    """Spread items over bins. The longest item comes first. Each item goes into the bin with the fewest tokens."""
     rows: list[list[int]] = [[] for _ in range(count)]
     loads = [(0, number) for number in range(count)]
     for item in sorted(range(len(lengths)), key=lambda item: -lengths[item]):
@@ -255,7 +259,7 @@ def empty_row(like: Sample) -> PackedSequence:
 
 
 def combined(values: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Combine what the processes computed for the samples of their rows. Each sample is in a row of one process."""
+    """Collect the numbers that all processes computed for their samples. Each sample is on one process."""
     if distributed.size() == 1:
         return list(values)
     all_values = list(values)

@@ -1,7 +1,7 @@
-"""From rollouts to samples: which turns are trained, with which advantage and weight.
+"""Makes samples from rollouts: chooses the turns that are trained, and sets the advantage and weight of their tokens.
 
-Token ids are used as they were sampled; nothing is decoded or encoded again. A rollout has already joined turns into
-one sequence if each turn's prompt begins exactly with the sequence so far.
+The token ids are those that the engine sampled. Nothing is decoded and encoded again. A rollout stores several turns in
+one sequence if the prompt of each turn begins exactly with the sequence so far.
 """
 
 from __future__ import annotations
@@ -20,20 +20,23 @@ from wideseek_baselines.train.data.packing import Sample
 from wideseek_env.errors import TrajectoryError
 
 ENDED = ("answered", "reported")
-"""Endings of agents that finished by themselves."""
+"""The endings of agents that finished by themselves."""
 _CUT = ("out_of_turns", "out_of_context")
 
 
 @dataclass(frozen=True, slots=True)
 class SampleBatch:
-    """The samples of a mini-batch, and where they come from.
+    """The samples of a mini-batch, with their rollouts, agents and turns.
 
     Attributes:
-        samples: One for each sequence with a trained token. Columns: `advantage`, `weight`, `engine` (the engine's
-            log-probabilities), `temperature`, `version` (of the policy that generated the token).
-        owners: Of each sample. `Owner.rollout` and `Owner.agent` are indices into the given rollouts.
-        turns: Of each sample, its trained turns.
-        dropped_turns: Turns of the selected agents that are not trained, for example those of a failed episode.
+        samples: One sample for each sequence that has a trained token. Its columns are `advantage`, `weight`, `engine`
+            (the log-probabilities from the engine), `temperature`, and `version` (of the policy that generated the
+            token).
+        owners: The owner of each sample. `Owner.rollout` is the index of a rollout in the mini-batch, and `Owner.agent`
+            is the index of an agent in that rollout.
+        turns: The trained turns of each sample.
+        dropped_turns: Number of turns that are not trained although their agents are, for example turns of a failed
+            episode.
     """
 
     samples: list[Sample]
@@ -45,16 +48,16 @@ class SampleBatch:
 def rollout_samples(
     rollouts: Sequence[Rollout], advantages: ArrayLike, options: SelectionOptions
 ) -> SampleBatch:
-    """The samples of a mini-batch of rollouts.
+    """Make the samples of a mini-batch of rollouts.
 
     Args:
         rollouts: All rollouts of the mini-batch's tasks.
-        advantages: ``[R]``, shared by all agents and tokens of a rollout; NaN leaves the rollout out. Advantages that
-            differ between tokens are set afterwards with `Sample.with_columns`.
-        options: Roles, failed episodes, and order of averages.
+        advantages: ``[R]``, one for each rollout. All agents and tokens of a rollout share it. A rollout with NaN is
+            left out. If tokens need different advantages, set them later with `Sample.with_columns`.
+        options: Which roles and turns are trained, and how losses are averaged.
 
     Raises:
-        TrajectoryError: The number of advantages differs, or a record does not fit its tokens.
+        TrajectoryError: There is not one advantage for each rollout, or the record of a turn does not match its tokens.
     """
     values = np.asarray(advantages, np.float64)
     if values.shape != (len(rollouts),):
@@ -88,13 +91,13 @@ def rollout_samples(
 def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOptions) -> set[int]:
     """The numbers of an agent's turns that are trained.
 
-    A turn that was not sampled from the full distribution is never trained. The rest depends on the episode:
+    A turn that was not sampled from the full distribution is never trained. The other turns depend on the episode:
 
-    - It succeeded (the lead answered with the required columns): agents that ran out of turns or context are left out,
-      because the reward was earned without them.
-    - It failed, and `failures` is "failed_turns" (as published): only what failed is trained. These are the turns of
-      agents that ran out of turns or context, and the last turn of a lead whose answer was malformed. If an agent that
-      ran out has turns cut off at the length limit, only those are trained.
+    - The episode succeeded: the lead answered with the required columns. Agents that ran out of turns or context are
+      left out, because the team earned its reward without them.
+    - The episode failed, and `failures` is "failed_turns", as in WideSeek-R1. Only the turns that failed are trained.
+      These are the turns of agents that ran out of turns or context, and the last turn of a lead whose answer was
+      malformed. If some turns of an agent that ran out were cut off at the length limit, only those turns are trained.
     """
     usable = {turn.turn for turn in agent.turns if turn.trainable}
     if options.failures == "all":
@@ -113,12 +116,12 @@ def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOption
 
 
 def failed(rollout: Rollout) -> bool:
-    """Whether an episode has no answer, or one whose `well_formed` score is below 1."""
+    """Whether an episode failed: it has no answer, or the `well_formed` score of its answer is below 1."""
     return rollout.ending != "answered" or rollout.score.get("well_formed", 1.0) < 1.0
 
 
 def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: float) -> Sample:
-    """One sample; `TrajectoryError` if log-probabilities or versions do not fit the tokens."""
+    """Make one sample. Raises `TrajectoryError` if the numbers of log-probabilities, versions and tokens differ."""
     for turn in turns:
         counted = sum(count for _, count in turn.versions)
         if len(turn.logprobs) != turn.tokens or counted != turn.tokens or turn.stop > len(sequence.ids):
@@ -141,7 +144,7 @@ def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: flo
 
 
 def by_agent(batch: SampleBatch) -> dict[Owner, list[int]]:
-    """The numbers of each agent's samples in the order of its turns, for advantages over an agent's steps."""
+    """The indices of each agent's samples, in the order of the agent's turns."""
     found: dict[Owner, list[int]] = {}
     for number, owner in enumerate(batch.owners):
         found.setdefault(owner, []).append(number)
@@ -151,15 +154,15 @@ def by_agent(batch: SampleBatch) -> dict[Owner, list[int]]:
 
 
 def mini_batches(groups: Sequence[str], tasks: int, random: np.random.Generator) -> list[NDArray[np.int64]]:
-    """Divide rollouts into mini-batches of `tasks` tasks each, in random order. Rollouts of a task stay together.
+    """Divide rollouts into mini-batches in random order. Each mini-batch has all rollouts of `tasks` tasks.
 
-    Mini-batches count tasks, not turns or sequences, so wide teams do not make a step larger. The last mini-batch may
-    have fewer tasks.
+    The size of a mini-batch is a number of tasks, not of turns or sequences. So a mini-batch of wide teams has as much
+    weight as one of narrow teams. The last mini-batch may have fewer tasks.
 
     Args:
         groups: The group of each rollout.
-        tasks: Tasks of a mini-batch.
-        random: The source of the order.
+        tasks: Number of tasks in a mini-batch.
+        random: The random number generator that decides the order.
 
     Returns:
         The indices of the rollouts of each mini-batch.
@@ -176,7 +179,9 @@ def mini_batches(groups: Sequence[str], tasks: int, random: np.random.Generator)
 
 
 def spans(sample: Sample, turns: Sequence[TurnRecord]) -> Mapping[int, tuple[int, int]]:
-    """The range of each trained turn's tokens among the sample's trained tokens, by the number of the turn."""
+    """Where the tokens of each turn are among the trained tokens of a sample: (first, last + 1), by the number of the
+    turn.
+    """
     firsts = np.searchsorted(sample.places, [turn.start for turn in turns])
     return {
         turn.turn: (int(first), int(first) + turn.tokens) for turn, first in zip(turns, firsts, strict=True)

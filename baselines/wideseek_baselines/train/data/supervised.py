@@ -1,8 +1,7 @@
-"""Samples for the supervised warm start: what assistants wrote in recorded episodes, as token ids.
+"""Samples for the supervised warm start: recorded episodes as token ids.
 
-Trajectories (text) go through a chat template as in a rollout: prompt, the assistant's turn with its end token, what
-came back, and so on. If the template rewrites earlier turns, a conversation becomes several sequences. Recorded
-rollouts already have their ids.
+Trajectories have only text. Their messages are encoded with the chat template, in the same way as in a rollout. If the
+template changes earlier turns, a conversation becomes several sequences. Recorded rollouts already have token ids.
 """
 
 from __future__ import annotations
@@ -39,12 +38,13 @@ class Lesson:
 def read_lessons(
     paths: Sequence[Path | str], template: ChatTemplate, *, roles: Collection[Role], min_score: float = 0.0
 ) -> list[Lesson]:
-    """The sequences of all episodes in the files whose item-F1 is at least `min_score`.
+    """Read the sequences of all episodes whose item-F1 is at least `min_score`.
 
     Args:
         paths: JSONL files of trajectories, or files of rollouts (``.jsonl``, ``.jsonl.gz``, ``.parquet``).
-        template: Chat template of the model that learns. Rollouts must have been recorded with the same tokenizer.
-        roles: Agents to learn from.
+        template: The chat template of the model that is trained. Rollouts must have been recorded with the same
+            tokenizer.
+        roles: Roles whose agents the model learns from.
         min_score: Episodes with a lower item-F1 are left out.
 
     Raises:
@@ -92,7 +92,10 @@ def trajectory_lessons(
 def conversation_sequences(
     messages: Sequence[Message], template: ChatTemplate, tools: Sequence[Mapping[str, Any]] = ()
 ) -> list[TokenSequence]:
-    """A conversation as ids. Turns that were cut off, or contain a token that ends turns, are not trainable."""
+    """A conversation as token ids.
+
+    A turn is not trainable if it was cut off, or if its text contains a token that ends turns.
+    """
     thread = template.thread(tools)
     turn = 0
     for number, message in enumerate(messages):
@@ -110,7 +113,7 @@ def conversation_sequences(
 
 
 def spoken(message: Message) -> str:
-    """The text that a model has to write for this message. Native tool calls are written as text."""
+    """The text that a model must write for this message. Tool calls in the field `tool_calls` become text."""
     parts = [message["content"]] if message["content"] else []
     for call in message.get("tool_calls", ()):
         function = call["function"]
@@ -124,7 +127,7 @@ def spoken(message: Message) -> str:
 
 
 def rollout_lessons(rollout: Rollout, roles: Collection[Role], vocabulary: int) -> Iterator[Lesson]:
-    """The sequences of one recorded rollout, with their ids as they were sampled."""
+    """The sequences of one recorded rollout, with the token ids that were sampled."""
     for agent in rollout.agents:
         if agent.role not in roles:
             continue
@@ -140,7 +143,7 @@ def rollout_lessons(rollout: Rollout, roles: Collection[Role], vocabulary: int) 
 
 
 def thinned(lessons: Sequence[Lesson], share: float, seed: int) -> list[Lesson]:
-    """The lessons with a random share of those of subagents. The order is kept."""
+    """All lessons of other roles, and a random share of the lessons of subagents, in the same order."""
     subagents = [number for number, lesson in enumerate(lessons) if lesson.role == "subagent"]
     order = np.random.default_rng([seed, 3]).permutation(len(subagents))
     dropped = {subagents[at] for at in order[round(share * len(subagents)) :]}
@@ -160,14 +163,14 @@ def held_out_split(lessons: Sequence[Lesson], share: float, seed: int) -> tuple[
 
 
 def batches(lengths: Sequence[int], tokens: int, epochs: int, seed: int) -> list[list[int]]:
-    """The samples of each step of a run. Every epoch has each sample once, in a new order.
+    """The indices of the samples of each step of a run. Every epoch has each sample once, in a new order.
 
-    A batch has samples of at most `tokens` tokens together, and at least one. The order depends only on the arguments,
-    so a run resumes with the number of its step.
+    The samples of a step have at most `tokens` tokens in total. A longer sample gets a step for itself. The result
+    depends only on the arguments, so a run can resume at any step.
 
     Args:
-        lengths: Tokens of each sample.
-        tokens: Largest number of tokens of a batch.
+        lengths: The number of tokens of each sample.
+        tokens: Largest number of tokens of a step.
         epochs: Passes over the samples.
         seed: Seed of the orders.
     """
@@ -186,7 +189,7 @@ def batches(lengths: Sequence[int], tokens: int, epochs: int, seed: int) -> list
 
 
 def whole(sample: Sample) -> Sample:
-    """The same sequence with all its tokens trained, except the first, which no token predicts."""
+    """The same sequence with all tokens trained except the first, because no token comes before it to predict it."""
     return Sample(sample.ids, np.arange(1, len(sample.ids), dtype=np.int64))
 
 
@@ -197,7 +200,9 @@ def _sample(sequence: TokenSequence, *, everything: bool = False) -> Sample:
 
 
 def _holds_rollouts(path: Path) -> bool:
-    """Whether a file has rollouts, not trajectories: its first record has agents and no conversations."""
+    """Whether a file has rollouts and not trajectories. In rollouts, the first record has agents and no
+    conversations.
+    """
     if path.suffix == ".parquet":
         return True
     import gzip

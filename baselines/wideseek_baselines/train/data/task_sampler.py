@@ -1,4 +1,4 @@
-"""`TaskSampler`: the order of tasks. It depends only on seed and position, so a run can resume at any position."""
+"""`TaskSampler` decides the order of tasks. The order depends only on the seed, so a run can resume at any position."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from wideseek_env.task import Task
 
 
 class TaskSampler:
-    """An endless order of tasks. Every pass has each task once, in a new order.
+    """An endless sequence of tasks. Every pass over the tasks has each task once, in a new order.
 
     Args:
-        tasks: At least one.
+        tasks: The tasks, at least one.
         seed: Seed of the orders and of the episodes.
-        widths: Widths that the tasks take in turn; empty is the width of the rules.
+        widths: The tasks use these widths one after the other. Empty means the width of the rules.
 
     Raises:
         ConfigError: There are no tasks.
@@ -40,7 +40,9 @@ class TaskSampler:
         return self._tasks[self._shuffled[1][place]]
 
     def jobs(self, position: int, count: int, group: int) -> list[RolloutJob]:
-        """The jobs of `count` tasks from a position on: a group of `group` jobs for each. No seed is used twice."""
+        """The jobs of `count` tasks from a position on: a group of `group` jobs for each task. No seed is used
+        twice.
+        """
         jobs: list[RolloutJob] = []
         for at in range(position, position + count):
             task = self[at]

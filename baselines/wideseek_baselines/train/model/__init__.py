@@ -1,1 +1,1 @@
-"""The models that are trained: loading, scoring, sharding, adapters, critics, checkpoints and export."""
+"""The models that are trained: loading, log-probabilities, sharding, adapters, critics, checkpoints and export."""

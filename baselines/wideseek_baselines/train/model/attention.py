@@ -1,8 +1,9 @@
-"""Attention over packed rows: every sequence attends only to itself, at the cost of its length squared.
+"""Attention over packed rows. A token attends only to tokens of the same sequence.
 
-On CUDA in half precision this is PyTorch's variable-length FlashAttention. Elsewhere each sequence is one call of
-scaled-dot-product attention. On a CPU that is several times faster than one call with a block mask over the whole row,
-because the mask's empty blocks are computed too.
+The time grows with the square of the length of each sequence, not of the row. On CUDA in half precision, this uses
+PyTorch's variable-length FlashAttention. Otherwise it calls scaled-dot-product attention once for each sequence. On a
+CPU these calls are several times faster than one call with a block mask over the whole row. That one call would also
+compute the blocks that the mask removes.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ NAME = "wideseek_packed"
 
 
 def use_attention(model: PreTrainedModel, attention: Attention, *, compiled: bool = False) -> None:
-    """Switch a transformers model to one of the attentions.
+    """Make a transformers model use the chosen implementation of attention.
 
-    With `compiled` layers, packed attention stays outside of the compiled code. Otherwise each number of sequences and
-    each length would be compiled again.
+    If the layers are `compiled`, packed attention is not compiled with them. Otherwise torch would compile again for
+    each new number of sequences and each new length.
 
     Raises:
         ConfigError: The model or the machine does not have this attention.
@@ -47,7 +48,7 @@ def use_attention(model: PreTrainedModel, attention: Attention, *, compiled: boo
 
 
 def attention_arguments(row: PackedSequence) -> dict[str, Any]:
-    """The arguments by which a model's forward keeps the sequences of a row apart."""
+    """The arguments that tell a model's `forward` where the sequences of a row begin and end."""
     return {
         "cu_seq_lens_q": row.boundaries,
         "cu_seq_lens_k": row.boundaries,
@@ -78,19 +79,19 @@ def packed_attention(
         query: ``[1, heads, T, size]``.
         key: ``[1, key heads, T, size]``.
         value: The same shape as `key`.
-        attention_mask: Must be None: the boundaries separate the sequences.
-        dropout: Of attention weights.
-        scaling: Of the scores; ``size ** -0.5`` by default.
+        attention_mask: Must be None. The boundaries already separate the sequences.
+        dropout: Dropout of attention weights.
+        scaling: Factor of the scores. Default: ``size ** -0.5``.
         sliding_window: Must not be shorter than the longest sequence.
-        cu_seq_lens_q: The row's boundaries.
-        max_length_q: Tokens of the longest sequence.
+        cu_seq_lens_q: The boundaries of the row.
+        max_length_q: The number of tokens of the longest sequence.
         softcap: Must be None.
 
     Returns:
         ``[1, T, heads, size]`` and None.
 
     Raises:
-        ConfigError: The arguments need something that packed attention does not have.
+        ConfigError: The model needs something that packed attention does not support.
     """
     if cu_seq_lens_q is None or max_length_q is None or attention_mask is not None or len(query) != 1:
         raise ConfigError("packed attention needs one row with its boundaries and no attention mask")

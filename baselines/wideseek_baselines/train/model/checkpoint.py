@@ -1,9 +1,9 @@
-"""Checkpoints that are complete or not there: written under a temporary name, flushed to disk, then renamed.
+"""Checkpoints. A checkpoint gets its name only when all of it is on disk, so there are no incomplete ones.
 
-A checkpoint is a folder such as ``step-00000120``. If the same step is saved again, ``.1`` is appended. It has the
-weights (safetensors), the optimizer, the states of the random number generators, and JSON with the position of the run.
-A process that is killed while it writes leaves a folder with another name. Such a folder is never loaded, and the next
-save removes it.
+A checkpoint is a folder such as ``step-00000120``. If the same step is saved again, ``.1`` is appended. The folder has
+the weights (safetensors), the states of the optimizers and of the random number generators, and a JSON file with the
+position of the run. While it is written, the folder has a temporary name. If the process is killed during that time,
+the temporary folder stays. It is never loaded, and the next `save` removes it.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class CheckpointError(WideSeekError):
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that was loaded. `position` is what `save` got: settings, place in the data, counters."""
+    """A checkpoint that was loaded. `position` has the JSON values that `save` got, such as settings and counters."""
 
     step: int
     weights: dict[str, Tensor]
@@ -77,15 +77,15 @@ def save(
     *,
     keep: int = 2,
 ) -> Path:
-    """Write the checkpoint of a step into `folder` and keep the `keep` newest. All processes must call it.
+    """Write the checkpoint of a step into `folder`, and keep only the `keep` newest ones. All processes must call this.
 
     Args:
         folder: Folder of all checkpoints of the run.
-        step: Steps done.
-        module: Its state is saved, without frozen parameters.
-        optimizer: States of the optimizers.
+        step: The number of steps that are done.
+        module: The module whose state is saved, without frozen parameters.
+        optimizer: The states of the optimizers.
         position: JSON values that the run needs to resume, such as its place in the data.
-        keep: Number of checkpoints that stay. Older ones are removed when the new one is in place.
+        keep: How many checkpoints are kept. Older ones are removed after the new one is complete.
 
     Raises:
         CheckpointError: The folder cannot be written.
@@ -142,10 +142,10 @@ def steps(folder: Path | str) -> list[tuple[int, Path]]:
 
 
 def load_latest(folder: Path | str) -> Checkpoint | None:
-    """The newest checkpoint in a folder; None if there is none.
+    """The newest checkpoint in a folder. None if there is no checkpoint.
 
     Raises:
-        CheckpointError: It is damaged, or the processes find different ones.
+        CheckpointError: The checkpoint is damaged, or the processes find different checkpoints.
     """
     found = steps(folder)
     names = distributed.gathered(found[-1][1].name if found else "none")
@@ -158,7 +158,7 @@ def load_latest(folder: Path | str) -> Checkpoint | None:
 
 
 def load(path: Path | str) -> Checkpoint:
-    """Read one checkpoint; `CheckpointError` if it is damaged or has another format."""
+    """Read one checkpoint. Raises `CheckpointError` if it is damaged or has another format."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -211,18 +211,18 @@ def restore_generators(states: Mapping[str, Any]) -> None:
 
 
 def export(causal: PreTrainedModel, tokenizer: str | Path, folder: Path | str) -> Path:
-    """Write a Hugging Face folder (model, configuration, tokenizer) that transformers loads and vLLM serves.
+    """Write a Hugging Face folder (model, configuration, tokenizer) that transformers and vLLM can load.
 
-    The folder appears when it is complete and replaces an earlier export. Adapters are merged into the weights. They
-    are also written to the folder ``adapter`` next to it. All processes must call it.
+    The folder appears only when it is complete. It replaces an earlier export. Adapters are merged into the weights,
+    and are also written separately to the folder ``adapter`` next to `folder`. All processes must call this function.
 
     Args:
         causal: The model.
         tokenizer: Folder or hub name of the tokenizer.
-        folder: Folder to write.
+        folder: The folder to write.
 
     Raises:
-        ConfigError: The folder exists and has no model in it.
+        ConfigError: The folder exists and has files, but no model.
     """
     from wideseek_baselines.train.model.model import copy_tokenizer
 
@@ -244,7 +244,7 @@ def export(causal: PreTrainedModel, tokenizer: str | Path, folder: Path | str) -
 
 
 def _replace(folder: Path, write: Callable[[Path], None]) -> Path:
-    """Write a folder under a temporary name, and replace an earlier one when it is complete."""
+    """Write a folder under a temporary name. When the folder is complete, replace the earlier folder with it."""
     if (
         folder.exists()
         and not any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
@@ -269,7 +269,7 @@ def _replace(folder: Path, write: Callable[[Path], None]) -> Path:
 
 
 def _free_name(folder: Path, step: int) -> Path:
-    """A free name for a step's checkpoint. An existing one stays until the new one is in place."""
+    """A free name for the checkpoint of a step. An existing checkpoint of the step is not replaced."""
     path, again = folder / f"step-{step:08d}", 0
     while path.exists():
         again += 1
@@ -278,7 +278,7 @@ def _free_name(folder: Path, step: int) -> Path:
 
 
 def _duplicates(module: nn.Module) -> set[str]:
-    """Names of tensors that also have an earlier name (tied embeddings)."""
+    """Names of tensors that already have another name, such as tied embeddings."""
     seen: dict[int, str] = {}
     again: set[str] = set()
     for name, tensor in module.state_dict(keep_vars=True).items():

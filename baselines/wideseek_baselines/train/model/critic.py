@@ -1,8 +1,8 @@
-"""Critics: the expected reward of a team, estimated before every turn or every token.
+"""Critics estimate the reward that a team will get, before every turn or before every token.
 
 The shared critic is a value head on the policy's hidden states. The separate critic is a second model, so it may read
-more than the policy. With ``view="team"`` it reads the lead's conversation before a subagent's, up to and including the
-first delegation. So it knows the whole question and how the work was divided.
+more than the policy does. With ``view="team"`` it first reads the lead's conversation up to and including the first
+delegation, and then the subagent's conversation. So it knows the question and how the lead divided the work.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ if TYPE_CHECKING:
 
 
 class ValueHead(nn.Module):
-    """One number for each hidden state. It starts at 0, so training starts from plain rewards.
+    """A linear layer that computes one value for each hidden state.
+
+    At the beginning all values are 0, so the first advantages come from the rewards alone.
 
     Args:
         size: Size of a hidden state.
-        detach: Keep its gradient out of the layers below.
+        detach: Whether to stop the gradient of the value before the layers of the policy.
     """
 
     def __init__(self, size: int, *, detach: bool = False) -> None:
@@ -47,11 +49,11 @@ class ValueHead(nn.Module):
 
 
 class Critic(nn.Module):
-    """A separate model with a value head instead of the output layer.
+    """A separate model that has a value head instead of its output layer.
 
     Args:
         causal: A transformers causal language model, whose output layer is not used.
-        autocast: Compute in bfloat16, with weights of another type.
+        autocast: Whether to compute in bfloat16 although the weights have another type.
     """
 
     def __init__(self, causal: PreTrainedModel, *, autocast: bool = False) -> None:
@@ -61,20 +63,21 @@ class Critic(nn.Module):
         self.autocast = autocast
 
     def forward(self, row: PackedSequence) -> Tensor:
-        """``[K]`` values before the trained tokens of a row."""
+        """``[K]`` values, one before each trained token of a row."""
         with torch.autocast(row.ids.device.type, torch.bfloat16, enabled=self.autocast):
             return cast(Tensor, self.head(states_of(self.trunk, row)))
 
 
 def team_samples(batch: SampleBatch, rollouts: Sequence[Rollout]) -> list[Sample]:
-    """The samples as a critic with ``view="team"`` reads them.
+    """The samples with the tokens that a critic with ``view="team"`` reads.
 
-    The ids of a subagent are preceded by those of its lead up to the end of the lead's first turn: the question and the
-    first delegation. Both are complete before any subagent starts, so the critic sees nothing of the future. Trained
-    tokens and columns are the same, so values that were `unpack`ed fit the policy's samples.
+    Before the ids of a subagent come the ids of its lead up to the end of the lead's first turn. These have the
+    question and the first delegation. Both are complete before any subagent starts, so the critic sees nothing of the
+    future. The trained tokens and columns stay the same. So the values of these samples are in the same order as the
+    tokens of the policy's samples.
 
     Args:
-        batch: The samples as the policy reads them.
+        batch: The samples with the tokens that the policy reads.
         rollouts: The rollouts of the batch.
     """
     result: list[Sample] = []
@@ -87,7 +90,7 @@ def team_samples(batch: SampleBatch, rollouts: Sequence[Rollout]) -> list[Sample
 
 
 def _first_delegation(rollout: Rollout) -> list[int]:
-    """The ids of the lead up to the end of its first generated turn; empty if none was recorded."""
+    """The ids of the lead up to the end of its first generated turn. Empty if no such turn was recorded."""
     for agent in rollout.agents:
         if agent.role == "lead" and agent.sequences and agent.sequences[0].turns:
             first = agent.sequences[0]

@@ -1,4 +1,4 @@
-"""A model's weights for engines and files: whole tensors with adapters merged, under the names of its folder."""
+"""A model's weights for engines and files: whole tensors, with adapters merged and the names of the model's files."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
 
 def state_dict_for_engine(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names and tensors, gathered one at a time. All processes must iterate over all of them."""
+    """The model's tensors with their names, gathered one at a time. All processes must iterate over all of them."""
     return merged_weights(causal) if has_adapters(causal) else full_weights(causal)
 
 
 def whole_state_dict(causal: nn.Module) -> dict[str, Tensor] | None:
-    """All tensors in main memory, on the first process. None if the model's own state is the same."""
+    """All tensors in main memory. Only the first process gets them. None if `causal.state_dict()` already has them."""
     if distributed.size() == 1 and not has_adapters(causal):
         return None
     kept: dict[str, Tensor] = {}

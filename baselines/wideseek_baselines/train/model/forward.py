@@ -21,10 +21,10 @@ Floats = NDArray[np.float32]
 
 
 class WithoutAdapters(TokenModel):
-    """A model that scores with its adapters off: the model before training, without a second copy of it.
+    """The model before training, without a second copy of its weights: it computes with the adapters switched off.
 
     Args:
-        model: The one that is trained.
+        model: The model that is trained.
     """
 
     def __init__(self, model: TokenModel) -> None:
@@ -34,13 +34,13 @@ class WithoutAdapters(TokenModel):
     def forward(
         self, row: PackedSequence, *, temperature: Tensor | float = 1.0, entropies: bool = False
     ) -> Scores:
-        """Score the trained tokens of a row without the adapters."""
+        """Compute the scores of the trained tokens of a row without the adapters."""
         with adapters_off(self.trained):
             return cast(Scores, self.trained(row, temperature=temperature, entropies=entropies))
 
 
 def reference_model(options: ModelOptions, model: TokenModel) -> TokenModel:
-    """The model before training, for KL terms: a frozen copy, or `model` with its adapters off."""
+    """The model before training, for KL terms. It is a frozen copy, or `model` with its adapters switched off."""
     if has_adapters(model):
         return WithoutAdapters(model)
     frozen = load_model(options)
@@ -51,7 +51,7 @@ def reference_model(options: ModelOptions, model: TokenModel) -> TokenModel:
 
 @torch.no_grad()
 def logprobs_of(model: TokenModel, samples: Sequence[Sample], tokens_per_row: int) -> list[Floats]:
-    """For each sample the ``[k]`` log-probabilities of its trained tokens, at their sampling temperatures."""
+    """For each sample, the ``[k]`` log-probabilities of its trained tokens at their sampling temperatures."""
     model.eval()
     rows = [row.to(model.device) for row in rows_of(samples, tokens_per_row)]
     found = [model(row, temperature=row.columns["temperature"]).logprobs for row in rows]
@@ -62,7 +62,7 @@ def logprobs_of(model: TokenModel, samples: Sequence[Sample], tokens_per_row: in
 def logprobs_and_values(
     model: TokenModel, head: ValueHead, samples: Sequence[Sample], tokens_per_row: int
 ) -> tuple[list[Floats], list[Floats]]:
-    """`logprobs_of`, and the values of a head on the same model before each of those tokens, in one pass."""
+    """The log-probabilities of trained tokens, and the values of a head before each of these tokens, in one pass."""
     model.eval()
     head.eval()
     rows = [row.to(model.device) for row in rows_of(samples, tokens_per_row)]
@@ -80,7 +80,9 @@ def logprobs_and_values(
 
 @torch.no_grad()
 def values_of(critic: Critic, samples: Sequence[Sample], tokens_per_row: int) -> list[Floats]:
-    """For each sample the ``[k]`` values before its trained tokens. The samples are as the critic reads them."""
+    """For each sample, the ``[k]`` values before its trained tokens. The samples have the tokens that the critic
+    reads.
+    """
     critic.eval()
     rows = [row.to(next(critic.parameters()).device) for row in rows_of(samples, tokens_per_row)]
     return combined(unpack(rows, [critic(row) for row in rows], len(samples)))
@@ -89,6 +91,6 @@ def values_of(critic: Critic, samples: Sequence[Sample], tokens_per_row: int) ->
 def with_logprobs(
     samples: Sequence[Sample], model: TokenModel, column: str, tokens_per_row: int
 ) -> list[Sample]:
-    """The samples with the log-probabilities under a model in a new column."""
+    """The samples with a new column: the log-probabilities of their trained tokens under a model."""
     found = logprobs_of(model, samples, tokens_per_row)
     return [sample.with_columns(**{column: values}) for sample, values in zip(samples, found, strict=True)]

@@ -1,8 +1,8 @@
-"""Log-probabilities and entropies of given tokens, without the logits of a whole row in memory.
+"""Log-probabilities and entropies of given tokens. The logits of a whole row are never in memory at the same time.
 
-The output layer is applied only to the hidden states that predict a trained token, one chunk at a time. The backward
-pass computes the logits of each chunk again. So memory is chunk × vocabulary, whatever the length of the row. The
-softmax is always in float32.
+The output layer is applied only to hidden states that predict a trained token, one chunk of them at a time. The
+backward pass computes the logits of each chunk again. So the memory for logits is chunk × vocabulary, for rows of any
+length. The softmax is always computed in float32.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from torch import Tensor
 
 
 class Scores(NamedTuple):
-    """The scores of the K trained tokens of a row. It is a tuple, because FSDP finds the tensors in tuples.
+    """The scores of the K trained tokens of a row. The class is a tuple, because FSDP finds the tensors in tuples.
 
     Attributes:
-        logprobs: ``[K]`` float32, in nats, of the distribution after temperature.
-        entropies: ``[K]`` float32, of the same distribution; None if they were not requested.
+        logprobs: ``[K]`` float32 log-probabilities in nats, after the temperature was applied.
+        entropies: ``[K]`` float32 entropies of the same distributions. None if they were not requested.
         hidden: ``[K, H]`` hidden states that predict the tokens.
     """
 
@@ -41,12 +41,13 @@ def token_logprobs(
 
     Args:
         hidden: ``[K, H]`` hidden states.
-        weight: ``[V, H]`` of the output layer.
+        weight: ``[V, H]`` weights of the output layer.
         targets: ``[K]`` token ids.
-        temperature: The sampling temperature, above 0: one number, or ``[K]`` for each token.
+        temperature: The sampling temperature, above 0. One number, or ``[K]`` numbers for the tokens.
         entropies: Whether to compute entropies too.
-        chunk: Tokens whose logits are in memory at the same time.
-        dtype: Type of the product of hidden states and weights. Default: autocast's if it is on, else the weights'.
+        chunk: Number of tokens whose logits are in memory at the same time.
+        dtype: Number type of the product of hidden states and weights. Default: the type of autocast if autocast is on,
+            otherwise the type of the weights.
 
     Returns:
         ``[K]`` float32 log-probabilities, and ``[K]`` float32 entropies or None.

@@ -1,7 +1,7 @@
-"""Low-rank adapters (LoRA, by the package peft): a small trained product is added to each linear layer.
+"""Low-rank adapters (LoRA), made with the package peft: each linear layer gets a small additional product to train.
 
-The model's own tensors do not change, so with the adapters off it is its own reference model. Engines and exports get
-the adapters merged into their layers, under the names of the model's folder.
+The model's own tensors do not change. So the model with its adapters switched off is the reference model. Engines and
+exports get tensors into which the adapters are merged. The tensors have the names in the model's folder.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OWN = (".lora_A.", ".lora_B.")
 
 
 def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
-    """Add adapters to the chosen linear layers, and freeze everything else. New adapters add nothing.
+    """Add adapters to the chosen linear layers, and freeze everything else. New adapters do not change the output.
 
     Raises:
         ConfigError: The model does not have these layers, or they cannot have adapters.
@@ -84,7 +84,7 @@ def adapters_off(causal: nn.Module) -> Iterator[None]:
 
 
 def merged_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names and whole tensors of a model with its adapters merged. The trained tensors do not change.
+    """Names and whole tensors of a model with its adapters merged. The tensors of the model itself do not change.
 
     All processes must iterate over all of them.
     """
@@ -102,7 +102,7 @@ def merged_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 
 def adapter_weights(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Names (as in peft's files) and whole tensors of the adapters. All processes must iterate over all of them."""
+    """Whole tensors of the adapters, with the names in peft's files. All processes must iterate over all of them."""
     for name, tensor in causal.state_dict().items():
         if any(part in name for part in _OWN):
             yield f"base_model.model.{name.replace(f'.{NAME}.', '.')}", full(tensor.detach())
@@ -113,9 +113,9 @@ def write_adapter(causal: nn.Module, base: str, tensors: dict[str, Tensor], fold
 
     Args:
         causal: The model with the adapters.
-        base: Folder or hub name of the model without them.
+        base: Folder or hub name of the model without adapters.
         tensors: The tensors from `adapter_weights`.
-        folder: An existing one.
+        folder: An existing folder.
     """
     from peft import LoraConfig
     from safetensors.torch import save_file
@@ -141,5 +141,5 @@ def write_adapter(causal: nn.Module, base: str, tensors: dict[str, Tensor], fold
 
 
 def _layers(causal: nn.Module) -> Iterator[tuple[str, Any]]:
-    """Names and layers that have an adapter."""
+    """The layers that have an adapter, with their names."""
     return ((name, module) for name, module in causal.named_modules() if hasattr(module, "lora_A"))

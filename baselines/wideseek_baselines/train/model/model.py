@@ -26,15 +26,15 @@ _UNKNOWN_OUTPUTS = ("final_logit_softcapping", "logit_scale", "logits_scaling")
 
 
 class TokenModel(nn.Module):
-    """Scores tokens in one forward pass over a row. FSDP needs everything to go through `forward`.
+    """Computes log-probabilities of trained tokens in one forward pass over a row. With FSDP, call only `forward`.
 
     Args:
         causal: A transformers causal language model.
-        chunk: Tokens whose logits are in memory at the same time.
-        autocast: Compute in bfloat16, with weights of another type.
+        chunk: Number of tokens whose logits are in memory at the same time.
+        autocast: Whether to compute in bfloat16 although the weights have another type.
 
     Raises:
-        ConfigError: The model's output layer is of a kind that is not supported.
+        ConfigError: The model's output layer is not supported.
     """
 
     def __init__(self, causal: PreTrainedModel, *, chunk: int = 2048, autocast: bool = False) -> None:
@@ -57,7 +57,9 @@ class TokenModel(nn.Module):
     def forward(
         self, row: PackedSequence, *, temperature: Tensor | float = 1.0, entropies: bool = False
     ) -> Scores:
-        """Score the trained tokens of a row on the model's device. Arguments are those of `token_logprobs`."""
+        """Compute the scores of a row's trained tokens. The row must be on the model's device. Arguments: see
+        `token_logprobs`.
+        """
         with self._precision():
             hidden = self._states(row)
             head = cast(nn.Linear, self.causal.get_output_embeddings())
@@ -72,7 +74,7 @@ class TokenModel(nn.Module):
         return Scores(logprobs, found, hidden)
 
     def _states(self, row: PackedSequence) -> Tensor:
-        """``[K, H]`` hidden states before the trained tokens."""
+        """``[K, H]`` hidden states, one before each trained token."""
         return states_of(cast(nn.Module, self.causal.get_decoder()), row)
 
     def _precision(self) -> AbstractContextManager[Any]:
@@ -80,7 +82,7 @@ class TokenModel(nn.Module):
 
 
 def states_of(trunk: nn.Module, row: PackedSequence) -> Tensor:
-    """``[K, H]`` hidden states before the trained tokens. `trunk` is a transformers model without output layer."""
+    """``[K, H]`` hidden states, one before each trained token. `trunk` is a transformers model without output layer."""
     states = trunk(
         input_ids=row.ids.unsqueeze(0),
         position_ids=row.positions.unsqueeze(0),
@@ -91,10 +93,12 @@ def states_of(trunk: nn.Module, row: PackedSequence) -> Tensor:
 
 
 def load_causal(options: ModelOptions) -> PreTrainedModel:
-    """Load a model for training. With one process it is on its device; with several it is sharded later.
+    """Load a model for training.
+
+    With one process, the model is moved to its device. With several processes, `load_model` shards it later.
 
     Raises:
-        ConfigError: The model or the device does not exist, or adapters do not fit.
+        ConfigError: The model or the device does not exist, or the model cannot have these adapters.
         MissingDependencyError: transformers or peft is not installed.
     """
     try:
@@ -131,14 +135,14 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
 
 
 def load_model(options: ModelOptions) -> TokenModel:
-    """The model as a `TokenModel`, sharded over the processes. It raises the errors of `load_causal`."""
+    """Load a model as a `TokenModel`, sharded over the processes. Raises the same errors as `load_causal`."""
     causal = load_causal(options)
     model = TokenModel(causal, chunk=options.logits_chunk, autocast=options.precision == "autocast")
     return sharded(model, layers_of(causal), device_of(options.device))
 
 
 def layers_of(causal: PreTrainedModel) -> list[nn.Module]:
-    """The layers of a model's trunk in order; `ConfigError` if the model has no such list."""
+    """The layers of a model, in order. Raises `ConfigError` if the model has no list of layers."""
     layers = getattr(causal.get_decoder(), "layers", None)
     if not isinstance(layers, nn.ModuleList):
         raise ConfigError(f"{type(causal).__name__} has no list of layers, as Llama and Qwen models have")
@@ -146,7 +150,7 @@ def layers_of(causal: PreTrainedModel) -> list[nn.Module]:
 
 
 def compile_layers(causal: PreTrainedModel) -> None:
-    """Compile the forward pass of each layer, once for all layers and for rows of any length."""
+    """Compile the forward pass of the layers. The compiled code works for all layers and for rows of any length."""
     for layer in layers_of(causal):
         # Only the forward pass: hooks and the recomputation of activations stay outside.
         layer.forward = torch.compile(layer.forward, dynamic=True)

@@ -1,7 +1,7 @@
-"""Parameters sharded over the processes that train together (FSDP2): each has its part of every tensor.
+"""Shards parameters over the processes that train together (FSDP2): each process has a part of every tensor.
 
-A layer's tensors are gathered while it computes, and its gradients are summed over the processes. With one process,
-modules and tensors stay as they are.
+FSDP gathers the tensors of a layer while the layer computes, and sums its gradients over the processes. With one
+process, modules and tensors stay as they are.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ M = TypeVar("M", bound=nn.Module)
 
 
 def sharded(module: M, layers: Iterable[nn.Module] = (), device: torch.device | None = None) -> M:
-    """Shard a module over the processes: each of its `layers` by itself, and the rest together.
+    """Shard a module over the processes. Each of its `layers` is one unit of sharding. The other parts together are one
+    unit.
 
-    The module must be called through its `forward`, whose result must be a tensor or a tuple of tensors.
+    Use the module only by calling it. Its `forward` must return a tensor or a tuple of tensors.
 
     Args:
-        module: The same on every process, on any device.
+        module: The module, the same on every process. It may be on any device.
         layers: Parts that are computed one after the other.
-        device: The device of the parts. Default: that of the module.
+        device: The device of the sharded parts. Default: the device of the module.
 
     Raises:
         ConfigError: The device is neither cpu nor cuda, or torch does not sum the gradients.
@@ -56,7 +57,7 @@ def sharded(module: M, layers: Iterable[nn.Module] = (), device: torch.device | 
 
 
 def _add_up(shard: Any) -> None:
-    """Sum the gradients, do not average them: the tokens' weights of a mini-batch sum to 1 over all processes."""
+    """Make FSDP sum gradients instead of averaging them. The tokens' weights of all processes together sum to 1."""
     if hasattr(shard, "set_force_sum_reduction_for_comms"):
         shard.set_force_sum_reduction_for_comms(True)  # gloo supports only sums
         shard.set_gradient_divide_factor(1.0)
@@ -65,13 +66,14 @@ def _add_up(shard: Any) -> None:
 
 
 def full(tensor: Tensor) -> Tensor:
-    """The whole of a tensor that may be sharded. All processes must call it."""
+    """The whole tensor, gathered from all processes if it is sharded. All processes must call this function."""
     whole = getattr(tensor, "full_tensor", None)
     return tensor if whole is None else cast(Tensor, whole())
 
 
 def gather(state: Any) -> Any:
-    """A nested state with whole tensors in main memory on the first process, and None instead of tensors on the others.
+    """A nested state with whole tensors in the main memory of the first process. Other processes get None for each
+    tensor.
 
     Tensors are gathered one at a time. With one process, the state is returned as it is.
     """
@@ -88,7 +90,7 @@ def gather(state: Any) -> Any:
 
 
 def part_like(tensor: Tensor, target: Tensor) -> Tensor:
-    """A whole tensor sharded like `target`. If `target` is not sharded or has another shape, the tensor itself."""
+    """Shard a whole tensor like `target`. If `target` is not sharded or has another shape, return the tensor itself."""
     mesh = getattr(target, "device_mesh", None)
     if mesh is None or tensor.shape != target.shape:
         return tensor

@@ -1,4 +1,4 @@
-"""Advantages: from the rewards of a group of rollouts, or from a critic's values over an agent's steps (NumPy)."""
+"""Advantages, computed with NumPy: from the rewards of a group of rollouts, or from a critic's values."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from wideseek_baselines.train.config.options import AdvantageOptions
 from wideseek_env.errors import ConfigError
 
 EPSILON = 1e-6
-"""Added to the standard deviation, as published."""
+"""This is added to the standard deviation, as in WideSeek-R1."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Advantages:
-    """One advantage for each rollout, in the order given.
+    """One advantage for each rollout, in the order of the rollouts.
 
     Attributes:
-        values: ``[R]``; NaN if the rollout is not trained on.
-        groups: Groups that are trained on.
-        zero_variance: Groups whose rewards are all equal, groups of one included.
-        untrainable: Rollouts that were left out because they are not trainable.
+        values: ``[R]`` advantages of R rollouts. NaN if a rollout is not trained on.
+        groups: Number of groups that are trained on.
+        zero_variance: Number of groups whose rewards are all equal. A group with one rollout counts too.
+        untrainable: Number of rollouts that were left out because they are not trainable.
     """
 
     values: Floats
@@ -35,7 +35,7 @@ class Advantages:
 
     @property
     def used(self) -> NDArray[np.bool_]:
-        """``[R]``: which rollouts are trained on."""
+        """``[R]`` truth values: whether each rollout is trained on."""
         return ~np.isnan(self.values)
 
 
@@ -47,14 +47,14 @@ def group_advantages(
 ) -> Advantages:
     """Compare the rollouts of each group: ``(R - mean) / (std + 1e-6)`` by default (arXiv 2602.04634).
 
-    Every rollout counts once, whatever its number of agents or turns. Rollouts that are not trainable have no fair
-    reward, so they count neither in the mean nor in the standard deviation (of the population).
+    Every rollout counts once, no matter how many agents or turns it has. Rollouts that are not trainable do not count,
+    because their reward says nothing about the policy. The standard deviation is that of the population.
 
     Args:
-        rewards: ``[R]``.
+        rewards: ``[R]``, the reward of each rollout.
         groups: ``[R]``, the group of each rollout.
-        trainable: ``[R]``.
-        options: Scale, baseline, and what to do with zero-variance groups.
+        trainable: ``[R]``, whether each rollout may be trained on.
+        options: The scale, the baseline, and what to do with groups whose rewards are all equal.
 
     Raises:
         ConfigError: The arguments differ in length, or a reward is not finite.
@@ -82,7 +82,7 @@ def group_advantages(
 
 
 def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
-    """The advantages within one group of at least two."""
+    """The advantages of the rollouts of one group. The group has at least two rollouts."""
     baseline: Floats | np.float64 = rewards.mean()
     if options.baseline == "leave_one_out":
         baseline = (rewards.sum() - rewards) / (len(rewards) - 1)
@@ -91,16 +91,16 @@ def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
 
 
 def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, gae_lambda: float) -> tuple[Floats, Floats]:
-    """Generalised advantage estimation over one agent's steps. Nothing follows the last step.
+    """Generalised advantage estimation over one agent's steps. The value after the last step is 0.
 
     Args:
-        rewards: ``[n]`` paid after each step; the team's reward after the last one.
-        values: ``[n]`` of the critic before each step.
+        rewards: ``[n]`` rewards, each paid after one step. The last one includes the team's reward.
+        values: ``[n]`` values that the critic estimated before each step.
         gamma: Discount from one step to the next.
-        gae_lambda: 0 trusts the critic, 1 the rewards.
+        gae_lambda: 0 relies on the critic only, 1 relies on the rewards only.
 
     Returns:
-        ``[n]`` advantages, and ``[n]`` returns (advantage plus value), the targets of the value loss.
+        ``[n]`` advantages, and ``[n]`` returns. A return is advantage plus value. It is the target of the value loss.
     """
     paid, value = np.asarray(rewards, np.float64), np.asarray(values, np.float64)
     if paid.shape != value.shape or paid.ndim != 1:
@@ -125,17 +125,17 @@ def agent_gae(
     per_turn: bool,
     penalties: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
-    """Advantages and returns for every token of one agent, in order of its turns.
+    """Advantages and returns for every generated token of one agent, in the order of its turns.
 
     Args:
-        turns: Tokens of each turn.
-        values: ``[n]`` values before each of the agent's tokens.
-        reward: The team's, paid after the agent's last token.
+        turns: Number of tokens of each turn.
+        values: ``[n]`` values that the critic estimated before each of the agent's tokens.
+        reward: The reward of the team. It is paid after the agent's last token.
         gamma: Discount from one step to the next.
-        gae_lambda: 0 trusts the critic, 1 the rewards.
-        per_turn: Steps are turns. A turn's value is the one before its first token, and all its tokens share its
-            advantage and return. Otherwise steps are tokens.
-        penalties: ``[n]`` subtracted from the reward of each token, such as a KL penalty.
+        gae_lambda: 0 relies on the critic only, 1 relies on the rewards only.
+        per_turn: If true, each turn is a step. Its value is the value before its first token, and all its tokens get
+            its advantage and return. If false, each token is a step.
+        penalties: ``[n]`` numbers, such as a KL penalty. Each is subtracted from the reward of its token.
     """
     value = np.asarray(values, np.float64)
     sizes = np.asarray(turns, np.int64)

@@ -1,7 +1,7 @@
-"""Losses over flat tokens. Every loss is a sum of ``weight × term`` over the tokens of a row.
+"""Losses over the trained tokens of a row. Every loss is the sum of ``weight × term`` over these tokens.
 
-Nothing here knows about sequences, rows or padding. The losses of the rows of a mini-batch are simply added. The
-weights come from `wideseek_baselines.train.data.loss_weights`.
+The functions get flat tensors with one number for each trained token. They know nothing about sequences. The loss of a
+mini-batch is the sum of the losses of its rows. The weights come from `wideseek_baselines.train.data.loss_weights`.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from wideseek_baselines.train.config.options import PolicyLossOptions
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
 
 LARGEST = 20.0
-"""Largest difference of log-probabilities; larger ones are clipped, so that one token cannot make a sum infinite."""
+"""Larger differences of log-probabilities are clipped to this value, so that one token cannot make a sum infinite."""
 
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """A scalar to call ``backward`` on, and metrics of its tokens."""
+    """A scalar `value` to call ``backward`` on, and metrics of the tokens in the loss."""
 
     value: Tensor
     metrics: MetricAccumulator
@@ -37,17 +37,20 @@ def policy_loss(
     reference: Tensor | None = None,
     entropies: Tensor | None = None,
 ) -> Loss:
-    """The clipped policy-gradient loss with its KL and entropy terms. All tensors are ``[K]``.
+    """The clipped policy-gradient loss with its KL and entropy terms.
+
+    All tensors have the shape ``[K]``: one number for each of K trained tokens.
 
     Args:
         logprobs: Log-probabilities under the policy that is trained. They have a gradient.
         old: Log-probabilities under the same policy before the first mini-batch of the step.
-        advantages: Of each token.
-        weights: Of each token.
-        options: Clipping, KL, entropy and importance sampling.
+        advantages: The advantage of each token.
+        weights: The weight of each token in the loss.
+        options: Settings of clipping, KL, entropy and importance sampling.
         engine: Log-probabilities that the engine recorded when it sampled. None switches importance sampling off.
         reference: Log-probabilities under the frozen reference model. Required if ``options.kl`` is above 0.
-        entropies: Of the policy that is trained; they have a gradient. Required if ``options.entropy`` is above 0.
+        entropies: Entropies of the policy that is trained. They have a gradient. Required if ``options.entropy`` is
+            above 0.
 
     Raises:
         ValueError: `reference` or `entropies` is missing.
@@ -92,8 +95,9 @@ def mismatch_weights(
 ) -> Tensor:
     """``[K]`` weights that correct for the difference between the engine's and the trainer's distribution.
 
-    `truncate` cuts the ratio trainer / engine off at the cap (truncated importance sampling). `mask` leaves out tokens
-    whose ratio is outside 1/cap … cap. The size of the difference is added to the metrics in all cases.
+    The ratio of a token is its probability under the trainer divided by that under the engine. `truncate` cuts the
+    ratio off at `is_cap` (truncated importance sampling). `mask` gives weight 0 to tokens whose ratio is below
+    1/`is_cap` or above `is_cap`. The metrics get the size of the difference in all cases.
     """
     with torch.no_grad():
         gap = (old - engine).clamp(-LARGEST, LARGEST)
@@ -116,24 +120,24 @@ def mismatch_weights(
 
 
 def k3(logprobs: Tensor, other: Tensor, *, of_old: bool = False) -> Tensor:
-    """The k3 estimate ``exp(d) - d - 1`` of a KL divergence, for each token. It is never negative and has low variance.
+    """The k3 estimate ``exp(d) - d - 1`` of a KL divergence, for each token. The estimate is never negative.
 
-    With ``d = other - logprobs`` it estimates KL(policy ‖ other) from tokens of the policy. With `of_old`,
-    ``d = logprobs - other``, and it estimates KL(other ‖ policy) from tokens of the other.
+    By default ``d = other - logprobs``. If the policy sampled the tokens, this estimates KL(policy ‖ other). With
+    `of_old`, ``d = logprobs - other``. If the other distribution sampled the tokens, this estimates KL(other ‖ policy).
     """
     gap = (logprobs - other if of_old else other - logprobs).clamp(-LARGEST, LARGEST)
     return gap.exp() - gap - 1
 
 
 def value_loss(values: Tensor, old: Tensor, returns: Tensor, weights: Tensor, *, clip: float) -> Loss:
-    """Half the squared error of values. Moving a value further than `clip` from `old` does not lower it.
+    """Half the squared error of values. A value that moves further than `clip` from `old` does not lower the loss more.
 
     Args:
-        values: ``[K]`` of the critic that is trained.
-        old: ``[K]`` of the critic before the first mini-batch of the step.
-        returns: ``[K]`` targets.
-        weights: ``[K]``. Tokens of weight 0 are not in the metrics either.
-        clip: 0 is off.
+        values: ``[K]`` values from the critic that is trained.
+        old: ``[K]`` values from the critic before the first mini-batch of the step.
+        returns: ``[K]`` targets of the values.
+        weights: ``[K]`` weights of the tokens. Tokens with weight 0 are not in the metrics either.
+        clip: Largest useful move of a value. 0 switches clipping off.
     """
     metrics = MetricAccumulator()
     counted = weights > 0
@@ -152,7 +156,7 @@ def value_loss(values: Tensor, old: Tensor, returns: Tensor, weights: Tensor, *,
 
 
 def supervised_loss(logprobs: Tensor, weights: Tensor) -> Loss:
-    """Cross-entropy of given tokens."""
+    """The cross-entropy of the trained tokens."""
     metrics = MetricAccumulator()
     metrics.mean("nll", -logprobs)
     return Loss(-(weights * logprobs).sum(), metrics)

@@ -1,4 +1,4 @@
-"""`MetricAccumulator`: means and maxima over tokens, accumulated row by row."""
+"""`MetricAccumulator` computes means and maxima over tokens, row by row."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from wideseek_baselines.train import distributed
 
 
 class MetricAccumulator:
-    """Sums, counts and maxima by name. They stay on their device until `result`, so that adding never waits for it."""
+    """Sums, counts and maxima by name.
+
+    The numbers stay on the device of the model until `result` is called. So adding numbers never waits for a GPU.
+    """
 
     def __init__(self) -> None:
         self._sums: dict[str, tuple[Tensor, Tensor | int]] = {}
         self._peaks: dict[str, Tensor] = {}
 
     def mean(self, name: str, values: Tensor, counted: Tensor | None = None) -> None:
-        """Add values to the mean called `name`: all of them, or those that `counted` marks."""
+        """Add values to the mean called `name`. With `counted`, only the values that it marks are added."""
         total, count = self._sums.get(name, (0.0, 0))
         found, number = values.detach().double(), values.numel()
         if counted is not None:
@@ -30,7 +33,7 @@ class MetricAccumulator:
             self._peaks[name] = highest if before is None else highest.maximum(before)
 
     def add(self, other: MetricAccumulator) -> None:
-        """Add what another accumulator has."""
+        """Add the sums, counts and maxima of another accumulator."""
         for name, (total, count) in other._sums.items():
             mine, number = self._sums.get(name, (0.0, 0))
             self._sums[name] = (mine + total, number + count)
@@ -38,7 +41,7 @@ class MetricAccumulator:
             self.peak(name, highest)
 
     def result(self) -> dict[str, float]:
-        """The means and maxima by name, over the tokens of all processes. All processes must call it."""
+        """The means and maxima by name, over the tokens of all processes. All processes must call this method."""
         sums = {name: (float(total), int(count)) for name, (total, count) in self._sums.items()}
         peaks = {name: float(highest) for name, highest in self._peaks.items()}
         for number, (other, heights) in enumerate(distributed.gathered((sums, peaks))):

@@ -1,8 +1,8 @@
-"""Muon: momentum whose matrices are made nearly orthogonal before they update the weights.
+"""The optimizer Muon: it makes the momentum of each matrix nearly orthogonal, and updates the weights with the result.
 
-The update is that of Jordan et al. (https://kellerjordan.github.io/posts/muon/). Its size is scaled to that of AdamW's
-as in Liu et al. (arXiv 2502.16982). PyTorch's Muon computes in bfloat16, which many CPUs emulate slowly. Here a CPU
-computes in float32, and matrices of the same shape are computed together.
+The update is the one by Jordan et al. (https://kellerjordan.github.io/posts/muon/). As in Liu et al. (arXiv
+2502.16982), it is scaled to the size of AdamW's updates. PyTorch's Muon computes in bfloat16, which is slow on many
+CPUs. This implementation computes in float32 on a CPU. It computes matrices of the same shape together.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Muon(torch.optim.Optimizer):
 
     Args:
         params: Matrices.
-        lr: Learning rate. The root mean square of an update is about a fifth of it, as with AdamW.
+        lr: Learning rate. The root mean square of an update is about a fifth of the learning rate, as with AdamW.
         momentum: Decay of the running mean of gradients (Nesterov).
         weight_decay: Each step reduces the weights by this share times `lr`.
     """
@@ -54,7 +54,7 @@ class Muon(torch.optim.Optimizer):
 
 
 def orthogonal(matrices: Tensor) -> Tensor:
-    """``[N, R, C]`` matrices with the same singular vectors, and singular values near 1 (about 0.7 to 1.2)."""
+    """``[N, R, C]`` matrices with the same singular vectors as the given ones. Singular values are about 0.7 to 1.2."""
     kind = torch.bfloat16 if matrices.is_cuda else torch.float32
     tall = matrices.shape[1] > matrices.shape[2]
     now = (matrices.mT if tall else matrices).to(kind)

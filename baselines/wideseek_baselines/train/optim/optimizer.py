@@ -1,4 +1,4 @@
-"""AdamW with float32 masters of bfloat16 weights, learning-rate schedules, and a guard against bad gradients."""
+"""The optimizer: AdamW or Muon, float32 copies of bfloat16 weights, schedules, and a check for bad gradients."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ _EMBEDDING = re.compile(r"embed|lm_head|wte|head\.")
 
 
 class DivergedError(WideSeekError):
-    """Gradients were not finite several steps in a row. The weights are those before these steps."""
+    """Gradients were not finite several steps in a row. The weights have not changed since the step before the first of
+    them.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The result of one optimizer step. `norm` is the gradient's before clipping. A skipped step is not `done`."""
+    """The result of one optimizer step. `norm` is the gradient's norm before clipping. `done` is false for a skipped
+    step.
+    """
 
     done: bool
     norm: float
@@ -37,13 +41,14 @@ class Step:
 class Optimizer:
     """AdamW over a model's trainable parameters, or Muon over its matrices and AdamW over the rest.
 
-    Each parameter that is not float32 has a float32 master. Every backward pass adds its gradients to the master's. The
-    master takes the step, and the parameter gets its rounded value. Otherwise bfloat16 would round a step of 1e-6 away.
+    Each parameter that is not float32 has a float32 copy, its master. Every backward pass adds its gradients to the
+    gradient of the master. The step changes the master, and the parameter gets the rounded value of the master. Without
+    a master, a step of 1e-6 would be lost in the rounding of bfloat16.
 
     Args:
-        parameters: Pairs (name, parameter), as from ``named_parameters()``.
+        parameters: Pairs (name, parameter), for example from ``named_parameters()``.
         options: Learning rate, decay and clipping.
-        steps: Steps of the whole run, for schedules that fall.
+        steps: Number of optimizer steps of the whole run. Schedules with a falling learning rate need it.
 
     Raises:
         ConfigError: Muon was chosen for a sharded model.
@@ -55,9 +60,9 @@ class Optimizer:
         self.options = options
         self.steps = steps
         self.step_number = 0
-        """Steps so far, skipped ones included."""
+        """The number of steps so far, including skipped steps."""
         self.skipped = 0
-        """Steps that were skipped so far because a gradient was not finite."""
+        """The number of steps so far that were skipped because a gradient was not finite."""
         self._in_a_row = 0
         self._named = [(name, parameter) for name, parameter in parameters if parameter.requires_grad]
         self._masters: dict[str, nn.Parameter] = {}
@@ -94,7 +99,7 @@ class Optimizer:
             )
 
     def step(self) -> Step:
-        """Clip the accumulated gradients, make a step, and clear them.
+        """Clip the accumulated gradients, make a step, and clear the gradients.
 
         Raises:
             DivergedError: The gradients of `OptimOptions.max_skipped` steps in a row were not finite.
@@ -129,7 +134,7 @@ class Optimizer:
             parameter.grad = None
 
     def state_dict(self) -> dict[str, Any]:
-        """The state from which `load_state_dict` resumes to the same result."""
+        """The state of the optimizer. A run that resumes from it gets the same result."""
         return {
             **{name: method.state_dict() for name, method in self._methods.items()},
             "masters": {name: master.detach() for name, master in self._masters.items()},
@@ -139,7 +144,7 @@ class Optimizer:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Resume from a saved state. Parameters are set from their masters."""
+        """Resume from a saved state. Parameters that have a master get its value."""
         for key, method in self._methods.items():
             ordered = [parameter for group in method.param_groups for parameter in group["params"]]
             moments = {
@@ -172,7 +177,7 @@ def _adder(master: nn.Parameter) -> Any:
 
 
 def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
-    """Scale gradients down to a norm of at most `max_norm` (0 is off). Returns the norm before."""
+    """Scale gradients down to a norm of at most `max_norm`. 0 switches that off. Returns the norm before scaling."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     if not gradients:
         return 0.0
@@ -183,7 +188,7 @@ def clip_gradients(parameters: Iterable[Tensor], max_norm: float) -> float:
 
 
 def lr_factor(step: int, steps: int | None, options: OptimOptions) -> float:
-    """The learning rate of a step (counted from 0) as a share of the highest."""
+    """The learning rate of a step as a share of the highest learning rate. Steps are counted from 0."""
     if step < options.warmup:
         return (step + 1) / (options.warmup + 1)
     if options.schedule == "constant" or steps is None:

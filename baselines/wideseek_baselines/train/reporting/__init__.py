@@ -1,1 +1,1 @@
-"""What a run reports: log, trackers, console and warnings."""
+"""The reports of a run: log, trackers, console and warnings."""

@@ -1,4 +1,4 @@
-"""What a training run prints: `LiveView` draws on a terminal, `print_step` and `print_supervised` print lines."""
+"""The output of a training run: `LiveView` draws on a terminal, `print_step` and `print_supervised` print lines."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ SUPERVISED: Mapping[str, tuple[str, str]] = {
 RECENT = 10
 WARNINGS = 3
 BAR = 32
-"""Characters."""
+"""Width of a progress bar in characters."""
 
 
 class LiveView:
     """Progress bars, metrics, evaluations and warnings of a run, until the ``with`` block ends.
 
-    It draws from the first call of `on_step` or `on_episode` on. Both may be called from any thread.
+    Drawing begins with the first call of `on_step` or `on_episode`. Any thread may call these two methods.
 
     Args:
-        title: Of the run.
-        rows: Metrics of a step that are shown, with title and format.
+        title: The title of the run.
+        rows: The metrics of a step to show, by name, each with a title and a number format.
         console: A terminal.
         clock: A clock in seconds.
     """
@@ -168,7 +168,7 @@ class LiveView:
 
 
 def _held_out(step: int, metrics: Mapping[str, Any]) -> Table:
-    """An evaluation: a row for each metric, a column for each width."""
+    """A table for an evaluation, with a row for each metric and a column for each width."""
     cells: dict[str, dict[str, float]] = {}
     for name, value in metrics.items():
         metric, _, width = name.removeprefix("eval_").partition("@")

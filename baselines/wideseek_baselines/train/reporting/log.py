@@ -1,4 +1,5 @@
-"""`RunLog`: the metrics of a run, one JSON line a step. A resumed run continues the file without repeats."""
+"""`RunLog` writes the metrics of a run, one JSON line per step. A resumed run continues the file without repeated
+steps."""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ class RunLog:
 
     Args:
         path: The file.
-        step: Steps done by the checkpoint that the run resumes from. Later records are removed: their steps are done
-            again.
+        step: The step of the checkpoint from which the run resumes. Records of later steps are removed, because the run
+            does these steps again.
     """
 
     def __init__(self, path: Path, step: int = 0) -> None:
@@ -33,7 +34,9 @@ class RunLog:
         self._file = JsonlWriter(path)
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Append the metrics of a step. Numbers that are not finite are written as text, because JSON has none."""
+        """Append the metrics of a step. Numbers that are not finite are written as text, because JSON cannot express
+        them.
+        """
         if self._file is None:
             return
         self._file.write({name: _plain(value) for name, value in {"step": step, **values}.items()})

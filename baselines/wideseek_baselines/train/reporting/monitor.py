@@ -1,4 +1,4 @@
-"""`Monitor`: warns when entropy, length of turns or reward show that a run is collapsing."""
+"""`Monitor` warns when entropy, length of turns or reward show that a run is collapsing."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ WATCHED = ("entropy", "turn_tokens", "reward")
 
 
 class Monitor:
-    """Compares the mean of the last steps with that of the first (entropy, length) or the best (reward).
+    """Compares means over the last steps with earlier means.
+
+    Entropy and length are compared with the means over the first steps, the reward with the best mean so far.
 
     Args:
         options: What to warn about.
@@ -22,10 +24,10 @@ class Monitor:
     def __init__(self, options: CollapseOptions, state: Mapping[str, Any] | None = None) -> None:
         self._options = options
         self.state: dict[str, Any] = {"recent": [], "first": None, "best": None, **(state or {})}
-        """JSON values."""
+        """The state of the monitor, in values that JSON can store."""
 
     def check(self, metrics: Mapping[str, float]) -> list[str]:
-        """Add the metrics of a step. Returns warnings. Steps without training are ignored."""
+        """Add the metrics of a step. Returns warnings. Steps in which nothing was trained are ignored."""
         if any(not math.isfinite(metrics.get(name, math.nan)) for name in WATCHED):
             return []
         window, state = self._options.window, self.state

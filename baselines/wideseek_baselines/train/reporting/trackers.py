@@ -1,6 +1,6 @@
-"""`Trackers`: the metrics of a run for TensorBoard, Weights & Biases and trackio.
+"""`Trackers` sends the metrics of a run to TensorBoard, Weights & Biases and trackio.
 
-A tracker only shows metrics. One that fails during a run is dropped with a warning, and training continues.
+If a tracker fails during a run, the run logs a warning and continues without that tracker.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ class TrackerRun:
     """The run that a tracker shows."""
 
     out: Path
-    """Its folder."""
+    """The folder of the run."""
     step: int = 0
-    """Steps done by the checkpoint that it resumes from."""
+    """The step of the checkpoint from which the run resumes."""
     project: str = "wideseek"
     name: str | None = None
-    """None: the name of the folder."""
+    """Name of the run in trackers. None uses the name of the folder."""
     settings: Mapping[str, Any] = field(default_factory=dict)
-    """Its configuration, in plain values."""
+    """The configuration of the run, as plain values."""
 
     @property
     def title(self) -> str:
@@ -43,19 +43,19 @@ class TrackerRun:
 
 
 class Tracker(Protocol):
-    """Shows metrics."""
+    """A program that shows metrics."""
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
         """Show the metrics of a step."""
         ...
 
     def close(self, failed: bool) -> None:
-        """The run has ended; `failed` says whether with an error."""
+        """End the run. `failed` tells whether it ended with an error."""
         ...
 
 
 class TensorBoard:
-    """Event files in ``out/tensorboard``. Steps after the checkpoint are dropped when a run is resumed."""
+    """Writes event files in ``out/tensorboard``. When a run is resumed, steps after its checkpoint are removed."""
 
     def __init__(self, run: TrackerRun) -> None:
         _package("tensorboard")
@@ -77,8 +77,8 @@ class TensorBoard:
 class Wandb:
     """A run of Weights & Biases, with its files in ``out/wandb``.
 
-    Its environment variables say where it is sent; WANDB_MODE=offline keeps it on this machine. A resumed run is the
-    same run there. Steps after the checkpoint are then shown twice.
+    The environment variables of wandb decide where it sends the run. With WANDB_MODE=offline the run stays on this
+    machine. A resumed run continues the same run in wandb, which then shows steps after the checkpoint twice.
     """
 
     def __init__(self, run: TrackerRun) -> None:
@@ -110,7 +110,7 @@ class Wandb:
 
 
 class Trackio:
-    """A run of trackio, in its folder on this machine (TRACKIO_DIR) or where its environment variables say."""
+    """A run of trackio. It is stored in TRACKIO_DIR on this machine, or where other variables of trackio say."""
 
     def __init__(self, run: TrackerRun) -> None:
         self._trackio = _package("trackio")
@@ -143,11 +143,11 @@ TRACKERS: Mapping[TrackerName, Callable[[TrackerRun], Tracker]] = {
 
 
 class Trackers:
-    """All trackers of a run. TensorBoard's files are written whenever it is installed.
+    """All trackers of a run. If TensorBoard is installed, its files are always written.
 
     Args:
-        run: The run that they show.
-        names: Trackers that are required.
+        run: The run that the trackers show.
+        names: Names of trackers that must be installed.
 
     Raises:
         ConfigError: A tracker could not be started.
@@ -173,7 +173,7 @@ class Trackers:
                 ) from error
 
     def write(self, step: int, values: Mapping[str, Any]) -> None:
-        """Write the numbers among the values of a step."""
+        """Send the metrics of a step to all trackers. Values that are not numbers are left out."""
         numbers = {
             name: value
             for name, value in values.items()
@@ -209,7 +209,7 @@ class Trackers:
 
 
 def check_packages(names: Sequence[TrackerName]) -> None:
-    """Check before a run that the packages are installed; `MissingDependencyError` names one that is not."""
+    """Check that the packages of trackers are installed. Raises `MissingDependencyError` for the first missing one."""
     for name in names:
         _package(name)
 

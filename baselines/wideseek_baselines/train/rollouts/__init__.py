@@ -1,1 +1,1 @@
-"""The episodes of training and evaluation: where they are played, and their metrics."""
+"""Runs the episodes of training and evaluation, and computes their metrics."""

@@ -1,4 +1,7 @@
-"""Jobs of several training processes: each runs its share on its engine, or the first runs all on Ray workers."""
+"""Divides jobs between training processes.
+
+Each process runs a share of the jobs on its own engine. With Ray workers, the first process runs all jobs.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +21,14 @@ J = TypeVar("J", bound=Job)
 
 
 class RemoteRollouts:
-    """The `Rollouts` of a process whose episodes are run by the first process. It runs none itself."""
+    """The `Rollouts` of a process that runs no episodes, because the first process runs them on Ray workers."""
 
     def run(self, jobs: Iterable[Job]) -> Generator[Finished, None, None]:
         """Run nothing."""
         yield from ()
 
     def update_weights(self, weights: Weights, version: int) -> None:
-        """Iterate over the weights: gathering each tensor needs all processes."""
+        """Iterate over the weights and do nothing with them. All processes must take part in gathering each tensor."""
         if not isinstance(weights, Path):
             for _ in weights:
                 pass
@@ -50,13 +53,13 @@ def run_sharded(
     """Run all jobs. Every process gets the results of all of them.
 
     Args:
-        jobs: The same on every process.
+        jobs: The jobs, the same on every process.
         run: Runs some jobs on this process.
-        group: The processes; see `distributed.new_group`.
-        spread: Every process runs a share, in whole groups. Otherwise the first process runs all jobs.
+        group: The group of processes from `distributed.new_group`.
+        spread: If true, every process runs a share of the groups. If false, the first process runs all jobs.
 
     Raises:
-        ProcessError: Running failed on another process.
+        ProcessError: `run` failed on another process.
     """
     if distributed.size() == 1:
         return run(jobs)
@@ -66,6 +69,8 @@ def run_sharded(
 
 
 def own_share(jobs: Sequence[J]) -> list[J]:
-    """This process's jobs: every Nth group, kept whole so that a group's shared prompt is computed once."""
+    """The jobs of this process. Groups are not divided, so the prompt that a group's episodes share is computed
+    once.
+    """
     groups = {name: number for number, name in enumerate(dict.fromkeys(map(group_of, jobs)))}
     return [job for job in jobs if groups[group_of(job)] % distributed.size() == distributed.rank()]

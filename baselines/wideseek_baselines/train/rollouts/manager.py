@@ -1,4 +1,4 @@
-"""`RolloutManager`: runs the episodes of training and evaluation, and sends new weights to their engines."""
+"""`RolloutManager` runs the episodes of training and evaluation, and sends new weights to the engines."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from wideseek_env.tasks.taskset import TaskSet
 
 
 class RolloutError(WideSeekError):
-    """No episode of a step could be played: the engine or the tools do not work."""
+    """All episodes of a step failed, because the engine or the tools do not work."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Progress:
     """How many episodes of a step or of an evaluation have ended."""
 
     held_out: bool
-    """Whether they are episodes of an evaluation."""
+    """Whether the episodes belong to an evaluation."""
     done: int
     total: int
     reward: float
@@ -52,16 +52,16 @@ class Progress:
 
 
 OnEpisode = Callable[[Progress], None]
-"""Called for every episode that has ended. Prefetched episodes call it from another thread."""
+"""A function that is called for every episode that has ended. For prefetched episodes, another thread calls it."""
 
 
 class RolloutManager:
-    """Opens the engines and runs episodes.
+    """Opens the engines and runs episodes on them.
 
     Args:
         config: The settings.
-        game: Fields of `GameConfig` that replace those of the configuration, for custom tasks, tools or rewards; or a
-            `GameConfig` that replaces the whole game.
+        game: Fields of `GameConfig` that replace those in `config.game`, for custom tasks, tools or rewards. A
+            `GameConfig` replaces the whole game.
         on_episode: Called for every episode that has ended.
 
     Raises:
@@ -102,12 +102,12 @@ class RolloutManager:
         """Run all jobs. Returns the rollouts in the order of the jobs, and the errors of the jobs that failed.
 
         Raises:
-            RolloutError: All of them failed.
+            RolloutError: All jobs failed.
         """
         return _in_order(jobs, self._finished(jobs, self._rollouts.run, held_out=False))
 
     def start(self) -> None:
-        """Load the model. Engines must have loaded it before they get weights, and no step should be timed with it."""
+        """Start the engines, which load the model. They must have done so before they get new weights."""
         for _ in self._rollouts.run(()):
             pass
 
@@ -116,13 +116,16 @@ class RolloutManager:
         self._rollouts.sleep()
 
     def update(self, model: TokenModel, version: int) -> None:
-        """Send the model's weights to all engines, under the names of its folder. Sleeping engines wake up with it."""
+        """Send the model's weights to all engines. Sleeping engines wake up when they get the weights."""
         if self._config.engine.sleep and model.device.type == "cuda":
             torch.cuda.empty_cache()  # memory that training no longer needs, for the engine on the same GPU
         self._rollouts.update_weights(state_dict_for_engine(model.causal), version)
 
     def evaluate(self) -> dict[str, float]:
-        """Play the held-out tasks: the same episodes each time. Returns metrics by name, with ``@width`` appended."""
+        """Play the held-out tasks with the same seeds each time.
+
+        Returns the metrics by name. If there are several widths, ``@width`` is appended to the names.
+        """
         options = self._config.evaluation
         jobs = held_out_jobs(self.held_out, options, self._config.seed)
         rollouts: dict[int | None, list[Rollout]] = {}
@@ -154,7 +157,7 @@ class RolloutManager:
         *,
         held_out: bool,
     ) -> Iterable[Finished]:
-        """The results of all jobs. Each process runs its share and calls `on_episode` for it."""
+        """The results of all jobs. Each process runs its share of them and calls `on_episode` for each."""
         return run_sharded(
             jobs,
             lambda mine: self._with_progress(run(mine), len(mine), held_out=held_out),
@@ -165,7 +168,7 @@ class RolloutManager:
     def _with_progress(
         self, results: Iterable[Finished], total: int, *, held_out: bool
     ) -> Iterator[Finished]:
-        """The same results; `on_episode` is called for each."""
+        """The same results. For each of them, `on_episode` is called."""
         rewards: list[float] = []
         for done, finished in enumerate(results, 1):
             if finished.rollout is not None and not finished.error:
@@ -175,7 +178,7 @@ class RolloutManager:
             yield finished
 
     def _run_held_out(self, jobs: Sequence[Job]) -> Iterator[Finished]:
-        """Run jobs at the temperature of evaluations."""
+        """Run jobs with the sampling temperature of evaluations."""
         rollouts, engine = self._rollouts, self._config.engine
         temperature = self._config.evaluation.temperature
         if temperature is None or not isinstance(rollouts, LocalRollouts):
@@ -206,7 +209,7 @@ class RolloutManager:
 
 
 def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) -> list[RolloutJob]:
-    """The episodes of an evaluation at all its widths. Their seeds depend neither on the width nor on the step."""
+    """The jobs of an evaluation, for all its widths. Their seeds are the same for all widths and steps."""
     return [
         RolloutJob(
             task,
@@ -228,11 +231,11 @@ _EVALUATED: Mapping[str, Callable[[Rollout], float]] = {
     "answered": lambda rollout: rollout.ending == "answered",
     "subagents": subagents,
 }
-"""Metrics of an evaluation: means over its episodes."""
+"""The metrics of an evaluation. Each is a mean over its episodes."""
 
 
 def _tasks(game: GameConfig, options: EvaluationOptions) -> tuple[TaskSet, TaskSet]:
-    """Tasks to train on and held-out tasks, which must be different ones."""
+    """The tasks to train on, and the held-out tasks. Raises `ConfigError` if a task is in both."""
     tasks = game.open_tasks()
     if not options.every:
         return tasks, TaskSet([])
@@ -254,7 +257,7 @@ def _tasks(game: GameConfig, options: EvaluationOptions) -> tuple[TaskSet, TaskS
 
 
 def _in_order(jobs: Sequence[RolloutJob], results: Iterable[Finished]) -> tuple[list[Rollout], list[str]]:
-    """Rollouts in the order of their jobs, so that nothing depends on which episode ended first."""
+    """The rollouts in the order of their jobs, so that the result does not depend on which episode ended first."""
     places = {(job.group, job.trial): number for number, job in enumerate(jobs)}
     found: dict[int, Rollout] = {}
     errors: list[str] = []

@@ -1,4 +1,4 @@
-"""Metrics of a step's episodes. They are means over episodes unless the name says otherwise."""
+"""Metrics of the episodes of a step. They are means over episodes unless the name says otherwise."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from wideseek_baselines.train.data.samples import failed
 
 
 def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, float]:
-    """Means over the episodes of a step.
+    """The metrics of the episodes of a step.
 
     Args:
-        rollouts: At least one.
-        version: Of the policy that is trained. Tokens of earlier versions count into `stale_share`.
+        rollouts: The rollouts of the step, at least one.
+        version: The version of the policy that is trained. `stale_share` is the share of tokens from other versions.
     """
     count = len(rollouts)
     turns = turns_of(rollouts)
@@ -35,7 +35,7 @@ def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
 
 
 def version_lag(rollouts: Sequence[Rollout], version: int) -> float:
-    """How many versions older than `version` the policies are that generated the tokens: a mean over tokens."""
+    """The mean age of the policy over all generated tokens, as a number of versions before `version`."""
     spans = [span for turn in turns_of(rollouts) for span in turn.versions]
     tokens = sum(number for _, number in spans)
     return sum((version - made) * number for made, number in spans) / max(1, tokens)

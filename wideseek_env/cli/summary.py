@@ -17,7 +17,7 @@ from wideseek_env.cli import options
 )
 @options.format_option("table", "json", "benchmark")
 def summary(run: Path, by: tuple[str, ...], seed: int | None, form: str) -> None:
-    """Summarise a recorded run. The run may still be running.
+    """Summarise a recorded run. The run may be unfinished.
 
     RUN is a folder of `wideseek eval` or `wideseek score`, the folder of one width of `wideseek bench width`, or a
     file of trajectories.

@@ -6,7 +6,7 @@
 * ``episodes.jsonl`` has the metrics of the same episodes.
 * ``summary.json`` has the metrics of the whole run.
 * ``progress.json`` has the current state and the running episodes.
-* ``run.lock`` keeps a second process out.
+* ``run.lock`` prevents a second process from writing the run.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
 OLD_METRICS = "figures.jsonl"
 
 _MAY_GROW = ("limit", "trials")
-"""Settings that may grow when a run is resumed. The recorded episodes still belong to the larger run."""
+"""Settings that may grow when a run is resumed. The recorded episodes are also part of the larger run."""
 
 _NEW = ("tools", "counter", "executor", "game")
 """Settings that earlier versions did not write. A run without "game" is of such a version."""
@@ -146,7 +146,7 @@ class RunFolder:
             accumulator.add(record)
 
     def write(self, trajectory: Trajectory) -> None:
-        """Record one episode. It is on disk when this method returns."""
+        """Record one episode. The record is on disk when this method returns."""
         self._writer.write(trajectory)
         self._metrics.append(EpisodeRecord.of(trajectory))
 
@@ -250,14 +250,17 @@ def _is_folder(corpus: Any) -> bool:
 
 
 def clear_temporary(path: Path) -> None:
-    """Delete temporary files that killed processes left in `path`. Only the holder of its lock may call this."""
+    """Delete temporary files that killed processes left in `path`.
+
+    Only the process that holds the lock of `path` may call this.
+    """
     for each in path.iterdir():
         if is_temporary(each, _WRITTEN_WHOLE):
             each.unlink(missing_ok=True)
 
 
 def foreign(path: Path) -> Iterator[Path]:
-    """The files in `path` without those that a run leaves if it is killed early: its lock and temporary files."""
+    """The files in `path` except the lock and temporary files. A run that is killed early leaves those."""
     if not path.is_dir():
         return iter(())
     return (each for each in path.iterdir() if each.name != LOCK and not is_temporary(each, _WRITTEN_WHOLE))
@@ -296,5 +299,5 @@ def _locked(path: Path) -> FileLock:
 
 
 def _grown(before: Any, now: Any) -> bool:
-    """Whether the setting is at least as large as before. None means no limit."""
+    """Whether the new value of the setting is at least as large as the old value. None means no limit."""
     return now is None or (before is not None and now >= before)

@@ -86,8 +86,8 @@ class GameConfig:
     team: bool = True
     """A lead with subagents (true), or a single agent (false)."""
     roster: Roster = "dynamic"
-    """Agent ids. dynamic: each new subagent gets a new id. fixed: the agents are always the lead and WIDTH
-    subagents. A new subtask uses the id of one of these subagents again."""
+    """The ids of agents. With dynamic, each new subagent gets a new id. With fixed, the agents are always the lead and
+    WIDTH subagents. A new subtask uses the id of one of these subagents again."""
     counter: str | Counter = "characters"
     """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
     tools: Sequence[str | Tool] = ()

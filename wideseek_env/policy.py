@@ -108,9 +108,11 @@ class EpisodeRunner(Protocol):
 
 
 @contextmanager
-def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
-    """Make a policy with `make_policy` and close it at the end if it has `close`. Without
-    this, the engine processes of the policy would stay."""
+def opened_policy(name: str, /, **options: Any) -> Iterator[Policy]:
+    """Make a policy with `make_policy` and close it at the end if it has `close`.
+
+    Without this, the engine processes of the policy would stay.
+    """
     policy = make_policy(name, **options)
     try:
         yield policy
@@ -120,7 +122,7 @@ def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
             close()
 
 
-def make_policy(name: str, **options: Any) -> Policy:
+def make_policy(name: str, /, **options: Any) -> Policy:
     """The policy called `name`: an entry point, or ``module:Class`` for a custom policy.
 
     Args:

@@ -71,7 +71,7 @@ def test_parquet(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--out", "a.csv"], "rollouts are kept in"),
+        (["--out", "a.csv"], "name the file of rollouts"),
         (["--out", "a.jsonl", "--policy", "scripted"], "does not take these options"),
         (["--out", "a.jsonl", "--tasks", "elsewhere"], "no tasks 'elsewhere'"),
         (["--out", "a.jsonl", "--where", "rows>=1000"], "no task"),
@@ -88,7 +88,8 @@ def test_mistakes_are_said(
 
 def test_a_policy_without_an_engine_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(rollout, ["--policy", "scripted", "--out", str(tmp_path / "a.jsonl")])
-    assert "no engine to be driven" in str(result.exception)
+    assert "has no engines, episode_policy, records_tokens" in str(result.exception)
+    assert "use a language-model policy, such as vllm" in str(result.exception)
 
 
 def test_it_is_a_command_of_wideseek() -> None:

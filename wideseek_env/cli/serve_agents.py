@@ -42,7 +42,8 @@ _common = options.stack(
 @_common
 @click.option(
     "--role", type=click.Choice(("lead", "subagent", "single", "tools")), default="lead", show_default=True,
-    help="Role of the client's agent. With tools, the agent has only search and browse, and there is no episode.",
+    help="Role of the client's agent. tools starts no episode: it offers search, browse and the custom tools "
+    "of a single agent.",
 )  # fmt: skip
 @click.option(
     "--port", type=click.IntRange(0, 65_535),
@@ -55,7 +56,8 @@ _common = options.stack(
 def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
     """Let a client act as one agent over the Model Context Protocol (MCP). Each session is one episode.
 
-    The client's agent gets the tools of its role. --policy acts for all other agents.
+    The client's agent gets the tools of its role. --policy acts for all other agents. With --role tools there is no
+    episode, task or turn: any client may call the tools, and nothing is recorded.
 
     \b
     Examples:

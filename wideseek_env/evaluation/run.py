@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import WideSeekError
+from wideseek_env.evaluation.checks import whole_number
 from wideseek_env.evaluation.folder import RunFolder
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.labels import DEFAULT_BY
@@ -69,9 +70,11 @@ def evaluate_game(
             ``progress.json`` in it.
 
     Raises:
+        ConfigError: `seed` or `trials` is wrong.
         EpisodeError: An episode raised an exception, and `keep_going` is False.
         KeyboardInterrupt: Ctrl-C stopped the run. The finished episodes are recorded and summarised first.
     """
+    seed, trials = whole_number("seed", seed, 0), whole_number("trials", trials, 1)
     accumulator = accumulator if accumulator is not None else SummaryAccumulator()
     todo = list(tasks if tasks is not None else game.tasks)
     if folder is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.checks import whole_number
 
 RESAMPLES = 2000
 FLIPS = 20_000
@@ -58,7 +59,7 @@ def bootstrap_means(values: ArrayLike, *, seed: int = 0, resamples: int = RESAMP
     """
     data = np.asarray(values, dtype=np.float64)
     tasks = len(data)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
     means = np.empty((resamples, data.shape[1]))
     size = max(1, _BLOCK // tasks)
     for start in range(0, resamples, size):
@@ -96,7 +97,7 @@ def sign_flip_p(differences: ArrayLike, *, seed: int = 0, flips: int = FLIPS) ->
         for value in data:
             sums = np.concatenate([sums + value, sums - value])
         return float(np.mean(np.abs(sums) >= seen))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
     hits = 0
     size = max(1, _BLOCK // len(data))
     for start in range(0, flips, size):

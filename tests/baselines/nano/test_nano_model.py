@@ -207,7 +207,7 @@ def test_silly_options_are_refused_before_anything_is_made(tmp_path: Path, optio
 
 
 def test_a_vocabulary_that_the_text_does_not_fill_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="take more worlds or a smaller vocabulary"):
+    with pytest.raises(ConfigError, match="use more worlds or a smaller vocabulary"):
         make_nano(tmp_path / "nano", vocab=60_000, worlds=1)
     assert list(tmp_path.iterdir()) == []
 

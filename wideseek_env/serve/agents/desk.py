@@ -86,7 +86,9 @@ class EpisodeDesk:
         self.policies = policies
         self.settings = settings or DeskSettings()
         if self.settings.seat in ("lead", "subagent") and policies is None:
-            raise ConfigError(f"the seat {self.settings.seat} needs a policy for the other agents")
+            raise ConfigError(
+                f"with the {self.settings.seat} played from outside, name a policy for the others"
+            )
         if self.settings.task_id:
             game.tasks.get(self.settings.task_id)
         self._writer = TrajectoryWriter(out) if out is not None else None

@@ -21,6 +21,7 @@ from wideseek_env.messages import Action, Message, ToolCall
 from wideseek_env.policy import Policy, Turn
 from wideseek_env.serve.agents.native import delegation, native_game
 from wideseek_env.task import Task
+from wideseek_env.tools.executor import run_calls
 
 _log = logging.getLogger("wideseek.agents")
 
@@ -49,7 +50,7 @@ class OutsideEpisode:
     """One episode. Several threads may call its methods. Each agent sends one message at a time.
 
     Args:
-        game: The game. The episode uses its native form (`native_game`), in which agents get their tools natively.
+        game: The game. The episode uses `native_game` of it.
         task: The question.
         seat: The agents for which the outside program acts: "lead", "subagent" (the first), "single" or "team".
         policy: Acts for all other agents. None for the seats "single" and "team", where there are no other agents.
@@ -214,7 +215,7 @@ class OutsideEpisode:
         """Run requests and deliver their results. Returns for each request id whether its tool succeeded."""
         if not calls:
             return {}
-        results = self.episode_run.game.executor.run(calls)
+        results = run_calls(self.episode_run.game.executor, calls)
         with self._lock:
             for call, result in zip(calls, results, strict=True):
                 if not self.episode_run.done:

@@ -167,7 +167,7 @@ def read_settings(folder: Path) -> dict[str, Any]:
             raise TypeError("settings")
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise TrajectoryError(
-            f"{path} cannot be read ({type(error).__name__}); start the run over with overwrite"
+            f"{path} cannot be read ({type(error).__name__}); start the run over with --overwrite (overwrite=True)"
         ) from error
     return dict(record["settings"])
 
@@ -209,7 +209,8 @@ def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any])
     ]
     if different:
         raise ConfigError(
-            f"{path} contains a run with other settings ({'; '.join(different)}); give another folder, or overwrite"
+            f"{path} contains a run with other settings ({'; '.join(different)}); give another folder, "
+            "or --overwrite (overwrite=True in Python)"
         )
 
 

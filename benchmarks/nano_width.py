@@ -1,6 +1,6 @@
 """Item-F1 of trained nano models by the width of their team, and of a single agent by its turns.
 
-    pip install 'wideseek-baselines[vllm]' 'wideseek-env[plot]'
+    pip install -e '.[plot]' -e 'baselines[vllm]'
     python benchmarks/nano_width.py --out runs/nano-width --depth \
         warm=runs/nano-curve/warm/model grpo=runs/nano-curve/grpo-lead-subagent-0/model
 

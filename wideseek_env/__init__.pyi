@@ -12,10 +12,12 @@ from .episode_run import run_episode as run_episode
 from .errors import ActionError as ActionError
 from .errors import ConfigError as ConfigError
 from .errors import CorpusError as CorpusError
+from .errors import IndexDamagedError as IndexDamagedError
 from .errors import MissingDependencyError as MissingDependencyError
 from .errors import ServiceError as ServiceError
 from .errors import TaskError as TaskError
 from .errors import TrajectoryError as TrajectoryError
+from .errors import UnknownVerdictError as UnknownVerdictError
 from .errors import UnnamedPartError as UnnamedPartError
 from .errors import WideSeekError as WideSeekError
 from .evaluation.one_call import evaluate as evaluate

@@ -11,6 +11,7 @@ from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.episode import Roster
+from wideseek_env.errors import ActionError
 from wideseek_env.game import Tasks
 from wideseek_env.messages import Action, Counter
 from wideseek_env.parallel import Lifetime, WideSeekEnv, parallel_env
@@ -21,6 +22,17 @@ from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
+
+_AFTER_RESET = frozenset(
+    ("rewards", "terminations", "truncations", "infos", "agent_selection", "agents", "num_agents")
+)
+
+
+class NotResetError(ActionError, AttributeError):
+    """An attribute was read before the first reset. PettingZoo expects an `AttributeError`."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is no {name} yet: call reset() first")
 
 
 class WideSeekAECEnv(AECEnv[str, str, Any]):
@@ -42,6 +54,16 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
 
     def __repr__(self) -> str:
         return f"<WideSeekAECEnv {self.parallel!r}>"
+
+    def __getattr__(self, name: str) -> Any:  # called for attributes that are not set
+        if name in _AFTER_RESET:
+            raise NotResetError(name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    @property
+    def acting_agents(self) -> list[str]:
+        """The agents whose turn it is. `agent_selection` is the one that is asked next."""
+        return self.parallel.acting_agents
 
     def observation_space(self, agent: str) -> TextSpace:
         """Any text up to the context budget. Every call returns the same object."""
@@ -119,6 +141,55 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
             self.agent_selection = self._queue[0]
 
 
+class OrderedAECEnv(OrderEnforcingWrapper[str, str, Any]):
+    """Checks the order of calls like PettingZoo's wrapper, but with the errors of this package.
+
+    Before the first reset, only `render`, the spaces, `acting_agents`, `reset` and `close` can be used. Everything else
+    raises `ActionError`.
+    """
+
+    def __repr__(self) -> str:
+        line = repr(self.env)
+        return line if line.isprintable() else repr(line)[1:-1]
+
+    def __str__(self) -> str:
+        return str(self.env)
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _AFTER_RESET and not self._has_reset:
+            raise NotResetError(name)
+        return super().__getattr__(name)
+
+    def render(self) -> Any:
+        """The same as `WideSeekAECEnv.render`, also before the first reset."""
+        return self.env.render()
+
+    def step(self, action: Action | None) -> None:
+        """The same as `WideSeekAECEnv.step`."""
+        self._check_reset()
+        super().step(action)
+
+    def observe(self, agent: str) -> str | None:
+        """The same as `WideSeekAECEnv.observe`."""
+        self._check_reset()
+        found: str | None = super().observe(agent)
+        return found
+
+    def state(self) -> Any:
+        """The same as `WideSeekAECEnv.state`."""
+        self._check_reset()
+        return super().state()
+
+    def agent_iter(self, max_iter: int = 2**63) -> Any:
+        """The selected agents, one after another."""
+        self._check_reset()
+        return super().agent_iter(max_iter)
+
+    def _check_reset(self) -> None:
+        if not self._has_reset:
+            raise ActionError("no episode yet: call reset() first")
+
+
 def raw_env(
     *,
     tasks: Tasks = "synthetic",
@@ -182,9 +253,9 @@ def env(
     executor: str | Executor | None = None,
     subagent_lifetime: Lifetime = "episode",
     render_mode: str | None = None,
-) -> OrderEnforcingWrapper[str, str, Any]:
+) -> OrderedAECEnv:
     """Make the AEC environment, which checks the order of calls. The arguments are those of `parallel_env`."""
-    return OrderEnforcingWrapper(
+    return OrderedAECEnv(
         raw_env(
             tasks=tasks,
             corpus=corpus,

@@ -22,6 +22,7 @@ from wideseek_env.rewards import Parts, total
 from wideseek_env.scoring import TableScore, score_response
 from wideseek_env.task import Task
 from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.tools.executor import run_calls
 from wideseek_env.trajectory import Trajectory
 
 
@@ -124,6 +125,7 @@ class EpisodeRun:
         Raises:
             ActionError: An acting agent has no action, or an action that is neither text nor a mapping. The episode has
                 not changed then.
+            ConfigError: The executor did not return one result for each call.
         """
         episode = self.episode
         acting = episode.ready()
@@ -140,7 +142,7 @@ class EpisodeRun:
             calls += episode.act(agent, actions[agent])
         self.times += [now] * len(acting)
         if calls and not episode.done:
-            results = self.game.executor.run(calls)
+            results = run_calls(self.game.executor, calls)
             now = time.perf_counter() - self._began
             for call, result in zip(calls, results, strict=True):
                 if episode.done:

@@ -102,7 +102,7 @@ class EpisodeRunner(Protocol):
 
 
 @contextmanager
-def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
+def opened_policy(name: str, /, **options: Any) -> Iterator[Policy]:
     """Make a policy with `make_policy` and close it at the end if it has `close`. Engines are processes, so they must
     be ended."""
     policy = make_policy(name, **options)
@@ -114,7 +114,7 @@ def opened_policy(name: str, **options: Any) -> Iterator[Policy]:
             close()
 
 
-def make_policy(name: str, **options: Any) -> Policy:
+def make_policy(name: str, /, **options: Any) -> Policy:
     """The policy called `name`: an entry point, or ``module:Class`` for a custom policy.
 
     Args:

@@ -18,7 +18,10 @@ TEAM_ID = "wideseek-v0"
 def register_environments() -> None:
     """Register the environments. An id that is registered already is left as it is."""
     if SINGLE_ID not in gymnasium.registry:
-        gymnasium.register(id=SINGLE_ID, entry_point="wideseek_env.single:WideSeekSingleEnv")
+        # The environment checks the order of calls itself, with the errors of this package.
+        gymnasium.register(
+            id=SINGLE_ID, entry_point="wideseek_env.single:WideSeekSingleEnv", order_enforce=False
+        )
     register: Any = getattr(pettingzoo, "register", None)
     if register is None:  # before PettingZoo 1.27
         return

@@ -1,4 +1,4 @@
-"""The command line, `wideseek …`. Each command imports its modules only when it runs, so `--help` is quick."""
+"""The command line, `wideseek …`. Each command imports its modules only when it runs, so `--help` is fast."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ def main() -> None:
     """
     from wideseek_env.cli.app import app
 
-    # Custom parts (module:name) may be in the current folder. It comes last on the path so that it shadows nothing.
+    # Custom parts (module:name) may be in the current folder. The folder comes last on the path so that it hides no
+    # installed module.
     sys.path.append(os.getcwd())
     ended: list[int] = []
 

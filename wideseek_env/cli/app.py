@@ -1,4 +1,7 @@
-"""The `wideseek` command and its subcommands. It reports an error or Ctrl-C in one line, with an exit code."""
+"""The `wideseek` command and its subcommands.
+
+The command reports an error or Ctrl-C in one line and with an exit code.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ INTERRUPTED = 130
 
 
 class Failure(click.ClickException):
-    """An error that one line explains to the user."""
+    """An error that is explained to the user in one line."""
 
     exit_code = 1
 
@@ -52,10 +55,11 @@ COMMANDS = "wideseek_env.commands"
 
 
 class App(click.Group):
-    """Reports this package's errors in one line on stderr, and ends with exit code 130 after Ctrl-C.
+    """The group of all subcommands.
 
-    It also offers the subcommands that installed packages register. A registered subcommand is imported only when
-    it is called or listed.
+    It reports this package's errors in one line on stderr, and ends with exit code 130 after Ctrl-C. It also offers
+    the subcommands that installed packages register. A registered subcommand is imported only when the user calls it
+    or lists the subcommands.
     """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -63,7 +67,10 @@ class App(click.Group):
         return [*super().list_commands(ctx), *sorted(_plugins().keys() - self.commands.keys())]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The subcommand called `cmd_name`. If it cannot be loaded, calling it reports why."""
+        """The subcommand called `cmd_name`.
+
+        If the subcommand cannot be loaded, the returned command reports the reason.
+        """
         command = super().get_command(ctx, cmd_name)
         point = _plugins().get(cmd_name) if command is None else None
         if point is None:
@@ -94,7 +101,7 @@ class App(click.Group):
                 raise
             raise (WrongSetting if isinstance(error, ConfigError) else Failure)(error) from error
         except BrokenPipeError:
-            raise  # click handles a pipe whose reader has gone
+            raise  # click handles this: the program that read our output has ended
         except OSError as error:
             if ctx.params.get("traceback"):
                 raise
@@ -119,7 +126,7 @@ def _broken(name: str, error: WideSeekError) -> click.Command:
 @click.version_option(__version__, prog_name="wideseek")
 @click.option("--traceback", is_flag=True, help="Show the full traceback of an error instead of one line.")
 def app(traceback: bool) -> None:
-    """Broad information seeking with a lead agent and parallel subagents: run, measure and build.
+    """Run, measure and build broad information seeking by a lead agent with parallel subagents.
 
     \b
     Examples:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from wideseek_env.game import Game, GameConfig
 
 
-@click.group()
+@click.group(short_help="Evaluate a policy at several widths or depths.")
 def bench() -> None:
-    """Evaluate a policy at several widths or depths, and report the results."""
+    """Evaluate a policy at several widths or depths, and report the results.
+
+    The width is the maximum number of subagents at the same time. The depth is the number of turns of a single agent.
+    """
 
 
 bench.add_command(plot)
@@ -30,34 +33,41 @@ _sweep_options = options.stack(
     options.trials_option,
     click.option(
         "--equal", type=click.Choice(("tokens", "calls", "critical-path")),
-        help="Give the team the same budget per episode at every point.",
+        help="Give every width or depth the same budget per episode.",
     ),
     click.option(
         "--amount", type=click.IntRange(min=1),
-        help="The budget of --equal. Default: the mean use at the smallest point, which runs first.",
+        help="The budget of --equal. Default: what an episode uses on average at the smallest width or depth, "
+        "which runs first.",
     ),
     click.option(
         "--out", type=click.Path(file_okay=False, path_type=Path), required=True,
-        help="Folder for the table (CSV, JSON), the figures (SVG, PNG, PDF), report.html and one run folder per point.",
+        help="Folder for the table (CSV, JSON), the figures (SVG, PNG, PDF), report.html and the folders of the runs.",
     ),
     options.fresh_option,
     options.keep_going_option,
 )  # fmt: skip
 
 
-@bench.command()
+@bench.command(short_help="Measure results at several numbers of subagents.")
 @click.option(
-    "--widths", type=options.Widths(), default="1,2,4,8", show_default=True, help="Widths to evaluate."
+    "--widths",
+    type=options.Widths(),
+    default="1,2,4,8",
+    show_default=True,
+    help="Numbers of subagents to evaluate.",
 )
 @options.game_options("wideseek bench width")
 @options.policy_choice
 @click.option("--single", is_flag=True, help="Also evaluate a single agent, for comparison.")
 @_sweep_options
 def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any) -> None:
-    """Measure item-F1, time and tool calls against the number of subagents.
+    """Measure item-F1, time and tool calls at several numbers of subagents.
+
+    Item-F1 scores the cells of the answer's table against the gold table.
 
     The default rules give each agent the same small budget at every width. With --equal, the whole team has the same
-    budget at every width. Ctrl-C keeps the finished widths. The same command then resumes the run.
+    budget at every width. Ctrl-C keeps the results of finished widths. The same command then resumes the run.
 
     \b
     Examples:
@@ -75,19 +85,19 @@ def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any)
     _sweep("width", start, len(widths) + single, game, **given)
 
 
-@bench.command()
+@bench.command(short_help="Measure results at several numbers of turns.")
 @click.option(
     "--turns", "depths", type=options.Widths(), default="4,8,16,32", show_default=True,
-    help="Numbers of turns to evaluate. The turn that answers counts.",
+    help="Numbers of turns to evaluate. The turn with the answer is included.",
 )  # fmt: skip
 @options.game_options("wideseek bench depth")
 @options.policy_choice
 @_sweep_options
 def depth(depths: tuple[int, ...], game: GameConfig, **given: Any) -> None:
-    """Measure item-F1, time and tool calls of a single agent against its number of turns.
+    """Measure item-F1, time and tool calls of a single agent with several numbers of turns.
 
-    Only the number of turns changes. All other limits are those of the rules. Ctrl-C keeps the finished points. The
-    same command then resumes the run.
+    Item-F1 scores the cells of the answer's table against the gold table. Only the number of turns changes. All other
+    limits are those of the rules. Ctrl-C keeps the results of finished depths. The same command then resumes the run.
 
     \b
     Examples:
@@ -119,7 +129,7 @@ def _sweep(
     resume: bool,
     keep_going: bool,
 ) -> None:
-    """Run a sweep, print its results and write its files; `start` makes the sweep of an opened game."""
+    """Run a sweep, print its results and write its files. `start` returns the function that runs the sweep."""
     from wideseek_env.cli.bench_reports import show_sweep
     from wideseek_env.cli.console import console, say
     from wideseek_env.cli.sweep import command_line, run_sweep

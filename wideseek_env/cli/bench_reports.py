@@ -17,7 +17,10 @@ _FORMATS = ("svg", "png", "pdf")
 
 _runs = click.argument("runs", metavar="RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
 _names = click.option(
-    "--name", "names", multiple=True, help="Name of a run, in the order of the runs (repeatable)."
+    "--name",
+    "names",
+    multiple=True,
+    help="Name of a run in the output. Repeat the option for further runs, in the same order as RUN….",
 )
 
 
@@ -26,7 +29,8 @@ _names = click.option(
 @_names
 @click.option(
     "--x", "axis", type=click.Choice(("size", "critical-path", "seconds", "tokens", "calls", "turns")),
-    default="size", show_default=True, help="Horizontal axis: the size (width or turns), or a cost per episode.",
+    default="size", show_default=True,
+    help="The horizontal axis. size is the width or the number of turns. All others are costs per episode.",
 )  # fmt: skip
 @click.option(
     "--metric", type=click.Choice(("item-f1", "row-f1", "success")), default="item-f1", show_default=True,
@@ -35,7 +39,7 @@ _names = click.option(
 @click.option(
     "--overview",
     is_flag=True,
-    help="Draw a figure of page width that shows time, calls and speed-up next to item-F1.",
+    help="Draw a figure as wide as a page. It shows item-F1, time, calls and speed-up.",
 )
 @click.option(
     "--out", "-o", "outs", type=click.Path(dir_okay=False, path_type=Path), required=True, multiple=True,
@@ -49,10 +53,12 @@ def plot(
     overview: bool,
     outs: tuple[Path, ...],
 ) -> None:
-    """Draw sweeps into one figure, as wide as one column of a paper.
+    """Draw the results of several widths or depths into one figure.
 
-    RUN is the --out folder of `bench width` or `bench depth`. It may be unfinished. Bands and bars are 95 % bootstrap
-    intervals over tasks.
+    The figure is as wide as one column of a paper.
+
+    RUN is the --out folder of `bench width` or `bench depth`. The run may be unfinished. Bands and bars are 95 %
+    bootstrap intervals over tasks.
 
     \b
     Examples:
@@ -83,19 +89,27 @@ def plot(
         click.echo(f"Written: {out}")
 
 
-@click.command()
+@click.command(short_help="Write one page about several runs.")
 @_runs
 @_names
 @click.option(
     "--out", "-o", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True,
-    help="The page.",
+    help="The HTML file to write.",
 )  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals and tests.")
+@click.option(
+    "--seed",
+    type=int,
+    default=0,
+    show_default=True,
+    help="Seed of the confidence intervals and the statistical tests.",
+)
 def report(runs: tuple[Path, ...], names: tuple[str, ...], out: Path, seed: int) -> None:
-    """Write one page about several runs: figures, intervals, paired comparisons, settings and commands.
+    """Write one page about several runs.
 
-    RUN is the --out folder of `bench width`, `bench depth`, `eval` or `score`, or a file of trajectories. It may be
-    unfinished. The page then says so. The page is one file and needs no network.
+    The page has figures, confidence intervals, paired comparisons, settings and commands.
+
+    RUN is the --out folder of `bench width`, `bench depth`, `eval` or `score`, or a file of trajectories. If a
+    run is unfinished, the page says so. The page is one file and needs no network.
 
     \b
     Examples:

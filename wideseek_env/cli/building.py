@@ -24,7 +24,7 @@ def build_corpus(
     Args:
         source: A folder, a .jsonl file, ``synthetic:…`` or ``hybridqa:…``.
         out: Folder of the new corpus.
-        name: The corpus name in recorded runs. None derives it from the source.
+        name: The corpus name in recorded runs. With None, the name is derived from the source.
         overwrite: Replace a corpus that exists in `out`.
         progress: Called with the number of indexed pages.
 
@@ -102,7 +102,7 @@ def embed_corpus(
 
 
 def run_tool(corpus_name: str, tool: str, arguments: dict[str, Any]) -> str:
-    """The text that an agent would get from this call of a tool.
+    """The text that an agent would get if it called the tool with these arguments.
 
     Raises:
         CorpusError: The tool failed.

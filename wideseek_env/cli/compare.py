@@ -1,4 +1,4 @@
-"""`wideseek compare`: compare runs with the first one, task by task."""
+"""`wideseek compare`: compare each run with the first run, task by task."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import click
 from wideseek_env.cli import options
 
 
-@click.command()
+@click.command(short_help="Compare runs with the first run, task by task.")
 @click.argument("runs", metavar="RUN RUN…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--metric", default="f1_by_item", show_default=True, metavar="NAME",
@@ -25,7 +25,7 @@ from wideseek_env.cli import options
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the intervals and of the test.")
 @options.format_option("table", "json")
 def compare(runs: tuple[Path, ...], metric: str, top: int, seed: int, form: str) -> None:
-    """Compare each run with the first one, on the tasks that both have.
+    """Compare each run with the first run, on the tasks that both runs have.
 
     Shows the means over tasks, their differences with 95 % paired bootstrap intervals, and the p-value of a sign-flip
     test. The command refuses runs whose tasks have the same ids but different content.

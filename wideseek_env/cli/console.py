@@ -22,7 +22,7 @@ from wideseek_env.render.printable import one_line
 def console(*, stderr: bool = False) -> Console:
     """A console that takes text literally (no markup, no emoji codes)."""
     stream = sys.stderr if stderr else sys.stdout
-    # Rich would squeeze tables in a file or a pipe into 80 columns.
+    # If the output is a file or a pipe, Rich would squeeze tables into 80 columns.
     wide = None if stream.isatty() or os.environ.get("COLUMNS") else 120
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False, width=wide)
 
@@ -92,7 +92,7 @@ class PageBar(Bar):
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """Show a spinner with `text` during an operation of unknown length. It appears only on a terminal."""
+    """Show a spinner with `text` during an operation of unknown length. The spinner appears only on a terminal."""
     stderr = console(stderr=True)
     if stderr.is_terminal and not stderr.is_dumb_terminal:
         with stderr.status(Text(text)):

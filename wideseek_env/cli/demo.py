@@ -30,8 +30,8 @@ def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
     """Show a scored episode and a width curve, offline, with a scripted policy.
 
     The first part runs one episode of a lead and its subagents, and compares its table with the gold table. The second
-    part evaluates the same tasks at widths 1, 2, 4 and 8, and shows a table and a figure. There, each agent has the
-    same small budget at every width.
+    part evaluates the same tasks at widths 1, 2, 4 and 8, and shows a table and a figure. In the second part, each
+    agent has the same small budget at every width.
 
     \b
     Examples:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 @options.by_option
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for run.json, trajectories.jsonl, episodes.jsonl and summary.json. wideseek watch can follow it.",
+    help="Folder for run.json, trajectories.jsonl, episodes.jsonl and summary.json. wideseek watch can show the run "
+    "while it is running.",
 )  # fmt: skip
 @options.fresh_option
 @options.keep_going_option
@@ -39,7 +40,7 @@ def evaluate_command(
     """Evaluate a policy on tasks and print a summary.
 
     With --out, each episode is written to disk when it ends. If the command is stopped, the same command resumes the
-    run. --limit and --trials may then be larger.
+    run. You may then use a larger --limit or --trials.
 
     \b
     Examples:

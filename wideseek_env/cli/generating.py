@@ -26,7 +26,7 @@ _CELL = 60
 
 
 def generate_tasks(spec: str, split: str, count: int | None, seed: int) -> TaskSet:
-    """`count` tasks of a world's split. None gives all tasks.
+    """`count` tasks from one part of a world (its split). With None, all tasks of that part.
 
     Raises:
         ConfigError: No world has this name.

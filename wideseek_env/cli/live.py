@@ -52,7 +52,7 @@ COLUMNS: tuple[tuple[str, str, str], ...] = (
     ("generated_tokens_per_second", "tokens/s", ",.0f"),
     ("tokens_per_second", "tokens/s", ",.0f"),
 )
-"""Training metrics: name in the log, title and format. A run shows those that its log contains."""
+"""Training metrics: their name in the log, their title and their format. A metric is shown if the log contains it."""
 
 
 def table_of(snapshot: Snapshot) -> RenderableType:
@@ -97,7 +97,7 @@ def changing_part(snapshot: Snapshot) -> tuple[object, ...]:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in readable units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
+    """A number of seconds in readable units: 45 s, 3 min 20 s, 2 h 5 min, 3 d 4 h."""
     whole = round(seconds)
     for large, small, names in ((86_400, 3600, ("d", "h")), (3600, 60, ("h", "min")), (60, 1, ("min", "s"))):
         if whole >= large:
@@ -108,7 +108,8 @@ def duration(seconds: float) -> str:
 def sparkline(values: Sequence[float], width: int = _SPARKS) -> str:
     """`values` as a row of at most `width` blocks, scaled from the smallest to the largest value.
 
-    With more than `width` values, each block shows the mean of several. Values that are not finite are left out.
+    If there are more than `width` values, each block shows the mean of several values. Values that are not finite are
+    left out.
     """
     finite = [value for value in values if math.isfinite(value)]
     if not finite:
@@ -168,7 +169,7 @@ def _training(snapshot: Training) -> RenderableType:
 
 
 def _evaluations(snapshot: Training) -> Table:
-    """Held-out metrics: item-F1 (one column per width), reward and loss, as far as the run has them."""
+    """The held-out metrics that the run has: item-F1 (one column per width), reward and loss."""
     latest = snapshot.evaluations[-_EVALUATIONS:]
     names = list(dict.fromkeys(name for row in latest for name in row if name.startswith("eval_item_f1")))
     names += [name for name in ("eval_reward", "held_out_loss") if any(name in row for row in latest)]

@@ -1,4 +1,4 @@
-"""The options that several commands share, and the parsing of their values."""
+"""The options that several commands share, and the code that parses their values."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Assignment(_Pair):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, str]:
-        """Returns the name, and the text after the first equals sign."""
+        """Return the name, and the text after the first equals sign."""
         if isinstance(value, tuple):
             return value[0], value[1]
         name, equals, text = str(value).partition("=")
@@ -46,7 +46,7 @@ class Limit(_NamedInt):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, int]:
-        """Returns the limit's name and value."""
+        """Return the limit's name and value."""
         if isinstance(value, tuple):
             return value[0], value[1]
         name, text = Assignment().convert(value, param, ctx)
@@ -64,7 +64,7 @@ class Widths(_Ints):
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[int, ...]:
-        """Returns the widths in the given order."""
+        """Return the widths in the given order."""
         if isinstance(value, tuple):
             return value
         parts = [part.strip() for part in str(value).split(",")]
@@ -77,7 +77,10 @@ class Widths(_Ints):
 
 
 def policy_options(pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
-    """The values of ``--policy-arg``. Each is parsed as JSON (numbers, true, lists) if possible, else it is text."""
+    """The values of ``--policy-arg``.
+
+    Each is parsed as JSON (numbers, true, lists) if possible. Otherwise it stays text.
+    """
     options: dict[str, Any] = {}
     for name, text in pairs:
         if name in options:
@@ -105,8 +108,9 @@ _policy_options = stack(
         "--policy", default="scripted", show_default=True, metavar="NAME",
         help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom one.",
     ),
-    click.option("--model", metavar="MODEL", help="The policy's language model: a folder, or its name on the server."),
-    click.option("--base-url", metavar="URL", help="The policy's server, such as http://localhost:8000/v1."),
+    click.option("--model", metavar="MODEL",
+        help="The language model of the policy: a folder, or the name of a model on the server."),
+    click.option("--base-url", metavar="URL", help="Address of the model server of the policy, such as http://localhost:8000/v1."),
     click.option(
         "--policy-arg", "policy_args", type=Assignment(), multiple=True, help="An option of the policy (repeatable)."
     ),
@@ -149,7 +153,7 @@ _REPEATABLE = ("where", "limits", "tools")
 def game_options(entry: str) -> Callable[[Command], Command]:
     """The game options of a command.
 
-    Each field of `GameConfig` that the entry point takes becomes one option, with the field's docstring as help. The
+    Each field of `GameConfig` that the command accepts becomes one option, with the field's docstring as help. The
     command receives the configuration as its argument `game`.
 
     Args:
@@ -194,7 +198,7 @@ def game_options(entry: str) -> Callable[[Command], Command]:
 
 
 def _once(option: str, pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """The pairs as a mapping; an error names a key that is given twice."""
+    """The pairs as a mapping. If a key is given twice, the error names the key."""
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in found:
@@ -226,7 +230,8 @@ by_option = click.option(
 )  # fmt: skip
 judge_option = click.option(
     "--judge", metavar="SPEC",
-    help="Decides llm_judge columns: offline (default), openai:MODEL@URL, recorded:FILE, or module:Class (custom).",
+    help="The judge of cells in columns of the type llm_judge: offline (default), openai:MODEL@URL, recorded:FILE, or "
+    "module:Class (custom).",
 )  # fmt: skip
 
 

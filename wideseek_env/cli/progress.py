@@ -1,6 +1,6 @@
 """`RunView`: shows the progress of an evaluation in the process that runs it.
 
-On a terminal the view is live. Elsewhere it prints a few lines.
+On a terminal, `RunView` updates its display all the time. Elsewhere, for example in a pipe, it prints a few lines.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 _STEPS = 5
 _PATIENCE = 60.0
-"""After this many seconds a line is printed even if the next fifth of the episodes is not done."""
+"""After this number of seconds, `RunView` prints a line even if the next fifth of the episodes is not done."""
 
 
 class RunView:
-    """Shows what a status knows, to be used in a ``with`` statement."""
+    """Shows the state of a run, as a `RunStatus` reports it. Use it in a ``with`` statement."""
 
     def __init__(self, status: RunStatus, clock: Callable[[], float] = time.monotonic) -> None:
         self._status = status
@@ -59,7 +59,7 @@ class RunView:
     def update(self) -> None:
         """Print a line if enough has changed. Call it when the run begins and when an episode ends."""
         if self._live is not None:
-            return  # it looks by itself
+            return  # on a terminal, the display calls `look` by itself
         done = self._status.done
         if done >= self._next or done == self._status.total or self._clock() - self._latest >= _PATIENCE:
             self._console.print(Text(progress_line(self.look())), soft_wrap=True)

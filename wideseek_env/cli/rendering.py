@@ -1,4 +1,4 @@
-"""Shows the episodes that a command runs, in the form that `--render` names."""
+"""Shows the episodes that a command runs. `--render` selects how."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from wideseek_env.render.view import verdict, view_of
 
 @contextmanager
 def watching(mode: str, console: Console, fps: float = 4.0) -> Iterator[Callable[[EpisodeRun], None]]:
-    """Gives the function to pass to `run_episode` as ``on_step``.
+    """A context manager that gives the function to pass to `run_episode` as ``on_step``.
 
     Leaving the block restores the terminal, also after an exception.
 
     Args:
         mode: ``human`` for a live view, ``ansi`` for a text after each step, ``none`` for the score alone.
         console: Where to print.
-        fps: Maximum steps per second of the live view; 0 does not wait.
+        fps: Maximum steps per second of the live view. With 0, the view does not wait.
     """
     if mode != "human":
         yield lambda run: _print(run, mode, console)

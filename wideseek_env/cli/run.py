@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @options.seed_option
 @click.option(
     "--render", type=click.Choice(("human", "ansi", "none")), default="human", show_default=True,
-    help="human: a live view with a lane for each agent. ansi: a text after every step. none: only the score.",
+    help="human: a live view with one panel for each agent. ansi: a text after every step. none: only the score.",
 )  # fmt: skip
 @click.option(
     "--fps", type=click.FloatRange(min=0), default=4.0, show_default=True,

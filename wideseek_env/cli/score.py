@@ -36,16 +36,16 @@ if TYPE_CHECKING:
 @click.option(
     "--strict",
     is_flag=True,
-    help="Score exactly as the WideSearch benchmark's code does, including its known oddities.",
+    help="Score exactly as the WideSearch benchmark's code does, including the known errors of that code.",
 )
 @click.option(
     "--missing", type=click.Choice(("zero", "skip")), default="zero", show_default=True,
-    help="A task without a response counts as 0 (zero), as in the benchmark, or is left out (skip).",
+    help="zero: a task without a response gets score 0, as in the benchmark. skip: it is left out.",
 )  # fmt: skip
 @click.option(
     "--trials",
     type=click.IntRange(min=1),
-    help="Number of trials per task. Default: as many as the responses have.",
+    help="Number of trials per task. Default: the largest number of trials in the responses.",
 )
 @options.by_option
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the bootstrap intervals.")
@@ -73,8 +73,9 @@ def score(
 ) -> None:
     """Score answers of other programs.
 
-    Responses are the WideSearch benchmark's files (MODEL_TASK_TRIAL_response.jsonl), lines with task_id, trial and
-    response, or the episodes of a recorded run. The answers of a recorded run are scored again.
+    The responses are in one of three forms: the WideSearch benchmark's files (MODEL_TASK_TRIAL_response.jsonl), a JSONL
+    file whose lines have task_id, trial and response, or a recorded run. The answers of a recorded run are scored
+    again.
 
     \b
     Examples:

@@ -8,7 +8,10 @@ from wideseek_env.cli.serve_agents import agents, mcp
 
 
 class ServeGroup(click.Group):
-    """The group `serve`. If the first argument is not a subcommand, it is the argument of the subcommand `corpus`."""
+    """The group `serve`.
+
+    If the first argument is not the name of a subcommand, the group runs `corpus` with that argument.
+    """
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Insert ``corpus`` if the subcommand's name was left out."""
@@ -17,7 +20,7 @@ class ServeGroup(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=ServeGroup)
+@click.group(cls=ServeGroup, short_help="Serve a corpus or episodes to other programs.")
 def serve() -> None:
     """Serve a corpus over HTTP, or episodes to agents of other programs.
 
@@ -29,7 +32,7 @@ def serve() -> None:
     """
 
 
-@serve.command()
+@serve.command(short_help="Serve a corpus over HTTP.")
 @click.argument("corpus", metavar="DIR_OR_NAME")
 @click.option(
     "--host",
@@ -42,7 +45,7 @@ def serve() -> None:
     type=click.IntRange(0, 65_535),
     default=8000,
     show_default=True,
-    help="Port. 0 takes a free one.",
+    help="Port. With 0, the server uses a free port.",
 )
 @click.option(
     "--workers", type=click.IntRange(1), default=1, show_default=True, help="Processes that share one index."
@@ -55,7 +58,7 @@ def serve() -> None:
     type=click.IntRange(0),
     default=0,
     show_default=True,
-    help="Characters of a page in a search result. 0 gives only the matching passage.",
+    help="Characters of a page in a search result. With 0, a result has only the matching passage.",
 )
 @click.option("--require-key", is_flag=True, help="Refuse to start if WIDESEEK_SERVE_KEY is not set.")
 def corpus(
@@ -63,8 +66,8 @@ def corpus(
 ) -> None:
     """Serve a corpus: POST /retrieve and /access, GET /health and /metrics.
 
-    The server also understands the clients of Search-R1, ASearcher and RLinf. WideSeek's commands use it with
-    --corpus remote:URL. Ctrl-C stops the server after the requests in flight.
+    The server also understands the clients of Search-R1, ASearcher and RLinf. WideSeek's commands use the
+    server with --corpus remote:URL. After Ctrl-C, the server finishes the open requests and stops.
 
     \b
     Examples:

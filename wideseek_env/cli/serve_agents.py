@@ -19,7 +19,8 @@ _common = options.stack(
     click.option(
         "--task-id", "--task", "task_id", default="", help="The task. Default: the client's choice, or the first task."
     ),
-    click.option("--subtask", default="", help="With the subagent's seat: the first subtask that its lead delegates."),
+    click.option("--subtask", default="",
+        help="The first subtask that the lead delegates, if the client acts for a subagent."),
     options.seed_option,
     click.option(
         "--out", type=click.Path(dir_okay=False, path_type=Path), help="Append every trajectory to this JSONL file."
@@ -36,16 +37,17 @@ _common = options.stack(
 )  # fmt: skip
 
 
-@click.command()
+@click.command(short_help="Let a client act as one agent over MCP.")
 @options.game_options("wideseek serve mcp")
 @_common
 @click.option(
     "--role", type=click.Choice(("lead", "subagent", "single", "tools")), default="lead", show_default=True,
-    help="Role of the client's agent. tools gives it only search and browse, without an episode.",
+    help="Role of the client's agent. tools starts no episode: it offers search, browse and the custom tools "
+    "of a single agent.",
 )  # fmt: skip
 @click.option(
     "--port", type=click.IntRange(0, 65_535),
-    help="Serve streamable HTTP at this port (0: a free one). Default: use stdin and stdout.",
+    help="Serve streamable HTTP at this port. With 0, the server uses a free port. Default: stdin and stdout.",
 )  # fmt: skip
 @click.option(
     "--gather", type=click.FloatRange(0, 10), default=0.05, show_default=True,
@@ -54,7 +56,8 @@ _common = options.stack(
 def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
     """Let a client act as one agent over the Model Context Protocol (MCP). Each session is one episode.
 
-    The client's agent gets the tools of its role. --policy acts for all other agents.
+    The client's agent gets the tools of its role. --policy acts for all other agents. With --role tools there is no
+    episode, task or turn: any client may call the tools, and nothing is recorded.
 
     \b
     Examples:
@@ -95,14 +98,14 @@ def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
 @_common
 @click.option(
     "--seat", type=click.Choice(("lead", "subagent", "single", "team")), default="team", show_default=True,
-    help="The agents that a client acts for, if its request does not say.",
+    help="The agents for which a client acts, if its request does not name them.",
 )  # fmt: skip
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
     default=8000,
     show_default=True,
-    help="Port. 0 takes a free one.",
+    help="Port. With 0, the server uses a free port.",
 )
 @click.option(
     "--model-name", default="", help="Name of the team as a chat model. Default: the policy's name."
@@ -148,7 +151,7 @@ def _desk_settings(given: dict[str, Any], *, seat: Any) -> DeskSettings:
 def _desk(
     stack: ExitStack, given: dict[str, Any], settings: DeskSettings, *, needs_policy: bool
 ) -> EpisodeDesk:
-    """Opens the episode desk. `stack` closes it and the policy's engines at the end."""
+    """Open the desk, which keeps the open episodes. At the end, `stack` closes the desk and the policy's engines."""
     from wideseek_env.cli.world import open_game
     from wideseek_env.serve.agents import EpisodeDesk, PolicyPool
 

@@ -12,10 +12,12 @@ from wideseek_env.cli import options
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path))
 @options.by_option
-@click.option("--seed", type=int, help="Seed of the bootstrap intervals. Default: the seed of the run.")
+@click.option(
+    "--seed", type=click.IntRange(0), help="Seed of the bootstrap intervals. Default: the seed of the run."
+)
 @options.format_option("table", "json", "benchmark")
 def summary(run: Path, by: tuple[str, ...], seed: int | None, form: str) -> None:
-    """Summarise a recorded run. The run may still be running.
+    """Summarise a recorded run. The run may be unfinished.
 
     RUN is a folder of `wideseek eval` or `wideseek score`, the folder of one width of `wideseek bench width`, or a
     file of trajectories.

@@ -1,4 +1,7 @@
-"""Runs a sweep with a progress bar for each point. Ctrl-C keeps the finished points."""
+"""Runs a sweep: one evaluation for each width or depth, called a point. Each point has its own progress bar.
+
+Ctrl-C keeps the finished points.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ from wideseek_env.policy import EpisodeRunner, Policy, make_policy, opened_polic
 from wideseek_env.tasks.taskset import TaskSet
 
 RunSweep = Callable[..., Sweep]
-"""`width_sweep` or `depth_sweep` with game and sizes filled in. It takes policy, tasks and keyword arguments."""
+"""`width_sweep` or `depth_sweep` with the game and the sizes already set.
+
+The caller passes policy, tasks and keywords.
+"""
 
 
 def run_sweep(
@@ -66,7 +72,7 @@ def run_sweep(
         def fresh(**limits: Any) -> Policy:
             key = shlex.join(f"{name}={value}" for name, value in limits.items())
             if key in opened and isinstance(opened[key], EpisodeRunner):
-                return opened[key]  # so that an engine is started only once
+                return opened[key]  # an engine is then started only once
             made = make_policy(policy, **arguments, **limits)
             if isinstance(made, EpisodeRunner) or key:
                 opened[key] = made
@@ -84,7 +90,7 @@ def run_sweep(
 
 
 def command_line() -> str:
-    """The current command in a form that a reader can repeat: only with the options that the user gave."""
+    """The current command, with only the options that the user gave. A reader of the report can run it again."""
     context = click.get_current_context()
     words = ["wideseek", *context.command_path.split()[1:]]
     arguments: list[str] = []

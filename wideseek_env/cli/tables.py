@@ -46,7 +46,7 @@ def points(share: float) -> str:
 
 
 def summary_table(summary: Summary, *, played: bool = True) -> Table:
-    """Each metric of a summary in one line.
+    """A table with one line for each metric of a summary.
 
     If `played` is False, the answers were scored without running episodes. Turns, calls and reward are then left out.
     """
@@ -108,7 +108,7 @@ def _usage_rows(table: Table, summary: Summary) -> None:
 
 
 def trials_table(summary: Summary) -> Table:
-    """Mean, best and worst of the trials, with their intervals."""
+    """A table with the mean, the best and the worst of each task's trials, with intervals."""
     k = summary.trials
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("")
@@ -130,7 +130,7 @@ def trials_table(summary: Summary) -> Table:
 
 
 def pass_line(summary: Summary) -> str:
-    """pass@k in one line, for powers of two and for the largest k."""
+    """pass@k in one line, for each k that is a power of two and for the largest k."""
     shares = [(int(k), share) for k, share in summary.pass_at.items()]
     shown = [pair for pair in shares if pair[0] & (pair[0] - 1) == 0 or pair[0] == len(shares)]
     return "pass@k  " + "   ".join(f"{k}: {points(share)}" for k, share in shown)
@@ -201,7 +201,7 @@ def comparison_table(comparison: Comparison) -> Table:
 
 
 def changes_table(comparison: Comparison) -> Table:
-    """The tasks that differ most."""
+    """A table of the tasks that differ most."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("task")
     for column in ("first", "second", "difference"):
@@ -263,7 +263,7 @@ def sweep_sketch(sweep: Sweep) -> list[Text]:
 
 
 def speedup_table(speedup: Speedup) -> list[Table | Text]:
-    """One line for each width: speed-up and efficiency by critical path. Then a fit of Amdahl's law in words."""
+    """One line for each width: speed-up and efficiency by critical path. Below it, the fit of Amdahl's law in words."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     for header in ("width", "speed-up", "95 %", "efficiency", "item-F1 against the smallest", "95 %"):
         table.add_column(header, justify="right")
@@ -286,6 +286,6 @@ def _bar(share: float) -> str:
 
 
 def join(words: Sequence[str], limit: int = 8) -> str:
-    """`words` joined with commas. Words after the first `limit` are left out and counted."""
+    """`words` joined with commas. Only the first `limit` words are shown. The text also says how many are left out."""
     more = f", … ({len(words)} in total)" if len(words) > limit else ""
     return ", ".join(words[:limit]) + more

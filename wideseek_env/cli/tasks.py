@@ -23,16 +23,20 @@ hybridqa_options: Callable[[Any], Any] = stack(
     ),
     click.option("--mix", metavar="MIX", help="Kinds of tasks: width (default), depth, hybrid or broad=0.8,depth=0.2."),
     click.option("--chinese", type=click.FloatRange(0, 1), help="Share of questions in Chinese. Default: 0.25."),
-    click.option("--least-rows", type=click.IntRange(min=5), help="Minimum rows of a gold table. Default: 5."),
-    click.option("--per-table", type=click.IntRange(min=1), help="Maximum tasks of a kind per table. Default: 12."),
+    click.option("--least-rows", type=click.IntRange(min=5),
+        help="Minimum number of rows of a gold table. Default: 5."),
+    click.option("--per-table", type=click.IntRange(min=1),
+        help="Maximum number of tasks of one kind per table. Default: 12."),
     click.option(
-        "--stages", type=click.Path(file_okay=False, path_type=Path), help="Folder of the stages. Default: next to OUT."
+        "--stages", type=click.Path(file_okay=False, path_type=Path),
+        help="Folder for the stored stages of the build. Default: next to OUT."
     ),
     click.option("--workers", type=click.IntRange(min=1), help="Number of processes. Default: one per core."),
-    click.option("--one-a-table", is_flag=True, help="Make at most one task per table, without stages."),
+    click.option("--one-a-table", is_flag=True, help="Make at most one task per table, and store no stages."),
     click.option("--llm", metavar="URL", help="An OpenAI-compatible server whose model rewrites the questions."),
     click.option("--llm-model", metavar="NAME", help="Name of the model on the server of --llm."),
-    click.option("--llm-answers", is_flag=True, help="Let the model answer twice. Drop tasks whose answers differ."),
+    click.option("--llm-answers", is_flag=True,
+        help="Let the model answer each question twice. Drop tasks whose two answers differ."),
     click.option(
         "--llm-agreement", type=click.FloatRange(0, 1),
         help="Minimum item-F1 between the two answers to keep a task. Default: 0.7.",
@@ -70,7 +74,7 @@ def build(
     """Generate tasks from a world and write them to a file.
 
     For HybridQA, the command builds many tasks in stages and stores the stages next to the file. The same command
-    resumes a stopped run. The options from --data on apply only to HybridQA.
+    resumes a stopped run. The option --data and all options below it apply only to HybridQA.
 
     \b
     Examples:
@@ -147,7 +151,7 @@ def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> N
     "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the counts into this PNG file."
 )
 def stats(spec: str, split: str, plot: Path | None) -> None:
-    """Count tasks, rows, columns and metrics.
+    """Count tasks, rows, columns and the metrics of columns.
 
     For tasks that were built from HybridQA, the command also shows how many proposed tasks were dropped, and why.
 

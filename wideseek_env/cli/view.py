@@ -12,29 +12,31 @@ if TYPE_CHECKING:
     from wideseek_env.viewer import RunReader
 
 
-@click.command()
+@click.command(short_help="Show recorded episodes in the browser.")
 @click.argument("runs", metavar="RUN [RUN…]", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="The HTML file to write. Default: the run's name with .html.",
+    help="The HTML file to write. Default: the name of the run, followed by .html.",
 )
 @click.option(
-    "--serve", is_flag=True, help="Serve the page to this machine. The page follows a run that grows."
+    "--serve", is_flag=True, help="Serve the page to this machine. The page updates while a run grows."
 )
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
     default=8008,
     show_default=True,
-    help="Port of --serve. 0 takes a free one.",
+    help="Port of --serve. With 0, the server uses a free port.",
 )
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show: bool) -> None:
-    """Look at recorded episodes: what each agent did and when, and the answer against the gold, cell by cell.
+    """Look at recorded episodes in the browser.
+
+    The page shows what each agent did and when. It compares the answer with the gold table, cell by cell.
 
     RUN is a folder of `wideseek eval` or a file of trajectories (JSONL, .gz). With several runs, the page can show two
-    episodes of a task side by side. The page is one file that needs no network. Press ? in it to see its keys.
+    episodes of a task side by side. The page is one file that needs no network. Press ? in the page to see its keys.
 
     \b
     Examples:

@@ -28,9 +28,9 @@ _PLAIN_INTERVAL = 30.0
 def watch(run: Path, interval: float | None, once: bool, as_json: bool) -> None:
     """Follow a run while another process writes it.
 
-    RUN is a folder of `wideseek eval`, `wideseek bench` or `wideseek train`, or the file of `wideseek rollout`. It may
-    not exist yet, and it may be killed and resumed. The command changes nothing in it. It ends when the run has
-    finished. Ctrl-C also ends it, with exit code 0.
+    RUN is a folder of `wideseek eval`, `wideseek bench` or `wideseek train`, or the file of `wideseek rollout`. The
+    run may not exist yet, and it may be killed and resumed. The command does not change the run. The command ends when
+    the run has finished. Ctrl-C also ends the command, with exit code 0.
 
     \b
     Examples:
@@ -99,7 +99,7 @@ def _lines(follower: Follower, interval: float, as_json: bool) -> None:
 
 
 def _wait(seconds: float, over: Callable[[], bool]) -> None:
-    """Wait for `seconds`, or until `over()` is true. It is checked at least once per second."""
+    """Wait for `seconds`, or until `over()` is true. `over` is called at least once per second."""
     until = time.monotonic() + seconds
     while (left := until - time.monotonic()) > 0 and not over():
         time.sleep(min(left, 1.0))

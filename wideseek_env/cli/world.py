@@ -1,4 +1,4 @@
-"""Opens what a command names: a game, tasks, a corpus or a judge. Building a corpus shows a progress bar."""
+"""Opens the game, tasks, corpus or judge that a command names. While a corpus is built, a progress bar is shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def open_corpus(name: str) -> Corpus:
-    """The corpus called `name`. If it must be built first, a progress bar is shown."""
+    """The corpus called `name`. If the corpus must be built first, a progress bar is shown."""
     from wideseek_env import catalog
     from wideseek_env.cli.console import PageBar
 
@@ -24,7 +24,7 @@ def open_corpus(name: str) -> Corpus:
 
 
 def open_tasks(name: str, split: str) -> tuple[TaskSet, str | None]:
-    """The tasks called `name`, and the name of their corpus (None if they come without one)."""
+    """The tasks called `name`, and the name of their corpus (None if they have no corpus)."""
     from wideseek_env import catalog
     from wideseek_env.cli.console import working
 
@@ -49,8 +49,8 @@ def open_game(config: GameConfig) -> Game:
 def open_gold(name: str, split: str, gold: Path | None) -> TaskSet:
     """The tasks to score against.
 
-    `name` is a name that `open_tasks` takes, or the WideSearch benchmark's folder or file. `gold` is the folder of the
-    benchmark's gold tables, if it is somewhere else.
+    `name` is a name that `open_tasks` accepts, or the WideSearch benchmark's folder or file. `gold` is the folder of
+    the benchmark's gold tables, if that folder is somewhere else.
     """
     path = Path(name)
     if gold is None and not path.is_dir() and not _is_widesearch(path):

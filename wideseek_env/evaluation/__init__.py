@@ -1,7 +1,8 @@
 """Evaluating policies.
 
 * `evaluate` runs a policy on tasks.
-* `width_sweep` does so at several team widths, `depth_sweep` for a single agent with several numbers of turns.
+* `width_sweep` evaluates a policy at several team widths (numbers of subagents).
+* `depth_sweep` evaluates a policy as a single agent with several numbers of turns.
 * `score_answers` scores the answers of another program.
 * `summarise` computes the metrics of recorded episodes.
 * `read_run` and `read_sweep` read recorded runs.

@@ -1,10 +1,11 @@
-"""Equal budgets: each size of a sweep may use the same amount per episode, in tokens, tool calls or time.
+"""Equal budgets: at each width or depth of a sweep, an episode may use the same number of tokens, tool calls or turns.
 
-A budget is for one episode and for the whole team. Calls and the critical path are limits of the rules
-(`Rules.episode_calls`, `Rules.episode_path`). When they are used up, every agent is told that its next message is its
-last. So the team still answers with what it has found.
+A budget is for one episode and for the whole team. A budget of turns limits the critical path: turns that agents take
+at the same time count once. Calls and the critical path are limits of the rules
+(`Rules.episode_calls`, `Rules.episode_path`). When the budget is used up, every agent is told that its next message is
+its last. So the team still answers with what it has found.
 
-The policy itself limits and counts tokens. It must take the option `episode_tokens`, and report the tokens that it
+The policy itself limits and counts tokens. It must accept the option `episode_tokens`, and report the tokens that it
 used in an attribute ``usage``.
 """
 
@@ -49,21 +50,21 @@ class Budget:
             raise ConfigError(f"a budget must be a whole number of at least 1, not {self.amount!r}")
 
     def game(self, game: Game) -> Game:
-        """`game` with rules that enforce the budget. A token budget does not change the game."""
+        """`game` with rules that enforce this budget. A token budget does not change the game."""
         if self.kind == "tokens":
             return game
         name = "episode_calls" if self.kind == "calls" else "episode_path"
         return replace(game, rules=game.rules.replace(**{name: self.amount}))
 
     def policy_options(self) -> dict[str, int]:
-        """The policy options that enforce a token budget. Empty for the other kinds."""
+        """The policy options that enforce a token budget. The result is empty for all other kinds of budget."""
         if self.kind != "tokens":
             return {}
         return {"episode_tokens": self.amount, "answer_tokens": self.amount // _ANSWER_SHARE}
 
     @classmethod
     def mean_of(cls, kind: BudgetKind, records: Sequence[EpisodeRecord]) -> Budget:
-        """The mean use of the episodes, rounded up.
+        """What these episodes used on average, rounded up.
 
         Raises:
             ConfigError: The episodes used nothing.
@@ -91,7 +92,7 @@ def spent_of(kind: BudgetKind, record: EpisodeRecord) -> float:
     """How much an episode used, in the unit of the budget.
 
     Raises:
-        ConfigError: The budget counts tokens, and nothing counted the tokens of the episode.
+        ConfigError: The budget counts tokens, and the tokens of the episode were not counted.
     """
     if kind == "calls":
         return calls_of(record.tool_calls)
@@ -107,7 +108,7 @@ def spent_of(kind: BudgetKind, record: EpisodeRecord) -> float:
 
 
 def calls_of(tool_calls: Mapping[str, float]) -> float:
-    """The number of tool calls of a team, without delegations: searches, pages and custom tools."""
+    """The number of tool calls of a team, without delegations: searches, opened pages and custom tools."""
     return math.fsum(count for kind, count in tool_calls.items() if kind != "delegate")
 
 
@@ -115,7 +116,7 @@ def limited_policy(make: Callable[..., Any], budget: Budget | None) -> Callable[
     """`make` with the options that enforce `budget`.
 
     Raises:
-        ConfigError: By the returned function, if the policy takes no option `episode_tokens`.
+        ConfigError: The returned function raises it if the policy does not accept `episode_tokens`.
     """
     options = budget.policy_options() if budget is not None else {}
     if not options:

@@ -19,10 +19,10 @@ from wideseek_env.evaluation.summary import METRICS
 
 SCORES = ("f1_by_item", "f1_by_row", "score")
 EPISODE = ("turns", "critical_path", "subagents", "tool_calls", "seconds")
-"""Metrics of episodes, compared when the episodes of both runs were recorded here."""
+"""Metrics of episodes. They are compared if WideSeek ran the episodes of both runs."""
 
 USAGE = ("prompt_tokens", "completion_tokens", "cost")
-"""Metrics of usage, compared if every episode of both runs on the common tasks has them."""
+"""Metrics of usage. They are compared if every episode on the common tasks has them, in both runs."""
 
 _DIGITS = 9
 _ASIDE = ("tasks_digest", "kind")
@@ -30,11 +30,11 @@ _ASIDE = ("tasks_digest", "kind")
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One metric, as means over the common tasks of the means over each task's trials.
+    """One metric of two runs. The trials of a task are averaged first, then the tasks that both runs have.
 
-    `difference` is `second` − `first`. `low` and `high` bound its 95 % paired bootstrap interval over tasks. `p` is
-    the two-sided p-value of the sign-flip test. `rose`, `fell` and `same` count the tasks whose value rose, fell or
-    stayed the same.
+    `first` and `second` are the means of the two runs. `difference` is `second` − `first`. `low` and `high` bound its
+    95 % paired bootstrap interval over tasks. `p` is the two-sided p-value of the sign-flip test. `rose`, `fell` and
+    `same` count the tasks whose value rose, fell or stayed the same.
     """
 
     first: float
@@ -59,10 +59,10 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """The second run compared with the first, on the tasks that both have. `tasks` is their number.
+    """The second run compared with the first, on the tasks that both have. `tasks` is the number of those tasks.
 
     `changes` are the tasks that differ most in the metric `changed_by`, largest difference first. `settings` are the
-    settings that differ, with both values. `notes` warn of conditions that make the comparison less reliable.
+    settings that differ, with both values. `notes` warn if the comparison is less reliable for some reason.
     """
 
     first: str
@@ -104,7 +104,7 @@ def compare_runs(
         top: Maximum number of changes.
         seed: Seed of the bootstrap and of the test.
         resamples: Number of bootstrap resamples.
-        flips: Number of random sign flips that the test draws if it cannot count all of them.
+        flips: Number of random sign flips that the test draws if there are too many sign flips to count all of them.
 
     Raises:
         ConfigError: The runs have no task in common, or tasks with the same id differ in content.

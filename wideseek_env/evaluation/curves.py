@@ -1,4 +1,8 @@
-"""`Curve`: the numbers that a figure draws for one run, quality with its interval against size or cost."""
+"""`Curve`: the numbers that a figure draws for one run.
+
+The vertical axis is a quality metric with its confidence interval. The horizontal axis is the size (the width or the
+number of turns) or a cost.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,8 @@ METRICS: Mapping[str, tuple[str, str]] = {
     "row-f1": ("f1_by_row", "Row F1"),
     "success": ("score", "Success"),
 }
-"""Metrics by their name on the command line. The values are their name in `Summary.metrics` and in a figure."""
+"""The metrics that a figure can show. The keys are the names on the command line. The values are the name in
+`Summary.metrics` and the name in a figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +58,11 @@ SIZE_LABELS: Mapping[Kind, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One run in a figure: its points by size, and a single agent for comparison if the run has one."""
+    """One run in a figure.
+
+    `points` are pairs of a size and the summary at that size. `single` is the summary of a single agent, for
+    comparison, if the run has one.
+    """
 
     name: str
     kind: Kind
@@ -74,7 +83,10 @@ class Curve:
         return cls(name, sweep.kind, points, single)
 
     def against(self, axis: str, of: Callable[[Summary], Sequence[float] | None]) -> list[tuple[float, ...]]:
-        """One tuple (x, size, *values) for each point that has a value of the axis and of the metric, by size."""
+        """One tuple (x, size, *values) for each point, in the order of `points`.
+
+        Points where `axis` or `of` gives None are left out.
+        """
         rows = []
         for size, summary in self.points:
             x = float(size) if axis == "size" else COSTS[axis].of(summary)

@@ -37,8 +37,9 @@ def depth_sweep(
 ) -> Sweep:
     """Evaluate a policy as a single agent with each number of turns, on the same tasks with the same seeds.
 
-    `depths` are numbers of turns (`Rules.single_turns`). The turn that answers counts. The other arguments are those of
-    `width_sweep`. The files in `folder` are ``depth.csv``, ``depth.json`` and a run folder per depth (``depth-16``).
+    `depths` are numbers of turns (`Rules.single_turns`). The turn with the answer is included. The other arguments are
+    those of `width_sweep`. The files in `folder` are ``depth.csv``, ``depth.json`` and a run folder per depth
+    (``depth-16``).
     """
     games: dict[int | None, Game] = {
         size: replace(game, team=False, rules=game.rules.replace(single_turns=size))

@@ -1,7 +1,7 @@
 """The style of figures, and writing them to files. The same figure always gives the same bytes.
 
-Text stays text in SVG, so that it can be searched, read aloud and edited. The colours can be distinguished with any
-colour vision. In grey, markers and line styles distinguish the curves.
+In SVG files, text stays text. So it can be searched, read aloud and edited. People with any kind of colour vision can
+distinguish the colours. In a grey print, markers and line styles distinguish the curves.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ _NO_DATES: dict[str, dict[str, Any]] = {
 
 
 def plot_available() -> bool:
-    """Whether figures can be drawn: whether matplotlib is installed."""
+    """Whether figures can be drawn. They can if matplotlib is installed."""
     from importlib.util import find_spec
 
     return find_spec("matplotlib") is not None
@@ -120,7 +120,7 @@ class Picture:
         return out.getvalue()
 
     def save(self, path: Path | str) -> None:
-        """Write the figure to `path`. The end of the name decides the format."""
+        """Write the figure to `path`. The ending of the file name decides the format."""
         path = Path(path)
         data = self.render(path.suffix[1:].lower())
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -129,7 +129,7 @@ class Picture:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """Apply the style of figures during a block.
+    """Apply the style of figures during a ``with`` block.
 
     Raises:
         MissingDependencyError: matplotlib is not installed.

@@ -6,19 +6,21 @@
 * ``episodes.jsonl`` has the metrics of the same episodes.
 * ``summary.json`` has the metrics of the whole run.
 * ``progress.json`` has the current state and the running episodes.
-* ``run.lock`` keeps a second process out.
+* ``run.lock`` prevents a second process from writing the run.
 """
 
 from __future__ import annotations
 
 import json
 import platform
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from wideseek_env.errors import ConfigError, TrajectoryError
+from wideseek_env.evaluation.checks import whole_number
 from wideseek_env.evaluation.lock import FileLock
 from wideseek_env.evaluation.metrics import EPISODES, SCORES, TRAJECTORIES, MetricsWriter
 from wideseek_env.evaluation.progress import PROGRESS
@@ -26,6 +28,8 @@ from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.files import is_temporary, write_json
 from wideseek_env.game import Game
+from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
+from wideseek_env.reprs import short
 from wideseek_env.trajectory import Trajectory, TrajectoryWriter
 from wideseek_env.version import __version__
 
@@ -34,7 +38,13 @@ SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
 OLD_METRICS = "figures.jsonl"
 
 _MAY_GROW = ("limit", "trials")
-"""Settings that may grow when a run is resumed. The recorded episodes still belong to the larger run."""
+"""Settings that may grow when a run is resumed. The recorded episodes are also part of the larger run."""
+
+_NEW = ("tools", "counter", "executor", "game")
+"""Settings that earlier versions did not write. A run without "game" is of such a version."""
+
+_PARTS = ("corpus", "reward", "profile", "judge", "counter", "tools", "executor")
+"""Parts of the nested record "game". They are recorded as a name, or as ``name@digest`` for a live object."""
 
 _WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
 """Files that are written through a temporary file. A killed process may leave the temporary file behind."""
@@ -49,14 +59,27 @@ def run_settings(
     trials: int = 1,
     limit: int | None = None,
 ) -> dict[str, Any]:
-    """The settings that decide the results of a run, as JSON values. Runs with equal settings run the same episodes."""
+    """The settings that decide the results of a run, as JSON values. Runs with equal settings run the same episodes.
+
+    Raises:
+        ConfigError: An option of the policy is no JSON value, or `seed` or `trials` is wrong.
+    """
+    options = dict(policy_options or {})
+    for name, value in options.items():
+        try:
+            json.dumps([name, value], ensure_ascii=False).encode()
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ConfigError(
+                f"the policy's option {short(name)} is {short(value)}, which a run cannot record: give JSON values, "
+                "or pass a Policy that has its options already"
+            ) from error
     return {
         "policy": policy,
-        "policy_options": dict(policy_options or {}),
+        "policy_options": options,
         **game.record(),
         **({"limit": limit} if limit is not None else {}),
-        "seed": seed,
-        "trials": trials,
+        "seed": whole_number("seed", seed, 0),
+        "trials": whole_number("trials", trials, 1),
     }
 
 
@@ -82,31 +105,34 @@ class RunFolder:
             command: The command line, which is stored with the run.
 
         Raises:
-            ConfigError: The folder contains something else, another process is writing it, or it contains a run with
-                other settings and `overwrite` is False.
+            ConfigError: The folder cannot be made, it contains something else, another process is writing it, or it
+                contains a run with other settings and `overwrite` is False. A folder that is refused stays as it was.
+            TrajectoryError: The settings in the folder cannot be read, and `overwrite` is False.
         """
-        path = Path(path)
-        if path.exists() and not path.is_dir():
-            raise ConfigError(f"{path} is a file; give a folder for the run")
-        if not (path / SETTINGS).is_file() and any(foreign(path)):
-            raise ConfigError(f"{path} is not empty and contains no run; give another folder")
-        if (path / SCORES).exists():
-            raise ConfigError(f"{path} contains scores of `wideseek score`; give another folder")
+        path = _folder(path)
         settings = json.loads(json.dumps(settings))  # as they are when they are read again
-        path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path / LOCK)
         try:
-            clear_temporary(path)
-            (path / OLD_METRICS).unlink(
-                missing_ok=True
-            )  # it is written again from the trajectories, under its new name
+            lock = _locked(path)
+        except ConfigError:
+            raise
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # a file in the way, a name that is too long, a folder of others
+            raise ConfigError(
+                f"{short(str(path))} cannot be the folder of a run ({error}); give another folder"
+            ) from error
+        try:
             if (path / SETTINGS).is_file():
                 if not overwrite:
                     _compare(path, read_settings(path), settings)
+                    # The metrics are written again from the trajectories, under their new name.
+                    (path / OLD_METRICS).unlink(missing_ok=True)
                 else:
                     # The settings last: a process that is killed here leaves a folder that can be overwritten.
-                    for old in (PROGRESS, SUMMARY, EPISODES, TRAJECTORIES, SETTINGS):
+                    for old in (PROGRESS, SUMMARY, EPISODES, OLD_METRICS, TRAJECTORIES, SETTINGS):
                         (path / old).unlink(missing_ok=True)
+            clear_temporary(path)
             about = {"format": FORMAT, "settings": settings, "versions": versions(), "command": command}
             write_json(path / SETTINGS, about)
             return cls(path, lock)
@@ -120,7 +146,7 @@ class RunFolder:
             accumulator.add(record)
 
     def write(self, trajectory: Trajectory) -> None:
-        """Record one episode. It is on disk when this method returns."""
+        """Record one episode. The record is on disk when this method returns."""
         self._writer.write(trajectory)
         self._metrics.append(EpisodeRecord.of(trajectory))
 
@@ -155,47 +181,87 @@ def versions() -> dict[str, str]:
 
 
 def read_settings(folder: Path) -> dict[str, Any]:
-    """The settings of the run in `folder`.
+    """The settings of the run in `folder`, under their current names.
 
     Raises:
-        TrajectoryError: ``run.json`` cannot be read.
+        TrajectoryError: ``run.json`` cannot be read, or a newer version wrote it.
     """
     path = folder / SETTINGS
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(record["settings"], dict):
-            raise TypeError("settings")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        written, settings = record.get("format", FORMAT), record["settings"]
+        if not isinstance(settings, dict):
+            raise TypeError("settings are no object")
+        if not isinstance(written, int):
+            raise TypeError(f"the format is {short(written)}")
+        seed = settings.get("seed")
+        if seed is not None and (not isinstance(seed, int) or seed < 0):
+            raise TypeError(f"the seed is {short(seed)}, not a whole number of at least 0")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TrajectoryError(
-            f"{path} cannot be read ({type(error).__name__}); start the run over with --overwrite (overwrite=True)"
+            f"{path} cannot be read ({type(error).__name__}: {error}); start the run over with --overwrite "
+            "(overwrite=True)"
         ) from error
-    return dict(record["settings"])
+    if written > FORMAT:
+        raise TrajectoryError(
+            f"{path} has format {written}, and this version reads format {FORMAT}: install a newer wideseek-env"
+        )
+    settings = renamed(settings, RENAMED_GAME_KEYS)
+    if isinstance(settings.get("game"), dict):
+        settings["game"] = renamed(settings["game"], RENAMED_GAME_KEYS)
+    return settings
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
-    """The settings that differ, with both values. If the rules differ, each limit that differs is listed."""
+    """The settings that differ, with both values. If the rules differ, each limit that differs is listed.
+
+    Parts of the game are listed as ``game.reward`` and so on if only their digests or options differ.
+    """
     found: list[tuple[str, Any, Any]] = []
     for name in dict.fromkeys((*before, *now)):
         one, other = before.get(name), now.get(name)
-        if one == other or name == "game":  # its values are compared one by one
+        if one == other or name == "game":
             continue
         if name == "rules" and isinstance(one, dict) and isinstance(other, dict):
             limits = dict.fromkeys((*one, *other))
             found += [(f"rules.{k}", one.get(k), other.get(k)) for k in limits if one.get(k) != other.get(k)]
         else:
             found.append((name, one, other))
-    return found
+    listed = {name for name, _, _ in found}
+    return found + [each for each in _other_parts(before, now) if each[0].removeprefix("game.") not in listed]
+
+
+def _other_parts(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    one, other = before.get("game"), now.get("game")
+    if not isinstance(one, Mapping) or not isinstance(other, Mapping):
+        return []
+    return [
+        (f"game.{name}", one[name], other[name])
+        for name in _PARTS
+        if name in one
+        and name in other
+        and one[name] != other[name]
+        # The folder of a corpus may be moved: the corpus has a name of its own, which is compared.
+        and not (name == "corpus" and _is_folder(one[name]) and _is_folder(other[name]))
+    ]
+
+
+def _is_folder(corpus: Any) -> bool:
+    return isinstance(corpus, str) and re.search("[:@]", corpus) is None
 
 
 def clear_temporary(path: Path) -> None:
-    """Delete temporary files that killed processes left in `path`. Only the holder of its lock may call this."""
+    """Delete temporary files that killed processes left in `path`.
+
+    Only the process that holds the lock of `path` may call this.
+    """
     for each in path.iterdir():
         if is_temporary(each, _WRITTEN_WHOLE):
             each.unlink(missing_ok=True)
 
 
 def foreign(path: Path) -> Iterator[Path]:
-    """The files in `path` without those that a run leaves if it is killed early: its lock and temporary files."""
+    """The files in `path` except the lock and temporary files. A run that is killed early leaves those."""
     if not path.is_dir():
         return iter(())
     return (each for each in path.iterdir() if each.name != LOCK and not is_temporary(each, _WRITTEN_WHOLE))
@@ -206,6 +272,7 @@ def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any])
         f"{name}: {before} → {now}"
         for name, before, now in differences(recorded, wanted)
         if not (name in _MAY_GROW and _grown(before, now))
+        and not (name in _NEW and name not in recorded and "game" not in recorded)
     ]
     if different:
         raise ConfigError(
@@ -214,6 +281,25 @@ def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any])
         )
 
 
+def _folder(path: Path | str) -> Path:
+    try:
+        return Path(path)
+    except TypeError as error:
+        raise ConfigError(f"the folder of a run must be a path, not {short(path)}") from error
+
+
+def _locked(path: Path) -> FileLock:
+    """The lock of a folder that may hold a run. The folder is made if it does not exist."""
+    if path.exists() and not path.is_dir():
+        raise ConfigError(f"{path} is a file; give a folder for the run")
+    if not (path / SETTINGS).is_file() and any(foreign(path)):
+        raise ConfigError(f"{path} is not empty and contains no run; give another folder")
+    if (path / SCORES).exists():
+        raise ConfigError(f"{path} contains scores of `wideseek score`; give another folder")
+    path.mkdir(parents=True, exist_ok=True)
+    return FileLock(path / LOCK)
+
+
 def _grown(before: Any, now: Any) -> bool:
-    """Whether the setting is at least as large as before. None means no limit."""
+    """Whether the new value of the setting is at least as large as the old value. None means no limit."""
     return now is None or (before is not None and now >= before)

@@ -1,7 +1,7 @@
 """`Follower`: reads a run while another process writes it.
 
 It writes nothing and takes no lock. Each record is read once. Lines that are not records are skipped and counted,
-because a view of a damaged run is better than none.
+so a damaged run can be shown too.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from wideseek_env.evaluation.progress import PROGRESS, Progress, Seen, number, p
 from wideseek_env.evaluation.snapshot import Bench, Episodes, Snapshot, Training, episodes_of
 
 METRICS = "metrics.jsonl"
-_DEPTH = 3  # how many levels below the folder of a bench its runs may be
+_DEPTH = 3  # maximum number of folder levels between the folder of a bench and its runs
 _PARTS = 500
 
 Clock = Callable[[], float]
@@ -34,7 +34,7 @@ class Follower:
 
     Args:
         path: A folder of `wideseek eval`, `bench` or `train`, or a file of rollouts or trajectories.
-        wall: Returns the current time in seconds since 1970, as in progress files.
+        wall: Returns the current time in seconds since 1970, the unit of the times in progress files.
     """
 
     def __init__(self, path: Path | str, *, wall: Clock = time.time) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
-    """Delay Ctrl-C: a Ctrl-C during the block raises `KeyboardInterrupt` at its end. No effect in other threads."""
+    """Delay Ctrl-C to the end of the block, where it raises `KeyboardInterrupt`. Only the main thread is affected."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

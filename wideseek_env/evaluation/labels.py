@@ -31,7 +31,8 @@ _TEXT = 200
 def task_labels(task: Task) -> dict[str, Label]:
     """The labels of `task`: language, source, form ("table" or "short answer"), rows, columns, and entries of `meta`.
 
-    An entry of `meta` is a label if it is a text, a number or a truth value, and its name is not one of the others.
+    An entry of `meta` is a label if it is a text, a number or a truth value. Its name must not be the name of another
+    label.
     """
     labels: dict[str, Label] = {
         "language": task.language,
@@ -47,7 +48,10 @@ def task_labels(task: Task) -> dict[str, Label]:
 
 
 def label(labels: Mapping[str, Label], key: str) -> str:
-    """The group under `key` of a task with these labels. The key "size" groups by rows of the gold table."""
+    """The group of a task with these `labels`, if tasks are grouped by `key`.
+
+    The key "size" groups tasks by the number of rows of their gold table.
+    """
     if key == SIZE:
         return _size(labels)
     value = labels.get(key, NONE)
@@ -74,7 +78,7 @@ def check_keys(keys: Iterable[str], labels: Iterable[Mapping[str, Label]]) -> No
     """Check that each key is a label of at least one task.
 
     Raises:
-        ConfigError: It is not. The message lists the labels that exist.
+        ConfigError: A key is not a label of any task. The message lists the labels that exist.
     """
     known = dict.fromkeys((SIZE, *_OWN))
     for each in labels:
@@ -85,7 +89,7 @@ def check_keys(keys: Iterable[str], labels: Iterable[Mapping[str, Label]]) -> No
 
 
 def task_digest(task: Task) -> str:
-    """A hash of the question and its right answers. With it, two runs can tell whether they share a task."""
+    """A hash of the question and its right answers. Two runs share a task if their hashes are equal."""
     content = {key: value for key, value in task_to_dict(task).items() if key not in _ASIDE}
     text = json.dumps(content, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]

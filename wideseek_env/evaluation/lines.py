@@ -20,7 +20,7 @@ _WARNINGS = 5
 class TrainingLines:
     """Reads the ``metrics.jsonl`` of a training run: its metrics by step. Values that are not finite become NaN.
 
-    If a step appears again, because the run resumed from a checkpoint, the later line replaces the earlier one.
+    If a step appears again, because the run resumed from a checkpoint, the later line replaces the earlier line.
     """
 
     def __init__(self, path: Path) -> None:
@@ -103,7 +103,7 @@ class EpisodeLines:
                 self._unreadable += 1
             else:
                 self.so_far.add(ended)
-        self._begin_anew()  # a file that was cut and has nothing yet
+        self._begin_anew()  # the file was cut and has no line yet
 
     def _begin_anew(self) -> None:
         if self.tail.generation != self._generation:
@@ -155,7 +155,7 @@ def _record(line: bytes) -> Mapping[str, Any] | None:
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a number, or the text that a log has for one that is not finite."""
+    """Whether `value` is a number, or the text that a log has for a number that is not finite."""
     return (isinstance(value, int | float) and not isinstance(value, bool)) or value in (
         "nan", "inf", "-inf",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""A lock on a folder. The operating system releases it when the process ends, also when it is killed."""
+"""A lock on a folder. The operating system releases the lock when the process ends, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _UNSUPPORTED = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _log = logging.getLogger(__name__)
 
 _here: dict[Path, int] = {}
-"""The locks of this process, by file, because a POSIX lock does not stop its own process from locking again.
+"""The locks of this process, by file. A POSIX lock does not prevent the same process from locking again.
 
 The values are process ids: a fork copies this dictionary but not the locks.
 """
@@ -27,12 +27,14 @@ _guard = threading.Lock()
 
 
 class FileLock:
-    """Locks the file `path` until `close`, or until the process ends. The file is created and stays.
+    """Locks the file `path` until `close`, or until the process ends.
+
+    The file is created if needed, and it is never deleted.
 
     The lock belongs to this process. Forked children do not hold it.
 
     Raises:
-        ConfigError: Another process, or another part of this process, holds the lock. The message says which.
+        ConfigError: Another process, or another part of this process, holds the lock. The message names the holder.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +68,7 @@ class FileLock:
         os.write(self._fd, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
 
     def close(self) -> None:
-        """Release the lock. Further calls do nothing, and neither does a call in a forked child."""
+        """Release the lock. Further calls do nothing, and a call in a forked child does nothing."""
         with _guard:
             if self._fd is None:
                 return
@@ -90,7 +92,8 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(fd: int) -> None:
-        os.lseek(fd, 1 << 30, os.SEEK_SET)  # a place after the text, so that others can read the text
+        # The locked byte is after the text, so that other processes can read the text.
+        os.lseek(fd, 1 << 30, os.SEEK_SET)
         try:
             msvcrt.locking(fd, msvcrt.LK_NBLCK, 1)
         finally:

@@ -1,8 +1,8 @@
-"""``episodes.jsonl``: the metrics of every recorded episode. With them, summaries need not read the trajectories.
+"""``episodes.jsonl``: the metrics of every recorded episode. Summaries read this file instead of the trajectories.
 
 A line is ``{"end": …, "crc": …, …}``: the byte at which the episode's line in ``trajectories.jsonl`` ends, the CRC-32
-of that line, and the metrics. The trajectories are authoritative. Metrics that are missing or do not match them are
-computed again.
+of that line, and the metrics. The trajectories are authoritative. Metrics that are missing or do not match the
+trajectories are computed again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Entry(NamedTuple):
     """Size of this line of metrics in bytes, with its line break. 0 if the line is not in the file."""
 
     def line(self) -> bytes:
-        """The bytes of the line as they are written."""
+        """The line as the bytes that are written to the file."""
         data = {"end": self.end, "crc": self.crc, **self.record.to_dict()}
         return json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace") + b"\n"
 
@@ -42,7 +42,7 @@ def read_entries(folder: Path) -> Iterator[Entry]:
     Episodes without stored metrics (`Entry.size` is 0) are read from the trajectories, one at a time.
 
     Raises:
-        TrajectoryError: A trajectory cannot be read. The message has file and line.
+        TrajectoryError: A trajectory cannot be read. The message names file and line.
     """
     stored = _stored(folder)
     yield from stored
@@ -50,7 +50,7 @@ def read_entries(folder: Path) -> Iterator[Entry]:
 
 
 class MetricsWriter:
-    """Writes the metrics of a run's episodes. Only the holder of the run's lock may use it."""
+    """Writes the metrics of a run's episodes. Only the process that holds the run's lock may use it."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -58,7 +58,7 @@ class MetricsWriter:
         self._end = 0
 
     def catch_up(self) -> Iterator[EpisodeRecord]:
-        """Gives the metrics of every recorded episode, and stores those that are missing in the file."""
+        """Yield the metrics of every recorded episode. Metrics that the file does not have yet are stored in it."""
         valid = 0
         for entry in read_entries(self._folder):
             if entry.size:
@@ -72,7 +72,7 @@ class MetricsWriter:
     def append(self, record: EpisodeRecord) -> None:
         """Store the metrics of the episode whose trajectory was written last."""
         if self._file is None:
-            for _ in self.catch_up():  # the trajectory is on disk already, so this includes it
+            for _ in self.catch_up():  # the trajectory is on disk already, so this size includes it
                 pass
             return
         with open(self._folder / TRAJECTORIES, "rb") as trajectories:
@@ -104,7 +104,7 @@ def _stored(folder: Path) -> list[Entry]:
             for line in file:
                 entry = _entry(line)
                 if entry is None or entry.end <= (entries[-1].end if entries else 0):
-                    break  # half a line or a foreign one: from here on, the trajectories are read
+                    break  # an incomplete or unknown line: from here on, read the trajectories
                 entries.append(entry)
     except OSError:
         return []
@@ -136,7 +136,7 @@ def _entry(line: bytes) -> Entry | None:
 
 
 def _from_trajectories(path: Path, start: int, lines: int) -> Iterator[Entry]:
-    """The episodes from byte `start` on. `lines` is the number of lines before it, for error messages."""
+    """The episodes from byte `start` on. `lines` is the number of lines before byte `start`, for error messages."""
     try:
         file = open(path, "rb")  # noqa: SIM115 (closed below)
     except FileNotFoundError:
@@ -148,7 +148,7 @@ def _from_trajectories(path: Path, start: int, lines: int) -> Iterator[Entry]:
         end = start
         for number, line in enumerate(file, lines + 1):
             if not line.endswith(b"\n"):
-                return  # half a line, left by a killed process
+                return  # an incomplete line, left by a killed process
             end += len(line)
             yield Entry(end, zlib.crc32(line), EpisodeRecord.of(_trajectory(path, number, line)), 0)
 

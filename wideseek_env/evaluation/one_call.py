@@ -11,6 +11,7 @@ from wideseek_env.corpus.base import Corpus
 from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode import Roster
 from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.checks import whole_number
 from wideseek_env.evaluation.folder import RunFolder, run_settings
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.run import evaluate_game
@@ -19,6 +20,7 @@ from wideseek_env.game import Tasks
 from wideseek_env.messages import Counter
 from wideseek_env.policy import Policy, opened_policy
 from wideseek_env.profiles import Profile
+from wideseek_env.reprs import short
 from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
@@ -60,24 +62,27 @@ def evaluate(
     Args:
         policy: A name such as "scripted" or ``module:Class``, or a `Policy`. A policy given by name is closed at the
             end.
-        policy_options: Options of a policy given by name.
+        policy_options: Options of a policy given by name. With `out`, they must be JSON values.
         trials: Episodes per task.
-        seed: Base seed. The seed of each episode is derived from it, the task's id and the trial.
+        seed: Base seed, 0 or more. The seed of each episode is derived from it, the task's id and the trial.
         out: Folder that records the run. Its recorded episodes are counted and not run again.
         overwrite: Delete the run in `out` and start over.
         keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
         on_episode: Called after each episode that was run.
 
     Raises:
-        ConfigError: A name, value or combination does not exist.
+        ConfigError: A name, value or combination does not exist, or `out` cannot be the folder of this run.
         EpisodeError: An episode raised, and `keep_going` is False.
     """
-    if isinstance(policy, Policy) and policy_options:
-        raise ConfigError(
-            "policy_options need a policy given by name; set the options of this object yourself"
-        )
-    if not isinstance(trials, int) or trials < 1:
-        raise ConfigError(f"trials must be a whole number of at least 1, not {trials!r}")
+    trials, seed = whole_number("trials", trials, 1), whole_number("seed", seed, 0)
+    options = _options(policy_options)
+    if not isinstance(policy, str):
+        _check_policy(policy)
+        if options:
+            raise ConfigError(
+                "policy_options need a policy given by name; set the options of this object yourself"
+            )
+    _check_name(policy if isinstance(policy, str) else policy.name)
     config = ENTRY_POINTS["evaluate"].config(
         tasks=tasks, corpus=corpus, split=split, where=where, limit=limit, width=width, rules=rules, limits=limits,
         reward=reward, profile=profile, judge=judge, team=team, roster=roster, counter=counter, tools=tools,
@@ -85,13 +90,13 @@ def evaluate(
     )  # fmt: skip
     with ExitStack() as stack:
         if isinstance(policy, str):
-            name, policy = policy, stack.enter_context(opened_policy(policy, **dict(policy_options or {})))
+            name, policy = policy, stack.enter_context(opened_policy(policy, **options))
         else:
             name = policy.name
         game = config.open()
         folder = None
         if out is not None:
-            settings = run_settings(game, name, policy_options=policy_options, seed=seed, trials=trials)
+            settings = run_settings(game, name, policy_options=options, seed=seed, trials=trials)
             folder = stack.enter_context(RunFolder.open(out, settings, overwrite=overwrite))
         return evaluate_game(
             game,
@@ -102,3 +107,26 @@ def evaluate(
             keep_going=keep_going,
             on_episode=on_episode,
         )
+
+
+def _options(options: Mapping[str, Any] | None) -> dict[str, Any]:
+    if options is None:
+        return {}
+    if not isinstance(options, Mapping) or not all(isinstance(name, str) for name in options):
+        raise ConfigError(f"policy_options must be a mapping of options by name, not {short(options)}")
+    return dict(options)
+
+
+def _check_policy(policy: object) -> None:
+    if isinstance(policy, type) or not isinstance(policy, Policy):
+        hint = ": make an object of this class" if isinstance(policy, type) else ""
+        raise ConfigError(
+            f"policy must be a name or an object with name, reset(seed) and act(turns), not {short(policy)}{hint}"
+        )
+
+
+def _check_name(name: object) -> None:
+    if not isinstance(name, str) or (
+        not name.isascii() and any("\ud800" <= letter <= "\udfff" for letter in name)
+    ):
+        raise ConfigError(f"the name of a policy must be text without lone surrogates, not {short(name)}")

@@ -1,4 +1,8 @@
-"""Figures of sweeps: one metric for a column of a paper, or an overview of quality, time, calls and speed-up."""
+"""Figures of sweeps.
+
+A figure shows one metric and is as wide as a column of a paper. Or it is an overview of quality, time, calls and
+speed-up, as wide as a page.
+"""
 
 from __future__ import annotations
 
@@ -43,8 +47,8 @@ _SINGLE = "single agent"
 def draw_metric(curves: Sequence[Curve], *, axis: str = "size", metric: str = "item-f1") -> Picture:
     """Draw one metric with its 95 % intervals, as wide as one column of a paper.
 
-    If the axis is the size, the intervals are drawn as a band. If the axis is a measured cost, they are drawn as a bar
-    at each point, and the points are labelled with their size.
+    If the axis is the size (the width or the number of turns), the intervals are drawn as a band. If the axis is a
+    measured cost, each point has a bar that shows its interval, and a label that gives its size.
 
     Args:
         curves: The runs to draw.
@@ -80,7 +84,8 @@ def draw_overview(
     """Draw four panels for the full width of a page.
 
     The panels are quality, critical path, calls, and speed-up. Without speed-ups, the last panel shows tokens, answered
-    episodes or turns. With one curve, the quality panel shows all three metrics; with several, item-F1 of each.
+    episodes or turns. With one curve, the quality panel shows item-F1, row F1 and success. With several curves, it
+    shows the item-F1 of each.
 
     Raises:
         ConfigError: The curves cannot be drawn together.
@@ -211,7 +216,7 @@ def _speedup_panel(axes: Any, speedups: Sequence[Speedup | None]) -> None:
             linewidth=0,
         )  # fmt: skip
         axes.plot(widths, values, color=look.colour, linestyle=look.line)
-        for point in found.points:  # hollow: item-F1 differs, so the teams did not do the same work
+        for point in found.points:  # a hollow marker: item-F1 differs, so the teams did not do the same work
             inside = look.colour if point.comparable else PAPER
             axes.plot(
                 [point.width], [point.speedup], marker=look.marker, color=look.colour, markerfacecolor=inside,
@@ -244,7 +249,7 @@ def _fit_line(axes: Any, found: Speedup) -> None:
 
 
 def _curve(axes: Any, curve: Curve, look: Stroke, axis: str, values: Values, label: str) -> None:
-    """Draw the line of a curve, with its interval if `values` gives (value, low, high)."""
+    """Draw the line of a curve, with its confidence interval if `values` gives (value, low, high)."""
     rows = curve.against(axis, values)
     if not rows:
         return
@@ -290,7 +295,7 @@ def _single(axes: Any, curve: Curve, look: Stroke, axis: str, values: Values) ->
 
 
 def _size_names(axes: Any, curves: Sequence[Curve], axis: str, values: Values) -> None:
-    """Label each point of a cost axis with its size, where there is room."""
+    """Label each point with its size, where there is room. Used if the horizontal axis is a cost."""
     named = []
     for number, curve in enumerate(curves):
         colour = stroke(number).colour

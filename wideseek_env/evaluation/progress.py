@@ -30,17 +30,17 @@ BEAT = 10.0
 """Number of seconds after which the file is written again even if nothing has changed."""
 
 SILENT = 60.0
-"""Number of seconds without a new version after which a running run counts as silent."""
+"""If the file of a running run has not changed for this number of seconds, the run counts as silent."""
 
 _LARGEST = 1 << 20
 
 State: TypeAlias = Literal["running", "finished", "interrupted", "failed"]
-"""The state that a run writes. `failed` means that an error ended it, `interrupted` that Ctrl-C did."""
+"""The state that a run writes. `failed` means that an error ended the run. `interrupted` means that Ctrl-C ended it."""
 
 Seen: TypeAlias = Literal[
     "waiting", "running", "finished", "interrupted", "failed", "killed", "silent", "unknown"
 ]
-"""The state that another process sees. In addition to `State`:
+"""The state that a process sees when it reads the file of another process. In addition to `State`:
 
 * `waiting`: there is no run yet.
 * `killed`: the process is gone, but its last state is `running`.
@@ -50,14 +50,14 @@ Seen: TypeAlias = Literal[
 
 
 def progress_file(path: Path) -> Path:
-    """The path of the progress file of the run at `path`: in its folder, or next to its file."""
+    """The path of the progress file of the run at `path`. It is in the run's folder, or next to the run's file."""
     return path / PROGRESS if path.is_dir() else path.with_name(f"{path.name}.{PROGRESS}")
 
 
 class ProgressFile:
     """Writes the values of `look` to a file after each call of `changed`, until `close`.
 
-    If the file cannot be written, for example because the disk is full, it stays as it is and the run continues.
+    If the file cannot be written, for example because the disk is full, the old file stays and the run continues.
 
     Args:
         path: The file. Its folder must exist.
@@ -97,7 +97,8 @@ class ProgressFile:
         about = {"format": FORMAT, "state": state, "pid": os.getpid(), "host": socket.gethostname()}
         text = json.dumps({**about, "updated": time.time(), **self._look()})
         with contextlib.suppress(OSError):
-            write_whole(self._path, text + "\n", sync=False)  # a lost version is replaced by the next one
+            # If this version is lost, the next version replaces it.
+            write_whole(self._path, text + "\n", sync=False)
 
 
 @contextmanager
@@ -122,7 +123,8 @@ def announced(run: Path, look: Callable[[], Mapping[str, Any]]) -> Iterator[Prog
 
 @contextmanager
 def announced_steps(run: Path, total: int, step: Callable[[], int]) -> Iterator[None]:
-    """`announced` for a training run of `total` steps. `step` returns the number of finished steps, on a thread."""
+    """`announced` for a training run of `total` steps. `step` returns the number of finished steps. It is called on
+    the writing thread."""
     began, first = time.monotonic(), step()
 
     def look() -> dict[str, Any]:
@@ -149,7 +151,10 @@ class Progress:
         return number(self.values.get(name))
 
     def seen(self, now: float) -> Seen:
-        """The state that another process sees. `now` is the time in seconds since 1970."""
+        """The state of the run as seen by this process, which reads the file.
+
+        `now` is the time in seconds since 1970.
+        """
         if self.state != "running":
             return self.state
         if self.host == socket.gethostname() and not _alive(self.pid):
@@ -183,7 +188,7 @@ def number(value: Any) -> float | None:
 
 
 def _alive(pid: int) -> bool:
-    if os.name == "nt":  # on Windows, signal 0 would end the process, so the file's age must be enough
+    if os.name == "nt":  # on Windows, signal 0 would end the process, so only the file's age is used
         return True
     try:
         os.kill(pid, 0)

@@ -31,7 +31,7 @@ class RecordedRun:
 
     @property
     def played(self) -> bool:
-        """Whether WideSeek ran the episodes. If not, `wideseek score` scored answers of another program."""
+        """Whether WideSeek ran the episodes. If it did not, `wideseek score` scored the answers of another program."""
         return self.settings.get("kind") != "responses"
 
 
@@ -41,7 +41,7 @@ def read_run(path: Path | str) -> RecordedRun:
     Nothing is written and no lock is taken, so the run may still be running.
 
     Raises:
-        ConfigError: There is no run.
+        ConfigError: There is no run at `path`.
         TrajectoryError: The run cannot be read.
     """
     path = Path(path)

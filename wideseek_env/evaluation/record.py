@@ -26,7 +26,7 @@ class EpisodeRecord:
     * `critical_path` counts the turns until the answer, where turns that agents take at the same time count once.
     * `failed` means that a policy or tool raised an exception, which stopped the episode.
     * `labels` are the labels of the task, such as its language.
-    * `usage` and `judge_usage` have tokens and cost, if they are known.
+    * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
     """
 
     task_id: str

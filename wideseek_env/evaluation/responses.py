@@ -23,7 +23,7 @@ _FILE = re.compile(r"(?P<head>.+)_(?P<trial>\d+)(?P<team>_multi_agent)?_response
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer. `where` is its file and line. `text` is empty if there is no answer."""
+    """One answer. `where` names the file and line of the answer. `text` is empty if there is no answer."""
 
     task_id: str
     trial: int
@@ -43,7 +43,7 @@ def read_responses(path: Path | str, model: str | None = None) -> list[Response]
 
     Raises:
         ConfigError: There are no responses at `path`, or `model` does not choose one model.
-        TaskError: A response cannot be read, or a task and trial appears twice. The message has file and line.
+        TaskError: A response cannot be read, or a task and trial appears twice. The message names file and line.
     """
     path = Path(path)
     if path.is_dir() and (path / TRAJECTORIES).is_file():
@@ -126,7 +126,7 @@ def _once(responses: list[Response]) -> list[Response]:
 
 
 def _lines(path: Path) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """The objects of a JSONL file, each with its file and line. Blank lines are skipped."""
+    """The objects of a JSONL file, each with the name of the file and the line number. Blank lines are skipped."""
     for number, line in read_lines(path, TaskError):
         where = f"{path}:{number}"
         try:

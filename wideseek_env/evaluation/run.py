@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.errors import WideSeekError
+from wideseek_env.evaluation.checks import whole_number
 from wideseek_env.evaluation.folder import RunFolder
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.labels import DEFAULT_BY
@@ -52,22 +53,28 @@ def evaluate_game(
     If `accumulator` is given, the records are added to it. They are then available even if the run is interrupted.
 
     Args:
-        game: What is played; see `GameConfig`.
-        policy: What plays; an `EpisodeRunner` plays many episodes at once, and then they end in any order.
-        tasks: The tasks to play, in this order.
-        seed: Each episode's seed is derived from it, the task's id and the trial.
-        trials: Episodes of each task.
-        folder: Records the episodes. Episodes that it holds already are counted and not run again, unless they failed.
-        accumulator: Collects the metrics. Pass one to have them when the run is interrupted.
-        keep_going: Count an episode that raises as failed, with score 0, instead of stopping.
-        by: The keys by which ``summary.json`` splits the metrics, such as "size" (`wideseek_env.evaluation.labels`).
+        game: The opened game: tools, rules, profile and reward.
+        policy: Decides the actions of all agents. An `EpisodeRunner` runs many episodes at once, which end in any
+            order.
+        tasks: The tasks to run, in this order.
+        seed: Base seed. The seed of each episode is derived from it, the task's id and the trial.
+        trials: Episodes per task.
+        folder: Records the episodes. Episodes that are recorded in it already are counted and not run again, unless
+            they failed.
+        accumulator: Collects the metrics.
+        keep_going: If an episode raises an exception, count it as failed, with score 0, and continue.
+        by: Labels of tasks by which ``summary.json`` groups the metrics, such as "size"
+            (`wideseek_env.evaluation.labels`).
         on_episode: Called after each episode that was run.
-        status: Holds the state of the run for a view. With a `folder` it also writes ``progress.json`` there.
+        status: Tracks the state of the run, for a live view. If `folder` is given, the status also writes
+            ``progress.json`` in it.
 
     Raises:
+        ConfigError: `seed` or `trials` is wrong.
         EpisodeError: An episode raised an exception, and `keep_going` is False.
         KeyboardInterrupt: Ctrl-C stopped the run. The finished episodes are recorded and summarised first.
     """
+    seed, trials = whole_number("seed", seed, 0), whole_number("trials", trials, 1)
     accumulator = accumulator if accumulator is not None else SummaryAccumulator()
     todo = list(tasks if tasks is not None else game.tasks)
     if folder is not None:
@@ -106,7 +113,7 @@ def evaluate_game(
 def _trajectories(
     game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, status: RunStatus
 ) -> Generator[Trajectory, None, None]:
-    """The trajectories of all jobs, each as it ends: one after the other, or as an `EpisodeRunner` yields them."""
+    """Yield the trajectory of each job when its episode ends. Only an `EpisodeRunner` runs several episodes at once."""
     if not isinstance(policy, EpisodeRunner):
         for job in jobs:
             yield _trajectory_of(game, policy, job, keep_going, status)

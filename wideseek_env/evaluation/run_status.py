@@ -16,7 +16,7 @@ from wideseek_env.policy import Job
 
 AnyJob = TypeVar("AnyJob", bound=Job)
 
-_SHOWN = 16  # number of running episodes that the file lists: those that have run longest
+_SHOWN = 16  # the file lists at most this number of running episodes, those that have run longest
 
 
 class RunStatus:
@@ -26,7 +26,7 @@ class RunStatus:
         title: A title of the run for people, such as policy and tasks.
         total: Number of episodes of the run, including those recorded before.
         kind: The kind of run, for ``progress.json``.
-        seed: Seed of the intervals.
+        seed: Seed of the confidence intervals.
         clock: Returns seconds since an arbitrary moment.
         wall: Returns seconds since 1970.
     """
@@ -58,7 +58,7 @@ class RunStatus:
 
     @property
     def done(self) -> int:
-        """Episodes that have ended, those that were recorded before included."""
+        """The number of ended episodes, including those that were recorded before."""
         return self._so_far.episodes
 
     def record_in(self, run: Path) -> None:
@@ -139,7 +139,7 @@ class RunStatus:
 
 @contextmanager
 def announcing(status: RunStatus, run: Path | None) -> Iterator[None]:
-    """Keep the progress file of the run at `run` (its folder or file; None for no file) for the length of a block.
+    """Keep the progress file of the run at `run` (its folder or file; None for no file) during a block.
 
     The way in which the block ends decides the last state: finished, interrupted or failed.
     """

@@ -1,4 +1,4 @@
-"""`RunningSummary`: the means of a run while it runs, with the intervals that its summary has."""
+"""`RunningSummary`: the mean scores of a run while it is running, with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from wideseek_env.evaluation.record import EpisodeRecord, Pair
 from wideseek_env.evaluation.statistics import bootstrap_intervals
 
 _RARELY = 20.0
-"""After an interval took t seconds, it is not computed again for 20 t, so a view takes at most a twentieth of a run."""
+"""If the computation of the confidence intervals took t seconds, the next one waits at least 20 t seconds.
+
+So a live view spends at most about 1/20 of the run's time on the intervals.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Mean:
-    """A mean over tasks of each task's mean over its trials, with its 95 % bootstrap interval over tasks."""
+    """A mean with its 95 % bootstrap interval over tasks. The trials of a task are averaged first, then the tasks."""
 
     mean: float
     low: float
@@ -54,7 +57,7 @@ class Ended(NamedTuple):
 
 
 def tokens_of(usage: Mapping[str, float] | None) -> float | None:
-    """The number of generated tokens in a usage. None if it is not known."""
+    """The number of generated tokens that a policy reported in `usage`. None if the number is not known."""
     return usage.get("completion_tokens") if usage is not None else None
 
 
@@ -63,7 +66,8 @@ class RunningSummary:
 
     Args:
         seed: Seed of the bootstrap. With the seed of the run, the final intervals equal those of its summary.
-        clock: Returns seconds. It measures how long an interval takes, to compute slow intervals less often.
+        clock: Returns seconds. It measures how long the computation of the intervals takes. If it is slow, the
+            intervals are computed less often.
     """
 
     def __init__(self, seed: int = 0, clock: Callable[[], float] = time.perf_counter) -> None:
@@ -82,7 +86,7 @@ class RunningSummary:
         """Add one episode."""
         trials = self._tasks.setdefault(ended.task_id, {})
         self.episodes += ended.trial not in trials
-        # One value that is not a number must not hide all others in the view. The summary shows it.
+        # If one value is not a number, the mean would not be a number either. So the value counts as 0 here.
         trials[ended.trial] = (_finite(ended.item_f1), _finite(ended.reward))
         pair = (ended.task_id, ended.trial)
         (self._failed.add if ended.failed else self._failed.discard)(pair)
@@ -96,8 +100,8 @@ class RunningSummary:
     def means(self, *, exact: bool = False) -> tuple[Mean, Mean] | None:
         """The means of item-F1 and reward. None without episodes.
 
-        With many tasks, an interval takes long to compute. Then the width of the latest interval is used around the
-        current mean, unless `exact` is True.
+        With many tasks, the computation of the intervals is slow and does not happen after every episode. Between two
+        computations, the last intervals are moved by the change of the mean. With `exact`, they are always computed.
         """
         if not self._tasks:
             return None

@@ -35,7 +35,10 @@ from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
 
 Missing = Literal["zero", "skip"]
-"""How a task and trial without a response counts: as an empty answer, as in the benchmark, or not."""
+"""How a task and trial without a response counts.
+
+"zero" counts it as an empty answer, as in the benchmark. "skip" leaves it out.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +72,14 @@ def score_answers(
     """Score `responses` against the gold tables of `tasks`.
 
     Args:
-        tasks: The tasks. Responses to other tasks are counted and left out.
+        tasks: The tasks. Responses to all other tasks are counted and left out.
         responses: The answers, as `read_responses` returns them.
         judge: Decides llm_judge columns. None means the offline judge.
-        strict: Score exactly as the WideSearch benchmark's code does, with its known oddities.
+        strict: Score exactly as the WideSearch benchmark's code does, including the known errors of that code.
         missing: "zero" counts a task and trial without a response as score 0, as the benchmark's summary does.
             "skip" leaves it out.
-        trials: Trials per task. Default: as many as the responses have. Responses of further trials are left out.
+        trials: Trials per task. Default: the largest number of trials in the responses. Responses of further trials are
+            left out.
         seed: Seed of the bootstrap.
         by: Labels of tasks by which the summary groups the metrics.
         folder: Folder for ``run.json``, ``scores.jsonl`` and ``summary.json``, written when everything is scored.
@@ -86,7 +90,7 @@ def score_answers(
     Raises:
         ConfigError: No response belongs to one of the tasks, or `folder` contains something else.
 
-    An exception of the judge is passed on. In each of these cases nothing is written.
+    If the judge raises an exception, this function raises it too. In each of these cases nothing is written.
     """
     known: dict[tuple[str, int], Response] = {}
     ids, unknown = set(tasks.ids), 0
@@ -145,7 +149,7 @@ def read_scored(folder: Path) -> Iterator[EpisodeRecord]:
     """The metrics of the scores that were written to `folder`.
 
     Raises:
-        TrajectoryError: A line is damaged. The message has file and line.
+        TrajectoryError: A line is damaged. The message names file and line.
     """
     path = folder / SCORES
     try:

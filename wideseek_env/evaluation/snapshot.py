@@ -1,4 +1,4 @@
-"""Snapshots: the state of a run at one moment, for `wideseek watch`. One class each for evaluation, training, bench."""
+"""Snapshots: the state of a run at one moment, for `wideseek watch`. Each kind of run has its own class."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from wideseek_env.evaluation.running_summary import Mean, RunningSummary
 
 @dataclass(frozen=True, slots=True)
 class InFlight:
-    """One episode that is being played; `turns` are those of all its agents, where they are known."""
+    """One running episode. `turns` counts the turns of all its agents. None if the number is not known."""
 
     task: str
     trial: int
@@ -27,8 +27,8 @@ class InFlight:
 class Episodes:
     """A run of episodes: `wideseek eval`, one width of a bench, or `wideseek rollout`.
 
-    Rates are those of the current process, or of the last one. `unread` is the number of bytes of records that have not
-    been read yet. `damaged` is the number of records that cannot be read.
+    Rates are those of the current process, or of the last process if the run has stopped. `unread` is the number of
+    bytes of records that have not been read yet. `damaged` is the number of records that cannot be read.
     """
 
     kind: str
@@ -112,7 +112,7 @@ def episodes_of(
     """The snapshot of a run of episodes, from its progress file and its records.
 
     Args:
-        kind: The kind of run, if the progress file does not say it.
+        kind: The kind of run, if the progress file does not name it.
         name: The path of the run.
         progress: The content of its progress file. None if there is no file.
         now: The time in seconds since 1970.

@@ -2,7 +2,8 @@
 
 The time of an episode is its critical path in turns, or its wall-clock time in seconds. T(w) is the mean time over
 tasks at width w, and w₁ is the smallest width. The speed-up is S(w) = T(w₁) / T(w), and the efficiency is
-S(w) · w₁ / w. Amdahl's law is T(w) = T(1) · (s + (1 - s) / w), where s is the share of work that is not parallel.
+S(w) · w₁ / w. Amdahl's law is T(w) = T(1) · (s + (1 - s) / w), where s is the share of the work that cannot be done in
+parallel.
 """
 
 from __future__ import annotations
@@ -33,10 +34,11 @@ _DIGITS = 9
 
 @dataclass(frozen=True, slots=True)
 class SpeedupPoint:
-    """One width compared with the smallest, on the tasks that all widths have.
+    """One width compared with the smallest width, on the tasks that were run at every width.
 
-    `difference` is the difference of mean item-F1, with its paired 95 % interval. The point is `comparable` if the
-    interval contains 0 or the difference is within `TOLERANCE`. Only then did both teams do the same work.
+    `difference` is the difference of mean item-F1 (the score of the table's cells), with its paired 95 % interval. The
+    point is `comparable` if the interval contains 0 or the difference is at most `TOLERANCE`. Only comparable teams did
+    the same work.
     """
 
     width: int
@@ -55,7 +57,7 @@ class SpeedupPoint:
 class AmdahlFit:
     """A fit of Amdahl's law: the serial share with its 95 % bootstrap interval over tasks, and the time at width 1.
 
-    `r2` is the R² of T(w) over the fitted `widths`. `warnings` say why the law may not describe the data.
+    `r2` is the R² of T(w) over the fitted `widths`. `warnings` give reasons why the law may not describe the data.
     """
 
     serial: float
@@ -73,7 +75,7 @@ class AmdahlFit:
 
 @dataclass(frozen=True, slots=True)
 class Speedup:
-    """Speed-ups measured by one `clock`. If `fit` is None, `why_no_fit` says why."""
+    """Speed-ups measured by one `clock`. If `fit` is None, `why_no_fit` gives the reason."""
 
     clock: Clock
     tasks: int
@@ -174,7 +176,8 @@ def fit_amdahl(
         raise ConfigError("a fit needs at least three widths, because it always fits two exactly")
     design = np.stack([np.ones_like(sizes), 1 / sizes], axis=1)
     solve = np.linalg.pinv(design).T
-    coefficients = times @ solve  # the mean of the tasks' fits is the fit of the tasks' mean
+    # least squares are linear: the mean of the fits of all tasks is the fit of the mean over tasks
+    coefficients = times @ solve
     a, b = coefficients.mean(axis=0)
     mean = times.mean(axis=0)
     off = float(((mean - design @ [a, b]) ** 2).sum())

@@ -9,14 +9,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.evaluation.checks import whole_number
 
 RESAMPLES = 2000
 FLIPS = 20_000
 EXACT_UP_TO = 16
-"""With at most this many tasks that differ, all 65,536 sign flips are counted. With more, random flips are drawn."""
+"""With at most this many tasks that differ, all 65,536 sign flips are counted.
+
+With more tasks, random flips are drawn.
+"""
 
 _BLOCK = 1 << 20  # entries in a block of resamples, so that memory stays small with many tasks
-_SLACK = 1e-9  # sums of the same numbers in another order are the same sum
+_SLACK = 1e-9  # sums of the same numbers in different orders count as equal
 
 
 def bootstrap_intervals(
@@ -55,7 +59,7 @@ def bootstrap_means(values: ArrayLike, *, seed: int = 0, resamples: int = RESAMP
     """
     data = np.asarray(values, dtype=np.float64)
     tasks = len(data)
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
     means = np.empty((resamples, data.shape[1]))
     size = max(1, _BLOCK // tasks)
     for start in range(0, resamples, size):
@@ -80,7 +84,8 @@ def sign_flip_p(differences: ArrayLike, *, seed: int = 0, flips: int = FLIPS) ->
 
     The null hypothesis is that each difference is equally likely to have either sign. The p-value is the share of sign
     flips whose sum is at least as far from 0 as the observed sum. If at most `EXACT_UP_TO` differences are not 0, all
-    flips are counted. Otherwise `flips` random ones are drawn, and p is (1 + hits) / (1 + flips), which is never 0.
+    flips are counted. Otherwise `flips` random sign flips are drawn, and p is (1 + hits) / (1 + flips), which is never
+    0.
     """
     data = np.asarray(differences, dtype=np.float64)
     data = data[data != 0]
@@ -92,7 +97,7 @@ def sign_flip_p(differences: ArrayLike, *, seed: int = 0, flips: int = FLIPS) ->
         for value in data:
             sums = np.concatenate([sums + value, sums - value])
         return float(np.mean(np.abs(sums) >= seen))
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(whole_number("seed", seed, 0))
     hits = 0
     size = max(1, _BLOCK // len(data))
     for start in range(0, flips, size):

@@ -26,9 +26,9 @@ METRICS: Mapping[str, str] = {
     "recall_by_item": "recall_by_item",
     "f1_by_item": "f1_by_item",
 }
-"""The benchmark's metrics, and the attribute of `EpisodeRecord` that has each."""
+"""The benchmark's metrics. For each, the attribute of `EpisodeRecord` that has its value."""
 
-_DIGITS = 9  # numbers are rounded, because the last bits of a sum may differ between machines
+_DIGITS = 9  # decimals of stored numbers: the last bits of a sum may differ between machines
 _MEANS = ("reward", "answered", "turns", "critical_path", "subagents", "errors", "seconds")
 
 
@@ -58,7 +58,8 @@ class Summary:
     Scores are in [0, 1] and times are in seconds. All values are 0 for a run without episodes.
 
     * `item_f1_low` and `item_f1_high` bound the 95 % bootstrap interval of mean item-F1 over tasks.
-    * `item_f1_best` and `success_any` take the best of each task's trials. With one trial they equal the mean.
+    * `item_f1_best` and `success_any` are means over tasks of the best trial of each task. With one trial per task,
+      they equal the mean.
     * `turns` counts the turns of all agents. In `critical_path`, turns that agents take at the same time count once.
     """
 
@@ -67,7 +68,10 @@ class Summary:
     trials: int = 0
     """The largest number of episodes of a task."""
     incomplete: int = 0
-    """Number of tasks with fewer episodes. If it is not 0, metrics over trials are not the benchmark's."""
+    """Number of tasks with fewer than `trials` episodes.
+
+    If it is not 0, metrics over trials are not the benchmark's.
+    """
     failed: int = 0
     """Number of episodes that an exception of a policy or tool stopped. They count with score 0."""
     item_precision: float = 0.0
@@ -147,7 +151,10 @@ class SummaryAccumulator:
         return [self._records[pair] for pair in sorted(self._records)]
 
     def finished(self) -> set[Pair]:
-        """The pairs of task and trial that need not be run again: all except failed ones."""
+        """The pairs of task and trial that need not be run again.
+
+        Failed episodes are run again, so they are not included.
+        """
         return {pair for pair, record in self._records.items() if not record.failed}
 
     @property
@@ -191,7 +198,7 @@ def benchmark_summary(
 
     Args:
         records: The episodes.
-        trials: Trials per task. Default: those of the task with most trials.
+        trials: Trials per task. Default: the number of trials of the task that has most.
 
     Raises:
         ConfigError: A task has fewer than `trials` trials, which is an error in the benchmark too.

@@ -44,7 +44,10 @@ CSV_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class SweepPoint:
-    """The metrics at one size, and the records of its episodes. `size` is None for the single agent next to a team."""
+    """The metrics at one size (a width or a number of turns), and the records of the episodes at that size.
+
+    `size` is None for the single agent with which a width sweep compares its teams.
+    """
 
     size: int | None
     summary: Summary
@@ -80,7 +83,10 @@ class Sweep:
         }
 
     def to_csv(self) -> str:
-        """The sweep as CSV, one line per point. Each kind of tool call has a column. A single agent is "single"."""
+        """The sweep as CSV, one line per point.
+
+        Each kind of tool call has a column. A single agent has the size "single".
+        """
         kinds = sorted({kind for point in self.points for kind in point.summary.tool_calls})
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
@@ -100,7 +106,7 @@ class Sweep:
 
 
 def check_sizes(sizes: Sequence[int], name: str) -> tuple[int, ...]:
-    """`sizes` in ascending order. `name` is the word for one size in messages.
+    """`sizes` in ascending order. `name` is the word for a size in error messages.
 
     Raises:
         ConfigError: There is no size, a size is not a whole number of at least 1, or a size appears twice.
@@ -116,7 +122,7 @@ def check_sizes(sizes: Sequence[int], name: str) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How the points of a sweep are run; see `wideseek_env.evaluation.width.width_sweep`."""
+    """How each point of a sweep is run. The fields are arguments of `wideseek_env.evaluation.width.width_sweep`."""
 
     tasks: TaskSet
     seed: int = 0
@@ -154,11 +160,15 @@ class Plan:
         policy: Callable[[], Policy],
         settings: Mapping[str, Any],
     ) -> Sweep:
-        """Play every size of `games` in order and return `sweep` with their points; it is written after each."""
+        """Run every size of `games` in order, and return `sweep` with the new points.
+
+        The sweep is written after each point.
+        """
         with ExitStack() as stack:
             for size, game in games.items():
                 made = policy()
-                self._write(sweep)  # before it is played, so that a reader knows what is to come
+                # written before the first run, so that a reader of the folder knows which sizes will be run
+                self._write(sweep)
                 if self.folder is not None and not sweep.points:
                     stack.enter_context(
                         announced(self.folder, lambda: {"kind": "bench", "total": len(games)})

@@ -1,7 +1,7 @@
 """`Tail`: reads the new lines of a file that grows.
 
-The file may be missing, end with half a line, be cut when a run is resumed, or be replaced. A file with the ending
-``.gz`` consists of gzip members, and the last member may be incomplete.
+The file may be missing, end with an incomplete line, be cut when a run is resumed, or be replaced. A file with the
+ending ``.gz`` consists of gzip members, and the last member may be incomplete.
 """
 
 from __future__ import annotations
@@ -13,20 +13,25 @@ from pathlib import Path
 from typing import IO
 
 _BLOCK = 1 << 20
-_WINDOW = 256  # bytes before the read position that are compared; if they differ, it is another file
+_WINDOW = (
+    256  # number of bytes before the read position that are compared; if they differ, it is another file
+)
 
 LONGEST = 1 << 28
 """Maximum length of a line in bytes. A longer line is skipped and counted as damaged."""
 
 BUDGET = 1 << 26
-"""Approximate number of bytes that one call of `Tail.lines` reads, so that a view of a large file stays responsive."""
+"""Approximate number of bytes that one call of `Tail.lines` reads.
+
+The limit keeps a view of a large file responsive.
+"""
 
 
 class Tail:
     """Reads each whole line of the file at `path` once.
 
     If the file was cut or replaced, `generation` rises by one and all lines are read again. From a ``.gz`` file, the
-    same line may be read twice. `behind` is the number of bytes that the last call left for the next one.
+    same line may be read twice. `behind` is the number of bytes that the last call left for the next call.
     """
 
     def __init__(self, path: Path, *, budget: int = BUDGET, longest: int = LONGEST) -> None:
@@ -35,7 +40,10 @@ class Tail:
         self.behind = 0
         self.size = 0
         self.damaged = 0
-        """Number of lines that were too long, and of damaged parts of a ``.gz`` file. The lines are not parsed."""
+        """Number of lines that were too long, plus number of damaged parts of a ``.gz`` file.
+
+        The lines are not parsed.
+        """
         self._budget = budget
         self._longest = longest
         self._packed = path.suffix == ".gz"
@@ -50,7 +58,7 @@ class Tail:
         return self._state is not None
 
     def lines(self) -> Iterator[bytes]:
-        """The new whole lines, without their line breaks. None are given if the file cannot be read."""
+        """The new whole lines, without their line breaks. The list is empty if the file cannot be read."""
         try:
             with open(self.path, "rb") as file:
                 stat = os.fstat(file.fileno())
@@ -94,7 +102,7 @@ class Tail:
         while line := file.readline(self._longest):
             if not line.endswith(b"\n"):
                 if len(line) < self._longest:
-                    return  # half a line: it is read again when the file has grown
+                    return  # an incomplete line: it is read again when the file has grown
                 if not (rest := _skip_line(file)):
                     return
                 self.damaged += 1

@@ -1,6 +1,6 @@
 """Tokens and cost of an episode, as far as a policy, a judge or a token counter reports them.
 
-A policy or a judge reports its usage in an attribute ``usage``: the sums since it was made. The value is an object or a
+A policy or a judge reports its usage in an attribute ``usage``: the sums since it was made. The sums are an object or a
 mapping with any of the names in `FIELDS`, such as `wideseek_env.llm.Usage`. The usage of an episode is the difference
 between the sums after and before the episode.
 """
@@ -58,9 +58,12 @@ def spent(before: Mapping[str, float] | None, after: Mapping[str, float] | None)
 
 
 def counted(episode: Episode) -> dict[str, float] | None:
-    """The tokens of an episode, counted with the game's counter. None with the default counter, of characters.
+    """The tokens of an episode, counted with the game's counter.
 
-    Each turn reads its whole conversation, as without a prefix cache, and writes one message.
+    None if the game has the default counter, which counts characters.
+
+    Each turn reads the whole conversation and writes one message. A prefix cache, which would let a model read only the
+    new part, is not taken into account.
     """
     counter = episode.counter
     if counter is count_characters:

@@ -1,6 +1,6 @@
-"""`width_sweep`: evaluate a policy on the same tasks at several team widths.
+"""`width_sweep`: evaluate a policy on the same tasks at several team widths (numbers of subagents).
 
-Either the limits of each agent stay fixed, or the budget of the whole team.
+Either the limits of each agent are the same at every width, or the budget of the whole team is.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ def width_sweep(
         policy_name: Name of the policy in the records.
         policy_options: Options of the policy, for the records.
         single: Also run a single agent, before the widths. Its point has no size.
-        equal: Give every point the same budget per episode: of tokens, calls or turns of the critical path.
-        amount: The size of that budget. Default: the mean use at the smallest width. To measure it, that width is run
-            once more without a budget, in the folder ``budget``.
+        equal: Give every width the same budget per episode: a number of tokens, of tool calls, or of turns on the
+            critical path.
+        amount: The amount of that budget. Default: what an episode uses on average at the smallest width. To measure
+            this, the smallest width is run once more without a budget, in the folder ``budget``.
         command: A command line that a reader can repeat, for the records.
         seed: Base seed. The seed of each episode is derived from it, the task's id and the trial. It is also the seed
             of the bootstrap.
@@ -133,7 +134,7 @@ def play_sweep(
 def _checked(
     kind: BudgetKind, on_episode: Callable[[EpisodeRecord], None] | None
 ) -> Callable[[EpisodeRecord], None]:
-    """`on_episode` with a check before it: the episode must report the quantity that the budget counts."""
+    """`on_episode` with a check before the call. The episode must report the quantity that the budget counts."""
 
     def check(record: EpisodeRecord) -> None:
         spent_of(kind, record)

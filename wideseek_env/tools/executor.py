@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from wideseek_env.corpus.base import Corpus, FailedSearch, SearchHit
-from wideseek_env.errors import ConfigError
+from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.pages import Document, focus, neutralise, to_document
 from wideseek_env.plugins import make_part
@@ -33,7 +33,10 @@ class Executor(Protocol):
     """Runs tool requests."""
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
-        """One result for each call, in the order given. A tool that fails does not raise an error."""
+        """One result for each call, in the order given. A tool that fails does not raise an error.
+
+        If it raises one nevertheless, all its calls have failed and their agents are told (`run_calls`).
+        """
         ...
 
     def close(self) -> None:
@@ -53,6 +56,51 @@ def executor_named(executor: str | Executor) -> Executor:
     if not _is_executor(executor):
         raise ConfigError(f"an executor must have run(calls) and close(), not {executor!r:.80}")
     return executor
+
+
+def run_calls(executor: Executor, calls: Sequence[ToolCall]) -> list[ToolResult]:
+    """Run tool calls and check what the executor returns.
+
+    An exception becomes a failed result of every call. An error of this package is raised, because it means that the
+    executor can run no more calls.
+
+    Raises:
+        ConfigError: The executor does not return one `ToolResult` for each call.
+    """
+    try:
+        results = executor.run(calls)
+    except WideSeekError:
+        raise
+    except Exception as error:
+        return [_failure(error)] * len(calls)
+    return checked_results(executor, calls, results)
+
+
+def checked_results(executor: Executor, calls: Sequence[ToolCall], results: object) -> list[ToolResult]:
+    """What an executor returned for `calls`, as a list. Text counts as a result.
+
+    Raises:
+        ConfigError: It is not one `ToolResult` for each call.
+    """
+    name = type(executor).__name__
+    if not isinstance(results, Sequence) or isinstance(results, str):
+        raise ConfigError(
+            f"the executor {name} returned {short(results)}; run(calls) must return a list with a ToolResult for each "
+            "call"
+        )
+    if len(results) != len(calls):
+        raise ConfigError(
+            f"the executor {name} gave {len(results)} results for {len(calls)} calls; run(calls) must return one for "
+            "each, in their order"
+        )
+    checked = [ToolResult(each) if isinstance(each, str) else each for each in results]
+    for call, result in zip(calls, checked, strict=True):
+        if not isinstance(result, ToolResult) or not isinstance(result.text, str):
+            raise ConfigError(
+                f"the executor {name} gave {short(result)} for a call of {call.name}; a result is a ToolResult with "
+                "text"
+            )
+    return checked
 
 
 def _is_executor(part: object) -> bool:
@@ -215,9 +263,11 @@ def _guarded(job: _Job, size: int) -> list[ToolResult]:
     try:
         return job()
     except Exception as error:
-        return [
-            ToolResult(f"Error: the tool failed ({type(error).__name__}: {error})"[:500], ok=False)
-        ] * size
+        return [_failure(error)] * size
+
+
+def _failure(error: Exception) -> ToolResult:
+    return ToolResult(f"Error: the tool failed ({type(error).__name__}: {error})"[:500], ok=False)
 
 
 def run_with_timeout(

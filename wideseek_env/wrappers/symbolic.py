@@ -20,6 +20,7 @@ from wideseek_env.parallel import WideSeekEnv
 from wideseek_env.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tools import default
+from wideseek_env.tools.executor import run_calls
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.wrappers.episode import SymbolicEpisode
 from wideseek_env.wrappers.layout import Layout
@@ -203,7 +204,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
                 )
         agents = self.agents
         calls = episode.begin([int(actions.get(agent) or 0) for agent in agents])
-        episode.finish(self.game.executor.run(calls))
+        episode.finish(run_calls(self.game.executor, calls))
         reward = episode.reward(self.shaping)
         terminated, truncated = episode.ending
         infos = {agent: self._info(seat) for seat, agent in enumerate(agents)}

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import ToolCall
+from wideseek_env.tools.executor import run_calls
 from wideseek_env.wrappers.episode import SymbolicEpisode
 from wideseek_env.wrappers.symbolic import Symbolic
 
@@ -90,7 +91,7 @@ class SymbolicVec:
             wanted = episode.begin(row)
             calls += wanted
             shares.append(len(wanted))
-        results = self.env.game.executor.run(calls)
+        results = run_calls(self.env.game.executor, calls)
         rewards = np.zeros(shape, np.float32)
         terminated, truncated = np.zeros(self.number, bool), np.zeros(self.number, bool)
         ended: list[Ended] = []

@@ -14,11 +14,13 @@ import numpy as np
 
 from wideseek_baselines.adapters.common import missing, outcome_metrics
 from wideseek_env.cli import options
+from wideseek_env.cli.app import Failure, WrongSetting
 from wideseek_env.episode_run import EpisodeRun, choose_task
-from wideseek_env.errors import ActionError, ConfigError
+from wideseek_env.errors import ActionError, ConfigError, WideSeekError
 from wideseek_env.game import Game, GameConfig
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.task import Task
+from wideseek_env.tools.executor import run_calls
 
 try:
     from fastapi import FastAPI
@@ -52,9 +54,9 @@ class ServedGame:
         if not calls:
             return []
         if self._turns is None:
-            return self.game.executor.run(calls)
+            return run_calls(self.game.executor, calls)
         with self._turns:
-            return self.game.executor.run(calls)
+            return run_calls(self.game.executor, calls)
 
 
 class WideSeekEnvironment(Environment[WideSeekAction, WideSeekObservation, WideSeekState]):
@@ -294,7 +296,17 @@ def create_app(game: Game | GameConfig | None = None, *, sessions: int = 64) -> 
     return app
 
 
-@click.command()
+class _Command(click.Command):
+    """Reports errors of this package in one line, as the ``wideseek`` command does."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except WideSeekError as error:
+            raise (WrongSetting if isinstance(error, ConfigError) else Failure)(error) from error
+
+
+@click.command(cls=_Command)
 @options.game_options("wideseek-openenv")
 @click.option(
     "--sessions",
@@ -309,11 +321,7 @@ def main(game: GameConfig, sessions: int, host: str, port: int) -> None:
     """Serve WideSeek as an OpenEnv environment until Ctrl-C."""
     import uvicorn
 
-    try:
-        app = create_app(game, sessions=sessions)
-    except ConfigError as error:
-        raise click.ClickException(str(error)) from error
-    uvicorn.run(app, host=host, port=port, ws_max_size=64 << 20)
+    uvicorn.run(create_app(game, sessions=sessions), host=host, port=port, ws_max_size=64 << 20)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from wideseek_baselines.rollout.config import RolloutConfig
 from wideseek_baselines.rollout.jobs import Finished, Grouping, RolloutJob, group_of, sized
 from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError, baselines_hint
 from wideseek_env.policy import Job
+from wideseek_env.reprs import short
 
 log = logging.getLogger(__name__)
 
@@ -93,8 +94,13 @@ class RayRollouts:
             ("losses", losses, 0),
             ("restarts", restarts, 0),
         ):
-            if value < least:
-                raise ConfigError(f"{name} must be at least {least}, not {value}")
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise ConfigError(f"{name} must be a whole number of at least {least}, not {short(value)}")
+        for name, share in (("cpus", cpus), ("gpus", gpus)):
+            if not isinstance(share, (int, float)) or isinstance(share, bool) or not share >= 0:
+                raise ConfigError(f"{name} must be a number of at least 0, not {short(share)}")
+        if options is not None and not isinstance(options, Mapping):
+            raise ConfigError(f"options must be a mapping of Ray's options of an actor, not {short(options)}")
         self._ray = _ray()
         self.config = config
         self._ahead = ahead

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
+from wideseek_env.reprs import short
 from wideseek_env.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -49,8 +50,8 @@ def retrieval(
         ) from None
     import wideseek_env.serve.app  # noqa: F401  (says at once when FastAPI is missing)
 
-    if replicas < 1:
-        raise ConfigError(f"replicas must be at least 1, not {replicas}")
+    if not isinstance(replicas, int) or isinstance(replicas, bool) or replicas < 1:
+        raise ConfigError(f"replicas must be at least 1 and a whole number, not {short(replicas)}")
     limits = settings or ServeSettings()
 
     def application() -> Any:

@@ -17,6 +17,7 @@ from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game, GameConfig
 from wideseek_env.policy import Job, make_policy
+from wideseek_env.reprs import short
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,15 @@ class RolloutConfig:
 
     def __post_init__(self) -> None:
         if not isinstance(self.game, GameConfig):
-            raise ConfigError(f"game must be a GameConfig, not {self.game!r:.80}")
+            raise ConfigError(f"game must be a GameConfig, not {short(self.game)}")
+        if not isinstance(self.policy, str) and not callable(self.policy):
+            raise ConfigError(
+                f"policy must be the name of a policy or a function that makes one, not {short(self.policy)}"
+            )
+        if not isinstance(self.options, Mapping) or not all(isinstance(name, str) for name in self.options):
+            raise ConfigError(f"options must be a mapping of options by name, not {short(self.options)}")
+        if not isinstance(self.driver, DriverOptions):
+            raise ConfigError(f"driver must be DriverOptions, not {short(self.driver)}")
 
     def open(self) -> tuple[TeamPolicy, Game]:
         """Open the policy and the game. Raises `ConfigError` if one of them is wrong."""
@@ -43,8 +52,11 @@ class RolloutConfig:
             name for name in ("engines", "episode_policy", "records_tokens") if not hasattr(policy, name)
         ]
         if missing:
+            called = f"the policy {getattr(policy, 'name', None) or short(policy)}"
+            if not isinstance(self.policy, str):
+                called += f", which {getattr(self.policy, '__name__', short(self.policy))}() returned,"
             raise ConfigError(
-                f"the policy {policy.name} has no {', '.join(missing)}: use a language-model policy, such as vllm"
+                f"{called} has no {', '.join(missing)}: use a language-model policy, such as vllm"
             )
         return cast(TeamPolicy, policy), game
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from wideseek_env.errors import ServiceError, WideSeekError
 from wideseek_env.messages import ToolCall, ToolResult
-from wideseek_env.tools.executor import Executor
+from wideseek_env.tools.executor import Executor, checked_results
 
 BLOCKING_WORKERS = 16
 BLOCKING_SEARCHES = 4
@@ -127,8 +127,6 @@ class ToolPool:
         self.requests += len(calls)
         try:
             results = await asyncio.get_running_loop().run_in_executor(pool, self._executor.run, calls)
+            return checked_results(self._executor, calls, results)
         except Exception as error:
             return error
-        if len(results) != len(calls):
-            return ToolLostError(f"the executor gave {len(results)} results for {len(calls)} requests")
-        return results

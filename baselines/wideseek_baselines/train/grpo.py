@@ -30,6 +30,7 @@ from wideseek_baselines.train.prefetch import RolloutPrefetcher
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 from wideseek_env.errors import ConfigError
+from wideseek_env.game import GameConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class GrpoConfig(RunConfig):
 def run_grpo(
     config: GrpoConfig,
     *,
-    game: Mapping[str, Any] | None = None,
+    game: GameConfig | Mapping[str, Any] | None = None,
     on_step: OnStep | None = None,
     on_episode: OnEpisode | None = None,
 ) -> RunResult:
@@ -64,7 +65,8 @@ def run_grpo(
 
     Args:
         config: The settings.
-        game: Fields of `GameConfig` that replace those in `config.game`, for custom tasks, tools or rewards.
+        game: Fields of `GameConfig` that replace those in `config.game`, for custom tasks, tools or rewards. A
+            `GameConfig` replaces the whole game.
         on_step: Called with the metrics of every step and every evaluation.
         on_episode: Called with a `Progress` for every episode that has ended.
 

@@ -18,6 +18,7 @@ from typing import Any, Protocol, Self
 from torch import nn
 
 from wideseek_baselines.train import distributed
+from wideseek_baselines.train.config.game_in_use import game_differences
 from wideseek_baselines.train.config.loading import config_from, config_to_dict
 from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions, TrackerName
 from wideseek_baselines.train.config.run import RunConfig
@@ -30,6 +31,7 @@ from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
 from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
+from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 
 OnStep = Callable[[Mapping[str, Any]], None]
 """A function that is called with the metrics of every step and every evaluation, on the first process only."""
@@ -114,7 +116,7 @@ class Run:
             **(state or {}),
         }
         """The values in a checkpoint that are not tensors: settings, data digest, trained `tokens`, and the algorithm's
-        values."""
+        values. For GRPO and PPO they include `game`, the game that is really played."""
         self._settings = config
         self._model = model
         self._module = module
@@ -130,7 +132,11 @@ class Run:
             self._log = stack.enter_context(RunLog(self.out / "metrics.jsonl", self.step or -1))
             if distributed.is_main():
                 config = self._settings
-                about = TrackerRun(self.out, self.step, config.project, config.name, self.state["settings"])
+                settings = {
+                    **self.state["settings"],
+                    **({"game": self.state["game"]} if "game" in self.state else {}),
+                }
+                about = TrackerRun(self.out, self.step, config.project, config.name, settings)
                 self._trackers = stack.enter_context(Trackers(about, config.trackers))
             self._begin()
             self._stack = stack.pop_all()
@@ -180,8 +186,14 @@ class Run:
         if not self._settings.resume:
             raise ConfigError(f"{out} has a run already: choose another out, or set resume=true")
         changed = changed_settings(self._settings, found.position.get("settings", {}))
+        game = found.position.get("game")
+        if (
+            isinstance(game, Mapping) and "game" in self.state
+        ):  # what is really played, with what game= replaced
+            changed = [name for name in changed if not name.startswith("game.")]
+            changed += game_differences(renamed(game, RENAMED_GAME_KEYS), self.state["game"])
         if found.position.get("data") != self.state["data"]:
-            changed.insert(0, "the tasks or episodes")
+            changed = ["the tasks or episodes", *(name for name in changed if name != "game.tasks")]
         if changed:
             raise ConfigError(
                 f"{out} has a run with other data or settings ({', '.join(changed)}): choose another out"
@@ -189,7 +201,8 @@ class Run:
         found.restore(self._module)
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(found.optimizer[name])
-        self.step, self.state = found.step, {**found.position, "settings": self.state["settings"]}
+        kept: dict[str, Any] = {k: self.state[k] for k in ("settings", "game") if k in self.state}
+        self.step, self.state = found.step, {**found.position, **kept}
 
 
 class ReinforcementRun(Run):
@@ -220,7 +233,7 @@ class ReinforcementRun(Run):
         state: Mapping[str, Any] | None = None,
     ) -> None:
         tasks = hashlib.sha256("\n".join(task.id for task in manager.tasks).encode()).hexdigest()
-        first = {"drawn": 0, "monitor": {}, **(state or {})}
+        first = {"drawn": 0, "monitor": {}, "game": manager.game_record, **(state or {})}
         super().__init__(config, config.steps, model, module, optimizers, tasks, on_step, first)
         self._config = config
         self._manager = manager

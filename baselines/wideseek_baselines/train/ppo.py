@@ -43,6 +43,7 @@ from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
+from wideseek_env.game import GameConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +91,7 @@ class PpoConfig(RunConfig):
 def run_ppo(
     config: PpoConfig,
     *,
-    game: Mapping[str, Any] | None = None,
+    game: GameConfig | Mapping[str, Any] | None = None,
     on_step: OnStep | None = None,
     on_episode: OnEpisode | None = None,
 ) -> RunResult:

@@ -246,6 +246,26 @@ def test_a_single_agent_and_bad_settings(setup: Game) -> None:
         create_app(GameConfig(tasks="synthetik"))
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["--tasks", "nowhere"], 2, "nowhere"),
+        (["--width", "0"], 2, "width"),
+        (["--tasks", "missing.jsonl"], 1, "missing.jsonl"),
+        (["--corpus", "/nowhere"], 1, "no corpus folder /nowhere"),
+    ],
+)
+def test_the_command_tells_errors_in_one_line(words: list[str], code: int, message: str) -> None:
+    from click.testing import CliRunner
+
+    from wideseek_baselines.adapters.openenv_server import main
+
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == code
+    assert isinstance(result.exception, SystemExit)
+    assert message in result.output.splitlines()[-1]
+
+
 def test_the_command_takes_every_field_of_the_game() -> None:
     from wideseek_baselines.adapters.openenv_server import main
     from wideseek_env.entry_points import ENTRY_POINTS

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from ray_team import NotingJob, Team, broken
 
+from wideseek_baselines.cluster.pool import RayRollouts
 from wideseek_baselines.cluster.rollouts import open_rollouts_on
 from wideseek_baselines.engines.base import EngineLostError
 from wideseek_baselines.rollout.config import RolloutConfig
@@ -289,6 +290,33 @@ def test_a_wrong_configuration_says_what_is_wrong(config: RolloutConfig, told: s
 def test_the_game_of_a_configuration_is_a_game_config() -> None:
     with pytest.raises(ConfigError, match="game must be a GameConfig"):
         RolloutConfig("ray_team:Team", {}, {"colour": 1})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"policy": 5}, "policy must be the name of a policy or a function that makes one, not 5"),
+        ({"policy": None}, "policy must be the name of a policy or a function that makes one, not None"),
+        ({"options": None}, "options must be a mapping of options by name, not None"),
+        ({"options": [("a", 1)]}, "options must be a mapping"),
+        ({"options": {1: 2}}, "options must be a mapping"),
+        ({"driver": {"retries": 1}}, "driver must be DriverOptions"),
+        ({"policy": lambda: None}, r"the policy None, which <lambda>\(\) returned, has no engines"),
+    ],
+)
+def test_wrong_fields_are_named(fields: dict[str, Any], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        RolloutConfig(**{"policy": "ray_team:Team", "game": GAME, **fields}).open()
+
+
+@pytest.mark.parametrize("workers", ["2", None, 1.0, True, -1])
+def test_the_number_of_workers_is_checked(workers: Any) -> None:
+    with pytest.raises(ConfigError, match="workers must be 0"):
+        open_rollouts_on(RolloutConfig("ray_team:Team", {}, GAME), workers)
+    with pytest.raises(
+        ConfigError, match=r"workers must be a whole number of at least 1|cpus must be a number"
+    ):
+        RayRollouts(RolloutConfig("ray_team:Team", {}, GAME), workers, cpus="1")  # type: ignore[arg-type]
 
 
 def test_a_function_may_make_the_policy() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation.folder import SETTINGS
+from wideseek_env.evaluation.folder import SETTINGS, read_settings
 from wideseek_env.evaluation.reading import RecordedRun, read_run
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.sweep import Sweep, is_sweep, point_folder, read_sweep
@@ -127,7 +127,7 @@ def _about(path: Path) -> tuple[dict[str, Any], dict[str, str], str]:
     if not file.is_file():
         return {}, {}, ""
     data = json.loads(file.read_text(encoding="utf-8"))
-    return dict(data["settings"]), dict(data.get("versions") or {}), str(data.get("command") or "")
+    return read_settings(path), dict(data.get("versions") or {}), str(data.get("command") or "")
 
 
 def _short(called: str, settings: Mapping[str, Any], summary: Summary) -> list[str]:

@@ -27,6 +27,7 @@ from wideseek_env.serve.agents.mcp_texts import ASK, finisher, prompt_texts, rol
 from wideseek_env.serve.agents.native import native_profile
 from wideseek_env.serve.agents.outside import OutsideEpisode, Reply
 from wideseek_env.task import Language, Task
+from wideseek_env.tools.executor import run_calls
 from wideseek_env.tools.spec import ToolInputError
 
 try:
@@ -268,7 +269,7 @@ def mcp_server(desk: EpisodeDesk, *, window: float = 0.05, sweep: float = 30.0) 
 
 
 def mcp_tools_server(game: Game, *, language: Language = "en") -> Server[Any]:
-    """A server of search and browse without an episode. The server has no task and no turns, and records nothing.
+    """A server of search, browse and custom tools without an episode. It has no task and no turns, and records nothing.
 
     The tools are those of the profile's single agent.
     """
@@ -291,7 +292,7 @@ def mcp_tools_server(game: Game, *, language: Language = "en") -> Server[Any]:
         if len(requests) > game.rules.calls_per_turn:
             return _text(problems["too_many_calls"].format(detail=game.rules.calls_per_turn), failed=True)
         calls = [ToolCall(f"mcp/0/{n}", "mcp", tool.kind, request) for n, request in enumerate(requests)]
-        results = await anyio.to_thread.run_sync(game.executor.run, calls)
+        results = await anyio.to_thread.run_sync(run_calls, game.executor, calls)
         text = "\n\n".join(result.text[: game.rules.result_chars] for result in results)
         return _text(text, failed=not any(result.ok for result in results))
 

@@ -21,6 +21,7 @@ from wideseek_env.messages import Action, Message, ToolCall
 from wideseek_env.policy import Policy, Turn
 from wideseek_env.serve.agents.native import delegation, native_game
 from wideseek_env.task import Task
+from wideseek_env.tools.executor import run_calls
 
 _log = logging.getLogger("wideseek.agents")
 
@@ -214,7 +215,7 @@ class OutsideEpisode:
         """Run requests and deliver their results. Returns for each request id whether its tool succeeded."""
         if not calls:
             return {}
-        results = self.episode_run.game.executor.run(calls)
+        results = run_calls(self.episode_run.game.executor, calls)
         with self._lock:
             for call, result in zip(calls, results, strict=True):
                 if not self.episode_run.done:

@@ -19,6 +19,7 @@ from wideseek_baselines.rollout.local import LocalRollouts
 from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
+from wideseek_baselines.train.config.game_in_use import game_in_use, recorded_game
 from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig, policy_options
 from wideseek_baselines.train.model.export import state_dict_for_engine
 from wideseek_baselines.train.model.model import TokenModel
@@ -59,16 +60,25 @@ class RolloutManager:
 
     Args:
         config: The settings.
-        game: Fields of `GameConfig` that replace those in `config.game`, for custom tasks, tools or rewards.
+        game: Fields of `GameConfig` that replace those in `config.game`, for custom tasks, tools or rewards. A
+            `GameConfig` replaces the whole game.
         on_episode: Called for every episode that has ended.
+
+    Raises:
+        ConfigError: `game` is wrong, or a setting does not fit the game.
     """
 
     def __init__(
-        self, config: RunConfig, game: Mapping[str, Any] | None = None, on_episode: OnEpisode | None = None
+        self,
+        config: RunConfig,
+        game: GameConfig | Mapping[str, Any] | None = None,
+        on_episode: OnEpisode | None = None,
     ) -> None:
-        self._config = config
+        chosen = game_in_use(config.game, game)
+        self._config = config = dataclasses.replace(config, game=chosen)  # its checks, for this game
         self._on_episode = on_episode
-        chosen = config.game.replace(**(game or {}))
+        self.game_record = recorded_game(chosen)
+        """The game as JSON values, which checkpoints hold (`recorded_game`)."""
         self.tasks, self.held_out = _tasks(chosen, config.evaluation)
         engine = config.engine
         ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from toy_game import toy_config, toy_game, toy_tasks
+from toy_game import Letters, toy_config, toy_game, toy_tasks
 from training_parts import saved_model
 
 from wideseek_baselines.train.config.loading import config_from, config_to_dict, explained, load_config
@@ -187,5 +187,43 @@ def test_a_live_object_without_a_name_cannot_be_stored() -> None:
 def test_python_replaces_fields_of_the_game(tmp_path: Path) -> None:
     config = toy_config(GrpoConfig, saved_model(tmp_path / "tiny"), tmp_path / "run", "steps=1")
     assert run_grpo(config, game=toy_game(3)).steps == 1
-    with pytest.raises(TypeError, match="bord"):
+    with pytest.raises(ConfigError, match="bord"):
         run_grpo(config, game={"bord": 3})
+
+
+@pytest.mark.parametrize(
+    ("game", "message"),
+    [
+        (5, "a mapping of fields of GameConfig, or a GameConfig, not 5"),
+        ([("reward", "item_f1")], "a mapping of fields of GameConfig"),
+        ({"rewrd": "item_f1"}, r"unknown key 'rewrd'; did you mean 'reward'\?"),
+        ({1: 2}, "unknown key 1"),
+        ({"limit": "many"}, "limit must be a whole number"),
+        (
+            {"team": False, "width": None},
+            "selection.roles names lead, subagent, but the game is played by single",
+        ),
+        (GameConfig(team=False), "widths are for teams|played by single"),
+    ],
+)
+def test_a_wrong_game_is_refused_before_an_engine_starts(game: Any, message: str) -> None:
+    config = load_config(GrpoConfig, None, [*NEEDED, 'selection.roles=["lead", "subagent"]'])
+    for run in (lambda: run_grpo(config, game=game), lambda: RolloutManager(config, game)):
+        with pytest.raises(ConfigError, match=message):
+            run()
+
+
+def test_a_run_resumes_only_with_the_game_that_it_played(tmp_path: Path) -> None:
+    config = toy_config(GrpoConfig, saved_model(tmp_path / "tiny"), tmp_path / "run", "steps=1")
+    whole = config.game.replace(**toy_game(3))
+    first = run_grpo(config, game=toy_game(3))
+    assert run_grpo(config, game=whole) == first, "the same game in another form"
+    others: dict[str, dict[str, Any]] = {
+        "game.reward": {"reward": Letters(wanted="x")},
+        "game.limits": {"limits": {"single_turns": 2}},
+        "game.profile": {"profile": "default"},
+        "game.tasks": {"tasks": [dataclasses.replace(each, question="Who?") for each in toy_tasks(3)]},
+    }
+    for name, change in others.items():
+        with pytest.raises(ConfigError, match=rf"other data or settings \({name}\)"):
+            run_grpo(config, game={**toy_game(3), **change})

@@ -83,8 +83,8 @@ class GameConfig:
     team: bool = True
     """A lead with subagents (true), or a single agent (false)."""
     roster: Roster = "dynamic"
-    """The ids of agents. With dynamic, each new subagent gets a new id. With fixed, the agents are always the lead and as
-    many subagents as the width allows; a new subtask uses one of these ids again."""
+    """The ids of agents. With dynamic, each new subagent gets a new id. With fixed, the agents are always the lead and
+    as many subagents as the width allows; a new subtask uses one of these ids again."""
     counter: str | Counter = "characters"
     """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
     tools: Sequence[str | Tool] = ()

@@ -220,7 +220,7 @@ def test_wrong_arguments_of_evaluate_are_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match=message):
+    with pytest.raises((ConfigError, TrajectoryError), match=message):
         play(tmp_path, **settings)
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
 

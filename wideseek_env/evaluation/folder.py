@@ -105,9 +105,9 @@ class RunFolder:
             command: The command line, which is stored with the run.
 
         Raises:
-            ConfigError: The folder cannot be made, it contains something else, another process is writing it, or it
+            ConfigError: The path is not valid, the folder contains something else, another process is writing it, or it
                 contains a run with other settings and `overwrite` is False. A folder that is refused stays as it was.
-            TrajectoryError: The settings in the folder cannot be read, and `overwrite` is False.
+            TrajectoryError: The folder cannot be made. Or its settings cannot be read, and `overwrite` is False.
         """
         path = _folder(path)
         settings = json.loads(json.dumps(settings))  # as they are when they are read again
@@ -119,9 +119,8 @@ class RunFolder:
             OSError,
             ValueError,
         ) as error:  # a file in the way, a name that is too long, a folder of others
-            raise ConfigError(
-                f"{short(str(path))} cannot be the folder of a run ({error}); give another folder"
-            ) from error
+            told = f"{short(str(path))} cannot be the folder of a run ({error}); give another folder"
+            raise (TrajectoryError if isinstance(error, OSError) else ConfigError)(told) from error
         try:
             if (path / SETTINGS).is_file():
                 if not overwrite:

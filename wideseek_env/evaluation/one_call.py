@@ -71,7 +71,8 @@ def evaluate(
         on_episode: Called after each episode that was run.
 
     Raises:
-        ConfigError: A name, value or combination does not exist, or `out` cannot be the folder of this run.
+        ConfigError: A name, value or combination does not exist, or `out` holds another run.
+        TrajectoryError: The folder `out` cannot be made, or its settings cannot be read.
         EpisodeError: An episode raised, and `keep_going` is False.
     """
     trials, seed = whole_number("trials", trials, 1), whole_number("seed", seed, 0)

@@ -1,6 +1,6 @@
 """Item-F1 of trained nano models at several widths of their team, and of a single agent with several numbers of turns.
 
-    pip install 'wideseek-baselines[vllm]' 'wideseek-env[plot]'
+    pip install -e '.[plot]' -e 'baselines[vllm]'
     python benchmarks/nano_width.py --out runs/nano-width --depth \
         warm=runs/nano-curve/warm/model grpo=runs/nano-curve/grpo-lead-subagent-0/model
 

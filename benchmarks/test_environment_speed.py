@@ -90,7 +90,7 @@ def test_memory_of_64_episodes(benchmark: Any) -> None:
         tracemalloc.start()
         tools = NoOpTools("word " * 400)
         envs = [
-            wideseek_env.parallel_env(tasks=[example_task()], tools=tools, rules={"lead_turns": 4})
+            wideseek_env.parallel_env(tasks=[example_task()], executor=tools, rules={"lead_turns": 4})
             for _ in range(64)
         ]
         for env in envs:

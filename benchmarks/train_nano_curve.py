@@ -1,6 +1,6 @@
 """Trains a small team on CPU cores to use its width: warm start from a timid expert, then reinforcement learning.
 
-    pip install 'wideseek-baselines[vllm]'
+    pip install -e . -e 'baselines[vllm]'
     python benchmarks/train_nano_curve.py --out runs/nano-curve --algorithm grpo --seed 0
 
 1. The program makes a nano model whose initial weights can copy (`wideseek_baselines.nano.copying`).

@@ -1,6 +1,6 @@
 """Compares a GRPO training step here and in TRL, with the same weights, data, precision and optimizer.
 
-    pip install 'wideseek-baselines[transformers]' 'trl>=1.16,<2'
+    pip install -e . -e 'baselines[transformers]' 'trl>=1.16,<2'
     wideseek nano runs/nano --size base --context 8192
     python benchmarks/train_step_vs_trl.py --model runs/nano
 

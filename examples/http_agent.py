@@ -71,7 +71,7 @@ if __name__ == "__main__":
             if "http" in line:
                 play(line.split()[2].rstrip(";"))
             else:
-                print('This example needs: pip install "wideseek-env[serve]" wideseek-baselines')
+                print('This example needs: pip install -e ".[serve]" -e baselines')
         finally:
             if server.poll() is None:
                 server.send_signal(signal.SIGTERM)

@@ -27,7 +27,7 @@ def main(model: str, turn_tokens: int = 512) -> None:
 if __name__ == "__main__":
     missing = [name for name in ("torch", "transformers", "jinja2") if find_spec(name) is None]
     if missing:
-        print(f"needs {', '.join(missing)}: pip install 'wideseek-baselines[transformers]'")
+        print(f"needs {', '.join(missing)}: pip install -e 'baselines[transformers]'")
     elif len(sys.argv) > 1:
         main(sys.argv[1])
     else:

@@ -41,6 +41,6 @@ if __name__ == "__main__":
     try:
         import mcp_types  # noqa: F401  (the second major version of the protocol's package)
     except ImportError:
-        print('This example needs the Model Context Protocol: pip install "wideseek-env[mcp]"')
+        print('This example needs the Model Context Protocol: pip install -e ".[mcp]"')
     else:
         asyncio.run(main())

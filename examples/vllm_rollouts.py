@@ -39,7 +39,7 @@ def main(model: str, out: str, turn_tokens: int = 512) -> None:
 
 if __name__ == "__main__":  # vLLM starts processes that import this file
     if find_spec("vllm") is None:
-        print("needs vLLM: pip install 'wideseek-baselines[vllm]'")
+        print("needs vLLM: pip install -e 'baselines[vllm]'")
     elif len(sys.argv) > 1:
         main(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "rollouts.jsonl")
     else:

@@ -8,7 +8,7 @@ moves the agents one by one.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sized
 from typing import Any
 
 import numpy as np
@@ -205,8 +205,17 @@ def run_episode(
         on_step: Called at the start of the episode and after every step.
 
     Raises:
-        ConfigError: The policy returned too many or too few actions.
+        ConfigError: `game` is no `Game`, `policy` is no `Policy`, or the policy did not return one action per turn.
     """
+    if not isinstance(game, Game):
+        raise ConfigError(
+            f"game must be an opened game, as GameConfig(…).open() returns it, not {_kind(game)}"
+        )
+    if isinstance(policy, type) or not isinstance(policy, Policy):
+        raise ConfigError(
+            f"policy must be a policy object, with name, reset and act, not {_kind(policy)}; "
+            "make_policy(name) makes one from a name"
+        )
     run = EpisodeRun(game, task, seed)
     policy.reset(seed)
     if on_step is not None:
@@ -214,12 +223,23 @@ def run_episode(
     while not run.done:
         turns = [run.turn(agent) for agent in run.episode.ready()]
         actions = policy.act(turns)
+        if isinstance(actions, (str, Mapping)) or not isinstance(actions, Sized):
+            raise ConfigError(
+                f"policy {policy.name}: act must return a list with one action per turn, not {_kind(actions)}"
+            )
         if len(actions) != len(turns):
             raise ConfigError(f"policy {policy.name} gave {len(actions)} actions for {len(turns)} turns")
         run.step({turn.agent: action for turn, action in zip(turns, actions, strict=True)})
         if on_step is not None:
             on_step(run)
     return run
+
+
+def _kind(value: object) -> str:
+    """What a message says that `value` is: a class, or an object of a class."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return f"{value!r:.80}" if isinstance(value, str) else f"a {type(value).__name__}"
 
 
 def choose_task(tasks: TaskSet, rng: np.random.Generator, options: Mapping[str, Any] | None) -> Task:

@@ -59,6 +59,11 @@ class UnknownVerdictError(WideSeekError, LookupError):
     """A recorded judge has no verdict for a question. Record the verdict first."""
 
 
+def extra_hint(extra: str) -> str:
+    """The command that installs this package with an extra, for the message of a `MissingDependencyError`."""
+    return f'in the source folder, run: pip install -e ".[{extra}]"'
+
+
 def baselines_hint(extra: str = "") -> str:
     """The command that installs the baselines with an extra, for the message of a `MissingDependencyError`."""
     package = f'"baselines[{extra}]"' if extra else "baselines"

@@ -70,7 +70,7 @@ def find_part(kind: Kind, name: str) -> tuple[Any, dict[str, Any]]:
         known = ", ".join(sorted(announced(kind)))
         raise ConfigError(
             f"no {kind} {name!r}; write module:name for a custom one"
-            + (f"; announced are: {known}" if known else "")
+            + (f"; there are: {known}" if known else "")
         )
     attribute, _, options = rest.partition(",")
 

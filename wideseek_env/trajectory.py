@@ -231,7 +231,12 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
             if not line.endswith(b"\n"):
                 return
             try:
-                yield Trajectory.from_dict(json.loads(line))
+                record = json.loads(line)
+            except (ValueError, RecursionError) as error:
+                hint = "; give a run folder or a trajectories file" if number == 1 else ""
+                raise TrajectoryError(f"{path}:{number}: this is not JSON Lines ({error}){hint}") from error
+            try:
+                yield Trajectory.from_dict(record)
             except (ValueError, AttributeError, RecursionError) as error:
                 raise TrajectoryError(f"{path}:{number}: {error}") from error
 

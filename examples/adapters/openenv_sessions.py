@@ -49,7 +49,7 @@ def main(url: str) -> None:
 
 if __name__ == "__main__":
     if find_spec("openenv") is None:
-        print("needs openenv: pip install 'wideseek-baselines[openenv]'")
+        print("needs openenv: pip install -e 'baselines[openenv]'")
     elif len(sys.argv) > 1:
         main(sys.argv[1])
     else:

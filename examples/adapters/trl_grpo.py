@@ -48,7 +48,7 @@ def main(model: str, out: str, steps: int, turn_tokens: int = 512, teams: int = 
 if __name__ == "__main__":
     missing = [name for name in ("trl", "torch", "transformers") if find_spec(name) is None]
     if missing:
-        print(f"needs {', '.join(missing)}: pip install 'wideseek-baselines[trl]'")
+        print(f"needs {', '.join(missing)}: pip install -e 'baselines[trl]'")
     elif len(sys.argv) > 1:
         main(sys.argv[1], "trl-out", int(sys.argv[2]) if len(sys.argv) > 2 else 100)
     else:

@@ -81,7 +81,7 @@ def stand_in():
 
 if __name__ == "__main__":
     if find_spec("verifiers") is None:
-        print("needs verifiers: pip install 'wideseek-baselines[verifiers]'")
+        print("needs verifiers: pip install -e 'baselines[verifiers]'")
     elif len(sys.argv) == 3:
         asyncio.run(main(sys.argv[1], sys.argv[2]))
     else:

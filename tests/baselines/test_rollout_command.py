@@ -60,7 +60,7 @@ def test_a_file_that_is_there_is_gone_on_with(tmp_path: Path) -> None:
 
 
 def test_parquet(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'wideseek-baselines[parquet]'")
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install -e 'baselines[parquet]'")
     call("--limit", 1, "--group", 2, "--out", tmp_path / "a.parquet", "--policy-arg", "takes=tokens")
     assert [each.trial for each in sorted(load_rollouts(tmp_path / "a.parquet"), key=lambda r: r.trial)] == [
         0,

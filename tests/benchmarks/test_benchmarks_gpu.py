@@ -19,7 +19,7 @@ FOLDER = REPOSITORY / "benchmarks" / "gpu"
 MISSING = [name for name in ("torch", "transformers", "safetensors", "tokenizers") if find_spec(name) is None]
 
 needs_torch = pytest.mark.skipif(
-    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install 'wideseek-baselines[transformers]'"
+    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install -e 'baselines[transformers]'"
 )
 
 Call = Callable[..., subprocess.CompletedProcess[str]]

@@ -12,7 +12,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 MISSING = [name for name in ("torch", "transformers", "safetensors") if find_spec(name) is None]
 
 pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install 'wideseek-baselines[transformers]'"
+    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install -e 'baselines[transformers]'"
 )
 
 

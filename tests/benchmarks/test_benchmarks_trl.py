@@ -18,7 +18,7 @@ NO_TRL = [name for name in ("trl", "datasets", "accelerate") if find_spec(name) 
 SMALL = "synthetic:rows=4,columns=1,hops=1"
 
 pytestmark = pytest.mark.skipif(
-    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install 'wideseek-baselines[transformers]'"
+    bool(MISSING), reason=f"needs {', '.join(MISSING)}: pip install -e 'baselines[transformers]'"
 )
 
 

@@ -192,3 +192,22 @@ def test_files_that_cannot_be_written_give_one_line(call: Call, towns: list[str]
 def test_ctrl_c_ends_with_130(call: Call, towns: list[str]) -> None:
     result = call("run", *towns, "--policy-arg", "interrupt_after=0")
     assert (result.exit_code, result.stderr) == (130, "Interrupted.\n")
+
+
+@pytest.mark.parametrize("name", ["nano", "rollout", "train"])
+def test_commands_of_the_baselines_say_how_to_install_them(
+    call: Call, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    announce(monkeypatch)
+    result = call(name, "--any", "thing")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "is in the baselines; in the source folder, run: pip install -e baselines" in result.stderr
+
+
+def test_a_file_without_json_lines_is_refused_with_what_to_give(call: Call, tmp_path: Path) -> None:
+    file = tmp_path / "README.md"
+    file.write_text("# Title\n")
+    result = call("summary", str(file))
+    assert result.exit_code == 1
+    assert "README.md:1: this is not JSON Lines" in result.stderr
+    assert "give a run folder or a trajectories file" in result.stderr

@@ -181,7 +181,7 @@ def test_bench_width_without_matplotlib(
     monkeypatch.setattr("wideseek_env.evaluation.drawing.plot_available", lambda: False)
     result = call("bench", "width", *towns, "--widths", "1", "--out", tmp_path / "sweep")
     assert result.exit_code == 0
-    assert 'To draw figures: pip install "wideseek-env[plot]"' in result.stdout
+    assert 'To draw figures, in the source folder, run: pip install -e ".[plot]"' in result.stdout
     assert (tmp_path / "sweep" / "width.csv").is_file()
     assert not (tmp_path / "sweep" / "width.png").exists()
 

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from wideseek_env.cli.app import app
 from wideseek_env.corpus import RemoteCorpus, SourcePage, StoredCorpus
 
-pytest.importorskip("uvicorn", reason='needs the extra: pip install "wideseek-env[serve]"')
+pytest.importorskip("uvicorn", reason='needs the extra: pip install -e ".[serve]"')
 
 PAGES = [SourcePage("https://a.example/tower", "Tower Museum", "<p>The Tower Museum opened in 1874.</p>")]
 

@@ -44,7 +44,7 @@ def test_a_missing_package_is_named(command: str, missing: str, extra: str) -> N
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 1
-    assert f'pip install "wideseek-env[{extra}]"' in done.stderr
+    assert f'pip install -e ".[{extra}]"' in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -51,7 +51,7 @@ def test_what_counts_as_external() -> None:
     assert not EXTERNAL.search('<a href="https://github.com/x">x</a><script src="_static/x.js">')
 
 
-@pytest.mark.skipif(find_spec("sphinx") is None, reason='needs the extra: pip install "wideseek-env[docs]"')
+@pytest.mark.skipif(find_spec("sphinx") is None, reason='needs the extra: pip install -e ".[docs]"')
 def test_the_prose_builds_without_warnings_and_stands_alone(tmp_path: Path) -> None:
     """Without the reference, whose build belongs to `make docs`: it reads every module."""
     command = [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-b", "html"]

@@ -204,3 +204,44 @@ def test_render_without_a_mode_is_the_same_everywhere(name: str) -> None:
     env.reset(seed=0)
     with pytest.raises(ConfigError, match="nothing to render"):
         env.render()
+
+
+class Silent:
+    """A policy whose actions are those that it was made with."""
+
+    name = "silent"
+
+    def __init__(self, actions: Any) -> None:
+        self.actions = actions
+
+    def reset(self, seed: int) -> None:
+        pass
+
+    def act(self, turns: Any) -> Any:
+        return self.actions
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ("scripted", "policy must be a policy object.*not 'scripted'.*make_policy"),
+        (Silent, "policy must be a policy object.*not the class Silent"),
+        (None, "policy must be a policy object.*not a NoneType"),
+        (Silent("| Name |"), "act must return a list with one action per turn, not '| Name |'"),
+        (Silent({"role": "assistant"}), "act must return a list with one action per turn, not a dict"),
+        (Silent(None), "act must return a list with one action per turn, not a NoneType"),
+        (Silent([]), "gave 0 actions for 1 turns"),
+    ],
+)
+def test_run_episode_says_what_is_wrong_with_the_policy(policy: Any, told: str) -> None:
+    game = wideseek_env.GameConfig(tasks=TOWNS).open()
+    with pytest.raises(ConfigError, match=told.replace("|", r"\|")):
+        wideseek_env.run_episode(game, policy, game.tasks[0])
+
+
+def test_run_episode_asks_for_an_opened_game() -> None:
+    config = wideseek_env.GameConfig(tasks=TOWNS)
+    game = config.open()
+    for unopened, told in ((config, "not a GameConfig"), ("synthetic", "not 'synthetic'")):
+        with pytest.raises(ConfigError, match=rf"GameConfig\(…\)\.open\(\) returns it, {told}"):
+            wideseek_env.run_episode(unopened, Silent(["x"]), game.tasks[0])  # type: ignore[arg-type]

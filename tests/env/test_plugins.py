@@ -82,7 +82,7 @@ def test_a_package_announces_parts(templates: None, monkeypatch: pytest.MonkeyPa
     assert len(named_tasks("powers:count=4", "train")[0]) == 4
     with pytest.raises(ConfigError, match="no corpus 'x'; write module:name"):
         plugins.find_part("corpus", "x")
-    with pytest.raises(ConfigError, match="announced are: thrifty"):
+    with pytest.raises(ConfigError, match="there are: thrifty"):
         plugins.find_part("reward", "x")
 
 

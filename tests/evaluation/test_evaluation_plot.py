@@ -160,5 +160,5 @@ def test_without_matplotlib_the_command_that_installs_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(MissingDependencyError, match=r'pip install "wideseek-env\[plot\]"'):
+    with pytest.raises(MissingDependencyError, match=r'pip install -e "\.\[plot\]"'):
         plot_sweep(sweep(), tmp_path / "a.png")

@@ -201,7 +201,7 @@ def test_without_matplotlib_there_is_a_page_that_says_so(
     monkeypatch.setattr("wideseek_env.evaluation.report.sections.plot_available", lambda: False)
     text = page(wide)
     assert "<svg" not in text
-    assert "pip install &quot;wideseek-env[plot]&quot;" in text
+    assert "pip install -e &quot;.[plot]&quot;" in text
     assert "100.0" in Reader(text).words
 
 

@@ -22,7 +22,7 @@ from wideseek_env.cli.summary import summary
 from wideseek_env.cli.tasks import tasks
 from wideseek_env.cli.view import view
 from wideseek_env.cli.watch import watch
-from wideseek_env.errors import ConfigError, WideSeekError
+from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError, baselines_hint
 from wideseek_env.render.printable import printable
 from wideseek_env.version import __version__
 
@@ -48,6 +48,8 @@ class WrongSetting(Failure):
     exit_code = 2
 
 
+BASELINES = ("nano", "rollout", "train")
+"""Subcommands of the baselines. A user may call them before installing the baselines."""
 COMMANDS = "wideseek_env.commands"
 """The entry-point group in which other packages register subcommands. Each entry is a name and a click command."""
 
@@ -72,13 +74,19 @@ class App(click.Group):
         command = super().get_command(ctx, cmd_name)
         point = _plugins().get(cmd_name) if command is None else None
         if point is None:
+            if command is None and cmd_name in BASELINES:
+                return _broken(
+                    cmd_name, MissingDependencyError(f"{cmd_name!r} is in the baselines; {baselines_hint()}")
+                )
             return command
         try:
             loaded = point.load()
         except Exception as error:
-            return _broken(cmd_name, f"the command {cmd_name!r} ({point.value}) cannot be loaded: {error}")
+            why = f"the command {cmd_name!r} ({point.value}) cannot be loaded: {error}"
+            return _broken(cmd_name, ConfigError(why))
         if not isinstance(loaded, click.Command):
-            return _broken(cmd_name, f"the command {cmd_name!r} ({point.value}) is not a click command")
+            why = f"the command {cmd_name!r} ({point.value}) is not a click command"
+            return _broken(cmd_name, ConfigError(why))
         return loaded
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -105,11 +113,11 @@ def _plugins() -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=COMMANDS)}
 
 
-def _broken(name: str, why: str) -> click.Command:
+def _broken(name: str, error: WideSeekError) -> click.Command:
     @click.command(name, short_help="(cannot be loaded)", context_settings={"ignore_unknown_options": True})
     @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
     def command(arguments: tuple[str, ...]) -> None:
-        raise ConfigError(why)
+        raise error
 
     return command
 

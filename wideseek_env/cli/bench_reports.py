@@ -122,7 +122,7 @@ def report(runs: tuple[Path, ...], names: tuple[str, ...], out: Path, seed: int)
     write_report(read_entries(runs, run_names(runs, names)), out, seed=seed)
     click.echo(f"Written: {out}")
     if not plot_available():
-        click.echo(f"The page has no figures. To draw them: {INSTALL}")
+        click.echo(f"The page has no figures. To draw them, {INSTALL}")
 
 
 def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
@@ -156,7 +156,7 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
     for path in written:
         terminal.print(Text(f"Written: {path}"), soft_wrap=True)
     if drawable and not plot_available():
-        terminal.print(Text(f"To draw figures: {INSTALL}"), soft_wrap=True)
+        terminal.print(Text(f"To draw figures, {INSTALL}"), soft_wrap=True)
 
 
 def _draw(sweep: Sweep, out: Path) -> Sequence[Path]:

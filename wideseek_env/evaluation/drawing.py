@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, extra_hint
 
-INSTALL = 'pip install "wideseek-env[plot]"'
+INSTALL = extra_hint("plot")
 
 INK, GRID, PAPER = "#222222", "#dddddd", "#ffffff"
 
@@ -139,7 +139,7 @@ def styled() -> Iterator[None]:
         from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: F401
         from matplotlib.figure import Figure  # noqa: F401
     except ImportError as error:
-        raise MissingDependencyError(f"drawing needs matplotlib: {INSTALL}") from error
+        raise MissingDependencyError(f"drawing needs matplotlib; {INSTALL}") from error
     style: Any = _STYLE
     with matplotlib.rc_context(style), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")  # names may be in any script

@@ -198,7 +198,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
             raise TypeError(f"the seed is {short(seed)}, not a whole number of at least 0")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TrajectoryError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); start the run over with overwrite"
+            f"{path} cannot be read ({type(error).__name__}: {error}); start the run over with --overwrite "
+            "(overwrite=True)"
         ) from error
     if written > FORMAT:
         raise TrajectoryError(
@@ -274,7 +275,8 @@ def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any])
     ]
     if different:
         raise ConfigError(
-            f"{path} contains a run with other settings ({'; '.join(different)}); give another folder, or overwrite"
+            f"{path} contains a run with other settings ({'; '.join(different)}); give another folder, "
+            "or --overwrite (overwrite=True in Python)"
         )
 
 

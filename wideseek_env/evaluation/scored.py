@@ -178,7 +178,9 @@ class _Writer:
             raise ConfigError(f"{folder} is a file; give a folder for the scores")
         if (folder / SCORES).is_file():
             if not overwrite:
-                raise ConfigError(f"{folder} already contains scores; give another folder, or overwrite")
+                raise ConfigError(
+                    f"{folder} already contains scores; give another folder, or --overwrite (overwrite=True)"
+                )
         elif any(foreign(folder)):
             raise ConfigError(f"{folder} is not empty and contains no scores; give another folder")
         self._folder = folder

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.corpus.remote import CLIENT_HEADER
-from wideseek_env.errors import MissingDependencyError
+from wideseek_env.errors import MissingDependencyError, extra_hint
 from wideseek_env.serve.gate import Gate
 from wideseek_env.serve.metrics import CONTENT_TYPE, Metrics
 from wideseek_env.serve.settings import ServeSettings
@@ -26,9 +26,7 @@ try:
     from fastapi.responses import JSONResponse, PlainTextResponse, Response
     from starlette.exceptions import HTTPException as StarletteHTTPException
 except ImportError as error:
-    raise MissingDependencyError(
-        f'serving a corpus needs FastAPI ({error}): pip install "wideseek-env[serve]"'
-    ) from None
+    raise MissingDependencyError(f"serving a corpus needs FastAPI ({error}); {extra_hint('serve')}") from None
 
 from wideseek_env.serve.wire import AccessRequest, RetrieveRequest, accessed, retrieved
 

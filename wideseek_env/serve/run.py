@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wideseek_env.corpus.base import Corpus
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, extra_hint
 from wideseek_env.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def run_server(
         from uvicorn.supervisors import Multiprocess
     except ImportError as error:
         raise MissingDependencyError(
-            f'serving a corpus needs uvicorn ({error}): pip install "wideseek-env[serve]"'
+            f"serving a corpus needs uvicorn ({error}); {extra_hint('serve')}"
         ) from None
     import wideseek_env.serve.app  # noqa: F401  (says at once, and not in every worker, when FastAPI is missing)
 

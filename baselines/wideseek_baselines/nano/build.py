@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from wideseek_baselines.nano.model import SIZES, first_weights, model_config
 from wideseek_baselines.nano.text import held_out_text, training_text
 from wideseek_baselines.nano.tokenizer import CONTROL, SMALLEST, TURN_END, tokenizer_config, train_tokenizer
 from wideseek_env.corpus.folders import building
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 WORLDS = 96
 _LARGEST_VOCAB = 1 << 16
@@ -81,10 +82,13 @@ def make_nano(
             raise ConfigError(f"{name} must be from {least} to {most}, not {value}")
     if folder.is_symlink() or folder.is_file() or (folder.is_dir() and any(folder.iterdir())):
         raise ConfigError(f"{folder} exists already: choose another folder, or remove it first")
-    try:
-        from safetensors.numpy import save_file
-    except ImportError as error:
-        raise MissingDependencyError("a nano model needs safetensors: pip install safetensors") from error
+    missing = [name for name in ("safetensors", "tokenizers") if find_spec(name) is None]
+    if missing:
+        raise MissingDependencyError(
+            f"a nano model needs {' and '.join(missing)}; {baselines_hint('transformers')}"
+        )
+    from safetensors.numpy import save_file
+
     tell = progress or (lambda _: None)
     shape = SIZES[size]
     with building(folder, overwrite=False) as place:

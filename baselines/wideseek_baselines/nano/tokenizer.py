@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from wideseek_baselines.nano.template import CHAT_TEMPLATE
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 from wideseek_env.messages import Message
 
 END_OF_TEXT = "<|endoftext|>"
@@ -57,7 +57,9 @@ def train_tokenizer(conversations: Iterable[Iterable[Message]], vocab: int) -> s
         from tokenizers.pre_tokenizers import ByteLevel, Sequence, Split
         from tokenizers.trainers import BpeTrainer
     except ImportError as error:
-        raise MissingDependencyError("a nano model needs tokenizers: pip install tokenizers") from error
+        raise MissingDependencyError(
+            f"a nano model needs tokenizers; {baselines_hint('transformers')}"
+        ) from error
     tokenizer = Tokenizer(BPE())
     tokenizer.pre_tokenizer = Sequence(
         [Split(Regex(_PIECES), "isolated"), ByteLevel(add_prefix_space=False, use_regex=False)]

@@ -7,13 +7,14 @@ only when its policy is made.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from typing import Any, TypedDict, Unpack
 
 from wideseek_baselines.engines.base import Engine
-from wideseek_baselines.engines.vllm_loading import VLLM_SETTINGS
+from wideseek_baselines.engines.vllm_loading import VLLM_MISSING, VLLM_SETTINGS
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.tokens import History
-from wideseek_env.errors import ConfigError
+from wideseek_env.errors import ConfigError, MissingDependencyError
 from wideseek_env.llm.usage import Prices
 
 
@@ -62,7 +63,12 @@ def transformers_policy(
             name, context=context, max_requests=max_requests, device=device, dtype=dtype
         )
 
-    return LLMPolicy(engine(_named(model)), subagent=_other(subagent_model, model, engine), **options)
+    try:
+        return LLMPolicy(engine(_named(model)), subagent=_other(subagent_model, model, engine), **options)
+    except MissingDependencyError as error:
+        if find_spec("vllm") is not None:
+            raise
+        raise MissingDependencyError(VLLM_MISSING) from error  # its extra has everything else that is missing
 
 
 def vllm_policy(
@@ -90,7 +96,12 @@ def vllm_policy(
     def engine(name: str) -> Engine:
         return VllmEngine(name, **settings, options=dict(engine_options or {}))
 
-    return LLMPolicy(engine(_named(model)), subagent=_other(subagent_model, model, engine), **options)
+    try:
+        return LLMPolicy(engine(_named(model)), subagent=_other(subagent_model, model, engine), **options)
+    except MissingDependencyError as error:
+        if find_spec("vllm") is not None:
+            raise
+        raise MissingDependencyError(VLLM_MISSING) from error  # its extra has everything else that is missing
 
 
 def openai_policy(

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from wideseek_baselines.tokens.record import FORMAT, Rollout
-from wideseek_env.errors import MissingDependencyError, TrajectoryError
+from wideseek_env.errors import MissingDependencyError, TrajectoryError, baselines_hint
 
 EPISODE = ("task_id", "group", "trial", "seed", "reward", "ending", "trainable", "error", "seconds")
 """The fields of a rollout that are stored as columns without change. The fields in `JSON` are stored as JSON text."""
@@ -82,7 +82,7 @@ def _pyarrow() -> tuple[Any, Any]:
     try:
         return import_module("pyarrow"), import_module("pyarrow.parquet")
     except ImportError as error:
-        raise MissingDependencyError("Parquet files need pyarrow: pip install pyarrow") from error
+        raise MissingDependencyError(f"Parquet files need pyarrow; {baselines_hint('parquet')}") from error
 
 
 def _schema(arrow: Any) -> Any:

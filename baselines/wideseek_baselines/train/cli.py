@@ -194,11 +194,11 @@ def _live(title: str, rows: Mapping[str, tuple[str, str]], *, plain: bool) -> Li
 
 
 def _require_torch() -> None:
-    from wideseek_env.errors import MissingDependencyError
+    from wideseek_env.errors import MissingDependencyError, baselines_hint
 
     try:
         import torch  # noqa: F401
     except ImportError as error:
         raise MissingDependencyError(
-            "training needs torch and transformers: pip install 'wideseek-baselines[transformers]'"
+            f"training needs torch and transformers; {baselines_hint('transformers')}"
         ) from error

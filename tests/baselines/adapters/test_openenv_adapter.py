@@ -18,7 +18,7 @@ from wideseek_env.policy import Turn
 
 pytest.importorskip(
     "openenv",
-    reason="needs openenv: pip install 'wideseek-baselines[openenv]' (in an environment of its own)",
+    reason="needs openenv: pip install -e 'baselines[openenv]' (in an environment of its own)",
 )
 uvicorn = pytest.importorskip("uvicorn")
 

@@ -12,9 +12,7 @@ from wideseek_env.errors import ActionError, ConfigError, TaskError
 from wideseek_env.game import GameConfig
 from wideseek_env.policy import Turn
 
-skyrl_gym = pytest.importorskip(
-    "skyrl_gym", reason="needs skyrl-gym: pip install 'wideseek-baselines[skyrl]'"
-)
+skyrl_gym = pytest.importorskip("skyrl_gym", reason="needs skyrl-gym: pip install -e 'baselines[skyrl]'")
 
 from wideseek_baselines.adapters import skyrl_env  # noqa: E402
 

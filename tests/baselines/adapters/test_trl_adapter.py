@@ -20,7 +20,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
 
 if find_spec("trl") is None or find_spec("torch") is None:
-    pytest.skip("needs trl: pip install 'wideseek-baselines[trl]'", allow_module_level=True)
+    pytest.skip("needs trl: pip install -e 'baselines[trl]'", allow_module_level=True)
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TRL, datasets and torch warn of themselves
 

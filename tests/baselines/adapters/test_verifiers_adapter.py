@@ -20,7 +20,7 @@ from wideseek_env.scoring import score_response
 
 vf = pytest.importorskip(
     "verifiers.v1",
-    reason="needs verifiers: pip install 'wideseek-baselines[verifiers]' (in an environment of its own)",
+    reason="needs verifiers: pip install -e 'baselines[verifiers]' (in an environment of its own)",
 )
 
 from wideseek_verifiers import WideSeekEnv, load_environment  # noqa: E402

@@ -59,7 +59,7 @@ def same(finished: Finished) -> tuple[object, ...]:
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[None]:
     """Ray on this machine, for all tests here."""
-    ray = pytest.importorskip("ray", reason="needs ray: pip install 'wideseek-baselines[ray]'")
+    ray = pytest.importorskip("ray", reason="needs ray: pip install -e 'baselines[ray]'")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         # Where workers find `ray_team`, and the packages that are tested here.

@@ -19,7 +19,7 @@ from wideseek_baselines.nano import SIZES, Nano, make_nano
 from wideseek_baselines.nano.cli import nano as command
 from wideseek_baselines.nano.text import TERSE_TEAM, episode_text
 from wideseek_baselines.nano.tokenizer import CONTROL, MARKUP
-from wideseek_env.errors import ConfigError, CorpusError
+from wideseek_env.errors import ConfigError, CorpusError, MissingDependencyError
 from wideseek_env.messages import Message
 from wideseek_env.pages.neutral import neutralise
 
@@ -232,3 +232,13 @@ def test_the_command_says_what_it_made(tmp_path: Path) -> None:
     assert "weights, 600 tokens, sequences of up to 128" in done.output
     assert "characters per token" in done.output
     assert (tmp_path / "nano" / "model.safetensors").is_file()
+
+
+def test_all_missing_packages_are_named_before_any_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wideseek_baselines.nano.build.find_spec", lambda name: None)
+    hint = r'needs safetensors and tokenizers; .*pip install -e "baselines\[transformers\]"'
+    with pytest.raises(MissingDependencyError, match=hint):
+        make_nano(tmp_path / "nano", **QUICK)
+    assert list(tmp_path.iterdir()) == []

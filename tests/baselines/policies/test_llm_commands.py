@@ -11,10 +11,8 @@ from click.testing import CliRunner
 from wideseek_env.cli.app import app
 from wideseek_env.trajectory import load_trajectories
 
-pytest.importorskip("torch", reason="needs torch: pip install 'wideseek-baselines[transformers]'")
-pytest.importorskip(
-    "transformers", reason="needs transformers: pip install 'wideseek-baselines[transformers]'"
-)
+pytest.importorskip("torch", reason="needs torch: pip install -e 'baselines[transformers]'")
+pytest.importorskip("transformers", reason="needs transformers: pip install -e 'baselines[transformers]'")
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the libraries
 
 GAME = ["--profile", "terse", "--rule", "lead_turns=2", "--rule", "subagent_turns=2", "--limit", "2"]

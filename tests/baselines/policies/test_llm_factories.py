@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from wideseek_baselines.policies import factories
 from wideseek_baselines.policies.factories import openai_policy, transformers_policy, vllm_policy
 from wideseek_baselines.policies.llm import LLMPolicy
-from wideseek_env.errors import ConfigError
+from wideseek_env.errors import ConfigError, MissingDependencyError
 from wideseek_env.policy import make_policy
 
 pytest.importorskip("transformers")
@@ -66,3 +67,15 @@ def test_vllm_is_not_loaded_before_it_plays(tiny_folder: Path) -> None:
     assert made.engines[0].info.name == "vllm"
     assert made.models["lead"][0].context == 256
     made.close()
+
+
+def test_without_vllm_its_extra_is_named_whatever_else_is_missing(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_: Any, **__: Any) -> None:
+        raise MissingDependencyError("chat templates need transformers")
+
+    monkeypatch.setattr(factories, "LLMPolicy", lacking)
+    monkeypatch.setattr(factories, "find_spec", lambda name: None)
+    with pytest.raises(MissingDependencyError, match=r'needs vLLM.*pip install -e "baselines\[vllm\]"'):
+        vllm_policy(str(tiny_folder))

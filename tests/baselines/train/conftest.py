@@ -15,7 +15,7 @@ class Skipped(pytest.Module):
     """A module that is not imported."""
 
     def collect(self) -> Iterable[pytest.Item | pytest.Collector]:
-        pytest.skip(f"needs {', '.join(MISSING)}: pip install 'wideseek-baselines[transformers]'")
+        pytest.skip(f"needs {', '.join(MISSING)}: pip install -e 'baselines[transformers]'")
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.Module | None:

@@ -23,7 +23,7 @@ from wideseek_env.serve import ServeSettings
 from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, OutsideEpisode, PolicyPool
 from wideseek_env.serve.agents.native import native_game
 
-pytest.importorskip("fastapi", reason='needs the extra: pip install "wideseek-env[serve]"')
+pytest.importorskip("fastapi", reason='needs the extra: pip install -e ".[serve]"')
 httpx = pytest.importorskip("httpx", reason="needs httpx")
 
 from fastapi.testclient import TestClient  # noqa: E402

@@ -21,7 +21,7 @@ from wideseek_env.errors import WideSeekError
 from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, PolicyPool
 from wideseek_env.serve.agents.native import native_game, native_profile
 
-pytest.importorskip("mcp_types", reason='needs the extra: pip install "wideseek-env[mcp]"')
+pytest.importorskip("mcp_types", reason='needs the extra: pip install -e ".[mcp]"')
 
 from mcp import Client, MCPError, StdioServerParameters
 

@@ -23,7 +23,7 @@ from wideseek_env.corpus.dense.texts import OVERLAP, PASSAGE_CHARS, passages
 from wideseek_env.corpus.index import check_urls
 from wideseek_env.corpus.snippets import snippet
 from wideseek_env.corpus.words import encodable, words
-from wideseek_env.errors import ConfigError, CorpusError, MissingDependencyError
+from wideseek_env.errors import ConfigError, CorpusError, MissingDependencyError, extra_hint
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
@@ -346,7 +346,7 @@ def _library() -> Any:
         return import_module("qdrant_client")
     except ImportError as error:
         raise MissingDependencyError(
-            f'Qdrant needs qdrant-client ({error}): pip install "wideseek-env[qdrant]"'
+            f"Qdrant needs qdrant-client ({error}); {extra_hint('qdrant')}"
         ) from None
 
 

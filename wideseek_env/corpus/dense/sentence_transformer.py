@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from wideseek_env.corpus.dense.base import DTYPES, Vectors, fingerprint
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, extra_hint
 
 
 class SentenceTransformerEmbedder:
@@ -84,8 +84,7 @@ class SentenceTransformerEmbedder:
                 library = import_module("sentence_transformers")
             except ImportError as error:
                 raise MissingDependencyError(
-                    f"the model {self.path} needs sentence-transformers ({error}): "
-                    'pip install "wideseek-env[dense]"'
+                    f"the model {self.path} needs sentence-transformers ({error}); {extra_hint('dense')}"
                 ) from None
             self._loaded = library.SentenceTransformer(
                 str(self.path),

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideseek_env.corpus.dense.base import Vectors, fingerprint
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, extra_hint
 
 _TYPES = {"F16": "<f2", "F32": "<f4", "F64": "<f8", "I32": "<i4", "I64": "<i8"}
 _MAX_TOKENS = 512
@@ -89,7 +89,7 @@ def open_tokenizer(file: Path) -> Any:
         library = import_module("tokenizers")
     except ImportError as error:
         raise MissingDependencyError(
-            f'static models need tokenizers ({error}): pip install "wideseek-env[dense]"'
+            f"static models need tokenizers ({error}); {extra_hint('dense')}"
         ) from None
     try:
         tokenizer: Any = library.Tokenizer.from_file(str(file))

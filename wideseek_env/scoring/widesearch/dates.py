@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from wideseek_env.errors import MissingDependencyError
+from wideseek_env.errors import MissingDependencyError, extra_hint
 
 _MONTHS = {
     name: number
@@ -180,6 +180,6 @@ def _dateparser() -> Any:
     except ImportError as error:
         raise MissingDependencyError(
             "to read this date as the WideSearch benchmark does, dateparser is needed; "
-            'install it with: pip install "wideseek-env[widesearch]"'
+            + extra_hint("widesearch")
         ) from error
     return parse

@@ -20,6 +20,7 @@ from wideseek_env.errors import (
     ServiceError,
     TaskError,
     WideSeekError,
+    extra_hint,
 )
 from wideseek_env.serve.agents.desk import DeskError, EpisodeDesk
 from wideseek_env.serve.agents.outside import OutsideEpisode
@@ -33,9 +34,7 @@ try:
     from fastapi.responses import JSONResponse, Response, StreamingResponse
     from starlette.exceptions import HTTPException as StarletteHTTPException
 except ImportError as error:
-    raise MissingDependencyError(
-        f'serving agents needs FastAPI ({error}): pip install "wideseek-env[serve]"'
-    ) from None
+    raise MissingDependencyError(f"serving agents needs FastAPI ({error}); {extra_hint('serve')}") from None
 
 from wideseek_env.serve.agents.chat import Chunks, answer, completion, question_task
 from wideseek_env.serve.agents.wire import (

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any, TypeVar
 
-from wideseek_env.errors import ActionError, MissingDependencyError, WideSeekError
+from wideseek_env.errors import ActionError, MissingDependencyError, WideSeekError, extra_hint
 from wideseek_env.game import Game
 from wideseek_env.messages import Message, Role, ToolCall
 from wideseek_env.prompts import texts_for
@@ -41,7 +41,7 @@ try:
     from wideseek_env.serve.agents.gather import TurnGatherer
 except ImportError as error:
     raise MissingDependencyError(
-        f'the Model Context Protocol needs its package ({error}): pip install "wideseek-env[mcp]"'
+        f"the Model Context Protocol needs its package ({error}); {extra_hint('mcp')}"
     ) from None
 
 Context = ServerRequestContext[Any, Any]

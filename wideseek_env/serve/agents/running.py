@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from wideseek_env.errors import MissingDependencyError
+from wideseek_env.errors import MissingDependencyError, extra_hint
 from wideseek_env.serve.run import _bind
 
 
@@ -34,9 +34,7 @@ def run_app(
     try:
         import uvicorn
     except ImportError as error:
-        raise MissingDependencyError(
-            f'serving needs uvicorn ({error}): pip install "wideseek-env[serve]"'
-        ) from None
+        raise MissingDependencyError(f"serving needs uvicorn ({error}); {extra_hint('serve')}") from None
     with _bind(host, port) as listening:
         listening.listen(
             2048

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from wideseek_baselines.train.config.options import LoraOptions
 from wideseek_baselines.train.model.sharding import full
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -38,9 +38,7 @@ def add_adapters(causal: PreTrainedModel, options: LoraOptions) -> None:
         from peft import LoraConfig, inject_adapter_in_model
         from peft.tuners.lora import Linear
     except ImportError as error:
-        raise MissingDependencyError(
-            "model.lora needs peft: pip install 'wideseek-baselines[lora]'"
-        ) from error
+        raise MissingDependencyError(f"model.lora needs peft; {baselines_hint('lora')}") from error
     head = causal.get_output_embeddings()
     linear = {
         name.rpartition(".")[2]

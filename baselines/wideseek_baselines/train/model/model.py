@@ -16,7 +16,7 @@ from wideseek_baselines.train.model.attention import attention_arguments, use_at
 from wideseek_baselines.train.model.logprobs import Scores, token_logprobs
 from wideseek_baselines.train.model.lora import add_adapters
 from wideseek_baselines.train.model.sharding import sharded
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -105,7 +105,7 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
         from transformers import AutoModelForCausalLM
     except ImportError as error:
         raise MissingDependencyError(
-            "training needs transformers: pip install 'wideseek-baselines[transformers]'"
+            f"training needs transformers; {baselines_hint('transformers')}"
         ) from error
     if options.compile and distributed.size() > 1:
         raise ConfigError("model.compile is for one process: leave it out where torchrun starts several")

@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from wideseek_baselines.train.config.options import TrackerName
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 log = logging.getLogger(__name__)
 
@@ -223,5 +223,5 @@ def _package(name: TrackerName) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingDependencyError(
-            f"the tracker {name!r} needs its package: pip install 'wideseek-baselines[{name}]'"
+            f"the tracker {name!r} needs its package; {baselines_hint(name)}"
         ) from error

@@ -107,7 +107,7 @@ def test_a_missing_package_is_named_with_what_to_install(
 ) -> None:
     for name in ("wandb", "tensorboard"):
         monkeypatch.setitem(sys.modules, name, None)
-        with pytest.raises(MissingDependencyError, match=rf"pip install 'wideseek-baselines\[{name}\]'"):
+        with pytest.raises(MissingDependencyError, match=rf'pip install -e "baselines\[{name}\]"'):
             Trackers(TrackerRun(tmp_path), [name])  # type: ignore[list-item]
         with pytest.raises(MissingDependencyError):
             check_packages([name])  # type: ignore[list-item]

@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.filterwarnings("ignore"), pytest.mark.xdist_group("ray
 @pytest.fixture
 def cluster() -> Iterator[None]:
     """Ray on this machine."""
-    ray = pytest.importorskip("ray", reason="needs ray: pip install 'wideseek-baselines[ray]'")
+    ray = pytest.importorskip("ray", reason="needs ray: pip install -e 'baselines[ray]'")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))  # where workers find `toy_game`

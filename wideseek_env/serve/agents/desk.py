@@ -87,7 +87,7 @@ class EpisodeDesk:
         self.settings = settings or DeskSettings()
         if self.settings.seat in ("lead", "subagent") and policies is None:
             raise ConfigError(
-                f"with the {self.settings.seat} played from outside, name a policy for the others"
+                f"the seat {self.settings.seat} needs a policy for the other agents: name one with --policy (policies=)"
             )
         if self.settings.task_id:
             game.tasks.get(self.settings.task_id)

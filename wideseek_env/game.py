@@ -10,7 +10,6 @@ different defaults.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import inspect
 import json
 import os
@@ -22,17 +21,29 @@ from typing import Any, Self, TypeAlias, cast, get_args
 from wideseek_env import catalog
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.episode import Episode, Roster
-from wideseek_env.errors import ConfigError, UnnamedPartError
-from wideseek_env.messages import Counter, count_characters, counter_named
+from wideseek_env.errors import ConfigError
+from wideseek_env.game_values import (
+    LIVE,
+    as_limits,
+    as_tools,
+    check,
+    is_count,
+    is_offline,
+    known_keys,
+    known_name,
+    preset_of,
+    recorded_name,
+    same,
+    toml_value,
+)
+from wideseek_env.messages import Counter, counter_named
 from wideseek_env.plugins import Kind, part_digest, required_name
-from wideseek_env.profiles import PROFILES, Profile, profile_named, with_tools
+from wideseek_env.profiles import Profile, profile_named, with_tools
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
-from wideseek_env.rewards import PRESETS as REWARDS
 from wideseek_env.rewards import Reward, reward_named
-from wideseek_env.rules import BUDGETS, Rules, rules_from
-from wideseek_env.rules import PRESETS as RULES
-from wideseek_env.scoring import Judge, OfflineJudge
+from wideseek_env.rules import Rules, rules_from
+from wideseek_env.scoring import Judge
 from wideseek_env.scoring.judging import judge_from_spec
 from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
@@ -114,36 +125,36 @@ class GameConfig:
         if not isinstance(self.tasks, str):
             put("tasks", catalog.as_tasks(self.tasks))
         if isinstance(self.rules, Rules):
-            put("rules", _preset_of(self.rules))
+            put("rules", preset_of(self.rules))
         if isinstance(self.rules, Mapping):
-            put("rules", _limits("rules", self.rules))
+            put("rules", as_limits("rules", self.rules))
         wanted = "rules must be Rules, a preset's name or a mapping of limits"
-        _check(isinstance(self.rules, (str, dict)), wanted, self.rules)
-        put("limits", _limits("limits", self.limits if self.limits is not None else {}))
+        check(isinstance(self.rules, (str, dict)), wanted, self.rules)
+        put("limits", as_limits("limits", self.limits if self.limits is not None else {}))
         for name, choices in (("split", catalog.SPLITS), ("roster", get_args(Roster))):
             value = getattr(self, name)
             known = isinstance(value, str) and value in choices
-            _check(known, f"{name} must be one of {', '.join(choices)}", value)
-        _check(isinstance(self.team, bool), "team must be true or false", self.team)
+            check(known, f"{name} must be one of {', '.join(choices)}", value)
+        check(isinstance(self.team, bool), "team must be true or false", self.team)
         for name in ("limit", "width"):
             value = getattr(self, name)
-            _check(value is None or _whole(value), f"{name} must be a whole number of at least 1", value)
+            check(value is None or is_count(value), f"{name} must be a whole number of at least 1", value)
         where = (self.where,) if isinstance(self.where, str) else self.where
         listed = isinstance(where, Sequence) and all(isinstance(each, str) for each in where)
-        _check(listed, "where must be a list of conditions, such as rows>=10", where)
+        check(listed, "where must be a list of conditions, such as rows>=10", where)
         put("where", tuple(where))
-        put("tools", _tools(self.tools))
-        for name, (is_it, wanted) in _LIVE.items():
+        put("tools", as_tools(self.tools))
+        for name, (is_it, wanted) in LIVE.items():
             value = getattr(self, name)
             right = value is None or isinstance(value, str) or (not inspect.isclass(value) and is_it(value))
-            _check(right, wanted, value)
+            check(right, wanted, value)
 
     def __repr__(self) -> str:
         return f"GameConfig({', '.join(f'{name}={short(value)}' for name, value in self._changed().items())})"
 
     def replace(self, **changes: Any) -> Self:
         """The same configuration with some fields changed. `ConfigError` for a field that does not exist."""
-        return dataclasses.replace(self, **_known_keys(changes, type(self)))
+        return dataclasses.replace(self, **known_keys(changes, type(self)))
 
     # --- opening -------------------------------------------------------------------------------------------------
 
@@ -211,7 +222,7 @@ class GameConfig:
     def open_judge(self) -> Judge | None:
         """The judge. None means the offline judge."""
         judge = judge_from_spec(self.judge) if isinstance(self.judge, str) else self.judge
-        return None if _is_offline(judge) else judge
+        return None if is_offline(judge) else judge
 
     def _open_tools(self) -> list[Tool]:
         tools = [tool_named(each) for each in self.tools]
@@ -262,7 +273,7 @@ class GameConfig:
         """
         if not isinstance(record, Mapping):
             raise ConfigError(f"a game is a table of settings, not {short(record)}")
-        return cls(**_known_keys(renamed(record, RENAMED_GAME_KEYS), cls))
+        return cls(**known_keys(renamed(record, RENAMED_GAME_KEYS), cls))
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
@@ -281,13 +292,13 @@ class GameConfig:
         """`to_dict` as TOML text: a table ``[game]``, as in a training configuration."""
         record = self.to_dict()
         tables = {name: record.pop(name) for name in ("rules", "limits") if isinstance(record[name], dict)}
-        lines = ["[game]", *(f"{name} = {_toml(value)}" for name, value in record.items())]
+        lines = ["[game]", *(f"{name} = {toml_value(value)}" for name, value in record.items())]
         for name, table in tables.items():
             if table or name == "rules":
                 lines += [
                     "",
                     f"[game.{name}]",
-                    *(f"{_toml(key)} = {_toml(value)}" for key, value in table.items()),
+                    *(f"{toml_value(key)} = {toml_value(value)}" for key, value in table.items()),
                 ]
         return "\n".join(lines) + "\n"
 
@@ -330,14 +341,14 @@ class GameConfig:
             return [each if isinstance(each, str) else named("tool", each) for each in value]
         if value is None or isinstance(value, (str, int)):
             return value
-        if known := _known_name(name, value):
+        if known := known_name(name, value):
             return known
         return named(cast(Kind, name), value)
 
     def _changed(self) -> dict[str, Any]:
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {
-            name: value for name, value in values.items() if not _same(value, getattr(_DEFAULT, name, None))
+            name: value for name, value in values.items() if not same(value, getattr(_DEFAULT, name, None))
         }
 
 
@@ -395,7 +406,7 @@ class Game:
         `rules` has every limit, and `game` has the configuration as the user wrote it. A live object without an
         importable name is recorded as ``name@digest``.
         """
-        plain = {each.name: self.config._plain(each.name, _recorded_name) for each in fields(self.config)}
+        plain = {each.name: self.config._plain(each.name, recorded_name) for each in fields(self.config)}
         plain["tasks"] = self.config.tasks if isinstance(self.config.tasks, str) else self.pool.name
         usual = {each.name: getattr(_DEFAULT, each.name) for each in fields(self.config)}
         live = {
@@ -417,135 +428,6 @@ class Game:
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},
         }
-
-
-def _preset_of(rules: Rules) -> str | dict[str, int]:
-    """The name of the preset that has these limits. Without such a preset, the limits that differ from the default."""
-    for name, preset in RULES.items():
-        if preset == rules:
-            return name
-    usual = RULES["default"].to_dict()
-    return {name: value for name, value in rules.to_dict().items() if usual.get(name) != value}
-
-
-def _limits(name: str, limits: Any) -> dict[str, int]:
-    _check(
-        isinstance(limits, Mapping),
-        f"{name} must be a mapping of limits, such as {{'lead_turns': 5}}",
-        limits,
-    )
-    kept = {key: value for key, value in limits.items() if value is not None or key not in BUDGETS}
-    for key, value in kept.items():
-        _check(isinstance(key, str), f"the names in {name} must be text", key)
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        _check(whole, f"{name}.{key} must be a whole number of at least 1", value)
-    return kept
-
-
-def _whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _check(right: bool, wanted: str, value: object) -> None:
-    if not right:
-        raise ConfigError(f"{wanted}, not {short(value)}")
-
-
-def _known_keys(values: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
-    """The values, if each key is a field. Otherwise a `ConfigError` that suggests the field with the nearest name."""
-    known = [each.name for each in fields(kind)]
-    for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, 1, 0.5) if isinstance(name, str) else ()
-            hint = f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(known)}"
-            raise ConfigError(f"unknown key {short(name)}; {hint}")
-    return dict(values)
-
-
-def _same(value: Any, other: Any) -> bool:
-    """Whether two fields are equal.
-
-    Objects of different types are never equal here, because `__eq__` may raise an error.
-    """
-    return value is other or (type(value) is type(other) and value == other)
-
-
-def _tools(tools: Any) -> tuple[str | Tool, ...]:
-    if isinstance(tools, (str, Tool)):
-        return (tools,)
-    if tools is None:
-        return ()
-    if isinstance(tools, Executor) or not isinstance(tools, Sequence):
-        raise ConfigError(
-            f"tools must be a list of custom tools, not {short(tools)}; pass an object that runs tool calls "
-            "as executor="
-        )
-    for each in tools:
-        if isinstance(each, Executor):
-            raise ConfigError(f"{short(each)} runs tool calls, so it is no tool: pass it as executor=")
-        if not isinstance(each, (str, Tool)):
-            raise ConfigError(
-                f"a tool must be module:name or made by wideseek_env.tool(function), not {short(each)}"
-            )
-    return tuple(tools)
-
-
-def _has_name(part: Any) -> bool:
-    return isinstance(getattr(part, "name", None), str)
-
-
-_LIVE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "corpus": (
-        lambda part: isinstance(part, Corpus) and _has_name(part),
-        "a corpus must be a name, a folder or an object with name, search and fetch",
-    ),
-    "reward": (
-        lambda part: callable(part) and _has_name(part),
-        "a reward must be a name, or an object with name and __call__(episode, score)",
-    ),
-    "profile": (lambda part: isinstance(part, Profile), "a profile must be a name or a Profile"),
-    "judge": (
-        lambda part: isinstance(part, Judge) and _has_name(part),
-        "a judge must be a name, or an object with name and judge(column, criterion, pairs)",
-    ),
-    "counter": (callable, "a counter must be a name, or a function from a message to a number"),
-    "executor": (
-        lambda part: isinstance(part, Executor),
-        "an executor must be a name, or an object with run(calls) and close()",
-    ),
-}
-"""For each field: a check of a live object, and the words with which an error describes a right object."""
-
-
-def _is_offline(judge: object) -> bool:
-    return isinstance(judge, OfflineJudge) and judge.name == OfflineJudge().name
-
-
-def _known_name(name: str, value: object) -> str | None:
-    """The short name of an object that is a preset."""
-    if name == "counter" and value is count_characters:
-        return "characters"
-    if name == "judge" and _is_offline(value):
-        return "offline"
-    known: Mapping[str, Mapping[str, object]] = {"reward": REWARDS, "profile": PROFILES}
-    return next((each for each, preset in known.get(name, {}).items() if _same(preset, value)), None)
-
-
-def _recorded_name(kind: Kind, part: Any) -> str:
-    try:
-        return required_name(kind, part)
-    except UnnamedPartError:
-        if isinstance(part, Tool):
-            called = part.spec.name
-        else:
-            called = getattr(part, "name", None) or getattr(part, "__name__", None) or type(part).__name__
-        return f"{called}@{part_digest(part)}"
-
-
-def _toml(value: Any) -> str:
-    """A JSON value as TOML. Texts, numbers, truth values and lists look the same in JSON and TOML."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("\x7f", "\\u007f")
 
 
 _DEFAULT = GameConfig()

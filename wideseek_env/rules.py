@@ -37,7 +37,8 @@ class Rules:
     max_results_per_query: int = 10
     """The most search results that an agent may request."""
     context: int = 131_072
-    """The budget of one agent's whole conversation (about 32k tokens in the default unit, characters)."""
+    """The largest length of one agent's whole conversation, in the unit of `counter`. The default unit is characters:
+    131,072 of them are about 32k tokens."""
     action_chars: int = 65_536
     """The longest message of an agent. The rest is cut off."""
     result_chars: int = 16_384

@@ -14,9 +14,9 @@ from wideseek_env.evaluation.checks import whole_number
 RESAMPLES = 2000
 FLIPS = 20_000
 EXACT_UP_TO = 16
-"""With at most this many tasks that differ, all 65,536 sign flips are counted.
+"""The largest number of differences other than 0 for which `sign_flip_p` counts every sign flip.
 
-With more tasks, random flips are drawn.
+With n such differences there are 2**n flips, so at most 65,536. With more differences, random flips are drawn.
 """
 
 _BLOCK = 1 << 20  # entries in a block of resamples, so that memory stays small with many tasks

@@ -4,7 +4,8 @@
 one line, and messages repeat lines that the agent has read. So a model that can copy can learn to write such messages:
 
 - Entries and rows have numbers, so the model can find the next entry by its number.
-- A subagent repeats its subtask up to the name of a column. Then it writes the value of that column on the page.
+- A subagent writes one line of notes for each column. The line repeats the start of its subtask, up to and including
+  the name of this column. Then it has the value on the page.
 - The lead first writes how many subagents it starts. Then it starts them and counts down to 1. So one token decides how
   many subagents there are, and the lead knows when to stop.
 
@@ -157,7 +158,7 @@ def _read(page: str, columns: Sequence[str]) -> tuple[str, str, list[str]]:
 
 
 def _row(place: str, name: str, cells: Sequence[str]) -> str:
-    """A row of the answer: its number, then name and values, with the number between values."""
+    """A row of the answer: its number, the name and the values. The number is repeated before each further value."""
     return f"| {place} | {name} | {f' | {place} | '.join(cells)} |"
 
 

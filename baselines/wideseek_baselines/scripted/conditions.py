@@ -98,7 +98,7 @@ def find_conditions(text: str) -> tuple[Condition, ...]:
 
 
 def label_of(words: str) -> str:
-    """The name of a column, from its words in a sentence."""
+    """The name of a column. Questions write it with a small first letter: `founded` gives `Founded`."""
     return words[:1].upper() + words[1:]
 
 

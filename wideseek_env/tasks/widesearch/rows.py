@@ -113,8 +113,8 @@ def gold_csv(task: Task) -> str:
 def _gold(gold: Any, required: Sequence[str]) -> tuple[Table, bool]:
     """The required columns of a gold table, and whether scoring must use the texts of its cells as they are.
 
-    The second value is True only for a data frame with cells whose text would change if pandas read it again. Otherwise,
-    scoring first converts the cells as pandas does when it reads a CSV file.
+    The second value is True only for a data frame with cells whose text would change if pandas read it again. Without
+    such cells, scoring first converts the cells as pandas does when it reads a CSV file.
     """
     if isinstance(gold, str | os.PathLike):
         try:

@@ -126,7 +126,7 @@ def test_what_is_no_model(static: Path, tmp_path: Path) -> None:
 def test_missing_packages_are_named(static: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     monkeypatch.setitem(sys.modules, "sentence_transformers", None)
-    with pytest.raises(MissingDependencyError, match=r"wideseek-env\[dense\]"):
+    with pytest.raises(MissingDependencyError, match=r"pip install -e \"\.\[dense\]\""):
         StaticEmbedder(static)
     (static / "modules.json").write_text("[]")
     with pytest.raises(MissingDependencyError, match=r"wideseek-env\[dense\]"):

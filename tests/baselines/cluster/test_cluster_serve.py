@@ -29,7 +29,7 @@ def test_what_is_missing_is_named() -> None:
     try:
         import ray.serve  # noqa: F401
     except ImportError:
-        with pytest.raises(MissingDependencyError, match=r"wideseek-baselines\[ray\]"):
+        with pytest.raises(MissingDependencyError, match=r"baselines\[ray\]"):
             retrieval("corpus/")
     else:
         with pytest.raises(ConfigError, match="replicas must be at least 1"):

@@ -129,7 +129,7 @@ def test_missing_packages_are_named(static: Path, monkeypatch: pytest.MonkeyPatc
     with pytest.raises(MissingDependencyError, match=r"pip install -e \"\.\[dense\]\""):
         StaticEmbedder(static)
     (static / "modules.json").write_text("[]")
-    with pytest.raises(MissingDependencyError, match=r"wideseek-env\[dense\]"):
+    with pytest.raises(MissingDependencyError, match=r"pip install -e \"\.\[dense\]\""):
         SentenceTransformerEmbedder(static).embed(["x"])
 
 

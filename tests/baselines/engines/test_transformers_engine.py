@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -190,11 +191,31 @@ def test_the_context_bounds_a_generation(folders: list[Path]) -> None:
     assert generation.finish_reason == "length"
 
 
+async def step_is_reached(engine: TransformersEngine, number: int) -> Callable[[], None]:
+    """Wait until the engine is about to take a step, and hold it there. Call the result to let the engine go on."""
+    batch, reached, released = engine._batch, threading.Event(), threading.Event()
+    assert batch is not None
+    step, left = batch.step, iter(range(number - 1, -1, -1))
+
+    def held(version: int) -> list[Any]:
+        if batch.rows and next(left, 1) == 0:
+            reached.set()
+            assert released.wait(60)
+        return step(version)
+
+    batch.step = held  # type: ignore[method-assign]
+    assert await asyncio.to_thread(reached.wait, 60)
+    return released.set
+
+
 def test_a_cancelled_request_makes_room(folders: list[Path]) -> None:
     async def play(engine: TransformersEngine) -> list[int]:
         long = asyncio.create_task(engine.generate(request([1, 2], max_tokens=200)))
-        await asyncio.sleep(0.05)
-        await engine.pause()
+        release = await step_is_reached(engine, 10)
+        pausing = asyncio.create_task(engine.pause())
+        await asyncio.sleep(0)
+        release()
+        await pausing
         (row,) = engine._batch.rows  # type: ignore[union-attr]
         waiting = asyncio.create_task(engine.generate(request([3, 4], 1, max_tokens=2)))
         long.cancel()
@@ -249,11 +270,17 @@ def test_new_weights_take_over_in_the_middle(folders: list[Path], source: str) -
     weights = folders[1] if source == "folder" else list(make_model(1).named_parameters())
 
     async def play(engine: TransformersEngine) -> list[Generation]:
+        await engine.pause()
         asked = [
             asyncio.create_task(engine.generate(request(p, n, max_tokens=120))) for n, p in enumerate(PROMPTS)
         ]
-        await asyncio.sleep(0.15)
-        await engine.update_weights(weights, 3)  # type: ignore[arg-type]
+        await asyncio.sleep(0)  # all of them wait now, so that they join the batch at the same step
+        await engine.resume()
+        release = await step_is_reached(engine, 10)
+        updating = asyncio.create_task(engine.update_weights(weights, 3))  # type: ignore[arg-type]
+        await asyncio.sleep(0)
+        release()
+        await updating
         assert engine.version == 3
         return [*await asyncio.gather(*asked), await engine.generate(request([1, 2, 3]))]
 
@@ -262,10 +289,9 @@ def test_new_weights_take_over_in_the_middle(folders: list[Path], source: str) -
     assert after.versions == ((3, 12),)
     check(after, [1, 2, 3], new)
     split = [g for g in crossed if len(g.versions) == 2]
-    assert split, "some request was under way"
+    assert split == crossed, "every request was under way"
     for prompt, generation in zip(PROMPTS, crossed, strict=True):
-        if generation not in split or generation.ids is None or generation.logprobs is None:
-            continue
+        assert generation.ids is not None and generation.logprobs is not None
         (first, count), (second, rest) = generation.versions
         assert (first, second, count + rest) == (0, 3, 120)
         ids = [*prompt, *generation.ids]
@@ -319,8 +345,11 @@ def test_a_closed_engine_answers_nobody(folders: list[Path]) -> None:
             await engine.generate(request([1]))
         await asyncio.gather(engine.start(), engine.start())
         asked = asyncio.create_task(engine.generate(request([1], max_tokens=250)))
-        await asyncio.sleep(0.01)
-        await engine.close()
+        release = await step_is_reached(engine, 10)
+        closing = asyncio.create_task(engine.close())
+        await asyncio.sleep(0)
+        release()
+        await closing
         await engine.close()
         with pytest.raises(EngineLostError, match="closed"):
             await asked

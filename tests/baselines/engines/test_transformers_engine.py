@@ -291,7 +291,8 @@ def test_new_weights_take_over_in_the_middle(folders: list[Path], source: str) -
     split = [g for g in crossed if len(g.versions) == 2]
     assert split == crossed, "every request was under way"
     for prompt, generation in zip(PROMPTS, crossed, strict=True):
-        assert generation.ids is not None and generation.logprobs is not None
+        assert generation.ids is not None
+        assert generation.logprobs is not None
         (first, count), (second, rest) = generation.versions
         assert (first, second, count + rest) == (0, 3, 120)
         ids = [*prompt, *generation.ids]

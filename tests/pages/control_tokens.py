@@ -1,8 +1,8 @@
 """Control tokens and tool-call tags of model families, as their tokenizers and chat templates spell them.
 
-The spellings come from the families' published tokenizers and templates, and from the tool-call and reasoning parsers of
-vLLM, SGLang, llama.cpp and `renderers`. White space separates the tokens of a family. Tokens with white space inside are
-in `SPACED`.
+The spellings come from the families' published tokenizers and templates, and from the tool-call and reasoning parsers
+of vLLM, SGLang, llama.cpp and `renderers`. White space separates the tokens of a family. Tokens with white space inside
+are in `SPACED`.
 """
 
 FAMILIES: dict[str, list[str]] = {
@@ -18,7 +18,7 @@ FAMILIES: dict[str, list[str]] = {
             <|fim_pad|> <|repo_name|> <|file_sep|> <tts_text_bos> <tts_text_eod> <tts_text_bos_single>
             <function=search> </function> <parameter=query> </parameter> ✿FUNCTION✿ ✿ARGS✿ ✿RESULT✿ ✿RETURN✿
         """,
-        "Llama 2 and Code Llama": "[INST] [/INST] <<SYS>> <</SYS>> <s> </s> <unk> <PRE> <SUF> <MID> <EOT>",
+        "Llama 2 and Code Llama": "[INST] [/INST] <<SYS>> <</SYS>> <s> </s> <unk> <SUF> <MID> <EOT>",
         "Llama 3 and 4": """
             <|begin_of_text|> <|end_of_text|> <|start_header_id|> <|end_header_id|> <|eot_id|> <|eom_id|> <|python_tag|>
             <|header_start|> <|header_end|> <|eot|> <|eom|> <|python_start|> <|python_end|> <|finetune_right_pad_id|>
@@ -70,8 +70,8 @@ FAMILIES: dict[str, list[str]] = {
         "Cohere": """
             <BOS_TOKEN> <EOS_TOKEN> <MASK_TOKEN> <PAD> <UNK> <CLS> <SEP> <EOP_TOKEN> <|START_OF_TURN_TOKEN|>
             <|END_OF_TURN_TOKEN|> <|SYSTEM_TOKEN|> <|USER_TOKEN|> <|CHATBOT_TOKEN|> <|START_THINKING|> <|END_THINKING|>
-            <|START_ACTION|> <|END_ACTION|> <|START_RESPONSE|> <|END_RESPONSE|> <|START_TOOL_RESULT|> <|END_TOOL_RESULT|>
-            <|START_TEXT|> <|YES_TOKEN|> <|GOOD_TOKEN|> <co:0> </co:0>
+            <|START_ACTION|> <|END_ACTION|> <|START_RESPONSE|> <|END_RESPONSE|> <|START_TOOL_RESULT|>
+            <|END_TOOL_RESULT|> <|START_TEXT|> <|YES_TOKEN|> <|GOOD_TOKEN|> <co:0> </co:0>
         """,
         "Gemma": """
             <bos> <eos> <mask> <start_of_turn> <end_of_turn> <start_of_image> <end_of_image> <image_soft_token>
@@ -82,7 +82,7 @@ FAMILIES: dict[str, list[str]] = {
         """,
         "Phi": """
             <|tool|> <|/tool|> <|tool_call|> <|/tool_call|> <|tool_response|> <|placeholder1|> <|dummy_0|> <|image_1|>
-            functools[
+            functools[{
         """,
         "Granite": """
             <|start_of_role|> <|end_of_role|> <|start_of_plugin|> <|end_of_plugin|> <|start_of_cite|> <think_on>
@@ -98,7 +98,8 @@ FAMILIES: dict[str, list[str]] = {
         """,
         "Falcon": ">>TITLE<< >>ABSTRACT<< >>INTRODUCTION<< >>SUMMARY<< >>COMMENT<< >>QUESTION<< >>ANSWER<< >>DOMAIN<<",
         "Hunyuan": """
-            <｜hy_begin▁of▁sentence｜> <｜hy_User｜> <｜hy_Assistant｜> <｜hy_place▁holder▁no▁2｜> <｜hy_Assistant:opensource｜>
+            <｜hy_begin▁of▁sentence｜> <｜hy_User｜> <｜hy_Assistant｜> <｜hy_place▁holder▁no▁2｜>
+            <｜hy_Assistant:opensource｜>
             <｜hy_eos｜> <|extra_0|> <|eos|> <tool_sep> <tool_calls:opensource> </arg_key:opensource> <think:opensource>
             <tool_responses> <answer> </answer>
         """,
@@ -107,8 +108,8 @@ FAMILIES: dict[str, list[str]] = {
             </tool_output> <cls> <sep>
         """,
         "Step": """
-            <｜tool_calls_begin｜> <｜tool_call_begin｜> <｜tool_sep｜> </steptml:parameter> </steptml:invoke> <im_patch>
-            <im_start> <im_end> <patch_newline> <|BOT|>
+            <｜tool_calls_begin｜> <｜tool_call_begin｜> <｜tool_sep｜> </steptml:parameter> </steptml:invoke>
+            <im_patch> <im_start> <im_end> <patch_newline> <|BOT|>
         """,
         "LongCat": """
             <longcat_s> </longcat_s> <longcat_pad> <longcat_user> <longcat_assistant> <longcat_system> <longcat_think>
@@ -145,7 +146,9 @@ FAMILIES: dict[str, list[str]] = {
         "TeleChat and NexusRaven": "<_user> <_bot> <_end> <_start> <_system> <human_end> <bot_end>",
         "SmolVLM and Idefics": "<end_of_utterance> <fake_token_around_image> <global-img> <row_1_col_1>",
         "Solar, Reka, Grok": "<|begin|> <|content|> <|flush|> <|tool_calls|> <|separator|> <reasoning>",
-        "Claude": "<function_calls> <invoke> </antml:invoke> <antml:function_calls> </antml:parameter> <antml:thinking>",
+        "Claude": """
+            <function_calls> <invoke> </antml:invoke> <antml:function_calls> </antml:parameter> <antml:thinking>
+        """,
     }.items()
 }
 SPACED: dict[str, list[str]] = {
@@ -164,6 +167,6 @@ SPACED: dict[str, list[str]] = {
     "Cohere": ["<co: 0>", "</co: 0,1>", "<co: 0:[1,2]>"],
     "Emu": ["<|image start|>", "<|image token|>"],
     "fences": ["```tool_code\n", "``` tool_call\n", "~~~tool_code\n", "```tool_outputs\n", "````tool_code\n"],
-    "Kimi": ["functions.search:0{", "functions.search:0 {", "functions.open-page:12<"],
+    "Kimi": ["functions.search:0{", "functions.search:0 {", "functions.open-page:12{"],
 }
 TOKENS = sorted({token for table in (FAMILIES, SPACED) for tokens in table.values() for token in tokens})

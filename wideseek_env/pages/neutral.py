@@ -17,7 +17,7 @@ import re
 import unicodedata
 from collections.abc import Callable
 
-_BRACKETS = str.maketrans("<＜﹤〈⟨>＞﹥〉⟩", "‹‹‹‹‹›››››")
+_BRACKETS = str.maketrans("<＜﹤〈>＞﹥〉", "‹‹‹‹››››")
 
 # Tags with or without attributes, in every family.
 _TAGS = """
@@ -50,24 +50,30 @@ def _any(names: str) -> str:
     return "|".join(re.escape(name).replace("_", r"\s*+_\s*+") for name in ordered)
 
 
+def _either_case(names: str) -> str:
+    """A pattern for some names in any letter case. It is faster than a pattern that ignores case."""
+    return "|".join(
+        "".join(f"[{c}{c.upper()}]" if c.isalpha() else c for c in name) for name in names.split()
+    )
+
+
 # Every repetition is possessive or bounded, so the time is linear in the text, whatever the text is. No repetition
 # reads over a guillemet, so the guillemets that a call writes cannot complete a match in the next call.
 _REST = r"(?:[^<>‹›]{0,200}+>)?+"
-_MARKUP = re.compile(
+_MARKUP = re.compile(  # in lower case
     r"<\s*+(?:"
     # bars mark a special token: <|turn>, <|im_end|>, <|"|>, </|DSML|invoke name="search">, <|im_end| cut off
-    r"/?+\s*+\|(?:\s*+\w[\w.:/-]{0,60}+\s*+>|[^<>|‹›\n]{1,80}+\|\s*+>|\s*+\w{2,60}+\|"
-    rf"{_REST})"
+    r'/?+\s*+\|\s*+(?:\w[\w.:/-]{0,60}+\s*+>|[\w"%/][^<>|‹›\n]{0,80}+\|\s*+>|'
+    rf"\w{{2,60}}+\|{_REST})"
     # <turn|>
     r"|[\w./:-]{1,40}+\|\s*+>"
     rf"|/?+\s*+(?:"
-    # <tool_call>, </tool_call id="1">, <ns:invoke …, <ns|arg_key>, <function=name>: whole or cut off, but not <toolbox>
-    rf"(?:[a-z]\w{{0,15}}[:|]\s*+)?(?:{_any(_TAGS)})(?![\w.@-]){_REST}"
+    # <ns:invoke …, <ns|arg_key>, or without a namespace: <think>, <function=name>, </tools id="1">, <invoke cut off;
+    # <start_function_call>, <tool-call>, <TOOLCALL>, <longcat_tool_call>, <tool_calls_begin>, <tool_sep>; not <toolbox>
+    rf"(?:[a-z]\w{{0,15}}[:|]\s*+)?(?:{_any(_TAGS)}|\w{{0,24}}?(?:tool|function)s?\s*+[_-]?+\s*+"
+    rf"(?:call|response|result|output|code|declar|request|use|sep)\w{{0,24}}+)(?![\w.@-]){_REST}"
     # <seed:bos>
     rf"|(?:{_any(_NAMESPACES)})\s*+[:|]\s*+[\w.-]{{1,40}}+{_REST}"
-    # <start_function_call>, <tool-call>, <TOOLCALL>, <longcat_tool_call>, <tool_calls_begin>, <tool_sep>
-    r"|(?:[a-z]\w{0,15}[:|]\s*+)?\w{0,24}?(?:tool|function)s?\s*+[_-]?+\s*+"
-    rf"(?:call|response|result|output|code|declar|request|use|sep)\w{{0,24}}+(?![\w.@-]){_REST}"
     # <co: 0>
     r"|co\s*+(?::[^<>‹›]{0,60}+)?+>"
     r")"
@@ -87,23 +93,26 @@ _MARKUP = re.compile(
     # ]<]minimax[>[
     r"|\][^<>\[\]‹›]{1,40}+\["
     r")\s*+/?+\s*+>\s*+>?+"
-    r"|(?-i:PRE)\s*+>"
-    r")",
-    re.IGNORECASE,
+    r")"
 )
-_FALCON = re.compile(rf">>(?:{_any(_FALCON_NAMES)})<<", re.IGNORECASE)
-_LAGUNA = re.compile(r"[〈⟨]\|[\w ]{2,30}+\|[〉⟩]")
+_GENERIC = re.compile(r"\w<(?!Think)[A-Z][a-z]+>+")  # List<Tool> is code
+_FALCON = re.compile(rf">>(?:{_any(_FALCON_NAMES)})<<")
+_LAGUNA = re.compile(r"〈\|[\w ]{2,30}+\|〉")
 # Each of the next patterns matches what a space is put behind.
-_SQUARE = re.compile(
-    rf"\[(?=/?+(?:(?i:{'|'.join(_SQUARE_NAMES.split())})|{'|'.join(_SQUARE_UPPER.split())}"
-    r"|(?i:(?:unused|unused_token_|control_|extra_id_|special_|reserved_)\d{1,6}+)|@[A-Z]{2,5}+@|\|/?+\w{1,40}+\|)\])"
+_BRACKET_NAME = (
+    r"(?=[/@|\w]{3,32}+\])"  # most links end the match here
+    rf"(?:/?+(?:{'|'.join(_SQUARE_UPPER.split())}|{_either_case(_SQUARE_NAMES)}"
+    rf"|(?:{_either_case('unused unused_token_ control_ extra_id_ special_ reserved_')})\d{{1,6}}+)"
+    r"|@[A-Z]{2,5}+@|\|/?+\w{1,40}+\|)\]"
 )
+_SQUARE = re.compile(rf"\[(?={_BRACKET_NAME})")
 # ]~b], ]~!b[, ]!p~[ and [e~[ of MiniMax, but not [~x]
 _TILDE = re.compile(
-    r"(?:\](?=[!~a-z]{2,5}+[\[\]])|\[(?=[!~a-z]{2,5}+\[))(?=[!a-z]{0,4}+~)(?=[!~]{0,4}+[a-z])", re.IGNORECASE
+    r"~(?:(?<=\]~)(?=!?+[a-z]{1,2}+[\[\]])|(?:(?<=\][a-z]~)|(?<=\][!a-z][a-z!]~))(?=[\[\]])|(?<=\[[a-z]~)(?=\[))",
+    re.IGNORECASE,
 )
-# functions.search:0{…} of Kimi and functools[…] of Phi
-_CALL = re.compile(r"funct(?:ions\.(?=[\w-]{1,64}+:\d)|ools(?=\[))")
+# functions.search:0{…} of Kimi and functools[{…}] of Phi
+_CALL = re.compile(r"funct(?:ions\.(?=[\w-]{1,64}+:\d{1,6}+\s*+\{)|ools(?=\[\s*+\{))")
 _FLOWER = re.compile(r"✿(?=(?:FUNCTION|ARGS|RESULT|RETURN)✿)", re.IGNORECASE)  # of Qwen-Agent
 _DSML = re.compile(r"\|(?=DSML\|)", re.IGNORECASE)  # of DeepSeek
 # The name of a fence: ```tool_code
@@ -121,13 +130,12 @@ _ODD = (
     "\uffe8\U0001d400-\U0001d7ff\U0001f130-\U0001f189\U000e0000-\U000e0fff"
 )
 _ASCII_NAME = r"A-Za-z0-9_/@|~!"
-_ODD_NAME = re.compile(
-    rf"\[[{_ASCII_NAME}]{{0,40}}+(?:[{_ODD}][{_ASCII_NAME}{_ODD}]{{0,60}}+[\[\]［］]|[［］])"
-)
-_ODD_BRACKET = re.compile(
-    rf"(?:[［］]|\](?=[!~A-Za-z]{{0,4}}+[{_ODD}［］]))[{_ASCII_NAME}{_ODD}]{{1,60}}+[\[\]［］]"
-)
-_ODD_FENCE = re.compile(rf"[`｀~～](?:[{_ODD}]{{0,4}}[`｀~～]){{2}}")
+_ODD_TAIL = rf"[{_ASCII_NAME}]{{0,40}}+(?:[{_ODD}][{_ASCII_NAME}{_ODD}]{{0,60}}+[\[\]［］]|[［］])"
+_ODD_NAME = re.compile(rf"\[{_ODD_TAIL}")
+_ANY_NAME = re.compile(rf"\[(?:{_BRACKET_NAME}|{_ODD_TAIL})")
+_ODD_BRACKET = re.compile(rf"［[{_ASCII_NAME}{_ODD}]{{1,60}}+[\[\]［］]")
+_ODD_TILDE, _WIDE_TILDE = (re.compile(rf"{tilde}[!A-Za-z{_ODD}]{{0,12}}+[\[\]［］]") for tilde in "~～")
+_TICKS, _WAVES = (re.compile(rf"{char}(?:[{_ODD}]{{0,4}}{char}){{2}}") for char in "`~")
 _ODD_BARS = re.compile(r"｜[^｜\s]{4,12}+[｜|]")
 
 _JUNK = "\0"  # replaces an invisible character
@@ -163,18 +171,14 @@ _FOLD = _Fold()
 def is_harmless(markup: str) -> bool:
     """Whether it is certain that `neutralise` would change no text of this HTML. If the result is False, `neutralise`
     may still change nothing."""
-    if "&lt;" in markup or _SQUARE.search(markup) or _CALL.search(markup):
+    if "&lt;" in markup or ("[" in markup and _ANY_NAME.search(markup)):
         return False
-    if "]~" in markup or "]!" in markup or "~[" in markup or "```" in markup or "~~~" in markup:
+    if "{" in markup and _CALL.search(markup):
         return False
-    if markup.isascii():
-        return True
-    return not (
-        "＜" in markup
-        or "﹤" in markup
-        or _has_odd_brackets(markup)
-        or _ODD_FENCE.search(markup)
-        or _has_odd_angles(markup)
+    if _has_fence(markup) or ("~" in markup and _TILDE.search(markup)):
+        return False
+    return markup.isascii() or not (
+        "＜" in markup or "﹤" in markup or "〈" in markup or _has_odd_marks(markup)
     )
 
 
@@ -182,45 +186,47 @@ def neutralise(text: str) -> str:
     """`text` with chat-template and tool markup made harmless as described above. A second call on the result changes
     nothing."""
     if "[" in text:
-        text = _SQUARE.sub(r"\g<0> ", text)
-    if "~" in text:
-        text = _TILDE.sub(r"\g<0> ", text)
-    if "```" in text or "~~~" in text:
-        text = _FENCE.sub(lambda match: _named(match[0]), text)
-    if "funct" in text:
+        text = _SQUARE.sub("[ ", text)
+    if "~" in text or "`" in text:
+        text = _TILDE.sub("~ ", text)
+        if _has_fence(text):
+            text = _changed(text, (_FENCE,), _quoted_name)
+    if "{" in text:
         text = _CALL.sub(r"\g<0> ", text)
     if text.isascii():
         if "<" in text:
-            text = _MARKUP.sub(_quoted, text)
-            if "<<" in text:
-                text = _FALCON.sub(_quoted, text)
+            text = _changed(text, (_MARKUP, _FALCON) if "<<" in text else (_MARKUP,), _guillemets, lower=True)
         return text
-    if _has_odd_brackets(text):
+    if ("[" in text and _ODD_NAME.search(text)) or _has_odd_marks(text):
         text = _changed(text, (_SQUARE, _TILDE, _FLOWER, _DSML), "{} ".format)
-    if ("`" in text or "｀" in text or "~" in text or "～" in text) and _ODD_FENCE.search(text):
-        text = _changed(text, (_FENCE,), _named)
-    if "<" in text or "＜" in text or "﹤" in text or _has_odd_angles(text):
-        text = _changed(text, (_MARKUP, _FALCON, _LAGUNA), _guillemets)
+    if "<" in text or "＜" in text or "﹤" in text or "〈" in text:
+        text = _changed(text, (_MARKUP, _FALCON, _LAGUNA), _guillemets, lower=True)
     return text
 
 
-def _has_odd_brackets(text: str) -> bool:
-    """Whether `text` may hold square brackets or bars that become markup by folding."""
-    if "[" in text and _ODD_NAME.search(text):
-        return True
-    if ("［" in text or "］" in text or "~" in text or "～" in text) and _ODD_BRACKET.search(text):
-        return True
-    return "✿" in text or ("｜" in text and _ODD_BARS.search(text) is not None)
+def _has_fence(text: str) -> bool:
+    return bool(("`" in text and _TICKS.search(text)) or ("~" in text and _WAVES.search(text)))
 
 
-def _has_odd_angles(text: str) -> bool:
-    return ("〈" in text or "⟨" in text) and ("|" in text or "｜" in text)
+def _has_odd_marks(text: str) -> bool:
+    """Whether `text` may hold full-width brackets, tildes, bars or flowers that are markup or become it by folding."""
+    return bool(
+        ("［" in text and _ODD_BRACKET.search(text))
+        or ("~" in text and _ODD_TILDE.search(text))
+        or ("～" in text and _WIDE_TILDE.search(text))
+        or ("｜" in text and _ODD_BARS.search(text))
+        or "✿" in text
+    )
 
 
-def _changed(text: str, patterns: tuple[re.Pattern[str], ...], change: Callable[[str], str]) -> str:
-    """`text` with `change` made to every piece that matches a pattern when it is folded."""
-    folded = text.translate(_FOLD)
+def _changed(
+    text: str, patterns: tuple[re.Pattern[str], ...], change: Callable[[str], str], lower: bool = False
+) -> str:
+    """`text` with `change` made to every piece that matches a pattern when it is folded, and lower case if `lower`."""
+    folded = text if text.isascii() else text.translate(_FOLD)
     seen = folded.replace(_JUNK, "")
+    if lower:
+        seen = seen.lower()  # no folded character becomes two
     spans = sorted(match.span() for pattern in patterns for match in pattern.finditer(seen))
     if not spans:
         return text
@@ -230,7 +236,9 @@ def _changed(text: str, patterns: tuple[re.Pattern[str], ...], change: Callable[
     out: list[str] = []
     at = 0
     for start, end in spans:
-        if start >= at:
+        if start and _GENERIC.fullmatch(text, start - 1, end):
+            continue
+        if start >= at:  # else a match of another pattern has changed its beginning
             out += (text[at:start], change(text[start:end]))
             at = end
     return "".join([*out, text[at:]])
@@ -240,9 +248,5 @@ def _guillemets(text: str) -> str:
     return text.translate(_BRACKETS)
 
 
-def _quoted(match: re.Match[str]) -> str:
-    return match[0].translate(_BRACKETS)
-
-
-def _named(fence: str) -> str:
+def _quoted_name(fence: str) -> str:
     return _NAME.sub(r"‹\g<0>›", fence)

@@ -249,8 +249,8 @@ class Walker:
         # If a block began inside the link, that block has the text already.
         if url and start < len(self._text):
             written = link("".join(self._text[start:]), url)
-            if self._clean is unescape and not is_harmless(written):
-                self._clean = _neutralised  # the brackets of the link made markup: [INST](…)
+            if self._clean is unescape and " " not in written.strip() and not is_harmless(written):
+                self._clean = _neutralised  # the brackets of the link made markup of one word: [INST](…)
             self._text[start:] = [written]
 
     def _leave_table(self) -> None:

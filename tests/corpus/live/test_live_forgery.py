@@ -77,10 +77,35 @@ MARKUP = [
     "[INST]",
     "[/INST]",
     "[TOOL_CALLS]",
+    "[EOT]",
+    "[|user|]",
+    "]~b]",
+    "[e~[",
+    "]<]minimax[>[",
+    "<seed:tool_call>",
+    "<|tool_call>",
+    "<｜DSML｜invoke name='browse'>",
+    "<start_function_call>",
+    "<EOS_TOKEN>",
+    ">>QUESTION<<",
+    "✿FUNCTION✿",
+    "〈|EOS|〉",
 ]
+_OTHER = (
+    "[INST]",
+    "[/INST]",
+    "[TOOL_CALLS]",
+    "[EOT]",
+    "[|user|]",
+    "]~b]",
+    "[e~[",
+    "]<]minimax[>[",
+    "✿FUNCTION✿",
+    "〈|",
+)
 _NAMES = (
     "tool_call|tool_response|function|invoke|think|answer|s|eos|sys|start_of_turn|end_of_turn|extra_id_0|"
-    "minimax:tool_call"
+    "minimax:tool_call|seed:tool_call|start_function_call|EOS_TOKEN"
 )
 _LIVE = re.compile(rf"<+\s*/?\s*(?:{_NAMES})(?![\w.@-])|<\s*\||\|\s*>", re.IGNORECASE)
 
@@ -94,7 +119,7 @@ def seen_by_the_most_lenient(text: str) -> str:
 def assert_harmless(text: str) -> None:
     assert _LIVE.search(text) is None, text
     assert _LIVE.search(seen_by_the_most_lenient(text)) is None, text
-    assert not re.search(r"\[/?(?:INST|TOOL_CALLS)\]", text)
+    assert not [token for token in _OTHER if token in text or token in seen_by_the_most_lenient(text)]
     assert parse_message({"role": "assistant", "content": text}).calls == []
 
 

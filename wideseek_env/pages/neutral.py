@@ -70,7 +70,7 @@ _MARKUP = re.compile(  # in lower case
     rf"|/?+\s*+(?:"
     # <ns:invoke …, <ns|arg_key>, or without a namespace: <think>, <function=name>, </tools id="1">, <invoke cut off;
     # <start_function_call>, <tool-call>, <TOOLCALL>, <longcat_tool_call>, <tool_calls_begin>, <tool_sep>; not <toolbox>
-    rf"(?:[a-z]\w{{0,15}}[:|]\s*+)?(?:{_any(_TAGS)}|\w{{0,24}}?(?:tool|function)s?\s*+[_-]?+\s*+"
+    rf"(?:[a-z]\w{{0,15}}[:|]\s*+)?(?:{_any(_TAGS)}|arg(?:ument)?(?=\s*+=|\s++name)|\w{{0,24}}?(?:tool|function)s?\s*+[_-]?+\s*+"
     rf"(?:call|response|result|output|code|declar|request|use|sep)\w{{0,24}}+)(?![\w.@-]){_REST}"
     # <seed:bos>
     rf"|(?:{_any(_NAMESPACES)})\s*+[:|]\s*+[\w.-]{{1,40}}+{_REST}"

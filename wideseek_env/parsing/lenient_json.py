@@ -110,7 +110,8 @@ def _repaired(text: str) -> Value | None:
 
 _ESCAPED = re.compile(r'\s*+[{\[]\s*+(?:\\{1,8}+[nrt]\s*+)*+\\{1,8}+"')
 _SPACE = re.compile(
-    r"(?:\s|[\u200b-\u200f\u2060\ufeff\x00-\x1f]|\\{1,8}+[nrt](?![a-z])|//[^\n]*+|/\*.*?(?:\*/|\Z))++", re.DOTALL
+    r"(?:\s|[\u200b-\u200f\u2060\ufeff\x00-\x1f]|\\{1,8}+[nrt](?![a-z])|//[^\n]*+|/\*.*?(?:\*/|\Z))++",
+    re.DOTALL,
 )
 _WORD = re.compile(r"[^\W\d][\w-]*")
 _NUMBER = re.compile(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
@@ -144,11 +145,11 @@ class _Repair:
         """Read one value. Returns "" or the reason why the value cannot be completed."""
         text = self.text
         while self.at < len(text):
+            if self.out and not self._closers:
+                break  # text after the outermost value is not part of it
             if (space := _SPACE.match(text, self.at)) is not None:
                 self.at = space.end()
                 continue
-            if self.out and not self._closers:
-                break  # text after the outermost value is not part of it
             char = text[self.at].translate(_MARKS)
             if char in _QUOTES or text.startswith('\\"', self.at):
                 if not self._string(char):

@@ -84,21 +84,64 @@ def test_a_tag_inside_an_argument_is_text(form: str, tag: str) -> None:
 
 
 HARMONY = {
-    "thought and answer": ("<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Hi", "Hi", ["hm"], []),
+    "thought and answer": (
+        "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Hi",
+        "Hi",
+        ["hm"],
+        [],
+    ),
     "answer alone": ("<|channel|>final<|message|>Hi<|return|>", "Hi", [], []),
     "preamble and call": (
-        '<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>commentary to=functions.search'
+        "<|channel|>commentary<|message|>I look.<|end|><|start|>assistant<|channel|>commentary to=functions.search"
         '<|constrain|>json<|message|>{"query": "x"}<|call|>',
-        "I look.", [], [RawCall("search", {"query": "x"})],
+        "I look.",
+        [],
+        [RawCall("search", {"query": "x"})],
     ),
-    "call in the thought": ('<|channel|>analysis<|message|>try <tool_call>{"name": "browse"}</tool_call><|end|><|start|>assistant<|channel|>final<|message|>Hi', "Hi", ['try <tool_call>{"name": "browse"}</tool_call>'], []),
-    "thought without an end": ("<|channel|>analysis<|message|>hm", "", ["hm"], [Problem("unclosed_thinking")]),
-    "call without arguments": ("<|channel|>commentary to=functions.search <|constrain|>json", "", [], [Problem("cut_off_call", "it ends before its arguments")]),
-    "cut in its arguments": ('<|channel|>commentary to=functions.search<|message|>{"query": "mus', "", [], [Problem("cut_off_call", "it ends in the middle of a string")]),
-    "recipient from the prompt": (' to=functions.search<|channel|>commentary<|message|>{"query": "x"}<|call|>', "", [], [RawCall("search", {"query": "x"})]),
-    "call on the analysis channel": ('<|channel|>analysis to=functions.search<|message|>{"query": "x"}<|call|>', "", [], [RawCall("search", {"query": "x"})]),
-    "no end markers": ('<|channel|>analysis<|message|>hm<|channel|>commentary to=search<|message|>{"query": "x"}', "", ["hm"], [RawCall("search", {"query": "x"})]),
-}  # fmt: skip
+    "call in the thought": (
+        "<|channel|>analysis<|message|>try <tool_call>{}</tool_call><|end|><|start|>assistant"
+        "<|channel|>final<|message|>Hi",
+        "Hi",
+        ["try <tool_call>{}</tool_call>"],
+        [],
+    ),
+    "thought without an end": (
+        "<|channel|>analysis<|message|>hm",
+        "",
+        ["hm"],
+        [Problem("unclosed_thinking")],
+    ),
+    "call without arguments": (
+        "<|channel|>commentary to=functions.search <|constrain|>json",
+        "",
+        [],
+        [Problem("cut_off_call", "it ends before its arguments")],
+    ),
+    "cut in its arguments": (
+        '<|channel|>commentary to=functions.search<|message|>{"query": "mus',
+        "",
+        [],
+        [Problem("cut_off_call", "it ends in the middle of a string")],
+    ),
+    "recipient from the prompt": (
+        ' to=functions.search<|channel|>commentary<|message|>{"query": "x"}<|call|>',
+        "",
+        [],
+        [RawCall("search", {"query": "x"})],
+    ),
+    "call on the analysis channel": (
+        '<|channel|>analysis to=functions.search<|message|>{"query": "x"}<|call|>',
+        "",
+        [],
+        [RawCall("search", {"query": "x"})],
+    ),
+    "no end markers": (
+        '<|channel|>analysis<|message|>hm<|channel|>commentary to=search<|message|>{"query": "x"}',
+        "",
+        ["hm"],
+        [RawCall("search", {"query": "x"})],
+    ),
+}
 
 
 @pytest.mark.parametrize(("text", "visible", "thoughts", "written"), HARMONY.values(), ids=HARMONY)

@@ -276,6 +276,18 @@ def open_live(spec: str | Mapping[str, Any] | LiveConfig) -> Corpus:
     return (spec if isinstance(spec, LiveConfig) else LiveConfig.from_mapping(spec)).open()
 
 
+def located_spec(spec: str, folder: Path) -> str:
+    """The name ``live:…`` with absolute paths. Relative paths in it begin at `folder`."""
+    items = _SEPARATOR.split(spec.partition(":")[2])
+    for number, item in enumerate(items):
+        name, equals, text = item.partition("=")
+        if number == 0 and item.endswith(".toml"):
+            items[0] = str(folder / item)
+        elif equals and name in ("cache", "record", "replay", "ca_file"):
+            items[number] = f"{name}={folder / text}"
+    return f"{PREFIX}:{','.join(items)}"
+
+
 def _converted(name: str, text: str, wanted: type) -> Any:
     if wanted is bool:
         if text not in ("true", "false"):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from wideseek_env.corpus.base import Corpus
-from wideseek_env.errors import ConfigError, CopyError, CorpusError, TaskError
-from wideseek_env.files import cache_folder
+from wideseek_env.errors import ConfigError, CorpusError, TaskError
+from wideseek_env.files import cache_folder, still_there
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.reprs import short
 from wideseek_env.task import Task
@@ -153,9 +153,7 @@ def located(name: str, folder: Path) -> str:
     """
 
     def at(path: str) -> str:
-        if not (place := folder / path).exists():
-            raise CopyError(f"{name!r} cannot be pickled, because there is no {place} any more: keep it")
-        return str(place)
+        return str(still_there(folder / path))
 
     kind, colon, rest = name.partition(":")
     if kind in ("synthetic", "remote", "offline", "openai"):

@@ -120,7 +120,9 @@ def live_parts(values: Mapping[str, Any]) -> dict[str, Any]:
 
 def _reduced(part: LivePart, dumps: Callable[[Any], bytes], hint: str) -> tuple[Any, ...]:
     try:
-        dumps(part.value)  # the pickler that saves this part raises errors of many types, and they name no part
+        dumps(
+            part.value
+        )  # the pickler that saves this part raises errors of many types, and they name no part
     except CopyError:
         raise
     except Exception as error:

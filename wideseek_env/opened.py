@@ -47,6 +47,10 @@ class Opened:
             value = getattr(config, name)
             if isinstance(value, str) and self._folder is not None:
                 changes[name] = catalog.located(value, self._folder)
+        corpus = getattr(self.parts["executor"], "corpus", None)
+        if isinstance(config.corpus, str) and config.corpus.startswith(("remote:", "hybrid:")):
+            # A remote corpus remembers passages that it cannot fetch again. A pickle of the corpus has them.
+            changes["corpus"] = LivePart("corpus", corpus, optional=True)
         if isinstance(config.executor, str):
             # A pickled executor keeps its state. One that cannot be pickled is opened again by its name.
             changes["executor"] = LivePart("executor", self.parts["executor"], optional=True)

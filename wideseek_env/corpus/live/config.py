@@ -179,6 +179,11 @@ class LiveConfig:
             workers=self.workers,
             name=self.name,
         )
+        # A pickle of the corpus has these settings. A recorder has its own file in its pickle.
+        places = {
+            name: str(Path(text).absolute()) for name in ("cache", "ca_file") if (text := getattr(self, name))
+        }
+        corpus.reopen = dataclasses.replace(self, record="", **places).open
         if not self.record:
             return corpus
         try:

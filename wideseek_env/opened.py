@@ -47,15 +47,16 @@ class Opened:
             value = getattr(config, name)
             if isinstance(value, str) and self._folder is not None:
                 changes[name] = catalog.located(value, self._folder)
-        corpus = getattr(self.parts["executor"], "corpus", None)
-        if isinstance(config.corpus, str) and config.corpus.startswith(("remote:", "hybrid:")):
+        executor = self.parts["executor"]
+        corpus, name = getattr(executor, "corpus", None), changes.get("corpus", "")
+        if corpus is not None and name.startswith(("remote:", "hybrid:")):
             # A remote corpus remembers passages that it cannot fetch again. A pickle of the corpus has them.
-            changes["corpus"] = LivePart("corpus", corpus, optional=True)
+            changes["corpus"] = LivePart("corpus", corpus, name=name)
         if isinstance(config.executor, str):
             # A pickled executor keeps its state. One that cannot be pickled is opened again by its name.
-            changes["executor"] = LivePart("executor", self.parts["executor"], optional=True)
+            changes["executor"] = LivePart("executor", executor, name=config.executor)
         names = {"pool": pool.name, "tasks": self.parts["tasks"].name, "corpus": self.parts["corpus_name"]}
-        return _open, (config, changes, names, _digest(pool))
+        return _open, (config, changes, names, _digest(pool), self._folder)
 
 
 def reduced_game(game: Any, fields: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -73,8 +74,9 @@ def reduced_game(game: Any, fields: Mapping[str, Any]) -> tuple[Any, ...]:
     return _game, (type(game), opened, live_parts(changes), chosen)
 
 
-def _open(config: Any, changes: Mapping[str, Any], names: Mapping[str, str], digest: int) -> Opened:
-    changes = {name: value for name, value in changes.items() if value is not None}
+def _open(
+    config: Any, changes: Mapping[str, Any], names: Mapping[str, str], digest: int, folder: Path | None
+) -> Opened:
     opened: Opened = config.replace(**changes).open().opened
     parts = opened.parts
     if _digest(parts["pool"]) != digest:
@@ -82,6 +84,7 @@ def _open(config: Any, changes: Mapping[str, Any], names: Mapping[str, str], dig
             f"the tasks {short(config.tasks)} are not those of the pickled game: their ids have changed since, so the "
             "game cannot continue with them"
         )
+    opened._folder = folder
     parts |= {"config": config, "corpus_name": names["corpus"]}
     for name in ("pool", "tasks"):
         if parts[name].name != names[name]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from wideseek_env import catalog
 from wideseek_env.copying import LivePart, copied_executor, live_parts
@@ -15,6 +18,9 @@ from wideseek_env.tasks.taskset import TaskSet
 
 _PATHS = ("tasks", "corpus", "judge")
 """The fields of a configuration whose names can contain paths."""
+
+
+_READ: WeakValueDictionary[tuple[str | int, ...], TaskSet] = WeakValueDictionary()
 
 
 class Opened:
@@ -77,7 +83,7 @@ def reduced_game(game: Any, fields: Mapping[str, Any]) -> tuple[Any, ...]:
 def _open(
     config: Any, changes: Mapping[str, Any], names: Mapping[str, str], digest: int, folder: Path | None
 ) -> Opened:
-    opened: Opened = config.replace(**changes).open().opened
+    opened: Opened = config.replace(**changes).open(read_tasks=_read_once).opened
     parts = opened.parts
     if _digest(parts["pool"]) != digest:
         raise TaskError(
@@ -100,6 +106,23 @@ def _game(
         name, ids = chosen
         parts["tasks"] = TaskSet((parts["pool"].get(each) for each in ids), name)
     return kind(**parts, opened=opened)
+
+
+def _read_once(name: str, split: catalog.Split) -> tuple[TaskSet, str | None]:
+    """The tasks with this name. Loaded games of one process share the tasks of a file, as long as it does not change.
+
+    A vector of environments is often made by loading one pickle many times.
+    """
+    try:
+        file = os.stat(name.removeprefix("wideseek-r1:"))
+    except (OSError, ValueError):
+        return catalog.named_tasks(name, split)
+    if not stat.S_ISREG(file.st_mode):
+        return catalog.named_tasks(name, split)
+    key = (name, file.st_mtime_ns, file.st_size, file.st_ino)
+    if (tasks := _READ.get(key)) is None:
+        tasks = _READ[key] = catalog.named_tasks(name, split)[0]
+    return tasks, None
 
 
 def _digest(tasks: TaskSet) -> int:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wideseek_env.copying import Independent, LivePart, independent_copy
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import ToolCall
@@ -30,12 +31,13 @@ class Ended(NamedTuple):
     item_f1: float
 
 
-class SymbolicVec:
+class SymbolicVec(Independent):
     """n episodes that step together, in one process and in the order of their index.
 
     When an episode ends, the next one starts in the same step. The returned observation is then the first observation
     of the new episode. If `terminated` or `truncated` is True, the returned reward belongs to the episode that ended.
     `reset(seed=…)` gives each of the n episodes a separate seed. The same seed and actions give the same arrays.
+    The vector can be copied and pickled between any two steps (`wideseek_env.copying`).
 
     Args:
         env: The environment to copy. Only the copies are stepped.
@@ -53,6 +55,18 @@ class SymbolicVec:
         self._rngs: list[np.random.Generator] = []
         self._episodes: list[SymbolicEpisode] = []
         self._seed(None)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SymbolicVec:
+        self._check_settled()
+        return independent_copy(self, memo, self.on_end)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._check_settled()
+        return vars(self) | {"on_end": LivePart("function on_end", self.on_end)}
+
+    def _check_settled(self) -> None:
+        for episode in self._episodes:
+            episode.episode_run.check_settled()
 
     def _seed(self, seed: int | None) -> None:
         self._rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(self.number)]

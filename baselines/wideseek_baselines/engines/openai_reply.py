@@ -15,7 +15,7 @@ from wideseek_env.llm.wire import ChatReply
 from wideseek_env.messages import Message
 
 THOUGHT_FIELDS = ("reasoning_content", "reasoning", "thinking")
-"""The fields in which servers send thoughts: vLLM, SGLang and DeepSeek; newer vLLM, OpenRouter and llama.cpp; Ollama."""
+"""The fields in which servers send thoughts: DeepSeek, SGLang and llama.cpp; vLLM and OpenRouter; Ollama."""
 
 _TAG = re.compile(r"<(/?)think>")
 _OWN_THOUGHT = re.compile(r"\A<think>\n(.*?)(?:\n</think>(?:\n\n)?|\Z)", re.DOTALL)

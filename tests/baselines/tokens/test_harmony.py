@@ -212,8 +212,10 @@ def test_the_next_prompt_has_thought_call_and_result_in_the_templates_form(histo
     messages = list(HEAD)
     prompts = [thread.prompt(messages)]
     said = [
-        f"<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant to=functions.search<|channel|>commentary json<|message|>{ARGS}<|call|>",
-        f"<|channel|>analysis<|message|>So.<|end|><|start|>assistant<|channel|>commentary to=functions.search <|constrain|>json<|message|>{ARGS}<|call|>",
+        "<|channel|>analysis<|message|>Hm.<|end|>"
+        f"<|start|>assistant to=functions.search<|channel|>commentary json<|message|>{ARGS}<|call|>",
+        "<|channel|>analysis<|message|>So.<|end|><|start|>assistant"
+        f"<|channel|>commentary to=functions.search <|constrain|>json<|message|>{ARGS}<|call|>",
         "<|channel|>final<|message|>Cut",
         "<|channel|>final<|message|>Done.<|return|>",
     ]

@@ -116,7 +116,7 @@ def message(role: str, text: str) -> Message:
     return {"role": role, "content": text}
 
 
-def calling(*calls: Message) -> Message:
+def calling(*calls: Mapping[str, Any]) -> Message:
     """An assistant's message with native calls and without text."""
     return {"role": "assistant", "content": "", "tool_calls": list(calls)}
 

@@ -16,7 +16,7 @@ from wideseek_baselines.tokens.encoding import Encoder, pattern_of
 from wideseek_baselines.tokens.harmony import HarmonyReader
 from wideseek_env.messages import Message
 from wideseek_env.pages.neutral import neutralise
-from wideseek_env.parsing_thoughts import open_thought
+from wideseek_env.parsing import open_thought
 
 _THOUGHT_TAG = re.compile(r"<(/?think)>")
 _LONGEST_OPENING = 2000

@@ -18,12 +18,10 @@ from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.scoring.cells import cells_match, key_of
 from wideseek_env.task import Task
 from wideseek_env.wrappers.agents import Mask, SymbolicAgent, SymbolicLead
+from wideseek_env.wrappers.conversing import SymbolicConversation
 from wideseek_env.wrappers.layout import Layout
 from wideseek_env.wrappers.reading import Reader
 from wideseek_env.wrappers.searching import subagent_for
-
-ILLEGAL = "<tool_call>{}</tool_call>"
-"""The message of an agent for an impossible action. The agent gets an error as the answer and loses a turn."""
 
 
 class SymbolicEpisode:
@@ -53,10 +51,11 @@ class SymbolicEpisode:
         self.steps = 0
         self.new_right = 0.0
         self._lead = SymbolicLead(layout, question)
-        self._symbolic: list[SymbolicAgent | None] = [self._lead, *[None] * layout.width]
+        self._symbolic: list[SymbolicConversation | None] = [
+            SymbolicConversation(layout, self._lead),
+            *[None] * layout.width,
+        ]
         self._conversations = [0, *[-1] * layout.width]
-        self._heard = [2, *[0] * layout.width]
-        """For each agent, the number of messages of its conversation that the agent has read."""
         gold, key = task.gold, question.key
         self._gold = {
             key_of(name, task.spec(key)): dict(zip(gold.header, row, strict=True))
@@ -98,14 +97,11 @@ class SymbolicEpisode:
         self.new_right = 0.0
         calls: list[ToolCall] = []
         for seat, action in chosen:
-            agent = self._symbolic[seat]
-            assert agent is not None, "an acting agent has a symbolic one"
-            message: str | None = ILLEGAL
-            if self.masks[seat, action]:
-                choice = self.layout.choice(action)
-                message = agent.do(choice)
-                if choice.verb == "take":
-                    self.new_right += self._newly_right(agent)
+            symbolic = self._symbolic[seat]
+            assert symbolic is not None, "an acting agent has a symbolic one"
+            message = symbolic.message(action, self.masks[seat])
+            if self.masks[seat, action] and self.layout.choice(action).verb == "take":
+                self.new_right += self._newly_right(symbolic.agent)
             if message is not None:
                 calls += self.episode_run.act(self.agents[seat], message)
         self._pending = [] if self.done else calls
@@ -130,22 +126,14 @@ class SymbolicEpisode:
             conversation = episode.conversation(name)
             if conversation.started != self._conversations[seat]:
                 self._conversations[seat] = conversation.started
-                self._symbolic[seat] = subagent_for(self.layout, self.reader, conversation.subtask)
-                self._heard[seat] = len(conversation.messages)
-            agent = self._symbolic[seat]
-            assert agent is not None, "the lead has one from the start"
-            news = conversation.messages[self._heard[seat] :]
-            for message in news:
-                if message["role"] == "tool":
-                    agent.hear(message["content"])
-            self._heard[seat] = len(conversation.messages)
-            left = conversation.limit - conversation.turns
+                agent = subagent_for(self.layout, self.reader, conversation.subtask)
+                self._symbolic[seat] = SymbolicConversation(self.layout, agent)
+            symbolic = self._symbolic[seat]
+            assert symbolic is not None, "the lead has one from the start"
             self.acting[seat] = True
-            agent.legal(self.masks[seat], left)
-            self.observations[seat] = 0
-            parts = self.layout.parts(self.observations[seat])
-            agent.describe(parts)
-            parts["status"][3] = left / conversation.limit
+            symbolic.read(conversation.messages)
+            left = conversation.limit - conversation.turns
+            symbolic.look(self.observations[seat], self.masks[seat], left, conversation.limit)
         waiting = ~self.acting
         self.masks[waiting, 0] = 1
         self.observations[:, 2] = self.acting

@@ -2,6 +2,7 @@
 
 from wideseek_env.wrappers.flat import Flat
 from wideseek_env.wrappers.layout import Choice, Layout
+from wideseek_env.wrappers.numeric import NumericPolicy
 from wideseek_env.wrappers.reading import Hit, MarkdownReader, PageView, Question, Reader
 from wideseek_env.wrappers.symbolic import Symbolic
 from wideseek_env.wrappers.vector import Ended, SymbolicVec
@@ -13,6 +14,7 @@ __all__ = [
     "Hit",
     "Layout",
     "MarkdownReader",
+    "NumericPolicy",
     "PageView",
     "Question",
     "Reader",

@@ -62,7 +62,7 @@ def single(steps):
 def vector(steps, number=16):
     """`SymbolicVec` with 16 episodes."""
     vec, rng = SymbolicVec(make(), number), np.random.default_rng(0)
-    arrays = vec.reset(seed=0)
+    arrays, _ = vec.reset(seed=0)
 
     def play(count):
         nonlocal arrays

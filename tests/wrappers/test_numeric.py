@@ -214,7 +214,7 @@ def test_a_model_with_predict_gets_what_it_was_trained_on() -> None:
 def test_what_is_no_action_is_named(returned: Any) -> None:
     layout, game = Layout(6, 3, 5, 3), game_of(width=3)
     policy = NumericPolicy(lambda seen, mask: returned, layout)
-    with pytest.raises(ActionError, match="number of an action|there is no action"):
+    with pytest.raises(ActionError, match=r"number of an action|there is no action"):
         policy.act([EpisodeRun(game, game.tasks[0]).turn("lead")])
     with pytest.raises(EpisodeError, match="ActionError"):
         evaluate(policy, tasks=SMALL, limit=1, width=3)

@@ -43,17 +43,15 @@ class SymbolicConversation:
         self.heard = len(messages)
 
     def look(self, observation: NDArray[np.float32], mask: Mask, turns_left: int, limit: int) -> None:
-        """Write the observation (features,) and the mask (actions,) of the agent, which is acting.
+        """Write the observation (features,) of the agent, which is acting, and set its actions in a mask of zeros.
 
         `turns_left` includes this turn, and `limit` is the total number of turns of the conversation.
         """
         observation[:] = 0
-        mask[:] = 0
         self.agent.legal(mask, turns_left)
         parts = self.layout.parts(observation)
         self.agent.describe(parts)
-        parts["status"][2] = 1
-        parts["status"][3] = turns_left / limit
+        parts["status"][2:4] = 1, turns_left / limit
 
     def message(self, action: int, mask: Mask) -> str | None:
         """The message of an action, or None if the action uses no turn. A masked action gives `ILLEGAL`."""

@@ -7,6 +7,7 @@ So many episodes can share one batch of tool calls.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,19 +81,35 @@ class SymbolicEpisode:
         """The reward of every agent for the last step: the shaping, and at the end also the team reward."""
         return shaping * self.new_right + (self.episode_run.reward if self.done else 0.0)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """A copy of the observations, the masks and `acting`, under the names that the vectors use."""
+        return {
+            "observation": self.observations.copy(),
+            "action_mask": self.masks.copy(),
+            "acting": self.acting.copy(),
+        }
+
+    def result(self) -> dict[str, Any]:
+        """The team reward and the item-F1 of an episode that has ended."""
+        assert self.episode_run.score is not None, "an ended episode has a score"
+        return {"team_reward": self.episode_run.reward, "item_f1": self.episode_run.score.f1_by_item}
+
+    def check(self, actions: Sequence[int] | NDArray[np.integer]) -> None:
+        """Raises `ActionError` if an acting agent has a number that is not an action, or if the episode has ended."""
+        if self.done:
+            raise ActionError("the episode has ended: call reset() first")
+        for seat in map(int, np.flatnonzero(self.acting)):
+            if not 0 <= actions[seat] < self.layout.actions:
+                raise ActionError(
+                    f"{self.agents[seat]}: there is no action {actions[seat]}; there are {self.layout.actions}"
+                )
+
     def begin(self, actions: Sequence[int] | NDArray[np.integer]) -> list[ToolCall]:
         """The first half of a step: apply one action per agent. Actions of agents that are not acting are ignored.
 
-        Returns the tool calls whose results `finish` needs. Raises `ActionError` for a number that is not an action.
+        Returns the tool calls whose results `finish` needs. `check` must have accepted the actions.
         """
-        if self.done:
-            raise ActionError("the episode has ended: call reset() first")
         chosen = [(seat, int(actions[seat])) for seat in map(int, np.flatnonzero(self.acting))]
-        for seat, action in chosen:
-            if not 0 <= action < self.layout.actions:
-                raise ActionError(
-                    f"{self.agents[seat]}: there is no action {action}; there are {self.layout.actions}"
-                )
         self.steps += 1
         self.new_right = 0.0
         calls: list[ToolCall] = []
@@ -120,6 +137,9 @@ class SymbolicEpisode:
         """Let every agent read its new messages, and write its observation and mask."""
         self.acting[:] = False
         self.masks[:] = 0
+        # A subagent that has reported sees zeros. The lead keeps its observation while it waits.
+        self.observations[1:] = 0
+        self.observations[0, 2] = 0
         episode = self.episode_run.episode
         for name in episode.ready():
             seat = 0 if name == "lead" else int(name.removeprefix("subagent_")) + 1
@@ -134,11 +154,7 @@ class SymbolicEpisode:
             symbolic.read(conversation.messages)
             left = conversation.limit - conversation.turns
             symbolic.look(self.observations[seat], self.masks[seat], left, conversation.limit)
-        waiting = ~self.acting
-        self.masks[waiting, 0] = 1
-        self.observations[:, 2] = self.acting
-        # A subagent that has reported sees zeros. The lead keeps its observation while it waits.
-        self.observations[1:][waiting[1:]] = 0
+        self.masks[~self.acting, 0] = 1
 
     def _newly_right(self, agent: SymbolicAgent) -> float:
         """The share of gold cells that `agent` has noted correctly and no agent had noted correctly before. Only the

@@ -92,20 +92,40 @@ def tool(
         [each.name for each in arguments if each.required],
     )
 
-    def read(given: Arguments, rules: Rules) -> list[Arguments]:
-        return [{each.name: each.read(given) for each in arguments if each.required or each.name in given}]
-
-    def schema_of(language: Language, rules: Rules) -> dict[str, Any]:
-        return schema
-
-    def run(given: Arguments) -> str:
-        text: str = function(**given)
-        return text
-
+    form = _Form(tuple(arguments), schema)
     shown = (
         example if example is not None else {each.name: each.example for each in arguments if each.required}
     )
-    return Tool(ToolSpec(called, called, schema_of, read, dict(shown)), run, tuple(roles))
+    return Tool(
+        ToolSpec(called, called, form.schema_of, form.read, dict(shown)), _Runner(function), tuple(roles)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """Calls the function of a tool. Unlike a closure, it can be pickled if the function can be pickled."""
+
+    function: Callable[..., str]
+
+    def __call__(self, given: Arguments) -> str:
+        return self.function(**given)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Form:
+    """The form in which models see a function."""
+
+    arguments: tuple[_Argument, ...]
+    schema: dict[str, Any]
+
+    def read(self, given: Arguments, rules: Rules) -> list[Arguments]:
+        """The checked arguments of the one request."""
+        wanted = (each for each in self.arguments if each.required or each.name in given)
+        return [{each.name: each.read(given) for each in wanted}]
+
+    def schema_of(self, language: Language, rules: Rules) -> dict[str, Any]:
+        """The schema of the tool in OpenAI form."""
+        return self.schema
 
 
 @dataclass(frozen=True, slots=True)

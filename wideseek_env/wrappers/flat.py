@@ -10,6 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from wideseek_env.copying import Independent
 from wideseek_env.errors import ConfigError
 from wideseek_env.wrappers.symbolic import Observation, Symbolic
 
@@ -17,13 +18,14 @@ Vector = NDArray[np.float32]
 MaskIn = Literal["infos", "observation"]
 
 
-class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo is not typed
+class Flat(Independent, ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo is not typed
     """A `Symbolic` whose observations are vectors, and whose infos have the same keys and shapes in every step.
 
     Some libraries allocate their buffers from the infos of the first step. So infos have no text, and no key is added
     later. Values that are known only at the end of the episode are 0 until then. ``infos[a]`` has ``acting`` (bool),
     ``shaping``, ``team_reward`` and ``item_f1`` (floats), With `mask` "infos" they also have ``action_mask`` (int8,
-    (actions,)). Agents, rewards and seeds are the same as in the wrapped environment.
+    (actions,)). Agents, rewards and seeds are the same as in the wrapped environment. The
+    environment can be copied and pickled between any two steps (`wideseek_env.copying`).
 
     Args:
         env: The environment to wrap. Do not step it directly.

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from wideseek_env.copying import Independent, LivePart, independent_copy
 from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError, TaskError
 from wideseek_env.game import Game
@@ -30,7 +31,7 @@ Observation = dict[str, Any]
 """``observation``: float32 (features,) between 0 and 1; ``action_mask``: int8 (actions,)."""
 
 
-class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # PettingZoo is not typed
+class Symbolic(Independent, ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # PettingZoo is not typed
     """The episodes of a `WideSeekEnv` with numbered actions and observations of fixed size.
 
     The agents are the lead and `rules.width` subagents. All of them exist until the end and have the same spaces.
@@ -39,7 +40,8 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
     `take` an agent notes a value, and its next message contains this value. So the result of `trajectory` is a record
     like that of any other episode. An action that the mask excludes becomes a faulty message and costs a turn.
 
-    Tasks that do not fit into the spaces are left out. `left_out` counts these tasks by reason.
+    Tasks that do not fit into the spaces are left out. `left_out` counts these tasks by reason. The environment can be
+    copied and pickled between any two steps (`wideseek_env.copying`).
 
     Args:
         env: The environment with the tasks, tools, rules and reward. Its roster is treated as "fixed". Its profile must
@@ -111,6 +113,16 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
             None  # made by the first reset, so that copies choose other tasks
         )
         self._episode: SymbolicEpisode | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Symbolic:
+        if self._episode is not None:
+            self._episode.episode_run.check_settled()
+        return independent_copy(self, memo, self.reader, self.layout)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._episode is not None:
+            self._episode.episode_run.check_settled()
+        return vars(self) | {"reader": LivePart("reader", self.reader)}
 
     def _make_spaces(self) -> tuple[spaces.Dict, spaces.Discrete[np.int64]]:
         parts: dict[str, spaces.Space[Any]] = {

@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
+from wideseek_env.copying import Independent, LivePart, independent_copy
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import ToolCall
@@ -113,7 +114,7 @@ class SymbolicVectorEnv(VectorEnv[Arrays, NDArray[np.integer], NDArray[Any]]):
         )
 
 
-class SymbolicVec(SymbolicVectorEnv):
+class SymbolicVec(Independent, SymbolicVectorEnv):
     """n episodes that step together, in one process and in the order of their index.
 
     It is a `gymnasium.vector.VectorEnv`. One of its n environments is one episode with its whole team:
@@ -129,7 +130,7 @@ class SymbolicVec(SymbolicVectorEnv):
     ended. The infos have its last observation in ``final_obs``, and in ``final_info`` its ``task_id``, ``steps``,
     ``team_reward`` and ``item_f1``. In every step, ``shaping`` is the part of the reward that is shaping, and
     ``task_id`` is the task of the current observation. As in Gymnasium, an array with the name ``_key`` says for which
-    episodes ``key`` has a value.
+    episodes ``key`` has a value. The vector can be copied and pickled between any two steps (`wideseek_env.copying`).
 
     Args:
         env: The environment to copy. Only the copies are stepped. `close` closes it.
@@ -148,6 +149,18 @@ class SymbolicVec(SymbolicVectorEnv):
         self._rngs: list[np.random.Generator] = []
         self._episodes: list[SymbolicEpisode] = []
         self._task_ids: NDArray[np.object_] = np.full(num_envs, None, object)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> SymbolicVec:
+        self._check_settled()
+        return independent_copy(self, memo, self.on_end, self.layout)
+
+    def __getstate__(self) -> dict[str, Any]:
+        self._check_settled()
+        return vars(self) | {"on_end": LivePart("function on_end", self.on_end)}
+
+    def _check_settled(self) -> None:
+        for episode in self._episodes:
+            episode.episode_run.check_settled()
 
     def __del__(self) -> None:
         """Nothing is open that `close` must close. The wrapped environment may be used elsewhere."""

@@ -72,6 +72,9 @@ class SymbolicVectorEnv(VectorEnv[Arrays, NDArray[np.integer], NDArray[Any]]):
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
 
+        self._acting: NDArray[np.bool_] | None = None
+        """The agents whose turn it is, (n, agents). None if no episodes run."""
+
     def _seed_list(self, seed: Seeds) -> list[int | None]:
         if seed is None or isinstance(seed, (int, np.integer)):
             return [None if seed is None else int(seed) + place for place in range(self.num_envs)]
@@ -79,18 +82,29 @@ class SymbolicVectorEnv(VectorEnv[Arrays, NDArray[np.integer], NDArray[Any]]):
             raise ConfigError(f"a list of seeds needs {self.num_envs} seeds, not {len(seed)}")
         return list(seed)
 
+    def _check_open(self) -> None:
+        if self.closed:
+            raise ActionError("this vector is closed: make a new one")
+
     def _checked(self, actions: ArrayLike) -> NDArray[np.integer]:
+        """The actions as an array. Raises the errors of `step` before any episode has moved."""
+        self._check_open()
+        if self._acting is None:
+            raise ActionError("no episodes yet: call reset() first")
         chosen = np.asarray(actions)
         shape = (self.num_envs, len(self.agents))
         if chosen.shape != shape or not np.issubdtype(chosen.dtype, np.integer):
             raise ActionError(
                 f"actions must be whole numbers of shape {shape}, not {chosen.dtype} {chosen.shape}"
             )
+        wrong = ((chosen < 0) | (chosen >= self.layout.actions)) & self._acting
+        if wrong.any():
+            place, seat = (int(each) for each in np.argwhere(wrong)[0])
+            raise ActionError(
+                f"episode {place}, {self.agents[seat]}: there is no action {chosen[place, seat]}; there are "
+                f"{self.layout.actions}"
+            )
         return chosen
-
-    def _check_open(self) -> None:
-        if self.closed:
-            raise ActionError("this vector is closed: make a new one")
 
     def _infos(
         self, shaping: NDArray[np.float64], task_ids: NDArray[np.object_], ended: Sequence[Ended] = ()
@@ -212,13 +226,7 @@ class SymbolicVec(Independent, SymbolicVectorEnv):
 
     def step_parts(self, actions: ArrayLike) -> StepResult:
         """`step`, with the ended episodes as a list."""
-        self._check_open()
-        if not self._episodes:
-            raise ActionError("no episodes yet: call reset() first")
         chosen = self._checked(actions)
-        if chosen.min() < 0 or chosen.max() >= self.layout.actions:
-            for episode, row in zip(self._episodes, chosen, strict=True):
-                episode.check(row)
         calls: list[ToolCall] = []
         shares: list[int] = []
         for episode, row in zip(self._episodes, chosen, strict=True):
@@ -247,10 +255,11 @@ class SymbolicVec(Independent, SymbolicVectorEnv):
         )
 
     def _arrays(self) -> Arrays:
+        self._acting = np.stack([episode.acting for episode in self._episodes])
         return {
             "observation": np.stack([episode.observations for episode in self._episodes]),
             "action_mask": np.stack([episode.masks for episode in self._episodes]),
-            "acting": np.stack([episode.acting for episode in self._episodes]),
+            "acting": self._acting.copy(),
         }
 
     def close_extras(self, **kwargs: Any) -> None:

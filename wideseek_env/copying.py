@@ -4,9 +4,9 @@ A deep copy has a separate episode, separate random states and a separate execut
 everything that an episode does not change: corpus, tasks, judge, reward, profile and messages.
 
 A pickle has the configuration of the game and the episode. Loading it opens the rest again (`wideseek_env.opened`). A
-live object travels as its pickle. If it cannot be pickled, its name ``module:name`` travels instead. A live object with
-neither raises `CopyError`. The pickler decides which objects can be pickled, so cloudpickle carries lambdas and objects
-of the script that runs, and plain pickle does not.
+live object travels as its name ``module:name``, or without a name as its pickle. An executor travels as its pickle if
+possible, because it has a state. A live object with neither raises `CopyError`. The pickler decides which objects can
+be pickled, so cloudpickle carries lambdas and objects of the script that runs, and plain pickle does not.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ _T = TypeVar("_T")
 _CLOUDPICKLES = ("cloudpickle", "ray.cloudpickle", "joblib.externals.cloudpickle")
 _LIVE = frozenset(("corpus", "reward", "profile", "judge", "counter", "executor"))
 """The fields of `GameConfig` and `Game` that hold live objects."""
+_BY_NAME = _LIVE - {"executor"} | {"tool"}
+"""The kinds of objects that travel as their name, if they have one."""
 
 
 class Independent:
@@ -84,13 +86,13 @@ class LivePart:
     Args:
         kind: What the object is, for the error message.
         value: The object.
-        optional: Whether None is loaded for an object that cannot be pickled, instead of its name or an error.
+        name: The text that is loaded instead if the object cannot be pickled.
     """
 
-    __slots__ = ("kind", "optional", "value")
+    __slots__ = ("kind", "name", "value")
 
-    def __init__(self, kind: str, value: object, *, optional: bool = False) -> None:
-        self.kind, self.value, self.optional = kind, value, optional
+    def __init__(self, kind: str, value: object, *, name: str | None = None) -> None:
+        self.kind, self.value, self.name = kind, value, name
         for name in _CLOUDPICKLES:
             # An object is not told which pickler saves it. The table of cloudpickle's pickler is the place to say that
             # this pickler may carry more.
@@ -119,6 +121,8 @@ def live_parts(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _reduced(part: LivePart, dumps: Callable[[Any], bytes], hint: str) -> tuple[Any, ...]:
+    if part.kind in _BY_NAME and (name := part_name(part.value)) is not None:
+        return _named, (part.kind, name)
     try:
         dumps(
             part.value
@@ -126,8 +130,8 @@ def _reduced(part: LivePart, dumps: Callable[[Any], bytes], hint: str) -> tuple[
     except CopyError:
         raise
     except Exception as error:
-        if part.optional:
-            return _given, (None,)
+        if part.name is not None:
+            return _given, (part.name,)
         if (name := part_name(part.value)) is not None:
             return _named, (part.kind, name)
         raise CopyError(

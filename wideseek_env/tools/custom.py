@@ -6,8 +6,10 @@ argument.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args, get_origin, get_type_hints
@@ -103,15 +105,33 @@ def tool(
 
 @dataclass(frozen=True, slots=True)
 class _Runner:
-    """Calls the function of a tool. Unlike a closure, it can be pickled if the function can be pickled."""
+    """Calls the function of a tool. Unlike a closure, it can be pickled."""
 
     function: Callable[..., str]
 
     def __call__(self, given: Arguments) -> str:
         return self.function(**given)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # If `tool` is the decorator of the function, the name of the function leads to the tool.
+        module, name = str(self.function.__module__), self.function.__qualname__
+        holder = sys.modules.get(module)
+        if module != "__main__" and holder is not None and _run_of(holder, name) == self:
+            return _imported_run, (module, name)
+        return _Runner, (self.function,)
 
-@dataclass(frozen=True, slots=True, eq=False)
+
+def _run_of(holder: Any, name: str) -> CustomTool | None:
+    for part in name.split("."):
+        holder = getattr(holder, part, None)
+    return holder.run if isinstance(holder, Tool) else None
+
+
+def _imported_run(module: str, name: str) -> CustomTool | None:
+    return _run_of(importlib.import_module(module), name)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class _Form:
     """The form in which models see a function."""
 

@@ -180,10 +180,8 @@ class LiveConfig:
             name=self.name,
         )
         # A pickle of the corpus has these settings. A recorder has its own file in its pickle.
-        places = {
-            name: str(Path(text).absolute()) for name in ("cache", "ca_file") if (text := getattr(self, name))
-        }
-        corpus.reopen = dataclasses.replace(self, record="", **places).open
+        cache, authorities = (text and str(Path(text).absolute()) for text in (self.cache, self.ca_file))
+        corpus.reopen = dataclasses.replace(self, record="", cache=cache, ca_file=authorities).open
         if not self.record:
             return corpus
         try:

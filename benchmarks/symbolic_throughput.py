@@ -2,11 +2,14 @@
 
     python benchmarks/symbolic_throughput.py                         # all libraries that are installed
     python benchmarks/symbolic_throughput.py --only vector torchrl
+    python benchmarks/symbolic_throughput.py --only vector processes --processes 4
 
 Every line uses the world and sizes of the examples, with legal actions. For the environment alone, the actions are
 random. For a library, the actions come from the untrained policy of the example for that library. The time includes the
 forward passes of that policy. One step is one step of one episode, in which all agents whose turn it is act. There is
-no learning. The time is the process time of one process with one thread of torch.
+no learning. The time is the process time of one process with one thread of torch. For ``processes``, it does not
+include the other processes. So every line also has the steps per second of wall-clock time. Compare these on a machine
+that runs nothing else.
 """
 
 import argparse
@@ -19,7 +22,7 @@ from pathlib import Path
 import numpy as np
 
 import wideseek_env
-from wideseek_env.wrappers import Symbolic, SymbolicVec
+from wideseek_env.wrappers import SubprocSymbolicVec, Symbolic, SymbolicVec
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "marl"
 
@@ -73,6 +76,37 @@ def vector(steps, number=16):
     return play, steps
 
 
+def processes(steps, number=16, count=2):
+    """`SubprocSymbolicVec` with 16 episodes in worker processes."""
+    vec, rng = SubprocSymbolicVec(make(), number, count), np.random.default_rng(0)
+    arrays, _ = vec.reset(seed=0)
+
+    def play(count):
+        nonlocal arrays
+        for _ in range(count // number):
+            masks = arrays["action_mask"]
+            arrays, *_ = vec.step((rng.random(masks.shape) * masks).argmax(-1))
+
+    return play, steps
+
+
+def sb3(steps, number=16):
+    """Stable-Baselines3: `PPO.collect_rollouts` on 16 environments of SuperSuit."""
+    from stable_baselines3 import PPO
+
+    module = example("sb3_ppo")
+    args = module.Args(envs=number)
+    env = module.make(args)
+    model = PPO(module.MaskedPolicy, module.vector(env, args), n_steps=8, device="cpu")
+    _, callback = model._setup_learn(0)
+
+    def play(count):
+        for _ in range(count // (number * 8)):
+            model.collect_rollouts(model.env, callback, model.rollout_buffer, 8)
+
+    return play, steps // 4
+
+
 def torchrl(steps, number=8):
     """TorchRL: `PettingZooWrapper` in a `SerialEnv` of 8, with the collector's policy."""
     from torchrl.envs import SerialEnv
@@ -109,8 +143,13 @@ def agilerl(steps, number=16):
     return play, steps
 
 
-WAYS = {way.__name__: way for way in (single, vector, torchrl, rllib, agilerl)}
-NEEDS = {"torchrl": ("torchrl",), "rllib": ("ray", "tree", "lz4", "ormsgpack"), "agilerl": ("agilerl",)}
+WAYS = {way.__name__: way for way in (single, vector, processes, torchrl, rllib, agilerl, sb3)}
+NEEDS = {
+    "sb3": ("stable_baselines3", "supersuit"),
+    "torchrl": ("torchrl",),
+    "rllib": ("ray", "tree", "lz4", "ormsgpack"),
+    "agilerl": ("agilerl",),
+}
 
 
 def main():
@@ -124,6 +163,7 @@ def main():
         default=8192,
         help="number of steps per line of the output; slow lines use a quarter of it",
     )
+    parser.add_argument("--processes", type=int, default=2, help="number of processes of the way `processes`")
     args = parser.parse_args()
     if importlib.util.find_spec("torch") is not None:
         import torch
@@ -134,13 +174,15 @@ def main():
         if missing:
             print(f"{name}: needs {', '.join(missing)}", file=sys.stderr)
             continue
-        play, steps = WAYS[name](args.steps)
+        options = {"count": args.processes} if name == "processes" else {}
+        play, steps = WAYS[name](args.steps, **options)
         play(256)
-        began = time.process_time()
+        began, wall = time.process_time(), time.perf_counter()
         play(steps)
-        seconds = time.process_time() - began
+        seconds, passed = time.process_time() - began, time.perf_counter() - wall
         what = WAYS[name].__doc__.rstrip(".")
         line = {"way": name, "what": what, "steps": steps, "steps_per_cpu_second": round(steps / seconds)}
+        line["steps_per_second"] = round(steps / passed)
         print(json.dumps(line), flush=True)
 
 

@@ -112,8 +112,11 @@ class _Workers(AsyncVectorEnv):
             yield
         except (EOFError, OSError) as error:
             started = [process for process in getattr(self, "processes", ()) if process.pid is not None]
-            wait([process.sentinel for process in started], timeout=5)
-            codes = [process.exitcode for process in started if process.exitcode is not None]
+            over = wait([process.sentinel for process in started], timeout=5)
+            ended = [process for process in started if process.sentinel in over]
+            for process in ended:
+                process.join()
+            codes = [process.exitcode for process in ended]
             self.close()
             raise WorkerError(
                 f"a worker process has ended (exit codes: {codes}): its error output says why; make a new vector"
@@ -232,7 +235,8 @@ class SubprocSymbolicVec(SymbolicVectorEnv):
 
     def _arrays(self, arrays: Arrays) -> Arrays:
         """The arrays (processes, share, …) as arrays (n, …)."""
-        joined = {key: value.reshape(self.num_envs, *value.shape[2:]) for key, value in arrays.items()}
+        names = ("observation", "action_mask", "acting")  # in the order of SymbolicVec
+        joined = {name: arrays[name].reshape(self.num_envs, *arrays[name].shape[2:]) for name in names}
         self._acting = joined["acting"].copy()
         return joined
 

@@ -1,8 +1,8 @@
 """`SubprocSymbolicVec`: the episodes of a `SymbolicVec` in worker processes, for more than one processor core.
 
 Gymnasium's `AsyncVectorEnv` starts the processes, sends them actions and shares the memory of the observations. Each
-process has a `SymbolicVec` with an equal share of the episodes. With a process for each episode, the messages between
-the processes would take longer than the steps.
+process has a `SymbolicVec` with an equal share of the episodes. With a process for each episode, most of the CPU time
+would go into messages between the processes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import gymnasium
 import numpy as np
 from gymnasium.vector import AsyncVectorEnv
-from gymnasium.vector.utils import CloudpickleWrapper
+from gymnasium.vector.utils import CloudpickleWrapper, create_empty_array
 from numpy.typing import ArrayLike, NDArray
 
 from wideseek_env.errors import ConfigError, CopyError, WideSeekError, WorkerError
@@ -69,8 +69,7 @@ class _Share(gymnasium.Env[Arrays, NDArray[np.integer]]):
         return arrays, {"share": result}
 
     def _empty(self) -> Arrays:
-        spaces = self.vec.observation_space.items()
-        return {key: np.zeros(space.shape, space.dtype) for key, space in spaces}
+        return create_empty_array(self.vec.single_observation_space, self.vec.num_envs)
 
 
 class _MakeShare:
@@ -125,7 +124,7 @@ class _Workers(AsyncVectorEnv):
             self.close()
             raise
 
-    def close_extras(self, **kwargs: Any) -> None:
+    def close_extras(self, timeout: float | None = None, terminate: bool = True) -> None:
         """End the processes. `AsyncVectorEnv` would wait for answers, also of processes that have ended."""
         for process in getattr(self, "processes", ()):
             if process.pid is not None:
@@ -174,7 +173,7 @@ class SubprocSymbolicVec(SymbolicVectorEnv):
     def __getstate__(self) -> NoReturn:  # for copies and pickles
         raise CopyError("a vector with processes cannot be copied: copy its environment, or use SymbolicVec")
 
-    def reset(  # type: ignore[override]  # Gymnasium's vectors also take a list of seeds
+    def reset(
         self, *, seed: Seeds = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Arrays, dict[str, Any]]:
         """Start n episodes, as `SymbolicVec.reset` does.
@@ -192,7 +191,7 @@ class SubprocSymbolicVec(SymbolicVectorEnv):
         task_ids = np.concatenate(infos["share"])
         return self._arrays(arrays), self._infos(np.zeros(self.num_envs), task_ids)
 
-    def step(  # type: ignore[override]  # Gymnasium's type has no lists
+    def step(
         self, actions: ArrayLike
     ) -> tuple[Arrays, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Apply `actions`, as `SymbolicVec.step` does.

@@ -65,7 +65,7 @@ class SymbolicVectorEnv(VectorEnv[Arrays, NDArray[np.integer], NDArray[Any]]):
         parts: dict[str, spaces.Space[Any]] = {
             "observation": spaces.Box(0.0, 1.0, (count, layout.features), np.float32),
             "action_mask": spaces.Box(0, 1, (count, layout.actions), np.int8),
-            "acting": spaces.Box(0, 1, (count,), np.bool_),
+            "acting": spaces.Box(0, 1, (count,), np.bool_),  # type: ignore[arg-type]  # a bool works too
         }
         self.single_observation_space = spaces.Dict(parts)
         self.single_action_space = spaces.MultiDiscrete([layout.actions] * count)
@@ -184,7 +184,7 @@ class SymbolicVec(Independent, SymbolicVectorEnv):
         self._task_ids[place] = episode.episode_run.task.id
         return episode
 
-    def reset(  # type: ignore[override]  # Gymnasium's vectors also take a list of seeds
+    def reset(
         self, *, seed: Seeds = None, options: Mapping[str, Any] | None = None
     ) -> tuple[Arrays, dict[str, Any]]:
         """Start n episodes. Returns the observations and infos.
@@ -209,7 +209,7 @@ class SymbolicVec(Independent, SymbolicVectorEnv):
         self._episodes = [self._begin(place, each, options) for place, each in enumerate(seeds)]
         return self._arrays(), self._infos(np.zeros(self.num_envs), self._task_ids.copy())
 
-    def step(  # type: ignore[override]  # Gymnasium's type has no lists
+    def step(
         self, actions: ArrayLike
     ) -> tuple[Arrays, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Apply `actions`, whole numbers of shape (n, agents). The tool calls of all episodes run as one batch.

@@ -13,7 +13,7 @@ import signal
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from multiprocessing.connection import wait
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 import gymnasium
 import numpy as np
@@ -69,7 +69,7 @@ class _Share(gymnasium.Env[Arrays, NDArray[np.integer]]):
         return arrays, {"share": result}
 
     def _empty(self) -> Arrays:
-        return create_empty_array(self.vec.single_observation_space, self.vec.num_envs)
+        return cast(Arrays, create_empty_array(self.vec.single_observation_space, self.vec.num_envs))
 
 
 class _MakeShare:
@@ -124,7 +124,7 @@ class _Workers(AsyncVectorEnv):
             self.close()
             raise
 
-    def close_extras(self, timeout: float | None = None, terminate: bool = True) -> None:
+    def close_extras(self, *args: Any, **kwargs: Any) -> None:
         """End the processes. `AsyncVectorEnv` would wait for answers, also of processes that have ended."""
         for process in getattr(self, "processes", ()):
             if process.pid is not None:

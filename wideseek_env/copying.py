@@ -6,7 +6,7 @@ everything that an episode does not change: corpus, tasks, judge, reward, profil
 A pickle has the configuration of the game and the episode. Loading it opens the rest again (`wideseek_env.opened`). A
 live object travels as its name ``module:name``, or without a name as its pickle. An executor travels as its pickle if
 possible, because it has a state. A live object with neither raises `CopyError`. The pickler decides which objects can
-be pickled, so cloudpickle carries lambdas and objects of the script that runs, and plain pickle does not.
+be pickled, so cloudpickle carries lambdas and local classes, and plain pickle does not.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class LivePart:
         return _reduced(
             self,
             lambda value: pickle.dumps(value, protocol),
-            "; cloudpickle can also carry lambdas and objects of the script that runs",
+            "; cloudpickle can also carry lambdas and local classes",
         )
 
 

@@ -180,8 +180,8 @@ class LiveConfig:
             name=self.name,
         )
         # A pickle of the corpus has these settings. A recorder has its own file in its pickle.
-        cache, authorities = (text and str(Path(text).absolute()) for text in (self.cache, self.ca_file))
-        corpus.reopen = dataclasses.replace(self, record="", cache=cache, ca_file=authorities).open
+        file, authorities = (text and str(Path(text).absolute()) for text in (self.cache, self.ca_file))
+        corpus.reopen = dataclasses.replace(self, record="", cache=file, ca_file=authorities).open
         if not self.record:
             return corpus
         try:

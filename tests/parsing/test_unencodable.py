@@ -73,9 +73,11 @@ class Plays:
 def test_episodes_are_recorded(message: str | dict[str, Any], team: bool, tmp_path: Path) -> None:
     summary = evaluate(Plays(message), tasks="synthetic:seed=3,pages=400", limit=1, team=team, out=tmp_path / "run")
     assert summary.episodes == 1
-    texts = [path.read_bytes().decode() for path in sorted((tmp_path / "run").rglob("*.json*"))]
-    assert texts
-    assert not any("\\ud83d" in text for text in texts)
+    paths = [path for path in (tmp_path / "run").rglob("*.json*") if path.stat().st_size]
+    assert len(paths) > 1
+    for path in paths:
+        for line in path.read_bytes().decode().splitlines() if path.suffix == ".jsonl" else [path.read_text()]:
+            json.dumps(json.loads(line), ensure_ascii=False).encode()
 
 
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)

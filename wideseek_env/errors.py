@@ -59,6 +59,10 @@ class ServiceError(WideSeekError):
         self.status = status
 
 
+class WorkerError(WideSeekError, RuntimeError):
+    """A worker process of a vector of environments has ended or failed. Make a new vector."""
+
+
 class UnknownVerdictError(WideSeekError, LookupError):
     """A recorded judge has no verdict for a question. Record the verdict first."""
 

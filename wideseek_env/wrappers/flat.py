@@ -23,9 +23,15 @@ class Flat(Independent, ParallelEnv[str, Vector, int]):  # type: ignore[misc]  #
 
     Some libraries allocate their buffers from the infos of the first step. So infos have no text, and no key is added
     later. Values that are known only at the end of the episode are 0 until then. ``infos[a]`` has ``acting`` (bool),
-    ``shaping``, ``team_reward`` and ``item_f1`` (floats), With `mask` "infos" they also have ``action_mask`` (int8,
-    (actions,)). Agents, rewards and seeds are the same as in the wrapped environment. The
-    environment can be copied and pickled between any two steps (`wideseek_env.copying`).
+    ``shaping``, ``team_reward`` and ``item_f1`` (floats). With `mask` "infos" they also have ``action_mask`` (int8,
+    (actions,)).
+
+    Other libraries, such as SuperSuit, reset at the end of an episode and let the new infos replace the last ones. So a
+    `reset` without a seed still returns the `shaping`, `team_reward` and `item_f1` of the step that ended the episode
+    before.
+
+    Agents, rewards and seeds are the same as in the wrapped environment. The environment can be copied and pickled
+    between any two steps (`wideseek_env.copying`).
 
     Args:
         env: The environment to wrap. Do not step it directly.
@@ -52,6 +58,8 @@ class Flat(Independent, ParallelEnv[str, Vector, int]):  # type: ignore[misc]  #
         size = env.layout.features + (env.layout.actions if mask == "observation" else 0)
         self._spaces = {agent: spaces.Box(0.0, 1.0, (size,), np.float32) for agent in self.possible_agents}
         self.state_space = env.state_space
+        self._last: dict[str, float] = {}
+        """The numbers of the last step, if it ended an episode."""
 
     @property
     def agents(self) -> list[str]:
@@ -78,7 +86,11 @@ class Flat(Independent, ParallelEnv[str, Vector, int]):  # type: ignore[misc]  #
     ) -> tuple[dict[str, Vector], dict[str, dict[str, Any]]]:
         """Start an episode, with the arguments of `Symbolic.reset`. Returns observations and infos."""
         observations, infos = self.env.reset(seed, options)
-        return self._vectors(observations), self._numbers(observations, infos)
+        last = self._last if seed is None else {}
+        self._last = {}
+        return self._vectors(observations), {
+            agent: numbers | last for agent, numbers in self._numbers(observations, infos).items()
+        }
 
     def step(
         self, actions: Mapping[str, int]
@@ -90,13 +102,11 @@ class Flat(Independent, ParallelEnv[str, Vector, int]):  # type: ignore[misc]  #
         if not self.truncates:
             terminations = {agent: over or truncations[agent] for agent, over in terminations.items()}
             truncations = dict.fromkeys(truncations, False)
-        return (
-            self._vectors(observations),
-            rewards,
-            terminations,
-            truncations,
-            self._numbers(observations, infos),
-        )
+        numbers = self._numbers(observations, infos)
+        if not self.agents:
+            ended = next(iter(numbers.values()))
+            self._last = {key: ended[key] for key in ("shaping", "team_reward", "item_f1")}
+        return self._vectors(observations), rewards, terminations, truncations, numbers
 
     def _vectors(self, observations: Mapping[str, Observation]) -> dict[str, Vector]:
         if self.mask == "infos":

@@ -72,7 +72,7 @@ def score_response(
         return score_short_answer(response, task)
     if strict:
         return score_widesearch(response, task, judge, today=today)
-    return score_table(parse_table(response), task, judge)
+    return score_table(parse_table(response, task.columns, task.key_columns), task, judge)
 
 
 def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> TableScore:
@@ -93,17 +93,25 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
         )
     found = match_columns(columns, parsed.raw.header)
     places = [found.get(name) for name in columns]
-    written, shown = _project(parsed.raw.rows, places), _project(parsed.table.rows, places)
     specs = [task.spec(name) for name in columns]
     keys = [at for at, name in enumerate(columns) if name in task.key_columns]
 
+    table, raw = parsed.table, parsed.raw
+    if parsed.remarks:  # they are rows if one of them has the key of a gold row
+        whole = parsed.with_remarks()
+        assert whole.table is not None
+        assert whole.raw is not None
+        pairs = _align(gold, _project(whole.raw.rows, places), specs, keys, places)
+        if {at for at, _ in parsed.remarks} & set(pairs):
+            table, raw = whole.table, whole.raw
+    written, shown = _project(raw.rows, places), _project(table.rows, places)
     aligned = _align(gold, written, specs, keys, places)
-    extra = _unmatched(parsed.raw, aligned)
+    extra = _unmatched(raw, aligned)
     judged_by = ""
     if isinstance(judge, KeyAligner) and extra and all(places[at] is not None for at in keys):
         if align_by_judge(gold, written, columns, specs, keys, aligned, extra, judge):
             judged_by = judge.name
-        extra = _unmatched(parsed.raw, aligned)
+        extra = _unmatched(raw, aligned)
     verdicts: list[list[Verdict]] = []
     for at, name in enumerate(columns):
         pairs = [

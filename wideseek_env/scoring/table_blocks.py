@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from wideseek_env.scoring.table_lines import (
     ITEM,
@@ -14,7 +14,7 @@ from wideseek_env.scoring.table_lines import (
     header_cells,
     is_framed,
     is_prose,
-    is_strong_rule,
+    is_strong,
     rule_cells,
     split_any,
     split_row,
@@ -30,7 +30,6 @@ _ENDS_TABLE = re.compile(
     re.IGNORECASE,
 )
 
-
 _ASIDE = re.compile(r"[(\[（【*_#<.…⋮~-]|(?:notes?|remarks?|注|备注)\b", re.IGNORECASE)
 _LATE_RULE = 50
 """An alignment row after a blank line belongs to the header above it if the table has at most this many lines yet."""
@@ -38,26 +37,30 @@ _LATE_RULE = 50
 
 @dataclass(slots=True)
 class Found:
-    """A table in a text: its lines, and the names in its header. `rule` is None without an alignment row."""
+    """A table in a text: the names in its header, and the lines below the header."""
 
     header: list[str]
-    rule: str | None
     body: Sequence[str]
+    ruled: bool
+    """Whether there is an alignment row under the header."""
     framed: bool
     """Whether the rows have outer pipes."""
-    prefix: str | None = None
+    prefix: str | None
     """The text before the header on its line. None if the header begins with a pipe."""
 
 
 @dataclass(slots=True)
 class _Block:
-    """Lines with a pipe that belong together. `width` and `framed` are those of the table, if it has a header."""
+    """Lines with a pipe that belong together. `table` is the first table of the block with an alignment row, as far as
+    it was known when the block began. `start` is the position of its header."""
 
     lines: list[str]
-    header: int | None
-    width: int = 0
-    framed: bool = False
-    names: list[str] = field(default_factory=list)
+    start: int
+    table: Found | None
+    width: int
+    framed: bool
+    grown: bool = False
+    """Whether lines were added to the block."""
     spaced: bool = False
     """Whether there are blank lines between its rows."""
 
@@ -71,8 +74,8 @@ def find_tables(text: str, is_header: Callable[[Sequence[str]], bool]) -> list[F
     """
     found: list[Found] = []
     for block in _blocks([bare_line(line) for line in text.split("\n")]):
-        if block.header is not None:
-            found += _ruled_tables(block, is_header)
+        if block.table is not None:
+            found += _ruled_tables(block, block.table, is_header)
         elif rows := _unruled_table(block.lines):
             found.append(_table(rows[0], None, rows[1:]))
     return found
@@ -84,14 +87,17 @@ def _table(header: str, rule: str | None, body: Sequence[str]) -> Found:
         if rule_cells(bare) is not None:  # every line of the table is an item of a list
             header, rule, body = ITEM.sub("", header, 1), bare, [ITEM.sub("", line, 1) for line in body]
     below = next((line for line in body[:3] if rule_cells(line) is None), "")
-    ruled = rule_cells(rule) if rule is not None else None
-    names = header_cells(header, rule, len(split_any(below, len(ruled or ()))) if below else 0)
-    opened = header[0] == "|" or (rule is not None and rule[0] == "|") or is_framed(below)
-    framed = opened and (not body or any(line[0] == "|" for line in body))
-    prefix: str | None = None
-    if header[0] != "|":
-        prefix = header.partition("|")[0] if len(names) < len(split_any(header, 0)) else ""
-    return Found(names, rule, body, framed, prefix)
+    if header[0] == "|" == header[-1]:
+        names = split_any(header, 0)
+        prefix, framed = None, True
+    else:
+        ruled = rule_cells(rule) if rule is not None else None
+        names = header_cells(header, ruled, len(split_any(below, len(ruled or ()))) if below else 0)
+        glued = len(names) < len(split_any(header, 0))
+        prefix = None if header[0] == "|" else header.partition("|")[0] if glued else ""
+        framed = header[0] == "|" or (rule is not None and rule[0] == "|") or is_framed(below)
+    framed = framed and (not body or any(line[0] == "|" for line in body))
+    return Found(names, body, rule is not None, framed, prefix)
 
 
 def _blocks(lines: Sequence[str]) -> list[_Block]:
@@ -101,13 +107,14 @@ def _blocks(lines: Sequence[str]) -> list[_Block]:
     run: list[str] = []
     gap: list[str] = []  # the lines without a pipe between `current` and `run`, at most `_MOST_REMARKS` + 1
     for line in (*lines, ""):
-        if has_pipe(line):
+        if "|" in line or has_pipe(line):
             run.append(line)
             continue
         if run:
             if current is not None and _continues(current, gap, run):
-                late = current.header is None and len(current.lines) < _LATE_RULE
+                late = current.table is None and len(current.lines) <= _LATE_RULE
                 current.lines += run
+                current.grown = True
                 current.spaced = current.spaced or not gap
                 gap = []
                 if late and rule_cells(run[0]) is not None:
@@ -115,7 +122,7 @@ def _blocks(lines: Sequence[str]) -> list[_Block]:
             else:
                 block = _block(run)
                 blocks.append(block)
-                if block.header is not None or current is None or all(map(is_framed, run)):
+                if block.table is not None or current is None or all(map(is_framed, run)):
                     current, gap = block, []
                 else:
                     gap.append(run[0])
@@ -128,9 +135,9 @@ def _blocks(lines: Sequence[str]) -> list[_Block]:
 def _block(run: list[str]) -> _Block:
     head = _header_index(run)
     if head is None:
-        return _Block(run, None, len(split_row(run[-1])), is_framed(run[-1]))
+        return _Block(run, 0, None, len(split_row(run[-1])), is_framed(run[-1]))
     table = _table(run[head], run[head + 1], run[head + 2 :])
-    return _Block(run, head, len(table.header), table.framed, table.header)
+    return _Block(run, head, table, len(table.header), table.framed)
 
 
 def _continues(block: _Block, gap: Sequence[str], run: Sequence[str]) -> bool:
@@ -138,28 +145,29 @@ def _continues(block: _Block, gap: Sequence[str], run: Sequence[str]) -> bool:
     remarks between them."""
     if len(gap) > _MOST_REMARKS or any(map(_ENDS_TABLE.match, gap)):
         return False
-    if block.header is None and not gap and (rule := rule_cells(run[0])) is not None:
-        return len(header_cells(block.lines[-1], run[0], 0)) == len(rule)
+    if block.table is None and not gap and (rule := rule_cells(run[0])) is not None:
+        return len(header_cells(block.lines[-1], rule, 0)) == len(rule)
     width = block.width
     first = split_any(run[0], width)
+    names = split_row(block.lines[0]) if block.table is None else block.table.header
     goes_on = any(map(_CONTINUED.search, gap))
     if (head := _header_index(run)) is not None:
-        if block.header is None or len(first) != width:
+        if block.table is None or len(first) != width:
             return False
-        if is_strong_rule(rule_cells(run[head + 1]) or ()):
-            return head == 0 and first == block.names and goes_on
-    if gap and first == (block.names or split_row(block.lines[0])):
+        if is_strong(rule_cells(run[head + 1]) or ()):
+            return head == 0 and first == names and goes_on
+    if gap and first == names:
         return goes_on
     if block.framed:
         return 2 * sum(_fits(line, width) for line in run) > len(run)
-    if block.header is None or width < 2 or is_prose(run[0]):
+    if block.table is None or width < 2 or is_prose(run[0]):
         return False
     # Two cells and no outer pipes: prose with a pipe looks the same, so more must speak for rows.
     is_row = (
         width > 2
         or len(run) > 1
         or block.spaced
-        or block.header == len(block.lines) - 2
+        or block.start == len(block.lines) - 2
         or (bool(gap) and all(map(_ASIDE.match, gap)))
     )
     return is_row and all(len(split_any(line, width)) == width for line in run)
@@ -175,10 +183,14 @@ def _fits(line: str, width: int) -> bool:
 def _header_index(block: Sequence[str]) -> int | None:
     """The position of the header in a block of pipe lines. The header is directly above the alignment row. None when
     there is no alignment row."""
-    rule = next((at for at in range(1, len(block)) if rule_cells(block[at]) is not None), None)
-    if rule is None or (rule > 1 and not _starts_late(block, rule)):
-        return None
-    return rule - 1
+    weak = False
+    for at in range(1, len(block)):
+        if (rule := rule_cells(block[at])) is None:
+            continue
+        if at == 1 or is_strong(rule) or (not weak and _starts_late(block, at)):
+            return at - 1
+        weak = True
+    return None
 
 
 def _starts_late(block: Sequence[str], rule: int) -> bool:
@@ -191,24 +203,24 @@ def _starts_late(block: Sequence[str], rule: int) -> bool:
     if is_framed(header) and not any(is_framed(line) for line in above):
         return True
     width = len(split_row(header))
-    if all(len(split_row(line)) != width or rule_cells(line) is not None for line in above):
-        return True
-    return is_strong_rule(rule_cells(block[rule]) or ())
+    return all(len(split_row(line)) != width or rule_cells(line) is not None for line in above)
 
 
-def _ruled_tables(block: _Block, is_header: Callable[[Sequence[str]], bool]) -> list[Found]:
+def _ruled_tables(block: _Block, first: Found, is_header: Callable[[Sequence[str]], bool]) -> list[Found]:
     """The tables of a block with an alignment row. A second alignment row begins another table if the line above it
     is a header: it has as many cells as that alignment row but not as the table before, or the names of the answer."""
-    lines, starts, width = block.lines, [block.header or 0], block.width
-    for at in range(starts[0] + 3, len(lines)):
-        if "--" not in lines[at] or (rule := rule_cells(lines[at])) is None or not is_strong_rule(rule):
+    lines, starts, width = block.lines, [block.start], block.width
+    for at in range(block.start + 3, len(lines)):
+        if "--" not in lines[at] or (rule := rule_cells(lines[at])) is None or not is_strong(rule):
             continue
-        names = header_cells(lines[at - 1], lines[at], 0)
-        if names == block.names or rule_cells(lines[at - 1]) is not None:
+        names = header_cells(lines[at - 1], rule, 0)
+        if names == first.header or rule_cells(lines[at - 1]) is not None:
             continue
         if len(names) == len(rule) and (len(rule) != width or is_header(names)):
             starts.append(at - 1)
             width = len(rule)
+    if len(starts) == 1 and not block.grown:
+        return [first]
     ends = [*starts[1:], len(lines)]
     return [_table(lines[a], lines[a + 1], lines[a + 2 : b]) for a, b in zip(starts, ends, strict=True)]
 

@@ -39,6 +39,8 @@ def bare_line(line: str) -> str:
     Outer pipes of other kinds become pipes. A line of a drawn frame (``+---+---+``) becomes an alignment row.
     """
     line = line.strip()
+    if len(line) > 1 and line[0] == "|" == line[-1]:
+        return line
     if line.startswith(">"):
         line = _QUOTE.sub("", line)
     if line.startswith("```"):
@@ -72,9 +74,9 @@ def is_rule(cells: Sequence[str]) -> bool:
     return any(cells) and all(not cell or _RULE_CELL.fullmatch(cell) is not None for cell in cells)
 
 
-def is_strong_rule(cells: Sequence[str]) -> bool:
-    """Whether these cells are an alignment row that nobody would write as cells: no cell is a single dash."""
-    return all(len(cell) >= 3 or ":" in cell for cell in cells) and is_rule(cells)
+def is_strong(rule: Sequence[str]) -> bool:
+    """Whether nobody would write the cells of this alignment row as values: no cell is a single dash."""
+    return all(len(cell) >= 3 or ":" in cell for cell in rule)
 
 
 def split_row(line: str) -> list[str]:
@@ -85,7 +87,7 @@ def split_row(line: str) -> list[str]:
     if line.endswith("|") and not line.endswith("\\|"):
         line = line[:-1]
     if "\\|" not in line:
-        return [cell.strip() for cell in line.split("|")]
+        return list(map(str.strip, line.split("|")))
     return [cell.strip().replace("\\|", "|") for cell in _PIPE.split(line)]
 
 
@@ -120,14 +122,13 @@ def rule_cells(line: str) -> list[str] | None:
     return cells if is_rule(cells) else None
 
 
-def header_cells(line: str, rule: str | None, width_below: int) -> list[str]:
+def header_cells(line: str, ruled: Sequence[str] | None, width_below: int) -> list[str]:
     """The cells of the header in `line`. Text before the first pipe and after the last pipe is not part of it if the
-    alignment row `rule` has fewer cells.
+    alignment row has fewer cells.
 
-    `width_below` is the number of cells of the first row, or 0 without rows. It decides if there is no alignment row,
-    or if the number of its cells fits neither reading.
+    `ruled` has the cells of the alignment row. `width_below` is the number of cells of the first row, or 0 without
+    rows. It decides if there is no alignment row, or if the number of its cells fits neither reading.
     """
-    ruled = rule_cells(rule) if rule is not None else None
     width = len(ruled) if ruled is not None else width_below
     cells = split_any(line, width)
     if line[0] == "|":

@@ -44,6 +44,8 @@ def strip_thinking(text: str) -> str:
 
 def visible_text(text: str) -> str:
     """`text` without HTML comments and without the control tokens of chat templates (``<|im_end|>``)."""
+    if "<" not in text:
+        return text
     if "<!--" in text:
         kept: list[str] = []
         position = 0

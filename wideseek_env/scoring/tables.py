@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from wideseek_env.scoring.align import match_columns
 from wideseek_env.scoring.markup import is_plain, plain_text
 from wideseek_env.scoring.table_blocks import Found, find_tables
-from wideseek_env.scoring.table_lines import fit_row, is_rule, is_strong_rule, split_row
+from wideseek_env.scoring.table_lines import fit_row, is_rule, is_strong, split_row
 from wideseek_env.scoring.table_text import strip_thinking, unescape, visible_text
 from wideseek_env.task import Table
 
@@ -31,7 +31,8 @@ _ASIDE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _BEFORE_NAME = re.compile(r".*[:：>{}\]*`\"]", re.DOTALL)
-_CLOSING_TAGS = re.compile(r"(?:\s*</[\w-]{1,40}>)+$")
+_CLOSING_TAG = re.compile(r"</[\w-]{1,40}>")
+_MOST_CLOSING = 8
 _OPENING = {"}": "{", "]": "[", ")": "(", "”": "“", "’": "‘", **{sign: sign for sign in "\"'`*$"}}
 _FIRST_SIGNS = frozenset((".", "…", "⋮", "⋯", "e", "-", ":", "—", "–", "=", "─", "━"))
 
@@ -89,7 +90,7 @@ def parse_table(text: str, columns: Sequence[str] = (), key_columns: Sequence[st
             break
         text = unescape(text)
         other = _best(text, columns, key_columns)
-        if other is not None and other[1].rule is not None and (best is None or other[0] > best[0]):
+        if other is not None and other[1].ruled and (best is None or other[0] > best[0]):
             best = other
     return ParsedTable(None, None, (_NO_TABLE,)) if best is None else _build(best[1])
 
@@ -114,12 +115,11 @@ def _best(text: str, columns: Sequence[str], keys: Sequence[str]) -> tuple[tuple
 
 
 def _rank(table: Found, columns: Sequence[str], keys: Sequence[str]) -> tuple[int, ...]:
-    ruled = table.rule is not None
     if not columns:
-        return (0, ruled)
+        return (0, table.ruled)
     found = match_columns(columns, table.header[:MAX_COLUMNS])
     has_rows = any(_WORD.search(line) for line in table.body)
-    return (sum(name in found for name in keys), has_rows, len(found), ruled)
+    return (sum(name in found for name in keys), has_rows, len(found), table.ruled)
 
 
 def _trim_first_name(table: Found, columns: Sequence[str]) -> None:
@@ -135,7 +135,7 @@ def _trim_first_name(table: Found, columns: Sequence[str]) -> None:
 
 def _build(found: Found) -> ParsedTable:
     header, notes = found.header, []
-    if found.rule is None:
+    if not found.ruled:
         notes.append("the table has no alignment row under its header")
     if len(header) > MAX_COLUMNS:
         notes.append(f"the header has {len(header)} columns; only the first {MAX_COLUMNS} were read")
@@ -150,7 +150,10 @@ def _build(found: Found) -> ParsedTable:
     short = long = skipped = 0
     last = ""
     for line in found.body:
-        cells = split_row(line)
+        if line[0] == "|" == line[-1] and "\\" not in line:
+            cells = list(map(str.strip, line[1:-1].split("|")))  # as `split_row`, which is slower
+        else:
+            cells = split_row(line)
         if len(cells) != width or line[0] != "|":
             fitted = fit_row(line, width, found.framed)
             if fitted is None:
@@ -194,7 +197,7 @@ def _build(found: Found) -> ParsedTable:
 
 def _is_certain_remark(row: Sequence[str]) -> bool:
     """Whether a row has only dots, or is a ruling line between rows."""
-    return all(not cell or cell in _DOTS for cell in row) or is_strong_rule(row)
+    return all(not cell or cell in _DOTS for cell in row) or (is_strong(row) and is_rule(row))
 
 
 def _headings(rows: Sequence[Sequence[str]], single: Sequence[tuple[int, bool]]) -> list[int]:
@@ -220,14 +223,21 @@ def _headings(rows: Sequence[Sequence[str]], single: Sequence[tuple[int, bool]])
 def _without_closing(row: tuple[str, ...], prefix: str | None) -> tuple[str, ...]:
     """The last row of a table without what closes the text around the table (``</answer>``), if its last pipe is
     absent. `prefix` is the text before the first pipe of the header. What it has not opened stays."""
-    cell = _CLOSING_TAGS.sub("", row[-1])
-    for _ in range(8):
-        opening = _OPENING.get(cell[-1:], "")
-        if (
-            not opening
-            or opening not in (prefix or "")
-            or cell.count(opening) > cell.count(cell[-1]) - (opening != cell[-1])
-        ):
+    cell = row[-1]
+    for _ in range(_MOST_CLOSING):
+        tag = cell.rfind("</")
+        if tag < 0 or _CLOSING_TAG.fullmatch(cell, tag) is None:
+            break
+        cell = cell[:tag].rstrip()
+    for _ in range(_MOST_CLOSING):
+        closing = cell[-1:]
+        opening = _OPENING.get(closing, "")
+        if not opening or opening not in (prefix or ""):
+            break
+        paired = (
+            cell.count(closing) % 2 == 0 if opening == closing else cell.count(opening) == cell.count(closing)
+        )
+        if paired:
             break
         cell = cell[:-1].rstrip()
     return (*row[:-1], cell)

@@ -33,6 +33,8 @@ _ENDS_TABLE = re.compile(
 _ASIDE = re.compile(r"[(\[（【*_#<.…⋮~-]|(?:notes?|remarks?|注|备注)\b", re.IGNORECASE)
 _LATE_RULE = 50
 """An alignment row after a blank line belongs to the header above it if the table has at most this many lines yet."""
+_MOST_QUESTIONS = 100
+"""Rows above a ruling line that are compared with the required columns, for each group of lines."""
 
 
 @dataclass(slots=True)
@@ -209,14 +211,17 @@ def _starts_late(block: Sequence[str], rule: int) -> bool:
 def _ruled_tables(block: _Block, first: Found, is_header: Callable[[Sequence[str]], bool]) -> list[Found]:
     """The tables of a block with an alignment row. A second alignment row begins another table if the line above it
     is a header: it has as many cells as that alignment row but not as the table before, or the names of the answer."""
-    lines, starts, width = block.lines, [block.start], block.width
+    lines, starts, width, questions = block.lines, [block.start], block.width, 0
     for at in range(block.start + 3, len(lines)):
         if "--" not in lines[at] or (rule := rule_cells(lines[at])) is None or not is_strong(rule):
             continue
         names = header_cells(lines[at - 1], rule, 0)
         if names == first.header or rule_cells(lines[at - 1]) is not None:
             continue
-        if len(names) == len(rule) and (len(rule) != width or is_header(names)):
+        if len(names) != len(rule):
+            continue
+        questions += len(rule) == width
+        if len(rule) != width or (questions <= _MOST_QUESTIONS and is_header(names)):
             starts.append(at - 1)
             width = len(rule)
     if len(starts) == 1 and not block.grown:

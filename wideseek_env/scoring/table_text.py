@@ -15,7 +15,7 @@ def strip_thinking(text: str) -> str:
 
     A closing tag without an opening tag ends a thought that began before the text, because some chat templates write
     the opening tag into the prompt. An opening tag without a closing tag begins a thought that was cut off. A tag
-    inside a line with pipes at both ends is the content of a table cell.
+    inside a line with pipes at both ends is the content of a table cell, but a closing tag ends an open thought there.
     """
     if _THINK.search(text) is None:
         return text
@@ -23,7 +23,8 @@ def strip_thinking(text: str) -> str:
     thinking = False
     for line in text.split("\n"):
         stripped = line.strip()
-        if len(stripped) > 1 and stripped[0] == "|" == stripped[-1]:
+        in_table = len(stripped) > 1 and stripped[0] == "|" == stripped[-1]
+        if in_table and not (thinking and "</" in line):
             if not thinking:
                 kept.append(line + "\n")
             continue

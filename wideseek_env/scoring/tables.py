@@ -30,7 +30,8 @@ _ASIDE = re.compile(
     r"\(.*\)|（.*）|【.*】|\[[^\[\]]*\]|\W*cont(?:inued|'?d|\.)\W*|\d{3,4}\s*(?:'?s|年代)|[#—–=▼▶►■●].*",
     re.IGNORECASE | re.DOTALL,
 )
-_BEFORE_NAME = re.compile(r".*[:：>{}\]*`\"]", re.DOTALL)
+_BEFORE_NAME = re.compile(r".*[:：>{}\]*`\".)、]", re.DOTALL)
+_SIGNS = re.compile(r"[^\w<]+")
 _CLOSING_TAG = re.compile(r"</[\w-]{1,40}>")
 _MOST_CLOSING = 8
 _OPENING = {"}": "{", "]": "[", ")": "(", "”": "“", "’": "‘", **{sign: sign for sign in "\"'`*$"}}
@@ -98,10 +99,11 @@ def parse_table(text: str, columns: Sequence[str] = (), key_columns: Sequence[st
 def _best(text: str, columns: Sequence[str], keys: Sequence[str]) -> tuple[tuple[int, ...], Found] | None:
     """The table of `text` that is the answer, and the numbers by which it was chosen. Larger numbers are better."""
 
-    def has_keys(names: Sequence[str]) -> bool:
-        return bool(keys) and len(match_columns(keys, names)) == len(keys)
+    def is_header(names: Sequence[str]) -> bool:
+        found = match_columns(columns, names) if columns else {}
+        return 2 * len(found) > len(columns) and all(name in found for name in keys)
 
-    tables = find_tables(text, has_keys)[-MAX_TABLES:] if "|" in text or not text.isascii() else []
+    tables = find_tables(text, is_header)[-MAX_TABLES:] if "|" in text or not text.isascii() else []
     if columns:
         for table in tables:
             _trim_first_name(table, columns)
@@ -124,13 +126,16 @@ def _rank(table: Found, columns: Sequence[str], keys: Sequence[str]) -> tuple[in
 
 def _trim_first_name(table: Found, columns: Sequence[str]) -> None:
     """Remove text before the first name of a header without a first pipe, if a required column remains."""
-    name = table.header[0]
-    if table.prefix is None or (before := _BEFORE_NAME.match(name)) is None:
+    if table.prefix is None:
         return
-    rest = name[before.end() :].strip()
-    if rest and match_columns(columns, [rest]) and not match_columns(columns, [name]):
-        table.header[0] = rest
-        table.prefix += before[0]
+    name = table.header[0]
+    if (signs := _SIGNS.match(name)) is not None:
+        table.prefix += signs[0]
+    if (before := _BEFORE_NAME.match(name)) is not None:
+        rest = name[before.end() :].strip()
+        if rest and match_columns(columns, [rest]) and not match_columns(columns, [name]):
+            table.header[0] = rest
+            table.prefix += before[0]
 
 
 def _build(found: Found) -> ParsedTable:
@@ -239,5 +244,5 @@ def _without_closing(row: tuple[str, ...], prefix: str | None) -> tuple[str, ...
         )
         if paired:
             break
-        cell = cell[:-1].rstrip()
+        cell = cell[:-1].rstrip("\\ ")
     return (*row[:-1], cell)

@@ -459,3 +459,29 @@ def test_a_column_without_its_article_must_be_the_only_one() -> None:
     assert score_response(answer, task).missing_columns == ("thename",)
     both = _task(["name", "thename"], [["1", "x"]], ["name"])
     assert score_response("| The Name | Name |\n|---|---|\n| x | 1 |", both).score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("row", "answered"),
+    [
+        *[
+            ("| **Spain** | | | |", 4),
+            ("| Spain |", 4),
+            ("| ... | ... | ... | ... |", 4),
+            ("| 1990s | | | |", 4),
+        ],
+        *[("| Spain | | | |", 5), ("| **Thyssen** | **Madrid** | | |", 5), ("| [Thyssen](u) | | | |", 5)],
+    ],
+)
+def test_a_remark_between_rows_is_no_extra_row(row: str, answered: int) -> None:
+    score = score_response(HEAD + LOUVRE + row + "\n" + PRADO + UFFIZI + TAMAYO, TASK)
+    assert score.precision_by_row == 4 / answered
+    assert len(score.extra_rows) == answered - 4
+
+
+def test_a_remark_with_the_key_of_a_gold_row_is_a_row() -> None:
+    answer = HEAD + LOUVRE + "| **Prado** | | | |\n| **Spain** | | | |\n" + UFFIZI + TAMAYO
+    score = score_response(answer, TASK)
+    assert [row.predicted_row for row in score.cells] == [0, 1, 3, 4]
+    assert [cell.verdict for cell in score.cells[1].cells] == ["right", "missing", "missing", "missing"]
+    assert score.extra_rows == (("Spain", "", "", ""),), "a list of guesses is not free"

@@ -34,7 +34,8 @@ def score_response(
 ) -> TableScore:
     """Score the text of an answer against the gold of `task`. No text makes this function raise an error.
 
-    Broad tasks: the last Markdown table of the response is compared with the gold table.
+    Broad tasks: the Markdown table of the response with the required columns is compared with the gold table. Of
+    several such tables, the last counts (`wideseek_env.scoring.parse_table`).
 
     * Columns are found by name. Order, case, spaces and punctuation do not matter. A column that the task does not
       require does not lower the score. If a required column is absent, its cells count as missing, and the other
@@ -42,7 +43,8 @@ def score_response(
     * Rows are aligned by their normalised keys (dates and numbers by value). The remaining rows are aligned by keys
       without diacritics, punctuation and a leading article, where these are unique. A gold row is matched at most once.
       If several predicted rows have its key, the first is matched, and each further row counts as wrong. Blank rows,
-      repeated headers and ruling lines are not rows.
+      repeated headers, ruling lines and section headings are not rows. If a section heading has the key of a gold row,
+      all section headings count as rows.
     * Cells are compared by the metrics of their column (`wideseek_env.scoring.cells`). Key cells of an aligned row are
       right. Two cells that both mean "no value" agree.
     * The number of items is rows times required columns, for the gold table and for the answer. So a missing column has

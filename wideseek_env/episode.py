@@ -15,6 +15,7 @@ import copy
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from wideseek_env.clean import clean_text
 from wideseek_env.conversation import Conversation, Ending, Outcome, PendingCall
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import (
@@ -25,7 +26,6 @@ from wideseek_env.messages import (
     ToolResult,
     Transcript,
     assistant_message,
-    clean_text,
     count_characters,
 )
 from wideseek_env.pages.neutral import neutralise
@@ -181,7 +181,7 @@ class Episode:
             if not record["content"] and not record.get("tool_calls"):
                 self._end(conversation, "out_of_context")
                 return []
-        text, written = parse_message(record)
+        text, written = parse_message(record, self.profile.tool_names)
         if not written:
             self._end(conversation, "reported" if conversation.role == "subagent" else "answered", text)
             return []
@@ -410,9 +410,12 @@ class Episode:
         notice = notice.format(turn=turn, turns=conversation.limit)
         texts = ["\n\n".join(pending_call.parts) for pending_call in conversation.pending_calls]
         messages: list[Message] = []
-        if all(pending_call.native_id for pending_call in conversation.pending_calls):
+        if conversation.pending_calls[0].native_id:
             for pending_call, text in zip(conversation.pending_calls, texts, strict=True):
-                messages.append({"role": "tool", "tool_call_id": pending_call.native_id, "content": text})
+                if pending_call.native_id:
+                    messages.append({"role": "tool", "tool_call_id": pending_call.native_id, "content": text})
+                else:  # a call in the text beside native calls has no id to which a message could answer
+                    messages[-1]["content"] += f"\n\n{text}"
             messages[-1]["content"] += f"\n\n{notice}"
         else:
             messages.append({"role": "tool", "content": "\n\n".join([*texts, notice])})

@@ -24,6 +24,7 @@ from wideseek_env.tools.spec import (
     ToolInputError,
     ToolSpec,
     function_schema,
+    read_flag,
     read_items,
     read_text,
 )
@@ -143,9 +144,7 @@ class _Argument:
         if value is None:
             raise ToolInputError("missing", f'"{self.name}"')
         if self.kind is bool:
-            if not isinstance(value, bool):
-                raise ToolInputError("wrong_type", f'"{self.name}" must be true or false')
-            return value
+            return read_flag(given, self.name)
         try:
             return self.kind(float(value)) if not isinstance(value, bool) else _refuse()
         except (TypeError, ValueError, OverflowError):

@@ -14,7 +14,7 @@ from tiny_chat import TEMPLATES, TURNS, tiny_tokenizer
 from wideseek_baselines.tokens import ChatTemplate, Thread
 from wideseek_baselines.tokens.record import TurnRecord
 from wideseek_env.errors import ConfigError
-from wideseek_env.messages import clean_text
+from wideseek_env.clean import clean_text
 
 pytest.importorskip("transformers")
 

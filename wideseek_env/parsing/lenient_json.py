@@ -110,7 +110,8 @@ def _repaired(text: str) -> Value | None:
 
 _ESCAPED = re.compile(r'\s*+[{\[]\s*+(?:\\{1,8}+[nrt]\s*+)*+\\{1,8}+"')
 _SPACE = re.compile(
-    r"(?:\s|[\u200b-\u200f\u2060\ufeff\x00-\x1f]|\\{1,8}+[nrt](?![a-z])|//[^\n]*+|/\*.*?(?:\*/|\Z))++", re.DOTALL
+    r"(?:\s|[\u200b-\u200f\u2060\ufeff\x00-\x1f]|\\{1,8}+[nrt](?![a-z])|//[^\n]*+|/\*.*?(?:\*/|\Z))++",
+    re.DOTALL,
 )
 _WORD = re.compile(r"[^\W\d][\w-]*")
 _NUMBER = re.compile(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")

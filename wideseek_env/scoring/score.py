@@ -103,8 +103,8 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
         whole = parsed.with_remarks()
         assert whole.table is not None
         assert whole.raw is not None
-        pairs = _align(gold, _project(whole.raw.rows, places), specs, keys, places)
-        if {at for at, _ in parsed.remarks} & set(pairs):
+        with_remarks = _align(gold, _project(whole.raw.rows, places), specs, keys, places)
+        if {at for at, _ in parsed.remarks} & set(with_remarks):
             table, raw = whole.table, whole.raw
     written, shown = _project(raw.rows, places), _project(table.rows, places)
     aligned = _align(gold, written, specs, keys, places)

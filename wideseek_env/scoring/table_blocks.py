@@ -209,8 +209,11 @@ def _starts_late(block: Sequence[str], rule: int) -> bool:
 
 
 def _ruled_tables(block: _Block, first: Found, is_header: Callable[[Sequence[str]], bool]) -> list[Found]:
-    """The tables of a block with an alignment row. A second alignment row begins another table if the line above it
-    is a header: it has as many cells as that alignment row but not as the table before, or the names of the answer."""
+    """The tables of a block with an alignment row.
+
+    A second alignment row begins another table if the line above it is a header. A header has as many cells as its
+    alignment row. In addition, it has another number of cells than the table before, or the names of the answer.
+    """
     lines, starts, width, questions = block.lines, [block.start], block.width, 0
     for at in range(block.start + 3, len(lines)):
         if "--" not in lines[at] or (rule := rule_cells(lines[at])) is None or not is_strong(rule):

@@ -211,7 +211,8 @@ CALLS = [
     '[TOOL_CALLS]search[CALL_ID]abc[ARGS]{"query": "x"}',
     "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>function<｜tool▁sep｜>search\n```json\n{}\n```<｜tool▁call▁end｜>",
     '<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>search<｜tool▁sep｜>{"query": "x"}<｜tool▁call▁end｜>',
-    '<｜DSML｜function_calls><｜DSML｜invoke name="search"><｜DSML｜parameter name="query" string="true">x</｜DSML｜parameter>'
+    '<｜DSML｜function_calls><｜DSML｜invoke name="search">'
+    '<｜DSML｜parameter name="query" string="true">x</｜DSML｜parameter>'
     "</｜DSML｜invoke></｜DSML｜function_calls>",
     "<tool_call>search\n<arg_key>query</arg_key>\n<arg_value>x</arg_value>\n</tool_call>",
     '<|tool_calls_section_begin|><|tool_call_begin|>functions.search:0<|tool_call_argument_begin|>{"query": "x"}'

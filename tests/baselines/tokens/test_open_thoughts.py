@@ -140,7 +140,8 @@ def test_conversations_stay_one_sequence(name: str, cut: bool, history: Any) -> 
         sampled.append((prompt, ids))
         back = {"role": "tool", "content": f"Page {number}."}
         messages += [thread.message, back]
-    thread.prompt(messages)
+    text = "".join(template.encoder.decode(thread.prompt(messages)).split())
+    assert template.encoder.token(end) * 2 not in text, "the end of a turn is there once"
     sequences = thread.sequences
     if history == "keep" or name not in REWRITES:
         assert len(sequences) == 1

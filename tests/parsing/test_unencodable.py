@@ -71,12 +71,16 @@ class Plays:
 @pytest.mark.parametrize("team", [True, False])
 @pytest.mark.parametrize("message", MESSAGES.values(), ids=MESSAGES)
 def test_episodes_are_recorded(message: str | dict[str, Any], team: bool, tmp_path: Path) -> None:
-    summary = evaluate(Plays(message), tasks="synthetic:seed=3,pages=400", limit=1, team=team, out=tmp_path / "run")
+    summary = evaluate(
+        Plays(message), tasks="synthetic:seed=3,pages=400", limit=1, team=team, out=tmp_path / "run"
+    )
     assert summary.episodes == 1
     paths = [path for path in (tmp_path / "run").rglob("*.json*") if path.stat().st_size]
     assert len(paths) > 1
     for path in paths:
-        for line in path.read_bytes().decode().splitlines() if path.suffix == ".jsonl" else [path.read_text()]:
+        for line in (
+            path.read_bytes().decode().splitlines() if path.suffix == ".jsonl" else [path.read_text()]
+        ):
             json.dumps(json.loads(line), ensure_ascii=False).encode()
 
 

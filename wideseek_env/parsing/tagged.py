@@ -7,6 +7,7 @@ between them says how to read it: JSON, ``<function=NAME><parameter=NAME>``, ``<
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection
 
@@ -16,9 +17,7 @@ from wideseek_env.parsing.elements import CUT_FUNCTION, FUNCTION, KEY, read_func
 from wideseek_env.parsing.lenient_json import end_of_json, load_value
 from wideseek_env.parsing.pythonic import read_pythonic
 
-_TAG = (
-    r"(?:[|｜]DSML[|｜]|[a-z]{1,12}[:_|])?(?:tool_?calls?|function_?calls?|tool_use|tool_code)(?::\w{1,40})?"
-)
+_TAG = r"(?:[|｜]DSML[|｜]|(?!end_)[a-z]{1,12}[:_|])?(?:tool_?calls?|function_?calls?|tool_use|tool_code)(?::\w{1,40})?"
 _BARS = (
     r"tool[_▁]calls?|tool[_▁]calls?[_▁](?:section[_▁])?(?:begin|start)|START_ACTION|action_start|tools_prefix|"
     r"python_tag|python_start|plugin"
@@ -44,7 +43,8 @@ _SPLIT = re.compile(
 )
 _CALL_ID = re.compile(r"\[CALL_ID\][\w-]*")
 _GEMMA = re.compile(r"call:([\w.-]{1,100})\s*(\{.*)", re.DOTALL)
-_GEMMA_QUOTE = re.compile(r'<escape>|<\|"\|>')
+_GEMMA_TEXT = re.compile(r'(<escape>|<\|"\|>)(.*?)\1', re.DOTALL)
+_GEMMA_QUOTE = re.compile(r'<escape>|<\|"\|?\Z|<\|"\|>')
 _NAME = r"[\w.-]{1,100}(?::\d{1,6})?"
 _WHOLE_NAME = re.compile(_NAME)
 _NAMED = re.compile(rf"({_NAME})\s*[:(]?\s*(?=[{{\"])")
@@ -137,7 +137,10 @@ def read_body(body: str, tools: Collection[str], *, closed: bool) -> Written:
         if _WITHOUT_BRACE.match(body) is not None:
             body = f"{{{body}"
     if (found := _GEMMA.match(body)) is not None:
-        return [_with_arguments(found[1], _GEMMA_QUOTE.sub('"', found[2]), closed)]
+        quoted = _GEMMA_TEXT.sub(lambda text: json.dumps(text[2]), found[2])
+        if _GEMMA_QUOTE.search(quoted) is not None:
+            return [Problem("bad_json" if closed else "cut_off_call", "it ends in the middle of a string")]
+        return [_with_arguments(found[1], quoted, closed)]
     if _PYTHON.match(body) is not None and (calls := read_pythonic(body)) is not None:
         return calls
     if (named := _NAMED.match(body)) is not None:

@@ -1,7 +1,7 @@
 """Reads the tool calls in a model's message, and describes what is wrong with calls that it cannot read.
 
 The parser reads the text forms of the families of models that people train and serve, without being told which family
-wrote a message. docs/what-models-write.md has the table. Models bend these forms, and the parser follows them as far as the
+wrote a message. docs/what-models-write.md has the table. Models bend these forms, and the parser follows as far as the
 meaning is certain. A call that it cannot read becomes an error sentence for the model. Thinking is ignored. Parsing
 takes time linear in the length of the text.
 """

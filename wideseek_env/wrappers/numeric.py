@@ -13,8 +13,9 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from wideseek_env.clean import clean_text
 from wideseek_env.errors import ActionError, ConfigError, TaskError
-from wideseek_env.messages import Message, clean_text
+from wideseek_env.messages import Message
 from wideseek_env.policy import Turn
 from wideseek_env.prompts import texts_for
 from wideseek_env.reprs import short

@@ -16,6 +16,9 @@ from wideseek_env.parsing.lenient_json import load_value
 _SPACE = r"(?:[|｜]DSML[|｜]|[a-z]{1,12}[:|])?"
 _VALUE = r"(?:\s*=\s*|\s+name\s*=\s*)[\"']?(?P<{}>[^\"'<>=]{{1,100}}?)[\"']?(?:\s[^<>]{{0,100}})?"
 FUNCTION = re.compile(rf"<{_SPACE}(?:function|invoke){_VALUE.format('called')}\s*/?>", re.IGNORECASE)
+CUT_FUNCTION = re.compile(
+    rf"<{_SPACE}(?:function\s*=|(?:function|invoke)\s+name\b)[^<>]{{0,200}}\Z", re.IGNORECASE
+)
 _FUNCTION_END = re.compile(rf"</{_SPACE}(?:function|invoke)\s*>", re.IGNORECASE)
 _PARAMETER = re.compile(
     rf"<{_SPACE}(?:parameter|param|arg|argument){_VALUE.format('parameter')}\s*>", re.IGNORECASE
@@ -109,7 +112,9 @@ def _children(name: str, body: str, whole: bool) -> RawCall | Problem:
             return Problem("bad_json" if whole else "cut_off_call", CUT)
         given.append((child["child"], body[child.end() : end]))
         position = end + len(closing)
-    return make_call(name, _collected(given)) if given else Problem("bad_arguments", clean_text(name))
+    if not given:
+        return Problem("bad_arguments", clean_text(name)) if whole else Problem("cut_off_call", CUT)
+    return make_call(name, _collected(given))
 
 
 def _collected(given: list[tuple[str, Any]]) -> dict[str, Any]:

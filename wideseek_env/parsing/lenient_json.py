@@ -12,6 +12,8 @@ import json
 import re
 from typing import Any, NamedTuple
 
+from wideseek_env.clean import clean_text, clean_value
+
 MAX_REPAIR_CHARS = 65_536
 """The longest text that is repaired, in characters. A longer text must be valid JSON, or it is an error."""
 
@@ -69,13 +71,19 @@ def end_of_json(text: str, start: int) -> int:
 
 
 def load_object(text: str) -> tuple[Any, str]:
-    """As `load_lenient`, but text that was encoded as JSON twice or more is decoded as often."""
+    """As `load_lenient`, but text that was encoded as JSON twice or more is decoded as often.
+
+    The texts in the value are clean (`wideseek_env.clean`).
+    """
     value, error = load_lenient(text.strip())
     for _ in range(4):
         if error or not isinstance(value, str) or not value.strip():
             break
         value, error = load_lenient(value.strip())
-    return value, error
+    try:
+        return clean_value(value), clean_text(error)
+    except RecursionError:
+        return None, "it is nested too deeply"
 
 
 def _describe(text: str, error: ValueError, start: int = 0) -> str:
@@ -145,11 +153,11 @@ class _Repair:
         """Read one value. Returns "" or the reason why the value cannot be completed."""
         text = self.text
         while self.at < len(text):
+            if self.out and not self._closers:
+                break  # text after the outermost value is not part of it
             if (space := _SPACE.match(text, self.at)) is not None:
                 self.at = space.end()
                 continue
-            if self.out and not self._closers:
-                break  # text after the outermost value is not part of it
             char = text[self.at].translate(_MARKS)
             if char in _QUOTES or text.startswith('\\"', self.at):
                 if not self._string(char):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from typing import Any
 
 from wideseek_env.parsing.calls import Problem, RawCall, Written, make_call
@@ -11,6 +12,7 @@ MAX_CHARS = 65_536
 """The longest text that is read as Python, in characters."""
 
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
+_BRACKET = re.compile(r"""[()\[\]{}]|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|["']""", re.DOTALL)
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -38,21 +40,17 @@ def read_pythonic(text: str) -> Written | None:
 def end_of_brackets(text: str, start: int) -> int:
     """The position after the bracket that closes the one at `start`, or -1. Brackets in strings do not count."""
     closers: list[str] = []
-    position = start
-    while position < min(len(text), start + MAX_CHARS):
-        char = text[position]
-        if char in "\"'":
-            position += 1
-            while position < len(text) and text[position] != char:
-                position += 2 if text[position] == "\\" else 1
-        elif char in _PAIRS:
+    for found in _BRACKET.finditer(text, start, start + MAX_CHARS):
+        char = found[0]
+        if char in _PAIRS:
             closers.append(_PAIRS[char])
         elif char in ")]}":
             if not closers or closers.pop() != char:
                 return -1
             if not closers:
-                return position + 1
-        position += 1
+                return found.end()
+        elif len(char) == 1:
+            return -1  # a string without an end
     return -1
 
 

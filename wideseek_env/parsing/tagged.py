@@ -12,7 +12,7 @@ from collections.abc import Collection
 
 from wideseek_env.clean import clean_text
 from wideseek_env.parsing.calls import MAX_CALLS, Problem, RawCall, Written, calls_of, make_call, tool_name
-from wideseek_env.parsing.elements import FUNCTION, KEY, read_functions, read_pairs
+from wideseek_env.parsing.elements import CUT_FUNCTION, FUNCTION, KEY, read_functions, read_pairs
 from wideseek_env.parsing.lenient_json import end_of_json, load_value
 from wideseek_env.parsing.pythonic import read_pythonic
 
@@ -46,6 +46,7 @@ _CALL_ID = re.compile(r"\[CALL_ID\][\w-]*")
 _GEMMA = re.compile(r"call:([\w.-]{1,100})\s*(\{.*)", re.DOTALL)
 _GEMMA_QUOTE = re.compile(r'<escape>|<\|"\|>')
 _NAME = r"[\w.-]{1,100}(?::\d{1,6})?"
+_WHOLE_NAME = re.compile(_NAME)
 _NAMED = re.compile(rf"({_NAME})\s*[:(]?\s*(?=[{{\"])")
 _WITHOUT_BRACE = re.compile(r"""["']?(?:name|arguments|function|type|id)["']?\s*:""")
 _NAME_ATTRIBUTE = re.compile(r"""\sname\s*=\s*["']?([\w.:-]{1,100})""")
@@ -71,7 +72,11 @@ def read_tagged(text: str, tools: Collection[str]) -> tuple[str, Written]:
         else:
             found, position = _read_block(text, event, tools, after_call=bool(calls))
         calls.extend(found)
-    visible.append(text[position:])
+    rest = text[position:]
+    if (cut := CUT_FUNCTION.search(rest, max(0, len(rest) - 250))) is not None:
+        rest = rest[: cut.start()]
+        calls.append(Problem("cut_off_call", "it ends in its name"))
+    visible.append(rest)
     if len(calls) > MAX_CALLS:
         calls[MAX_CALLS:] = [Problem("too_many_blocks", str(MAX_CALLS))]
     return CLOSE.sub("", "".join(visible)) if calls else text, calls
@@ -107,18 +112,16 @@ def _read_block(
         return [Problem("empty_call")], after
     if (named := _NAME_ATTRIBUTE.search(opening[0])) is not None and "arguments" not in body:
         body = f"{named[1]}{{{body[1:]}" if body[0] == "{" else f"<invoke name={named[1]}>{body}"
-    ends = opening[0].startswith("<") and "python" not in opening[0]
-    return read_body(body, tools, closed=closed, ends=ends), after
+    return read_body(body, tools, closed=closed), after
 
 
-def read_body(body: str, tools: Collection[str], *, closed: bool, ends: bool = True) -> Written:
+def read_body(body: str, tools: Collection[str], *, closed: bool) -> Written:
     """The calls in the text between two tags.
 
     Args:
         body: The text, not empty.
         tools: The names of the agent's tools.
         closed: Whether a closing tag follows. If not, an unreadable call may have been cut off.
-        ends: Whether this kind of block has a closing tag. If not, text after the calls is not part of them.
     """
     if body.startswith("```"):
         body = _FENCE.sub("", body, count=1).removesuffix("```").strip()
@@ -141,7 +144,7 @@ def read_body(body: str, tools: Collection[str], *, closed: bool, ends: bool = T
         return [_with_arguments(named[1], body[named.end() :], closed)]
     if tool_name(body) in tools:
         return [make_call(body, {})]
-    return _read_json(body, closed=closed, ends=ends)
+    return _read_json(body, closed=closed)
 
 
 def _read_split(name: str, rest: str, closed: bool) -> Written:
@@ -156,20 +159,24 @@ def _read_split(name: str, rest: str, closed: bool) -> Written:
 
 def _with_arguments(name: str, rest: str, closed: bool) -> RawCall | Problem:
     """A call of `name` with the JSON arguments at the start of `rest`."""
+    if _WHOLE_NAME.fullmatch(name.strip()) is None:
+        return Problem("no_name") if closed else Problem("cut_off_call", "it ends in its name")
+    if not rest.strip() and not closed:
+        return Problem("cut_off_call", "it ends before its arguments")
     value, _, error = load_value(rest.strip() or "{}")
     if error:
         return Problem("bad_json" if closed else "cut_off_call", clean_text(error))
     return make_call(name, value)
 
 
-def _read_json(body: str, *, closed: bool, ends: bool) -> Written:
+def _read_json(body: str, *, closed: bool) -> Written:
     """One object, several objects in a row, or lists of objects."""
     calls: Written = []
     position = 0
     while position < len(body) and len(calls) <= MAX_CALLS:
+        if calls and "{" not in body[position:]:
+            break  # other text after the calls
         value, position, error = load_value(body, position)
-        if error and calls and not ends and '"name"' not in body[position:]:
-            break  # the model's text goes on after its calls
         if error:
             return [*calls, Problem("bad_json" if closed else "cut_off_call", error)]
         calls += calls_of(value)

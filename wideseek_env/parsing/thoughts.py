@@ -20,7 +20,7 @@ _PAIRS = (
     (r"<\|begin_of_(thought)\|>", "<|end_of_{}|>"),
     (r"<\|open\|>(think)<\|sep\|>", "<|close|>{}<|sep|>"),
     (r"◁(think)▷", "◁/{}▷"),
-    (r"<\|channel>(thought)\b", "<channel|>"),
+    (r"<\|channel>(thought)", "<channel|>"),
 )
 _CLOSERS = (
     r"</((?:[a-z]{1,12}[:|])?(?:think|thinking|thought)(?:_fast|_faster)?(?::\w{1,40})?|longcat_think)>",

@@ -104,7 +104,7 @@ def read_flag(arguments: Mapping[str, Any], name: str) -> bool:
 
 _ITEM = re.compile(r"<(item|li|element|value|entry)>(.*?)</\1>", re.DOTALL)
 _LOOKS_LIKE_JSON = re.compile(
-    r"\s*(?:```[a-z]*\s*)?(?:\[\s*(?:\\*[\"'{\[“]|\])|\{\s*[\"'“\w]|\"\s*\[|\\+[\"n])"
+    r"\s*(?:```[a-z]*\s*)?(?:\[\s*(?:\\*[\"'{\[“]|\])|\{\s*[\"'“\w]|\"[\\\"\s]*[\[{]|\\+[\"n])"
 )
 _WRAPPERS = ("item", "items", "list", "array", "element", "elements", "value", "values", "entry")
 

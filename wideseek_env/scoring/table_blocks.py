@@ -33,6 +33,8 @@ _ENDS_TABLE = re.compile(
 _ASIDE = re.compile(r"[(\[（【*_#<.…⋮~-]|(?:notes?|remarks?|注|备注)\b", re.IGNORECASE)
 _LATE_RULE = 50
 """An alignment row after a blank line belongs to the header above it if the table has at most this many lines yet."""
+_ROW_OF_WORDS = re.compile(r"\|\s*+[\w*\[]")
+"""The beginning of most rows, which is no alignment row. Most rows are recognised by it quickly."""
 _MOST_QUESTIONS = 100
 """Rows above a ruling line that are compared with the required columns, for each group of lines."""
 
@@ -216,7 +218,11 @@ def _ruled_tables(block: _Block, first: Found, is_header: Callable[[Sequence[str
     """
     lines, starts, width, questions = block.lines, [block.start], block.width, 0
     for at in range(block.start + 3, len(lines)):
-        if "--" not in lines[at] or (rule := rule_cells(lines[at])) is None or not is_strong(rule):
+        if (
+            _ROW_OF_WORDS.match(lines[at]) is not None
+            or (rule := rule_cells(lines[at])) is None
+            or not is_strong(rule)
+        ):
             continue
         names = header_cells(lines[at - 1], rule, 0)
         if names == first.header or rule_cells(lines[at - 1]) is not None:

@@ -87,7 +87,7 @@ def parse_table(text: str, columns: Sequence[str] = (), key_columns: Sequence[st
     text = visible_text(strip_thinking(text))
     best = _best(text, columns, key_columns)
     for _ in range(2):  # JSON inside JSON
-        if "\\n" not in text or (best is not None and (not columns or best[0][0])):
+        if "\\" not in text or (best is not None and (not columns or best[0][0])) or "\\n" not in text:
             break
         text = unescape(text)
         other = _best(text, columns, key_columns)
@@ -107,7 +107,7 @@ def _best(text: str, columns: Sequence[str], keys: Sequence[str]) -> tuple[tuple
     if columns:
         for table in tables:
             _trim_first_name(table, columns)
-    if len(tables) == 1 and "\\n" not in text:
+    if len(tables) == 1 and "\\" not in text:
         return (1,), tables[0]
     ranked = [(_rank(table, columns, keys), at) for at, table in enumerate(tables)]
     if not ranked:
@@ -159,27 +159,25 @@ def _build(found: Found) -> ParsedTable:
             cells = list(map(str.strip, line[1:-1].split("|")))  # as `split_row`, which is slower
         else:
             cells = split_row(line)
+        alone = False
         if len(cells) != width or line[0] != "|":
             fitted = fit_row(line, width, found.framed)
             if fitted is None:
                 skipped += 1
                 continue
-            cells = fitted
+            alone = len(fitted) == 1 < width
+            short += len(fitted) < width
+            long += len(fitted) > width and line[-1] == "|" and any(fitted[width:])
+            cells = [*fitted, *[""] * (width - len(fitted))][:width]
         if len(rows) == MAX_ROWS:
             notes.append(f"the table has over {MAX_ROWS} rows; only the first {MAX_ROWS} were read")
             break
-        alone = len(cells) == 1 < width
-        if len(cells) < width:
-            short += 1
-            cells += [""] * (width - len(cells))
-        elif len(cells) > width:
-            long += line[-1] == "|" and any(cells[width:])
-            cells = cells[:width]
-        row, last = tuple(cells), line
+        row = tuple(cells)
         if row[0][:1] in _FIRST_SIGNS and _is_certain_remark(row):
             remarks.append(len(rows))
         elif "" in row and row.count("") == width - 1 > 0:
             single.append((len(rows), alone))
+        last = line
         rows.append(row)
         shown.append(row if is_plain(line) else tuple(map(plain_text, row)))
     if rows and last[-1] != "|" and (row := _without_closing(rows[-1], found.prefix)) != rows[-1]:

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wideseek_env.pages.raised import write_marks
+from wideseek_env.pages.visible import INLINE, parse, show
+
 if TYPE_CHECKING:
-    from turbohtml import Document
+    from turbohtml import Document, Element
 
-_UNREAD = (
-    "script, style, noscript, template, svg, head, nav, footer, iframe, button, select, textarea, "
-    "sup.reference, .mw-editsection, .navbox, .reflist, .references, .noprint, "
-    '[hidden], [style*="display:none"], [style*="display: none"]'
-)
+READING = 2
+"""The version of how pages are read. Stores with the text of pages contain it. Increase it when the text changes."""
 
-
-def parse(html: str) -> Document:
-    """The tree of any string, built as browsers do."""
-    import turbohtml
-
-    return turbohtml.parse(html)
+_BREAKS = "\xad\u200b\u2060\ufeff"  # invisible characters that only say where a line may break
 
 
 def title_of(tree: Document) -> str:
@@ -27,21 +22,30 @@ def title_of(tree: Document) -> str:
     return " ".join(node.text.split()) if node is not None else ""
 
 
-def own_title(tree: Document) -> str:
-    """The title of a page, or the text of its first heading when it has no title."""
-    if title := title_of(tree):
-        return title
-    heading = tree.select_one("h1")
-    return " ".join(" ".join(heading.strings).split()) if heading is not None else ""
-
-
 def plain_text(html: str) -> tuple[str, str]:
     """The title of a page (or its first heading when it has none) and the words that a reader would see."""
     tree = parse(html)
-    title = own_title(tree)
-    tree.remove(_UNREAD)
-    text = " ".join(" ".join(tree.strings).split())
+    title = title_of(tree)
+    show(tree)
+    tree.strip_tags(INLINE)
+    tree.root.normalize()
+    if not title and (heading := tree.select_one("h1")) is not None:
+        title = _one_line(heading)
+    text = _one_line(tree)
     return (title, text) if is_unicode(title) and is_unicode(text) else plain_text(mended(html))
+
+
+def _one_line(node: Document | Element) -> str:
+    return " ".join(write_marks(without_breaks(" ".join(node.strings))).split())
+
+
+def without_breaks(text: str) -> str:
+    """The text without soft hyphens and other characters that only say where a line may break."""
+    if not text.isascii():
+        for char in _BREAKS:
+            if char in text:
+                text = text.replace(char, "")
+    return text
 
 
 def is_unicode(text: str) -> bool:

@@ -56,7 +56,7 @@ _STYLES = ("display", "visibility", "line-through", ":super", ": super", ":sub",
 _CLASSES = "line-through strikethrough superscript subscript frac sfrac fraction".split()
 _NOTICED = ",".join(
     (
-        f"[style]:is({','.join(f'[style*="{text}" i]' for text in _STYLES)})",
+        "[style]:is(" + ",".join(f'[style*="{text}" i]' for text in _STYLES) + ")",
         f"[class]:is({','.join(f'.{name}' for name in (*_CLASSES, *_SPOKEN))})",
     )
 )

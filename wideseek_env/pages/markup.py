@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from wideseek_env.pages.raised import write_marks
 from wideseek_env.pages.text import title_of, without_breaks
-from wideseek_env.pages.visible import INLINE, parse, show
+from wideseek_env.pages.visible import NOT_STRUCTURE, parse, show
 
 _RAW = "xmp,plaintext"
 
@@ -30,10 +30,10 @@ def to_markup(html: str) -> Markup:
 
     tree = parse(html)
     title = title_of(tree)
-    head = tree.select_one("head")
+    head = next(tree.iter_elements("head"), None)
     base = head.select_one("base[href]") if head is not None else None
     show(tree)
-    tree.strip_tags(INLINE)
+    tree.strip_tags(NOT_STRUCTURE)
     for node in tree.select(_RAW):
         node.tag = "pre"  # turbohtml would write the text of these tags without escapes
     body = write_marks(without_breaks(tree.serialize(Html(formatter=Formatter.MINIMAL))))

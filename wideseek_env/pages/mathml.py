@@ -28,11 +28,15 @@ def _row(node: Element, depth: int) -> str:
 
 
 def _parts(node: Element, depth: int) -> list[str]:
-    from turbohtml import Element
+    from turbohtml import Element, Text
 
-    if depth > _DEEPEST:
-        return []
-    return [_one(child, depth + 1) for child in node.children if isinstance(child, Element)]
+    parts = []
+    for child in node.children if depth <= _DEEPEST else ():
+        if isinstance(child, Element):
+            parts.append(_one(child, depth + 1))
+        elif isinstance(child, Text) and (text := " ".join(child.data.split())):
+            parts.append(text)
+    return parts
 
 
 def _one(node: Element, depth: int) -> str:

@@ -26,6 +26,7 @@ _FRACTION = re.compile(
     rf"{_BEGIN}[rp]\s*+(\w{{1,9}})\s*+{END}\s?[⁄∕/]\s?{LOWERED}\s*+(\w{{1,9}})\s*+{END}"
     rf"|{_BEGIN}[rp]\s*+(\d{{1,9}})\s*+{END}⁄(\d{{1,9}})"
 )
+_SLASHES = ("/", "⁄", "∕")
 _SIGNS = str.maketrans("−–‐‑⁻", "-----")
 
 _INTEGER = re.compile(r"[+-]?\d{1,4}(?:[.,/]\d{1,4})?")
@@ -34,7 +35,7 @@ _VARIABLE = re.compile(r"-?\d{0,3}[nkxyijpqN](?:[+-]\d{1,3})?|\d{0,3}[n-z][+-]\d
 _ION = re.compile(r"\d{1,2}[+-]")
 _BRACKETED = re.compile(r"\[[^\[\]]*+\]|(?:\[[^\[\]]*+\]\s*+)++")
 _NOTE = re.compile(r"(?:\w{1,2}|\w+[.\d]\w*|note \w+)(?:[\s,;]+\w{1,3})*+")
-_SIMPLE = re.compile(r"[+-]?\w+(?:[.,]\w+)?|[+-]")
+_SIMPLE = re.compile(r"[+-]?\w+(?:[.,]\d+)?|\d*[+-]")
 _ORDINALS = frozenset("st nd rd th er ère ere re e è ème eme nde ter te de ste o os ª º".split())
 _TRADE = {"tm": "™", "sm": "℠", "(r)": "®", "(tm)": "™"}
 _DEGREES = frozenset("o°º∘")
@@ -48,7 +49,7 @@ _UNITS = frozenset(
 _NUMBER_AT_END = re.compile(r"(?<![\d.,])(?:\d|[.,](?=\d)){1,30}$")
 _LETTERS_AT_END = re.compile(r"[^\W\d_]{1,20}$")
 _ROMAN = re.compile(r"[IVXLCDM]+")
-_OPERATOR_BEFORE = re.compile(r"[=+*×·⋅/(^<>≈≤≥±−√]\s?(?:\d|[.,](?=\d)){1,30}$")
+_OPERATOR_BEFORE = re.compile(r"[=+*×·⋅/(^≈≤≥±−√]\s?(?:\d|[.,](?=\d)){1,30}$")
 _OPERATOR_AFTER = re.compile(r"\s?[=+*×·⋅≈≤≥±^]|\s[−-]\s?\d|−|\)\s?[=^]")
 _FORMULA_AT_END = re.compile(r"\([^()]{0,30}[+\-−*/×·][^()]{0,30}\)$|_\w{1,9}$")
 # Elements whose isotopes are written about. Symbols that are also English words need two digits before them.
@@ -62,12 +63,12 @@ def write_marks(text: str) -> str:
     """The text with its marked parts written out and without marks. The text may contain tags (clean markup)."""
     if END not in text:
         return text
-    if "⁄" in text or "/" in text or "∕" in text:
-        text = _FRACTION.sub(_fraction, text)
     out: list[str] = []
     open_: list[tuple[str, list[str]]] = []
     ignored = 0
     pieces = text.split(END)  # splitting at single characters is much faster than a pattern
+    if any(piece[:2].lstrip()[:1] in _SLASHES for piece in pieces):
+        pieces = _FRACTION.sub(_fraction, text).split(END)
     for number, piece in enumerate(pieces):
         inside, *begun = piece.split(_BEGIN)
         if number:
@@ -75,6 +76,8 @@ def write_marks(text: str) -> str:
                 ignored -= 1
             elif open_:
                 kind, content = open_.pop()
+                if kind == RAISED and open_ and open_[-1][0] in (RAISED, POWER):
+                    kind = POWER  # an exponent of an exponent
                 target = open_[-1][1] if open_ else out
                 if written := _written(kind, "".join(content), _end_of(target), inside or piece[:1]):
                     target.append(written)
@@ -94,6 +97,11 @@ def write_marks(text: str) -> str:
     for _, content in open_:
         out += content
     return "".join(out)
+
+
+def is_balanced(text: str) -> bool:
+    """Whether every marked part that begins or ends in a text is whole."""
+    return text.count(_BEGIN) == text.count(END) and text.find(_BEGIN) <= text.find(END)
 
 
 def _end_of(pieces: list[str]) -> str:

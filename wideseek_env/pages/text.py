@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wideseek_env.pages.raised import write_marks
+from wideseek_env.pages.raised import END, is_balanced, write_marks
 from wideseek_env.pages.visible import INLINE, parse, show
 
 if TYPE_CHECKING:
     from turbohtml import Document, Element
 
 READING = 2
-"""The version of how pages are read. Stores with the text of pages contain it. Increase it when the text changes."""
+"""The version of how pages are read. Folders with texts of pages contain it. Increase it when the texts change."""
 
 _BREAKS = "\xad\u200b\u2060\ufeff"  # invisible characters that only say where a line may break
+_SPACES = "\u2002\u2003\u2005\u2007\u2009\u202f\u3000"
 
 
 def title_of(tree: Document) -> str:
     """The text of the page's `<title>`, or ""."""
-    node = tree.select_one("title")
+    node = next(tree.iter_elements("title"), None)
     return " ".join(node.text.split()) if node is not None else ""
 
 
@@ -36,15 +37,29 @@ def plain_text(html: str) -> tuple[str, str]:
 
 
 def _one_line(node: Document | Element) -> str:
-    return " ".join(write_marks(without_breaks(" ".join(node.strings))).split())
+    # Most pieces of text have one line and no marks, so it is faster to test each than to change all.
+    text = " ".join(
+        [
+            " ".join((write_marks(piece) if is_balanced(piece) else piece).split())
+            if "\n" in piece or "\xa0" in piece or "  " in piece or END in piece or "\t" in piece
+            else piece
+            for piece in node.stripped_strings
+        ]
+    )
+    text = write_marks(text)  # those around several pieces
+    if not text.isascii():
+        text = without_breaks(text)
+        for space in _SPACES:
+            if space in text:
+                text = text.replace(space, " ")
+    return text
 
 
 def without_breaks(text: str) -> str:
     """The text without soft hyphens and other characters that only say where a line may break."""
-    if not text.isascii():
-        for char in _BREAKS:
-            if char in text:
-                text = text.replace(char, "")
+    for char in _BREAKS:
+        if char in text:
+            text = text.replace(char, "")
     return text
 
 

@@ -27,7 +27,9 @@ _LONGEST_NOTE = 60  # characters of a footnote mark
 _NEAR = 4  # the most levels to look up or down from an element, so that the time is linear
 _FILES = (".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp", ".bmp", ".tif", ".tiff")
 _LARGE = 64  # pixels: a larger picture is not a sign that replaces a word
-_VALUED = frozenset(("", "text", "number", "date", "time", "month", "week", "email", "url", "tel", "datetime-local"))
+_VALUED = frozenset(
+    ("", "text", "number", "date", "time", "month", "week", "email", "url", "tel", "datetime-local")
+)
 _LONGEST = 200  # characters of a value or of a picture's name
 
 
@@ -56,15 +58,14 @@ def mark_fraction(node: Element) -> None:
 def name_picture(node: Element) -> None:
     """The picture of a formula becomes its text. A small picture becomes its name if it is the only content of a table
     cell."""
-    if _is_large(node.attr("width")) or _is_large(node.attr("height")):
-        if "tex" not in (node.attr("class") or "").split():
-            return
+    is_formula = "tex" in (node.attr("class") or "").split()
+    if not is_formula and (_is_large(node.attr("width")) or _is_large(node.attr("height"))):
+        return
     name = " ".join((node.attr("alt") or "").split())
     if not name or len(name) > _LONGEST or name.lower().endswith(_FILES):
         return
-    if "tex" in (node.attr("class") or "").split():
-        _replace(node, name)
-    elif (cell := _cell_of(node)) is not None and next(cell.stripped_strings, None) is None:
+    cell = _cell_of(node)
+    if is_formula or (cell is not None and next(cell.stripped_strings, None) is None):
         _replace(node, name)
 
 

@@ -21,7 +21,8 @@ _STRONG = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
 _CODE = re.compile(r"(`++[^`]++`++)")
 # In escaped text. A tag counts only together with its end tag.
 _TAGS = re.compile(
-    r"&lt;(sup|sub|del|ins|s|strike|small|kbd|mark|u|q)&gt;((?:(?!&lt;).){0,2000}?)&lt;/\1&gt;", re.IGNORECASE | re.DOTALL
+    r"&lt;(sup|sub|del|ins|s|strike|small|kbd|mark|u|q)&gt;((?:(?!&lt;).){0,2000}?)&lt;/\1&gt;",
+    re.IGNORECASE | re.DOTALL,
 )
 _BREAK = re.compile(r"&lt;(br|wbr)\s?/?&gt;", re.IGNORECASE)
 _REFERENCE = re.compile(r"&amp;(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")

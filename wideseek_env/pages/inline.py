@@ -45,7 +45,13 @@ def write_links(markup: str, urls: Urls) -> str:
             links.append(f"[{label}]({before}{plain})")
         else:
             url = urls[plain or other]
-            if not url and other and other[0] == "#" and parts[4 * number][-1:].isdigit() and _NOTE.fullmatch(label):
+            if (
+                not url
+                and other
+                and other[0] == "#"
+                and parts[4 * number][-1:].isdigit()
+                and _NOTE.fullmatch(label)
+            ):
                 label = f" [{label}]"  # a footnote mark that would run into the number before it
             links.append(f"[{label}]({url})" if url else label)
     written = [""] * (2 * len(links) + 1)

@@ -59,7 +59,11 @@ def _one(node: Element, depth: int) -> str:
             return f"{RAISED}{first}{END}⁄{LOWERED}{second}{END}"
         return f"{_grouped(first)}/{_grouped(second)}"
     if tag == "msup":
-        return f"{_grouped(first)}^{_grouped(second)}" if second not in ("′", "″", "'", "°", "∘") else first + second
+        return (
+            f"{_grouped(first)}^{_grouped(second)}"
+            if second not in ("′", "″", "'", "°", "∘")
+            else first + second
+        )
     if tag in ("msub", "munder"):
         return f"{first}_{_grouped(second)}"
     if tag in ("msubsup", "munderover"):

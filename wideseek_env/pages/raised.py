@@ -52,11 +52,15 @@ _ROMAN = re.compile(r"[IVXLCDM]+")
 _OPERATOR_BEFORE = re.compile(r"[=+*×·⋅/(^≈≤≥±−√]\s?(?:\d|[.,](?=\d)){1,30}$")
 _OPERATOR_AFTER = re.compile(r"\s?[=+*×·⋅≈≤≥±^]|\s[−-]\s?\d|−|\)\s?[=^]")
 _FORMULA_AT_END = re.compile(r"\([^()]{0,30}[+\-−*/×·][^()]{0,30}\)$|_\w{1,9}$")
-# Elements whose isotopes are written about. Symbols that are also English words need two digits before them.
 _ISOTOPE = re.compile(
-    r"(?:H|He|Li|Be|B|C|N|O|F|Na|Mg|Al|Si|P|S|Cl|Ar|K|Ca|Cr|Fe|Co|Ni|Cu|Zn|Kr|Sr|Y|Zr|Mo|Tc|Ru|Pd|Ag|Cd|Sn|Te|I|"
-    r"Xe|Cs|Ba|Sm|Gd|Lu|Hf|Re|Os|Ir|Pt|Au|Hg|Tl|Pb|Bi|Po|Rn|Ra|Th|Pa|U|Np|Pu|Am|Cm)(?![a-z]|\s[a-z])"
+    r"(?:H|He|Li|Be|B|C|N|O|F|Ne|Na|Mg|Al|Si|P|S|Cl|Ar|K|Ca|Sc|Ti|V|Cr|Mn|Fe|Co|Ni|Cu|Zn|Ga|Ge|As|Se|Br|Kr|Rb|Sr|Y|"
+    r"Zr|Nb|Mo|Tc|Ru|Rh|Pd|Ag|Cd|In|Sn|Sb|Te|I|Xe|Cs|Ba|La|Ce|Pr|Nd|Pm|Sm|Eu|Gd|Tb|Dy|Ho|Er|Tm|Yb|Lu|Hf|Ta|W|Re|Os|"
+    r"Ir|Pt|Au|Hg|Tl|Pb|Bi|Po|At|Rn|Fr|Ra|Ac|Th|Pa|U|Np|Pu|Am|Cm|Bk|Cf|Es|Fm|Md|No|Lr)(?![a-z])"
 )
+_WORD_NOT_ISOTOPE = re.compile(r"(?:As|At|He|I|In|No|Am|Be)\s\w|[A-Z]\s[a-z]")
+_SCORE_AT_END = re.compile(r"\d[-–−]\d$")
+_RANGE = re.compile(r"\(?\d{1,2}(?:-\d{1,2})?\)?")
+_CHORD = frozenset(("6", "7", "9", "11", "13"))
 
 
 def write_marks(text: str) -> str:
@@ -125,11 +129,15 @@ def _written(kind: str, content: str, before: str, after: str) -> str:
     if "<" in inner and not _ONLY_LINKS.fullmatch(inner):
         return content if content[0] == "<" else f" {content}"  # it contains blocks
     plain = _TAG.sub("", inner).strip().translate(_SIGNS)
-    shown = inner if "<" in inner else plain
+    shown = inner
     if not plain:
         return inner
     after = after.removeprefix("</a>")
-    return _lowered(shown, plain, before, after) if kind == LOWERED else _raised(shown, plain, before, after, kind)
+    return (
+        _lowered(shown, plain, before, after)
+        if kind == LOWERED
+        else _raised(shown, plain, before, after, kind)
+    )
 
 
 def _raised(shown: str, plain: str, before: str, after: str, kind: str) -> str:
@@ -148,7 +156,13 @@ def _raised(shown: str, plain: str, before: str, after: str, kind: str) -> str:
         return _after_digit(shown, plain, before, after)
     if last.isalpha():
         return _after_letter(shown, plain, before, after)
-    if last in ")_" and _FORMULA_AT_END.search(before) and (_INTEGER.fullmatch(plain) or _VARIABLE.fullmatch(plain)):
+    if last in "♯♭#" and plain in _CHORD:
+        return shown
+    if (
+        last in ")_"
+        and _FORMULA_AT_END.search(before)
+        and (_INTEGER.fullmatch(plain) or _VARIABLE.fullmatch(plain))
+    ):
         return _power(shown, plain, after)
     return _note(shown, plain, before, after)
 
@@ -160,8 +174,10 @@ def _after_digit(shown: str, plain: str, before: str, after: str) -> str:
         return shown
     if plain in _TIMES:
         return _apart(shown, after)
-    if plain == "+":
+    if plain in ("+", "-"):
         return shown
+    if _SCORE_AT_END.search(before) and (plain.isdigit() or _RANGE.fullmatch(plain)):
+        return shown if plain[0] == "(" else f"({shown})"  # the points of a tie-break
     number = _NUMBER_AT_END.search(before)
     if _SIGNED.fullmatch(plain) or _ION.fullmatch(plain) or _VARIABLE.fullmatch(plain):
         return _power(shown, plain, after)
@@ -182,6 +198,8 @@ def _after_letter(shown: str, plain: str, before: str, after: str) -> str:
         return shown
     if _ION.fullmatch(plain):
         return _power(shown, plain, after)
+    if plain in _CHORD and word in tuple("ABCDEFG"):
+        return _apart(shown, after)
     short = len(word) == 1 or (len(word) == 2 and word.islower())
     if (
         _SIGNED.fullmatch(plain)
@@ -205,7 +223,8 @@ def _after_letter(shown: str, plain: str, before: str, after: str) -> str:
 def _leading(shown: str, plain: str, after: str) -> str:
     """Raised text with nothing before it: the number of an isotope, or a mark before the text of a footnote."""
     if plain.isdigit() and len(plain) <= 3 and (isotope := _ISOTOPE.match(after)):
-        if len(plain) > 1 or isotope[0] in ("H", "He", "Li", "Be", "B"):
+        light = isotope[0] in ("H", "He", "Li", "Be", "B")
+        if light if len(plain) == 1 else not _WORD_NOT_ISOTOPE.match(after) or len(plain) == 3:
             return shown
     if after[:1].isalnum() and _NOTE.fullmatch(plain):
         return f"[{shown}] "
@@ -219,6 +238,7 @@ def _note(shown: str, plain: str, before: str, after: str) -> str:
 
 
 def _power(shown: str, plain: str, after: str) -> str:
+    shown = shown.translate(_SIGNS)
     return _apart(f"^{shown}" if _SIMPLE.fullmatch(plain) else f"^({shown})", after)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from wideseek_env.pages.raised import END, is_balanced, write_marks
 from wideseek_env.pages.visible import INLINE, parse, show
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
 READING = 2
 """The version of how pages are read. Folders with texts of pages contain it. Increase it when the texts change."""
 
-_BREAKS = "\xad\u200b\u2060\ufeff"  # invisible characters that only say where a line may break
+_BREAKS = "\xad\u200b\u2060"  # invisible characters that only say where a line may break
+_JOINER = re.compile(r"(?<=\w)\ufeff(?=\w)")
 _SPACES = "\u2002\u2003\u2005\u2007\u2009\u202f\u3000"
 
 
@@ -29,7 +31,11 @@ def plain_text(html: str) -> tuple[str, str]:
     title = title_of(tree)
     show(tree)
     tree.strip_tags(INLINE)
-    tree.root.normalize()
+    comments: Any = tree.xpath("//comment()")
+    for comment in comments:
+        comment.extract()
+    if tree.root is not None:
+        tree.root.normalize()
     if not title and (heading := tree.select_one("h1")) is not None:
         title = _one_line(heading)
     text = _one_line(tree)
@@ -60,7 +66,7 @@ def without_breaks(text: str) -> str:
     for char in _BREAKS:
         if char in text:
             text = text.replace(char, "")
-    return text
+    return _JOINER.sub("", text) if "\ufeff" in text else text
 
 
 def is_unicode(text: str) -> bool:

@@ -58,7 +58,9 @@ _SPOKEN_INSTEAD = "[aria-hidden=true]+*,:has(+[aria-hidden=true])"
 _FRACTIONS = frozenset(("frac", "sfrac", "fraction"))
 _MARKED = frozenset("sup sub del s strike html body".split())
 _SIGN = "img[alt]:only-child"
-_SIGNS = f"img.tex,:is(td,th)>{_SIGN},:is(td,th)>:only-child>{_SIGN},:is(td,th)>:only-child>:only-child>{_SIGN}"
+_SIGNS = (
+    f"img.tex,:is(td,th)>{_SIGN},:is(td,th)>:only-child>{_SIGN},:is(td,th)>:only-child>:only-child>{_SIGN}"
+)
 _CHANGED = tuple(CHANGES)
 
 # All other tags only mark their text or are empty. They are removed and their text stays. The most frequent are first.

@@ -194,7 +194,9 @@ class Walker:
             self._flush()
             style = _STYLE.search(token)
             step = -1 if " reversed" in token else 1
-            self._lists.append(_List(tag == "ol", _number(_START, token, 1), step, style[1] if style else "1"))
+            self._lists.append(
+                _List(tag == "ol", _number(_START, token, 1), step, style[1] if style else "1")
+            )
             return "list"
         if tag == "pre":
             self._flush()

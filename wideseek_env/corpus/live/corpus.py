@@ -109,7 +109,9 @@ class LiveCorpus:
             address = parse_url(url).text
         except FetchError as error:
             return failed_page(url, error)
-        key = f"page\n{self._reader.name}\n{READING}\n{address}"  # a reader stores pages that it has converted
+        key = (
+            f"page\n{self._reader.name}\n{READING}\n{address}"  # a reader stores pages that it has converted
+        )
         reader = self._reader
 
         def read() -> tuple[str, float]:

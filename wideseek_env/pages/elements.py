@@ -58,7 +58,10 @@ def mark_fraction(node: Element) -> None:
 def name_picture(node: Element) -> None:
     """The picture of a formula becomes its text. A small picture becomes its name if it is the only content of a table
     cell."""
+    beside = node.next_sibling or getattr(node.parent, "next_sibling", None)
     is_formula = "tex" in (node.attr("class") or "").split()
+    if not is_formula and beside is not None and _tag(beside) not in ("td", "th") and beside.text.strip():
+        return  # the most frequent case: a flag before a name
     if not is_formula and (_is_large(node.attr("width")) or _is_large(node.attr("height"))):
         return
     name = " ".join((node.attr("alt") or "").split())

@@ -13,7 +13,7 @@ from wideseek_env.pages.raised import write_marks
 from wideseek_env.pages.text import title_of, without_breaks
 from wideseek_env.pages.visible import NOT_STRUCTURE, parse, show
 
-_RAW = "xmp,plaintext"
+_RAW = ("xmp", "plaintext")
 
 
 class Markup(NamedTuple):
@@ -34,7 +34,7 @@ def to_markup(html: str) -> Markup:
     base = head.select_one("base[href]") if head is not None else None
     show(tree)
     tree.strip_tags(NOT_STRUCTURE)
-    for node in tree.select(_RAW):
+    for node in list(tree.iter_elements(_RAW)):
         node.tag = "pre"  # turbohtml would write the text of these tags without escapes
     body = write_marks(without_breaks(tree.serialize(Html(formatter=Formatter.MINIMAL))))
     return Markup(title, (base.attr("href") or "") if base is not None else "", body)

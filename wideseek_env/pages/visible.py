@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from wideseek_env.pages.elements import CHANGES, enclose, mark_fraction, name_picture
@@ -26,22 +27,22 @@ _UNREAD = ",".join(
         "[aria-hidden=true]",
     )
 )
-# Styles and class names that hide, strike out, raise or lower text. Selectors that begin with a rare tag take almost no
-# time. Raised and lowered text is nearly always in a `span`.
-_STYLED = (
-    "span:is([class*=sr-only],[class*=visual],[class*=screen-reader]),:is(div,p,h2,h3,caption).sr-only,"
-    ":is(div,p,h2,h3,caption).visually-hidden,"
-    '[style*=display i],[style*=visibility i],[style*=line-through i],span[style*=":su" i],span[style*=": su" i],'
-    'font[style*=": su" i],small[style*=": su" i],a[style*=": su" i],'
-    "span:is([class*=frac],[class*=script],[class*=strike],[class*=line-through]),p[class*=line-through]"
+_HINTS = ("display", "visibility", "line-through", "vertical-align")
+# A selector of one tag is several times faster than a list of selectors.
+_NAMED = (
+    "span[class]",
+    "div.sr-only",
+    "div.visually-hidden",
+    "h2.visually-hidden",
+    "caption.visually-hidden",
 )
-_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)", re.IGNORECASE)
-_BLOCK = re.compile(r"display\s*:\s*(?:block|flex|grid|table|list-item)\b", re.IGNORECASE)
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)")
+_BLOCK = re.compile(r"display\s*:\s*(?:block|flex|grid|table|list-item)\b")
 _FOLDED = re.compile(r"NavContent|collaps|mwe-math")  # shown by a picture, or when the reader opens it
 _DRAWN = (
-    (STRUCK, re.compile(r"text-decoration[a-z-]*\s*:[^;]*line-through", re.IGNORECASE)),
-    (RAISED, re.compile(r"vertical-align\s*:\s*super", re.IGNORECASE)),
-    (LOWERED, re.compile(r"vertical-align\s*:\s*sub\b", re.IGNORECASE)),
+    (STRUCK, re.compile(r"text-decoration[a-z-]*\s*:[^;]*line-through")),
+    (RAISED, re.compile(r"vertical-align\s*:\s*super")),
+    (LOWERED, re.compile(r"vertical-align\s*:\s*sub\b")),
 )
 _DRAWN_CLASSES = {
     "line-through": STRUCK,
@@ -57,10 +58,7 @@ _SPOKEN = frozenset(
 _SPOKEN_INSTEAD = "[aria-hidden=true]+*,:has(+[aria-hidden=true])"
 _FRACTIONS = frozenset(("frac", "sfrac", "fraction"))
 _MARKED = frozenset("sup sub del s strike html body".split())
-_SIGN = "img[alt]:only-child"
-_SIGNS = (
-    f"img.tex,:is(td,th)>{_SIGN},:is(td,th)>:only-child>{_SIGN},:is(td,th)>:only-child>:only-child>{_SIGN}"
-)
+_PICTURES = ("td img[alt]", "th img[alt]", "img.tex")
 _CHANGED = tuple(CHANGES)
 
 # All other tags only mark their text or are empty. They are removed and their text stays. The most frequent are first.
@@ -92,35 +90,54 @@ def show(tree: Document) -> None:
     Hidden parts and parts that are not the page's content are removed. Parts that show more than their text are changed
     (`wideseek_env.pages.elements`).
     """
-    for node in tree.select(_STYLED):
-        _apply(node, node.attr("style") or "", node.attr("class") or "")
+    for selector in _NAMED:
+        for node in tree.select(selector):
+            if effect := _effect_of(node.attr("class") or ""):
+                _apply_name(node, effect)
     tree.remove(_UNREAD)
-    for node in tree.select(_SIGNS):
-        name_picture(node)
+    for node in tree.select("[style]"):
+        style = (node.attr("style") or "").lower()
+        for hint in _HINTS:
+            if hint in style:
+                _apply_style(node, style)
+                break
+    for selector in _PICTURES:
+        for node in tree.select(selector):
+            name_picture(node)
     for node in list(tree.iter_elements(_CHANGED)):
         if (change := CHANGES.get(node.tag)) is not None:  # a formula inside a formula has a new tag
             change(node)
 
 
-def _apply(node: Element, style: str, name: str) -> None:
-    """Apply the style and the class names of an element."""
-    if node.tag in ("html", "body"):
-        return
+@lru_cache(4096)  # few names occur again and again
+def _effect_of(name: str) -> str:
+    """What a class name says about an element: "spoken", "fraction", a mark, or "" for nothing."""
     names = name.split()
     if not _SPOKEN.isdisjoint(names):
-        if not node.matches(_SPOKEN_INSTEAD):
-            node.extract()
+        return "spoken"
+    if not _FRACTIONS.isdisjoint(names):
+        return "fraction"
+    return next((_DRAWN_CLASSES[each] for each in names if each in _DRAWN_CLASSES), "")
+
+
+def _apply_name(node: Element, effect: str) -> None:
+    if effect == "fraction":
+        mark_fraction(node)
+    elif effect != "spoken":
+        enclose(node, effect)
+    elif not node.matches(_SPOKEN_INSTEAD):
+        node.extract()
+
+
+def _apply_style(node: Element, style: str) -> None:
+    if node.tag in ("html", "body"):
         return
     if _HIDDEN.search(style):
-        if not _FOLDED.search(name):
+        if not _FOLDED.search(node.attr("class") or ""):
             node.extract()
-        return
-    if node.tag == "span" and _BLOCK.search(style):
+    elif node.tag == "span" and _BLOCK.search(style):
         node.tag = "div"
-    if not _FRACTIONS.isdisjoint(names):
-        mark_fraction(node)
-    elif node.tag not in _MARKED:
-        marks = [mark for mark, pattern in _DRAWN if pattern.search(style)]
-        marks += [_DRAWN_CLASSES[each] for each in names if each in _DRAWN_CLASSES]
-        if marks:
-            enclose(node, marks[0])
+    elif node.tag not in _MARKED and (
+        mark := next((mark for mark, drawn in _DRAWN if drawn.search(style)), "")
+    ):
+        enclose(node, mark)

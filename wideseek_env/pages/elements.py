@@ -55,21 +55,22 @@ def mark_fraction(node: Element) -> None:
         below.extract()
 
 
-def name_picture(node: Element) -> None:
+def write_picture(node: Element) -> None:
     """The picture of a formula becomes its text. A small picture becomes its name if it is the only content of a table
     cell."""
+    if node.attr("class") == "tex":
+        _replace(node, node.attr("alt") or "")
+        return
+    if _is_large(node.attr("width")) or _is_large(node.attr("height")):
+        return
     beside = node.next_sibling or getattr(node.parent, "next_sibling", None)
-    is_formula = "tex" in (node.attr("class") or "").split()
-    if not is_formula and beside is not None and _tag(beside) not in ("td", "th") and beside.text.strip():
+    if beside is not None and _tag(beside) not in ("td", "th") and beside.text.strip():
         return  # the most frequent case: a flag before a name
-    if not is_formula and (_is_large(node.attr("width")) or _is_large(node.attr("height"))):
-        return
     name = " ".join((node.attr("alt") or "").split())
-    if not name or len(name) > _LONGEST or name.lower().endswith(_FILES):
-        return
-    cell = _cell_of(node)
-    if is_formula or (cell is not None and next(cell.stripped_strings, None) is None):
-        _replace(node, name)
+    if name and len(name) <= _LONGEST and not name.lower().endswith(_FILES):
+        cell = _cell_of(node)
+        if cell is not None and next(cell.stripped_strings, None) is None:
+            _replace(node, name)
 
 
 @cache

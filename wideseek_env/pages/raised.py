@@ -103,11 +103,6 @@ def write_marks(text: str) -> str:
     return "".join(out)
 
 
-def is_balanced(text: str) -> bool:
-    """Whether every marked part that begins or ends in a text is whole."""
-    return text.count(_BEGIN) == text.count(END) and text.find(_BEGIN) <= text.find(END)
-
-
 def _end_of(pieces: list[str]) -> str:
     """The last characters of a text, without tags of links at its end."""
     end = ""

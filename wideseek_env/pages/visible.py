@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from wideseek_env.pages.elements import CHANGES, enclose, mark_fraction, name_picture
+from wideseek_env.pages.elements import CHANGES, enclose, mark_fraction, write_picture
 from wideseek_env.pages.raised import LOWERED, RAISED, STRUCK
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ _SPOKEN = frozenset(
 _SPOKEN_INSTEAD = "[aria-hidden=true]+*,:has(+[aria-hidden=true])"
 _FRACTIONS = frozenset(("frac", "sfrac", "fraction"))
 _MARKED = frozenset("sup sub del s strike html body".split())
-_PICTURES = ("td img[alt]", "th img[alt]", "img.tex")
 _CHANGED = tuple(CHANGES)
 
 # All other tags only mark their text or are empty. They are removed and their text stays. The most frequent are first.
@@ -101,9 +100,8 @@ def show(tree: Document) -> None:
             if hint in style:
                 _apply_style(node, style)
                 break
-    for selector in _PICTURES:
-        for node in tree.select(selector):
-            name_picture(node)
+    for node in tree.select("img[alt]"):
+        write_picture(node)
     for node in list(tree.iter_elements(_CHANGED)):
         if (change := CHANGES.get(node.tag)) is not None:  # a formula inside a formula has a new tag
             change(node)

@@ -92,8 +92,8 @@ class Walker:
         open_: list[str] = []
         for number, (token, text) in enumerate(zip(self._tokens, parts[2::2], strict=True)):
             if token[:1] == "/":
-                if open_:
-                    self._leave(open_.pop())
+                if open_ and (left := open_.pop()):
+                    self._leave(left)
             elif token.endswith(ROW_END):
                 self._row(token)
             elif (entered := self._enter(token, number)) is not None:
@@ -146,7 +146,8 @@ class Walker:
             self._text.append(" ")
             return "space" if tag != "hr" else None
         if tag in _BLOCKS:
-            self._flush()
+            if self._text:
+                self._flush()
             return "block"
         if tag == "td" or tag == "th":
             return self._enter_cell(tag, token)
@@ -232,9 +233,8 @@ class Walker:
     def _leave(self, name: str) -> None:
         """Note that an element ends."""
         if name == "block":
-            self._flush()
-        elif not name:
-            return
+            if self._text:
+                self._flush()
         elif name == "cell":
             self._cells -= 1
             self._tables[-1].raw.groups[-1][-1].texts[-1] = self._line()

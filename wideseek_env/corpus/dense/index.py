@@ -19,7 +19,7 @@ from wideseek_env.corpus.base import Page, SearchHit
 from wideseek_env.corpus.dense.base import Embedder, Vectors
 from wideseek_env.corpus.dense.loading import load_embedder
 from wideseek_env.corpus.dense.texts import OVERLAP, PASSAGE_CHARS, passages
-from wideseek_env.corpus.folders import building, read_manifest, write_manifest
+from wideseek_env.corpus.folders import building, check_reading, read_manifest, write_manifest
 from wideseek_env.corpus.index import check_urls
 from wideseek_env.corpus.records import RecordReader, RecordWriter
 from wideseek_env.corpus.snippets import snippet
@@ -29,6 +29,7 @@ from wideseek_env.errors import ConfigError, IndexDamagedError
 from wideseek_env.files import still_there
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.pages.neutral import neutralise
+from wideseek_env.pages.text import READING
 from wideseek_env.reprs import short
 
 FORMAT = 1
@@ -61,6 +62,7 @@ class DenseIndex:
         """Open the index at `path`, as `open` does."""
         self.path = Path(path).absolute()
         manifest = read_manifest(self.path, KIND, FORMAT)
+        check_reading(self.path, manifest)
         self.embedder = _embedder_for(self.path, manifest, embedder)
         self.name = str(manifest.get("name", self.path.name))
         self._documents = RecordReader(self.path / "documents")
@@ -138,6 +140,7 @@ class DenseIndex:
             facts = {
                 "name": name,
                 "documents": len(urls),
+                "reading": READING,
                 "dimension": embedder.dimension,
                 "embedder": embedder.name,
                 "model": str(getattr(embedder, "path", "")),

@@ -212,11 +212,11 @@ def test_building_streams_reports_and_refuses(tmp_path: Path):
     assert [entry.name for entry in path.parent.iterdir()] == ["corpus"]
 
 
-def test_lone_surrogates_are_stored_as_question_marks(tmp_path: Path):
+def test_lone_surrogates_are_stored_as_replacement_characters(tmp_path: Path):
     page = SourcePage("https://e.example/\ud800", "t\ud800", "<p>\ud800 x", None)
     for corpus in (StoredCorpus.build(tmp_path / "c", [page], name="n"), MemoryCorpus([page], "n")):
-        assert corpus.fetch("https://e.example/?") is not None
-        assert corpus.search(["x"], 1)[0][0].title == "t?"
+        assert corpus.fetch("https://e.example/\ufffd") is not None
+        assert corpus.search(["x"], 1)[0][0].title == "t\ufffd"
 
 
 def read_all(path: Path) -> None:

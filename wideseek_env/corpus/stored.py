@@ -11,13 +11,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Page, SearchHit
 from wideseek_env.corpus.folders import building, check_reading, read_manifest, write_manifest
 from wideseek_env.corpus.index import SearchIndex
 from wideseek_env.corpus.indexing import build_folder
 from wideseek_env.corpus.records import RecordReader, RecordWriter
 from wideseek_env.corpus.urls import lookup_keys, url_hash, url_key
-from wideseek_env.corpus.words import encodable
 from wideseek_env.errors import IndexDamagedError
 from wideseek_env.files import still_there
 from wideseek_env.pages.text import READING
@@ -58,7 +58,7 @@ def _documents(
         if text is None:
             found, text = plain_text(html)
             title = title or found
-        clean = encodable(url)
+        clean = clean_text(url)
         keep(clean, html)
         yield clean, title, text
 
@@ -130,7 +130,7 @@ class StoredCorpus:
                 records.finish(order)
             _UrlTable.save(folder / "urls.npy", [urls[row] for row in order])
             _UrlTable.save(folder / "keys.npy", [url_key(urls[row]) for row in order])
-            lost = list(dict.fromkeys(encodable(url) for url in gone))
+            lost = list(dict.fromkeys(clean_text(url) for url in gone))
             if lost:
                 (folder / GONE_FILE).write_text(json.dumps(lost, ensure_ascii=False, indent=0), "utf-8")
             facts = {"name": name, "pages": len(urls), "gone": len(lost), "reading": READING}

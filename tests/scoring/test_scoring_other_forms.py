@@ -55,6 +55,8 @@ RULES = {
     "a number in brackets": "[2] |---|---|---|",
     "an arrow": "     2→|---|---|---|",
     "a heavy frame": "┡━━━╇━━━╇━━━┩",
+    "a label": "assistant: |---|---|---|",
+    "a key of JSON": '"row 2": "|---|---|---|",',
     "a round frame": "├───┼───┼───┤",
 }
 
@@ -79,6 +81,14 @@ ROWS_BETWEEN = {
     "a note": "| Note: figures for 2023 | | |",
     "a key of YAML": "notes: |",
     "a legend": "Legend: | * | estimate |",
+    "a note with pipes": "**Note** — I used A | B | C.",
+    "a note of the width": "Data sources: A | B | C",
+    "a Chinese note": "以上数据来自：官网 | 维基 | 其他。",
+    "a numbered source": "1. Louvre | l.fr | 2023",
+    "a source in brackets": "[1] Louvre | l.fr | 2023",
+    "a footnote": "[^1]: Louvre | l.fr | 2023",
+    "an address": "https://x.org/a|b|c",
+    "a row of names": "Columns: Museum | City | Annual Visitors",
 }
 
 
@@ -104,6 +114,8 @@ def named(change: Callable[[str], str]) -> Callable[[Task], str]:
 
 
 NAMES: dict[str, Callable[[str], str]] = {
+    "a hash sign": lambda name: f"# {name}",
+    "a centred name": lambda name: f"<center>{name}</center>",
     "a raised tag": lambda name: f"{name}<sup>1</sup>",
     "a header tag": lambda name: f"<th>{name}</th>",
     "a number": lambda name: f"1. {name}",
@@ -172,6 +184,7 @@ ON_ONE_LINE = {
     "HTML breaks in a box": "\\boxed{" + " <br/> ".join(TABLE) + "}",
     "a Python list": repr(TABLE),
     "a JSON list": '{"rows": ["' + '", "'.join(TABLE) + '"]}',
+    "semicolons": "；".join(TABLE),
     "LaTeX breaks": " \\\\ ".join(TABLE),
     "a sentence": "The table: " + " ".join(TABLE) + " That is all.",
     "carriage returns": "\r".join(TABLE),

@@ -11,7 +11,7 @@ from wideseek_env.scoring.text import lenient_key, squash, text_key
 _LARGEST_GROUP = 32
 _REMARK = re.compile(r"[(\[{【〔][^()\[\]{}【】〔〕]*+[)\]}】〕]")
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
-_RAISED_TAG = re.compile(r"<sup>[^<>]*+</sup>|</?t[hd]>", re.IGNORECASE)
+_RAISED_TAG = re.compile(r"<sup>[^<>]*+</sup>|</?(?:t[hd]|center)>", re.IGNORECASE)
 _LATEX = re.compile(r"\\[a-z]{1,20}\{([^{}]*+)\}", re.IGNORECASE)
 _NUMBER = re.compile(r"\(?\d{1,2}[.):、]\s*+(?=\D)")
 _POSSESSIVE = re.compile(r"(?<=\w)'s?(?!\w)|(?<=[a-z])'s")
@@ -226,7 +226,7 @@ def _without_remarks(name: str) -> str:
         name = _LATEX.sub(r"\1", _LATEX.sub(r"\1", name))
     if (number := _NUMBER.match(name)) is not None:
         name = name[number.end() :]
-    return _REMARK.sub(" ", squash(name.rstrip(_RAISED))).replace("_", " ").strip()
+    return _REMARK.sub(" ", squash(name.rstrip(_RAISED))).replace("_", " ").lstrip("#").strip()
 
 
 _LOOSE_FORMS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (

@@ -29,11 +29,18 @@ ITEM = re.compile(r"(?:[-+*•·–—]|\(?\d{1,3}[.):、])\s+")
 """The mark of a list item at the beginning of a line."""
 
 _PROSE = re.compile(
-    r"\W*+(?:(?:sources?|notes?|references?|refs?|legend|links?|remarks?|来源|注|备注|参考(?:资料)?)\s*+[*_]*+[:：]"
+    r"\W*+(?:(?:(?:data )?sources?|notes?|references?|refs?|legend|links?|remarks?|columns?"
+    r"|(?:数据|资料)?来源|说明|注|备注|参考(?:资料)?)\s*+[*_]*+[:：]"
     r"|(?:i )?hope (?:it|this|that)\b|let me know\b|note that\b|see also\b|for more\b|based on\b"
     r"|(?:the|this|these) (?:tables?|lists?|data|rows?)\b)",
     re.IGNORECASE,
 )
+_LABELLED = re.compile(
+    r"[^\w|]{0,8}(?:\w{1,30} ?){1,2}[^\w|]{0,6}[:：—]|\(?\d{1,3}[.):、]\s|\[\^?\d{1,3}\]|https?://",
+    re.IGNORECASE,
+)
+"""A label, a number or an address before text with pipes."""
+_LABEL = re.compile(r"[\s\"']*+\w{1,20}(?: ?\w{1,20})?[\"']?\s?[:：][\s\"']*+")
 _YAML_KEY = re.compile(r"[\w-]{1,40}:\s*+\|[-+]?")
 
 
@@ -111,7 +118,7 @@ def split_any(line: str, width: int) -> list[str]:
 def rule_cells(line: str) -> list[str] | None:
     """The cells of `line` if it is an alignment row, else None.
 
-    A list marker, a quotation mark or a tag around the row is not part of it.
+    A list marker, a quotation mark, a label or a tag around the row is not part of it.
     """
     if _RULE_LINE.fullmatch(line) is not None:
         cells = _dashes(line)
@@ -122,7 +129,10 @@ def rule_cells(line: str) -> list[str] | None:
         return None
     line = line.translate(_TO_PIPES)
     first, last = line.find("|"), line.rfind("|")
-    if not first < last or not _is_marker(line[:first]) or not _is_marker(line[last + 1 :]):
+    before = line[:first]
+    if not first < last or not _is_marker(line[last + 1 :]):
+        return None
+    if not _is_marker(before) and _LABEL.fullmatch(before) is None:
         return None
     core = line[first : last + 1]
     cells = _dashes(core) if _RULE_LINE.fullmatch(core) is not None else []
@@ -169,7 +179,7 @@ def fit_row(line: str, width: int, framed: bool) -> list[str] | None:
         return cells
     if line[-1] == "|":
         return None if surplus < 0 else cells[1:] if surplus else cells
-    return cells if surplus == 0 and width > 2 else None
+    return cells if surplus == 0 and width > 2 and _LABELLED.match(line) is None else None
 
 
 def is_prose(line: str) -> bool:

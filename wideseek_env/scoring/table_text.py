@@ -10,7 +10,7 @@ _LINE_END = re.compile("[\x0b\x0c\x85\u2028\u2029]")
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|[\"\\/bfnrt])")
 _SPELLED_PIPE = re.compile(r"&#0*124;|&#x0*7c;|&vert;|&verbar;|&VerticalLine;", re.IGNORECASE)
 _RULE_IN_LINE = re.compile(r"\|(?:[ \t]*+:?-{2,}+:?[ \t]*+\|)++")
-_BETWEEN_ROWS = re.compile(r"(?:[\s\"',;\\]|<br\s*+/?>|\\n)*+", re.IGNORECASE)
+_BETWEEN_ROWS = re.compile(r"(?:[\s\"',;；，、\\]|<br\s*+/?>|\\n)*+", re.IGNORECASE)
 _LONGEST_JOINT = 20
 _ESCAPED = {"b": " ", "f": " ", "n": "\n", "r": "\n", "t": " "}
 
@@ -118,18 +118,12 @@ def _unfolded(line: str) -> str:
     if not _is_joint(below[0]) or len(below) < size:
         return line
     count = (len(below) - 1) // size
-    joints, rows = (
-        below[0 : count * size : size],
-        [below[at + 1 : at + size] for at in range(0, count * size, size)],
-    )
+    joints = below[: count * size : size]
     if any(other.strip() != joint.strip() for other in joints):
         return line
-    rest = "|".join(below[count * size :])
-    lines = [
-        "|".join(above[: -width - 1]),
-        *("|" + "|".join(row) + "|" for row in (header, [rule[0][1:-1]], *rows)),
-        rest,
-    ]
+    rows = [header, [rule[0][1:-1]], *(below[at + 1 : at + size] for at in range(0, count * size, size))]
+    lines = ["|".join(above[: -width - 1]), *("|" + "|".join(row) + "|" for row in rows)]
+    lines.append("|".join(below[count * size :]))
     return "\n".join(lines)
 
 

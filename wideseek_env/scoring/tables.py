@@ -34,7 +34,8 @@ _ASIDE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _TOTAL = re.compile(
-    r"(?:[*_ ]|</?\w{1,6}>)*+(?:the )?(?:(?:grand |sub-? ?|overall )?totals?|sum|average|mean|总计|合计|小计|总和|总数|平均)"
+    r"(?:[*_ ]|</?\w{1,6}>)*+(?:the )?(?:(?:grand |sub-? ?|overall )?totals?|sum|average|mean"
+    r"|总计|合计|小计|总和|总数|平均)"
     r"[*_\s]*+(?:[(（].{0,40}[)）]|[:：].{0,40})?(?:[*_ ]|</?\w{1,6}>)*+",
     re.IGNORECASE,
 )
@@ -52,8 +53,8 @@ class ParsedTable:
 
     `table` has the text of the cells without markup. `raw` has the same cells with their markup and links, but without
     escapes of pipes. `table` and `raw` are None when the text has no table. `notes` has one sentence for each repair.
-    `remarks` has the rows that look like remarks: section headings, totals, dots, and ruling lines. They are not in `table` and
-    `raw`. Each is given as its index in `with_remarks()`, and its cells with their markup.
+    `remarks` has the rows that look like remarks: section headings, totals, dots, and ruling lines. They are not in
+    `table` and `raw`. Each is given as its index in `with_remarks()`, and its cells with their markup.
     """
 
     table: Table | None

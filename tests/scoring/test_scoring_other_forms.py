@@ -226,6 +226,7 @@ BROKEN = {
     "before one pipe": with_rule(RULE).replace("| Uffizi | ", "| Uffizi\n| "),
     "in the key": with_rule(RULE).replace("Tate Modern", "Tate\nModern"),
     "in a later cell": with_rule(RULE).replace("4,000,000", "\n4,000,000"),
+    "in the last cell": with_rule(RULE).replace("8,700,000", "8,700,000\n[1]"),
     "over four lines": with_rule(RULE).replace(
         "Uffizi | Florence | 4,000,000", "Uffizi\n|\nFlorence\n| 4,000,000"
     ),
@@ -247,6 +248,8 @@ def test_broken_rows(answer: str) -> None:
         ["| a |", "b | c | d |"],
         ["| a", "", "| b | c |"],
         ["| a", "text", "text | b"],
+        ["| a | b | c", "notes: |"],
+        ["| a | b | c", "| d | e | f"],
     ],
 )
 def test_other_rows_are_not_joined(rows: list[str]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from wideseek_env.scoring.table_lines import rule_cells, split_any, split_row
+from wideseek_env.scoring.table_lines import is_prose, rule_cells, split_any, split_row
 
 _MOST_LINES = 8
 """A row may be broken over at most this many lines."""
@@ -42,13 +42,15 @@ def _end_of_row(lines: Sequence[str], start: int, width: int) -> int:
     first = lines[start]
     pipes, length = _pipes(first), len(first)
     wanted = width + 1
-    if width < 2 or pipes >= wanted or (pipes == width and first[-1] != "|"):
+    if width < 2 or pipes >= wanted:
         return start
     for at in range(start + 1, min(start + _MOST_LINES, len(lines))):
         line = lines[at]
         length += len(line)
         # A line that begins with a pipe continues a row only if the cell before is open.
         if not line or length > _LONGEST_ROW or (line[0] == "|" and lines[at - 1][-1] == "|" and line != "|"):
+            return start
+        if is_prose(line):
             return start
         pipes += _pipes(line)
         if pipes >= wanted:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 
 # Every pattern below is bounded by a character class that excludes its opening sign, or by a possessive quantifier. So
 # a megabyte of "[[[[" or "****" takes one pass and not one pass per sign.
 _MARKUP = re.compile(r"[*_`~\[<&\\]")
+_NOT_PLAIN = ("*", "_", "`", "~", "[", "<", "&", "\\", "  ", *"\t\r\v\f\x1c\x1d\x1e\x1f")
 _BREAK = re.compile(r"<br\s*+/?>", re.IGNORECASE)
 _TARGET = r"\(\s*+<?+((?:[^()\s<>]|\([^()\s]*+\))*+)>?+(?:\s++(?:\"[^\"()]*+\"|'[^'()]*+'))?+\s*+\)"
 _LINK = re.compile(r"!?+\[([^\[\]]*+)\]" + _TARGET)
@@ -60,6 +62,12 @@ def plain_text(cell: str) -> str:
 def is_plain(text: str) -> bool:
     """Whether `plain_text` leaves `text` unchanged."""
     return _MARKUP.search(text) is None and text == " ".join(text.split())
+
+
+def are_plain(lines: Sequence[str]) -> bool:
+    """Whether it is certain that `is_plain` holds for all these stripped lines. One search is faster than many."""
+    text = "\n".join(lines)
+    return text.isascii() and not any(sign in text for sign in _NOT_PLAIN)
 
 
 def link_target(cell: str) -> str | None:

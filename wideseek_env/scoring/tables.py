@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wideseek_env.scoring.align import match_columns
-from wideseek_env.scoring.markup import is_plain, plain_text
+from wideseek_env.scoring.markup import are_plain, is_plain, plain_text
 from wideseek_env.scoring.table_blocks import Found, find_tables
 from wideseek_env.scoring.table_lines import fit_row, is_rule, is_strong, split_row
 from wideseek_env.scoring.table_text import spelled_pipes, strip_thinking, unescape, unfold, visible_text
@@ -39,6 +39,7 @@ _TOTAL = re.compile(
     r"[*_\s]*+(?:[(（].{0,40}[)）]|[:：].{0,40})?(?:[*_ ]|</?\w{1,6}>)*+",
     re.IGNORECASE,
 )
+_TOTAL_SIGNS = frozenset("*_ <tTgGsSoOaAmM总合小平")
 _BEFORE_NAME = re.compile(r".*[:：>{}\]*`\".)、]", re.DOTALL)
 _SIGNS = re.compile(r"[^\w<]+")
 _CLOSING_TAG = re.compile(r"</[\w-]{1,40}>")
@@ -165,6 +166,7 @@ def _build(found: Found) -> ParsedTable:
     single: list[tuple[int, bool]] = []  # rows with one text, and whether it is the only cell of its line
     short = long = skipped = 0
     last = ""
+    plain = are_plain(found.body)
     for line in found.body:
         if line[0] == "|" == line[-1] and "\\" not in line:
             cells = list(map(str.strip, line[1:-1].split("|")))  # as `split_row`, which is slower
@@ -184,7 +186,10 @@ def _build(found: Found) -> ParsedTable:
             notes.append(f"the table has over {MAX_ROWS} rows; only the first {MAX_ROWS} were read")
             break
         row = tuple(cells)
-        if (row[0][:1] in _FIRST_SIGNS and _is_certain_remark(row)) or _TOTAL.fullmatch(row[0]):
+        sign = row[0][:1]
+        if (sign in _FIRST_SIGNS and _is_certain_remark(row)) or (
+            sign in _TOTAL_SIGNS and _TOTAL.fullmatch(row[0])
+        ):
             remarks.append(len(rows))
         elif "" in row and row.count("") == width - 1 > 0:
             single.append((len(rows), alone))
@@ -192,7 +197,7 @@ def _build(found: Found) -> ParsedTable:
             single.append((len(rows), False))  # a cell over all columns is often repeated in each of them
         last = line
         rows.append(row)
-        shown.append(row if is_plain(line) else tuple(map(plain_text, row)))
+        shown.append(row if plain or is_plain(line) else tuple(map(plain_text, row)))
     if rows and last[-1] != "|" and (row := _without_closing(rows[-1], found.prefix)) != rows[-1]:
         rows[-1], shown[-1] = row, tuple(map(plain_text, row))
     if single:
@@ -207,7 +212,8 @@ def _build(found: Found) -> ParsedTable:
     for at in reversed(remarks):
         del rows[at], shown[at]
     raw = Table(tuple(header), tuple(rows))
-    table = Table(tuple(map(plain_text, header)), tuple(shown))
+    names = tuple(map(plain_text, header))
+    table = raw if plain and names == raw.header else Table(names, tuple(shown))
     return ParsedTable(table, raw, tuple(notes), left_out)
 
 

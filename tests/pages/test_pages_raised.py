@@ -399,8 +399,8 @@ def test_what_a_person_sees(html: str, text: str) -> None:
 ROWS = [  # a cell that shows nothing keeps its place
     ("<td style='visibility:hidden'>x</td>", "| 1 |  | 3 |"),
     ("<td aria-hidden=true>x</td>", "| 1 |  | 3 |"),
-    ("<td class='noprint'>x</td>", "| 1 |  | 3 |"),
-    ("<td class='reference'>x</td>", "| 1 |  | 3 |"),
+    ("<td class='noprint'>x</td>", "| 1 | x | 3 |"),
+    ("<td class='reference'>x</td>", "| 1 | x | 3 |"),
     ("<th aria-hidden=true>x</th>", "| 1 |  | 3 |"),
     ("<td><img alt=star src=a.png><img alt=star src=a.png></td>", "| 1 | star star | 3 |"),
     ("<td><b style='display:block'>5</b><b style='display:block'>6</b></td>", "| 1 | 5 6 | 3 |"),

@@ -29,10 +29,8 @@ _DROPPED_CLASSES = (
     "breadcrumbs"
 )
 _DROPPED_ROLES = "navigation banner contentinfo search"
-_UNREAD_CELLS = ("td", "th")  # they keep their place in the row
-_UNREAD_CELL = (
-    f":is([aria-hidden=true],[class]:is({','.join(f'.{name}' for name in _DROPPED_CLASSES.split())}))"
-)
+# Cells keep their place in the row. Those with the names above are shown, because a person sees them.
+_UNREAD_CELLS = ("td[aria-hidden=true]", "th[aria-hidden=true]")
 _UNREAD = ",".join(
     (
         f"[class]:is({','.join(f'.{name}' for name in _DROPPED_CLASSES.split())}):not(html,body,td,th)",
@@ -128,8 +126,8 @@ def show(tree: Document) -> None:
         for node in tree.select(selector):
             if effect := _effect_of(node.attr("class") or ""):
                 _apply_name(node, effect)
-    for tag in _UNREAD_CELLS:
-        for node in tree.select(f"{tag}{_UNREAD_CELL}"):
+    for selector in _UNREAD_CELLS:
+        for node in tree.select(selector):
             _empty(node)
     tree.remove(_UNREAD)
     for node in tree.select("[style]"):
@@ -203,9 +201,8 @@ def _apply_style(node: Element, style: str) -> None:
     elif node.tag in _LINES and _SMALL.search(style):
         if "vertical-align" in style and next(node.iter_elements("br"), None) is not None:
             write_stack(node)
-        elif mark := next((mark for mark, moved in _MOVED if moved.search(style)), ""):
-            if is_leaf(node):
-                enclose(node, mark)
+        elif (mark := next((mark for mark, moved in _MOVED if moved.search(style)), "")) and is_leaf(node):
+            enclose(node, mark)
 
 
 def _empty(cell: Element) -> None:

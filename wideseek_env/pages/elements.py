@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from wideseek_env.pages.mathml import formula
 from wideseek_env.pages.raised import END, LOWERED, POWER, RAISED, STRUCK
@@ -67,14 +67,11 @@ def write_picture(node: Element) -> None:
         return
     if _is_large(node.attr("width")) or _is_large(node.attr("height")):
         return
-    beside = node.next_sibling or getattr(node.parent, "next_sibling", None)
-    if beside is not None and _tag(beside) not in ("td", "th") and beside.text.strip():
+    cell = _cell_of(node)
+    if cell is None or next(cell.stripped_strings, None) is not None:
         return  # the most frequent case: a flag before a name
     name = " ".join((node.attr("alt") or "").split())
     if name and len(name) <= _LONGEST and not name.lower().endswith(_FILES):
-        cell = _cell_of(node)
-        if cell is None or next(cell.stripped_strings, None) is not None:
-            return
         pictures = list(cell.iter_elements("img"))  # such as the stars of a rating
         for picture in pictures[1:_MOST_PICTURES]:
             other = " ".join((picture.attr("alt") or "").split())
@@ -262,7 +259,15 @@ def _number_list(node: Element) -> None:
 
 
 def _cell_of(node: Element) -> Element | None:
-    return next((outer for outer in _around(node, _NEAR) if outer.tag in ("td", "th", "li", "dd")), None)
+    outer: Any = node.parent
+    for _ in range(_NEAR):
+        tag = _tag(outer)
+        if tag in ("td", "th", "li", "dd"):
+            return cast("Element", outer)
+        if not tag:
+            break
+        outer = outer.parent
+    return None
 
 
 def _is_large(side: str | None) -> bool:

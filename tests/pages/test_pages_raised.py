@@ -396,6 +396,13 @@ def test_what_a_person_sees(html: str, text: str) -> None:
     assert plain_text(f"<p>{html}</p>")[1].split() == text.split()
 
 
+def test_long_styles_take_linear_time() -> None:
+    # Each of these took minutes with a pattern that reads to the end of the style from every place.
+    for part in ("list-style", "list-style:", "text-decoration:", "font-size:80%;position:relative "):
+        style = part * (1_000_000 // len(part))
+        assert "x" in to_document(f"<ol style='{style}'><li><span style='{style}'>x</span></ol>").markdown
+
+
 ROWS = [  # a cell that shows nothing keeps its place
     ("<td style='visibility:hidden'>x</td>", "| 1 |  | 3 |"),
     ("<td aria-hidden=true>x</td>", "| 1 |  | 3 |"),

@@ -247,7 +247,7 @@ _LIST_TYPES = {
     "upper-roman": "I",
     "decimal": "1",
 }
-_KIND_OF_LIST = re.compile(rf"list-style[a-z-]*\s*:[^;]*\b({'|'.join(_LIST_TYPES)})\b")
+_KIND_OF_LIST = re.compile(rf"list-style(?:-type)?\s{{0,9}}:[^;]{{0,60}}?\b({'|'.join(_LIST_TYPES)})\b")
 
 
 def _number_list(node: Element) -> None:

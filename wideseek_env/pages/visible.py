@@ -55,7 +55,7 @@ _LINES = frozenset("span b i em strong small font label u abbr time cite".split(
 _BLOCK = re.compile(r"display\s*:\s*(?:block|flex|grid|table|list-item)\b")
 _FOLDED = re.compile(r"NavContent|collaps|mwe-math")  # shown by a picture, or when the reader opens it
 _DRAWN = (
-    (STRUCK, re.compile(r"text-decoration[a-z-]*\s*:[^;]*line-through")),
+    (STRUCK, re.compile(r"text-decoration[a-z-]{0,20}\s{0,9}:[^;]{0,100}?line-through")),
     (RAISED, re.compile(r"vertical-align\s*:\s*super")),
     (LOWERED, re.compile(r"vertical-align\s*:\s*sub\b")),
 )
@@ -67,7 +67,7 @@ _MOVED = (
         LOWERED,
         re.compile(r"vertical-align\s*:\s*(?:text-)?bottom|vertical-align\s*:\s*-(?:0?\.0*[1-9]|[1-9])"),
     ),
-    (RAISED, re.compile(r"\brelative\b.*\btop\s*:\s*-|\brelative\b.*\bbottom\s*:\s*[\d.]")),
+    (RAISED, re.compile(r"\brelative\b[^\n]{0,200}?\b(?:top\s{0,9}:\s{0,9}-|bottom\s{0,9}:\s{0,9}[\d.])")),
 )
 _DRAWN_CLASSES = {
     "line-through": STRUCK,

@@ -14,7 +14,7 @@ from wideseek_env.clean import clean_text
 from wideseek_env.parsing.calls import MAX_CALLS, Problem, RawCall, Written, make_call
 from wideseek_env.parsing.lenient_json import load_value
 from wideseek_env.parsing.pythonic import end_of_brackets, read_pythonic
-from wideseek_env.parsing.tags import DSML, EDGE, SEPARATOR
+from wideseek_env.parsing.tags import DSML, SEPARATOR, search_edge
 
 _SPACE = rf"(?:{DSML}|[a-z]{{1,12}}[:|])?"
 _VALUE = r"(?:\s*=\s*|\s*name\s*=\s*)[\"']?(?P<{}>[^\"'<>=]{{1,100}}?)[\"']?(?:\s[^<>]{{0,100}})?"
@@ -83,14 +83,14 @@ def read_pairs(text: str, start: int) -> tuple[Written, int]:
                 break
             opening = _KEY_VALUE.match(text, key_end.end(), limit)
             begins = opening.end() if opening is not None else key_end.end()
-            end = _KEY_VALUE_END.search(text, begins, limit) or EDGE.search(text, begins, limit)
+            end = _KEY_VALUE_END.search(text, begins, limit) or search_edge(text, begins, limit)
             if end is None and after is None:
                 problem, position = Problem("cut_off_call", CUT), limit
                 break
             given.append(
                 (text[key.end() : key_end.start()].strip(), text[begins : end.start() if end else limit])
             )
-            position = limit if end is None else end.start() if EDGE.match(end[0]) else end.end()
+            position = limit if end is None else end.start() if search_edge(end[0], 0) else end.end()
         calls.append(problem or make_call(name["named"], _collected(given)))
     return calls, position
 
@@ -139,8 +139,8 @@ def _read_function(text: str, begin: re.Match[str]) -> tuple[RawCall | Problem, 
 
 def _stop(text: str, position: int) -> int:
     """Where a function without an end ends at the latest: before the next function, or the next tag of a block."""
-    ends = [found.start() for pattern in (_END, FUNCTION, EDGE) if (found := pattern.search(text, position))]
-    return min(ends, default=len(text))
+    found = (_END.search(text, position), FUNCTION.search(text, position), search_edge(text, position))
+    return min((each.start() for each in found if each is not None), default=len(text))
 
 
 def _value(text: str, parameter: re.Match[str]) -> tuple[Any, int, bool]:
@@ -153,7 +153,7 @@ def _value(text: str, parameter: re.Match[str]) -> tuple[Any, int, bool]:
     if end is not None and (inner is None or FUNCTION.search(text, inner.end(), end.start()) is None):
         value, position = text[start : end.start()], end.end()
     else:  # the end of the parameter is missing
-        edge = inner or EDGE.search(text, start, limit)
+        edge = inner or search_edge(text, start, limit)
         if edge is None and after is None:
             return None, limit, False
         position = edge.start() if edge is not None else limit

@@ -24,11 +24,13 @@ from wideseek_env.parsing.elements import (
 )
 from wideseek_env.parsing.lenient_json import end_of_json, load_value
 from wideseek_env.parsing.pythonic import read_pythonic
-from wideseek_env.parsing.tags import CLOSE, EDGE, OPEN, SEPARATOR, is_quoted
+from wideseek_env.parsing.tags import CLOSE, OPEN, SEPARATOR, is_quoted, search_edge
 
-_HINT = re.compile(r"<|\[TOOL_CALLS\]|\bcall:")
+_BEGINS = re.compile(r"[<\[]|\bcall:")
+_BRACKETS = re.compile(r"[<\[]")
 _EVENT = re.compile(
-    f"(?P<open>{OPEN.pattern})|(?P<function>{FUNCTION.pattern}|{LOOSE.pattern})", re.IGNORECASE
+    rf"(?P<open>{OPEN.pattern}|call:(?=[\w.-]{{1,100}}\s?\{{))|(?P<function>{FUNCTION.pattern}|{LOOSE.pattern})",
+    re.IGNORECASE,
 )
 _PAIRS_LINE = re.compile(rf"^{PAIRS.pattern}", re.MULTILINE)
 _GEMMA_TEXT = re.compile(r'(<escape>|<\|"\|>)(.*?)\1', re.DOTALL)
@@ -55,11 +57,11 @@ class Piece(NamedTuple):
 
 def read_tagged(text: str, tools: Tools) -> list[Piece]:
     """The parts of a text, in order. Text without tags of calls is one part."""
-    if _HINT.search(text) is None:
+    if "<" not in text and "[TOOL_CALLS]" not in text and "call:" not in text:
         return [Piece(text, [])]
     pieces: list[Piece] = []
     count = position = at = 0
-    while count <= MAX_CALLS and (event := _EVENT.search(text, at)) is not None:
+    while count <= MAX_CALLS and (event := _next_event(text, at)) is not None:
         if is_quoted(text, event.start(), event.end()):
             at = event.end()
             continue
@@ -84,6 +86,14 @@ def read_tagged(text: str, tools: Tools) -> list[Piece]:
     return [each for piece in pieces for each in _pairs_in(piece, tools)]
 
 
+def _next_event(text: str, start: int) -> re.Match[str] | None:
+    begins = _BEGINS if "call:" in text else _BRACKETS
+    for begin in begins.finditer(text, start):
+        if (event := _EVENT.match(text, begin.start())) is not None:
+            return event
+    return None
+
+
 def _pairs_in(piece: Piece, tools: Tools) -> list[Piece]:
     """The parts of a text in which the tags around calls of the form ``NAME<arg_key>`` are missing."""
     text = piece.text
@@ -101,7 +111,7 @@ def _read_block(text: str, opening: re.Match[str], tools: Tools, *, after_call: 
     start = opening.end()
     while start < len(text) and text[start].isspace():
         start += 1
-    edge = EDGE.search(text, start)
+    edge = search_edge(text, start)
     if edge is not None and edge.start() == start and not edge["close"]:
         return [], start  # one tag directly after another, as a section and the first call in it
     calls: Written = []
@@ -115,7 +125,7 @@ def _read_block(text: str, opening: re.Match[str], tools: Tools, *, after_call: 
         closing = CLOSE.match(text, end)
         return calls, closing.end() if closing is not None else end
     if edge is not None and (end := _end_of_value(text, start, edge.start())) > edge.start():
-        edge = EDGE.search(text, end)  # the tag was inside a string
+        edge = search_edge(text, end)  # the tag was inside a string
     stop = edge.start() if edge is not None else len(text)
     closed = edge is not None and bool(edge["close"])
     body = text[start:stop].strip()

@@ -14,10 +14,7 @@ _BARS_END = (
     r"/tool[_▁]calls?|tool[_▁]calls?[_▁](?:section[_▁])?end|END_ACTION|action_end|tools_suffix|python_end|"
     r"eom_id|eot_id|im_end|end▁of▁sentence"
 )
-_OPEN = (
-    rf"<{_TAG}(?:\s[^<>]{{0,200}})?>|<[|｜](?:{_BARS})[|｜]>|<\|tool_call>|<start_function_call>|\[TOOL_CALLS\]|"
-    r"\bcall:(?=[\w.-]{1,100}\s?\{)"
-)
+_OPEN = rf"<{_TAG}(?:\s[^<>]{{0,200}})?>|<[|｜](?:{_BARS})[|｜]>|<\|tool_call>|<start_function_call>|\[TOOL_CALLS\]"
 _CLOSE = rf"</{_TAG}\s*>|<[|｜](?:{_BARS_END})[|｜]>|<tool_call\|>|<end_function_call>|\[/TOOL_CALLS\]|</s>|<bot_end>"
 
 OPEN = re.compile(_OPEN, re.IGNORECASE)
@@ -26,8 +23,18 @@ OPEN = re.compile(_OPEN, re.IGNORECASE)
 CLOSE = re.compile(_CLOSE, re.IGNORECASE)
 """A tag before which a call ends."""
 
-EDGE = re.compile(f"(?:{_OPEN})|(?P<close>{_CLOSE})", re.IGNORECASE)
-"""Either of them. The group "close" tells which."""
+_EDGE = re.compile(f"(?:{_OPEN})|(?P<close>{_CLOSE})", re.IGNORECASE)
+_BEGINS = re.compile(r"[<\[]")
+
+
+def search_edge(text: str, start: int, stop: int | None = None) -> re.Match[str] | None:
+    """The first tag of either kind in ``text[start:stop]``. The group "close" tells which kind it is."""
+    stop = len(text) if stop is None else stop
+    for begin in _BEGINS.finditer(text, start, stop):
+        if (edge := _EDGE.match(text, begin.start(), stop)) is not None:
+            return edge
+    return None
+
 
 SEPARATOR = r"(?:<[|｜]tool[_▁](?:sep|call[_▁]argument[_▁]begin)[|｜]>|<tool_sep(?::\w{1,40})?>|\[ARGS\])"
 """What stands between the name of a tool and its arguments."""

@@ -29,7 +29,7 @@ _OPEN = re.compile("|".join(opener for opener, _ in _PAIRS))
 _CLOSE = re.compile(
     rf"</(?i:{_NAME})\s*>|\[/THINK\]|<\|END_THINKING\|>|<\|end_of_thought\|>|<\|close\|>think<\|sep\|>|◁/think▷|<channel\|>"
 )
-_HINT = re.compile(r"think|thought|reason|scratch|reflection|inner_|<\|channel|<channel", re.IGNORECASE)
+_HINT = re.compile(r"think|thought|reason|scratch|reflection|inner_|channel", re.IGNORECASE)
 # The text of a call's argument is no thinking, so a tag in it has no meaning.
 _ARGUMENT = re.compile(r"<(?:[|｜]DSML[|｜])?param(?:eter)?[=\s][^<>]{1,200}>|<arg_value>")
 _EVENT = re.compile(
@@ -70,6 +70,8 @@ def split_thinking(text: str) -> Thinking:
     Some chat templates open the thought in the prompt. So a closing tag without an opening tag ends a thought that
     began in the prompt. Tags inside the arguments of a call are part of the argument.
     """
+    if "<" not in text and "THINK]" not in text and "◁" not in text:
+        return Thinking(text, [], False)
     if _HINT.search(text) is None:
         return Thinking(text, [], False)
     kept: list[str] = []

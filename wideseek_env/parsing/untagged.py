@@ -51,7 +51,6 @@ _SHAPE = re.compile(
 )
 _HAS_ARGUMENTS = re.compile(rf"\b(?:{_ARGUMENT_KEYS})\b{_QUOTE}?\s*[:=]")
 _GIVEN = re.compile(r"\s*\w+\s*=\s*[\"'\[{\d]")
-_HINT = re.compile(r"[{(\[<]|Action|Tool|Function")
 _TOOL_CODE = re.compile(r"```tool_code\b")
 _FENCES = re.compile(r"(?:```[\w+-]*+|[\[\],;`\s])++")
 _AFTER_CALL = re.compile(r"[ \t]*(?:[,;)\]`]|\r?\n|<[|/b]|\Z)")
@@ -114,7 +113,7 @@ def _patterns(tools: frozenset[str]) -> _Patterns:
 
 def read_untagged(text: str, tools: Tools) -> tuple[str, Written]:
     """The text outside of the calls, and the calls, in order."""
-    if not _HINT.search(text):
+    if not any(name in text for name in tools) and not ("name" in text and "{" in text):
         return text, []
     found = _whole(text, tools) or [
         *_objects(text, tools),
@@ -160,7 +159,7 @@ def _elements(text: str, tools: Tools) -> list[_Found]:
 
 def _unreadable(text: str, tools: Tools) -> list[_Found]:
     """What is evidently meant as a call, but has no arguments that can be read."""
-    if not tools:
+    if not tools or not any(word in text for word in ("Action", "Tool", "Function", "tool_")):
         return []
     found = [
         _Found(line.start(), line.end(), [Problem("bad_arguments", line["tool"])])
@@ -224,6 +223,8 @@ def _objects(text: str, tools: Tools) -> list[_Found]:
     """The JSON objects of calls, wherever they are in the text. An object that nobody can read becomes a problem."""
     found: list[_Found] = []
     end = failures = tried = 0
+    if "{" not in text and "“" not in text:
+        return found
     pattern = _patterns(frozenset(tools)).object if tools else _SHAPE
     for match in pattern.finditer(text):
         if match.start() < end or is_quoted(text, match.start(), match.end()):
@@ -302,7 +303,7 @@ def _almost(text: str, starts: list[int], match: re.Match[str], tools: Tools) ->
 def _python(text: str, tools: Tools) -> list[_Found]:
     """Calls in Python's form: alone in a line, or in a list."""
     found: list[_Found] = []
-    if not tools:
+    if not any(f"{name}{after}" in text for name in tools for after in ("(", " (", ".call")):
         return found
     for tried, match in enumerate(_patterns(frozenset(tools)).python.finditer(text)):
         if tried >= MAX_CANDIDATES:
@@ -348,7 +349,7 @@ def _python_at(text: str, start: int, bracket: int, listed: bool, tools: Tools) 
 def _headed(text: str, tools: Tools) -> list[_Found]:
     """The name of a tool, and then a JSON object of arguments."""
     found: list[_Found] = []
-    if not tools:
+    if not tools or "{" not in text:
         return found
     failures = 0
     for tried, match in enumerate(_patterns(frozenset(tools)).headed.finditer(text)):

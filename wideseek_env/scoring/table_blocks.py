@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from wideseek_env.scoring.broken_rows import whole_rows
 from wideseek_env.scoring.table_lines import (
     ITEM,
     bare_line,
@@ -77,7 +78,7 @@ def find_tables(text: str, is_header: Callable[[Sequence[str]], bool]) -> list[F
     `text`.
     """
     found: list[Found] = []
-    for block in _blocks([bare_line(line) for line in text.split("\n")]):
+    for block in _blocks(whole_rows([bare_line(line) for line in text.split("\n")])):
         if block.table is not None:
             found += _ruled_tables(block, block.table, is_header)
         elif rows := _unruled_table(block.lines):

@@ -295,3 +295,128 @@ def test_the_time_is_linear(piece: str):
 )
 def test_the_time_for_markdown_is_linear(piece: str):
     assert markdown_to_html(piece * 20_000)
+
+
+SEEN = [
+    # a footnote mark after a number that stands in a formula at first sight
+    ("−5.3<sup>2</sup>", "−5.3 [2]"),
+    ("+5.2<sup>3</sup>", "+5.2 [3]"),
+    ("±5<sup>1</sup>", "±5 [1]"),
+    ("(1,234<sup>2</sup>)", "(1,234 [2])"),
+    ("(2018<sup>2</sup>)", "(2018 [2])"),
+    ("2018/19<sup>2</sup>", "2018/19 [2]"),
+    ("3/4<sup>2</sup>", "3/4 [2]"),
+    ("1,234<sup>2</sup> + 5", "1,234 [2] + 5"),
+    ("2010<sup>2</sup> - 2015", "2010 [2] - 2015"),
+    ("n = 45<sup>2</sup>", "n = 45 [2]"),
+    ("12<sup>1</sup>+13<sup>2</sup>", "12 [1]+13 [2]"),
+    ("45<sup>2</sup>*", "45 [2]*"),
+    ("5×10<sup>6</sup><sup>2</sup>", "5×10^6 [2]"),
+    ("m<sup>2</sup><sup>1</sup>", "m^2 [1]"),
+    ("km<sup>2 [1]</sup>", "km^2"),
+    ("km<sup>2<a href='#cite_note-1'>[1]</a></sup>", "km^2"),
+    ("kg<sup>1</sup>", "kg [1]"),
+    ("N/A<sup>2</sup>", "N/A [2]"),
+    ("$5M<sup>2</sup>", "$5M [2]"),
+    ("Group A<sup>2</sup>", "Group A [2]"),
+    ("C<sup>(P)</sup>", "C (P)"),
+    ("12,345<sup>p</sup>", "12,345 [p]"),
+    ("2018<sup>e</sup>", "2018 [e]"),
+    ("1.5<sup>e</sup>", "1.5 [e]"),
+    ("1234<sup>［1］</sup>", "1234"),
+    ("1234<sup>【注1】</sup>", "1234"),
+    ("13亿<sup>1</sup>", "13亿 [1]"),
+    ("5平方公里<sup>2</sup>", "5平方公里 [2]"),
+    ("5千米<sup>2</sup>", "5千米^2"),
+    # still exponents
+    ("10<sup>10<sup>100</sup></sup>", "10^(10^100)"),
+    ("10<!-- c --><sup>6</sup>", "10^6"),
+    ("10<sup> <!-- c --> 6 </sup>", "10^6"),
+    ("3+5<sup>2</sup>", "3+5^2"),
+    ("144 = 12<sup>2</sup>", "144 = 12^2"),
+    ("2<sup>31</sup> − 1", "2^31 − 1"),
+    ("e<sup>iπ</sup>", "e^iπ"),
+    ("sin<sup>2</sup>x", "sin^2 x"),
+    ("5 Km<sup>2</sup>", "5 Km^2"),
+    # prices and other decimals
+    ("$9<sup>99</sup>", "$9.99"),
+    ("$1,299<sup>00</sup>", "$1,299.00"),
+    ("<sup>$</sup>12<sup>99</sup>", "$12.99"),
+    ("12<sup>99</sup> €", "12.99 €"),
+    ("12,<sup>99</sup> €", "12,99 €"),
+    ("in 1990.<sup>12</sup>", "in 1990. [12]"),
+    ("$9<small>99</small>", "$9.99"),
+    ("$10<sup>12</sup>", "$10^12"),
+    ("10:23<sup>.45</sup>", "10:23.45"),
+    # errors of a value, charges of an ion
+    ("93.5<sup>+0.2</sup><sub>−0.3</sub> km", "93.5 +0.2/−0.3 km"),
+    (
+        "93.5<span style='display:inline-block;vertical-align:-0.4em;font-size:80%'>+0.2<br>−0.3</span>",
+        "93.5 +0.2/−0.3",
+    ),
+    ("SO<span class='template-chem2-su'><span>2−</span><span>4</span></span>", "SO4^2-"),
+    # names, ordinals, degrees, fractions
+    ("M<sup>c</sup>Donald", "McDonald"),
+    ("1.<sup>er</sup> and n.<sup>o</sup> 3", "1.er and n.o 3"),
+    ("30<sup>0</sup>C", "30°C"),
+    ("<sup>o</sup>C", "°C"),
+    ("<sup>99m</sup>Tc", "99mTc"),
+    ("1<sup>½</sup>", "1 ½"),
+    ("5<small>1/2</small>", "5 1/2"),
+    ("1,234<small>1</small>", "1,234 [1]"),
+    ("2<small>nd</small>", "2nd"),
+    ("1:23<small>.456</small>", "1:23.456"),
+    # raised and struck by style or class
+    ("1,234<span style='font-size:70%;vertical-align:top'>1</span>", "1,234 [1]"),
+    ("1,234<span style='vertical-align:4px;font-size:smaller'>1</span>", "1,234 [1]"),
+    ("1,234<span style='position:relative;top:-0.5em;font-size:80%'>1</span>", "1,234 [1]"),
+    ("1,234<span class='footnote'>1</span>", "1,234 [1]"),
+    ("10<span class='sup'>6</span>", "10^6"),
+    ("<span class='text-decoration-line-through'>5</span>6", "~~5~~ 6"),
+    ("<s>5<s>6</s></s>7", "~~56~~ 7"),
+    # formulas
+    ("<math><msup><mi>x</mi><mn>2</mn></msup><mn>3</mn></math>", "x^2 3"),
+    ("<math><msqrt><mn>2</mn></msqrt><mn>3</mn></math>", "√2 3"),
+    ("<math><mn>5</mn><mo>&#x2062;</mo><mn>3</mn></math>", "5·3"),
+    ("<math><mn>5</mn><mo>&#x2062;</mo><mi>x</mi></math>", "5x"),
+    ("<math><msup><mn>45</mn><mo>∘</mo></msup></math>", "45°"),
+    ("<math><menclose notation='updiagonalstrike'><mn>5</mn></menclose><mn>6</mn></math>", "~~5~~ 6"),
+    (
+        "<math><mmultiscripts><mi>U</mi><mprescripts/><mn>92</mn><mn>238</mn></mmultiscripts></math>",
+        "238U",
+    ),
+    ("<math><mo>(</mo><mfrac linethickness='0'><mn>5</mn><mn>2</mn></mfrac><mo>)</mo></math>", "(5 over 2)"),
+    ("<script type='math/tex'>10^6</script> m", "10^6 m"),
+]
+
+
+@pytest.mark.parametrize(("html", "text"), SEEN)
+def test_what_a_person_sees(html: str, text: str) -> None:
+    assert to_document(f"<p>{html}</p>", "https://e.example/").markdown.strip() == text
+    assert plain_text(f"<p>{html}</p>")[1].split() == text.split()
+
+
+def test_long_styles_take_linear_time() -> None:
+    # Each of these took minutes with a pattern that reads to the end of the style from every place.
+    for part in ("list-style", "list-style:", "text-decoration:", "font-size:80%;position:relative "):
+        style = part * (1_000_000 // len(part))
+        assert "x" in to_document(f"<ol style='{style}'><li><span style='{style}'>x</span></ol>").markdown
+
+
+ROWS = [  # a cell that shows nothing keeps its place
+    ("<td style='visibility:hidden'>x</td>", "| 1 |  | 3 |"),
+    ("<td aria-hidden=true>x</td>", "| 1 |  | 3 |"),
+    ("<td class='noprint'>x</td>", "| 1 | x | 3 |"),
+    ("<td class='reference'>x</td>", "| 1 | x | 3 |"),
+    ("<th aria-hidden=true>x</th>", "| 1 |  | 3 |"),
+    ("<td><img alt=star src=a.png><img alt=star src=a.png></td>", "| 1 | star star | 3 |"),
+    ("<td><b style='display:block'>5</b><b style='display:block'>6</b></td>", "| 1 | 5 6 | 3 |"),
+    ("<td><span class='d-none'>9</span>5</td>", "| 1 | 5 | 3 |"),
+    ("<td><span class='d-none d-md-inline'>9</span>5</td>", "| 1 | 95 | 3 |"),
+]
+
+
+@pytest.mark.parametrize(("cell", "row"), ROWS)
+def test_cells_keep_their_places(cell: str, row: str) -> None:
+    table = f"<table><tr><th>A<th>B<th>C<tr><td>1</td>{cell}<td>3<tr><td>4<td>5<td>6</table>"
+    assert row in to_document(table).markdown.splitlines()

@@ -114,7 +114,7 @@ TABLES = [
     ("<tr><th>A<th>B<tr><td colspan=0>1<td>2", "A B, 1 2"),
     ("<tr><th>A<th>B<tr><td rowspan=0>1<td>2<tr><td>3", "A B, 1 2, 1 3"),
     ("<tr><th>A<th>B<tr><th>1<td>2<tr><th>3<td>4", "A B, 1 2, 3 4"),
-    ("<tr><th>A<sup>1</sup><th>B<tr><td>1<td>2", "A^1 B, 1 2"),
+    ("<tr><th>A<sup>1</sup><th>B<tr><td>1<td>2", "A [1] B, 1 2"),
     ("<tr style='display:none'><td>no<td>no<tr><th>A<th>B<tr><td>1<td>2", "A B, 1 2"),
 ]
 

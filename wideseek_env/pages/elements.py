@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from turbohtml import Element
 
 _ABOVE, _BELOW = ".num,.numerator", ".den,.denominator"
-_NOTE_CLASSES = frozenset(
+NOTE_CLASSES = frozenset(
     "footnote footnotes footnote-ref footnoteref footnote-link footnote-reference footnote-anchor noteref note-ref fn "
     "fnref fn-ref citation cite cite-ref endnote endnote-ref".split()
 )
 _NOTE_ID = re.compile(r"_?(?:cite[_-]?ref|fn-?ref|fnr|ftnref|footnote-?ref|noteref)", re.IGNORECASE)
+_SMALL = re.compile(r"\s*(?:\d{1,2}|[a-z])\s*|\s*\d{1,2}[/⁄]\d{1,2}\s*")
+_BEFORE_SMALL = re.compile(r"\d$")
+_FORMULA_TYPE = "math/tex"
 _LONGEST_NOTE = 60  # characters of a footnote mark
 _NEAR = 4  # the most levels to look up or down from an element, so that the time is linear
 _FILES = (".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp", ".bmp", ".tif", ".tiff")
+_MOST_PICTURES = 20
 _LARGE = 64  # pixels: a larger picture is not a sign that replaces a word
 _VALUED = frozenset(
     ("", "text", "number", "date", "time", "month", "week", "email", "url", "tel", "datetime-local")
@@ -68,6 +72,11 @@ def write_picture(node: Element) -> None:
         return  # the most frequent case: a flag before a name
     name = " ".join((node.attr("alt") or "").split())
     if name and len(name) <= _LONGEST and not name.lower().endswith(_FILES):
+        pictures = list(cell.iter_elements("img"))  # such as the stars of a rating
+        for picture in pictures[1:_MOST_PICTURES]:
+            other = " ".join((picture.attr("alt") or "").split())
+            if other and len(other) <= _LONGEST and not other.lower().endswith(_FILES):
+                _replace(picture, f" {other}")
         _replace(node, name)
 
 
@@ -76,6 +85,44 @@ def _text_class() -> Callable[[str], Any]:
     from turbohtml import Text  # importing visible text must not load the library
 
     return Text
+
+
+def is_leaf(node: Element) -> bool:
+    """Whether an element contains only text."""
+    return not any(map(_tag, node.children))
+
+
+def mark_note(node: Element) -> None:
+    """Mark an element whose class names a footnote mark, if it is as short as one."""
+    if _SMALL.fullmatch(node.text):
+        enclose(node, RAISED)
+
+
+def write_stack(node: Element) -> None:
+    """Two short texts, one above the other: the charge over the number of an ion, or the errors of a value."""
+    parts = [part for part in node.strings if part.strip()]
+    if len(parts) != 2 or not is_short(node) or next(node.iter_elements("a"), None) is not None:
+        return
+    above, below = (part.strip() for part in parts)
+    raised, lowered = f"{RAISED}{above}{END}", f"{LOWERED}{below}{END}"
+    _replace(node, lowered + raised if below.isdigit() else raised + lowered)
+
+
+def _write_small(node: Element) -> None:
+    """Small digits after a number are not part of it."""
+    before: Any = node.previous_sibling
+    if before is None or not _BEFORE_SMALL.search(before.text):
+        return
+    if _SMALL.fullmatch(node.text) and is_leaf(node):
+        enclose(node, RAISED)
+
+
+def _drop_script(node: Element) -> None:
+    """A script may hold a formula, which it draws."""
+    if (node.attr("type") or "").startswith(_FORMULA_TYPE):
+        _replace(node, node.text)
+    else:
+        node.extract()
 
 
 def _replace(node: Element, text: str) -> None:
@@ -106,9 +153,9 @@ def _strike(node: Element) -> None:
 
 def _is_note(node: Element) -> bool:
     """Whether a raised element is certainly a footnote mark: by its name, or by a link to a place on the same page."""
-    if not _is_short(node):
+    if not is_short(node):
         return False  # an end tag is missing
-    if (name := node.attr("class")) and not _NOTE_CLASSES.isdisjoint(name.lower().split()):
+    if (name := node.attr("class")) and not NOTE_CLASSES.isdisjoint(name.lower().split()):
         return True
     if node.attr("role") == "doc-noteref" or _NOTE_ID.match(node.attr("id") or ""):
         return True
@@ -122,7 +169,8 @@ def _is_note(node: Element) -> bool:
     return any(_tag(outer) == "a" and _is_jump(outer) for outer in _around(node, 2))
 
 
-def _is_short(node: Element) -> bool:
+def is_short(node: Element) -> bool:
+    """Whether an element has no more text than a footnote mark may have."""
     length = 0
     for text in node.strings:
         length += len(text)
@@ -190,8 +238,22 @@ def _reverse(node: Element) -> None:
         _replace(node, node.text[::-1])
 
 
+_LIST_TYPES = {
+    "lower-alpha": "a",
+    "lower-latin": "a",
+    "upper-alpha": "A",
+    "upper-latin": "A",
+    "lower-roman": "i",
+    "upper-roman": "I",
+    "decimal": "1",
+}
+_KIND_OF_LIST = re.compile(rf"list-style(?:-type)?\s{{0,9}}:[^;]{{0,60}}?\b({'|'.join(_LIST_TYPES)})\b")
+
+
 def _number_list(node: Element) -> None:
-    """A reversed list without a start begins with the number of its items."""
+    """A reversed list without a start begins with the number of its items. A style can choose the kind of numbers."""
+    if (style := node.attr("style")) and (kind := _KIND_OF_LIST.search(style)) is not None:
+        node.attrs["type"] = _LIST_TYPES[kind[1]]
     if node.attr("reversed") is not None and node.attr("start") is None:
         node.attrs["start"] = str(sum(_tag(child) == "li" for child in node.children))
 
@@ -228,13 +290,15 @@ def _tag(node: Any) -> str:
 
 
 DROPPED = (
-    "script style noscript template svg canvas iframe object audio video picture map head nav footer button textarea "
+    "style noscript template svg canvas iframe object audio video picture map head nav footer button textarea "
     "dialog annotation annotation-xml rp rt noembed noframes"
 ).split()
 """The tags of elements that are left out."""
 
 CHANGES: dict[str, Callable[[Element], None]] = {
     **dict.fromkeys(DROPPED, _drop),
+    "script": _drop_script,
+    "small": _write_small,
     "select": _write_choice,
     "sup": _raise,
     "sub": _lower,

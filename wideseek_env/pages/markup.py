@@ -7,12 +7,14 @@ So `wideseek_env.pages.walk` can read it with regular expressions.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from wideseek_env.pages.raised import write_marks
 from wideseek_env.pages.text import title_of, without_breaks
 from wideseek_env.pages.visible import NOT_STRUCTURE, parse, show
 
+_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
 _RAW = ("xmp", "plaintext")
 
 
@@ -36,5 +38,8 @@ def to_markup(html: str) -> Markup:
     tree.strip_tags(NOT_STRUCTURE)
     for node in list(tree.iter_elements(_RAW)):
         node.tag = "pre"  # turbohtml would write the text of these tags without escapes
-    body = write_marks(without_breaks(tree.serialize(Html(formatter=Formatter.MINIMAL))))
+    body = tree.serialize(Html(formatter=Formatter.MINIMAL))
+    if "<!--" in body:
+        body = _COMMENT.sub("", body)
+    body = write_marks(without_breaks(body))
     return Markup(title, (base.attr("href") or "") if base is not None else "", body)

@@ -26,6 +26,9 @@ _FRACTION = re.compile(
     rf"{_BEGIN}[rp]\s*+(\w{{1,9}})\s*+{END}\s?[⁄∕/]\s?{LOWERED}\s*+(\w{{1,9}})\s*+{END}"
     rf"|{_BEGIN}[rp]\s*+(\d{{1,9}})\s*+{END}⁄(\d{{1,9}})"
 )
+_SPREAD = re.compile(  # the errors of a measured value, one above the other
+    rf"{_BEGIN}[rp]\s*+(\+\s?[\d.,]{{1,12}})\s*+{END}(?:\s|<br>)?+{LOWERED}\s*+([-−–]\s?[\d.,]{{1,12}})\s*+{END}"
+)
 _SLASHES = ("/", "⁄", "∕")
 _SIGNS = str.maketrans("−–‐‑⁻", "-----")
 
@@ -33,12 +36,21 @@ _INTEGER = re.compile(r"[+-]?\d{1,4}(?:[.,/]\d{1,4})?")
 _SIGNED = re.compile(r"[+-](?:\d{1,4}(?:[.,/]\d{1,4})?|[a-z])")
 _VARIABLE = re.compile(r"-?\d{0,3}[nkxyijpqN](?:[+-]\d{1,3})?|\d{0,3}[n-z][+-]\d{1,3}")
 _ION = re.compile(r"\d{1,2}[+-]")
-_BRACKETED = re.compile(r"\[[^\[\]]*+\]|(?:\[[^\[\]]*+\]\s*+)++")
+_BRACKETED = re.compile(r"(?:[\[［【〔][^\[\]［］【】〔〕]*+[\]］】〕]\s*+)++")
+_THEN_BRACKETED = re.compile(r"([+-]?\w{1,9})\s?+(?:\[[^\[\]]*+\]\s*+)++")
+_CENTS = re.compile(r"\d\d")
+_PRICE_BEFORE = re.compile(r"[$€£¥₹₽₩]\s?\d{1,3}(?:[ ,.]?\d{3})*[.,]?$")
+_PRICE_AFTER = re.compile(r"\s?(?:[€$£¥₹₽]|zł\b|Kč\b|kr\b|EUR\b|USD\b)")
+_DECIMALS = re.compile(r"[.,]\d{1,3}")
+_HALVES = re.compile(r"[¼½¾⅐-⅞]")
+_YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
 _NOTE = re.compile(r"(?:\w{1,2}|\w+[.\d]\w*|note \w+)(?:[\s,;]+\w{1,3})*+")
 _SIMPLE = re.compile(r"[+-]?\w+(?:[.,]\d+)?|\d*[+-]")
 _ORDINALS = frozenset("st nd rd th er ère ere re e è ème eme nde ter te de ste o os ª º".split())
+_ABBREVIATION = re.compile(r"(?<![\d.,])(?:\d{1,3}|\b[A-Za-z]{1,3})\.$")
 _TRADE = {"tm": "™", "sm": "℠", "(r)": "®", "(tm)": "™"}
 _DEGREES = frozenset("o°º∘")
+_DEGREE = re.compile(r"[CF](?![a-z])")
 _DEGREE_OF = re.compile(r"\s?(?:[CFKNSEW](?![a-z])|[Cc]elsius|[Ff]ahrenheit|\d{1,2}\s?['′])")
 _TIMES = frozenset("h m s min sec hr d".split())
 _UNITS = frozenset(
@@ -49,14 +61,21 @@ _UNITS = frozenset(
 _NUMBER_AT_END = re.compile(r"(?<![\d.,])(?:\d|[.,](?=\d)){1,30}$")
 _LETTERS_AT_END = re.compile(r"[^\W\d_]{1,20}$")
 _ROMAN = re.compile(r"[IVXLCDM]+")
-_OPERATOR_BEFORE = re.compile(r"[=+*×·⋅/(^≈≤≥±−√]\s?(?:\d|[.,](?=\d)){1,30}$")
-_OPERATOR_AFTER = re.compile(r"\s?[=+*×·⋅≈≤≥±^]|\s[−-]\s?\d|−|\)\s?[=^]")
+_OPERATOR_BEFORE = re.compile(r"(?:[*×·⋅^√]|[\d)]\s?=|[\w)]\s?[+−])\s?(?:\d|[.,](?=\d)){1,30}$")
+_OPERATOR_AFTER = re.compile(r"\s?[=×·⋅≈≤≥±^]|\s?[+*]\s?[\w(]|\s[−-]\s?\d|−\s?\w|\)\s?[=^]")
+_POWER_AT_END = re.compile(r"\^(?:-?[\w.,]{1,9}|\([^()]{1,30}\))$")
+_NOT_A_QUANTITY = re.compile(r"(?:[Nn]/[Aa]|\d[MKBkTt]|[^\W\d_]{3,20}\s[A-LN-Z])$")
+_FUNCTIONS = frozenset("sin cos tan cot sec csc sinh cosh tanh log ln".split())
+_LENGTHS = frozenset(("Km", "KM", "Cm", "CM"))
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]$")
+_CJK_LENGTH = re.compile(r"(?<![平立]方)(?<![平立]方[千厘毫分公英海])(?:米|里|尺|寸|秒)$")
 _FORMULA_AT_END = re.compile(r"\([^()]{0,30}[+\-−*/×·][^()]{0,30}\)$|_\w{1,9}$")
 _ISOTOPE = re.compile(
     r"(?:H|He|Li|Be|B|C|N|O|F|Ne|Na|Mg|Al|Si|P|S|Cl|Ar|K|Ca|Sc|Ti|V|Cr|Mn|Fe|Co|Ni|Cu|Zn|Ga|Ge|As|Se|Br|Kr|Rb|Sr|Y|"
     r"Zr|Nb|Mo|Tc|Ru|Rh|Pd|Ag|Cd|In|Sn|Sb|Te|I|Xe|Cs|Ba|La|Ce|Pr|Nd|Pm|Sm|Eu|Gd|Tb|Dy|Ho|Er|Tm|Yb|Lu|Hf|Ta|W|Re|Os|"
     r"Ir|Pt|Au|Hg|Tl|Pb|Bi|Po|At|Rn|Fr|Ra|Ac|Th|Pa|U|Np|Pu|Am|Cm|Bk|Cf|Es|Fm|Md|No|Lr)(?![a-z])"
 )
+_ISOMER = re.compile(r"\d{2,3}m")
 _WORD_NOT_ISOTOPE = re.compile(r"(?:As|At|He|I|In|No|Am|Be)\s\w|[A-Z]\s[a-z]")
 _SCORE_AT_END = re.compile(r"\d[-–−]\d$")
 _RANGE = re.compile(r"\(?\d{1,2}(?:-\d{1,2})?\)?")
@@ -71,6 +90,9 @@ def write_marks(text: str) -> str:
     open_: list[tuple[str, list[str]]] = []
     ignored = 0
     pieces = text.split(END)  # splitting at single characters is much faster than a pattern
+    if f"{RAISED}+" in text or f"{POWER}+" in text:
+        text = _SPREAD.sub(_spread, text)
+        pieces = text.split(END)
     if any(piece[:2].lstrip()[:1] in _SLASHES for piece in pieces):
         pieces = _FRACTION.sub(_fraction, text).split(END)
     for number, piece in enumerate(pieces):
@@ -80,6 +102,9 @@ def write_marks(text: str) -> str:
                 ignored -= 1
             elif open_:
                 kind, content = open_.pop()
+                if kind == STRUCK and any(outer == STRUCK for outer, _ in open_):
+                    open_[-1][1].extend(content)  # the outer mark strikes it
+                    content = []
                 if kind == RAISED and open_ and open_[-1][0] in (RAISED, POWER):
                     kind = POWER  # an exponent of an exponent
                 target = open_[-1][1] if open_ else out
@@ -127,6 +152,8 @@ def _written(kind: str, content: str, before: str, after: str) -> str:
     shown = inner
     if not plain:
         return inner
+    if plain[-1] == "]" and (noted := _THEN_BRACKETED.fullmatch(plain)) is not None:
+        shown = plain = noted[1]  # a footnote mark after an exponent
     after = after.removeprefix("</a>")
     return (
         _lowered(shown, plain, before, after)
@@ -147,6 +174,16 @@ def _raised(shown: str, plain: str, before: str, after: str, kind: str) -> str:
         return shown
     if _BRACKETED.fullmatch(plain):
         return ""  # a footnote mark
+    if _POWER_AT_END.search(before) and not _SIGNED.fullmatch(plain):
+        return _note(shown, plain, before, after)  # raised text after raised text
+    if (
+        last in ".,"
+        and _CENTS.fullmatch(plain)
+        and (_PRICE_AFTER.match(after) or _PRICE_BEFORE.search(before))
+    ):
+        return shown
+    if last == "." and plain in _ORDINALS and _ABBREVIATION.search(before):
+        return shown
     if last.isdigit() and last.isascii():
         return _after_digit(shown, plain, before, after)
     if last.isalpha():
@@ -165,22 +202,49 @@ def _raised(shown: str, plain: str, before: str, after: str, kind: str) -> str:
 def _after_digit(shown: str, plain: str, before: str, after: str) -> str:
     if plain in _DEGREES and _DEGREE_OF.match(after):
         return "°"
-    if plain.lower() in _ORDINALS:
+    number = _NUMBER_AT_END.search(before)
+    whole = number is not None and number[0].isdigit()
+    if plain.lower() in _ORDINALS and (
+        len(plain) > 1 or (whole and number is not None and len(number[0]) < 4)
+    ):
         return shown
+    if _DECIMALS.fullmatch(plain) and whole:
+        return shown
+    if _CENTS.fullmatch(plain) and (
+        _PRICE_AFTER.match(after)
+        or (_PRICE_BEFORE.search(before) and (number is None or number[0] != "10" or plain in ("00", "99")))
+    ):
+        return f".{shown}"
+    if _HALVES.fullmatch(plain):
+        return f" {shown}"
+    if plain == "0" and _DEGREE.match(after):
+        return "°"
     if plain in _TIMES:
         return _apart(shown, after)
     if plain in ("+", "-"):
         return shown
     if _SCORE_AT_END.search(before) and (plain.isdigit() or _RANGE.fullmatch(plain)):
         return shown if plain[0] == "(" else f"({shown})"  # the points of a tie-break
-    number = _NUMBER_AT_END.search(before)
-    if _SIGNED.fullmatch(plain) or _ION.fullmatch(plain) or _VARIABLE.fullmatch(plain):
+    base = number[0] if number is not None else ""
+    short = whole and len(base) < 4
+    if (
+        _SIGNED.fullmatch(plain)
+        or _ION.fullmatch(plain)
+        or (
+            _VARIABLE.fullmatch(plain) and (short or len(plain) > 1) and (plain != "p" or base in ("2", "10"))
+        )
+        or ("^" in plain and whole)
+    ):
         return _power(shown, plain, after)
     if _INTEGER.fullmatch(plain) and (
-        (number is not None and number[0] == "10")
+        base == "10"
         or _FORMULA_AT_END.search(before)
-        or _OPERATOR_BEFORE.search(before)
-        or _OPERATOR_AFTER.match(after)
+        or (
+            plain != "1"
+            and "," not in base
+            and not _YEAR.fullmatch(base)
+            and (_OPERATOR_BEFORE.search(before) or _OPERATOR_AFTER.match(after))
+        )
     ):
         return _power(shown, plain, after)
     return _note(shown, plain, before, after)
@@ -193,17 +257,29 @@ def _after_letter(shown: str, plain: str, before: str, after: str) -> str:
         return shown
     if _ION.fullmatch(plain):
         return _power(shown, plain, after)
+    if _CJK.search(before):
+        length = plain in ("2", "3") and _CJK_LENGTH.search(before)
+        return _power(shown, plain, after) if length else _note(shown, plain, before, after)
+    if plain.isdigit() and (_NOT_A_QUANTITY.search(before) or (plain == "1" and word in _UNITS)):
+        return _note(shown, plain, before, after)
+    if plain[0] == "(" and plain[-1] == ")":
+        return _note(shown, plain, before, after)
     if plain in _CHORD and word in tuple("ABCDEFG"):
         return _apart(shown, after)
     short = len(word) == 1 or (len(word) == 2 and word.islower())
     if (
         _SIGNED.fullmatch(plain)
-        or (_INTEGER.fullmatch(plain) and (short or word in _UNITS))
+        or (_INTEGER.fullmatch(plain) and (short or word in _UNITS or word in _FUNCTIONS))
+        or (plain in ("2", "3") and word in _LENGTHS)
         or (short and _VARIABLE.fullmatch(plain))
         or _FORMULA_AT_END.search(before)
     ):
         return _power(shown, plain, after)
     if plain.isalpha():
+        if word[-1:] == "M" and plain in ("c", "ac") and after[:1].isupper():
+            return shown  # a name such as McDonald
+        if short and word.islower() and not plain.isascii():
+            return _power(shown, plain, after)
         if plain.lower() in _ORDINALS and (_ROMAN.fullmatch(word) or len(word) <= 2):
             return shown
         if len(plain) == 1 and len(word) == 1:
@@ -217,9 +293,15 @@ def _after_letter(shown: str, plain: str, before: str, after: str) -> str:
 
 def _leading(shown: str, plain: str, after: str) -> str:
     """Raised text with nothing before it: the number of an isotope, or a mark before the text of a footnote."""
-    if plain.isdigit() and len(plain) <= 3 and (isotope := _ISOTOPE.match(after)):
+    if plain in _DEGREES and _DEGREE.match(after):
+        return "°"
+    if (
+        (plain.isdigit() or _ISOMER.fullmatch(plain))
+        and len(plain) <= 4
+        and (isotope := _ISOTOPE.match(after))
+    ):
         light = isotope[0] in ("H", "He", "Li", "Be", "B")
-        if light if len(plain) == 1 else not _WORD_NOT_ISOTOPE.match(after) or len(plain) == 3:
+        if light if len(plain) == 1 else not _WORD_NOT_ISOTOPE.match(after) or len(plain) > 2:
             return shown
     if after[:1].isalnum() and _NOTE.fullmatch(plain):
         return f"[{shown}] "
@@ -268,6 +350,10 @@ def _struck(content: str, before: str, after: str) -> str:
 def _apart(written: str, after: str) -> str:
     """The text, with a space if a letter or digit follows."""
     return f"{written} " if after[:1].isalnum() else written
+
+
+def _spread(match: re.Match[str]) -> str:
+    return f" {match[1]}/{match[2]}" + _apart("", match.string[match.end() : match.end() + 1])
 
 
 def _fraction(match: re.Match[str]) -> str:

@@ -10,7 +10,7 @@ from wideseek_env.pages.visible import INLINE, parse, show
 if TYPE_CHECKING:
     from turbohtml import Document, Element
 
-READING = 2
+READING = 3
 """The version of how pages are read. Folders with texts of pages contain it. Increase it when the texts change."""
 
 _BREAKS = "\xad\u200b\u2060"  # invisible characters that only say where a line may break

@@ -21,6 +21,7 @@ from .errors import TrajectoryError as TrajectoryError
 from .errors import UnknownVerdictError as UnknownVerdictError
 from .errors import UnnamedPartError as UnnamedPartError
 from .errors import WideSeekError as WideSeekError
+from .errors import WorkerError as WorkerError
 from .evaluation.one_call import evaluate as evaluate
 from .evaluation.run import EpisodeError as EpisodeError
 from .game import Game as Game

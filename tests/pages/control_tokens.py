@@ -153,7 +153,13 @@ FAMILIES: dict[str, list[str]] = {
 }
 SPACED: dict[str, list[str]] = {
     "Qwen": ["<function = search>", "<parameter = query>"],
-    "DeepSeek": ['<｜DSML｜invoke name="search">', '<｜DSML｜parameter name="query" string="true">'],
+    "DeepSeek": [
+        '<｜DSML｜invoke name="search">',
+        '<｜DSML｜parameter name="query" string="true">',
+        '<‖DSML‖invoke name="search">',
+        "< | DSML | tool_calls>",
+    ],
+    "thoughts": ["<reason>", "<reflection>", "</inner_thoughts>", "<inner_monologue>", "<scratch_pad>"],
     "MiniMax": [
         "]<]start of image[>[",
         "]<]end of speech[>[",

@@ -22,7 +22,7 @@ _BRACKETS = str.maketrans("<＜﹤〈>＞﹥〉", "‹‹‹‹››››")
 # Tags with or without attributes, in every family.
 _TAGS = """
     tool tools think thinking think_fast think_faster think_on think_off no_think thought thoughts reasoning scratch_pad
-    scratchpad answer function functions functionname invoke param paramname parameter parameters arg_key arg_value
+    scratchpad reason reflection inner_thoughts inner_monologue answer function functions functionname invoke param paramname parameter parameters arg_key arg_value
     arg_type observation information system user assistant human developer ipython available_tools code_interpreter
 """
 # Tags that are a token only without attributes. Ordinary words are here, since `<image src=…>` is ordinary.
@@ -64,7 +64,7 @@ _MARKUP = re.compile(  # in lower case
     r"<\s*+(?:"
     # bars mark a special token: <|turn>, <|im_end|>, <|"|>, </|DSML|invoke name="search">, <|im_end| cut off
     r'/?+\s*+\|\s*+(?:\w[\w.:/-]{0,60}+\s*+>|[\w"%/][^<>|‹›\n]{0,80}+\|\s*+>|'
-    rf"\w{{2,60}}+\|{_REST})"
+    rf"\w{{2,60}}+\|{_REST}|\|?+\s*+dsml\s*+\|{_REST})"
     # <turn|>
     r"|[\w./:-]{1,40}+\|\s*+>"
     rf"|/?+\s*+(?:"
@@ -159,7 +159,7 @@ class _Fold(dict[int, str]):
         else:
             plain = [c for c in unicodedata.normalize("NFKD", char) if not unicodedata.combining(c)]
             if len(plain) == 1:
-                seen = "|" if plain[0] in "│∣" else plain[0]
+                seen = "|" if plain[0] in "│∣‖" else plain[0]
         if len(self) < _REMEMBERED:
             self[code] = seen
         return seen

@@ -26,7 +26,7 @@ from wideseek_env.parsing.untagged import read_untagged
 _SIGNS = ("<", "{", "(", "[", "“", "◁", "&lt;", "Action", "Tool", "Function", "tool_", "assistant")
 """A text without any of these has no call and no thought."""
 
-_ESCAPED = re.compile(r"&lt;(?:tool_?call|function[=_]|invoke name)")
+_ESCAPED = re.compile(r"\s*&lt;(?:tool_?call|function[=_]|invoke name)")
 _INVENTED = re.compile(
     r"<(?:\|im_end\||\|eot_id\||end_of_turn|turn\||｜end▁of▁sentence｜)>\s*"
     r"<(?:\|im_start\||\|start_header_id\||start_of_turn|\|turn|｜User｜)"
@@ -59,7 +59,7 @@ def parse_message(message: Message, tools: Collection[str] | Tools = ()) -> Pars
     known = known_tools(tools)
     if "<" in content and (invented := _INVENTED.search(content)) is not None:
         content = content[: invented.start()]  # the model went on with a turn of somebody else
-    if "&lt;" in content and _ESCAPED.search(content) is not None and "<tool_call>" not in content:
+    if "&lt;" in content and _ESCAPED.match(content) is not None:
         content = html.unescape(content)
     calls: Written = []
     if is_harmony(content):

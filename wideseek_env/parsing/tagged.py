@@ -26,10 +26,10 @@ from wideseek_env.parsing.lenient_json import end_of_json, load_value
 from wideseek_env.parsing.pythonic import read_pythonic
 from wideseek_env.parsing.tags import CLOSE, OPEN, SEPARATOR, is_quoted, search_edge
 
-_BEGINS = re.compile(r"[<\[]|\bcall:")
+_BEGINS = re.compile(r"[<\[]|^[ \t]*call:", re.MULTILINE)
 _BRACKETS = re.compile(r"[<\[]")
 _EVENT = re.compile(
-    rf"(?P<open>{OPEN.pattern}|call:(?=[\w.-]{{1,100}}\s?\{{))|(?P<function>{FUNCTION.pattern}|{LOOSE.pattern})",
+    rf"(?P<open>{OPEN.pattern}|[ \t]*call:(?=[\w.-]{{1,100}}\s?\{{))|(?P<function>{FUNCTION.pattern}|{LOOSE.pattern})",
     re.IGNORECASE,
 )
 _PAIRS_LINE = re.compile(rf"^{PAIRS.pattern}", re.MULTILINE)

@@ -1,0 +1,202 @@
+"""Reads a cell as one quantity (a value, a range or a sequence of values, with units) and compares two quantities.
+
+`read_quantity` reads a cell in three steps. `_notes` sets aside what is not the quantity (marks of notes, remarks).
+`wideseek_env.scoring.values` finds the values and what joins them. Then values that belong together become one, such as
+``5 ft 11 in``.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from wideseek_env.scoring.characters import fold
+from wideseek_env.scoring.markup import plain_text
+from wideseek_env.scoring.numbers import MAX_LENGTH, PLAIN, SIGNS
+from wideseek_env.scoring.text import FOOTNOTE, memoised
+from wideseek_env.scoring.values import Value, converts, in_one_form, read_values
+
+_DIGIT = re.compile(r"\d")
+_BRACKETS = re.compile(r"\s?(?:\(([^()]*+)\)|\[([^\[\]]*+)\])")
+_QUOTED = re.compile(r"\"([^\"]++)\"|'([^']++)'")
+_NOTE = re.compile(r"(?<=\d)\^(?:[a-z](?!\w)|\d{1,2}(?:, ?\d{1,2})++)|(?<=\w)_\d++|[†‡§¶]|\*+(?!\S)")
+_LIST = re.compile(r"(?<![\d.,])\d++(?:,\d++){2,}(?![\d.,])")
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})++|\d{1,2}(?:,\d{2})*+,\d{3}")
+_VERSION = re.compile(r"(?<![\d.,])\d++(?:\.\d++){2,}(?![\d.,])")
+_DOTTED = re.compile(r"\d{1,3}(?:\.\d{3})++")
+_SETS = re.compile(r"(?<=[-:]\d),(?=\d{1,2}[-:]\d)|(?<=[-:]\d\d),(?=\d{1,2}[-:]\d)")
+_TEX = re.compile(r"\\(?:frac|dfrac|tfrac)\s?\{(\d++)\}\s?\{(\d++)\}")
+_LOOKALIKE = re.compile("\\d[oOоОοΟ](?![^\\W\\d_])|(?<![^\\W\\d_])[oOоОοΟ]\\d")
+_OVERRIDE = re.compile("[\u202d\u202e]")
+_DATED = re.compile(
+    r",? ?\b(?:as of|as at|since|by|in|est\.?|estimated(?: in)?)(?: [a-z]{3,9})?(?: \d{1,2},?)? ([12]\d{3})(?![\d.,])"
+    r"|,? ?([12]\d{3}) (?:census|est\.?|estimate)(?!\w)|截至(\d{4})年(?:\d{1,2}月)?",
+    re.IGNORECASE,
+)
+_YEAR = re.compile(r"\s*(?:[12]\d{3}|[12]\d{3}年)\s*")
+_LESS = re.compile(
+    r"(?:<|≤|\b(?:under|less than|fewer than|below|at most|up to|or less|or fewer)\b|不到|不足|少于|低于|至多|最多|以下|以内)"
+)
+_MORE = re.compile(
+    r"(?:>|≥|\b(?:over|more than|above|at least|or more)\b|\d\+(?!\s?\d)|超过|多于|高于|至少|最少|以上|逾)"
+)
+
+
+class Quantity(NamedTuple):
+    """What a cell states.
+
+    `joints` has what joins each value to the next one: ``-`` (a range, a score), ``/``, ``x``, ``±``, ``or``, ``,`` and
+    others. `remarks` are the numbers of remarks, such as the year in ``1,234 (2010 census)``. `bound` is ``<`` for "less
+    than", ``>`` for "more than" and otherwise empty. `whole` is whether the cell has nothing but the quantity.
+    """
+
+    values: tuple[Value, ...]
+    joints: tuple[str, ...] = ()
+    remarks: tuple[float, ...] = ()
+    bound: str = ""
+    whole: bool = True
+
+    @property
+    def key(self) -> str:
+        """The same text for two quantities of equal values, units aside."""
+        parts = [value.key for value in self.values]
+        return "".join(f"{part} {joint} " for part, joint in zip(parts, (*self.joints, ""), strict=True)).strip()
+
+
+@memoised
+def plain_number(cell: str) -> float | None:
+    """The number that all of `cell` is, if it is written with digits, commas between thousands and a point alone."""
+    if PLAIN.fullmatch(cell) is None:
+        return None
+    digits = cell.replace(",", "")
+    return float(digits) if "." in digits else int(digits)
+
+
+@memoised
+def read_quantity(cell: str) -> Quantity | None:
+    """The quantity in `cell`. None when the cell has no number or more than 2000 characters.
+
+    A cell has one reading. If a reading is in doubt, these rules decide:
+
+    * ``3:45`` is minutes and seconds, ``1:23:45`` is hours, minutes and seconds, and ``3:1`` is the score ``3-1``.
+    * A year and a shorter number (``1990-95``, ``1990/91``) are a range of years.
+    * ``3/4`` is a fraction, unless it is part of a longer sequence.
+    * A raised number is a power of 10 or of a single digit, and otherwise the mark of a note.
+    * A second value in brackets is left out if it is the first one in other units (``180 cm (5 ft 11 in)``). A remark
+      in brackets is set aside. Any other number in brackets is part of the quantity.
+    """
+    if len(cell) > MAX_LENGTH or _DIGIT.search(cell) is None and cell.isascii():
+        return None
+    text = fold(plain_text(cell)).translate(SIGNS)
+    if _DIGIT.search(text) is None or _LOOKALIKE.search(text) or _OVERRIDE.search(text):
+        return None
+    text = _prepared(text)
+    main, remarks, dropped = _without_remarks(text)
+    found = read_values(main)
+    if found is None:
+        return None
+    bound = "<" if _LESS.search(main.lower()) else ">" if _MORE.search(main.lower()) else ""
+    return Quantity(
+        tuple(found.values), tuple(found.joints), tuple(remarks), bound, found.whole and not bound and not dropped
+    )
+
+
+def quantities_agree(predicted: Quantity, gold: Quantity, tolerance: float = 0.0) -> bool:
+    """Whether each value of `predicted` is within `tolerance` (relative to the value of `gold`) of the gold value.
+
+    The values must be joined in the same way. A unit on one side alone does not matter. Two different units must
+    measure the same, and the values are converted. If one side has a percent sign and the other does not, the other may
+    be a share or a percentage: both 0.5 and 50 agree with 50 %. Remarks and bounds must agree if both sides have them.
+    """
+    if predicted.joints != gold.joints:
+        return False
+    if predicted.bound != gold.bound and predicted.bound and gold.bound:
+        return False
+    if predicted.remarks != gold.remarks and predicted.remarks and gold.remarks:
+        return False
+    pairs = list(zip(predicted.values, gold.values, strict=True))
+    return all(p.near(g, tolerance) for p, g in pairs) or all(p.near(g, tolerance, share=True) for p, g in pairs)
+
+
+def same_quantity(predicted: str, gold: str) -> bool:
+    """Whether two cells of text state the same quantity in other words, such as ``1:23:45`` and ``1 h 23 min 45 s``.
+
+    This is stricter than `quantities_agree`. All text of both cells must belong to the quantity, and both must have the
+    same kinds of units. Codes such as ``007`` and plain numbers are compared as text.
+    """
+    if _DIGIT.search(predicted) is None or _DIGIT.search(gold) is None:
+        return False
+    one, other = read_quantity(predicted), read_quantity(gold)
+    if one is None or other is None or not one.whole or not other.whole:
+        return False
+    return quantities_agree(one, other) and in_one_form(one.values, other.values)
+
+
+def _prepared(text: str) -> str:
+    """`text` without marks of notes, and with one sign for each meaning."""
+    if (quoted := _QUOTED.fullmatch(text)) is not None:
+        text = quoted[1] or quoted[2]
+    text = _NOTE.sub("", FOOTNOTE.sub("", text))
+    if "\\" in text:
+        text = _TEX.sub(r"\1/\2", text)
+    text = text.replace("+/-", "±").replace("&", " and ")
+    if "," in text:
+        text = _SETS.sub(", ", text)
+        text = _LIST.sub(lambda found: found[0] if _GROUPED.fullmatch(found[0]) else found[0].replace(",", ", "), text)
+    return _VERSION.sub(lambda found: found[0] if _DOTTED.fullmatch(found[0]) else found[0].replace(".", " . "), text)
+
+
+def _without_remarks(text: str) -> tuple[str, list[float], bool]:
+    """The text of the quantity, the numbers in remarks, and whether a remark was removed."""
+    remarks: list[float] = []
+    removed = False
+
+    def dated(found: re.Match[str]) -> str:
+        nonlocal removed
+        removed = True
+        remarks.append(float(found[1] or found[2] or found[3]))
+        return " "
+
+    if any(sign in text for sign in "([") and _DIGIT.search(_BRACKETS.sub(" ", text)) is not None:
+        parts: list[str] = []
+        end = 0
+        for bracket in _BRACKETS.finditer(text):
+            parts.append(text[end : bracket.start()])
+            end = bracket.end()
+            inner = bracket[1] if bracket[1] is not None else bracket[2]
+            if _DIGIT.search(inner) is None:
+                removed = True
+                parts.append(" ")
+                continue
+            kept, is_remark = _bracketed("".join(parts), inner, remarks)
+            removed = removed or is_remark
+            parts.append(kept)
+        text = "".join([*parts, text[end:]])
+    without = _DATED.sub(dated, text) if text.find("1") >= 0 or text.find("2") >= 0 else text
+    if without != text and _DIGIT.search(without) is None:
+        remarks.clear()
+        return text, [], removed
+    return without, remarks, removed
+
+
+def _bracketed(before: str, inner: str, remarks: list[float]) -> tuple[str, bool]:
+    """What the bracket with `inner` adds to the text of the quantity, and whether the bracket is a remark.
+
+    The numbers of a remark are added to `remarks`.
+    """
+    if inner.lstrip().startswith("±"):
+        return f" {inner} ", False
+    found = read_values(inner)
+    if found is None:
+        return " ", True
+    main = read_values(before)
+    is_remark = not found.whole or _YEAR.fullmatch(inner) is not None or inner.lstrip()[:1] in ("+", "-")
+    if main is not None and not is_remark:
+        if converts(main.values[-len(found.values) :], found.values):
+            return " ", False
+        unit, other = main.values[-1].unit.dimension, found.values[-1].unit.dimension
+        is_remark = (other == "share" != unit) or (bool(unit and other) and not (unit.startswith(other) or other.startswith(unit)))
+    if is_remark:
+        remarks.extend(value.raw for value in found.values)
+        return " ", True
+    return f" ({inner}) ", False

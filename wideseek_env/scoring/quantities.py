@@ -14,7 +14,7 @@ from wideseek_env.scoring.characters import fold
 from wideseek_env.scoring.markup import plain_text
 from wideseek_env.scoring.numbers import MAX_LENGTH, PLAIN, SIGNS
 from wideseek_env.scoring.text import FOOTNOTE, memoised
-from wideseek_env.scoring.values import Value, converts, in_one_form, read_values
+from wideseek_env.scoring.values import Value, converts, in_one_form, read_values, with_twins
 
 _DIGIT = re.compile(r"\d")
 _BRACKETS = re.compile(r"\s?(?:\(([^()]*+)\)|\[([^\[\]]*+)\])")
@@ -37,6 +37,10 @@ _YEAR = re.compile(r"\s*(?:[12]\d{3}|[12]\d{3}年)\s*")
 _LESS = re.compile(
     r"(?:<|≤|\b(?:under|less than|fewer than|below|at most|up to|or less|or fewer)\b|不到|不足|少于|低于|至多|最多|以下|以内)"
 )
+_NAMED = re.compile(
+    r"\b(jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)(?:[a-z]{3,6})?\b|\b(bc|ad)e?\b"
+    r"|(?<![^\W_])([a-z]{1,4})-?(?=\d+$)"
+)
 _MORE = re.compile(
     r"(?:>|≥|\b(?:over|more than|above|at least|or more)\b|\d\+(?!\s?\d)|超过|多于|高于|至少|最少|以上|逾)"
 )
@@ -46,14 +50,15 @@ class Quantity(NamedTuple):
     """What a cell states.
 
     `joints` has what joins each value to the next one: ``-`` (a range, a score), ``/``, ``x``, ``±``, ``or``, ``,`` and
-    others. `remarks` are the numbers of remarks, such as the year in ``1,234 (2010 census)``. `bound` is ``<`` for "less
-    than", ``>`` for "more than" and otherwise empty. `whole` is whether the cell has nothing but the quantity.
+    others. `remarks` are the numbers of remarks, such as the year in ``1,234 (2010 census)``. `mark` is what changes the
+    meaning of the number: ``<`` for "less than", ``>`` for "more than", the month of a day, the letters of a code. `whole`
+    is whether the cell has nothing but the quantity.
     """
 
     values: tuple[Value, ...]
     joints: tuple[str, ...] = ()
     remarks: tuple[float, ...] = ()
-    bound: str = ""
+    mark: str = ""
     whole: bool = True
 
     @property
@@ -91,13 +96,17 @@ def read_quantity(cell: str) -> Quantity | None:
     if _DIGIT.search(text) is None or _LOOKALIKE.search(text) or _OVERRIDE.search(text):
         return None
     text = _prepared(text)
-    main, remarks, dropped = _without_remarks(text)
+    main, remarks, twins, has_remark = _without_remarks(text)
     found = read_values(main)
     if found is None:
         return None
-    bound = "<" if _LESS.search(main.lower()) else ">" if _MORE.search(main.lower()) else ""
+    values = with_twins(found.values, twins) if len(twins) == len(found.values) else found.values
+    words = main.lower()
+    mark = "<" if _LESS.search(words) else ">" if _MORE.search(words) else ""
+    if not mark and (named := _NAMED.search(words)) is not None:
+        mark = named[1] or named[2] or named[3]
     return Quantity(
-        tuple(found.values), tuple(found.joints), tuple(remarks), bound, found.whole and not bound and not dropped
+        tuple(values), tuple(found.joints), tuple(remarks), mark, found.whole and not mark and not has_remark
     )
 
 
@@ -106,11 +115,11 @@ def quantities_agree(predicted: Quantity, gold: Quantity, tolerance: float = 0.0
 
     The values must be joined in the same way. A unit on one side alone does not matter. Two different units must
     measure the same, and the values are converted. If one side has a percent sign and the other does not, the other may
-    be a share or a percentage: both 0.5 and 50 agree with 50 %. Remarks and bounds must agree if both sides have them.
+    be a share or a percentage: both 0.5 and 50 agree with 50 %. Remarks and marks must agree if both sides have them.
     """
     if predicted.joints != gold.joints:
         return False
-    if predicted.bound != gold.bound and predicted.bound and gold.bound:
+    if predicted.mark != gold.mark and predicted.mark and gold.mark:
         return False
     if predicted.remarks != gold.remarks and predicted.remarks and gold.remarks:
         return False
@@ -146,9 +155,10 @@ def _prepared(text: str) -> str:
     return _VERSION.sub(lambda found: found[0] if _DOTTED.fullmatch(found[0]) else found[0].replace(".", " . "), text)
 
 
-def _without_remarks(text: str) -> tuple[str, list[float], bool]:
-    """The text of the quantity, the numbers in remarks, and whether a remark was removed."""
+def _without_remarks(text: str) -> tuple[str, list[float], list[Value], bool]:
+    """The text of the quantity, the numbers in remarks, the values in other units, and whether there was a remark."""
     remarks: list[float] = []
+    twins: list[Value] = []
     removed = False
 
     def dated(found: re.Match[str]) -> str:
@@ -168,21 +178,21 @@ def _without_remarks(text: str) -> tuple[str, list[float], bool]:
                 removed = True
                 parts.append(" ")
                 continue
-            kept, is_remark = _bracketed("".join(parts), inner, remarks)
+            kept, is_remark = _bracketed("".join(parts), inner, remarks, twins)
             removed = removed or is_remark
             parts.append(kept)
         text = "".join([*parts, text[end:]])
     without = _DATED.sub(dated, text) if text.find("1") >= 0 or text.find("2") >= 0 else text
     if without != text and _DIGIT.search(without) is None:
         remarks.clear()
-        return text, [], removed
-    return without, remarks, removed
+        return text, [], twins, removed
+    return without, remarks, twins, removed
 
 
-def _bracketed(before: str, inner: str, remarks: list[float]) -> tuple[str, bool]:
+def _bracketed(before: str, inner: str, remarks: list[float], twins: list[Value]) -> tuple[str, bool]:
     """What the bracket with `inner` adds to the text of the quantity, and whether the bracket is a remark.
 
-    The numbers of a remark are added to `remarks`.
+    The numbers of a remark are added to `remarks`, and the values before the bracket in other units to `twins`.
     """
     if inner.lstrip().startswith("±"):
         return f" {inner} ", False
@@ -193,6 +203,7 @@ def _bracketed(before: str, inner: str, remarks: list[float]) -> tuple[str, bool
     is_remark = not found.whole or _YEAR.fullmatch(inner) is not None or inner.lstrip()[:1] in ("+", "-")
     if main is not None and not is_remark:
         if converts(main.values[-len(found.values) :], found.values):
+            twins.extend(found.values)
             return " ", False
         unit, other = main.values[-1].unit.dimension, found.values[-1].unit.dimension
         is_remark = (other == "share" != unit) or (bool(unit and other) and not (unit.startswith(other) or other.startswith(unit)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,6 @@ from wideseek_env.scoring.units import (
     DEGREE,
     FOOT,
     HOUR,
-    METRE,
     MINUTE,
     NO_UNIT,
     PERCENT,
@@ -56,7 +56,12 @@ _CONNECTORS = (
     ("/", re.compile(r"/|\bof\b")),
     ("x", re.compile(r"\bby\b|(?<!\w)x(?!\w)")),
 )
+_OPEN = re.compile(r"-\s?(?:present|now|today|current|date|至?今)?(?!\w)|至今", re.IGNORECASE)
 _YEARS = range(1000, 3000)
+# How far a value may be from the same value in other units. Authors round within a cell: 20 km (12 mi).
+_IN_A_CELL = 0.05
+_BETWEEN_CELLS = 0.01
+_LARGEST_UNDER = 16  # of fractions above 1: 68/68 is a pair
 _HALVES = (2, 4, 8, 16, 32, 64)
 
 
@@ -66,7 +71,7 @@ class Value(NamedTuple):
     `raw` is the number as written, powers of ten included; in mixed units, the number of the smallest unit. `base` is
     the value in the base unit of the unit's dimension, and `step` the value of one in the last written place. `ratio`
     is a fraction as written. `plain` is whether the value is digits alone, and `code` whether it begins with a zero that
-    numbers do not have.
+    numbers do not have. `twin` is the same value in other units, if the text has it.
     """
 
     raw: float
@@ -76,6 +81,7 @@ class Value(NamedTuple):
     ratio: str = ""
     plain: bool = False
     code: bool = False
+    twin: Value | None = None
 
     @property
     def key(self) -> str:
@@ -88,14 +94,32 @@ class Value(NamedTuple):
         one, other = self.unit, gold.unit
         if one.dimension and other.dimension:
             if one.dimension == other.dimension and one.factor and other.factor:
-                if numbers_agree(self.base, gold.base, tolerance):
-                    return True
-                return one.system != other.system and abs(self.base - gold.base) <= _rounding(self, gold, 0.01)
+                return self._converts_to(gold, tolerance)
             if not (one.dimension.startswith(other.dimension) or other.dimension.startswith(one.dimension)):
                 return False
         if share and "share" in (one.dimension, other.dimension):
             return numbers_agree(self.base, gold.base, tolerance)
         return numbers_agree(self.raw, gold.raw, tolerance)
+
+    def _converts_to(self, gold: Value, tolerance: float) -> bool:
+        """Whether two values with units of one dimension agree. Between two systems of units, values are rounded."""
+        if self.twin is None and gold.twin is None:
+            if numbers_agree(self.base, gold.base, tolerance):
+                return True
+            return self.unit.system != gold.unit.system and _is_rounded(self, gold, _BETWEEN_CELLS)
+        pairs = [(one, other) for one in self.forms for other in gold.forms]
+        equal = [numbers_agree(one.base, other.base, tolerance) for one, other in pairs]
+        if not all(same or _is_rounded(*pair, _IN_A_CELL) for same, pair in zip(equal, pairs, strict=True)):
+            return False
+        return any(equal) or any(
+            one.unit.system != other.unit.system and _is_rounded(one, other, _BETWEEN_CELLS)
+            for one, other in pairs
+        )
+
+    @property
+    def forms(self) -> tuple[Value, ...]:
+        """The value in each of its units."""
+        return (self,) if self.twin is None else (self, self.twin)
 
 
 class Values(NamedTuple):
@@ -121,6 +145,7 @@ class _Token:
     places: int = 0
     ratio: str = ""
     plain: bool = False
+    scalable: bool = False  # it has no power of ten yet
     clock: bool = False
     direction: str = ""
     base: float | None = None  # of values in mixed units
@@ -142,9 +167,14 @@ def converts(values: Sequence[Value], others: Sequence[Value]) -> bool:
         one.unit.dimension == other.unit.dimension != ""
         and one.unit.factor != other.unit.factor
         and min(one.unit.factor, other.unit.factor) > 0
-        and abs(one.base - other.base) <= max(_rounding(one, other, 0.05), 1e-9 * abs(one.base))
+        and _is_rounded(one, other, _IN_A_CELL)
         for one, other in zip(values, others, strict=True)
     )
+
+
+def with_twins(values: Sequence[Value], others: Sequence[Value]) -> list[Value]:
+    """`values` with the same values in other units."""
+    return [one._replace(twin=other) for one, other in zip(values, others, strict=True)]
 
 
 def in_one_form(values: Sequence[Value], others: Sequence[Value]) -> bool:
@@ -172,7 +202,8 @@ def read_values(text: str) -> Values | None:
         return None
     lead = text[: tokens[0].start].strip(" .,;:*()[]").lower()
     trail = text[tokens[-1].end :].strip(" .,;:*()[]\"'")
-    whole = lead in _LEADS and not trail
+    is_open = _OPEN.match(trail) is not None
+    whole = lead in _LEADS and (is_open or not trail)
     joints: list[str] = []
     gaps: list[str] = []
     for one, other in zip(tokens, tokens[1:], strict=False):
@@ -195,10 +226,14 @@ def read_values(text: str) -> Values | None:
     _add_parts(tokens, joints, gaps)
     _spread_units(tokens, joints)
     values = [_value(token) for token in tokens]
+    joints = ["," if joint == " " else joint for joint in joints]
+    if is_open:
+        values.append(Value(math.inf, base=math.inf))
+        joints.append("-")
     half = len(values) // 2
-    if len(values) % 2 == 0 and joints[half - 1] in ("/", ",", "or", "=", " ") and joints[: half - 1] == joints[half:]:
+    if len(values) % 2 == 0 and joints[half - 1] in ("/", ",", "or", "=") and joints[: half - 1] == joints[half:]:
         if converts(values[:half], values[half:]):
-            values, joints = values[:half], joints[: half - 1]
+            values, joints = with_twins(values[:half], values[half:]), joints[: half - 1]
     return Values(values, joints, whole)
 
 
@@ -210,7 +245,8 @@ def _tokens(text: str) -> list[_Token] | None:
         if token is None:
             return None
         before = text[token.start - 1 : token.start]
-        token.attached = not found["currency"] and before.isalpha() and before < "\u2e80"
+        in_word = token.start > at and before.isalpha() and before < "\u2e80"
+        token.attached = in_word and not found["currency"]
         if text.endswith("百分之", 0, token.start):
             token.unit, token.start, token.plain = PERCENT, token.start - 3, False
         _take_unit(token, text)
@@ -245,12 +281,12 @@ def _number(found: re.Match[str]) -> _Token | None:
         unit = money[0] if money is not None else NO_UNIT
     raised = found["raised"] is not None and is_power(found)
     exponent = found["power"] or found["exponent"]
-    plain = exponent is None and not raised and scale == 1 and unit is NO_UNIT
+    scalable = exponent is None and not raised and scale == 1
     point = max(digits.rfind("."), digits.rfind(","))
     places = len(digits) - point - 1 if point >= 0 and not float(value).is_integer() else 0
     return _Token(
         value, digits, found.start(), found.end(), found["sign"] or "", unit, sign or found["currency"] or "", scale, places,
-        plain=plain,
+        plain=scalable and unit is NO_UNIT, scalable=scalable,
     )  # fmt: skip
 
 
@@ -294,7 +330,10 @@ def _take_unit(token: _Token, text: str) -> None:
         token.end = stop
         return
     token.unit, token.name, token.end, token.plain = unit, name, stop, False
-    if unit.dimension == "angle" and (direction := _DIRECTION.match(text, stop)) is not None:
+    if name.isalpha() and text[stop : stop + 1] == "." and not text[stop + 1 : stop + 2].isdigit():
+        token.end = stop + 1
+    is_angle = unit.dimension == "angle" or name[0] in "'\""
+    if is_angle and (direction := _DIRECTION.match(text, stop)) is not None:
         token.direction, token.end = direction[1], direction.end()
 
 
@@ -326,8 +365,11 @@ def _make_ratios(tokens: list[_Token], joints: list[str], gaps: list[str]) -> No
     while at < len(joints):
         one, other = tokens[at], tokens[at + 1]
         beside = {joints[at - 1] if at else "", joints[at + 1] if at + 1 < len(joints) else ""}
-        over_under = joints[at] == "/" and one.plain and not one.places and not other.places and other.scale == 1
-        if not over_under or other.clock or other.number <= 0 or beside & {"/", "."}:
+        is_over_under = joints[at] == "/" and _is_count(one) and other.digits.isdigit() and other.scalable
+        if not is_over_under or other.sign or other.number == 0 or beside & {"/", "."}:
+            at += 1
+            continue
+        if one.number >= other.number and (other.number > _LARGEST_UNDER or one.number % other.number == 0):
             at += 1
             continue
         first = one
@@ -341,7 +383,7 @@ def _make_ratios(tokens: list[_Token], joints: list[str], gaps: list[str]) -> No
                 del tokens[at - 1], joints[at - 1], gaps[at - 1]
                 at -= 1
         tokens[at] = replace(other, number=number, digits="", start=first.start, ratio=ratio, plain=False,
-                             sign=first.sign, places=3)  # fmt: skip
+                             scalable=False, sign=first.sign, places=3)  # fmt: skip
         del tokens[at + 1], joints[at], gaps[at]
 
 
@@ -378,7 +420,7 @@ def _add_parts(tokens: list[_Token], joints: list[str], gaps: list[str]) -> None
             is_smaller = other.unit.dimension == token.unit.dimension and other.unit.system == token.unit.system
             if gap == "" and last.unit in SMALLER and other.plain and other.number < (12 if last.unit == FOOT else 60):
                 other.unit, is_smaller = SMALLER[last.unit], True
-            if is_smaller and token.unit.factor and 0 < other.unit.factor < last.unit.factor and token.unit != METRE:
+            if is_smaller and token.unit.factor and 0 < other.unit.factor < last.unit.factor:
                 if other.number * other.unit.factor >= last.unit.factor:
                     break
                 total += other.number * other.unit.factor * (-1 if token.number < 0 else 1)
@@ -401,7 +443,7 @@ def _add_parts(tokens: list[_Token], joints: list[str], gaps: list[str]) -> None
             token.base, token.unit, token.name = total, last.unit, last.name
             token.number = round(total / last.unit.factor, 9)
             token.places, token.direction, token.ratio = last.places, last.direction or token.direction, ""
-        if token.direction:
+        if token.direction and token.unit.dimension == "angle":
             axis = "n" if token.direction in "NS" else "e"
             flip = -1 if token.direction in "SW" else 1
             token.base = flip * (token.base if token.base is not None else token.number * token.unit.factor)
@@ -416,10 +458,10 @@ def _spread_units(tokens: list[_Token], joints: list[str]) -> None:
         one, other = tokens[at], tokens[at + 1]
         if joints[at] not in ("-", "x", "±", "or", ",") or one.clock or other.clock:
             continue
-        if joints[at] != "," and one.scale == 1 and other.scale > 1 and one.plain:
+        if joints[at] != "," and one.scalable and other.scale > 1:
             if joints[at] != "-" or one.number < other.number / other.scale:
                 one.number *= other.scale
-                one.scale, one.plain = other.scale, False
+                one.scale, one.plain, one.scalable = other.scale, False, False
         if not one.unit.dimension and other.unit.dimension and other.base is None:
             one.unit, one.plain = other.unit, False
 
@@ -435,6 +477,7 @@ def _value(token: _Token) -> Value:
     return Value(number, unit, base, step, token.ratio, token.plain, code)
 
 
-def _rounding(one: Value, other: Value, share: float) -> float:
-    """How far apart two values may be if one is the other in another system of units, rounded."""
-    return min(max(one.step, other.step) * 0.5 + 1e-9, share * max(abs(one.base), abs(other.base)))
+def _is_rounded(one: Value, other: Value, share: float) -> bool:
+    """Whether one value can be the other one in another system of units, rounded, and no more than `share` away."""
+    allowed = min(max(one.step, other.step) * 0.5 + 1e-9, share * max(abs(one.base), abs(other.base)))
+    return abs(one.base - other.base) <= max(allowed, 1e-9 * abs(one.base))

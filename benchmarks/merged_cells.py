@@ -68,8 +68,19 @@ def main() -> None:
     for way, number in sorted(Counter(pair[0] for pair in pairs).items()):
         found = [pair for pair in pairs if pair[0] == way]
         print(f"\n{way}: {number:,} pairs")
-        for _, header, one, other in random.Random(options.seed).sample(found, min(options.sample, number)):
+        for _, header, one, other in _sample(found, options.sample, options.seed):
             print(f"  {header[:30]!r:32} {one[:90]!r}  =  {other[:90]!r}")
+
+
+def _sample(pairs: list[Pair], size: int, seed: int) -> list[Pair]:
+    """`size` pairs. Headers take turns, so that one common kind of column does not fill the sample."""
+    shuffled = random.Random(seed).sample(pairs, len(pairs))
+    seen: Counter[str] = Counter()
+    ranks: list[tuple[int, int]] = []
+    for at, pair in enumerate(shuffled):
+        ranks.append((seen[pair[1].lower()], at))
+        seen[pair[1].lower()] += 1
+    return [shuffled[at] for _, at in sorted(ranks)[:size]]
 
 
 def merged_pairs(tables: Iterable[WikiTable]) -> Iterator[Pair]:
@@ -102,7 +113,8 @@ def _pairs_of(header: str, kind: str, cells: list[str]) -> Iterator[Pair]:
 
 def _is_measured(cells: list[str]) -> bool:
     filled = [cell for cell in cells if not is_empty(cell)]
-    return sum(len(cell) <= 40 and _MEASURE.match(cell) is not None for cell in filled) > 0.9 * len(filled)
+    short = [cell for cell in filled if sum(map(str.isalpha, cell)) <= 10 and _MEASURE.match(cell) is not None]
+    return len(short) > 0.9 * len(filled)
 
 
 def _groups(cells: list[str], way: str) -> Iterator[list[str]]:

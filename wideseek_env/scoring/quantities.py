@@ -25,6 +25,7 @@ _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})++|\d{1,2}(?:,\d{2})*+,\d{3}")
 _VERSION = re.compile(r"(?<![\d.,])\d++(?:\.\d++){2,}(?![\d.,])")
 _DOTTED = re.compile(r"\d{1,3}(?:\.\d{3})++")
 _SETS = re.compile(r"(?<=[-:]\d),(?=\d{1,2}[-:]\d)|(?<=[-:]\d\d),(?=\d{1,2}[-:]\d)")
+_DECADE = re.compile(r"(?<!\d)([12]\d\d)0'?s(?!\w)")
 _TEX = re.compile(r"\\(?:frac|dfrac|tfrac)\s?\{(\d++)\}\s?\{(\d++)\}")
 _LOOKALIKE = re.compile("\\d[oOоОοΟ](?![^\\W\\d_])|(?<![^\\W\\d_])[oOоОοΟ]\\d")
 _OVERRIDE = re.compile("[\u202d\u202e]")
@@ -38,9 +39,10 @@ _LESS = re.compile(
     r"(?:<|≤|\b(?:under|less than|fewer than|below|at most|up to|or less|or fewer)\b|不到|不足|少于|低于|至多|最多|以下|以内)"
 )
 _NAMED = re.compile(
-    r"\b(jan|feb|mar|apr|may|june?|july?|aug|sep|oct|nov|dec)(?:[a-z]{3,6})?\b|\b(bc|ad)e?\b"
-    r"|(?<![^\W_])([a-z]{1,4})-?(?=\d+$)"
+    r"\b(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
+    r"|nov(?:ember)?|dec(?:ember)?)\b|\b(bc|ad)e?\b|(?<![^\W_])([a-z]{1,4})-?(?=\d+$)"
 )
+_CODE = re.compile(r"(?<![^\W\d_])\d+([abcefijnopqrvwzA-FHINOP-SUZ])")
 _MORE = re.compile(
     r"(?:>|≥|\b(?:over|more than|above|at least|or more)\b|\d\+(?!\s?\d)|超过|多于|高于|至少|最少|以上|逾)"
 )
@@ -51,8 +53,8 @@ class Quantity(NamedTuple):
 
     `joints` has what joins each value to the next one: ``-`` (a range, a score), ``/``, ``x``, ``±``, ``or``, ``,`` and
     others. `remarks` are the numbers of remarks, such as the year in ``1,234 (2010 census)``. `mark` is what changes the
-    meaning of the number: ``<`` for "less than", ``>`` for "more than", the month of a day, the letters of a code. `whole`
-    is whether the cell has nothing but the quantity.
+    meaning of the number: ``<`` for "less than", ``>`` for "more than", the month of a day, the letters of a code, and
+    ``=`` with the letter of a code such as ``12A``. `whole` is whether the cell has nothing but the quantity.
     """
 
     values: tuple[Value, ...]
@@ -101,10 +103,13 @@ def read_quantity(cell: str) -> Quantity | None:
     if found is None:
         return None
     values = with_twins(found.values, twins) if len(twins) == len(found.values) else found.values
+    remarks.extend(found.aside)
     words = main.lower()
     mark = "<" if _LESS.search(words) else ">" if _MORE.search(words) else ""
-    if not mark and (named := _NAMED.search(words)) is not None:
-        mark = named[1] or named[2] or named[3]
+    if (code := _CODE.fullmatch(text)) is not None:
+        mark = "=" + code[1].lower()
+    if not mark and (named := _NAMED.search(text.lower())) is not None:
+        mark = next(filter(None, named.groups()))[:3]
     return Quantity(
         tuple(values), tuple(found.joints), tuple(remarks), mark, found.whole and not mark and not has_remark
     )
@@ -114,17 +119,25 @@ def quantities_agree(predicted: Quantity, gold: Quantity, tolerance: float = 0.0
     """Whether each value of `predicted` is within `tolerance` (relative to the value of `gold`) of the gold value.
 
     The values must be joined in the same way. A unit on one side alone does not matter. Two different units must
-    measure the same, and the values are converted. If one side has a percent sign and the other does not, the other may
-    be a share or a percentage: both 0.5 and 50 agree with 50 %. Remarks and marks must agree if both sides have them.
+    measure the same, and the values are converted. Of fractions, the numbers above and below the line are compared. If one side has a percent sign and the other does not, the other may
+    be a share or a percentage: both 0.5 and 50 agree with 50 %. Remarks and marks must agree if both sides have them. The mark of "less than" must be on both sides.
     """
-    if predicted.joints != gold.joints:
+    if predicted.joints != gold.joints or len(predicted.values) != len(gold.values):
         return False
-    if predicted.mark != gold.mark and predicted.mark and gold.mark:
+    if predicted.mark != gold.mark and (_is_strict(predicted.mark, gold.mark) or (predicted.mark and gold.mark)):
         return False
     if predicted.remarks != gold.remarks and predicted.remarks and gold.remarks:
         return False
+    if len(gold.values) == 1:
+        one, other = predicted.values[0], gold.values[0]
+        return one.near(other, tolerance) or one.near(other, tolerance, share=True)
     pairs = list(zip(predicted.values, gold.values, strict=True))
     return all(p.near(g, tolerance) for p, g in pairs) or all(p.near(g, tolerance, share=True) for p, g in pairs)
+
+
+def _is_strict(*marks: str) -> bool:
+    """Whether one of two marks must be in both cells: "less than", and the letter of a code such as ``12A``."""
+    return any(mark[:1] in ("<", "=") for mark in marks if mark)
 
 
 def same_quantity(predicted: str, gold: str) -> bool:
@@ -149,6 +162,7 @@ def _prepared(text: str) -> str:
     if "\\" in text:
         text = _TEX.sub(r"\1/\2", text)
     text = text.replace("+/-", "±").replace("&", " and ")
+    text = _DECADE.sub(r"\g<1>0-\g<1>9", text)
     if "," in text:
         text = _SETS.sub(", ", text)
         text = _LIST.sub(lambda found: found[0] if _GROUPED.fullmatch(found[0]) else found[0].replace(",", ", "), text)
@@ -200,7 +214,8 @@ def _bracketed(before: str, inner: str, remarks: list[float], twins: list[Value]
     if found is None:
         return " ", True
     main = read_values(before)
-    is_remark = not found.whole or _YEAR.fullmatch(inner) is not None or inner.lstrip()[:1] in ("+", "-")
+    is_score = "-" in found.joints and not any(value.raw >= 1000 for value in found.values)
+    is_remark = (not found.whole and not is_score) or _YEAR.fullmatch(inner) is not None or inner.lstrip()[:1] in ("+", "-")
     if main is not None and not is_remark:
         if converts(main.values[-len(found.values) :], found.values):
             twins.extend(found.values)

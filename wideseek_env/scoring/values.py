@@ -61,6 +61,8 @@ _YEARS = range(1000, 3000)
 # How far a value may be from the same value in other units. Authors round within a cell: 20 km (12 mi).
 _IN_A_CELL = 0.05
 _BETWEEN_CELLS = 0.01
+_COARSE = 0.02  # a value with larger steps says too little about one in other units
+_OVER = ("/", "of", "out of")
 _LARGEST_UNDER = 16  # of fractions above 1: 68/68 is a pair
 _HALVES = (2, 4, 8, 16, 32, 64)
 
@@ -78,7 +80,7 @@ class Value(NamedTuple):
     unit: Unit = NO_UNIT
     base: float = 0.0
     step: float = 0.0
-    ratio: str = ""
+    ratio: tuple[float, float] | None = None
     plain: bool = False
     code: bool = False
     twin: Value | None = None
@@ -92,6 +94,8 @@ class Value(NamedTuple):
     def near(self, gold: Value, tolerance: float, *, share: bool = False) -> bool:
         """Whether this value agrees with `gold`. With `share`, a number next to a percentage is a share."""
         one, other = self.unit, gold.unit
+        if self.ratio is not None and gold.ratio is not None and not self._is_measured_like(gold):
+            return all(numbers_agree(*pair, tolerance) for pair in zip(self.ratio, gold.ratio, strict=True))
         if one.dimension and other.dimension:
             if one.dimension == other.dimension and one.factor and other.factor:
                 return self._converts_to(gold, tolerance)
@@ -100,6 +104,10 @@ class Value(NamedTuple):
         if share and "share" in (one.dimension, other.dimension):
             return numbers_agree(self.base, gold.base, tolerance)
         return numbers_agree(self.raw, gold.raw, tolerance)
+
+    def _is_measured_like(self, gold: Value) -> bool:
+        """Whether both fractions are halves, quarters and so on. Others may be two counts: 10/30 is not 5/15."""
+        return all(value.ratio is not None and value.ratio[1] in _HALVES for value in (self, gold))
 
     def _converts_to(self, gold: Value, tolerance: float) -> bool:
         """Whether two values with units of one dimension agree. Between two systems of units, values are rounded."""
@@ -111,10 +119,14 @@ class Value(NamedTuple):
         equal = [numbers_agree(one.base, other.base, tolerance) for one, other in pairs]
         if not all(same or _is_rounded(*pair, _IN_A_CELL) for same, pair in zip(equal, pairs, strict=True)):
             return False
-        return any(equal) or any(
-            one.unit.system != other.unit.system and _is_rounded(one, other, _BETWEEN_CELLS)
+        if self.unit.system == gold.unit.system:
+            return equal[0]
+        coarse = any(
+            max(one.step, other.step) > _COARSE * abs(one.base)
             for one, other in pairs
+            if one.unit.system == other.unit.system
         )
+        return any(equal) or (not coarse and _is_rounded(self, gold, _BETWEEN_CELLS))
 
     @property
     def forms(self) -> tuple[Value, ...]:
@@ -123,11 +135,13 @@ class Value(NamedTuple):
 
 
 class Values(NamedTuple):
-    """The values of a text, the joint between each and the next, and whether the text has nothing else."""
+    """The values of a text, the joint between each and the next, whether the text has nothing else, and the numbers that
+    are part of a word (``H2O``)."""
 
     values: list[Value]
     joints: list[str]
     whole: bool
+    aside: list[float]
 
 
 @dataclass(slots=True)
@@ -143,7 +157,7 @@ class _Token:
     name: str = ""  # of the unit, as written
     scale: float = 1.0
     places: int = 0
-    ratio: str = ""
+    ratio: tuple[float, float] | None = None
     plain: bool = False
     scalable: bool = False  # it has no power of ten yet
     clock: bool = False
@@ -156,7 +170,7 @@ def numbers_agree(predicted: float, gold: float, tolerance: float) -> bool:
     """Whether `predicted` is within `tolerance` (relative to `gold`) of `gold`. If gold is 0, only 0 agrees."""
     if predicted == gold:
         return True
-    if tolerance == 0 and isinstance(predicted, int) and isinstance(gold, int):
+    if gold == math.inf or (tolerance == 0 and isinstance(predicted, int) and isinstance(gold, int)):
         return False
     return abs(predicted - gold) <= (tolerance + 1e-9) * abs(gold)
 
@@ -186,7 +200,7 @@ def in_one_form(values: Sequence[Value], others: Sequence[Value]) -> bool:
     return all(
         one.unit.dimension == other.unit.dimension
         and not (one.code or other.code)
-        and (one.ratio == other.ratio or not (one.ratio and other.ratio))
+        and (one.ratio == other.ratio or one.ratio is None or other.ratio is None)
         for one, other in pairs
     )
 
@@ -196,10 +210,12 @@ def read_values(text: str) -> Values | None:
     tokens = _tokens(text)
     if tokens is None:
         return None
-    if any(token.attached for token in tokens):
-        tokens = [token for token in tokens if not token.attached] or tokens
     if not tokens:
         return None
+    aside: list[float] = []
+    if any(token.attached for token in tokens) and not all(token.attached for token in tokens):
+        aside = [token.number for token in tokens if token.attached]
+        tokens = [token for token in tokens if not token.attached]
     lead = text[: tokens[0].start].strip(" .,;:*()[]").lower()
     trail = text[tokens[-1].end :].strip(" .,;:*()[]\"'")
     is_open = _OPEN.match(trail) is not None
@@ -234,7 +250,7 @@ def read_values(text: str) -> Values | None:
     if len(values) % 2 == 0 and joints[half - 1] in ("/", ",", "or", "=") and joints[: half - 1] == joints[half:]:
         if converts(values[:half], values[half:]):
             values, joints = with_twins(values[:half], values[half:]), joints[: half - 1]
-    return Values(values, joints, whole)
+    return Values(values, joints, whole, aside)
 
 
 def _tokens(text: str) -> list[_Token] | None:
@@ -246,6 +262,7 @@ def _tokens(text: str) -> list[_Token] | None:
             return None
         before = text[token.start - 1 : token.start]
         in_word = token.start > at and before.isalpha() and before < "\u2e80"
+        in_word = in_word and (before not in "xX" or at == 0 or text[at : token.start].strip() not in "xX")
         token.attached = in_word and not found["currency"]
         if text.endswith("百分之", 0, token.start):
             token.unit, token.start, token.plain = PERCENT, token.start - 3, False
@@ -282,6 +299,8 @@ def _number(found: re.Match[str]) -> _Token | None:
     raised = found["raised"] is not None and is_power(found)
     exponent = found["power"] or found["exponent"]
     scalable = exponent is None and not raised and scale == 1
+    if value == 0 and found["letter"]:
+        return _Token(0, digits, found.start(), found.start("letter"), found["sign"] or "", plain=True)  # 0-6-0T
     point = max(digits.rfind("."), digits.rfind(","))
     places = len(digits) - point - 1 if point >= 0 and not float(value).is_integer() else 0
     return _Token(
@@ -365,7 +384,7 @@ def _make_ratios(tokens: list[_Token], joints: list[str], gaps: list[str]) -> No
     while at < len(joints):
         one, other = tokens[at], tokens[at + 1]
         beside = {joints[at - 1] if at else "", joints[at + 1] if at + 1 < len(joints) else ""}
-        is_over_under = joints[at] == "/" and _is_count(one) and other.digits.isdigit() and other.scalable
+        is_over_under = joints[at] == "/" and gaps[at] in _OVER and _is_count(one) and other.digits.isdigit() and other.scalable
         if not is_over_under or other.sign or other.number == 0 or beside & {"/", "."}:
             at += 1
             continue
@@ -373,13 +392,14 @@ def _make_ratios(tokens: list[_Token], joints: list[str], gaps: list[str]) -> No
             at += 1
             continue
         first = one
-        number, ratio = one.number / other.number, f"{one.number}/{other.number}"
+        number, ratio = one.number / other.number, (one.number, other.number)
         if at and abs(number) < 1 and _is_count(tokens[at - 1]):
             dashed = joints[at - 1] == "-" and gaps[at - 1] == "-" and other.number in _HALVES
             dashed = dashed and tokens[at - 1].end + 1 == one.start
             if (joints[at - 1] == " " and gaps[at - 1] == "") or dashed:
                 first = tokens[at - 1]
-                number, ratio = first.number + number, f"{first.number} {ratio}"
+                number += first.number
+                ratio = (first.number * other.number + one.number, other.number)
                 del tokens[at - 1], joints[at - 1], gaps[at - 1]
                 at -= 1
         tokens[at] = replace(other, number=number, digits="", start=first.start, ratio=ratio, plain=False,
@@ -442,7 +462,7 @@ def _add_parts(tokens: list[_Token], joints: list[str], gaps: list[str]) -> None
         if last is not token:
             token.base, token.unit, token.name = total, last.unit, last.name
             token.number = round(total / last.unit.factor, 9)
-            token.places, token.direction, token.ratio = last.places, last.direction or token.direction, ""
+            token.places, token.direction, token.ratio = last.places, last.direction or token.direction, None
         if token.direction and token.unit.dimension == "angle":
             axis = "n" if token.direction in "NS" else "e"
             flip = -1 if token.direction in "SW" else 1
@@ -473,7 +493,9 @@ def _value(token: _Token) -> Value:
         number = int(number)
     base = token.base if token.base is not None else number * unit.factor + unit.offset
     step = 10.0**-token.places * token.scale * (unit.factor or 1.0)
-    code = len(token.digits) > 1 and token.digits[0] == "0" and token.digits.isdigit()
+    is_long = len(token.digits) > 1 and not token.clock
+    code = is_long and token.digits[0] == "0" and token.digits.isdigit()
+    code = code or (is_long and token.plain and "." in token.digits and token.digits[-1] == "0")
     return Value(number, unit, base, step, token.ratio, token.plain, code)
 
 

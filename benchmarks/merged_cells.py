@@ -113,7 +113,9 @@ def _pairs_of(header: str, kind: str, cells: list[str]) -> Iterator[Pair]:
 
 def _is_measured(cells: list[str]) -> bool:
     filled = [cell for cell in cells if not is_empty(cell)]
-    short = [cell for cell in filled if sum(map(str.isalpha, cell)) <= 10 and _MEASURE.match(cell) is not None]
+    short = [
+        cell for cell in filled if sum(map(str.isalpha, cell)) <= 10 and _MEASURE.match(cell) is not None
+    ]
     return len(short) > 0.9 * len(filled)
 
 

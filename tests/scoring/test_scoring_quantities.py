@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wideseek_env.scoring.cells import cells_match, key_of
 from wideseek_env.scoring.markup import link_targets, plain_text
@@ -265,9 +267,23 @@ NUMBERS = [
     ("5th", "5", True),
     ("CO2: 5 t", "5 t", True),
     ("CO2: 5 t", "2 t", False),
-    ("A380", "380", True),
+    ("A380", "380", False),
+    ("A380", "A350", False),
+    ("No5", "5", True),
+    ("+100 kg", "100 kg", False),
+    ("+0.4%", "0.4%", True),
+    ("0-6-0", "0-6-0T", False),
+    ("before 1992", "1992", False),
+    ("2000 BC or older", "2000 BC", False),
+    ("51 (or 50)", "51", False),
+    (">1000", "1000", False),
+    (">1000", "more than 1,000", True),
+    ("over 1,000", "1,000", True),
     ("22 November", "22 October", False),
     ("5 BC", "5 AD", False),
+    ("710 BC", "710", False),
+    ("710 AD", "710", True),
+    ("8G", "8H (live)", False),
     ("EX19", "MK19", False),
     ("2009–present", "2009", False),
     ("2009–present", "2009–", True),
@@ -403,6 +419,7 @@ TEXTS = [
     ("01-02", "1-2", False),
     ("0-6-0", "0-6-0T", False),
     ("2009.1 2009", "2009.10 2009", False),
+    ("+100 kg", "100 kg", False),
     ("2001–2011", "2001–present", False),
     ("2001–", "2001–present", True),
     ("12 km", "12", False),
@@ -488,3 +505,105 @@ def test_addresses(one: str, other: str, equal: bool) -> None:
 @pytest.mark.parametrize(("one", "other", "equal"), DATES)
 def test_dates(one: str, other: str, equal: bool) -> None:
     _check(one, other, DATE, equal)
+
+
+# For the properties below: all forms above, and characters that join or hide numbers.
+FORMS = sorted(
+    {cell for table in (NUMBERS, TOLERANT, TEXTS, ADDRESSES, DATES) for pair in table for cell in pair[:2]}
+)
+SIGNS = [
+    *"0159.,:;/-–+~±×x*^()[]<>'\"°%$€|\\",
+    " ",
+    "\u200b",
+    "\u202e",
+    "½",
+    "²",
+    "①",
+    "万",
+    "到",
+    "百分之",
+    "ft",
+    "in",
+]
+MADE = st.lists(st.sampled_from([*FORMS, *SIGNS]), max_size=6).map("".join)
+CELLS = st.one_of(st.sampled_from(FORMS), MADE, st.text(max_size=12))
+PROPERTY = settings(deadline=None, derandomize=True, max_examples=400)
+
+
+@PROPERTY
+@given(CELLS, CELLS, st.sampled_from([NUMBER, TEXT, JUDGED, URL]))
+def test_a_comparison_is_symmetric(one: str, other: str, spec: ColumnSpec) -> None:
+    assert cells_match(one, other, spec) == cells_match(other, one, spec)
+
+
+@PROPERTY
+@given(CELLS, st.sampled_from([NUMBER, NEAR, TEXT, JUDGED, URL, DATE]))
+def test_a_cell_agrees_with_itself_and_its_parts_can_be_read(cell: str, spec: ColumnSpec) -> None:
+    assert cells_match(f" {cell}", f"{cell} ", spec)
+    assert isinstance(key_of(cell, spec), str)
+    quantity = read_quantity(cell)
+    if quantity is not None:
+        assert len(quantity.values) == len(quantity.joints) + 1
+        assert read_quantity(plain_text(plain_text(cell))) is not None
+
+
+@PROPERTY
+@given(st.sampled_from(FORMS), st.sampled_from([cell for cell in FORMS if plain_number(cell) is not None]))
+def test_a_cell_equals_at_most_one_plain_number(cell: str, number: str) -> None:
+    """Percentages are left out: 50 % may be meant by 50 and by 0.5."""
+    others = [
+        other for other in FORMS if plain_number(other) is not None and cells_match(cell, other, NUMBER)
+    ]
+    if "%" not in cell and cells_match(cell, number, NUMBER):
+        assert {plain_number(other) for other in others} == {plain_number(number)}
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["1 ", "111 ", "1,", "1.", "1:", "(1)", "1 (", "1-", "[1]", "<", "<s>", "<!--", "<span hidden", "~~", "½", "①", "1^",
+     "*", "1*", "1\u0336", "\u200b", "[a](", "http://", "1 ft ", "1/", "±", "'", "1'", "百分之", "一", "-", "e", "1e9"],
+)  # fmt: skip
+def test_a_long_cell_takes_one_pass(piece: str) -> None:
+    """Quadratic time would take minutes here. A cell of more than 2000 characters is no quantity."""
+    cell = piece * (100_000 // len(piece))
+    for end in ("", "1111", ">", "]"):
+        assert read_quantity(cell + end) is None
+        for spec in (NUMBER, TEXT, URL, DATE):
+            assert cells_match(cell + end, f" {cell}{end}", spec)
+            assert not cells_match(cell + end, "5", spec)
+    for length in (1_990, 400, 390):
+        read_quantity(cell[:length])
+        cells_match(cell[:length], "5", DATE)
+
+
+def test_keys_are_equal_for_one_quantity() -> None:
+    for one, other in (
+        ("5×10^6", "5 million"),
+        ("1½", "1.5"),
+        ("10–20", "10 to 20"),
+        ("50%", "0.5"),
+        ("1,234[1]", "1234"),
+    ):
+        assert key_of(one, NUMBER) == key_of(other, NUMBER)
+    for one, other in (
+        ("3-1", "3-2"),
+        ("10^6", "106"),
+        ("12345678901234567", "12345678901234568"),
+        ("5", "5-6"),
+    ):
+        assert key_of(one, NUMBER) != key_of(other, NUMBER)
+
+
+def test_text_keys_keep_numbers_apart() -> None:
+    assert text_key("10⁶") == text_key("10<sup>6</sup>") == text_key("10^6") != text_key("106")
+    assert text_key("m²") == text_key("m^2") == text_key("m<sup>2</sup>")
+    assert text_key("1\u200b2") == text_key("12")
+    assert text_key("2012 100") != text_key("2012100")
+
+
+def test_every_address_of_a_cell_is_found() -> None:
+    assert link_targets("[a](https://a.org/x) and <https://b.org>, https://a.org/x.") == (
+        "https://a.org/x",
+        "https://b.org",
+    )
+    assert link_targets("no address") == ()

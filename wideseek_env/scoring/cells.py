@@ -43,7 +43,9 @@ def comparison(spec: ColumnSpec) -> Comparison:
             return True
         if typed and all(rule(predicted, gold) for rule in rules):
             return True
-        if text_key(predicted) == text_key(gold) and not (has_address and _addresses(predicted) and _addresses(gold)):
+        if text_key(predicted) == text_key(gold) and not (
+            has_address and _addresses(predicted) and _addresses(gold)
+        ):
             return True
         if is_empty(predicted) or is_empty(gold):
             return is_empty(predicted) and is_empty(gold)

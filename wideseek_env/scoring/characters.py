@@ -11,16 +11,16 @@ _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u202a-\u202c\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9-\ufffb\U000e0000-\U000e0fff]+"
 )
-_OVERLAID = re.compile("(?:[^\\s\u0335\u0336][\u0335\u0336]++)++")  # letters struck through by combining strokes
+_OVERLAID = re.compile(
+    "(?:[^\\s\u0335\u0336][\u0335\u0336]++)++"
+)  # letters struck through by combining strokes
 _ENCLOSED = re.compile("[\u2460-\u249b\u24ea-\u24ff\u2776-\u2793]")  # ①, ⑴, ⒈, ❶: marks of notes and of items
 _VULGAR = re.compile("(?:(\\d)\\s?)?([¼½¾⅐-⅞↉])")
 _BUILT = re.compile("(?:(\\d)\\s?)?([⁰¹²³⁴-⁹]++)\\s?[⁄/]\\s?([₀-₉]++)")
 _RAISED = re.compile("(?<![^\\W\\d_])[⁺⁻]?[⁰¹²³⁴-⁹]++")
 _LOWERED = re.compile("(?<=\\d)[₀-₉]++")
 _POWER_OF_WORD = re.compile(r"(?<=[^\W\d_])\^(?=-?\d)")
-_BEFORE = str.maketrans(
-    {"″": '"', "´": "'", "×": "x", "✕": "x", "✖": "x", "⨯": "x", "˚": "°"}
-)
+_BEFORE = str.maketrans({"″": '"', "´": "'", "×": "x", "✕": "x", "✖": "x", "⨯": "x", "˚": "°"})
 
 
 def visible(text: str) -> str:

@@ -72,7 +72,9 @@ _JOINING = re.compile(r"\b(?:of|the|on|in)\b|,")
 _CHINESE_MONTH = re.compile(r"(十[一二]|[一二三四五六七八九十])(?=月)")
 _NOTE = re.compile(r"(?<=\w)\^\d{1,2}(?!\d)")
 # Another day next to the one date in a text, which is replaced by "@": "5 or @", "May 5/6, @".
-_OTHER_DAY = re.compile(r"(?<!\d)\d{1,2}(?:st|nd|rd|th)?\.? ?(?:or|and|[-/&+|]) ?(?:@|\d{1,2}(?!\d))|@ ?(?:or|and|[/&+|]) ?\d")
+_OTHER_DAY = re.compile(
+    r"(?<!\d)\d{1,2}(?:st|nd|rd|th)?\.? ?(?:or|and|[-/&+|]) ?(?:@|\d{1,2}(?!\d))|@ ?(?:or|and|[/&+|]) ?\d"
+)
 _RANGE = re.compile(r"[–—~～]|\bto\b|\buntil\b|至|到| - |;|/ ")
 
 

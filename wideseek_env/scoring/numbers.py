@@ -68,7 +68,9 @@ SIGNS = str.maketrans(
 )
 """Maps the kinds of dashes, minus signs, quotes and slashes to one of each."""
 
-_CURRENCY = r"(?:(?:us|hk|nt|nz|au|ca|jp|cn|a|c|r|s)?[$€£¥₹₩₽]|(?<![a-z])(?:usd|eur|gbp|cny|rmb|jpy|inr|rs\.?))\s?"
+_CURRENCY = (
+    r"(?:(?:us|hk|nt|nz|au|ca|jp|cn|a|c|r|s)?[$€£¥₹₩₽]|(?<![a-z])(?:usd|eur|gbp|cny|rmb|jpy|inr|rs\.?))\s?"
+)
 NUMBER = re.compile(
     r"(?P<sign>(?<![\w.)])[-+](?=[\d.a-z$€£¥₹₩₽]))?(?P<currency>" + _CURRENCY + ")?"
     r"(?P<digits>\d{1,3}(?:[ ']\d{3})+(?![\d'])(?:[.,]\d+)?|\d(?:[\d.,]*\d)?|\.\d+)"

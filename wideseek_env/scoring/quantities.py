@@ -1,8 +1,7 @@
 """Reads a cell as one quantity (a value, a range or a sequence of values, with units) and compares two quantities.
 
-`read_quantity` reads a cell in three steps. `_notes` sets aside what is not the quantity (marks of notes, remarks).
-`wideseek_env.scoring.values` finds the values and what joins them. Then values that belong together become one, such as
-``5 ft 11 in``.
+First, marks of notes and remarks are set aside. Then `wideseek_env.scoring.reading` reads the values and what joins
+them.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from typing import NamedTuple
 from wideseek_env.scoring.characters import fold
 from wideseek_env.scoring.markup import plain_text
 from wideseek_env.scoring.numbers import MAX_LENGTH, PLAIN, SIGNS
+from wideseek_env.scoring.reading import read_values
 from wideseek_env.scoring.text import FOOTNOTE, memoised
-from wideseek_env.scoring.values import Value, converts, in_one_form, read_values, with_twins
+from wideseek_env.scoring.values import Value, converts, in_one_form, with_twins
 
 _DIGIT = re.compile(r"\d")
 _BRACKETS = re.compile(r"\s?(?:\(([^()]*+)\)|\[([^\[\]]*+)\])")
@@ -34,17 +34,23 @@ _DATED = re.compile(
     r"|,? ?([12]\d{3}) (?:census|est\.?|estimate)(?!\w)|截至(\d{4})年(?:\d{1,2}月)?",
     re.IGNORECASE,
 )
+_NEAR = 80  # characters before a bracket that can have what the bracket repeats
+_JOINED = re.compile(r"\s*(?:±|or\b|或)")
 _YEAR = re.compile(r"\s*(?:[12]\d{3}|[12]\d{3}年)\s*")
 _LESS = re.compile(
-    r"(?:<|≤|\b(?:under|less than|fewer than|below|at most|up to|or less|or fewer)\b|不到|不足|少于|低于|至多|最多|以下|以内)"
+    r"[<≤]|\b(?:under|less than|fewer than|below|at most|up to|before|prior to|or (?:less|fewer|older|earlier))\b"
+    r"|\bpre-|不到|不足|少于|低于|至多|最多|以下|以内"
 )
 _NAMED = re.compile(
     r"\b(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
     r"|nov(?:ember)?|dec(?:ember)?)\b|\b(bc|ad)e?\b|(?<![^\W_])([a-z]{1,4})-?(?=\d+$)"
 )
-_CODE = re.compile(r"(?<![^\W\d_])\d+([abcefijnopqrvwzA-FHINOP-SUZ])")
+_CODE = re.compile(
+    r"\d+([abcefijnopqrvwzA-FHINOP-SUZ])|([A-Z])\d+|(?:\d+-){2,}\d+([A-Za-z]+)|(\+)\d+ ?(?:kg|lbs?)"
+)  # 12A, A8, 0-6-0T and the class of weight +100 kg
+_ABOVE = re.compile("[>≥]")
 _MORE = re.compile(
-    r"(?:>|≥|\b(?:over|more than|above|at least|or more)\b|\d\+(?!\s?\d)|超过|多于|高于|至少|最少|以上|逾)"
+    r"(?:\b(?:over|more than|above|at least|or more)\b|\d\+(?!\s?\d)|超过|多于|高于|至少|最少|以上|逾)"
 )
 
 
@@ -52,9 +58,11 @@ class Quantity(NamedTuple):
     """What a cell states.
 
     `joints` has what joins each value to the next one: ``-`` (a range, a score), ``/``, ``x``, ``±``, ``or``, ``,`` and
-    others. `remarks` are the numbers of remarks, such as the year in ``1,234 (2010 census)``. `mark` is what changes the
-    meaning of the number: ``<`` for "less than", ``>`` for "more than", the month of a day, the letters of a code, and
-    ``=`` with the letter of a code such as ``12A``. `whole` is whether the cell has nothing but the quantity.
+    others. `remarks` are the numbers of remarks, such as the year in ``1,234 (2010 census)``. `whole` is whether the
+    cell has nothing but the quantity.
+
+    `mark` is what changes the meaning of the number. It is ``<`` for "less than", ``>`` for a sign and ``+`` for words
+    that mean "more than", ``=`` with the letters of a code such as ``12A``, or the beginning of a month or an era.
     """
 
     values: tuple[Value, ...]
@@ -67,7 +75,9 @@ class Quantity(NamedTuple):
     def key(self) -> str:
         """The same text for two quantities of equal values, units aside."""
         parts = [value.key for value in self.values]
-        return "".join(f"{part} {joint} " for part, joint in zip(parts, (*self.joints, ""), strict=True)).strip()
+        return "".join(
+            f"{part} {joint} " for part, joint in zip(parts, (*self.joints, ""), strict=True)
+        ).strip()
 
 
 @memoised
@@ -92,7 +102,7 @@ def read_quantity(cell: str) -> Quantity | None:
     * A second value in brackets is left out if it is the first one in other units (``180 cm (5 ft 11 in)``). A remark
       in brackets is set aside. Any other number in brackets is part of the quantity.
     """
-    if len(cell) > MAX_LENGTH or _DIGIT.search(cell) is None and cell.isascii():
+    if len(cell) > MAX_LENGTH or (_DIGIT.search(cell) is None and cell.isascii()):
         return None
     text = fold(plain_text(cell)).translate(SIGNS)
     if _DIGIT.search(text) is None or _LOOKALIKE.search(text) or _OVERRIDE.search(text):
@@ -105,11 +115,11 @@ def read_quantity(cell: str) -> Quantity | None:
     values = with_twins(found.values, twins) if len(twins) == len(found.values) else found.values
     remarks.extend(found.aside)
     words = main.lower()
-    mark = "<" if _LESS.search(words) else ">" if _MORE.search(words) else ""
-    if (code := _CODE.fullmatch(text)) is not None:
-        mark = "=" + code[1].lower()
+    mark = "<" if _LESS.search(words) else ">" if _ABOVE.search(words) else "+" if _MORE.search(words) else ""
+    if (code := _CODE.fullmatch(main.strip())) is not None:
+        mark = "=" + "".join(filter(None, code.groups())).lower()
     if not mark and (named := _NAMED.search(text.lower())) is not None:
-        mark = next(filter(None, named.groups()))[:3]
+        mark = "=bc" if named[2] == "bc" else next(filter(None, named.groups()))[:3]
     return Quantity(
         tuple(values), tuple(found.joints), tuple(remarks), mark, found.whole and not mark and not has_remark
     )
@@ -119,12 +129,16 @@ def quantities_agree(predicted: Quantity, gold: Quantity, tolerance: float = 0.0
     """Whether each value of `predicted` is within `tolerance` (relative to the value of `gold`) of the gold value.
 
     The values must be joined in the same way. A unit on one side alone does not matter. Two different units must
-    measure the same, and the values are converted. Of fractions, the numbers above and below the line are compared. If one side has a percent sign and the other does not, the other may
-    be a share or a percentage: both 0.5 and 50 agree with 50 %. Remarks and marks must agree if both sides have them. The mark of "less than" must be on both sides.
+    measure the same, and the values are converted. In two different fractions, the numbers above and below the line
+    must agree.
+
+    If one side has a percent sign and the other does not, the other may be a share or a percentage: both 0.5 and 50
+    agree with 50 %. Remarks and marks must agree if both sides have them. The marks of "less than" and of codes must be
+    on both sides.
     """
     if predicted.joints != gold.joints or len(predicted.values) != len(gold.values):
         return False
-    if predicted.mark != gold.mark and (_is_strict(predicted.mark, gold.mark) or (predicted.mark and gold.mark)):
+    if predicted.mark != gold.mark and not _marks_agree(predicted.mark, gold.mark):
         return False
     if predicted.remarks != gold.remarks and predicted.remarks and gold.remarks:
         return False
@@ -132,12 +146,16 @@ def quantities_agree(predicted: Quantity, gold: Quantity, tolerance: float = 0.0
         one, other = predicted.values[0], gold.values[0]
         return one.near(other, tolerance) or one.near(other, tolerance, share=True)
     pairs = list(zip(predicted.values, gold.values, strict=True))
-    return all(p.near(g, tolerance) for p, g in pairs) or all(p.near(g, tolerance, share=True) for p, g in pairs)
+    return all(p.near(g, tolerance) for p, g in pairs) or all(
+        p.near(g, tolerance, share=True) for p, g in pairs
+    )
 
 
-def _is_strict(*marks: str) -> bool:
-    """Whether one of two marks must be in both cells: "less than", and the letter of a code such as ``12A``."""
-    return any(mark[:1] in ("<", "=") for mark in marks if mark)
+def _marks_agree(one: str, other: str) -> bool:
+    """Whether two different marks may stand for the same. One cell may lack the words for "more than" and the month."""
+    if {one, other} == {">", "+"}:
+        return True
+    return not (one and other) and (one or other)[0] not in "<>="
 
 
 def same_quantity(predicted: str, gold: str) -> bool:
@@ -165,8 +183,12 @@ def _prepared(text: str) -> str:
     text = _DECADE.sub(r"\g<1>0-\g<1>9", text)
     if "," in text:
         text = _SETS.sub(", ", text)
-        text = _LIST.sub(lambda found: found[0] if _GROUPED.fullmatch(found[0]) else found[0].replace(",", ", "), text)
-    return _VERSION.sub(lambda found: found[0] if _DOTTED.fullmatch(found[0]) else found[0].replace(".", " . "), text)
+        text = _LIST.sub(
+            lambda found: found[0] if _GROUPED.fullmatch(found[0]) else found[0].replace(",", ", "), text
+        )
+    return _VERSION.sub(
+        lambda found: found[0] if _DOTTED.fullmatch(found[0]) else found[0].replace(".", " . "), text
+    )
 
 
 def _without_remarks(text: str) -> tuple[str, list[float], list[Value], bool]:
@@ -208,20 +230,28 @@ def _bracketed(before: str, inner: str, remarks: list[float], twins: list[Value]
 
     The numbers of a remark are added to `remarks`, and the values before the bracket in other units to `twins`.
     """
-    if inner.lstrip().startswith("±"):
+    if _JOINED.match(inner) is not None:
         return f" {inner} ", False
     found = read_values(inner)
     if found is None:
         return " ", True
+    if len(before) > _NEAR:  # reading all of it for each bracket would take too long
+        before = before[-_NEAR:].partition(" ")[2]
     main = read_values(before)
     is_score = "-" in found.joints and not any(value.raw >= 1000 for value in found.values)
-    is_remark = (not found.whole and not is_score) or _YEAR.fullmatch(inner) is not None or inner.lstrip()[:1] in ("+", "-")
+    is_remark = (
+        (not found.whole and not is_score)
+        or _YEAR.fullmatch(inner) is not None
+        or inner.lstrip()[:1] in ("+", "-")
+    )
     if main is not None and not is_remark:
         if converts(main.values[-len(found.values) :], found.values):
             twins.extend(found.values)
             return " ", False
         unit, other = main.values[-1].unit.dimension, found.values[-1].unit.dimension
-        is_remark = (other == "share" != unit) or (bool(unit and other) and not (unit.startswith(other) or other.startswith(unit)))
+        is_remark = (other == "share" != unit) or (
+            bool(unit and other) and not (unit.startswith(other) or other.startswith(unit))
+        )
     if is_remark:
         remarks.extend(value.raw for value in found.values)
         return " ", True

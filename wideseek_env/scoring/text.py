@@ -34,7 +34,7 @@ _LETTERS = str.maketrans(
 FOOTNOTE = re.compile(r"(?<=[^\s\[])\s*+\[(?:\d{1,3}|[a-z]|note \d{1,2}|citation needed)\]")
 """The mark of a note after something else."""
 
-_GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:(?:,\d{3})++|(?: \d{3})++)(?!\d)")
+_GROUPED = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?:(?:,\d{3})++|(?: \d{3})++)(?!\d)")
 _GROUPING = str.maketrans("", "", ", ")
 _STARS = re.compile(r"(?<![\d*])\*++|(?<=\d)\*++(?!\d)")  # between two digits a star multiplies
 _SPACE = re.compile(r"(?<!\d) | (?!\d)")
@@ -100,7 +100,9 @@ def text_key(cell: str) -> str:
     if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1].strip()
     text = (
-        text.replace(" ", "") if _DIGIT_GAP.search(text) is None else _SPACE.sub("", _GROUPED.sub(_joined, text))
+        text.replace(" ", "")
+        if _DIGIT_GAP.search(text) is None
+        else _SPACE.sub("", _GROUPED.sub(_joined, text))
     )
     if text.endswith("0") and (number := _TRAILING_ZEROS.fullmatch(text)) is not None:
         text = number[1] + (number[2] or "")

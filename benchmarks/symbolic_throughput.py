@@ -2,16 +2,21 @@
 
     python benchmarks/symbolic_throughput.py                         # all libraries that are installed
     python benchmarks/symbolic_throughput.py --only vector torchrl
+    python benchmarks/symbolic_throughput.py --only vector processes --episodes 64 --processes 4
 
 Every line uses the world and sizes of the examples, with legal actions. For the environment alone, the actions are
 random. For a library, the actions come from the untrained policy of the example for that library. The time includes the
 forward passes of that policy. One step is one step of one episode, in which all agents whose turn it is act. There is
-no learning. The time is the process time of one process with one thread of torch.
+no learning. The time is the process time of one process with one thread of torch. For ``processes``, it is the time of
+the main process plus the time of the busiest worker, because these two wait for each other (Linux only). Every line
+also has the steps per second of wall-clock time. Compare these only on a machine that runs nothing else.
 """
 
 import argparse
 import importlib.util
 import json
+import multiprocessing
+import os
 import sys
 import time
 from pathlib import Path
@@ -19,7 +24,7 @@ from pathlib import Path
 import numpy as np
 
 import wideseek_env
-from wideseek_env.wrappers import Symbolic, SymbolicVec
+from wideseek_env.wrappers import SubprocSymbolicVec, Symbolic, SymbolicVec
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "marl"
 
@@ -60,17 +65,56 @@ def single(steps):
 
 
 def vector(steps, number=16):
-    """`SymbolicVec` with 16 episodes."""
-    vec, rng = SymbolicVec(make(), number), np.random.default_rng(0)
-    arrays = vec.reset(seed=0)
+    """`SymbolicVec`"""
+    return random_steps(SymbolicVec(make(), number)), steps
+
+
+def processes(steps, number=16, count=2):
+    """`SubprocSymbolicVec`"""
+    vec = SubprocSymbolicVec(make(), number, count)
+    WORKERS[:] = [process.pid for process in multiprocessing.active_children()]
+    return random_steps(vec), steps
+
+
+WORKERS = []
+"""The ids of the worker processes."""
+
+
+def cpu_seconds():
+    """The CPU time of this process, and of each worker process."""
+    times = [Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split() for pid in WORKERS]
+    ticks = os.sysconf("SC_CLK_TCK")
+    return [time.process_time(), *((int(each[11]) + int(each[12])) / ticks for each in times)]
+
+
+def random_steps(vec):
+    rng = np.random.default_rng(0)
+    arrays, _ = vec.reset(seed=0)
 
     def play(count):
         nonlocal arrays
-        for _ in range(count // number):
+        for _ in range(count // vec.num_envs):
             masks = arrays["action_mask"]
             arrays, *_ = vec.step((rng.random(masks.shape) * masks).argmax(-1))
 
-    return play, steps
+    return play
+
+
+def sb3(steps, number=16):
+    """Stable-Baselines3: `PPO.collect_rollouts` on 16 environments of SuperSuit."""
+    from stable_baselines3 import PPO
+
+    module = example("sb3_ppo")
+    args = module.Args(envs=number)
+    env = module.make(args)
+    model = PPO(module.MaskedPolicy, module.vector(env, args), n_steps=8, device="cpu")
+    _, callback = model._setup_learn(0)
+
+    def play(count):
+        for _ in range(count // (number * 8)):
+            model.collect_rollouts(model.env, callback, model.rollout_buffer, 8)
+
+    return play, steps // 4
 
 
 def torchrl(steps, number=8):
@@ -109,8 +153,13 @@ def agilerl(steps, number=16):
     return play, steps
 
 
-WAYS = {way.__name__: way for way in (single, vector, torchrl, rllib, agilerl)}
-NEEDS = {"torchrl": ("torchrl",), "rllib": ("ray", "tree", "lz4", "ormsgpack"), "agilerl": ("agilerl",)}
+WAYS = {way.__name__: way for way in (single, vector, processes, torchrl, rllib, agilerl, sb3)}
+NEEDS = {
+    "sb3": ("stable_baselines3", "supersuit"),
+    "torchrl": ("torchrl",),
+    "rllib": ("ray", "tree", "lz4", "ormsgpack"),
+    "agilerl": ("agilerl",),
+}
 
 
 def main():
@@ -124,6 +173,8 @@ def main():
         default=8192,
         help="number of steps per line of the output; slow lines use a quarter of it",
     )
+    parser.add_argument("--episodes", type=int, default=16, help="episodes of `vector` and `processes`")
+    parser.add_argument("--processes", type=int, default=2, help="number of processes of the way `processes`")
     args = parser.parse_args()
     if importlib.util.find_spec("torch") is not None:
         import torch
@@ -134,13 +185,20 @@ def main():
         if missing:
             print(f"{name}: needs {', '.join(missing)}", file=sys.stderr)
             continue
-        play, steps = WAYS[name](args.steps)
+        options = {"number": args.episodes} if name in ("vector", "processes") else {}
+        options |= {"count": args.processes} if name == "processes" else {}
+        play, steps = WAYS[name](args.steps, **options)
         play(256)
-        began = time.process_time()
+        began, wall = cpu_seconds(), time.perf_counter()
         play(steps)
-        seconds = time.process_time() - began
+        passed = time.perf_counter() - wall
+        main_time, *workers = (after - before for before, after in zip(began, cpu_seconds(), strict=True))
+        seconds = main_time + max(workers, default=0.0)
+        WORKERS.clear()
         what = WAYS[name].__doc__.rstrip(".")
-        line = {"way": name, "what": what, "steps": steps, "steps_per_cpu_second": round(steps / seconds)}
+        line = {"way": name, "what": what, **options, "steps": steps}
+        line["steps_per_cpu_second"] = round(steps / seconds)
+        line["steps_per_second"] = round(steps / passed)
         print(json.dumps(line), flush=True)
 
 

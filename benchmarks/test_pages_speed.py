@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from wideseek_env.pages import focus, plain_text, to_document
+from wideseek_env.pages import focus, neutralise, plain_text, to_document
 
 PAGES = 40
 
@@ -47,3 +47,14 @@ def test_focus(benchmark: Any, pages: list[dict[str, Any]]) -> None:
         lambda: [focus(document, f"year of {document.title}", 2_000) for document in documents]
     )
     assert all(len(text) <= 2_000 for text in focused)
+
+
+def test_neutralise(benchmark: Any, pages: list[dict[str, Any]]) -> None:
+    """The Markdown of the pages, which has no chat markup: the usual case."""
+    texts = [to_document(page["html"], page["url"]).markdown for page in pages]
+    assert benchmark(lambda: [neutralise(text) for text in texts]) == texts
+
+
+def test_neutralise_markup(benchmark: Any, pages: list[dict[str, Any]]) -> None:
+    """The HTML source of the pages: text with many angle brackets."""
+    assert all(benchmark(lambda: [neutralise(page["html"]) for page in pages]))

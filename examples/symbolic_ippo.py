@@ -233,7 +233,7 @@ def train(args):
     agents = len(vec.agents)
     team = Team(env.layout, agents, args.hidden, args.centralised)
     optimizer = torch.optim.Adam(team.parameters(), lr=args.learning_rate, eps=1e-5)
-    arrays = vec.reset(seed=args.seed)
+    arrays, _ = vec.reset(seed=args.seed)
     began, episodes, decisions = time.perf_counter(), 0, 0
     curve = open(args.curve, "w") if args.curve else None  # noqa: SIM115 (closed below)
     shape = (args.steps, args.envs, agents)
@@ -250,7 +250,7 @@ def train(args):
         actions, log_probs = np.zeros(shape, np.int64), np.zeros(shape, np.float32)
         values, rewards = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
         ended = np.zeros(shape[:2], bool)
-        finished = []
+        scores, lengths = [], []
         for t in range(args.steps):
             observations[t], masks[t], acting[t] = (
                 arrays["observation"],
@@ -265,9 +265,12 @@ def train(args):
                 actions[t][acting[t]] = chosen.numpy()
                 log_probs[t][acting[t]] = policy.log_prob(chosen).numpy()
                 values[t] = team.values(torch.from_numpy(observations[t])).numpy()
-            arrays, rewards[t], terminated, truncated, now = vec.step(actions[t])
+            arrays, reward, terminated, truncated, infos = vec.step(actions[t])
+            rewards[t] = reward[:, None]  # the reward of the team is that of every agent
             ended[t] = terminated | truncated
-            finished += now
+            if ended[t].any():
+                scores += infos["final_info"]["item_f1"][ended[t]].tolist()
+                lengths += infos["final_info"]["steps"][ended[t]].tolist()
         acting[-1] = arrays["acting"]
         with torch.no_grad():
             last = team.values(torch.from_numpy(arrays["observation"])).numpy()
@@ -285,15 +288,15 @@ def train(args):
             "returns": returns[where],
         }
         losses = update(team, optimizer, args, {k: torch.from_numpy(v) for k, v in batch.items()}, generator)
-        episodes += len(finished)
+        episodes += len(scores)
         decisions += int(acting[:-1].sum())
         line = {
             "update": number,
             "seconds": round(time.perf_counter() - began, 1),
             "episodes": episodes,
             "decisions": decisions,
-            "item_f1": round(float(np.mean([e.item_f1 for e in finished])) if finished else 0.0, 4),
-            "steps": round(float(np.mean([e.steps for e in finished])) if finished else 0.0, 1),
+            "item_f1": round(float(np.mean(scores)) if scores else 0.0, 4),
+            "steps": round(float(np.mean(lengths)) if lengths else 0.0, 1),
             **dict(zip(("policy_loss", "value_loss", "entropy"), np.round(losses, 4).tolist(), strict=True)),
         }
         if number <= 10 or number % 10 == 0:

@@ -11,6 +11,7 @@ from .episode_run import EpisodeRun as EpisodeRun
 from .episode_run import run_episode as run_episode
 from .errors import ActionError as ActionError
 from .errors import ConfigError as ConfigError
+from .errors import CopyError as CopyError
 from .errors import CorpusError as CorpusError
 from .errors import IndexDamagedError as IndexDamagedError
 from .errors import MissingDependencyError as MissingDependencyError

@@ -9,6 +9,7 @@ from typing import Any
 from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
+from wideseek_env.copying import Independent
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.episode import Roster
 from wideseek_env.errors import ActionError
@@ -35,11 +36,12 @@ class NotResetError(ActionError, AttributeError):
         super().__init__(f"there is no {name} yet: call reset() first")
 
 
-class WideSeekAECEnv(AECEnv[str, str, Any]):
+class WideSeekAECEnv(Independent, AECEnv[str, str, Any]):
     """Selects the acting agents one after another.
 
     When the last of them has an action, all of them take their turns. Agents that are not acting are never selected.
-    Observations, infos and rewards are those of `wideseek_env.parallel.WideSeekEnv`.
+    Observations, infos and rewards are those of `wideseek_env.parallel.WideSeekEnv`. The environment can be copied and
+    pickled between any two steps (`wideseek_env.copying`).
     """
 
     def __init__(self, parallel: WideSeekEnv) -> None:
@@ -145,7 +147,7 @@ class WideSeekAECEnv(AECEnv[str, str, Any]):
             self.agent_selection = self._queue[0]
 
 
-class OrderedAECEnv(OrderEnforcingWrapper[str, str, Any]):
+class OrderedAECEnv(Independent, OrderEnforcingWrapper[str, str, Any]):
     """Checks the order of calls like PettingZoo's wrapper, but with the errors of this package.
 
     Before the first reset, only `render`, the spaces, `acting_agents`, `reset` and `close` can be used. Everything else

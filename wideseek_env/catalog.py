@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.errors import ConfigError, CorpusError, TaskError
-from wideseek_env.files import cache_folder
+from wideseek_env.files import cache_folder, still_there
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.reprs import short
 from wideseek_env.task import Task
@@ -144,6 +144,35 @@ def open_corpus(name: str, progress: Callable[[int], None] | None = None) -> Cor
     if not path.is_dir():
         raise CorpusError(f"there is no corpus folder {path}; build one with: wideseek corpus build")
     return StoredCorpus.open(path)
+
+
+def located(name: str, folder: Path) -> str:
+    """The name of tasks, a corpus or a judge with absolute paths, for a process that runs in another folder.
+
+    Relative paths in `name` begin at `folder`. `CopyError` if a file or folder in the name does not exist any more.
+    """
+
+    def at(path: str) -> str:
+        return str(still_there(folder / path))
+
+    kind, colon, rest = name.partition(":")
+    if kind in ("synthetic", "remote", "offline", "openai"):
+        return name
+    if kind == "hybridqa":
+        data, comma, settings = rest.partition(",")
+        return f"{kind}:{at(data)}{comma}{settings}" if data else name
+    if kind == "hybrid":
+        lexical, _, dense = rest.rpartition("+")
+        return f"{kind}:{located(lexical, folder)}+{at(dense)}"
+    if kind == "live":
+        from wideseek_env.corpus.live.config import located_spec
+
+        return located_spec(name, folder)
+    if kind in ("widesearch", "wideseek-r1", "dense", "recorded"):
+        return f"{kind}:{at(rest)}"
+    if (folder / name).exists():
+        return at(name)
+    return name if colon or is_part("corpus", name) or is_part("tasks", name) else at(name)
 
 
 def _is_corpus(part: object) -> bool:

@@ -11,11 +11,12 @@ whose turn it is not, or a result that no agent waits for.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
+from wideseek_env.clean import clean_text
 from wideseek_env.conversation import Conversation, Ending, Outcome, PendingCall
+from wideseek_env.copying import Independent, independent_copy
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import (
     Counter,
@@ -25,7 +26,6 @@ from wideseek_env.messages import (
     ToolResult,
     Transcript,
     assistant_message,
-    clean_text,
     count_characters,
 )
 from wideseek_env.pages.neutral import neutralise
@@ -43,7 +43,7 @@ Event: TypeAlias = tuple[str, ...] | tuple[str, str, Message] | tuple[str, str, 
 """("act", agent, message), ("result", call id, text, ok), ("fail", agent) or ("abort", detail)."""
 
 
-class Episode:
+class Episode(Independent):
     """One question that a team answers, or with ``team=False`` a single agent.
 
     Args:
@@ -181,7 +181,7 @@ class Episode:
             if not record["content"] and not record.get("tool_calls"):
                 self._end(conversation, "out_of_context")
                 return []
-        text, written = parse_message(record)
+        text, written = parse_message(record, self.profile.tool_names)
         if not written:
             self._end(conversation, "reported" if conversation.role == "subagent" else "answered", text)
             return []
@@ -252,13 +252,15 @@ class Episode:
     def copy(self) -> Episode:
         """An independent episode in the same state.
 
-        Both episodes use the same objects for task, rules, profile, counter and messages.
+        Both episodes use the same objects for task, rules, profile, counter and messages. `copy.copy` and
+        `copy.deepcopy` do the same.
         """
-        shared = (self.task, self.rules, self.profile, self.counter)
-        memo: dict[int, Any] = {id(item): item for item in shared}
-        for conversation in self.conversations:
-            memo.update((id(message), message) for message in conversation.messages)
-        return copy.deepcopy(self, memo)
+        return self.__copy__()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Episode:
+        messages = (message for conversation in self.conversations for message in conversation.messages)
+        shared = (self.task, self.rules, self.profile, self.counter, self.texts)
+        return independent_copy(self, memo, *shared, *messages, *self.events)
 
     def __getstate__(self) -> dict[str, Any]:
         return {key: value for key, value in self.__dict__.items() if key != "texts"}
@@ -410,9 +412,12 @@ class Episode:
         notice = notice.format(turn=turn, turns=conversation.limit)
         texts = ["\n\n".join(pending_call.parts) for pending_call in conversation.pending_calls]
         messages: list[Message] = []
-        if all(pending_call.native_id for pending_call in conversation.pending_calls):
+        if conversation.pending_calls[0].native_id:
             for pending_call, text in zip(conversation.pending_calls, texts, strict=True):
-                messages.append({"role": "tool", "tool_call_id": pending_call.native_id, "content": text})
+                if pending_call.native_id:
+                    messages.append({"role": "tool", "tool_call_id": pending_call.native_id, "content": text})
+                else:  # a call in the text beside native calls has no id to which a message could answer
+                    messages[-1]["content"] += f"\n\n{text}"
             messages[-1]["content"] += f"\n\n{notice}"
         else:
             messages.append({"role": "tool", "content": "\n\n".join([*texts, notice])})

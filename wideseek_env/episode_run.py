@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from wideseek_env.copying import Independent, independent_copy
 from wideseek_env.episode import Episode
-from wideseek_env.errors import ActionError, ConfigError
+from wideseek_env.errors import ActionError, ConfigError, CopyError
 from wideseek_env.game import Game
 from wideseek_env.messages import Action, Role, ToolCall, ToolResult, Transcript, visible_text
 from wideseek_env.policy import Policy, Turn
@@ -26,9 +27,16 @@ from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tools.executor import run_calls
 from wideseek_env.trajectory import Trajectory
 
+_FROM_GAME = ("rules", "profile", "counter")
+"""The attributes of an episode that it has from its game."""
 
-class EpisodeRun:
-    """One running episode. `times` holds, for each event of the episode, the seconds since the start."""
+
+class EpisodeRun(Independent):
+    """One running episode. `times` holds, for each event of the episode, the seconds since the start.
+
+    It can be copied and pickled at any moment, also while tool calls are pending. The clock of a loaded run continues
+    at the time of the pickle.
+    """
 
     def __init__(self, game: Game, task: Task, seed: int | None = None) -> None:
         self.game = game
@@ -47,6 +55,32 @@ class EpisodeRun:
     def __repr__(self) -> str:
         score = f", item-F1 {self.score.f1_by_item:.3f}, reward {self.reward:.3f}" if self.score else ""
         return f"<EpisodeRun of {short(self.task.id)}, seed {self.seed}, {self.episode.describe()}{score}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> EpisodeRun:
+        return independent_copy(self, memo, self.task, self.score, *self._schemas.values())
+
+    def __getstate__(self) -> dict[str, Any]:
+        episode = self.episode.__getstate__()
+        own = {
+            name: value
+            for name, value in episode.items()
+            if name not in _FROM_GAME or value is not getattr(self.game, name)
+        }
+        elapsed = time.perf_counter() - self._began
+        return vars(self) | {"episode": own, "_schemas": {}, "_began": elapsed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        game, episode = state["game"], Episode.__new__(Episode)
+        episode.__setstate__({name: getattr(game, name) for name in _FROM_GAME} | state["episode"])
+        vars(self).update(state, episode=episode, _began=time.perf_counter() - state["_began"])
+
+    def check_settled(self) -> None:
+        """Raises `CopyError` if tool calls are running. An environment cannot be copied in the middle of a step."""
+        if not self.done and (pending := self.episode.pending()):
+            raise CopyError(
+                f"{len(pending)} tool calls of the episode have no result yet, such as {pending[0]}: copy and pickle "
+                "an environment between two steps"
+            )
 
     @property
     def done(self) -> bool:

@@ -23,6 +23,10 @@ class ActionError(WideSeekError, TypeError):
     """A driver passed an object that is not an action, or an action of an agent whose turn it is not."""
 
 
+class CopyError(WideSeekError, TypeError):
+    """An environment or a game cannot be copied or pickled, or not at this moment. The message names the part."""
+
+
 class TaskError(WideSeekError, ValueError):
     """A task or a file of tasks does not have the documented form."""
 
@@ -53,6 +57,10 @@ class ServiceError(WideSeekError):
     def __init__(self, message: str, status: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+
+
+class WorkerError(WideSeekError, RuntimeError):
+    """A worker process of a vector of environments has ended or failed. Make a new vector."""
 
 
 class UnknownVerdictError(WideSeekError, LookupError):

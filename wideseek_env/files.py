@@ -14,7 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, BinaryIO, Self, cast
 
-from wideseek_env.errors import TrajectoryError
+from wideseek_env.errors import CopyError, TrajectoryError
 
 _BLOCK = 1 << 20
 _TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
@@ -29,6 +29,15 @@ def cache_folder() -> Path:
     if chosen := os.environ.get("WIDESEEK_CACHE"):
         return Path(chosen)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wideseek"
+
+
+def still_there(path: Path) -> Path:
+    """`path`, for a pickle that contains nothing else of an object. `CopyError` if there is no such file or folder."""
+    if not path.exists():
+        raise CopyError(
+            f"there is no {path} any more, so a pickle of it could not be opened again: keep the file or folder"
+        )
+    return path
 
 
 @contextmanager

@@ -9,6 +9,7 @@ different defaults.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import inspect
 import json
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeAlias, cast, get_args
 
 from wideseek_env import catalog
+from wideseek_env.copying import copied_executor, live_parts
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.episode import Episode, Roster
 from wideseek_env.errors import ConfigError
@@ -37,6 +39,7 @@ from wideseek_env.game_values import (
     toml_value,
 )
 from wideseek_env.messages import Counter, counter_named
+from wideseek_env.opened import Opened, reduced_game
 from wideseek_env.plugins import Kind, part_digest, required_name
 from wideseek_env.profiles import Profile, profile_named, with_tools
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
@@ -191,20 +194,23 @@ class GameConfig:
                     "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
                 )
             executor = CorpusTools(corpus, custom={each.spec.kind: each.run for each in tools})
-        return Game(
-            config=self,
-            tasks=pool[: self.limit] if self.limit is not None else pool,
-            pool=pool,
-            executor=executor,
-            corpus_name=corpus.name if corpus is not None else type(executor).__name__,
-            rules=rules,
-            profile=with_tools(profile_named(self.profile), tools),
-            reward=reward_named(self.reward),
-            judge=self.open_judge(),
-            team=self.team,
-            roster=self.roster,
-            counter=counter_named(self.counter),
+        opened = Opened(
+            {
+                "config": self,
+                "tasks": pool[: self.limit] if self.limit is not None else pool,
+                "pool": pool,
+                "executor": executor,
+                "corpus_name": corpus.name if corpus is not None else type(executor).__name__,
+                "rules": rules,
+                "profile": with_tools(profile_named(self.profile), tools),
+                "reward": reward_named(self.reward),
+                "judge": self.open_judge(),
+                "team": self.team,
+                "roster": self.roster,
+                "counter": counter_named(self.counter),
+            }
         )
+        return Game(**opened.parts, opened=opened)
 
     def open_tasks(self, read_tasks: ReadTasks = catalog.named_tasks) -> TaskSet:
         """The tasks alone, after `where` and `limit`. No corpus is opened."""
@@ -249,6 +255,18 @@ class GameConfig:
     def _open_corpus(self, own: str | None, open_corpus: OpenCorpus) -> Corpus | None:
         corpus = self.corpus if self.corpus is not None else own
         return open_corpus(corpus) if isinstance(corpus, str) else corpus
+
+    # --- copies and pickles ----------------------------------------------------------------------------------------
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self  # it cannot change, and a copy would have copies of the live objects
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        return _configuration, (type(self), live_parts(values))
 
     # --- plain values --------------------------------------------------------------------------------------------
 
@@ -358,7 +376,11 @@ OPTION_NAMES: Mapping[str, str] = {"team": "--single", "limits": "--rule", "tool
 
 @dataclass(frozen=True, repr=False)
 class Game:
-    """An opened `GameConfig`: tasks, tools, rules, profile, reward and judge as live objects."""
+    """An opened `GameConfig`: tasks, tools, rules, profile, reward and judge as live objects.
+
+    A deep copy has a separate executor and shares the other objects. A pickle has the configuration, and loading it
+    opens the game again.
+    """
 
     config: GameConfig
     tasks: TaskSet
@@ -375,6 +397,19 @@ class Game:
     team: bool
     roster: Roster
     counter: Counter
+    opened: Opened | None = field(default=None, compare=False)
+    """What `GameConfig.open` made, so that a pickle can open it again. None for a game made in another way."""
+
+    def __copy__(self) -> Self:
+        return dataclasses.replace(self)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        opened, executor = copy.deepcopy(self.opened, memo), copied_executor(self.executor, memo)
+        return dataclasses.replace(self, executor=executor, opened=opened)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        values = {each.name: getattr(self, each.name) for each in fields(self) if each.name != "opened"}
+        return reduced_game(self, values)
 
     def __repr__(self) -> str:
         who = f"team of width {self.rules.width}" if self.team else "single agent"
@@ -428,6 +463,10 @@ class Game:
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},
         }
+
+
+def _configuration(kind: type[GameConfig], values: dict[str, Any]) -> GameConfig:
+    return kind(**values)
 
 
 _DEFAULT = GameConfig()

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, cast, overload
 
+from wideseek_env.clean import clean_text
 from wideseek_env.errors import ConfigError
 from wideseek_env.plugins import is_part, make_part
 
@@ -136,15 +137,6 @@ class Transcript(Sequence[Message]):
 def visible_text(messages: Sequence[Message]) -> str:
     """The text of messages that are new to an agent, joined by blank lines. The agent's own messages are left out."""
     return "\n\n".join(m["content"] for m in messages if m["role"] != "assistant")
-
-
-def clean_text(text: str, limit: int) -> str:
-    """`text` cut to `limit` characters. Lone surrogates, which UTF-8 cannot encode, are replaced."""
-    if len(text) > limit:
-        text = text[:limit]
-    if text.isascii():
-        return text
-    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def assistant_message(message: str | Mapping[str, Any], limit: int) -> Message:

@@ -9,6 +9,7 @@ import numpy as np
 from pettingzoo import ParallelEnv
 
 from wideseek_env.conversation import Conversation
+from wideseek_env.copying import Independent
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode import Roster
@@ -31,7 +32,7 @@ from wideseek_env.trajectory import Trajectory
 Lifetime = Literal["episode", "task"]
 
 
-class WideSeekEnv(ParallelEnv[str, str, Action]):
+class WideSeekEnv(Independent, ParallelEnv[str, str, Action]):
     """A lead and its subagents that answer one question per episode. `wideseek_env.parallel_env` makes one.
 
     An observation is the text that is new to an agent. It is "" if nothing is new. ``infos[agent]`` has
@@ -45,6 +46,8 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
 
     Every agent gets the team reward in the last step, and 0 in all steps before. If the lead answered, the last step
     terminates the agents. If the lead ran out of turns or context, the last step truncates the agents.
+
+    The environment can be copied and pickled between any two steps (`wideseek_env.copying`).
     """
 
     metadata: dict[str, Any] = {  # noqa: RUF012 (PettingZoo's convention)
@@ -96,6 +99,11 @@ class WideSeekEnv(ParallelEnv[str, str, Action]):
         else:
             state = f"task {run.task.id!r}, {'ended' if run.done else f'{len(self.acting_agents)} acting'}"
         return f"<WideSeekEnv {self.game!r}: {state}>"
+
+    def __getstate__(self) -> dict[str, Any]:  # for copies and pickles
+        if self._run is not None:
+            self._run.check_settled()
+        return vars(self).copy()
 
     # --- spaces --------------------------------------------------------------------------------------------------
 

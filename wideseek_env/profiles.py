@@ -47,6 +47,11 @@ class Profile:
             raise ConfigError(f"profile {self.name} already gives the {role} a tool called {tool.name!r}")
         return dataclasses.replace(self, tools={**self.tools, role: (*self.tools[role], tool)})
 
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """The names of the tools of all roles. They tell a call without tags from other text."""
+        return tuple(dict.fromkeys(tool.name for tools in self.tools.values() for tool in tools))
+
     def language_for(self, task: Task) -> Language:
         """The language of the prompts and notices for this task."""
         return self.language or task.language

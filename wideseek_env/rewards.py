@@ -16,7 +16,9 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Counter, Message, count_characters
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.scoring import Judge, TableScore
-from wideseek_env.scoring.wideseek_r1 import score_wideseek_r1
+from wideseek_env.scoring.tables import strip_thinking
+from wideseek_env.scoring.wideseek_r1 import boxed_answer, score_wideseek_r1
+from wideseek_env.task import Task
 
 Parts: TypeAlias = dict[str, float]
 
@@ -65,10 +67,13 @@ def approximate_tokens(message: Message) -> int:
 class WideSeekR1:
     """The training reward of WideSeek-R1 (arXiv 2602.04634, section on the reward).
 
-    It is the sum of item-F1, `format_bonus` for a well-formed answer (its table has every required column) and
-    `browse_bonus` if any agent opened a page. A penalty for long turns is subtracted. The penalty is 0 if the longest
-    turn of any agent has at most `free_tokens` tokens, and grows linearly to `length_penalty` at `limit_tokens`. The
-    whole reward is 0 if the answer is malformed or the lead ran out of turns or context.
+    It is the sum of item-F1, `format_bonus` for a well-formed answer and `browse_bonus` if any agent tried to open a
+    page. A penalty for long turns is subtracted. The penalty is 0 if the longest turn of any agent has at most
+    `free_tokens` tokens, and grows linearly to `length_penalty` at `limit_tokens`. The whole reward is 0 if the answer
+    is malformed or the lead ran out of turns or context.
+
+    A table is well-formed if it has every required column and at least one row. A short answer is well-formed if it is
+    in a complete ``\\boxed{…}`` that is not blank.
     """
 
     format_bonus: float = 0.1
@@ -90,9 +95,15 @@ class WideSeekR1:
     def __call__(self, episode: Episode, score: TableScore) -> Parts:
         """The parts of the reward by name."""
         outcome = episode.outcome
-        if self.published_scoring and outcome is not None and outcome.answered:
-            score = score_wideseek_r1(outcome.answer or "", episode.task, self.judge)
-        if outcome is None or not outcome.answered or not score.well_formed or score.missing_columns:
+        if outcome is None or not outcome.answered:
+            return {"item_f1": 0.0}
+        answer = outcome.answer or ""
+        if self.published_scoring:
+            score = score_wideseek_r1(answer, episode.task, self.judge)
+            well_formed = score.well_formed
+        else:
+            well_formed = _is_well_formed(answer, episode.task, score)
+        if not well_formed:
             return {"item_f1": 0.0}
         longest = max(
             (self.counter(m) for c in episode.conversations for m in c.messages if m["role"] == "assistant"),
@@ -105,6 +116,14 @@ class WideSeekR1:
             "browse": self.browse_bonus if outcome.tool_calls.get("browse") else 0.0,
             "length": -self.length_penalty * min(1.0, max(0.0, excess)),
         }
+
+
+def _is_well_formed(answer: str, task: Task, score: TableScore) -> bool:
+    """Whether the format of an answer is right, where `score` is its lenient score."""
+    if task.gold is None:
+        return bool((boxed_answer(strip_thinking(answer)) or "").strip())
+    has_rows = bool(score.extra_rows) or any(row.predicted_row is not None for row in score.cells)
+    return score.well_formed and not score.missing_columns and (has_rows or not score.cells)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium
 
+from wideseek_env.copying import Independent, independent_copy, live_parts
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode_run import EpisodeRun, choose_task
@@ -26,12 +28,13 @@ from wideseek_env.trajectory import Trajectory
 AGENT = "agent"
 
 
-class WideSeekSingleEnv(gymnasium.Env[str, Any]):
+class WideSeekSingleEnv(Independent, gymnasium.Env[str, Any]):
     """One question and one agent, which searches and browses by itself. It is the baseline for a team.
 
     It accepts the arguments of `wideseek_env.parallel_env` that apply to one agent. The observation is the text that is
     new to the agent. The action is text or an assistant message. The last step returns the reward. ``info`` has the
-    keys that `wideseek_env.parallel.WideSeekEnv` describes.
+    keys that `wideseek_env.parallel.WideSeekEnv` describes. The environment can be copied and pickled between any two
+    steps (`wideseek_env.copying`).
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "ansi"], "render_fps": 4}  # noqa: RUF012
@@ -86,6 +89,20 @@ class WideSeekSingleEnv(gymnasium.Env[str, Any]):
             "before reset" if run is None else f"task {run.task.id!r}, {'ended' if run.done else 'acting'}"
         )
         return f"<WideSeekSingleEnv {self.game!r}: {state}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> WideSeekSingleEnv:
+        if self._run is not None:
+            self._run.check_settled()
+        return independent_copy(self, memo, self.spec)  # the arguments in `spec` may be live objects
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._run is not None:
+            self._run.check_settled()
+        state = vars(self).copy()
+        if self.spec is not None:
+            arguments = live_parts(self.spec.kwargs)
+            state["spec"] = dataclasses.replace(self.spec, kwargs=arguments)
+        return state
 
     @property
     def episode_run(self) -> EpisodeRun:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from wideseek_env.clean import clean_text, clean_value
 from wideseek_env.errors import TaskError
 from wideseek_env.reprs import short
 
@@ -18,6 +19,18 @@ PREPROCESSORS = ("norm_str", "extract_number", "norm_date")
 Language = Literal["en", "zh"]
 
 
+def _is_clean(rows: Sequence[Sequence[str]]) -> bool:
+    """Whether all cells can be encoded."""
+    try:
+        for row in rows:
+            "".join(row).encode()
+    except UnicodeEncodeError:
+        return False
+    except TypeError as error:
+        raise TaskError(f"the cells of a table must be text: {error}") from error
+    return True
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class Table:
     """A table of strings: a header of n names and rows of n cells each."""
@@ -26,6 +39,9 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
     def __post_init__(self) -> None:
+        if not _is_clean((self.header, *self.rows)):
+            object.__setattr__(self, "header", tuple(clean_value(self.header)))
+            object.__setattr__(self, "rows", tuple(map(tuple, clean_value(self.rows))))
         for number, row in enumerate(self.rows):
             if len(row) != len(self.header):
                 raise TaskError(
@@ -68,6 +84,8 @@ class ColumnSpec:
     criterion: float | str | None = None
 
     def __post_init__(self) -> None:
+        if isinstance(self.criterion, str):
+            object.__setattr__(self, "criterion", clean_text(self.criterion))
         for name in self.metrics:
             if name not in METRICS:
                 raise TaskError(f"unknown metric {name!r}; known are {', '.join(METRICS)}")
@@ -97,6 +115,7 @@ class Task:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        self._clean()
         if not self.id or not self.question.strip():
             raise TaskError("a task needs an id and a question")
         if self.language not in ("en", "zh"):
@@ -127,6 +146,21 @@ class Task:
         else:
             size = f"{len(self.gold.rows)} rows, {len(self.columns)} columns"
         return f"<Task {short(self.id)}: {size}, {self.language}, {short(self.question)}>"
+
+    def _clean(self) -> None:
+        """Replace what cannot be encoded in the texts of the task."""
+        for name in ("id", "question", "source", "columns", "key_columns", "answers", "meta"):
+            value = getattr(self, name)
+            if isinstance(value, str):
+                clean: Any = clean_text(value)
+            else:
+                clean = clean_value(value)
+                clean = tuple(clean) if isinstance(value, tuple) else clean
+            if clean != value:
+                object.__setattr__(self, name, clean)
+        if any(clean_text(name) != name for name in self.specs):
+            specs = {clean_text(name): spec for name, spec in self.specs.items()}
+            object.__setattr__(self, "specs", specs)
 
     def spec(self, column: str) -> ColumnSpec:
         """The `ColumnSpec` of `column`. By default it is an exact match on normalised text."""

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import IO, Any
 
 from wideseek_env.episode import Episode, Event
-from wideseek_env.errors import TaskError, TrajectoryError, WideSeekError
+from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message
-from wideseek_env.profiles import Profile
+from wideseek_env.profiles import Profile, profile_named
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
@@ -122,6 +122,14 @@ class Trajectory:
             meta=dict(meta or {}),
             timing={"started": started, "events": seconds, "seconds": seconds[-1] if seconds else 0.0},
         )
+
+    @property
+    def tool_names(self) -> tuple[str, ...]:
+        """The names of the tools of the recorded profile. Empty if there is no profile of that name here."""
+        try:
+            return profile_named(self.profile).tool_names
+        except ConfigError:
+            return ()
 
     def replay(self, profile: str | Profile | None = None) -> Episode:
         """Replay the recorded events and return the episode.

@@ -15,6 +15,7 @@ import argparse
 import dataclasses
 import json
 import time
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +28,15 @@ import wideseek_env
 from wideseek_env.wrappers import Flat, Symbolic, SymbolicVec
 
 TEAM = "team"
+
+
+class Ended(NamedTuple):
+    """An episode that ended in a batch."""
+
+    place: int
+    steps: int
+    task_id: str
+    item_f1: float
 
 
 @dataclasses.dataclass
@@ -118,7 +128,7 @@ class Rollout:
     def __init__(self, env, args):
         self.vec = SymbolicVec(env, args.envs)
         self.agents, self.steps = len(self.vec.agents), args.steps
-        self.seen = self._rows(self.vec.reset(seed=args.seed))
+        self.seen = self._rows(self.vec.reset(seed=args.seed)[0])
         self.done = np.zeros(args.envs * self.agents)
 
     @staticmethod
@@ -133,13 +143,15 @@ class Rollout:
         for _ in range(self.steps):
             actions, log_probs, _, values = (part[TEAM] for part in team.get_action(obs={TEAM: self.seen}))
             chosen = np.asarray(actions).reshape(-1, self.agents).astype(int)
-            arrays, rewards, terminated, truncated, now = self.vec.step(chosen)
-            row = (self.seen, actions, log_probs, rewards.reshape(-1), self.done, values)
+            arrays, rewards, terminated, truncated, infos = self.vec.step(chosen)
+            row = (self.seen, actions, log_probs, rewards.repeat(self.agents), self.done, values)
             for column, value in zip(columns, row, strict=True):
                 column.append(value)
             self.seen = self._rows(arrays)
             self.done = (terminated | truncated).repeat(self.agents).astype(float)
-            ended += now
+            final = infos.get("final_info", {})
+            for place in np.flatnonzero(terminated | truncated):
+                ended.append(Ended(place, *(final[key][place] for key in ("steps", "task_id", "item_f1"))))
         return tuple({TEAM: part} for part in (*columns, self.seen, self.done)), ended
 
 

@@ -48,7 +48,8 @@ NAMES = {
     "wideseek_env.tools": "CorpusTools Executor Tool ToolInputError ToolSpec tool",
     "wideseek_env.viewer": "RunReader ViewServer write_page",
     "wideseek_env.wrappers": """
-        Choice Ended Flat Hit Layout MarkdownReader PageView Question Reader Symbolic SymbolicVec
+        Choice Flat Hit Layout MarkdownReader NumericPolicy PageView Question Reader
+        SubprocSymbolicVec Symbolic SymbolicVec
     """,
 }
 

@@ -9,6 +9,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.rewards import ItemF1, Sum, WideSeekR1, approximate_tokens, reward_named, total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import score_response
+from wideseek_env.task import Task
 from wideseek_env.testing import example_task
 
 TASK = example_task(2)
@@ -16,8 +17,8 @@ HALF = "| Name | Year |\n|---|---|\n| Entity 1 | 1901 |\n| Entity 9 | 1999 |"
 BROWSE = '<tool_call>{"name": "browse", "arguments": {"url": "x"}}</tool_call>'
 
 
-def ended(*messages: str, rules: Rules | None = None) -> Episode:
-    episode = Episode(TASK, team=False, rules=rules)
+def ended(*messages: str, rules: Rules | None = None, task: Task = TASK) -> Episode:
+    episode = Episode(task, team=False, rules=rules)
     for message in messages:
         for call in episode.act("agent", message):
             episode.deliver(call, "page")
@@ -26,7 +27,7 @@ def ended(*messages: str, rules: Rules | None = None) -> Episode:
 
 
 def parts(reward: object, episode: Episode) -> dict[str, float]:
-    return reward(episode, score_response(episode.outcome.answer or "", TASK))  # type: ignore[operator]
+    return reward(episode, score_response(episode.outcome.answer or "", episode.task))  # type: ignore[operator]
 
 
 def test_item_f1() -> None:
@@ -52,6 +53,55 @@ def test_the_published_reward_is_nothing_for_a_malformed_answer_or_none() -> Non
         "a required column is missing"
     )
     assert total(parts(WideSeekR1(), ended(BROWSE, rules=Rules(single_turns=1)))) == 0.0
+
+
+HEAD = "| Name | Year |\n|---|---|"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        *(HEAD, f"{HEAD}\n", f"Here it is:\n{HEAD}\nNothing was found.", f"```markdown\n{HEAD}\n```"),
+        *(f"{HEAD}\n| | |\n|  |  |", f"{HEAD}\n|---|---|", f"{HEAD}\n| Name | Year |"),
+        *("| Name | Year |", "Name | Year\n--- | ---", f"Table: {HEAD}", f"{HEAD}\n\n(no rows)"),
+        *(f"{HEAD}\n\n{HEAD}", f"{HEAD}\n<!-- | Entity 1 | 1901 | -->"),
+    ],
+)
+def test_a_table_without_rows_is_malformed(answer: str) -> None:
+    assert total(parts(WideSeekR1(), ended(BROWSE, answer))) == 0.0
+    assert total(parts(WideSeekR1(published_scoring=True), ended(BROWSE, answer))) == 0.0
+
+
+def test_a_table_with_a_wrong_row_is_well_formed() -> None:
+    assert total(parts(WideSeekR1(), ended(f"{HEAD}\n| Nobody | 1 |"))) == pytest.approx(0.1)
+    assert total(parts(WideSeekR1(), ended(f"{HEAD}\n| Entity 1 | |"))) > 0.1
+
+
+DEPTH = Task("d", "Who?", answers=("Ada Lovelace",))
+
+
+@pytest.mark.parametrize(
+    ("answer", "paid"),
+    [
+        *[("Ada Lovelace", 0.0), ("The answer is Ada Lovelace.", 0.0), ("I do not know.", 0.0), ("", 0.0)],
+        *[("**Ada Lovelace**", 0.0), ("<answer>Ada Lovelace</answer>", 0.0), ("boxed{Ada Lovelace}", 0.0)],
+        *[(r"\boxed{Ada Lovelace", 0.0), (r"\boxed{}", 0.0), (r"\boxed{ }", 0.0), (r"\boxed", 0.0)],
+        *[(r"<think>\boxed{Ada Lovelace}</think>It is she.", 0.0)],
+        *[(r"It is \boxed{Ada Lovelace}.", 1.15), (r"$\boxed{\text{ada lovelace}}$", 1.15)],
+        *[(r"\boxed{Babbage}", 0.15), (r"<think>\boxed{x}</think>\boxed{Ada Lovelace}", 1.15)],
+    ],
+)
+def test_an_unboxed_short_answer_is_malformed(answer: str, paid: float) -> None:
+    assert total(parts(WideSeekR1(), ended(BROWSE, answer or " ", task=DEPTH))) == pytest.approx(paid)
+
+
+def test_trying_to_open_a_page_is_enough_for_the_browsing_bonus() -> None:
+    episode = Episode(TASK, team=False)
+    for call in episode.act("agent", BROWSE):
+        episode.deliver(call, "error: no such page")
+    episode.act("agent", HALF)
+    assert parts(WideSeekR1(), episode)["browse"] == 0.05
+    assert parts(WideSeekR1(), ended(HALF))["browse"] == 0.0
 
 
 def test_sums_name_their_parts() -> None:

@@ -560,8 +560,8 @@ def test_a_cell_equals_at_most_one_plain_number(cell: str, number: str) -> None:
 
 @pytest.mark.parametrize(
     "piece",
-    ["1 ", "111 ", "1,", "1.", "1:", "(1)", "1 (", "1-", "[1]", "<", "<s>", "<!--", "<span hidden", "~~", "½", "①", "1^",
-     "*", "1*", "1\u0336", "\u200b", "[a](", "http://", "1 ft ", "1/", "±", "'", "1'", "百分之", "一", "-", "1e9"],
+    ["1 ", "111 ", "1,", "1.", "1:", "(1)", "1 (", "1-", "[1]", "<", "<s>", "<!--", "<span hidden", "~~", "½", "①",
+     "1^", "*", "1*", "1\u0336", "\u200b", "[a](", "http://", "1 ft ", "1/", "±", "'", "1'", "百分之", "-", "1e9"],
 )  # fmt: skip
 def test_a_long_cell_takes_one_pass(piece: str) -> None:
     """Quadratic time would take minutes here. A cell of more than 2000 characters is no quantity."""

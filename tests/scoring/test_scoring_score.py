@@ -399,3 +399,89 @@ def test_a_huge_cell_ends(piece: str) -> None:
     for spec in (every, ColumnSpec(("llm_judge",)), ColumnSpec(("in_match",)), ColumnSpec(("url_match",))):
         task = _task(["A", "B"], [["1", "Paris 1990"]], ["A"], {"B": spec})
         assert score_response(f"|A|B|\n|-|-|\n|1|{cell}|\n|{cell}|x|", task).recall_by_item == 0.5
+
+
+# The WideSearch benchmark writes required columns in lower case and without spaces.
+COLUMN_FORMS = [
+    ("theconcert'senglishname", "the Concert's English Name"),
+    ("theconcert'senglishname", "The Concert’s English Name"),
+    ("theconcert'senglishname", "THE CONCERT'S ENGLISH NAME"),
+    ("theconcert'senglishname", "The  Concert's   English\u00a0Name"),
+    ("theconcert'senglishname", "the_concert's_english_name"),
+    ("theconcert'senglishname", "**The Concert's English Name:**"),
+    ("theconcert'senglishname", "The Concert&#39;s English&nbsp;Name"),
+    ("theconcert'senglishname", "Ｔｈｅ Ｃｏｎｃｅｒｔ＇ｓ Ｅｎｇｌｉｓｈ Ｎａｍｅ"),
+    ("theconcert'senglishname", "Concert's English Name"),
+    ("theconcert'senglishname", "The Concert's English Name (official)"),
+    ("theconcert'senglishname", "The Concert's English Name [note 1]"),
+    ("theconcert'senglishname", "The Concerts English Name."),
+    ("anaward", "An Award"),
+    ("analbumtitle", "Album Title"),
+    ("acity", "a City"),
+    ("the City", "City"),
+    ("City", "The City"),
+    ("An Artist", "artist"),
+    ("thearea(km²)", "The Area【km2】"),
+    ("thearea(km²)", "Area"),
+    ("area", "The Area, (km²)"),
+    ("area", "the Area¹"),
+    ("thename", "`The Name`"),
+    ("the", "The"),
+]
+
+
+@pytest.mark.parametrize(("required", "written"), COLUMN_FORMS)
+def test_a_column_is_found_in_every_spelling(required: str, written: str) -> None:
+    task = _task(["key", required], [["1", "x"]], ["key"])
+    assert score_response(f"| Key | {written} |\n|---|---|\n| 1 | x |", task).score == 1.0
+    as_key = _task([required, "value"], [["1", "x"]], [required])
+    assert score_response(f"| {written} | Value |\n|---|---|\n| 1 | x |", as_key).score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("required", "written"),
+    [
+        ("theme", "Me"),
+        ("award", "Ward"),
+        ("answer", "Swer"),
+        ("the City", "the Country"),
+        ("City", "City, Town"),
+    ],
+)
+def test_another_column_is_not_found(required: str, written: str) -> None:
+    task = _task(["key", required], [["1", "x"]], ["key"])
+    assert score_response(f"| Key | {written} |\n|---|---|\n| 1 | x |", task).missing_columns == (required,)
+
+
+def test_a_column_without_its_article_must_be_the_only_one() -> None:
+    task = _task(["key", "thename"], [["1", "x"]], ["key"])
+    answer = "| Key | Name | Name |\n|---|---|---|\n| 1 | x | y |"
+    assert score_response(answer, task).missing_columns == ("thename",)
+    both = _task(["name", "thename"], [["1", "x"]], ["name"])
+    assert score_response("| The Name | Name |\n|---|---|\n| x | 1 |", both).score == 1.0
+
+
+@pytest.mark.parametrize(
+    ("row", "answered"),
+    [
+        *[
+            ("| **Spain** | | | |", 4),
+            ("| Spain |", 4),
+            ("| ... | ... | ... | ... |", 4),
+            ("| 1990s | | | |", 4),
+        ],
+        *[("| Spain | | | |", 5), ("| **Thyssen** | **Madrid** | | |", 5), ("| [Thyssen](u) | | | |", 5)],
+    ],
+)
+def test_a_remark_between_rows_is_no_extra_row(row: str, answered: int) -> None:
+    score = score_response(HEAD + LOUVRE + row + "\n" + PRADO + UFFIZI + TAMAYO, TASK)
+    assert score.precision_by_row == 4 / answered
+    assert len(score.extra_rows) == answered - 4
+
+
+def test_a_remark_with_the_key_of_a_gold_row_is_a_row() -> None:
+    answer = HEAD + LOUVRE + "| **Prado** | | | |\n| **Spain** | | | |\n" + UFFIZI + TAMAYO
+    score = score_response(answer, TASK)
+    assert [row.predicted_row for row in score.cells] == [0, 1, 3, 4]
+    assert [cell.verdict for cell in score.cells[1].cells] == ["right", "missing", "missing", "missing"]
+    assert score.extra_rows == (("Spain", "", "", ""),), "a list of guesses is not free"

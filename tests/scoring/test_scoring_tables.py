@@ -6,6 +6,7 @@ import pytest
 
 from wideseek_env.scoring.markup import link_target, plain_text
 from wideseek_env.scoring.tables import MAX_COLUMNS, MAX_ROWS, parse_table, split_row, strip_thinking
+from wideseek_env.task import Table
 
 AB = (("A", "B"), (("1", "2"), ("3", "4")))
 
@@ -185,6 +186,97 @@ def test_strip_thinking(text: str, left: str) -> None:
     assert strip_thinking(text) == left
 
 
+SMALL = "| A | B |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |"
+# The answer is always the table with the row 1, 2.
+CHOSEN = {
+    "a source table after": f"{SMALL}\n\n| Source | URL |\n|---|---|\n| x | y |",
+    "a source table with the key": f"{SMALL}\n\n| A | Source |\n|---|---|\n| 1 | y |",
+    "a legend before": f"| Sign | Meaning |\n|---|---|\n| x | y |\n\n{SMALL}",
+    "a legend directly before": f"| Sign | Meaning |\n|---|---|\n| x | y |\n{SMALL}",
+    "a wider table directly after": f"{SMALL}\n| x | y | z |\n|---|---|---|\n| 5 | 6 | 7 |",
+    "a transposed copy after": f"{SMALL}\n\n| A | 1 | 3 |\n|---|---|---|\n| B | 2 | 4 |",
+    "a copy without rows after": f"{SMALL}\n\nTemplate:\n\n| A | B |\n|---|---|",
+    "a draft before": f"| A | B |\n|---|---|\n| 5 | 6 |\n\nFinal:\n\n{SMALL}",
+    "a draft without an alignment row after": f"{SMALL}\n\nColumns were:\n\nA | B\nx | y",
+    "sources without the answer's alignment row": "| A | B |\n| 1 | 2 |\n| 3 | 4 |\n\n| S | U |\n|---|---|\n| x | y |",
+    "other order and further columns": "| B | x | A |\n|---|---|---|\n| 2 | 0 | 1 |\n\n| S | U |\n|---|---|\n| x | y |",
+    "names in another spelling": "| **a** | b (km) |\n|---|---|\n| 1 | 2 |\n\n| S | U |\n|---|---|\n| x | y |",
+    "many tables": f"{SMALL}\n\n" + "| S | U |\n|---|---|\n| x | y |\n\n" * 30,
+}
+
+
+@pytest.mark.parametrize("text", CHOSEN.values(), ids=CHOSEN.keys())
+def test_the_table_with_the_required_columns_is_chosen(text: str) -> None:
+    parsed = parse_table(text, ("A", "B"), ("A",))
+    assert parsed.table is not None
+    assert "1" in parsed.table.rows[0]
+    assert "2" in parsed.table.rows[0]
+
+
+def test_of_tables_with_the_same_columns_the_last_is_chosen() -> None:
+    changes = f"{SMALL}\n\nChanges:\n\n| B | A |\n|---|---|\n| 9 | 1 |"
+    table = parse_table(changes, ("A", "B"), ("A",)).table
+    assert table == Table(("B", "A"), (("9", "1"),))
+    halves = f"{SMALL}\n\nSecond part:\n\n| A | B |\n|---|---|\n| 5 | 6 |"
+    table = parse_table(halves, ("A", "B"), ("A",)).table
+    assert table == Table(("A", "B"), (("5", "6"),))
+    unknown = f"{SMALL}\n\n| C | D |\n|---|---|\n| 5 | 6 |"
+    assert parse_table(unknown, ("X", "Y"), ("X",)).table == parse_table(unknown).table
+    assert parse_table(unknown).table == Table(("C", "D"), (("5", "6"),))
+
+
+def test_a_table_that_says_that_it_is_continued_is_one_table() -> None:
+    text = f"{SMALL}\n\n(continued)\n\n| A | B |\n|---|---|\n| 5 | 6 |"
+    parsed = parse_table(text)
+    assert parsed.table is not None
+    assert parsed.table.rows == (("1", "2"), ("3", "4"), ("A", "B"), ("5", "6"))
+
+
+REMARKS = {
+    "dots": "| ... | ... |",
+    "an ellipsis": "| ⋮ | |",
+    "a ruling line": "|---|:-:|",
+    "a bold heading": "| **2020s** | |",
+    "a heading in the last column": "| | **2020s** |",
+    "a heading of one cell": "| Spain |",
+    "a decade": "| 1990s | |",
+    "continued": "| (continued) | |",
+    "a line of dashes and a word": "| — Spain — | |",
+}
+
+
+@pytest.mark.parametrize("row", REMARKS.values(), ids=REMARKS.keys())
+def test_a_row_that_is_a_remark_is_no_row(row: str) -> None:
+    text = f"| A | B |\n|---|---|\n| 1 | 2 |\n{row}\n| 3 | 4 |"
+    parsed = parse_table(text)
+    assert parsed.table == Table(*AB)
+    assert [at for at, _ in parsed.remarks] == [1]
+    whole = parsed.with_remarks().table
+    assert whole is not None
+    assert len(whole.rows) == 3
+
+
+@pytest.mark.parametrize("row", ["| Spain | |", "| - | - |", "| **x** | **y** |", "| [Spain](u) | |"])
+def test_a_row_with_few_values_is_a_row(row: str) -> None:
+    assert parse_table(f"| A | B |\n|---|---|\n| 1 | 2 |\n{row}\n| 3 | 4 |").remarks == ()
+
+
+def test_bold_keys_are_no_headings() -> None:
+    text = "| A | B |\n|---|---|\n| **1** | 2 |\n| **5** | |\n| **3** | 4 |"
+    assert parse_table(text).remarks == ()
+
+
+def test_what_closes_the_text_around_a_table_is_not_in_its_last_cell() -> None:
+    for text in (
+        "<answer>| A |\n|---|\n| {1}</answer>",
+        "\\boxed{| A |\n|---|\n| {1}}",
+        '"| A |\n|---|\n| {1}"',
+    ):
+        assert parse_table(text).table == Table(("A",), (("{1}",),))
+    assert parse_table("| A |\n|---|\n| f(x)").table == Table(("A",), (("f(x)",),))
+    assert parse_table('| A |\n|---|\n| 5"').table == Table(("A",), (('5"',),))
+
+
 def test_split_row() -> None:
     assert split_row(r"| a | b\|c |  |") == ["a", "b|c", ""]
     assert split_row("a|b") == ["a", "b"]
@@ -202,11 +294,33 @@ HOSTILE = {
     "spaces and fences": (" " * 10_000 + "`" * 100) * 100,
     "quote signs": "> " * 500_000,
     "backslashes": "\\" * 500_000 + "|" * 500_000,
+    "many tables": "| A | B |\n|---|---|\n| 1 | 2 |\n\n" * 40_000,
+    "many tables without blank lines": "| A | B |\n|---|---|\n| A |\n|---|\n" * 40_000,
+    "alignment rows": "| a |\n\n|---|\n\n" * 100_000,
+    "rows of dashes": "| a |\n| - |\n" * 100_000,
+    "rows of dashes and blank lines": "| a |\n\n| - |\n\n" * 100_000,
+    "comments": "<!--" * 250_000,
+    "control tokens": "<|" * 300_000 + "|>",
+    "escapes": "\\" * 900_000 + "\\n",
+    "half characters": "\\ud83d|\\n" * 100_000,
+    "remarks": "| A |\n|---|\n" + "(c)\n| 1 |\n" * 80_000,
+    "frames": "+-" * 400_000 + "\n" + "-" * 400_000 + "x",
+    "a marker": "(" * 400_000 + "| A |\n|---|\n" + "1." * 100_000 + "| 1 |",
+    "closing braces": "{| A |\n|---|\n| 1" + "}" * 800_000,
+    "closing tags": "<a>| A |\n|---|\n| 1" + "</a>" * 200_000,
+    "other pipes": "｜" * 300_000 + "\n" + "｜a" * 200_000,
+    "headings": "| A | B |\n|---|---|\n" + "| **x** | |\n| 1 | 2 |\n" * 40_000,
+    "emphasis": "| A | B |\n|---|---|\n| 1 | 2 |\n| " + "**x" * 200_000 + " | |",
+    "text before a name": "a:" * 400_000 + " A | B\n---|---\n1 | 2",
+    "prose with pipes": "| A |\n|---|\n" + "a | b\n\n" * 90_000,
+    "list items": "- " * 300_000 + "| A |\n- |---|\n",
+    "a wide alignment row": "| A | B |\n|" + "---|" * 200_000 + "\n| 1 | 2 |",
+    "a wide header": "x" + "|a" * 300_000 + "|\n|---|---|\n| 1 | 2 |",
 }
 
 
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_a_megabyte_of_garbage_ends(text: str) -> None:
     """Anything quadratic would take hours here."""
-    parsed = parse_table(text)
+    parsed = parse_table(text, ("A", "B"), ("A",))
     assert parsed.table is None or len(parsed.table.rows) <= MAX_ROWS

@@ -84,10 +84,30 @@ def test_a_file_that_cannot_be_written_or_read(tmp_path: Path) -> None:
         load_tasks(tmp_path)
 
 
-def test_lone_surrogates_are_kept(tmp_path: Path) -> None:
-    task = Task("s", "q", answers=("\ud800 北京",))
-    save_tasks([task], tmp_path / "a.jsonl")
-    assert list(load_tasks(tmp_path / "a.jsonl")) == [task]
+def test_lone_surrogates_are_replaced_in_every_text(tmp_path: Path) -> None:
+    half = "\ud83d 北京"
+    task = {
+        "format": 1,
+        "id": half,
+        "question": half,
+        "source": half,
+        "columns": [half, "b"],
+        "key_columns": [half],
+        "gold": {"header": [half, "b"], "rows": [[half, "\ud83d\ude00"]]},
+        "specs": {half: {"metrics": ["llm_judge"], "criterion": half}},
+        "meta": {half: [half]},
+    }
+    (tmp_path / "a.jsonl").write_text(json.dumps(task) + "\n", encoding="utf-8")
+    (read,) = load_tasks(tmp_path / "a.jsonl")
+    clean = "\ufffd 北京"
+    assert (read.id, read.question, read.source, read.columns) == (clean, clean, clean, (clean, "b"))
+    assert read.gold == Table((clean, "b"), ((clean, "😀"),))
+    assert read.spec(clean).criterion == clean
+    assert read.meta == {clean: [clean]}
+    assert read.key_columns == (clean,)
+    assert Task("d", "q", answers=(half,)).answers == (clean,)
+    save_tasks([read], tmp_path / "b.jsonl")
+    assert list(load_tasks(tmp_path / "b.jsonl")) == [read]
 
 
 def test_blank_lines_a_byte_order_mark_and_absent_fields(tmp_path: Path) -> None:

@@ -14,11 +14,12 @@ from wideseek_env.corpus.synthetic import SyntheticWorld
 from wideseek_env.episode import Episode
 from wideseek_env.episode_run import run_episode
 from wideseek_env.game import GameConfig
+from wideseek_env.parsing import thoughts_of
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import score_response
 from wideseek_env.tasks.synthetic import synthetic_tasks
 from wideseek_env.trajectory import Trajectory
-from wideseek_env.viewer.detail import episode_detail, thinking_of
+from wideseek_env.viewer.detail import episode_detail
 from wideseek_env.viewer.timeline import critical_path, timeline_of
 
 WORLD = SyntheticWorld.from_spec("synthetic:seed=7,pages=400,rows=10-12")
@@ -188,4 +189,4 @@ def test_messages_are_taken_apart() -> None:
     ],
 )
 def test_thinking_is_told_apart(text: str, thinking: str) -> None:
-    assert thinking_of(text) == thinking
+    assert "\n\n".join(thoughts_of(text)) == thinking

@@ -73,3 +73,26 @@ def test_mistakes_are_named(make: Make) -> None:
         Flat(make(), mask="both")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="not among possible_agents"):
         Flat(make()).observation_space("subagent_9")
+
+
+def test_a_reset_without_a_seed_keeps_the_result_of_the_episode_before(make: Make) -> None:
+    env = Flat(make(shaping=0.5))
+    kept = ("shaping", "team_reward", "item_f1")
+    _, infos = env.reset(seed=1)
+    assert [infos["lead"][key] for key in kept] == [0, 0, 0]
+    while env.agents:
+        seen = env.env._observations()
+        actions = {agent: greedy(env.layout, seen[agent]) for agent in env.agents}
+        *_, last = env.step(actions)
+    assert last["lead"]["item_f1"] == last["lead"]["team_reward"] == 1
+    _, infos = env.reset()
+    for agent in env.possible_agents:
+        assert [infos[agent][key] for key in kept] == [last[agent][key] for key in kept]
+        assert infos[agent]["acting"] == (agent == "lead")
+    _, _, _, _, infos = env.step(dict.fromkeys(env.agents, env.layout.action("find")))
+    assert [infos["lead"][key] for key in kept] == [0, 0, 0]
+    _, infos = env.reset()  # the episode had not ended
+    assert [infos["lead"][key] for key in kept] == [0, 0, 0]
+    env.step(dict.fromkeys(env.agents, env.layout.action("answer")))
+    _, infos = env.reset(seed=2)
+    assert [infos["lead"][key] for key in kept] == [0, 0, 0]

@@ -37,6 +37,7 @@ from wideseek_env.corpus.records import RecordReader
 from wideseek_env.corpus.snippets import snippet
 from wideseek_env.corpus.words import register
 from wideseek_env.errors import ConfigError, IndexDamagedError
+from wideseek_env.files import still_there
 from wideseek_env.reprs import short
 
 if TYPE_CHECKING:
@@ -225,7 +226,7 @@ class SearchIndex:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.path is not None:
-            return SearchIndex.open, (self.path,)
+            return SearchIndex.open, (still_there(self.path),)
         return SearchIndex.build, ([tuple(self._documents[row]) for row in range(len(self))],)
 
     def __copy__(self) -> SearchIndex:

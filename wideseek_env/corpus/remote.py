@@ -54,8 +54,9 @@ class RemoteCorpus:
     """The corpus behind the service at `base_url`.
 
     Several threads may use the object at the same time. They share its connections. Nothing is sent before the first
-    search. A pickle of the object has no key and no connections. A document without a URL gets one below `NAMELESS`.
-    `fetch` finds such documents, and the pages of a server without `/access`, only in earlier search results.
+    search. A document without a URL gets one below `NAMELESS`. `fetch` finds such documents, and the pages of a server
+    without `/access`, only in earlier search results. A pickle of the object has these results, but no key and no
+    connections.
 
     Args:
         base_url: The URL of the service, for example ``http://node7:8000``. `/retrieve` is added.
@@ -296,7 +297,9 @@ class RemoteCorpus:
         self._session.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _again, (self.base_url, self._settings)
+        with self._lock:
+            seen = list(self._seen.items())
+        return _again, (self.base_url, self._settings, seen)
 
     def __copy__(self) -> RemoteCorpus:
         return self
@@ -312,8 +315,10 @@ class _NoSuchEndpoint(RemoteError):
     """The service has no such path."""
 
 
-def _again(base_url: str, settings: dict[str, Any]) -> RemoteCorpus:
-    return RemoteCorpus(base_url, **settings)
+def _again(base_url: str, settings: dict[str, Any], seen: list[tuple[str, tuple[str, str]]]) -> RemoteCorpus:
+    corpus = RemoteCorpus(base_url, **settings)
+    corpus._seen.update(seen)
+    return corpus
 
 
 def _session(connections: int) -> requests.Session:

@@ -19,6 +19,7 @@ from wideseek_env.corpus.records import RecordReader, RecordWriter
 from wideseek_env.corpus.urls import lookup_keys, url_hash, url_key
 from wideseek_env.corpus.words import encodable
 from wideseek_env.errors import IndexDamagedError
+from wideseek_env.files import still_there
 from wideseek_env.reprs import short
 
 FORMAT = 1
@@ -174,7 +175,7 @@ class StoredCorpus:
         return len(self._index)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path,)
+        return type(self), (still_there(self.path),)
 
     def __copy__(self) -> StoredCorpus:
         return self

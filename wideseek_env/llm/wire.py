@@ -58,7 +58,11 @@ def reply_of(data: Any) -> ChatReply:
     message = choice["message"]
     content = message.get("content")
     if isinstance(content, list):  # some servers send a list of parts
-        content = "".join(part["text"] for part in content if part.get("type") == "text")
+        content = "".join(
+            part if isinstance(part, str) else part["text"]
+            for part in content
+            if isinstance(part, str) or part.get("type") == "text"
+        )
     if not isinstance(content, str | None):
         raise TypeError("content is not text")
     usage = data.get("usage") or {}

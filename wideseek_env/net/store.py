@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.errors import CorpusError
+from wideseek_env.files import still_there
 
 FORMAT = 1
 _MARK = 0x57534B31  # in the file's header: marks files of this class
@@ -169,7 +170,7 @@ class Store:
         return int(connection.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0])
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _reopen, (self.path, self._purpose, self._most, self._read_only)
+        return _reopen, (still_there(self.path), self._purpose, self._most, self._read_only)
 
     def __repr__(self) -> str:
         return f"Store({str(self.path)!r}, {self._purpose!r})"

@@ -248,7 +248,10 @@ class Walker:
         start, url = self._links.pop()
         # If a block began inside the link, that block has the text already.
         if url and start < len(self._text):
-            self._text[start:] = [link("".join(self._text[start:]), url)]
+            written = link("".join(self._text[start:]), url)
+            if self._clean is unescape and " " not in written.strip() and not is_harmless(written):
+                self._clean = _neutralised  # the brackets of the link made markup of one word: [INST](…)
+            self._text[start:] = [written]
 
     def _leave_table(self) -> None:
         self._flush()

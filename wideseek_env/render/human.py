@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import atexit
 import time
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rich.console import Console, ConsoleRenderable
 from rich.live import Live
 from rich.text import Text
 
+from wideseek_env.copying import Independent
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.render.answer import scored_answer
 from wideseek_env.render.lanes import live_frame
@@ -29,9 +30,17 @@ _PLAIN = 200  # maximum number of characters of a plain line
 
 def human_renderer(console: Console | None = None, fps: float = FRAMES_PER_SECOND) -> HumanRenderer:
     """A live view if the console is an interactive terminal, otherwise plain lines."""
-    console = console if console is not None else Console(highlight=False)
+    console = console if console is not None else _console()
     live = console.is_terminal and not console.is_dumb_terminal and not console.is_jupyter
     return LiveRenderer(console, fps) if live else PlainRenderer(console)
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _renderer(fps: float) -> HumanRenderer:
+    return human_renderer(fps=fps)
 
 
 class LiveRenderer:
@@ -46,6 +55,15 @@ class LiveRenderer:
         self._pause = 1.0 / fps if fps > 0 else 0.0
         self._live: Live | None = None
         self._shown = 0.0
+
+    def __copy__(self) -> LiveRenderer:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LiveRenderer:
+        return self  # a terminal has one view, which shows the environment that was stepped last
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _renderer, (1.0 / self._pause if self._pause else 0.0,)
 
     def begin(self, run: EpisodeRun) -> None:
         """Start a view."""
@@ -94,12 +112,23 @@ class LiveRenderer:
         return live_frame(view_of(run), width, height)
 
 
-class PlainRenderer:
+class PlainRenderer(Independent):
     """Prints a line for each action and result of an agent, for pipes, logs and notebooks."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
         self._said: dict[str, Lane] = {}
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PlainRenderer:
+        copied = PlainRenderer(self._console)
+        copied._said = dict(self._said)
+        return copied
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"_said": self._said}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _console=_console())
 
     def begin(self, run: EpisodeRun) -> None:
         """Print the question."""

@@ -8,15 +8,20 @@ from collections.abc import Callable, Sequence
 from wideseek_env.scoring.text import lenient_key, squash, text_key
 
 _LARGEST_GROUP = 32
-_PARENTHESES = re.compile(r"[(\[][^()\[\]]*+[)\]]")
+_REMARK = re.compile(r"[(\[{【〔][^()\[\]{}【】〔〕]*+[)\]}】〕]")
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_ARTICLE = re.compile(r"(?:the|an?) (?=\w)")
+_SQUEEZED_ARTICLES = (("the", 3), ("an", 5), ("a", 5))
+"""Articles, and the least number of characters after an article that was joined to the next word."""
 
 
 def match_columns(required: Sequence[str], header: Sequence[str]) -> dict[str, int]:
     """The index in `header` of each required column. A column that is not found is left out.
 
-    Names are compared in three ways. The first is as written. The second ignores case, spaces, underscores, diacritics
-    and punctuation. The third also ignores remarks in parentheses, if exactly one column then matches (``Area (km²)``
-    and ``Area``). If a name occurs twice, the first column with this name is used. No column of the header matches two
+    Names are compared in four ways. The first is as written. The second ignores case, spaces, underscores, diacritics
+    and punctuation. The third also ignores remarks in brackets and raised numbers at the end (``Area (km²)`` and
+    ``Area``). The fourth also ignores a leading article. The third and fourth count only if exactly one column then
+    matches. If a name occurs twice, the first column with this name is used. No column of the header matches two
     required columns.
     """
     found: dict[str, int] = {}
@@ -30,12 +35,15 @@ def match_columns(required: Sequence[str], header: Sequence[str]) -> dict[str, i
             if name not in found and (places := index.get(form(name))):
                 found[name] = places.pop(0)
                 taken.add(found[name])
-    names = [name for name in required if name not in found]
-    places_left = [at for at in range(len(header)) if at not in taken]
-    for one, other in _unique_pairs(
-        [_bare_column_key(name) for name in names], [_bare_column_key(header[at]) for at in places_left]
-    ):
-        found[names[one]] = places_left[other]
+    for of_required, of_header in _LOOSE_FORMS:
+        names = [name for name in required if name not in found]
+        if not names:
+            break
+        left = [at for at in range(len(header)) if at not in taken]
+        keys = [of_required(name) for name in names], [of_header(header[at]) for at in left]
+        for one, other in _unique_pairs(*keys):
+            found[names[one]] = left[other]
+            taken.add(left[other])
     return found
 
 
@@ -132,10 +140,39 @@ def _as_written(name: str) -> str:
 
 
 def _column_key(name: str) -> str:
-    """A column name without case, spaces, underscores, diacritics and punctuation."""
-    return lenient_key(name.replace("_", " ")).replace(" ", "")
+    """A column name without case, spaces, underscores, diacritics and punctuation.
+
+    Spaces are removed first, because the WideSearch benchmark writes its column names without spaces. Otherwise
+    `lenient_key` would remove an article from one of two names only.
+    """
+    return lenient_key("".join(squash(name).replace("_", " ").split()))
 
 
 def _bare_column_key(name: str) -> str:
-    text = _PARENTHESES.sub(" ", squash(name))
-    return _column_key(text) if text.strip() else text_key(name)
+    text = _without_remarks(name)
+    return _column_key(text) if text else text_key(name)
+
+
+def _key_without_article(name: str) -> str:
+    text = _without_remarks(name)
+    return _column_key(_ARTICLE.sub("", text, count=1) if _ARTICLE.match(text) else text)
+
+
+def _key_without_squeezed_article(name: str) -> str:
+    key = _bare_column_key(name)
+    for article, least in _SQUEEZED_ARTICLES:
+        if key.startswith(article) and len(key) - len(article) >= least:
+            return key[len(article) :]
+    return ""
+
+
+def _without_remarks(name: str) -> str:
+    return _REMARK.sub(" ", squash(name.rstrip(_RAISED))).replace("_", " ").strip()
+
+
+_LOOSE_FORMS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
+    (_bare_column_key, _bare_column_key),
+    (_key_without_article, _key_without_article),
+    (_key_without_squeezed_article, _bare_column_key),
+)
+"""Forms of a required name and of a name in the header that must be equal, strictest first."""

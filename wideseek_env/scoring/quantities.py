@@ -43,7 +43,7 @@ _LESS = re.compile(
 )
 _NAMED = re.compile(
     r"\b(jan(?:uary)?|feb(?:ruary)?|mar(?:ch)?|apr(?:il)?|may|june?|july?|aug(?:ust)?|sept?(?:ember)?|oct(?:ober)?"
-    r"|nov(?:ember)?|dec(?:ember)?)\b|\b(bc|ad)e?\b|(?<![^\W_])([a-z]{1,4})-?(?=\d+$)"
+    r"|nov(?:ember)?|dec(?:ember)?|spring|summer|fall|autumn|winter)\b|\b(bc|ad)e?\b|(?<![^\W_])([a-z]{1,4})-?(?=\d+$)"
 )
 _CODE = re.compile(
     r"\d+([abcefijnopqrvwzA-FHINOP-SUZ])|([A-Z])\d+|(?:\d+-){2,}\d+([A-Za-z]+)|(\+)\d+ ?(?:kg|lbs?)"
@@ -61,8 +61,9 @@ class Quantity(NamedTuple):
     others. `remarks` are the numbers of remarks, such as the year in ``1,234 (2010 census)``. `whole` is whether the
     cell has nothing but the quantity.
 
-    `mark` is what changes the meaning of the number. It is ``<`` for "less than", ``>`` for a sign and ``+`` for words
-    that mean "more than", ``=`` with the letters of a code such as ``12A``, or the beginning of a month or an era.
+    `mark` is what changes the meaning of the number: ``<`` for "less than", ``>`` for this sign and ``+`` for words
+    that mean "more than". For a code such as ``12A`` it is ``=`` with its letters. Otherwise it has the first letters
+    of a month, a season or an era.
     """
 
     values: tuple[Value, ...]

@@ -34,7 +34,8 @@ def score_response(
 ) -> TableScore:
     """Score the text of an answer against the gold of `task`. No text makes this function raise an error.
 
-    Broad tasks: the last Markdown table of the response is compared with the gold table.
+    Broad tasks: the Markdown table of the response with the required columns is compared with the gold table. Of
+    several such tables, the last counts (`wideseek_env.scoring.parse_table`).
 
     * Columns are found by name. Order, case, spaces and punctuation do not matter. A column that the task does not
       require does not lower the score. If a required column is absent, its cells count as missing, and the other
@@ -42,7 +43,8 @@ def score_response(
     * Rows are aligned by their normalised keys (dates and numbers by value). The remaining rows are aligned by keys
       without diacritics, punctuation and a leading article, where these are unique. A gold row is matched at most once.
       If several predicted rows have its key, the first is matched, and each further row counts as wrong. Blank rows,
-      repeated headers and ruling lines are not rows.
+      repeated headers, ruling lines and section headings are not rows. If a section heading has the key of a gold row,
+      all section headings count as rows.
     * Cells are compared by the metrics of their column (`wideseek_env.scoring.cells`). Key cells of an aligned row are
       right. Two cells that both mean "no value" agree.
     * The number of items is rows times required columns, for the gold table and for the answer. So a missing column has
@@ -72,7 +74,7 @@ def score_response(
         return score_short_answer(response, task)
     if strict:
         return score_widesearch(response, task, judge, today=today)
-    return score_table(parse_table(response), task, judge)
+    return score_table(parse_table(response, task.columns, task.key_columns), task, judge)
 
 
 def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> TableScore:
@@ -93,17 +95,25 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
         )
     found = match_columns(columns, parsed.raw.header)
     places = [found.get(name) for name in columns]
-    written, shown = _project(parsed.raw.rows, places), _project(parsed.table.rows, places)
     specs = [task.spec(name) for name in columns]
     keys = [at for at, name in enumerate(columns) if name in task.key_columns]
 
+    table, raw = parsed.table, parsed.raw
+    if parsed.remarks:  # they are rows if one of them has the key of a gold row
+        whole = parsed.with_remarks()
+        assert whole.table is not None
+        assert whole.raw is not None
+        with_remarks = _align(gold, _project(whole.raw.rows, places), specs, keys, places)
+        if {at for at, _ in parsed.remarks} & set(with_remarks):
+            table, raw = whole.table, whole.raw
+    written, shown = _project(raw.rows, places), _project(table.rows, places)
     aligned = _align(gold, written, specs, keys, places)
-    extra = _unmatched(parsed.raw, aligned)
+    extra = _unmatched(raw, aligned)
     judged_by = ""
     if isinstance(judge, KeyAligner) and extra and all(places[at] is not None for at in keys):
         if align_by_judge(gold, written, columns, specs, keys, aligned, extra, judge):
             judged_by = judge.name
-        extra = _unmatched(parsed.raw, aligned)
+        extra = _unmatched(raw, aligned)
     verdicts: list[list[Verdict]] = []
     for at, name in enumerate(columns):
         pairs = [

@@ -1,4 +1,4 @@
-"""Finds the table of an answer: the last Markdown table in a model's text."""
+"""Finds the table of an answer in a model's text."""
 
 from __future__ import annotations
 
@@ -6,20 +6,36 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from wideseek_env.scoring.align import match_columns
 from wideseek_env.scoring.markup import is_plain, plain_text
+from wideseek_env.scoring.table_blocks import Found, find_tables
+from wideseek_env.scoring.table_lines import fit_row, is_rule, is_strong, split_row
+from wideseek_env.scoring.table_text import strip_thinking, unescape, visible_text
 from wideseek_env.task import Table
+
+__all__ = ["MAX_COLUMNS", "MAX_ROWS", "ParsedTable", "is_rule", "parse_table", "split_row", "strip_thinking"]
 
 MAX_COLUMNS = 128
 MAX_ROWS = 20_000
 """A table with more rows is cut, and a note reports this. Otherwise hostile text could make the padding of rows
 expensive."""
+MAX_TABLES = 100
+"""Only this many tables at the end of a text are compared with the required columns."""
 
-_THINK = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
-_FENCE_LABEL = re.compile(r"[\w-]*+\s*+")
-_QUOTE = re.compile(r"^(?:>\s*+)+")
-_PIPE = re.compile(r"(?<!\\)\|")
-_RULE_LINE = re.compile(r"[\s|:\-‐‑‒–—―─━=+_~]+")
-_RULE_CELL = re.compile(r":?[-‐‑‒–—―─━=+_~]+:?")
+_NO_TABLE = "the answer has no Markdown table"
+_WORD = re.compile(r"\w")
+_DOTS = frozenset((".", "..", "...", "....", "…", "……", "⋮", "⋯", ". . .", "etc.", "etc"))
+_EMPHASISED = re.compile(r"(\*{1,3}|_{1,3})[^*_].*\1|<(b|strong|i|em)>.*</\2>", re.IGNORECASE | re.DOTALL)
+_ASIDE = re.compile(
+    r"\(.*\)|（.*）|【.*】|\[[^\[\]]*\]|\W*cont(?:inued|'?d|\.)\W*|\d{3,4}\s*(?:'?s|年代)|[#—–=▼▶►■●].*",
+    re.IGNORECASE | re.DOTALL,
+)
+_BEFORE_NAME = re.compile(r".*[:：>{}\]*`\".)、]", re.DOTALL)
+_SIGNS = re.compile(r"[^\w<]+")
+_CLOSING_TAG = re.compile(r"</[\w-]{1,40}>")
+_MOST_CLOSING = 8
+_OPENING = {"}": "{", "]": "[", ")": "(", "”": "“", "’": "‘", **{sign: sign for sign in "\"'`*$"}}
+_FIRST_SIGNS = frozenset((".", "…", "⋮", "⋯", "e", "-", ":", "—", "–", "=", "─", "━"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,204 +44,205 @@ class ParsedTable:
 
     `table` has the text of the cells without markup. `raw` has the same cells with their markup and links, but without
     escapes of pipes. `table` and `raw` are None when the text has no table. `notes` has one sentence for each repair.
+    `remarks` has the rows that look like remarks: section headings, dots, and ruling lines. They are not in `table` and
+    `raw`. Each is given as its index in `with_remarks()`, and its cells with their markup.
     """
 
     table: Table | None
     raw: Table | None = None
     notes: tuple[str, ...] = ()
+    remarks: tuple[tuple[int, tuple[str, ...]], ...] = ()
+
+    def with_remarks(self) -> ParsedTable:
+        """This table with its remarks as rows."""
+        if self.table is None or self.raw is None or not self.remarks:
+            return self
+        remarks = dict(self.remarks)
+        raw_rows, shown_rows = iter(self.raw.rows), iter(self.table.rows)
+        raw: list[tuple[str, ...]] = []
+        shown: list[tuple[str, ...]] = []
+        for at in range(len(self.raw.rows) + len(remarks)):
+            row = remarks.get(at)
+            raw.append(next(raw_rows) if row is None else row)
+            shown.append(next(shown_rows) if row is None else tuple(map(plain_text, row)))
+        return ParsedTable(
+            Table(self.table.header, tuple(shown)), Table(self.raw.header, tuple(raw)), self.notes
+        )
 
 
-def parse_table(text: str) -> ParsedTable:
-    """The last Markdown table of `text`, in a code fence or in prose, with or without outer pipes.
+def parse_table(text: str, columns: Sequence[str] = (), key_columns: Sequence[str] = ()) -> ParsedTable:
+    """The Markdown table of `text` that answers a question, in a code fence or in prose, with or without outer pipes.
 
-    Thinking (``<think>…</think>``) is not part of the answer. A table with an alignment row (``|---|---|``) is
-    preferred to pipe-separated lines without one, even if those lines come later. A row that is shorter than the header
+    With `columns`, the names of the required columns, this is the table with the most `key_columns`. Among several, it
+    is one with rows, then one with the most required columns, then the last one. Without `columns` it is the last
+    table. In both cases, a table with an alignment row (``|---|---|``) is preferred to pipe-separated lines without
+    one.
+
+    Thinking (``<think>…</think>``) is not part of the answer. The alignment row tells where the header begins if there
+    is text before it on the same line. Remarks between rows do not end a table. A row that is shorter than the header
     is padded with empty cells. If a row is longer than the header, its surplus cells are dropped, as in Markdown
-    renderers. No text raises an error. The time is linear in the length of `text`.
+    renderers. A table in a JSON string is read if the text has no other table with key columns. No text raises an
+    error. The time is linear in the length of `text`.
     """
-    lines = [_bare_line(line) for line in strip_thinking(text).split("\n")]
-    blocks = _blocks(lines)
-    for block in reversed(blocks):
-        head = _header_index(block)
-        if head is not None:
-            return _build(block[head], block[head + 2 :], [])
-    for block in reversed(blocks):
-        rows = _unruled_table(block)
-        if rows:
-            return _build(rows[0], rows[1:], ["the table has no alignment row under its header"])
-    return ParsedTable(None, None, ("the answer has no Markdown table",))
+    text = visible_text(strip_thinking(text))
+    best = _best(text, columns, key_columns)
+    for _ in range(2):  # JSON inside JSON
+        if "\\n" not in text or (best is not None and (not columns or best[0][0])):
+            break
+        text = unescape(text)
+        other = _best(text, columns, key_columns)
+        if other is not None and other[1].ruled and (best is None or other[0] > best[0]):
+            best = other
+    return ParsedTable(None, None, (_NO_TABLE,)) if best is None else _build(best[1])
 
 
-def strip_thinking(text: str) -> str:
-    """`text` without its ``<think>…</think>`` parts.
+def _best(text: str, columns: Sequence[str], keys: Sequence[str]) -> tuple[tuple[int, ...], Found] | None:
+    """The table of `text` that is the answer, and the numbers by which it was chosen. Larger numbers are better."""
 
-    A closing tag without an opening tag ends a thought that began before the text, because some chat templates write
-    the opening tag into the prompt. An opening tag without a closing tag begins a thought that was cut off. A tag
-    inside a line with pipes at both ends is the content of a table cell.
-    """
-    if _THINK.search(text) is None:
-        return text
-    kept: list[str] = []
-    thinking = False
-    for line in text.split("\n"):
-        if _framed(line.strip()):
-            if not thinking:
-                kept.append(line + "\n")
-            continue
-        position = 0
-        for tag in _THINK.finditer(line):
-            if tag[1]:
-                if not thinking:
-                    kept.clear()
-                thinking = False
-                position = tag.end()
-            elif not thinking:
-                kept.append(line[position : tag.start()])
-                thinking = True
-        if not thinking:
-            kept.append(line[position:] + "\n")
-    return "".join(kept).removesuffix("\n")
+    def is_header(names: Sequence[str]) -> bool:
+        found = match_columns(columns, names) if columns else {}
+        return 2 * len(found) > len(columns) and all(name in found for name in keys)
 
-
-def is_rule(cells: Sequence[str]) -> bool:
-    """Whether these cells are an alignment row: there is at least one cell, and all cells consist of dashes (of any
-    kind) and colons."""
-    return any(cells) and all(not cell or _RULE_CELL.fullmatch(cell) is not None for cell in cells)
-
-
-def split_row(line: str) -> list[str]:
-    r"""The cells of one table line, stripped. ``\|`` is a pipe inside a cell. Outer pipes are optional."""
-    line = line.strip()
-    if line.startswith("|"):
-        line = line[1:]
-    if line.endswith("|") and not line.endswith("\\|"):
-        line = line[:-1]
-    if "\\|" not in line:
-        return [cell.strip() for cell in line.split("|")]
-    return [cell.strip().replace("\\|", "|") for cell in _PIPE.split(line)]
-
-
-def _bare_line(line: str) -> str:
-    """`line` without indentation, quote signs and a code fence that is on the same line as a row."""
-    line = line.strip()
-    if line.startswith(">"):
-        line = _QUOTE.sub("", line)
-    if line.startswith("```"):
-        line = line.lstrip("`")
-        line = line[label.end() :] if (label := _FENCE_LABEL.match(line)) else line
-    return line.rstrip("`").rstrip() if line.endswith("```") else line
-
-
-def _framed(line: str) -> bool:
-    return len(line) > 1 and line[0] == "|" and line[-1] == "|"
-
-
-def _is_rule_line(line: str) -> bool:
-    return _RULE_LINE.fullmatch(line) is not None and is_rule(split_row(line))
-
-
-def _blocks(lines: Sequence[str]) -> list[list[str]]:
-    """The runs of lines with a pipe. Blank lines inside a table, which some models write, do not end a run."""
-    runs: list[list[str]] = []
-    joins: list[bool] = []  # whether only blank lines separate a run from the one before it
-    inside, blank_before = False, False
-    for line in lines:
-        if "|" in line:
-            if not inside:
-                runs.append([])
-                joins.append(blank_before)
-            runs[-1].append(line)
-            inside = blank_before = True
-        else:
-            inside = False
-            blank_before = blank_before and not line
-    blocks: list[list[str]] = []
-    for run, join in zip(runs, joins, strict=True):
-        if join and blocks and _continues(blocks[-1][-1], run):
-            blocks[-1] += run
-        else:
-            blocks.append(run)
-    return blocks
-
-
-def _continues(last: str, run: Sequence[str]) -> bool:
-    """Whether `run` continues the table whose last line is `last`, and does not begin another table."""
-    if not _framed(last) or _header_index(run) is not None:
-        return False
-    width = len(split_row(last))
-    return all(_framed(line) and len(split_row(line)) == width for line in run)
-
-
-def _header_index(block: Sequence[str]) -> int | None:
-    """The position of the header in a block of pipe lines. The header is directly above the alignment row. None when
-    there is no alignment row."""
-    rule = next((at for at in range(1, len(block)) if _is_rule_line(block[at])), None)
-    if rule is None or (rule > 1 and not _starts_late(block, rule)):
+    tables = find_tables(text, is_header)[-MAX_TABLES:] if "|" in text or not text.isascii() else []
+    if columns:
+        for table in tables:
+            _trim_first_name(table, columns)
+    if len(tables) == 1 and "\\n" not in text:
+        return (1,), tables[0]
+    ranked = [(_rank(table, columns, keys), at) for at, table in enumerate(tables)]
+    if not ranked:
         return None
-    return rule - 1
+    rank, at = max(ranked)
+    return rank, tables[at]
 
 
-def _starts_late(block: Sequence[str], rule: int) -> bool:
-    """Whether the lines above the header are not rows of the table, but a caption, a frame or prose with a pipe.
-
-    Without this check, a row of single dashes could look like an alignment row. Single dashes are a common way to write
-    "unknown". In a table without an alignment row, the row above the single dashes would then become the header.
-    """
-    header, above = block[rule - 1], block[: rule - 1]
-    if _framed(header) and not any(_framed(line) for line in above):
-        return True
-    width = len(split_row(header))
-    if all(len(split_row(line)) != width or _is_rule_line(line) for line in above):
-        return True
-    return all(len(cell) >= 3 or ":" in cell for cell in split_row(block[rule]))
+def _rank(table: Found, columns: Sequence[str], keys: Sequence[str]) -> tuple[int, ...]:
+    if not columns:
+        return (0, table.ruled)
+    found = match_columns(columns, table.header[:MAX_COLUMNS])
+    has_rows = any(_WORD.search(line) for line in table.body)
+    return (sum(name in found for name in keys), has_rows, len(found), table.ruled)
 
 
-def _unruled_table(block: Sequence[str]) -> list[str]:
-    """The lines of a block that form a table without an alignment row. The result is empty when the lines form no
-    table."""
-    rows = [line for line in block if _framed(line)]
-    if len(rows) < 2:
-        rows = list(block)
-    rows = rows[1:] if _is_rule_line(rows[0]) else rows
-    if len(rows) < 2:
-        return []
-    width = len(split_row(rows[0]))
-    if not all(map(_framed, rows)) and (width < 2 or any(len(split_row(row)) != width for row in rows)):
-        return []
-    return rows
+def _trim_first_name(table: Found, columns: Sequence[str]) -> None:
+    """Remove text before the first name of a header without a first pipe, if a required column remains."""
+    if table.prefix is None:
+        return
+    name = table.header[0]
+    if (signs := _SIGNS.match(name)) is not None:
+        table.prefix += signs[0]
+    if (before := _BEFORE_NAME.match(name)) is not None:
+        rest = name[before.end() :].strip()
+        if rest and match_columns(columns, [rest]) and not match_columns(columns, [name]):
+            table.header[0] = rest
+            table.prefix += before[0]
 
 
-def _build(header_line: str, body: Sequence[str], notes: list[str]) -> ParsedTable:
-    header = split_row(header_line)
-    framed = _framed(header_line)
+def _build(found: Found) -> ParsedTable:
+    header, notes = found.header, []
+    if not found.ruled:
+        notes.append("the table has no alignment row under its header")
     if len(header) > MAX_COLUMNS:
         notes.append(f"the header has {len(header)} columns; only the first {MAX_COLUMNS} were read")
         header = header[:MAX_COLUMNS]
     width = len(header)
     rows: list[tuple[str, ...]] = []
     shown: list[tuple[str, ...]] = []
-    short = long = 0
-    for line in body:
-        if framed and line[0] != "|" and line[-1] != "|":
-            notes.append("text after the table was not read as a row")
-            break
+    remarks: list[int] = []
+    single: list[
+        tuple[int, bool]
+    ] = []  # rows with one filled cell, and whether it is the only cell of its line
+    short = long = skipped = 0
+    last = ""
+    for line in found.body:
+        if line[0] == "|" == line[-1] and "\\" not in line:
+            cells = list(map(str.strip, line[1:-1].split("|")))  # as `split_row`, which is slower
+        else:
+            cells = split_row(line)
+        if len(cells) != width or line[0] != "|":
+            fitted = fit_row(line, width, found.framed)
+            if fitted is None:
+                skipped += 1
+                continue
+            cells = fitted
         if len(rows) == MAX_ROWS:
             notes.append(f"the table has over {MAX_ROWS} rows; only the first {MAX_ROWS} were read")
             break
-        cells = split_row(line)
+        alone = len(cells) == 1 < width
         if len(cells) < width:
             short += 1
             cells += [""] * (width - len(cells))
         elif len(cells) > width:
-            long += any(cells[width:])
+            long += line[-1] == "|" and any(cells[width:])
             cells = cells[:width]
-        row = tuple(cells)
+        row, last = tuple(cells), line
+        if row[0][:1] in _FIRST_SIGNS and _is_certain_remark(row):
+            remarks.append(len(rows))
+        elif "" in row and row.count("") == width - 1 > 0:
+            single.append((len(rows), alone))
         rows.append(row)
         shown.append(row if is_plain(line) else tuple(map(plain_text, row)))
+    if rows and last[-1] != "|" and (row := _without_closing(rows[-1], found.prefix)) != rows[-1]:
+        rows[-1], shown[-1] = row, tuple(map(plain_text, row))
+    if single:
+        remarks = sorted((*remarks, *_headings(rows, single)))
+    if skipped:
+        notes.append("text after the table was not read as a row")
     if short:
         notes.append(f"{short} rows have fewer cells than the header; the rest was taken as empty")
     if long:
         notes.append(f"{long} rows have more cells than the header; what is beyond it was dropped")
+    left_out = tuple((at, rows[at]) for at in remarks)
+    for at in reversed(remarks):
+        del rows[at], shown[at]
     raw = Table(tuple(header), tuple(rows))
     table = Table(tuple(map(plain_text, header)), tuple(shown))
-    return ParsedTable(table, raw, tuple(notes))
+    return ParsedTable(table, raw, tuple(notes), left_out)
+
+
+def _is_certain_remark(row: Sequence[str]) -> bool:
+    """Whether a row has only dots, or is a ruling line between rows."""
+    return all(not cell or cell in _DOTS for cell in row) or (is_strong(row) and is_rule(row))
+
+
+def _headings(rows: Sequence[Sequence[str]], single: Sequence[tuple[int, bool]]) -> list[int]:
+    """The rows of `single` that are headings of a section, not rows in which most values are missing.
+
+    A heading is in brackets, names a decade or begins with a sign such as a dash. Or it is the only cell of its line,
+    or emphasised, and rows with values are not.
+    """
+    full = [row for row in rows if len(row) - row.count("") > 1]
+    headings: list[int] = []
+    plain: dict[int, bool] = {}  # by column: whether a row with values has a cell that is not emphasised
+    for at, alone in single:
+        place = next(place for place, cell in enumerate(rows[at]) if cell)
+        cell = rows[at][place]
+        if place not in plain:
+            plain[place] = any(row[place] and not _EMPHASISED.fullmatch(row[place]) for row in full)
+        is_heading = (alone and full) or (plain[place] and _EMPHASISED.fullmatch(cell))
+        if is_heading or _ASIDE.fullmatch(plain_text(cell)):
+            headings.append(at)
+    return headings
+
+
+def _without_closing(row: tuple[str, ...], prefix: str | None) -> tuple[str, ...]:
+    """The last row of a table without what closes the text around the table (``</answer>``), if its last pipe is
+    absent. `prefix` is the text before the first pipe of the header. What it has not opened stays."""
+    cell = row[-1]
+    for _ in range(_MOST_CLOSING):
+        tag = cell.rfind("</")
+        if tag < 0 or _CLOSING_TAG.fullmatch(cell, tag) is None:
+            break
+        cell = cell[:tag].rstrip()
+    for _ in range(_MOST_CLOSING):
+        closing = cell[-1:]
+        opening = _OPENING.get(closing, "")
+        if not opening or opening not in (prefix or ""):
+            break
+        paired = (
+            cell.count(closing) % 2 == 0 if opening == closing else cell.count(opening) == cell.count(closing)
+        )
+        if paired:
+            break
+        cell = cell[:-1].rstrip("\\ ")
+    return (*row[:-1], cell)

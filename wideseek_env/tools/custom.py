@@ -6,8 +6,10 @@ argument.
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast, get_args, get_origin, get_type_hints
@@ -24,6 +26,7 @@ from wideseek_env.tools.spec import (
     ToolInputError,
     ToolSpec,
     function_schema,
+    read_flag,
     read_items,
     read_text,
 )
@@ -92,20 +95,58 @@ def tool(
         [each.name for each in arguments if each.required],
     )
 
-    def read(given: Arguments, rules: Rules) -> list[Arguments]:
-        return [{each.name: each.read(given) for each in arguments if each.required or each.name in given}]
-
-    def schema_of(language: Language, rules: Rules) -> dict[str, Any]:
-        return schema
-
-    def run(given: Arguments) -> str:
-        text: str = function(**given)
-        return text
-
+    form = _Form(tuple(arguments), schema)
     shown = (
         example if example is not None else {each.name: each.example for each in arguments if each.required}
     )
-    return Tool(ToolSpec(called, called, schema_of, read, dict(shown)), run, tuple(roles))
+    return Tool(
+        ToolSpec(called, called, form.schema_of, form.read, dict(shown)), _Runner(function), tuple(roles)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Runner:
+    """Calls the function of a tool. Unlike a closure, it can be pickled."""
+
+    function: Callable[..., str]
+
+    def __call__(self, given: Arguments) -> str:
+        return self.function(**given)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # If `tool` is the decorator of the function, the name of the function leads to the tool.
+        module, name = str(self.function.__module__), self.function.__qualname__
+        holder = sys.modules.get(module)
+        if module != "__main__" and holder is not None and _run_of(holder, name) == self:
+            return _imported_run, (module, name)
+        return _Runner, (self.function,)
+
+
+def _run_of(holder: Any, name: str) -> CustomTool | None:
+    for part in name.split("."):
+        holder = getattr(holder, part, None)
+    return holder.run if isinstance(holder, Tool) else None
+
+
+def _imported_run(module: str, name: str) -> CustomTool | None:
+    return _run_of(importlib.import_module(module), name)
+
+
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
+class _Form:
+    """The form in which models see a function."""
+
+    arguments: tuple[_Argument, ...]
+    schema: dict[str, Any]
+
+    def read(self, given: Arguments, rules: Rules) -> list[Arguments]:
+        """The checked arguments of the one request."""
+        wanted = (each for each in self.arguments if each.required or each.name in given)
+        return [{each.name: each.read(given) for each in wanted}]
+
+    def schema_of(self, language: Language, rules: Rules) -> dict[str, Any]:
+        """The schema of the tool in OpenAI form."""
+        return self.schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +184,7 @@ class _Argument:
         if value is None:
             raise ToolInputError("missing", f'"{self.name}"')
         if self.kind is bool:
-            if not isinstance(value, bool):
-                raise ToolInputError("wrong_type", f'"{self.name}" must be true or false')
-            return value
+            return read_flag(given, self.name)
         try:
             return self.kind(float(value)) if not isinstance(value, bool) else _refuse()
         except (TypeError, ValueError, OverflowError):

@@ -11,8 +11,9 @@ import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from wideseek_env.copying import Independent, LivePart, independent_copy
 from wideseek_env.corpus.base import Corpus, FailedSearch, SearchHit
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.messages import ToolCall, ToolResult
@@ -107,8 +108,10 @@ def _is_executor(part: object) -> bool:
     return isinstance(part, Executor)
 
 
-class CorpusTools:
+class CorpusTools(Independent):
     """The executor over a `Corpus`.
+
+    A copy uses the same corpus and the same custom tools, and has a separate cache. A pickle has no cached pages.
 
     Args:
         corpus: Answers searches and browses. The executor does not close the corpus. The code that opened it must do
@@ -147,6 +150,20 @@ class CorpusTools:
     def __repr__(self) -> str:
         custom = f", custom tools {short(', '.join(self._custom))}" if self._custom else ""
         return f"<CorpusTools on {short(self.corpus)}{custom}>"
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CorpusTools:
+        with self._lock:  # a call that took too long may still be running
+            documents = self._documents.copy()
+        shared = (self.corpus, *self._custom.values())
+        return independent_copy(self, memo, *shared, _documents=documents, _lock=threading.Lock())
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = {name: value for name, value in vars(self).items() if name not in ("_documents", "_lock")}
+        custom = {kind: LivePart("tool", run) for kind, run in self._custom.items()}
+        return state | {"corpus": LivePart("corpus", self.corpus), "_custom": custom}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, _documents=OrderedDict(), _lock=threading.Lock())
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
         """Run the calls of one step. Returns one result for each call, in the order given."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from wideseek_env.messages import Message
 from wideseek_env.pages.neutral import neutralise
-from wideseek_env.parsing import Problem, parse_message, strip_thinking
+from wideseek_env.parsing import Problem, parse_message, thoughts_of
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer.answer import answer_view
 from wideseek_env.viewer.timeline import Act, Timeline, critical_path, timeline_of
@@ -71,23 +71,6 @@ def episode_detail(trajectory: Trajectory) -> dict[str, Any]:
     }
 
 
-def thinking_of(text: str) -> str:
-    """The reasoning in a message, without its tags. Several blocks are separated by blank lines."""
-    if strip_thinking(text)[0] == text:
-        return ""
-    thinking: list[str] = []
-    position = 0
-    close = text.find("</think>")
-    if close >= 0 and text.find("<think>", 0, close) < 0:
-        thinking.append(text[:close])
-        position = close + len("</think>")
-    while (start := text.find("<think>", position)) >= 0:
-        end = text.find("</think>", start)
-        thinking.append(text[start + len("<think>") : end if end >= 0 else len(text)])
-        position = end + len("</think>") if end >= 0 else len(text)
-    return "\n\n".join(part.strip() for part in thinking)
-
-
 def _score(trajectory: Trajectory) -> dict[str, Any]:
     score = trajectory.score
     return {
@@ -135,8 +118,8 @@ def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found
 
 def _turn(trajectory: Trajectory, act: Act, message: Message, back: Sequence[Message]) -> dict[str, Any]:
     """One turn: the parts of the agent's message, and the results in the order in which the agent read them."""
-    thinking = thinking_of(message["content"])
-    text, written = parse_message(message)
+    thinking = "\n\n".join(thoughts_of(message["content"]))
+    text, written = parse_message(message, trajectory.tool_names)
     turn: dict[str, Any] = {
         "times": [act.ready, act.at, act.settled],
         "clock": act.clock,

@@ -67,10 +67,12 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 class SymbolicLead:
     """The lead: the agent that lets a subagent find the list, delegates the rows of the list, and answers with the
-    reported values."""
+    reported values. `width` is the number of subagents that one delegation may start, if it is less than in the
+    layout."""
 
-    def __init__(self, layout: Layout, question: Question) -> None:
+    def __init__(self, layout: Layout, question: Question, width: int | None = None) -> None:
         self.layout, self.question = layout, question
+        self.width = min(layout.width, width if width is not None else layout.width)
         self.notes: dict[str, dict[str, str]] = {}
         self.given: dict[str, int] = {}
         """The number of times that each entity was delegated."""
@@ -133,7 +135,7 @@ class SymbolicLead:
             return
         mask[layout.action("find")] = 1
         for share in range(len(layout.chunks)):
-            most = min(layout.width, len(self._chunk(share)))
+            most = min(self.width, len(self._chunk(share)))
             mask[layout.action("delegate", share) : layout.action("delegate", share) + most] = 1
 
     def describe(self, parts: Parts) -> None:

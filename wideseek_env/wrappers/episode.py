@@ -7,6 +7,7 @@ So many episodes can share one batch of tool calls.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +19,10 @@ from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.scoring.cells import cells_match, key_of
 from wideseek_env.task import Task
 from wideseek_env.wrappers.agents import Mask, SymbolicAgent, SymbolicLead
+from wideseek_env.wrappers.conversing import SymbolicConversation
 from wideseek_env.wrappers.layout import Layout
 from wideseek_env.wrappers.reading import Reader
 from wideseek_env.wrappers.searching import subagent_for
-
-ILLEGAL = "<tool_call>{}</tool_call>"
-"""The message of an agent for an impossible action. The agent gets an error as the answer and loses a turn."""
 
 
 class SymbolicEpisode:
@@ -53,10 +52,11 @@ class SymbolicEpisode:
         self.steps = 0
         self.new_right = 0.0
         self._lead = SymbolicLead(layout, question)
-        self._symbolic: list[SymbolicAgent | None] = [self._lead, *[None] * layout.width]
+        self._symbolic: list[SymbolicConversation | None] = [
+            SymbolicConversation(layout, self._lead),
+            *[None] * layout.width,
+        ]
         self._conversations = [0, *[-1] * layout.width]
-        self._heard = [2, *[0] * layout.width]
-        """For each agent, the number of messages of its conversation that the agent has read."""
         gold, key = task.gold, question.key
         self._gold = {
             key_of(name, task.spec(key)): dict(zip(gold.header, row, strict=True))
@@ -81,31 +81,44 @@ class SymbolicEpisode:
         """The reward of every agent for the last step: the shaping, and at the end also the team reward."""
         return shaping * self.new_right + (self.episode_run.reward if self.done else 0.0)
 
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """A copy of the observations, the masks and `acting`, under the names that the vectors use."""
+        return {
+            "observation": self.observations.copy(),
+            "action_mask": self.masks.copy(),
+            "acting": self.acting.copy(),
+        }
+
+    def result(self) -> dict[str, Any]:
+        """The team reward and the item-F1 of an episode that has ended."""
+        assert self.episode_run.score is not None, "an ended episode has a score"
+        return {"team_reward": self.episode_run.reward, "item_f1": self.episode_run.score.f1_by_item}
+
+    def check(self, actions: Sequence[int] | NDArray[np.integer]) -> None:
+        """Raises `ActionError` if an acting agent has a number that is not an action, or if the episode has ended."""
+        if self.done:
+            raise ActionError("the episode has ended: call reset() first")
+        for seat in map(int, np.flatnonzero(self.acting)):
+            if not 0 <= actions[seat] < self.layout.actions:
+                raise ActionError(
+                    f"{self.agents[seat]}: there is no action {actions[seat]}; there are {self.layout.actions}"
+                )
+
     def begin(self, actions: Sequence[int] | NDArray[np.integer]) -> list[ToolCall]:
         """The first half of a step: apply one action per agent. Actions of agents that are not acting are ignored.
 
-        Returns the tool calls whose results `finish` needs. Raises `ActionError` for a number that is not an action.
+        Returns the tool calls whose results `finish` needs. `check` must have accepted the actions.
         """
-        if self.done:
-            raise ActionError("the episode has ended: call reset() first")
         chosen = [(seat, int(actions[seat])) for seat in map(int, np.flatnonzero(self.acting))]
-        for seat, action in chosen:
-            if not 0 <= action < self.layout.actions:
-                raise ActionError(
-                    f"{self.agents[seat]}: there is no action {action}; there are {self.layout.actions}"
-                )
         self.steps += 1
         self.new_right = 0.0
         calls: list[ToolCall] = []
         for seat, action in chosen:
-            agent = self._symbolic[seat]
-            assert agent is not None, "an acting agent has a symbolic one"
-            message: str | None = ILLEGAL
-            if self.masks[seat, action]:
-                choice = self.layout.choice(action)
-                message = agent.do(choice)
-                if choice.verb == "take":
-                    self.new_right += self._newly_right(agent)
+            symbolic = self._symbolic[seat]
+            assert symbolic is not None, "an acting agent has a symbolic one"
+            message = symbolic.message(action, self.masks[seat])
+            if self.masks[seat, action] and self.layout.choice(action).verb == "take":
+                self.new_right += self._newly_right(symbolic.agent)
             if message is not None:
                 calls += self.episode_run.act(self.agents[seat], message)
         self._pending = [] if self.done else calls
@@ -124,33 +137,24 @@ class SymbolicEpisode:
         """Let every agent read its new messages, and write its observation and mask."""
         self.acting[:] = False
         self.masks[:] = 0
+        # A subagent that has reported sees zeros. The lead keeps its observation while it waits.
+        self.observations[1:] = 0
+        self.observations[0, 2] = 0
         episode = self.episode_run.episode
         for name in episode.ready():
             seat = 0 if name == "lead" else int(name.removeprefix("subagent_")) + 1
             conversation = episode.conversation(name)
             if conversation.started != self._conversations[seat]:
                 self._conversations[seat] = conversation.started
-                self._symbolic[seat] = subagent_for(self.layout, self.reader, conversation.subtask)
-                self._heard[seat] = len(conversation.messages)
-            agent = self._symbolic[seat]
-            assert agent is not None, "the lead has one from the start"
-            news = conversation.messages[self._heard[seat] :]
-            for message in news:
-                if message["role"] == "tool":
-                    agent.hear(message["content"])
-            self._heard[seat] = len(conversation.messages)
-            left = conversation.limit - conversation.turns
+                agent = subagent_for(self.layout, self.reader, conversation.subtask)
+                self._symbolic[seat] = SymbolicConversation(self.layout, agent)
+            symbolic = self._symbolic[seat]
+            assert symbolic is not None, "the lead has one from the start"
             self.acting[seat] = True
-            agent.legal(self.masks[seat], left)
-            self.observations[seat] = 0
-            parts = self.layout.parts(self.observations[seat])
-            agent.describe(parts)
-            parts["status"][3] = left / conversation.limit
-        waiting = ~self.acting
-        self.masks[waiting, 0] = 1
-        self.observations[:, 2] = self.acting
-        # A subagent that has reported sees zeros. The lead keeps its observation while it waits.
-        self.observations[1:][waiting[1:]] = 0
+            symbolic.read(conversation.messages)
+            left = conversation.limit - conversation.turns
+            symbolic.look(self.observations[seat], self.masks[seat], left, conversation.limit)
+        self.masks[~self.acting, 0] = 1
 
     def _newly_right(self, agent: SymbolicAgent) -> float:
         """The share of gold cells that `agent` has noted correctly and no agent had noted correctly before. Only the

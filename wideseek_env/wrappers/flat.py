@@ -10,6 +10,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from wideseek_env.copying import Independent
 from wideseek_env.errors import ConfigError
 from wideseek_env.wrappers.symbolic import Observation, Symbolic
 
@@ -17,13 +18,20 @@ Vector = NDArray[np.float32]
 MaskIn = Literal["infos", "observation"]
 
 
-class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo is not typed
+class Flat(Independent, ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo is not typed
     """A `Symbolic` whose observations are vectors, and whose infos have the same keys and shapes in every step.
 
     Some libraries allocate their buffers from the infos of the first step. So infos have no text, and no key is added
     later. Values that are known only at the end of the episode are 0 until then. ``infos[a]`` has ``acting`` (bool),
-    ``shaping``, ``team_reward`` and ``item_f1`` (floats), With `mask` "infos" they also have ``action_mask`` (int8,
-    (actions,)). Agents, rewards and seeds are the same as in the wrapped environment.
+    ``shaping``, ``team_reward`` and ``item_f1`` (floats). With `mask` "infos" they also have ``action_mask`` (int8,
+    (actions,)).
+
+    Other libraries, such as SuperSuit, reset at the end of an episode and let the new infos replace the last ones. So a
+    `reset` without a seed still returns the `shaping`, `team_reward` and `item_f1` of the step that ended the episode
+    before.
+
+    Agents, rewards and seeds are the same as in the wrapped environment. The environment can be copied and pickled
+    between any two steps (`wideseek_env.copying`).
 
     Args:
         env: The environment to wrap. Do not step it directly.
@@ -50,6 +58,8 @@ class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo i
         size = env.layout.features + (env.layout.actions if mask == "observation" else 0)
         self._spaces = {agent: spaces.Box(0.0, 1.0, (size,), np.float32) for agent in self.possible_agents}
         self.state_space = env.state_space
+        self._last: dict[str, float] = {}
+        """The numbers of the last step, if it ended an episode."""
 
     @property
     def agents(self) -> list[str]:
@@ -76,7 +86,11 @@ class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo i
     ) -> tuple[dict[str, Vector], dict[str, dict[str, Any]]]:
         """Start an episode, with the arguments of `Symbolic.reset`. Returns observations and infos."""
         observations, infos = self.env.reset(seed, options)
-        return self._vectors(observations), self._numbers(observations, infos)
+        last = self._last if seed is None else {}
+        self._last = {}
+        return self._vectors(observations), {
+            agent: numbers | last for agent, numbers in self._numbers(observations, infos).items()
+        }
 
     def step(
         self, actions: Mapping[str, int]
@@ -88,13 +102,11 @@ class Flat(ParallelEnv[str, Vector, int]):  # type: ignore[misc]  # PettingZoo i
         if not self.truncates:
             terminations = {agent: over or truncations[agent] for agent, over in terminations.items()}
             truncations = dict.fromkeys(truncations, False)
-        return (
-            self._vectors(observations),
-            rewards,
-            terminations,
-            truncations,
-            self._numbers(observations, infos),
-        )
+        numbers = self._numbers(observations, infos)
+        if not self.agents:
+            ended = next(iter(numbers.values()))
+            self._last = {key: ended[key] for key in ("shaping", "team_reward", "item_f1")}
+        return self._vectors(observations), rewards, terminations, truncations, numbers
 
     def _vectors(self, observations: Mapping[str, Observation]) -> dict[str, Vector]:
         if self.mask == "infos":

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from wideseek_env.pages import find_links, strip_links
 from wideseek_env.scoring.numbers import parse_number
@@ -82,6 +82,9 @@ class PageView:
     facts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     sentences: tuple[str, ...] = ()
     links: Mapping[str, str] = field(default_factory=dict)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> PageView:
+        return self  # it does not change, and agents of many episodes share it
 
     def value(self, label: str) -> tuple[str, str]:
         """The value of an attribute and the URL that the value links to. `NOTHING` when the page does not have the

@@ -13,6 +13,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
+from wideseek_env.copying import Independent, LivePart, independent_copy
 from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError, TaskError
 from wideseek_env.game import Game
@@ -30,7 +31,7 @@ Observation = dict[str, Any]
 """``observation``: float32 (features,) between 0 and 1; ``action_mask``: int8 (actions,)."""
 
 
-class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # PettingZoo is not typed
+class Symbolic(Independent, ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # PettingZoo is not typed
     """The episodes of a `WideSeekEnv` with numbered actions and observations of fixed size.
 
     The agents are the lead and `rules.width` subagents. All of them exist until the end and have the same spaces.
@@ -39,7 +40,8 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
     `take` an agent notes a value, and its next message contains this value. So the result of `trajectory` is a record
     like that of any other episode. An action that the mask excludes becomes a faulty message and costs a turn.
 
-    Tasks that do not fit into the spaces are left out. `left_out` counts these tasks by reason.
+    Tasks that do not fit into the spaces are left out. `left_out` counts these tasks by reason. The environment can be
+    copied and pickled between any two steps (`wideseek_env.copying`).
 
     Args:
         env: The environment with the tasks, tools, rules and reward. Its roster is treated as "fixed". Its profile must
@@ -107,8 +109,20 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
         self._spaces = {agent: self._make_spaces() for agent in self.possible_agents}
         size = len(self.possible_agents) * self.layout.features
         self.state_space = spaces.Box(0.0, 1.0, (size,), np.float32)
-        self._rng = np.random.default_rng()
+        self._rng: np.random.Generator | None = (
+            None  # made by the first reset, so that copies choose other tasks
+        )
         self._episode: SymbolicEpisode | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Symbolic:
+        if self._episode is not None:
+            self._episode.episode_run.check_settled()
+        return independent_copy(self, memo, self.reader, self.layout)
+
+    def __getstate__(self) -> dict[str, Any]:
+        if self._episode is not None:
+            self._episode.episode_run.check_settled()
+        return vars(self) | {"reader": LivePart("reader", self.reader)}
 
     def _make_spaces(self) -> tuple[spaces.Dict, spaces.Discrete[np.int64]]:
         parts: dict[str, spaces.Space[Any]] = {
@@ -176,14 +190,23 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
 
         Raises `TaskError` when `options` name a task that does not fit.
         """
-        if seed is not None:
+        if seed is not None or self._rng is None:
             self._rng = np.random.default_rng(seed)
-        task = choose_task(self.game.tasks, self._rng, options)
-        if reason := self._misfit(task):
-            raise TaskError(f"the task {task.id} does not fit the symbolic spaces: {reason}")
-        self._episode = SymbolicEpisode(self.game, self.layout, self.reader, task, seed)
+        self._episode = self.new_episode(self._rng, seed, options)
         self.agents = list(self.possible_agents)
         return self._observations(), {agent: self._info(seat) for seat, agent in enumerate(self.agents)}
+
+    def new_episode(
+        self, rng: np.random.Generator, seed: int | None = None, options: Mapping[str, Any] | None = None
+    ) -> SymbolicEpisode:
+        """An episode that does not belong to this environment. `rng` chooses its task, unless `options` name one.
+
+        Raises `TaskError` when `options` name a task that does not fit.
+        """
+        task = choose_task(self.game.tasks, rng, options)
+        if options and (reason := self._misfit(task)):
+            raise TaskError(f"the task {task.id} does not fit the symbolic spaces: {reason}")
+        return SymbolicEpisode(self.game, self.layout, self.reader, task, seed)
 
     def step(
         self, actions: Mapping[str, int]
@@ -203,7 +226,9 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
                     f"{agent} is acting and needs a number as action, not {actions.get(agent)!r}"
                 )
         agents = self.agents
-        calls = episode.begin([int(actions.get(agent) or 0) for agent in agents])
+        chosen = [int(actions.get(agent) or 0) for agent in agents]
+        episode.check(chosen)
+        calls = episode.begin(chosen)
         episode.finish(run_calls(self.game.executor, calls))
         reward = episode.reward(self.shaping)
         terminated, truncated = episode.ending
@@ -235,11 +260,7 @@ class Symbolic(ParallelEnv[str, Observation, int]):  # type: ignore[misc]  # Pet
             "task_id": episode.episode_run.task.id,
             "shaping": self.shaping * episode.new_right,
         }
-        if episode.done:
-            assert episode.episode_run.score is not None, "an ended episode has a score"
-            info["team_reward"] = episode.episode_run.reward
-            info["item_f1"] = episode.episode_run.score.f1_by_item
-        return info
+        return info | (episode.result() if episode.done else {})
 
     def state(self) -> NDArray[np.float32]:
         """The observations of all agents in sequence, for a centralised critic."""

@@ -129,10 +129,7 @@ class LLMEpisodePolicy:
                 generating=generation.generating,
             ),
         )
-        template = voice.model.template
-        text = template.text(ids) if template is not None else ""
-        message: Message = {"role": "assistant", "content": text}
-        return self._finished(voice, message, cut, voice.prompt_tokens + len(ids))
+        return self._finished(voice, voice.thread.message, cut, voice.prompt_tokens + len(ids))
 
     def timed(
         self, conversation: int, turn: int, *, queued: float, generating: float, tools: float, errors: int

@@ -110,6 +110,8 @@ class OpenAIEngine:
         self._found = Found(False, None)
         self._after_temperature = False
         self._limit_name = "max_tokens"
+        self._thought_field = ""
+        self._returns_thoughts = True
         self._starting = asyncio.Lock()
         self._going = asyncio.Event()
         self._going.set()
@@ -265,26 +267,18 @@ class OpenAIEngine:
         if not request.messages:
             raise EngineError(f"request {request.id} has no messages: this engine takes Request.messages")
         sampling, vllm, context = request.sampling, self._found.vllm, self._found.context
-        body: dict[str, Any] = {
-            "messages": chat_messages(request.messages),
-            **sampling_fields(sampling, every=vllm),
-        }
+        body: dict[str, Any] = sampling_fields(sampling, every=vllm)
         if context is not None:
             body["max_tokens"] = min(sampling.max_tokens, context)
+        if vllm:
+            body["skip_special_tokens"] = False  # markers of calls are special tokens in some model families
         if vllm and sampling.stop_ids:
             body["stop_token_ids"] = list(sampling.stop_ids)
         if request.tools:
             body["tools"] = [dict(tool) for tool in request.tools]
-        limit_name = self._limit_name
-        try:
-            reply = await self._ask("/chat/completions", body, read_chat)
-        except RefusedError as error:
-            # Newer models of OpenAI accept the limit under its new name only.
-            if "max_completion_tokens" not in error.said or limit_name != "max_tokens":
-                raise
-            self._limit_name = "max_completion_tokens"
-            reply = await self._ask("/chat/completions", body, read_chat)
+        reply = await self._ask_chat(request, body)
         answer: ChatAnswer = reply.value
+        self._thought_field = self._thought_field or answer.thought_field
         self._count(answer.counts)
         return Generation(
             answer.finish_reason,
@@ -295,6 +289,28 @@ class OpenAIEngine:
             queued=reply.queued,
             generating=reply.working,
         )
+
+    async def _ask_chat(self, request: Request, body: Mapping[str, Any]) -> Reply[Any]:
+        """Send a chat request. If the server refuses a field that another server needs, send it without this field."""
+        while True:
+            limit_name = self._limit_name
+            field = self._thought_field if self._returns_thoughts else ""
+            messages = chat_messages(request.messages, self._thought_field)
+            if self._thought_field and not field:
+                messages = [
+                    {key: value for key, value in message.items() if key != self._thought_field}
+                    for message in messages
+                ]
+            try:
+                return await self._ask("/chat/completions", {"messages": messages, **body}, read_chat)
+            except RefusedError as error:
+                # Newer models of OpenAI accept the limit under its new name only.
+                if "max_completion_tokens" in error.said and limit_name == "max_tokens":
+                    self._limit_name = "max_completion_tokens"
+                elif field and field in error.said:
+                    self._returns_thoughts = False
+                else:
+                    raise
 
     async def _ask(self, path: str, body: Mapping[str, Any], read: Callable[[Any], Any]) -> Reply[Any]:
         renamed = {self._limit_name if name == "max_tokens" else name: value for name, value in body.items()}

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wideseek_baselines.engines.base import EngineError, FinishReason, Sampling
+from wideseek_baselines.engines.openai_reply import read_message, split_thought
 from wideseek_env.llm.wire import reply_of
 from wideseek_env.messages import Message
 
@@ -35,6 +36,8 @@ class ChatAnswer:
     message: Message
     finish_reason: FinishReason
     counts: Counts
+    thought_field: str = ""
+    """The name of the field in which the server sent a thought, or ""."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,11 @@ class TokenAnswer:
     counts: Counts
 
 
-def chat_messages(messages: Sequence[Message]) -> list[Message]:
+def chat_messages(messages: Sequence[Message], thought_field: str = "") -> list[Message]:
     """A conversation in a form that strict servers accept.
+
+    If the server sends thoughts in a separate field, `thought_field` is its name. Then earlier thoughts go back in this
+    field. Without it, contents go back as they are.
 
     Messages keep only the keys of OpenAI's API, and `content` is always text. The result of a native tool call keeps
     the role "tool". The result of a call that the agent wrote as text gets the role "user", because there is no native
@@ -61,6 +67,10 @@ def chat_messages(messages: Sequence[Message]) -> list[Message]:
         role, content = message["role"], message["content"] or ""
         if role == "assistant":
             entry: Message = {"role": role, "content": content}
+            if thought_field:
+                thought, entry["content"] = split_thought(content)
+                if thought:
+                    entry[thought_field] = thought
             calls = [_native_call(call) for call in message.get("tool_calls", ())]
             if calls:
                 entry["tool_calls"] = calls
@@ -135,23 +145,8 @@ def token_fields(ids: Sequence[int], sampling: Sampling) -> dict[str, Any]:
 def read_chat(data: Any) -> ChatAnswer:
     """Read the answer of a chat completion. Other data raise an error in `wideseek_env.llm.exchange.UNREADABLE`."""
     reply = reply_of(data)
-    message: Message = {"role": "assistant", "content": reply.text}
-    calls = reply.message.get("tool_calls")
-    if calls:
-        message["tool_calls"] = [_read_call(call, number) for number, call in enumerate(calls)]
-    return ChatAnswer(message, finish_of(reply.finish_reason), _counts(data))
-
-
-def _read_call(call: Any, number: int) -> dict[str, Any]:
-    function = call["function"]
-    arguments = function.get("arguments")
-    if not isinstance(arguments, str):  # some servers send the object instead of its JSON
-        arguments = json.dumps(arguments or {}, ensure_ascii=False)
-    return {
-        "id": str(call.get("id") or f"call_{number}"),
-        "type": "function",
-        "function": {"name": str(function["name"]), "arguments": arguments},
-    }
+    message, field = read_message(reply)
+    return ChatAnswer(message, finish_of(reply.finish_reason), _counts(data), field)
 
 
 def read_tokens(data: Any) -> TokenAnswer:

@@ -102,7 +102,7 @@ class Toolbox:
     def read(self, message: Message) -> list[Request]:
         """The requests in one of the agent's messages, in the order of their results."""
         requests: list[Request] = []
-        for call in parse_message(message).calls:
+        for call in parse_message(message, [tool.name for tool in self.tools.values()]).calls:
             tool = next((t for t in self.tools.values() if t.name == getattr(call, "name", "")), None)
             if tool is None or not isinstance(call, RawCall):
                 continue

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -33,6 +33,11 @@ class Encoder:
         added = tokenizer.added_tokens_decoder.values()
         texts = {token.content for token in added if token.special} | set(tokenizer.all_special_tokens)
         self.specials = frozenset(text for text in texts if len(text) > 1)
+        self._special_ids = {
+            token_id: token.content
+            for token_id, token in tokenizer.added_tokens_decoder.items()
+            if token.content in self.specials
+        }
         self._any = pattern_of(self.specials)
 
     def encode(self, text: str, mark: str = "") -> list[int]:
@@ -66,6 +71,18 @@ class Encoder:
         """The text of ids, special tokens included."""
         text = self._tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
         return text if isinstance(text, str) else "".join(text)
+
+    def spelled(self, ids: Sequence[int], text: str) -> list[tuple[int, int]]:
+        """Where `text`, which is the text of `ids`, has the text of a special token that is not among the ids.
+
+        Returns pairs (start, end), in order.
+        """
+        found = [] if self._any is None else [match.span() for match in self._any.finditer(text)]
+        real = [at for at, token_id in enumerate(ids) if token_id in self._special_ids]
+        if [text[start:end] for start, end in found] == [self._special_ids[ids[at]] for at in real]:
+            return []
+        starts = {len(self.decode(list(ids[:at]))) for at in real}
+        return [span for span in found if span[0] not in starts]
 
     def token(self, token_id: int) -> str:
         """The text of one special token."""

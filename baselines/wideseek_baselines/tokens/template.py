@@ -15,10 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from wideseek_baselines.tokens.encoding import Encoder, cut_marked
+from wideseek_baselines.tokens.features import Tools
+from wideseek_baselines.tokens.harmony import writes_harmony
 from wideseek_baselines.tokens.loading import ends_of_text, load_tokenizer
+from wideseek_baselines.tokens.reading import TurnReader, opening_of
 from wideseek_baselines.tokens.record import Sequence as TokenSequence
 from wideseek_baselines.tokens.record import TurnRecord
-from wideseek_baselines.tokens.rendering import Rendered, Renderer, Tools
+from wideseek_baselines.tokens.rendering import Rendered, Renderer
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Message
 
@@ -64,17 +67,27 @@ class ChatTemplate:
         self.history: History = history
         self.encoder = Encoder(tokenizer)
         self.renderer = Renderer(tokenizer, self.encoder, thinking)
-        end = self.renderer.turn_end
+        known = self.renderer.features
+        end = known.turn_end
         self.end_id = self.encoder.id_of(end) if end else None
         """The special token that ends an assistant's turn in the template, or None if there is no such token."""
+        self.turn_ends = frozenset(self.encoder.id_of(end) for end in (known.turn_end, known.call_end) if end)
+        """The special tokens that end an assistant's turn in the template, without and with native calls."""
         eos = tokenizer.eos_token_id
-        stops |= {end for end in (self.end_id, *(eos if isinstance(eos, list) else [eos])) if end is not None}
+        stops |= {end for end in (eos if isinstance(eos, list) else [eos]) if end is not None}
+        stops |= self.turn_ends | {self.encoder.id_of(token) for token in known.next_turns}
         if not stops:
             raise ConfigError(
                 "neither the chat template nor the tokenizer has a token that ends a turn: set eos_token"
             )
         self.stop_ids: tuple[int, ...] = tuple(sorted(stops))
         """Tokens that end a generation."""
+        self._markup = frozenset(
+            stop
+            for stop in self.stop_ids
+            if (text := self.encoder.token(stop)) in known.called and text not in known.answered
+        )
+        self._reader = TurnReader(self.encoder, harmony=writes_harmony(self.encoder, known.answered))
 
     def prompt(self, messages: Sequence[Message], tools: Tools = ()) -> list[int]:
         """The ids of a whole conversation and of the beginning of the assistant's next turn.
@@ -84,11 +97,31 @@ class ChatTemplate:
         return self.ids_of(self.renderer.render(messages, tools))
 
     def text(self, ids: Sequence[int]) -> str:
-        """The text of sampled ids, without the token that ended the turn."""
-        ids = list(ids)
-        if ids and ids[-1] in self.stop_ids:
-            del ids[-1]
-        return self.encoder.decode(ids)
+        """The text of sampled ids, without the token that ended the turn.
+
+        A token that ended the turn stays if it is also the end of a call.
+        """
+        return self.encoder.decode(self._said(ids))
+
+    def read(self, prompt: Sequence[int], opening: str, ids: Sequence[int]) -> tuple[Message, str]:
+        """The assistant's message in sampled ids, and its content as it was sampled.
+
+        The two contents differ if the model spelled a special token with ordinary tokens. In the message, such a text
+        is changed so that it is no markup.
+
+        Args:
+            prompt: The ids before the turn.
+            opening: The end of the prompt from the tag with which it leaves a thought open, or "". The content begins
+                with it.
+            ids: The sampled ids, with the token that ended the turn.
+        """
+        return self._reader.read(prompt, opening, self._said(ids))
+
+    def _said(self, ids: Sequence[int]) -> list[int]:
+        said = list(ids)
+        if said and said[-1] in self.stop_ids and said[-1] not in self._markup:
+            del said[-1]
+        return said
 
     def thread(self, tools: Tools = ()) -> Thread:
         """A new conversation. `tools` are schemas in OpenAI's form, for the template to render."""
@@ -113,11 +146,11 @@ class ChatTemplate:
         thread = self.thread()
         for number in range(3):
             thread.prompt(messages)
-            said = f"{thought}I look at page {number}."
+            said = f"{thought}I look at page {number}.".removeprefix(thread.opening)
             end = [] if self.end_id is None else [self.end_id]
             thread.add([*self.encoder.encode(said), *end], TurnRecord(number, 0, 0, [], (), "stop"))
             messages += (
-                {"role": "assistant", "content": said},
+                thread.message,
                 {"role": "tool", "content": f"Page {number}."},
             )
         return len(thread.sequences) == 1
@@ -147,6 +180,9 @@ class Thread:
         self._seen = 0
         """The number of messages in the latest sequence, including the sampled message."""
         self._next: tuple[int, _Growing, list[int], str] | None = None
+        self._message: Message | None = None
+        self._sampled: dict[int, tuple[str, str]] = {}
+        """For messages whose content was changed: their number, the changed content and the sampled content."""
 
     @property
     def sequences(self) -> list[TokenSequence]:
@@ -163,8 +199,28 @@ class Thread:
         _, grown, glue, _ = self._next
         return [*grown.ids, *glue]
 
+    @property
+    def opening(self) -> str:
+        """The end of the latest prompt from the tag with which it leaves a thought open, such as ``<think>`` and a line
+        break. "" if it leaves none open.
+        """
+        return opening_of(self._next[3]) if self._next is not None else ""
+
+    @property
+    def message(self) -> Message:
+        """The assistant's message in the ids that were added last.
+
+        Raises:
+            ConfigError: `add` was not called before.
+        """
+        if self._message is None:
+            raise ConfigError("a conversation has no message before a call of add")
+        return dict(self._message)
+
     def add(self, ids: Sequence[int], turn: TurnRecord) -> TurnRecord:
         """Append the ids that were sampled after the latest prompt. Returns `turn` with its `start` and `stop`.
+
+        Then `message` is the message in these ids.
 
         Raises:
             ConfigError: `prompt` was not called before.
@@ -172,6 +228,9 @@ class Thread:
         if self._next is None:
             raise ConfigError("nothing can be added to a conversation before a call of prompt")
         count, grown, glue, text = self._next
+        self._message, sampled = self._template.read([*grown.ids, *glue], self.opening, ids)
+        if self._message["content"] != sampled:
+            self._sampled[count] = (self._message["content"], sampled)
         self._next = None
         if not self._sequences or self._sequences[-1] is not grown:
             self._sequences.append(grown)
@@ -194,17 +253,38 @@ class Thread:
         template = self._template
         last = self._sequences[-1] if self._sequences else None
         if last is not None and template.history == "keep":
-            after = template.renderer.render_after_answer(messages[self._seen :])
-            ended = last.ids[-1] if last.ids and last.ids[-1] == template.end_id else None
-            end = template.renderer.turn_end
-            marked = after.marked
-            if ended is not None:
-                marked = marked[marked.index(end) + len(end) :]
-            return last, template.encoder.encode_after(ended, marked, after.mark), last.text + after.text
-        rendered = template.renderer.render(messages, self._tools)
-        text = rendered.text
-        if last is not None and text.startswith(last.text):
+            said = messages[self._seen - 1] if self._seen <= len(messages) else {}
+            after = template.renderer.render_after_answer(messages[self._seen :], said.get("tool_calls", ()))
             ended = last.ids[-1] if last.ids and last.ids[-1] in template.stop_ids else None
-            marked = cut_marked(rendered.marked, rendered.mark, len(last.text))
-            return last, template.encoder.encode_after(ended, marked, rendered.mark), text
+            marked = self._after_end(after, ended) if ended is not None else after.marked
+            return last, template.encoder.encode_after(ended, marked, after.mark), last.text + after.text
+        for form in (
+            (self._as_sampled(messages), messages) if last is not None and self._sampled else (messages,)
+        ):
+            rendered = template.renderer.render(form, self._tools)
+            text = rendered.text
+            if last is not None and text.startswith(last.text):
+                ended = last.ids[-1] if last.ids and last.ids[-1] in template.stop_ids else None
+                marked = cut_marked(rendered.marked, rendered.mark, len(last.text))
+                return last, template.encoder.encode_after(ended, marked, rendered.mark), text
         return _Growing(template.ids_of(rendered), ""), [], text
+
+    def _as_sampled(self, messages: Sequence[Message]) -> list[Message]:
+        """The conversation with the contents that were sampled, as far as the environment has left the messages as they
+        were.
+        """
+        form = list(messages)
+        for number, (changed, sampled) in self._sampled.items():
+            if number < len(form) and form[number]["content"] == changed:
+                form[number] = {**form[number], "content": sampled}
+        return form
+
+    def _after_end(self, after: Rendered, ended: int) -> str:
+        """The marked text after an assistant's message, without the end of the turn that was sampled already."""
+        encoder, marked = self._template.encoder, after.marked
+        found = encoder.found(marked)
+        if not found or not marked.lstrip().startswith(found[0]):
+            return marked
+        if encoder.token(ended) != found[0] and ended not in self._template.turn_ends:
+            return marked
+        return marked[marked.index(found[0]) + len(found[0]) :]

@@ -170,7 +170,7 @@ def test_native_calls_come_back_in_the_environments_shape() -> None:
     assert made.finish_reason == "stop"
     assert made.message == {
         "role": "assistant",
-        "content": "",
+        "content": "<think>\nsecret thoughts\n</think>",
         "tool_calls": [
             {"id": "x", "type": "function", "function": {"name": "search", "arguments": '{"query": "q"}'}},
             {"id": "call_1", "type": "function", "function": {"name": "browse", "arguments": '{"url": "u"}'}},

@@ -13,8 +13,8 @@ from tiny_chat import TEMPLATES, TURNS, tiny_tokenizer
 
 from wideseek_baselines.tokens import ChatTemplate, Thread
 from wideseek_baselines.tokens.record import TurnRecord
+from wideseek_env.clean import clean_text
 from wideseek_env.errors import ConfigError
-from wideseek_env.messages import clean_text
 
 pytest.importorskip("transformers")
 
@@ -149,7 +149,7 @@ def test_kept_histories_only_grow(name: str, thinking: bool, said: list[Said]) -
         ends = sum(token_id == template.end_id for token_id in prompts[-1])
         roles = [m["role"] for m in conversation(said, HEAD)]
         assert ends == len([r for n, r in enumerate(roles) if r != "tool" or roles[n - 1] != "tool"]) - (
-            not template.renderer.has_system
+            not template.renderer.features.system
         )
     assert sequence.ids == prompts[-1][: len(sequence.ids)]
 

@@ -18,7 +18,8 @@ from wideseek_env.corpus.live import DirectReader, JinaReader, LiveCorpus, SearX
 from wideseek_env.game import GameConfig
 from wideseek_env.net import Fetcher
 from wideseek_env.pages import neutralise
-from wideseek_env.parsing import parse_message
+from wideseek_env.parsing.harmony import is_harmony
+from wideseek_env.parsing.tagged import read_tagged
 from wideseek_env.task import Task
 
 Make = Callable[..., Fetcher]
@@ -77,10 +78,35 @@ MARKUP = [
     "[INST]",
     "[/INST]",
     "[TOOL_CALLS]",
+    "[EOT]",
+    "[|user|]",
+    "]~b]",
+    "[e~[",
+    "]<]minimax[>[",
+    "<seed:tool_call>",
+    "<|tool_call>",
+    "<｜DSML｜invoke name='browse'>",
+    "<start_function_call>",
+    "<EOS_TOKEN>",
+    ">>QUESTION<<",
+    "✿FUNCTION✿",
+    "〈|EOS|〉",
 ]
+_OTHER = (
+    "[INST]",
+    "[/INST]",
+    "[TOOL_CALLS]",
+    "[EOT]",
+    "[|user|]",
+    "]~b]",
+    "[e~[",
+    "]<]minimax[>[",
+    "✿FUNCTION✿",
+    "〈|",
+)
 _NAMES = (
     "tool_call|tool_response|function|invoke|think|answer|s|eos|sys|start_of_turn|end_of_turn|extra_id_0|"
-    "minimax:tool_call"
+    "minimax:tool_call|seed:tool_call|start_function_call|EOS_TOKEN"
 )
 _LIVE = re.compile(rf"<+\s*/?\s*(?:{_NAMES})(?![\w.@-])|<\s*\||\|\s*>", re.IGNORECASE)
 
@@ -94,8 +120,9 @@ def seen_by_the_most_lenient(text: str) -> str:
 def assert_harmless(text: str) -> None:
     assert _LIVE.search(text) is None, text
     assert _LIVE.search(seen_by_the_most_lenient(text)) is None, text
-    assert not re.search(r"\[/?(?:INST|TOOL_CALLS)\]", text)
-    assert parse_message({"role": "assistant", "content": text}).calls == []
+    assert not [token for token in _OTHER if token in text or token in seen_by_the_most_lenient(text)]
+    assert read_tagged(text, ["search", "browse"])[1] == []
+    assert not is_harmony(text)
 
 
 def conversation(corpus: LiveCorpus, url: str, focus: str = "") -> str:
@@ -216,7 +243,8 @@ def test_other_text_is_left_alone(text: str) -> None:
 def test_whatever_is_put_together_is_harmless_and_stays_so(text: str) -> None:
     clean = neutralise(text)
     assert neutralise(clean) == clean
-    assert parse_message({"role": "assistant", "content": clean}).calls == []
+    assert read_tagged(clean, ["search", "browse"])[1] == []
+    assert not is_harmony(clean)
     for token in ("<|im_end|>", "<|im_start|>", "<tool_call>", "</tool_call>", "<think>", "</s>", "[INST]"):
         assert token not in clean
         assert token not in seen_by_the_most_lenient(clean).lower()

@@ -26,6 +26,7 @@ from wideseek_env.corpus.snippets import snippet
 from wideseek_env.corpus.urls import lookup_keys, url_hash, url_key
 from wideseek_env.corpus.words import encodable, words
 from wideseek_env.errors import ConfigError, IndexDamagedError
+from wideseek_env.files import still_there
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
@@ -233,7 +234,7 @@ class DenseIndex:
         return len(self._documents)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.path, self.embedder)
+        return type(self), (still_there(self.path), self.embedder)
 
     def __copy__(self) -> DenseIndex:
         return self

@@ -23,7 +23,7 @@ from wideseek_env.corpus.dense.texts import OVERLAP, PASSAGE_CHARS, passages
 from wideseek_env.corpus.index import check_urls
 from wideseek_env.corpus.snippets import snippet
 from wideseek_env.corpus.words import encodable, words
-from wideseek_env.errors import ConfigError, CorpusError, MissingDependencyError, extra_hint
+from wideseek_env.errors import ConfigError, CopyError, CorpusError, MissingDependencyError, extra_hint
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
@@ -307,7 +307,9 @@ class QdrantIndex:
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self._settings["url"] is None and self._settings["path"] is None:
-            raise TypeError("a Qdrant index in memory, or with a custom client, cannot be pickled")
+            raise CopyError(
+                "a Qdrant index in memory, or with a custom client, cannot be pickled: open it by url or path"
+            )
         return _reopen, (self.collection, self.embedder, self._settings)
 
     def __copy__(self) -> QdrantIndex:

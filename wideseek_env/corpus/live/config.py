@@ -179,6 +179,9 @@ class LiveConfig:
             workers=self.workers,
             name=self.name,
         )
+        # A pickle of the corpus has these settings. A recorder has its own file in its pickle.
+        file, authorities = (text and str(Path(text).absolute()) for text in (self.cache, self.ca_file))
+        corpus.reopen = dataclasses.replace(self, record="", cache=file, ca_file=authorities).open
         if not self.record:
             return corpus
         try:
@@ -274,6 +277,18 @@ def open_live(spec: str | Mapping[str, Any] | LiveConfig) -> Corpus:
     if isinstance(spec, str):
         return LiveConfig.from_spec(spec).open()
     return (spec if isinstance(spec, LiveConfig) else LiveConfig.from_mapping(spec)).open()
+
+
+def located_spec(spec: str, folder: Path) -> str:
+    """The name ``live:…`` with absolute paths. Relative paths in it begin at `folder`."""
+    items = _SEPARATOR.split(spec.partition(":")[2])
+    for number, item in enumerate(items):
+        name, equals, text = item.partition("=")
+        if number == 0 and item.endswith(".toml"):
+            items[0] = str(folder / item)
+        elif equals and name in ("cache", "record", "replay", "ca_file"):
+            items[number] = f"{name}={folder / text}"
+    return f"{PREFIX}:{','.join(items)}"
 
 
 def _converted(name: str, text: str, wanted: type) -> Any:

@@ -7,12 +7,12 @@ import logging
 import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from wideseek_env.corpus.base import FailedSearch, Page, SearchHit
+from wideseek_env.corpus.base import Corpus, FailedSearch, Page, SearchHit
 from wideseek_env.corpus.live.engines import PAGE, SearchEngine
 from wideseek_env.corpus.live.readers import PageReader
-from wideseek_env.errors import ConfigError, CorpusError
+from wideseek_env.errors import ConfigError, CopyError, CorpusError
 from wideseek_env.net.errors import FetchError
 from wideseek_env.net.store import Store
 from wideseek_env.net.urls import parse_url
@@ -84,6 +84,8 @@ class LiveCorpus:
         self._workers = workers
         parts = [part.name for part in (search, browse) if part is not None]
         self.name = name or f"live:{','.join(parts)}"
+        self.reopen: Callable[[], Corpus] | None = None
+        """Opens the same corpus again, for a pickle. None if the corpus was made from live objects."""
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
         """The best `k` hits for each query. The queries are searched at the same time.
@@ -120,6 +122,20 @@ class LiveCorpus:
                 return page_to_text(failed_page(address, error)), _FAILED_SECONDS if lasting else 0.0
 
         return page_from_text(self._cached(key, read))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self.reopen is None:
+            raise CopyError(
+                f"the corpus {short(self.name)} cannot be pickled, because it was made from a live search engine or "
+                "reader: open it by its name live:… or from a LiveConfig"
+            )
+        return self.reopen, ()
+
+    def __copy__(self) -> LiveCorpus:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> LiveCorpus:
+        return self
 
     def __repr__(self) -> str:
         return f"<LiveCorpus {short(self.name)}>"

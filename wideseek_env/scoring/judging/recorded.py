@@ -128,6 +128,9 @@ class RecordingJudge:
             self._append(lines)
         return mapping
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self._judge, self.path.absolute())
+
     def _append(self, lines: Sequence[dict[str, Any]]) -> None:
         if not lines:
             return

@@ -227,7 +227,7 @@ def agreement(task: Task, first: str, second: str) -> float:
     if task.gold is None:
         one, other = short_answers(first), short_answers(second)
         return 1.0 if one and other and text_key(one[0]) == text_key(other[0]) else 0.0
-    table = parse_table(first).table
+    table = parse_table(first, task.columns, task.key_columns).table
     if table is None or not table.rows:
         return 0.0
     places = match_columns(task.columns, table.header)

@@ -102,7 +102,7 @@ def conversation_sequences(
         if message["role"] != "assistant":
             continue
         thread.prompt(messages[:number])
-        ids = template.encoder.encode(spoken(message))
+        ids = template.encoder.encode(spoken(message).removeprefix(thread.opening))
         whole = message.get("finish_reason") not in ("length", "context") and ids
         usable = bool(whole) and not set(ids) & set(template.stop_ids)
         end = template.end_id if template.end_id is not None else template.stop_ids[0]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from wideseek_env.messages import assistant_message
 from wideseek_env.parsing import (
-    MAX_BLOCKS,
+    MAX_CALLS,
     Parsed,
     Problem,
     RawCall,
@@ -134,8 +134,8 @@ def test_a_message_cut_off_by_the_length_limit_is_no_answer() -> None:
 
 def test_many_blocks_are_counted_not_read() -> None:
     calls = parse('<tool_call>{"name": "a", "arguments": {}}</tool_call>' * 1000).calls
-    assert len(calls) == MAX_BLOCKS + 1
-    assert calls[-1] == Problem("too_many_blocks", str(MAX_BLOCKS))
+    assert len(calls) == MAX_CALLS + 1
+    assert calls[-1] == Problem("too_many_blocks", str(MAX_CALLS))
 
 
 @pytest.mark.parametrize(
@@ -174,10 +174,9 @@ json_values = st.recursive(
 )
 
 
-@given(st.dictionaries(st.text(), json_values), st.text(min_size=1))
+@given(st.dictionaries(st.text(), json_values), st.from_regex(r"\A[\w-]{1,64}\Z"))
 def test_every_valid_call_is_read_exactly(arguments: dict, name: str) -> None:
     call = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=True)
-    assume("think>" not in call and "tool_call>" not in call)  # the tags themselves cannot be quoted
     (read,) = parse(f"<tool_call>{call}</tool_call>").calls
     assert read == RawCall(name, arguments)
 

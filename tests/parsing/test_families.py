@@ -1,0 +1,196 @@
+"""Every form of every family is read: one call, several calls, wrapped, nested, cut off."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from families import TAGGED, UNTAGGED, Call, Form
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wideseek_env.messages import assistant_message
+from wideseek_env.parsing import Parsed, Problem, RawCall, parse_message
+
+TOOLS = ("delegate", "search", "browse")
+FORMS = {**TAGGED, **UNTAGGED}
+LIST_FREE = {
+    "one": [("search", {"query": "x"})],
+    "two": [("search", {"query": "museum"}), ("browse", {"url": "https://a.example/b?c=1&d=2", "focus": "height"})],
+    "same twice": [("search", {"query": "x"}), ("search", {"query": "x"})],
+    "chinese": [("search", {"query": "最高的山"})],
+    "quotes": [("search", {"query": 'films by "Ann O\'Neil" <2001>'})],
+    "braces": [("search", {"query": "a {b} [c] (d) }])"})],
+    "newline": [("browse", {"url": "https://a.example", "focus": "first\nsecond"})],
+    "pipe": [("search", {"query": "a | b ｜ c"})],
+}  # fmt: skip
+
+
+def parse(text: str, **more: Any) -> Parsed:
+    return parse_message(assistant_message({"content": text, **more}, 2_000_000), TOOLS)
+
+
+def expected(calls: list[Call]) -> list[RawCall]:
+    return [RawCall(name, dict(arguments)) for name, arguments in calls]
+
+
+@pytest.mark.parametrize("calls", LIST_FREE.values(), ids=LIST_FREE)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_calls_are_read(form: Form, calls: list[Call]) -> None:
+    assert parse(form(calls)).calls == expected(calls)
+
+
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_lists_arrive_as_lists_or_as_their_json(form: Form) -> None:
+    (call,) = parse(form([("delegate", {"subtasks": ["find A", "find B"]})])).calls
+    assert isinstance(call, RawCall)
+    given = call.arguments["subtasks"]
+    assert (json.loads(given) if isinstance(given, str) else given) == ["find A", "find B"]
+
+
+WRAPPINGS = {
+    "sentence before": "I will look for it.\n\n{}",
+    "sentence after": "{}\n\nThen I will read the page.",
+    "thought before": "<think>\nI could call <tool_call>{{\"name\": \"browse\"}}</tool_call> here.\n</think>\n\n{}",
+    "thought opened by the prompt": "I could look.\n</think>\n{}",
+    "table before": "| Name | Year |\n| --- | --- |\n| A | 1 |\n\n{}",
+    "fence": "```\n{}\n```",
+    "white space": "\n\n  {}  \n\n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrapping", WRAPPINGS.values(), ids=WRAPPINGS)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_text_around_calls_changes_nothing(form: Form, wrapping: str) -> None:
+    calls: list[Call] = [("search", {"query": "x"}), ("search", {"query": "y"})]
+    if "<|channel|>" in form(calls) and "think" in wrapping:
+        pytest.skip("harmony has channels for its thoughts")
+    assert parse(wrapping.format(form(calls))).calls == expected(calls)
+
+
+@pytest.mark.parametrize("form", TAGGED.values(), ids=TAGGED)
+def test_an_unknown_tool_is_not_lost(form: Form) -> None:
+    (call,) = parse(form([("google", {"q": "x"})])).calls
+    assert call == RawCall("google", {"q": "x"})
+
+
+words = st.text("abc é水\"'\\{}[]():,;/&%#\n\t", max_size=30)
+plain = st.text("abc é水.,;&%#?!", min_size=1, max_size=30).map(str.strip).filter(bool)
+IN_JSON = [
+    name for name, form in FORMS.items() if json.dumps("\t\n") in form([("search", {"query": "\t\n"})])
+]
+
+
+@given(
+    st.sampled_from(IN_JSON),
+    st.lists(st.dictionaries(st.sampled_from(["query", "url"]), words, min_size=1), min_size=1, max_size=3),
+)
+@settings(max_examples=300)
+def test_any_text_survives_in_families_with_json(name: str, given: list[dict[str, str]]) -> None:
+    calls: list[Call] = [("search", arguments) for arguments in given]
+    assert parse(FORMS[name](calls)).calls == expected(calls)
+
+
+@given(
+    st.sampled_from(sorted(FORMS)),
+    st.lists(st.dictionaries(st.sampled_from(["query", "url"]), plain, min_size=1), min_size=1, max_size=3),
+)
+@settings(max_examples=300)
+def test_plain_text_survives_in_every_family(name: str, given: list[dict[str, str]]) -> None:
+    calls: list[Call] = [("search", arguments) for arguments in given]
+    assert parse(FORMS[name](calls)).calls == expected(calls)
+
+
+TWO: list[Call] = [
+    ("search", {"query": "museum of art"}),
+    ("browse", {"url": "https://a.example", "focus": "its height"}),
+]
+
+
+@pytest.mark.parametrize("form", TAGGED.values(), ids=TAGGED)
+def test_a_message_cut_anywhere_loses_and_invents_nothing(form: Form) -> None:
+    """Every prefix that has begun a call has that call or a problem, and no call that was not written."""
+    whole = form(TWO)
+    started = min(whole.index(mark) for mark in ("search",) if mark in whole) + len("search")
+    for length in range(started, len(whole) + 1):
+        read = parse(whole[:length], finish_reason="length")
+        assert read.calls, whole[:length]
+        for call, (name, arguments) in zip(read.calls, TWO, strict=False):
+            if isinstance(call, RawCall):
+                assert call.name == name, whole[:length]
+                assert call.arguments.items() <= arguments.items(), whole[:length]
+            else:
+                assert call.code in ("cut_off_call", "bad_json", "empty_call", "no_name", "not_an_object"), (
+                    call
+                )
+
+
+@pytest.mark.parametrize("form", UNTAGGED.values(), ids=UNTAGGED)
+def test_a_message_without_tags_cut_anywhere_is_no_answer(form: Form) -> None:
+    whole = form(TWO)
+    for length in range(1, len(whole) + 1):
+        read = parse(whole[:length], finish_reason="length")
+        assert read.calls, whole[:length]
+        for call in read.calls:
+            if isinstance(call, RawCall):
+                assert (call.name, True) in [
+                    (name, call.arguments.items() <= arguments.items()) for name, arguments in TWO
+                ]
+
+
+MUTATIONS = ("drop", "double", "swap", "insert")
+
+
+@given(
+    st.sampled_from(sorted(FORMS)),
+    st.lists(
+        st.tuples(
+            st.sampled_from(MUTATIONS),
+            st.floats(0, 0.999),
+            st.integers(1, 8),
+            st.sampled_from(
+                [
+                    "<tool_call>",
+                    "</tool_call>",
+                    "<think>",
+                    "```",
+                    "\n",
+                    '"',
+                    "{",
+                    "}",
+                    "\ud83d",
+                    "\x00",
+                    "<|end|>",
+                    "</s>",
+                    "\\",
+                ]
+            ),
+        ),
+        min_size=1,
+        max_size=4,
+    ),
+)
+@settings(max_examples=600)
+def test_a_mutated_message_can_be_recorded_encoded_and_read_again(
+    name: str, steps: list[tuple[str, float, int, str]]
+) -> None:
+    text = FORMS[name](TWO)
+    for kind, share, size, piece in steps:
+        at = int(share * len(text))
+        if kind == "drop":
+            text = text[:at] + text[at + size :]
+        elif kind == "double":
+            text = text[: at + size] + text[at:]
+        elif kind == "swap":
+            text = text[:at] + text[at + size : at + 2 * size] + text[at : at + size] + text[at + 2 * size :]
+        else:
+            text = text[:at] + piece + text[at:]
+    message = assistant_message({"content": text}, 100_000)
+    read = parse_message(message, TOOLS)
+    json.dumps([message, read.text, [list(call) for call in read.calls]], ensure_ascii=False).encode()
+    assert parse_message(assistant_message(message, 100_000), TOOLS) == read
+    if not read.calls and "<think>" not in text and "</think>" not in text:  # then nothing of a call is left
+        assert not any(isinstance(call, RawCall) for call in parse_message(message, TOOLS).calls)
+    for call in read.calls:
+        assert isinstance(call, (RawCall, Problem))

@@ -1,0 +1,129 @@
+"""Reads the text of harmony messages (gpt-oss): channels, recipients and the markers between them.
+
+A turn is a row of messages: ``<|channel|>NAME to=RECIPIENT <|constrain|>json<|message|>TEXT<|end|>``, each after the
+first with ``<|start|>assistant`` before it. The recipient may also come before the channel. The channel "analysis" is
+thinking. A message with a recipient is a call, whatever its channel is. "final" is the visible text. "commentary"
+without a recipient is visible too if there is no "final".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from wideseek_env.parsing.calls import Problem, Written, make_call
+
+_MARKER = re.compile(r"<\|(start|channel|message|end|return|call)\|>")
+_BEGINS = re.compile(r"\s*<\|(?:start|channel)\|>")
+_HEADER = re.compile(
+    r"<\|(?:start|channel)\|>[^<\"']{0,200}(?:<\|(?:channel|constrain)\|>[^<\"']{0,200}){0,2}<\|message\|>"
+)
+_RECIPIENT = re.compile(r"\bto\s*=\s*([\w.:-]+)")
+_PEOPLE = ("user", "all", "assistant")
+
+
+class Turn(NamedTuple):
+    """A turn of harmony messages: its visible text, its thoughts, its calls, and whether it ends inside a thought."""
+
+    text: str
+    thoughts: list[str]
+    calls: Written
+    unclosed: bool
+
+
+def is_harmony(text: str) -> bool:
+    """Whether `text` is a turn of harmony messages, and not a text that mentions their markers."""
+    if "<|" not in text:
+        return False
+    if _BEGINS.match(text) is not None:
+        return True
+    header = _HEADER.search(text)
+    return header is not None and "tool_call>" not in text[: header.start()]
+
+
+def read_harmony(text: str) -> Turn:
+    """Read a turn. Text outside of its messages is visible."""
+    turn = _Reader()
+    position = 0
+    for marker in _MARKER.finditer(text):
+        turn.add(text[position : marker.start()])
+        turn.mark(marker[1])
+        position = marker.end()
+    turn.add(text[position:])
+    return turn.finish()
+
+
+class _Reader:
+    """Reads pieces of text and the markers between them."""
+
+    def __init__(self) -> None:
+        self._place = "outside"  # or "header" or "body"
+        self._pieces: dict[str, list[str]] = {"outside": [], "header": [], "body": []}
+        self._visible: list[tuple[str, str]] = []
+        self._thoughts: list[str] = []
+        self._calls: Written = []
+        self._unclosed = False
+
+    def add(self, text: str) -> None:
+        """Take the text up to the next marker."""
+        self._pieces[self._place].append(text)
+
+    def mark(self, marker: str) -> None:
+        """Take a marker."""
+        if marker == "message":
+            if self._place == "body":
+                self._end_message(closed=True)
+            self._place = "body"
+        elif marker in ("start", "channel"):
+            if self._place == "body":
+                self._end_message(closed=True)
+            if self._place == "outside":
+                self._end_outside(marker)
+            self._place = "header"
+            if marker == "channel":
+                self._pieces["header"].append("<channel>")
+        else:
+            if self._place == "body":
+                self._end_message(closed=True)
+            self._place = "outside"
+
+    def finish(self) -> Turn:
+        """The turn after the last piece."""
+        if self._place == "body":
+            self._end_message(closed=False)
+        elif self._place == "header" and _RECIPIENT.search("".join(self._pieces["header"])) is not None:
+            self._calls.append(Problem("cut_off_call", "it ends before its arguments"))
+        self._end_outside("")
+        shown = [text for channel, text in self._visible if channel == "final"]
+        shown = shown or [text for _, text in self._visible]
+        text = "\n\n".join(piece.strip() for piece in shown if piece.strip())
+        return Turn(text, self._thoughts, self._calls, self._unclosed)
+
+    def _take(self, place: str) -> str:
+        text = "".join(self._pieces[place])
+        self._pieces[place].clear()
+        return text
+
+    def _end_outside(self, marker: str) -> None:
+        """Keep text outside of messages. It has a recipient if the prompt ended with ``<|start|>assistant``."""
+        text = self._take("outside")
+        if marker == "channel" and _RECIPIENT.search(text) is not None:
+            self._pieces["header"].append(text)
+        elif text.strip():
+            self._visible.append(("", text))
+
+    def _end_message(self, *, closed: bool) -> None:
+        header, body = self._take("header"), self._take("body")
+        recipient = _RECIPIENT.search(header)
+        channel = header.partition("<channel>")[2].split()[:1] or ["final"]
+        self._unclosed = False
+        if recipient is not None and recipient[1] not in _PEOPLE:
+            call = make_call(recipient[1], body)
+            if isinstance(call, Problem) and not closed:
+                call = Problem("cut_off_call", call.detail)
+            self._calls.append(call)
+        elif channel[0] == "analysis":
+            self._thoughts.append(body)
+            self._unclosed = not closed
+        else:
+            self._visible.append((channel[0], body))

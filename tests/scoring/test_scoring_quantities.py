@@ -281,6 +281,7 @@ NUMBERS = [
     ("over 1,000", "1,000", True),
     ("22 November", "22 October", False),
     ("5 BC", "5 AD", False),
+    ("never (merged after 1977-78)", "1977-78", False),
     ("710 BC", "710", False),
     ("710 AD", "710", True),
     ("8G", "8H (live)", False),

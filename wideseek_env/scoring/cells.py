@@ -22,6 +22,9 @@ DEFAULT_DAYS = 31.0
 """The default tolerance of `date_near` in days. The WideSearch benchmark has the same default."""
 
 
+_TEXT = ColumnSpec()
+
+
 @lru_cache(maxsize=4096)
 def comparison(spec: ColumnSpec) -> Comparison:
     """The comparison by all metrics of `spec` that are rules. With the metric `llm_judge` only equal texts agree.
@@ -84,6 +87,8 @@ def key_of(cell: str, spec: ColumnSpec) -> str:
 
     Keys have no tolerance. The key of a date or number column is the exact date or number.
     """
+    if spec.metrics == _TEXT.metrics and spec.preprocess == _TEXT.preprocess:
+        return text_key(cell)  # most keys
     if "date_near" in spec.metrics or "norm_date" in spec.preprocess:
         dates = parse_dates(cell)
         return f"date {dates[0]}" if dates else text_key(cell)

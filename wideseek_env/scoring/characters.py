@@ -25,8 +25,6 @@ _BEFORE = str.maketrans({"″": '"', "´": "'", "×": "x", "✕": "x", "✖": "x
 
 def visible(text: str) -> str:
     """`text` without characters that nobody sees, and without letters that are struck through by combining strokes."""
-    if text.isascii():
-        return text
     text = _INVISIBLE.sub("", text)
     if "\u0335" in text or "\u0336" in text:
         kept = _OVERLAID.sub(" ", text)
@@ -36,9 +34,7 @@ def visible(text: str) -> str:
 
 def is_visible(text: str) -> bool:
     """Whether `visible` leaves `text` unchanged."""
-    return text.isascii() or (
-        _INVISIBLE.search(text) is None and "\u0335" not in text and "\u0336" not in text
-    )
+    return _INVISIBLE.search(text) is None and "\u0335" not in text and "\u0336" not in text
 
 
 def fold(text: str) -> str:

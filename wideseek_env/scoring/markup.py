@@ -47,7 +47,7 @@ def plain_text(cell: str) -> str:
     White space is first collapsed to single spaces, so line breaks in a cell do not matter. Markup characters without a
     partner stay: ``5*`` and ``snake_case`` are text.
     """
-    text = " ".join(visible(cell).split())
+    text = " ".join((cell if cell.isascii() else visible(cell)).split())
     if _MARKUP.search(text) is None:
         return text
     if text.startswith("**") and text.endswith("**") and _MARKUP.search(text, 2, len(text) - 2) is None:
@@ -78,7 +78,9 @@ def plain_text(cell: str) -> str:
 
 def is_plain(text: str) -> bool:
     """Whether `plain_text` leaves `text` unchanged."""
-    return _MARKUP.search(text) is None and is_visible(text) and text == " ".join(text.split())
+    if _MARKUP.search(text) is not None or text != " ".join(text.split()):
+        return False
+    return text.isascii() or is_visible(text)
 
 
 def _without_comments(text: str) -> str:

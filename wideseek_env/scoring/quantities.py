@@ -25,6 +25,7 @@ _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})++|\d{1,2}(?:,\d{2})*+,\d{3}")
 _VERSION = re.compile(r"(?<![\d.,])\d++(?:\.\d++){2,}(?![\d.,])")
 _DOTTED = re.compile(r"\d{1,3}(?:\.\d{3})++")
 _SETS = re.compile(r"(?<=[-:]\d),(?=\d{1,2}[-:]\d)|(?<=[-:]\d\d),(?=\d{1,2}[-:]\d)")
+_NOTHING = re.compile(r"(?:never|none|nothing|unknown|n/a|从未|无|未知)(?!\w)", re.IGNORECASE)
 _DECADE = re.compile(r"(?<!\d)([12]\d\d)0'?s(?!\w)")
 _TEX = re.compile(r"\\(?:frac|dfrac|tfrac)\s?\{(\d++)\}\s?\{(\d++)\}")
 _LOOKALIKE = re.compile("\\d[oOоОοΟ](?![^\\W\\d_])|(?<![^\\W\\d_])[oOоОοΟ]\\d")
@@ -109,6 +110,8 @@ def read_quantity(cell: str) -> Quantity | None:
     if _DIGIT.search(text) is None or _LOOKALIKE.search(text) or _OVERRIDE.search(text):
         return None
     text = _prepared(text)
+    if _NOTHING.match(text) is not None:
+        return None
     main, remarks, twins, has_remark = _without_remarks(text)
     found = read_values(main)
     if found is None:

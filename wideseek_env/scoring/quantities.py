@@ -17,9 +17,15 @@ from wideseek_env.scoring.text import FOOTNOTE, memoised
 from wideseek_env.scoring.values import Value, converts, in_one_form, with_twins
 
 _DIGIT = re.compile(r"\d")
+# The beginning of a cell that may be nothing but a quantity: a sign, a digit, or a word that can be before a number.
+_MAY_BE_QUANTITY = re.compile(
+    r"[\W_]*+(?:\d|(?:from|between|usd?|hk|nt|nz|au|ca|jpy?|cny?|eur|gbp|rmb|inr|rs|a|c|r|s)\b|[^\x00-\x7f])|[^\w<\\]*+[<\\]",
+    re.IGNORECASE,
+)
 _BRACKETS = re.compile(r"\s?(?:\(([^()]*+)\)|\[([^\[\]]*+)\])")
 _QUOTED = re.compile(r"\"([^\"]++)\"|'([^']++)'")
 _NOTE = re.compile(r"(?<=\d)\^(?:[a-z](?!\w)|\d{1,2}(?:, ?\d{1,2})++)|(?<=\w)_\d++|[†‡§¶]|\*+(?!\S)")
+_NOTES = re.compile(r"[\^_\[*†‡§¶]")
 _LIST = re.compile(r"(?<![\d.,])\d++(?:,\d++){2,}(?![\d.,])")
 _GROUPED = re.compile(r"\d{1,3}(?:,\d{3})++|\d{1,2}(?:,\d{2})*+,\d{3}")
 _VERSION = re.compile(r"(?<![\d.,])\d++(?:\.\d++){2,}(?![\d.,])")
@@ -37,6 +43,7 @@ _DATED = re.compile(
 )
 _NEAR = 80  # characters before a bracket that can have what the bracket repeats
 _JOINED = re.compile(r"\s*(?:±|or\b|或)")
+_SHORTEST_DATED = len("5 in 2020")
 _YEAR = re.compile(r"\s*(?:[12]\d{3}|[12]\d{3}年)\s*")
 _LESS = re.compile(
     r"[<≤]|\b(?:under|less than|fewer than|below|at most|up to|before|prior to|or (?:less|fewer|older|earlier))\b"
@@ -118,15 +125,27 @@ def read_quantity(cell: str) -> Quantity | None:
         return None
     values = with_twins(found.values, twins) if len(twins) == len(found.values) else found.values
     remarks.extend(found.aside)
-    words = main.lower()
-    mark = "<" if _LESS.search(words) else ">" if _ABOVE.search(words) else "+" if _MORE.search(words) else ""
-    if (code := _CODE.fullmatch(main.strip())) is not None:
-        mark = "=" + "".join(filter(None, code.groups())).lower()
-    if not mark and (named := _NAMED.search(text.lower())) is not None:
-        mark = "=bc" if named[2] == "bc" else next(filter(None, named.groups()))[:3]
-    return Quantity(
-        tuple(values), tuple(found.joints), tuple(remarks), mark, found.whole and not mark and not has_remark
-    )
+    whole = found.whole and not has_remark
+    mark = _code(main) or ("" if whole else _mark(text.lower(), main.lower()))
+    return Quantity(tuple(values), tuple(found.joints), tuple(remarks), mark, whole and not mark)
+
+
+def _code(main: str) -> str:
+    found = _CODE.fullmatch(main.strip())
+    return "" if found is None else "=" + "".join(filter(None, found.groups())).lower()
+
+
+def _mark(text: str, words: str) -> str:
+    """`Quantity.mark` of a cell that is no code. `words` is the text without brackets."""
+    if _LESS.search(words) is not None:
+        return "<"
+    if _ABOVE.search(words) is not None:
+        return ">"
+    if _MORE.search(words) is not None:
+        return "+"
+    if (named := _NAMED.search(text)) is None:
+        return ""
+    return "=bc" if named[2] == "bc" else next(filter(None, named.groups()))[:3]
 
 
 def quantities_agree(predicted: Quantity, gold: Quantity, tolerance: float = 0.0) -> bool:
@@ -168,7 +187,7 @@ def same_quantity(predicted: str, gold: str) -> bool:
     This is stricter than `quantities_agree`. All text of both cells must belong to the quantity, and both must have the
     same kinds of units. Codes such as ``007`` and plain numbers are compared as text.
     """
-    if _DIGIT.search(predicted) is None or _DIGIT.search(gold) is None:
+    if _MAY_BE_QUANTITY.match(predicted) is None or _MAY_BE_QUANTITY.match(gold) is None:
         return False
     one, other = read_quantity(predicted), read_quantity(gold)
     if one is None or other is None or not one.whole or not other.whole:
@@ -180,16 +199,20 @@ def _prepared(text: str) -> str:
     """`text` without marks of notes, and with one sign for each meaning."""
     if (quoted := _QUOTED.fullmatch(text)) is not None:
         text = quoted[1] or quoted[2]
-    text = _NOTE.sub("", FOOTNOTE.sub("", text))
+    if _NOTES.search(text) is not None:
+        text = _NOTE.sub("", FOOTNOTE.sub("", text))
     if "\\" in text:
         text = _TEX.sub(r"\1/\2", text)
     text = text.replace("+/-", "±").replace("&", " and ")
-    text = _DECADE.sub(r"\g<1>0-\g<1>9", text)
+    if "0" in text:
+        text = _DECADE.sub(r"\g<1>0-\g<1>9", text)
     if "," in text:
         text = _SETS.sub(", ", text)
         text = _LIST.sub(
             lambda found: found[0] if _GROUPED.fullmatch(found[0]) else found[0].replace(",", ", "), text
         )
+    if text.count(".") < 2:
+        return text
     return _VERSION.sub(
         lambda found: found[0] if _DOTTED.fullmatch(found[0]) else found[0].replace(".", " . "), text
     )
@@ -222,7 +245,7 @@ def _without_remarks(text: str) -> tuple[str, list[float], list[Value], bool]:
             removed = removed or is_remark
             parts.append(kept)
         text = "".join([*parts, text[end:]])
-    without = _DATED.sub(dated, text) if text.find("1") >= 0 or text.find("2") >= 0 else text
+    without = _DATED.sub(dated, text) if len(text) >= _SHORTEST_DATED else text
     if without != text and _DIGIT.search(without) is None:
         remarks.clear()
         return text, [], twins, removed

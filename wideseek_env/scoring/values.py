@@ -118,7 +118,7 @@ def in_one_form(values: Sequence[Value], others: Sequence[Value]) -> bool:
     if len(pairs) == 1 and values[0].plain and others[0].plain:
         return False
     return all(
-        one.unit.dimension == other.unit.dimension
+        bool(one.unit.dimension) == bool(other.unit.dimension)  # `near` has compared two units
         and not (one.code or other.code)
         and (one.ratio == other.ratio or one.ratio is None or other.ratio is None)
         for one, other in pairs

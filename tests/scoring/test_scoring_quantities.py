@@ -305,6 +305,7 @@ NUMBERS = [
     ("1980s", "1980", False),
     ("1980s", "1980-1989", True),
     ("15HE580", "15HE589", False),
+    ("15BT10", "15OH10", False),
     ("10-inch gun M1888", "10-inch gun M1900", False),
     ("0x1382", "0x1397", False),
     ("3x4m", "3 × 4 m", True),

@@ -54,7 +54,8 @@ _NAMED = re.compile(
     r"|nov(?:ember)?|dec(?:ember)?|spring|summer|fall|autumn|winter)\b|\b(bc|ad)e?\b|(?<![^\W_])([a-z]{1,4})-?(?=\d+$)"
 )
 _CODE = re.compile(
-    r"\d+([abcefijnopqrvwzA-FHINOP-SUZ])|([A-Z])\d+|(?:\d+-){2,}\d+([A-Za-z]+)|(\+)\d+ ?(?:kg|lbs?)|\d+(?!FT|HR|KM|MIN)([A-Z]{2,4})\d+"
+    r"\d+([abcefijnopqrvwzA-FHINOP-SUZ])|([A-Z])\d+|(?:\d+-){2,}\d+([A-Za-z]+)|(\+)\d+ ?(?:kg|lbs?)"
+    r"|\d+(?!FT|HR|KM|MIN)([A-Z]{2,4})\d+"
 )  # 12A, A8, 0-6-0T, 15BT10 and the class of weight +100 kg
 _ABOVE = re.compile("[>≥]")
 _MORE = re.compile(

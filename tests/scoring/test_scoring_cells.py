@@ -301,7 +301,8 @@ METRIC_CASES = [
     ("Paris", "paris", ColumnSpec(()), True),
     ("Paris", "Rome", ColumnSpec(()), False),
     ("104", "100", ColumnSpec(("number_near", "exact_match"), (), 0.1), False),
-    ("10", "100 10", ColumnSpec(("number_near", "in_match"), (), 0.9), True),
+    ("10", "10 km", ColumnSpec(("number_near", "in_match"), (), 0.9), True),
+    ("10", "100 10", ColumnSpec(("number_near", "in_match"), (), 0.9), False),
 ]
 
 

@@ -319,7 +319,7 @@ def test_a_judge_is_asked_once_a_column_and_only_where_it_matters() -> None:
 
 def test_the_offline_judge_is_the_default_and_is_named() -> None:
     score = score_response(JUDGED_ANSWER, JUDGED)
-    assert score.judge.startswith("offline-1")
+    assert score.judge.startswith("offline-2")
     assert score.cells[0].cells[1].verdict == "wrong"
     assert score_response(HEAD + ALL, TASK).judge == ""
 

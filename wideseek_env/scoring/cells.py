@@ -9,9 +9,10 @@ from urllib.parse import unquote, urlsplit
 
 from wideseek_env.errors import TaskError
 from wideseek_env.scoring.dates import dates_near, parse_dates
-from wideseek_env.scoring.markup import link_target, plain_text
-from wideseek_env.scoring.numbers import numbers_near, parse_number
+from wideseek_env.scoring.markup import link_targets, plain_text
+from wideseek_env.scoring.quantities import plain_number, quantities_agree, read_quantity, same_quantity
 from wideseek_env.scoring.text import is_empty, memoised, squash, text_key
+from wideseek_env.scoring.values import numbers_agree
 from wideseek_env.task import ColumnSpec
 
 Comparison = Callable[[str, str], bool]
@@ -19,6 +20,9 @@ Comparison = Callable[[str, str], bool]
 
 DEFAULT_DAYS = 31.0
 """The default tolerance of `date_near` in days. The WideSearch benchmark has the same default."""
+
+
+_TEXT = ColumnSpec()
 
 
 @lru_cache(maxsize=4096)
@@ -35,13 +39,16 @@ def comparison(spec: ColumnSpec) -> Comparison:
     rules = tuple(_rule(metric, spec) for metric in spec.metrics or ("exact_match",))
     # Numbers and dates are cheaper to compare than texts. A cell with a number or date is not blank.
     typed = all(_is_typed(metric, spec) for metric in spec.metrics or ("exact_match",))
+    has_address = "url_match" in spec.metrics
 
     def agree(predicted: str, gold: str) -> bool:
         if predicted == gold:
             return True
         if typed and all(rule(predicted, gold) for rule in rules):
             return True
-        if text_key(predicted) == text_key(gold):
+        if text_key(predicted) == text_key(gold) and not (
+            has_address and _addresses(predicted) and _addresses(gold)
+        ):
             return True
         if is_empty(predicted) or is_empty(gold):
             return is_empty(predicted) and is_empty(gold)
@@ -63,6 +70,8 @@ def open_question(spec: ColumnSpec) -> Comparison:
     def is_open(predicted: str, gold: str) -> bool:
         if is_empty(predicted) or is_empty(gold) or text_key(predicted) == text_key(gold):
             return False
+        if same_quantity(predicted, gold):
+            return False
         return agree is None or agree(predicted, gold)
 
     return is_open
@@ -78,15 +87,17 @@ def key_of(cell: str, spec: ColumnSpec) -> str:
 
     Keys have no tolerance. The key of a date or number column is the exact date or number.
     """
+    if spec.metrics == _TEXT.metrics and spec.preprocess == _TEXT.preprocess:
+        return text_key(cell)  # most keys
     if "date_near" in spec.metrics or "norm_date" in spec.preprocess:
         dates = parse_dates(cell)
         return f"date {dates[0]}" if dates else text_key(cell)
     if "number_near" in spec.metrics or "extract_number" in spec.preprocess:
-        number = parse_number(cell)
-        return f"number {number.value * number.unit:.12g}" if number is not None else text_key(cell)
+        quantity = read_quantity(cell)
+        return f"number {quantity.key}" if quantity is not None else text_key(cell)
     if "url_match" in spec.metrics:
-        address = _address(cell)
-        return "/".join(address) if address is not None else text_key(cell)
+        addresses = _addresses(cell)
+        return "/".join(addresses[0]) if len(addresses) == 1 else text_key(cell)
     return text_key(cell)
 
 
@@ -109,32 +120,34 @@ def _rule(metric: str, spec: ColumnSpec) -> Comparison:
         return _number_rule(0.0)
     if "norm_date" in spec.preprocess:
         return _date_rule(0.0)
-    return _never  # exact_match and llm_judge: equal texts are found before any rule is used
+    return same_quantity  # exact_match and llm_judge: equal texts are found before any rule is used
 
 
 def _number_rule(tolerance: float) -> Comparison:
     def near(predicted: str, gold: str) -> bool:
-        one, other = parse_number(predicted), parse_number(gold)
-        return one is not None and other is not None and numbers_near(one, other, tolerance)
+        number, gold_number = plain_number(predicted), plain_number(gold)
+        if number is not None and gold_number is not None:
+            return numbers_agree(number, gold_number, tolerance)
+        one, other = read_quantity(predicted), read_quantity(gold)
+        return one is not None and other is not None and quantities_agree(one, other, tolerance)
 
     return near
 
 
 def _date_rule(days: float) -> Comparison:
     def near(predicted: str, gold: str) -> bool:
-        return dates_near(parse_dates(predicted), parse_dates(gold), days)
+        dates, gold_dates = parse_dates(predicted), parse_dates(gold)
+        if not dates and not gold_dates:
+            return same_quantity(predicted, gold)  # a range of years
+        return dates_near(dates, gold_dates, days)
 
     return near
 
 
-def _never(predicted: str, gold: str) -> bool:
-    return False
-
-
 def same_host(predicted: str, gold: str) -> bool:
-    """Whether two cells point to the same host. Scheme, ``www.``, path and query are ignored."""
-    one, other = _address(predicted), _address(gold)
-    return one is not None and other is not None and one[0] == other[0]
+    """Whether two cells point to the same hosts. Scheme, ``www.``, path and query are ignored."""
+    hosts = {host for host, _ in _addresses(predicted)}
+    return bool(hosts) and hosts == {host for host, _ in _addresses(gold)}
 
 
 def contained(predicted: str, gold: str) -> bool:
@@ -155,9 +168,13 @@ def _joined(left: str, right: str) -> bool:
 
 
 @memoised
-def _address(cell: str) -> tuple[str, str] | None:
-    """The host and path of the URL in `cell`, normalised. None when there is no URL."""
-    target = link_target(cell) or plain_text(cell)
+def _addresses(cell: str) -> tuple[tuple[str, str], ...]:
+    """The host and path of each URL in `cell`, normalised. Text without a scheme is a URL if it is all of the cell."""
+    found = [_address(target) for target in link_targets(cell) or (plain_text(cell),)]
+    return tuple(dict.fromkeys(address for address in found if address is not None))
+
+
+def _address(target: str) -> tuple[str, str] | None:
     if not target or " " in target or "." not in target:
         return None
     try:

@@ -4,10 +4,10 @@ day of the call."""
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable
 from typing import NamedTuple
 
+from wideseek_env.scoring.characters import fold
 from wideseek_env.scoring.markup import plain_text
 from wideseek_env.scoring.text import memoised
 
@@ -70,6 +70,11 @@ _AFTER_CHRIST = re.compile(r"\b(?:a\.?d\.?|c\.?e\.?)(?!\w)|公元")
 _SHORT_YEAR = re.compile(r"(?<!\d)\d{1,3}(?=年|$)", re.ASCII)
 _JOINING = re.compile(r"\b(?:of|the|on|in)\b|,")
 _CHINESE_MONTH = re.compile(r"(十[一二]|[一二三四五六七八九十])(?=月)")
+_NOTE = re.compile(r"(?<=\w)\^\d{1,2}(?!\d)")
+# Another day next to the one date in a text, which is replaced by "@": "5 or @", "May 5/6, @".
+_OTHER_DAY = re.compile(
+    r"(?<!\d)\d{1,2}(?:st|nd|rd|th)?\.? ?(?:or|and|[-/&+|]) ?(?:@|\d{1,2}(?!\d))|@ ?(?:or|and|[/&+|]) ?\d"
+)
 _RANGE = re.compile(r"[–—~～]|\bto\b|\buntil\b|至|到| - |;|/ ")
 
 
@@ -133,9 +138,11 @@ def parse_dates(cell: str) -> tuple[Span, ...]:
         month, day = english["n"] or english["n2"], english["d"] or english["d2"]
         return _spans(int(english["y"]), _MONTHS[month.rstrip(".")], int(day))
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text.translate(_HYPHENS)).casefold()
+        text = fold(text.translate(_HYPHENS)).casefold()
     if _DIGIT.search(text) is None:
         return ()
+    if "^" in text:
+        text = _NOTE.sub("", text)
     text = _clean(text)
     before_christ = _BEFORE_CHRIST.search(text) is not None
     without_era = _AFTER_CHRIST.sub(" ", _BEFORE_CHRIST.sub(" ", text))
@@ -145,7 +152,9 @@ def parse_dates(cell: str) -> tuple[Span, ...]:
     if found or before_christ or _RANGE.search(text) is not None:
         return found
     inside = _ANYWHERE.findall(text)
-    return _whole(inside[0], False) if len(inside) == 1 else ()
+    if len(inside) != 1 or _OTHER_DAY.search(_ANYWHERE.sub("@", text)) is not None:
+        return ()
+    return _whole(inside[0], False)
 
 
 def dates_near(predicted: tuple[Span, ...], gold: tuple[Span, ...], days: float = 0.0) -> bool:

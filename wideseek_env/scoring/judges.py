@@ -100,7 +100,7 @@ class OfflineJudge:
             )
         self.threshold = threshold
         self._aliases = {lenient_key(short): lenient_key(long) for short, long in aliases.items()}
-        self.name = f"offline-1(threshold={threshold:g})"
+        self.name = f"offline-2(threshold={threshold:g})"
 
     def judge(self, column: str, criterion: str, pairs: Sequence[tuple[str, str]]) -> list[bool]:
         """One verdict per (predicted, gold) pair. `column` and `criterion` have no effect."""

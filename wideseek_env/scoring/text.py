@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache, wraps
 from typing import TypeVar
 
+from wideseek_env.scoring.characters import fold
 from wideseek_env.scoring.markup import plain_text
 
 T = TypeVar("T")
@@ -22,7 +23,6 @@ _TYPOGRAPHY = str.maketrans(
         **dict.fromkeys("“”„‟″«»「」『』", '"'),
         **dict.fromkeys("‐‑‒–—―−﹣", "-"),
         **dict.fromkeys("・•‧∙⋅", "·"),
-        **dict.fromkeys("\u200b\u200c\u200d\u200e\u200f\u2060\ufeff\u00ad"),
         "、": ",",
         "。": ".",
         "⁄": "/",
@@ -31,8 +31,12 @@ _TYPOGRAPHY = str.maketrans(
 _LETTERS = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "æ": "ae", "œ": "oe", "ı": "i", "&": " and "}
 )
-_FOOTNOTE = re.compile(r"(?<=[^\s\[])\s*+\[(?:\d{1,3}|[a-z]|note \d{1,2}|citation needed)\]")
-_GROUPING = re.compile(r"(?<=\d)[, ](?=\d{3}(?!\d))")
+FOOTNOTE = re.compile(r"(?<=[^\s\[])\s*+\[(?:\d{1,3}|[a-z]|note \d{1,2}|citation needed)\]")
+"""The mark of a note after something else."""
+
+_GROUPED = re.compile(r"(?<![\d.,])(?<!\d )\d{1,3}(?:(?:,\d{3})++|(?: \d{3})++)(?!\d)")
+_GROUPING = str.maketrans("", "", ", ")
+_STARS = re.compile(r"(?<![\d*])\*++|(?<=\d)\*++(?!\d)")  # between two digits a star multiplies
 _SPACE = re.compile(r"(?<!\d) | (?!\d)")
 _SIMPLE = re.compile(r"(?:[A-Za-z]++ )*+[A-Za-z]++(?: ?[0-9]++)?")  # most cells: no normalisation needed
 _DIGIT_GAP = re.compile(r"\d[, ]\d")
@@ -66,8 +70,8 @@ def squash(cell: str) -> str:
     """`cell` as plain text with one case, one width, one typography and single spaces."""
     text = plain_text(cell)
     if text.isascii():
-        return text.lower()
-    text = unicodedata.normalize("NFKC", text).translate(_TYPOGRAPHY).casefold()
+        return fold(text).lower()
+    text = fold(text).translate(_TYPOGRAPHY).casefold()
     return " ".join(unicodedata.normalize("NFKC", text).split())
 
 
@@ -89,18 +93,24 @@ def text_key(cell: str) -> str:
         return cell.lower().replace(" ", "")
     text = whole = squash(cell)
     if "[" in text:
-        text = _FOOTNOTE.sub("", text)
+        text = FOOTNOTE.sub("", text)
     if "*" in text:
-        text = text.replace("*", "")
+        text = _STARS.sub("", text)
     text = text.rstrip(" .,;")
     if len(text) > 2 and text[0] == text[-1] and text[0] in "\"'":
         text = text[1:-1].strip()
     text = (
-        text.replace(" ", "") if _DIGIT_GAP.search(text) is None else _SPACE.sub("", _GROUPING.sub("", text))
+        text.replace(" ", "")
+        if _DIGIT_GAP.search(text) is None
+        else _SPACE.sub("", _GROUPED.sub(_joined, text))
     )
     if text.endswith("0") and (number := _TRAILING_ZEROS.fullmatch(text)) is not None:
         text = number[1] + (number[2] or "")
     return text or whole
+
+
+def _joined(number: re.Match[str]) -> str:
+    return number[0].translate(_GROUPING)
 
 
 @memoised

@@ -22,8 +22,9 @@ _BRACKETS = str.maketrans("<＜﹤〈>＞﹥〉", "‹‹‹‹››››")
 # Tags with or without attributes, in every family.
 _TAGS = """
     tool tools think thinking think_fast think_faster think_on think_off no_think thought thoughts reasoning scratch_pad
-    scratchpad reason reflection inner_thoughts inner_monologue answer function functions functionname invoke param paramname parameter parameters arg_key arg_value
-    arg_type observation information system user assistant human developer ipython available_tools code_interpreter
+    scratchpad reason reflection inner_thoughts inner_monologue answer function functions functionname invoke param
+    paramname parameter parameters arg_key arg_value arg_type observation information system user assistant human
+    developer ipython available_tools code_interpreter
 """
 # Tags that are a token only without attributes. Ordinary words are here, since `<image src=…>` is ordinary.
 _EXACT = """

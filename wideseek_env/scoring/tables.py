@@ -11,6 +11,7 @@ from wideseek_env.scoring.markup import are_plain, is_plain, plain_text
 from wideseek_env.scoring.table_blocks import Found, find_tables
 from wideseek_env.scoring.table_lines import fit_row, is_rule, is_strong, split_row
 from wideseek_env.scoring.table_text import spelled_pipes, strip_thinking, unescape, unfold, visible_text
+from wideseek_env.scoring.text import memoised
 from wideseek_env.task import Table
 
 __all__ = ["MAX_COLUMNS", "MAX_ROWS", "ParsedTable", "is_rule", "parse_table", "split_row", "strip_thinking"]
@@ -39,6 +40,7 @@ _TOTAL = re.compile(
     r"[*_\s]*+(?:[(（].{0,40}[)）]|[:：].{0,40})?(?:[*_ ]|</?\w{1,6}>)*+",
     re.IGNORECASE,
 )
+_shown = memoised(plain_text)
 _TOTAL_SIGNS = frozenset("*_ <tTgGsSoOaAmM总合小平")
 _BEFORE_NAME = re.compile(r".*[:：>{}\]*`\".)、]", re.DOTALL)
 _SIGNS = re.compile(r"[^\w<]+")
@@ -197,7 +199,7 @@ def _build(found: Found) -> ParsedTable:
             single.append((len(rows), False))  # a cell over all columns is often repeated in each of them
         last = line
         rows.append(row)
-        shown.append(row if plain or is_plain(line) else tuple(map(plain_text, row)))
+        shown.append(row if plain or is_plain(line) else tuple(map(_shown, row)))
     if rows and last[-1] != "|" and (row := _without_closing(rows[-1], found.prefix)) != rows[-1]:
         rows[-1], shown[-1] = row, tuple(map(plain_text, row))
     if single:

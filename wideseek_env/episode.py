@@ -76,6 +76,8 @@ class Episode(Independent):
         self.counter = counter
         self.language = self.profile.language_for(task)
         self.texts = texts_for(self.language)
+        self.tool_arguments = self.profile.tool_arguments(self.rules)
+        """The names of the tools of all roles, each with the names of its arguments."""
         self.conversations: list[Conversation] = []
         self.events: list[Event] = []
         self.outcome: Outcome | None = None
@@ -181,7 +183,7 @@ class Episode(Independent):
             if not record["content"] and not record.get("tool_calls"):
                 self._end(conversation, "out_of_context")
                 return []
-        text, written = parse_message(record, self.profile.tool_names)
+        text, written = parse_message(record, self.tool_arguments)
         if not written:
             self._end(conversation, "reported" if conversation.role == "subagent" else "answered", text)
             return []

@@ -150,9 +150,11 @@ def assistant_message(message: str | Mapping[str, Any], limit: int) -> Message:
         return {"role": "assistant", "content": clean_text(message, limit)}
     content = message.get("content")
     record: Message = {"role": "assistant", "content": clean_text(_as_text(content), limit)}
-    calls = message.get("tool_calls")
+    calls = message.get("tool_calls") or message.get("function_call")  # the second is the form before tools
+    if isinstance(calls, Mapping):
+        calls = [calls]
     if isinstance(calls, (list, tuple)) and calls:
-        record["tool_calls"] = [_native_call(call, number, limit) for number, call in enumerate(calls[:64])]
+        record["tool_calls"] = [_native_call(call, number, limit) for number, call in enumerate(calls)]
     if message.get("finish_reason") in ("length", "context", "budget"):
         record["finish_reason"] = message["finish_reason"]
     return record
@@ -162,14 +164,32 @@ def _native_call(call: object, number: int, limit: int) -> dict[str, Any]:
     call = call if isinstance(call, Mapping) else {}
     function = call.get("function")
     function = function if isinstance(function, Mapping) else call
+    given = next(
+        (function[key] for key in ("arguments", "parameters", "args", "input") if key in function), None
+    )
     return {
         "id": clean_text(_as_text(call.get("id")) or f"call_{number}", 256),
         "type": "function",
         "function": {
             "name": clean_text(_as_text(function.get("name")), 256),
-            "arguments": clean_text(_as_text(function.get("arguments")), limit),
+            "arguments": clean_text(_as_text(given), limit),
         },
     }
+
+
+def _text_of_part(part: Mapping[str, Any]) -> str | None:
+    """The text of one part of a content list. Thinking gets its tags. None if the part is no text."""
+    thinking = part.get("type") in ("thinking", "reasoning", "reasoning_text")
+    text = (
+        part.get("text") if isinstance(part.get("text"), str) else part.get("thinking") if thinking else None
+    )
+    if isinstance(text, list):
+        text = "".join(
+            each["text"] for each in text if isinstance(each, Mapping) and isinstance(each.get("text"), str)
+        )
+    if not isinstance(text, str):
+        return None
+    return f"<think>{text}</think>" if thinking else text
 
 
 def _as_text(value: object) -> str:
@@ -179,10 +199,10 @@ def _as_text(value: object) -> str:
         return ""
     if isinstance(value, str):
         return value
-    if isinstance(value, list) and all(
-        isinstance(p, Mapping) and isinstance(p.get("text"), str) for p in value
-    ):
-        return "".join(part["text"] for part in value)
+    if isinstance(value, list) and value and all(isinstance(part, Mapping) for part in value):
+        texts = [_text_of_part(part) for part in value]
+        if None not in texts:
+            return "".join(text for text in texts if text is not None)
     try:
         return json.dumps(value, ensure_ascii=False)
     except (TypeError, ValueError, RecursionError):

@@ -138,6 +138,11 @@ def make_policy(name: str, /, **options: Any) -> Policy:
             f"the policy {name!r} is in the baselines; {baselines_hint(KNOWN[name])}"
         )
     factory, given = find_part("policy", name)
+    if not callable(factory):
+        raise ConfigError(
+            f"the policy {name!r} is a {type(factory).__name__}: name a class of policies, or a function that returns "
+            "a policy"
+        )
     try:
         policy = factory(**{**given, **options})
     except TypeError as error:

@@ -47,10 +47,17 @@ class Profile:
             raise ConfigError(f"profile {self.name} already gives the {role} a tool called {tool.name!r}")
         return dataclasses.replace(self, tools={**self.tools, role: (*self.tools[role], tool)})
 
-    @property
-    def tool_names(self) -> tuple[str, ...]:
-        """The names of the tools of all roles. They tell a call without tags from other text."""
-        return tuple(dict.fromkeys(tool.name for tools in self.tools.values() for tool in tools))
+    def tool_arguments(self, rules: Rules | None = None) -> dict[str, frozenset[str]]:
+        """The names of the tools of all roles, each with the names of its arguments.
+
+        They tell a call without tags from other text (`wideseek_env.parsing.parse_message`).
+        """
+        rules = rules if rules is not None else Rules()
+        found: dict[str, frozenset[str]] = {}
+        for tool in (tool for tools in self.tools.values() for tool in tools):
+            parameters = tool.schema("en", rules)["function"].get("parameters", {})
+            found[tool.name] = found.get(tool.name, frozenset()) | frozenset(parameters.get("properties", ()))
+        return found
 
     def language_for(self, task: Task) -> Language:
         """The language of the prompts and notices for this task."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Literal
 
 from wideseek_env.clean import clean_text, clean_value
@@ -22,13 +23,12 @@ Language = Literal["en", "zh"]
 def _is_clean(rows: Sequence[Sequence[str]]) -> bool:
     """Whether all cells can be encoded."""
     try:
-        for row in rows:
-            "".join(row).encode()
+        text = "".join(chain.from_iterable(rows))
+        return text.isascii() or bool(text.encode())
     except UnicodeEncodeError:
         return False
     except TypeError as error:
         raise TaskError(f"the cells of a table must be text: {error}") from error
-    return True
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -42,11 +42,11 @@ class Table:
         if not _is_clean((self.header, *self.rows)):
             object.__setattr__(self, "header", tuple(clean_value(self.header)))
             object.__setattr__(self, "rows", tuple(map(tuple, clean_value(self.rows))))
-        for number, row in enumerate(self.rows):
-            if len(row) != len(self.header):
-                raise TaskError(
-                    f"row {number} has {len(row)} cells, but the header has {len(self.header)} columns"
-                )
+        width = len(self.header)
+        if set(map(len, self.rows)) <= {width}:
+            return
+        number, row = next((number, row) for number, row in enumerate(self.rows) if len(row) != width)
+        raise TaskError(f"row {number} has {len(row)} cells, but the header has {width} columns")
 
     def __repr__(self) -> str:
         return (

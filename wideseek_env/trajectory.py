@@ -124,12 +124,12 @@ class Trajectory:
         )
 
     @property
-    def tool_names(self) -> tuple[str, ...]:
-        """The names of the tools of the recorded profile. Empty if there is no profile of that name here."""
+    def tool_arguments(self) -> dict[str, frozenset[str]]:
+        """The tools of the recorded profile with their arguments. Empty if there is no profile of that name here."""
         try:
-            return profile_named(self.profile).tool_names
+            return profile_named(self.profile).tool_arguments(self.rules)
         except ConfigError:
-            return ()
+            return {}
 
     def replay(self, profile: str | Profile | None = None) -> Episode:
         """Replay the recorded events and return the episode.

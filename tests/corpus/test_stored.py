@@ -16,6 +16,7 @@ import wideseek_env.corpus as corpus_package
 from wideseek_env.corpus import Corpus, MemoryCorpus, SourcePage, StoredCorpus
 from wideseek_env.corpus.urls import lookup_keys, url_key
 from wideseek_env.errors import CorpusError, IndexDamagedError
+from wideseek_env.pages.text import READING
 
 PAGES = [
     SourcePage("https://en.example/wiki/Fargo_(film)", "Fargo", "<h1>Fargo</h1><p>Snow and a 1996 crime."),
@@ -211,11 +212,11 @@ def test_building_streams_reports_and_refuses(tmp_path: Path):
     assert [entry.name for entry in path.parent.iterdir()] == ["corpus"]
 
 
-def test_lone_surrogates_are_stored_as_question_marks(tmp_path: Path):
+def test_lone_surrogates_are_stored_as_replacement_characters(tmp_path: Path):
     page = SourcePage("https://e.example/\ud800", "t\ud800", "<p>\ud800 x", None)
     for corpus in (StoredCorpus.build(tmp_path / "c", [page], name="n"), MemoryCorpus([page], "n")):
-        assert corpus.fetch("https://e.example/?") is not None
-        assert corpus.search(["x"], 1)[0][0].title == "t?"
+        assert corpus.fetch("https://e.example/\ufffd") is not None
+        assert corpus.search(["x"], 1)[0][0].title == "t\ufffd"
 
 
 def read_all(path: Path) -> None:
@@ -253,6 +254,28 @@ def test_another_version_is_refused(tmp_path: Path):
         StoredCorpus.open(tmp_path / "c")
     with pytest.raises(IndexDamagedError, match="build it first"):
         StoredCorpus.open(tmp_path / "none")
+
+
+@pytest.mark.parametrize("reading", [None, READING - 1, READING + 1])
+def test_pages_that_another_version_read_are_refused(tmp_path: Path, reading: int | None):
+    StoredCorpus.build(tmp_path / "c", PAGES, name="test").close()
+    file = tmp_path / "c" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    assert manifest.pop("reading") == READING
+    file.write_text(json.dumps(manifest if reading is None else {**manifest, "reading": reading}))
+    with pytest.raises(IndexDamagedError, match=f"reading {reading}, this package has reading {READING}"):
+        StoredCorpus.open(tmp_path / "c")
+    StoredCorpus.build(tmp_path / "c", PAGES, name="test", overwrite=True).close()
+    StoredCorpus.open(tmp_path / "c").close()
+
+
+def test_raised_text_is_found_and_shown_as_it_is_read(tmp_path: Path):
+    page = SourcePage(
+        "https://e.example/star", "Star", "<p>Its mass is 5 × 10<sup>30</sup> kg, or 1,234<sup>1</sup>."
+    )
+    with_marks = StoredCorpus.build(tmp_path / "c", [page], name="test")
+    assert "5 × 10^30 kg, or 1,234 [1]." in with_marks.search(["mass of the star"], 1)[0][0].snippet
+    with_marks.close()
 
 
 def test_keys_of_urls():

@@ -169,7 +169,7 @@ class Vector(Parallel):
 
     def reset(self, env: Env, seed: int | None = None) -> tuple[Any, Last]:
         seen = env.reset(seed=seed)
-        return plain(seen), (0, seen["action_mask"].tolist())
+        return plain(seen), (0, seen[0]["action_mask"].tolist())
 
     def step(self, env: Env, last: Last) -> tuple[Any, Last]:
         steps, masks = last
@@ -195,7 +195,7 @@ def legal(layout: Layout, mask: list[int], number: int) -> int:
 def plain(value: Any) -> Any:
     """Arrays as lists, so that logs can be compared."""
     if isinstance(value, np.ndarray):
-        return value.tolist()
+        return plain(value.tolist()) if value.dtype == object else value.tolist()
     if isinstance(value, dict):
         return {name: plain(each) for name, each in value.items()}
     return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value

@@ -111,6 +111,7 @@ def test_evaluate_takes_a_policy_object() -> None:
         ({"trials": 0}, "trials must be a whole number of at least 1, not 0"),
         ({"width": 0}, "width must be"),
         ({"policy_options": {"depth": 3}}, "does not take these options"),
+        ({"policy": "toy_team:__doc__"}, "name a class of policies, or a function"),
     ],
 )
 def test_evaluate_names_what_is_wrong(settings: dict[str, Any], message: str) -> None:

@@ -138,7 +138,7 @@ def test_the_brackets_of_a_link_do_not_make_a_token(name: str, link: str) -> Non
     for page in (f"<p>a {written} b</p>", f"<table><tr><th>a<th>b<tr><td>{written}<td>c</table>"):
         markdown = to_document(page, "https://example.org/").markdown
         assert neutralise(markdown) == markdown
-        assert name in markdown.replace("\\", "")
+        assert name.replace("\u200b", "") in markdown.replace("\\", "")  # pages are read without such breaks
 
 
 @pytest.mark.parametrize("token", TOKENS)

@@ -80,6 +80,17 @@ def _recipient_first(call: Call) -> str:
     return f"<|start|>assistant to=functions.{call[0]}<|channel|>commentary json<|message|>{_json(call[1])}<|call|>"
 
 
+QUOTE = '<|"|>'
+
+
+def _gemma(value: Any, quote: str) -> str:
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{key}:{_gemma(each, quote)}" for key, each in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(_gemma(each, quote) for each in value) + "]"
+    return f"{quote}{value}{quote}"
+
+
 _SECTION = ("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>")
 _DEEPSEEK = ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>")
 
@@ -123,6 +134,10 @@ TAGGED: dict[str, Form] = {
     "internlm": _each(
         lambda call: f"<|action_start|><|plugin|>{_object(call, 'parameters')}<|action_end|>", between=""
     ),
+    "gemma function": _each(
+        lambda call: f"<start_function_call>call:{call[0]}{_gemma(call[1], '<escape>')}<end_function_call>"
+    ),
+    "gemma 4": _each(lambda call: f"<|tool_call>call:{call[0]}{_gemma(call[1], QUOTE)}<tool_call|>"),
     "lfm2": _each(_python, "<|tool_call_start|>[", "]<|tool_call_end|>", ", "),
     "apertus": _each(lambda call: _json({call[0]: call[1]}), "<|tools_prefix|>[", "]<|tools_suffix|>", ", "),
     "jamba": _each(_object, "<tool_calls>[", "]</tool_calls>", ", "),

@@ -194,3 +194,28 @@ def test_a_mutated_message_can_be_recorded_encoded_and_read_again(
         assert not any(isinstance(call, RawCall) for call in parse_message(message, TOOLS).calls)
     for call in read.calls:
         assert isinstance(call, (RawCall, Problem))
+
+
+@given(
+    st.sampled_from(sorted(FORMS)),
+    st.sampled_from(sorted(WRAPPINGS)),
+    st.dictionaries(st.sampled_from(["query", "url", "name"]), words, max_size=2),
+)
+@settings(max_examples=300)
+def test_the_short_way_to_plain_calls_changes_nothing(
+    name: str, wrapping: str, arguments: dict[str, str]
+) -> None:
+    text = WRAPPINGS[wrapping].format(FORMS[name]([("search", arguments), ("browse", {"url": "u"})]))
+    with pytest.MonkeyPatch.context() as patch:
+        quick = parse(text)
+        patch.setattr("wideseek_env.parsing.message._plain_calls", lambda content: None)
+        patch.setattr("wideseek_env.parsing.message._SIGNS", ("",))
+        assert parse(text) == quick
+
+
+@given(st.text("search(){}<>[]tool_call/Action: \n\"'`", max_size=60))
+def test_the_short_way_to_answers_changes_nothing(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        quick = parse(text)
+        patch.setattr("wideseek_env.parsing.message._SIGNS", ("",))
+        assert parse(text) == quick

@@ -479,9 +479,21 @@ def test_a_remark_between_rows_is_no_extra_row(row: str, answered: int) -> None:
     assert len(score.extra_rows) == answered - 4
 
 
-def test_a_remark_with_the_key_of_a_gold_row_is_a_row() -> None:
-    answer = HEAD + LOUVRE + "| **Prado** | | | |\n| **Spain** | | | |\n" + UFFIZI + TAMAYO
-    score = score_response(answer, TASK)
-    assert [row.predicted_row for row in score.cells] == [0, 1, 3, 4]
-    assert [cell.verdict for cell in score.cells[1].cells] == ["right", "missing", "missing", "missing"]
-    assert score.extra_rows == (("Spain", "", "", ""),), "a list of guesses is not free"
+@pytest.mark.parametrize(
+    "row", ["| **{}** | | | |", "| {} |", "| ({}) | | | |", "| **{0}** | **{0}** | **{0}** | **{0}** |"]
+)
+@pytest.mark.parametrize("guess", ["Prado", "Spain"])
+def test_a_key_in_a_heading_is_not_paid(row: str, guess: str) -> None:
+    """A wrong guess there costs nothing, so a right one is worth nothing."""
+    with_guess = score_response(HEAD + LOUVRE + row.format(guess) + "\n" + UFFIZI + TAMAYO, TASK)
+    assert with_guess.f1_by_item == score_response(HEAD + LOUVRE + UFFIZI + TAMAYO, TASK).f1_by_item
+    assert with_guess.extra_rows == ()
+
+
+def test_a_heading_that_is_a_gold_row_makes_all_headings_rows() -> None:
+    rows = [["Europe", ""], ["Louvre", "Paris"], ["Total", "1"]]
+    task = _task(["Name", "City"], rows, ["Name"])
+    answer = "| Name | City |\n|---|---|\n| **Europe** | |\n| Louvre | Paris |\n| **Total** | 1 |\n"
+    assert score_response(answer, task).score == 1.0
+    more = score_response(f"{answer}| **Asia** | |\n", task)
+    assert more.extra_rows == (("Asia", ""),), "a list of guesses is not free"

@@ -315,6 +315,22 @@ HOSTILE = {
     "prose with pipes": "| A |\n|---|\n" + "a | b\n\n" * 90_000,
     "list items": "- " * 300_000 + "| A |\n- |---|\n",
     "a wide alignment row": "| A | B |\n|" + "---|" * 200_000 + "\n| 1 | 2 |",
+    "broken rows": "| A | B |\n|---|---|\n" + "| a |\nb\n" * 150_000,
+    "dashes between lines": "a | b\n---\n" * 100_000,
+    "rows on one line": "| A | B | |---|---| " + "| 1 | 2 | " * 100_000,
+    "alignment rows on one line": "| A | B | |---|---| " * 50_000,
+    "an open alignment row": "|:--:" * 200_000 + "x",
+    "a long joint": "|A|" + "\\" * 500_000 + "|--|",
+    "entities": "&#124;" * 160_000,
+    "possessives": "| " + "a's " * 200_000 + "| " + "s " * 100_000 + " |\n|---|---|\n| 1 | 2 |",
+    "units": "| " + ", " * 200_000 + "| " + " - " * 200_000 + " |\n|---|---|\n| 1 | 2 |",
+    "brackets in names": "| " + "\\a{" * 100_000 + "| " + "(" * 200_000 + "é |\n|---|---|\n| 1 | 2 |",
+    "many names": "|x/é" * 100_000 + "|\n" + "|--" * 100_000 + "|\n| 1 |",
+    "totals": "| A | B |\n|---|---|\n"
+    + "| Total (((( | x |\n" * 50_000
+    + "| Total "
+    + "(" * 200_000
+    + " | |",
     "a wide header": "x" + "|a" * 300_000 + "|\n|---|---|\n| 1 | 2 |",
 }
 

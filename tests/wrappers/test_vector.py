@@ -293,3 +293,38 @@ def test_mistakes_are_named(make: Make) -> None:
             vec.step([[0, 0, 0, 0], [action, 0, 0, 0]])
     assert [episode.steps for episode in vec._episodes] == before, "no episode has moved"
     vec.step([[0, -1, 10_000, 0], [0, 0, 0, 0]])  # agents that are not acting
+
+
+@pytest.mark.parametrize("seed", [np.arange(2), (0, 1), [np.int64(0), 1], np.int64(0)])
+def test_forms_of_seeds(make: Make, seed: object) -> None:
+    vec, other = SymbolicVec(make(), np.int64(2)), SymbolicVec(make(), 2)  # type: ignore[arg-type]
+    first, _ = vec.reset(seed=seed)  # type: ignore[arg-type]
+    second, _ = other.reset(seed=0)
+    assert all(np.array_equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("seed", [-1, [-1, 0], 1.5, "ab", [0.5, 1], [0], {0: 1, 1: 2}])
+def test_wrong_seeds_are_named(make: Make, seed: object) -> None:
+    vec = SymbolicVec(make(), 2)
+    with pytest.raises(ConfigError, match="seed"):
+        vec.reset(seed=seed)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("options", [{"depth": 1}, {"task_id": "none"}])
+def test_a_failed_reset_changes_nothing(make: Make, options: dict[str, object]) -> None:
+    vec, other = SymbolicVec(make(), 2), SymbolicVec(make(), 2)
+    arrays, _ = vec.reset(seed=1)
+    other.reset(seed=1)
+    with pytest.raises((ConfigError, TaskError)):
+        vec.reset(seed=2, options=options)
+    ended = 0
+    for _ in range(200):
+        actions = by_greed(vec, arrays)
+        arrays, *_, infos = vec.step(actions)
+        expected, *_, others = other.step(actions)
+        assert all(np.array_equal(arrays[name], expected[name]) for name in arrays)
+        assert infos["task_id"].tolist() == others["task_id"].tolist()
+        ended += "final_info" in infos
+        if ended == 2:
+            return
+    raise AssertionError("no episode ended")

@@ -13,7 +13,7 @@ from wideseek_env.corpus.stored import SourcePage
 from wideseek_env.errors import CorpusError
 from wideseek_env.files import open_bytes
 from wideseek_env.pages.from_markdown import markdown_to_html, text_to_html
-from wideseek_env.pages.text import own_title, parse
+from wideseek_env.pages.text import plain_text
 
 LOCAL = "https://local.example/"
 """The beginning of the URLs of a folder's files. The domain is reserved and does not exist."""
@@ -105,11 +105,7 @@ def _source_page(url: str, title: str, kind: str, content: str, text: str | None
         title = title or _name(url)
         return SourcePage(url, title, text_to_html(content, title), content)
     html = content if kind == "html" else markdown_to_html(content, title)
-    return SourcePage(url, title or _own_title(html) or _name(url), html, text)
-
-
-def _own_title(html: str) -> str:
-    return own_title(parse(html))
+    return SourcePage(url, title or plain_text(html)[0] or _name(url), html, text)
 
 
 def _name(url: str) -> str:

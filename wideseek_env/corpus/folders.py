@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.errors import CorpusError, IndexDamagedError
+from wideseek_env.pages.text import READING
 
 MANIFEST = "manifest.json"
 _BLOCK = 1 << 20
@@ -107,6 +108,19 @@ def read_manifest(folder: Path, kind: str, version: int) -> dict[str, Any]:
     for name, facts in files.items():
         _compare(folder, name, facts)
     return manifest
+
+
+def check_reading(folder: Path, manifest: dict[str, Any]) -> None:
+    """Check that the texts of pages in `folder` were read as this package reads pages.
+
+    `manifest["reading"]` is the `READING` of the build. Raises `IndexDamagedError` when it is another one: the stored
+    texts, and the results that agents see, would differ from the pages that they open.
+    """
+    if manifest.get("reading") != READING:
+        raise IndexDamagedError(
+            f"{folder} holds pages that an older or newer version of this package read "
+            f"(reading {manifest.get('reading')!r}, this package has reading {READING}); build it again"
+        )
 
 
 def _compare(folder: Path, name: str, facts: Any) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 from struct import Struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from wideseek_env.clean import clean_text
 from wideseek_env.corpus.folders import write_manifest
 from wideseek_env.corpus.records import RecordReader, RecordWriter
-from wideseek_env.corpus.words import ANALYZER, document_text, encodable, register, title_keys
+from wideseek_env.corpus.words import ANALYZER, document_text, register, title_keys
 from wideseek_env.errors import CorpusError
 from wideseek_env.pages.neutral import neutralise
 
@@ -157,13 +158,13 @@ def in_order(index: tantivy.Index) -> bool:
 
 def clean(document: tuple[str, str, str]) -> Document:
     url, title, text = document
-    return Document(encodable(url), _plain(title), _plain(text))
+    return Document(clean_text(url), _plain(title), _plain(text))
 
 
 def _plain(text: str) -> str:
     if "\n" in text or "\t" in text:
         text = " ".join(text.split())
-    return neutralise(encodable(text))
+    return neutralise(clean_text(text))
 
 
 def check_urls(urls: Sequence[str]) -> None:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
+from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Page, SearchHit
 from wideseek_env.corpus.remote_shapes import (
     NAMELESS,
@@ -30,7 +31,7 @@ from wideseek_env.corpus.remote_shapes import (
 )
 from wideseek_env.corpus.snippets import snippet
 from wideseek_env.corpus.urls import lookup_keys, url_key
-from wideseek_env.corpus.words import encodable, words
+from wideseek_env.corpus.words import words
 from wideseek_env.errors import ConfigError, CorpusError
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
@@ -141,7 +142,7 @@ class RemoteCorpus:
             raise ConfigError("queries must be a sequence of strings; put a single query into a list")
         if k < 1:
             raise ConfigError(f"k must be at least 1, not {k}")
-        cut = {query: encodable(query)[: self._query_chars] for query in dict.fromkeys(queries)}
+        cut = {query: clean_text(query)[: self._query_chars] for query in dict.fromkeys(queries)}
         asked = [text for text in dict.fromkeys(cut.values()) if words(text)]
         found: dict[str, list[SearchHit]] = {}
         for at in range(0, len(asked), self._batch):
@@ -186,7 +187,7 @@ class RemoteCorpus:
     def fetch(self, url: str) -> Page | None:
         """The page at `url`, or None when the service has no such page. Raises `RemoteError` when the service does not
         answer."""
-        address = encodable(url).strip()
+        address = clean_text(url).strip()
         if not address:
             return None
         if address.startswith(NAMELESS) or not self._has_access:

@@ -11,15 +11,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Page, SearchHit
-from wideseek_env.corpus.folders import building, read_manifest, write_manifest
+from wideseek_env.corpus.folders import building, check_reading, read_manifest, write_manifest
 from wideseek_env.corpus.index import SearchIndex
 from wideseek_env.corpus.indexing import build_folder
 from wideseek_env.corpus.records import RecordReader, RecordWriter
 from wideseek_env.corpus.urls import lookup_keys, url_hash, url_key
-from wideseek_env.corpus.words import encodable
 from wideseek_env.errors import IndexDamagedError
 from wideseek_env.files import still_there
+from wideseek_env.pages.text import READING
 from wideseek_env.reprs import short
 
 FORMAT = 1
@@ -57,7 +58,7 @@ def _documents(
         if text is None:
             found, text = plain_text(html)
             title = title or found
-        clean = encodable(url)
+        clean = clean_text(url)
         keep(clean, html)
         yield clean, title, text
 
@@ -76,6 +77,7 @@ class StoredCorpus:
         """Open the corpus at `path`. Raises `IndexDamagedError` when it is missing, damaged or of another version."""
         self.path = Path(path).absolute()  # it may be pickled for a process in another folder
         manifest = read_manifest(self.path, KIND, FORMAT)
+        check_reading(self.path, manifest)
         self.name = str(manifest.get("name", self.path.name))
         self._index = SearchIndex.open(self.path / "index")
         self._html = RecordReader(self.path / "pages")
@@ -128,10 +130,11 @@ class StoredCorpus:
                 records.finish(order)
             _UrlTable.save(folder / "urls.npy", [urls[row] for row in order])
             _UrlTable.save(folder / "keys.npy", [url_key(urls[row]) for row in order])
-            lost = list(dict.fromkeys(encodable(url) for url in gone))
+            lost = list(dict.fromkeys(clean_text(url) for url in gone))
             if lost:
                 (folder / GONE_FILE).write_text(json.dumps(lost, ensure_ascii=False, indent=0), "utf-8")
-            write_manifest(folder, KIND, FORMAT, {"name": name, "pages": len(urls), "gone": len(lost)})
+            facts = {"name": name, "pages": len(urls), "gone": len(lost), "reading": READING}
+            write_manifest(folder, KIND, FORMAT, facts)
         return cls(path)
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:

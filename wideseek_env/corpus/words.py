@@ -11,6 +11,8 @@ import unicodedata
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from wideseek_env.clean import clean_text
+
 if TYPE_CHECKING:
     import tantivy
 
@@ -41,17 +43,6 @@ def analyzer() -> tantivy.TextAnalyzer:
     return builder.build()
 
 
-def encodable(text: str) -> str:
-    """`text` with lone surrogates replaced. Such characters are legal in a Python string, but not in UTF-8."""
-    if text.isascii():
-        return text
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    return text
-
-
 def _pairs(match: re.Match[str]) -> str:
     run = match.group()
     pairs = [run[at : at + 2] for at in range(len(run) - 1)]
@@ -67,13 +58,13 @@ def document_text(text: str) -> str:
     characters."""
     if text.isascii():
         return text
-    return _UNSPACED.sub(_pairs_and_singles, unicodedata.normalize("NFKC", encodable(text)))
+    return _UNSPACED.sub(_pairs_and_singles, unicodedata.normalize("NFKC", clean_text(text)))
 
 
 def words(text: str) -> list[str]:
     """The index words of a query or title, in order, with repetitions."""
     if not text.isascii():
-        text = _UNSPACED.sub(_pairs, unicodedata.normalize("NFKC", encodable(text)))
+        text = _UNSPACED.sub(_pairs, unicodedata.normalize("NFKC", clean_text(text)))
     found: list[str] = analyzer().analyze(text)
     return found
 

@@ -34,7 +34,8 @@ def to_document(html: str, url: str = "", *, chunk_chars: int = 3000) -> Documen
     The result has the headings, paragraphs, lists, definition lists, code, links and tables of the page. Links are
     written as `[text](absolute URL)` and tables in pipe syntax. A cell that spans several rows or columns is repeated
     in each. An infobox is a table with two columns and a blank header. Scripts, styles, navigation, footers, forms,
-    images, hidden elements and footnote marks are left out. Links are resolved against `<base>` or `url`. Links that
+    images, hidden elements and footnote marks are left out. Raised text does not run into the text before it: `10^6`,
+    `1,234 [1]`, `5 1/2`. Struck text is `~~5~~`. Links are resolved against `<base>` or `url`. Links that
     lead to no page (`javascript:`, `data:`, `#…`) are plain text.
 
     Args:

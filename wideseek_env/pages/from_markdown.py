@@ -1,7 +1,8 @@
 """Turns Markdown and plain text into HTML, so that a corpus has one kind of page.
 
 This module reads the Markdown that `to_document` writes: headings, paragraphs, lists, pipe tables, quotations, fenced
-code and links. Other Markdown notations become plain text.
+code and links. It also reads what authors write in Markdown to raise, lower, strike out or break text: `10^6^`,
+`H~2~O`, `~~5~~`, HTML tags such as `<sup>`, character references, and HTML tables. Other notations become plain text.
 """
 
 from __future__ import annotations
@@ -17,6 +18,19 @@ _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(((?:[^()\s]|\([^()\s]*\))+)\)")
 _STRONG = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
+_CODE = re.compile(r"(`++[^`]++`++)")
+# In escaped text. A tag counts only together with its end tag.
+_TAGS = re.compile(
+    r"&lt;(sup|sub|del|ins|s|strike|small|kbd|mark|u|q)&gt;((?:(?!&lt;).){0,2000}?)&lt;/\1&gt;",
+    re.IGNORECASE | re.DOTALL,
+)
+_BREAK = re.compile(r"&lt;(br|wbr)\s?/?&gt;", re.IGNORECASE)
+_REFERENCE = re.compile(r"&amp;(#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,30});")
+_RAISED = re.compile(r"(?<=[\w)])\^([\w+\-−,.]{1,20})\^")
+_LOWERED = re.compile(r"(?<=[A-Za-z)\]])(?<!~)~([\w+\-−]{1,20})~(?!~)")
+_STRUCK = re.compile(r"(?<!~)~~(?=[^\s~])([^~]{1,2000}?)(?<=\S)~~(?!~)")
+_HTML_TABLE = re.compile(r"\s{0,3}<table[\s>]", re.IGNORECASE)
+_LONGEST_TABLE = 5_000  # lines
 _CELL = re.compile(r"(?<!\\)\|")
 
 
@@ -35,6 +49,9 @@ def markdown_to_html(markdown: str, title: str = "") -> str:
         line = lines[at]
         if not line.strip():
             at += 1
+        elif _HTML_TABLE.match(line) and (end := _end_of_table(lines, at)):
+            body.append("\n".join(lines[at:end]))
+            at = end
         elif match := _HEADING.match(line):
             level, text = len(match.group(1)), match.group(2)
             title = title or text
@@ -60,6 +77,14 @@ def markdown_to_html(markdown: str, title: str = "") -> str:
             body.append(_RENDER[kind](lines[at:end]))
             at = end
     return _page("\n".join(body), title)
+
+
+def _end_of_table(lines: list[str], start: int) -> int:
+    """The line after an HTML table, or 0 if the table has no end."""
+    for number in range(start, min(start + _LONGEST_TABLE, len(lines))):
+        if "</table>" in lines[number].lower():
+            return number + 1
+    return 0
 
 
 def _kind(line: str) -> str:
@@ -132,7 +157,24 @@ def _inline(text: str) -> str:
 
 
 def _strong(text: str) -> str:
-    return _STRONG.sub(r"<b>\1</b>", escape(text, quote=False))
+    if "`" not in text:
+        return _marked(text)
+    parts = _CODE.split(text)
+    parts[::2] = map(_marked, parts[::2])
+    parts[1::2] = [escape(code, quote=False) for code in parts[1::2]]
+    return "".join(parts)
+
+
+def _marked(text: str) -> str:
+    """Text without code, with its marks and tags as HTML."""
+    html = _STRONG.sub(r"<b>\1</b>", escape(text, quote=False))
+    if "&" in html:
+        html = _REFERENCE.sub(r"&\1;", _BREAK.sub(r"<\1>", _TAGS.sub(r"<\1>\2</\1>", html)))
+    if "^" in html:
+        html = _RAISED.sub(r"<sup>\1</sup>", html)
+    if "~" in html:
+        html = _LOWERED.sub(r"<sub>\1</sub>", _STRUCK.sub(r"<del>\1</del>", html))
+    return html
 
 
 def _page(body: str, title: str) -> str:

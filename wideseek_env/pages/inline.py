@@ -16,6 +16,7 @@ _PLAIN_LINK = re.compile(
     rf'<a (?:(?!href=)[^\s>"=]++="[^"]*+" )*+href="(?:(/{_SAFE}(?:\({_SAFE}\){_SAFE}){{0,3}}+)|([^"]*+))"[^>]*+>'
     rf"((?:[^<\[\]\s](?:[^<\[\]{BREAK}]*[^<\[\]\s])?+)?+)</a>"
 )
+_NOTE = re.compile(r"\d{1,3}|[a-z]")
 _HREF = re.compile(r' href="([^"]*+)"')
 _BALANCED = re.compile(r"(?:[^\[\]]++|\[[^\[\]]*+\])*+")
 
@@ -37,13 +38,21 @@ def write_links(markup: str, urls: Urls) -> str:
     parts = _PLAIN_LINK.split(markup)
     scheme, origin = urls.resolver.scheme, urls.resolver.origin
     links = []
-    for plain, other, label in zip(parts[1::4], parts[2::4], parts[3::4], strict=True):
+    for number, (plain, other, label) in enumerate(zip(parts[1::4], parts[2::4], parts[3::4], strict=True)):
         if not label:
             links.append("")
         elif plain and (before := scheme if plain[:2] == "//" else origin):
             links.append(f"[{label}]({before}{plain})")
         else:
             url = urls[plain or other]
+            if (
+                not url
+                and other
+                and other[0] == "#"
+                and parts[4 * number][-1:].isdigit()
+                and _NOTE.fullmatch(label)
+            ):
+                label = f" [{label}]"  # a footnote mark that would run into the number before it
             links.append(f"[{label}]({url})" if url else label)
     written = [""] * (2 * len(links) + 1)
     written[::2] = parts[::4]

@@ -27,10 +27,16 @@ class TableRow:
 
 @dataclass(slots=True)
 class RawTable:
-    """A table as written. `groups` are the row groups (head, bodies, foot). A row span ends at the end of its group."""
+    """A table as written. `groups` are the row groups (head, bodies, foot). A row span ends at the end of its group.
+
+    `head` and `foot` are the numbers of the first `thead` and `tfoot` in `groups`. Browsers show them at the top and at
+    the bottom, wherever they are written. Further ones are like bodies.
+    """
 
     caption: str = ""
     groups: list[list[TableRow]] = field(default_factory=list)
+    head: int | None = None
+    foot: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +68,9 @@ def to_grid(table: RawTable) -> Grid | None:
     text below the header (pictures, colour marks, footnotes) are left out. In an infobox each row has a name (`th`) and
     a value (`td`). Such a table gets a blank header.
     """
-    rows = [row for group in table.groups for row in group if row.texts]
-    lines = _fill(table.groups)
+    groups = table.groups if table.head is table.foot is None else _as_shown(table)
+    rows = [row for group in groups for row in group if row.texts]
+    lines = _fill(groups)
     titles = _titles(rows)
     captions = [table.caption, *(row.texts[0] for row in rows[:titles])]
     rows, lines = rows[titles:], lines[titles:]
@@ -92,6 +99,14 @@ def to_grid(table: RawTable) -> Grid | None:
             " ".join(dict.fromkeys(filter(None, column))) for column in zip(*texts[:height], strict=True)
         )
     return Grid(caption, header, tuple(texts[height:]))
+
+
+def _as_shown(table: RawTable) -> list[list[TableRow]]:
+    """The row groups from top to bottom."""
+    ends = (table.head, table.foot)
+    bodies = [group for number, group in enumerate(table.groups) if number not in ends]
+    head, foot = ([] if end is None else [table.groups[end]] for end in ends)
+    return [*head, *bodies, *foot]
 
 
 def _titles(rows: list[TableRow]) -> int:

@@ -11,6 +11,7 @@ from wideseek_env.pages.inline import BREAK, Urls, href_of, link, unescape, writ
 from wideseek_env.pages.layout import CELL, ROW, ROW_END, is_layout
 from wideseek_env.pages.links import Resolver
 from wideseek_env.pages.neutral import is_harmless, neutralise
+from wideseek_env.pages.numerals import numeral
 from wideseek_env.pages.tables import Grid, RawTable, TableRow, to_grid
 
 _BLOCKS = frozenset(
@@ -22,7 +23,9 @@ _LAYOUT_DEPTH = 6  # for tables nested deeper than this, the purpose is not chec
 _DEEPEST_ITEM = 8
 
 _TOKEN = re.compile(rf"<({ROW}|!--.*?--|[^>]*+)>", re.DOTALL)
-_START = re.compile(r' start="\s*+\+?(\d{1,9})')
+_START = re.compile(r' start="\s*+([+-]?\d{1,9})')
+_VALUE = re.compile(r' value="\s*+([+-]?\d{1,9})')
+_STYLE = re.compile(r' type="([aAiI])"')
 _COLUMNS = re.compile(r' colspan="\s*+\+?(\d{1,9})')
 _ROWS = re.compile(r' rowspan="\s*+\+?(\d{1,9})')
 
@@ -43,8 +46,13 @@ class Block:
 
 @dataclass(slots=True)
 class _List:
+    """A list that is being read: the number of its next item, the step to the item after that, and the kind of its
+    numbers ("a", "A", "i", "I" or "1")."""
+
     ordered: bool
     number: int
+    step: int = 1
+    style: str = "1"
 
 
 @dataclass(slots=True)
@@ -84,8 +92,8 @@ class Walker:
         open_: list[str] = []
         for number, (token, text) in enumerate(zip(self._tokens, parts[2::2], strict=True)):
             if token[:1] == "/":
-                if open_:
-                    self._leave(open_.pop())
+                if open_ and (left := open_.pop()):
+                    self._leave(left)
             elif token.endswith(ROW_END):
                 self._row(token)
             elif (entered := self._enter(token, number)) is not None:
@@ -138,7 +146,8 @@ class Walker:
             self._text.append(" ")
             return "space" if tag != "hr" else None
         if tag in _BLOCKS:
-            self._flush()
+            if self._text:
+                self._flush()
             return "block"
         if tag == "td" or tag == "th":
             return self._enter_cell(tag, token)
@@ -146,7 +155,12 @@ class Walker:
             if not self._tables or self._tables[-1].layout:
                 self._flush()
                 return "block"
-            groups = self._tables[-1].raw.groups
+            raw = self._tables[-1].raw
+            groups = raw.groups
+            if tag == "thead" and raw.head is None:
+                raw.head = len(groups)
+            elif tag == "tfoot" and raw.foot is None:
+                raw.foot = len(groups)
             if tag != "tr" or not groups:
                 groups.append([])
             if tag == "tr":
@@ -165,9 +179,11 @@ class Walker:
             return tag
         if tag == "li":
             self._flush()
-            if self._lists and self._lists[-1].ordered:
-                self._mark = f"{self._lists[-1].number}. "
-                self._lists[-1].number += 1
+            if self._lists and (current := self._lists[-1]).ordered:
+                if "value=" in token:
+                    current.number = _number(_VALUE, token, current.number)
+                self._mark = f"{numeral(current.number, current.style)}. "
+                current.number += current.step
             else:
                 self._mark = "- "
             return "li"
@@ -177,7 +193,11 @@ class Walker:
             return "li"
         if tag == "ul" or tag == "ol":
             self._flush()
-            self._lists.append(_List(tag == "ol", _number(_START, token, 1)))
+            style = _STYLE.search(token)
+            step = -1 if " reversed" in token else 1
+            self._lists.append(
+                _List(tag == "ol", _number(_START, token, 1), step, style[1] if style else "1")
+            )
             return "list"
         if tag == "pre":
             self._flush()
@@ -213,9 +233,8 @@ class Walker:
     def _leave(self, name: str) -> None:
         """Note that an element ends."""
         if name == "block":
-            self._flush()
-        elif not name:
-            return
+            if self._text:
+                self._flush()
         elif name == "cell":
             self._cells -= 1
             self._tables[-1].raw.groups[-1][-1].texts[-1] = self._line()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import Any, NamedTuple, TypeAlias
 
 from wideseek_env.clean import clean_text, clean_value
 from wideseek_env.parsing.lenient_json import load_object
@@ -36,16 +37,27 @@ class Problem(NamedTuple):
 
 Written = list[RawCall | Problem]
 
+Tools: TypeAlias = Mapping[str, Collection[str]]
+"""The names of the tools of an episode, each with the names of its arguments. No names: the arguments are not known."""
+
 _NAMES = ("name", "tool_name", "function_name", "recipient_name", "tool", "function", "action")
 _ARGUMENTS = ("arguments", "parameters", "args", "params", "input", "action_input", "tool_input", "kwargs")
 _BESIDE = frozenset(("id", "type", "index", "tool_call_id", "call_id"))
+_AROUND = ("tool_call", "function_call", "toolCall", "functionCall", "tool", "call", "function")
+_LISTS = ("tool_calls", "calls", "function_calls", "tool_uses")
 _PREFIX = re.compile(r"^(?:functions|tools|default_api)\.(?=[\w-])")
 _SUFFIX = re.compile(r"(?::\d+|\.call|\(\))$")
 
 
+def known_tools(tools: Collection[str] | Tools) -> Tools:
+    """`tools` as names with the names of their arguments."""
+    return tools if isinstance(tools, Mapping) else dict.fromkeys(tools, ())
+
+
 def tool_name(written: str) -> str:
     """The name of a tool without what families write around it: ``functions.search:0`` is ``search``."""
-    return _SUFFIX.sub("", _PREFIX.sub("", written.strip(" \t\r\n\"'`"))) or written
+    name = written.partition("<|")[0].strip(" \t\r\n\"'`*")
+    return _SUFFIX.sub("", _PREFIX.sub("", name)) or written
 
 
 def make_call(name: str, arguments: Any, native_id: str = "") -> RawCall | Problem:
@@ -61,6 +73,9 @@ def make_call(name: str, arguments: Any, native_id: str = "") -> RawCall | Probl
         arguments = arguments[0]
     if not isinstance(arguments, dict):
         return Problem("bad_arguments", name, native_id)
+    if len(arguments) == 2 and arguments.get("name") == name:  # the whole call again
+        inner = arguments.get("arguments", arguments.get("parameters"))
+        arguments = inner if isinstance(inner, dict) else arguments
     try:
         return RawCall(name, clean_value(arguments), native_id)
     except RecursionError:
@@ -78,9 +93,15 @@ def calls_of(value: Any, depth: int = 0) -> Written:
         return [call for item in value for call in calls_of(item, depth + 1)]
     if not isinstance(value, dict):
         return [Problem("not_an_object", type(value).__name__)]
-    if isinstance(value.get("tool_calls"), list) and depth < 4:
-        return calls_of(value["tool_calls"], depth + 1)
-    return [_call_of(value)]
+    if depth < 5:
+        for key in _LISTS:
+            if isinstance(value.get(key), list):
+                return calls_of(value[key], depth + 1)
+        if len(value) == 1:
+            ((key, inner),) = value.items()
+            if key in _AROUND and isinstance(inner, dict) and name_of(inner):
+                return calls_of(inner, depth + 1)
+    return _calls_of_object(value)
 
 
 def name_of(item: dict[str, Any]) -> str:
@@ -90,32 +111,54 @@ def name_of(item: dict[str, Any]) -> str:
     return next((item[key] for key in _NAMES if isinstance(item.get(key), str) and item[key].strip()), "")
 
 
-def has_call_shape(value: Any) -> bool:
-    """Whether a value is an object of a name and arguments and nothing else, as only calls are."""
+def is_call(value: Any, tools: Tools) -> bool:
+    """Whether a decoded value is evidently a call: it names a tool and has arguments of this tool.
+
+    An object of ``name`` and ``arguments`` and nothing else is a call, too, if the arguments are an object. Only calls
+    have this form, also those of tools that do not exist.
+    """
     if not isinstance(value, dict):
         return False
     if isinstance(value.get("function"), dict) and set(value) <= {"function", *_BESIDE}:
         value = value["function"]
-    keys = set(value) - _BESIDE
-    if len(keys) != 2 or not name_of(value):
-        return False
-    (given,) = [key for key in keys if key in _ARGUMENTS] or [""]
-    return isinstance(value.get(given), (dict, str)) and keys - {given} <= set(_NAMES)
+    name = tool_name(name_of(value))
+    given = next((value[key] for key in _ARGUMENTS if key in value), None)
+    if name not in tools:
+        shape = set(value) - _BESIDE in ({"name", "arguments"}, {"name", "parameters"})
+        return bool(name) and shape and (isinstance(given, dict) or _is_object_text(given))
+    if given is not None:
+        return isinstance(given, (dict, str)) or (isinstance(given, list) and len(given) == 1)
+    keys = set(value) - _BESIDE - set(_NAMES)
+    return fits(name, keys, tools) and bool(keys)
 
 
-def _call_of(item: dict[str, Any]) -> RawCall | Problem:
+def fits(name: str, keys: Collection[str], tools: Tools) -> bool:
+    """Whether all these are names of arguments of the tool. If its arguments are not known, all names fit."""
+    return not tools[name] or all(key in tools[name] for key in keys)
+
+
+def _is_object_text(value: Any) -> bool:
+    return isinstance(value, str) and value.lstrip()[:1] == "{"
+
+
+def _calls_of_object(item: dict[str, Any]) -> Written:
     if isinstance(item.get("function"), dict):
         item = item["function"]
     used = next((key for key in _NAMES if isinstance(item.get(key), str) and item[key].strip()), "")
     if not used:
-        if len(item) == 1:  # {"search": {"query": …}}
-            ((name, arguments),) = item.items()
-            if isinstance(arguments, dict) and name not in _ARGUMENTS:
-                return make_call(name, arguments)
-        return Problem("no_name")
-    for key in _ARGUMENTS:
-        if key in item:
-            return make_call(item[used], item[key])
-    return make_call(
-        item[used], {key: each for key, each in item.items() if key != used and key not in _BESIDE}
+        if item and all(isinstance(each, dict) for each in item.values()) and not set(item) & set(_ARGUMENTS):
+            return [
+                make_call(name, arguments) for name, arguments in item.items()
+            ]  # {"search": {"query": …}}
+        return [Problem("no_name")]
+    given = next((key for key in _ARGUMENTS if key in item), "")
+    arguments = (
+        item[given] if given else {k: each for k, each in item.items() if k != used and k not in _BESIDE}
     )
+    if (
+        item[used].endswith("parallel")
+        and isinstance(arguments, dict)
+        and isinstance(arguments.get("tool_uses"), list)
+    ):
+        return calls_of(arguments["tool_uses"], 3)
+    return [make_call(item[used], arguments)]

@@ -9,9 +9,11 @@ without a recipient is visible too if there is no "final".
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from wideseek_env.parsing.calls import Problem, Written, make_call
+from wideseek_env.parsing.tags import is_quoted
 
 _MARKER = re.compile(r"<\|(start|channel|message|end|return|call)\|>")
 _BEGINS = re.compile(r"\s*<\|(?:start|channel)\|>")
@@ -19,13 +21,22 @@ _HEADER = re.compile(
     r"<\|(?:start|channel)\|>[^<\"']{0,200}(?:<\|(?:channel|constrain)\|>[^<\"']{0,200}){0,2}<\|message\|>"
 )
 _RECIPIENT = re.compile(r"\bto\s*=\s*([\w.:-]+)")
+_CHANNEL = re.compile(r"<channel>\s*([a-z]+)")
+_STRIPPED = re.compile(r"\s*(?:assistant)?(?:analysis|commentary|final)(?=\W|[A-Z]|[a-z])")
+_STRIPPED_HEADER = re.compile(
+    r"(?:\A\s*|assistant)(analysis|commentary|final)((?:\s*to=[\w.:-]+)?(?:\s*(?:code|json)(?=\s*[{\[]))?)"
+)
 _PEOPLE = ("user", "all", "assistant")
 
 
 class Turn(NamedTuple):
-    """A turn of harmony messages: its visible text, its thoughts, its calls, and whether it ends inside a thought."""
+    """A turn of harmony messages: its visible text, its thoughts, its calls, and whether it ends inside a thought.
+
+    `preamble` is the text of other channels, which is not shown if there is a final text.
+    """
 
     text: str
+    preamble: str
     thoughts: list[str]
     calls: Written
     unclosed: bool
@@ -33,16 +44,23 @@ class Turn(NamedTuple):
 
 def is_harmony(text: str) -> bool:
     """Whether `text` is a turn of harmony messages, and not a text that mentions their markers."""
-    if "<|" not in text:
-        return False
+    if "<|" not in text:  # some servers drop the markers, and only the words in them are left
+        begins = _STRIPPED.match(text) is not None
+        return begins and (
+            "assistantfinal" in text or "assistantcommentary to=" in text or " to=functions." in text
+        )
     if _BEGINS.match(text) is not None:
         return True
     header = _HEADER.search(text)
-    return header is not None and "tool_call>" not in text[: header.start()]
+    if header is None or is_quoted(text, header.start(), header.end()):
+        return False
+    return "tool_call>" not in text[: header.start()]
 
 
 def read_harmony(text: str) -> Turn:
     """Read a turn. Text outside of its messages is visible."""
+    if "<|" not in text:
+        text = _STRIPPED_HEADER.sub(r"<|end|><|channel|>\1\2<|message|>", text)
     turn = _Reader()
     position = 0
     for marker in _MARKER.finditer(text):
@@ -51,6 +69,10 @@ def read_harmony(text: str) -> Turn:
         position = marker.end()
     turn.add(text[position:])
     return turn.finish()
+
+
+def _joined(pieces: Iterable[str]) -> str:
+    return "\n\n".join(piece.strip() for piece in pieces if piece.strip())
 
 
 class _Reader:
@@ -83,6 +105,21 @@ class _Reader:
             if marker == "channel":
                 self._pieces["header"].append("<channel>")
         else:
+            if self._place == "header":  # the marker <|message|> is missing
+                header = self._take("header")
+                brace = header.find("{") if _RECIPIENT.search(header) is not None else -1
+                words = header.split(None, 1)
+                named = _CHANNEL.match(header)
+                at = (
+                    brace
+                    if brace >= 0
+                    else named.end()
+                    if named is not None and len(words) > 1
+                    else len(header)
+                )
+                self._pieces["header"].append(header[:at])
+                self._pieces["body"].append(header[at:])
+                self._place = "body"
             if self._place == "body":
                 self._end_message(closed=True)
             self._place = "outside"
@@ -94,10 +131,9 @@ class _Reader:
         elif self._place == "header" and _RECIPIENT.search("".join(self._pieces["header"])) is not None:
             self._calls.append(Problem("cut_off_call", "it ends before its arguments"))
         self._end_outside("")
-        shown = [text for channel, text in self._visible if channel == "final"]
-        shown = shown or [text for _, text in self._visible]
-        text = "\n\n".join(piece.strip() for piece in shown if piece.strip())
-        return Turn(text, self._thoughts, self._calls, self._unclosed)
+        final = _joined(text for channel, text in self._visible if channel == "final")
+        others = _joined(text for channel, text in self._visible if channel != "final")
+        return Turn(final or others, others if final else "", self._thoughts, self._calls, self._unclosed)
 
     def _take(self, place: str) -> str:
         text = "".join(self._pieces[place])
@@ -115,15 +151,18 @@ class _Reader:
     def _end_message(self, *, closed: bool) -> None:
         header, body = self._take("header"), self._take("body")
         recipient = _RECIPIENT.search(header)
-        channel = header.partition("<channel>")[2].split()[:1] or ["final"]
+        named = _CHANNEL.search(header)
+        channel = named[1] if named is not None else "final"
         self._unclosed = False
         if recipient is not None and recipient[1] not in _PEOPLE:
             call = make_call(recipient[1], body)
-            if isinstance(call, Problem) and not closed:
+            if not body.strip() and not closed:
+                call = Problem("cut_off_call", "it ends before its arguments")
+            elif isinstance(call, Problem) and not closed:
                 call = Problem("cut_off_call", call.detail)
             self._calls.append(call)
-        elif channel[0] == "analysis":
+        elif channel == "analysis":
             self._thoughts.append(body)
             self._unclosed = not closed
         else:
-            self._visible.append((channel[0], body))
+            self._visible.append((channel, body))

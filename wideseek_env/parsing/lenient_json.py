@@ -3,7 +3,8 @@ r"""Reads JSON as models write it: valid JSON, or text that says unambiguously w
 The repair is one pass over the text. It accepts Python literals, comments, all kinds of quotes, and names without
 quotes. Commas may be missing or too many, and closing brackets may be missing. ``\'`` and other escapes that JSON does
 not have are accepted, and so are newlines that are written as ``\n`` between tokens. Text that ends inside a string is
-never completed, because nobody knows how the string goes on.
+never completed, because nobody knows how the string goes on. All texts in a value and in an error are clean
+(`wideseek_env.clean`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from wideseek_env.clean import clean_text, clean_value
 MAX_REPAIR_CHARS = 65_536
 """The longest text that is repaired, in characters. A longer text must be valid JSON, or it is an error."""
 
+_TOO_DEEP = "it is nested too deeply"
 _decode = json.JSONDecoder(strict=False).raw_decode
 
 
@@ -34,9 +36,9 @@ def load_lenient(text: str) -> tuple[Any, str]:
     The sentence is "" if `text` could be read.
     """
     try:
-        return json.loads(text, strict=False), ""
+        return clean_value(json.loads(text, strict=False)), ""
     except RecursionError:
-        return None, "it is nested too deeply"
+        return None, _TOO_DEEP
     except ValueError as error:
         first = error
     found = _repaired(text)
@@ -49,12 +51,11 @@ def load_value(text: str, start: int = 0) -> Value:
     """The JSON value that begins at `start`, whatever follows it."""
     try:
         value, end = _decode(text, start)
+        return Value(clean_value(value), end, "")
     except RecursionError:
-        return Value(None, start, "it is nested too deeply")
+        return Value(None, start, _TOO_DEEP)
     except ValueError as error:
         first = error
-    else:
-        return Value(value, end, "")
     rest = text[start : start + MAX_REPAIR_CHARS + 1]
     found = _repaired(rest)
     if found is None:
@@ -71,24 +72,36 @@ def end_of_json(text: str, start: int) -> int:
 
 
 def load_object(text: str) -> tuple[Any, str]:
-    """As `load_lenient`, but text that was encoded as JSON twice or more is decoded as often.
+    """As `load_lenient`, but for text that is one value: the arguments of a call, for example.
 
-    The texts in the value are clean (`wideseek_env.clean`).
+    Text that was encoded as JSON twice or more is decoded as often. A fence around the value is removed. A second value
+    after the first is an error, because nobody knows which of them is meant. Only an empty first value is skipped.
     """
-    value, error = load_lenient(text.strip())
-    for _ in range(4):
+    value: Any = text
+    error = ""
+    for _ in range(5):
+        value, error = _one_value(value)
         if error or not isinstance(value, str) or not value.strip():
             break
-        value, error = load_lenient(value.strip())
-    try:
-        return clean_value(value), clean_text(error)
-    except RecursionError:
-        return None, "it is nested too deeply"
+    return value, error
+
+
+def _one_value(text: str) -> tuple[Any, str]:
+    text = _FENCE.sub("", text.strip()).strip()
+    if text.startswith("{{") and text.endswith("}}"):  # a template's braces
+        text = text[1:-1]
+    value, end, error = load_value(text)
+    rest = text[end:].lstrip(" \t\r\n,;}])")
+    if error or not rest or rest[0] not in '{["':
+        return value, error
+    if value in ({}, [], ""):
+        return _one_value(rest)
+    return None, "there is more than one JSON value"
 
 
 def _describe(text: str, error: ValueError, start: int = 0) -> str:
     position = max(0, getattr(error, "pos", start) - start)
-    near = " ".join(text[max(0, position - 20) : position + 20].split())
+    near = clean_text(" ".join(text[max(0, position - 20) : position + 20].split()))
     return f"{getattr(error, 'msg', 'invalid JSON')} at character {position}, near: {near}"
 
 
@@ -107,15 +120,16 @@ def _repaired(text: str) -> Value | None:
             why = why or reason
             continue
         try:
-            value = json.loads("".join(repair.out), strict=False)
+            value = clean_value(json.loads("".join(repair.out), strict=False))
             return Value(value, repair.at if form is text else len(text), "")
         except RecursionError:
-            return Value(None, 0, "it is nested too deeply")
+            return Value(None, 0, _TOO_DEEP)
         except ValueError:
             continue
     return Value(None, 0, why) if why else None
 
 
+_FENCE = re.compile(r"^`{1,3}(?:json|python)?\s|^`{1,3}(?=[\[{\"'])|\s*`{1,3}\Z")
 _ESCAPED = re.compile(r'\s*+[{\[]\s*+(?:\\{1,8}+[nrt]\s*+)*+\\{1,8}+"')
 _SPACE = re.compile(
     r"(?:\s|[\u200b-\u200f\u2060\ufeff\x00-\x1f]|\\{1,8}+[nrt](?![a-z])|//[^\n]*+|/\*.*?(?:\*/|\Z))++",
@@ -124,6 +138,7 @@ _SPACE = re.compile(
 _WORD = re.compile(r"[^\W\d][\w-]*")
 _NUMBER = re.compile(r"[-+]?(?:\d[\d_]*(?:\.\d*)?|\.\d+)(?:[eE][-+]?\d+)?")
 _AFTER_NAME = re.compile(r"\s*(?:[:=：]|\\{1,8}+n)")
+_AFTER_WORD = re.compile(r"[ \t]*(?:[,}\]\n]|\Z)")
 _LITERALS = {
     "True": "true", "False": "false", "None": "null", "true": "true", "false": "false", "null": "null",
     "TRUE": "true", "FALSE": "false", "NULL": "null", "undefined": "null", "NaN": "NaN", "Infinity": "Infinity",
@@ -178,8 +193,14 @@ class _Repair:
                 self._value(number[0].lstrip("+").replace("_", ""))
                 self.at = number.end()
             elif (word := _WORD.match(text, self.at)) is not None:
+                known = _LITERALS.get(word[0], word[0])
                 named = self._closers[-1:] == ["}"] and _AFTER_NAME.match(text, word.end())
-                self._value(json.dumps(word[0]) if named else _LITERALS.get(word[0], word[0]))
+                alone = (
+                    self.out[-1:] == [":"]
+                    and word[0] not in _LITERALS
+                    and _AFTER_WORD.match(text, word.end())
+                )
+                self._value(json.dumps(word[0]) if named or alone else known)
                 self.at = word.end()
             else:
                 self.out.append(char)

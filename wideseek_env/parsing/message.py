@@ -1,22 +1,36 @@
 """Reads the tool calls in a model's message, and describes what is wrong with calls that it cannot read.
 
 The parser reads the text forms of the families of models that people train and serve, without being told which family
-wrote a message. docs/models.md has the table. Models bend these forms, and the parser follows them as far as the
+wrote a message. docs/what-models-write.md has the table. Models bend these forms, and the parser follows as far as the
 meaning is certain. A call that it cannot read becomes an error sentence for the model. Thinking is ignored. Parsing
 takes time linear in the length of the text.
 """
 
 from __future__ import annotations
 
+import html
+import json
+import re
 from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from wideseek_env.messages import Message
-from wideseek_env.parsing.calls import Problem, RawCall, Written, make_call
+from wideseek_env.parsing.calls import MAX_CALLS, Problem, RawCall, Tools, Written, known_tools, make_call
 from wideseek_env.parsing.harmony import is_harmony, read_harmony
+from wideseek_env.parsing.lenient_json import load_object
 from wideseek_env.parsing.tagged import read_tagged
+from wideseek_env.parsing.tags import CLOSE
 from wideseek_env.parsing.thoughts import split_thinking, strip_thinking
 from wideseek_env.parsing.untagged import read_untagged
+
+_SIGNS = ("<", "{", "(", "[", "“", "◁", "&lt;", "Action", "Tool", "Function", "tool_", "assistant")
+"""A text without any of these has no call and no thought."""
+
+_ESCAPED = re.compile(r"&lt;(?:tool_?call|function[=_]|invoke name)")
+_INVENTED = re.compile(
+    r"<(?:\|im_end\||\|eot_id\||end_of_turn|turn\||｜end▁of▁sentence｜)>\s*"
+    r"<(?:\|im_start\||\|start_header_id\||start_of_turn|\|turn|｜User｜)"
+)
 
 
 class Parsed(NamedTuple):
@@ -26,25 +40,41 @@ class Parsed(NamedTuple):
     calls: list[RawCall | Problem]
 
 
-def parse_message(message: Message, tools: Collection[str] = ()) -> Parsed:
+def parse_message(message: Message, tools: Collection[str] | Tools = ()) -> Parsed:
     """Parse a message that `wideseek_env.messages.assistant_message` made. Never raises.
 
     Args:
         message: The assistant's message.
-        tools: The names of the tools in this episode. They are the evidence for a call that has no tags around it.
+        tools: The names of the tools in this episode. They are the evidence for a call that has no tags around it. A
+            mapping also has the names of the arguments of each tool.
     """
     content = message["content"]
+    native = message.get("tool_calls")
+    if not native:
+        if (plain := _plain_calls(content)) is not None:
+            return plain
+        if not any(sign in content for sign in _SIGNS):
+            cut = message.get("finish_reason") == "length"
+            return Parsed(content.strip(), [Problem("cut_off")] if cut else [])
+    known = known_tools(tools)
+    if "<" in content and (invented := _INVENTED.search(content)) is not None:
+        content = content[: invented.start()]  # the model went on with a turn of somebody else
+    if "&lt;" in content and _ESCAPED.search(content) is not None and "<tool_call>" not in content:
+        content = html.unescape(content)
+    calls: Written = []
     if is_harmony(content):
         turn = read_harmony(content)
-        visible, calls, unclosed = turn.text, turn.calls, turn.unclosed
+        visible, calls, unclosed = turn.text, list(turn.calls), turn.unclosed
+        calls += _read_text(turn.preamble, known)[1]
+        visible, _ = strip_thinking(visible)
     else:
         visible, unclosed = strip_thinking(content)
-        visible, calls = read_tagged(visible, tools)
-    native = message.get("tool_calls")
+    visible, written = _read_text(visible, known)
+    calls += written
     if native:
         calls = _with_native([_read_native(call) for call in native], calls)
-    elif not calls:
-        visible, calls = read_untagged(visible, tools)
+    elif len(calls) > MAX_CALLS:
+        calls[MAX_CALLS:] = [Problem("too_many_blocks", str(MAX_CALLS))]
     if not calls:
         if unclosed and not visible.strip():
             calls.append(Problem("unclosed_thinking"))
@@ -53,10 +83,55 @@ def parse_message(message: Message, tools: Collection[str] = ()) -> Parsed:
     return Parsed(visible.strip(), calls)
 
 
+def _plain_calls(content: str) -> Parsed | None:
+    """A message of nothing but ``<tool_call>`` blocks of valid JSON after plain text. None: any other message.
+
+    Most messages of trained models have this form. The general way reads them with the same result, but more slowly.
+    """
+    visible, *blocks = content.split("<tool_call>")
+    if not blocks or len(blocks) > MAX_CALLS or any(sign in visible for sign in _SIGNS):
+        return None
+    calls: Written = []
+    for block in blocks:
+        body = block.rstrip().removesuffix("</tool_call>")
+        if len(body) == len(block) or "<" in body or "\\u" in body or body.count("{") + body.count("[") > 16:
+            return None
+        try:
+            value = json.loads(body)
+        except ValueError:
+            return None
+        if not (isinstance(value, dict) and len(value) == 2 and isinstance(value.get("arguments"), dict)):
+            return None
+        name = value.get("name")
+        if not (isinstance(name, str) and name.isidentifier()) or "name" in value["arguments"]:
+            return None
+        calls.append(RawCall(name, value["arguments"]))
+    return Parsed(visible.strip(), calls)
+
+
 def thoughts_of(content: str) -> list[str]:
     """The thoughts in the content of a message, without their tags, in order."""
     thoughts = read_harmony(content).thoughts if is_harmony(content) else split_thinking(content).thoughts
     return [thought.strip() for thought in thoughts if thought.strip()]
+
+
+def _read_text(text: str, tools: Tools) -> tuple[str, Written]:
+    """The text outside of the calls, and the calls: those with tags around them, and those without."""
+    pieces = read_tagged(text, tools)
+    tagged = [call for piece in pieces for call in piece.calls]
+    if not tagged:
+        return read_untagged(text, tools)
+    visible: list[str] = []
+    calls: Written = []
+    for piece in pieces:
+        rest, found = read_untagged(piece.text, tools) if piece.text.strip() else (piece.text, [])
+        visible.append(CLOSE.sub("", rest))
+        # A model may first say in words what it then calls.
+        calls += [
+            *piece.calls,
+            *(call for call in found if isinstance(call, Problem) or not _among(call, tagged)),
+        ]
+    return "".join(visible), calls
 
 
 def _read_native(call: dict[str, Any]) -> RawCall | Problem:
@@ -70,5 +145,24 @@ def _read_native(call: dict[str, Any]) -> RawCall | Problem:
 def _with_native(native: Written, written: Written) -> Written:
     """Native calls, and those calls in the text that are not among them: some servers leave the text of a call in
     the content."""
-    known = [(call.name, call.arguments) for call in native if isinstance(call, RawCall)]
-    return native + [c for c in written if isinstance(c, RawCall) and (c.name, c.arguments) not in known]
+    return native + [call for call in written if isinstance(call, RawCall) and not _among(call, native)]
+
+
+def _among(call: RawCall, calls: Written) -> bool:
+    """Whether one of `calls` means the same. In some forms, numbers and lists are text."""
+    meant = _meaning(call.arguments)
+    return any(
+        isinstance(other, RawCall) and other.name == call.name and _meaning(other.arguments) == meant
+        for other in calls
+    )
+
+
+def _meaning(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, dict):
+        return {key: _meaning(each, depth + 1) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_meaning(each, depth + 1) for each in value]
+    if isinstance(value, str) and value.strip()[:1] in ("[", "{") and depth < 4:
+        decoded, error = load_object(value)
+        return value.strip() if error else _meaning(decoded, depth + 1)
+    return str(value).strip()

@@ -11,7 +11,13 @@ from wideseek_env.parsing.calls import Problem, RawCall, Written, make_call
 MAX_CHARS = 65_536
 """The longest text that is read as Python, in characters."""
 
+MAX_BITS = 4096
+"""The longest whole number, in bits."""
+
 _WORDS = {"true": True, "false": False, "null": None, "none": None}
+_ODD_ESCAPE = re.compile(r"(?<!\\)\\([^\n\\'\"abfnrtvxuUN0-7])")
+"""An escape that Python does not have. Python would print a warning about it."""
+
 _BRACKET = re.compile(r"""[()\[\]{}]|"(?:[^"\\]|\\.)*+"|'(?:[^'\\]|\\.)*+'|["']""", re.DOTALL)
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
@@ -21,7 +27,7 @@ def read_pythonic(text: str) -> Written | None:
     text."""
     if len(text) > MAX_CHARS:
         return None
-    text = text.strip().strip(";").strip()
+    text = _ODD_ESCAPE.sub(r"\\\\\1", text.strip().strip(";").strip())
     try:
         body = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -31,9 +37,10 @@ def read_pythonic(text: str) -> Written | None:
         if not isinstance(statement, (ast.Expr, ast.Assign)):
             return None
         for node in _nodes(statement.value):
-            if (call := _call(node)) is None:
+            if (call := _call(node)) is not None:
+                calls.append(call)
+            elif not isinstance(node, (ast.Name, ast.Constant)) or not calls:
                 return None
-            calls.append(call)
     return calls or None
 
 
@@ -98,10 +105,17 @@ def _value(node: ast.expr) -> Any:
     """The literal that a node writes. JSON's ``true``, ``false`` and ``null`` count as literals."""
     if isinstance(node, ast.Name) and node.id in _WORDS:
         return _WORDS[node.id]
-    if isinstance(node, (ast.List, ast.Tuple)):
+    if isinstance(node, (ast.List, ast.Tuple, ast.Set)):
         return [_value(item) for item in node.elts]
     if isinstance(node, ast.Dict):
         if any(key is None for key in node.keys):
             raise ValueError("a call has only literal arguments")
-        return {_value(k): _value(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None}
-    return ast.literal_eval(node)
+        return {
+            str(_value(k)): _value(v) for k, v in zip(node.keys, node.values, strict=True) if k is not None
+        }
+    value = ast.literal_eval(node)
+    if isinstance(value, int) and value.bit_length() > MAX_BITS:
+        raise ValueError("the number is too long")  # Python refuses to write it as text
+    if value is not None and not isinstance(value, (str, int, float)):
+        raise ValueError("JSON has no such value")
+    return value

@@ -6,45 +6,47 @@ LongCat and others. Thinking in harmony's channels (gpt-oss) is read in `widesee
 
 from __future__ import annotations
 
-import json
 import re
+from functools import lru_cache
 from typing import NamedTuple
 
+_NAME = (
+    r"(?:[a-z]{1,12}[:|])?(?:think|thinking|thoughts?|reason|reasoning|reflection|scratch_?pad|inner_(?:thoughts|monologue))(?:_fast|_faster)?(?::\w{1,40})?"
+    r"|longcat_think"
+)
 _PAIRS = (
-    (
-        r"<((?:[a-z]{1,12}[:|])?(?:think|thinking|thought)(?:_fast|_faster)?(?::\w{1,40})?|longcat_think)>",
-        "</{}>",
-    ),
-    (r"\[(THINK)\]", "[/{}]"),
-    (r"<\|START_(THINKING)\|>", "<|END_{}|>"),
-    (r"<\|begin_of_(thought)\|>", "<|end_of_{}|>"),
-    (r"<\|open\|>(think)<\|sep\|>", "<|close|>{}<|sep|>"),
-    (r"◁(think)▷", "◁/{}▷"),
-    (r"<\|channel>(thought)", "<channel|>"),
+    (rf"<((?i:{_NAME}))\s*>", r"(?i:</{}\s*>)"),
+    (r"\[(THINK)\]", r"\[/{}\]"),
+    (r"<\|START_(THINKING)\|>", r"<\|END_{}\|>"),
+    (r"<\|begin_of_(thought)\|>", r"<\|end_of_{}\|>"),
+    (r"<\|open\|>(think)<\|sep\|>", r"<\|close\|>{}<\|sep\|>"),
+    (r"◁(think)▷", r"◁/{}▷"),
+    (r"<\|channel>(thought)", r"<channel\|>"),
 )
-_CLOSERS = (
-    r"</((?:[a-z]{1,12}[:|])?(?:think|thinking|thought)(?:_fast|_faster)?(?::\w{1,40})?|longcat_think)>",
-    r"\[/THINK\]",
-    r"<\|END_THINKING\|>",
-    r"<\|end_of_thought\|>",
-    r"<\|close\|>think<\|sep\|>",
-    r"◁/think▷",
-)
+"""The pattern of each opening tag, and the pattern of its closing tag with the name from the opening tag."""
+
 _OPEN = re.compile("|".join(opener for opener, _ in _PAIRS))
-_CLOSE = re.compile("|".join(_CLOSERS))
-_HINT = re.compile(r"think|thought|THINK|<\|channel")
+_CLOSE = re.compile(
+    rf"</(?i:{_NAME})\s*>|\[/THINK\]|<\|END_THINKING\|>|<\|end_of_thought\|>|<\|close\|>think<\|sep\|>|◁/think▷|<channel\|>"
+)
+_HINT = re.compile(r"think|thought|reason|scratch|reflection|inner_|channel", re.IGNORECASE)
 # The text of a call's argument is no thinking, so a tag in it has no meaning.
 _ARGUMENT = re.compile(r"<(?:[|｜]DSML[|｜])?param(?:eter)?[=\s][^<>]{1,200}>|<arg_value>")
-_JSON_CALL = re.compile(r"(?:<[^<>\s]{0,40}tool_?calls?[^<>\s]{0,40}>|\[TOOL_CALLS\])\s*(?=[{\[])")
 _EVENT = re.compile(
-    f"(?P<open>{_OPEN.pattern})|(?P<close>{_CLOSE.pattern})|(?P<argument>{_ARGUMENT.pattern})|"
-    f"(?P<json>{_JSON_CALL.pattern})"
+    f"(?P<open>{_OPEN.pattern})|(?P<close>{_CLOSE.pattern})|(?P<argument>{_ARGUMENT.pattern})"
 )
+_CALL = re.compile(r"<(?:function|parameter|invoke|tool_call|arg_key)")
+_IN_STRING = re.compile(r"""[:=(\[,]\s*(?:"(?:[^"\\\n]|\\.)*+|'(?:[^'\\\n]|\\.)*+)\Z""")
 _ENDS_OPEN = re.compile(rf"(?:{_OPEN.pattern}|<\|channel\|>analysis<\|message\|>)\s*\Z")
-_decode = json.JSONDecoder(strict=False).raw_decode
 
-MAX_SKIPPED = 64
-"""The most calls whose arguments are protected from being read as thinking. It bounds the time for hostile text."""
+MAX_CHECKS = 64
+"""The most tags of a message that are checked for being quoted. It bounds the time for hostile text."""
+
+MAX_ARGUMENT = 20_000
+"""The longest argument in which tags of thoughts are text."""
+
+_BACK = 1000
+"""How many characters before a tag are read to see whether the tag is quoted."""
 
 
 class Thinking(NamedTuple):
@@ -68,27 +70,32 @@ def split_thinking(text: str) -> Thinking:
     Some chat templates open the thought in the prompt. So a closing tag without an opening tag ends a thought that
     began in the prompt. Tags inside the arguments of a call are part of the argument.
     """
+    if "<" not in text and "THINK]" not in text and "◁" not in text:
+        return Thinking(text, [], False)
     if _HINT.search(text) is None:
         return Thinking(text, [], False)
     kept: list[str] = []
     thoughts: list[str] = []
-    position = at = skipped = 0
+    position = at = checks = 0
     while (event := _EVENT.search(text, at)) is not None:
         at = event.end()
+        if event["argument"] is None:
+            checks += 1
+            if checks <= MAX_CHECKS and _is_quoted(text, event):
+                continue
         if event["open"]:
             kept.append(text[position : event.start()])
-            closer = _closer(event["open"])
-            end = text.find(closer, at)
-            thoughts.append(text[at : end if end >= 0 else len(text)])
-            if end < 0:
+            end = _closer(event["open"]).search(text, at)
+            thoughts.append(text[at : end.start() if end is not None else len(text)])
+            if end is None:
                 return Thinking("".join(kept), thoughts, True)
-            position = at = end + len(closer)
+            position = at = end.end()
         elif event["close"]:
-            if not thoughts:
-                thoughts.append(text[: event.start()])
-                position = at
-        elif skipped < MAX_SKIPPED:
-            skipped += 1
+            thoughts.append("".join([*kept, text[position : event.start()]]))
+            kept.clear()
+            position = at
+        elif checks < MAX_CHECKS:
+            checks += 1
             at = _end_of_argument(text, event)
     kept.append(text[position:])
     return Thinking("".join(kept), thoughts, False)
@@ -104,22 +111,30 @@ def open_thought(prompt: str) -> str:
     return found[0].rstrip() if found is not None else ""
 
 
-def _closer(opener: str) -> str:
-    """The tag that ends the thought that `opener` begins."""
+@lru_cache(maxsize=64)
+def _closer(opener: str) -> re.Pattern[str]:
+    """The pattern of the tag that ends the thought that `opener` begins."""
     for pattern, closer in _PAIRS:
         if (found := re.fullmatch(pattern, opener)) is not None:
-            return closer.format(found[1])
-    return "</think>"
+            return re.compile(closer.replace("{}", re.escape(found[1])))
+    raise ValueError(opener)
 
 
-def _end_of_argument(text: str, event: re.Match[str]) -> int:
-    """The end of the call or argument that begins at `event`. If it has no end, the end of its tag."""
-    at = event.end()
-    if event["json"]:
-        try:
-            return _decode(text, at)[1]
-        except (ValueError, RecursionError):
-            return at
-    closing = "</arg_value>" if event["argument"] == "<arg_value>" else "</parameter>"
-    end = text.find(closing, at)
-    return end if end >= 0 else at
+def _is_quoted(text: str, tag: re.Match[str]) -> bool:
+    """Whether a tag is between backticks, in a row of a table, or in the string of an argument."""
+    start = tag.start()
+    if (
+        text[start - 1 : start] == "`"
+        and text[start - 2 : start - 1] != "`"
+        and text[tag.end() : tag.end() + 1] == "`"
+    ):
+        return True
+    line = text[text.rfind("\n", max(0, start - _BACK), start) + 1 if start else 0 : start][-_BACK:]
+    return line.lstrip().startswith("|") or _IN_STRING.search(line) is not None
+
+
+def _end_of_argument(text: str, tag: re.Match[str]) -> int:
+    """The end of the argument that begins with `tag`. If it has no end, the end of its tag."""
+    closing = "</arg_value>" if tag[0] == "<arg_value>" else "</parameter>"
+    end = text.find(closing, tag.end(), tag.end() + MAX_ARGUMENT)
+    return end if end >= 0 and _CALL.search(text, tag.end(), end) is None else tag.end()

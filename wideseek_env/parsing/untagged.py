@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection
 from functools import lru_cache
+from itertools import islice
 from typing import Any, NamedTuple
 
 from wideseek_env.clean import clean_text
@@ -18,21 +18,24 @@ from wideseek_env.parsing.calls import (
     MAX_CALLS,
     Problem,
     RawCall,
+    Tools,
     Written,
     calls_of,
-    has_call_shape,
+    fits,
+    is_call,
     make_call,
-    name_of,
     tool_name,
 )
+from wideseek_env.parsing.elements import read_children
 from wideseek_env.parsing.lenient_json import load_object, load_value
 from wideseek_env.parsing.pythonic import end_of_brackets, read_pythonic
+from wideseek_env.parsing.tags import is_quoted
 
-MAX_CANDIDATES = 40
+MAX_CANDIDATES = 60
 """The most places of a text at which a call is looked for."""
 
-MAX_REPAIRS = 4
-"""The most places at which almost-JSON is repaired."""
+MAX_FAILURES = 4
+"""The most places at which the repair of almost-JSON may fail."""
 
 _LONGEST = 262_144
 """The longest JSON of calls without tags, in characters."""
@@ -44,12 +47,14 @@ _KEYS = "name|tool_name|function_name|recipient_name|tool|function|action"
 _ARGUMENT_KEYS = "arguments|parameters|args|params|input|action_input|tool_input|kwargs"
 _QUOTE = r"\\{0,8}+[\"'“”`]"
 _SHAPE = re.compile(
-    rf"{_QUOTE}(?:{_KEYS}){_QUOTE}\s*:\s*{_QUOTE}[\w.:-]{{1,100}}{_QUOTE}\s*,\s*{_QUOTE}(?:{_ARGUMENT_KEYS}){_QUOTE}\s*:"
+    rf"{_QUOTE}name{_QUOTE}\s*:\s*{_QUOTE}[\w.:-]{{1,100}}{_QUOTE}\s*,\s*{_QUOTE}(?:arguments|parameters){_QUOTE}\s*:"
 )
 _HAS_ARGUMENTS = re.compile(rf"\b(?:{_ARGUMENT_KEYS})\b{_QUOTE}?\s*[:=]")
 _GIVEN = re.compile(r"\s*\w+\s*=\s*[\"'\[{\d]")
-_HINT = re.compile(r"[{(\[]")
-_FENCES = re.compile(r"(?:```[\w+-]*|[\[\],;`\s])+")
+_TOOL_CODE = re.compile(r"```tool_code\b")
+_FENCES = re.compile(r"(?:```[\w+-]*+|[\[\],;`\s])++")
+_AFTER_CALL = re.compile(r"[ \t]*(?:[,;)\]`]|\r?\n|<[|/b]|\Z)")
+_NEXT_CALL = re.compile(r"\s*[,;]\s*(?=[A-Za-z_][\w.]*\()")
 _decode = json.JSONDecoder(strict=False).raw_decode
 
 
@@ -65,7 +70,9 @@ class _Patterns(NamedTuple):
     python: re.Pattern[str]
     """``search(`` at the start of a line, or ``[search(`` anywhere."""
     headed: re.Pattern[str]
-    """``functions.search:0 {``, ``search[ARGS]{`` or ``Action: search … {`` at the start of a line."""
+    """``functions.search:0 {``, ``search[ARGS]{`` or ``Action: search … {``."""
+    lines: re.Pattern[str]
+    """``Action: search`` and a line ``Action Input: …`` that is no object."""
 
 
 @lru_cache(maxsize=64)
@@ -73,27 +80,49 @@ def _patterns(tools: frozenset[str]) -> _Patterns:
     names = "|".join(re.escape(name) for name in sorted(tools, key=lambda name: (-len(name), name)))
     prefix = r"(?:(?:functions|tools|default_api)\.)?"
     named = rf"{_QUOTE}?\b(?:{_KEYS})\b{_QUOTE}?\s*[:=]\s*{_QUOTE}\s*{prefix}(?:{names})(?::\d+)?\s*{_QUOTE}"
+    label = r"(?:Action|Call|Tool|Function|Tool name|tool_name|Calling tool|✿FUNCTION✿)"
+    inputs = r"(?:Action Input|Tool Input|tool_input|Arguments|Args|Parameters|Input|✿ARGS✿)"
+    start = (
+        rf"^[ \t>]*(?:[*_]*{label}[*_]*[ \t]*\d*[ \t]*[:：][*_]*[ \t]*|[-*][ \t]+|\d+[.)][ \t]+|(?:->|=>|@|>>>)[ \t]*"
+        r"|<\|\w{1,20}\|>[ \t]*|```|function\s*<[|｜]tool[_▁]sep[|｜]>\s*|<(?:tool_)?name>\s*|[*_]{1,3}|await[ \t]+)?"
+    )
     return _Patterns(
         re.compile(rf"{named}|\{{\s*{_QUOTE}{prefix}(?:{names}){_QUOTE}\s*:\s*\{{|{_SHAPE.pattern}"),
         re.compile(
-            rf"(?:(?P<list>\[)\s*|(?P<open>^[ \t>*-]*(?:print\()?`?))(?P<name>{prefix}(?:{names})(?:\.call)?)\s*\(",
+            rf"(?:(?P<list>\[)\s*|(?:{start}|:[ \t]+)(?:print\(|\w{{1,40}}[ \t]*=[ \t]*)?(?:await[ \t]+)?`?)"
+            rf"(?P<name>{prefix}(?:{names})(?:\.call)?)[ \t]*\(",
             re.MULTILINE,
         ),
         re.compile(
-            rf"(?:^[ \t]*(?:\**Action:?\**:?[ \t]*)?|\bto=){prefix}`?(?P<tool>{names})`?(?::\d+)?"
-            r"(?:\s|\[ARGS\]|\[CALL_ID\]\w*|<[|｜][^|｜<>]{1,40}[|｜]>|\**Action Input:?\**:?|json\b|code\b|[:=>-])*+"
-            r"(?:```(?:json)?\s*)?(?=\{)",
+            rf"(?:{start}|(?P<strong>\bto=(?=functions\.)|(?<!\w)functions\.|(?<!\w)(?={prefix}(?:{names})\[ARGS\])))"
+            rf"{prefix}[`\"*_]*(?P<tool>{names})[`\"*_]*(?P<number>:\d+)?(?![\w(])"
+            rf"(?:\s|\[ARGS\]|\[CALL_ID\]\w*|<[|｜][^|｜<>]{{1,40}}[|｜]>|json\b|code\b"
+            rf"|[*_]*{inputs}[*_]*[ \t]*\d*[ \t]*[:：][*_]*"
+            r"|with (?:the )?(?:arguments|parameters|input)\b|</?(?:tool_)?(?:name|arguments|parameters)>|[:=>`-])*+"
+            r"(?:```(?:json)?\s*)?(?=\{\s*[\"'“\\}\w])",
+            re.MULTILINE,
+        ),
+        re.compile(
+            rf"^[ \t*_]*(?:Action|Tool|Function|tool_name)[*_]*[ \t]*\d*[ \t]*[:：]"
+            rf"[ \t*_`\"]*(?P<tool>{names})[`\"*_ \t]*"
+            rf"(?:\[[^\]\n]{{1,500}}\]|\s*\n[ \t*_]*{inputs}[*_]*[ \t]*\d*[ \t]*[:：].{{0,500}})",
             re.MULTILINE,
         ),
     )
 
 
-def read_untagged(text: str, tools: Collection[str]) -> tuple[str, Written]:
+def read_untagged(text: str, tools: Tools) -> tuple[str, Written]:
     """The text outside of the calls, and the calls, in order."""
-    if not _HINT.search(text):
+    if not any(name in text for name in tools) and not ("name" in text and "{" in text):
         return text, []
-    names = frozenset(tools)
-    found = _whole(text, names) or [*_objects(text, names), *_python(text, names), *_headed(text, names)]
+    found = _whole(text, tools) or [
+        *_objects(text, tools),
+        *_python(text, tools),
+        *_headed(text, tools),
+        *_elements(text, tools),
+    ]
+    if not found:
+        found = _unreadable(text, tools)
     if not found:
         return text, []
     visible: list[str] = []
@@ -106,12 +135,43 @@ def read_untagged(text: str, tools: Collection[str]) -> tuple[str, Written]:
         calls += each.calls
         position = each.end
     visible.append(text[position:])
-    if len(calls) > MAX_CALLS:
-        calls[MAX_CALLS:] = [Problem("too_many_blocks", str(MAX_CALLS))]
     return "".join("" if _FENCES.fullmatch(piece) else piece for piece in visible), calls
 
 
-def _whole(text: str, tools: frozenset[str]) -> list[_Found]:
+def _elements(text: str, tools: Tools) -> list[_Found]:
+    """Elements that have the name of a tool: ``<search><query>…</query></search>``."""
+    found: list[_Found] = []
+    for name in tools:
+        opening, closing = f"<{name}>", f"</{name}>"
+        start = text.find(opening)
+        while start >= 0 and len(found) < MAX_CANDIDATES:
+            end = text.find(closing, start)
+            if end < 0:
+                break
+            if not is_quoted(text, start, end):
+                inner = text[start + len(opening) : end]
+                given = read_children(inner)
+                call = make_call(name, given) if given else Problem("bad_arguments", name)
+                found.append(_Found(start, end + len(closing), [call]))
+            start = text.find(opening, end)
+    return found
+
+
+def _unreadable(text: str, tools: Tools) -> list[_Found]:
+    """What is evidently meant as a call, but has no arguments that can be read."""
+    if not tools or not any(word in text for word in ("Action", "Tool", "Function", "tool_")):
+        return []
+    found = [
+        _Found(line.start(), line.end(), [Problem("bad_arguments", line["tool"])])
+        for line in islice(_patterns(frozenset(tools)).lines.finditer(text), MAX_CANDIDATES)
+    ]
+    code = _TOOL_CODE.search(text)
+    if not found and code is not None and any(f"{name}(" in text[code.end() :] for name in tools):
+        found.append(_Found(code.start(), len(text), [Problem("bad_json", "the code is not a plain call")]))
+    return found
+
+
+def _whole(text: str, tools: Tools) -> list[_Found]:
     """The calls of a message that is nothing but valid JSON of calls, encoded once or more."""
     body = text.strip()
     if body[:1] not in ("{", "[", '"'):
@@ -124,47 +184,86 @@ def _whole(text: str, tools: frozenset[str]) -> list[_Found]:
         value, error = load_object(value)
         if error:
             return []
-    return [_Found(0, len(text), calls_of(value))] if _are_calls(value, tools) else []
+    if not _are_calls(value, tools) and not _names_only(value, tools):
+        return []
+    return [_Found(0, len(text), calls_of(value))]
 
 
-def _are_calls(value: Any, tools: frozenset[str], depth: int = 0) -> bool:
+def _names_only(value: Any, tools: Tools) -> bool:
+    """Whether a value is an object with nothing but the name of a tool that may have no arguments."""
+    return (
+        isinstance(value, dict)
+        and set(value) == {"name"}
+        and value["name"] in tools
+        and not tools[value["name"]]
+    )
+
+
+def _are_calls(value: Any, tools: Tools, depth: int = 0) -> bool:
     """Whether a decoded value is a call, or a list that consists of calls."""
     if isinstance(value, list):
         return bool(value) and depth < 4 and all(_are_calls(item, tools, depth + 1) for item in value)
-    if not isinstance(value, dict):
+    if not isinstance(value, dict) or not value:
         return False
-    if isinstance(value.get("tool_calls"), list):
-        return _are_calls(value["tool_calls"], tools, depth + 1)
-    if has_call_shape(value) or tool_name(name_of(value)) in tools:
+    for key in ("tool_calls", "calls", "function_calls"):
+        if isinstance(value.get(key), list):
+            return _are_calls(value[key], tools, depth + 1)
+    if is_call(value, tools):
         return True
-    return len(value) == 1 and all(tool_name(k) in tools and isinstance(v, dict) for k, v in value.items())
+    return all(
+        tool_name(key) in tools
+        and isinstance(each, dict)
+        and bool(each)
+        and fits(tool_name(key), each, tools)
+        for key, each in value.items()
+    )
 
 
-def _objects(text: str, tools: frozenset[str]) -> list[_Found]:
+def _objects(text: str, tools: Tools) -> list[_Found]:
     """The JSON objects of calls, wherever they are in the text. An object that nobody can read becomes a problem."""
     found: list[_Found] = []
-    end = 0
-    repairs = MAX_REPAIRS
-    pattern = _patterns(tools).object if tools else _SHAPE
-    for tried, match in enumerate(pattern.finditer(text)):
-        if tried >= MAX_CANDIDATES:
+    end = failures = tried = 0
+    if "{" not in text and "“" not in text:
+        return found
+    pattern = _patterns(frozenset(tools)).object if tools else _SHAPE
+    for match in pattern.finditer(text):
+        if match.start() < end or is_quoted(text, match.start(), match.end()):
+            continue
+        tried += 1
+        if tried > MAX_CANDIDATES:
             found.append(_Found(match.start(), match.end(), [Problem("too_many_blocks", str(MAX_CALLS))]))
             break
-        if match.start() < end:
-            continue
         starts = _brackets_before(text, match, end)
+        if any(text[start - 1 : start] == "`" and text[start - 2 : start - 1] != "`" for start in starts[:1]):
+            continue
         each = next(filter(None, (_valid(text, start, match, tools) for start in starts)), None)
         error = ""
-        if each is None and starts and repairs:
-            repairs -= 1
+        if each is None and starts and failures < MAX_FAILURES:
             each, error = _almost(text, starts, match, tools)
-        if each is None and _HAS_ARGUMENTS.search(text, match.start(), match.end() + 200):
+            failures += each is None
+        evident = (
+            not tools or _SHAPE.match(text, match.start()) is None or tool_name(_name_in(match[0])) in tools
+        )
+        if each is None and evident and _HAS_ARGUMENTS.search(text, match.start(), match.end() + 200):
+            if not error and starts and _is_json(text, starts[0]):
+                continue  # an object of something else
             error = error or "it is not a JSON object"
             each = _Found(match.start(), match.end(), [Problem("bad_json", clean_text(error))])
         if each is not None:
             found.append(each)
             end = each.end
     return found
+
+
+def _name_in(matched: str) -> str:
+    return matched.split(":", 1)[-1].split(",")[0].strip(" \t\r\n\\\"'“”`")
+
+
+def _is_json(text: str, start: int) -> bool:
+    try:
+        return isinstance(_decode(text[start : start + _LONGEST])[0], (dict, list))
+    except (ValueError, RecursionError):
+        return False
 
 
 def _brackets_before(text: str, match: re.Match[str], least: int) -> list[int]:
@@ -179,7 +278,7 @@ def _brackets_before(text: str, match: re.Match[str], least: int) -> list[int]:
     return starts
 
 
-def _valid(text: str, start: int, match: re.Match[str], tools: frozenset[str]) -> _Found | None:
+def _valid(text: str, start: int, match: re.Match[str], tools: Tools) -> _Found | None:
     """The calls of the valid JSON that begins at `start`, if it contains the match."""
     try:
         value, end = _decode(text[start : start + _LONGEST])
@@ -190,9 +289,7 @@ def _valid(text: str, start: int, match: re.Match[str], tools: frozenset[str]) -
     return _Found(start, start + end, calls_of(value))
 
 
-def _almost(
-    text: str, starts: list[int], match: re.Match[str], tools: frozenset[str]
-) -> tuple[_Found | None, str]:
+def _almost(text: str, starts: list[int], match: re.Match[str], tools: Tools) -> tuple[_Found | None, str]:
     """The calls of the almost-JSON around a match, or why it cannot be read."""
     error = ""
     for start in starts[:2]:
@@ -203,43 +300,70 @@ def _almost(
     return None, error
 
 
-def _python(text: str, tools: frozenset[str]) -> list[_Found]:
-    """Calls in Python's form: at the start of a line, or in a list."""
+def _python(text: str, tools: Tools) -> list[_Found]:
+    """Calls in Python's form: alone in a line, or in a list."""
     found: list[_Found] = []
-    if not tools:
+    if not any(f"{name}{after}" in text for name in tools for after in ("(", " (", ".call")):
         return found
-    for tried, match in enumerate(_patterns(tools).python.finditer(text)):
+    for tried, match in enumerate(_patterns(frozenset(tools)).python.finditer(text)):
         if tried >= MAX_CANDIDATES:
+            found.append(_Found(match.start(), match.end(), [Problem("too_many_blocks", str(MAX_CALLS))]))
             break
-        if found and match.start() < found[-1].end:
+        start = match.start("list") if match["list"] else match.start("name")
+        if (found and start < found[-1].end) or is_quoted(text, start, start):
             continue
-        listed = match["list"] is not None
-        start = match.start("list") if listed else match.start("name")
-        end = end_of_brackets(text, start if listed else match.end() - 1)
-        certain = listed or (match["open"].strip() == "" and _GIVEN.match(text, match.end()) is not None)
-        if end < 0:
-            if certain:
-                found.append(_Found(start, len(text), [Problem("cut_off_call", "a bracket is not closed")]))
-            continue
-        calls = read_pythonic(text[start:end])
-        if calls is None and certain:
-            calls = [Problem("bad_json", "it is neither JSON nor a call in Python's form")]
-        if calls and (certain or all(isinstance(call, RawCall) and call.arguments for call in calls)):
-            found.append(_Found(start, end, calls))
+        each = _python_at(text, start, match.end() - 1, bool(match["list"]), tools)
+        while each is not None:
+            found.append(each)
+            following = _NEXT_CALL.match(text, each.end)
+            opening = text.find("(", following.end()) if following is not None else -1
+            each = _python_at(text, following.end(), opening, False, tools) if following is not None else None
     return found
 
 
-def _headed(text: str, tools: frozenset[str]) -> list[_Found]:
+def _python_at(text: str, start: int, bracket: int, listed: bool, tools: Tools) -> _Found | None:
+    """The call at `start`, whose arguments begin at `bracket`, or the list of calls at `start`."""
+    end = end_of_brackets(text, start if listed else bracket)
+    given = _GIVEN.match(text, bracket + 1) is not None
+    if end < 0:
+        cut = [Problem("cut_off_call", "a bracket is not closed")]
+        return _Found(start, len(text), [*cut]) if given else None
+    if _AFTER_CALL.match(text, end) is None:
+        return None  # prose about a call, or a link
+    calls = read_pythonic(text[start:end])
+    if calls is None and text[bracket + 1 : bracket + 2] == "{":  # JavaScript's form of an object
+        calls = [make_call(text[start:bracket], text[bracket + 1 : end - 1])]
+    if calls is None:
+        problem = Problem("bad_json", "it is neither JSON nor a call in Python's form")
+        return _Found(start, end, [problem]) if listed or given else None
+    for call in calls:
+        if isinstance(call, RawCall) and not (
+            call.name in tools and call.arguments and fits(call.name, call.arguments, tools)
+        ):
+            return None
+        if isinstance(call, Problem) and not (listed or text[bracket + 1 : bracket + 2] in ('"', "'")):
+            return None
+    return _Found(start, end, calls)
+
+
+def _headed(text: str, tools: Tools) -> list[_Found]:
     """The name of a tool, and then a JSON object of arguments."""
     found: list[_Found] = []
-    if not tools:
+    if not tools or "{" not in text:
         return found
-    for tried, match in enumerate(_patterns(tools).headed.finditer(text)):
-        if tried >= MAX_REPAIRS:
+    failures = 0
+    for tried, match in enumerate(_patterns(frozenset(tools)).headed.finditer(text)):
+        if tried >= MAX_CANDIDATES or failures >= MAX_FAILURES:
+            found.append(_Found(match.start(), match.end(), [Problem("too_many_blocks", str(MAX_CALLS))]))
             break
+        if is_quoted(text, match.start(), match.end()):
+            continue
         value, end, error = load_value(text, match.end())
-        calls: Written = (
-            [Problem("bad_json", clean_text(error))] if error else [make_call(match["tool"], value)]
-        )
-        found.append(_Found(match.start(), match.end() if error else end, calls))
+        failures += bool(error)
+        if error:
+            quoted = re.match(r"\{\s*[\"'“\\]", text[match.end() : match.end() + 20]) is not None
+            if match["strong"] or quoted:
+                found.append(_Found(match.start(), match.end(), [Problem("bad_json", clean_text(error))]))
+        elif isinstance(value, dict) and fits(match["tool"], value, tools) and (value or match["number"]):
+            found.append(_Found(match.start(), end, [make_call(match["tool"], value)]))
     return found

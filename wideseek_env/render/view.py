@@ -122,7 +122,7 @@ def _lane(episode: Episode, conversation: Conversation) -> Lane:
 
 def describe(episode: Episode, conversation: Conversation, message: Message) -> str:
     """An agent's message in one line: its tool calls, or the beginning of its report or answer."""
-    text, calls = parse_message(message, episode.profile.tool_names)
+    text, calls = parse_message(message, episode.tool_arguments)
     if not calls:
         word = "report" if conversation.role == "subagent" else "answer"
         return one_line(f"{word}: {_gist(text)}", LINE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Sequence
 
 from wideseek_env.scoring.text import lenient_key, squash, text_key
@@ -10,6 +11,19 @@ from wideseek_env.scoring.text import lenient_key, squash, text_key
 _LARGEST_GROUP = 32
 _REMARK = re.compile(r"[(\[{【〔][^()\[\]{}【】〔〕]*+[)\]}】〕]")
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+_RAISED_TAG = re.compile(r"<sup>[^<>]*+</sup>|</?(?:t[hd]|center)>", re.IGNORECASE)
+_LATEX = re.compile(r"\\[a-z]{1,20}\{([^{}]*+)\}", re.IGNORECASE)
+_NUMBER = re.compile(r"\(?\d{1,2}[.):、]\s*+(?=\D)")
+_POSSESSIVE = re.compile(r"(?<=\w)'s?(?!\w)|(?<=[a-z])'s")
+_Y_PLURAL = re.compile(r"(?<=[a-z]{2})ies\b")
+_PLURAL = re.compile(r"(?<=[a-z]{3})s\b(?<!ss)(?<!us)(?<!is)")
+_SECOND_NAME = re.compile(r"\s*+[/／|]\s*+|<br\s*+/?>", re.IGNORECASE)
+_UNIT = re.compile(
+    r"(?:\s*+[,，:：]|\s[-–—])\s*+(?:in\s|单位|[^\w\s]|(?:[kmcμ]?m|mi|ft|ha|k?g|t|lbs?|usd|eur|gbp|cny|rmb|jpy"
+    r"|years?|days?|minutes?|hours?|thousands?|millions?|billions?|percent|[万亿]?[元人米年])[²³23]?(?!\w))",
+    re.IGNORECASE,
+)
+_LONGEST_NAME = 200
 _ARTICLE = re.compile(r"(?:the|an?) (?=\w)")
 _SQUEEZED_ARTICLES = (("the", 3), ("an", 5), ("a", 5))
 """Articles, and the least number of characters after an article that was joined to the next word."""
@@ -18,11 +32,12 @@ _SQUEEZED_ARTICLES = (("the", 3), ("an", 5), ("a", 5))
 def match_columns(required: Sequence[str], header: Sequence[str]) -> dict[str, int]:
     """The index in `header` of each required column. A column that is not found is left out.
 
-    Names are compared in four ways. The first is as written. The second ignores case, spaces, underscores, diacritics
-    and punctuation. The third also ignores remarks in brackets and raised numbers at the end (``Area (km²)`` and
-    ``Area``). The fourth also ignores a leading article. The third and fourth count only if exactly one column then
-    matches. If a name occurs twice, the first column with this name is used. No column of the header matches two
-    required columns.
+    Names are compared in several ways. The first is as written. The second ignores case, spaces, underscores,
+    diacritics and punctuation. The third also ignores remarks in brackets, a number before the name and raised numbers
+    at the end (``Area (km²)`` and ``1. Area``). Then a leading article is ignored, then a possessive or plural ending.
+    At last, one part of a name with two languages (``名称 / Name``) or with a unit (``Area, km²``) is enough. From the
+    third way on, a column counts only if no other column matches. If a name occurs twice, the first column with this
+    name is used. No column of the header matches two required columns.
     """
     found: dict[str, int] = {}
     taken: set[int] = set()
@@ -44,6 +59,15 @@ def match_columns(required: Sequence[str], header: Sequence[str]) -> dict[str, i
         for one, other in _unique_pairs(*keys):
             found[names[one]] = left[other]
             taken.add(left[other])
+    names = [name for name in required if name not in found]
+    left = [at for at in range(len(header)) if at not in taken]
+    if names and left:
+        parts = [(at, part) for at in left for part in _parts(header[at])]
+        pairs = _unique_pairs(
+            [_key_of_stem(name) for name in names], [_key_of_stem(part) for _, part in parts]
+        )
+        places = [parts[other][0] for _, other in pairs]
+        found |= {names[one]: at for (one, _), at in zip(pairs, places, strict=True) if places.count(at) == 1}
     return found
 
 
@@ -159,20 +183,57 @@ def _key_without_article(name: str) -> str:
 
 
 def _key_without_squeezed_article(name: str) -> str:
-    key = _bare_column_key(name)
+    return _after_article(_bare_column_key(name))
+
+
+def _stem_without_squeezed_article(name: str) -> str:
+    return _after_article(_key_of_stem(name))
+
+
+def _after_article(key: str) -> str:
     for article, least in _SQUEEZED_ARTICLES:
         if key.startswith(article) and len(key) - len(article) >= least:
             return key[len(article) :]
     return ""
 
 
+def _key_of_stem(name: str) -> str:
+    """A column name without a leading article and without possessive and plural endings."""
+    text = _without_remarks(name)
+    text = _ARTICLE.sub("", text, count=1) if _ARTICLE.match(text) else text
+    return _column_key(_PLURAL.sub("", _Y_PLURAL.sub("y", _POSSESSIVE.sub("", text))))
+
+
+def _parts(name: str) -> list[str]:
+    """The parts of a column name that may be the name without a translation or a unit.
+
+    Two names of one script are no translation: ``City / Town`` is another column than ``City``.
+    """
+    name = unicodedata.normalize("NFKC", name[:_LONGEST_NAME])
+    parts = [] if (unit := _UNIT.search(name)) is None else [name[: unit.start()]]
+    if name.isascii():
+        return parts
+    two = _SECOND_NAME.split(name)
+    if (bracket := _REMARK.search(name)) is not None:
+        two = [name[: bracket.start()], bracket[0][1:-1]]
+    return [*parts, *two] if len(two) == 2 and two[0].isascii() != two[1].isascii() else parts
+
+
 def _without_remarks(name: str) -> str:
-    return _REMARK.sub(" ", squash(name.rstrip(_RAISED))).replace("_", " ").strip()
+    if "<" in name:
+        name = _RAISED_TAG.sub(" ", name)
+    if "\\" in name:
+        name = _LATEX.sub(r"\1", _LATEX.sub(r"\1", name))
+    if (number := _NUMBER.match(name)) is not None:
+        name = name[number.end() :]
+    return _REMARK.sub(" ", squash(name.rstrip(_RAISED))).replace("_", " ").lstrip("#").strip()
 
 
 _LOOSE_FORMS: tuple[tuple[Callable[[str], str], Callable[[str], str]], ...] = (
     (_bare_column_key, _bare_column_key),
     (_key_without_article, _key_without_article),
     (_key_without_squeezed_article, _bare_column_key),
+    (_key_of_stem, _key_of_stem),
+    (_stem_without_squeezed_article, _key_of_stem),
 )
 """Forms of a required name and of a name in the header that must be equal, strictest first."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Sequence
 
 from wideseek_env.scoring.characters import is_visible, visible
 
 # Every pattern below is bounded by a character class that excludes its opening sign, or by a possessive quantifier. So
 # a megabyte of "[[[[" or "****" takes one pass and not one pass per sign.
 _MARKUP = re.compile(r"[*_`~\[<&\\]")
+_NOT_PLAIN = ("*", "_", "`", "~", "[", "<", "&", "\\", "  ", *"\t\r\v\f\x1c\x1d\x1e\x1f")
 _BREAK = re.compile(r"<br\s*+/?>", re.IGNORECASE)
 _TARGET = r"\(\s*+<?+((?:[^()\s<>]|\([^()\s]*+\))*+)>?+(?:\s++(?:\"[^\"()]*+\"|'[^'()]*+'))?+\s*+\)"
 _LINK = re.compile(r"!?+\[([^\[\]]*+)\]" + _TARGET)
@@ -40,9 +42,9 @@ _BARE_URL = re.compile(r"(?:https?|ftp)://[^\s<>\"|\[\]]++", re.IGNORECASE)
 def plain_text(cell: str) -> str:
     """The text of `cell` that a reader sees.
 
-    Emphasis, code marks, HTML tags and invisible characters are removed. The text of a link stays. Entities are
-    replaced. Struck-through text, HTML comments and hidden elements are removed, unless nothing else is left. A raised
-    number is marked (``10<sup>6</sup>`` becomes ``10^6``).
+    Emphasis, code marks, HTML tags, HTML comments, hidden elements and invisible characters are removed. Struck-through
+    text is removed, unless nothing else is left. The text of a link stays. Entities are replaced. A raised number is
+    marked (``10<sup>6</sup>`` becomes ``10^6``).
 
     White space is first collapsed to single spaces, so line breaks in a cell do not matter. Markup characters without a
     partner stay: ``5*`` and ``snake_case`` are text.
@@ -99,6 +101,12 @@ def link_targets(cell: str) -> tuple[str, ...]:
     for bare in _BARE_URL.finditer(rest):
         targets.append(bare[0].rstrip(".,;:!?'*`") if "(" in bare[0] else bare[0].rstrip(".,;:!?'*`)"))
     return tuple(dict.fromkeys(targets))
+
+
+def are_plain(lines: Sequence[str]) -> bool:
+    """Whether it is certain that `is_plain` holds for all these stripped lines. One search is faster than many."""
+    text = "\n".join(lines)
+    return text.isascii() and not any(sign in text for sign in _NOT_PLAIN)
 
 
 def link_target(cell: str) -> str | None:

@@ -14,7 +14,7 @@ from wideseek_env.scoring.markup import plain_text
 from wideseek_env.scoring.result import CellVerdict, RowVerdict, TableScore, Verdict
 from wideseek_env.scoring.short_answer import score_short_answer
 from wideseek_env.scoring.tables import ParsedTable, is_rule, parse_table
-from wideseek_env.scoring.text import is_empty, lenient_key
+from wideseek_env.scoring.text import is_empty, lenient_key, text_key
 from wideseek_env.scoring.widesearch import score_widesearch
 from wideseek_env.task import ColumnSpec, Table, Task
 
@@ -43,8 +43,8 @@ def score_response(
     * Rows are aligned by their normalised keys (dates and numbers by value). The remaining rows are aligned by keys
       without diacritics, punctuation and a leading article, where these are unique. A gold row is matched at most once.
       If several predicted rows have its key, the first is matched, and each further row counts as wrong. Blank rows,
-      repeated headers, ruling lines and section headings are not rows. If a section heading has the key of a gold row,
-      all section headings count as rows.
+      repeated headers, ruling lines, totals and section headings are not rows. If one of them has the key of a gold row
+      and not fewer values than that row, all of them count as rows.
     * Cells are compared by the metrics of their column (`wideseek_env.scoring.cells`). Key cells of an aligned row are
       right. Two cells that both mean "no value" agree.
     * The number of items is rows times required columns, for the gold table and for the answer. So a missing column has
@@ -99,12 +99,18 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
     keys = [at for at, name in enumerate(columns) if name in task.key_columns]
 
     table, raw = parsed.table, parsed.raw
-    if parsed.remarks:  # they are rows if one of them has the key of a gold row
+    if parsed.remarks:  # they are rows if one of them has the key of a gold row and all its values
         whole = parsed.with_remarks()
         assert whole.table is not None
         assert whole.raw is not None
         with_remarks = _align(gold, _project(whole.raw.rows, places), specs, keys, places)
-        if {at for at, _ in parsed.remarks} & set(with_remarks):
+        remarks = {at for at, _ in parsed.remarks}
+        # A guessed key in a heading must not be paid: if it were wrong, the heading would cost nothing.
+        if any(
+            at in remarks and _filled(whole.raw.rows[at]) >= _filled(gold[number])
+            for number, at in enumerate(with_remarks)
+            if at is not None
+        ):
             table, raw = whole.table, whole.raw
     written, shown = _project(raw.rows, places), _project(table.rows, places)
     aligned = _align(gold, written, specs, keys, places)
@@ -164,11 +170,20 @@ def _unmatched(table: Table, aligned: Sequence[int | None]) -> list[int]:
     """The rows of the answer that are not aligned with a gold row. Blank rows, ruling lines and repeated headers are
     left out."""
     used = {at for at in aligned if at is not None}
+    names = [text_key(name) for name in table.header]
     return [
         at
         for at, row in enumerate(table.rows)
-        if at not in used and any(row) and not is_rule(row) and row != table.header
+        if at not in used
+        and any(map(plain_text, row))
+        and not is_rule(row)
+        and [*map(text_key, row)] != names
     ]
+
+
+def _filled(row: Sequence[str]) -> int:
+    """The number of different values in a row."""
+    return len({cell for cell in row if not is_empty(cell)})
 
 
 def _project(rows: Rows, places: Sequence[int | None]) -> Rows:

@@ -6,31 +6,39 @@ from __future__ import annotations
 import re
 
 from wideseek_env.scoring.result import CellVerdict, RowVerdict, TableScore
-from wideseek_env.scoring.tables import strip_thinking
+from wideseek_env.scoring.table_text import strip_thinking, visible_text
 from wideseek_env.scoring.text import text_key
 from wideseek_env.task import Task
 
-_BOX = "\\boxed{"
+_BOX = re.compile(r"\\(?:boxed|fbox)\s?\{")
 _COMMAND = re.compile(r"\\(?:text[a-z]*|mathrm|mathbf|mathit|mbox|operatorname)\s?\{([^{}]*+)\}")
 _ESCAPED = re.compile(r"\\([%$&#_{}])")
 _SPACING = re.compile(r"\\[,;:! ]|~")
 _LEAD = re.compile(
     r"[\s*_#>-]*+(?:(?:so|thus|therefore),?\s++)?(?:the\s++)?(?:final\s++|correct\s++|short\s++)?"
-    r"(?:answer|最终答案|答案)\s*+(?:[*_]++\s*+)?(?:is\b|[:：是为])\s*+[:：]?[\s*_]*+",
+    r"(?:answer|最终答案|答案|回答|答)\s*+(?:[*_]++\s*+)?(?:is\b|[:：是为])\s*+[:：]?[\s*_]*+|【(?:最终)?答案】",
     re.IGNORECASE,
 )
+_AROUND = re.compile(
+    r"<([\w-]{1,40})>([^<>]*+)</\1>|(?:[-*>•]|#{1,6})\s++(.*+)"
+    r"|\{\s*+\"[\w ]{0,40}answer\"\s*+:\s*+\"([^\"\\]*+)\"\s*+\}",
+    re.IGNORECASE,
+)
+"""A tag around a line, a mark before it, or a JSON object with the answer."""
+_NO_TEXT = re.compile(r"(?:</?[\w-]{1,40}>|[^\w<])*+")
 
 
 def short_answers(response: str) -> tuple[str, ...]:
     """The possible answers in `response`: the content of the last ``\boxed{…}``. If there is no box, these are the last
-    line and the whole text."""
-    text = strip_thinking(response).strip()
+    line with text and the whole text. Each is given with and without what is around it (``Answer: …``)."""
+    text = visible_text(strip_thinking(response)).strip()
     if not text:
         return ()
     if (boxed := _last_box(text)) is not None:
-        return (_untex(boxed),)
-    line = text[text.rfind("\n") + 1 :].strip()
-    candidates = (line, _LEAD.sub("", line, count=1) if _LEAD.match(line) else line, text)
+        return tuple(dict.fromkeys(_with_core(_untex(boxed))))
+    lines = text.split("\n")
+    line = next((line for line in reversed(lines) if _NO_TEXT.fullmatch(line) is None), lines[-1]).strip()
+    candidates = (*_with_core(line), text)
     return tuple(dict.fromkeys(candidate.strip("$ ") for candidate in candidates))
 
 
@@ -66,12 +74,21 @@ def score_short_answer(response: str, task: Task) -> TableScore:
     )
 
 
+def _with_core(line: str) -> tuple[str, str]:
+    """`line`, and `line` without a tag, mark or label around the answer."""
+    core = line
+    if (around := _AROUND.fullmatch(core)) is not None:
+        core = (around[2] or around[3] or around[4] or "").strip()
+    return line, _LEAD.sub("", core, count=1) if _LEAD.match(core) else core
+
+
 def _last_box(text: str) -> str | None:
     """The content of the last ``\\boxed{…}`` with its braces balanced. A box that was cut off extends to the end."""
-    start = text.rfind(_BOX)
+    start = -1
+    for box in _BOX.finditer(text):
+        start = box.end()
     if start < 0:
         return None
-    start += len(_BOX)
     depth = 1
     for brace in re.finditer(r"(?<!\\)[{}]", text[start:]):
         depth += 1 if brace[0] == "{" else -1
@@ -81,5 +98,5 @@ def _last_box(text: str) -> str | None:
 
 
 def _untex(text: str) -> str:
-    text = _COMMAND.sub(r"\1", text)
+    text = _COMMAND.sub(r"\1", _COMMAND.sub(r"\1", text))
     return _ESCAPED.sub(r"\1", _SPACING.sub(" ", text)).strip("$ ")

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from wideseek_env.scoring.broken_rows import whole_rows
 from wideseek_env.scoring.table_lines import (
     ITEM,
     bare_line,
@@ -33,6 +34,8 @@ _ENDS_TABLE = re.compile(
 _ASIDE = re.compile(r"[(\[（【*_#<.…⋮~-]|(?:notes?|remarks?|注|备注)\b", re.IGNORECASE)
 _LATE_RULE = 50
 """An alignment row after a blank line belongs to the header above it if the table has at most this many lines yet."""
+_ROW_OF_WORDS = re.compile(r"\|\s*+[\w*\[]")
+"""The beginning of most rows, which is no alignment row. Most rows are recognised by it quickly."""
 _MOST_QUESTIONS = 100
 """Rows above a ruling line that are compared with the required columns, for each group of lines."""
 
@@ -75,7 +78,7 @@ def find_tables(text: str, is_header: Callable[[Sequence[str]], bool]) -> list[F
     `text`.
     """
     found: list[Found] = []
-    for block in _blocks([bare_line(line) for line in text.split("\n")]):
+    for block in _blocks(whole_rows([bare_line(line) for line in text.split("\n")])):
         if block.table is not None:
             found += _ruled_tables(block, block.table, is_header)
         elif rows := _unruled_table(block.lines):
@@ -216,7 +219,11 @@ def _ruled_tables(block: _Block, first: Found, is_header: Callable[[Sequence[str
     """
     lines, starts, width, questions = block.lines, [block.start], block.width, 0
     for at in range(block.start + 3, len(lines)):
-        if "--" not in lines[at] or (rule := rule_cells(lines[at])) is None or not is_strong(rule):
+        if (
+            _ROW_OF_WORDS.match(lines[at]) is not None
+            or (rule := rule_cells(lines[at])) is None
+            or not is_strong(rule)
+        ):
             continue
         names = header_cells(lines[at - 1], rule, 0)
         if names == first.header or rule_cells(lines[at - 1]) is not None:

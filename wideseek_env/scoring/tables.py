@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wideseek_env.scoring.align import match_columns
-from wideseek_env.scoring.markup import is_plain, plain_text
+from wideseek_env.scoring.markup import are_plain, is_plain, plain_text
 from wideseek_env.scoring.table_blocks import Found, find_tables
 from wideseek_env.scoring.table_lines import fit_row, is_rule, is_strong, split_row
-from wideseek_env.scoring.table_text import strip_thinking, unescape, visible_text
+from wideseek_env.scoring.table_text import spelled_pipes, strip_thinking, unescape, unfold, visible_text
 from wideseek_env.task import Table
 
 __all__ = ["MAX_COLUMNS", "MAX_ROWS", "ParsedTable", "is_rule", "parse_table", "split_row", "strip_thinking"]
@@ -25,11 +25,21 @@ MAX_TABLES = 100
 _NO_TABLE = "the answer has no Markdown table"
 _WORD = re.compile(r"\w")
 _DOTS = frozenset((".", "..", "...", "....", "…", "……", "⋮", "⋯", ". . .", "etc.", "etc"))
-_EMPHASISED = re.compile(r"(\*{1,3}|_{1,3})[^*_].*\1|<(b|strong|i|em)>.*</\2>", re.IGNORECASE | re.DOTALL)
+_EMPHASISED = re.compile(
+    r"[^\w*<|]*+(?:(\*{1,3}|_{1,3})[^*_].*\1|<(b|strong|i|em)>.*</\2>)", re.IGNORECASE | re.DOTALL
+)
 _ASIDE = re.compile(
-    r"\(.*\)|（.*）|【.*】|\[[^\[\]]*\]|\W*cont(?:inued|'?d|\.)\W*|\d{3,4}\s*(?:'?s|年代)|[#—–=▼▶►■●].*",
+    r"\(.*\)|（.*）|【.*】|\[[^\[\]]*\]|\W*cont(?:inued|'?d|\.)\W*|\d{3,4}\s*(?:'?s|年代)|[#—–=▼▶►■●].*"
+    r"|(?:(?:data )?sources?|notes?|remarks?|(?:数据|资料)?来源|备?注)\s*[:：].*",
     re.IGNORECASE | re.DOTALL,
 )
+_TOTAL = re.compile(
+    r"(?:[*_ ]|</?\w{1,6}>)*+(?:the )?(?:(?:grand |sub-? ?|overall )?totals?|sum|average|mean"
+    r"|总计|合计|小计|总和|总数|平均)"
+    r"[*_\s]*+(?:[(（].{0,40}[)）]|[:：].{0,40})?(?:[*_ ]|</?\w{1,6}>)*+",
+    re.IGNORECASE,
+)
+_TOTAL_SIGNS = frozenset("*_ <tTgGsSoOaAmM总合小平")
 _BEFORE_NAME = re.compile(r".*[:：>{}\]*`\".)、]", re.DOTALL)
 _SIGNS = re.compile(r"[^\w<]+")
 _CLOSING_TAG = re.compile(r"</[\w-]{1,40}>")
@@ -44,8 +54,8 @@ class ParsedTable:
 
     `table` has the text of the cells without markup. `raw` has the same cells with their markup and links, but without
     escapes of pipes. `table` and `raw` are None when the text has no table. `notes` has one sentence for each repair.
-    `remarks` has the rows that look like remarks: section headings, dots, and ruling lines. They are not in `table` and
-    `raw`. Each is given as its index in `with_remarks()`, and its cells with their markup.
+    `remarks` has the rows that look like remarks: section headings, totals, dots, and ruling lines. They are not in
+    `table` and `raw`. Each is given as its index in `with_remarks()`, and its cells with their markup.
     """
 
     table: Table | None
@@ -81,15 +91,19 @@ def parse_table(text: str, columns: Sequence[str] = (), key_columns: Sequence[st
     Thinking (``<think>…</think>``) is not part of the answer. The alignment row tells where the header begins if there
     is text before it on the same line. Remarks between rows do not end a table. A row that is shorter than the header
     is padded with empty cells. If a row is longer than the header, its surplus cells are dropped, as in Markdown
-    renderers. A table in a JSON string is read if the text has no other table with key columns. No text raises an
-    error. The time is linear in the length of `text`.
+    renderers. If no table with key columns is found, the text is read again: as a JSON string, with other spellings of
+    pipes (``&#124;``), and with all rows on one line. No text raises an error. The time is linear in the length of
+    `text`.
     """
     text = visible_text(strip_thinking(text))
     best = _best(text, columns, key_columns)
-    for _ in range(2):  # JSON inside JSON
-        if "\\n" not in text or (best is not None and (not columns or best[0][0])):
+    for reading in (unescape, unescape, spelled_pipes, unfold):  # twice, as there is JSON inside JSON
+        if best is not None and (not columns or best[0][0]):
             break
-        text = unescape(text)
+        other_text = reading(text)
+        if other_text == text:
+            continue
+        text = other_text
         other = _best(text, columns, key_columns)
         if other is not None and other[1].ruled and (best is None or other[0] > best[0]):
             best = other
@@ -107,7 +121,7 @@ def _best(text: str, columns: Sequence[str], keys: Sequence[str]) -> tuple[tuple
     if columns:
         for table in tables:
             _trim_first_name(table, columns)
-    if len(tables) == 1 and "\\n" not in text:
+    if len(tables) == 1 and all(name in tables[0].header for name in keys):
         return (1,), tables[0]
     ranked = [(_rank(table, columns, keys), at) for at, table in enumerate(tables)]
     if not ranked:
@@ -149,39 +163,41 @@ def _build(found: Found) -> ParsedTable:
     rows: list[tuple[str, ...]] = []
     shown: list[tuple[str, ...]] = []
     remarks: list[int] = []
-    single: list[
-        tuple[int, bool]
-    ] = []  # rows with one filled cell, and whether it is the only cell of its line
+    single: list[tuple[int, bool]] = []  # rows with one text, and whether it is the only cell of its line
     short = long = skipped = 0
     last = ""
+    plain = are_plain(found.body)
     for line in found.body:
         if line[0] == "|" == line[-1] and "\\" not in line:
             cells = list(map(str.strip, line[1:-1].split("|")))  # as `split_row`, which is slower
         else:
             cells = split_row(line)
+        alone = False
         if len(cells) != width or line[0] != "|":
             fitted = fit_row(line, width, found.framed)
             if fitted is None:
                 skipped += 1
                 continue
-            cells = fitted
+            alone = len(fitted) == 1 < width
+            short += len(fitted) < width
+            long += len(fitted) > width and line[-1] == "|" and any(fitted[width:])
+            cells = [*fitted, *[""] * (width - len(fitted))][:width]
         if len(rows) == MAX_ROWS:
             notes.append(f"the table has over {MAX_ROWS} rows; only the first {MAX_ROWS} were read")
             break
-        alone = len(cells) == 1 < width
-        if len(cells) < width:
-            short += 1
-            cells += [""] * (width - len(cells))
-        elif len(cells) > width:
-            long += line[-1] == "|" and any(cells[width:])
-            cells = cells[:width]
-        row, last = tuple(cells), line
-        if row[0][:1] in _FIRST_SIGNS and _is_certain_remark(row):
+        row = tuple(cells)
+        sign = row[0][:1]
+        if (sign in _FIRST_SIGNS and _is_certain_remark(row)) or (
+            sign in _TOTAL_SIGNS and _TOTAL.fullmatch(row[0])
+        ):
             remarks.append(len(rows))
         elif "" in row and row.count("") == width - 1 > 0:
             single.append((len(rows), alone))
+        elif width > 1 and row[0] == row[1] and len(set(row)) == 1 and _EMPHASISED.fullmatch(row[0]):
+            single.append((len(rows), False))  # a cell over all columns is often repeated in each of them
+        last = line
         rows.append(row)
-        shown.append(row if is_plain(line) else tuple(map(plain_text, row)))
+        shown.append(row if plain or is_plain(line) else tuple(map(plain_text, row)))
     if rows and last[-1] != "|" and (row := _without_closing(rows[-1], found.prefix)) != rows[-1]:
         rows[-1], shown[-1] = row, tuple(map(plain_text, row))
     if single:
@@ -196,7 +212,8 @@ def _build(found: Found) -> ParsedTable:
     for at in reversed(remarks):
         del rows[at], shown[at]
     raw = Table(tuple(header), tuple(rows))
-    table = Table(tuple(map(plain_text, header)), tuple(shown))
+    names = tuple(map(plain_text, header))
+    table = raw if plain and names == raw.header else Table(names, tuple(shown))
     return ParsedTable(table, raw, tuple(notes), left_out)
 
 
@@ -211,7 +228,7 @@ def _headings(rows: Sequence[Sequence[str]], single: Sequence[tuple[int, bool]])
     A heading is in brackets, names a decade or begins with a sign such as a dash. Or it is the only cell of its line,
     or emphasised, and rows with values are not.
     """
-    full = [row for row in rows if len(row) - row.count("") > 1]
+    full = [row for row in rows if len(row) - row.count("") > 1 and len(set(row)) > 1]
     headings: list[int] = []
     plain: dict[int, bool] = {}  # by column: whether a row with values has a cell that is not emphasised
     for at, alone in single:

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
+from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Corpus, SearchHit
-from wideseek_env.corpus.words import encodable
 from wideseek_env.pages import plain_text, to_document
 
 
@@ -42,7 +42,7 @@ def retrieved(
     `id`, `url`, `title` and `contents` (title, line break, text). If `ours` is True (the client is a `RemoteCorpus`), a
     document has `snippet` instead of `contents`.
     """
-    found = corpus.search([encodable(query) for query in queries], k)
+    found = corpus.search([clean_text(query) for query in queries], k)
     texts: dict[str, str] = {}
 
     def document(hit: SearchHit) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def accessed(
     """
     pages: list[dict[str, Any] | None] = []
     for url in urls:
-        page = corpus.fetch(encodable(url))
+        page = corpus.fetch(clean_text(url))
         if page is None:
             pages.append(None)
         elif ours:

@@ -157,13 +157,9 @@ def _write(tasks: Iterable[Task], file: BinaryIO, *, compress: bool) -> int:
 def _line(task: Task) -> bytes:
     data = task_to_dict(task)
     try:
-        text = json.dumps(data, ensure_ascii=False, allow_nan=False)
+        return json.dumps(data, ensure_ascii=False, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
         raise TaskError(f"task {task.id} cannot be written as JSON: {error}") from error
-    try:
-        return text.encode() + b"\n"
-    except UnicodeEncodeError:  # UTF-8 cannot encode a lone surrogate, but JSON can escape it
-        return json.dumps(data, allow_nan=False).encode() + b"\n"
 
 
 def _task_of_line(line: bytes) -> Task:

@@ -21,13 +21,13 @@ from wideseek_env.reprs import short
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
 from wideseek_env.tools.executor import CustomTool
+from wideseek_env.tools.lists import read_items
 from wideseek_env.tools.spec import (
     Arguments,
     ToolInputError,
     ToolSpec,
     function_schema,
     read_flag,
-    read_items,
     read_text,
 )
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
+from wideseek_env.tools.lists import read_items
 from wideseek_env.tools.spec import (
     Arguments,
     ToolInputError,
     ToolSpec,
     function_schema,
-    read_items,
     read_number,
     read_text,
 )

@@ -8,12 +8,10 @@ list of checked arguments, one for each request that an executor runs. If the ar
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from wideseek_env.parsing.lenient_json import load_object
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
 
@@ -100,85 +98,3 @@ def read_flag(arguments: Mapping[str, Any], name: str) -> bool:
     if not isinstance(value, bool):
         raise ToolInputError("wrong_type", f'"{name}" must be true or false')
     return value
-
-
-_ITEM = re.compile(r"<(item|li|element|value|entry)>(.*?)</\1>", re.DOTALL)
-_LOOKS_LIKE_JSON = re.compile(
-    r"\s*(?:```[a-z]*\s*)?(?:\[\s*(?:\\*[\"'{\[“]|\])|\{\s*[\"'“\w]|\"[\\\"\s]*[\[{]|\\+[\"n])"
-)
-_WRAPPERS = ("item", "items", "list", "array", "element", "elements", "value", "values", "entry")
-
-
-def read_items(arguments: Mapping[str, Any], name: str) -> list[Any]:
-    """The items of a list argument, at least one.
-
-    Models also write the list as JSON text, as elements (``<item>…</item>``), as an object whose one member is the
-    list, or as an object with numbers for names. Any other single string or object counts as a list of one.
-
-    Raises:
-        ToolInputError: There are no items, or the argument begins like a list but cannot be read.
-    """
-    items = _items(arguments.get(name), name)
-    if not items:
-        raise ToolInputError("missing", f'"{name}"')
-    return items
-
-
-def _items(value: Any, name: str, depth: int = 0) -> list[Any]:
-    if value is None or depth > 4:
-        return []
-    if isinstance(value, str):
-        decoded = _decoded(value, name)
-        return [value] if decoded is value else _items(decoded, name, depth + 1)
-    if isinstance(value, Mapping):
-        keys = list(value)
-        if (
-            len(keys) == 1
-            and (keys[0] == name or keys[0] in _WRAPPERS)
-            and isinstance(value[keys[0]], (list, str))
-        ):
-            return _items(value[keys[0]], name, depth + 1)
-        if keys and all(str(key).isdecimal() for key in keys):
-            return [value[key] for key in sorted(keys, key=lambda key: int(str(key)[:9]))]
-        return [value] if keys else []
-    if not isinstance(value, (list, tuple)):
-        raise ToolInputError("wrong_type", f'"{name}" must be a list, not {type(value).__name__}')
-    items: list[Any] = []
-    for item in value:
-        decoded = _decoded(item, name) if isinstance(item, str) else item
-        items += _items(decoded, name, depth + 1) if isinstance(decoded, (list, tuple)) else [decoded]
-    return items
-
-
-def _decoded(text: str, name: str) -> Any:
-    """The list or object that `text` writes as JSON or as elements, or `text` itself.
-
-    Raises:
-        ToolInputError: The text begins like a JSON list, but cannot be read. It is not run as if it were one item.
-    """
-    elements = [found[2].strip() for found in _ITEM.finditer(text)]
-    if elements and not _ITEM.sub("", text).strip(" \t\r\n,;"):
-        return elements
-    if _LOOKS_LIKE_JSON.match(text) is None:
-        return text
-    stripped = text.strip().removeprefix("```json").strip("`").strip()
-    value, error = load_object(stripped)
-    if isinstance(value, (list, dict)) and not error:
-        return value
-    if stripped.startswith("[") and re.match(r"\[\s*\\*[\"'{]", stripped) is not None:
-        raise ToolInputError(
-            "wrong_type", f'"{name}" must be a list; its text is no JSON list: {error}'[:300]
-        )
-    return text
-
-
-def read_records(arguments: Mapping[str, Any], name: str, key: str) -> list[Mapping[str, Any]]:
-    """The items of a list of objects. A plain string becomes an object with the string under `key`."""
-    records: list[Mapping[str, Any]] = []
-    for item in read_items(arguments, name):
-        if isinstance(item, str):
-            item = {key: item}
-        if not isinstance(item, dict):
-            raise ToolInputError("wrong_type", f'the items of "{name}" must be objects with "{key}"')
-        records.append(item)
-    return records

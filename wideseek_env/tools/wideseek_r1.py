@@ -11,12 +11,12 @@ from typing import Any
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
 from wideseek_env.tools.default import read_search
+from wideseek_env.tools.lists import read_records
 from wideseek_env.tools.spec import (
     Arguments,
     ToolInputError,
     ToolSpec,
     function_schema,
-    read_records,
     read_text,
 )
 

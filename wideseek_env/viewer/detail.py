@@ -119,7 +119,7 @@ def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found
 def _turn(trajectory: Trajectory, act: Act, message: Message, back: Sequence[Message]) -> dict[str, Any]:
     """One turn: the parts of the agent's message, and the results in the order in which the agent read them."""
     thinking = "\n\n".join(thoughts_of(message["content"]))
-    text, written = parse_message(message, trajectory.tool_names)
+    text, written = parse_message(message, trajectory.tool_arguments)
     turn: dict[str, Any] = {
         "times": [act.ready, act.at, act.settled],
         "clock": act.clock,

@@ -289,7 +289,7 @@ def _written(trajectory: Trajectory) -> dict[str, ToolCall]:
             turn += 1
             prefix = f"{conversation['life']}." if conversation["life"] else ""
             mine = sorted(ids.get(f"{conversation['agent']}/{prefix}{turn}", ()), key=lambda i: (len(i), i))
-            calls = parse_message(message, trajectory.tool_names).calls
+            calls = parse_message(message, trajectory.tool_arguments).calls
             written = [call for call in calls if isinstance(call, RawCall)]
             if len(mine) == len(written):
                 for call_id, raw in zip(mine, written, strict=True):

@@ -159,7 +159,7 @@ class SubprocSymbolicVec(SymbolicVectorEnv):
     def __init__(self, env: Symbolic, num_envs: int, processes: int) -> None:
         super().__init__(env.layout, env.possible_agents, num_envs)
         if (
-            not isinstance(processes, int)
+            not isinstance(processes, (int, np.integer))
             or isinstance(processes, bool)
             or processes < 1
             or num_envs % processes
@@ -167,8 +167,8 @@ class SubprocSymbolicVec(SymbolicVectorEnv):
             raise ConfigError(
                 f"processes must be a whole number that divides num_envs ({num_envs}), not {processes!r}"
             )
-        self.processes = processes
-        self._workers = _Workers(_MakeShare(env, num_envs // processes), processes)
+        self.processes = processes = int(processes)
+        self._workers = _Workers(_MakeShare(env, self.num_envs // processes), processes)
 
     def __getstate__(self) -> NoReturn:  # for copies and pickles
         raise CopyError("a vector with processes cannot be copied: copy its environment, or use SymbolicVec")

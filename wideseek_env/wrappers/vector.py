@@ -58,9 +58,9 @@ class SymbolicVectorEnv(VectorEnv[Arrays, NDArray[np.integer], NDArray[Any]]):
     }
 
     def __init__(self, layout: Layout, agents: Sequence[str], num_envs: int) -> None:
-        if not isinstance(num_envs, int) or isinstance(num_envs, bool) or num_envs < 1:
+        if not isinstance(num_envs, (int, np.integer)) or isinstance(num_envs, bool) or num_envs < 1:
             raise ConfigError(f"a vector needs a whole number of episodes, at least 1, not {num_envs!r}")
-        self.num_envs, self.layout, self.agents = num_envs, layout, list(agents)
+        self.num_envs, self.layout, self.agents = int(num_envs), layout, list(agents)
         count = len(self.agents)
         parts: dict[str, spaces.Space[Any]] = {
             "observation": spaces.Box(0.0, 1.0, (count, layout.features), np.float32),
@@ -76,11 +76,20 @@ class SymbolicVectorEnv(VectorEnv[Arrays, NDArray[np.integer], NDArray[Any]]):
         """The agents whose turn it is, (n, agents). None if no episodes run."""
 
     def _seed_list(self, seed: Seeds) -> list[int | None]:
-        if seed is None or isinstance(seed, (int, np.integer)):
-            return [None if seed is None else int(seed) + place for place in range(self.num_envs)]
-        if len(seed) != self.num_envs:
-            raise ConfigError(f"a list of seeds needs {self.num_envs} seeds, not {len(seed)}")
-        return list(seed)
+        if seed is None:
+            return [None] * self.num_envs
+        if isinstance(seed, (int, np.integer)):
+            seeds: list[Any] = [int(seed) + place for place in range(self.num_envs)]
+        elif isinstance(seed, (Sequence, np.ndarray)) and not isinstance(seed, str):
+            seeds = list(seed)
+        else:
+            raise ConfigError(f"seed must be None, a whole number or a list of them, not {seed!r}")
+        if len(seeds) != self.num_envs:
+            raise ConfigError(f"a list of seeds needs {self.num_envs} seeds, not {len(seeds)}")
+        for each in seeds:
+            if each is not None and (not isinstance(each, (int, np.integer)) or each < 0):
+                raise ConfigError(f"a seed must be a whole number of at least 0, not {each!r}")
+        return [None if each is None else int(each) for each in seeds]
 
     def _check_open(self) -> None:
         if self.closed:
@@ -194,19 +203,25 @@ class SymbolicVec(Independent, SymbolicVectorEnv):
             options: The options of `Symbolic.reset`, for all episodes.
 
         Raises:
-            ConfigError: The list has another number of seeds, or an option does not exist.
+            ConfigError: A seed is not a whole number of at least 0, the list has another number of seeds, or an option
+                does not exist. The running episodes continue.
             TaskError: The options name a task that does not fit.
             ActionError: The vector is closed.
         """
         self._check_open()
         seeds = self._seed_list(seed)
         super().reset(seed=seeds[0])
+        before = self._rngs, self._task_ids.copy()
         rngs = self._rngs or [np.random.default_rng() for _ in seeds]
         self._rngs = [
             rng if each is None else np.random.default_rng(each)
             for rng, each in zip(rngs, seeds, strict=True)
         ]
-        self._episodes = [self._begin(place, each, options) for place, each in enumerate(seeds)]
+        try:
+            self._episodes = [self._begin(place, each, options) for place, each in enumerate(seeds)]
+        except Exception:
+            self._rngs, self._task_ids = before  # the running episodes continue as if nothing was asked
+            raise
         return self._arrays(), self._infos(np.zeros(self.num_envs), self._task_ids.copy())
 
     def step(

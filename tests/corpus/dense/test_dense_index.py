@@ -18,6 +18,7 @@ from wideseek_env.corpus.dense.index import unit
 from wideseek_env.corpus.dense.texts import passages
 from wideseek_env.corpus.stored import MemoryCorpus, SourcePage
 from wideseek_env.errors import ConfigError, CorpusError, IndexDamagedError
+from wideseek_env.pages.text import READING
 from wideseek_env.testing import check_corpus
 
 
@@ -133,6 +134,14 @@ def test_another_embedder_is_refused(index: DenseIndex) -> None:
     with pytest.raises(ConfigError, match="does not name the folder of its model"):
         DenseIndex.open(index.path)
     index.close()
+
+
+def test_texts_that_another_version_read_are_refused(index: DenseIndex) -> None:
+    index.close()
+    file = index.path / "manifest.json"
+    file.write_text(file.read_text().replace(f'"reading": {READING}', f'"reading": {READING - 1}'))
+    with pytest.raises(IndexDamagedError, match=f"reading {READING - 1}, this package has reading {READING}"):
+        DenseIndex.open(index.path, WordEmbedder())
 
 
 @pytest.mark.parametrize("file", ["vectors.npy", "places.npy", "keys.npy", "documents.npy", "manifest.json"])

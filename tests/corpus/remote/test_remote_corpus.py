@@ -33,7 +33,7 @@ def test_what_is_sent() -> None:
     bodies = [body for _, body, _ in service.asked]
     assert bodies == [
         {"pool": "wiki", "queries": ["a", "b"], "topk": 3, "return_scores": True},
-        {"pool": "wiki", "queries": ["word word ", "?x"], "topk": 3, "return_scores": True},
+        {"pool": "wiki", "queries": ["word word ", "\ufffdx"], "topk": 3, "return_scores": True},
     ]
     assert {path for path, _, _ in service.asked} == {"/retrieve"}
     assert all(CLIENT_HEADER in headers for _, _, headers in service.asked)

@@ -15,20 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Page, SearchHit
 from wideseek_env.corpus.dense.base import Embedder, Vectors
 from wideseek_env.corpus.dense.loading import load_embedder
 from wideseek_env.corpus.dense.texts import OVERLAP, PASSAGE_CHARS, passages
-from wideseek_env.corpus.folders import building, read_manifest, write_manifest
+from wideseek_env.corpus.folders import building, check_reading, read_manifest, write_manifest
 from wideseek_env.corpus.index import check_urls
 from wideseek_env.corpus.records import RecordReader, RecordWriter
 from wideseek_env.corpus.snippets import snippet
 from wideseek_env.corpus.urls import lookup_keys, url_hash, url_key
-from wideseek_env.corpus.words import encodable, words
+from wideseek_env.corpus.words import words
 from wideseek_env.errors import ConfigError, IndexDamagedError
 from wideseek_env.files import still_there
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.pages.neutral import neutralise
+from wideseek_env.pages.text import READING
 from wideseek_env.reprs import short
 
 FORMAT = 1
@@ -61,6 +63,7 @@ class DenseIndex:
         """Open the index at `path`, as `open` does."""
         self.path = Path(path).absolute()
         manifest = read_manifest(self.path, KIND, FORMAT)
+        check_reading(self.path, manifest)
         self.embedder = _embedder_for(self.path, manifest, embedder)
         self.name = str(manifest.get("name", self.path.name))
         self._documents = RecordReader(self.path / "documents")
@@ -121,7 +124,7 @@ class DenseIndex:
                 while batch := list(islice(stream, _BATCH)):
                     texts = []
                     for url, title, text in batch:
-                        clean = [encodable(part).replace(_SEPARATOR, " ") for part in (url, title, text)]
+                        clean = [clean_text(part).replace(_SEPARATOR, " ") for part in (url, title, text)]
                         for start, end in passages(clean[2], passage_chars):
                             places.append((len(urls), start, end))
                             texts.append(f"{clean[1]}\n{clean[2][start:end]}")
@@ -138,6 +141,7 @@ class DenseIndex:
             facts = {
                 "name": name,
                 "documents": len(urls),
+                "reading": READING,
                 "dimension": embedder.dimension,
                 "embedder": embedder.name,
                 "model": str(getattr(embedder, "path", "")),
@@ -157,7 +161,7 @@ class DenseIndex:
         asked = [(n, query, terms) for n, query in enumerate(queries) if (terms := words(query))]
         if not asked or not len(self):
             return found
-        vectors = unit(self.embedder.embed([encodable(query) for _, query, _ in asked], query=True))
+        vectors = unit(self.embedder.embed([clean_text(query) for _, query, _ in asked], query=True))
         for at in range(0, len(asked), _QUERIES):
             block = asked[at : at + _QUERIES]
             for (number, _, terms), rows in zip(

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Page, SearchHit
 from wideseek_env.corpus.dense.base import Embedder
 from wideseek_env.corpus.dense.index import DECIMALS, check_search, unit
 from wideseek_env.corpus.dense.texts import OVERLAP, PASSAGE_CHARS, passages
 from wideseek_env.corpus.index import check_urls
 from wideseek_env.corpus.snippets import snippet
-from wideseek_env.corpus.words import encodable, words
+from wideseek_env.corpus.words import words
 from wideseek_env.errors import ConfigError, CopyError, CorpusError, MissingDependencyError, extra_hint
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.pages.neutral import neutralise
@@ -166,7 +167,7 @@ class QdrantIndex:
             while batch := list(islice(stream, _BATCH)):
                 texts, payloads = [], []
                 for address, title, text in batch:
-                    address, title, text = encodable(address), encodable(title), encodable(text)
+                    address, title, text = clean_text(address), clean_text(title), clean_text(text)
                     for start, end in passages(text, passage_chars):
                         passage = text[start:end]
                         texts.append(f"{title}\n{passage}")
@@ -202,7 +203,7 @@ class QdrantIndex:
         asked = [(n, query, terms) for n, query in enumerate(queries) if (terms := words(query))]
         if not asked:
             return found
-        vectors = unit(self.embedder.embed([encodable(query) for _, query, _ in asked], query=True)).tolist()
+        vectors = unit(self.embedder.embed([clean_text(query) for _, query, _ in asked], query=True)).tolist()
         limit = k + _MARGIN
         open_ones = list(range(len(asked)))
         while open_ones:
@@ -265,7 +266,7 @@ class QdrantIndex:
         if not url.strip():
             return None
         models = _models()
-        match = models.FieldCondition(key=self._fields.url, match=models.MatchValue(value=encodable(url)))
+        match = models.FieldCondition(key=self._fields.url, match=models.MatchValue(value=clean_text(url)))
         with _told(f"Qdrant could not look into {self.collection!r}"):
             points, _ = self._client.scroll(
                 self.collection, scroll_filter=models.Filter(must=[match]), limit=_MOST, with_payload=True

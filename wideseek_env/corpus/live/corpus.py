@@ -16,6 +16,7 @@ from wideseek_env.errors import ConfigError, CopyError, CorpusError
 from wideseek_env.net.errors import FetchError
 from wideseek_env.net.store import Store
 from wideseek_env.net.urls import parse_url
+from wideseek_env.pages.text import READING
 from wideseek_env.reprs import short
 
 _log = logging.getLogger(__name__)
@@ -110,7 +111,9 @@ class LiveCorpus:
             address = parse_url(url).text
         except FetchError as error:
             return failed_page(url, error)
-        key = f"page\n{self._reader.name}\n{address}"
+        key = (
+            f"page\n{self._reader.name}\n{READING}\n{address}"  # a reader stores pages that it has converted
+        )
         reader = self._reader
 
         def read() -> tuple[str, float]:

@@ -22,7 +22,8 @@ from wideseek_env.net.limits import Limits
 from wideseek_env.net.secrets import Secret
 from wideseek_env.net.urls import WebUrl, parse_url
 from wideseek_env.pages.from_markdown import markdown_to_html, text_to_html
-from wideseek_env.pages.text import parse, title_of
+from wideseek_env.pages.text import title_of
+from wideseek_env.pages.visible import parse
 
 JINA = "https://r.jina.ai/"
 _TARGET_STATUS = re.compile(r"returned error (\d{3})")

@@ -1,0 +1,363 @@
+"""Writes raised, lowered and struck text as plain text, so that it does not run into the text before it.
+
+`wideseek_env.pages.visible` puts a mark before and after such text. `write_marks` then decides from the text around it
+what it is: an exponent (`10^6`), a fraction (`5 1/2`), an ordinal (`1st`), a footnote mark (`1,234 [1]`), an index
+(`v_max`), a formula (`CO2`), or text that was struck out (`~~5~~ 6`).
+"""
+
+from __future__ import annotations
+
+import re
+
+_BEGIN = "\x01"
+RAISED = f"{_BEGIN}r"
+POWER = f"{_BEGIN}p"  # raised text that is an exponent, whatever is before it
+LOWERED = f"{_BEGIN}l"
+STRUCK = f"{_BEGIN}s"
+END = "\x05"
+
+_KINDS = frozenset((RAISED, POWER, LOWERED, STRUCK))
+_DEEPEST = 4  # marks nested deeper than this have no effect, so that the time is linear
+_NEAR = 40  # the most characters before a mark that are read
+_TAG = re.compile(r"<[^<>]*+>")
+_NEAR_TAGS = re.compile(r"(?:</?+a(?: [^<>]*+)?+>)++$")
+_ONLY_LINKS = re.compile(r"(?:[^<]++|</?+a(?:\s[^<>]*+)?+>)*+")
+_FRACTION = re.compile(
+    rf"{_BEGIN}[rp]\s*+(\w{{1,9}})\s*+{END}\s?[⁄∕/]\s?{LOWERED}\s*+(\w{{1,9}})\s*+{END}"
+    rf"|{_BEGIN}[rp]\s*+(\d{{1,9}})\s*+{END}⁄(\d{{1,9}})"
+)
+_SPREAD = re.compile(  # the errors of a measured value, one above the other
+    rf"{_BEGIN}[rp]\s*+(\+\s?[\d.,]{{1,12}})\s*+{END}(?:\s|<br>)?+{LOWERED}\s*+([-−–]\s?[\d.,]{{1,12}})\s*+{END}"
+)
+_SLASHES = ("/", "⁄", "∕")
+_SIGNS = str.maketrans("−–‐‑⁻", "-----")
+
+_INTEGER = re.compile(r"[+-]?\d{1,4}(?:[.,/]\d{1,4})?")
+_SIGNED = re.compile(r"[+-](?:\d{1,4}(?:[.,/]\d{1,4})?|[a-z])")
+_VARIABLE = re.compile(r"-?\d{0,3}[nkxyijpqN](?:[+-]\d{1,3})?|\d{0,3}[n-z][+-]\d{1,3}")
+_ION = re.compile(r"\d{1,2}[+-]")
+_BRACKETED = re.compile(r"(?:[\[［【〔][^\[\]［］【】〔〕]*+[\]］】〕]\s*+)++")
+_THEN_BRACKETED = re.compile(r"([+-]?\w{1,9})\s?+(?:\[[^\[\]]*+\]\s*+)++")
+_CENTS = re.compile(r"\d\d")
+_PRICE_BEFORE = re.compile(r"[$€£¥₹₽₩]\s?\d{1,3}(?:[ ,.]?\d{3})*[.,]?$")
+_PRICE_AFTER = re.compile(r"\s?(?:[€$£¥₹₽]|zł\b|Kč\b|kr\b|EUR\b|USD\b)")
+_DECIMALS = re.compile(r"[.,]\d{1,3}")
+_HALVES = re.compile(r"[¼½¾⅐-⅞]")
+_YEAR = re.compile(r"(?:1[5-9]|20)\d\d")
+_NOTE = re.compile(r"(?:\w{1,2}|\w+[.\d]\w*|note \w+)(?:[\s,;]+\w{1,3})*+")
+_SIMPLE = re.compile(r"[+-]?\w+(?:[.,]\d+)?|\d*[+-]")
+_ORDINALS = frozenset("st nd rd th er ère ere re e è ème eme nde ter te de ste o os ª º".split())
+_ABBREVIATION = re.compile(r"(?<![\d.,])(?:\d{1,3}|\b[A-Za-z]{1,3})\.$")
+_TRADE = {"tm": "™", "sm": "℠", "(r)": "®", "(tm)": "™"}
+_DEGREES = frozenset("o°º∘")
+_DEGREE = re.compile(r"[CF](?![a-z])")
+_DEGREE_OF = re.compile(r"\s?(?:[CFKNSEW](?![a-z])|[Cc]elsius|[Ff]ahrenheit|\d{1,2}\s?['′])")
+_TIMES = frozenset("h m s min sec hr d".split())
+_UNITS = frozenset(
+    "m cm mm km dm nm µm μm ft in mi yd ha s sec min h hr kg g mg l L mol cd A K Hz J N Pa V W C T sr rad px mile "
+    "miles feet foot inch inches yard yards metre metres meter meters acre mc cu sq mK kJ cms kms Mpc pc ly AU eV "
+    "kW MW".split()
+)
+_NUMBER_AT_END = re.compile(r"(?<![\d.,])(?:\d|[.,](?=\d)){1,30}$")
+_LETTERS_AT_END = re.compile(r"[^\W\d_]{1,20}$")
+_ROMAN = re.compile(r"[IVXLCDM]+")
+_OPERATOR_BEFORE = re.compile(r"(?:[*×·⋅^√]|[\d)]\s?=|[\w)]\s?[+−])\s?(?:\d|[.,](?=\d)){1,30}$")
+_OPERATOR_AFTER = re.compile(r"\s?[=×·⋅≈≤≥±^]|\s?[+*]\s?[\w(]|\s[−-]\s?\d|−\s?\w|\)\s?[=^]")
+_POWER_AT_END = re.compile(r"\^(?:-?[\w.,]{1,9}|\([^()]{1,30}\))$")
+_NOT_A_QUANTITY = re.compile(r"(?:[Nn]/[Aa]|\d[MKBkTt]|[^\W\d_]{3,20}\s[A-LN-Z])$")
+_FUNCTIONS = frozenset("sin cos tan cot sec csc sinh cosh tanh log ln".split())
+_LENGTHS = frozenset(("Km", "KM", "Cm", "CM"))
+_CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]$")
+_CJK_LENGTH = re.compile(r"(?<![平立]方)(?<![平立]方[千厘毫分公英海])(?:米|里|尺|寸|秒)$")
+_FORMULA_AT_END = re.compile(r"\([^()]{0,30}[+\-−*/×·][^()]{0,30}\)$|_\w{1,9}$")
+_ISOTOPE = re.compile(
+    r"(?:H|He|Li|Be|B|C|N|O|F|Ne|Na|Mg|Al|Si|P|S|Cl|Ar|K|Ca|Sc|Ti|V|Cr|Mn|Fe|Co|Ni|Cu|Zn|Ga|Ge|As|Se|Br|Kr|Rb|Sr|Y|"
+    r"Zr|Nb|Mo|Tc|Ru|Rh|Pd|Ag|Cd|In|Sn|Sb|Te|I|Xe|Cs|Ba|La|Ce|Pr|Nd|Pm|Sm|Eu|Gd|Tb|Dy|Ho|Er|Tm|Yb|Lu|Hf|Ta|W|Re|Os|"
+    r"Ir|Pt|Au|Hg|Tl|Pb|Bi|Po|At|Rn|Fr|Ra|Ac|Th|Pa|U|Np|Pu|Am|Cm|Bk|Cf|Es|Fm|Md|No|Lr)(?![a-z])"
+)
+_ISOMER = re.compile(r"\d{2,3}m")
+_WORD_NOT_ISOTOPE = re.compile(r"(?:As|At|He|I|In|No|Am|Be)\s\w|[A-Z]\s[a-z]")
+_SCORE_AT_END = re.compile(r"\d[-–−]\d$")
+_RANGE = re.compile(r"\(?\d{1,2}(?:-\d{1,2})?\)?")
+_CHORD = frozenset(("6", "7", "9", "11", "13"))
+
+
+def write_marks(text: str) -> str:
+    """The text with its marked parts written out and without marks. The text may contain tags (clean markup)."""
+    if END not in text:
+        return text
+    out: list[str] = []
+    open_: list[tuple[str, list[str]]] = []
+    ignored = 0
+    pieces = text.split(END)  # splitting at single characters is much faster than a pattern
+    if f"{RAISED}+" in text or f"{POWER}+" in text:
+        text = _SPREAD.sub(_spread, text)
+        pieces = text.split(END)
+    if any(piece[:2].lstrip()[:1] in _SLASHES for piece in pieces):
+        pieces = _FRACTION.sub(_fraction, text).split(END)
+    for number, piece in enumerate(pieces):
+        inside, *begun = piece.split(_BEGIN)
+        if number:
+            if ignored:
+                ignored -= 1
+            elif open_:
+                kind, content = open_.pop()
+                if kind == STRUCK and any(outer == STRUCK for outer, _ in open_):
+                    open_[-1][1].extend(content)  # the outer mark strikes it
+                    content = []
+                if kind == RAISED and open_ and open_[-1][0] in (RAISED, POWER):
+                    kind = POWER  # an exponent of an exponent
+                target = open_[-1][1] if open_ else out
+                if written := _written(kind, "".join(content), _end_of(target), inside or piece[:1]):
+                    target.append(written)
+        if inside:
+            (open_[-1][1] if open_ else out).append(inside)
+        for part in begun:
+            if f"{_BEGIN}{part[:1]}" not in _KINDS:
+                following = part  # the page has this character itself
+            else:
+                following = part[1:]
+                if len(open_) < _DEEPEST:
+                    open_.append((f"{_BEGIN}{part[0]}", []))
+                else:
+                    ignored += 1
+            if following:
+                (open_[-1][1] if open_ else out).append(following)
+    for _, content in open_:
+        out += content
+    return "".join(out)
+
+
+def _end_of(pieces: list[str]) -> str:
+    """The last characters of a text, without tags of links at its end."""
+    end = ""
+    for piece in reversed(pieces):
+        end = piece[-_NEAR:] + end
+        if end.endswith(">"):
+            end = _NEAR_TAGS.sub("", end)
+        if len(end) >= _NEAR:
+            break
+    return end
+
+
+def _written(kind: str, content: str, before: str, after: str) -> str:
+    inner = " ".join(content.split())
+    if not inner:
+        return content and " "
+    if kind == STRUCK:
+        return _struck(content, before, after)
+    if "<" in inner and not _ONLY_LINKS.fullmatch(inner):
+        return content if content[0] == "<" else f" {content}"  # it contains blocks
+    plain = _TAG.sub("", inner).strip().translate(_SIGNS)
+    shown = inner
+    if not plain:
+        return inner
+    if plain[-1] == "]" and (noted := _THEN_BRACKETED.fullmatch(plain)) is not None:
+        shown = plain = noted[1]  # a footnote mark after an exponent
+    after = after.removeprefix("</a>")
+    return (
+        _lowered(shown, plain, before, after)
+        if kind == LOWERED
+        else _raised(shown, plain, before, after, kind)
+    )
+
+
+def _raised(shown: str, plain: str, before: str, after: str, kind: str) -> str:
+    last = before[-1:]
+    if not last or last.isspace() or last in ">([{|":
+        return _leading(shown, plain, after)
+    if kind == POWER:
+        return _power(shown, plain, after)
+    if plain.lower() in _TRADE:
+        return _TRADE[plain.lower()]
+    if plain in ("'", '"', "′", "″", "°", "™", "®", "℠"):
+        return shown
+    if _BRACKETED.fullmatch(plain):
+        return ""  # a footnote mark
+    if _POWER_AT_END.search(before) and not _SIGNED.fullmatch(plain):
+        return _note(shown, plain, before, after)  # raised text after raised text
+    if (
+        last in ".,"
+        and _CENTS.fullmatch(plain)
+        and (_PRICE_AFTER.match(after) or _PRICE_BEFORE.search(before))
+    ):
+        return shown
+    if last == "." and plain in _ORDINALS and _ABBREVIATION.search(before):
+        return shown
+    if last.isdigit() and last.isascii():
+        return _after_digit(shown, plain, before, after)
+    if last.isalpha():
+        return _after_letter(shown, plain, before, after)
+    if last in "♯♭#" and plain in _CHORD:
+        return shown
+    if (
+        last in ")_"
+        and _FORMULA_AT_END.search(before)
+        and (_INTEGER.fullmatch(plain) or _VARIABLE.fullmatch(plain))
+    ):
+        return _power(shown, plain, after)
+    return _note(shown, plain, before, after)
+
+
+def _after_digit(shown: str, plain: str, before: str, after: str) -> str:
+    if plain in _DEGREES and _DEGREE_OF.match(after):
+        return "°"
+    number = _NUMBER_AT_END.search(before)
+    whole = number is not None and number[0].isdigit()
+    if plain.lower() in _ORDINALS and (
+        len(plain) > 1 or (whole and number is not None and len(number[0]) < 4)
+    ):
+        return shown
+    if _DECIMALS.fullmatch(plain) and whole:
+        return shown
+    if _CENTS.fullmatch(plain) and (
+        _PRICE_AFTER.match(after)
+        or (_PRICE_BEFORE.search(before) and (number is None or number[0] != "10" or plain in ("00", "99")))
+    ):
+        return f".{shown}"
+    if _HALVES.fullmatch(plain):
+        return f" {shown}"
+    if plain == "0" and _DEGREE.match(after):
+        return "°"
+    if plain in _TIMES:
+        return _apart(shown, after)
+    if plain in ("+", "-"):
+        return shown
+    if _SCORE_AT_END.search(before) and (plain.isdigit() or _RANGE.fullmatch(plain)):
+        return shown if plain[0] == "(" else f"({shown})"  # the points of a tie-break
+    base = number[0] if number is not None else ""
+    short = whole and len(base) < 4
+    if (
+        _SIGNED.fullmatch(plain)
+        or _ION.fullmatch(plain)
+        or (
+            _VARIABLE.fullmatch(plain) and (short or len(plain) > 1) and (plain != "p" or base in ("2", "10"))
+        )
+        or ("^" in plain and whole)
+    ):
+        return _power(shown, plain, after)
+    if _INTEGER.fullmatch(plain) and (
+        base == "10"
+        or _FORMULA_AT_END.search(before)
+        or (
+            plain != "1"
+            and "," not in base
+            and not _YEAR.fullmatch(base)
+            and (_OPERATOR_BEFORE.search(before) or _OPERATOR_AFTER.match(after))
+        )
+    ):
+        return _power(shown, plain, after)
+    return _note(shown, plain, before, after)
+
+
+def _after_letter(shown: str, plain: str, before: str, after: str) -> str:
+    letters = _LETTERS_AT_END.search(before)
+    word = letters[0] if letters is not None else ""
+    if plain in ("+", "-") or not any(map(str.isalnum, plain)):
+        return shown
+    if _ION.fullmatch(plain):
+        return _power(shown, plain, after)
+    if _CJK.search(before):
+        length = plain in ("2", "3") and _CJK_LENGTH.search(before)
+        return _power(shown, plain, after) if length else _note(shown, plain, before, after)
+    if plain.isdigit() and (_NOT_A_QUANTITY.search(before) or (plain == "1" and word in _UNITS)):
+        return _note(shown, plain, before, after)
+    if plain[0] == "(" and plain[-1] == ")":
+        return _note(shown, plain, before, after)
+    if plain in _CHORD and word in tuple("ABCDEFG"):
+        return _apart(shown, after)
+    short = len(word) == 1 or (len(word) == 2 and word.islower())
+    if (
+        _SIGNED.fullmatch(plain)
+        or (_INTEGER.fullmatch(plain) and (short or word in _UNITS or word in _FUNCTIONS))
+        or (plain in ("2", "3") and word in _LENGTHS)
+        or (short and _VARIABLE.fullmatch(plain))
+        or _FORMULA_AT_END.search(before)
+    ):
+        return _power(shown, plain, after)
+    if plain.isalpha():
+        if word[-1:] == "M" and plain in ("c", "ac") and after[:1].isupper():
+            return shown  # a name such as McDonald
+        if short and word.islower() and not plain.isascii():
+            return _power(shown, plain, after)
+        if plain.lower() in _ORDINALS and (_ROMAN.fullmatch(word) or len(word) <= 2):
+            return shown
+        if len(plain) == 1 and len(word) == 1:
+            return shown if word.isupper() and plain in "rtasd" else _power(shown, plain, after)
+        if len(plain) > 1 and len(word) <= 2:
+            return shown  # an abbreviation, such as Mlle
+    elif short and not plain.isalnum() and "," not in plain and len(plain) > 2:
+        return _power(shown, plain, after)
+    return _note(shown, plain, before, after)
+
+
+def _leading(shown: str, plain: str, after: str) -> str:
+    """Raised text with nothing before it: the number of an isotope, or a mark before the text of a footnote."""
+    if plain in _DEGREES and _DEGREE.match(after):
+        return "°"
+    if (
+        (plain.isdigit() or _ISOMER.fullmatch(plain))
+        and len(plain) <= 4
+        and (isotope := _ISOTOPE.match(after))
+    ):
+        light = isotope[0] in ("H", "He", "Li", "Be", "B")
+        if light if len(plain) == 1 else not _WORD_NOT_ISOTOPE.match(after) or len(plain) > 2:
+            return shown
+    if after[:1].isalnum() and _NOTE.fullmatch(plain):
+        return f"[{shown}] "
+    return shown
+
+
+def _note(shown: str, plain: str, before: str, after: str) -> str:
+    if not any(map(str.isalnum, plain)):
+        return f" {shown}" if before[-1:].isdigit() else shown
+    return _apart(f" [{shown}]" if _NOTE.fullmatch(plain) else f" {shown}", after)
+
+
+def _power(shown: str, plain: str, after: str) -> str:
+    shown = shown.translate(_SIGNS)
+    return _apart(f"^{shown}" if _SIMPLE.fullmatch(plain) else f"^({shown})", after)
+
+
+def _lowered(shown: str, plain: str, before: str, after: str) -> str:
+    last = before[-1:]
+    if _BRACKETED.fullmatch(plain) and last and not last.isspace():
+        return ""  # a footnote mark
+    if not last.isalnum() and last not in (")", "]"):
+        return _apart(shown, after) if last and not last.isspace() else shown
+    word = _LETTERS_AT_END.search(before)
+    if plain.isdigit() and not last.isdigit():
+        return f"_{shown} " if after[:1].isdigit() else shown
+    if plain.isdigit() or (word is not None and (len(word[0]) <= 2 or len(plain) <= 2)):
+        return _apart(f"_{shown}" if _SIMPLE.fullmatch(plain) else f"_({shown})", after)
+    return _apart(f" {shown}", after)
+
+
+def _struck(content: str, before: str, after: str) -> str:
+    """Every piece of text between tags in `~~`."""
+    pieces = re.split(r"(<[^<>]*+>|\x1e)", content)
+    pieces[::2] = [
+        f"{piece[: len(piece) - len(piece.lstrip())]}~~{piece.strip()}~~{piece[len(piece.rstrip()) :]}"
+        if piece and not piece.isspace()
+        else piece
+        for piece in pieces[::2]
+    ]
+    written = "".join(pieces)
+    gap = " " if before[-1:].isalnum() and written[:1] == "~" else ""
+    return gap + (_apart(written, after) if written[-1:] == "~" else written)
+
+
+def _apart(written: str, after: str) -> str:
+    """The text, with a space if a letter or digit follows."""
+    return f"{written} " if after[:1].isalnum() else written
+
+
+def _spread(match: re.Match[str]) -> str:
+    return f" {match[1]}/{match[2]}" + _apart("", match.string[match.end() : match.end() + 1])
+
+
+def _fraction(match: re.Match[str]) -> str:
+    above, below = match[1] or match[3], match[2] or match[4]
+    before = match.string[max(0, match.start() - 1) : match.start()]
+    gap = " " if before.isalnum() or before == ")" else ""
+    return gap + _apart(f"{above}/{below}", match.string[match.end() : match.end() + 1])

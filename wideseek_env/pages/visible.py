@@ -1,0 +1,211 @@
+"""Reduces the tree of a page to what a person sees, as far as text can show it."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from wideseek_env.pages.elements import (
+    CHANGES,
+    NOTE_CLASSES,
+    enclose,
+    is_leaf,
+    is_short,
+    mark_fraction,
+    mark_note,
+    write_picture,
+    write_stack,
+)
+from wideseek_env.pages.raised import LOWERED, RAISED, STRUCK
+
+if TYPE_CHECKING:
+    from turbohtml import Document, Element
+
+# Class names, as whole words, of parts that are not the page's content.
+_DROPPED_CLASSES = (
+    "reference references reflist mw-references-wrap mw-editsection editsection noprint navbox vertical-navbox "
+    "navbar toc toccolours-toc sortkey metadata mw-empty-elt catlinks printfooter mw-jump-link skip-link breadcrumb "
+    "breadcrumbs"
+)
+_DROPPED_ROLES = "navigation banner contentinfo search"
+# Cells keep their place in the row. Those with the names above are shown, because a person sees them.
+_UNREAD_CELLS = ("td[aria-hidden=true]", "th[aria-hidden=true]")
+_UNREAD = ",".join(
+    (
+        f"[class]:is({','.join(f'.{name}' for name in _DROPPED_CLASSES.split())}):not(html,body,td,th)",
+        f"[role]:is({','.join(f'[role={name}]' for name in _DROPPED_ROLES.split())}):not(html,body)",
+        "[hidden]",
+        "[aria-hidden=true]:not(td,th)",
+    )
+)
+_HINTS = ("display", "visibility", "line-through", "vertical-align", "relative")
+# A selector of one tag is several times faster than a list of selectors.
+_NAMED = (
+    "span[class]",
+    "div.sr-only",
+    "div.visually-hidden",
+    "h2.visually-hidden",
+    "caption.visually-hidden",
+)
+_HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)")
+_ABSENT = re.compile(r"display\s*:\s*none")
+_LINES = frozenset("span b i em strong small font label u abbr time cite".split())
+"""Inline tags that a style often makes a block."""
+_BLOCK = re.compile(r"display\s*:\s*(?:block|flex|grid|table|list-item)\b")
+_FOLDED = re.compile(r"NavContent|collaps|mwe-math")  # shown by a picture, or when the reader opens it
+_DRAWN = (
+    (STRUCK, re.compile(r"text-decoration[a-z-]{0,20}\s{0,9}:[^;]{0,100}?line-through")),
+    (RAISED, re.compile(r"vertical-align\s*:\s*super")),
+    (LOWERED, re.compile(r"vertical-align\s*:\s*sub\b")),
+)
+# Small text that is moved up or down.
+_SMALL = re.compile(r"font-size\s*:\s*(?:0?\.\d|[1-9]?\d(?:\.\d+)?%|x{0,2}-?small|smaller|[5-9]px)|font\s*:")
+_MOVED = (
+    (RAISED, re.compile(r"vertical-align\s*:\s*(?:text-)?top|vertical-align\s*:\s*\+?(?:0?\.0*[1-9]|[1-9])")),
+    (
+        LOWERED,
+        re.compile(r"vertical-align\s*:\s*(?:text-)?bottom|vertical-align\s*:\s*-(?:0?\.0*[1-9]|[1-9])"),
+    ),
+    (RAISED, re.compile(r"\brelative\b[^\n]{0,200}?\b(?:top\s{0,9}:\s{0,9}-|bottom\s{0,9}:\s{0,9}[\d.])")),
+)
+_DRAWN_CLASSES = {
+    "line-through": STRUCK,
+    "text-decoration-line-through": STRUCK,
+    "strikethrough": STRUCK,
+    "strike-through": STRUCK,
+    "strike": STRUCK,
+    "sup": RAISED,
+    "sub": LOWERED,
+    "exponent": RAISED,
+    "superscript": RAISED,
+    "subscript": LOWERED,
+}
+# Text for screen readers only. It stays if it is said instead of something that is drawn next to it.
+_SPOKEN = frozenset(
+    "sr-only visually-hidden visuallyhidden visualhide screen-reader-text screen-reader-only element-invisible "
+    "offscreen off-screen a11y-hidden".split()
+)
+_HIDDEN_CLASSES = frozenset("hidden d-none hide is-hidden".split())
+_SHOWN_AGAIN = re.compile(r"\bd-\w+-\w|:(?:block|inline|flex|grid)")  # on a wide screen
+_SPOKEN_INSTEAD = "[aria-hidden=true]+*,:has(+[aria-hidden=true])"
+_FRACTIONS = frozenset(("frac", "sfrac", "fraction"))
+_MARKED = frozenset("sup sub del s strike html body".split())
+_CHANGED = tuple(CHANGES)
+
+# All other tags only mark their text or are empty. They are removed and their text stays. The most frequent are first.
+_STRUCTURE = (
+    "td a[href] tr li th p div br table tbody ul h2 h3 dd dl ol h1 h4 h5 h6 dt thead tfoot caption pre blockquote "
+    "html body address article aside center details fieldset figcaption figure form header hgroup hr legend main "
+    "search section summary xmp plaintext"
+)
+NOT_STRUCTURE = f":not({','.join(_STRUCTURE.split())})"
+"""The selector of the tags that Markdown does not need."""
+
+INLINE = (
+    "a,span,b,i,sup,sub,wbr,small,font,big,em,strong,u,abbr,acronym,code,time,data,bdi,bdo,cite,var,kbd,tt,mark,ins,"
+    "del,s,strike,q,label,dfn,samp,nobr,ruby,rb,input,img"
+)
+"""The selector of the tags that do not separate words."""
+
+
+def parse(html: str) -> Document:
+    """The tree of any string, built as browsers do that run scripts."""
+    import turbohtml
+
+    return turbohtml.parse(html, positions=False, scripting=True)
+
+
+def show(tree: Document) -> None:
+    """Reduce `tree` to what a person sees.
+
+    Hidden parts and parts that are not the page's content are removed. Parts that show more than their text are changed
+    (`wideseek_env.pages.elements`).
+    """
+    for selector in _NAMED:
+        for node in tree.select(selector):
+            if effect := _effect_of(node.attr("class") or ""):
+                _apply_name(node, effect)
+    for selector in _UNREAD_CELLS:
+        for node in tree.select(selector):
+            _empty(node)
+    tree.remove(_UNREAD)
+    for node in tree.select("[style]"):
+        if style := _telling(node.attr("style") or ""):
+            _apply_style(node, style)
+    for node in tree.select("img[alt]"):
+        write_picture(node)
+    for node in list(tree.iter_elements(_CHANGED)):
+        if (change := CHANGES.get(node.tag)) is not None:  # a formula inside a formula has a new tag
+            change(node)
+
+
+@lru_cache(4096)  # few names occur again and again
+def _effect_of(name: str) -> str:
+    """What a class name says about an element: "hidden", "spoken", "fraction", "stack", "note", a mark, or "" for
+    nothing."""
+    names = name.split()
+    if not _HIDDEN_CLASSES.isdisjoint(names) and not _SHOWN_AGAIN.search(name):
+        return "hidden"
+    if "template-chem2-su" in names:
+        return "stack"
+    if "ltx_tag_note" in names:
+        return "hidden"
+    if not NOTE_CLASSES.isdisjoint(map(str.lower, names)):
+        return "note"
+    if not _SPOKEN.isdisjoint(names):
+        return "spoken"
+    if not _FRACTIONS.isdisjoint(names):
+        return "fraction"
+    return next((_DRAWN_CLASSES[each] for each in names if each in _DRAWN_CLASSES), "")
+
+
+@lru_cache(4096)
+def _telling(style: str) -> str:
+    """A style in lower case, or "" if it changes nothing that is read here."""
+    style = style.lower()
+    return style if any(hint in style for hint in _HINTS) else ""
+
+
+def _apply_name(node: Element, effect: str) -> None:
+    if effect == "fraction":
+        mark_fraction(node)
+    elif effect == "stack":
+        write_stack(node)
+    elif effect == "note":
+        mark_note(node)
+    elif effect == "hidden":
+        node.extract()
+    elif effect != "spoken":
+        if is_short(node):
+            enclose(node, effect)
+    elif not node.matches(_SPOKEN_INSTEAD):
+        node.extract()
+
+
+def _apply_style(node: Element, style: str) -> None:
+    if node.tag in ("html", "body"):
+        return
+    if _HIDDEN.search(style):
+        if not _FOLDED.search(node.attr("class") or ""):
+            if node.tag in ("td", "th") and not _ABSENT.search(style):
+                _empty(node)
+            else:
+                node.extract()
+    elif node.tag in _LINES and _BLOCK.search(style):
+        node.tag = "div"
+    elif node.tag not in _MARKED and (
+        mark := next((mark for mark, drawn in _DRAWN if drawn.search(style)), "")
+    ):
+        enclose(node, mark)
+    elif node.tag in _LINES and _SMALL.search(style):
+        if "vertical-align" in style and next(node.iter_elements("br"), None) is not None:
+            write_stack(node)
+        elif (mark := next((mark for mark, moved in _MOVED if moved.search(style)), "")) and is_leaf(node):
+            enclose(node, mark)
+
+
+def _empty(cell: Element) -> None:
+    """Remove the content of a cell. The cell keeps its place in the row."""
+    for child in list(cell.children):
+        child.extract()

@@ -1,0 +1,48 @@
+"""The tags that stand around calls, in the spellings of the families of models."""
+
+from __future__ import annotations
+
+import re
+
+DSML = r"\s?[|｜‖]{1,2}\s?DSML\s?[|｜‖]{1,2}\s?"
+_TAG = rf"(?:{DSML}|(?!end_)[a-z]{{1,12}}[:_|])?(?:tool_?calls?|function_?calls?|tool_use|tool_code)(?::\w{{1,40}})?"
+_BARS = (
+    r"tool[_▁]calls?|tool[_▁]calls?[_▁](?:section[_▁])?(?:begin|start)|START_ACTION|action_start|tools_prefix|"
+    r"python_tag|python_start|plugin|interpreter"
+)
+_BARS_END = (
+    r"/tool[_▁]calls?|tool[_▁]calls?[_▁](?:section[_▁])?end|END_ACTION|action_end|tools_suffix|python_end|"
+    r"eom_id|eot_id|im_end|end▁of▁sentence"
+)
+_OPEN = rf"<{_TAG}(?:\s[^<>]{{0,200}})?>|<[|｜](?:{_BARS})[|｜]>|<\|tool_call>|<start_function_call>|\[TOOL_CALLS\]"
+_CLOSE = rf"</{_TAG}\s*>|<[|｜](?:{_BARS_END})[|｜]>|<tool_call\|>|<end_function_call>|\[/TOOL_CALLS\]|</s>|<bot_end>"
+
+OPEN = re.compile(_OPEN, re.IGNORECASE)
+"""A tag after which a call begins."""
+
+CLOSE = re.compile(_CLOSE, re.IGNORECASE)
+"""A tag before which a call ends."""
+
+_EDGE = re.compile(f"(?:{_OPEN})|(?P<close>{_CLOSE})", re.IGNORECASE)
+_BEGINS = re.compile(r"[<\[]")
+
+
+def search_edge(text: str, start: int, stop: int | None = None) -> re.Match[str] | None:
+    """The first tag of either kind in ``text[start:stop]``. The group "close" tells which kind it is."""
+    stop = len(text) if stop is None else stop
+    for begin in _BEGINS.finditer(text, start, stop):
+        if (edge := _EDGE.match(text, begin.start(), stop)) is not None:
+            return edge
+    return None
+
+
+SEPARATOR = r"(?:<[|｜]tool[_▁](?:sep|call[_▁]argument[_▁]begin)[|｜]>|<tool_sep(?::\w{1,40})?>|\[ARGS\])"
+"""What stands between the name of a tool and its arguments."""
+
+
+def is_quoted(text: str, start: int, end: int) -> bool:
+    """Whether ``text[start:end]`` is between single backticks, or in a line that begins like a row of a table."""
+    if text[start - 1 : start] == "`" and text[start - 2 : start - 1] != "`":
+        return True
+    line = text[text.rfind("\n", max(0, start - 500), start) + 1 : start] if start else ""
+    return len(line) < 500 and line.lstrip().startswith("|") and not text.startswith("|", start)

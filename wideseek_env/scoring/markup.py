@@ -107,8 +107,3 @@ def are_plain(lines: Sequence[str]) -> bool:
     """Whether it is certain that `is_plain` holds for all these stripped lines. One search is faster than many."""
     text = "\n".join(lines)
     return text.isascii() and not any(sign in text for sign in _NOT_PLAIN)
-
-
-def link_target(cell: str) -> str | None:
-    """The first URL of `link_targets`. None when there is no URL."""
-    return next(iter(link_targets(cell)), None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from wideseek_env.scoring.markup import link_target, plain_text
+from wideseek_env.scoring.markup import link_targets, plain_text
 from wideseek_env.scoring.tables import MAX_COLUMNS, MAX_ROWS, parse_table, split_row, strip_thinking
 from wideseek_env.task import Table
 
@@ -121,7 +121,7 @@ def test_raw_cells_keep_their_links() -> None:
     assert parsed.raw is not None
     assert parsed.table is not None
     assert parsed.table.rows == (("site",),)
-    assert link_target(parsed.raw.rows[0][0]) == "https://a.org/x_(y)"
+    assert link_targets(parsed.raw.rows[0][0]) == ("https://a.org/x_(y)",)
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_plain_text(cell: str, text: str) -> None:
     ],
 )
 def test_link_target(cell: str, target: str | None) -> None:
-    assert link_target(cell) == target
+    assert link_targets(cell) == (() if target is None else (target,))
 
 
 @pytest.mark.parametrize(

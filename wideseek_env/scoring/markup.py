@@ -42,9 +42,9 @@ _BARE_URL = re.compile(r"(?:https?|ftp)://[^\s<>\"|\[\]]++", re.IGNORECASE)
 def plain_text(cell: str) -> str:
     """The text of `cell` that a reader sees.
 
-    Emphasis, code marks, HTML tags and invisible characters are removed. The text of a link stays. Entities are
-    replaced. Struck-through text, HTML comments and hidden elements are removed, unless nothing else is left. A raised
-    number is marked (``10<sup>6</sup>`` becomes ``10^6``).
+    Emphasis, code marks, HTML tags, HTML comments, hidden elements and invisible characters are removed. Struck-through
+    text is removed, unless nothing else is left. The text of a link stays. Entities are replaced. A raised number is
+    marked (``10<sup>6</sup>`` becomes ``10^6``).
 
     White space is first collapsed to single spaces, so line breaks in a cell do not matter. Markup characters without a
     partner stay: ``5*`` and ``snake_case`` are text.
@@ -107,8 +107,3 @@ def are_plain(lines: Sequence[str]) -> bool:
     """Whether it is certain that `is_plain` holds for all these stripped lines. One search is faster than many."""
     text = "\n".join(lines)
     return text.isascii() and not any(sign in text for sign in _NOT_PLAIN)
-
-
-def link_target(cell: str) -> str | None:
-    """The first URL of `link_targets`. None when there is no URL."""
-    return next(iter(link_targets(cell)), None)

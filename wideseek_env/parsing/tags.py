@@ -44,5 +44,9 @@ def is_quoted(text: str, start: int, end: int) -> bool:
     """Whether ``text[start:end]`` is between single backticks, or in a line that begins like a row of a table."""
     if text[start - 1 : start] == "`" and text[start - 2 : start - 1] != "`":
         return True
-    line = text[text.rfind("\n", max(0, start - 500), start) + 1 : start] if start else ""
-    return len(line) < 500 and line.lstrip().startswith("|") and not text.startswith("|", start)
+    begin = text.rfind("\n", max(0, start - 500), start) + 1
+    if start - begin >= 500 or text[begin:start].lstrip()[:1] != "|":
+        return False
+    stop = text.find("\n", start, start + 2000)
+    line = text[begin : stop if stop >= 0 else start + 2000].rstrip()
+    return line.endswith("|") or " | " in line

@@ -336,14 +336,20 @@ def _python_at(text: str, start: int, bracket: int, listed: bool, tools: Tools) 
     if calls is None:
         problem = Problem("bad_json", "it is neither JSON nor a call in Python's form")
         return _Found(start, end, [problem]) if listed or given else None
+    whole = listed and text.strip() == text[start:end]
     for call in calls:
-        if isinstance(call, RawCall) and not (
-            call.name in tools and call.arguments and fits(call.name, call.arguments, tools)
-        ):
+        if isinstance(call, RawCall) and not _fits_call(call, tools, whole):
             return None
         if isinstance(call, Problem) and not (listed or text[bracket + 1 : bracket + 2] in ('"', "'")):
             return None
     return _Found(start, end, calls)
+
+
+def _fits_call(call: RawCall, tools: Tools, whole: bool) -> bool:
+    """Whether a call in Python's form is meant: it has an argument of the tool, or the message is nothing else."""
+    if call.name not in tools or not call.arguments:
+        return False
+    return whole or not tools[call.name] or any(name in tools[call.name] for name in call.arguments)
 
 
 def _headed(text: str, tools: Tools) -> list[_Found]:

@@ -59,9 +59,10 @@ def read_tagged(text: str, tools: Tools) -> list[Piece]:
     """The parts of a text, in order. Text without tags of calls is one part."""
     if "<" not in text and "[TOOL_CALLS]" not in text and "call:" not in text:
         return [Piece(text, [])]
+    begins = _BEGINS if "call:" in text else _BRACKETS
     pieces: list[Piece] = []
     count = position = at = 0
-    while count <= MAX_CALLS and (event := _next_event(text, at)) is not None:
+    while count <= MAX_CALLS and (event := _next_event(text, at, begins)) is not None:
         if is_quoted(text, event.start(), event.end()):
             at = event.end()
             continue
@@ -86,8 +87,7 @@ def read_tagged(text: str, tools: Tools) -> list[Piece]:
     return [each for piece in pieces for each in _pairs_in(piece, tools)]
 
 
-def _next_event(text: str, start: int) -> re.Match[str] | None:
-    begins = _BEGINS if "call:" in text else _BRACKETS
+def _next_event(text: str, start: int, begins: re.Pattern[str]) -> re.Match[str] | None:
     for begin in begins.finditer(text, start):
         if (event := _EVENT.match(text, begin.start())) is not None:
             return event

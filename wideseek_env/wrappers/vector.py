@@ -62,10 +62,11 @@ class SymbolicVectorEnv(VectorEnv[Arrays, NDArray[np.integer], NDArray[Any]]):
             raise ConfigError(f"a vector needs a whole number of episodes, at least 1, not {num_envs!r}")
         self.num_envs, self.layout, self.agents = int(num_envs), layout, list(agents)
         count = len(self.agents)
+        truth: Any = np.bool_  # not among the types of Gymnasium's annotation, but it works
         parts: dict[str, spaces.Space[Any]] = {
             "observation": spaces.Box(0.0, 1.0, (count, layout.features), np.float32),
             "action_mask": spaces.Box(0, 1, (count, layout.actions), np.int8),
-            "acting": spaces.Box(0, 1, (count,), np.bool_),  # type: ignore[arg-type]  # a bool works too
+            "acting": spaces.Box(0, 1, (count,), truth),
         }
         self.single_observation_space = spaces.Dict(parts)
         self.single_action_space = spaces.MultiDiscrete([layout.actions] * count)

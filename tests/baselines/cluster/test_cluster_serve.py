@@ -44,6 +44,9 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     from wideseek_baselines.cluster.serve import retrieval
 
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    # The proxy may start slowly next to other tests. Ray would give it up after five seconds.
+    monkeypatch.setenv("RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S", "90")
+    monkeypatch.setenv("RAY_SERVE_PROXY_HEALTH_CHECK_TIMEOUT_S", "90")
     StoredCorpus.build(tmp_path / "museums", pages(), name="museums").close()
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]

@@ -117,6 +117,8 @@ def thoughts_of(content: str) -> list[str]:
 
 def _read_text(text: str, tools: Tools) -> tuple[str, Written]:
     """The text outside of the calls, and the calls: those with tags around them, and those without."""
+    if (plain := _plain_calls(text)) is not None:
+        return plain.text, plain.calls
     pieces = read_tagged(text, tools)
     tagged = [call for piece in pieces for call in piece.calls]
     if not tagged:

@@ -29,7 +29,7 @@ _OPEN = re.compile("|".join(opener for opener, _ in _PAIRS))
 _CLOSE = re.compile(
     rf"</(?i:{_NAME})\s*>|\[/THINK\]|<\|END_THINKING\|>|<\|end_of_thought\|>|<\|close\|>think<\|sep\|>|◁/think▷|<channel\|>"
 )
-_HINT = re.compile(r"think|thought|reason|scratch|reflection|inner_|channel", re.IGNORECASE)
+_HINTS = ("think", "thought", "reason", "scratch", "reflection", "inner_", "channel")
 # The text of a call's argument is no thinking, so a tag in it has no meaning.
 _ARGUMENT = re.compile(r"<(?:[|｜]DSML[|｜])?param(?:eter)?[=\s][^<>]{1,200}>|<arg_value>")
 _EVENT = re.compile(
@@ -72,12 +72,14 @@ def split_thinking(text: str) -> Thinking:
     """
     if "<" not in text and "THINK]" not in text and "◁" not in text:
         return Thinking(text, [], False)
-    if _HINT.search(text) is None:
+    lower = text.lower()
+    if not any(hint in lower for hint in _HINTS):
         return Thinking(text, [], False)
+    only_angles = "THINK]" not in text and "◁" not in text
     kept: list[str] = []
     thoughts: list[str] = []
     position = at = checks = 0
-    while (event := _EVENT.search(text, at)) is not None:
+    while (event := _search(_EVENT, text, at, only_angles)) is not None:
         at = event.end()
         if event["argument"] is None:
             checks += 1
@@ -85,7 +87,7 @@ def split_thinking(text: str) -> Thinking:
                 continue
         if event["open"]:
             kept.append(text[position : event.start()])
-            end = _closer(event["open"]).search(text, at)
+            end = _search(_closer(event["open"]), text, at, only_angles)
             thoughts.append(text[at : end.start() if end is not None else len(text)])
             if end is None:
                 return Thinking("".join(kept), thoughts, True)
@@ -109,6 +111,18 @@ def open_thought(prompt: str) -> str:
     """
     found = _ENDS_OPEN.search(prompt, max(0, len(prompt) - 200))
     return found[0].rstrip() if found is not None else ""
+
+
+def _search(pattern: re.Pattern[str], text: str, start: int, only_angles: bool) -> re.Match[str] | None:
+    """The first match of a pattern for tags. If all tags have angle brackets, trying it at those is faster."""
+    if not only_angles:
+        return pattern.search(text, start)
+    at = text.find("<", start)
+    while at >= 0:
+        if (found := pattern.match(text, at)) is not None:
+            return found
+        at = text.find("<", at + 1)
+    return None
 
 
 @lru_cache(maxsize=64)

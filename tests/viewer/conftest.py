@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium from `CHROMIUM` or the path, driven by playwright; .ci/install-browser installs both."""
+    """Chromium from `CHROMIUM` or the path, driven by playwright; .ci/install-browser installs both.
+
+    The driver's event loop runs in this thread. It must end with the module, because others call `asyncio.run`.
+    """
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="no browser driver: run .ci/install-browser"
     )

@@ -62,15 +62,18 @@ def mark_fraction(node: Element) -> None:
 def write_picture(node: Element) -> None:
     """The picture of a formula becomes its text. A small picture becomes its name if it is the only content of a table
     cell."""
+    alt = node.attr("alt")
+    if alt is None:
+        return
     if node.attr("class") == "tex":
-        _replace(node, node.attr("alt") or "")
+        _replace(node, alt)
         return
     if _is_large(node.attr("width")) or _is_large(node.attr("height")):
         return
     cell = _cell_of(node)
     if cell is None or next(cell.stripped_strings, None) is not None:
         return  # the most frequent case: a flag before a name
-    name = " ".join((node.attr("alt") or "").split())
+    name = " ".join(alt.split())
     if name and len(name) <= _LONGEST and not name.lower().endswith(_FILES):
         pictures = list(cell.iter_elements("img"))  # such as the stars of a rating
         for picture in pictures[1:_MOST_PICTURES]:
@@ -126,7 +129,8 @@ def _drop_script(node: Element) -> None:
 
 
 def _replace(node: Element, text: str) -> None:
-    node.replace_with(_text_class()(text))
+    if node.parent is not None:  # an element around it may have replaced it already
+        node.replace_with(_text_class()(text))
 
 
 def _drop(node: Element) -> None:

@@ -11,7 +11,7 @@ import re
 from typing import NamedTuple
 
 from wideseek_env.pages.raised import write_marks
-from wideseek_env.pages.text import title_of, without_breaks
+from wideseek_env.pages.text import head_of, title_of, without_breaks
 from wideseek_env.pages.visible import NOT_STRUCTURE, parse, show
 
 _COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
@@ -32,7 +32,7 @@ def to_markup(html: str) -> Markup:
 
     tree = parse(html)
     title = title_of(tree)
-    head = next(tree.iter_elements("head"), None)
+    head = head_of(tree)
     base = head.select_one("base[href]") if head is not None else None
     show(tree)
     tree.strip_tags(NOT_STRUCTURE)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
+from operator import methodcaller
 from typing import TYPE_CHECKING
 
 from wideseek_env.pages.elements import (
@@ -23,31 +24,22 @@ if TYPE_CHECKING:
     from turbohtml import Document, Element
 
 # Class names, as whole words, of parts that are not the page's content.
-_DROPPED_CLASSES = (
-    "reference references reflist mw-references-wrap mw-editsection editsection noprint navbox vertical-navbox "
-    "navbar toc toccolours-toc sortkey metadata mw-empty-elt catlinks printfooter mw-jump-link skip-link breadcrumb "
-    "breadcrumbs"
+_DROPPED_CLASSES = frozenset(
+    "reference references reflist mw-references-wrap mw-editsection editsection noprint navbox vertical-navbox navbar "
+    "toc toccolours-toc sortkey metadata mw-empty-elt catlinks printfooter mw-jump-link skip-link breadcrumb "
+    "breadcrumbs".split()
 )
-_DROPPED_ROLES = "navigation banner contentinfo search"
+_DROPPED = ",".join(f".{name}" for name in sorted(_DROPPED_CLASSES))
 # Cells keep their place in the row. Those with the names above are shown, because a person sees them.
-_UNREAD_CELLS = ("td[aria-hidden=true]", "th[aria-hidden=true]")
-_UNREAD = ",".join(
-    (
-        f"[class]:is({','.join(f'.{name}' for name in _DROPPED_CLASSES.split())}):not(html,body,td,th)",
-        f"[role]:is({','.join(f'[role={name}]' for name in _DROPPED_ROLES.split())}):not(html,body)",
-        "[hidden]",
-        "[aria-hidden=true]:not(td,th)",
-    )
-)
+_KEPT = frozenset(("html", "body", "td", "th"))
+_DROPPED_ROLES = "navigation banner contentinfo search"
+_ROLES = ",".join(f"[role={name}]:not(html,body)" for name in _DROPPED_ROLES.split())
+_UNREAD = f"[hidden],[aria-hidden=true],{_ROLES}"
+_EMPTIED = f":is(td,th):not([hidden],{_ROLES})"
+# Names of other elements than these say nothing, except for the parts that are dropped.
+_NAMED = ("div.sr-only", "div.visually-hidden", "h2.visually-hidden", "caption.visually-hidden")
+_NAMED_TAGS = frozenset(("div", "h2", "caption"))
 _HINTS = ("display", "visibility", "line-through", "vertical-align", "relative")
-# A selector of one tag is several times faster than a list of selectors.
-_NAMED = (
-    "span[class]",
-    "div.sr-only",
-    "div.visually-hidden",
-    "h2.visually-hidden",
-    "caption.visually-hidden",
-)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)")
 _ABSENT = re.compile(r"display\s*:\s*none")
 _LINES = frozenset("span b i em strong small font label u abbr time cite".split())
@@ -91,7 +83,9 @@ _SHOWN_AGAIN = re.compile(r"\bd-\w+-\w|:(?:block|inline|flex|grid)")  # on a wid
 _SPOKEN_INSTEAD = "[aria-hidden=true]+*,:has(+[aria-hidden=true])"
 _FRACTIONS = frozenset(("frac", "sfrac", "fraction"))
 _MARKED = frozenset("sup sub del s strike html body".split())
-_CHANGED = tuple(CHANGES)
+_CHANGED = (*CHANGES, "img")
+_CLASS, _STYLE = methodcaller("attr", "class"), methodcaller("attr", "style")
+_SPACE = re.compile(r"[ \t\n\f\r]+")  # other characters do not separate class names
 
 # All other tags only mark their text or are empty. They are removed and their text stays. The most frequent are first.
 _STRUCTURE = (
@@ -102,11 +96,11 @@ _STRUCTURE = (
 NOT_STRUCTURE = f":not({','.join(_STRUCTURE.split())})"
 """The selector of the tags that Markdown does not need."""
 
-INLINE = (
-    "a,span,b,i,sup,sub,wbr,small,font,big,em,strong,u,abbr,acronym,code,time,data,bdi,bdo,cite,var,kbd,tt,mark,ins,"
-    "del,s,strike,q,label,dfn,samp,nobr,ruby,rb,input,img"
+INLINE = tuple(
+    "a span b i sup sub wbr small font big em strong u abbr acronym code time data bdi bdo cite var kbd tt mark ins "
+    "del s strike q label dfn samp nobr ruby rb input img".split()
 )
-"""The selector of the tags that do not separate words."""
+"""The tags that do not separate words."""
 
 
 def parse(html: str) -> Document:
@@ -122,25 +116,57 @@ def show(tree: Document) -> None:
     Hidden parts and parts that are not the page's content are removed. Parts that show more than their text are changed
     (`wideseek_env.pages.elements`).
     """
-    for selector in _NAMED:
-        for node in tree.select(selector):
-            if effect := _effect_of(node.attr("class") or ""):
-                _apply_name(node, effect)
-    for selector in _UNREAD_CELLS:
-        for node in tree.select(selector):
+    _read_names(tree)
+    for node in tree.select(_UNREAD):
+        if node.matches(_EMPTIED):
             _empty(node)
-    tree.remove(_UNREAD)
-    for node in tree.select("[style]"):
-        if style := _telling(node.attr("style") or ""):
+        else:
+            node.extract()
+    nodes = tree.select("[style]")
+    for node, style in zip(nodes, map(_telling, map(_STYLE, nodes)), strict=True):
+        if style:
             _apply_style(node, style)
-    for node in tree.select("img[alt]"):
-        write_picture(node)
-    for node in list(tree.iter_elements(_CHANGED)):
+    nodes = list(tree.iter_elements(_CHANGED))
+    for node in nodes:
+        if node.tag == "img":
+            write_picture(node)
+    for node in nodes:
         if (change := CHANGES.get(node.tag)) is not None:  # a formula inside a formula has a new tag
             change(node)
 
 
+def _read_names(tree: Document) -> None:
+    """Do what the class names of the elements say."""
+    nodes = tree.select("[class]")  # one selection of all is several times faster than a selector of the names
+    others, dropped = [], []
+    for node, (effect, drop) in zip(nodes, map(_meaning, map(_CLASS, nodes)), strict=True):
+        if effect:
+            tag = node.tag
+            if tag == "span":
+                _apply_name(node, effect)
+            elif tag in _NAMED_TAGS:
+                others.append((node, effect))
+        if drop:
+            dropped.append((node, drop))
+    for selector in _NAMED:
+        for node, effect in others:
+            if node.parent is not None and node.matches(selector):
+                _apply_name(node, effect)
+    for node, drop in dropped:
+        if node.tag not in _KEPT and (drop == "exact" or node.matches(_DROPPED)):
+            node.extract()
+
+
 @lru_cache(4096)  # few names occur again and again
+def _meaning(name: str) -> tuple[str, str]:
+    """What a class name says about an element (see `_effect_of`), and whether the element is dropped: "exact", "" for
+    no, or "case" if this depends on the case of the letters, which only some pages ignore."""
+    words = frozenset(_SPACE.split(name))
+    if not _DROPPED_CLASSES.isdisjoint(words):
+        return _effect_of(name), "exact"
+    return _effect_of(name), "" if _DROPPED_CLASSES.isdisjoint(map(str.lower, words)) else "case"
+
+
 def _effect_of(name: str) -> str:
     """What a class name says about an element: "hidden", "spoken", "fraction", "stack", "note", a mark, or "" for
     nothing."""

@@ -30,6 +30,7 @@ _LONGEST_NOTE = 60  # characters of a footnote mark
 _NEAR = 4  # the most levels to look up or down from an element, so that the time is linear
 _FILES = (".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp", ".bmp", ".tif", ".tiff")
 _MOST_PICTURES = 20
+_CELLS = frozenset(("td", "th", "li", "dd"))
 _LARGE = 64  # pixels: a larger picture is not a sign that replaces a word
 _VALUED = frozenset(
     ("", "text", "number", "date", "time", "month", "week", "email", "url", "tel", "datetime-local")
@@ -62,17 +63,16 @@ def mark_fraction(node: Element) -> None:
 def write_picture(node: Element) -> None:
     """The picture of a formula becomes its text. A small picture becomes its name if it is the only content of a table
     cell."""
-    alt = node.attr("alt")
-    if alt is None:
-        return
     if node.attr("class") == "tex":
-        _replace(node, alt)
-        return
-    if _is_large(node.attr("width")) or _is_large(node.attr("height")):
+        if (alt := node.attr("alt")) is not None:
+            _replace(node, alt)
         return
     cell = _cell_of(node)
     if cell is None or next(cell.stripped_strings, None) is not None:
         return  # the most frequent case: a flag before a name
+    alt = node.attr("alt")
+    if alt is None or _is_large(node.attr("width")) or _is_large(node.attr("height")):
+        return
     name = " ".join(alt.split())
     if name and len(name) <= _LONGEST and not name.lower().endswith(_FILES):
         pictures = list(cell.iter_elements("img"))  # such as the stars of a rating
@@ -265,8 +265,8 @@ def _number_list(node: Element) -> None:
 def _cell_of(node: Element) -> Element | None:
     outer: Any = node.parent
     for _ in range(_NEAR):
-        tag = _tag(outer)
-        if tag in ("td", "th", "li", "dd"):
+        tag = getattr(outer, "tag", "")
+        if tag in _CELLS:
             return cast("Element", outer)
         if not tag:
             break

@@ -49,7 +49,7 @@ def plain_text(html: str) -> tuple[str, str]:
         comment.extract()
     if tree.root is not None:
         tree.root.normalize()
-    if not title and (heading := tree.select_one("h1")) is not None:
+    if not title and (heading := tree.find("h1")) is not None:
         title = _one_line(heading)
     text = _one_line(tree)
     return (title, text) if is_unicode(title) and is_unicode(text) else plain_text(mended(html))

@@ -262,6 +262,10 @@ def _number_list(node: Element) -> None:
         node.attrs["start"] = str(sum(_tag(child) == "li" for child in node.children))
 
 
+def _make_code(node: Element) -> None:
+    node.tag = "pre"  # turbohtml would write the text of the old tags without escapes
+
+
 def _cell_of(node: Element) -> Element | None:
     outer: Any = node.parent
     for _ in range(_NEAR):
@@ -313,5 +317,6 @@ CHANGES: dict[str, Callable[[Element], None]] = {
     "input": _write_input,
     "bdo": _reverse,
     "ol": _number_list,
+    **dict.fromkeys(("xmp", "plaintext"), _make_code),
 }
 """What happens to the elements with a tag."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from wideseek_env.pages.raised import write_marks
 from wideseek_env.pages.visible import INLINE, parse, show
@@ -44,9 +44,6 @@ def plain_text(html: str) -> tuple[str, str]:
     show(tree)
     for inline in tree.iter_elements(INLINE):  # twice as fast as a selector of them
         inline.unwrap()
-    comments: Any = tree.xpath("//comment()")
-    for comment in comments:
-        comment.extract()
     if tree.root is not None:
         tree.root.normalize()
     if not title and (heading := tree.find("h1")) is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wideseek_env.pages.elements import (
     CHANGES,
@@ -124,13 +124,16 @@ def show(tree: Document) -> None:
     for node, style in zip(nodes, map(_style_of, [node.attr("style") for node in nodes]), strict=True):
         if style is not None:
             _apply_style(node, style)
-    nodes = list(tree.iter_elements(_CHANGED))
+    nodes: Any = list(tree.iter_elements(_CHANGED))
     for node in nodes:
         if node.tag == "img":
             write_picture(node)
     for node in nodes:
         if (change := CHANGES.get(node.tag)) is not None:  # a formula inside a formula has a new tag
             change(node)
+    nodes = tree.xpath("//comment()")
+    for node in nodes:
+        node.extract()
 
 
 def _read_names(tree: Document) -> None:

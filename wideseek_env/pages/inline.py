@@ -41,7 +41,7 @@ def write_links(markup: str, urls: Urls) -> str:
     for number, (plain, other, label) in enumerate(zip(parts[1::4], parts[2::4], parts[3::4], strict=True)):
         if not label:
             links.append("")
-        elif plain and (before := scheme if plain[:2] == "//" else origin):
+        elif plain and (before := scheme if plain[1:2] == "/" else origin):
             links.append(f"[{label}]({before}{plain})")
         else:
             url = urls[plain or other]

@@ -89,13 +89,13 @@ def write_marks(text: str) -> str:
     out: list[str] = []
     open_: list[tuple[str, list[str]]] = []
     ignored = 0
-    if any(part[:2] in ("r+", "p+") for part in text.split(_BEGIN)):  # much faster than a search for two characters
+    pieces = _pieces(text)
+    if any(part[:2] in ("r+", "p+") for _, *begun in pieces for part in begun):
         text = _SPREAD.sub(_spread, text)
-    pieces = text.split(END)
-    if any(piece[:2].lstrip()[:1] in _SLASHES for piece in pieces):
-        pieces = _FRACTION.sub(_fraction, text).split(END)
-    for number, piece in enumerate(pieces):
-        inside, *begun = piece.split(_BEGIN)
+        pieces = _pieces(text)
+    if any(inside[:2].lstrip()[:1] in _SLASHES for inside, *_ in pieces):
+        pieces = _pieces(_FRACTION.sub(_fraction, text))
+    for number, (inside, *begun) in enumerate(pieces):
         if number:
             if ignored:
                 ignored -= 1
@@ -107,7 +107,7 @@ def write_marks(text: str) -> str:
                 if kind == RAISED and open_ and open_[-1][0] in (RAISED, POWER):
                     kind = POWER  # an exponent of an exponent
                 target = open_[-1][1] if open_ else out
-                if written := _written(kind, "".join(content), _end_of(target), inside or piece[:1]):
+                if written := _written(kind, "".join(content), _end_of(target), inside or (_BEGIN if begun else "")):
                     target.append(written)
         if inside:
             (open_[-1][1] if open_ else out).append(inside)
@@ -125,6 +125,12 @@ def write_marks(text: str) -> str:
     for _, content in open_:
         out += content
     return "".join(out)
+
+
+def _pieces(text: str) -> list[list[str]]:
+    """The text between the ends of marks, each cut where marks begin."""
+    # Splitting at single characters is much faster than a pattern or a search for two characters.
+    return [piece.split(_BEGIN) for piece in text.split(END)]
 
 
 def _end_of(pieces: list[str]) -> str:

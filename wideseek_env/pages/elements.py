@@ -1,6 +1,6 @@
 """Changes single elements of a page, so that their text says what the elements show.
 
-Raised, lowered and struck text gets marks, which `wideseek_env.pages.raised` writes out. Formulas, check boxes, bars,
+Raised, lowered and struck text gets marks, which `wideseek_env.pages.marks` writes out. Formulas, check boxes, bars,
 small pictures and quotations become text.
 """
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from wideseek_env.pages.raised import write_marks
+from wideseek_env.pages.marks import write_marks
 from wideseek_env.pages.text import head_of, title_of, without_breaks
 from wideseek_env.pages.visible import NOT_STRUCTURE, parse, show
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wideseek_env.pages.raised import write_marks
+from wideseek_env.pages.marks import write_marks
 from wideseek_env.pages.visible import INLINE, parse, show
 
 if TYPE_CHECKING:

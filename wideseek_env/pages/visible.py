@@ -124,21 +124,23 @@ def show(tree: Document) -> None:
     for node, style in zip(nodes, map(_style_of, [node.attr("style") for node in nodes]), strict=True):
         if style is not None:
             _apply_style(node, style)
-    nodes: Any = list(tree.iter_elements(_CHANGED))
-    for node in nodes:
+    changed = list(tree.iter_elements(_CHANGED))
+    for node in changed:
         if node.tag == "img":
             write_picture(node)
-    for node in nodes:
+    for node in changed:
         if (change := CHANGES.get(node.tag)) is not None:  # a formula inside a formula has a new tag
             change(node)
-    nodes = tree.xpath("//comment()")
-    for node in nodes:
-        node.extract()
+    comments: Any = tree.xpath("//comment()")
+    for comment in comments:
+        comment.extract()
 
 
 def _read_names(tree: Document) -> None:
     """Do what the class names of the elements say."""
-    nodes = tree.select("[class]")  # one selection of all is several times faster than a selector of the names
+    nodes = tree.select(
+        "[class]"
+    )  # one selection of all is several times faster than a selector of the names
     others, dropped = [], []
     for node, meaning in zip(nodes, map(_meaning, [node.attr("class") for node in nodes]), strict=True):
         if meaning is None:
@@ -197,8 +199,12 @@ def _effect_of(name: str) -> str:
 
 
 class _Style(NamedTuple):
-    """What a style shows: whether the element is hidden, and if so, without a place in its table row; whether it is a
-    block; its mark; the mark of small text that is moved up or down, and whether the style moves it in its line."""
+    """What a style shows.
+
+    `hidden`: the element is not seen. `absent`: it has no place in its table row either. `block`: it is a block.
+    `mark`: the mark of its text. `moved`: the mark of small text that the style moves up or down. `aligned`: small text
+    with a vertical alignment.
+    """
 
     hidden: bool
     absent: bool

@@ -166,6 +166,19 @@ def test_a_damaged_message_does_not_become_an_answer(name: str, kind: str, share
     assert parse(mutated(FORMS[name](TWO), [(kind, share, size, "\n")])).calls
 
 
+def without_checks(patch: pytest.MonkeyPatch) -> None:
+    """Let every text be read in full, as if each quick check had found a sign of a call."""
+    for name in ("is_prose", "has_tags"):
+        patch.setattr(f"wideseek_env.parsing.message.{name}", lambda *given, name=name: name == "has_tags")
+    for name in ("has_braces", "has_keys", "has_bracket", "has_label", "has_element", "names_before"):
+        patch.setattr(f"wideseek_env.parsing.untagged.{name}", lambda *given: True)
+    for module in ("message", "thoughts"):
+        patch.setattr(
+            f"wideseek_env.parsing.{module}.search_tag",
+            lambda pattern, text, start=0, *_: pattern.search(text, start),
+        )
+
+
 @given(
     st.sampled_from(sorted(FORMS)),
     st.sampled_from(sorted(WRAPPINGS)),
@@ -178,8 +191,8 @@ def test_the_short_way_to_plain_calls_changes_nothing(
     text = WRAPPINGS[wrapping].format(FORMS[name]([("search", arguments), ("browse", {"url": "u"})]))
     with pytest.MonkeyPatch.context() as patch:
         quick = parse(text)
-        patch.setattr("wideseek_env.parsing.message._plain_calls", lambda content: None)
-        patch.setattr("wideseek_env.parsing.message._SIGNS", ("",))
+        patch.setattr("wideseek_env.parsing.message._plain_calls", lambda content, tools: None)
+        without_checks(patch)
         assert parse(text) == quick
 
 
@@ -187,5 +200,5 @@ def test_the_short_way_to_plain_calls_changes_nothing(
 def test_the_short_way_to_answers_changes_nothing(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         quick = parse(text)
-        patch.setattr("wideseek_env.parsing.message._SIGNS", ("",))
+        without_checks(patch)
         assert parse(text) == quick

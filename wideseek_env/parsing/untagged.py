@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import re
-from functools import lru_cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -28,6 +27,19 @@ from wideseek_env.parsing.calls import (
 )
 from wideseek_env.parsing.elements import read_children
 from wideseek_env.parsing.lenient_json import load_object, load_value
+from wideseek_env.parsing.patterns import (
+    AFTER_NAME_HEADED,
+    AFTER_NAME_QUOTED,
+    QUOTE,
+    SHAPE,
+    has_braces,
+    has_bracket,
+    has_element,
+    has_keys,
+    has_label,
+    names_before,
+    patterns_for,
+)
 from wideseek_env.parsing.pythonic import end_of_brackets, read_pythonic
 from wideseek_env.parsing.tags import is_quoted
 
@@ -43,13 +55,8 @@ _LONGEST = 262_144
 _BACK = 6
 """How many opening brackets before the name of a tool are tried as the beginning of its object."""
 
-_KEYS = "name|tool_name|function_name|recipient_name|tool|function|action"
 _ARGUMENT_KEYS = "arguments|parameters|args|params|input|action_input|tool_input|kwargs"
-_QUOTE = r"\\{0,8}+[\"'“”`]"
-_SHAPE = re.compile(
-    rf"{_QUOTE}name{_QUOTE}\s*:\s*{_QUOTE}[\w.:-]{{1,100}}{_QUOTE}\s*,\s*{_QUOTE}(?:arguments|parameters){_QUOTE}\s*:"
-)
-_HAS_ARGUMENTS = re.compile(rf"\b(?:{_ARGUMENT_KEYS})\b{_QUOTE}?\s*[:=]")
+_HAS_ARGUMENTS = re.compile(rf"\b(?:{_ARGUMENT_KEYS})\b{QUOTE}?\s*[:=]")
 _GIVEN = re.compile(r"\s*\w+\s*=\s*[\"'\[{\d]")
 _TOOL_CODE = re.compile(r"```tool_code\b")
 _FENCES = re.compile(r"(?:```[\w+-]*+|[\[\],;`\s])++")
@@ -64,65 +71,27 @@ class _Found(NamedTuple):
     calls: Written
 
 
-class _Patterns(NamedTuple):
-    object: re.Pattern[str]
-    """``"name": "search"``, ``{"search": {``, or the shape of a call of any tool."""
-    python: re.Pattern[str]
-    """``search(`` at the start of a line, or ``[search(`` anywhere."""
-    headed: re.Pattern[str]
-    """``functions.search:0 {``, ``search[ARGS]{`` or ``Action: search … {``."""
-    lines: re.Pattern[str]
-    """``Action: search`` and a line ``Action Input: …`` that is no object."""
-
-
-@lru_cache(maxsize=64)
-def _patterns(tools: frozenset[str]) -> _Patterns:
-    names = "|".join(re.escape(name) for name in sorted(tools, key=lambda name: (-len(name), name)))
-    prefix = r"(?:(?:functions|tools|default_api)\.)?"
-    named = rf"{_QUOTE}?\b(?:{_KEYS})\b{_QUOTE}?\s*[:=]\s*{_QUOTE}\s*{prefix}(?:{names})(?::\d+)?\s*{_QUOTE}"
-    label = r"(?:Action|Call|Tool|Function|Tool name|tool_name|Calling tool|✿FUNCTION✿)"
-    inputs = r"(?:Action Input|Tool Input|tool_input|Arguments|Args|Parameters|Input|✿ARGS✿)"
-    start = (
-        rf"^[ \t>]*(?:[*_]*{label}[*_]*[ \t]*\d*[ \t]*[:：][*_]*[ \t]*|[-*][ \t]+|\d+[.)][ \t]+|(?:->|=>|@|>>>)[ \t]*"
-        r"|<\|\w{1,20}\|>[ \t]*|```|function\s*<[|｜]tool[_▁]sep[|｜]>\s*|<(?:tool_)?name>\s*|[*_]{1,3}|await[ \t]+)?"
-    )
-    return _Patterns(
-        re.compile(rf"{named}|\{{\s*{_QUOTE}{prefix}(?:{names}){_QUOTE}\s*:\s*\{{|{_SHAPE.pattern}"),
-        re.compile(
-            rf"(?:(?P<list>\[)\s*|(?:{start}|:[ \t]+)(?:print\(|\w{{1,40}}[ \t]*=[ \t]*)?(?:await[ \t]+)?`?)"
-            rf"(?P<name>{prefix}(?:{names})(?:\.call)?)[ \t]*\(",
-            re.MULTILINE,
-        ),
-        re.compile(
-            rf"(?:{start}|(?P<strong>\bto=(?=functions\.)|(?<!\w)functions\.|(?<!\w)(?={prefix}(?:{names})\[ARGS\])))"
-            rf"{prefix}[`\"*_]*(?P<tool>{names})[`\"*_]*(?P<number>:\d+)?(?![\w(])"
-            rf"(?:\s|\[ARGS\]|\[CALL_ID\]\w*|<[|｜][^|｜<>]{{1,40}}[|｜]>|json\b|code\b"
-            rf"|[*_]*{inputs}[*_]*[ \t]*\d*[ \t]*[:：][*_]*"
-            r"|with (?:the )?(?:arguments|parameters|input)\b|</?(?:tool_)?(?:name|arguments|parameters)>|[:=>`-])*+"
-            r"(?:```(?:json)?\s*)?(?=\{\s*[\"'“\\}\w])",
-            re.MULTILINE,
-        ),
-        re.compile(
-            rf"^[ \t*_]*(?:Action|Tool|Function|tool_name)[*_]*[ \t]*\d*[ \t]*[:：]"
-            rf"[ \t*_`\"]*(?P<tool>{names})[`\"*_ \t]*"
-            rf"(?:\[[^\]\n]{{1,500}}\]|\s*\n[ \t*_]*{inputs}[*_]*[ \t]*\d*[ \t]*[:：].{{0,500}})",
-            re.MULTILINE,
-        ),
-    )
-
-
 def read_untagged(text: str, tools: Tools) -> tuple[str, Written]:
     """The text outside of the calls, and the calls, in order."""
-    if not any(name in text for name in tools) and not ("name" in text and "{" in text):
-        return text, []
-    found = _whole(text, tools) or [
-        *_objects(text, tools),
-        *_python(text, tools),
-        *_headed(text, tools),
-        *_elements(text, tools),
-    ]
+    found: list[_Found] = []
+    named = keys = False
+    if has_braces(text):
+        named = any(name in text for name in tools)
+        keys = has_keys(text)
+        if named or keys:
+            found = _whole(text, tools)
     if not found:
-        found = _unreadable(text, tools)
+        if keys or (named and names_before(AFTER_NAME_QUOTED, text, tools)):
+            found += _objects(text, tools)
+        bracket = has_bracket(text, tools)
+        if bracket:
+            found += _python(text, tools)
+        if named and names_before(AFTER_NAME_HEADED, text, tools):
+            found += _headed(text, tools)
+        if has_element(text, tools):
+            found += _elements(text, tools)
+        if not found and (bracket or has_label(text, tools)):
+            found = _unreadable(text, tools)
     if not found:
         return text, []
     visible: list[str] = []
@@ -159,11 +128,11 @@ def _elements(text: str, tools: Tools) -> list[_Found]:
 
 def _unreadable(text: str, tools: Tools) -> list[_Found]:
     """What is evidently meant as a call, but has no arguments that can be read."""
-    if not tools or not any(word in text for word in ("Action", "Tool", "Function", "tool_")):
+    if not any(word in text for word in ("Action", "Tool", "Function", "tool_")):
         return []
     found = [
         _Found(line.start(), line.end(), [Problem("bad_arguments", line["tool"])])
-        for line in islice(_patterns(frozenset(tools)).lines.finditer(text), MAX_CANDIDATES)
+        for line in islice(patterns_for(tools).lines.finditer(text), MAX_CANDIDATES)
     ]
     code = _TOOL_CODE.search(text)
     if not found and code is not None and any(f"{name}(" in text[code.end() :] for name in tools):
@@ -225,7 +194,7 @@ def _objects(text: str, tools: Tools) -> list[_Found]:
     end = failures = tried = 0
     if "{" not in text and "“" not in text:
         return found
-    pattern = _patterns(frozenset(tools)).object if tools else _SHAPE
+    pattern = patterns_for(tools).object if tools else SHAPE
     for match in pattern.finditer(text):
         if match.start() < end or is_quoted(text, match.start(), match.end()):
             continue
@@ -242,7 +211,7 @@ def _objects(text: str, tools: Tools) -> list[_Found]:
             each, error = _almost(text, starts, match, tools)
             failures += each is None
         evident = (
-            not tools or _SHAPE.match(text, match.start()) is None or tool_name(_name_in(match[0])) in tools
+            not tools or SHAPE.match(text, match.start()) is None or tool_name(_name_in(match[0])) in tools
         )
         if each is None and evident and _HAS_ARGUMENTS.search(text, match.start(), match.end() + 200):
             if not error and starts and _is_json(text, starts[0]):
@@ -305,7 +274,7 @@ def _python(text: str, tools: Tools) -> list[_Found]:
     found: list[_Found] = []
     if not any(f"{name}{after}" in text for name in tools for after in ("(", " (", ".call")):
         return found
-    for tried, match in enumerate(_patterns(frozenset(tools)).python.finditer(text)):
+    for tried, match in enumerate(patterns_for(tools).python.finditer(text)):
         if tried >= MAX_CANDIDATES:
             found.append(_Found(match.start(), match.end(), [Problem("too_many_blocks", str(MAX_CALLS))]))
             break
@@ -358,7 +327,7 @@ def _headed(text: str, tools: Tools) -> list[_Found]:
     if not tools or "{" not in text:
         return found
     failures = 0
-    for tried, match in enumerate(_patterns(frozenset(tools)).headed.finditer(text)):
+    for tried, match in enumerate(patterns_for(tools).headed.finditer(text)):
         if tried >= MAX_CANDIDATES or failures >= MAX_FAILURES:
             found.append(_Found(match.start(), match.end(), [Problem("too_many_blocks", str(MAX_CALLS))]))
             break

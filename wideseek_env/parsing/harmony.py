@@ -45,7 +45,9 @@ class Turn(NamedTuple):
 
 def is_harmony(text: str) -> bool:
     """Whether `text` is a turn of harmony messages, and not a text that mentions their markers."""
-    if not _has_markers(text):  # some servers drop the markers, and only the words in them are left
+    if "<" not in text or not _has_markers(
+        text
+    ):  # some servers drop the markers, and only the words in them are left
         begins = _STRIPPED.match(text) is not None
         return begins and (
             "assistantfinal" in text or "assistantcommentary to=" in text or " to=functions." in text

@@ -26,6 +26,7 @@ from wideseek_env.parsing.untagged import read_untagged
 
 _decode = json.JSONDecoder().raw_decode
 _ESCAPED = re.compile(r"\s*&lt;(?:tool_?call|function[=_]|invoke name)")
+_TURN = re.compile("<[|｜et]")
 _INVENTED = re.compile(
     r"<(?:\|im_end\||\|eot_id\||end_of_turn|turn\||｜end▁of▁sentence｜)>\s*"
     r"<(?:\|im_start\||\|start_header_id\||start_of_turn|\|turn|｜User｜)"
@@ -50,9 +51,16 @@ def parse_message(message: Message, tools: Collection[str] | Tools = ()) -> Pars
     content = message["content"]
     native = message.get("tool_calls")
     known = known_tools(tools)
-    if not native and (plain := _plain_calls(content, known)) is not None:
-        return plain
-    visible, calls, unclosed = _read_content(content, known) if content else ("", [], False)
+    rest = content
+    if "<" in content:
+        rest = _after_thought(content)
+        if not native and (plain := _plain_calls(rest, known)) is not None:
+            return plain
+    calls: Written = []
+    if is_prose(rest, known):
+        visible, unclosed = rest, False
+    else:
+        visible, calls, unclosed = _read_content(content, known)
     if native:
         calls = _with_native([_read_native(call) for call in native], calls)
     elif len(calls) > MAX_CALLS:
@@ -67,11 +75,9 @@ def parse_message(message: Message, tools: Collection[str] | Tools = ()) -> Pars
 
 def _read_content(content: str, tools: Tools) -> tuple[str, Written, bool]:
     """The visible text, the calls in the content, and whether a thought was left open."""
-    if is_prose(content, tools):
-        return content, [], False
     if not has_tags(content):
         return *read_untagged(content, tools), False
-    if (invented := search_tag(_INVENTED, content)) is not None:
+    if (invented := search_tag(_INVENTED, content, 0, _TURN)) is not None:
         content = content[: invented.start()]  # the model went on with a turn of somebody else
     if _ESCAPED.match(content) is not None:
         content = html.unescape(content)
@@ -85,6 +91,14 @@ def _read_content(content: str, tools: Tools) -> tuple[str, Written, bool]:
         visible, unclosed = strip_thinking(content)
     visible, written = _read_text(visible, tools)
     return visible, calls + written, unclosed
+
+
+def _after_thought(content: str) -> str:
+    """The content without a thought at its beginning that has no other tags in it. Without such a thought: all."""
+    if content.lstrip()[:7] != "<think>":
+        return content
+    end = content.find("<", content.find("<") + 1)
+    return content[end + len("</think>") :] if content.startswith("</think>", end) else content
 
 
 def _plain_calls(content: str, tools: Tools) -> Parsed | None:
@@ -121,7 +135,7 @@ def _plain_calls(content: str, tools: Tools) -> Parsed | None:
 
 def _plain_object(text: str) -> dict[str, Any] | None:
     """The object in `text` if it is valid JSON, is not nested deeply and has only clean texts. None: any other text."""
-    if "\\ud" in text or "\\uD" in text or text.count("{") + text.count("[") > 16:
+    if ("\\" in text and ("\\ud" in text or "\\uD" in text)) or text.count("{") + text.count("[") > 16:
         return None
     try:
         value, end = _decode(text)

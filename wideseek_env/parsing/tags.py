@@ -26,10 +26,12 @@ CLOSE = re.compile(_CLOSE, re.IGNORECASE)
 _EDGE = re.compile(f"(?:{_OPEN})|(?P<close>{_CLOSE})", re.IGNORECASE)
 ANY = re.compile(
     r"<(?:\s?[|｜‖]|/?(?:[A-Za-zſK]{1,12}+[:_|]"
-    r"|(?=[TtFfIiAaPpRrSsſLlCcEe])(?i:tool|function|invoke|arg|param|think|thought|reason|reflection|scratch"
-    r"|longcat|channel|turn)))"
+    r"|(?=[TtFfIiRrSsſ])(?i:tool|function|invoke|think|thought|reason|reflection|scratch)))"
 )
-"""The beginning of every tag of a call, a thought or a turn, and of few other tags."""
+"""The beginning of every tag of a call, a thought or a turn, and of few other tags.
+
+The names of the other tags have ``_``, ``:`` or ``|`` in them.
+"""
 
 _HOPS = 8
 _BEGINS = re.compile(r"[<\[]")

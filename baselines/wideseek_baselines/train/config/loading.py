@@ -28,7 +28,7 @@ T = TypeVar("T")
 PRESETS = Path(__file__).resolve().parent.parent.parent / "presets"
 """The folder of the presets, TOML files for `wideseek train grpo` and `wideseek train ppo`."""
 ALGORITHMS = ("grpo", "ppo")
-"""The algorithms that can have tables of their own in a preset."""
+"""The algorithms that can have separate tables in a preset."""
 _OLD_NAMES = {
     **RENAMED_TRAINING_KEYS,
     **{f"game.{old}": f"game.{new}" for old, new in RENAMED_GAME_KEYS.items()},

@@ -31,7 +31,6 @@ from wideseek_env.messages import (
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.parsing import Problem, RawCall, parse_message
 from wideseek_env.profiles import Profile, profile_named
-from wideseek_env.prompts import texts_for
 from wideseek_env.reprs import short
 from wideseek_env.rules import Rules
 from wideseek_env.task import Task
@@ -75,7 +74,7 @@ class Episode(Independent):
         self.roster = roster
         self.counter = counter
         self.language = self.profile.language_for(task)
-        self.texts = texts_for(self.language)
+        self.texts = self.profile.texts[self.language]
         self.tool_arguments = self.profile.tool_arguments(self.rules)
         """The names of the tools of all roles, each with the names of its arguments."""
         self.conversations: list[Conversation] = []
@@ -269,7 +268,7 @@ class Episode(Independent):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.texts = texts_for(self.language)
+        self.texts = self.profile.texts[self.language]
 
     # --- a turn --------------------------------------------------------------------------------------------------
 
@@ -385,7 +384,7 @@ class Episode(Independent):
         if prompt is None:
             content = self.profile.system_prompt(role, self.rules, self.task)
             self._prompts[role] = prompt = {"role": "system", "content": content}
-        first = self.profile.first_message(role, self.task, subtask)
+        first = self.profile.first_message(role, self.task, subtask, conversation.limit)
         conversation.messages += (prompt, first)
         conversation.used = self.counter(prompt) + self.counter(first)
         if conversation.used > self.rules.context:
@@ -412,6 +411,7 @@ class Episode(Independent):
         turn = conversation.turns + 1
         notice = self.texts.turns_left if turn < conversation.limit else self.texts.last_turn
         notice = notice.format(turn=turn, turns=conversation.limit)
+        notices = [notice] if notice else []
         texts = ["\n\n".join(pending_call.parts) for pending_call in conversation.pending_calls]
         messages: list[Message] = []
         if conversation.pending_calls[0].native_id:
@@ -420,9 +420,9 @@ class Episode(Independent):
                     messages.append({"role": "tool", "tool_call_id": pending_call.native_id, "content": text})
                 else:  # a call in the text beside native calls has no id to which a message could answer
                     messages[-1]["content"] += f"\n\n{text}"
-            messages[-1]["content"] += f"\n\n{notice}"
+            messages[-1]["content"] = "\n\n".join([messages[-1]["content"], *notices])
         else:
-            messages.append({"role": "tool", "content": "\n\n".join([*texts, notice])})
+            messages.append({"role": "tool", "content": "\n\n".join([*texts, *notices])})
         conversation.pending_calls = []
         for message in messages:
             if not self._append(conversation, message):
@@ -471,7 +471,10 @@ class Episode(Independent):
         return f"{conversation.agent}/{generation}{conversation.turns}/{number}"
 
     def _heading(self, call: ToolCall, name: str) -> str:
-        template = self.texts.result.get(call.name, self.texts.result["custom"])
+        kind = "browse_focus" if call.name == "browse" and call.arguments.get("focus") else call.name
+        template = self.texts.result.get(kind) or self.texts.result.get(
+            call.name, self.texts.result["custom"]
+        )
         return self._line(template, {**call.arguments, "name": name})
 
     def _line(self, template: str, values: Mapping[str, object]) -> str:
@@ -480,7 +483,7 @@ class Episode(Independent):
 
     def _report(self, child: Conversation, number: int) -> str:
         head = self._line(self.texts.report, {"number": number + 1, "subtask": child.subtask})
-        body = child.final if child.ending == "reported" else self.texts.no_report[child.ending]
+        body = child.final if child.ending == "reported" else self.texts.no_report[child.ending].format()
         return f"{head}\n{self._cut(neutralise(body))}"
 
     def _cut(self, text: str) -> str:

@@ -36,12 +36,12 @@ from wideseek_env.game_values import (
     preset_of,
     recorded_name,
     same,
-    toml_value,
 )
 from wideseek_env.messages import Counter, counter_named
 from wideseek_env.opened import Opened, reduced_game
 from wideseek_env.plugins import Kind, part_digest, required_name
 from wideseek_env.profiles import Profile, profile_named, with_tools
+from wideseek_env.prompts.loading import checked_texts, texts_digest
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
 from wideseek_env.rewards import Reward, reward_named
@@ -52,6 +52,7 @@ from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.toml_text import toml_tables, toml_value
 from wideseek_env.tools.custom import Tool, tool_named
 from wideseek_env.tools.executor import CorpusTools, Executor, executor_named
 
@@ -94,6 +95,9 @@ class GameConfig:
     """The reward of the team: item_f1, wideseek_r1, or module:name."""
     profile: str | Profile = "default"
     """The prompts and tool schemas of the agents: default, terse, wideseek-r1, or module:name."""
+    texts: str | Mapping[str, Any] | None = None
+    """Texts that agents see instead of those of the profile: a TOML file, as `wideseek texts show` writes it. Python also
+    takes the content as a mapping. The file is read once, and the configuration has its content."""
     judge: str | Judge | None = "offline"
     """The judge that decides whether a cell in a column of the type llm_judge is right: offline, openai:MODEL@URL,
     recorded:FILE, or module:name."""
@@ -147,6 +151,7 @@ class GameConfig:
         check(listed, "where must be a list of conditions, such as rows>=10", where)
         put("where", tuple(where))
         put("tools", as_tools(self.tools))
+        put("texts", checked_texts(self.texts))
         for name, (is_it, wanted) in LIVE.items():
             value = getattr(self, name)
             right = value is None or isinstance(value, str) or (not inspect.isclass(value) and is_it(value))
@@ -180,6 +185,8 @@ class GameConfig:
         rules = self.open_rules()
         pool, own = self._read_tasks(read_tasks)
         tools = self._open_tools()
+        profile = with_tools(profile_named(self.profile), tools)
+        profile = profile.with_texts(cast("Mapping[str, Any] | None", self.texts))
         executor = executor_named(self.executor) if self.executor is not None else None
         if executor is not None and tools:
             raise ConfigError(
@@ -193,7 +200,9 @@ class GameConfig:
                 raise ConfigError(
                     "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
                 )
-            executor = CorpusTools(corpus, custom={each.spec.kind: each.run for each in tools})
+            executor = CorpusTools(
+                corpus, custom={each.spec.kind: each.run for each in tools}, texts=profile.results
+            )
         opened = Opened(
             {
                 "config": self,
@@ -202,7 +211,7 @@ class GameConfig:
                 "executor": executor,
                 "corpus_name": corpus.name if corpus is not None else type(executor).__name__,
                 "rules": rules,
-                "profile": with_tools(profile_named(self.profile), tools),
+                "profile": profile,
                 "reward": reward_named(self.reward),
                 "judge": self.open_judge(),
                 "team": self.team,
@@ -309,6 +318,7 @@ class GameConfig:
     def to_toml(self) -> str:
         """`to_dict` as TOML text: a table ``[game]``, as in a training configuration."""
         record = self.to_dict()
+        texts = record.pop("texts", None)
         tables = {name: record.pop(name) for name in ("rules", "limits") if isinstance(record[name], dict)}
         lines = ["[game]", *(f"{name} = {toml_value(value)}" for name, value in record.items())]
         for name, table in tables.items():
@@ -318,7 +328,8 @@ class GameConfig:
                     f"[game.{name}]",
                     *(f"{toml_value(key)} = {toml_value(value)}" for key, value in table.items()),
                 ]
-        return "\n".join(lines) + "\n"
+        text = "\n".join(lines) + "\n"
+        return f"{text}\n{toml_tables(texts, 'game', 'texts')}" if texts else text
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
@@ -339,6 +350,8 @@ class GameConfig:
             option = OPTION_NAMES.get(name, f"--{name}")
             if name == "team":
                 words += [] if value else [option]
+            elif name == "texts":
+                words.append(f"{option}={json.dumps(value, ensure_ascii=False)}")
             elif isinstance(value, dict):
                 option = OPTION_NAMES["limits"]
                 words += [f"{option}={limit}={number}" for limit, number in value.items()]
@@ -460,6 +473,7 @@ class Game:
             "roster": self.roster,
             "judge": self.judge.name if self.judge is not None else None,
             "limit": self.config.limit,
+            **({"texts": texts_digest(self.profile.loaded)} if self.profile.loaded else {}),
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},
         }

@@ -138,6 +138,7 @@ def policy_choice(command: Command) -> Command:
 
 _METAVARS = {
     "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "profile": "NAME",
+    "texts": "FILE",
     "judge": "SPEC", "counter": "NAME", "tools": "[ROLE=]NAME", "executor": "NAME",
 }  # fmt: skip
 _TYPES: dict[str, Any] = {

@@ -54,6 +54,8 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     """Single limits that override the preset."""
     profile: str = "default"
     """The name of the prompts and tool schemas. With ``wideseek-r1``, the model's chat template shows the tools."""
+    texts: str | dict[str, Any] | None = None
+    """Texts that agents see instead of those of the profile: a TOML file or its content."""
     reward: str = "item_f1"
     judge: str | None = "offline"
     """The judge that compares cells in columns with the metric "llm_judge"."""

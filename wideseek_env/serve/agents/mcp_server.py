@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 from wideseek_env.errors import ActionError, MissingDependencyError, WideSeekError, extra_hint
 from wideseek_env.game import Game
 from wideseek_env.messages import Message, Role, ToolCall
-from wideseek_env.prompts import texts_for
 from wideseek_env.serve.agents.desk import DeskError, EpisodeDesk
 from wideseek_env.serve.agents.mcp_texts import ASK, finisher, prompt_texts, role_schemas, wording
 from wideseek_env.serve.agents.native import native_profile
@@ -281,7 +280,7 @@ def mcp_tools_server(game: Game, *, language: Language = "en") -> Server[Any]:
         return types.ListToolsResult(tools=[as_mcp_tool(schema) for schema in schemas])
 
     async def call(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        problems = texts_for(language).problems
+        problems = profile.texts[language].problems
         tool = tools.get(params.name)
         if tool is None:
             return _text(problems["unknown_tool"].format(detail=repr(params.name[:80])), failed=True)

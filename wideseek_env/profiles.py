@@ -16,6 +16,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ROLES, Message, Role
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.prompts import Style, texts_for
+from wideseek_env.protocol import PUBLISHED, Protocol
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language, Task
 from wideseek_env.tools import default, wideseek_r1
@@ -40,6 +41,8 @@ class Profile:
     """Show subagents the whole question next to their subtask."""
     language: Language | None = None
     """The language of prompts and notices. None means the language of the task."""
+    protocol: Protocol = Protocol()
+    """How messages are read, and what happens to calls that break a limit."""
 
     def with_tool(self, role: Role, tool: ToolSpec) -> Profile:
         """The same profile with one more tool for `role`. The executor in use must know its `kind`."""
@@ -114,6 +117,8 @@ PROFILES: dict[str, Profile] = {
             "single": (wideseek_r1.SEARCH_ONE, wideseek_r1.ACCESS_ONE),
         },
         embed_tools=False,
+        language="en",
+        protocol=PUBLISHED,
     ),
 }
 """The profiles by name."""

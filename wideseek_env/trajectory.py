@@ -15,21 +15,25 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
 from wideseek_env.episode import Episode, Event
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message
-from wideseek_env.profiles import Profile, profile_named
+from wideseek_env.profiles import PROFILES, Profile, profile_named
+from wideseek_env.protocol import Protocol
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
-from wideseek_env.task import Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tasks.jsonl import task_from_dict, task_to_dict
 
-FORMAT = 1
+FORMAT = 2
+"""The format that this version writes. It reads format 1 too, which has no `protocol` and no `language`."""
+
+_FORMATS = (1, FORMAT)
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +59,10 @@ class Trajectory:
     reward: float
     parts: dict[str, float]
     reward_name: str
+    protocol: Protocol = Protocol()
+    """How the messages were read."""
+    language: Language | None = None
+    """The language of the prompts. None in a record of format 1: the language of the task."""
     meta: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
 
@@ -119,6 +127,8 @@ class Trajectory:
             reward=total(parts),
             parts=dict(parts),
             reward_name=reward_name,
+            protocol=episode.profile.protocol,
+            language=episode.language,
             meta=dict(meta or {}),
             timing={"started": started, "events": seconds, "seconds": seconds[-1] if seconds else 0.0},
         )
@@ -166,6 +176,7 @@ class Trajectory:
         record["task"] = task_to_dict(self.task)
         record["rules"] = self.rules.to_dict()
         record["score"] = self.score.to_dict()
+        record["protocol"] = self.protocol.to_dict()
         if not timing:
             del record["timing"]
         return record
@@ -178,15 +189,20 @@ class Trajectory:
     def from_dict(cls, record: Mapping[str, Any]) -> Trajectory:
         """The inverse of `to_dict`. Raises a `TrajectoryError` whose message names what is missing or wrong."""
         version = record.get("format")
-        if version != FORMAT:
+        if version not in _FORMATS or isinstance(version, bool):
             raise TrajectoryError(f"format {version!r} cannot be read by this version, which writes {FORMAT}")
         values = {item.name: record[item.name] for item in dataclasses.fields(cls) if item.name in record}
         try:
             values["task"] = task_from_dict(record["task"])
             values["rules"] = Rules(**record["rules"])
             values["score"] = TableScore.from_dict(record["score"])
+            if version == 1:
+                return cls(**{**values, "protocol": Protocol(), "language": None})
+            values["protocol"] = Protocol.from_dict(record["protocol"])
+            if record["language"] not in get_args(Language):
+                raise TypeError(f"language {short(record['language'])}")
             return cls(**values)
-        except (KeyError, TypeError, TaskError) as error:
+        except (KeyError, TypeError, ConfigError, TaskError) as error:
             raise TrajectoryError(f"not a trajectory: {type(error).__name__} {error}") from error
 
     def _event(self, event: Mapping[str, Any]) -> Event:

@@ -17,12 +17,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, get_args
 
+from wideseek_env.differences import first_difference
 from wideseek_env.episode import Episode, Event
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message
 from wideseek_env.profiles import PROFILES, Profile, profile_named
-from wideseek_env.protocol import Protocol
+from wideseek_env.protocol import Parse, Protocol
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
@@ -141,32 +142,59 @@ class Trajectory:
         except ConfigError:
             return {}
 
+    def parse(self, message: Message) -> Parse:
+        """The text and calls of a recorded message, as the recorded protocol reads them."""
+        return self.protocol.parse(message, self.tool_arguments)
+
+    def recorded_profile(self, profile: str | Profile | None = None) -> Profile:
+        """The profile with the recorded protocol and language.
+
+        Pass `profile` if the recorded profile is not one of the built-in profiles. Raises `ConfigError` if there is no
+        profile of the recorded name.
+        """
+        base = profile_named(profile if profile is not None else self.profile)
+        language = self.language
+        if language is None and base.name not in PROFILES:  # format 1: the built-in profiles had no language
+            language = base.language
+        return dataclasses.replace(base, protocol=self.protocol, language=language)
+
+    def new_episode(self, profile: str | Profile | None = None, rules: Rules | None = None) -> Episode:
+        """An episode with the recorded settings, before its first message. `rules` replaces the recorded rules."""
+        return Episode(
+            self.task,
+            rules=rules if rules is not None else self.rules,
+            profile=self.recorded_profile(profile),
+            team=self.team,
+            roster="fixed" if self.roster == "fixed" else "dynamic",
+        )
+
     def replay(self, profile: str | Profile | None = None) -> Episode:
-        """Replay the recorded events and return the episode.
+        """Replay the recorded events and return the episode. The messages are read with the recorded protocol.
 
         Pass `profile` if the recorded profile is not one of the built-in profiles.
 
         Raises:
-            TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones.
+            TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones. The
+                message names the first message that is now read differently.
         """
-        episode = Episode(
-            self.task,
-            rules=self.rules,
-            profile=profile if profile is not None else self.profile,
-            team=self.team,
-            roster="fixed" if self.roster == "fixed" else "dynamic",
-        )
+        episode = self.new_episode(profile)
         try:
             episode.replay(self._event(event) for event in self.events)
         except (WideSeekError, KeyError, IndexError, TypeError) as error:
-            raise TrajectoryError(f"task {self.task.id}: the events cannot be replayed: {error}") from error
+            raise TrajectoryError(
+                f"task {self.task.id}: the events cannot be replayed: {error}{self._difference(episode)}"
+            ) from error
         recorded = [conversation["messages"] for conversation in self.conversations]
         if recorded != [conversation.messages for conversation in episode.conversations]:
             raise TrajectoryError(
                 f"task {self.task.id}: the replay gives other messages than the record; was it recorded with other "
-                "rules, other prompts or another context counter?"
+                f"rules, other prompts or another context counter?{self._difference(episode)}"
             )
         return episode
+
+    def _difference(self, episode: Episode) -> str:
+        found = first_difference(self.conversations, self.events, episode)
+        return f"; {found}" if found else ""
 
     def to_dict(self, *, timing: bool = True) -> dict[str, Any]:
         """The record as JSON values. Without `timing`, everything that depends on the clock is left out."""

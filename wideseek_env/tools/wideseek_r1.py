@@ -6,7 +6,8 @@ or addresses. A call of the single agent has one query or address.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
@@ -17,14 +18,11 @@ from wideseek_env.tools.spec import (
     ToolInputError,
     ToolSpec,
     function_schema,
+    read_number,
     read_text,
 )
 
-
-def _within(records: list[Arguments], rules: Rules) -> list[Arguments]:
-    if len(records) > rules.calls_per_turn:
-        raise ToolInputError("too_many_calls", str(rules.calls_per_turn))
-    return records
+Exact: TypeAlias = Callable[[Arguments, Rules], list[Arguments | None]]
 
 
 def _read_create_sub_agents(arguments: Arguments, rules: Rules) -> list[Arguments]:
@@ -137,9 +135,7 @@ def _access_one_schema(language: Language, rules: Rules) -> dict[str, Any]:
 
 
 def _read_search_many(arguments: Arguments, rules: Rules) -> list[Arguments]:
-    return _within(
-        [read_search(dict(q), rules)[0] for q in read_records(arguments, "queries", "query")], rules
-    )
+    return [read_search(dict(q), rules)[0] for q in read_records(arguments, "queries", "query")]
 
 
 def _read_access_one(arguments: Arguments, rules: Rules) -> list[Arguments]:
@@ -148,9 +144,40 @@ def _read_access_one(arguments: Arguments, rules: Rules) -> list[Arguments]:
 
 
 def _read_access_many(arguments: Arguments, rules: Rules) -> list[Arguments]:
-    return _within(
-        [_read_access_one(dict(u), rules)[0] for u in read_records(arguments, "urls", "url")], rules
-    )
+    return [_read_access_one(dict(u), rules)[0] for u in read_records(arguments, "urls", "url")]
+
+
+def _exactly(name: str, key: str, made: Callable[[Arguments, Rules], Arguments]) -> Exact:
+    """A reader that repairs nothing, as the published system reads a call.
+
+    `name` is the argument with the list, or "" if the call is one request. An item is used if it is an object with a
+    value under `key`.
+    """
+
+    def read(arguments: Arguments, rules: Rules) -> list[Arguments | None]:
+        items = arguments.get(name, []) if name else [arguments]
+        if not isinstance(items, list):
+            raise ToolInputError("wrong_type", f'"{name}" must be a list, not {type(items).__name__}')
+        return [made(item, rules) if isinstance(item, dict) and item.get(key) else None for item in items]
+
+    return read
+
+
+def _exact_search(item: Arguments, rules: Rules) -> Arguments:
+    """One search. The published system passes any `count` on. Here it has the bounds of the rules."""
+    try:
+        count = read_number(item, "count", rules.results_per_query, rules.max_results_per_query)
+    except ToolInputError:
+        count = rules.results_per_query
+    return {"query": str(item["query"]), "count": count if item.get("count") else rules.results_per_query}
+
+
+def _exact_access(item: Arguments, rules: Rules) -> Arguments:
+    return {"url": str(item["url"]), "chunk": 1, "focus": str(item.get("info_to_extract") or "")}
+
+
+def _exact_subtask(item: Arguments, rules: Rules) -> Arguments:
+    return {"subtask": str(item["prompt"])}
 
 
 _ACCESS_EXAMPLE = {"url": "…", "info_to_extract": "…"}
@@ -160,12 +187,27 @@ CREATE_SUB_AGENTS = ToolSpec(
     _create_sub_agents_schema,
     _read_create_sub_agents,
     {"sub_agents": [{"prompt": "…"}]},
+    _exactly("sub_agents", "prompt", _exact_subtask),
 )
 SEARCH_MANY = ToolSpec(
-    "search", "search", _search_many_schema, _read_search_many, {"queries": [{"query": "…"}]}
+    "search",
+    "search",
+    _search_many_schema,
+    _read_search_many,
+    {"queries": [{"query": "…"}]},
+    _exactly("queries", "query", _exact_search),
 )
 ACCESS_MANY = ToolSpec(
-    "access", "browse", _access_many_schema, _read_access_many, {"urls": [_ACCESS_EXAMPLE]}
+    "access",
+    "browse",
+    _access_many_schema,
+    _read_access_many,
+    {"urls": [_ACCESS_EXAMPLE]},
+    _exactly("urls", "url", _exact_access),
 )
-SEARCH_ONE = ToolSpec("search", "search", _search_one_schema, read_search, {"query": "…"})
-ACCESS_ONE = ToolSpec("access", "browse", _access_one_schema, _read_access_one, _ACCESS_EXAMPLE)
+SEARCH_ONE = ToolSpec(
+    "search", "search", _search_one_schema, read_search, {"query": "…"}, _exactly("", "query", _exact_search)
+)
+ACCESS_ONE = ToolSpec(
+    "access", "browse", _access_one_schema, _read_access_one, _ACCESS_EXAMPLE, _exactly("", "url", _exact_access)
+)

@@ -96,8 +96,8 @@ class GameConfig:
     profile: str | Profile = "default"
     """The prompts and tool schemas of the agents: default, terse, wideseek-r1, or module:name."""
     texts: str | Mapping[str, Any] | None = None
-    """Texts that agents see instead of those of the profile: a TOML file, as `wideseek texts show` writes it. Python also
-    takes the content as a mapping. The file is read once, and the configuration has its content."""
+    """Texts that agents see instead of those of the profile: a TOML file, as `wideseek texts show` prints it. Python
+    also takes the content as a mapping. The file is read once, and the configuration has its content."""
     judge: str | Judge | None = "offline"
     """The judge that decides whether a cell in a column of the type llm_judge is right: offline, openai:MODEL@URL,
     recorded:FILE, or module:name."""

@@ -18,6 +18,7 @@ from wideseek_env.plugins import is_part, make_part
 from wideseek_env.prompts import FULL, RESULTS, TERSE, ResultTexts, Texts
 from wideseek_env.prompts.loading import overlaid
 from wideseek_env.prompts.texts import fields_of
+from wideseek_env.protocol import PUBLISHED, Protocol
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language, Task
 from wideseek_env.tools import default, wideseek_r1
@@ -44,6 +45,8 @@ class Profile:
     """
     language: Language | None = None
     """The language of prompts and notices. None means the language of the task."""
+    protocol: Protocol = Protocol()
+    """How messages are read, and what happens to calls that break a limit."""
     loaded: Mapping[str, Any] | None = None
     """The texts that `with_texts` has replaced, as plain values."""
 
@@ -150,6 +153,8 @@ PROFILES: dict[str, Profile] = {
             "single": (wideseek_r1.SEARCH_ONE, wideseek_r1.ACCESS_ONE),
         },
         embed_tools=False,
+        language="en",
+        protocol=PUBLISHED,
     ),
 }
 """The profiles by name."""

@@ -132,7 +132,7 @@ def overlaid(
 
 
 def _laid_over(texts: Texts, record: Mapping[str, Any]) -> Texts:
-    values = {
+    values: dict[str, Any] = {
         name: {**getattr(texts, name), **value} if isinstance(value, Mapping) else value
         for name, value in record.items()
         if name != "tools"

@@ -37,9 +37,11 @@ def described_tool(
     read: Callable[[Arguments, Rules], list[Arguments]],
     example: Mapping[str, Any],
     descriptions: Mapping[Language, Mapping[str, str]],
+    read_exactly: Callable[[Arguments, Rules], list[Arguments | None]] | None = None,
 ) -> ToolSpec:
     """A `ToolSpec` whose descriptions are templates, by language and path."""
-    return ToolSpec(name, kind, DescribedSchema(form, descriptions), read, example, descriptions)
+    schema = DescribedSchema(form, descriptions)
+    return ToolSpec(name, kind, schema, read, example, read_exactly, descriptions)
 
 
 def filled(texts: Mapping[str, str], rules: Rules) -> dict[str, str]:

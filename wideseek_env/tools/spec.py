@@ -44,6 +44,9 @@ class ToolSpec:
     schema: Callable[[Language, Rules], dict[str, Any]]
     read: Callable[[Arguments, Rules], list[Arguments]]
     example: Mapping[str, Any]
+    read_exactly: Callable[[Arguments, Rules], list[Arguments | None]] | None = None
+    """Reads arguments without any repair, for the protocol of a published checkpoint: one entry for each item of the
+    call's list, and None for an item that cannot be used. None: the tool is always read with `read`."""
     descriptions: Mapping[Language, Mapping[str, str]] = field(default_factory=dict)
 
 

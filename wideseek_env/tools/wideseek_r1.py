@@ -6,8 +6,9 @@ or addresses. A call of the single agent has one query or address.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
@@ -18,14 +19,11 @@ from wideseek_env.tools.spec import (
     Arguments,
     ToolInputError,
     function_schema,
+    read_number,
     read_text,
 )
 
-
-def _within(records: list[Arguments], rules: Rules) -> list[Arguments]:
-    if len(records) > rules.calls_per_turn:
-        raise ToolInputError("too_many_calls", str(rules.calls_per_turn))
-    return records
+Exact: TypeAlias = Callable[[Arguments, Rules], list[Arguments | None]]
 
 
 def _read_create_sub_agents(arguments: Arguments, rules: Rules) -> list[Arguments]:
@@ -73,9 +71,7 @@ def _access_one_form(rules: Rules) -> dict[str, Any]:
 
 
 def _read_search_many(arguments: Arguments, rules: Rules) -> list[Arguments]:
-    return _within(
-        [read_search(dict(q), rules)[0] for q in read_records(arguments, "queries", "query")], rules
-    )
+    return [read_search(dict(q), rules)[0] for q in read_records(arguments, "queries", "query")]
 
 
 def _read_access_one(arguments: Arguments, rules: Rules) -> list[Arguments]:
@@ -84,9 +80,46 @@ def _read_access_one(arguments: Arguments, rules: Rules) -> list[Arguments]:
 
 
 def _read_access_many(arguments: Arguments, rules: Rules) -> list[Arguments]:
-    return _within(
-        [_read_access_one(dict(u), rules)[0] for u in read_records(arguments, "urls", "url")], rules
-    )
+    return [_read_access_one(dict(u), rules)[0] for u in read_records(arguments, "urls", "url")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Exactly:
+    """A reader that repairs nothing, as the published system reads a call. It can be pickled.
+
+    `name` is the argument with the list, or "" if the call is one request. An item is used if it is an object with a
+    value under `key`.
+    """
+
+    name: str
+    key: str
+    made: Callable[[Arguments, Rules], Arguments]
+
+    def __call__(self, arguments: Arguments, rules: Rules) -> list[Arguments | None]:
+        items = arguments.get(self.name, []) if self.name else [arguments]
+        if not isinstance(items, list):
+            raise ToolInputError("wrong_type", f'"{self.name}" must be a list, not {type(items).__name__}')
+        return [
+            self.made(item, rules) if isinstance(item, dict) and item.get(self.key) else None
+            for item in items
+        ]
+
+
+def _exact_search(item: Arguments, rules: Rules) -> Arguments:
+    """One search. The published system passes any `count` on. Here it has the bounds of the rules."""
+    try:
+        count = read_number(item, "count", rules.results_per_query, rules.max_results_per_query)
+    except ToolInputError:
+        count = rules.results_per_query
+    return {"query": str(item["query"]), "count": count if item.get("count") else rules.results_per_query}
+
+
+def _exact_access(item: Arguments, rules: Rules) -> Arguments:
+    return {"url": str(item["url"]), "chunk": 1, "focus": str(item.get("info_to_extract") or "")}
+
+
+def _exact_subtask(item: Arguments, rules: Rules) -> Arguments:
+    return {"subtask": str(item["prompt"])}
 
 
 _CREATE_SUB_AGENTS_TEXTS: Mapping[Language, Mapping[str, str]] = {
@@ -162,6 +195,7 @@ CREATE_SUB_AGENTS = described_tool(
     _read_create_sub_agents,
     {"sub_agents": [{"prompt": "…"}]},
     _CREATE_SUB_AGENTS_TEXTS,
+    _Exactly("sub_agents", "prompt", _exact_subtask),
 )
 SEARCH_MANY = described_tool(
     "search",
@@ -170,13 +204,32 @@ SEARCH_MANY = described_tool(
     _read_search_many,
     {"queries": [{"query": "…"}]},
     _SEARCH_MANY_TEXTS,
+    _Exactly("queries", "query", _exact_search),
 )
 ACCESS_MANY = described_tool(
-    "access", "browse", _access_many_form, _read_access_many, {"urls": [_ACCESS_EXAMPLE]}, _ACCESS_MANY_TEXTS
+    "access",
+    "browse",
+    _access_many_form,
+    _read_access_many,
+    {"urls": [_ACCESS_EXAMPLE]},
+    _ACCESS_MANY_TEXTS,
+    _Exactly("urls", "url", _exact_access),
 )
 SEARCH_ONE = described_tool(
-    "search", "search", _search_one_form, read_search, {"query": "…"}, _SEARCH_ONE_TEXTS
+    "search",
+    "search",
+    _search_one_form,
+    read_search,
+    {"query": "…"},
+    _SEARCH_ONE_TEXTS,
+    _Exactly("", "query", _exact_search),
 )
 ACCESS_ONE = described_tool(
-    "access", "browse", _access_one_form, _read_access_one, _ACCESS_EXAMPLE, _ACCESS_ONE_TEXTS
+    "access",
+    "browse",
+    _access_one_form,
+    _read_access_one,
+    _ACCESS_EXAMPLE,
+    _ACCESS_ONE_TEXTS,
+    _Exactly("", "url", _exact_access),
 )

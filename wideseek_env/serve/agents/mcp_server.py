@@ -102,7 +102,10 @@ class _Door:
             finally:
                 self._forget()
             agent = "subagent_0" if self.role == "subagent" else episode.episode_run.episode.root.agent
-            most = episode.episode_run.game.rules.calls_per_turn
+            game = episode.episode_run.game
+            # If only the first call of a message counts, each call must be a turn, or a client would lose the others.
+            first_only = game.profile.protocol.reading == "first_block"
+            most = 1 if first_only else game.rules.calls_per_turn
 
             def act(message: Message) -> Awaitable[Reply]:
                 return self._on_thread(lambda: episode.act(agent, message))

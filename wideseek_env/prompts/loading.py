@@ -1,7 +1,8 @@
 """Loads the texts that agents see from a TOML file, and checks them.
 
 A file has a table for each language, ``[en]`` and ``[zh]``, with the fields of `Texts`. The table ``[results]`` has the
-fields of `ResultTexts`. A file may hold only some texts. The other texts stay those of the profile.
+fields of `ResultTexts`, and ``[summariser]`` the prompt of the summariser. A file may hold only some texts. The other
+texts stay those of the profile.
 """
 
 from __future__ import annotations
@@ -78,10 +79,13 @@ _RESULTS: Form = {
     "tool_failed": ("error",),
     "no_time": ("seconds",),
 }
+_SUMMARISER: Form = dict.fromkeys(("system", "user"), ("url", "title", "page", "question", "mark"))
+_OTHER = {"results": _RESULTS, "summariser": _SUMMARISER}
 _NEEDED = {
     "first.lead": "question",
     "first.single": "question",
     "first.subagent": "subtask",
+    "summariser.user": "page",
     **dict.fromkeys(("results.page", "results.chunk", "results.last_chunk", "results.focus"), "text"),
 }
 """The field without which a text would keep from agents what they need, by the end of its key."""
@@ -110,8 +114,8 @@ def checked_texts(texts: object) -> dict[str, Any] | None:
     if not record:
         return None
     return {
-        key: _language(source, key, table) if key in LANGUAGES else _table(source, key, table, _RESULTS)
-        for key, table in _known(source, "", record, (*LANGUAGES, "results"))
+        key: _language(source, key, table) if key in LANGUAGES else _table(source, key, table, _OTHER[key])
+        for key, table in _known(source, "", record, (*LANGUAGES, *_OTHER))
     }
 
 

@@ -46,6 +46,10 @@ VALUES: dict[str, Any] = {
     "limits": {"subagent_turns": 7, "episode_calls": 40, "episode_path": 9},
     "reward": "wideseek_r1",
     "profile": "terse",
+    "texts": {
+        "en": {"system": {"lead": "Lead {width} agents."}, "cut": '[cut\n"here"]'},
+        "results": {"no_hits": "无"},
+    },
     "judge": "recorded:verdicts.jsonl",
     "team": False,
     "roster": "fixed",

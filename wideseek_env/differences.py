@@ -62,10 +62,16 @@ def _differences(
             ended = replayed.status == "done" and len(replayed.messages) == index + 1 + len(now)
             if now != recorded and (now or ended or until < done):
                 yield (at if not now or not recorded else until), number, index
-            elif ended and (replayed.ending, replayed.final) != (conversation["ending"], conversation["final"]):
+            elif ended and (replayed.ending, replayed.final) != (
+                conversation["ending"],
+                conversation["final"],
+            ):
                 yield at, number, index
     if done < len(events):
-        yield (len(events), *_blamed(events[done], acts[: sum(at < done for at, _, _ in acts)], conversations))
+        yield (
+            len(events),
+            *_blamed(events[done], acts[: sum(at < done for at, _, _ in acts)], conversations),
+        )
 
 
 def _until_next(messages: Sequence[Record]) -> list[Record]:
@@ -75,7 +81,9 @@ def _until_next(messages: Sequence[Record]) -> list[Record]:
 
 def _before(acts: Sequence[tuple[int, int, int]], event: int) -> tuple[int, int]:
     """The last message of the lead before an event: it started the subagent that acts there."""
-    return next(((number, index) for at, number, index in reversed(acts) if at < event and not number), (0, 0))
+    return next(
+        ((number, index) for at, number, index in reversed(acts) if at < event and not number), (0, 0)
+    )
 
 
 def _blamed(

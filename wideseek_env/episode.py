@@ -189,7 +189,9 @@ class Episode(Independent):
         reading = self.read(conversation.role, record)
         conversation.dropped += reading.dropped
         if not reading.calls:
-            self._end(conversation, "reported" if conversation.role == "subagent" else "answered", reading.text)
+            self._end(
+                conversation, "reported" if conversation.role == "subagent" else "answered", reading.text
+            )
             return []
         if conversation.turns >= conversation.limit and self.profile.protocol.last_turn == "end":
             self._end(conversation, "out_of_turns")

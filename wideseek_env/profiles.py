@@ -16,7 +16,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ROLES, Message, Role
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.prompts import Style, texts_for
-from wideseek_env.protocol import PUBLISHED, Protocol
+from wideseek_env.protocol import LENIENT, PUBLISHED, Protocol
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language, Task
 from wideseek_env.tools import default, wideseek_r1
@@ -41,7 +41,7 @@ class Profile:
     """Show subagents the whole question next to their subtask."""
     language: Language | None = None
     """The language of prompts and notices. None means the language of the task."""
-    protocol: Protocol = Protocol()
+    protocol: Protocol = LENIENT
     """How messages are read, and what happens to calls that break a limit."""
 
     def with_tool(self, role: Role, tool: ToolSpec) -> Profile:
@@ -75,6 +75,8 @@ class Profile:
         language = self.language_for(task)
         texts = texts_for(language)
         limits = {"width": rules.width, "turns": rules.turns(role), "calls": rules.calls_per_turn}
+        if self.protocol.reading == "first_block":
+            limits["calls"] = 1
         parts = [texts.system[role, self.style].format(**limits)]
         if role != "subagent":
             parts.append(texts.answer_table if task.gold is not None else texts.answer_short)

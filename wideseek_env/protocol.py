@@ -19,7 +19,6 @@ from wideseek_env.messages import Message
 from wideseek_env.parsing import Problem, RawCall, Tools, parse_message
 from wideseek_env.reprs import short
 
-
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 
 
@@ -106,6 +105,9 @@ class Protocol:
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     each.name: get_args(get_type_hints(Protocol)[each.name]) for each in fields(Protocol)
 }
+
+LENIENT = Protocol()
+"""The protocol of the profiles `default` and `terse`. It tells agents what was wrong."""
 
 PUBLISHED = Protocol("first_block", "answer", "cut", "run", "whole")
 """The protocol of the published checkpoint."""

@@ -23,7 +23,7 @@ from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSee
 from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message
 from wideseek_env.profiles import PROFILES, Profile, profile_named
-from wideseek_env.protocol import Parse, Protocol
+from wideseek_env.protocol import LENIENT, Parse, Protocol
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
@@ -60,7 +60,7 @@ class Trajectory:
     reward: float
     parts: dict[str, float]
     reward_name: str
-    protocol: Protocol = Protocol()
+    protocol: Protocol = LENIENT
     """How the messages were read."""
     language: Language | None = None
     """The language of the prompts. None in a record of format 1: the language of the task."""
@@ -118,6 +118,7 @@ class Trajectory:
                     "final": c.final,
                     "calls": dict(c.calls),
                     "errors": c.errors,
+                    "dropped": c.dropped,
                     "messages": list(c.messages),
                 }
                 for c in episode.conversations
@@ -225,7 +226,7 @@ class Trajectory:
             values["rules"] = Rules(**record["rules"])
             values["score"] = TableScore.from_dict(record["score"])
             if version == 1:
-                return cls(**{**values, "protocol": Protocol(), "language": None})
+                return cls(**{**values, "protocol": LENIENT, "language": None})
             values["protocol"] = Protocol.from_dict(record["protocol"])
             if record["language"] not in get_args(Language):
                 raise TypeError(f"language {short(record['language'])}")

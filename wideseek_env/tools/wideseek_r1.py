@@ -209,5 +209,10 @@ SEARCH_ONE = ToolSpec(
     "search", "search", _search_one_schema, read_search, {"query": "…"}, _exactly("", "query", _exact_search)
 )
 ACCESS_ONE = ToolSpec(
-    "access", "browse", _access_one_schema, _read_access_one, _ACCESS_EXAMPLE, _exactly("", "url", _exact_access)
+    "access",
+    "browse",
+    _access_one_schema,
+    _read_access_one,
+    _ACCESS_EXAMPLE,
+    _exactly("", "url", _exact_access),
 )

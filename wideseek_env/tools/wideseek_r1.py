@@ -7,7 +7,8 @@ or addresses. A call of the single agent has one query or address.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from dataclasses import dataclass
+from typing import Any
 
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
@@ -21,8 +22,6 @@ from wideseek_env.tools.spec import (
     read_number,
     read_text,
 )
-
-Exact: TypeAlias = Callable[[Arguments, Rules], list[Arguments | None]]
 
 
 def _read_create_sub_agents(arguments: Arguments, rules: Rules) -> list[Arguments]:
@@ -147,20 +146,26 @@ def _read_access_many(arguments: Arguments, rules: Rules) -> list[Arguments]:
     return [_read_access_one(dict(u), rules)[0] for u in read_records(arguments, "urls", "url")]
 
 
-def _exactly(name: str, key: str, made: Callable[[Arguments, Rules], Arguments]) -> Exact:
-    """A reader that repairs nothing, as the published system reads a call.
+@dataclass(frozen=True, slots=True)
+class _Exactly:
+    """A reader that repairs nothing, as the published system reads a call. It can be pickled.
 
     `name` is the argument with the list, or "" if the call is one request. An item is used if it is an object with a
     value under `key`.
     """
 
-    def read(arguments: Arguments, rules: Rules) -> list[Arguments | None]:
-        items = arguments.get(name, []) if name else [arguments]
-        if not isinstance(items, list):
-            raise ToolInputError("wrong_type", f'"{name}" must be a list, not {type(items).__name__}')
-        return [made(item, rules) if isinstance(item, dict) and item.get(key) else None for item in items]
+    name: str
+    key: str
+    made: Callable[[Arguments, Rules], Arguments]
 
-    return read
+    def __call__(self, arguments: Arguments, rules: Rules) -> list[Arguments | None]:
+        items = arguments.get(self.name, []) if self.name else [arguments]
+        if not isinstance(items, list):
+            raise ToolInputError("wrong_type", f'"{self.name}" must be a list, not {type(items).__name__}')
+        return [
+            self.made(item, rules) if isinstance(item, dict) and item.get(self.key) else None
+            for item in items
+        ]
 
 
 def _exact_search(item: Arguments, rules: Rules) -> Arguments:
@@ -187,7 +192,7 @@ CREATE_SUB_AGENTS = ToolSpec(
     _create_sub_agents_schema,
     _read_create_sub_agents,
     {"sub_agents": [{"prompt": "…"}]},
-    _exactly("sub_agents", "prompt", _exact_subtask),
+    _Exactly("sub_agents", "prompt", _exact_subtask),
 )
 SEARCH_MANY = ToolSpec(
     "search",
@@ -195,7 +200,7 @@ SEARCH_MANY = ToolSpec(
     _search_many_schema,
     _read_search_many,
     {"queries": [{"query": "…"}]},
-    _exactly("queries", "query", _exact_search),
+    _Exactly("queries", "query", _exact_search),
 )
 ACCESS_MANY = ToolSpec(
     "access",
@@ -203,10 +208,10 @@ ACCESS_MANY = ToolSpec(
     _access_many_schema,
     _read_access_many,
     {"urls": [_ACCESS_EXAMPLE]},
-    _exactly("urls", "url", _exact_access),
+    _Exactly("urls", "url", _exact_access),
 )
 SEARCH_ONE = ToolSpec(
-    "search", "search", _search_one_schema, read_search, {"query": "…"}, _exactly("", "query", _exact_search)
+    "search", "search", _search_one_schema, read_search, {"query": "…"}, _Exactly("", "query", _exact_search)
 )
 ACCESS_ONE = ToolSpec(
     "access",
@@ -214,5 +219,5 @@ ACCESS_ONE = ToolSpec(
     _access_one_schema,
     _read_access_one,
     _ACCESS_EXAMPLE,
-    _exactly("", "url", _exact_access),
+    _Exactly("", "url", _exact_access),
 )

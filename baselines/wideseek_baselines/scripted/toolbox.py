@@ -91,8 +91,10 @@ class Toolbox:
         return cls(tools, calls, width, results, one_call)
 
     def write(self, requests: Sequence[Request], remark: str = "") -> str:
-        """A message with `remark` and tool calls for `requests`, in order. If only one call counts, it has as many of the
-        first requests as fit into one."""
+        """A message with `remark` and tool calls for `requests`, in order.
+
+        If only one call of a message counts, the message has one: as many of the first requests as fit into it.
+        """
         calls = []
         for kind in dict.fromkeys(request.kind for request in requests):
             tool = self.tools[kind]

@@ -74,7 +74,8 @@ class Conversation:
 class Outcome:
     """The result of an episode.
 
-    All counts include all agents. `critical_path` is the number of turns until the end, where turns that agents take at
+    All counts include all agents. `dropped` counts the calls, and the items of their lists, that the protocol left out.
+    `critical_path` is the number of turns until the end, where turns that agents take at
     the same time count once.
     """
 

@@ -10,6 +10,8 @@ from wideseek_env.reprs import short
 
 Record = Mapping[str, Any]
 
+_LAST = 1 << 62
+
 
 def first_difference(conversations: Sequence[Record], events: Sequence[Record], episode: Episode) -> str:
     """Words about the first message of a record that `episode` read differently, or "".
@@ -47,11 +49,14 @@ def _differences(
             if started < done:
                 yield started, *_before(acts, started)
             continue
+        if number and _before(acts, started) not in [(n, i) for at, n, i in acts if at < done]:
+            yield done, *_before(acts, done)  # it started before the message that started it in the record
+            continue
         replayed = episode.conversations[number]
         first = own[0][1] if own else len(messages)
         for index in range(first):
             if replayed.messages[index : index + 1] != [messages[index]]:
-                yield (started, *_before(acts, started)) if index and number else (-1, number, index)
+                yield (started, *_before(acts, started)) if index and number else (_LAST, number, index)
         for place, (at, index) in enumerate(own):
             if at >= done:
                 break
@@ -67,6 +72,8 @@ def _differences(
                 conversation["final"],
             ):
                 yield at, number, index
+    if len(episode.conversations) > len(conversations):
+        yield done, *_before(acts, done)
     if done < len(events):
         yield (
             len(events),
@@ -92,4 +99,4 @@ def _blamed(
     """The message because of which the next event is not possible: the last one of its agent, or else of the lead."""
     agent = event.get("act") or event.get("fail") or str(event.get("result", "")).split("/")[0]
     own = [(number, index) for _, number, index in acts if conversations[number]["agent"] == agent]
-    return own[-1] if own else _before(acts, 1 << 62)
+    return own[-1] if own else _before(acts, _LAST)

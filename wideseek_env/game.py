@@ -42,13 +42,14 @@ from wideseek_env.opened import Opened, reduced_game
 from wideseek_env.plugins import Kind, part_digest, required_name
 from wideseek_env.profiles import Profile, profile_named, with_tools
 from wideseek_env.prompts.loading import checked_texts, texts_digest
+from wideseek_env.protocol import LENIENT
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
 from wideseek_env.rewards import Reward, reward_named
 from wideseek_env.rules import Rules, rules_from
 from wideseek_env.scoring import Judge
 from wideseek_env.scoring.judging import judge_from_spec
-from wideseek_env.task import Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
@@ -58,6 +59,9 @@ from wideseek_env.tools.executor import CorpusTools, Executor, executor_named
 
 Tasks: TypeAlias = str | TaskSet | Sequence[Task]
 ReadTasks: TypeAlias = Callable[[str, catalog.Split], tuple[TaskSet, str | None]]
+PROMPT_LANGUAGES = (*get_args(Language), "task")
+"""The values of `GameConfig.language`, apart from None."""
+
 OpenCorpus: TypeAlias = Callable[[str], Corpus]
 
 
@@ -106,6 +110,9 @@ class GameConfig:
     roster: Roster = "dynamic"
     """The ids of agents. With dynamic, each new subagent gets a new id. With fixed, the agents are always the lead and
     WIDTH subagents. A new subtask uses the id of one of these subagents again."""
+    language: str | None = None
+    """The language of prompts and notices: en, zh, or task for the language of each task. Default: that of the profile,
+    which is English for wideseek-r1 and the language of each task for default and terse."""
     counter: str | Counter = "characters"
     """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
     tools: Sequence[str | Tool] = ()
@@ -142,6 +149,8 @@ class GameConfig:
             value = getattr(self, name)
             known = isinstance(value, str) and value in choices
             check(known, f"{name} must be one of {', '.join(choices)}", value)
+        known = self.language is None or self.language in PROMPT_LANGUAGES
+        check(known, f"language must be one of {', '.join(PROMPT_LANGUAGES)}", self.language)
         check(isinstance(self.team, bool), "team must be true or false", self.team)
         for name in ("limit", "width"):
             value = getattr(self, name)
@@ -185,7 +194,7 @@ class GameConfig:
         rules = self.open_rules()
         pool, own = self._read_tasks(read_tasks)
         tools = self._open_tools()
-        profile = with_tools(profile_named(self.profile), tools)
+        profile = with_tools(self._open_profile(), tools)
         profile = profile.with_texts(cast("Mapping[str, Any] | None", self.texts))
         executor = executor_named(self.executor) if self.executor is not None else None
         if executor is not None and tools:
@@ -238,6 +247,13 @@ class GameConfig:
         """The judge. None means the offline judge."""
         judge = judge_from_spec(self.judge) if isinstance(self.judge, str) else self.judge
         return None if is_offline(judge) else judge
+
+    def _open_profile(self) -> Profile:
+        profile = profile_named(self.profile)
+        if self.language is None:
+            return profile
+        language = None if self.language == "task" else cast(Language, self.language)
+        return dataclasses.replace(profile, language=language)
 
     def _open_tools(self) -> list[Tool]:
         tools = [tool_named(each) for each in self.tools]
@@ -473,6 +489,8 @@ class Game:
             "roster": self.roster,
             "judge": self.judge.name if self.judge is not None else None,
             "limit": self.config.limit,
+            **({"language": self.profile.language} if self.profile.language is not None else {}),
+            **({"protocol": self.profile.protocol.to_dict()} if self.profile.protocol != LENIENT else {}),
             **({"texts": texts_digest(self.profile.loaded)} if self.profile.loaded else {}),
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},

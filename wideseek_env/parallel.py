@@ -283,6 +283,7 @@ def parallel_env(
     texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
     roster: Roster = "dynamic",
+    language: str | None = None,
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
@@ -309,6 +310,7 @@ def parallel_env(
             ``recorded:FILE``, ``module:name`` or a `Judge`. None means the offline judge.
         roster: "dynamic": each subagent has a new id, and `agents` grows. "fixed": the agents are always the lead and
             `width` subagents. A subagent starts a new conversation with each subtask.
+        language: The language of prompts: "en", "zh", or "task" for that of each task. None means that of the profile.
         counter: Measures messages for the context limit: "characters", ``module:name`` or a function from a message to
             a number.
         tools: Custom tools, made by `wideseek_env.tool` or named ``module:name``.
@@ -335,6 +337,7 @@ def parallel_env(
         texts=texts,
         judge=judge,
         roster=roster,
+        language=language,
         counter=counter,
         tools=tools,
         executor=executor,

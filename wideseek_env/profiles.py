@@ -18,7 +18,7 @@ from wideseek_env.plugins import is_part, make_part
 from wideseek_env.prompts import FULL, RESULTS, TERSE, ResultTexts, Texts
 from wideseek_env.prompts.loading import overlaid
 from wideseek_env.prompts.texts import fields_of
-from wideseek_env.protocol import PUBLISHED, Protocol
+from wideseek_env.protocol import LENIENT, PUBLISHED, Protocol
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language, Task
 from wideseek_env.tools import default, wideseek_r1
@@ -45,7 +45,7 @@ class Profile:
     """
     language: Language | None = None
     """The language of prompts and notices. None means the language of the task."""
-    protocol: Protocol = Protocol()
+    protocol: Protocol = LENIENT
     """How messages are read, and what happens to calls that break a limit."""
     loaded: Mapping[str, Any] | None = None
     """The texts that `with_texts` has replaced, as plain values."""
@@ -111,6 +111,8 @@ class Profile:
         if role != "subagent":
             answer = (texts.answer_table if task.gold is not None else texts.answer_short).format()
         limits = {"width": rules.width, "turns": rules.turns(role), "calls": rules.calls_per_turn}
+        if self.protocol.reading == "first_block":
+            limits["calls"] = 1
         parts = [template.format(answer=answer, **limits)]
         if answer and "answer" not in fields_of(template):
             parts.append(answer)

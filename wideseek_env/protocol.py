@@ -106,6 +106,9 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     each.name: get_args(get_type_hints(Protocol)[each.name]) for each in fields(Protocol)
 }
 
+LENIENT = Protocol()
+"""The protocol of the profiles `default` and `terse`. It tells agents what was wrong."""
+
 PUBLISHED = Protocol("first_block", "answer", "cut", "run", "whole")
 """The protocol of the published checkpoint."""
 

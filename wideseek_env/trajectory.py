@@ -24,7 +24,7 @@ from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message
 from wideseek_env.profiles import PROFILES, Profile, profile_named
 from wideseek_env.prompts.loading import checked_texts
-from wideseek_env.protocol import Parse, Protocol
+from wideseek_env.protocol import LENIENT, Parse, Protocol
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
@@ -61,7 +61,7 @@ class Trajectory:
     reward: float
     parts: dict[str, float]
     reward_name: str
-    protocol: Protocol = Protocol()
+    protocol: Protocol = LENIENT
     """How the messages were read."""
     language: Language | None = None
     """The language of the prompts. None in a record of format 1: the language of the task."""
@@ -121,6 +121,7 @@ class Trajectory:
                     "final": c.final,
                     "calls": dict(c.calls),
                     "errors": c.errors,
+                    "dropped": c.dropped,
                     "messages": list(c.messages),
                 }
                 for c in episode.conversations
@@ -233,7 +234,7 @@ class Trajectory:
             values["rules"] = Rules(**record["rules"])
             values["score"] = TableScore.from_dict(record["score"])
             if version == 1:
-                return cls(**{**values, "protocol": Protocol(), "language": None, "texts": None})
+                return cls(**{**values, "protocol": LENIENT, "language": None, "texts": None})
             values["protocol"] = Protocol.from_dict(record["protocol"])
             values["texts"] = checked_texts(record.get("texts") or {})
             if record["language"] not in get_args(Language):

@@ -146,6 +146,7 @@ _TYPES: dict[str, Any] = {
     "limit": click.IntRange(min=1),
     "width": click.IntRange(min=1),
     "roster": click.Choice(("dynamic", "fixed")),
+    "language": click.Choice(("en", "zh", "task")),
     "limits": Limit(),
 }
 _REPEATABLE = ("where", "limits", "tools")

@@ -92,13 +92,13 @@ class Evaluation:
             if default is not None:
                 defaults[each.arg] = default
         scope: dict[str, Any] = {}
-        for each in names:
-            if each in arguments:
-                scope[each] = arguments[each]
-            elif each in defaults:
-                scope[each] = self.value(defaults[each], {}, depth)
+        for parameter in names:
+            if parameter in arguments:
+                scope[parameter] = arguments[parameter]
+            elif parameter in defaults:
+                scope[parameter] = self.value(defaults[parameter], {}, depth)
             else:
-                raise Unreadable(f"the function {name} has the unknown parameter {each}")
+                raise Unreadable(f"the function {name} has the unknown parameter {parameter}")
         if unknown := arguments.keys() - scope.keys():
             raise Unreadable(f"the function {name} has no parameter {sorted(unknown)[0]}")
         returned, value = self._run(function.body, scope, depth)
@@ -225,10 +225,9 @@ def mark(name: str) -> str:
 
 
 def _added(left: Any, right: Any, node: ast.stmt | ast.expr) -> Any:
-    if (isinstance(left, str) and isinstance(right, str)) or (
-        isinstance(left, list) and isinstance(right, list)
-    ):
-        return left + right
+    if type(left) is type(right) and isinstance(left, (str, list)):
+        total: Any = left + right
+        return total
     raise Unreadable(f"line {node.lineno}: this sum is not read")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
@@ -22,8 +22,6 @@ from wideseek_env.tools.spec import (
     read_number,
     read_text,
 )
-
-Exact: TypeAlias = Callable[[Arguments, Rules], list[Arguments | None]]
 
 
 def _read_create_sub_agents(arguments: Arguments, rules: Rules) -> list[Arguments]:

@@ -102,6 +102,7 @@ def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found
         "subtask": conversation["subtask"],
         "ending": conversation["ending"],
         "errors": conversation["errors"],
+        "dropped": conversation.get("dropped", 0),
         "found": found,
         "parent": list(parent) if parent is not None else None,
         "ended": [

@@ -62,6 +62,8 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     team: bool = True
     """True for a team. False for a single agent, in the seat `lead`."""
     roster: str = "dynamic"
+    language: str | None = None
+    """The language of prompts: en, zh, or task for that of each task. None means that of the profile."""
     counter: str = "characters"
     """The unit of the context limit."""
     tools: list[str] = []  # noqa: RUF012 (pydantic copies it)

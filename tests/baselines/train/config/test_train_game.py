@@ -111,6 +111,7 @@ FIELDS = {
     "limits": ("{lead_turns = 4}", {"lead_turns": 4}),
     "reward": ("wideseek_r1", "wideseek_r1"),
     "profile": ("terse", "terse"),
+    "texts": ('{results = {no_hits = "Nothing."}}', {"results": {"no_hits": "Nothing."}}),
     "judge": ("recorded:verdicts.jsonl", "recorded:verdicts.jsonl"),
     "team": ("true", True),
     "roster": ("fixed", "fixed"),

@@ -68,13 +68,15 @@ def messages(source: Source) -> dict[tuple[str, str], list[Found]]:
 
 
 def _template(node: ast.JoinedStr) -> tuple[list[str], str]:
+    """The fields of an f-string, and its template. A field that we do not know is its code after "="."""
     fields, text = [], ""
     for part in node.values:
         if isinstance(part, ast.Constant):
             text += escaped(str(part.value))
         elif isinstance(part, ast.FormattedValue):
             code = ast.unparse(part.value)
-            name = _FIELDS.get(code, code) if part.conversion == -1 and part.format_spec is None else "?"
+            plain = part.conversion == -1 and part.format_spec is None
+            name = _FIELDS.get(code, f"={code}") if plain else f"={code}!"
             fields.append(name)
             text += f"{{{name}}}"
     return fields, text
@@ -146,8 +148,8 @@ def tool_results(source: Source) -> tuple[dict[str, str], list[str]]:
                     found["no_hits"] = escaped(text)
                 case ast.keyword(arg="result", value=ast.JoinedStr() as value):
                     fields, text = _template(value)
-                    if fields == ["str(e)"]:
-                        found["tool_failed"] = text.replace("{str(e)}", "{error}")
+                    if fields == ["=str(e)"]:
+                        found["tool_failed"] = text.replace("{=str(e)}", "{error}")
     empty = _empty_page(source)
     if empty is not None:
         found |= dict.fromkeys(("empty_page", "no_page", "page_gone", "page_failed"), empty)

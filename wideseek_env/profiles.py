@@ -23,7 +23,7 @@ from wideseek_env.rules import Rules
 from wideseek_env.task import Language, Task
 from wideseek_env.tools import default, wideseek_r1
 from wideseek_env.tools.custom import BUILT_IN, Tool
-from wideseek_env.tools.descriptions import check_descriptions, described, filled
+from wideseek_env.tools.descriptions import DescribedSchema, check_descriptions, described, filled
 from wideseek_env.tools.spec import ToolSpec
 
 
@@ -83,7 +83,10 @@ class Profile:
         rules = rules if rules is not None else Rules()
         found: dict[str, frozenset[str]] = {}
         for tool in (tool for tools in self.tools.values() for tool in tools):
-            parameters = tool.schema("en", rules)["function"].get("parameters", {})
+            # The names do not depend on the descriptions, and this is computed for each episode.
+            form = tool.schema
+            schema = form.form(rules) if isinstance(form, DescribedSchema) else form("en", rules)
+            parameters = schema["function"].get("parameters", {})
             found[tool.name] = found.get(tool.name, frozenset()) | frozenset(parameters.get("properties", ()))
         return found
 
@@ -117,18 +120,17 @@ class Profile:
         if answer and "answer" not in fields_of(template):
             parts.append(answer)
         if self.embed_tools:
-            parts.append(texts.call_format.format(**self._tool_lines(role, rules, language)))
+            fields = fields_of(texts.call_format)
+            lines = {name: self._tool_lines(name, role, rules, language) for name in fields}
+            parts.append(texts.call_format.format(**lines))
         return "\n\n".join(parts)
 
-    def _tool_lines(self, role: Role, rules: Rules, language: Language) -> dict[str, str]:
-        schemas = (schema["function"] for schema in self.schemas(role, rules, language))
+    def _tool_lines(self, field_name: str, role: Role, rules: Rules, language: Language) -> str:
+        if field_name == "tools":
+            schemas = (schema["function"] for schema in self.schemas(role, rules, language))
+            return "\n".join(json.dumps(schema, ensure_ascii=False) for schema in schemas)
         calls = ({"name": tool.name, "arguments": dict(tool.example)} for tool in self.tools[role])
-        return {
-            "tools": "\n".join(json.dumps(schema, ensure_ascii=False) for schema in schemas),
-            "examples": "\n".join(
-                f"<tool_call>{json.dumps(call, ensure_ascii=False)}</tool_call>" for call in calls
-            ),
-        }
+        return "\n".join(f"<tool_call>{json.dumps(call, ensure_ascii=False)}</tool_call>" for call in calls)
 
     def first_message(self, role: Role, task: Task, subtask: str = "", turns: int = 0) -> Message:
         """The first user message of an agent that has `turns` turns. It has the question, and for a subagent its

@@ -8,6 +8,7 @@ from __future__ import annotations
 import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from wideseek_env.messages import Role
 
@@ -96,9 +97,10 @@ class ResultTexts:
     """A tool took too long: {seconds}."""
 
 
-def fields_of(template: str) -> list[str]:
+@lru_cache(maxsize=256)
+def fields_of(template: str) -> tuple[str, ...]:
     """The names in the braces of a template. Raises `ValueError` if the braces do not match."""
-    return [name for _, name, _, _ in string.Formatter().parse(template) if name is not None]
+    return tuple(name for _, name, _, _ in string.Formatter().parse(template) if name is not None)
 
 
 def escaped(text: str) -> str:

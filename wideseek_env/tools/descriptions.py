@@ -21,13 +21,15 @@ from wideseek_env.tools.spec import Arguments, ToolSpec
 
 @dataclass(frozen=True, slots=True)
 class DescribedSchema:
-    """The schema of a tool whose descriptions are templates. `form` returns the schema with any descriptions."""
+    """The schema of a tool whose descriptions are templates. `form` returns a new schema with any descriptions."""
 
     form: Callable[[Rules], dict[str, Any]]
     descriptions: Mapping[Language, Mapping[str, str]]
 
     def __call__(self, language: Language, rules: Rules) -> dict[str, Any]:
-        return described(self.form(rules), filled(self.descriptions[language], rules))
+        schema = self.form(rules)
+        _describe(schema, filled(self.descriptions[language], rules))
+        return schema
 
 
 def described_tool(
@@ -54,7 +56,13 @@ def filled(texts: Mapping[str, str], rules: Rules) -> dict[str, str]:
 def described(schema: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, Any]:
     """A copy of `schema` with these descriptions, by path. Raises `KeyError` if there is no such parameter."""
     changed: dict[str, Any] = _copied(schema)
-    places = _places(changed)
+    _describe(changed, texts)
+    return changed
+
+
+def _describe(schema: dict[str, Any], texts: Mapping[str, str]) -> None:
+    """Write descriptions into a schema in which no two places are the same object."""
+    places = _places(schema)
     for path, text in texts.items():
         place = places[path]
         if "description" in place:
@@ -63,7 +71,6 @@ def described(schema: Mapping[str, Any], texts: Mapping[str, str]) -> dict[str, 
             items = list(place.items())
             place.clear()
             place.update([*items[:1], ("description", text), *items[1:]])
-    return changed
 
 
 def descriptions_of(schema: Mapping[str, Any]) -> dict[str, str | None]:

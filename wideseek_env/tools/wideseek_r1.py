@@ -30,7 +30,8 @@ def _read_create_sub_agents(arguments: Arguments, rules: Rules) -> list[Argument
     ]
 
 
-_TEXT: Mapping[str, Any] = {"type": "string", "description": ""}
+def _text() -> dict[str, Any]:
+    return {"type": "string", "description": ""}
 
 
 def _list_form(name: str, listed: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
@@ -40,13 +41,13 @@ def _list_form(name: str, listed: str, properties: dict[str, Any], required: lis
 
 def _query_form(rules: Rules) -> dict[str, Any]:
     return {
-        "query": _TEXT,
+        "query": _text(),
         "count": {"type": "integer", "description": "", "default": rules.results_per_query},
     }
 
 
 def _create_sub_agents_form(rules: Rules) -> dict[str, Any]:
-    return _list_form("create_sub_agents", "sub_agents", {"prompt": _TEXT}, ["prompt"])
+    return _list_form("create_sub_agents", "sub_agents", {"prompt": _text()}, ["prompt"])
 
 
 def _search_many_form(rules: Rules) -> dict[str, Any]:
@@ -57,15 +58,16 @@ def _search_one_form(rules: Rules) -> dict[str, Any]:
     return function_schema("search", "", _query_form(rules), ["query"])
 
 
-_ACCESS: dict[str, Any] = {"url": _TEXT, "info_to_extract": _TEXT}
+def _access_form() -> dict[str, Any]:
+    return {"url": _text(), "info_to_extract": _text()}
 
 
 def _access_many_form(rules: Rules) -> dict[str, Any]:
-    return _list_form("access", "urls", _ACCESS, list(_ACCESS))
+    return _list_form("access", "urls", _access_form(), ["url", "info_to_extract"])
 
 
 def _access_one_form(rules: Rules) -> dict[str, Any]:
-    return function_schema("access", "", _ACCESS, list(_ACCESS))
+    return function_schema("access", "", _access_form(), ["url", "info_to_extract"])
 
 
 def _read_search_many(arguments: Arguments, rules: Rules) -> list[Arguments]:

@@ -3,10 +3,10 @@
     git clone https://github.com/RLinf/RLinf
     python benchmarks/rlinf_fidelity.py --checkout RLinf
 
-One team (a lead with two subagents, one of which uses up its turns) and one single agent play a scripted episode in
-English and in Chinese, with a table and with a short answer as the form of the answer. The episode runs here with
-``--profile wideseek-r1`` and the texts of the checkout, and it runs in the checkout's own agent loop
-(`rlinf_loop.py`). The output is a Markdown table of hashes and lengths. It contains none of the texts.
+There are two scripted episodes: one of a team and one of a single agent. In the team, one subagent reports, and the
+other one uses up its turns. Both episodes are played in English and in Chinese, with a table and with a short answer.
+Each episode runs here with ``--profile wideseek-r1`` and the texts of the checkout. It also runs in the checkout's own
+agent loop (`rlinf_loop.py`). The output is a Markdown table of hashes and lengths. It contains none of the texts.
 """
 
 from __future__ import annotations

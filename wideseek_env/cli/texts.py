@@ -54,7 +54,7 @@ def from_rlinf(checkout: Path, out: Path, overwrite: bool) -> None:
     CHECKOUT is a checkout of RLinf (https://github.com/RLinf/RLinf). Its files are read and never run.
 
     \b
-    Example:
+    Examples:
       git clone https://github.com/RLinf/RLinf
       wideseek texts from-rlinf RLinf --out rlinf.toml
       wideseek eval --profile wideseek-r1 --texts rlinf.toml …

@@ -34,8 +34,8 @@ class Texts:
     no_report: Mapping[str, str]
     """Stands for the report of a subagent that ended without one, by reason."""
     result: Mapping[str, str]
-    """Heads the result of one call, by tool kind: {query}, {url} or {name}. "browse_focus" heads a page that the agent
-    opened with a {focus}, if it differs from "browse". "custom" heads the result of every other tool."""
+    """Heads the result of one call, by tool kind: {query}, {url} or {name}. "custom" is for every other tool.
+    "browse_focus" is for a page that the agent opened with a {focus}. Without it, such a page has "browse"."""
     turns_left: str
     """Notice under every result: {turn} {turns}."""
     last_turn: str

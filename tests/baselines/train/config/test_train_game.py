@@ -115,6 +115,7 @@ FIELDS = {
     "judge": ("recorded:verdicts.jsonl", "recorded:verdicts.jsonl"),
     "team": ("true", True),
     "roster": ("fixed", "fixed"),
+    "language": ("zh", "zh"),
     "counter": ("package.module:count", "package.module:count"),
     "tools": ('["package.module:tool"]', ("package.module:tool",)),
     "executor": ("package.module:executor", "package.module:executor"),

@@ -24,6 +24,7 @@ class EpisodeRecord:
     * `seconds` is the wall-clock time of the episode.
     * `turns` counts the turns of all agents.
     * `critical_path` counts the turns until the answer, where turns that agents take at the same time count once.
+    * `dropped` counts the calls, and the items of their lists, that the protocol left out.
     * `failed` means that a policy or tool raised an exception, which stopped the episode.
     * `labels` are the labels of the task, such as its language.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
@@ -55,6 +56,7 @@ class EpisodeRecord:
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
     extra: Mapping[str, float] = field(default_factory=dict)
+    dropped: int = 0
 
     @property
     def pair(self) -> Pair:
@@ -84,6 +86,7 @@ class EpisodeRecord:
             judge=trajectory.score.judge,
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
+            dropped=outcome.get("dropped", 0),
         )
 
     @classmethod
@@ -151,7 +154,7 @@ class EpisodeRecord:
 
 _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
-    (("trial", "turns", "critical_path", "subagents", "errors"), (int,)),
+    (("trial", "turns", "critical_path", "subagents", "errors", "dropped"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
     (("tool_calls", "labels", "extra"), (dict,)),
     (("usage", "judge_usage"), (dict, type(None))),

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from wideseek_env.evaluation.speedup import amdahl_lines
 from wideseek_env.render.printable import one_line
+from wideseek_env.scoring.judged import share_text
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.compare import Comparison
@@ -85,6 +86,9 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     _usage_rows(table, summary)
     if summary.judges:
         table.add_row("judge", "", Text(", ".join(one_line(judge, 80) for judge in summary.judges)))
+    if summary.by_rules:
+        told = "of the cells are for a model; set --judge to compare with published scores"
+        table.add_row("judged by rules", share_text(summary.by_rules), told, style="yellow")
     return table
 
 

@@ -26,6 +26,8 @@ class EpisodeRecord:
     * `critical_path` counts the turns until the answer, where turns that agents take at the same time count once.
     * `failed` means that a policy or tool raised an exception, which stopped the episode.
     * `labels` are the labels of the task, such as its language.
+    * `cells` counts the gold cells of the task, and `by_rules` those of them that rules decided although a model should
+      judge them.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
     """
 
@@ -53,6 +55,8 @@ class EpisodeRecord:
     judge: str = ""
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
+    cells: int = 0
+    by_rules: int = 0
 
     @property
     def pair(self) -> Pair:
@@ -146,7 +150,7 @@ class EpisodeRecord:
 
 _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
-    (("trial", "turns", "critical_path", "subagents", "errors"), (int,)),
+    (("trial", "turns", "critical_path", "subagents", "errors", "cells", "by_rules"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
     (("tool_calls", "labels"), (dict,)),
     (("usage", "judge_usage"), (dict, type(None))),
@@ -162,4 +166,6 @@ def _scores(score: TableScore) -> dict[str, Any]:
         "precision_by_item": score.precision_by_item,
         "recall_by_item": score.recall_by_item,
         "f1_by_item": score.f1_by_item,
+        "cells": sum(len(row.cells) for row in score.cells),
+        "by_rules": score.by_rules,
     }

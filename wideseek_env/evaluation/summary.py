@@ -113,6 +113,9 @@ class Summary:
     """Tokens and cost of the judge in the whole run."""
     judges: tuple[str, ...] = ()
     """The judges that decided cells."""
+    by_rules: float = 0.0
+    """Share of the gold cells that rules decided although a model should judge them. If it is not 0, scores do not
+    compare with published ones."""
 
     def __repr__(self) -> str:
         return (
@@ -275,6 +278,7 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         usage_total=spent,
         judge_usage_total=_totals([r.judge_usage for r in records if r.judge_usage is not None]),
         judges=tuple(sorted({record.judge for record in records if record.judge})),
+        by_rules=_round(sum(r.by_rules for r in records) / max(1, sum(r.cells for r in records))),
     )
 
 

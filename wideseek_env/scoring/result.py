@@ -57,6 +57,8 @@ class TableScore:
     judge: str = ""
     well_formed: bool = True
     missing_columns: tuple[str, ...] = ()
+    by_rules: int = 0
+    """The number of gold cells in columns for a model as the judge (`llm_judge`), if rules decided them."""
 
     def __repr__(self) -> str:
         return (
@@ -92,7 +94,7 @@ class TableScore:
             result = cls(columns=columns, cells=rows, extra_rows=extra, missing_columns=missing, **values)
             for item in fields(cls):
                 value = getattr(result, item.name)
-                expected = {"float": (int, float), "str": str, "bool": bool}.get(str(item.type))
+                expected = {"float": (int, float), "str": str, "bool": bool, "int": int}.get(str(item.type))
                 if expected is not None and not isinstance(value, expected):  # type: ignore[arg-type]
                     raise TypeError(f"{item.name} is {value!r}")
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

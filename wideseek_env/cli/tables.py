@@ -233,6 +233,7 @@ def sweep_table(sweep: Sweep) -> Table:
     """One line for each point of a sweep."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     metered = any("completion_tokens" in point.summary.usage for point in sweep.points)
+    share = max((point.summary.by_rules for point in sweep.points), default=0.0)
     headers = [sweep.kind, "item-F1", "95 %", "row F1", "success", "critical path", "turns", "tool calls"]
     headers += [*(["tokens"] if metered else []), "s/episode"]
     for header in headers:
@@ -252,6 +253,8 @@ def sweep_table(sweep: Sweep) -> Table:
             *([f"{tokens:,.0f}" if tokens is not None else ""] if metered else []),
             f"{summary.seconds:.2f}",
         )
+    if share:
+        table.caption = f"{share_text(share)} of the cells are for a model to judge, but rules decided them"
     return table
 
 

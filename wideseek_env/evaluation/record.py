@@ -10,6 +10,7 @@ from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.labels import Label, task_digest, task_labels
 from wideseek_env.evaluation.usage import usage_of
 from wideseek_env.scoring import TableScore
+from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
@@ -83,6 +84,7 @@ class EpisodeRecord:
             seconds=float(trajectory.timing.get("seconds", 0.0)),
             labels=task_labels(trajectory.task),
             task_digest=task_digest(trajectory.task),
+            cells=judged_cells(trajectory.task)[1],
             judge=trajectory.score.judge,
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
@@ -118,6 +120,7 @@ class EpisodeRecord:
             seconds=0.0,
             labels=task_labels(task),
             task_digest=task_digest(task),
+            cells=judged_cells(task)[1],
             judge=score.judge,
             judge_usage=judge_usage,
         )
@@ -166,6 +169,5 @@ def _scores(score: TableScore) -> dict[str, Any]:
         "precision_by_item": score.precision_by_item,
         "recall_by_item": score.recall_by_item,
         "f1_by_item": score.f1_by_item,
-        "cells": sum(len(row.cells) for row in score.cells),
         "by_rules": score.by_rules,
     }

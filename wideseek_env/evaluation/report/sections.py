@@ -15,6 +15,7 @@ from wideseek_env.evaluation.report.entries import Entry, Part
 from wideseek_env.evaluation.report.html import Markup, figure, heading, interval, items, table, text
 from wideseek_env.evaluation.speedup import Clock, Speedup, amdahl_lines, speedup_of
 from wideseek_env.evaluation.summary import Summary
+from wideseek_env.scoring.judged import by_rules_text
 
 _CLOCKS: Mapping[Clock, str] = {"critical_path": "critical path", "seconds": "wall-clock time"}
 _COSTS = ("critical-path", "turns", "calls", "tokens", "seconds")
@@ -32,6 +33,19 @@ def unfinished(entries: Sequence[Entry]) -> Markup:
     if not lines:
         return Markup("")
     return Markup(f'<div class="note" id="unfinished"><b>Some runs are incomplete:</b>{items(lines)}</div>')
+
+
+def judged_by_rules(entries: Sequence[Entry]) -> Markup:
+    """A note at the top about cells that no model judged. Empty if there are none."""
+    lines = []
+    for entry in entries:
+        share = max((part.summary.by_rules for part in entry.parts), default=0.0)
+        if share:
+            names = sorted({judge for part in entry.parts for judge in part.summary.judges})
+            lines.append(f"{entry.name}: {by_rules_text(share, ', '.join(names) or 'the offline judge')}")
+    if not lines:
+        return Markup("")
+    return Markup(f'<div class="note" id="judge"><b>No model judged some cells:</b>{items(lines)}</div>')
 
 
 def results(entries: Sequence[Entry]) -> Markup:

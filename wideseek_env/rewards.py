@@ -149,7 +149,9 @@ PRESETS: dict[str, Reward] = {"item_f1": ItemF1(), "wideseek_r1": WideSeekR1()}
 def with_judge(reward: Reward, judge: Judge | None) -> Reward:
     """`reward`, where each published scoring without a judge gets `judge`. So one judge decides score and reward."""
     if isinstance(reward, Sum):
-        return replace(reward, terms=tuple((weight, with_judge(each, judge)) for weight, each in reward.terms))
+        return replace(
+            reward, terms=tuple((weight, with_judge(each, judge)) for weight, each in reward.terms)
+        )
     if judge is not None and published_judges(reward) == (None,):
         assert isinstance(reward, WideSeekR1)
         return replace(reward, judge=judge)

@@ -25,7 +25,13 @@ from wideseek_env.cli.summary import summary
 from wideseek_env.cli.tasks import tasks
 from wideseek_env.cli.view import view
 from wideseek_env.cli.watch import watch
-from wideseek_env.errors import ConfigError, JudgeWarning, MissingDependencyError, WideSeekError, baselines_hint
+from wideseek_env.errors import (
+    ConfigError,
+    JudgeWarning,
+    MissingDependencyError,
+    WideSeekError,
+    baselines_hint,
+)
 from wideseek_env.render.printable import printable
 from wideseek_env.version import __version__
 

@@ -31,8 +31,8 @@ Question = Literal["verdicts", "keys"]
 _SYSTEM: Mapping[tuple[Question, Language], str] = {
     ("verdicts", "en"): """\
 You grade the cells of one table column against a reference. The user's message is one JSON document: "column" is the \
-name of the column, "rule" is the grading rule of the column, and every entry of "pairs" has a number "id", the cell to \
-grade, "answer", and the right cell, "reference".
+name of the column, "rule" is the grading rule of the column, and every entry of "pairs" has a number "id", the cell \
+to grade, "answer", and the right cell, "reference".
 Each pair is either right (true) or wrong (false). The rule decides what has to agree and what may differ. Ask for \
 nothing that the rule does not ask for, and accept nothing that it excludes. Where the rule is empty or leaves a point \
 open, an answer is right if it means about the same as the reference or names the same thing. It need not use the same \

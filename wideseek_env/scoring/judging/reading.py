@@ -25,9 +25,9 @@ _WORDS: Mapping[str, bool] = {"true": True, "yes": True, "是": True, "false": F
 def answers(reply: str, numbers: range) -> dict[int, object]:
     """The answers in `reply` by the number of the question. Only the questions `numbers` were asked.
 
-    Only the last object with answers is used. Without such an object, a list of objects ``{"id": 417, "right": true}`` is
-    read. Thoughts in ``<think>`` tags are ignored. A number with two different
-    answers is left out. If the reply has a number that is not in `numbers`, the result is empty. The model has then
+    Only the last object with answers is used. Without such an object, a list of objects ``{"id": 417, "right": true}``
+    is read. Thoughts in ``<think>`` tags are ignored. A number with two different answers is left out. If the reply has
+    a number that is not in `numbers`, the result is empty. The model has then
     numbered the questions differently or has repeated a cell.
     """
     text = reply.rpartition("</think>")[2].partition("<think>")[0][-_LONGEST:]
@@ -100,7 +100,7 @@ def _numbered(data: object) -> dict[int, object]:
 
 
 def _listed(text: str) -> dict[int, object]:
-    """The answers in objects with the key "id" and one further value that is an answer. Texts beside it do not count."""
+    """The answers in objects with the key "id" and one further value that is an answer. Further texts do not count."""
     found: dict[int, object] = {}
     at = text.find("{")
     for _ in range(_MOST_TRIES):

@@ -46,7 +46,7 @@ class Lenient:
 def task(name: str = "t", rows: int = 3, **specs: ColumnSpec) -> Task:
     header = ("Town", "Note", "Year")
     cells = tuple((f"town {at}", f"note {at}", f"{1900 + at}") for at in range(rows))
-    return Task(name, "Which towns of these: Aldorf?", header, ("Town",), Table(header, cells), specs)
+    return Task(name, "Which notes have these towns: Aldorf?", header, ("Town",), Table(header, cells), specs)
 
 
 DEPTH = Task("d", "Who?", answers=("Ann",))

@@ -98,7 +98,7 @@ class Walker:
                 self._row(token)
             elif (entered := self._enter(token, number)) is not None:
                 open_.append(entered)
-            if text:
+            if text and (self._text or not text.isspace() or self._pre or self._links):
                 self._text.append(text)
         while open_:
             self._leave(open_.pop())

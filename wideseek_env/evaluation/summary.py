@@ -118,6 +118,9 @@ class Summary:
     extra: Mapping[str, float] = field(default_factory=dict)
     """Means over tasks of the metrics that only some tasks have, over the tasks that have them. Empty if no task has
     any."""
+    by_rules: float = 0.0
+    """Share of the gold cells that rules decided although a model should judge them. If it is not 0, scores do not
+    compare with published ones."""
 
     def __repr__(self) -> str:
         return (
@@ -284,6 +287,7 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         judge_usage_total=_totals([r.judge_usage for r in records if r.judge_usage is not None]),
         judges=tuple(sorted({record.judge for record in records if record.judge})),
         extra=_extra(groups),
+        by_rules=_round(sum(r.by_rules for r in records) / max(1, sum(r.cells for r in records))),
     )
 
 

@@ -72,7 +72,8 @@ class GameConfig:
     """
 
     tasks: Tasks = "synthetic"
-    """The tasks: synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, wideseek-r1:FILE, a .jsonl file, or
+    """The tasks: synthetic[:key=value,…], hybridqa:FOLDER, a benchmark such as widesearch:FOLDER
+    or wideseek-r1:FILE (`wideseek_env.tasks.benchmarks`), a .jsonl file, or
     module:name for a custom source. Python also takes a `TaskSet` or a sequence of `Task`."""
     corpus: str | Corpus | None = None
     """The corpus that agents search: a folder made by `wideseek corpus build`, a world such as synthetic:seed=1,

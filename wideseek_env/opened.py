@@ -14,6 +14,7 @@ from wideseek_env import catalog
 from wideseek_env.copying import LivePart, copied_executor, live_parts
 from wideseek_env.errors import TaskError
 from wideseek_env.reprs import short
+from wideseek_env.tasks.benchmarks import ONE_FILE
 from wideseek_env.tasks.taskset import TaskSet
 
 _PATHS = ("tasks", "corpus", "judge")
@@ -114,7 +115,8 @@ def _read_once(name: str, split: catalog.Split) -> tuple[TaskSet, str | None]:
     A vector of environments is often made by loading one pickle many times.
     """
     try:
-        file = os.stat(name.removeprefix("wideseek-r1:"))
+        kind, colon, rest = name.partition(":")
+        file = os.stat(rest if colon and kind in ONE_FILE else name)
     except (OSError, ValueError):
         return catalog.named_tasks(name, split)
     if not stat.S_ISREG(file.st_mode):

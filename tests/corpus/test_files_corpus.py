@@ -53,7 +53,7 @@ def test_json_lines(tmp_path: Path, name: str):
         ({"html": "x"}, "no 'url'"),
         ({"url": " ", "html": "x"}, "no 'url'"),
         ({"url": 3, "html": "x"}, "'url' must be a string, not int"),
-        ({"url": "u"}, "none of 'html', 'markdown' and 'text'"),
+        ({"url": "u"}, "none of 'html', 'markdown', 'text' and 'contents'"),
         ({"url": "u", "text": ["x"]}, "'text' must be a string, not list"),
         ({"url": "u", "text": "x", "title": {}}, "'title' must be a string|nothing"),
     ],

@@ -68,6 +68,8 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     spread = f"95 % interval {points(row.avg_low)} – {points(row.avg_high)}" if row is not None else ""
     table.add_row("row F1", points(summary.row_f1), spread)
     table.add_row("success", points(summary.success), "answers that are entirely right")
+    for name, value in summary.extra.items():
+        table.add_row(Text(one_line(name, 40)), points(value), "over the tasks that have it")
     endings = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in summary.endings.items())
     if played:
         table.add_row("reward", f"{summary.reward:.3f}")

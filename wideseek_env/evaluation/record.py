@@ -27,6 +27,7 @@ class EpisodeRecord:
     * `failed` means that a policy or tool raised an exception, which stopped the episode.
     * `labels` are the labels of the task, such as its language.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
+    * `extra` has the metrics that only some tasks have (`TableScore.extra`).
     """
 
     task_id: str
@@ -53,6 +54,7 @@ class EpisodeRecord:
     judge: str = ""
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
+    extra: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def pair(self) -> Pair:
@@ -120,7 +122,10 @@ class EpisodeRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """The metrics as JSON values. `from_dict` reads them."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        data = {item.name: getattr(self, item.name) for item in fields(self)}
+        if not self.extra:
+            del data["extra"]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EpisodeRecord:
@@ -148,7 +153,7 @@ _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
     (("trial", "turns", "critical_path", "subagents", "errors"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
-    (("tool_calls", "labels"), (dict,)),
+    (("tool_calls", "labels", "extra"), (dict,)),
     (("usage", "judge_usage"), (dict, type(None))),
 )
 
@@ -162,4 +167,5 @@ def _scores(score: TableScore) -> dict[str, Any]:
         "precision_by_item": score.precision_by_item,
         "recall_by_item": score.recall_by_item,
         "f1_by_item": score.f1_by_item,
+        "extra": dict(score.extra),
     }

@@ -113,6 +113,9 @@ class Summary:
     """Tokens and cost of the judge in the whole run."""
     judges: tuple[str, ...] = ()
     """The judges that decided cells."""
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """Means over tasks of the metrics that only some tasks have, over the tasks that have them. Empty if no task has
+    any."""
 
     def __repr__(self) -> str:
         return (
@@ -123,7 +126,10 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """All metrics by name, as JSON values."""
-        return {**dataclasses.asdict(self), "judges": list(self.judges)}
+        data = {**dataclasses.asdict(self), "judges": list(self.judges)}
+        if not self.extra:
+            del data["extra"]
+        return data
 
 
 class SummaryAccumulator:
@@ -275,6 +281,7 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         usage_total=spent,
         judge_usage_total=_totals([r.judge_usage for r in records if r.judge_usage is not None]),
         judges=tuple(sorted({record.judge for record in records if record.judge})),
+        extra=_extra(groups),
     )
 
 
@@ -294,6 +301,17 @@ def _metrics(groups: Sequence[Sequence[EpisodeRecord]], seed: int, resamples: in
         for value in (_mean(column), low, high)
     )
     return {metric: TrialMetric(*(next(means) for _ in range(9))) for metric in METRICS}
+
+
+def _extra(groups: Sequence[Sequence[EpisodeRecord]]) -> dict[str, float]:
+    names = dict.fromkeys(name for trials in groups for record in trials for name in record.extra)
+    means = {
+        name: [
+            _mean(found) for trials in groups if (found := [r.extra[name] for r in trials if name in r.extra])
+        ]
+        for name in names
+    }
+    return {name: _round(_mean(values)) for name, values in means.items()}
 
 
 def _pass_at(groups: Sequence[Sequence[EpisodeRecord]]) -> dict[str, float]:

@@ -53,7 +53,8 @@ def score_response(
       the same score as a blank column. Precision, recall and F1 are in [0, 1].
 
     Depth tasks: the short answer in the last ``\\boxed{…}``, or else in the last line, must equal an accepted answer
-    after normalisation. If it does, all numbers are 1.0, otherwise 0.0.
+    after normalisation, or `judge` accepts it and the task is judged (`wideseek_env.scoring.short_answer`). If so, all
+    numbers are 1.0, otherwise 0.0.
 
     This is the lenient mode. In some cases the WideSearch benchmark's evaluation depends on details of its
     implementation. In such cases the lenient mode follows the rules above. With `strict`, the numbers are those of the
@@ -74,7 +75,7 @@ def score_response(
         WideSeekError: A judge returns something that its protocol does not allow, or cannot be reached.
     """
     if task.gold is None:
-        return score_short_answer(response, task)
+        return score_short_answer(response, task, judge)
     if is_list_task(task):
         return score_list(response, task)
     if strict:

@@ -16,7 +16,11 @@ NOISY = {"vllm_rollouts.py"}
 """Examples whose libraries warn of themselves."""
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
-EXAMPLES = [*sorted(FOLDER.glob("*.py")), *sorted(FOLDER.glob("plugins/*.py"))]
+EXAMPLES = [
+    path
+    for folder in ("", "plugins/", "question_answering/")
+    for path in sorted(FOLDER.glob(f"{folder}*.py"))
+]
 GROUPS = {"vllm_rollouts.py": pytest.mark.xdist_group("vllm")}
 
 

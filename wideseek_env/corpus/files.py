@@ -34,8 +34,9 @@ def pages_from_jsonl(path: Path | str) -> Iterator[SourcePage]:
 
     Corpora of benchmarks have the same form. `contents` is text that may begin with the title in quotation marks on a
     separate line, as in ``{"id", "url", "contents"}``. Consecutive lines with `contents` and the same URL are passages
-    of one page. A text may begin with a block of properties between lines of ``---``, as in BrowseComp-Plus's ``{"docid",
-    "text", "url"}``, and the title is then taken from it. A line without `url` gets one made of its `docid` or `id`.
+    of one page. A text may begin with a block of properties between lines of ``---``, as in BrowseComp-Plus's
+    ``{"docid", "text", "url"}``, and the title is then taken from it. A line without `url` gets one made of its `docid`
+    or `id`.
 
     The file is UTF-8, and gzip-compressed when its name ends in `.gz`. Blank lines are skipped.
 

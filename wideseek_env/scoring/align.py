@@ -38,8 +38,9 @@ def match_columns(required: Sequence[str], header: Sequence[str]) -> dict[str, i
     diacritics and punctuation. The third also ignores remarks in brackets, a number before the name and raised numbers
     at the end (``Area (km²)`` and ``1. Area``). Then a leading article is ignored, then a possessive or plural ending.
     Then one part of a name with two languages (``名称 / Name``) or with a unit (``Area, km²``) is enough. At last, one
-    letter of a long name may be missing, as in questions that spell a column in two ways. From the third way on, a column counts only if no other column matches. If a name occurs twice, the first column with this
-    name is used. No column of the header matches two required columns.
+    letter in the middle of a long name may be missing, because some questions misspell a column. From the third way on,
+    a column counts only if no other column matches. If a name occurs twice, the first column with this name is used. No
+    column of the header matches two required columns.
     """
     found: dict[str, int] = {}
     taken: set[int] = set()
@@ -173,8 +174,8 @@ def _unique_pairs(one: Sequence[str], other: Sequence[str]) -> list[tuple[int, i
 
 
 def _lacks_a_letter(one: str, other: str) -> bool:
-    """Whether one of two long names is the other one without one letter. The words before it must be long too, so that
-    no ending or prefix decides (``male`` and ``female``, ``import`` and ``imports``)."""
+    """Whether one of two long names is the other one without one letter. The letter must not be near the beginning or
+    the end, where prefixes and endings are."""
     short, long = sorted((one, other), key=len)
     if len(long) != len(short) + 1 or len(short) < _LONG_NAME:
         return False

@@ -24,7 +24,8 @@ ORDER = "order"
 
 _FENCE = re.compile(r"```[\w+-]*[ \t]*\n(.*?)```", re.DOTALL)
 _MARKED = re.compile(r"\s*+(?:[-*+•●]|[（(]?\d{1,4}[.)、）])\s++(.+)")
-_SEVERAL = re.compile(r"\s*[;；、\n]\s*|,\s+|，\s*")
+_SEMICOLON = re.compile(r"\s*[;；、\n]\s*")
+_COMMA = re.compile(r",\s+|，\s*")
 _HEADINGS = frozenset("answer answers item items name names value values result results 答案 名称".split())
 _MOST_NUMBERS = 1000
 _RANK = re.compile(r"#?\d{1,4}\.?")
@@ -54,12 +55,12 @@ def list_values(response: str, column: str = "") -> list[str]:
     if fences:
         values = marked if len(marked) == len(lines) else lines
         if len(values) == 1:
-            values = values[0].split("\t") if "\t" in values[0] else _SEVERAL.split(values[0])
+            values = values[0].split("\t") if "\t" in values[0] else _split(values[0])
     elif marked:
         values = _last_run(lines)
     else:
         answers = short_answers(response)
-        values = _SEVERAL.split(answers[min(1, len(answers) - 1)]) if answers else []
+        values = _split(answers[min(1, len(answers) - 1)]) if answers else []
     values = _without_blanks(values)
     if len(values) > 1 and text_key(values[0]) in {*_HEADINGS, text_key(column)}:
         del values[0]
@@ -159,6 +160,12 @@ def _last_run(lines: Sequence[str]) -> list[str]:
         elif run:
             break
     return run[::-1]
+
+
+def _split(line: str) -> list[str]:
+    """The values of one line, separated by semicolons, or else by commas."""
+    values = _SEMICOLON.split(line)
+    return values if len(values) > 1 else _COMMA.split(line)
 
 
 def _without_blanks(values: Sequence[str]) -> list[str]:

@@ -171,7 +171,7 @@ def test_bad_paths(tmp_path: Path) -> None:
     write(tmp_path / "nq.jsonl")
     refused(tmp_path, "has no rows")
     (tmp_path / "NQ_rand1000").mkdir()
-    refused(tmp_path, "has NQ twice: ")
+    refused(tmp_path, "has NQ twice: NQ_rand1000 and nq.jsonl")
     (tmp_path / "nq.jsonl").unlink()
     refused(tmp_path, "NQ_rand1000 has no .jsonl or .json file")
     write(tmp_path / "NQ_rand1000" / "a.jsonl", ROW)

@@ -107,9 +107,9 @@ def average_title(kind: str, average: SetAverage) -> str:
 
 def about(summary: QuestionSummary, judges: Sequence[str]) -> str:
     """What the results mean, in sentences."""
-    judged = ", ".join(judges)
+    judged = f", or that {', '.join(judges)} accepts" if judges else ""
     told = [
-        f"avg and max: answers that {judged or 'exact match'} finds right.",
+        f"avg and max count answers that equal an accepted one{judged}.",
         "Averages count every set the same.",
     ]
     if summary.missing:

@@ -287,6 +287,7 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         judge_usage_total=_totals([r.judge_usage for r in records if r.judge_usage is not None]),
         judges=tuple(sorted({record.judge for record in records if record.judge})),
         extra=_extra(groups),
+        questions=QuestionSummary(),
     )
 
 

@@ -72,16 +72,17 @@ def set_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
     found: dict[str, Path] = {}
     others: list[str] = []
     for entry in entries:
-        is_rows = entry.is_file() and entry.name.lower().endswith(_ENDINGS)
-        chosen = set_named(_stem(entry)) if is_rows or entry.is_dir() else None
-        if chosen is None:
-            others += [entry.name] if is_rows or entry.is_dir() else []
+        if not entry.is_dir() and not entry.name.lower().endswith(_ENDINGS):
             continue
-        if chosen.name in found:
+        chosen = set_named(_stem(entry))
+        if chosen is None:
+            others.append(entry.name)
+        elif chosen.name in found:
             raise TaskError(
-                f"{folder} has {chosen.title} twice: {found[chosen.name]} and {entry}; leave one of them there"
+                f"{folder} has {chosen.title} twice: {found[chosen.name].name} and {entry.name}; remove one of them"
             )
-        found[chosen.name] = entry if is_rows else _file_of(entry)
+        else:
+            found[chosen.name] = entry
     if not found and (own := set_named(folder.resolve().name)) is not None:
         return {own.name: _file_of(folder)}, []
     if not found:
@@ -91,7 +92,8 @@ def set_files(folder: Path) -> tuple[dict[str, Path], list[str]]:
             f"{folder} has none of the sets {names} ({has}); name a file or folder after its set, such as "
             "nq.jsonl or NQ_rand1000/test.jsonl"
         )
-    return {name: found[name] for name in BY_NAME if name in found}, others
+    chosen_files = {name: found[name] for name in BY_NAME if name in found}
+    return {name: _file_of(each) if each.is_dir() else each for name, each in chosen_files.items()}, others
 
 
 def _file_of(folder: Path) -> Path:

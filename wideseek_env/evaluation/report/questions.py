@@ -12,7 +12,7 @@ from wideseek_env.evaluation.report.html import Markup, heading, interval, table
 def questions(entries: Sequence[Entry]) -> Markup:
     """A table for each run on question answering sets: one line for each set, then the averages. Empty if there is no
     such run."""
-    parts = []
+    parts: list[Markup] = []
     for number, entry in enumerate(entries):
         for part in entry.parts:
             found, trials = part.summary.questions, part.summary.trials

@@ -44,9 +44,10 @@ from wideseek_env.plugins import Kind, part_digest, required_name
 from wideseek_env.profiles import Profile, profile_named, with_tools
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
-from wideseek_env.rewards import Reward, reward_named
+from wideseek_env.rewards import Reward, published_judges, reward_named, with_judge
 from wideseek_env.rules import Rules, rules_from
-from wideseek_env.scoring import Judge
+from wideseek_env.scoring import Judge, Judging, judging_of
+from wideseek_env.scoring.judged import warn_by_rules
 from wideseek_env.scoring.judging import judge_from_spec
 from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
@@ -174,6 +175,8 @@ class GameConfig:
             read_tasks: Reads the tasks with a given name. A command passes a function that shows progress.
             open_corpus: Opens the corpus with a given name.
 
+        A `JudgeWarning` tells the share of cells that a model should judge, if the game has no model for this.
+
         Raises:
             ConfigError: A name does not exist, or values do not fit together.
             CorpusError, TaskError: A file cannot be read.
@@ -195,17 +198,21 @@ class GameConfig:
                     "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
                 )
             executor = CorpusTools(corpus, custom={each.spec.kind: each.run for each in tools})
+        tasks = pool[: self.limit] if self.limit is not None else pool
+        judge = self.open_judge()
+        reward = with_judge(reward_named(self.reward), judge)
+        warn_by_rules(_judging(tasks, judge, reward))
         opened = Opened(
             {
                 "config": self,
-                "tasks": pool[: self.limit] if self.limit is not None else pool,
+                "tasks": tasks,
                 "pool": pool,
                 "executor": executor,
                 "corpus_name": corpus.name if corpus is not None else type(executor).__name__,
                 "rules": rules,
                 "profile": with_tools(profile_named(self.profile), tools),
-                "reward": reward_named(self.reward),
-                "judge": self.open_judge(),
+                "reward": reward,
+                "judge": judge,
                 "team": self.team,
                 "roster": self.roster,
                 "counter": counter_named(self.counter),
@@ -216,7 +223,10 @@ class GameConfig:
     def open_tasks(self, read_tasks: ReadTasks = catalog.named_tasks) -> TaskSet:
         """The tasks alone, after `where` and `limit`. No corpus is opened."""
         pool, _ = self._read_tasks(read_tasks)
-        return pool[: self.limit] if self.limit is not None else pool
+        tasks = pool[: self.limit] if self.limit is not None else pool
+        if self.judge == "offline":  # any other judge is opened with the game
+            warn_by_rules(judging_of(tasks, None))
+        return tasks
 
     def open_rules(self) -> Rules:
         """The preset with `limits` and `width` applied."""
@@ -436,6 +446,10 @@ class Game:
             counter=self.counter,
         )
 
+    def judging(self) -> Judging:
+        """Who decides the cells of the tasks for a judge, and how many of these cells there are."""
+        return _judging(self.tasks, self.judge, self.reward)
+
     def record(self) -> dict[str, Any]:
         """The settings that decide the results of this game, as JSON values for ``run.json``.
 
@@ -460,10 +474,18 @@ class Game:
             "reward": self.reward.name,
             "roster": self.roster,
             "judge": self.judge.name if self.judge is not None else None,
+            "judging": self.judging().to_dict(),
             "limit": self.config.limit,
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},
         }
+
+
+def _judging(tasks: TaskSet, judge: Judge | None, reward: Reward) -> Judging:
+    """The larger need for a judge: that of the score, or that of the published scoring in the reward."""
+    found = [judging_of(tasks, judge)]
+    found += [judging_of(tasks, each, published=True) for each in published_judges(reward)]
+    return max(found, key=lambda each: each.by_rules)
 
 
 def _configuration(kind: type[GameConfig], values: dict[str, Any]) -> GameConfig:

@@ -14,6 +14,7 @@ from wideseek_env import catalog
 from wideseek_env.copying import LivePart, copied_executor, live_parts
 from wideseek_env.errors import TaskError
 from wideseek_env.reprs import short
+from wideseek_env.scoring.judged import quiet
 from wideseek_env.tasks.benchmarks import ONE_FILE
 from wideseek_env.tasks.taskset import TaskSet
 
@@ -84,7 +85,8 @@ def reduced_game(game: Any, fields: Mapping[str, Any]) -> tuple[Any, ...]:
 def _open(
     config: Any, changes: Mapping[str, Any], names: Mapping[str, str], digest: int, folder: Path | None
 ) -> Opened:
-    opened: Opened = config.replace(**changes).open(read_tasks=_read_once).opened
+    with quiet():  # the process that made the game has warned
+        opened: Opened = config.replace(**changes).open(read_tasks=_read_once).opened
     parts = opened.parts
     if _digest(parts["pool"]) != digest:
         raise TaskError(

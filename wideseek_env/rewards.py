@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from wideseek_env.episode import Episode
@@ -88,7 +88,7 @@ class WideSeekR1:
     judge: Judge | None = field(default=None, compare=False)
     """Decides whether cells are right if `published_scoring` is set.
 
-    None means the offline judge. The published system uses a model.
+    None means the judge of the game (`with_judge`). The published system uses a model.
     """
     name: str = "wideseek_r1"
 
@@ -144,6 +144,25 @@ class Sum:
 
 PRESETS: dict[str, Reward] = {"item_f1": ItemF1(), "wideseek_r1": WideSeekR1()}
 """The rewards by name."""
+
+
+def with_judge(reward: Reward, judge: Judge | None) -> Reward:
+    """`reward`, where each published scoring without a judge gets `judge`. So one judge decides score and reward."""
+    if isinstance(reward, Sum):
+        return replace(
+            reward, terms=tuple((weight, with_judge(each, judge)) for weight, each in reward.terms)
+        )
+    if judge is not None and published_judges(reward) == (None,):
+        assert isinstance(reward, WideSeekR1)
+        return replace(reward, judge=judge)
+    return reward
+
+
+def published_judges(reward: Reward) -> tuple[Judge | None, ...]:
+    """The judges of the published scorings (`score_wideseek_r1`) in `reward`."""
+    if isinstance(reward, Sum):
+        return tuple(judge for _, each in reward.terms for judge in published_judges(each))
+    return (reward.judge,) if isinstance(reward, WideSeekR1) and reward.published_scoring else ()
 
 
 def reward_named(reward: str | Reward) -> Reward:

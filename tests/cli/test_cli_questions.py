@@ -39,6 +39,7 @@ def test_the_documented_commands(folder: Path, call: Callable[..., Result], sing
     done = call("eval", *options, "--out", "run", *(["--single"] if single else []))
     assert done.exit_code == 0, done.output
     assert "avg@4" in done.output
+    assert "Warning: 100.0 % of the cells are for a model to judge" in done.output
     lines = lines_of(done.stdout)
     assert list(lines) == [
         "NQ", "TriviaQA", "PopQA", "HotpotQA", "2WikiMultiHopQA", "Musique", "Bamboogle",

@@ -100,7 +100,7 @@ def test_the_short_answer(response: str, answer: str) -> None:
 def test_a_judge_decides_about_answers_that_no_rule_accepts() -> None:
     judge = Panel(("the painter Storm", "E. Storm"))
     score = score_response("\\boxed{the painter Storm}", TASK, judge)
-    assert (score.score, score.f1_by_item, score.judge) == (1, 1, "panel-1")
+    assert (score.score, score.f1_by_item, score.judge, score.by_rules) == (1, 1, "panel-1", 0)
     assert score.cells[0].cells[0] == ("answer", "right", "the painter Storm", "E. Storm")
     assert score.extra == {"exact_match": 0, "token_f1": pytest.approx(1 / 2)}
     asked = [("the painter Storm", "Edda Storm"), ("the painter Storm", "E. Storm")]
@@ -151,5 +151,5 @@ def test_a_judge_must_decide_about_every_pair() -> None:
 
 def test_without_a_judge_the_offline_judge_decides() -> None:
     score = score_response("\\boxed{Édda Storm}", TASK)
-    assert (score.score, score.judge.partition("(")[0]) == (1, "offline-2")
+    assert (score.score, score.judge.partition("(")[0], score.by_rules) == (1, "offline-2", 1)
     assert score.extra["exact_match"] == 0

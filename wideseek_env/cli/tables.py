@@ -12,6 +12,7 @@ from rich.text import Text
 from wideseek_env.evaluation.questions import SetScore, about, average_title, set_title
 from wideseek_env.evaluation.speedup import amdahl_lines
 from wideseek_env.render.printable import one_line
+from wideseek_env.scoring.judged import share_text
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.compare import Comparison
@@ -88,6 +89,9 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     _usage_rows(table, summary)
     if summary.judges:
         table.add_row("judge", "", Text(", ".join(one_line(judge, 80) for judge in summary.judges)))
+    if summary.by_rules:
+        told = "of the cells are for a model; set --judge to compare with published scores"
+        table.add_row("judged by rules", share_text(summary.by_rules), told, style="yellow")
     return table
 
 
@@ -259,6 +263,7 @@ def sweep_table(sweep: Sweep) -> Table:
     """One line for each point of a sweep."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     metered = any("completion_tokens" in point.summary.usage for point in sweep.points)
+    share = max((point.summary.by_rules for point in sweep.points), default=0.0)
     headers = [sweep.kind, "item-F1", "95 %", "row F1", "success", "critical path", "turns", "tool calls"]
     headers += [*(["tokens"] if metered else []), "s/episode"]
     for header in headers:
@@ -278,6 +283,8 @@ def sweep_table(sweep: Sweep) -> Table:
             *([f"{tokens:,.0f}" if tokens is not None else ""] if metered else []),
             f"{summary.seconds:.2f}",
         )
+    if share:
+        table.caption = f"{share_text(share)} of the cells are for a model to judge, but rules decided them"
     return table
 
 

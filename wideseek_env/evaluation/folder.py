@@ -43,6 +43,9 @@ _MAY_GROW = ("limit", "trials")
 _NEW = ("tools", "counter", "executor", "game")
 """Settings that earlier versions did not write. A run without "game" is of such a version."""
 
+_DERIVED = ("game", "judging")
+"""Settings that follow from others, so that they are not compared themselves."""
+
 _PARTS = ("corpus", "reward", "profile", "judge", "counter", "tools", "executor")
 """Parts of the nested record "game". They are recorded as a name, or as ``name@digest`` for a live object."""
 
@@ -219,7 +222,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
     found: list[tuple[str, Any, Any]] = []
     for name in dict.fromkeys((*before, *now)):
         one, other = before.get(name), now.get(name)
-        if one == other or name == "game":
+        if one == other or name in _DERIVED:
             continue
         if name == "rules" and isinstance(one, dict) and isinstance(other, dict):
             limits = dict.fromkeys((*one, *other))

@@ -10,6 +10,7 @@ from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.labels import Label, task_digest, task_labels
 from wideseek_env.evaluation.usage import usage_of
 from wideseek_env.scoring import TableScore
+from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
@@ -26,6 +27,8 @@ class EpisodeRecord:
     * `critical_path` counts the turns until the answer, where turns that agents take at the same time count once.
     * `failed` means that a policy or tool raised an exception, which stopped the episode.
     * `labels` are the labels of the task, such as its language.
+    * `cells` counts the gold cells of the task, and `by_rules` those of them that rules decided although a model should
+      judge them.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
     * `extra` has the metrics that only some tasks have (`TableScore.extra`).
     """
@@ -55,6 +58,8 @@ class EpisodeRecord:
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
     extra: Mapping[str, float] = field(default_factory=dict)
+    cells: int = 0
+    by_rules: int = 0
 
     @property
     def pair(self) -> Pair:
@@ -81,6 +86,7 @@ class EpisodeRecord:
             seconds=float(trajectory.timing.get("seconds", 0.0)),
             labels=task_labels(trajectory.task),
             task_digest=task_digest(trajectory.task),
+            cells=judged_cells(trajectory.task)[1],
             judge=trajectory.score.judge,
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
@@ -116,6 +122,7 @@ class EpisodeRecord:
             seconds=0.0,
             labels=task_labels(task),
             task_digest=task_digest(task),
+            cells=judged_cells(task)[1],
             judge=score.judge,
             judge_usage=judge_usage,
         )
@@ -151,7 +158,7 @@ class EpisodeRecord:
 
 _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
-    (("trial", "turns", "critical_path", "subagents", "errors"), (int,)),
+    (("trial", "turns", "critical_path", "subagents", "errors", "cells", "by_rules"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
     (("tool_calls", "labels", "extra"), (dict,)),
     (("usage", "judge_usage"), (dict, type(None))),
@@ -168,4 +175,5 @@ def _scores(score: TableScore) -> dict[str, Any]:
         "recall_by_item": score.recall_by_item,
         "f1_by_item": score.f1_by_item,
         "extra": dict(score.extra),
+        "by_rules": score.by_rules,
     }

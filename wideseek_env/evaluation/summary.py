@@ -119,6 +119,9 @@ class Summary:
     any."""
     questions: QuestionSummary = field(default_factory=QuestionSummary)
     """The results for each question answering set, and averages over sets. Empty for other tasks."""
+    by_rules: float = 0.0
+    """Share of the gold cells that rules decided although a model should judge them. If it is not 0, scores do not
+    compare with published ones."""
 
     def __repr__(self) -> str:
         return (
@@ -288,6 +291,7 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         judges=tuple(sorted({record.judge for record in records if record.judge})),
         extra=_extra(groups),
         questions=QuestionSummary(),
+        by_rules=_round(sum(r.by_rules for r in records) / max(1, sum(r.cells for r in records))),
     )
 
 

@@ -58,6 +58,8 @@ class TableScore:
     well_formed: bool = True
     missing_columns: tuple[str, ...] = ()
     extra: Mapping[str, float] = field(default_factory=dict)
+    by_rules: int = 0
+    """The number of gold cells in columns for a model as the judge (`llm_judge`), if rules decided them."""
 
     def __repr__(self) -> str:
         return (
@@ -98,7 +100,7 @@ class TableScore:
                 raise TypeError(f"extra is {result.extra!r}")
             for item in fields(cls):
                 value = getattr(result, item.name)
-                expected = {"float": (int, float), "str": str, "bool": bool}.get(str(item.type))
+                expected = {"float": (int, float), "str": str, "bool": bool, "int": int}.get(str(item.type))
                 if expected is not None and not isinstance(value, expected):  # type: ignore[arg-type]
                     raise TypeError(f"{item.name} is {value!r}")
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

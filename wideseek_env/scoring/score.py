@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from wideseek_env.errors import TaskError, WideSeekError
 from wideseek_env.scoring.align import align_rows, match_columns
 from wideseek_env.scoring.cells import comparison, key_of, open_question
 from wideseek_env.scoring.entity import with_entity
+from wideseek_env.scoring.judged import is_model, judged_cells
 from wideseek_env.scoring.judges import Judge, KeyAligner, OfflineJudge
 from wideseek_env.scoring.judging.keys import align_by_judge
 from wideseek_env.scoring.lists import is_list_task, score_list
@@ -66,7 +68,8 @@ def score_response(
         response: The text of the answer.
         task: The task with its gold table or its accepted answers.
         judge: Decides columns with the metric `llm_judge`. None means an `OfflineJudge`. The result has the name of the
-            judge. A judge that is also a `KeyAligner` is asked about text keys that no rule matches.
+            judge. A judge that is also a `KeyAligner` is asked about text keys that no rule matches. Without a model,
+            `TableScore.by_rules` counts the cells that a model should judge.
         strict: Whether to score as the WideSearch benchmark does.
         today: The day from which the strict mode counts relative dates. None means now. The lenient mode ignores it.
 
@@ -75,14 +78,16 @@ def score_response(
         WideSeekError: A judge returns something that its protocol does not allow, or cannot be reached.
     """
     if task.gold is None:
-        return score_short_answer(response, task, judge)
-    if is_list_task(task):
-        return score_list(response, task)
-    if strict:
-        score = score_widesearch(response, task, judge, today=today)
+        score = score_short_answer(response, task, judge)
+    elif is_list_task(task):
+        score = score_list(response, task)
+    elif strict:
+        score = with_entity(score_widesearch(response, task, judge, today=today), response, task, judge)
     else:
-        score = score_table(parse_table(response, task.columns, task.key_columns), task, judge)
-    return with_entity(score, response, task, judge)
+        parsed = parse_table(response, task.columns, task.key_columns)
+        score = with_entity(score_table(parsed, task, judge), response, task, judge)
+    by_rules = 0 if is_model(judge) else judged_cells(task)[0]
+    return replace(score, by_rules=by_rules) if by_rules else score
 
 
 def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> TableScore:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from wideseek_env.scoring.judges import Judge, OfflineJudge
 from wideseek_env.scoring.result import CellVerdict, RowVerdict, TableScore
+from wideseek_env.scoring.short_answer import answer_rule
 from wideseek_env.scoring.widesearch.delimited import Frame, UnreadableTable
 from wideseek_env.scoring.widesearch.extract import blocks, read_block
 from wideseek_env.scoring.widesearch.gold import first_rows
@@ -225,7 +226,8 @@ def _score_box(answer: str, task: Task, judge: Judge) -> TableScore:
     right, judged_by = False, ""
     gold = task.answers[0]
     if given is not None:
-        verdicts, judged_by = judge_cells("answer", None, [(given, other) for other in task.answers], judge)
+        pairs = [(given, other) for other in task.answers]
+        verdicts, judged_by = judge_cells("answer", answer_rule(task), pairs, judge)
         right = any(verdicts)
         gold = task.answers[verdicts.index(True)] if right else gold
     value = 1.0 if right else 0.0

@@ -11,6 +11,7 @@ from typing import Any
 from wideseek_env.messages import Message
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.parsing import Problem, parse_message, thoughts_of
+from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer.answer import answer_view
 from wideseek_env.viewer.timeline import Act, Timeline, critical_path, timeline_of
@@ -84,9 +85,19 @@ def _score(trajectory: Trajectory) -> dict[str, Any]:
             "success": score.score,
         },
         "message": score.message,
-        "judge": score.judge,
+        "judge": _judge(trajectory),
         "well_formed": score.well_formed,
     }
+
+
+def _judge(trajectory: Trajectory) -> str:
+    """The judge that was asked, and how many cells rules decided although a model should judge them."""
+    score = trajectory.score
+    if not score.by_rules:
+        return score.judge
+    _, cells = judged_cells(trajectory.task)
+    judge = score.judge or "rules"
+    return f"{judge} ({score.by_rules} of {cells} cells are for a model, but no model judged them)"
 
 
 def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found: int) -> dict[str, Any]:

@@ -33,6 +33,7 @@ _SETTINGS = (
     "roster",
     "seed",
     "judge",
+    "judging",
     "rules",
 )
 

@@ -37,10 +37,11 @@ def is_list_task(task: Task) -> bool:
 
 
 def list_values(response: str, column: str = "") -> list[str]:
-    """The values that a response lists: in its last code fence, or else in its last Markdown table, or else in its
-    last lines with bullets or numbers, or else in its last line, separated by commas or semicolons.
+    """The values that a response lists.
 
-    A first value that is `column` or a word such as "Answer" is a heading.
+    They are looked for in this order: the last code fence, the last Markdown table, the last lines with bullets or
+    numbers, and the last line, with commas or semicolons between the values. A first value that is `column` or a word
+    such as "Answer" is a heading.
     """
     text = visible_text(strip_thinking(response)).strip()
     fences = _FENCE.findall(text)
@@ -134,10 +135,10 @@ def _places(gold: Sequence[str], given: Sequence[str], task: Task) -> list[int |
     numbers = [at for at, text in free.items() if any(char.isdigit() for char in text)][:_MOST_NUMBERS]
     for row, value in enumerate(gold):
         if places[row] is None and any(char.isdigit() for char in value):
-            at = next((at for at in numbers if at in free and agree(free[at], value)), None)
-            if at is not None:
-                places[row] = at
-                del free[at]
+            near = next((at for at in numbers if at in free and agree(free[at], value)), None)
+            if near is not None:
+                places[row] = near
+                del free[near]
     return places
 
 

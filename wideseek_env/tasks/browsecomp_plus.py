@@ -57,7 +57,7 @@ def task_from_browsecomp_plus(row: Mapping[str, Any]) -> Task:
     question = text_of(row, "query", "question")
     refuse_encrypted(question)
     answer = row.get("answer")
-    answers = answer if isinstance(answer, list) else [answer]
+    answers: list[Any] = answer if isinstance(answer, list) else [answer]
     if not answers or not all(isinstance(one, str) and one.strip() for one in answers):
         raise TaskError(f"field 'answer' must be text or a list of texts, not {kind_of(answer)}")
     documents = {

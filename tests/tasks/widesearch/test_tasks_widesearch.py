@@ -108,7 +108,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "evaluation is no json": (row(1, evaluation="{"), "'evaluation' is not JSON"),
     "no evaluation": (row(1, evaluation=None), "'evaluation' must be an object"),
     "no keys": (row(1, evaluation={**EVALUATION, "unique_columns": []}), "unique_columns' is empty"),
-    "key not required": (row(1, evaluation={**EVALUATION, "unique_columns": ["university", "x"]}), "has 'x', which is not in 'evaluation.required'"),
+    "key not required": (row(1, evaluation={**EVALUATION, "unique_columns": ["x"]}), "has 'x', which is not in"),
     "column not in gold": (
         row(1, evaluation={"required": ["x"], "unique_columns": ["x"], "eval_pipeline": {}}),
         "must have the column 'x' once",

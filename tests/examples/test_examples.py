@@ -12,8 +12,8 @@ import pytest
 NEEDS = {"symbolic_ippo.py": "torch"}
 """What an example cannot do without; the others say what is missing and end."""
 
-NOISY = {"vllm_rollouts.py"}
-"""Examples whose libraries warn of themselves."""
+NOISY = {"vllm_rollouts.py", "reader.py"}
+"""Examples that warn: the libraries of one do, and the other has no model as the judge."""
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
 EXAMPLES = [

@@ -36,12 +36,13 @@ from wideseek_env.game_values import (
     preset_of,
     recorded_name,
     same,
-    toml_value,
 )
 from wideseek_env.messages import Counter, counter_named
 from wideseek_env.opened import Opened, reduced_game
 from wideseek_env.plugins import Kind, part_digest, required_name
 from wideseek_env.profiles import Profile, profile_named, with_tools
+from wideseek_env.prompts.loading import checked_texts, texts_digest
+from wideseek_env.protocol import LENIENT
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
 from wideseek_env.rewards import Reward, published_judges, reward_named, with_judge
@@ -49,15 +50,19 @@ from wideseek_env.rules import Rules, rules_from
 from wideseek_env.scoring import Judge, Judging, judging_of
 from wideseek_env.scoring.judged import warn_by_rules
 from wideseek_env.scoring.judging import judge_from_spec
-from wideseek_env.task import Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.toml_text import toml_tables, toml_value
 from wideseek_env.tools.custom import Tool, tool_named
 from wideseek_env.tools.executor import CorpusTools, Executor, executor_named
 
 Tasks: TypeAlias = str | TaskSet | Sequence[Task]
 ReadTasks: TypeAlias = Callable[[str, catalog.Split], tuple[TaskSet, str | None]]
+PROMPT_LANGUAGES = (*get_args(Language), "task")
+"""The values of `GameConfig.language`, apart from None."""
+
 OpenCorpus: TypeAlias = Callable[[str], Corpus]
 
 
@@ -96,6 +101,9 @@ class GameConfig:
     """The reward of the team: item_f1, wideseek_r1, or module:name."""
     profile: str | Profile = "default"
     """The prompts and tool schemas of the agents: default, terse, wideseek-r1, or module:name."""
+    texts: str | Mapping[str, Any] | None = None
+    """Texts that agents see instead of those of the profile: a TOML file, as `wideseek texts show` prints it. Python
+    also takes the content as a mapping. The file is read once, and the configuration has its content."""
     judge: str | Judge | None = "offline"
     """The judge that decides whether a cell in a column of the type llm_judge is right: offline, openai:MODEL@URL,
     recorded:FILE, or module:name."""
@@ -104,6 +112,9 @@ class GameConfig:
     roster: Roster = "dynamic"
     """The ids of agents. With dynamic, each new subagent gets a new id. With fixed, the agents are always the lead and
     WIDTH subagents. A new subtask uses the id of one of these subagents again."""
+    language: str | None = None
+    """The language of prompts and notices: en, zh, or task for the language of each task. Default: that of the profile,
+    which is English for wideseek-r1 and the language of each task for default and terse."""
     counter: str | Counter = "characters"
     """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
     tools: Sequence[str | Tool] = ()
@@ -140,6 +151,8 @@ class GameConfig:
             value = getattr(self, name)
             known = isinstance(value, str) and value in choices
             check(known, f"{name} must be one of {', '.join(choices)}", value)
+        known = self.language is None or self.language in PROMPT_LANGUAGES
+        check(known, f"language must be one of {', '.join(PROMPT_LANGUAGES)}", self.language)
         check(isinstance(self.team, bool), "team must be true or false", self.team)
         for name in ("limit", "width"):
             value = getattr(self, name)
@@ -149,6 +162,7 @@ class GameConfig:
         check(listed, "where must be a list of conditions, such as rows>=10", where)
         put("where", tuple(where))
         put("tools", as_tools(self.tools))
+        put("texts", checked_texts(self.texts))
         for name, (is_it, wanted) in LIVE.items():
             value = getattr(self, name)
             right = value is None or isinstance(value, str) or (not inspect.isclass(value) and is_it(value))
@@ -184,6 +198,8 @@ class GameConfig:
         rules = self.open_rules()
         pool, own = self._read_tasks(read_tasks)
         tools = self._open_tools()
+        profile = with_tools(self._open_profile(), tools)
+        profile = profile.with_texts(cast("Mapping[str, Any] | None", self.texts))
         executor = executor_named(self.executor) if self.executor is not None else None
         if executor is not None and tools:
             raise ConfigError(
@@ -197,7 +213,9 @@ class GameConfig:
                 raise ConfigError(
                     "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
                 )
-            executor = CorpusTools(corpus, custom={each.spec.kind: each.run for each in tools})
+            executor = CorpusTools(
+                corpus, custom={each.spec.kind: each.run for each in tools}, texts=profile.results
+            )
         tasks = pool[: self.limit] if self.limit is not None else pool
         judge = self.open_judge()
         reward = with_judge(reward_named(self.reward), judge)
@@ -210,7 +228,7 @@ class GameConfig:
                 "executor": executor,
                 "corpus_name": corpus.name if corpus is not None else type(executor).__name__,
                 "rules": rules,
-                "profile": with_tools(profile_named(self.profile), tools),
+                "profile": profile,
                 "reward": reward,
                 "judge": judge,
                 "team": self.team,
@@ -240,6 +258,13 @@ class GameConfig:
         """The judge. None means the offline judge."""
         judge = judge_from_spec(self.judge) if isinstance(self.judge, str) else self.judge
         return None if is_offline(judge) else judge
+
+    def _open_profile(self) -> Profile:
+        profile = profile_named(self.profile)
+        if self.language is None:
+            return profile
+        language = None if self.language == "task" else cast(Language, self.language)
+        return dataclasses.replace(profile, language=language)
 
     def _open_tools(self) -> list[Tool]:
         tools = [tool_named(each) for each in self.tools]
@@ -320,6 +345,7 @@ class GameConfig:
     def to_toml(self) -> str:
         """`to_dict` as TOML text: a table ``[game]``, as in a training configuration."""
         record = self.to_dict()
+        texts = record.pop("texts", None)
         tables = {name: record.pop(name) for name in ("rules", "limits") if isinstance(record[name], dict)}
         lines = ["[game]", *(f"{name} = {toml_value(value)}" for name, value in record.items())]
         for name, table in tables.items():
@@ -329,7 +355,8 @@ class GameConfig:
                     f"[game.{name}]",
                     *(f"{toml_value(key)} = {toml_value(value)}" for key, value in table.items()),
                 ]
-        return "\n".join(lines) + "\n"
+        text = "\n".join(lines) + "\n"
+        return f"{text}\n{toml_tables(texts, 'game', 'texts')}" if texts else text
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
@@ -350,6 +377,8 @@ class GameConfig:
             option = OPTION_NAMES.get(name, f"--{name}")
             if name == "team":
                 words += [] if value else [option]
+            elif name == "texts":
+                words.append(f"{option}={json.dumps(value, ensure_ascii=False)}")
             elif isinstance(value, dict):
                 option = OPTION_NAMES["limits"]
                 words += [f"{option}={limit}={number}" for limit, number in value.items()]
@@ -476,6 +505,9 @@ class Game:
             "judge": self.judge.name if self.judge is not None else None,
             "judging": self.judging().to_dict(),
             "limit": self.config.limit,
+            **({"language": self.profile.language} if self.profile.language is not None else {}),
+            **({"protocol": self.profile.protocol.to_dict()} if self.profile.protocol != LENIENT else {}),
+            **({"texts": texts_digest(self.profile.loaded)} if self.profile.loaded else {}),
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},
         }

@@ -63,6 +63,15 @@ def approximate_tokens(message: Message) -> int:
     return (count_characters(message) - wide) // 4 + wide
 
 
+def generated_tokens(message: Message) -> int:
+    """The number of tokens that a model generated for a message, its thoughts and end token included.
+
+    Policies of language models record this number in the message. Without it, the result is `approximate_tokens`.
+    """
+    tokens: int | None = message.get("completion_tokens")
+    return approximate_tokens(message) if tokens is None else tokens
+
+
 @dataclass(frozen=True, slots=True)
 class WideSeekR1:
     """The training reward of WideSeek-R1 (arXiv 2602.04634, section on the reward).
@@ -81,8 +90,9 @@ class WideSeekR1:
     length_penalty: float = 0.1
     free_tokens: int = 3000
     limit_tokens: int = 5000
-    counter: Counter = field(default=approximate_tokens, compare=False)
-    """Measures a turn in tokens. Pass a function that counts with the tokenizer of the model, if you have one."""
+    counter: Counter = field(default=generated_tokens, compare=False)
+    """Measures a turn in tokens. The default uses the number of tokens that the model generated, where the policy
+    recorded it, and an approximation where it did not."""
     published_scoring: bool = False
     """Score the answer again in the published way (`score_wideseek_r1`) instead of using the score of the episode."""
     judge: Judge | None = field(default=None, compare=False)

@@ -99,8 +99,8 @@ PRESETS: dict[str, Rules] = {
     # can open at most 2 pages in each of 5 turns before it must report.
     "width-benchmark": Rules(lead_turns=3, subagent_turns=6, single_turns=6, calls_per_turn=2),
 }
-"""The presets by name. `default` has the published limits. `width-benchmark` has the same small budget at every
-width."""
+"""The presets by name. `default` has the published numbers of turns, subagents and calls. `width-benchmark` has the
+same small budget at every width."""
 
 
 def rules_from(rules: str | Rules | Mapping[str, int] | None) -> Rules:

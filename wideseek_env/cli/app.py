@@ -23,6 +23,7 @@ from wideseek_env.cli.score import score
 from wideseek_env.cli.serve import serve
 from wideseek_env.cli.summary import summary
 from wideseek_env.cli.tasks import tasks
+from wideseek_env.cli.texts import texts
 from wideseek_env.cli.view import view
 from wideseek_env.cli.watch import watch
 from wideseek_env.errors import (
@@ -174,6 +175,6 @@ def app(traceback: bool) -> None:
 
 
 for command in (
-    demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, serve, view, watch,
+    demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, texts, serve, view, watch,
 ):  # fmt: skip
     app.add_command(command)

@@ -83,6 +83,8 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
         table.add_row("tool calls", f"{sum(summary.tool_calls.values()):.1f}", calls)
         table.add_row("subagents", f"{summary.subagents:.1f}")
         table.add_row("errors", f"{summary.errors:.2f}", "calls that failed")
+        if summary.dropped:
+            table.add_row("dropped", f"{summary.dropped:.2f}", "calls and items that the protocol left out")
         table.add_row(
             "seconds", f"{summary.seconds:.2f}", f"per episode; {summary.seconds_total:,.1f} in total"
         )

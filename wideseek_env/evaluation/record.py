@@ -25,6 +25,7 @@ class EpisodeRecord:
     * `seconds` is the wall-clock time of the episode.
     * `turns` counts the turns of all agents.
     * `critical_path` counts the turns until the answer, where turns that agents take at the same time count once.
+    * `dropped` counts the calls, and the items of their lists, that the protocol left out.
     * `failed` means that a policy or tool raised an exception, which stopped the episode.
     * `labels` are the labels of the task, such as its language.
     * `cells` counts the gold cells of the task, and `by_rules` those of them that rules decided although a model should
@@ -60,6 +61,7 @@ class EpisodeRecord:
     extra: Mapping[str, float] = field(default_factory=dict)
     cells: int = 0
     by_rules: int = 0
+    dropped: int = 0
 
     @property
     def pair(self) -> Pair:
@@ -90,6 +92,7 @@ class EpisodeRecord:
             judge=trajectory.score.judge,
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
+            dropped=outcome.get("dropped", 0),
         )
 
     @classmethod
@@ -158,7 +161,7 @@ class EpisodeRecord:
 
 _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
-    (("trial", "turns", "critical_path", "subagents", "errors", "cells", "by_rules"), (int,)),
+    (("trial", "turns", "critical_path", "subagents", "errors", "cells", "by_rules", "dropped"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
     (("tool_calls", "labels", "extra"), (dict,)),
     (("usage", "judge_usage"), (dict, type(None))),

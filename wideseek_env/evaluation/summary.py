@@ -30,7 +30,7 @@ METRICS: Mapping[str, str] = {
 """The benchmark's metrics. For each, the attribute of `EpisodeRecord` that has its value."""
 
 _DIGITS = 9  # decimals of stored numbers: the last bits of a sum may differ between machines
-_MEANS = ("reward", "answered", "turns", "critical_path", "subagents", "errors", "seconds")
+_MEANS = ("reward", "answered", "turns", "critical_path", "subagents", "errors", "dropped", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +94,8 @@ class Summary:
     subagents: float = 0.0
     errors: float = 0.0
     """Failed or invalid tool calls per episode."""
+    dropped: float = 0.0
+    """Calls and items of their lists that the protocol left out, per episode. Agents are not told about them."""
     tool_calls: Mapping[str, float] = field(default_factory=dict)
     """Tool calls per episode, by kind."""
     endings: Mapping[str, int] = field(default_factory=dict)

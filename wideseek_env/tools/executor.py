@@ -19,6 +19,7 @@ from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.pages import Document, focus, neutralise, to_document
 from wideseek_env.plugins import make_part
+from wideseek_env.prompts import RESULTS, ResultTexts
 from wideseek_env.reprs import short
 from wideseek_env.tools.spec import Arguments
 
@@ -73,7 +74,7 @@ def run_calls(executor: Executor, calls: Sequence[ToolCall]) -> list[ToolResult]
     except WideSeekError:
         raise
     except Exception as error:
-        return [_failure(error)] * len(calls)
+        return [_failure(error, RESULTS)] * len(calls)
     return checked_results(executor, calls, results)
 
 
@@ -117,6 +118,7 @@ class CorpusTools(Independent):
         corpus: Answers searches and browses. The executor does not close the corpus. The code that opened it must do
             this.
         custom: Further tools by kind (`ToolSpec.kind`).
+        texts: The texts of search results, pages and errors.
         chunk_chars: The approximate length of a chunk of a page, in characters.
         timeout: The seconds that one request to a blocking corpus or a custom tool may take.
         workers: The most requests to a blocking corpus at the same time.
@@ -128,6 +130,7 @@ class CorpusTools(Independent):
         corpus: Corpus,
         *,
         custom: Mapping[str, CustomTool] | None = None,
+        texts: ResultTexts = RESULTS,
         chunk_chars: int = 3000,
         timeout: float = 30.0,
         workers: int = 16,
@@ -140,6 +143,7 @@ class CorpusTools(Independent):
             )
         self.corpus = corpus
         self._custom = dict(custom or {})
+        self._texts = texts
         self._chunk_chars = chunk_chars
         self._timeout = timeout
         self._workers = workers
@@ -154,7 +158,7 @@ class CorpusTools(Independent):
     def __deepcopy__(self, memo: dict[int, Any]) -> CorpusTools:
         with self._lock:  # a call that took too long may still be running
             documents = self._documents.copy()
-        shared = (self.corpus, *self._custom.values())
+        shared = (self.corpus, self._texts, *self._custom.values())
         return independent_copy(self, memo, *shared, _documents=documents, _lock=threading.Lock())
 
     def __getstate__(self) -> dict[str, Any]:
@@ -180,10 +184,13 @@ class CorpusTools(Independent):
         results: list[ToolResult] = [ToolResult("")] * len(calls)
         direct = not self.corpus.blocking and not any(call.name in self._custom for call in calls)
         answers = (
-            [_guarded(job, len(indices)) for indices, job in jobs]
+            [_guarded(job, len(indices), self._texts) for indices, job in jobs]
             if direct
             else run_with_timeout(
-                [(len(indices), job) for indices, job in jobs], timeout=self._timeout, workers=self._workers
+                [(len(indices), job) for indices, job in jobs],
+                timeout=self._timeout,
+                workers=self._workers,
+                texts=self._texts,
             )
         )
         for (indices, _), answer in zip(jobs, answers, strict=True):
@@ -200,14 +207,14 @@ class CorpusTools(Independent):
             return self._browse(**call.arguments)
         tool = self._custom.get(call.name)
         if tool is None:
-            return ToolResult(f"Error: the tool {call.name} is not available here.", ok=False)
+            return ToolResult(self._texts.no_tool.format(name=call.name), ok=False)
         return ToolResult(tool(call.arguments))
 
     def _search(self, queries: list[str], k: int) -> list[ToolResult]:
         return [
-            ToolResult(f"Error: the search failed. {hits.error}", ok=False)
+            ToolResult(self._texts.search_failed.format(error=hits.error), ok=False)
             if isinstance(hits, FailedSearch)
-            else ToolResult(format_hits(hits))
+            else ToolResult(format_hits(hits, self._texts))
             for hits in self.corpus.search(queries, k)
         ]
 
@@ -215,7 +222,7 @@ class CorpusTools(Independent):
         document = self._document(url)
         if isinstance(document, ToolResult):
             return document
-        return format_page(document, chunk, focus, self._chunk_chars)
+        return format_page(document, chunk, focus, self._chunk_chars, self._texts)
 
     def _document(self, url: str) -> Document | ToolResult:
         with self._lock:
@@ -225,16 +232,12 @@ class CorpusTools(Independent):
                 return document
         page = self.corpus.fetch(url)
         if page is None:
-            return ToolResult(
-                "Error: there is no page at this address. Use an address from a search result or a page.",
-                ok=False,
-            )
+            return ToolResult(self._texts.no_page.format(), ok=False)
         if page.status == 410:
-            return ToolResult(f"Error: this page is gone. {page.error}".rstrip(), ok=False)
+            return ToolResult(self._texts.page_gone.format(error=page.error).rstrip(), ok=False)
         if page.status >= 400 or page.error:
-            return ToolResult(
-                f"Error {page.status}: {page.error or 'the page could not be opened'}", ok=False
-            )
+            error = page.error or self._texts.no_reason.format()
+            return ToolResult(self._texts.page_failed.format(status=page.status, error=error), ok=False)
         document = to_document(page.html, page.url, chunk_chars=self._chunk_chars)
         with self._lock:
             self._documents[url] = document
@@ -243,52 +246,61 @@ class CorpusTools(Independent):
         return document
 
 
-def format_hits(hits: Sequence[SearchHit]) -> str:
-    """Search results as a numbered Markdown list: title and URL, then the passage that matched."""
+def format_hits(hits: Sequence[SearchHit], texts: ResultTexts = RESULTS) -> str:
+    """Search results as text: title and URL, then the passage that matched."""
     if not hits:
-        return "No results. Try other words."
-    lines = []
+        return texts.no_hits.format()
+    found = []
     for number, hit in enumerate(hits, 1):
         title = " ".join(hit.title.replace("[", "(").replace("]", ")").split()) or hit.url
-        lines.append(f"{number}. [{neutralise(title)}]({hit.url})")
+        values = {"number": number, "title": neutralise(title), "url": hit.url}
         if hit.snippet:
-            lines.append(f"   {neutralise(' '.join(hit.snippet.split()))}")
-    return "\n".join(lines)
+            passage = neutralise(" ".join(hit.snippet.split()))
+            found.append(texts.hit.format(**values, passage=passage))
+        else:
+            found.append(texts.hit_without_passage.format(**values))
+    return texts.between_hits.format().join(found)
 
 
-def format_page(document: Document, chunk: int, question: str, chunk_chars: int) -> ToolResult:
+def format_page(
+    document: Document, chunk: int, question: str, chunk_chars: int, texts: ResultTexts = RESULTS
+) -> ToolResult:
     """One chunk of a page under its title, or the parts of the whole page that answer `question`."""
     chunks = document.chunks
     count = max(1, len(chunks))
-    title = f"Title: {document.title or '(none)'}\n"
+    title = document.title or texts.no_title.format()
     if not chunks:
-        return ToolResult(f"{title}\n(This page has no text.)")
+        return ToolResult(texts.empty_page.format(title=title))
     if question and chunk == 1 and count > 1:
-        return ToolResult(
-            f"{title}The parts of this page about: {' '.join(question.split())[:300]} "
-            f"(the whole page has {count} chunks)\n\n{focus(document, question, chunk_chars)}"
-        )
+        asked = " ".join(question.split())[:300]
+        found = focus(document, question, chunk_chars)
+        return ToolResult(texts.focus.format(title=title, focus=asked, chunks=count, text=found))
     if chunk > count:
-        plural = "chunk" if count == 1 else "chunks"
-        return ToolResult(f"Error: this page has only {count} {plural}.", ok=False)
-    more = f" (continue with chunk {chunk + 1})" if chunk < count else ""
-    where = f"Chunk {chunk} of {count}{more}\n" if count > 1 else ""
-    return ToolResult(f"{title}{where}\n{chunks[chunk - 1]}")
+        few = texts.no_second_chunk.format() if count == 1 else texts.no_chunk.format(chunks=count)
+        return ToolResult(few, ok=False)
+    values = {"title": title, "text": chunks[chunk - 1]}
+    if count == 1:
+        return ToolResult(texts.page.format(**values))
+    values |= {"chunk": str(chunk), "chunks": str(count)}
+    if chunk == count:
+        return ToolResult(texts.last_chunk.format(**values))
+    return ToolResult(texts.chunk.format(**values, next=chunk + 1))
 
 
-def _guarded(job: _Job, size: int) -> list[ToolResult]:
+def _guarded(job: _Job, size: int, texts: ResultTexts) -> list[ToolResult]:
     try:
         return job()
     except Exception as error:
-        return [_failure(error)] * size
+        return [_failure(error, texts)] * size
 
 
-def _failure(error: Exception) -> ToolResult:
-    return ToolResult(f"Error: the tool failed ({type(error).__name__}: {error})"[:500], ok=False)
+def _failure(error: Exception, texts: ResultTexts) -> ToolResult:
+    told = f"{type(error).__name__}: {error}"[:500]
+    return ToolResult(texts.tool_failed.format(error=told)[:500], ok=False)
 
 
 def run_with_timeout(
-    jobs: Sequence[tuple[int, _Job]], *, timeout: float, workers: int
+    jobs: Sequence[tuple[int, _Job]], *, timeout: float, workers: int, texts: ResultTexts = RESULTS
 ) -> list[list[ToolResult]]:
     """Run jobs on at most `workers` threads. A job that takes longer than `timeout` seconds is abandoned.
 
@@ -308,7 +320,7 @@ def run_with_timeout(
                 index = queue.popleft()
                 started[index] = time.monotonic()
             size, job = jobs[index]
-            answer = _guarded(job, size)
+            answer = _guarded(job, size, texts)
             with changed:
                 if answers[index] is not None:
                     return  # the job was abandoned, and another thread has replaced this one
@@ -330,7 +342,7 @@ def run_with_timeout(
                     if left > 0:
                         waits.append(left)
                         continue
-                    late = ToolResult(f"Error: the tool did not answer within {timeout:g} seconds.", ok=False)
+                    late = ToolResult(texts.no_time.format(seconds=f"{timeout:g}"), ok=False)
                     answers[index] = [late] * jobs[index][0]
                     if queue:
                         start()

@@ -10,7 +10,7 @@ from typing import Any
 
 from wideseek_env.messages import Message
 from wideseek_env.pages.neutral import neutralise
-from wideseek_env.parsing import Problem, parse_message, thoughts_of
+from wideseek_env.parsing import Problem, thoughts_of
 from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer.answer import answer_view
@@ -113,6 +113,7 @@ def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found
         "subtask": conversation["subtask"],
         "ending": conversation["ending"],
         "errors": conversation["errors"],
+        "dropped": conversation.get("dropped", 0),
         "found": found,
         "parent": list(parent) if parent is not None else None,
         "ended": [
@@ -130,7 +131,7 @@ def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found
 def _turn(trajectory: Trajectory, act: Act, message: Message, back: Sequence[Message]) -> dict[str, Any]:
     """One turn: the parts of the agent's message, and the results in the order in which the agent read them."""
     thinking = "\n\n".join(thoughts_of(message["content"]))
-    text, written = parse_message(message, trajectory.tool_arguments)
+    text, written, *_ = trajectory.parse(message)
     turn: dict[str, Any] = {
         "times": [act.ready, act.at, act.settled],
         "clock": act.clock,

@@ -34,9 +34,16 @@ ROWS: dict[str, dict[str, Any]] = {
     "widesearch": {"instance_id": "a", "question": "Which?", "entity": "Ada", "evaluation": EVALUATION},
     "gisa": {"id": 7, "question": "Which?", "answer_type": "set", "question_type": "live", "topic": "Art"},
     "browsecomp-plus": {"query_id": "9", "query": "Who?", "answer": "Ada"},
+    "qa": {"id": "a", "question": "Who?", "golden_answers": ["Ada"]},
 }
-ID = {"wideseek-r1": "a", "widesearch": "a", "gisa": "7", "browsecomp-plus": "9"}
-KEY = {"wideseek-r1": "instance_id", "widesearch": "instance_id", "gisa": "id", "browsecomp-plus": "query_id"}
+ID = {"wideseek-r1": "a", "widesearch": "a", "gisa": "7", "browsecomp-plus": "9", "qa": "rows-a"}
+KEY = {
+    "wideseek-r1": "instance_id",
+    "widesearch": "instance_id",
+    "gisa": "id",
+    "browsecomp-plus": "query_id",
+    "qa": "id",
+}
 
 
 @pytest.fixture

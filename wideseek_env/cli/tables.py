@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from wideseek_env.evaluation.questions import SetScore, about, average_title, set_title
 from wideseek_env.evaluation.speedup import amdahl_lines
 from wideseek_env.render.printable import one_line
 from wideseek_env.scoring.judged import share_text
@@ -134,6 +135,33 @@ def trials_table(summary: Summary) -> Table:
             points(m.min),
             f"{points(m.min_low)}–{points(m.min_high)}",
         )
+    return table
+
+
+def questions_table(summary: Summary) -> Table:
+    """One line for each question answering set and each average over sets."""
+    found = summary.questions
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=about(found, summary.judges))
+    table.add_column("set")
+    columns = ("tasks", f"avg@{summary.trials}", "95 %", f"max@{summary.trials}", "exact match", "token F1")
+    for column in columns:
+        table.add_column(column, justify="right")
+
+    def add(title: str, score: SetScore) -> None:
+        low, high = score.avg_low, score.avg_high
+        table.add_row(
+            Text(one_line(title, _WIDE)),
+            str(score.tasks),
+            Text(points(score.avg), style="bold"),
+            f"{points(low)}–{points(high)}" if low is not None and high is not None else "",
+            *map(points, (score.max, score.exact_match, score.token_f1)),
+        )
+
+    for name, score in found.sets.items():
+        add(set_title(name), score)
+    table.add_section()
+    for kind, average in found.averages.items():
+        add(average_title(kind, average), average.score)
     return table
 
 

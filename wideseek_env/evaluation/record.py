@@ -59,9 +59,9 @@ class EpisodeRecord:
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
     extra: Mapping[str, float] = field(default_factory=dict)
-    dropped: int = 0
     cells: int = 0
     by_rules: int = 0
+    dropped: int = 0
 
     @property
     def pair(self) -> Pair:
@@ -161,7 +161,7 @@ class EpisodeRecord:
 
 _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
-    (("trial", "turns", "critical_path", "subagents", "errors", "dropped", "cells", "by_rules"), (int,)),
+    (("trial", "turns", "critical_path", "subagents", "errors", "cells", "by_rules", "dropped"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
     (("tool_calls", "labels", "extra"), (dict,)),
     (("usage", "judge_usage"), (dict, type(None))),

@@ -13,6 +13,7 @@ import numpy as np
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.labels import group_order, label
+from wideseek_env.evaluation.questions import QuestionSummary, question_summary
 from wideseek_env.evaluation.record import EpisodeRecord, Pair
 from wideseek_env.evaluation.statistics import RESAMPLES, bootstrap_intervals, pass_at_k
 from wideseek_env.trajectory import Trajectory
@@ -118,6 +119,8 @@ class Summary:
     extra: Mapping[str, float] = field(default_factory=dict)
     """Means over tasks of the metrics that only some tasks have, over the tasks that have them. Empty if no task has
     any."""
+    questions: QuestionSummary = field(default_factory=QuestionSummary)
+    """The results for each question answering set, and averages over sets. Empty for other tasks."""
     by_rules: float = 0.0
     """Share of the gold cells that rules decided although a model should judge them. If it is not 0, scores do not
     compare with published ones."""
@@ -134,6 +137,8 @@ class Summary:
         data = {**dataclasses.asdict(self), "judges": list(self.judges)}
         if not self.extra:
             del data["extra"]
+        if not self.questions.sets:
+            del data["questions"]
         return data
 
 
@@ -175,7 +180,10 @@ class SummaryAccumulator:
 
     def summary(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Summary:
         """The summary of the episodes so far. `seed` is the seed of the bootstrap."""
-        return _summary(self.records, seed, resamples)
+        records = self.records
+        return dataclasses.replace(
+            _summary(records, seed, resamples), questions=_questions(records, seed, resamples)
+        )
 
     def by(
         self, keys: Iterable[str], *, seed: int = 0, resamples: int = RESAMPLES
@@ -240,10 +248,7 @@ def benchmark_summary(
 def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Summary:
     if not records:
         return Summary()
-    by_task: dict[str, list[EpisodeRecord]] = {}
-    for record in records:
-        by_task.setdefault(record.task_id, []).append(record)
-    groups = list(by_task.values())
+    groups = _trials(records)
     sizes = [len(trials) for trials in groups]
 
     def mean(name: str) -> float:
@@ -287,8 +292,25 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         judge_usage_total=_totals([r.judge_usage for r in records if r.judge_usage is not None]),
         judges=tuple(sorted({record.judge for record in records if record.judge})),
         extra=_extra(groups),
+        questions=QuestionSummary(),
         by_rules=_round(sum(r.by_rules for r in records) / max(1, sum(r.cells for r in records))),
     )
+
+
+def _trials(records: Iterable[EpisodeRecord]) -> list[list[EpisodeRecord]]:
+    """The trials of each task."""
+    by_task: dict[str, list[EpisodeRecord]] = {}
+    for record in records:
+        by_task.setdefault(record.task_id, []).append(record)
+    return list(by_task.values())
+
+
+def _questions(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> QuestionSummary:
+    def interval(values: Sequence[float]) -> tuple[float, float]:
+        found = bootstrap_intervals(np.array([values]).T, seed=seed, resamples=resamples)
+        return float(found[0, 0]), float(found[0, 1])
+
+    return question_summary(_trials(records), interval, _round)
 
 
 def _metrics(groups: Sequence[Sequence[EpisodeRecord]], seed: int, resamples: int) -> dict[str, TrialMetric]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from wideseek_env.errors import JudgeWarning
 from wideseek_env.scoring.judges import Judge, OfflineJudge
+from wideseek_env.scoring.short_answer import COLUMN
 from wideseek_env.task import Task
 
 _QUIET: ContextVar[bool] = ContextVar("wideseek_env.scoring.judged.quiet", default=False)
@@ -78,10 +79,10 @@ def judged_cells(task: Task, *, published: bool = False) -> tuple[int, int]:
     """The number of gold cells of `task` that a judge decides, and the number of all gold cells.
 
     `published` is the scoring of `score_wideseek_r1`, where a judge decides every cell that is not a key, and short
-    answers. In the other modes, a judge decides the columns with `llm_judge` and no short answer.
+    answers. In the other modes, a judge decides the columns with `llm_judge`, and short answers whose spec has it.
     """
     if task.gold is None:
-        return int(published), 1
+        return int(published or "llm_judge" in task.spec(COLUMN).metrics), 1
     columns = dict.fromkeys(task.columns)
     if published:
         judged = sum(name not in task.key_columns for name in columns)

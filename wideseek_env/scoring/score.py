@@ -55,7 +55,8 @@ def score_response(
       the same score as a blank column. Precision, recall and F1 are in [0, 1].
 
     Depth tasks: the short answer in the last ``\\boxed{…}``, or else in the last line, must equal an accepted answer
-    after normalisation. If it does, all numbers are 1.0, otherwise 0.0.
+    after normalisation, or `judge` accepts it and the task is judged (`wideseek_env.scoring.short_answer`). If so, all
+    numbers are 1.0, otherwise 0.0.
 
     This is the lenient mode. In some cases the WideSearch benchmark's evaluation depends on details of its
     implementation. In such cases the lenient mode follows the rules above. With `strict`, the numbers are those of the
@@ -77,14 +78,14 @@ def score_response(
         WideSeekError: A judge returns something that its protocol does not allow, or cannot be reached.
     """
     if task.gold is None:
-        return score_short_answer(response, task)
-    if is_list_task(task):
-        return score_list(response, task)
-    if strict:
-        score = score_widesearch(response, task, judge, today=today)
+        score = score_short_answer(response, task, judge)
+    elif is_list_task(task):
+        score = score_list(response, task)
+    elif strict:
+        score = with_entity(score_widesearch(response, task, judge, today=today), response, task, judge)
     else:
-        score = score_table(parse_table(response, task.columns, task.key_columns), task, judge)
-    score = with_entity(score, response, task, judge)
+        parsed = parse_table(response, task.columns, task.key_columns)
+        score = with_entity(score_table(parsed, task, judge), response, task, judge)
     by_rules = 0 if is_model(judge) else judged_cells(task)[0]
     return replace(score, by_rules=by_rules) if by_rules else score
 

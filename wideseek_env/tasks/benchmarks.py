@@ -8,6 +8,7 @@ from pathlib import Path
 from wideseek_env.errors import ConfigError
 from wideseek_env.tasks.browsecomp_plus import load_browsecomp_plus
 from wideseek_env.tasks.gisa import load_gisa
+from wideseek_env.tasks.question_answering import load_question_answering
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tasks.widesearch import load_widesearch
 from wideseek_env.tasks.wideseek_r1 import load_wideseek_r1
@@ -17,6 +18,7 @@ BENCHMARKS = {
     "wideseek-r1": "wideseek-r1:FILE",
     "gisa": "gisa:PATH[,gold=FOLDER]",
     "browsecomp-plus": "browsecomp-plus:FILE",
+    "qa": "qa:PATH",
 }
 """The kinds of files, and how tasks of each kind are named."""
 
@@ -27,9 +29,10 @@ _WITH_GOLD: dict[str, Callable[[str, str | None], TaskSet]] = {
 _ALONE: dict[str, Callable[[str], TaskSet]] = {
     "wideseek-r1": load_wideseek_r1,
     "browsecomp-plus": load_browsecomp_plus,
+    "qa": load_question_answering,
 }
 ONE_FILE = frozenset(_ALONE)
-"""The kinds whose tasks are in one file."""
+"""The kinds whose tasks may be in one file."""
 
 
 def load_benchmark(kind: str, rest: str, gold: Path | None = None) -> TaskSet:

@@ -9,6 +9,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.report import sections
 from wideseek_env.evaluation.report.entries import Entry
 from wideseek_env.evaluation.report.html import Markup, text
+from wideseek_env.evaluation.report.questions import questions
 from wideseek_env.evaluation.report.style import STYLE
 from wideseek_env.files import write_whole
 from wideseek_env.version import __version__
@@ -29,6 +30,7 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
         raise ConfigError("give at least one run")
     parts = {
         "results": sections.results(entries),
+        "questions": questions(entries),
         "figures": sections.figures(entries),
         "speed-up": sections.speedups(entries, seed),
         "comparisons": sections.comparisons(entries, seed),
@@ -36,6 +38,7 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
         "commands": sections.commands(entries),
     }
     called = {
+        "questions": "Question answering",
         "speed-up": "Speed-up",
         "comparisons": "Paired comparisons",
         "settings": "Settings and versions",

@@ -44,10 +44,12 @@ from wideseek_env.plugins import Kind, part_digest, required_name
 from wideseek_env.profiles import Profile, profile_named, with_tools
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
-from wideseek_env.rewards import Reward, reward_named
-from wideseek_env.rules import Rules, rules_from
+from wideseek_env.rewards import Reward, approximate_tokens, reward_named
+from wideseek_env.rules import TOKEN_RULES, Rules, rules_from
 from wideseek_env.scoring import Judge
 from wideseek_env.scoring.judging import judge_from_spec
+from wideseek_env.summaries.base import Summariser
+from wideseek_env.summaries.spec import summariser_named
 from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
@@ -86,7 +88,7 @@ class GameConfig:
     width: int | None = None
     """How many subagents the lead may start with one delegation. Default: the `width` of the rules."""
     rules: str | Rules | Mapping[str, int] = "default"
-    """Preset of all limits: default or width-benchmark. Python also takes `Rules` or a mapping of limits."""
+    """Preset of all limits: default, width-benchmark or wideseek-r1. Python also takes `Rules` or a mapping of limits."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """One limit that overrides the preset, such as subagent_turns=6. The Python class wideseek_env.Rules lists all
     limits."""
@@ -103,12 +105,16 @@ class GameConfig:
     """The ids of agents. With dynamic, each new subagent gets a new id. With fixed, the agents are always the lead and
     WIDTH subagents. A new subtask uses the id of one of these subagents again."""
     counter: str | Counter = "characters"
-    """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
+    """The unit of the context limit: characters, or module:name for a function that returns the length of a message.
+    With the rules wideseek-r1, whose context is in tokens, the default counts approximate tokens."""
     tools: Sequence[str | Tool] = ()
     """A custom tool, module:name. With role=module:name only that role gets the tool: lead, subagent or single."""
     executor: str | Executor | None = None
     """The object that runs tool calls, as module:name. Default: search and browse over the corpus, and the custom
     tools."""
+    summariser: str | Summariser | None = None
+    """The model that reads a page for an agent that asks about it: openai:MODEL@URL, engine for the engine of the
+    policy, or module:name. Default: no model; the agent gets the parts of the page whose words fit."""
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -185,6 +191,11 @@ class GameConfig:
             raise ConfigError(
                 "tools run next to a corpus; an executor runs its own tools: pass one of the two"
             )
+        summariser = self.open_summariser()
+        if executor is not None and summariser is not None:
+            raise ConfigError(
+                "a summariser reads the pages of a corpus; an executor runs its own tools: pass one of the two"
+            )
         corpus = None
         if executor is None or self.corpus is not None or own is not None:
             corpus = self._open_corpus(own, open_corpus)
@@ -193,7 +204,13 @@ class GameConfig:
                 raise ConfigError(
                     "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
                 )
-            executor = CorpusTools(corpus, custom={each.spec.kind: each.run for each in tools})
+            executor = CorpusTools(
+                corpus,
+                custom={each.spec.kind: each.run for each in tools},
+                passage_chars=rules.passage_chars,
+                summariser=summariser,
+                page_chars=rules.page_chars,
+            )
         opened = Opened(
             {
                 "config": self,
@@ -207,7 +224,8 @@ class GameConfig:
                 "judge": self.open_judge(),
                 "team": self.team,
                 "roster": self.roster,
-                "counter": counter_named(self.counter),
+                "counter": self.open_counter(),
+                "summariser": summariser,
             }
         )
         return Game(**opened.parts, opened=opened)
@@ -229,6 +247,17 @@ class GameConfig:
         """The judge. None means the offline judge."""
         judge = judge_from_spec(self.judge) if isinstance(self.judge, str) else self.judge
         return None if is_offline(judge) else judge
+
+    def open_summariser(self) -> Summariser | None:
+        """The summariser. None means that pages are not summarised."""
+        return summariser_named(self.summariser) if isinstance(self.summariser, str) else self.summariser
+
+    def open_counter(self) -> Counter:
+        """The counter of the context limit. It counts approximate tokens if the preset's context is in tokens."""
+        in_tokens = (
+            self.counter == "characters" and "context" not in self.limits and self.rules in TOKEN_RULES
+        )
+        return approximate_tokens if in_tokens else counter_named(self.counter)
 
     def _open_tools(self) -> list[Tool]:
         tools = [tool_named(each) for each in self.tools]
@@ -397,6 +426,8 @@ class Game:
     team: bool
     roster: Roster
     counter: Counter
+    summariser: Summariser | None = None
+    """None means that pages are not summarised."""
     opened: Opened | None = field(default=None, compare=False)
     """What `GameConfig.open` made, so that a pickle can open it again. None for a game made in another way."""
 
@@ -449,6 +480,8 @@ class Game:
             for name in ("counter", "tools", "executor")
             if plain[name] and plain[name] != usual[name]
         }
+        if self.summariser is not None:
+            live["summariser"] = self.summariser.name
         return {
             "tasks": self.pool.name,
             "tasks_digest": tasks_digest(self.pool),

@@ -20,7 +20,7 @@ from typing import IO, Any
 from wideseek_env.episode import Episode, Event
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
-from wideseek_env.messages import Message
+from wideseek_env.messages import Message, counter_named
 from wideseek_env.profiles import Profile, profile_named
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
@@ -37,8 +37,8 @@ class Trajectory:
     """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
     An event is ``{"act": agent, "conversation": i, "message": j}``, ``{"result": call id, "text": …, "ok": …}``,
-    ``{"fail": agent}`` or ``{"abort": why}``. ``timing["events"]`` has the time of each event in seconds since the
-    start.
+    ``{"fail": agent}`` or ``{"abort": why}``. A result that a model helped to make also has ``usage``, such as
+    the tokens of a summary. ``timing["events"]`` has the time of each event in seconds since the start.
     """
 
     task: Task
@@ -134,17 +134,25 @@ class Trajectory:
     def replay(self, profile: str | Profile | None = None) -> Episode:
         """Replay the recorded events and return the episode.
 
-        Pass `profile` if the recorded profile is not one of the built-in profiles.
+        Pass `profile` if the recorded profile is not one of the built-in profiles. The context counter is the recorded
+        one, which must have an importable name.
 
         Raises:
             TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones.
         """
+        try:
+            counter = counter_named(self.meta.get("counter", "characters"))
+        except ConfigError as error:
+            raise TrajectoryError(
+                f"task {self.task.id}: the context counter cannot be loaded: {error}"
+            ) from None
         episode = Episode(
             self.task,
             rules=self.rules,
             profile=profile if profile is not None else self.profile,
             team=self.team,
             roster="fixed" if self.roster == "fixed" else "dynamic",
+            counter=counter,
         )
         try:
             episode.replay(self._event(event) for event in self.events)
@@ -194,7 +202,8 @@ class Trajectory:
             message: Message = self.conversations[event["conversation"]]["messages"][event["message"]]
             return ("act", event["act"], message)
         if "result" in event:
-            return ("result", event["result"], event["text"], event["ok"])
+            result = ("result", event["result"], event["text"], event["ok"])
+            return (*result, dict(event["usage"])) if "usage" in event else result
         return ("fail", event["fail"]) if "fail" in event else ("abort", event["abort"])
 
 
@@ -205,6 +214,8 @@ def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[s
             return {"act": agent, "conversation": conversation, "message": index}
         case ("result", call, text, ok):
             return {"result": call, "text": text, "ok": ok}
+        case ("result", call, text, ok, usage):
+            return {"result": call, "text": text, "ok": ok, "usage": usage}
         case (kind, detail):
             return {str(kind): detail}
     raise TrajectoryError(f"not an event: {event!r}")

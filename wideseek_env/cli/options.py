@@ -139,6 +139,7 @@ def policy_choice(command: Command) -> Command:
 _METAVARS = {
     "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "profile": "NAME",
     "judge": "SPEC", "counter": "NAME", "tools": "[ROLE=]NAME", "executor": "NAME",
+    "summariser": "SPEC",
 }  # fmt: skip
 _TYPES: dict[str, Any] = {
     "split": click.Choice(SPLITS),

@@ -8,7 +8,7 @@ from typing import Any
 
 from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.labels import Label, task_digest, task_labels
-from wideseek_env.evaluation.usage import usage_of
+from wideseek_env.evaluation.usage import summary_usage, usage_of
 from wideseek_env.scoring import TableScore
 from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
@@ -27,6 +27,7 @@ class EpisodeRecord:
     * `failed` means that a policy or tool raised an exception, which stopped the episode.
     * `labels` are the labels of the task, such as its language.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
+    * `summary_usage` has the tokens of the model that summarised pages. They are not in `usage`.
     """
 
     task_id: str
@@ -53,6 +54,7 @@ class EpisodeRecord:
     judge: str = ""
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
+    summary_usage: Mapping[str, float] | None = None
 
     @property
     def pair(self) -> Pair:
@@ -82,6 +84,7 @@ class EpisodeRecord:
             judge=trajectory.score.judge,
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
+            summary_usage=summary_usage(trajectory.events),
         )
 
     @classmethod
@@ -149,7 +152,7 @@ _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("trial", "turns", "critical_path", "subagents", "errors"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
     (("tool_calls", "labels"), (dict,)),
-    (("usage", "judge_usage"), (dict, type(None))),
+    (("usage", "judge_usage", "summary_usage"), (dict, type(None))),
 )
 
 

@@ -88,7 +88,8 @@ class GameConfig:
     width: int | None = None
     """How many subagents the lead may start with one delegation. Default: the `width` of the rules."""
     rules: str | Rules | Mapping[str, int] = "default"
-    """Preset of all limits: default, width-benchmark or wideseek-r1. Python also takes `Rules` or a mapping of limits."""
+    """Preset of all limits: default, width-benchmark or wideseek-r1. Python also takes `Rules` or a mapping of
+    limits."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """One limit that overrides the preset, such as subagent_turns=6. The Python class wideseek_env.Rules lists all
     limits."""

@@ -255,10 +255,9 @@ class GameConfig:
 
     def open_counter(self) -> Counter:
         """The counter of the context limit. It counts approximate tokens if the preset's context is in tokens."""
-        in_tokens = (
-            self.counter == "characters" and "context" not in self.limits and self.rules in TOKEN_RULES
-        )
-        return approximate_tokens if in_tokens else counter_named(self.counter)
+        usual = isinstance(self.counter, str) and self.counter == "characters"
+        in_tokens = isinstance(self.rules, str) and self.rules in TOKEN_RULES and "context" not in self.limits
+        return approximate_tokens if usual and in_tokens else counter_named(self.counter)
 
     def _open_tools(self) -> list[Tool]:
         tools = [tool_named(each) for each in self.tools]

@@ -107,6 +107,7 @@ FULL = GameConfig(
     roster="fixed",
     counter="ray_team:count_words",
     tools=("ray_team:tide_table",),
+    summariser="openai:m@http://127.0.0.1:9/v1",
 )
 """Every field has a value that is not its default, but for `executor`, which excludes `tools`, and `team`."""
 

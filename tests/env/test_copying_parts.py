@@ -45,8 +45,8 @@ from wideseek_env.profiles import PROFILES
 from wideseek_env.scoring import OfflineJudge
 from wideseek_env.scoring.judging import judge_from_spec
 from wideseek_env.scoring.judging.recorded import RecordingJudge
-from wideseek_env.tasks.jsonl import save_tasks
 from wideseek_env.summaries import OpenAISummariser
+from wideseek_env.tasks.jsonl import save_tasks
 from wideseek_env.tools.executor import CorpusTools
 from wideseek_env.wrappers import MarkdownReader, Symbolic, SymbolicVec
 

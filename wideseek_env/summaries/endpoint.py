@@ -17,6 +17,7 @@ from wideseek_env.messages import Message
 from wideseek_env.scoring.judging.cache import Cache, JudgeCache
 from wideseek_env.summaries.base import Summary, SummaryRequest
 from wideseek_env.summaries.cache import CACHE_BYTES, SummaryCache, request_key
+from wideseek_env.summaries.failures import FailureLog
 from wideseek_env.summaries.prompts import SummaryTexts, conversation, summary_text
 from wideseek_env.timeouts import run_with_timeout
 
@@ -84,6 +85,7 @@ class OpenAISummariser:
         self.texts = texts if texts is not None else SummaryTexts()
         self.fields = {"temperature": 0, "seed": 0, "max_tokens": max_tokens, **(fields or {})}
         self.timeout = timeout
+        self._failures = FailureLog(_LOG)
         self._cache = SummaryCache(cache_bytes, JudgeCache(store) if isinstance(store, str | Path) else store)
 
     def __repr__(self) -> str:
@@ -121,8 +123,9 @@ class OpenAISummariser:
             workers=self._client.concurrency,
             name="wideseek-summary",
         )
-        for reason in dict.fromkeys(summary.error for summary in summaries if summary.error):
-            _LOG.warning("%s gave no summary: %s", self.name, reason)
+        for summary in summaries:
+            if summary.error:
+                self._failures.tell(self.name, summary.error)
         return summaries
 
     def _one(self, messages: list[Message]) -> Summary:

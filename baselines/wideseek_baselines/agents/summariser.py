@@ -30,6 +30,7 @@ from wideseek_env.policy import make_policy
 from wideseek_env.reprs import short
 from wideseek_env.summaries.base import Summary, SummaryRequest
 from wideseek_env.summaries.cache import CACHE_BYTES, SummaryCache, request_key
+from wideseek_env.summaries.failures import FailureLog
 from wideseek_env.summaries.prompts import SummaryTexts, conversation, summary_text
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class EngineSummariser:
         self.name = f"engine:{Path(name).name or name}"
         self._cache = SummaryCache(cache_bytes)
         self._meter = Meter()
+        self._failures = FailureLog(_LOG)
         self._owned = False
         self._lock = threading.Lock()
         self._route: tuple[asyncio.AbstractEventLoop, Generate, Callable[[], Engine]] | None = None
@@ -228,7 +230,7 @@ class EngineSummariser:
             summary = Summary("", error=f"no summary within {self.timeout:g} seconds")
         except Exception as error:
             summary = Summary("", error=f"{type(error).__name__}: {error}"[:500])
-        _LOG.warning("%s gave no summary: %s", self.name, summary.error)
+        self._failures.tell(self.name, summary.error)
         return summary
 
     async def _made(self, request: SummaryRequest, generate: Generate) -> Summary:

@@ -84,8 +84,11 @@ class EngineSummariser:
         self._model = model if isinstance(model, AgentModel) else AgentModel(model, tokenizer=tokenizer)
         self.engine = self._model.engine
         template = self._model.template
-        self._template = ChatTemplate(template.tokenizer, thinking=False) if template is not None else None
-        stops = self._model.template.stop_ids if self._model.template is not None else ()
+        self._template: ChatTemplate | None = None
+        if template is not None:
+            self._template = ChatTemplate(template.tokenizer, thinking=False)
+            self._template.stop_ids = template.stop_ids  # also those that only the model's folder names
+        stops = template.stop_ids if template is not None else ()
         self._sampling = Sampling(max_tokens, temperature, seed=0, stop_ids=stops)
         self.texts = texts if texts is not None else SummaryTexts()
         self.timeout = timeout

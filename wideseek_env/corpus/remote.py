@@ -43,7 +43,7 @@ KEY_VARIABLE = "WIDESEEK_SERVE_KEY"
 """The environment variable with the API key. Both this client and `wideseek serve` read this variable."""
 
 LONGEST_PASSAGE = 5_000
-"""The most characters of a passage that a search shows unless another length is asked for. The published system shows
+"""The most characters of a passage that a search shows unless a length is given. The published system shows
 the same length."""
 
 CLIENT_HEADER = "X-WideSeek-Client"

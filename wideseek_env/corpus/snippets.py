@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 LONGEST = 240
-"""The most characters of a snippet unless another length is asked for, not counting the "…" for omissions."""
+"""The most characters of a snippet unless a length is given, not counting the "…" for omissions."""
 
 _SCANNED = 200_000  # only this many characters of a page are searched, from its beginning
 _OCCURRENCES = 12  # occurrences of each word to consider; repetition does not improve a passage

@@ -157,3 +157,65 @@ def test_a_footer_is_never_the_header_of_a_long_table():
 def test_a_missing_end_tag_of_a_footnote_mark_loses_no_text():
     html = f"<p>1,234<sup><a href='#n1'>1</a> {'and more text ' * 9}"
     assert "and more text and more" in markdown(html)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<table><tr><td><img alt=Yes><img class=tex alt=x></td><td>b</table>", "Yes x b"),
+        ("<table><tr><td><img alt=Yes><img class=tex alt=x><img class=tex alt=y></td></table>", "Yes x y"),
+        (
+            "<span class=frac><span class=num>1</span>/<span class='den template-chem2-su'>2<br>3</span></span>",
+            "1/23",
+        ),
+        (
+            "<span class=frac><span class='num template-chem2-su'>1<br>2</span>/<span class=den>3</span></span>",
+            "12/3",
+        ),
+    ],
+)
+def test_an_element_that_was_replaced_is_not_replaced_again(html: str, text: str) -> None:
+    assert plain_text(html)[1] == text
+    assert to_document(html).markdown
+
+
+@pytest.mark.parametrize("doctype", ["", "<!DOCTYPE html>"])
+@pytest.mark.parametrize(
+    ("name", "dropped"),
+    [
+        ("sortkey", True),
+        ("x\tsortkey", True),
+        ("x\fsortkey\n", True),
+        ("x\xa0sortkey", False),
+        ("x\x0bsortkey", False),
+        ("sortkeys", False),
+        ("\u017fortkey", False),
+        ("SortKey", None),
+    ],
+)
+def test_names_of_dropped_parts_are_read_as_browsers_do(
+    doctype: str, name: str, dropped: bool | None
+) -> None:
+    """Only pages without a document type ignore the case of class names."""
+    if dropped is None:
+        dropped = not doctype
+    assert plain_text(f'{doctype}<p>a <i class="{name}">b</i></p>')[1] == ("a" if dropped else "a b")
+
+
+@pytest.mark.parametrize(
+    ("cell", "text"),
+    [
+        ("<td aria-hidden=true>x</td>", "| a |  | b |"),
+        ("<th aria-hidden=true>x</th>", "| a |  | b |"),
+        ("<td style='visibility:hidden'>x</td>", "| a |  | b |"),
+        ("<td aria-hidden=true hidden>x</td>", "| a | b |"),
+        ("<td aria-hidden=true role=search>x</td>", "| a | b |"),
+        ("<td style='display:none'>x</td>", "| a | b |"),
+        ("<td role=cell>x</td>", "| a | x | b |"),
+        ("<td class=navbox>x</td>", "| a | x | b |"),
+    ],
+)
+def test_hidden_cells(cell: str, text: str) -> None:
+    page = f"<table><tr><th>1<th>2<th>3</tr><tr><td>a</td>{cell}<td>b</td></tr><tr><td>c<td>d<td>e</table>"
+    line = to_document(page).markdown.splitlines()[2]
+    assert line == (text if text.count("|") == 4 else "| a | b |  |")

@@ -166,6 +166,19 @@ def test_a_damaged_message_does_not_become_an_answer(name: str, kind: str, share
     assert parse(mutated(FORMS[name](TWO), [(kind, share, size, "\n")])).calls
 
 
+def without_checks(patch: pytest.MonkeyPatch) -> None:
+    """Let every text be read in full, as if each quick check had found a sign of a call."""
+    for name in ("is_prose", "has_tags"):
+        patch.setattr(f"wideseek_env.parsing.message.{name}", lambda *given, name=name: name == "has_tags")
+    for name in ("has_braces", "has_keys", "has_bracket", "has_label", "has_element", "names_before"):
+        patch.setattr(f"wideseek_env.parsing.untagged.{name}", lambda *given: True)
+    for module in ("message", "thoughts"):
+        patch.setattr(
+            f"wideseek_env.parsing.{module}.search_tag",
+            lambda pattern, text, start=0, *_: pattern.search(text, start),
+        )
+
+
 @given(
     st.sampled_from(sorted(FORMS)),
     st.sampled_from(sorted(WRAPPINGS)),
@@ -178,8 +191,8 @@ def test_the_short_way_to_plain_calls_changes_nothing(
     text = WRAPPINGS[wrapping].format(FORMS[name]([("search", arguments), ("browse", {"url": "u"})]))
     with pytest.MonkeyPatch.context() as patch:
         quick = parse(text)
-        patch.setattr("wideseek_env.parsing.message._plain_calls", lambda content: None)
-        patch.setattr("wideseek_env.parsing.message._SIGNS", ("",))
+        patch.setattr("wideseek_env.parsing.message._plain_calls", lambda content, tools: None)
+        without_checks(patch)
         assert parse(text) == quick
 
 
@@ -187,5 +200,58 @@ def test_the_short_way_to_plain_calls_changes_nothing(
 def test_the_short_way_to_answers_changes_nothing(text: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
         quick = parse(text)
-        patch.setattr("wideseek_env.parsing.message._SIGNS", ("",))
+        without_checks(patch)
+        assert parse(text) == quick
+
+
+RARE = (
+    'search.call(query="a")',
+    '{"name": "\\u0073earch", "\\u0061rguments": {"query": "a"}}',
+    "<b>" * 20 + '<invoke name="search"><arg name="query">a</arg></invoke>',
+    "<b>" * 20 + '<Tool_Call>{"name": "search", "arguments": {}}</Tool_Call>',
+    'search.call   (query="a")',
+    'search\t(query="a")\nsearch.call',
+    "“name”: “search”, “arguments”: “x”",
+    '"｛\'name\': \'search\', \'arguments\': ｛\'query\': \'a\'｝｝"',
+    '{"name": "\\u0073earch", "arguments": {"query": "a"}}',
+    '{"name": "lookup", "parameters": {"query": "a"}}',
+    '{"name": "functions.search.call", "arguments": {"query": "a"}}',
+    "Action：search\nAction Input：museum",
+    'Tool: **search**\nTool Input: museum',
+    "&lt;tool_call>{&quot;name&quot;: &quot;search&quot;, &quot;arguments&quot;: {}}&lt;/tool_call>",
+    '<search><query>a</query></search>',
+    '[tool_calls]search[ARGS]{"query": "a"} <b>',
+    'call:search{"query": "a"}',
+    'commentary to=functions.search code',
+    "analysisI look.assistantfinalIt is 42.",
+    "It is 42.<end_of_turn>\n<start_of_turn>user: search(query='a')",
+    "<ns:think>search(query='a')</ns:think>It is 42.",
+    "[THINK]search(query='a')[/THINK]It is 42.",
+    "◁think▷search(query='a')◁/think▷It is 42.",
+    "<｜DSML｜invoke name=\"search\"><｜DSML｜parameter name=\"query\">a</｜DSML｜parameter></｜DSML｜invoke>",
+    "<start_function_call>call:search{query:<escape>a<escape>}<end_function_call>",
+    "search\n<arg_key>query</arg_key>\n<arg_value>a</arg_value>",
+    "<b>" * 20 + "<function=search><parameter=query>a</parameter></function>",
+    "a < b " * 20 + "<think>search(query='a')</think>It is 42.",
+    "to=functions.search" + " {" + '"query": "a"}',
+    "search " * 300 + '\nsearch[ARGS]{"query": "a"}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", RARE, ids=range(len(RARE)))
+def test_the_quick_checks_see_rare_forms(text: str) -> None:
+    quick = parse(text)
+    assert quick.calls or quick.text != text  # the form has a meaning
+    with pytest.MonkeyPatch.context() as patch:
+        without_checks(patch)
+        assert parse(text) == quick
+
+
+@given(messages)
+@settings(max_examples=300)
+def test_the_quick_checks_change_nothing(text: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        quick = parse(text)
+        patch.setattr("wideseek_env.parsing.message._plain_calls", lambda content, tools: None)
+        without_checks(patch)
         assert parse(text) == quick

@@ -1,6 +1,6 @@
 """Changes single elements of a page, so that their text says what the elements show.
 
-Raised, lowered and struck text gets marks, which `wideseek_env.pages.raised` writes out. Formulas, check boxes, bars,
+Raised, lowered and struck text gets marks, which `wideseek_env.pages.marks` writes out. Formulas, check boxes, bars,
 small pictures and quotations become text.
 """
 
@@ -30,6 +30,7 @@ _LONGEST_NOTE = 60  # characters of a footnote mark
 _NEAR = 4  # the most levels to look up or down from an element, so that the time is linear
 _FILES = (".jpg", ".jpeg", ".png", ".gif", ".svg", ".webp", ".bmp", ".tif", ".tiff")
 _MOST_PICTURES = 20
+_CELLS = frozenset(("td", "th", "li", "dd"))
 _LARGE = 64  # pixels: a larger picture is not a sign that replaces a word
 _VALUED = frozenset(
     ("", "text", "number", "date", "time", "month", "week", "email", "url", "tel", "datetime-local")
@@ -63,14 +64,16 @@ def write_picture(node: Element) -> None:
     """The picture of a formula becomes its text. A small picture becomes its name if it is the only content of a table
     cell."""
     if node.attr("class") == "tex":
-        _replace(node, node.attr("alt") or "")
-        return
-    if _is_large(node.attr("width")) or _is_large(node.attr("height")):
+        if (alt := node.attr("alt")) is not None:
+            _replace(node, alt)
         return
     cell = _cell_of(node)
     if cell is None or next(cell.stripped_strings, None) is not None:
         return  # the most frequent case: a flag before a name
-    name = " ".join((node.attr("alt") or "").split())
+    alt = node.attr("alt")
+    if alt is None or _is_large(node.attr("width")) or _is_large(node.attr("height")):
+        return
+    name = " ".join(alt.split())
     if name and len(name) <= _LONGEST and not name.lower().endswith(_FILES):
         pictures = list(cell.iter_elements("img"))  # such as the stars of a rating
         for picture in pictures[1:_MOST_PICTURES]:
@@ -126,7 +129,8 @@ def _drop_script(node: Element) -> None:
 
 
 def _replace(node: Element, text: str) -> None:
-    node.replace_with(_text_class()(text))
+    if node.parent is not None:  # an element around it may have replaced it already
+        node.replace_with(_text_class()(text))
 
 
 def _drop(node: Element) -> None:
@@ -258,11 +262,15 @@ def _number_list(node: Element) -> None:
         node.attrs["start"] = str(sum(_tag(child) == "li" for child in node.children))
 
 
+def _make_code(node: Element) -> None:
+    node.tag = "pre"  # turbohtml would write the text of the old tags without escapes
+
+
 def _cell_of(node: Element) -> Element | None:
     outer: Any = node.parent
     for _ in range(_NEAR):
-        tag = _tag(outer)
-        if tag in ("td", "th", "li", "dd"):
+        tag = getattr(outer, "tag", "")
+        if tag in _CELLS:
             return cast("Element", outer)
         if not tag:
             break
@@ -309,5 +317,6 @@ CHANGES: dict[str, Callable[[Element], None]] = {
     "input": _write_input,
     "bdo": _reverse,
     "ol": _number_list,
+    **dict.fromkeys(("xmp", "plaintext"), _make_code),
 }
 """What happens to the elements with a tag."""

@@ -37,26 +37,19 @@ def write_links(markup: str, urls: Urls) -> str:
     """The markup with its plain links written as Markdown. The other links stay as they are."""
     parts = _PLAIN_LINK.split(markup)
     scheme, origin = urls.resolver.scheme, urls.resolver.origin
-    links = []
-    for number, (plain, other, label) in enumerate(zip(parts[1::4], parts[2::4], parts[3::4], strict=True)):
+    written = [parts[0]]
+    for plain, other, label, text in zip(parts[1::4], parts[2::4], parts[3::4], parts[4::4], strict=True):
         if not label:
-            links.append("")
-        elif plain and (before := scheme if plain[:2] == "//" else origin):
-            links.append(f"[{label}]({before}{plain})")
+            pass
+        elif plain and (before := scheme if plain[1:2] == "/" else origin):
+            written.append(f"[{label}]({before}{plain})")
+        elif url := urls[plain or other]:
+            written.append(f"[{label}]({url})")
+        elif other and other[0] == "#" and written[-1][-1:].isdigit() and _NOTE.fullmatch(label):
+            written.append(f" [{label}]")  # a footnote mark that would run into the number before it
         else:
-            url = urls[plain or other]
-            if (
-                not url
-                and other
-                and other[0] == "#"
-                and parts[4 * number][-1:].isdigit()
-                and _NOTE.fullmatch(label)
-            ):
-                label = f" [{label}]"  # a footnote mark that would run into the number before it
-            links.append(f"[{label}]({url})" if url else label)
-    written = [""] * (2 * len(links) + 1)
-    written[::2] = parts[::4]
-    written[1::2] = links
+            written.append(label)
+        written.append(text)
     return "".join(written)
 
 

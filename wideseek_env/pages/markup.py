@@ -7,15 +7,11 @@ So `wideseek_env.pages.walk` can read it with regular expressions.
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
-from wideseek_env.pages.raised import write_marks
-from wideseek_env.pages.text import title_of, without_breaks
+from wideseek_env.pages.marks import write_marks
+from wideseek_env.pages.text import head_of, title_of, without_breaks
 from wideseek_env.pages.visible import NOT_STRUCTURE, parse, show
-
-_COMMENT = re.compile(r"<!--.*?-->", re.DOTALL)
-_RAW = ("xmp", "plaintext")
 
 
 class Markup(NamedTuple):
@@ -32,14 +28,10 @@ def to_markup(html: str) -> Markup:
 
     tree = parse(html)
     title = title_of(tree)
-    head = next(tree.iter_elements("head"), None)
+    head = head_of(tree)
     base = head.select_one("base[href]") if head is not None else None
     show(tree)
     tree.strip_tags(NOT_STRUCTURE)
-    for node in list(tree.iter_elements(_RAW)):
-        node.tag = "pre"  # turbohtml would write the text of these tags without escapes
     body = tree.serialize(Html(formatter=Formatter.MINIMAL))
-    if "<!--" in body:
-        body = _COMMENT.sub("", body)
     body = write_marks(without_breaks(body))
     return Markup(title, (base.attr("href") or "") if base is not None else "", body)

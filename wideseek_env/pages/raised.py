@@ -1,35 +1,23 @@
 """Writes raised, lowered and struck text as plain text, so that it does not run into the text before it.
 
-`wideseek_env.pages.visible` puts a mark before and after such text. `write_marks` then decides from the text around it
-what it is: an exponent (`10^6`), a fraction (`5 1/2`), an ordinal (`1st`), a footnote mark (`1,234 [1]`), an index
-(`v_max`), a formula (`CO2`), or text that was struck out (`~~5~~ 6`).
+`wideseek_env.pages.visible` puts a mark before and after such text. `wideseek_env.pages.marks` finds the marks. Then
+`written` decides from the text around it what it is: an exponent (`10^6`), an ordinal (`1st`), a footnote mark
+(`1,234 [1]`), an index (`v_max`), a formula (`CO2`), or text that was struck out (`~~5~~ 6`).
 """
 
 from __future__ import annotations
 
 import re
 
-_BEGIN = "\x01"
-RAISED = f"{_BEGIN}r"
-POWER = f"{_BEGIN}p"  # raised text that is an exponent, whatever is before it
-LOWERED = f"{_BEGIN}l"
-STRUCK = f"{_BEGIN}s"
+BEGIN = "\x01"
+RAISED = f"{BEGIN}r"
+POWER = f"{BEGIN}p"  # raised text that is an exponent, whatever is before it
+LOWERED = f"{BEGIN}l"
+STRUCK = f"{BEGIN}s"
 END = "\x05"
 
-_KINDS = frozenset((RAISED, POWER, LOWERED, STRUCK))
-_DEEPEST = 4  # marks nested deeper than this have no effect, so that the time is linear
-_NEAR = 40  # the most characters before a mark that are read
 _TAG = re.compile(r"<[^<>]*+>")
-_NEAR_TAGS = re.compile(r"(?:</?+a(?: [^<>]*+)?+>)++$")
 _ONLY_LINKS = re.compile(r"(?:[^<]++|</?+a(?:\s[^<>]*+)?+>)*+")
-_FRACTION = re.compile(
-    rf"{_BEGIN}[rp]\s*+(\w{{1,9}})\s*+{END}\s?[⁄∕/]\s?{LOWERED}\s*+(\w{{1,9}})\s*+{END}"
-    rf"|{_BEGIN}[rp]\s*+(\d{{1,9}})\s*+{END}⁄(\d{{1,9}})"
-)
-_SPREAD = re.compile(  # the errors of a measured value, one above the other
-    rf"{_BEGIN}[rp]\s*+(\+\s?[\d.,]{{1,12}})\s*+{END}(?:\s|<br>)?+{LOWERED}\s*+([-−–]\s?[\d.,]{{1,12}})\s*+{END}"
-)
-_SLASHES = ("/", "⁄", "∕")
 _SIGNS = str.maketrans("−–‐‑⁻", "-----")
 
 _INTEGER = re.compile(r"[+-]?\d{1,4}(?:[.,/]\d{1,4})?")
@@ -82,65 +70,8 @@ _RANGE = re.compile(r"\(?\d{1,2}(?:-\d{1,2})?\)?")
 _CHORD = frozenset(("6", "7", "9", "11", "13"))
 
 
-def write_marks(text: str) -> str:
-    """The text with its marked parts written out and without marks. The text may contain tags (clean markup)."""
-    if END not in text:
-        return text
-    out: list[str] = []
-    open_: list[tuple[str, list[str]]] = []
-    ignored = 0
-    pieces = text.split(END)  # splitting at single characters is much faster than a pattern
-    if f"{RAISED}+" in text or f"{POWER}+" in text:
-        text = _SPREAD.sub(_spread, text)
-        pieces = text.split(END)
-    if any(piece[:2].lstrip()[:1] in _SLASHES for piece in pieces):
-        pieces = _FRACTION.sub(_fraction, text).split(END)
-    for number, piece in enumerate(pieces):
-        inside, *begun = piece.split(_BEGIN)
-        if number:
-            if ignored:
-                ignored -= 1
-            elif open_:
-                kind, content = open_.pop()
-                if kind == STRUCK and any(outer == STRUCK for outer, _ in open_):
-                    open_[-1][1].extend(content)  # the outer mark strikes it
-                    content = []
-                if kind == RAISED and open_ and open_[-1][0] in (RAISED, POWER):
-                    kind = POWER  # an exponent of an exponent
-                target = open_[-1][1] if open_ else out
-                if written := _written(kind, "".join(content), _end_of(target), inside or piece[:1]):
-                    target.append(written)
-        if inside:
-            (open_[-1][1] if open_ else out).append(inside)
-        for part in begun:
-            if f"{_BEGIN}{part[:1]}" not in _KINDS:
-                following = part  # the page has this character itself
-            else:
-                following = part[1:]
-                if len(open_) < _DEEPEST:
-                    open_.append((f"{_BEGIN}{part[0]}", []))
-                else:
-                    ignored += 1
-            if following:
-                (open_[-1][1] if open_ else out).append(following)
-    for _, content in open_:
-        out += content
-    return "".join(out)
-
-
-def _end_of(pieces: list[str]) -> str:
-    """The last characters of a text, without tags of links at its end."""
-    end = ""
-    for piece in reversed(pieces):
-        end = piece[-_NEAR:] + end
-        if end.endswith(">"):
-            end = _NEAR_TAGS.sub("", end)
-        if len(end) >= _NEAR:
-            break
-    return end
-
-
-def _written(kind: str, content: str, before: str, after: str) -> str:
+def written(kind: str, content: str, before: str, after: str) -> str:
+    """Marked text as plain text, from the text before and after it, which may contain tags (clean markup)."""
     inner = " ".join(content.split())
     if not inner:
         return content and " "
@@ -220,7 +151,7 @@ def _after_digit(shown: str, plain: str, before: str, after: str) -> str:
     if plain == "0" and _DEGREE.match(after):
         return "°"
     if plain in _TIMES:
-        return _apart(shown, after)
+        return apart(shown, after)
     if plain in ("+", "-"):
         return shown
     if _SCORE_AT_END.search(before) and (plain.isdigit() or _RANGE.fullmatch(plain)):
@@ -265,7 +196,7 @@ def _after_letter(shown: str, plain: str, before: str, after: str) -> str:
     if plain[0] == "(" and plain[-1] == ")":
         return _note(shown, plain, before, after)
     if plain in _CHORD and word in tuple("ABCDEFG"):
-        return _apart(shown, after)
+        return apart(shown, after)
     short = len(word) == 1 or (len(word) == 2 and word.islower())
     if (
         _SIGNED.fullmatch(plain)
@@ -311,12 +242,12 @@ def _leading(shown: str, plain: str, after: str) -> str:
 def _note(shown: str, plain: str, before: str, after: str) -> str:
     if not any(map(str.isalnum, plain)):
         return f" {shown}" if before[-1:].isdigit() else shown
-    return _apart(f" [{shown}]" if _NOTE.fullmatch(plain) else f" {shown}", after)
+    return apart(f" [{shown}]" if _NOTE.fullmatch(plain) else f" {shown}", after)
 
 
 def _power(shown: str, plain: str, after: str) -> str:
     shown = shown.translate(_SIGNS)
-    return _apart(f"^{shown}" if _SIMPLE.fullmatch(plain) else f"^({shown})", after)
+    return apart(f"^{shown}" if _SIMPLE.fullmatch(plain) else f"^({shown})", after)
 
 
 def _lowered(shown: str, plain: str, before: str, after: str) -> str:
@@ -324,13 +255,13 @@ def _lowered(shown: str, plain: str, before: str, after: str) -> str:
     if _BRACKETED.fullmatch(plain) and last and not last.isspace():
         return ""  # a footnote mark
     if not last.isalnum() and last not in (")", "]"):
-        return _apart(shown, after) if last and not last.isspace() else shown
+        return apart(shown, after) if last and not last.isspace() else shown
     word = _LETTERS_AT_END.search(before)
     if plain.isdigit() and not last.isdigit():
         return f"_{shown} " if after[:1].isdigit() else shown
     if plain.isdigit() or (word is not None and (len(word[0]) <= 2 or len(plain) <= 2)):
-        return _apart(f"_{shown}" if _SIMPLE.fullmatch(plain) else f"_({shown})", after)
-    return _apart(f" {shown}", after)
+        return apart(f"_{shown}" if _SIMPLE.fullmatch(plain) else f"_({shown})", after)
+    return apart(f" {shown}", after)
 
 
 def _struck(content: str, before: str, after: str) -> str:
@@ -344,20 +275,9 @@ def _struck(content: str, before: str, after: str) -> str:
     ]
     written = "".join(pieces)
     gap = " " if before[-1:].isalnum() and written[:1] == "~" else ""
-    return gap + (_apart(written, after) if written[-1:] == "~" else written)
+    return gap + (apart(written, after) if written[-1:] == "~" else written)
 
 
-def _apart(written: str, after: str) -> str:
+def apart(written: str, after: str) -> str:
     """The text, with a space if a letter or digit follows."""
     return f"{written} " if after[:1].isalnum() else written
-
-
-def _spread(match: re.Match[str]) -> str:
-    return f" {match[1]}/{match[2]}" + _apart("", match.string[match.end() : match.end() + 1])
-
-
-def _fraction(match: re.Match[str]) -> str:
-    above, below = match[1] or match[3], match[2] or match[4]
-    before = match.string[max(0, match.start() - 1) : match.start()]
-    gap = " " if before.isalnum() or before == ")" else ""
-    return gap + _apart(f"{above}/{below}", match.string[match.end() : match.end() + 1])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from wideseek_env.pages.raised import write_marks
+from wideseek_env.pages.marks import write_marks
 from wideseek_env.pages.visible import INLINE, parse, show
 
 if TYPE_CHECKING:
@@ -21,8 +21,20 @@ _SPACES = f"{_ASCII_SPACES}\xa0\u2002\u2003\u2005\u2007\u2009\u202f\u3000"
 
 def title_of(tree: Document) -> str:
     """The text of the page's `<title>`, or ""."""
-    node = next(tree.iter_elements("title"), None)
+    head = head_of(tree)
+    node = head.find("title") if head is not None else None
+    if node is None:
+        node = tree.find("title")  # such as the title of a drawing
     return " ".join(node.text.split()) if node is not None else ""
+
+
+def head_of(tree: Document) -> Element | None:
+    """The `<head>` of a page. A search of the whole tree takes ten times the time."""
+    from turbohtml import Element
+
+    outer = tree.root
+    children = outer.children if outer is not None else ()
+    return next((child for child in children if isinstance(child, Element) and child.tag == "head"), None)
 
 
 def plain_text(html: str) -> tuple[str, str]:
@@ -30,13 +42,11 @@ def plain_text(html: str) -> tuple[str, str]:
     tree = parse(html)
     title = title_of(tree)
     show(tree)
-    tree.strip_tags(INLINE)
-    comments: Any = tree.xpath("//comment()")
-    for comment in comments:
-        comment.extract()
+    for inline in tree.iter_elements(INLINE):  # twice as fast as a selector of them
+        inline.unwrap()
     if tree.root is not None:
         tree.root.normalize()
-    if not title and (heading := tree.select_one("h1")) is not None:
+    if not title and (heading := tree.find("h1")) is not None:
         title = _one_line(heading)
     text = _one_line(tree)
     return (title, text) if is_unicode(title) and is_unicode(text) else plain_text(mended(html))
@@ -50,8 +60,9 @@ def _one_line(node: Document | Element) -> str:
             text = text.replace(space, " ")
     if "\n" in text:
         text = " ".join(filter(None, map(str.strip, text.split("\n"))))
-    while "  " in text:
-        text = text.replace("  ", " ")
+    pieces = text.split("  ")
+    if len(pieces) > 1:
+        text = " ".join(filter(None, [piece.strip(" ") for piece in pieces]))
     return text.strip()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from wideseek_env.pages.elements import (
     CHANGES,
@@ -23,33 +23,26 @@ if TYPE_CHECKING:
     from turbohtml import Document, Element
 
 # Class names, as whole words, of parts that are not the page's content.
-_DROPPED_CLASSES = (
-    "reference references reflist mw-references-wrap mw-editsection editsection noprint navbox vertical-navbox "
-    "navbar toc toccolours-toc sortkey metadata mw-empty-elt catlinks printfooter mw-jump-link skip-link breadcrumb "
-    "breadcrumbs"
+_DROPPED_CLASSES = frozenset(
+    "reference references reflist mw-references-wrap mw-editsection editsection noprint navbox vertical-navbox navbar "
+    "toc toccolours-toc sortkey metadata mw-empty-elt catlinks printfooter mw-jump-link skip-link breadcrumb "
+    "breadcrumbs".split()
 )
-_DROPPED_ROLES = "navigation banner contentinfo search"
+_DROPPED = ",".join(f".{name}" for name in sorted(_DROPPED_CLASSES))
+# The most frequent of them with the tags that they usually have. Removing them at once leaves fewer names to read.
+_USUAL = "sup.reference,div.reflist,div.navbox,table.navbox"
 # Cells keep their place in the row. Those with the names above are shown, because a person sees them.
-_UNREAD_CELLS = ("td[aria-hidden=true]", "th[aria-hidden=true]")
-_UNREAD = ",".join(
-    (
-        f"[class]:is({','.join(f'.{name}' for name in _DROPPED_CLASSES.split())}):not(html,body,td,th)",
-        f"[role]:is({','.join(f'[role={name}]' for name in _DROPPED_ROLES.split())}):not(html,body)",
-        "[hidden]",
-        "[aria-hidden=true]:not(td,th)",
-    )
-)
+_KEPT = frozenset(("html", "body", "td", "th"))
+_DROPPED_ROLES = "navigation banner contentinfo search"
+_UNREAD = "[hidden],[aria-hidden=true],[role]"  # the selector of all parts that the next two may select
+_ABSENT = f"[hidden],:is({','.join(f'[role={name}]' for name in _DROPPED_ROLES.split())}):not(html,body)"
+_UNSAID = "[aria-hidden=true]"
+# Names of other elements than these say nothing, except for the parts that are dropped.
+_NAMED = ("div.sr-only", "div.visually-hidden", "h2.visually-hidden", "caption.visually-hidden")
+_NAMED_TAGS = frozenset(("div", "h2", "caption"))
 _HINTS = ("display", "visibility", "line-through", "vertical-align", "relative")
-# A selector of one tag is several times faster than a list of selectors.
-_NAMED = (
-    "span[class]",
-    "div.sr-only",
-    "div.visually-hidden",
-    "h2.visually-hidden",
-    "caption.visually-hidden",
-)
 _HIDDEN = re.compile(r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)")
-_ABSENT = re.compile(r"display\s*:\s*none")
+_ABSENT_STYLE = re.compile(r"display\s*:\s*none")
 _LINES = frozenset("span b i em strong small font label u abbr time cite".split())
 """Inline tags that a style often makes a block."""
 _BLOCK = re.compile(r"display\s*:\s*(?:block|flex|grid|table|list-item)\b")
@@ -91,7 +84,8 @@ _SHOWN_AGAIN = re.compile(r"\bd-\w+-\w|:(?:block|inline|flex|grid)")  # on a wid
 _SPOKEN_INSTEAD = "[aria-hidden=true]+*,:has(+[aria-hidden=true])"
 _FRACTIONS = frozenset(("frac", "sfrac", "fraction"))
 _MARKED = frozenset("sup sub del s strike html body".split())
-_CHANGED = tuple(CHANGES)
+_CHANGED = (*CHANGES, "img")
+_SPACE = re.compile(r"[ \t\n\f\r]+")  # other characters do not separate class names
 
 # All other tags only mark their text or are empty. They are removed and their text stays. The most frequent are first.
 _STRUCTURE = (
@@ -102,11 +96,11 @@ _STRUCTURE = (
 NOT_STRUCTURE = f":not({','.join(_STRUCTURE.split())})"
 """The selector of the tags that Markdown does not need."""
 
-INLINE = (
-    "a,span,b,i,sup,sub,wbr,small,font,big,em,strong,u,abbr,acronym,code,time,data,bdi,bdo,cite,var,kbd,tt,mark,ins,"
-    "del,s,strike,q,label,dfn,samp,nobr,ruby,rb,input,img"
+INLINE = tuple(
+    "a span b i sup sub wbr small font big em strong u abbr acronym code time data bdi bdo cite var kbd tt mark ins "
+    "del s strike q label dfn samp nobr ruby rb input img".split()
 )
-"""The selector of the tags that do not separate words."""
+"""The tags that do not separate words."""
 
 
 def parse(html: str) -> Document:
@@ -122,25 +116,72 @@ def show(tree: Document) -> None:
     Hidden parts and parts that are not the page's content are removed. Parts that show more than their text are changed
     (`wideseek_env.pages.elements`).
     """
-    for selector in _NAMED:
-        for node in tree.select(selector):
-            if effect := _effect_of(node.attr("class") or ""):
-                _apply_name(node, effect)
-    for selector in _UNREAD_CELLS:
-        for node in tree.select(selector):
-            _empty(node)
-    tree.remove(_UNREAD)
-    for node in tree.select("[style]"):
-        if style := _telling(node.attr("style") or ""):
+    tree.remove(_USUAL)
+    _read_names(tree)
+    for node in tree.select(_UNREAD):
+        if node.matches(_ABSENT):
+            node.extract()
+        elif node.matches(_UNSAID):
+            _hide(node)
+    nodes = tree.select("[style]")
+    for node, style in zip(nodes, map(_style_of, [node.attr("style") for node in nodes]), strict=True):
+        if style is not None:
             _apply_style(node, style)
-    for node in tree.select("img[alt]"):
-        write_picture(node)
-    for node in list(tree.iter_elements(_CHANGED)):
+    changed = list(tree.iter_elements(_CHANGED))
+    for node in changed:
+        if node.tag == "img":
+            write_picture(node)
+    for node in changed:
         if (change := CHANGES.get(node.tag)) is not None:  # a formula inside a formula has a new tag
             change(node)
+    comments: Any = tree.xpath("//comment()")
+    for comment in comments:
+        comment.extract()
+
+
+def _read_names(tree: Document) -> None:
+    """Do what the class names of the elements say."""
+    nodes = tree.select(
+        "[class]"
+    )  # one selection of all is several times faster than a selector of the names
+    others, dropped = [], []
+    for node, meaning in zip(nodes, map(_meaning, [node.attr("class") for node in nodes]), strict=True):
+        if meaning is None:
+            continue
+        effect, drop = meaning
+        if effect:
+            tag = node.tag
+            if tag == "span":
+                _apply_name(node, effect)
+            elif tag in _NAMED_TAGS:
+                others.append((node, effect))
+        if drop:
+            dropped.append((node, drop))
+    for selector in _NAMED:
+        for node, effect in others:
+            if node.parent is not None and node.matches(selector):
+                _apply_name(node, effect)
+    for node, drop in dropped:
+        if node.tag not in _KEPT and (drop == "exact" or node.matches(_DROPPED)):
+            node.extract()
 
 
 @lru_cache(4096)  # few names occur again and again
+def _meaning(name: str | None) -> tuple[str, str] | None:
+    """What a class name says about an element, or None for nothing.
+
+    The first value is its effect (see `_effect_of`). The second says whether the element is dropped: "exact" for yes,
+    "" for no, and "case" if this depends on the case of the letters, which only old pages ignore.
+    """
+    effect = _effect_of(name or "")
+    words = frozenset(_SPACE.split(name or ""))
+    if not _DROPPED_CLASSES.isdisjoint(words):
+        return effect, "exact"
+    if not _DROPPED_CLASSES.isdisjoint(map(str.lower, words)):
+        return effect, "case"
+    return (effect, "") if effect else None
+
+
 def _effect_of(name: str) -> str:
     """What a class name says about an element: "hidden", "spoken", "fraction", "stack", "note", a mark, or "" for
     nothing."""
@@ -160,11 +201,38 @@ def _effect_of(name: str) -> str:
     return next((_DRAWN_CLASSES[each] for each in names if each in _DRAWN_CLASSES), "")
 
 
+class _Style(NamedTuple):
+    """What a style shows.
+
+    `hidden`: the element is not seen. `absent`: it has no place in its table row either. `block`: it is a block.
+    `mark`: the mark of its text. `moved`: the mark of small text that the style moves up or down. `aligned`: small text
+    with a vertical alignment.
+    """
+
+    hidden: bool
+    absent: bool
+    block: bool
+    mark: str
+    moved: str
+    aligned: bool
+
+
 @lru_cache(4096)
-def _telling(style: str) -> str:
-    """A style in lower case, or "" if it changes nothing that is read here."""
-    style = style.lower()
-    return style if any(hint in style for hint in _HINTS) else ""
+def _style_of(style: str | None) -> _Style | None:
+    """What a style shows, or None if this changes nothing that is read here."""
+    style = (style or "").lower()
+    if not any(hint in style for hint in _HINTS):
+        return None
+    small = _SMALL.search(style) is not None
+    shown = _Style(
+        hidden=_HIDDEN.search(style) is not None,
+        absent=_ABSENT_STYLE.search(style) is not None,
+        block=_BLOCK.search(style) is not None,
+        mark=next((mark for mark, drawn in _DRAWN if drawn.search(style)), ""),
+        moved=next((mark for mark, moved in _MOVED if moved.search(style)), "") if small else "",
+        aligned=small and "vertical-align" in style,
+    )
+    return shown if any(shown) else None
 
 
 def _apply_name(node: Element, effect: str) -> None:
@@ -183,29 +251,31 @@ def _apply_name(node: Element, effect: str) -> None:
         node.extract()
 
 
-def _apply_style(node: Element, style: str) -> None:
-    if node.tag in ("html", "body"):
+def _apply_style(node: Element, style: _Style) -> None:
+    tag = node.tag
+    if tag in ("html", "body"):
         return
-    if _HIDDEN.search(style):
+    if style.hidden:
         if not _FOLDED.search(node.attr("class") or ""):
-            if node.tag in ("td", "th") and not _ABSENT.search(style):
-                _empty(node)
-            else:
+            if style.absent:
                 node.extract()
-    elif node.tag in _LINES and _BLOCK.search(style):
+            else:
+                _hide(node)
+    elif style.block and tag in _LINES:
         node.tag = "div"
-    elif node.tag not in _MARKED and (
-        mark := next((mark for mark, drawn in _DRAWN if drawn.search(style)), "")
-    ):
-        enclose(node, mark)
-    elif node.tag in _LINES and _SMALL.search(style):
-        if "vertical-align" in style and next(node.iter_elements("br"), None) is not None:
+    elif style.mark and tag not in _MARKED:
+        enclose(node, style.mark)
+    elif tag in _LINES:
+        if style.aligned and next(node.iter_elements("br"), None) is not None:
             write_stack(node)
-        elif (mark := next((mark for mark, moved in _MOVED if moved.search(style)), "")) and is_leaf(node):
-            enclose(node, mark)
+        elif style.moved and is_leaf(node):
+            enclose(node, style.moved)
 
 
-def _empty(cell: Element) -> None:
-    """Remove the content of a cell. The cell keeps its place in the row."""
-    for child in list(cell.children):
-        child.extract()
+def _hide(node: Element) -> None:
+    """Remove an element that has a place on the page. A cell stays in its row, without content."""
+    if node.tag in ("td", "th"):
+        for child in list(node.children):
+            child.extract()
+    else:
+        node.extract()

@@ -98,7 +98,7 @@ class Walker:
                 self._row(token)
             elif (entered := self._enter(token, number)) is not None:
                 open_.append(entered)
-            if text:
+            if text and (self._text or not text.isspace() or self._pre or self._links):
                 self._text.append(text)
         while open_:
             self._leave(open_.pop())
@@ -280,7 +280,10 @@ class Walker:
 
     def _line(self) -> str:
         """Take the text since the last block as one line."""
-        text = " ".join("".join(self._text).split())
+        pieces = self._text
+        if not pieces:
+            return ""
+        text = " ".join(("".join(pieces) if len(pieces) > 1 else pieces[0]).split())
         self._text = []
         return self._clean(text) if text else ""
 
@@ -288,7 +291,8 @@ class Walker:
         """End the open paragraph, item, quotation or piece of code."""
         if not self._text:
             return
-        joined = "".join(self._text)
+        pieces = self._text
+        joined = "".join(pieces) if len(pieces) > 1 else pieces[0]
         self._text = []
         if not joined or joined.isspace():
             return
@@ -301,14 +305,17 @@ class Walker:
         else:
             text = " ".join(joined.split())
         text = self._clean(text)
-        quote = "> " * min(self._quotes, 3)
-        if self._mark is not None or self._lists:
-            depth = min(max(len(self._lists) - 1, 0), _DEEPEST_ITEM)
+        item = self._mark is not None or bool(self._lists)
+        if self._quotes:
+            quote = "> " * min(self._quotes, 3)
+            text = quote + (text if item else text.replace("\n", "\n" + quote))
+        if item:
+            depth = min(len(self._lists) - 1, _DEEPEST_ITEM) if self._lists else 0
             mark = "  " if self._mark is None else self._mark
-            self.blocks.append(Block("item", quote + text, depth, mark))
+            self.blocks.append(Block("item", text, depth, mark))
             self._mark = None
         else:
-            self.blocks.append(Block("paragraph", quote + text.replace("\n", "\n" + quote)))
+            self.blocks.append(Block("paragraph", text))
 
 
 def _neutralised(text: str) -> str:

@@ -51,7 +51,7 @@ _SUFFIX = re.compile(r"(?::\d+|\.call|\(\))$")
 
 def known_tools(tools: Collection[str] | Tools) -> Tools:
     """`tools` as names with the names of their arguments."""
-    return tools if isinstance(tools, Mapping) else dict.fromkeys(tools, ())
+    return tools if isinstance(tools, (dict, Mapping)) else dict.fromkeys(tools, ())
 
 
 def tool_name(written: str) -> str:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from wideseek_env.parsing.calls import Problem, Written, make_call
 from wideseek_env.parsing.tags import is_quoted
 
+_BARRED = re.compile(r"<\|")
 _MARKER = re.compile(r"<\|(start|channel|message|end|return|call)\|>")
 _BEGINS = re.compile(r"\s*<\|(?:start|channel)\|>")
 _HEADER = re.compile(
@@ -44,7 +45,9 @@ class Turn(NamedTuple):
 
 def is_harmony(text: str) -> bool:
     """Whether `text` is a turn of harmony messages, and not a text that mentions their markers."""
-    if "<|" not in text:  # some servers drop the markers, and only the words in them are left
+    if "<" not in text or not _has_markers(
+        text
+    ):  # some servers drop the markers, and only the words in them are left
         begins = _STRIPPED.match(text) is not None
         return begins and (
             "assistantfinal" in text or "assistantcommentary to=" in text or " to=functions." in text
@@ -57,9 +60,14 @@ def is_harmony(text: str) -> bool:
     return "tool_call>" not in text[: header.start()]
 
 
+def _has_markers(text: str) -> bool:
+    # The first two checks are much faster than the third, and plain text has only one of these characters.
+    return "<" in text and "|" in text and _BARRED.search(text) is not None
+
+
 def read_harmony(text: str) -> Turn:
     """Read a turn. Text outside of its messages is visible."""
-    if "<|" not in text:
+    if not _has_markers(text):
         text = _STRIPPED_HEADER.sub(r"<|end|><|channel|>\1\2<|message|>", text)
     turn = _Reader()
     position = 0

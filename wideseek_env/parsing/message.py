@@ -18,15 +18,15 @@ from wideseek_env.messages import Message
 from wideseek_env.parsing.calls import MAX_CALLS, Problem, RawCall, Tools, Written, known_tools, make_call
 from wideseek_env.parsing.harmony import is_harmony, read_harmony
 from wideseek_env.parsing.lenient_json import load_object
+from wideseek_env.parsing.signs import has_tags, is_prose
 from wideseek_env.parsing.tagged import read_tagged
-from wideseek_env.parsing.tags import CLOSE
+from wideseek_env.parsing.tags import CLOSE, search_tag
 from wideseek_env.parsing.thoughts import split_thinking, strip_thinking
 from wideseek_env.parsing.untagged import read_untagged
 
-_SIGNS = ("<", "{", "(", "[", "“", "◁", "&lt;", "Action", "Tool", "Function", "tool_", "assistant")
-"""A text without any of these has no call and no thought."""
-
+_decode = json.JSONDecoder().raw_decode
 _ESCAPED = re.compile(r"\s*&lt;(?:tool_?call|function[=_]|invoke name)")
+_TURN = re.compile("<[|｜et]")
 _INVENTED = re.compile(
     r"<(?:\|im_end\||\|eot_id\||end_of_turn|turn\||｜end▁of▁sentence｜)>\s*"
     r"<(?:\|im_start\||\|start_header_id\||start_of_turn|\|turn|｜User｜)"
@@ -50,27 +50,17 @@ def parse_message(message: Message, tools: Collection[str] | Tools = ()) -> Pars
     """
     content = message["content"]
     native = message.get("tool_calls")
-    if not native:
-        if (plain := _plain_calls(content)) is not None:
-            return plain
-        if not any(sign in content for sign in _SIGNS):
-            cut = message.get("finish_reason") == "length"
-            return Parsed(content.strip(), [Problem("cut_off")] if cut else [])
     known = known_tools(tools)
-    if "<" in content and (invented := _INVENTED.search(content)) is not None:
-        content = content[: invented.start()]  # the model went on with a turn of somebody else
-    if "&lt;" in content and _ESCAPED.match(content) is not None:
-        content = html.unescape(content)
+    rest = content
+    if "<" in content:
+        rest = _after_thought(content)
+        if not native and (plain := _plain_calls(rest, known)) is not None:
+            return plain
     calls: Written = []
-    if is_harmony(content):
-        turn = read_harmony(content)
-        visible, calls, unclosed = turn.text, list(turn.calls), turn.unclosed
-        calls += _read_text(turn.preamble, known)[1]
-        visible, _ = strip_thinking(visible)
+    if is_prose(rest, known):
+        visible, unclosed = rest, False
     else:
-        visible, unclosed = strip_thinking(content)
-    visible, written = _read_text(visible, known)
-    calls += written
+        visible, calls, unclosed = _read_content(content, known)
     if native:
         calls = _with_native([_read_native(call) for call in native], calls)
     elif len(calls) > MAX_CALLS:
@@ -83,30 +73,75 @@ def parse_message(message: Message, tools: Collection[str] | Tools = ()) -> Pars
     return Parsed(visible.strip(), calls)
 
 
-def _plain_calls(content: str) -> Parsed | None:
+def _read_content(content: str, tools: Tools) -> tuple[str, Written, bool]:
+    """The visible text, the calls in the content, and whether a thought was left open."""
+    if not has_tags(content):
+        return *read_untagged(content, tools), False
+    if (invented := search_tag(_INVENTED, content, 0, _TURN)) is not None:
+        content = content[: invented.start()]  # the model went on with a turn of somebody else
+    if _ESCAPED.match(content) is not None:
+        content = html.unescape(content)
+    calls: Written = []
+    if is_harmony(content):
+        turn = read_harmony(content)
+        visible, calls, unclosed = turn.text, list(turn.calls), turn.unclosed
+        calls += _read_text(turn.preamble, tools)[1]
+        visible, _ = strip_thinking(visible)
+    else:
+        visible, unclosed = strip_thinking(content)
+    visible, written = _read_text(visible, tools)
+    return visible, calls + written, unclosed
+
+
+def _after_thought(content: str) -> str:
+    """The content without a thought at its beginning that has no other tags in it. Without such a thought: all."""
+    if content.lstrip()[:7] != "<think>":
+        return content
+    end = content.find("<", content.find("<") + 1)
+    return content[end + len("</think>") :] if content.startswith("</think>", end) else content
+
+
+def _plain_calls(content: str, tools: Tools) -> Parsed | None:
     """A message of nothing but ``<tool_call>`` blocks of valid JSON after plain text. None: any other message.
 
     Most messages of trained models have this form. The general way reads them with the same result, but more slowly.
     """
-    visible, *blocks = content.split("<tool_call>")
-    if not blocks or len(blocks) > MAX_CALLS or any(sign in visible for sign in _SIGNS):
+    start = content.find("<")
+    if start < 0 or not content.startswith("<tool_call>", start):
+        return None
+    visible = content[:start].strip()
+    if visible and not is_prose(visible, tools):
+        return None
+    blocks = content[start + len("<tool_call>") :].split("<tool_call>")
+    if len(blocks) > MAX_CALLS:
         return None
     calls: Written = []
     for block in blocks:
-        body = block.rstrip().removesuffix("</tool_call>")
-        if len(body) == len(block) or "<" in body or "\\u" in body or body.count("{") + body.count("[") > 16:
+        text = block.strip()
+        body = text.removesuffix("</tool_call>")
+        if len(body) == len(text) or "<" in body:
             return None
-        try:
-            value = json.loads(body)
-        except ValueError:
+        value = _plain_object(body.rstrip())
+        if value is None or len(value) != 2:
             return None
-        if not (isinstance(value, dict) and len(value) == 2 and isinstance(value.get("arguments"), dict)):
+        name, arguments = value.get("name"), value.get("arguments")
+        if not (isinstance(arguments, dict) and isinstance(name, str) and name.isidentifier()):
             return None
-        name = value.get("name")
-        if not (isinstance(name, str) and name.isidentifier()) or "name" in value["arguments"]:
+        if "name" in arguments:
             return None
-        calls.append(RawCall(name, value["arguments"]))
-    return Parsed(visible.strip(), calls)
+        calls.append(RawCall(name, arguments))
+    return Parsed(visible, calls)
+
+
+def _plain_object(text: str) -> dict[str, Any] | None:
+    """The object in `text` if it is valid JSON, is not nested deeply and has only clean texts. None: any other text."""
+    if ("\\" in text and ("\\ud" in text or "\\uD" in text)) or text.count("{") + text.count("[") > 16:
+        return None
+    try:
+        value, end = _decode(text)
+    except ValueError:
+        return None
+    return value if end == len(text) and isinstance(value, dict) else None
 
 
 def thoughts_of(content: str) -> list[str]:
@@ -117,8 +152,10 @@ def thoughts_of(content: str) -> list[str]:
 
 def _read_text(text: str, tools: Tools) -> tuple[str, Written]:
     """The text outside of the calls, and the calls: those with tags around them, and those without."""
-    if (plain := _plain_calls(text)) is not None:
+    if (plain := _plain_calls(text, tools)) is not None:
         return plain.text, plain.calls
+    if not has_tags(text):
+        return read_untagged(text, tools)
     pieces = read_tagged(text, tools)
     tagged = [call for piece in pieces for call in piece.calls]
     if not tagged:
@@ -138,6 +175,10 @@ def _read_text(text: str, tools: Tools) -> tuple[str, Written]:
 
 def _read_native(call: dict[str, Any]) -> RawCall | Problem:
     function = call["function"]
+    if function["name"].isidentifier():
+        arguments = _plain_object(function["arguments"])
+        if arguments is not None and "name" not in arguments:
+            return RawCall(function["name"], arguments, call["id"])
     read = make_call(function["name"], function["arguments"], call["id"])
     if isinstance(read, Problem) and read.code == "bad_arguments":
         return Problem("bad_json", "the arguments must be a JSON object", call["id"])

@@ -10,6 +10,8 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
+from wideseek_env.parsing.tags import search_tag
+
 _NAME = (
     r"(?:[a-z]{1,12}[:|])?(?:think|thinking|thoughts?|reason|reasoning|reflection|scratch_?pad|inner_(?:thoughts|monologue))(?:_fast|_faster)?(?::\w{1,40})?"
     r"|longcat_think"
@@ -29,12 +31,16 @@ _OPEN = re.compile("|".join(opener for opener, _ in _PAIRS))
 _CLOSE = re.compile(
     rf"</(?i:{_NAME})\s*>|\[/THINK\]|<\|END_THINKING\|>|<\|end_of_thought\|>|<\|close\|>think<\|sep\|>|◁/think▷|<channel\|>"
 )
-_HINTS = ("think", "thought", "reason", "scratch", "reflection", "inner_", "channel")
 # The text of a call's argument is no thinking, so a tag in it has no meaning.
 _ARGUMENT = re.compile(r"<(?:[|｜]DSML[|｜])?param(?:eter)?[=\s][^<>]{1,200}>|<arg_value>")
 _EVENT = re.compile(
     f"(?P<open>{_OPEN.pattern})|(?P<close>{_CLOSE.pattern})|(?P<argument>{_ARGUMENT.pattern})"
 )
+_BEGINS = re.compile(
+    r"<(?:[|｜]|/?(?:[A-Za-zſK]{1,12}+[:|]|(?=[TtRrSsſIiLlCcPpAa])"
+    r"(?i:think|thought|reason|reflection|scratch|inner_|longcat|channel|param|arg_value)))"
+)
+"""The beginning of every tag in angle brackets that these patterns find."""
 _CALL = re.compile(r"<(?:function|parameter|invoke|tool_call|arg_key)")
 _IN_STRING = re.compile(r"""[:=(\[,]\s*(?:"(?:[^"\\\n]|\\.)*+|'(?:[^'\\\n]|\\.)*+)\Z""")
 _ENDS_OPEN = re.compile(rf"(?:{_OPEN.pattern}|<\|channel\|>analysis<\|message\|>)\s*\Z")
@@ -70,12 +76,7 @@ def split_thinking(text: str) -> Thinking:
     Some chat templates open the thought in the prompt. So a closing tag without an opening tag ends a thought that
     began in the prompt. Tags inside the arguments of a call are part of the argument.
     """
-    if "<" not in text and "THINK]" not in text and "◁" not in text:
-        return Thinking(text, [], False)
-    lower = text.lower()
-    if not any(hint in lower for hint in _HINTS):
-        return Thinking(text, [], False)
-    only_angles = "THINK]" not in text and "◁" not in text
+    only_angles = not ("◁" in text or ("[" in text and "THINK]" in text))
     kept: list[str] = []
     thoughts: list[str] = []
     position = at = checks = 0
@@ -115,14 +116,7 @@ def open_thought(prompt: str) -> str:
 
 def _search(pattern: re.Pattern[str], text: str, start: int, only_angles: bool) -> re.Match[str] | None:
     """The first match of a pattern for tags. If all tags have angle brackets, trying it at those is faster."""
-    if not only_angles:
-        return pattern.search(text, start)
-    at = text.find("<", start)
-    while at >= 0:
-        if (found := pattern.match(text, at)) is not None:
-            return found
-        at = text.find("<", at + 1)
-    return None
+    return search_tag(pattern, text, start, _BEGINS) if only_angles else pattern.search(text, start)
 
 
 @lru_cache(maxsize=64)

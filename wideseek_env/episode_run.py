@@ -117,6 +117,7 @@ class EpisodeRun(Independent):
             turns_left=conversation.limit - conversation.turns,
             conversation=conversation.started,
             tools_in_prompt=self.game.profile.embed_tools,
+            first_call_only=self.game.profile.protocol.reading == "first_block",
         )
 
     def info(self, agent: str) -> dict[str, Any]:

@@ -36,29 +36,36 @@ from wideseek_env.game_values import (
     preset_of,
     recorded_name,
     same,
-    toml_value,
 )
 from wideseek_env.messages import Counter, counter_named
 from wideseek_env.opened import Opened, reduced_game
 from wideseek_env.plugins import Kind, part_digest, required_name
 from wideseek_env.profiles import Profile, profile_named, with_tools
+from wideseek_env.prompts.loading import checked_texts, texts_digest
+from wideseek_env.protocol import LENIENT
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
-from wideseek_env.rewards import Reward, approximate_tokens, reward_named
+from wideseek_env.rewards import Reward, approximate_tokens, published_judges, reward_named, with_judge
 from wideseek_env.rules import TOKEN_RULES, Rules, rules_from
-from wideseek_env.scoring import Judge
+from wideseek_env.scoring import Judge, Judging, judging_of
+from wideseek_env.scoring.judged import warn_by_rules
 from wideseek_env.scoring.judging import judge_from_spec
 from wideseek_env.summaries.base import Summariser
+from wideseek_env.summaries.prompts import SummaryTexts
 from wideseek_env.summaries.spec import summariser_named
-from wideseek_env.task import Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
+from wideseek_env.toml_text import toml_tables, toml_value
 from wideseek_env.tools.custom import Tool, tool_named
 from wideseek_env.tools.executor import CorpusTools, Executor, executor_named
 
 Tasks: TypeAlias = str | TaskSet | Sequence[Task]
 ReadTasks: TypeAlias = Callable[[str, catalog.Split], tuple[TaskSet, str | None]]
+PROMPT_LANGUAGES = (*get_args(Language), "task")
+"""The values of `GameConfig.language`, apart from None."""
+
 OpenCorpus: TypeAlias = Callable[[str], Corpus]
 
 
@@ -74,7 +81,8 @@ class GameConfig:
     """
 
     tasks: Tasks = "synthetic"
-    """The tasks: synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, wideseek-r1:FILE, a .jsonl file, or
+    """The tasks: synthetic[:key=value,…], hybridqa:FOLDER, a benchmark such as widesearch:FOLDER
+    or wideseek-r1:FILE (`wideseek_env.tasks.benchmarks`), a .jsonl file, or
     module:name for a custom source. Python also takes a `TaskSet` or a sequence of `Task`."""
     corpus: str | Corpus | None = None
     """The corpus that agents search: a folder made by `wideseek corpus build`, a world such as synthetic:seed=1,
@@ -97,6 +105,9 @@ class GameConfig:
     """The reward of the team: item_f1, wideseek_r1, or module:name."""
     profile: str | Profile = "default"
     """The prompts and tool schemas of the agents: default, terse, wideseek-r1, or module:name."""
+    texts: str | Mapping[str, Any] | None = None
+    """Texts that agents see instead of those of the profile: a TOML file, as `wideseek texts show` prints it. Python
+    also takes the content as a mapping. The file is read once, and the configuration has its content."""
     judge: str | Judge | None = "offline"
     """The judge that decides whether a cell in a column of the type llm_judge is right: offline, openai:MODEL@URL,
     recorded:FILE, or module:name."""
@@ -105,6 +116,9 @@ class GameConfig:
     roster: Roster = "dynamic"
     """The ids of agents. With dynamic, each new subagent gets a new id. With fixed, the agents are always the lead and
     WIDTH subagents. A new subtask uses the id of one of these subagents again."""
+    language: str | None = None
+    """The language of prompts and notices: en, zh, or task for the language of each task. Default: that of the profile,
+    which is English for wideseek-r1 and the language of each task for default and terse."""
     counter: str | Counter = "characters"
     """The unit of the context limit: characters, or module:name for a function that returns the length of a message.
     With the rules wideseek-r1, whose context is in tokens, the default counts approximate tokens."""
@@ -145,6 +159,8 @@ class GameConfig:
             value = getattr(self, name)
             known = isinstance(value, str) and value in choices
             check(known, f"{name} must be one of {', '.join(choices)}", value)
+        known = self.language is None or self.language in PROMPT_LANGUAGES
+        check(known, f"language must be one of {', '.join(PROMPT_LANGUAGES)}", self.language)
         check(isinstance(self.team, bool), "team must be true or false", self.team)
         for name in ("limit", "width"):
             value = getattr(self, name)
@@ -154,6 +170,7 @@ class GameConfig:
         check(listed, "where must be a list of conditions, such as rows>=10", where)
         put("where", tuple(where))
         put("tools", as_tools(self.tools))
+        put("texts", checked_texts(self.texts))
         for name, (is_it, wanted) in LIVE.items():
             value = getattr(self, name)
             right = value is None or isinstance(value, str) or (not inspect.isclass(value) and is_it(value))
@@ -180,6 +197,8 @@ class GameConfig:
             read_tasks: Reads the tasks with a given name. A command passes a function that shows progress.
             open_corpus: Opens the corpus with a given name.
 
+        A `JudgeWarning` tells the share of cells that a model should judge, if the game has no model for this.
+
         Raises:
             ConfigError: A name does not exist, or values do not fit together.
             CorpusError, TaskError: A file cannot be read.
@@ -187,6 +206,8 @@ class GameConfig:
         rules = self.open_rules()
         pool, own = self._read_tasks(read_tasks)
         tools = self._open_tools()
+        profile = with_tools(self._open_profile(), tools)
+        profile = profile.with_texts(cast("Mapping[str, Any] | None", self.texts))
         executor = executor_named(self.executor) if self.executor is not None else None
         if executor is not None and tools:
             raise ConfigError(
@@ -207,22 +228,27 @@ class GameConfig:
                 )
             executor = CorpusTools(
                 corpus,
+                texts=profile.results,
                 custom={each.spec.kind: each.run for each in tools},
                 passage_chars=rules.passage_chars,
                 summariser=summariser,
                 page_chars=rules.page_chars,
             )
+        tasks = pool[: self.limit] if self.limit is not None else pool
+        judge = self.open_judge()
+        reward = with_judge(reward_named(self.reward), judge)
+        warn_by_rules(_judging(tasks, judge, reward))
         opened = Opened(
             {
                 "config": self,
-                "tasks": pool[: self.limit] if self.limit is not None else pool,
+                "tasks": tasks,
                 "pool": pool,
                 "executor": executor,
                 "corpus_name": corpus.name if corpus is not None else type(executor).__name__,
                 "rules": rules,
-                "profile": with_tools(profile_named(self.profile), tools),
-                "reward": reward_named(self.reward),
-                "judge": self.open_judge(),
+                "profile": profile,
+                "reward": reward,
+                "judge": judge,
                 "team": self.team,
                 "roster": self.roster,
                 "counter": self.open_counter(),
@@ -234,7 +260,10 @@ class GameConfig:
     def open_tasks(self, read_tasks: ReadTasks = catalog.named_tasks) -> TaskSet:
         """The tasks alone, after `where` and `limit`. No corpus is opened."""
         pool, _ = self._read_tasks(read_tasks)
-        return pool[: self.limit] if self.limit is not None else pool
+        tasks = pool[: self.limit] if self.limit is not None else pool
+        if self.judge == "offline":  # any other judge is opened with the game
+            warn_by_rules(judging_of(tasks, None))
+        return tasks
 
     def open_rules(self) -> Rules:
         """The preset with `limits` and `width` applied."""
@@ -251,13 +280,23 @@ class GameConfig:
 
     def open_summariser(self) -> Summariser | None:
         """The summariser. None means that pages are not summarised."""
-        return summariser_named(self.summariser) if isinstance(self.summariser, str) else self.summariser
+        if not isinstance(self.summariser, str):
+            return self.summariser
+        loaded = cast("Mapping[str, Any]", self.texts or {}).get("summariser")
+        return summariser_named(self.summariser, texts=SummaryTexts(**loaded) if loaded else None)
 
     def open_counter(self) -> Counter:
         """The counter of the context limit. It counts approximate tokens if the preset's context is in tokens."""
         usual = isinstance(self.counter, str) and self.counter == "characters"
         in_tokens = isinstance(self.rules, str) and self.rules in TOKEN_RULES and "context" not in self.limits
         return approximate_tokens if usual and in_tokens else counter_named(self.counter)
+
+    def _open_profile(self) -> Profile:
+        profile = profile_named(self.profile)
+        if self.language is None:
+            return profile
+        language = None if self.language == "task" else cast(Language, self.language)
+        return dataclasses.replace(profile, language=language)
 
     def _open_tools(self) -> list[Tool]:
         tools = [tool_named(each) for each in self.tools]
@@ -338,6 +377,7 @@ class GameConfig:
     def to_toml(self) -> str:
         """`to_dict` as TOML text: a table ``[game]``, as in a training configuration."""
         record = self.to_dict()
+        texts = record.pop("texts", None)
         tables = {name: record.pop(name) for name in ("rules", "limits") if isinstance(record[name], dict)}
         lines = ["[game]", *(f"{name} = {toml_value(value)}" for name, value in record.items())]
         for name, table in tables.items():
@@ -347,7 +387,8 @@ class GameConfig:
                     f"[game.{name}]",
                     *(f"{toml_value(key)} = {toml_value(value)}" for key, value in table.items()),
                 ]
-        return "\n".join(lines) + "\n"
+        text = "\n".join(lines) + "\n"
+        return f"{text}\n{toml_tables(texts, 'game', 'texts')}" if texts else text
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
@@ -368,6 +409,8 @@ class GameConfig:
             option = OPTION_NAMES.get(name, f"--{name}")
             if name == "team":
                 words += [] if value else [option]
+            elif name == "texts":
+                words.append(f"{option}={json.dumps(value, ensure_ascii=False)}")
             elif isinstance(value, dict):
                 option = OPTION_NAMES["limits"]
                 words += [f"{option}={limit}={number}" for limit, number in value.items()]
@@ -466,6 +509,10 @@ class Game:
             counter=self.counter,
         )
 
+    def judging(self) -> Judging:
+        """Who decides the cells of the tasks for a judge, and how many of these cells there are."""
+        return _judging(self.tasks, self.judge, self.reward)
+
     def record(self) -> dict[str, Any]:
         """The settings that decide the results of this game, as JSON values for ``run.json``.
 
@@ -492,10 +539,21 @@ class Game:
             "reward": self.reward.name,
             "roster": self.roster,
             "judge": self.judge.name if self.judge is not None else None,
+            "judging": self.judging().to_dict(),
             "limit": self.config.limit,
+            **({"language": self.profile.language} if self.profile.language is not None else {}),
+            **({"protocol": self.profile.protocol.to_dict()} if self.profile.protocol != LENIENT else {}),
+            **({"texts": texts_digest(self.profile.loaded)} if self.profile.loaded else {}),
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},
         }
+
+
+def _judging(tasks: TaskSet, judge: Judge | None, reward: Reward) -> Judging:
+    """The larger need for a judge: that of the score, or that of the published scoring in the reward."""
+    found = [judging_of(tasks, judge)]
+    found += [judging_of(tasks, each, published=True) for each in published_judges(reward)]
+    return max(found, key=lambda each: each.by_rules)
 
 
 def _configuration(kind: type[GameConfig], values: dict[str, Any]) -> GameConfig:

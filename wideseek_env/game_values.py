@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -148,9 +147,3 @@ def recorded_name(kind: Kind, part: Any) -> str:
         else:
             called = getattr(part, "name", None) or getattr(part, "__name__", None) or type(part).__name__
         return f"{called}@{part_digest(part)}"
-
-
-def toml_value(value: Any) -> str:
-    """A JSON value as TOML. Texts, numbers, truth values and lists look the same in JSON and TOML."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("\x7f", "\\u007f")

@@ -281,8 +281,10 @@ def parallel_env(
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
     profile: str | Profile = "default",
+    texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
     roster: Roster = "dynamic",
+    language: str | None = None,
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
@@ -306,10 +308,12 @@ def parallel_env(
         limits: Single limits that override `rules`, such as ``{"subagent_turns": 6}``.
         reward: The reward of the team: "item_f1", "wideseek_r1", ``module:name`` or a `Reward`.
         profile: Prompts and tool schemas: "default", "terse", "wideseek-r1", ``module:name`` or a `Profile`.
+        texts: Texts that agents see instead of those of the profile: a TOML file or its content as a mapping.
         judge: Decides whether cells in columns of the type llm_judge are right: "offline", ``openai:MODEL@URL``,
             ``recorded:FILE``, ``module:name`` or a `Judge`. None means the offline judge.
         roster: "dynamic": each subagent has a new id, and `agents` grows. "fixed": the agents are always the lead and
             `width` subagents. A subagent starts a new conversation with each subtask.
+        language: The language of prompts: "en", "zh", or "task" for that of each task. None means that of the profile.
         counter: Measures messages for the context limit: "characters", ``module:name`` or a function from a message to
             a number.
         tools: Custom tools, made by `wideseek_env.tool` or named ``module:name``.
@@ -335,8 +339,10 @@ def parallel_env(
         limits=limits,
         reward=reward,
         profile=profile,
+        texts=texts,
         judge=judge,
         roster=roster,
+        language=language,
         counter=counter,
         tools=tools,
         executor=executor,

@@ -110,8 +110,8 @@ PRESETS: dict[str, Rules] = {
     # titles and addresses.
     "wideseek-r1": Rules(passage_chars=5_000, page_chars=25_000, result_chars=60_000, context=32_000),
 }
-"""The presets by name. `default` has the published limits of turns, width and calls. `width-benchmark` has the same
-small budget at every width. `wideseek-r1` also has the passages, pages and context of the published system, whose
+"""The presets by name. `default` has the published numbers of turns, subagents and calls. `width-benchmark` has the
+same small budget at every width. `wideseek-r1` also has the passages, pages and context of the published system, whose
 context is in tokens."""
 
 TOKEN_RULES = frozenset(("wideseek-r1",))

@@ -15,21 +15,27 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
+from wideseek_env.differences import first_difference
 from wideseek_env.episode import Episode, Event
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message, counter_named
-from wideseek_env.profiles import Profile, profile_named
+from wideseek_env.profiles import PROFILES, Profile, profile_named
+from wideseek_env.prompts.loading import checked_texts
+from wideseek_env.protocol import LENIENT, Parse, Protocol
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
-from wideseek_env.task import Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tasks.jsonl import task_from_dict, task_to_dict
 
-FORMAT = 1
+FORMAT = 2
+"""The format that this version writes. It reads format 1 too, which has no `protocol` and no `language`."""
+
+_FORMATS = (1, FORMAT)
 
 
 @dataclass(frozen=True, repr=False)
@@ -55,6 +61,12 @@ class Trajectory:
     reward: float
     parts: dict[str, float]
     reward_name: str
+    protocol: Protocol = LENIENT
+    """How the messages were read."""
+    language: Language | None = None
+    """The language of the prompts. None in a record of format 1: the language of the task."""
+    texts: Mapping[str, Any] | None = None
+    """The texts that were loaded instead of those of the profile."""
     meta: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
 
@@ -109,6 +121,7 @@ class Trajectory:
                     "final": c.final,
                     "calls": dict(c.calls),
                     "errors": c.errors,
+                    "dropped": c.dropped,
                     "messages": list(c.messages),
                 }
                 for c in episode.conversations
@@ -119,6 +132,9 @@ class Trajectory:
             reward=total(parts),
             parts=dict(parts),
             reward_name=reward_name,
+            protocol=episode.profile.protocol,
+            language=episode.language,
+            texts=episode.profile.loaded,
             meta=dict(meta or {}),
             timing={"started": started, "events": seconds, "seconds": seconds[-1] if seconds else 0.0},
         )
@@ -131,14 +147,28 @@ class Trajectory:
         except ConfigError:
             return {}
 
-    def replay(self, profile: str | Profile | None = None) -> Episode:
-        """Replay the recorded events and return the episode.
+    def parse(self, message: Message) -> Parse:
+        """The text and calls of a recorded message, as the recorded protocol reads them."""
+        return self.protocol.parse(message, self.tool_arguments)
 
-        Pass `profile` if the recorded profile is not one of the built-in profiles. The context counter is the recorded
-        one, which must have an importable name.
+    def recorded_profile(self, profile: str | Profile | None = None) -> Profile:
+        """The profile with the recorded protocol, language and texts.
 
-        Raises:
-            TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones.
+        Pass `profile` if the recorded profile is not one of the built-in profiles. Raises `ConfigError` if there is no
+        profile of the recorded name.
+        """
+        base = profile_named(profile if profile is not None else self.profile)
+        if base.loaded is None:
+            base = base.with_texts(self.texts)
+        language = self.language
+        if language is None and base.name not in PROFILES:  # format 1: the built-in profiles had no language
+            language = base.language
+        return dataclasses.replace(base, protocol=self.protocol, language=language)
+
+    def new_episode(self, profile: str | Profile | None = None, rules: Rules | None = None) -> Episode:
+        """An episode with the recorded settings, before its first message. `rules` replaces the recorded rules.
+
+        Raises `TrajectoryError` if the recorded context counter cannot be imported.
         """
         try:
             counter = counter_named(self.meta.get("counter", "characters"))
@@ -146,25 +176,43 @@ class Trajectory:
             raise TrajectoryError(
                 f"task {self.task.id}: the context counter cannot be loaded: {error}"
             ) from None
-        episode = Episode(
+        return Episode(
             self.task,
-            rules=self.rules,
-            profile=profile if profile is not None else self.profile,
+            rules=rules if rules is not None else self.rules,
+            profile=self.recorded_profile(profile),
             team=self.team,
             roster="fixed" if self.roster == "fixed" else "dynamic",
             counter=counter,
         )
+
+    def replay(self, profile: str | Profile | None = None) -> Episode:
+        """Replay the recorded events and return the episode. The messages are read with the recorded protocol.
+
+        Pass `profile` if the recorded profile is not one of the built-in profiles. The context counter is the recorded
+        one, which must have an importable name.
+
+        Raises:
+            TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones. The
+                message names the first message that is now read differently.
+        """
+        episode = self.new_episode(profile)
         try:
             episode.replay(self._event(event) for event in self.events)
         except (WideSeekError, KeyError, IndexError, TypeError) as error:
-            raise TrajectoryError(f"task {self.task.id}: the events cannot be replayed: {error}") from error
+            raise TrajectoryError(
+                f"task {self.task.id}: the events cannot be replayed: {error}{self._difference(episode)}"
+            ) from error
         recorded = [conversation["messages"] for conversation in self.conversations]
         if recorded != [conversation.messages for conversation in episode.conversations]:
             raise TrajectoryError(
                 f"task {self.task.id}: the replay gives other messages than the record; was it recorded with other "
-                "rules, other prompts or another context counter?"
+                f"rules, other prompts or another context counter?{self._difference(episode)}"
             )
         return episode
+
+    def _difference(self, episode: Episode) -> str:
+        found = first_difference(self.conversations, self.events, episode)
+        return f"; {found}" if found else ""
 
     def to_dict(self, *, timing: bool = True) -> dict[str, Any]:
         """The record as JSON values. Without `timing`, everything that depends on the clock is left out."""
@@ -174,6 +222,9 @@ class Trajectory:
         record["task"] = task_to_dict(self.task)
         record["rules"] = self.rules.to_dict()
         record["score"] = self.score.to_dict()
+        record["protocol"] = self.protocol.to_dict()
+        if self.texts is None:
+            del record["texts"]
         if not timing:
             del record["timing"]
         return record
@@ -186,15 +237,21 @@ class Trajectory:
     def from_dict(cls, record: Mapping[str, Any]) -> Trajectory:
         """The inverse of `to_dict`. Raises a `TrajectoryError` whose message names what is missing or wrong."""
         version = record.get("format")
-        if version != FORMAT:
+        if version not in _FORMATS or isinstance(version, bool):
             raise TrajectoryError(f"format {version!r} cannot be read by this version, which writes {FORMAT}")
         values = {item.name: record[item.name] for item in dataclasses.fields(cls) if item.name in record}
         try:
             values["task"] = task_from_dict(record["task"])
             values["rules"] = Rules(**record["rules"])
             values["score"] = TableScore.from_dict(record["score"])
+            if version == 1:
+                return cls(**{**values, "protocol": LENIENT, "language": None, "texts": None})
+            values["protocol"] = Protocol.from_dict(record["protocol"])
+            values["texts"] = checked_texts(record.get("texts") or {})
+            if record["language"] not in get_args(Language):
+                raise TypeError(f"language {short(record['language'])}")
             return cls(**values)
-        except (KeyError, TypeError, TaskError) as error:
+        except (KeyError, TypeError, ConfigError, TaskError) as error:
             raise TrajectoryError(f"not a trajectory: {type(error).__name__} {error}") from error
 
     def _event(self, event: Mapping[str, Any]) -> Event:

@@ -265,9 +265,7 @@ def test_a_broken_cache_on_disk_is_not_used(
 
 
 def test_texts_and_fields_can_be_replaced(ask: Make) -> None:
-    texts = SummaryTexts(
-        system="", user='{"page": "{page}", "wanted": "{question}", "from": "{url}"} {other}'
-    )
+    texts = SummaryTexts(system="", user='{{"page": "{page}", "wanted": "{question}", "from": "{url}"}}')
     summariser, server = ask(["One."], texts=texts, fields={"temperature": None, "top_p": 0.5})
     summariser.summarise([PAGE])
     body = server.asked[0].body
@@ -275,7 +273,7 @@ def test_texts_and_fields_can_be_replaced(ask: Make) -> None:
     assert body["top_p"] == 0.5
     (message,) = body["messages"]
     assert message["content"] == (
-        f'{{"page": "{PAGE.page}", "wanted": "{PAGE.question}", "from": "{PAGE.url}"}} {{other}}'
+        f'{{"page": "{PAGE.page}", "wanted": "{PAGE.question}", "from": "{PAGE.url}"}}'
     )
 
 

@@ -24,6 +24,7 @@ from wideseek_env.messages import ToolResult
 from wideseek_env.rewards import approximate_tokens
 from wideseek_env.summaries.base import Summary, SummaryRequest
 from wideseek_env.summaries.policy_engine import PolicyEngine
+from wideseek_env.summaries.prompts import SummaryTexts
 from wideseek_env.trajectory import Trajectory, load_trajectories
 
 SMALL: dict[str, Any] = {
@@ -287,3 +288,53 @@ def test_a_game_with_an_engine_is_pickled_without_it() -> None:
     echo = Echo()
     run_episode(again, WithEngine(echo), again.tasks[0])
     assert echo.asked > 0
+
+
+# --- loaded texts --------------------------------------------------------------------------------------------------
+
+LOADED = {
+    "summariser": {"system": "", "user": "Own prompt: {question} / {page}"},
+    "results": {
+        "summary": "[{title}] {focus} -> {text}",
+        "summary_of_beginning": "[{title}] {focus} ({chars}) -> {text}",
+        "summary_failed": "No summary.\n{text}",
+    },
+}
+
+
+def test_loaded_texts_reach_the_summariser_and_its_results(server: ScriptedServer) -> None:
+    game = GameConfig(**SMALL, texts=LOADED, summariser=f"openai:m@{server.url}").open()
+    run = run_episode(game, ScriptedPolicy(), game.tasks[0])
+    (message,) = server.asked[0].body["messages"]
+    assert message["content"].startswith("Own prompt: ")
+    texts = [event[2] for event in run.episode.events if event[0] == "result" and len(event) == 5]
+    assert " -> The page says nothing." in texts[0]
+    assert any(text.startswith("No summary.\n") for text in texts)
+    assert Trajectory.from_dict(run.trajectory().to_dict()).replay().events == run.episode.events
+
+
+def test_loaded_texts_reach_the_engine_while_it_is_attached() -> None:
+    class Prompted(Echo):
+        texts = usual = SummaryTexts()
+
+    policy = WithEngine(Prompted())
+    game = pickle.loads(pickle.dumps(GameConfig(**SMALL, texts=LOADED, summariser="engine").open()))
+    with game.summariser.attached(policy):
+        assert policy.summariser.texts.user == LOADED["summariser"]["user"]
+    assert policy.summariser.texts is Prompted.usual
+
+
+@pytest.mark.parametrize(
+    ("texts", "told"),
+    [
+        ({"user": "no field"}, r"must contain \{page\}"),
+        ({"user": "{page} {answer}"}, r"no field \{answer\}"),
+        ({"user": "{page} {"}, "braces"),
+        ({"system": "{role}"}, r"no field \{role\}"),
+    ],
+)
+def test_wrong_texts_are_named(texts: dict[str, str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        SummaryTexts(**texts)
+    with pytest.raises(ConfigError):
+        GameConfig(texts={"summariser": texts})

@@ -14,9 +14,12 @@ from wideseek_env.corpus.stored import MemoryCorpus, SourcePage
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ToolCall
 from wideseek_env.pages import to_document
+from wideseek_env.prompts import RESULTS, ResultTexts
 from wideseek_env.summaries.base import Summary, SummaryRequest
 from wideseek_env.summaries.policy_engine import PolicyEngine
-from wideseek_env.tools.executor import SUMMARY_FAILED, CorpusTools
+from wideseek_env.tools.executor import CorpusTools
+
+SUMMARY_FAILED = RESULTS.summary_failed.partition("\n")[0]
 
 HTML = "<title>Harbour</title><h1>Harbour</h1>" + "".join(
     f"<p>Paragraph {n} is about topic{n} of the harbour. {'word ' * 60}</p>" for n in range(60)
@@ -215,3 +218,13 @@ def test_many_threads_may_browse_at_once() -> None:
     for thread in threads:
         thread.join(60)
     assert sorted(text.rpartition(" ")[2] for text in results) == [f"topic{n}" for n in range(4)]
+
+
+def test_results_have_the_texts_of_the_profile() -> None:
+    texts = ResultTexts(
+        summary="S {title} {focus} {text}", summary_of_beginning="B {chars} {text}", no_title="-"
+    )
+    executor = tools(Told(good), texts=texts, page_chars=100)
+    short, long = executor.run([browse("short", "who"), browse("long", "who")])
+    assert short.text == "S Quay who About who"
+    assert long.text == "B 100 About who"

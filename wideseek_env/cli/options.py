@@ -138,6 +138,7 @@ def policy_choice(command: Command) -> Command:
 
 _METAVARS = {
     "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "profile": "NAME",
+    "texts": "FILE",
     "judge": "SPEC", "counter": "NAME", "tools": "[ROLE=]NAME", "executor": "NAME",
     "summariser": "SPEC",
 }  # fmt: skip
@@ -146,6 +147,7 @@ _TYPES: dict[str, Any] = {
     "limit": click.IntRange(min=1),
     "width": click.IntRange(min=1),
     "roster": click.Choice(("dynamic", "fixed")),
+    "language": click.Choice(("en", "zh", "task")),
     "limits": Limit(),
 }
 _REPEATABLE = ("where", "limits", "tools")

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from wideseek_env.evaluation.speedup import amdahl_lines
 from wideseek_env.render.printable import one_line
+from wideseek_env.scoring.judged import share_text
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.compare import Comparison
@@ -68,6 +69,8 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     spread = f"95 % interval {points(row.avg_low)} – {points(row.avg_high)}" if row is not None else ""
     table.add_row("row F1", points(summary.row_f1), spread)
     table.add_row("success", points(summary.success), "answers that are entirely right")
+    for name, value in summary.extra.items():
+        table.add_row(Text(one_line(name, 40)), points(value), "over the tasks that have it")
     endings = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in summary.endings.items())
     if played:
         table.add_row("reward", f"{summary.reward:.3f}")
@@ -79,6 +82,8 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
         table.add_row("tool calls", f"{sum(summary.tool_calls.values()):.1f}", calls)
         table.add_row("subagents", f"{summary.subagents:.1f}")
         table.add_row("errors", f"{summary.errors:.2f}", "calls that failed")
+        if summary.dropped:
+            table.add_row("dropped", f"{summary.dropped:.2f}", "calls and items that the protocol left out")
         table.add_row(
             "seconds", f"{summary.seconds:.2f}", f"per episode; {summary.seconds_total:,.1f} in total"
         )
@@ -86,6 +91,9 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     _summary_row(table, summary.summary_usage_total)
     if summary.judges:
         table.add_row("judge", "", Text(", ".join(one_line(judge, 80) for judge in summary.judges)))
+    if summary.by_rules:
+        told = "of the cells are for a model; set --judge to compare with published scores"
+        table.add_row("judged by rules", share_text(summary.by_rules), told, style="yellow")
     return table
 
 
@@ -240,6 +248,7 @@ def sweep_table(sweep: Sweep) -> Table:
     """One line for each point of a sweep."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     metered = any("completion_tokens" in point.summary.usage for point in sweep.points)
+    share = max((point.summary.by_rules for point in sweep.points), default=0.0)
     headers = [sweep.kind, "item-F1", "95 %", "row F1", "success", "critical path", "turns", "tool calls"]
     headers += [*(["tokens"] if metered else []), "s/episode"]
     for header in headers:
@@ -259,6 +268,8 @@ def sweep_table(sweep: Sweep) -> Table:
             *([f"{tokens:,.0f}" if tokens is not None else ""] if metered else []),
             f"{summary.seconds:.2f}",
         )
+    if share:
+        table.caption = f"{share_text(share)} of the cells are for a model to judge, but rules decided them"
     return table
 
 

@@ -46,6 +46,9 @@ _NEW = ("tools", "counter", "executor", "game")
 _NEW_LIMITS = ("page_chars",)
 """Limits that earlier versions did not have, and that have no effect on their runs."""
 
+_DERIVED = ("game", "judging")
+"""Settings that follow from others, so that they are not compared themselves."""
+
 _PARTS = ("corpus", "reward", "profile", "judge", "counter", "tools", "executor", "summariser")
 """Parts of the nested record "game". They are recorded as a name, or as ``name@digest`` for a live object."""
 
@@ -222,7 +225,7 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
     found: list[tuple[str, Any, Any]] = []
     for name in dict.fromkeys((*before, *now)):
         one, other = before.get(name), now.get(name)
-        if one == other or name == "game":
+        if one == other or name in _DERIVED:
             continue
         if name == "rules" and isinstance(one, dict) and isinstance(other, dict):
             limits = dict.fromkeys((*one, *other))

@@ -42,9 +42,11 @@ def evaluate(
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
     profile: str | Profile = "default",
+    texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
     team: bool = True,
     roster: Roster = "dynamic",
+    language: str | None = None,
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
@@ -88,8 +90,8 @@ def evaluate(
     _check_name(policy if isinstance(policy, str) else policy.name)
     config = ENTRY_POINTS["evaluate"].config(
         tasks=tasks, corpus=corpus, split=split, where=where, limit=limit, width=width, rules=rules, limits=limits,
-        reward=reward, profile=profile, judge=judge, team=team, roster=roster, counter=counter, tools=tools,
-        executor=executor, summariser=summariser,
+        reward=reward, profile=profile, texts=texts, judge=judge, team=team, roster=roster, language=language,
+        counter=counter, tools=tools, executor=executor, summariser=summariser,
     )  # fmt: skip
     with ExitStack() as stack:
         if isinstance(policy, str):

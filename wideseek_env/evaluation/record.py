@@ -10,6 +10,7 @@ from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.labels import Label, task_digest, task_labels
 from wideseek_env.evaluation.usage import summary_usage, usage_of
 from wideseek_env.scoring import TableScore
+from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
@@ -24,10 +25,14 @@ class EpisodeRecord:
     * `seconds` is the wall-clock time of the episode.
     * `turns` counts the turns of all agents.
     * `critical_path` counts the turns until the answer, where turns that agents take at the same time count once.
+    * `dropped` counts the calls, and the items of their lists, that the protocol left out.
     * `failed` means that a policy or tool raised an exception, which stopped the episode.
     * `labels` are the labels of the task, such as its language.
+    * `cells` counts the gold cells of the task, and `by_rules` those of them that rules decided although a model should
+      judge them.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
     * `summary_usage` has the tokens of the model that summarised pages. They are not in `usage`.
+    * `extra` has the metrics that only some tasks have (`TableScore.extra`).
     """
 
     task_id: str
@@ -55,6 +60,10 @@ class EpisodeRecord:
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
     summary_usage: Mapping[str, float] | None = None
+    extra: Mapping[str, float] = field(default_factory=dict)
+    dropped: int = 0
+    cells: int = 0
+    by_rules: int = 0
 
     @property
     def pair(self) -> Pair:
@@ -81,10 +90,12 @@ class EpisodeRecord:
             seconds=float(trajectory.timing.get("seconds", 0.0)),
             labels=task_labels(trajectory.task),
             task_digest=task_digest(trajectory.task),
+            cells=judged_cells(trajectory.task)[1],
             judge=trajectory.score.judge,
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
             summary_usage=summary_usage(trajectory.events),
+            dropped=outcome.get("dropped", 0),
         )
 
     @classmethod
@@ -117,13 +128,17 @@ class EpisodeRecord:
             seconds=0.0,
             labels=task_labels(task),
             task_digest=task_digest(task),
+            cells=judged_cells(task)[1],
             judge=score.judge,
             judge_usage=judge_usage,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The metrics as JSON values. `from_dict` reads them."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        data = {item.name: getattr(self, item.name) for item in fields(self)}
+        if not self.extra:
+            del data["extra"]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EpisodeRecord:
@@ -149,9 +164,9 @@ class EpisodeRecord:
 
 _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
-    (("trial", "turns", "critical_path", "subagents", "errors"), (int,)),
+    (("trial", "turns", "critical_path", "subagents", "errors", "dropped", "cells", "by_rules"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
-    (("tool_calls", "labels"), (dict,)),
+    (("tool_calls", "labels", "extra"), (dict,)),
     (("usage", "judge_usage", "summary_usage"), (dict, type(None))),
 )
 
@@ -165,4 +180,6 @@ def _scores(score: TableScore) -> dict[str, Any]:
         "precision_by_item": score.precision_by_item,
         "recall_by_item": score.recall_by_item,
         "f1_by_item": score.f1_by_item,
+        "extra": dict(score.extra),
+        "by_rules": score.by_rules,
     }

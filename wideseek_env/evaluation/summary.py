@@ -29,7 +29,7 @@ METRICS: Mapping[str, str] = {
 """The benchmark's metrics. For each, the attribute of `EpisodeRecord` that has its value."""
 
 _DIGITS = 9  # decimals of stored numbers: the last bits of a sum may differ between machines
-_MEANS = ("reward", "answered", "turns", "critical_path", "subagents", "errors", "seconds")
+_MEANS = ("reward", "answered", "turns", "critical_path", "subagents", "errors", "dropped", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,8 @@ class Summary:
     subagents: float = 0.0
     errors: float = 0.0
     """Failed or invalid tool calls per episode."""
+    dropped: float = 0.0
+    """Calls and items of their lists that the protocol left out, per episode. Agents are not told about them."""
     tool_calls: Mapping[str, float] = field(default_factory=dict)
     """Tool calls per episode, by kind."""
     endings: Mapping[str, int] = field(default_factory=dict)
@@ -116,6 +118,12 @@ class Summary:
     answered from a cache and `failed` were not answered."""
     judges: tuple[str, ...] = ()
     """The judges that decided cells."""
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """Means over tasks of the metrics that only some tasks have, over the tasks that have them. Empty if no task has
+    any."""
+    by_rules: float = 0.0
+    """Share of the gold cells that rules decided although a model should judge them. If it is not 0, scores do not
+    compare with published ones."""
 
     def __repr__(self) -> str:
         return (
@@ -126,7 +134,10 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """All metrics by name, as JSON values."""
-        return {**dataclasses.asdict(self), "judges": list(self.judges)}
+        data = {**dataclasses.asdict(self), "judges": list(self.judges)}
+        if not self.extra:
+            del data["extra"]
+        return data
 
 
 class SummaryAccumulator:
@@ -279,6 +290,8 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         judge_usage_total=_totals([r.judge_usage for r in records if r.judge_usage is not None]),
         summary_usage_total=_totals([r.summary_usage for r in records if r.summary_usage is not None]),
         judges=tuple(sorted({record.judge for record in records if record.judge})),
+        extra=_extra(groups),
+        by_rules=_round(sum(r.by_rules for r in records) / max(1, sum(r.cells for r in records))),
     )
 
 
@@ -298,6 +311,17 @@ def _metrics(groups: Sequence[Sequence[EpisodeRecord]], seed: int, resamples: in
         for value in (_mean(column), low, high)
     )
     return {metric: TrialMetric(*(next(means) for _ in range(9))) for metric in METRICS}
+
+
+def _extra(groups: Sequence[Sequence[EpisodeRecord]]) -> dict[str, float]:
+    names = dict.fromkeys(name for trials in groups for record in trials for name in record.extra)
+    means = {
+        name: [
+            _mean(found) for trials in groups if (found := [r.extra[name] for r in trials if name in r.extra])
+        ]
+        for name in names
+    }
+    return {name: _round(_mean(values)) for name, values in means.items()}
 
 
 def _pass_at(groups: Sequence[Sequence[EpisodeRecord]]) -> dict[str, float]:

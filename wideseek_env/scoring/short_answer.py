@@ -74,6 +74,17 @@ def score_short_answer(response: str, task: Task) -> TableScore:
     )
 
 
+def answer_rule(task: Task) -> str:
+    """The criterion by which a judge compares a short answer with an accepted one. It contains the question, because
+    two answers may be equivalent for one question and not for another."""
+    if task.language == "zh":
+        return f"两个单元格都回答以下问题：{task.question}\n作为该问题的答案，两者等价即为正确。"
+    return (
+        f"Both cells answer this question: {task.question}\n"
+        "The answer is right if it is equivalent to the reference as an answer to the question."
+    )
+
+
 def _with_core(line: str) -> tuple[str, str]:
     """`line`, and `line` without a tag, mark or label around the answer."""
     core = line

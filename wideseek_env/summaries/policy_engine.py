@@ -14,26 +14,33 @@ from typing import Any
 from wideseek_env.errors import ConfigError
 from wideseek_env.reprs import short
 from wideseek_env.summaries.base import Summariser, Summary, SummaryRequest
+from wideseek_env.summaries.prompts import SummaryTexts
 
 NAME = "engine"
 _INSTEAD = "name a summariser with a model, such as openai:MODEL@URL"
 
 
 class PolicyEngine:
-    """Passes requests to the summariser of the policy that plays now. A pickle and a copy of it have no engine."""
+    """Passes requests to the summariser of the policy that plays now. A pickle of it has no engine.
+
+    `texts` are the texts of requests if they were loaded, else None. The policy's summariser uses them while it is
+    attached.
+    """
 
     name = NAME
 
-    def __init__(self) -> None:
+    def __init__(self, texts: SummaryTexts | None = None) -> None:
+        self.texts = texts
         self._lock = threading.Lock()
         self._attached: Summariser | None = None
+        self._usual: SummaryTexts | None = None
         self._users = 0
 
     def __repr__(self) -> str:
         return f"<PolicyEngine of {short(self._attached)}>"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return PolicyEngine, ()
+        return PolicyEngine, (self.texts,)
 
     def __copy__(self) -> PolicyEngine:
         return self
@@ -78,7 +85,9 @@ class PolicyEngine:
                     "two policies play one game whose summariser is the engine of the policy: open the game again for "
                     "each of them"
                 )
-            self._attached = summariser
+            if not self._users:
+                self._attached, self._usual = summariser, getattr(summariser, "texts", None)
+                self._set_texts(self.texts)
             self._users += 1
         try:
             yield
@@ -86,7 +95,13 @@ class PolicyEngine:
             with self._lock:
                 self._users -= 1
                 if not self._users:
+                    self._set_texts(self._usual)
                     self._attached = None
+
+    def _set_texts(self, texts: SummaryTexts | None) -> None:
+        attached: Any = self._attached
+        if self.texts is not None and texts is not None and hasattr(attached, "texts"):
+            attached.texts = texts
 
 
 @contextmanager

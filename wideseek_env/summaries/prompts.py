@@ -7,17 +7,18 @@ contain it. Everything in the page that a model could take for its own markup is
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 
 from wideseek_env.clean import clean_text
+from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Message
 from wideseek_env.pages.focus import GAP
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.parsing.thoughts import strip_thinking
+from wideseek_env.prompts.texts import fields_of
 from wideseek_env.summaries.base import SummaryRequest
 
-_FIELD = re.compile(r"\{(mark|url|title|page|question)\}")
+_FIELDS = ("mark", "url", "title", "page", "question")
 _LONGEST_QUESTION = 4_000
 
 
@@ -25,8 +26,12 @@ _LONGEST_QUESTION = 4_000
 class SummaryTexts:
     """The texts of a request to a summariser.
 
-    The names ``{mark}``, ``{url}``, ``{title}``, ``{page}`` and ``{question}`` are filled in. Other braces stay as they
-    are. An empty `system` leaves out the system message.
+    The fields ``{mark}``, ``{url}``, ``{title}``, ``{page}`` and ``{question}`` are filled in. A brace in the text
+    itself is written twice. An empty `system` leaves out the system message. A file of texts has both in its table
+    ``[summariser]``.
+
+    Raises:
+        ConfigError: A text has another field, or `user` has no ``{page}``.
     """
 
     system: str = (
@@ -48,6 +53,18 @@ class SummaryTexts:
         "What the agent wants to know from this page: {question}"
     )
 
+    def __post_init__(self) -> None:
+        for template in (self.system, self.user):
+            try:
+                found = fields_of(template)
+            except ValueError as error:
+                raise ConfigError(f"a text of the summariser has braces that do not match: {error}") from None
+            if wrong := [name for name in found if name not in _FIELDS]:
+                told = ", ".join(f"{{{name}}}" for name in _FIELDS)
+                raise ConfigError(f"a text of the summariser has no field {{{wrong[0]}}}; there are: {told}")
+        if "page" not in fields_of(self.user):
+            raise ConfigError("the summariser's text for the user must contain {page}")
+
 
 def conversation(texts: SummaryTexts, request: SummaryRequest) -> list[Message]:
     """The messages of a request. They depend only on the texts and the request."""
@@ -60,12 +77,9 @@ def conversation(texts: SummaryTexts, request: SummaryRequest) -> list[Message]:
         "question": _line(request.question),
     }
 
-    def filled(template: str) -> str:
-        return _FIELD.sub(lambda match: values[match[1]], template)
-
-    messages: list[Message] = [{"role": "user", "content": filled(texts.user)}]
+    messages: list[Message] = [{"role": "user", "content": texts.user.format_map(values)}]
     if texts.system:
-        messages.insert(0, {"role": "system", "content": filled(texts.system)})
+        messages.insert(0, {"role": "system", "content": texts.system.format_map(values)})
     return messages
 
 

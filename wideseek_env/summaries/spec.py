@@ -15,7 +15,7 @@ FORMS = "openai:MODEL@URL, engine or module:name"
 def summariser_named(spec: str, *, texts: SummaryTexts | None = None) -> Summariser:
     """The summariser called ``openai:MODEL@URL`` or ``engine``, or a custom one (`wideseek_env.plugins`).
 
-    `texts` are the texts of requests. They have no effect on custom summarisers and on ``engine``. Nothing is sent.
+    `texts` are the texts of requests. They have no effect on custom summarisers. Nothing is sent.
 
     Raises:
         ConfigError: There is no such summariser.
@@ -23,7 +23,7 @@ def summariser_named(spec: str, *, texts: SummaryTexts | None = None) -> Summari
     spec = spec.strip()
     kind, _, rest = spec.partition(":")
     if spec == NAME:
-        return PolicyEngine()
+        return PolicyEngine(texts)
     if kind == "openai":
         model, at, url = rest.rpartition("@")
         if not (model and at and url):

@@ -23,6 +23,7 @@ from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.pages import Document, focus, neutralise, to_document
 from wideseek_env.plugins import make_part
+from wideseek_env.prompts import RESULTS, ResultTexts
 from wideseek_env.reprs import short
 from wideseek_env.summaries.base import PAGE_CHARS, Summariser, Summary, SummaryRequest
 from wideseek_env.summaries.within import summaries_within
@@ -89,7 +90,7 @@ def run_calls(executor: Executor, calls: Sequence[ToolCall]) -> list[ToolResult]
     except WideSeekError:
         raise
     except Exception as error:
-        return [_failure(error)] * len(calls)
+        return [_failure(error, RESULTS)] * len(calls)
     return checked_results(executor, calls, results)
 
 
@@ -133,6 +134,7 @@ class CorpusTools(Independent):
         corpus: Answers searches and browses. The executor does not close the corpus. The code that opened it must do
             this.
         custom: Further tools by kind (`ToolSpec.kind`).
+        texts: The texts of search results, pages and errors.
         chunk_chars: The approximate length of a chunk of a page, in characters.
         timeout: The seconds that one request to a blocking corpus or a custom tool may take.
         workers: The most requests to a blocking corpus at the same time.
@@ -149,6 +151,7 @@ class CorpusTools(Independent):
         corpus: Corpus,
         *,
         custom: Mapping[str, CustomTool] | None = None,
+        texts: ResultTexts = RESULTS,
         chunk_chars: int = 3000,
         timeout: float = 30.0,
         workers: int = 16,
@@ -169,6 +172,7 @@ class CorpusTools(Independent):
             )
         self.corpus = corpus
         self._custom = dict(custom or {})
+        self._texts = texts
         self._chunk_chars = chunk_chars
         self._timeout = timeout
         self._workers = workers
@@ -188,7 +192,7 @@ class CorpusTools(Independent):
     def __deepcopy__(self, memo: dict[int, Any]) -> CorpusTools:
         with self._lock:  # a call that took too long may still be running
             documents = self._documents.copy()
-        shared = (self.corpus, self.summariser, *self._custom.values())
+        shared = (self.corpus, self._texts, self.summariser, *self._custom.values())
         own = {"_documents": documents, "_lock": threading.Lock(), "_corpus_lock": threading.Lock()}
         return independent_copy(self, memo, *shared, **own)
 
@@ -218,8 +222,10 @@ class CorpusTools(Independent):
             jobs.append((indices, lambda q=queries, k=count: self._search(q, k)))  # type: ignore[misc]
         direct = not self.corpus.blocking and not any(call.name in self._custom for call in calls)
         sizes = [len(indices) for indices, _ in jobs]
-        guarded = [partial(_guarded, job, size) for (_, job), size in zip(jobs, sizes, strict=True)]
-        late = ToolResult(f"Error: the tool did not answer within {self._timeout:g} seconds.", ok=False)
+        guarded = [
+            partial(_guarded, job, size, self._texts) for (_, job), size in zip(jobs, sizes, strict=True)
+        ]
+        late = ToolResult(self._texts.no_time.format(seconds=f"{self._timeout:g}"), ok=False)
         answers = (
             [job() for job in guarded]
             if direct
@@ -252,14 +258,14 @@ class CorpusTools(Independent):
             return self._browse(**call.arguments)
         tool = self._custom.get(call.name)
         if tool is None:
-            return ToolResult(f"Error: the tool {call.name} is not available here.", ok=False)
+            return ToolResult(self._texts.no_tool.format(name=call.name), ok=False)
         return ToolResult(tool(call.arguments))
 
     def _search(self, queries: list[str], k: int) -> list[ToolResult]:
         return [
-            ToolResult(f"Error: the search failed. {hits.error}", ok=False)
+            ToolResult(self._texts.search_failed.format(error=hits.error), ok=False)
             if isinstance(hits, FailedSearch)
-            else ToolResult(format_hits(hits))
+            else ToolResult(format_hits(hits, self._texts))
             for hits in self._found(queries, k)
         ]
 
@@ -277,7 +283,7 @@ class CorpusTools(Independent):
             return document
         if self.summariser is not None and focus.strip() and chunk == 1 and document.chunks:
             return _Question(document, focus)
-        return format_page(document, chunk, focus, self._chunk_chars)
+        return format_page(document, chunk, focus, self._chunk_chars, self._texts)
 
     def _summarised(self, questions: list[_Question]) -> list[ToolResult]:
         requests = [
@@ -296,12 +302,17 @@ class CorpusTools(Independent):
     def _shown(self, asked: _Question, summary: Summary) -> ToolResult:
         document, question = asked
         if summary.error:
-            page = format_page(document, 1, question, self._chunk_chars)
-            return ToolResult(f"{SUMMARY_FAILED}\n{page.text}", page.ok, summary.usage())
-        rest = len(document.markdown) > self._page_chars
-        read = f" (from its first {self._page_chars:,} characters)" if rest else ""
-        head = f"Title: {document.title or '(none)'}\nWhat this page says about: {_short_question(question)}{read}"
-        return ToolResult(f"{head}\n\n{neutralise(summary.text)}", usage=summary.usage())
+            page = format_page(document, 1, question, self._chunk_chars, self._texts)
+            return ToolResult(self._texts.summary_failed.format(text=page.text), page.ok, summary.usage())
+        values = {
+            "title": document.title or self._texts.no_title.format(),
+            "focus": _short_question(question),
+            "text": neutralise(summary.text),
+        }
+        if len(document.markdown) <= self._page_chars:
+            return ToolResult(self._texts.summary.format(**values), usage=summary.usage())
+        told = self._texts.summary_of_beginning.format(**values, chars=f"{self._page_chars:,}")
+        return ToolResult(told, usage=summary.usage())
 
     def _document(self, url: str) -> Document | ToolResult:
         with self._lock:
@@ -312,16 +323,12 @@ class CorpusTools(Independent):
         with self._turn():
             page = self.corpus.fetch(url)
         if page is None:
-            return ToolResult(
-                "Error: there is no page at this address. Use an address from a search result or a page.",
-                ok=False,
-            )
+            return ToolResult(self._texts.no_page.format(), ok=False)
         if page.status == 410:
-            return ToolResult(f"Error: this page is gone. {page.error}".rstrip(), ok=False)
+            return ToolResult(self._texts.page_gone.format(error=page.error).rstrip(), ok=False)
         if page.status >= 400 or page.error:
-            return ToolResult(
-                f"Error {page.status}: {page.error or 'the page could not be opened'}", ok=False
-            )
+            error = page.error or self._texts.no_reason.format()
+            return ToolResult(self._texts.page_failed.format(status=page.status, error=error), ok=False)
         document = to_document(page.html, page.url, chunk_chars=self._chunk_chars)
         with self._lock:
             self._documents[url] = document
@@ -330,54 +337,58 @@ class CorpusTools(Independent):
         return document
 
 
-SUMMARY_FAILED = (
-    "This page could not be summarised, so here is the text that fits the question best by its words."
-)
-
-
-def format_hits(hits: Sequence[SearchHit]) -> str:
-    """Search results as a numbered Markdown list: title and URL, then the passage that matched."""
+def format_hits(hits: Sequence[SearchHit], texts: ResultTexts = RESULTS) -> str:
+    """Search results as text: title and URL, then the passage that matched."""
     if not hits:
-        return "No results. Try other words."
-    lines = []
+        return texts.no_hits.format()
+    found = []
     for number, hit in enumerate(hits, 1):
         title = " ".join(hit.title.replace("[", "(").replace("]", ")").split()) or hit.url
-        lines.append(f"{number}. [{neutralise(title)}]({hit.url})")
+        values = {"number": number, "title": neutralise(title), "url": hit.url}
         if hit.snippet:
-            lines.append(f"   {neutralise(' '.join(hit.snippet.split()))}")
-    return "\n".join(lines)
+            passage = neutralise(" ".join(hit.snippet.split()))
+            found.append(texts.hit.format(**values, passage=passage))
+        else:
+            found.append(texts.hit_without_passage.format(**values))
+    return texts.between_hits.format().join(found)
 
 
-def format_page(document: Document, chunk: int, question: str, chunk_chars: int) -> ToolResult:
+def format_page(
+    document: Document, chunk: int, question: str, chunk_chars: int, texts: ResultTexts = RESULTS
+) -> ToolResult:
     """One chunk of a page under its title, or the parts of the whole page that answer `question`."""
     chunks = document.chunks
     count = max(1, len(chunks))
-    title = f"Title: {document.title or '(none)'}\n"
+    title = document.title or texts.no_title.format()
     if not chunks:
-        return ToolResult(f"{title}\n(This page has no text.)")
+        return ToolResult(texts.empty_page.format(title=title))
     if question and chunk == 1 and count > 1:
-        return ToolResult(
-            f"{title}The parts of this page about: {_short_question(question)} "
-            f"(the whole page has {count} chunks)\n\n{focus(document, question, chunk_chars)}"
-        )
+        asked = _short_question(question)
+        found = focus(document, question, chunk_chars)
+        return ToolResult(texts.focus.format(title=title, focus=asked, chunks=count, text=found))
     if chunk > count:
-        plural = "chunk" if count == 1 else "chunks"
-        return ToolResult(f"Error: this page has only {count} {plural}.", ok=False)
-    more = f" (continue with chunk {chunk + 1})" if chunk < count else ""
-    where = f"Chunk {chunk} of {count}{more}\n" if count > 1 else ""
-    return ToolResult(f"{title}{where}\n{chunks[chunk - 1]}")
+        few = texts.no_second_chunk.format() if count == 1 else texts.no_chunk.format(chunks=count)
+        return ToolResult(few, ok=False)
+    values = {"title": title, "text": chunks[chunk - 1]}
+    if count == 1:
+        return ToolResult(texts.page.format(**values))
+    values |= {"chunk": str(chunk), "chunks": str(count)}
+    if chunk == count:
+        return ToolResult(texts.last_chunk.format(**values))
+    return ToolResult(texts.chunk.format(**values, next=chunk + 1))
 
 
 def _short_question(question: str) -> str:
     return " ".join(question.split())[:300]
 
 
-def _guarded(job: _Job, size: int) -> Sequence[_Answer]:
+def _guarded(job: _Job, size: int, texts: ResultTexts) -> Sequence[_Answer]:
     try:
         return job()
     except Exception as error:
-        return [_failure(error)] * size
+        return [_failure(error, texts)] * size
 
 
-def _failure(error: Exception) -> ToolResult:
-    return ToolResult(f"Error: the tool failed ({type(error).__name__}: {error})"[:500], ok=False)
+def _failure(error: Exception, texts: ResultTexts) -> ToolResult:
+    told = f"{type(error).__name__}: {error}"[:500]
+    return ToolResult(texts.tool_failed.format(error=told)[:500], ok=False)

@@ -59,6 +59,8 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
         Markup(f'<p class="soft">A report on {count}, made by wideseek {text(__version__)}.</p>'),
         Markup(f'<nav aria-label="Contents"><ul>{links}</ul></nav>'),
         sections.unfinished(entries),
+        sections.judged_by_rules(entries),
+        sections.conditions(entries),
         *parts.values(),
     ]
     return head + "\n".join(part for part in body if part) + "\n</body></html>\n"

@@ -120,6 +120,7 @@ function figuresOf({ line, detail }) {
     subagents: String(line.subagents),
     "tool calls": line.calls.toLocaleString("en"),
     errors: String(line.errors),
+    ...(line.dropped ? { "calls left out": String(line.dropped) } : {}),
     time: seconds(line.seconds),
     ...(read === undefined ? {} : { "tokens read / written": `${read.toLocaleString("en")} / ${(written ?? 0).toLocaleString("en")}` }),
     ...(pages ? { "summariser read / written": [

@@ -121,7 +121,8 @@ def _published(task: Task, name: str, default: Sequence[str]) -> tuple[str, ...]
     """The columns that the published row names: those in the task's ``meta``, or else `default`."""
     assert task.gold is not None
     kept = task.meta.get(name)
-    if isinstance(kept, list | tuple) and set(kept) <= set(task.gold.header):
+    named = isinstance(kept, list | tuple) and all(each in task.gold.header for each in kept)
+    if named and (kept or name == KEYS):  # `meta` of other data may have anything here
         default = kept
     return tuple(dict.fromkeys(default))
 

@@ -324,7 +324,7 @@ def test_printed_texts_change_nothing(name: str, tmp_path: Path) -> None:
     "text",
     [
         "", "a\nb", '"""', 'x\n"""y""""', 'end"\n"', "\\n\n\\", "\r\n\t\x00\x7f\n",
-        "# x\n[y]\n", " \n ", "\n\n", "}{\n'''",
+        "# x\n[y]\n", " \n ", "\n\n", "}{\n'''", 'a\n"""', '\n""""', '\n"', '\n""', '"""\n"""""', '\n\\"""', '\n\\"',
     ],
 )  # fmt: skip
 def test_toml_gives_the_text_back(text: str) -> None:

@@ -50,6 +50,12 @@ def test_the_mark_depends_on_page_and_question() -> None:
     assert len({mark("a", "b"), mark("a", "c"), mark("d", "b")}) == 3
 
 
+def test_a_question_keeps_its_lines() -> None:
+    request = SummaryRequest("a\nb", "c\nd", "page", " Which\n\n- names\n  and years? ")
+    texts = SummaryTexts("", "{url}|{title}|{page}|{question}")
+    assert conversation(texts, request)[0]["content"] == "a b|c d|page| Which\n\n- names\n  and years? "
+
+
 def test_values_are_not_filled_in_twice() -> None:
     request = SummaryRequest("u", "{question}", "{title} {page}", "{url}")
     assert conversation(SummaryTexts("", "{title}|{page}|{question}"), request)[0]["content"] == (

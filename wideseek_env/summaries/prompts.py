@@ -19,7 +19,7 @@ from wideseek_env.prompts.texts import fields_of
 from wideseek_env.summaries.base import SummaryRequest
 
 _FIELDS = ("mark", "url", "title", "page", "question")
-_LONGEST_QUESTION = 4_000
+_LONGEST = 4_000  # characters of an address, a title or a question
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def conversation(texts: SummaryTexts, request: SummaryRequest) -> list[Message]:
         "url": _line(request.url),
         "title": _line(request.title) or "(none)",
         "page": neutralise(clean_text(request.page)),
-        "question": _line(request.question),
+        "question": neutralise(clean_text(request.question, _LONGEST)),
     }
 
     messages: list[Message] = [{"role": "user", "content": texts.user.format_map(values)}]
@@ -96,4 +96,4 @@ def summary_text(answer: str, *, cut: bool) -> str:
 
 
 def _line(text: str) -> str:
-    return neutralise(" ".join(clean_text(text, _LONGEST_QUESTION).split()))
+    return neutralise(" ".join(clean_text(text, _LONGEST).split()))

@@ -28,7 +28,7 @@ from wideseek_env.profiles import PROFILES, Profile
 from wideseek_env.rlinf.convert import from_rlinf
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language, Table, Task
-from wideseek_env.tools.executor import format_hits
+from wideseek_env.tools.results import format_hits
 
 TURNS = {"lead": 10, "subagent": 3, "single": 50}
 QUESTION = "Which {rivers} flow through Mirel?\nGive name and length."

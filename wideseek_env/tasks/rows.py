@@ -161,12 +161,11 @@ def language_of(row: Mapping[str, Any], default: str) -> str:
     return _LANGUAGES.get(short, code if code in ("en", "zh") else value)
 
 
-def evaluation_of(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The field ``evaluation`` of a row: an object or its JSON text. Empty if the row has none.
+def evaluation_of(evaluation: Any) -> Mapping[str, Any]:
+    """The content of the field ``evaluation`` of a row: an object or its JSON text.
 
     Raises `TaskError` if it is something else.
     """
-    evaluation = row.get("evaluation") or {}
     if isinstance(evaluation, str):
         try:
             evaluation = json.loads(evaluation)

@@ -87,7 +87,7 @@ def save_wideseek_r1(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int
 
 def task_from_wideseek_r1(row: Mapping[str, Any], *, default_id: str = "") -> Task:
     """The task of one row. Raises `TaskError` that names the field that is wrong."""
-    evaluation = evaluation_of(row)
+    evaluation = evaluation_of(row.get("evaluation") or {})
     task_id = id_of(row, "instance_id", default=default_id)
     question, answer = text_of(row, "question", "query"), row.get("answer")
     keys = _names(row, "unique_columns")

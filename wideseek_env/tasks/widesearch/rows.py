@@ -37,7 +37,7 @@ def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
 
     Raises `TaskError` that names the wrong field or column.
     """
-    evaluation = evaluation_of(row)
+    evaluation = evaluation_of(row.get("evaluation"))
     required, keys = _names(evaluation, "required"), _names(evaluation, "unique_columns")
     for name in keys:
         if name not in required:

@@ -12,9 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import json
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeAlias, cast, get_args
@@ -24,6 +22,7 @@ from wideseek_env.copying import copied_executor, live_parts
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.episode import Episode, Roster
 from wideseek_env.errors import ConfigError
+from wideseek_env.game_text import game_json, game_options, game_toml, read_game_json, read_game_toml
 from wideseek_env.game_values import (
     LIVE,
     as_limits,
@@ -57,7 +56,6 @@ from wideseek_env.task import Language, Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
-from wideseek_env.toml_text import toml_tables, toml_value
 from wideseek_env.tools.custom import Tool, tool_named
 from wideseek_env.tools.executor import CorpusTools, Executor, executor_named
 
@@ -363,62 +361,25 @@ class GameConfig:
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
+        return game_json(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The configuration in a JSON text. `ConfigError` if the text cannot be read."""
-        try:
-            record = json.loads(text)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ConfigError(f"this is no JSON: {error}") from error
-        return cls.from_dict(record)
+        return cls.from_dict(read_game_json(text))
 
     def to_toml(self) -> str:
         """`to_dict` as TOML text: a table ``[game]``, as in a training configuration."""
-        record = self.to_dict()
-        texts = record.pop("texts", None)
-        tables = {name: record.pop(name) for name in ("rules", "limits") if isinstance(record[name], dict)}
-        lines = ["[game]", *(f"{name} = {toml_value(value)}" for name, value in record.items())]
-        for name, table in tables.items():
-            if table or name == "rules":
-                lines += [
-                    "",
-                    f"[game.{name}]",
-                    *(f"{toml_value(key)} = {toml_value(value)}" for key, value in table.items()),
-                ]
-        text = "\n".join(lines) + "\n"
-        return f"{text}\n{toml_tables(texts, 'game', 'texts')}" if texts else text
+        return game_toml(self.to_dict())
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
         """The configuration in the table ``[game]`` of a TOML text. `ConfigError` if the text cannot be read."""
-        try:
-            record = tomllib.loads(text)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise ConfigError(f"this is no TOML: {error}") from error
-        game = record.get("game")
-        if not isinstance(game, dict):
-            raise ConfigError("the TOML text has no table [game]")
-        return cls.from_dict(game)
+        return cls.from_dict(read_game_toml(text))
 
     def to_args(self) -> list[str]:
         """The command-line options of this configuration, such as ``["--tasks=synthetic", "--width=4"]``."""
-        words: list[str] = []
-        for name, value in self.to_dict().items():
-            option = OPTION_NAMES.get(name, f"--{name}")
-            if name == "team":
-                words += [] if value else [option]
-            elif name == "texts":
-                words.append(f"{option}={json.dumps(value, ensure_ascii=False)}")
-            elif isinstance(value, dict):
-                option = OPTION_NAMES["limits"]
-                words += [f"{option}={limit}={number}" for limit, number in value.items()]
-            elif isinstance(value, list):
-                words += [f"{option}={item}" for item in value]
-            else:
-                words.append(f"{option}={value}")
-        return words
+        return game_options(self.to_dict())
 
     def _plain(self, name: str, named: Callable[[Kind, Any], str]) -> Any:
         """A field as a JSON value. `named` returns the name of a live object."""
@@ -440,10 +401,6 @@ class GameConfig:
         return {
             name: value for name, value in values.items() if not same(value, getattr(_DEFAULT, name, None))
         }
-
-
-OPTION_NAMES: Mapping[str, str] = {"team": "--single", "limits": "--rule", "tools": "--tool"}
-"""The fields whose command-line option has another name."""
 
 
 @dataclass(frozen=True, repr=False)

@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import IO, Any, get_args
 
 from wideseek_env.differences import first_difference
-from wideseek_env.episode import Episode, Event
+from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
 from wideseek_env.messages import Message, counter_named
 from wideseek_env.profiles import PROFILES, Profile, profile_named
 from wideseek_env.prompts.loading import checked_texts
 from wideseek_env.protocol import LENIENT, Parse, Protocol
+from wideseek_env.recorded_events import conversation_to_dict, event_from_dict, events_to_dicts
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
@@ -94,12 +95,6 @@ class Trajectory:
         """The record of an ended episode. Raises `TrajectoryError` if the episode is still running."""
         if episode.outcome is None:
             raise TrajectoryError("the episode is still running; record it when it has ended")
-        where = {
-            id(message): (number, index)
-            for number, conversation in enumerate(episode.conversations)
-            for index, message in enumerate(conversation.messages)
-            if message["role"] == "assistant"
-        }
         seconds = [round(t, 6) for t in times]
         return cls(
             task=episode.task,
@@ -109,24 +104,8 @@ class Trajectory:
             roster=episode.roster,
             corpus=corpus,
             seed=seed,
-            conversations=[
-                {
-                    "agent": c.agent,
-                    "role": c.role,
-                    "life": c.generation,
-                    "subtask": c.subtask,
-                    "turns": c.turns,
-                    "clock": c.clock,
-                    "ending": c.ending,
-                    "final": c.final,
-                    "calls": dict(c.calls),
-                    "errors": c.errors,
-                    "dropped": c.dropped,
-                    "messages": list(c.messages),
-                }
-                for c in episode.conversations
-            ],
-            events=[_event_to_dict(event, where) for event in episode.events],
+            conversations=[conversation_to_dict(each) for each in episode.conversations],
+            events=events_to_dicts(episode),
             outcome=dataclasses.asdict(episode.outcome),
             score=score,
             reward=total(parts),
@@ -197,7 +176,7 @@ class Trajectory:
         """
         episode = self.new_episode(profile)
         try:
-            episode.replay(self._event(event) for event in self.events)
+            episode.replay(event_from_dict(event, self.conversations) for event in self.events)
         except (WideSeekError, KeyError, IndexError, TypeError) as error:
             raise TrajectoryError(
                 f"task {self.task.id}: the events cannot be replayed: {error}{self._difference(episode)}"
@@ -253,29 +232,6 @@ class Trajectory:
             return cls(**values)
         except (KeyError, TypeError, ConfigError, TaskError) as error:
             raise TrajectoryError(f"not a trajectory: {type(error).__name__} {error}") from error
-
-    def _event(self, event: Mapping[str, Any]) -> Event:
-        if "act" in event:
-            message: Message = self.conversations[event["conversation"]]["messages"][event["message"]]
-            return ("act", event["act"], message)
-        if "result" in event:
-            result = ("result", event["result"], event["text"], event["ok"])
-            return (*result, dict(event["usage"])) if "usage" in event else result
-        return ("fail", event["fail"]) if "fail" in event else ("abort", event["abort"])
-
-
-def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[str, Any]:
-    match event:
-        case ("act", agent, message):
-            conversation, index = where[id(message)]
-            return {"act": agent, "conversation": conversation, "message": index}
-        case ("result", call, text, ok):
-            return {"result": call, "text": text, "ok": ok}
-        case ("result", call, text, ok, usage):
-            return {"result": call, "text": text, "ok": ok, "usage": usage}
-        case (kind, detail):
-            return {str(kind): detail}
-    raise TrajectoryError(f"not an event: {event!r}")
 
 
 class TrajectoryWriter(JsonlWriter):

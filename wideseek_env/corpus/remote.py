@@ -50,7 +50,8 @@ CLIENT_HEADER = "X-WideSeek-Client"
 """Tells `wideseek serve` that this client understands HTML, status and snippets. Other servers ignore it."""
 
 PASSAGE_HEADER = "X-WideSeek-Passage-Chars"
-"""Tells `wideseek serve` how long the snippets may be. Other servers ignore it, as they may not with a new field."""
+"""Tells `wideseek serve` how long the snippets may be. Other servers ignore an unknown header, but some
+refuse a request with an unknown field."""
 
 _AGAIN = frozenset((408, 425, 429, 500, 502, 503, 504))
 _LONGEST_PAUSE = 10.0

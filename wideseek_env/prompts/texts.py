@@ -32,7 +32,7 @@ class Texts:
     report: str
     """Heads a subagent's report in the lead's result: {number} {subtask}."""
     no_report: Mapping[str, str]
-    """Stands for the report of a subagent that ended without one, by reason."""
+    """The sentence that is shown for a subagent that ended without a report, by reason."""
     result: Mapping[str, str]
     """Heads the result of one call, by tool kind: {query}, {url} or {name}. "custom" is for every other tool.
     "browse_focus" is for a page that the agent opened with a {focus}. Without it, such a page has "browse"."""
@@ -82,7 +82,7 @@ class ResultTexts:
     empty_page: str = "Title: {title}\n\n(This page has no text.)"
     """A page without text: {title}."""
     no_title: str = "(none)"
-    """Stands for the title of a page without one."""
+    """The title that is shown for a page without one."""
     no_chunk: str = "Error: this page has only {chunks} chunks."
     """The agent asked for a chunk that a longer page does not have: {chunks}."""
     no_second_chunk: str = "Error: this page has only 1 chunk."
@@ -94,7 +94,7 @@ class ResultTexts:
     page_failed: str = "Error {status}: {error}"
     """The page cannot be opened: {status} {error}."""
     no_reason: str = "the page could not be opened"
-    """Stands for the error of a page that failed without one."""
+    """The error that is shown for a page that failed without one."""
     search_failed: str = "Error: the search failed. {error}"
     """The corpus could not run the search: {error}."""
     no_tool: str = "Error: the tool {name} is not available here."

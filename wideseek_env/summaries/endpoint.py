@@ -18,7 +18,7 @@ from wideseek_env.scoring.judging.cache import Cache, JudgeCache
 from wideseek_env.summaries.base import Summary, SummaryRequest
 from wideseek_env.summaries.cache import CACHE_BYTES, SummaryCache, request_key
 from wideseek_env.summaries.failures import FailureLog
-from wideseek_env.summaries.prompts import SummaryTexts, conversation, summary_text
+from wideseek_env.summaries.prompts import SummaryTexts, conversation, summary_of
 from wideseek_env.timeouts import run_with_timeout
 
 _LOG = logging.getLogger(__name__)
@@ -135,11 +135,5 @@ class OpenAISummariser:
             return Summary("", error=str(error)[:500])
         except Exception as error:  # a failure of one request must not end the others
             return Summary("", error=f"{type(error).__name__}: {error}"[:500])
-        text = summary_text(reply.text, cut=reply.finish_reason == "length")
-        return Summary(
-            text,
-            reply.prompt_tokens,
-            reply.completion_tokens,
-            reply.cached_tokens,
-            error="" if text else f"the reply has no text besides thinking ({reply.finish_reason})",
-        )
+        tokens = reply.prompt_tokens, reply.completion_tokens, reply.cached_tokens
+        return summary_of(reply.text, reply.finish_reason, *tokens)

@@ -16,7 +16,7 @@ from wideseek_env.pages.focus import GAP
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.parsing.thoughts import strip_thinking
 from wideseek_env.prompts.texts import fields_of
-from wideseek_env.summaries.base import SummaryRequest
+from wideseek_env.summaries.base import Summary, SummaryRequest
 
 _FIELDS = ("mark", "url", "title", "page", "question")
 _LONGEST = 4_000  # characters of an address, a title or a question
@@ -93,6 +93,15 @@ def summary_text(answer: str, *, cut: bool) -> str:
     if not text:
         return ""
     return f"{text}\n\n{GAP}" if cut and not unclosed else text
+
+
+def summary_of(
+    answer: str, finish_reason: str | None, prompt_tokens: int, completion_tokens: int, cached_tokens: int
+) -> Summary:
+    """The summary in a model's answer, with the tokens that it took. An answer with thinking only is a failure."""
+    text = summary_text(answer, cut=finish_reason == "length")
+    error = "" if text else f"the reply has no text besides thinking ({finish_reason})"
+    return Summary(text, prompt_tokens, completion_tokens, cached_tokens, error=error)
 
 
 def _line(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.llm.spec import model_at_url
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.summaries.base import Summariser
 from wideseek_env.summaries.policy_engine import NAME, PolicyEngine
@@ -21,16 +22,11 @@ def summariser_named(spec: str, *, texts: SummaryTexts | None = None) -> Summari
         ConfigError: There is no such summariser.
     """
     spec = spec.strip()
-    kind, _, rest = spec.partition(":")
+    kind, _, _ = spec.partition(":")
     if spec == NAME:
         return PolicyEngine(texts)
     if kind == "openai":
-        model, at, url = rest.rpartition("@")
-        if not (model and at and url):
-            raise ConfigError(
-                f"{spec!r} does not have a model and an address; write openai:MODEL@URL, "
-                "such as openai:qwen3-4b@http://127.0.0.1:8000/v1"
-            )
+        model, url = model_at_url(spec)
         from wideseek_env.summaries.endpoint import OpenAISummariser
 
         return OpenAISummariser(url, model, texts=texts)

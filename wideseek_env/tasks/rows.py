@@ -164,6 +164,21 @@ def language_of(row: Mapping[str, Any], default: str) -> str:
     return _LANGUAGES.get(short, code if code in ("en", "zh") else value)
 
 
+def evaluation_of(evaluation: Any) -> Mapping[str, Any]:
+    """The content of the field ``evaluation`` of a row: an object or its JSON text.
+
+    Raises `TaskError` if it is something else.
+    """
+    if isinstance(evaluation, str):
+        try:
+            evaluation = json.loads(evaluation)
+        except (ValueError, RecursionError) as error:
+            raise TaskError(f"field 'evaluation' is not JSON: {error}") from error
+    if not isinstance(evaluation, Mapping):
+        raise TaskError(f"field 'evaluation' must be an object or its JSON text, not {kind_of(evaluation)}")
+    return evaluation
+
+
 def refuse_encrypted(question: str) -> None:
     """Raise `TaskError` if `question` is one long word of base64, as in benchmarks that publish encrypted questions."""
     if _ENCRYPTED.fullmatch(question) is not None:

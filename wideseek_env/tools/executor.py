@@ -15,19 +15,19 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from wideseek_env.copying import Independent, LivePart, independent_copy
 from wideseek_env.corpus.base import Corpus, FailedSearch, SearchHit, search_passages
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.messages import ToolCall, ToolResult
-from wideseek_env.pages import Document, focus, neutralise, to_document
+from wideseek_env.pages import Document, to_document
 from wideseek_env.plugins import make_part
 from wideseek_env.prompts import RESULTS, ResultTexts
 from wideseek_env.reprs import short
-from wideseek_env.summaries.base import PAGE_CHARS, Summariser, Summary, SummaryRequest
-from wideseek_env.summaries.within import summaries_within
+from wideseek_env.summaries.base import PAGE_CHARS, Summariser
 from wideseek_env.timeouts import run_with_timeout
+from wideseek_env.tools.results import PageQuestion, format_hits, format_page, summarised_pages
 from wideseek_env.tools.spec import Arguments
 
 CustomTool: TypeAlias = Callable[[Arguments], str]
@@ -35,14 +35,7 @@ CustomTool: TypeAlias = Callable[[Arguments], str]
 is text."""
 
 
-class _Question(NamedTuple):
-    """A page to be summarised, and the question that an agent asks about it."""
-
-    document: Document
-    question: str
-
-
-_Answer: TypeAlias = ToolResult | _Question
+_Answer: TypeAlias = ToolResult | PageQuestion
 _Job: TypeAlias = Callable[[], Sequence[_Answer]]
 
 
@@ -237,10 +230,10 @@ class CorpusTools(Independent):
             )
         )
         results: list[ToolResult] = [ToolResult("")] * len(calls)
-        questions: dict[int, _Question] = {}
+        questions: dict[int, PageQuestion] = {}
         for (indices, _), answer in zip(jobs, answers, strict=True):
             for index, result in zip(indices, answer, strict=True):
-                if isinstance(result, _Question):
+                if isinstance(result, PageQuestion):
                     questions[index] = result
                 else:
                     results[index] = result
@@ -282,37 +275,19 @@ class CorpusTools(Independent):
         if isinstance(document, ToolResult):
             return document
         if self.summariser is not None and focus.strip() and chunk == 1 and document.chunks:
-            return _Question(document, focus)
+            return PageQuestion(document, focus)
         return format_page(document, chunk, focus, self._chunk_chars, self._texts)
 
-    def _summarised(self, questions: list[_Question]) -> list[ToolResult]:
-        requests = [
-            SummaryRequest(
-                each.document.url,
-                each.document.title,
-                each.document.markdown[: self._page_chars],
-                each.question,
-            )
-            for each in questions
-        ]
+    def _summarised(self, questions: list[PageQuestion]) -> list[ToolResult]:
         assert self.summariser is not None
-        summaries = summaries_within(self.summariser, requests, self._summary_timeout)
-        return [self._shown(*each) for each in zip(questions, summaries, strict=True)]
-
-    def _shown(self, asked: _Question, summary: Summary) -> ToolResult:
-        document, question = asked
-        if summary.error:
-            page = format_page(document, 1, question, self._chunk_chars, self._texts)
-            return ToolResult(self._texts.summary_failed.format(text=page.text), page.ok, summary.usage())
-        values = {
-            "title": document.title or self._texts.no_title.format(),
-            "focus": _short_question(question),
-            "text": neutralise(summary.text),
-        }
-        if len(document.markdown) <= self._page_chars:
-            return ToolResult(self._texts.summary.format(**values), usage=summary.usage())
-        told = self._texts.summary_of_beginning.format(**values, chars=f"{self._page_chars:,}")
-        return ToolResult(told, usage=summary.usage())
+        return summarised_pages(
+            questions,
+            self.summariser,
+            self._texts,
+            page_chars=self._page_chars,
+            chunk_chars=self._chunk_chars,
+            timeout=self._summary_timeout,
+        )
 
     def _document(self, url: str) -> Document | ToolResult:
         with self._lock:
@@ -335,51 +310,6 @@ class CorpusTools(Independent):
             while len(self._documents) > self._capacity:
                 self._documents.popitem(last=False)
         return document
-
-
-def format_hits(hits: Sequence[SearchHit], texts: ResultTexts = RESULTS) -> str:
-    """Search results as text: title and URL, then the passage that matched."""
-    if not hits:
-        return texts.no_hits.format()
-    found = []
-    for number, hit in enumerate(hits, 1):
-        title = " ".join(hit.title.replace("[", "(").replace("]", ")").split()) or hit.url
-        values = {"number": number, "title": neutralise(title), "url": hit.url}
-        if hit.snippet:
-            passage = neutralise(" ".join(hit.snippet.split()))
-            found.append(texts.hit.format(**values, passage=passage))
-        else:
-            found.append(texts.hit_without_passage.format(**values))
-    return texts.between_hits.format().join(found)
-
-
-def format_page(
-    document: Document, chunk: int, question: str, chunk_chars: int, texts: ResultTexts = RESULTS
-) -> ToolResult:
-    """One chunk of a page under its title, or the parts of the whole page that answer `question`."""
-    chunks = document.chunks
-    count = max(1, len(chunks))
-    title = document.title or texts.no_title.format()
-    if not chunks:
-        return ToolResult(texts.empty_page.format(title=title))
-    if question and chunk == 1 and count > 1:
-        asked = _short_question(question)
-        found = focus(document, question, chunk_chars)
-        return ToolResult(texts.focus.format(title=title, focus=asked, chunks=count, text=found))
-    if chunk > count:
-        few = texts.no_second_chunk.format() if count == 1 else texts.no_chunk.format(chunks=count)
-        return ToolResult(few, ok=False)
-    values = {"title": title, "text": chunks[chunk - 1]}
-    if count == 1:
-        return ToolResult(texts.page.format(**values))
-    values |= {"chunk": str(chunk), "chunks": str(count)}
-    if chunk == count:
-        return ToolResult(texts.last_chunk.format(**values))
-    return ToolResult(texts.chunk.format(**values, next=chunk + 1))
-
-
-def _short_question(question: str) -> str:
-    return " ".join(question.split())[:300]
 
 
 def _guarded(job: _Job, size: int, texts: ResultTexts) -> Sequence[_Answer]:

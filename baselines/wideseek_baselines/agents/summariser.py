@@ -31,7 +31,7 @@ from wideseek_env.reprs import short
 from wideseek_env.summaries.base import Summary, SummaryRequest
 from wideseek_env.summaries.cache import CACHE_BYTES, SummaryCache, request_key
 from wideseek_env.summaries.failures import FailureLog
-from wideseek_env.summaries.prompts import SummaryTexts, conversation, summary_text
+from wideseek_env.summaries.prompts import SummaryTexts, conversation, summary_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -258,14 +258,8 @@ class EngineSummariser:
                 completion_tokens=generation.completion_tokens,
             )
         )
-        text = summary_text(answer, cut=generation.finish_reason == "length")
-        return Summary(
-            text,
-            generation.prompt_tokens,
-            generation.completion_tokens,
-            generation.cached_tokens,
-            error="" if text else f"the reply has no text besides thinking ({generation.finish_reason})",
-        )
+        tokens = generation.prompt_tokens, generation.completion_tokens, generation.cached_tokens
+        return summary_of(answer, generation.finish_reason, *tokens)
 
     def _fitted(self, template: ChatTemplate, request: SummaryRequest) -> tuple[Thread, list[int], int]:
         """The conversation, its prompt and the room for the summary in tokens. The page is cut until both fit into the

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from wideseek_env.errors import TrajectoryError
+from wideseek_env.evaluation.coverage import coverage_of, covered
 from wideseek_env.evaluation.labels import Label, task_digest, task_labels
 from wideseek_env.evaluation.usage import usage_of
 from wideseek_env.scoring import TableScore
@@ -32,6 +33,8 @@ class EpisodeRecord:
       judge them.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
     * `extra` has the metrics that only some tasks have (`TableScore.extra`).
+    * `rows` says where gold rows were lost (`wideseek_env.evaluation.coverage.METRICS`). It is empty for tasks without
+      a gold table, and has only some metrics for an answer of another program.
     """
 
     task_id: str
@@ -62,6 +65,7 @@ class EpisodeRecord:
     cells: int = 0
     by_rules: int = 0
     dropped: int = 0
+    rows: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def pair(self) -> Pair:
@@ -72,6 +76,7 @@ class EpisodeRecord:
     def of(cls, trajectory: Trajectory) -> EpisodeRecord:
         """The metrics of a recorded episode."""
         outcome, meta = trajectory.outcome, trajectory.meta
+        coverage = coverage_of(trajectory)
         return cls(
             task_id=trajectory.task.id,
             trial=int(meta.get("trial", 0)),
@@ -93,6 +98,7 @@ class EpisodeRecord:
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
             dropped=outcome.get("dropped", 0),
+            rows=coverage.metrics() if coverage is not None else {},
         )
 
     @classmethod
@@ -128,6 +134,7 @@ class EpisodeRecord:
             cells=judged_cells(task)[1],
             judge=score.judge,
             judge_usage=judge_usage,
+            rows=covered(score, task),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -163,7 +170,7 @@ _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
     (("trial", "turns", "critical_path", "subagents", "errors", "cells", "by_rules", "dropped"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
-    (("tool_calls", "labels", "extra"), (dict,)),
+    (("tool_calls", "labels", "extra", "rows"), (dict,)),
     (("usage", "judge_usage"), (dict, type(None))),
 )
 

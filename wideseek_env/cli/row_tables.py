@@ -19,7 +19,7 @@ _COLUMNS = {
     "value_precision": "values\nright",
     "blank_values": "values\nblank",
     "right": "rows\nright",
-    "wrong_values": "wrong\nvalues",
+    "wrong_values": "wrong or\nblank",
     "lost_in_merge": "lost in\nmerge",
     "not_reported": "not re-\nported",
     "not_found": "not\nfound",
@@ -58,7 +58,7 @@ def rows_table(sweep: Sweep) -> Table | None:
         return None
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.caption = (
-        "gold rows in percent: right, wrong values, lost in merge, not reported and not found sum to 100"
+        "gold rows in percent; right, wrong or blank, lost in merge, not reported and not found sum to 100"
     )
     for header in (sweep.kind, *(_COLUMNS[name] for name in METRICS)):
         table.add_column(header, justify="right")

@@ -6,6 +6,8 @@ score, and the rows of pages and reports are found by rules.
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +15,7 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
-from wideseek_env.profiles import Profile
+from wideseek_env.profiles import PROFILES, Profile
 from wideseek_env.reading import Asked, read_message
 from wideseek_env.scoring import TableScore, parse_table, score_response
 from wideseek_env.scoring.mentions import Mentions
@@ -37,7 +39,7 @@ FATES: tuple[Fate, ...] = get_args(Fate)
 
 LABELS: Mapping[str, str] = {
     "right": "right",
-    "wrong_values": "wrong values",
+    "wrong_values": "wrong or blank values",
     "lost_in_merge": "lost in the merge",
     "not_reported": "found but not reported",
     "not_found": "not found",
@@ -194,14 +196,11 @@ def _reported(report: str, task: Task, mentions: Mentions) -> tuple[set[int], se
 
 
 def _repeated_requests(trajectory: Trajectory) -> dict[str, float]:
-    """The shares of repeated pages and queries. Empty if the profile of the record is not known here."""
+    """The shares of repeated pages and queries. Empty if the calls of the record cannot be read here."""
     team = [number for number, each in enumerate(trajectory.conversations) if each["role"] == "subagent"]
     if len(team) < 2:
         return {"repeated_pages": 0.0, "repeated_queries": 0.0}
-    try:
-        profile = _profile(trajectory)
-    except ConfigError:
-        return {}
+    profile, known_here = _profile(trajectory)
     done = Counter(event["result"].rpartition("/")[0] for event in trajectory.events if "result" in event)
     known = profile.tool_arguments(trajectory.rules)
     pages: list[tuple[Any, int]] = []
@@ -226,14 +225,17 @@ def _repeated_requests(trajectory: Trajectory) -> dict[str, float]:
                     pages.append(((arguments.get("url"), arguments.get("chunk")), number))
                 elif kind == "search":
                     queries.append((squash(str(arguments.get("query"))), number))
+    if not known_here and not pages and not queries:
+        return {}
     return {"repeated_pages": _repeated(pages), "repeated_queries": _repeated(queries)}
 
 
-def _profile(trajectory: Trajectory) -> Profile:
-    try:
-        return trajectory.recorded_profile()
-    except ConfigError:  # a profile with custom tools is called "default+name"
-        return trajectory.recorded_profile(trajectory.profile.partition("+")[0])
+def _profile(trajectory: Trajectory) -> tuple[Profile, bool]:
+    """The profile with which the calls are read, and whether it is that of the record or the one it was made from."""
+    for name in (trajectory.profile, trajectory.profile.partition("+")[0]):  # custom tools: "default+name"
+        with contextlib.suppress(ConfigError):
+            return trajectory.recorded_profile(name), True
+    return dataclasses.replace(PROFILES["default"], protocol=trajectory.protocol), False
 
 
 def _repeated(pairs: Iterable[tuple[Any, int]]) -> float:

@@ -21,7 +21,7 @@ from wideseek_env.scoring import TableScore, parse_table, score_response
 from wideseek_env.scoring.mentions import Mentions
 from wideseek_env.scoring.result import Verdict
 from wideseek_env.scoring.score import rows_by_gold
-from wideseek_env.scoring.text import is_empty, squash
+from wideseek_env.scoring.text import squash
 from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
@@ -184,14 +184,11 @@ def _reported(report: str, task: Task, mentions: Mentions) -> tuple[set[int], se
     """The gold rows that a report names, and those that it reports."""
     named, given = mentions.named(report), mentions.given(report)
     if "|" in report or not report.isascii():
-        further = [at for at, name in enumerate(dict.fromkeys(task.columns)) if name not in task.key_columns]
-        rows = rows_by_gold(parse_table(report, task.columns, task.key_columns), task)
-        for number, row in enumerate(rows):
-            if row is None:
-                continue
-            named.add(number)
-            if not mentions.has_values(number) or any(not is_empty(row[at]) for at in further):
-                given.add(number)
+        parsed = parse_table(report, task.columns, task.key_columns)
+        keyed = {number for number, row in enumerate(rows_by_gold(parsed, task)) if row is not None}
+        filled = rows_by_gold(parsed, task, filled=True)
+        named |= keyed
+        given |= {number for number in keyed if filled[number] is not None or not mentions.has_values(number)}
     return named | given, given
 
 

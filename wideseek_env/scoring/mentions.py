@@ -1,7 +1,8 @@
 """Finds the rows of a gold table in any text: a page, search results, or a report in prose.
 
 A text *names* a row if it has the row's key as whole words. It *gives* a row if it also has a value of the row next to
-the key. Case, diacritics, punctuation, markup and a leading article do not matter. The time is linear in the length of
+the key. Case, diacritics, punctuation, markup and a leading article do not matter. Addresses
+of pages do not name rows. The time is linear in the length of
 the text.
 """
 
@@ -22,20 +23,22 @@ _ASCII_WORD = re.compile(r"[a-z0-9]+")
 _ARTICLE = re.compile(r"(?:the|an?) (?=\w)")
 _SENTENCE_END = re.compile(r"[;。{}]|(?<=\w\w\w)\.(?=\s)")
 _SHAPE = re.compile(r"(\s*)(#{1,6}(?=\s)|[-*+•](?=\s)|\d{1,4}[.)、])?\s*(?:([^:|]{1,40}):)?")
-_HEADING = re.compile(r"\s*(?:\*\*[^*:]+:?\*\*:?|__[^_:]+:?__:?|[^:*_]+:)\s*")
+_HEADING = re.compile(r"\s*+(?:\*\*[^*:]+:?\*\*:?|__[^_:]+:?__:?|[^:*_]+:)\s*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _GROUPED = re.compile(r"(?<![\d.,])\d{1,3}(?:[,\u202f\u00a0]\d{3})+(?!\d)")
 _ISO_DATE = re.compile(r"(\d{4})-\d{1,2}-(\d{1,2})")
 _FIRST_NUMBER = re.compile(r"[^\w]*\d")
+_URL = re.compile(r"https?://[^\s|<>\"')\]]++")
 _MOST_LINES = 12
 _SHORT = 3
 
 
 class _Values(NamedTuple):
-    """The values of a gold row: as words, and as numbers if they have any."""
+    """The values of a gold row: as words, as numbers if they have any, and as addresses."""
 
     words: tuple[str, ...]
     numbers: tuple[frozenset[str], ...]
+    links: tuple[str, ...]
 
 
 class _Key(NamedTuple):
@@ -84,7 +87,10 @@ class Mentions:
             self._further.append([[_joined(form) for form in part] for part in parts[1:]])
             texts = [form for at in others for form in forms(at)]
             numbers = [_needed(cells[at]) for at in others if _is_number(cells[at], task.spec(header[at]))]
-            self._values.append(_Values(tuple(map(_joined, texts)), tuple(filter(None, numbers))))
+            links = [link for at in others for link in _URL.findall(_bare(cells[at]))]
+            self._values.append(
+                _Values(tuple(map(_joined, texts)), tuple(filter(None, numbers)), tuple(links))
+            )
         self._rows = {form: tuple(numbers) for form, numbers in rows.items()}
         self._lengths: dict[str, list[int]] = {}
         for form in self._rows:
@@ -101,7 +107,7 @@ class Mentions:
     def named(self, text: str) -> set[int]:
         """The rows that `text` names."""
         text = _bare(text)
-        words = _words(text)
+        words = _words(_URL.sub(" ", text))
         found = {row for _, _, rows in self._occurrences(words) for row in rows}
         if any(self._further[row] for row in found):
             whole = _joined(words)
@@ -120,33 +126,39 @@ class Mentions:
         return self._read(_bare(text))
 
     def _read(self, text: str) -> set[int]:
-        whole = _joined(_words(text))
         lines = text.split("\n")
         keys = [self._keys(line) for line in lines]
+        seen = {row for line in keys for key in line for row in key.rows}
+        if any(self._further[row] for row in seen):
+            whole = _joined(_words(text))
+            seen = {row for row in seen if self._complete(row, whole)}
         found: set[int] = set()
         for at, line in enumerate(lines):
             for group, (piece, rows) in enumerate(_pieces(line, keys[at])):
                 below = None
                 for row in rows:
-                    if row in found:
+                    if row in found or row not in seen:
                         continue
                     near = len(rows) > 1  # rows that share this key differ in their further keys
-                    if self._gives(row, piece, whole, near):
+                    if self._gives(row, piece, near):
                         found.add(row)
                         continue
                     if below is None:
                         alone = group == 0 and all(key.rows == keys[at][0].rows for key in keys[at])
                         below = "\n".join(_below(lines, keys, at)) if alone else ""
-                    if below and self._gives(row, f"{piece}\n{below}", whole, near):
+                    if below and self._gives(row, f"{piece}\n{below}", near):
                         found.add(row)
         return found
 
-    def _gives(self, row: int, piece: str, whole: str, near: bool) -> bool:
-        words = _joined(_words(piece))
-        if not self._complete(row, words if near else whole):
-            return False
+    def _gives(self, row: int, piece: str, near: bool) -> bool:
+        """Whether `piece` has a value of a row, and with `near` also its further keys."""
         values = self._values[row]
-        if not values.words or any(value in words for value in values.words):
+        linked = any(link in piece for link in values.links)
+        piece = _URL.sub(" ", piece)
+        words = _joined(_words(piece))
+        if near and not self._complete(row, words):
+            return False
+        if linked or not values.words or any(value in words for value in values.words):
             return True
         if not values.numbers:
             return False
@@ -158,6 +170,7 @@ class Mentions:
         return all(any(form in words for form in part) for part in self._further[row])
 
     def _keys(self, line: str) -> list[_Key]:
+        line = _URL.sub(lambda url: " " * len(url[0]), line)
         places = [(match.start(), match.end()) for match in _pattern(line).finditer(line)]
         words = [line[start:end] for start, end in places]
         return [
@@ -248,7 +261,7 @@ def _bare(text: str) -> str:
     if text.isascii():
         return text.lower().replace("&amp;", " and ").replace("&", " and ")
     lines = text.replace("&amp;", "&").split("\n")
-    return "\n".join(without_diacritics(line if line.isascii() else fold(line).casefold()) for line in lines)
+    return "\n".join(without_diacritics(line if line.isascii() else fold(line)) for line in lines)
 
 
 def _words(text: str) -> list[str]:

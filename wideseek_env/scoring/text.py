@@ -115,8 +115,8 @@ def _joined(number: re.Match[str]) -> str:
 
 
 def without_diacritics(text: str) -> str:
-    """Lower-case `text` with ``o`` for ``ö`` and ``ø``, and with ``and`` for ``&``."""
-    decomposed = unicodedata.normalize("NFKD", text.translate(_LETTERS))
+    """`text` in lower case, with ``o`` for ``ö`` and ``ø``, and with ``and`` for ``&``."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
     return unicodedata.normalize("NFC", _MARKS.sub("", decomposed))
 
 

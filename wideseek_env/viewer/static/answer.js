@@ -24,9 +24,9 @@ function fates(detail) {
   return `gold rows: ${percent(coverage.coverage)} covered, ${percent(coverage.right)} right${lost.map(([name, [called]]) => `, ${percent(coverage[name])} ${called}`).join("")}`;
 }
 
-/** A tag that says where the row of a side was lost. Nothing if it is right. */
+/** A tag that says where the row of a side was lost. Nothing if the answer has it: its cells show what is wrong. */
 function fateTag(side, row) {
-  if (!row.trace || row.trace[0] === "right") return "";
+  if (!row.trace || row.predicted !== null) return "";
   const [fate, seen, reported] = row.trace;
   const agents = (numbers) => numbers.map((number) => brief(side.detail.agents[number].agent)).join(", ");
   const [called, told] = FATES[fate];

@@ -186,9 +186,10 @@ def _reported(report: str, task: Task, mentions: Mentions) -> tuple[set[int], se
     if "|" in report or not report.isascii():
         parsed = parse_table(report, task.columns, task.key_columns)
         keyed = {number for number, row in enumerate(rows_by_gold(parsed, task)) if row is not None}
-        filled = rows_by_gold(parsed, task, filled=True)
         named |= keyed
-        given |= {number for number in keyed if filled[number] is not None or not mentions.has_values(number)}
+        if keyed - given:
+            filled = rows_by_gold(parsed, task, filled=True)
+            given |= {row for row in keyed if filled[row] is not None or not mentions.has_values(row)}
     return named | given, given
 
 

@@ -13,7 +13,7 @@ _LOOKS: dict[Fate, tuple[str, str]] = {
     "right": (COLOURS[2], ""),
     "wrong_values": (COLOURS[4], "////"),
     "lost_in_merge": (COLOURS[1], "xxxx"),
-    "not_reported": (COLOURS[5], "...."),
+    "not_reported": (COLOURS[5], "----"),
     "not_found": (COLOURS[6], ""),
 }
 """Colour and hatch of each fate. In a grey print, the hatches tell them apart."""

@@ -37,8 +37,15 @@ from wideseek_env.task import Task
 
 Roster: TypeAlias = Literal["dynamic", "fixed"]
 
-Event: TypeAlias = tuple[str, ...] | tuple[str, str, Message] | tuple[str, str, str, bool]
-"""("act", agent, message), ("result", call id, text, ok), ("fail", agent) or ("abort", detail)."""
+Event: TypeAlias = (
+    tuple[str, ...]
+    | tuple[str, str, Message]
+    | tuple[str, str, str, bool]
+    | tuple[str, str, str, bool, dict[str, int]]
+)
+"""("act", agent, message), ("result", call id, text, ok), ("fail", agent) or ("abort", detail).
+
+A result that a model helped to make has its usage as a fifth item."""
 
 
 class Episode(Independent):
@@ -216,7 +223,10 @@ class Episode(Independent):
             raise ActionError(f"no result of {call_id!r} is awaited; awaited are {self.pending()}") from None
         # Text from outside must not look like the markup of this package.
         text = self._cut(neutralise(result.text))
-        self.events.append(("result", call_id, text, result.ok))
+        usage = _counts(result.usage)
+        self.events.append(
+            ("result", call_id, text, result.ok, usage) if usage else ("result", call_id, text, result.ok)
+        )
         if not result.ok:
             conversation.errors += 1
         head = conversation.pending_calls[at].parts[part]
@@ -248,6 +258,8 @@ class Episode(Independent):
                     self.act(agent, message)
                 case ("result", str(call), str(text), bool(ok)):
                     self.deliver(call, ToolResult(text, ok))
+                case ("result", str(call), str(text), bool(ok), dict(usage)):
+                    self.deliver(call, ToolResult(text, ok, usage))
                 case ("fail", str(agent)):
                     self.fail(agent)
                 case ("abort", str(detail)):
@@ -497,3 +509,12 @@ class Episode(Independent):
         if code in ("unknown_tool", "forbidden_tool"):
             names = ", ".join(tool.name for tool in self.profile.tools[conversation.role])
             pending_call.parts[-1] += " " + self.texts.problems["your_tools"].format(detail=names)
+
+
+def _counts(usage: Mapping[str, int]) -> dict[str, int]:
+    """The usage of a result, without values that are no counts."""
+    return {
+        str(name): number
+        for name, number in usage.items()
+        if isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    }

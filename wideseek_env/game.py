@@ -45,11 +45,14 @@ from wideseek_env.prompts.loading import checked_texts, texts_digest
 from wideseek_env.protocol import LENIENT
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
-from wideseek_env.rewards import Reward, published_judges, reward_named, with_judge
-from wideseek_env.rules import Rules, rules_from
+from wideseek_env.rewards import Reward, approximate_tokens, published_judges, reward_named, with_judge
+from wideseek_env.rules import TOKEN_RULES, Rules, rules_from
 from wideseek_env.scoring import Judge, Judging, judging_of
 from wideseek_env.scoring.judged import warn_by_rules
 from wideseek_env.scoring.judging import judge_from_spec
+from wideseek_env.summaries.base import Summariser
+from wideseek_env.summaries.prompts import SummaryTexts
+from wideseek_env.summaries.spec import summariser_named
 from wideseek_env.task import Language, Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
@@ -93,7 +96,8 @@ class GameConfig:
     width: int | None = None
     """How many subagents the lead may start with one delegation. Default: the `width` of the rules."""
     rules: str | Rules | Mapping[str, int] = "default"
-    """Preset of all limits: default or width-benchmark. Python also takes `Rules` or a mapping of limits."""
+    """Preset of all limits: default, width-benchmark or wideseek-r1. Python also takes `Rules` or a mapping of
+    limits."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """One limit that overrides the preset, such as subagent_turns=6. The Python class wideseek_env.Rules lists all
     limits."""
@@ -116,12 +120,16 @@ class GameConfig:
     """The language of prompts and notices: en, zh, or task for the language of each task. Default: that of the profile,
     which is English for wideseek-r1 and the language of each task for default and terse."""
     counter: str | Counter = "characters"
-    """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
+    """The unit of the context limit: characters, or module:name for a function that returns the length of a message.
+    With the rules wideseek-r1, whose context is in tokens, the default counts approximate tokens."""
     tools: Sequence[str | Tool] = ()
     """A custom tool, module:name. With role=module:name only that role gets the tool: lead, subagent or single."""
     executor: str | Executor | None = None
     """The object that runs tool calls, as module:name. Default: search and browse over the corpus, and the custom
     tools."""
+    summariser: str | Summariser | None = None
+    """The model that reads a page for an agent that asks about it: openai:MODEL@URL, engine for the engine of the
+    policy, or module:name. Default: no model; the agent gets the parts of the page whose words fit."""
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -205,6 +213,11 @@ class GameConfig:
             raise ConfigError(
                 "tools run next to a corpus; an executor runs its own tools: pass one of the two"
             )
+        summariser = self.open_summariser()
+        if executor is not None and summariser is not None:
+            raise ConfigError(
+                "a summariser reads the pages of a corpus; an executor runs its own tools: pass one of the two"
+            )
         corpus = None
         if executor is None or self.corpus is not None or own is not None:
             corpus = self._open_corpus(own, open_corpus)
@@ -214,7 +227,12 @@ class GameConfig:
                     "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
                 )
             executor = CorpusTools(
-                corpus, custom={each.spec.kind: each.run for each in tools}, texts=profile.results
+                corpus,
+                texts=profile.results,
+                custom={each.spec.kind: each.run for each in tools},
+                passage_chars=rules.passage_chars,
+                summariser=summariser,
+                page_chars=rules.page_chars,
             )
         tasks = pool[: self.limit] if self.limit is not None else pool
         judge = self.open_judge()
@@ -233,7 +251,8 @@ class GameConfig:
                 "judge": judge,
                 "team": self.team,
                 "roster": self.roster,
-                "counter": counter_named(self.counter),
+                "counter": self.open_counter(),
+                "summariser": summariser,
             }
         )
         return Game(**opened.parts, opened=opened)
@@ -258,6 +277,19 @@ class GameConfig:
         """The judge. None means the offline judge."""
         judge = judge_from_spec(self.judge) if isinstance(self.judge, str) else self.judge
         return None if is_offline(judge) else judge
+
+    def open_summariser(self) -> Summariser | None:
+        """The summariser. None means that pages are not summarised."""
+        if not isinstance(self.summariser, str):
+            return self.summariser
+        loaded = cast("Mapping[str, Any]", self.texts or {}).get("summariser")
+        return summariser_named(self.summariser, texts=SummaryTexts(**loaded) if loaded else None)
+
+    def open_counter(self) -> Counter:
+        """The counter of the context limit. It counts approximate tokens if the preset's context is in tokens."""
+        usual = isinstance(self.counter, str) and self.counter == "characters"
+        in_tokens = isinstance(self.rules, str) and self.rules in TOKEN_RULES and "context" not in self.limits
+        return approximate_tokens if usual and in_tokens else counter_named(self.counter)
 
     def _open_profile(self) -> Profile:
         profile = profile_named(self.profile)
@@ -437,6 +469,8 @@ class Game:
     team: bool
     roster: Roster
     counter: Counter
+    summariser: Summariser | None = None
+    """None means that pages are not summarised."""
     opened: Opened | None = field(default=None, compare=False)
     """What `GameConfig.open` made, so that a pickle can open it again. None for a game made in another way."""
 
@@ -493,6 +527,8 @@ class Game:
             for name in ("counter", "tools", "executor")
             if plain[name] and plain[name] != usual[name]
         }
+        if self.summariser is not None:
+            live["summariser"] = self.summariser.name
         return {
             "tasks": self.pool.name,
             "tasks_digest": tasks_digest(self.pool),

@@ -21,7 +21,7 @@ from wideseek_env.differences import first_difference
 from wideseek_env.episode import Episode, Event
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
-from wideseek_env.messages import Message
+from wideseek_env.messages import Message, counter_named
 from wideseek_env.profiles import PROFILES, Profile, profile_named
 from wideseek_env.prompts.loading import checked_texts
 from wideseek_env.protocol import LENIENT, Parse, Protocol
@@ -43,8 +43,8 @@ class Trajectory:
     """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
     An event is ``{"act": agent, "conversation": i, "message": j}``, ``{"result": call id, "text": …, "ok": …}``,
-    ``{"fail": agent}`` or ``{"abort": why}``. ``timing["events"]`` has the time of each event in seconds since the
-    start.
+    ``{"fail": agent}`` or ``{"abort": why}``. A result that a model helped to make also has ``usage``, such as
+    the tokens of a summary. ``timing["events"]`` has the time of each event in seconds since the start.
     """
 
     task: Task
@@ -166,19 +166,30 @@ class Trajectory:
         return dataclasses.replace(base, protocol=self.protocol, language=language)
 
     def new_episode(self, profile: str | Profile | None = None, rules: Rules | None = None) -> Episode:
-        """An episode with the recorded settings, before its first message. `rules` replaces the recorded rules."""
+        """An episode with the recorded settings, before its first message. `rules` replaces the recorded rules.
+
+        Raises `TrajectoryError` if the recorded context counter cannot be imported.
+        """
+        try:
+            counter = counter_named(self.meta.get("counter", "characters"))
+        except ConfigError as error:
+            raise TrajectoryError(
+                f"task {self.task.id}: the context counter cannot be loaded: {error}"
+            ) from None
         return Episode(
             self.task,
             rules=rules if rules is not None else self.rules,
             profile=self.recorded_profile(profile),
             team=self.team,
             roster="fixed" if self.roster == "fixed" else "dynamic",
+            counter=counter,
         )
 
     def replay(self, profile: str | Profile | None = None) -> Episode:
         """Replay the recorded events and return the episode. The messages are read with the recorded protocol.
 
-        Pass `profile` if the recorded profile is not one of the built-in profiles.
+        Pass `profile` if the recorded profile is not one of the built-in profiles. The context counter is the recorded
+        one, which must have an importable name.
 
         Raises:
             TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones. The
@@ -248,7 +259,8 @@ class Trajectory:
             message: Message = self.conversations[event["conversation"]]["messages"][event["message"]]
             return ("act", event["act"], message)
         if "result" in event:
-            return ("result", event["result"], event["text"], event["ok"])
+            result = ("result", event["result"], event["text"], event["ok"])
+            return (*result, dict(event["usage"])) if "usage" in event else result
         return ("fail", event["fail"]) if "fail" in event else ("abort", event["abort"])
 
 
@@ -259,6 +271,8 @@ def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[s
             return {"act": agent, "conversation": conversation, "message": index}
         case ("result", call, text, ok):
             return {"result": call, "text": text, "ok": ok}
+        case ("result", call, text, ok, usage):
+            return {"result": call, "text": text, "ok": ok, "usage": usage}
         case (kind, detail):
             return {str(kind): detail}
     raise TrajectoryError(f"not an event: {event!r}")

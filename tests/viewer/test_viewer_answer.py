@@ -1,4 +1,4 @@
-"""The answer beside the gold: the scorer's verdicts, and the agent and page that each value came from."""
+"""The answer next to the gold: the scorer's verdicts, and the agent and page that each value came from."""
 
 from __future__ import annotations
 

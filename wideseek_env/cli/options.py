@@ -140,6 +140,7 @@ _METAVARS = {
     "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "profile": "NAME",
     "texts": "FILE",
     "judge": "SPEC", "counter": "NAME", "tools": "[ROLE=]NAME", "executor": "NAME",
+    "summariser": "SPEC",
 }  # fmt: skip
 _TYPES: dict[str, Any] = {
     "split": click.Choice(SPLITS),

@@ -9,7 +9,7 @@ from typing import Any
 from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.coverage import coverage_of, covered
 from wideseek_env.evaluation.labels import Label, task_digest, task_labels
-from wideseek_env.evaluation.usage import usage_of
+from wideseek_env.evaluation.usage import summary_usage, usage_of
 from wideseek_env.scoring import TableScore
 from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.task import Task
@@ -32,6 +32,7 @@ class EpisodeRecord:
     * `cells` counts the gold cells of the task, and `by_rules` those of them that rules decided although a model should
       judge them.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
+    * `summary_usage` has the tokens of the model that summarised pages. They are not in `usage`.
     * `extra` has the metrics that only some tasks have (`TableScore.extra`).
     * `rows` says where gold rows were lost (`wideseek_env.evaluation.coverage.METRICS`). It is empty for tasks without
       a gold table, and has only some metrics for an answer of another program.
@@ -61,6 +62,7 @@ class EpisodeRecord:
     judge: str = ""
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
+    summary_usage: Mapping[str, float] | None = None
     extra: Mapping[str, float] = field(default_factory=dict)
     cells: int = 0
     by_rules: int = 0
@@ -97,6 +99,7 @@ class EpisodeRecord:
             judge=trajectory.score.judge,
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
+            summary_usage=summary_usage(trajectory.events),
             dropped=outcome.get("dropped", 0),
             rows=coverage.metrics() if coverage is not None else {},
         )
@@ -171,7 +174,7 @@ _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("trial", "turns", "critical_path", "subagents", "errors", "cells", "by_rules", "dropped"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
     (("tool_calls", "labels", "extra", "rows"), (dict,)),
-    (("usage", "judge_usage"), (dict, type(None))),
+    (("usage", "judge_usage", "summary_usage"), (dict, type(None))),
 )
 
 

@@ -114,6 +114,9 @@ class Summary:
     usage_total: Mapping[str, float] = field(default_factory=dict)
     judge_usage_total: Mapping[str, float] = field(default_factory=dict)
     """Tokens and cost of the judge in the whole run."""
+    summary_usage_total: Mapping[str, float] = field(default_factory=dict)
+    """Tokens of the model that summarised pages, in the whole run: `summaries` requests, of which `cached` were
+    answered from a cache and `failed` were not answered."""
     judges: tuple[str, ...] = ()
     """The judges that decided cells."""
     extra: Mapping[str, float] = field(default_factory=dict)
@@ -293,6 +296,7 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         usage={name: _round(total / len(usage)) for name, total in spent.items()},
         usage_total=spent,
         judge_usage_total=_totals([r.judge_usage for r in records if r.judge_usage is not None]),
+        summary_usage_total=_totals([r.summary_usage for r in records if r.summary_usage is not None]),
         judges=tuple(sorted({record.judge for record in records if record.judge})),
         extra=_means([[record.extra for record in trials] for trials in groups]),
         rows=_means([[record.rows for record in trials] for trials in groups]),

@@ -71,6 +71,14 @@ class ResultTexts:
         "Title: {title}\nThe parts of this page about: {focus} (the whole page has {chunks} chunks)\n\n{text}"
     )
     """The parts of a longer page that answer a question: {title} {focus} {chunks} {text}."""
+    summary: str = "Title: {title}\nWhat this page says about: {focus}\n\n{text}"
+    """A summary of a page for a question: {title} {focus} {text}."""
+    summary_of_beginning: str = (
+        "Title: {title}\nWhat this page says about: {focus} (from its first {chars} characters)\n\n{text}"
+    )
+    """A summary of the beginning of a long page: {title} {focus} {chars} {text}."""
+    summary_failed: str = "This page could not be summarised, so here is the text that fits the question best by its words.\n{text}"
+    """What an agent gets if the summariser failed. The text is what it gets without a summariser: {text}."""
     empty_page: str = "Title: {title}\n\n(This page has no text.)"
     """A page without text: {title}."""
     no_title: str = "(none)"

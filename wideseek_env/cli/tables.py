@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from wideseek_env.cli.row_tables import add_rows
 from wideseek_env.evaluation.questions import SetScore, about, average_title, set_title
 from wideseek_env.evaluation.speedup import amdahl_lines
 from wideseek_env.render.printable import one_line
@@ -70,6 +71,7 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     spread = f"95 % interval {points(row.avg_low)} – {points(row.avg_high)}" if row is not None else ""
     table.add_row("row F1", points(summary.row_f1), spread)
     table.add_row("success", points(summary.success), "answers that are entirely right")
+    add_rows(table, summary)
     for name, value in summary.extra.items():
         table.add_row(Text(one_line(name, 40)), points(value), "over the tasks that have it")
     endings = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in summary.endings.items())

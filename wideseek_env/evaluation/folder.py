@@ -150,10 +150,13 @@ class RunFolder:
         for record in self._metrics.catch_up():
             accumulator.add(record)
 
-    def write(self, trajectory: Trajectory) -> None:
-        """Record one episode. The record is on disk when this method returns."""
+    def write(self, trajectory: Trajectory, record: EpisodeRecord | None = None) -> None:
+        """Record one episode. The record is on disk when this method returns.
+
+        `record` has the metrics of `trajectory`, if the caller has computed them already.
+        """
         self._writer.write(trajectory)
-        self._metrics.append(EpisodeRecord.of(trajectory))
+        self._metrics.append(record if record is not None else EpisodeRecord.of(trajectory))
 
     def write_summary(self, summary: Summary, by: Mapping[str, Mapping[str, Summary]] | None = None) -> None:
         """Write ``summary.json``. `by` has the summaries of groups of tasks, stored under the key ``by``."""

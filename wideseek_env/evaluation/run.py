@@ -98,7 +98,7 @@ def evaluate_game(
                     record = EpisodeRecord.of(trajectory)
                     with uninterrupted():
                         if folder is not None:
-                            folder.write(trajectory)
+                            folder.write(trajectory, record)
                         accumulator.add(record)
                         status.end(Ended.of(record))
                     if on_episode is not None:

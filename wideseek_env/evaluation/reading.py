@@ -60,7 +60,9 @@ def read_run(path: Path | str) -> RecordedRun:
         played: Counter[str] = Counter()
         for trajectory in iter_trajectories(path):
             record = EpisodeRecord.of(trajectory)
-            if "trial" not in trajectory.meta:  # such as episodes of visiting agents, who may play a task again
+            if (
+                "trial" not in trajectory.meta
+            ):  # such as episodes of visiting agents, who may play a task again
                 record = replace(record, trial=played[record.task_id])
                 played[record.task_id] += 1
             accumulator.add(record)

@@ -132,7 +132,7 @@ class ChatClient:
         messages: Sequence[Message],
         fields: Mapping[str, Any] | None = None,
         *,
-        within: float = float("inf"),
+        within: float | None = None,
     ) -> ChatReply:
         """The model's reply to one conversation.
 
@@ -140,7 +140,7 @@ class ChatClient:
         value None is left out. After `within` seconds, a failed request is not sent again. Raises `ServiceError` when
         the server refuses or all retries fail.
         """
-        return self._chat(messages, fields, threading.Event(), self._clock() + within)
+        return self._chat(messages, fields, threading.Event(), within)
 
     def chat_many(
         self,
@@ -189,8 +189,9 @@ class ChatClient:
         messages: Sequence[Message],
         fields: Mapping[str, Any] | None,
         stop: threading.Event,
-        deadline: float = float("inf"),
+        within: float | None = None,
     ) -> ChatReply:
+        deadline = self._clock() + within if within is not None else None
         body = {"model": self.model, "messages": list(messages), **(fields or {})}
         data = encode_body({name: value for name, value in body.items() if value is not None})
         exchange = Exchange(self.base_url, self._key, self.retry, self._random)
@@ -207,8 +208,8 @@ class ChatClient:
                     wait = exchange.wait(fault)
                 except GivenUpError as error:
                     raise ServiceError(str(error), error.status) from None
-                if self._clock() + wait >= deadline:
-                    raise ServiceError(f"{fault}; there is no time for another try") from None
+                if deadline is not None and self._clock() + wait >= deadline:
+                    raise ServiceError(f"{fault}; another try would not begin within {within:g} s") from None
                 self._sleep(wait)
             except RefusedRequestError as error:
                 raise ServiceError(str(error), error.status) from None

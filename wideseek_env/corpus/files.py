@@ -143,15 +143,22 @@ class PageFiles:
         return sorted(rows, key=lambda file: file.path) if rows else found["document"]
 
     def _lines(self, file: _File) -> Iterator[Batch]:
-        number = 0
+        number = size = 0
+        batch: list[bytes] = []
         name = "standard input" if file.path == STDIN else file.path
         try:
             with _open_lines(file.path) as (raw, lines):
                 self._open = raw if file.path != STDIN else None
-                while batch := list(lines.readlines(_BLOCK)):
-                    yield LineBatch(name, number + 1, batch)
-                    number += len(batch)
+                for line in lines:
+                    batch.append(line)
+                    size += len(line)
+                    if size >= _BLOCK:
+                        yield LineBatch(name, number + 1, batch)
+                        number, size, batch = number + len(batch), 0, []
+            if batch:
+                yield LineBatch(name, number + 1, batch)
         except (OSError, EOFError, zlib.error) as error:
+            number += len(batch)
             where = f"{name}, after line {number}" if number else name
             raise CorpusError(f"cannot read {where}: {error}") from error
         finally:

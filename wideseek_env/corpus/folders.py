@@ -50,7 +50,6 @@ def building(path: Path, *, overwrite: bool) -> Iterator[Path]:
         # The folder at `path` may have changed during the build.
         _refuse(path, overwrite)
         temporary.chmod(0o755)
-        (temporary / LOCK).unlink(missing_ok=True)
         if path.exists():
             old = Path(tempfile.mkdtemp(prefix=f".{path.name}{_OLD}", dir=path.parent))
             os.replace(path, old)
@@ -58,6 +57,7 @@ def building(path: Path, *, overwrite: bool) -> Iterator[Path]:
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(temporary, path)
+        (path / LOCK).unlink(missing_ok=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
         if lock is not None:
@@ -72,19 +72,22 @@ def remove_remains(path: Path) -> None:
     If a build was killed while it replaced a folder, that folder is put back first. A build that still runs, in this
     process or in another one, is left alone.
     """
-    for entry in _entries(path.parent):
-        if entry.name.startswith(f".{path.name}{_OLD}"):
-            if not path.exists() and (entry / MANIFEST).is_file():
-                os.replace(entry, path)
-            else:
-                shutil.rmtree(entry, ignore_errors=True)
-        elif entry.name.startswith(f".{path.name}{_BUILDING}") and _is_abandoned(entry):
+    running = False
+    for entry in _entries(path, _BUILDING):
+        if _is_abandoned(entry):
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            running = True
+    for entry in [] if running else _entries(path, _OLD):
+        if not path.exists() and (entry / MANIFEST).is_file():
+            os.replace(entry, path)
+        else:
             shutil.rmtree(entry, ignore_errors=True)
 
 
-def _entries(folder: Path) -> list[Path]:
+def _entries(path: Path, kind: str) -> list[Path]:
     try:
-        return sorted(folder.iterdir())
+        return [entry for entry in path.parent.iterdir() if entry.name.startswith(f".{path.name}{kind}")]
     except OSError:
         return []
 

@@ -17,6 +17,7 @@ from wideseek_env.corpus import MemoryCorpus, PageFiles, Passage, StoredCorpus, 
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.errors import CorpusError, MissingDependencyError
 from wideseek_env.pages import to_document
+from wideseek_env.serve.wire import retrieved
 from wideseek_env.testing import check_corpus
 
 WIKI_18 = [
@@ -82,6 +83,12 @@ def test_passages_are_one_page_to_browse_and_separate_hits(tmp_path: Path, store
     assert len(corpus) == 3
     assert corpus.fetch(f"{AARON}#passage-x") is not None  # a fragment of the page
     assert corpus.fetch("https://local.example/page/Nobody#passage-2") is None
+    assert corpus.passage(f"{AARON}#passage-3") == "He died on Mount Hor at an old age."
+    assert corpus.passage(AARON) == "Aaron is a prophet and the brother of Moses."
+    for unknown in (f"{AARON}#passage-4", f"{AARON}#passage-0", "x", f"{AARON}#x"):
+        assert corpus.passage(unknown) is None
+    (documents,) = retrieved(corpus, ["died on Mount Hor"], 1, scores=False, ours=False, passage_chars=500)
+    assert documents[0]["contents"] == "Aaron\nHe died on Mount Hor at an old age."
     check_corpus(corpus, ["Aaron Moses", "counting frame", "song wall"])
 
 

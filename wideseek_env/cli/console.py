@@ -29,6 +29,7 @@ def console(*, stderr: bool = False) -> Console:
 
 
 _PAUSE = 10.0  # seconds between two lines, if the end is not known
+_INDEXING = 1.5  # time of indexing, as a multiple of the time of reading, until it is known
 _ESTIMATED = 2_000  # pages after which the time left is estimated
 
 
@@ -88,7 +89,8 @@ class PageBar(Bar):
         super().__init__(title, total, "pages")
         self._shown = False
         self._began = self._clock()
-        self._all: int | None = None
+        self._half: int | None = None
+        self._read = 0.0
         self.share: Callable[[], float | None] = lambda: None
         """Returns the share of the input that was read, if it is known."""
 
@@ -103,15 +105,20 @@ class PageBar(Bar):
         self.update(done, self._left(done))
 
     def _left(self, done: int) -> str:
-        """The time left, in words. Pages are read first and indexed then, and each step counts half."""
+        """The time left, in words. Pages are read first and indexed then, and each step counts half of `done`."""
         share = self.share()
         if not share or done < _ESTIMATED:
             return ""
-        if share >= 1 and self._all is None:
-            self._all = 2 * done
-        part = min(1.0, done / self._all) if self._all else share / 2
-        seconds = (self._clock() - self._began) * (1 - part) / part
-        return f"about {_duration(seconds)} left"
+        now = self._clock()
+        if share < 1:
+            reading = (now - self._began) / share
+            return f"about {_duration(reading * (1 - share + _INDEXING))} left"
+        if self._half is None:
+            self._half, self._read = done, now
+            return f"about {_duration((now - self._began) * _INDEXING)} left"
+        indexed = min(1.0, (done - self._half) / self._half)
+        seconds = (now - self._read) * (1 - indexed) / indexed if indexed else 0.0
+        return f"about {_duration(seconds)} left" if seconds else ""
 
 
 def _duration(seconds: float) -> str:

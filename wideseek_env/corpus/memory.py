@@ -9,7 +9,7 @@ from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Page, SearchHit
 from wideseek_env.corpus.index import SearchIndex
 from wideseek_env.corpus.sources import Passage, SourcePage
-from wideseek_env.corpus.urls import PASSAGE, lookup_keys, page_of, url_key
+from wideseek_env.corpus.urls import PASSAGE, lookup_keys, page_of, row_order, url_key
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.reprs import short
 
@@ -73,6 +73,13 @@ class MemoryCorpus:
         else:
             html = self._html[known] if self._html_of is None else self._html_of(known)
         return Page(known, title, html)
+
+    def passage(self, url: str) -> str | None:
+        """The text of the passage whose address `search` gave. None for other addresses, and for pages that were not
+        made of passages."""
+        page, place = row_order(url)
+        passages = [] if page in self._gone else self._passages.get(page, [])
+        return passages[place - 1].text if 0 < place <= len(passages) else None
 
     def _documents(self, pages: Iterable[SourcePage | Passage]) -> Iterator[tuple[str, str, str]]:
         """The URL, title and text of each page and passage, for the index."""

@@ -19,7 +19,7 @@ from wideseek_env.corpus.page_files import PageReader, PageWriter, UrlTable
 from wideseek_env.corpus.sources import Passage as Passage
 from wideseek_env.corpus.sources import Skipped
 from wideseek_env.corpus.sources import SourcePage as SourcePage
-from wideseek_env.corpus.urls import lookup_keys, page_of, url_key
+from wideseek_env.corpus.urls import lookup_keys, page_of, row_order, url_key
 from wideseek_env.errors import CorpusError, IndexDamagedError
 from wideseek_env.files import still_there
 from wideseek_env.pages.text import READING
@@ -130,6 +130,16 @@ class StoredCorpus:
                     return self._page(number, document.url, document.title)
             if key in self._gone_by_key:
                 return Page(self._gone_by_key[key], "", "", 410, GONE)
+        return None
+
+    def passage(self, url: str) -> str | None:
+        """The text of the passage whose address `search` gave. None for other addresses, and for pages that were not
+        made of passages."""
+        page, place = row_order(url)
+        for number in self._by_url.rows(page):
+            if self._index.document(self._pages.rows(number).start).url == page and url not in self._gone:
+                texts = self._texts(number)
+                return self._pages.text(number, place - 1, texts) if 0 < place <= len(texts) else None
         return None
 
     def _page(self, number: int, url: str, title: str) -> Page:

@@ -6,7 +6,8 @@
 There are two scripted episodes: one of a team and one of a single agent. In the team, one subagent reports, and the
 other one uses up its turns. Both episodes are played in English and in Chinese, with a table and with a short answer.
 Each episode runs here with ``--profile wideseek-r1`` and the texts of the checkout. It also runs in the checkout's own
-agent loop (`rlinf_loop.py`). The output is a Markdown table of hashes and lengths. It contains none of the texts.
+agent loop (`rlinf_loop.py`). Here, the tools are those of every game (`CorpusTools`), over a scripted corpus and with a
+scripted summariser. The output is a Markdown table of hashes and lengths. It contains none of the texts.
 """
 
 from __future__ import annotations
@@ -21,14 +22,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wideseek_env.corpus.base import SearchHit
+from wideseek_env.corpus.base import Page, SearchHit
 from wideseek_env.episode import Episode
 from wideseek_env.messages import ToolCall
 from wideseek_env.profiles import PROFILES, Profile
 from wideseek_env.rlinf.convert import from_rlinf
-from wideseek_env.rules import Rules
+from wideseek_env.rules import PRESETS
+from wideseek_env.summaries.base import Summary, SummaryRequest
+from wideseek_env.summaries.prompts import SummaryTexts, conversation
 from wideseek_env.task import Language, Table, Task
-from wideseek_env.tools.executor import format_hits
+from wideseek_env.tools.executor import CorpusTools
 
 TURNS = {"lead": 10, "subagent": 3, "single": 50}
 QUESTION = "Which {rivers} flow through Mirel?\nGive name and length."
@@ -40,7 +43,11 @@ HITS = {
     ],
     "length of the Ona": [{"url": "https://mirel.example/ona", "text": "The Ona is 81 km long."}],
 }
-PAGES = {"https://mirel.example/rivers": "Rivers\n\n- Ona\n- Tesk", "https://mirel.example/empty": " \n"}
+PAGES = {"https://mirel.example/rivers": "Rivers\n\n- Ona\n- Tesk\n", "https://mirel.example/empty": " \n"}
+HTML = {
+    "https://mirel.example/rivers": "<p>Rivers</p><ul><li>Ona</li><li>Tesk</li></ul>",
+    "https://mirel.example/empty": " \n",
+}
 SUMMARIES = {PAGES["https://mirel.example/rivers"]: "- Ona\n- Tesk (see {list})"}
 
 
@@ -104,22 +111,28 @@ def ours(profile: Profile, table: bool, team: bool) -> tuple[list[Conversation],
         columns = ("name", "length")
         form = {"columns": columns, "key_columns": ("name",), "gold": Table(columns, (("Ona", "81"),))}
     task = Task(id="rivers", question=QUESTION, language=profile.language or "en", **form)
-    rules = Rules(
-        lead_turns=TURNS["lead"], subagent_turns=TURNS["subagent"], single_turns=TURNS["single"], width=10,
-        calls_per_turn=5, results_per_query=3, max_results_per_query=10,
-    )  # fmt: skip
+    rules = dataclasses.replace(
+        PRESETS["wideseek-r1"],
+        lead_turns=TURNS["lead"],
+        subagent_turns=TURNS["subagent"],
+        single_turns=TURNS["single"],
+    )
     episode = Episode(task, rules=rules, profile=profile, team=team)
     scripts = TEAM if team else SINGLE
-    summaries: list[Any] = []
+    summariser = Scripted(SummaryTexts(**(profile.loaded or {})["summariser"]))
+    tools = CorpusTools(
+        Stored(), texts=profile.results, passage_chars=rules.passage_chars, page_chars=rules.page_chars,
+        summariser=summariser,
+    )  # fmt: skip
     while not episode.done:
         calls: list[ToolCall] = []
         for agent in episode.ready():
             conversation = episode.conversation(agent)
             script = scripts[conversation.subtask]
             calls += episode.act(agent, script[min(conversation.turns, len(script) - 1)])
-        for each in calls:
+        for each, result in zip(calls, tools.run(calls), strict=True):
             if each.id in episode.pending():
-                episode.deliver(each, result(profile, each, summaries))
+                episode.deliver(each, result)
     found = [
         {
             "tools": episode.tools(conversation.role),
@@ -127,27 +140,44 @@ def ours(profile: Profile, table: bool, team: bool) -> tuple[list[Conversation],
         }
         for conversation in episode.conversations
     ]
-    return found, summaries
+    return found, summariser.requests
 
 
-def result(profile: Profile, request: ToolCall, summaries: list[Any]) -> str:
-    """The result of a call. The summary of a page is scripted, as in the other loop."""
-    if request.name == "search":
-        hits = HITS.get(request.arguments["query"], [])
-        return format_hits([SearchHit(hit["url"], "", hit["text"], 1.0) for hit in hits], profile.results)
-    page = PAGES.get(request.arguments["url"], "")
-    if not page.strip():
-        return profile.results.empty_page.format(title="")
-    texts = (profile.loaded or {})["summariser"]
-    values = {
-        "page": page,
-        "question": request.arguments["focus"] or "None",
-        "url": "",
-        "title": "",
-        "mark": "",
-    }
-    summaries.append([{"role": role, "content": text.format(**values)} for role, text in texts.items()])
-    return SUMMARIES[page]
+class Stored:
+    """A corpus with the scripted search results and pages."""
+
+    name, blocking = "scripted", False
+
+    def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
+        """The scripted results of each query."""
+        return [
+            [SearchHit(hit["url"], "", hit["text"], 1.0) for hit in HITS.get(query, [])] for query in queries
+        ]
+
+    def fetch(self, url: str) -> Page | None:
+        """The page as HTML whose Markdown is the scripted text."""
+        return Page(url, "", HTML[url]) if url in HTML else None
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Scripted:
+    """A summariser that keeps its requests, and gives the scripted summary of each page."""
+
+    name = "scripted"
+
+    def __init__(self, texts: SummaryTexts) -> None:
+        self.texts = texts
+        self.requests: list[Any] = []
+
+    def summarise(self, requests: Sequence[SummaryRequest]) -> list[Summary]:
+        """The scripted summaries."""
+        self.requests += [conversation(self.texts, request) for request in requests]
+        return [Summary(SUMMARIES[request.page]) for request in requests]
+
+    def close(self) -> None:
+        """Nothing to close."""
 
 
 def cell(here: Any, there: Any) -> str:

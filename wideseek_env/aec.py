@@ -21,6 +21,7 @@ from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
+from wideseek_env.summaries.base import Summariser
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 
@@ -215,6 +216,7 @@ def raw_env(
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
+    summariser: str | Summariser | None = None,
     subagent_lifetime: Lifetime = "episode",
     render_mode: str | None = None,
 ) -> WideSeekAECEnv:
@@ -238,6 +240,7 @@ def raw_env(
             counter=counter,
             tools=tools,
             executor=executor,
+            summariser=summariser,
             subagent_lifetime=subagent_lifetime,
             render_mode=render_mode,
         )
@@ -263,6 +266,7 @@ def env(
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
+    summariser: str | Summariser | None = None,
     subagent_lifetime: Lifetime = "episode",
     render_mode: str | None = None,
 ) -> OrderedAECEnv:
@@ -289,6 +293,7 @@ def env(
             counter=counter,
             tools=tools,
             executor=executor,
+            summariser=summariser,
             subagent_lifetime=subagent_lifetime,
             render_mode=render_mode,
         )

@@ -14,7 +14,7 @@ _LAST = 1 << 62
 
 
 def first_difference(conversations: Sequence[Record], events: Sequence[Record], episode: Episode) -> str:
-    """Words about the first message of a record that `episode` read differently, or "".
+    """A clause about the first message of a record that `episode` read differently, or "".
 
     `conversations` and `events` are those of a `wideseek_env.trajectory.Trajectory`. `episode` has replayed the events,
     perhaps not to the end.

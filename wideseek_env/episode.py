@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from wideseek_env.clean import clean_text
+from wideseek_env import result_texts
 from wideseek_env.conversation import Conversation, Ending, Outcome, PendingCall
 from wideseek_env.copying import Independent, independent_copy
 from wideseek_env.errors import ActionError, ConfigError
@@ -37,8 +37,15 @@ from wideseek_env.task import Task
 
 Roster: TypeAlias = Literal["dynamic", "fixed"]
 
-Event: TypeAlias = tuple[str, ...] | tuple[str, str, Message] | tuple[str, str, str, bool]
-"""("act", agent, message), ("result", call id, text, ok), ("fail", agent) or ("abort", detail)."""
+Event: TypeAlias = (
+    tuple[str, ...]
+    | tuple[str, str, Message]
+    | tuple[str, str, str, bool]
+    | tuple[str, str, str, bool, dict[str, int]]
+)
+"""("act", agent, message), ("result", call id, text, ok), ("fail", agent) or ("abort", detail).
+
+A result that a model helped to make has its usage as a fifth item."""
 
 
 class Episode(Independent):
@@ -215,8 +222,11 @@ class Episode(Independent):
         except KeyError:
             raise ActionError(f"no result of {call_id!r} is awaited; awaited are {self.pending()}") from None
         # Text from outside must not look like the markup of this package.
-        text = self._cut(neutralise(result.text))
-        self.events.append(("result", call_id, text, result.ok))
+        text = result_texts.cut(self.texts, neutralise(result.text), self.rules.result_chars)
+        usage = _counts(result.usage)
+        self.events.append(
+            ("result", call_id, text, result.ok, usage) if usage else ("result", call_id, text, result.ok)
+        )
         if not result.ok:
             conversation.errors += 1
         head = conversation.pending_calls[at].parts[part]
@@ -248,6 +258,8 @@ class Episode(Independent):
                     self.act(agent, message)
                 case ("result", str(call), str(text), bool(ok)):
                     self.deliver(call, ToolResult(text, ok))
+                case ("result", str(call), str(text), bool(ok), dict(usage)):
+                    self.deliver(call, ToolResult(text, ok, usage))
                 case ("fail", str(agent)):
                     self.fail(agent)
                 case ("abort", str(detail)):
@@ -283,6 +295,7 @@ class Episode(Independent):
         conversation.pending_calls = pending = []
         calls: list[ToolCall] = []
         subtasks: list[tuple[PendingCall, list[str]]] = []
+        whole = self.profile.protocol.headings == "whole"
         for item in reading.calls:
             pending_call = PendingCall(item.native_id, [])
             pending.append(pending_call)
@@ -302,7 +315,7 @@ class Episode(Independent):
                     self._call_id(conversation, len(calls)), conversation.agent, tool.kind, arguments
                 )
                 self._waiting[call.id] = (conversation, len(pending) - 1, len(pending_call.parts))
-                pending_call.parts.append(self._heading(call, tool.name))
+                pending_call.parts.append(result_texts.heading(self.texts, call, tool.name, whole))
                 pending_call.requests.append(call.id)
                 calls.append(call)
         # Servers demand a result for every native call, also for one that was left out.
@@ -392,10 +405,13 @@ class Episode(Independent):
 
     def _resume(self, conversation: Conversation) -> None:
         """Tell the agent all results of its turn and give it its next turn."""
+        whole = self.profile.protocol.headings == "whole"
         for pending_call in conversation.pending_calls:
             for number, child in enumerate(pending_call.spawned):
                 conversation.clock = max(conversation.clock, child.clock)
-                pending_call.parts[number] = self._report(child, number)
+                pending_call.parts[number] = result_texts.report(
+                    self.texts, child, number, whole, self.rules.result_chars
+                )
         conversation.limit = self._limit(conversation)
         turn = conversation.turns + 1
         notice = self.texts.turns_left if turn < conversation.limit else self.texts.last_turn
@@ -462,38 +478,18 @@ class Episode(Independent):
         generation = f"{conversation.generation}." if conversation.generation else ""
         return f"{conversation.agent}/{generation}{conversation.turns}/{number}"
 
-    def _heading(self, call: ToolCall, name: str) -> str:
-        kind = "browse_focus" if call.name == "browse" and call.arguments.get("focus") else call.name
-        template = self.texts.result.get(kind) or self.texts.result.get(
-            call.name, self.texts.result["custom"]
-        )
-        return self._line(template, {**call.arguments, "name": name})
-
-    def _line(self, template: str, values: Mapping[str, object]) -> str:
-        def shown(value: object) -> str:
-            whole = self.profile.protocol.headings == "whole"
-            return neutralise(str(value) if whole else " ".join(str(value).split())[:300])
-
-        return template.format_map({key: shown(value) for key, value in values.items()})
-
-    def _report(self, child: Conversation, number: int) -> str:
-        head = self._line(self.texts.report, {"number": number + 1, "subtask": child.subtask})
-        body = child.final if child.ending == "reported" else self.texts.no_report[child.ending].format()
-        return f"{head}\n{self._cut(neutralise(body))}"
-
-    def _cut(self, text: str) -> str:
-        limit = self.rules.result_chars
-        if len(text) <= limit:
-            return clean_text(text, limit)
-        mark = self.texts.cut.format(limit=limit)
-        keep = limit - len(mark) - 1
-        return f"{clean_text(text, keep)}\n{mark}" if keep > 0 else clean_text(text, limit)
-
     def _problem(
         self, conversation: Conversation, pending_call: PendingCall, code: str, detail: object
     ) -> None:
         conversation.errors += 1
-        pending_call.parts.append(clean_text(self.texts.problems[code].format(detail=detail), 1000))
-        if code in ("unknown_tool", "forbidden_tool"):
-            names = ", ".join(tool.name for tool in self.profile.tools[conversation.role])
-            pending_call.parts[-1] += " " + self.texts.problems["your_tools"].format(detail=names)
+        names = [tool.name for tool in self.profile.tools[conversation.role]]
+        pending_call.parts.append(result_texts.problem(self.texts, code, detail, names))
+
+
+def _counts(usage: Mapping[str, int]) -> dict[str, int]:
+    """The usage of a result, without values that are no counts."""
+    return {
+        str(name): number
+        for name, number in usage.items()
+        if isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    }

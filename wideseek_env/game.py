@@ -12,9 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import json
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeAlias, cast, get_args
@@ -24,6 +22,7 @@ from wideseek_env.copying import copied_executor, live_parts
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.episode import Episode, Roster
 from wideseek_env.errors import ConfigError
+from wideseek_env.game_text import game_json, game_options, game_toml, read_game_json, read_game_toml
 from wideseek_env.game_values import (
     LIVE,
     as_limits,
@@ -45,16 +44,18 @@ from wideseek_env.prompts.loading import checked_texts, texts_digest
 from wideseek_env.protocol import LENIENT
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
-from wideseek_env.rewards import Reward, published_judges, reward_named, with_judge
-from wideseek_env.rules import Rules, rules_from
+from wideseek_env.rewards import Reward, approximate_tokens, published_judges, reward_named, with_judge
+from wideseek_env.rules import TOKEN_RULES, Rules, rules_from
 from wideseek_env.scoring import Judge, Judging, judging_of
 from wideseek_env.scoring.judged import warn_by_rules
 from wideseek_env.scoring.judging import judge_from_spec
+from wideseek_env.summaries.base import Summariser
+from wideseek_env.summaries.prompts import SummaryTexts
+from wideseek_env.summaries.spec import summariser_named
 from wideseek_env.task import Language, Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
-from wideseek_env.toml_text import toml_tables, toml_value
 from wideseek_env.tools.custom import Tool, tool_named
 from wideseek_env.tools.executor import CorpusTools, Executor, executor_named
 
@@ -93,7 +94,8 @@ class GameConfig:
     width: int | None = None
     """How many subagents the lead may start with one delegation. Default: the `width` of the rules."""
     rules: str | Rules | Mapping[str, int] = "default"
-    """Preset of all limits: default or width-benchmark. Python also takes `Rules` or a mapping of limits."""
+    """Preset of all limits: default, width-benchmark or wideseek-r1. Python also takes `Rules` or a mapping of
+    limits."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """One limit that overrides the preset, such as subagent_turns=6. The Python class wideseek_env.Rules lists all
     limits."""
@@ -116,12 +118,16 @@ class GameConfig:
     """The language of prompts and notices: en, zh, or task for the language of each task. Default: that of the profile,
     which is English for wideseek-r1 and the language of each task for default and terse."""
     counter: str | Counter = "characters"
-    """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
+    """The unit of the context limit: characters, or module:name for a function that returns the length of a message.
+    With the rules wideseek-r1, whose context is in tokens, the default counts approximate tokens."""
     tools: Sequence[str | Tool] = ()
     """A custom tool, module:name. With role=module:name only that role gets the tool: lead, subagent or single."""
     executor: str | Executor | None = None
     """The object that runs tool calls, as module:name. Default: search and browse over the corpus, and the custom
     tools."""
+    summariser: str | Summariser | None = None
+    """The model that reads a page for an agent that asks about it: openai:MODEL@URL, engine for the engine of the
+    policy, or module:name. Default: no model; the agent gets the parts of the page whose words fit."""
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -205,6 +211,11 @@ class GameConfig:
             raise ConfigError(
                 "tools run next to a corpus; an executor runs its own tools: pass one of the two"
             )
+        summariser = self.open_summariser()
+        if executor is not None and summariser is not None:
+            raise ConfigError(
+                "a summariser reads the pages of a corpus; an executor runs its own tools: pass one of the two"
+            )
         corpus = None
         if executor is None or self.corpus is not None or own is not None:
             corpus = self._open_corpus(own, open_corpus)
@@ -214,7 +225,12 @@ class GameConfig:
                     "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
                 )
             executor = CorpusTools(
-                corpus, custom={each.spec.kind: each.run for each in tools}, texts=profile.results
+                corpus,
+                texts=profile.results,
+                custom={each.spec.kind: each.run for each in tools},
+                passage_chars=rules.passage_chars,
+                summariser=summariser,
+                page_chars=rules.page_chars,
             )
         tasks = pool[: self.limit] if self.limit is not None else pool
         judge = self.open_judge()
@@ -233,7 +249,8 @@ class GameConfig:
                 "judge": judge,
                 "team": self.team,
                 "roster": self.roster,
-                "counter": counter_named(self.counter),
+                "counter": self.open_counter(),
+                "summariser": summariser,
             }
         )
         return Game(**opened.parts, opened=opened)
@@ -258,6 +275,19 @@ class GameConfig:
         """The judge. None means the offline judge."""
         judge = judge_from_spec(self.judge) if isinstance(self.judge, str) else self.judge
         return None if is_offline(judge) else judge
+
+    def open_summariser(self) -> Summariser | None:
+        """The summariser. None means that pages are not summarised."""
+        if not isinstance(self.summariser, str):
+            return self.summariser
+        loaded = cast("Mapping[str, Any]", self.texts or {}).get("summariser")
+        return summariser_named(self.summariser, texts=SummaryTexts(**loaded) if loaded else None)
+
+    def open_counter(self) -> Counter:
+        """The counter of the context limit. It counts approximate tokens if the preset's context is in tokens."""
+        usual = isinstance(self.counter, str) and self.counter == "characters"
+        in_tokens = isinstance(self.rules, str) and self.rules in TOKEN_RULES and "context" not in self.limits
+        return approximate_tokens if usual and in_tokens else counter_named(self.counter)
 
     def _open_profile(self) -> Profile:
         profile = profile_named(self.profile)
@@ -331,62 +361,25 @@ class GameConfig:
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
+        return game_json(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The configuration in a JSON text. `ConfigError` if the text cannot be read."""
-        try:
-            record = json.loads(text)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ConfigError(f"this is no JSON: {error}") from error
-        return cls.from_dict(record)
+        return cls.from_dict(read_game_json(text))
 
     def to_toml(self) -> str:
         """`to_dict` as TOML text: a table ``[game]``, as in a training configuration."""
-        record = self.to_dict()
-        texts = record.pop("texts", None)
-        tables = {name: record.pop(name) for name in ("rules", "limits") if isinstance(record[name], dict)}
-        lines = ["[game]", *(f"{name} = {toml_value(value)}" for name, value in record.items())]
-        for name, table in tables.items():
-            if table or name == "rules":
-                lines += [
-                    "",
-                    f"[game.{name}]",
-                    *(f"{toml_value(key)} = {toml_value(value)}" for key, value in table.items()),
-                ]
-        text = "\n".join(lines) + "\n"
-        return f"{text}\n{toml_tables(texts, 'game', 'texts')}" if texts else text
+        return game_toml(self.to_dict())
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
         """The configuration in the table ``[game]`` of a TOML text. `ConfigError` if the text cannot be read."""
-        try:
-            record = tomllib.loads(text)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise ConfigError(f"this is no TOML: {error}") from error
-        game = record.get("game")
-        if not isinstance(game, dict):
-            raise ConfigError("the TOML text has no table [game]")
-        return cls.from_dict(game)
+        return cls.from_dict(read_game_toml(text))
 
     def to_args(self) -> list[str]:
         """The command-line options of this configuration, such as ``["--tasks=synthetic", "--width=4"]``."""
-        words: list[str] = []
-        for name, value in self.to_dict().items():
-            option = OPTION_NAMES.get(name, f"--{name}")
-            if name == "team":
-                words += [] if value else [option]
-            elif name == "texts":
-                words.append(f"{option}={json.dumps(value, ensure_ascii=False)}")
-            elif isinstance(value, dict):
-                option = OPTION_NAMES["limits"]
-                words += [f"{option}={limit}={number}" for limit, number in value.items()]
-            elif isinstance(value, list):
-                words += [f"{option}={item}" for item in value]
-            else:
-                words.append(f"{option}={value}")
-        return words
+        return game_options(self.to_dict())
 
     def _plain(self, name: str, named: Callable[[Kind, Any], str]) -> Any:
         """A field as a JSON value. `named` returns the name of a live object."""
@@ -408,10 +401,6 @@ class GameConfig:
         return {
             name: value for name, value in values.items() if not same(value, getattr(_DEFAULT, name, None))
         }
-
-
-OPTION_NAMES: Mapping[str, str] = {"team": "--single", "limits": "--rule", "tools": "--tool"}
-"""The fields whose command-line option has another name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -437,6 +426,8 @@ class Game:
     team: bool
     roster: Roster
     counter: Counter
+    summariser: Summariser | None = None
+    """None means that pages are not summarised."""
     opened: Opened | None = field(default=None, compare=False)
     """What `GameConfig.open` made, so that a pickle can open it again. None for a game made in another way."""
 
@@ -493,6 +484,8 @@ class Game:
             for name in ("counter", "tools", "executor")
             if plain[name] and plain[name] != usual[name]
         }
+        if self.summariser is not None:
+            live["summariser"] = self.summariser.name
         return {
             "tasks": self.pool.name,
             "tasks_digest": tasks_digest(self.pool),

@@ -17,6 +17,7 @@ from wideseek_env.rewards import PRESETS as REWARDS
 from wideseek_env.rules import BUDGETS, Rules
 from wideseek_env.rules import PRESETS as RULES
 from wideseek_env.scoring import Judge, OfflineJudge
+from wideseek_env.summaries.base import Summariser
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 
@@ -114,6 +115,10 @@ LIVE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "executor": (
         lambda part: isinstance(part, Executor),
         "an executor must be a name, or an object with run(calls) and close()",
+    ),
+    "summariser": (
+        lambda part: isinstance(part, Summariser) and has_name(part),
+        "a summariser must be a name, or an object with name, summarise(requests) and close()",
     ),
 }
 """For each field: a check of a live object, and the words with which an error describes a right object."""

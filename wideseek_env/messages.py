@@ -84,10 +84,14 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The result of a tool call. `ok` is False if the tool failed. In this case `text` tells the model the reason."""
+    """The result of a tool call. `ok` is False if the tool failed. In this case `text` tells the model the reason.
+
+    `usage` counts what a model used to make the result, such as ``prompt_tokens``. It is empty if no model was used.
+    """
 
     text: str
     ok: bool = True
+    usage: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 class Transcript(Sequence[Message]):

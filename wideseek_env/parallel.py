@@ -24,6 +24,7 @@ from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
+from wideseek_env.summaries.base import Summariser
 from wideseek_env.task import Task
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
@@ -287,6 +288,7 @@ def parallel_env(
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
+    summariser: str | Summariser | None = None,
     subagent_lifetime: Lifetime = "episode",
     render_mode: str | None = None,
 ) -> WideSeekEnv:
@@ -301,7 +303,8 @@ def parallel_env(
         where: Conditions that tasks must meet, such as ``["rows>=10"]``.
         limit: Use only the first N of these tasks.
         width: The number of subagents that one delegation may start. Overrides the rules.
-        rules: The name of a preset ("default", "width-benchmark"), `Rules`, or a mapping of limits to change.
+        rules: The name of a preset ("default", "width-benchmark", "wideseek-r1"), `Rules`, or a mapping of limits to
+            change.
         limits: Single limits that override `rules`, such as ``{"subagent_turns": 6}``.
         reward: The reward of the team: "item_f1", "wideseek_r1", ``module:name`` or a `Reward`.
         profile: Prompts and tool schemas: "default", "terse", "wideseek-r1", ``module:name`` or a `Profile`.
@@ -315,6 +318,8 @@ def parallel_env(
             a number.
         tools: Custom tools, made by `wideseek_env.tool` or named ``module:name``.
         executor: The object that runs tool calls. None means search and browse over the corpus, and the custom tools.
+        summariser: The model that reads pages for agents: ``openai:MODEL@URL``, ``module:name`` or a `Summariser`. None
+            means that agents get the parts of a page whose words fit their question.
         subagent_lifetime: "episode": a finished subagent stays without work until the end, and gets the team reward.
             "task": a subagent leaves when it reports, with a reward of 0.
         render_mode: "human" (a live view in the terminal), "ansi" (text from `render`) or None.
@@ -341,5 +346,6 @@ def parallel_env(
         counter=counter,
         tools=tools,
         executor=executor,
+        summariser=summariser,
     )
     return WideSeekEnv(game.open(), subagent_lifetime=subagent_lifetime, render_mode=render_mode)

@@ -21,6 +21,7 @@ from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
+from wideseek_env.summaries.base import Summariser
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 from wideseek_env.trajectory import Trajectory
@@ -57,6 +58,7 @@ class WideSeekSingleEnv(Independent, gymnasium.Env[str, Any]):
         counter: str | Counter = "characters",
         tools: Sequence[str | Tool] = (),
         executor: str | Executor | None = None,
+        summariser: str | Summariser | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.game = (
@@ -77,6 +79,7 @@ class WideSeekSingleEnv(Independent, gymnasium.Env[str, Any]):
                 counter=counter,
                 tools=tools,
                 executor=executor,
+                summariser=summariser,
             )
             .open()
         )

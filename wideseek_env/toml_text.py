@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_INNER_QUOTE = re.compile(r'"(?="|\Z)')  # no two quotes in a row remain, and none before the closing ones
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
@@ -42,8 +43,6 @@ def _key(key: str) -> str:
 def _text(value: Any) -> str:
     if not isinstance(value, str) or "\n" not in value:
         return toml_value(value)
-    text = value.replace("\\", "\\\\").replace('"""', '""\\"')
+    text = _INNER_QUOTE.sub('\\\\"', value.replace("\\", "\\\\"))
     text = _CONTROL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
-    if text.endswith('"'):
-        text = text[:-1] + '\\"'
     return f'"""\n{text}"""'

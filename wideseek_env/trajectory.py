@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import IO, Any, get_args
 
 from wideseek_env.differences import first_difference
-from wideseek_env.episode import Episode, Event
+from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
-from wideseek_env.messages import Message
+from wideseek_env.messages import Message, counter_named
 from wideseek_env.profiles import PROFILES, Profile, profile_named
 from wideseek_env.prompts.loading import checked_texts
 from wideseek_env.protocol import LENIENT, Parse, Protocol
+from wideseek_env.recorded_events import conversation_to_dict, event_from_dict, events_to_dicts
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
@@ -43,8 +44,8 @@ class Trajectory:
     """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
     An event is ``{"act": agent, "conversation": i, "message": j}``, ``{"result": call id, "text": …, "ok": …}``,
-    ``{"fail": agent}`` or ``{"abort": why}``. ``timing["events"]`` has the time of each event in seconds since the
-    start.
+    ``{"fail": agent}`` or ``{"abort": why}``. A result that a model helped to make also has ``usage``, such as
+    the tokens of a summary. ``timing["events"]`` has the time of each event in seconds since the start.
     """
 
     task: Task
@@ -94,12 +95,6 @@ class Trajectory:
         """The record of an ended episode. Raises `TrajectoryError` if the episode is still running."""
         if episode.outcome is None:
             raise TrajectoryError("the episode is still running; record it when it has ended")
-        where = {
-            id(message): (number, index)
-            for number, conversation in enumerate(episode.conversations)
-            for index, message in enumerate(conversation.messages)
-            if message["role"] == "assistant"
-        }
         seconds = [round(t, 6) for t in times]
         return cls(
             task=episode.task,
@@ -109,24 +104,8 @@ class Trajectory:
             roster=episode.roster,
             corpus=corpus,
             seed=seed,
-            conversations=[
-                {
-                    "agent": c.agent,
-                    "role": c.role,
-                    "life": c.generation,
-                    "subtask": c.subtask,
-                    "turns": c.turns,
-                    "clock": c.clock,
-                    "ending": c.ending,
-                    "final": c.final,
-                    "calls": dict(c.calls),
-                    "errors": c.errors,
-                    "dropped": c.dropped,
-                    "messages": list(c.messages),
-                }
-                for c in episode.conversations
-            ],
-            events=[_event_to_dict(event, where) for event in episode.events],
+            conversations=[conversation_to_dict(each) for each in episode.conversations],
+            events=events_to_dicts(episode),
             outcome=dataclasses.asdict(episode.outcome),
             score=score,
             reward=total(parts),
@@ -166,19 +145,30 @@ class Trajectory:
         return dataclasses.replace(base, protocol=self.protocol, language=language)
 
     def new_episode(self, profile: str | Profile | None = None, rules: Rules | None = None) -> Episode:
-        """An episode with the recorded settings, before its first message. `rules` replaces the recorded rules."""
+        """An episode with the recorded settings, before its first message. `rules` replaces the recorded rules.
+
+        Raises `TrajectoryError` if the recorded context counter cannot be imported.
+        """
+        try:
+            counter = counter_named(self.meta.get("counter", "characters"))
+        except ConfigError as error:
+            raise TrajectoryError(
+                f"task {self.task.id}: the context counter cannot be loaded: {error}"
+            ) from None
         return Episode(
             self.task,
             rules=rules if rules is not None else self.rules,
             profile=self.recorded_profile(profile),
             team=self.team,
             roster="fixed" if self.roster == "fixed" else "dynamic",
+            counter=counter,
         )
 
     def replay(self, profile: str | Profile | None = None) -> Episode:
         """Replay the recorded events and return the episode. The messages are read with the recorded protocol.
 
-        Pass `profile` if the recorded profile is not one of the built-in profiles.
+        Pass `profile` if the recorded profile is not one of the built-in profiles. The context counter is the recorded
+        one, which must have an importable name.
 
         Raises:
             TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones. The
@@ -186,7 +176,7 @@ class Trajectory:
         """
         episode = self.new_episode(profile)
         try:
-            episode.replay(self._event(event) for event in self.events)
+            episode.replay(event_from_dict(event, self.conversations) for event in self.events)
         except (WideSeekError, KeyError, IndexError, TypeError) as error:
             raise TrajectoryError(
                 f"task {self.task.id}: the events cannot be replayed: {error}{self._difference(episode)}"
@@ -242,26 +232,6 @@ class Trajectory:
             return cls(**values)
         except (KeyError, TypeError, ConfigError, TaskError) as error:
             raise TrajectoryError(f"not a trajectory: {type(error).__name__} {error}") from error
-
-    def _event(self, event: Mapping[str, Any]) -> Event:
-        if "act" in event:
-            message: Message = self.conversations[event["conversation"]]["messages"][event["message"]]
-            return ("act", event["act"], message)
-        if "result" in event:
-            return ("result", event["result"], event["text"], event["ok"])
-        return ("fail", event["fail"]) if "fail" in event else ("abort", event["abort"])
-
-
-def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[str, Any]:
-    match event:
-        case ("act", agent, message):
-            conversation, index = where[id(message)]
-            return {"act": agent, "conversation": conversation, "message": index}
-        case ("result", call, text, ok):
-            return {"result": call, "text": text, "ok": ok}
-        case (kind, detail):
-            return {str(kind): detail}
-    raise TrajectoryError(f"not an event: {event!r}")
 
 
 class TrajectoryWriter(JsonlWriter):

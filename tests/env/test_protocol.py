@@ -245,7 +245,7 @@ def test_arguments_are_passed_as_they_are() -> None:
     assert call.arguments == {"url": " u ", "chunk": 1, "focus": " the year\n"}
     alone = Episode(example_task(), profile="wideseek-r1", team=False)
     (call,) = alone.act("agent", block("access", {"url": "u"}) + block("search", QUERY))
-    assert (call.arguments, alone.root.dropped) == ({"url": "u", "chunk": 1, "focus": ""}, 1)
+    assert (call.arguments, alone.root.dropped) == ({"url": "u", "chunk": 1, "focus": "None"}, 1)
 
 
 def test_every_native_call_gets_a_message() -> None:

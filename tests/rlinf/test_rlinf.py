@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,17 @@ sys.path.insert(0, str(Path(__file__).parent))  # for the modules of this folder
 from imitation import DESCRIPTIONS, EARLIER, FUNCTIONS, LATER, LOOP, PROMPTS, TOOLS, checkout
 
 from wideseek_env.cli.app import app
+from wideseek_env.corpus.stored import MemoryCorpus, SourcePage
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.profiles import PROFILES, Profile
 from wideseek_env.rlinf.convert import from_rlinf
 from wideseek_env.rules import Rules
+from wideseek_env.summaries.base import Summary, SummaryRequest
+from wideseek_env.summaries.prompts import SummaryTexts, conversation
 from wideseek_env.task import Language, Task
 from wideseek_env.testing import example_task
+from wideseek_env.tools.executor import CorpusTools
 
 
 def call(name: str, **arguments: Any) -> str:
@@ -112,6 +117,59 @@ def test_results_and_summariser(folder: Path) -> None:
         "system": "Extract {what} is asked.\nNothing else.",
         "user": "WANTED: Q\nPAGE: P\nEnd.",
     }
+
+
+class Extractor:
+    """A summariser that says what it was asked."""
+
+    name = "extractor"
+
+    def __init__(self, texts: SummaryTexts) -> None:
+        self.texts = texts
+
+    def summarise(self, requests: Sequence[SummaryRequest]) -> list[Summary]:
+        return [Summary(conversation(self.texts, each)[-1]["content"]) for each in requests]
+
+    def close(self) -> None: ...
+
+
+@pytest.mark.parametrize("page_chars", [1000, 10])
+def test_a_summary_is_shown_as_published(page_chars: int, folder: Path) -> None:
+    """Through the executor of every game: nothing but the summary is below the heading."""
+    texts = from_rlinf(folder).texts
+    profile = PROFILES["wideseek-r1"].with_texts(texts)
+    corpus = MemoryCorpus([SourcePage("https://a.example/", "A title", "<p>Short page.</p>", "page")], "one")
+    tools = CorpusTools(
+        corpus,
+        texts=profile.results,
+        page_chars=page_chars,
+        summariser=Extractor(SummaryTexts(**texts["summariser"])),
+    )
+    asked: list[dict[str, Any]] = [
+        {"url": "https://a.example/", "info_to_extract": " all {names}\n\nand  years"},
+        {"url": "https://a.example/"},
+        {"url": "https://a.example/", "info_to_extract": None},
+        {"url": "https://a.example/", "info_to_extract": 5},
+        {"url": "https://a.example/none", "info_to_extract": "x"},
+    ]
+    page = "Short page.\n"[:page_chars]
+    told = [
+        f"# U https://a.example/\n? {wanted}\nWANTED: {wanted}\nPAGE: {page}\nEnd."
+        for wanted in (" all {names}\n\nand  years", "None", "None", "5")
+    ]
+    told.append("# U https://a.example/none\n? x\nNo useful {thing}.")
+    task = Task(id="t", question="Who?", answers=("a",))
+    team = Episode(task, profile=profile)
+    team.act("lead", call("create_sub_agents", sub_agents=[{"prompt": "one"}]))
+    calls = team.act("subagent_0", call("access", urls=asked))
+    for each, result in zip(calls, tools.run(calls), strict=True):
+        team.deliver(each, result)
+    assert team.messages("subagent_0")[-1]["content"].rpartition("\n\n")[0] == "\n\n".join(told)
+    for given, expected in zip(asked, told, strict=True):
+        alone = Episode(task, profile=profile, team=False)
+        (each,) = alone.act("agent", call("access", **given))
+        alone.deliver(each, *tools.run([each]))
+        assert alone.messages("agent")[-1]["content"].rpartition("\n\n")[0] == expected
 
 
 def test_tool_schemas_have_the_descriptions(folder: Path) -> None:

@@ -144,6 +144,15 @@ def test_bad_files_are_named_with_their_lines(kind: str, form: str, folder: Path
         load(kind, file)
 
 
+@pytest.mark.parametrize("id", ["\ud800", "a\udfffb", "a\0", "\0"])
+@pytest.mark.parametrize("kind", BENCHMARKS)
+def test_ids_that_no_file_can_have_are_errors(kind: str, id: str, folder: Path) -> None:
+    path = folder / "rows.jsonl"
+    path.write_text(json.dumps({**ROWS[kind], KEY[kind]: id}) + "\n")
+    with pytest.raises(TaskError, match=rf"rows.jsonl:1: field '{KEY[kind]}' must not contain NUL"):
+        load(kind, path)
+
+
 @pytest.mark.parametrize("kind", BENCHMARKS)
 def test_missing_paths_and_folders_are_errors(kind: str, folder: Path) -> None:
     with pytest.raises(TaskError, match="nowhere"):

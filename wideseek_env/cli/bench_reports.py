@@ -132,6 +132,7 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
     """Print tables, a sketch and file names. Write the report, and figures if matplotlib is installed."""
     from rich.text import Text
 
+    from wideseek_env.cli.row_tables import rows_table
     from wideseek_env.cli.tables import speedup_table, sweep_sketch, sweep_table
     from wideseek_env.evaluation.drawing import INSTALL, plot_available
     from wideseek_env.evaluation.plot import sweep_speedup
@@ -142,6 +143,8 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
     if isinstance(equal, dict):
         terminal.print(Text(f"Budget: {equal['amount']:,} {equal['kind']} per episode ({equal['from']})"))
     terminal.print(sweep_table(sweep))
+    if (rows := rows_table(sweep)) is not None:
+        terminal.print(rows)
     terminal.print(Text("item-F1 (0–100)"))
     for line in sweep_sketch(sweep):
         terminal.print(line)
@@ -168,12 +171,15 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
 def _draw(sweep: Sweep, out: Path) -> Sequence[Path]:
     from wideseek_env.evaluation.curves import Curve
     from wideseek_env.evaluation.plot import draw_metric, sweep_picture
+    from wideseek_env.evaluation.plot_rows import draw_rows, has_rows
 
-    name = str(sweep.settings.get("policy", "policy"))
+    curve = Curve.of(sweep, str(sweep.settings.get("policy", "policy")))
     pictures = {
         sweep.kind: sweep_picture(sweep),
-        f"{sweep.kind}-item-f1": draw_metric([Curve.of(sweep, name)]),
+        f"{sweep.kind}-item-f1": draw_metric([curve]),
     }
+    if has_rows(curve):
+        pictures[f"{sweep.kind}-rows"] = draw_rows(curve)
     paths = [out / f"{stem}.{form}" for stem in pictures for form in _FORMATS]
     for path in paths:
         pictures[path.stem].save(path)

@@ -140,6 +140,7 @@ _METAVARS = {
     "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "profile": "NAME",
     "texts": "FILE",
     "judge": "SPEC", "counter": "NAME", "tools": "[ROLE=]NAME", "executor": "NAME",
+    "summariser": "SPEC",
 }  # fmt: skip
 _TYPES: dict[str, Any] = {
     "split": click.Choice(SPLITS),
@@ -162,7 +163,7 @@ def game_options(entry: str) -> Callable[[Command], Command]:
         entry: The command's name in `wideseek_env.entry_points.ENTRY_POINTS`, such as ``wideseek run``.
     """
     from wideseek_env.entry_points import ENTRY_POINTS
-    from wideseek_env.game import OPTION_NAMES
+    from wideseek_env.game_text import OPTION_NAMES
 
     point = ENTRY_POINTS[entry]
     usual = point.config()

@@ -9,6 +9,7 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from wideseek_env.cli.row_tables import add_rows
 from wideseek_env.evaluation.questions import SetScore, about, average_title, set_title
 from wideseek_env.evaluation.speedup import amdahl_lines
 from wideseek_env.render.printable import one_line
@@ -70,6 +71,7 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     spread = f"95 % interval {points(row.avg_low)} – {points(row.avg_high)}" if row is not None else ""
     table.add_row("row F1", points(summary.row_f1), spread)
     table.add_row("success", points(summary.success), "answers that are entirely right")
+    add_rows(table, summary)
     for name, value in summary.extra.items():
         table.add_row(Text(one_line(name, 40)), points(value), "over the tasks that have it")
     endings = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in summary.endings.items())
@@ -89,6 +91,7 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
             "seconds", f"{summary.seconds:.2f}", f"per episode; {summary.seconds_total:,.1f} in total"
         )
     _usage_rows(table, summary)
+    _summary_row(table, summary.summary_usage_total)
     if summary.judges:
         table.add_row("judge", "", Text(", ".join(one_line(judge, 80) for judge in summary.judges)))
     if summary.by_rules:
@@ -114,6 +117,16 @@ def _usage_rows(table: Table, summary: Summary) -> None:
         table.add_row(
             "judge's tokens", f"{tokens:,.0f}", f"in {judge.get('requests', 0):,.0f} requests{cached}{cost}"
         )
+
+
+def _summary_row(table: Table, used: Mapping[str, float]) -> None:
+    if not used:
+        return
+    tokens = used.get("prompt_tokens", 0) + used.get("completion_tokens", 0)
+    told = [f"for {used.get('summaries', 0):,.0f} summaries of pages"]
+    told += [f"{used['cached']:,.0f} from the cache"] if used.get("cached") else []
+    told += [f"{used['failed']:,.0f} failed"] if used.get("failed") else []
+    table.add_row("summariser's tokens", f"{tokens:,.0f}", ", ".join(told))
 
 
 def trials_table(summary: Summary) -> Table:

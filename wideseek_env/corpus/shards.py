@@ -19,10 +19,10 @@ from wideseek_env.corpus.words import ANALYZER, document_text, register, title_k
 if TYPE_CHECKING:
     import tantivy
 
-SHARD_BYTES = 200 << 20
+SHARD_BYTES = 160 << 20
 """The bytes of documents after which a range ends. Tantivy needs about as much memory to index them."""
 
-SHARD_ROWS = 400_000
+SHARD_ROWS = 300_000
 """The number of documents after which a range ends."""
 
 AT_ONCE = 4

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from wideseek_env.errors import TrajectoryError
+from wideseek_env.evaluation.coverage import coverage_of, covered
 from wideseek_env.evaluation.labels import Label, task_digest, task_labels
-from wideseek_env.evaluation.usage import usage_of
+from wideseek_env.evaluation.usage import summary_usage, usage_of
 from wideseek_env.scoring import TableScore
 from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.task import Task
@@ -31,7 +32,10 @@ class EpisodeRecord:
     * `cells` counts the gold cells of the task, and `by_rules` those of them that rules decided although a model should
       judge them.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
+    * `summary_usage` has the tokens of the model that summarised pages. They are not in `usage`.
     * `extra` has the metrics that only some tasks have (`TableScore.extra`).
+    * `rows` says where gold rows were lost (`wideseek_env.evaluation.coverage.METRICS`). It is empty for tasks without
+      a gold table, and has only some metrics for an answer of another program.
     """
 
     task_id: str
@@ -58,10 +62,12 @@ class EpisodeRecord:
     judge: str = ""
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
+    summary_usage: Mapping[str, float] | None = None
     extra: Mapping[str, float] = field(default_factory=dict)
     cells: int = 0
     by_rules: int = 0
     dropped: int = 0
+    rows: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def pair(self) -> Pair:
@@ -72,6 +78,7 @@ class EpisodeRecord:
     def of(cls, trajectory: Trajectory) -> EpisodeRecord:
         """The metrics of a recorded episode."""
         outcome, meta = trajectory.outcome, trajectory.meta
+        coverage = coverage_of(trajectory)
         return cls(
             task_id=trajectory.task.id,
             trial=int(meta.get("trial", 0)),
@@ -92,7 +99,9 @@ class EpisodeRecord:
             judge=trajectory.score.judge,
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
+            summary_usage=summary_usage(trajectory.events),
             dropped=outcome.get("dropped", 0),
+            rows=coverage.metrics() if coverage is not None else {},
         )
 
     @classmethod
@@ -128,6 +137,7 @@ class EpisodeRecord:
             cells=judged_cells(task)[1],
             judge=score.judge,
             judge_usage=judge_usage,
+            rows=covered(score, task),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -163,8 +173,8 @@ _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
     (("trial", "turns", "critical_path", "subagents", "errors", "cells", "by_rules", "dropped"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
-    (("tool_calls", "labels", "extra"), (dict,)),
-    (("usage", "judge_usage"), (dict, type(None))),
+    (("tool_calls", "labels", "extra", "rows"), (dict,)),
+    (("usage", "judge_usage", "summary_usage"), (dict, type(None))),
 )
 
 

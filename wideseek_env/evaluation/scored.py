@@ -137,9 +137,10 @@ def score_answers(
                 before = metered(judge)
                 score = _score(found.text if found is not None else None, task, judge, strict)
                 usage = spent(before, metered(judge))
-                record = EpisodeRecord.of_response(
-                    task, trial, score, missing=found is None, judge_usage=usage
-                )
+                unanswered = (
+                    found is None or not found.text.strip()
+                )  # also an episode that ended without an answer
+                record = EpisodeRecord.of_response(task, trial, score, missing=unanswered, judge_usage=usage)
                 accumulator.add(record)
                 if writer is not None:
                     writer.write(record, score)

@@ -114,11 +114,17 @@ class Summary:
     usage_total: Mapping[str, float] = field(default_factory=dict)
     judge_usage_total: Mapping[str, float] = field(default_factory=dict)
     """Tokens and cost of the judge in the whole run."""
+    summary_usage_total: Mapping[str, float] = field(default_factory=dict)
+    """Tokens of the model that summarised pages, in the whole run: `summaries` requests, of which `cached` were
+    answered from a cache and `failed` were not answered."""
     judges: tuple[str, ...] = ()
     """The judges that decided cells."""
     extra: Mapping[str, float] = field(default_factory=dict)
     """Means over tasks of the metrics that only some tasks have, over the tasks that have them. Empty if no task has
     any."""
+    rows: Mapping[str, float] = field(default_factory=dict)
+    """Where gold rows were lost, as means over tasks (`wideseek_env.evaluation.coverage.METRICS`). A metric is averaged
+    over the tasks that have it. Empty if no episode has any."""
     questions: QuestionSummary = field(default_factory=QuestionSummary)
     """The results for each question answering set, and averages over sets. Empty for other tasks."""
     by_rules: float = 0.0
@@ -290,8 +296,10 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         usage={name: _round(total / len(usage)) for name, total in spent.items()},
         usage_total=spent,
         judge_usage_total=_totals([r.judge_usage for r in records if r.judge_usage is not None]),
+        summary_usage_total=_totals([r.summary_usage for r in records if r.summary_usage is not None]),
         judges=tuple(sorted({record.judge for record in records if record.judge})),
-        extra=_extra(groups),
+        extra=_means([[record.extra for record in trials] for trials in groups]),
+        rows=_means([[record.rows for record in trials] for trials in groups]),
         questions=QuestionSummary(),
         by_rules=_round(sum(r.by_rules for r in records) / max(1, sum(r.cells for r in records))),
     )
@@ -331,11 +339,14 @@ def _metrics(groups: Sequence[Sequence[EpisodeRecord]], seed: int, resamples: in
     return {metric: TrialMetric(*(next(means) for _ in range(9))) for metric in METRICS}
 
 
-def _extra(groups: Sequence[Sequence[EpisodeRecord]]) -> dict[str, float]:
-    names = dict.fromkeys(name for trials in groups for record in trials for name in record.extra)
+def _means(groups: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, float]:
+    """Means over tasks of the means over trials, of each metric over the tasks and trials that have it."""
+    names = dict.fromkeys(name for trials in groups for metrics in trials for name in metrics)
     means = {
         name: [
-            _mean(found) for trials in groups if (found := [r.extra[name] for r in trials if name in r.extra])
+            _mean(found)
+            for trials in groups
+            if (found := [metrics[name] for metrics in trials if name in metrics])
         ]
         for name in names
     }

@@ -66,6 +66,9 @@ _RESULTS: Form = {
     "chunk": (*_PAGE, "next"),
     "last_chunk": _PAGE,
     "focus": ("title", "focus", "chunks", "text"),
+    "summary": ("title", "focus", "text"),
+    "summary_of_beginning": ("title", "focus", "chars", "text"),
+    "summary_failed": ("text",),
     "empty_page": ("title",),
     "no_title": (),
     "no_chunk": ("chunks",),
@@ -87,6 +90,7 @@ _NEEDED = {
     "first.subagent": "subtask",
     "summariser.user": "page",
     **dict.fromkeys(("results.page", "results.chunk", "results.last_chunk", "results.focus"), "text"),
+    **dict.fromkeys(("results.summary", "results.summary_of_beginning", "results.summary_failed"), "text"),
 }
 """The field without which a text would keep from agents what they need, by the end of its key."""
 

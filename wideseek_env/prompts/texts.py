@@ -32,7 +32,7 @@ class Texts:
     report: str
     """Heads a subagent's report in the lead's result: {number} {subtask}."""
     no_report: Mapping[str, str]
-    """Stands for the report of a subagent that ended without one, by reason."""
+    """The sentence that is shown for a subagent that ended without a report, by reason."""
     result: Mapping[str, str]
     """Heads the result of one call, by tool kind: {query}, {url} or {name}. "custom" is for every other tool.
     "browse_focus" is for a page that the agent opened with a {focus}. Without it, such a page has "browse"."""
@@ -71,10 +71,18 @@ class ResultTexts:
         "Title: {title}\nThe parts of this page about: {focus} (the whole page has {chunks} chunks)\n\n{text}"
     )
     """The parts of a longer page that answer a question: {title} {focus} {chunks} {text}."""
+    summary: str = "Title: {title}\nWhat this page says about: {focus}\n\n{text}"
+    """A summary of a page for a question: {title} {focus} {text}."""
+    summary_of_beginning: str = (
+        "Title: {title}\nWhat this page says about: {focus} (from its first {chars} characters)\n\n{text}"
+    )
+    """A summary of the beginning of a long page: {title} {focus} {chars} {text}."""
+    summary_failed: str = "This page could not be summarised, so here is the text that fits the question best by its words.\n{text}"
+    """What an agent gets if the summariser failed. The text is what it gets without a summariser: {text}."""
     empty_page: str = "Title: {title}\n\n(This page has no text.)"
     """A page without text: {title}."""
     no_title: str = "(none)"
-    """Stands for the title of a page without one."""
+    """The title that is shown for a page without one."""
     no_chunk: str = "Error: this page has only {chunks} chunks."
     """The agent asked for a chunk that a longer page does not have: {chunks}."""
     no_second_chunk: str = "Error: this page has only 1 chunk."
@@ -86,7 +94,7 @@ class ResultTexts:
     page_failed: str = "Error {status}: {error}"
     """The page cannot be opened: {status} {error}."""
     no_reason: str = "the page could not be opened"
-    """Stands for the error of a page that failed without one."""
+    """The error that is shown for a page that failed without one."""
     search_failed: str = "Error: the search failed. {error}"
     """The corpus could not run the search: {error}."""
     no_tool: str = "Error: the tool {name} is not available here."

@@ -77,7 +77,10 @@ def from_rlinf(checkout: Path | str) -> Converted:
         raise ConfigError(f"{source.folder} cannot be read as WideSeek-R1: {'; '.join(broken)}")
     results, unknown = tool_results(source)
     result.missing += unknown
-    page = dict.fromkeys(("page", "chunk", "last_chunk", "focus"), "{text}")
+    # The heading of a result has the address and the question already, and nothing else goes before the text.
+    page = dict.fromkeys(
+        ("page", "chunk", "last_chunk", "focus", "summary", "summary_of_beginning"), "{text}"
+    )
     result.texts["results"] = {**results, **page}
     try:
         result.texts["summariser"] = _summariser(source)
@@ -163,8 +166,8 @@ def _add_messages(
     if (plain := text("access heading", ending="\n{text}")) is not None:
         headings["browse"] = plain
     if (summary := text("access heading with a summary", ending="\n{text}")) is not None:
-        # The published settings summarise each page, so a call without a question also has this heading.
-        headings |= {"browse_focus": summary, "browse": summary.replace("{focus}", "None")}
+        # The published settings summarise each page, so a call with an empty question also has this heading.
+        headings |= {"browse_focus": summary, "browse": summary.replace("{focus}", "")}
     if headings:
         told["result"] = headings
 

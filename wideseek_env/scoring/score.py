@@ -182,6 +182,27 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
     )
 
 
+def rows_by_gold(parsed: ParsedTable, task: Task, *, filled: bool = False) -> list[tuple[str, ...] | None]:
+    """For each row of the gold table, the row of `parsed` that has its key, cut to the columns of the task. Rows are
+    matched as in `score_table`, but without a judge. Cells of an absent column are empty text. With `filled`, rows
+    without a value outside the key columns are left out before rows are matched."""
+    columns = tuple(dict.fromkeys(task.columns))
+    if task.gold is None or parsed.raw is None:
+        return [None] * (len(task.gold.rows) if task.gold is not None else 0)
+    found = match_columns(columns, parsed.raw.header)
+    parsed = _with_gold_names(parsed, task, found).with_remarks()
+    assert parsed.raw is not None
+    places = [found.get(name) for name in columns]
+    keys = [at for at, name in enumerate(columns) if name in task.key_columns]
+    gold = _project(task.gold.rows, [task.gold.header.index(name) for name in columns])
+    written = _project(parsed.raw.rows, places)
+    if filled:
+        others = [at for at in range(len(columns)) if at not in keys]
+        written = [row for row in written if not all(is_empty(row[at]) for at in others)]
+    aligned = _align(gold, written, [task.spec(name) for name in columns], keys, places)
+    return [None if at is None else written[at] for at in aligned]
+
+
 def _with_gold_names(parsed: ParsedTable, task: Task, found: Mapping[str, int]) -> ParsedTable:
     """`parsed`, where each cell that is an alias is the gold cell. A cell that equals a gold cell is not an alias."""
     assert task.gold is not None

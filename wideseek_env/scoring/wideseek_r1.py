@@ -121,8 +121,9 @@ def _published(task: Task, name: str, default: Sequence[str]) -> tuple[str, ...]
     """The columns that the published row names: those in the task's ``meta``, or else `default`."""
     assert task.gold is not None
     kept = task.meta.get(name)
-    if isinstance(kept, list | tuple) and set(kept) <= set(task.gold.header):
-        default = kept
+    # `meta` of other data may have anything here. No required columns are no statement either.
+    if isinstance(kept, list | tuple) and all(each in task.gold.header for each in kept):
+        default = kept if kept or name == KEYS else default
     return tuple(dict.fromkeys(default))
 
 

@@ -20,6 +20,7 @@ OnError: TypeAlias = Literal["raise", "skip"]
 
 _LANGUAGES = {"english": "en", "chinese": "zh", "cn": "zh"}
 _ENCRYPTED = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
+_NO_ID = re.compile("[\0\ud800-\udfff]")
 _DECODER = json.JSONDecoder()
 
 _log = logging.getLogger(__name__)
@@ -142,6 +143,8 @@ def id_of(row: Mapping[str, Any], *names: str, default: str = "") -> str:
             continue
         if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
             raise TaskError(f"field {name!r} must be text or a number, not {kind_of(value)}")
+        if _NO_ID.search(str(value)) is not None:  # an id is the name of a file in some benchmarks
+            raise TaskError(f"field {name!r} must not contain NUL or a half of a character: {value!r:.80}")
         return str(value)
     if not default:
         raise TaskError(f"there is no field {' or '.join(map(repr, names))} with the id of the task")
@@ -159,6 +162,21 @@ def language_of(row: Mapping[str, Any], default: str) -> str:
     short = value.strip().lower()
     code = short.replace("_", "-").partition("-")[0]
     return _LANGUAGES.get(short, code if code in ("en", "zh") else value)
+
+
+def evaluation_of(evaluation: Any) -> Mapping[str, Any]:
+    """The content of the field ``evaluation`` of a row: an object or its JSON text.
+
+    Raises `TaskError` if it is something else.
+    """
+    if isinstance(evaluation, str):
+        try:
+            evaluation = json.loads(evaluation)
+        except (ValueError, RecursionError) as error:
+            raise TaskError(f"field 'evaluation' is not JSON: {error}") from error
+    if not isinstance(evaluation, Mapping):
+        raise TaskError(f"field 'evaluation' must be an object or its JSON text, not {kind_of(evaluation)}")
+    return evaluation
 
 
 def refuse_encrypted(question: str) -> None:

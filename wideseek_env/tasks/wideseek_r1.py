@@ -37,6 +37,7 @@ from wideseek_env.tasks.rows import (
     OnError,
     Row,
     collect,
+    evaluation_of,
     id_of,
     identifying_columns,
     kind_of,
@@ -86,7 +87,7 @@ def save_wideseek_r1(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int
 
 def task_from_wideseek_r1(row: Mapping[str, Any], *, default_id: str = "") -> Task:
     """The task of one row. Raises `TaskError` that names the field that is wrong."""
-    evaluation = _evaluation(row)
+    evaluation = evaluation_of(row.get("evaluation") or {})
     task_id = id_of(row, "instance_id", default=default_id)
     question, answer = text_of(row, "question", "query"), row.get("answer")
     keys = _names(row, "unique_columns")
@@ -137,18 +138,6 @@ def wideseek_r1_row(task: Task) -> dict[str, Any]:
             "is_markdown": True,
         }
     return {**row, "language": task.language, **task.meta}
-
-
-def _evaluation(row: Mapping[str, Any]) -> Mapping[str, Any]:
-    evaluation = row.get("evaluation") or {}
-    if isinstance(evaluation, str):
-        try:
-            evaluation = json.loads(evaluation)
-        except (ValueError, RecursionError) as error:
-            raise TaskError(f"field 'evaluation' is not JSON: {error}") from error
-    if not isinstance(evaluation, Mapping):
-        raise TaskError(f"field 'evaluation' must be an object or its JSON text, not {kind_of(evaluation)}")
-    return evaluation
 
 
 def _answers(answer: Any) -> tuple[str, ...]:

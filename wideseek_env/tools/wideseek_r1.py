@@ -115,7 +115,8 @@ def _exact_search(item: Arguments, rules: Rules) -> Arguments:
 
 
 def _exact_access(item: Arguments, rules: Rules) -> Arguments:
-    return {"url": str(item["url"]), "chunk": 1, "focus": str(item.get("info_to_extract") or "")}
+    """One page. Without a question, the published system asks its summariser about "None"."""
+    return {"url": str(item["url"]), "chunk": 1, "focus": str(item.get("info_to_extract"))}
 
 
 def _exact_subtask(item: Arguments, rules: Rules) -> Arguments:

@@ -204,4 +204,5 @@ def _line(trajectory: Trajectory, record: EpisodeRecord, detail: Mapping[str, An
         "seconds": record.seconds if detail["timed"] else None,
         "labels": dict(record.labels),
         "usage": dict(record.usage) if record.usage else None,
+        "summary_usage": dict(record.summary_usage) if record.summary_usage else None,
     }

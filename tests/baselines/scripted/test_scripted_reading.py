@@ -27,7 +27,7 @@ from wideseek_env.rules import Rules
 from wideseek_env.task import Language
 from wideseek_env.tasks.phrasing import column_sentence
 from wideseek_env.testing.doubles import example_task
-from wideseek_env.tools.executor import format_hits
+from wideseek_env.tools.results import format_hits
 
 SYNTHETIC = (
     "Which are the railway stations in Norvania opened after 1880 and with a platform length of less than 1,200 m? "

@@ -10,6 +10,7 @@ from wideseek_env.evaluation.report import sections
 from wideseek_env.evaluation.report.entries import Entry
 from wideseek_env.evaluation.report.html import Markup, text
 from wideseek_env.evaluation.report.questions import questions
+from wideseek_env.evaluation.report.rows import rows
 from wideseek_env.evaluation.report.style import STYLE
 from wideseek_env.files import write_whole
 from wideseek_env.version import __version__
@@ -30,6 +31,7 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
         raise ConfigError("give at least one run")
     parts = {
         "results": sections.results(entries),
+        "rows": rows(entries),
         "questions": questions(entries),
         "figures": sections.figures(entries),
         "speed-up": sections.speedups(entries, seed),
@@ -38,6 +40,7 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
         "commands": sections.commands(entries),
     }
     called = {
+        "rows": "Gold rows",
         "questions": "Question answering",
         "speed-up": "Speed-up",
         "comparisons": "Paired comparisons",

@@ -76,21 +76,25 @@ def _last_object(text: str) -> tuple[dict[int, object], int]:
     """The numbered values of the last complete object with such values, and the position of the object's end. The
     values may also be in an object inside."""
     last: dict[int, object] = {}
-    last_end = 0
-    at = text.find("{")
+    last_end, at = 0, 0
     for _ in range(_MOST_TRIES):
-        if at < 0:
+        begin = text.find("{", at)
+        if begin < 0:
             break
-        try:
-            data, end = _DECODER.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            end = at + 1
-        else:
-            numbered = next(filter(None, map(_numbered, (data, *data.values()))), None)
-            if numbered is not None:
-                last, last_end = numbered, end
-        at = text.find("{", end)
+        data, at = _object_at(text, begin)
+        numbered = next(filter(None, map(_numbered, (data, *data.values()))), None)
+        if numbered is not None:
+            last, last_end = numbered, at
     return last, last_end
+
+
+def _object_at(text: str, begin: int) -> tuple[dict[str, object], int]:
+    """The object that begins at this brace, and the position after it. If the object is incomplete: an empty one, and
+    the position after the brace."""
+    try:
+        return _DECODER.raw_decode(text, begin)
+    except (ValueError, RecursionError):
+        return {}, begin + 1
 
 
 def _numbered(data: object) -> dict[int, object]:
@@ -102,24 +106,21 @@ def _numbered(data: object) -> dict[int, object]:
 def _listed(text: str) -> dict[int, object]:
     """The answers in objects with the key "id" and one further value that is an answer. Further texts do not count."""
     found: dict[int, object] = {}
-    at = text.find("{")
+    at = 0
     for _ in range(_MOST_TRIES):
-        if at < 0:
+        begin = text.find("{", at)
+        if begin < 0:
             break
-        try:
-            data, end = _DECODER.raw_decode(text, at)
-        except (ValueError, RecursionError):
-            data, end = None, at + 1
-        number = data.get("id") if isinstance(data, dict) else None
+        data, at = _object_at(text, begin)
+        number = data.get("id")
         if isinstance(number, str) and re.fullmatch(r"[0-9]{1,6}", number):
             number = int(number)
-        if isinstance(data, dict) and isinstance(number, int) and not isinstance(number, bool):
+        if isinstance(number, int) and not isinstance(number, bool):
             values = [each for name, each in data.items() if name != "id" and isinstance(each, int)]
             value = values[0] if len(values) == 1 else _CONFLICT
             found[number] = value if number not in found or _same(found[number], value) else _CONFLICT
-        elif isinstance(data, dict):
-            end = at + 1  # the list may be inside this object
-        at = text.find("{", end)
+        else:
+            at = begin + 1  # the list may be inside this object
     return found
 
 

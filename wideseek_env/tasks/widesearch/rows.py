@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +18,7 @@ from wideseek_env.scoring.widesearch.delimited import UnreadableTable, read_deli
 from wideseek_env.scoring.widesearch.gold import TYPED, norm_column
 from wideseek_env.scoring.widesearch.infer import column_texts
 from wideseek_env.task import ColumnSpec, Language, Table, Task
-from wideseek_env.tasks.rows import id_of, kind_of, language_of, text_of
+from wideseek_env.tasks.rows import evaluation_of, id_of, language_of, text_of
 
 SOURCE = "widesearch"
 """The `source` of the benchmark's tasks."""
@@ -38,14 +37,7 @@ def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
 
     Raises `TaskError` that names the wrong field or column.
     """
-    evaluation = row.get("evaluation")
-    if isinstance(evaluation, str):
-        try:
-            evaluation = json.loads(evaluation)
-        except (ValueError, RecursionError) as error:
-            raise TaskError(f"field 'evaluation' is not JSON: {error}") from error
-    if not isinstance(evaluation, Mapping):
-        raise TaskError(f"field 'evaluation' must be an object or its JSON text, not {kind_of(evaluation)}")
+    evaluation = evaluation_of(row.get("evaluation"))
     required, keys = _names(evaluation, "required"), _names(evaluation, "unique_columns")
     for name in keys:
         if name not in required:

@@ -31,6 +31,7 @@ from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
+from wideseek_env.summaries.policy_engine import PolicyEngine
 from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.taskset import TaskSet
@@ -196,6 +197,8 @@ class RolloutManager:
             turn_tokens=engine.turn_tokens,
             temperature=temperature,
         )
+        if isinstance(rollouts.game.summariser, PolicyEngine) and isinstance(rollouts.policy, LLMPolicy):
+            policy.summariser = rollouts.policy.summariser
         return background().iterate(Driver(policy, rollouts.game, options=self._driver).run(jobs))
 
     def close(self) -> None:

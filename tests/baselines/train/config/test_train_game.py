@@ -119,6 +119,7 @@ FIELDS = {
     "counter": ("package.module:count", "package.module:count"),
     "tools": ('["package.module:tool"]', ("package.module:tool",)),
     "executor": ("package.module:executor", "package.module:executor"),
+    "summariser": ("engine", "engine"),
 }
 
 

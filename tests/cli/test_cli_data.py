@@ -10,6 +10,7 @@ import pytest
 from click.testing import Result
 
 from wideseek_env.catalog import synthetic_world
+from wideseek_env.cli.console import PageBar
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.tasks.jsonl import load_tasks
 
@@ -169,3 +170,45 @@ def test_real_tables_become_a_corpus_and_tasks(call: Call, hybridqa: str, tmp_pa
     many = call("tasks", "build", hybridqa, "--count", 10_000, "--out", tmp_path / "t.jsonl")
     assert many.exit_code == 1
     assert "tasks, not 10000" in many.stderr
+
+
+def test_shards_become_a_corpus_and_what_is_skipped_is_said(call: Call, tmp_path: Path) -> None:
+    rows = [{"id": str(n), "contents": f'"Page {n // 2}"\nPart {n}.'} for n in range(6)]
+    for shard in range(2):
+        lines = [json.dumps(row) for row in rows[3 * shard : 3 * shard + 3]]
+        (tmp_path / f"part-{shard}.jsonl").write_text("\n".join(["", *lines]) + "\n")
+    result = call("corpus", "build", tmp_path / "part-*.jsonl", "--out", tmp_path / "c")
+    assert result.stdout == f"{tmp_path / 'c'}: 3 pages with 6 passages, called c\n"
+    assert f"Skipped: 2 empty lines (first: {tmp_path / 'part-0.jsonl'}:1)" in result.stderr
+    again = call(
+        "corpus", "build", tmp_path / "part-1.jsonl", tmp_path / "part-0.jsonl", "--out", tmp_path / "d"
+    )
+    assert "3 pages with 6 passages, called d" in again.stdout
+    shown = call("corpus", "show", tmp_path / "d", "https://local.example/page/Page_1#passage-2")
+    assert "Part 2.\n\nPart 3." in shown.stdout
+    mixed = call("corpus", "build", SMALL, tmp_path / "part-1.jsonl", "--out", tmp_path / "e")
+    assert (mixed.exit_code, "cannot be combined" in mixed.stderr) == (2, True)
+
+
+def test_the_bar_says_the_time_left(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state = {"now": 0.0, "share": 0.0}
+    monkeypatch.setattr("wideseek_env.cli.console.time.monotonic", lambda: state["now"])
+    with PageBar() as bar:
+        bar.share = lambda: state["share"]
+        for now, share, done in [
+            (10.0, 0.25, 25_000),
+            (40.0, 1.0, 100_000),
+            (70.0, 1.0, 150_000),
+            (4_000.0, 1.0, 190_000),
+        ]:
+            state.update(now=now, share=share)
+            bar(done)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [
+        "Indexing pages: 25,000 pages, about 90 s left",  # 30 s of reading, 60 s of indexing
+        "Indexing pages: 100,000 pages, about 60 s left",
+        "Indexing pages: 150,000 pages, about 30 s left",
+        "Indexing pages: 190,000 pages, about 7 min left",
+    ]

@@ -39,8 +39,11 @@ def test_json_lines(tmp_path: Path, name: str):
     assert (pages[0].html, pages[0].text) == ("<h1>x</h1><p>hyper", None)
     assert (pages[2].html, pages[2].text) == ("<p>shown", "searched walrus")
     assert to_document(pages[3].html).markdown == RECORDS[3]["markdown"]
-    assert to_document(pages[4].html).markdown == "1 < 2\n\nsecond & last\n"
+    assert pages[4].text == "1 < 2\n\nsecond & last"
     corpus = MemoryCorpus(pages, "files")
+    page = corpus.fetch("https://e.example/some_text.txt")
+    assert page is not None
+    assert to_document(page.html).markdown == "1 < 2\n\nsecond & last\n"
     assert corpus.search(["walrus"], 1)[0][0].url == "https://e.example/both"
 
 
@@ -155,16 +158,22 @@ def test_corpora_of_benchmarks_load(tmp_path: Path):
     pages = list(pages_from_jsonl(write(tmp_path / "corpus.jsonl", *rows)))
     assert [(page.url, page.title) for page in pages] == [
         ("https://a.org/x", 'The "Old" House'),
+        ("https://a.org/x", 'The "Old" House'),
         ("https://a.org/y", "y"),
-        ("https://local.example/doc/4", "Only an id"),
+        ("https://local.example/page/Only_an_id", "Only an id"),
         ("https://local.example/doc/5%2F6", "The Tower"),
         ("https://b.org/t", "The Tower"),
         ("https://b.org/u", "u"),
         ("https://b.org/v_w.html", "v w"),
         ("https://local.example/doc/a", "Given"),
     ]
-    assert pages[0].text == "It is old.\n\nIt is red."
-    assert (pages[3].text, pages[5].text, pages[6].text) == ("It is tall.", "--- no title", "Body.")
+    assert [pages[n].text for n in (0, 1, 4, 6, 7)] == [
+        "It is old.",
+        "It is red.",
+        "It is tall.",
+        "--- no title",
+        "Body.",
+    ]
 
 
 def test_a_corpus_without_pages_is_an_error(tmp_path: Path):

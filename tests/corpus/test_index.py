@@ -22,7 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wideseek_env.corpus.index import SearchIndex
-from wideseek_env.corpus.indexing import in_order, schema
+from wideseek_env.corpus.shards import in_order, schema
 from wideseek_env.corpus.snippets import LONGEST, snippet
 from wideseek_env.corpus.words import document_text, register, title_keys, words
 from wideseek_env.errors import ConfigError, CorpusError, IndexDamagedError

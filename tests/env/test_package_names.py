@@ -10,7 +10,7 @@ import pytest
 NAMES = {
     "wideseek_env.corpus": """
         Corpus DenseIndex FailedSearch HybridCorpus LiveCorpus MemoryCorpus Page RemoteCorpus RemoteError SearchHit
-        SearchIndex SourcePage StoredCorpus SyntheticWorld pages_from_folder pages_from_jsonl
+        SearchIndex Skipped SourcePage StoredCorpus SyntheticWorld PageFiles Passage pages_from_folder pages_from_jsonl
     """,
     "wideseek_env.corpus.dense": """
         DenseIndex Embedder HybridCorpus QdrantFields QdrantIndex SentenceTransformerEmbedder StaticEmbedder distill

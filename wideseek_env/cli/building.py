@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,28 +13,35 @@ from wideseek_env.messages import ToolCall
 from wideseek_env.tools.executor import CorpusTools
 
 if TYPE_CHECKING:
+    from wideseek_env.cli.console import PageBar
+    from wideseek_env.corpus.sources import Skipped
     from wideseek_env.corpus.stored import StoredCorpus
 
 
 def build_corpus(
-    source: str, out: Path, *, name: str | None, overwrite: bool, progress: Callable[[int], None]
-) -> StoredCorpus:
-    """Build the corpus that `source` names into the folder `out`.
+    sources: Sequence[str], out: Path, *, name: str | None, overwrite: bool, bar: PageBar
+) -> tuple[StoredCorpus, Skipped]:
+    """Build the corpus that `sources` name into the folder `out`. Returns also what was skipped.
 
     Args:
-        source: A folder, a .jsonl file, ``synthetic:…`` or ``hybridqa:…``.
+        sources: Files, folders, patterns or ``-`` (`PageFiles`), or one ``synthetic:…`` or ``hybridqa:…``.
         out: Folder of the new corpus.
-        name: The corpus name in recorded runs. With None, the name is derived from the source.
+        name: The corpus name in recorded runs. With None, the name is derived from the source, or from `out` if there
+            are several sources.
         overwrite: Replace a corpus that exists in `out`.
-        progress: Called with the number of indexed pages.
+        bar: Shows the progress.
 
     Raises:
         ConfigError: `name` is given for a HybridQA corpus, which has a fixed name.
         CorpusError: The source does not exist or has an unknown format.
     """
-    from wideseek_env.corpus.stored import SourcePage, StoredCorpus
+    from wideseek_env.corpus.sources import Skipped, SourcePage
+    from wideseek_env.corpus.stored import StoredCorpus
 
+    source = sources[0]
     kind, _, _ = source.partition(":")
+    if kind in ("hybridqa", "synthetic") and len(sources) > 1:
+        raise ConfigError(f"{source} cannot be combined with other sources")
     if kind == "hybridqa":
         from wideseek_env.corpus.hybridqa import build_hybridqa
 
@@ -42,32 +49,25 @@ def build_corpus(
             raise ConfigError(
                 "the HybridQA corpus has a fixed name, which its tasks refer to: leave --name out"
             )
-        return build_hybridqa(
-            catalog.hybridqa_world(source).folder, out, overwrite=overwrite, progress=progress
-        )
+        built = build_hybridqa(catalog.hybridqa_world(source).folder, out, overwrite=overwrite, progress=bar)
+        return built, Skipped()
     if kind == "synthetic":
         world = catalog.synthetic_world(source)
         pages = (SourcePage(*page) for page in world.pages)
-        return StoredCorpus.build(
-            out, pages, name=name or world.spec, gone=world.gone, overwrite=overwrite, progress=progress
+        built = StoredCorpus.build(
+            out, pages, name=name or world.spec, gone=world.gone, overwrite=overwrite, progress=bar
         )
-    from wideseek_env.corpus.files import pages_from_folder, pages_from_jsonl
+        return built, Skipped()
+    from wideseek_env.corpus.files import STDIN, PageFiles
 
-    path = Path(source)
-    if path.is_dir():
-        found = pages_from_folder(path)
-    elif path.is_file() and path.name.endswith((".jsonl", ".jsonl.gz")):
-        found = pages_from_jsonl(path)
-    elif path.is_file():
-        raise CorpusError(
-            f"{path} is not a .jsonl file; give one, or a folder of HTML, Markdown or text files"
-        )
-    else:
-        raise CorpusError(
-            f"there is no file or folder {path}; give a file, a folder, synthetic:… or hybridqa:…"
-        )
-    called = name or path.resolve().name.removesuffix(".gz").removesuffix(".jsonl")
-    return StoredCorpus.build(out, found, name=called, overwrite=overwrite, progress=progress)
+    files = PageFiles(*sources)
+    bar.share = lambda: files.share
+    named = Path(source) if len(sources) == 1 and source != STDIN and Path(source).exists() else out
+    called = name or named.resolve().name
+    for ending in (".gz", ".jsonl", ".parquet"):
+        called = called.removesuffix(ending)
+    built = StoredCorpus.build(out, files, name=called, overwrite=overwrite, progress=bar)
+    return built, files.skipped
 
 
 def embed_corpus(

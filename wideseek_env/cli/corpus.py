@@ -13,33 +13,40 @@ def corpus() -> None:
 
 
 @corpus.command()
-@click.argument("source")
+@click.argument("sources", metavar="SOURCE…", nargs=-1, required=True)
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder of the new corpus."
 )
 @click.option("--name", help="Name of the corpus in recorded runs. Default: derived from the source.")
 @click.option("--overwrite", is_flag=True, help="Replace a corpus that exists in the folder.")
-def build(source: str, out: Path, name: str | None, overwrite: bool) -> None:
+def build(sources: tuple[str, ...], out: Path, name: str | None, overwrite: bool) -> None:
     """Index pages into a folder.
 
-    SOURCE is a folder of HTML, Markdown or text files, a JSONL file, synthetic[:key=value,…] or
-    hybridqa:FOLDER.
+    SOURCE is a folder of HTML, Markdown or text files, a .jsonl, .jsonl.gz or .parquet file, a folder or
+    a pattern of such files, - for JSON Lines in standard input, synthetic[:key=value,…] or hybridqa:FOLDER.
+    Several files are the shards of one corpus.
 
     \b
     Examples:
       wideseek corpus build my-pages/ --out my-corpus
       wideseek corpus build pages.jsonl --out my-corpus --name handbook-2024
+      wideseek corpus build 'shards/*.parquet' --out my-corpus
+      zstdcat wiki-18.jsonl.zst | wideseek corpus build - --out wiki-18
       wideseek corpus build synthetic:seed=3,pages=10000 --out world-3
       wideseek corpus build hybridqa:data/hybridqa --out wiki
     """
     from wideseek_env.cli.building import build_corpus
-    from wideseek_env.cli.console import PageBar, console
+    from wideseek_env.cli.console import PageBar, console, say
 
     with PageBar() as bar:
-        built = build_corpus(source, out, name=name, overwrite=overwrite, progress=bar)
-    pages, called = len(built), built.name
+        built, skipped = build_corpus(sources, out, name=name, overwrite=overwrite, bar=bar)
+    pages, called = f"{len(built):,} pages", built.name
+    if built.passages > len(built):
+        pages += f" with {built.passages:,} passages"
     built.close()
-    console().print(f"{out}: {pages:,} pages, called {called}", soft_wrap=True)
+    if skipped.counts:
+        say(f"Skipped: {skipped}")
+    console().print(f"{out}: {pages}, called {called}", soft_wrap=True)
 
 
 @corpus.command()

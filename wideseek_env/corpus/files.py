@@ -1,76 +1,241 @@
-"""Users' documents as pages: JSON Lines, or a folder of HTML, Markdown and text files."""
+"""Users' documents as pages: JSON Lines, Parquet, or a folder of HTML, Markdown and text files."""
 
 from __future__ import annotations
 
-import json
-import re
+import glob
+import gzip
+import io
+import os
+import sys
 import zlib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.parse import quote, unquote
+from typing import IO, Any, NamedTuple, cast
+from urllib.parse import quote
 
-from wideseek_env.corpus.stored import SourcePage
-from wideseek_env.errors import CorpusError
-from wideseek_env.files import open_bytes
-from wideseek_env.pages.from_markdown import markdown_to_html, text_to_html
-from wideseek_env.pages.text import plain_text
+from wideseek_env.corpus.rows import (
+    CONTENTS,
+    FIELDS,
+    HTML_FILES,
+    LOCAL,
+    MARKDOWN_FILES,
+    TEXT_FILES,
+    LineBatch,
+    RowBatch,
+    source_page,
+)
+from wideseek_env.corpus.sources import BATCH, Batch, Passage, Skipped, SourcePage
+from wideseek_env.errors import CorpusError, MissingDependencyError, extra_hint
 
-LOCAL = "https://local.example/"
-"""The beginning of the URLs of a folder's files. The domain is reserved and does not exist."""
+STDIN = "-"
+"""The name of standard input as a source."""
 
-_HTML = frozenset((".html", ".htm", ".xhtml"))
-_MARKDOWN = frozenset((".md", ".markdown"))
-_TEXT = frozenset((".txt", ".text"))
-_CONTENTS = ("html", "markdown", "text", "contents")
-_IDS = ("docid", "id", "_id")
-_FRONT = re.compile(r"---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_TITLE = re.compile(r"^title:[ \t]*(.+)$", re.MULTILINE)
-_LONGEST_FRONT = 5000
+_LINES = (".jsonl", ".jsonl.gz")
+_TABLES = (".parquet",)
+_DOCUMENTS = HTML_FILES | MARKDOWN_FILES | TEXT_FILES
+_BLOCK = 1 << 20  # bytes of lines in a batch
 
 
-def pages_from_jsonl(path: Path | str) -> Iterator[SourcePage]:
-    """One page per line: an object with `url`, optionally a `title`, and `html`, `markdown`, `text` or `contents`.
+class PageFiles:
+    """The pages of files, in the order given. Iterate over it once.
 
-    Corpora of benchmarks have the same form. `contents` is text that may begin with the title in quotation marks on a
-    separate line, as in ``{"id", "url", "contents"}``. Consecutive lines with `contents` and the same URL are passages
-    of one page. A text may begin with a block of properties between lines of ``---``, as in BrowseComp-Plus's
-    ``{"docid", "text", "url"}``, and the title is then taken from it. A line without `url` gets one made of its `docid`
-    or `id`.
+    `skipped` counts what was left out so far. `share` is the share of the input's bytes that were read.
 
-    The file is UTF-8, and gzip-compressed when its name ends in `.gz`. Blank lines are skipped.
+    Args:
+        sources: Files (`.jsonl`, `.jsonl.gz`, `.parquet`, or a document), folders, patterns such as ``shards/*.jsonl``,
+            or ``-`` for JSON Lines in standard input. If a folder has files of rows, these are read. Otherwise its
+            HTML, Markdown and text files are read.
 
     Raises:
-        CorpusError: A line has another form, or the file cannot be read. The message names file and line.
+        CorpusError: A source does not exist or is of an unknown kind.
     """
-    path = Path(path)
-    number = 0
-    waiting: _Row | None = None
-    try:
-        with open_bytes(path) as lines:
-            for number, line in enumerate(lines, 1):
-                if line.strip():
-                    page = _page_of(line, f"{path}:{number}")
-                    if waiting is not None and page.is_passage and page.url == waiting.url:
-                        waiting = waiting._replace(content=f"{waiting.content}\n\n{page.content}")
-                        continue
-                    if waiting is not None:
-                        yield waiting.page()
-                    waiting = page
-    except (OSError, EOFError, zlib.error) as error:
-        where = f"{path}, after line {number}" if number else str(path)
-        raise CorpusError(f"cannot read {where}: {error}") from error
-    if waiting is None:
-        raise CorpusError(f"{path} holds no pages; check that the file is complete")
-    yield waiting.page()
+
+    def __init__(self, *sources: Path | str) -> None:
+        self.skipped = Skipped()
+        self._files: list[_File] = []
+        for source in sources:
+            self._files.extend(self._found(str(source)))
+        self._sources = [str(source) for source in sources]
+        self._total = sum(file.size for file in self._files)
+        self._done = 0
+        self._open: Any = None
+
+    @property
+    def share(self) -> float | None:
+        """The share of the input that was read, from 0 to 1. None if the size of the input is not known."""
+        if any(file.path == STDIN for file in self._files) or not self._total:
+            return None
+        inside = 0
+        if self._open is not None:
+            try:
+                inside = self._open.tell()
+            except (OSError, ValueError):
+                inside = 0
+        return min(1.0, (self._done + inside) / self._total)
+
+    def __iter__(self) -> Iterator[SourcePage | Passage]:
+        for batch in self.batches():
+            yield from batch.pages(self.skipped)
+
+    def batches(self) -> Iterator[Batch]:
+        """The input in batches, which other processes can turn into pages.
+
+        Raises:
+            CorpusError: A file cannot be read. The message names file and line.
+        """
+        for file in self._files:
+            if file.kind == "lines":
+                yield from self._lines(file)
+            elif file.kind == "table":
+                yield from self._rows(file)
+            else:
+                yield _FileBatch(file.root, [file.path])
+            self._done += file.size
+            self._open = None
+
+    def none_found(self) -> str:
+        """The error message for an input without pages."""
+        what = ", ".join(self._sources)
+        reason = f"; skipped: {self.skipped}" if self.skipped.counts else ""
+        return f"{what} holds no pages{reason}; check that the input is complete"
+
+    def _found(self, source: str) -> list[_File]:
+        path = Path(source)
+        if source == STDIN:
+            return [_File("lines", STDIN, "", 0)]
+        if path.is_dir():
+            return self._folder(path)
+        if path.is_file():
+            kind = _kind(path.name)
+            if not kind:
+                raise CorpusError(
+                    f"{path} is not a .jsonl file, a .jsonl.gz or .parquet file, or an HTML, Markdown or text file; "
+                    "convert it to one of these"
+                )
+            return [_File(kind, str(path), str(path.parent), path.stat().st_size)]
+        names = sorted(glob.glob(source, recursive=True)) if glob.has_magic(source) else []
+        if not names:
+            raise CorpusError(
+                f"there is no file or folder {path}; give files, folders, a pattern such as 'shards/*.jsonl', or - for "
+                "standard input"
+            )
+        return [file for name in names for file in self._found(name)]
+
+    def _folder(self, folder: Path) -> list[_File]:
+        found: dict[str, list[_File]] = {"lines": [], "table": [], "document": []}
+        other: list[Path] = []
+        for path in sorted(folder.rglob("*"), key=lambda path: path.relative_to(folder).as_posix()):
+            if any(part.startswith(".") for part in path.relative_to(folder).parts) or not path.is_file():
+                continue
+            if kind := _kind(path.name):
+                found[kind].append(_File(kind, str(path), str(folder), path.stat().st_size))
+            else:
+                other.append(path)
+        rows = found["lines"] + found["table"]
+        if rows:
+            other.extend(Path(file.path) for file in found["document"])
+        for path in other:
+            ending = path.suffix.lower()
+            self.skipped.add("PDFs" if ending == ".pdf" else f"{ending or 'other'} files", str(path))
+        if not rows and not found["document"]:
+            raise CorpusError(f"{folder} holds no .html, .md, .txt, .jsonl or .parquet files")
+        return sorted(rows, key=lambda file: file.path) if rows else found["document"]
+
+    def _lines(self, file: _File) -> Iterator[Batch]:
+        number = size = 0
+        batch: list[bytes] = []
+        name = "standard input" if file.path == STDIN else file.path
+        try:
+            with _open_lines(file.path) as (raw, lines):
+                self._open = raw if file.path != STDIN else None
+                for line in lines:
+                    batch.append(line)
+                    size += len(line)
+                    if size >= _BLOCK:
+                        yield LineBatch(name, number + 1, batch)
+                        number, size, batch = number + len(batch), 0, []
+            if batch:
+                yield LineBatch(name, number + 1, batch)
+        except (OSError, EOFError, zlib.error) as error:
+            number += len(batch)
+            where = f"{name}, after line {number}" if number else name
+            raise CorpusError(f"cannot read {where}: {error}") from error
+        finally:
+            self._open = None
+
+    def _rows(self, file: _File) -> Iterator[Batch]:
+        parquet = _pyarrow()
+        number = 0
+        try:
+            with open(file.path, "rb") as raw, parquet.ParquetFile(raw, pre_buffer=False) as table:
+                columns = list(table.schema_arrow.names)
+                if not any(name in columns for name in CONTENTS):
+                    raise CorpusError(
+                        f"{file.path}: its columns are {', '.join(columns)}; a page needs 'html', 'markdown', 'text' "
+                        "or 'contents'"
+                    )
+                known = [name for name in columns if name in FIELDS]
+                for batch in table.iter_batches(batch_size=BATCH, columns=known, use_threads=False):
+                    self._open = raw
+                    rows = batch.to_pylist()
+                    yield RowBatch(file.path, number + 1, rows)
+                    number += len(rows)
+        except CorpusError:
+            raise
+        except Exception as error:  # pyarrow raises errors of many classes for a damaged file
+            where = f"{file.path}, after row {number}" if number else file.path
+            raise CorpusError(f"cannot read {where}: {error}") from error
+        finally:
+            self._open = None
 
 
-def pages_from_folder(path: Path | str) -> Iterator[SourcePage]:
+class _File(NamedTuple):
+    kind: str
+    path: str
+    root: str
+    size: int
+
+
+class _FileBatch(NamedTuple):
+    """Documents below a folder."""
+
+    root: str
+    files: list[str]
+
+    def pages(self, skipped: Skipped) -> Iterator[SourcePage | Passage]:
+        for name in self.files:
+            relative = Path(name).relative_to(self.root).as_posix()
+            page = _page_from_file(Path(name), LOCAL + quote(relative, errors="surrogateescape"))
+            if page is None:
+                skipped.add("PDFs", name)
+            else:
+                yield page
+
+
+def pages_from_jsonl(path: Path | str) -> PageFiles:
+    """The pages and passages of a JSONL file: one row on each line.
+
+    A row is an object with `url`, optionally a `title`, and `html`, `markdown`, `text` or `contents`. `contents` is
+    text that may begin with the title in quotation marks on a separate line. Text may begin with a block of properties
+    between lines of ``---``, and the title is then taken from it. A row with `text` or `contents` is a `Passage`. A row
+    without `url` gets one made of its title, `docid` or `id`.
+
+    The file is UTF-8, and gzip-compressed when its name ends in `.gz`. Empty lines, rows without text and PDFs are
+    skipped, and counted in `skipped` of the result.
+
+    Iterating raises `CorpusError` when a line has another form, or when the file cannot be read or has no page. The
+    message names file and line.
+    """
+    return _Checked([_File("lines", str(path), "", _size(path))], [str(path)])
+
+
+def pages_from_folder(path: Path | str) -> PageFiles:
     """Every HTML, Markdown and text file below `path`, in the order of their names.
 
     The character set is detected from a declaration in the file, or else from its bytes. The URL of a file is
     `https://local.example/` and its path below the folder. Its title is the title in the file, or else its name. Hidden
-    files and other kinds of files are skipped.
+    files are ignored. Other kinds of files are skipped, and counted in `skipped` of the result.
 
     Raises:
         CorpusError: There is no such folder, it has nothing to read, or a file cannot be read.
@@ -78,107 +243,80 @@ def pages_from_folder(path: Path | str) -> Iterator[SourcePage]:
     folder = Path(path)
     if not folder.is_dir():
         raise CorpusError(f"{folder} is not a folder")
-    found = 0
-    for file in sorted(folder.rglob("*"), key=lambda file: file.relative_to(folder).as_posix()):
-        relative = file.relative_to(folder)
-        kind = file.suffix.lower()
-        if kind not in _HTML | _MARKDOWN | _TEXT or any(part.startswith(".") for part in relative.parts):
-            continue
-        if file.is_file():
-            found += 1
-            yield _page_from_file(file, LOCAL + quote(relative.as_posix(), errors="surrogateescape"))
-    if not found:
-        raise CorpusError(f"{folder} holds no .html, .md or .txt files")
+    return PageFiles(folder)
 
 
-class _Row(NamedTuple):
-    """The page of one line of JSON."""
+class _Checked(PageFiles):
+    """Files that are opened when they are read. An input without pages is an error."""
 
-    url: str
-    title: str
-    kind: str
-    content: str
-    text: str | None = None
+    def __init__(self, files: list[_File], sources: list[str]) -> None:
+        super().__init__()
+        self._files, self._sources = files, sources
+        self._total = sum(file.size for file in files)
 
-    @property
-    def is_passage(self) -> bool:
-        """Whether the page may have further lines."""
-        return self.kind == "contents"
-
-    def page(self) -> SourcePage:
-        """The page as a corpus stores it."""
-        kind = "text" if self.is_passage else self.kind
-        return _source_page(self.url, self.title, kind, self.content, self.text)
+    def __iter__(self) -> Iterator[SourcePage | Passage]:
+        empty = True
+        for page in super().__iter__():
+            empty = False
+            yield page
+        if empty:
+            raise CorpusError(self.none_found())
 
 
-def _page_of(line: bytes, where: str) -> _Row:
+def _size(path: Path | str) -> int:
     try:
-        record: Any = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
-    except (ValueError, RecursionError) as error:
-        raise CorpusError(f"{where}: not JSON in UTF-8 ({error})") from None
-    if not isinstance(record, dict):
-        raise CorpusError(f"{where}: a line must be an object, not {type(record).__name__}")
-    for field in ("url", "title", *_CONTENTS):
-        if not isinstance(record.get(field) or "", str):
-            raise CorpusError(f"{where}: {field!r} must be a string, not {type(record[field]).__name__}")
-    given = [field for field in _CONTENTS if record.get(field) is not None]
-    if not given:
-        raise CorpusError(
-            f"{where}: there is none of 'html', 'markdown', 'text' and 'contents'; a page needs one"
-        )
-    url = (record.get("url") or "").strip() or _url_of_id(record)
-    if not url:
-        raise CorpusError(f"{where}: there is no 'url'; every page needs one, or a 'docid' or 'id'")
-    title, kind, content = record.get("title") or "", given[0], record[given[0]]
-    if kind in ("text", "contents"):
-        title, content = _titled(title, content, quoted=kind == "contents")
-    # If a page has HTML and text, the index searches the text, because its author wrote it for that.
-    return _Row(url, title, kind, content, record.get("text") if kind == "html" else None)
+        return os.stat(path).st_size
+    except OSError:
+        return 0  # reading it will say why
 
 
-def _url_of_id(record: dict[str, Any]) -> str:
-    for field in _IDS:
-        value = record.get(field)
-        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
-            return f"{LOCAL}doc/{quote(str(value).strip(), safe='')}"
-    return ""
+def _kind(name: str) -> str:
+    lower = name.lower()
+    if lower.endswith(_LINES):
+        return "lines"
+    if lower.endswith(_TABLES):
+        return "table"
+    return "document" if os.path.splitext(lower)[1] in _DOCUMENTS else ""
 
 
-def _titled(title: str, text: str, *, quoted: bool) -> tuple[str, str]:
-    """The title of a page and its text without the part at its beginning that only has the title."""
-    if text.startswith("---") and (front := _FRONT.match(text, 0, _LONGEST_FRONT)) is not None:
-        found = _TITLE.search(front[1])
-        return title or (found[1].strip().strip("\"'") if found else ""), text[front.end() :]
-    first, line_break, rest = text.partition("\n")
-    if quoted and line_break and len(first) > 2 and first[0] == first[-1] == '"':
-        return title or first[1:-1].replace('""', '"'), rest
-    return title, text
+class _open_lines:
+    """Opens a file of lines, compressed or not. Gives the file on disk, for its position, and the stream of lines."""
+
+    def __init__(self, path: str) -> None:
+        self._raw: IO[bytes] = sys.stdin.buffer if path == STDIN else open(path, "rb")  # noqa: SIM115
+        packed = path.lower().endswith(".gz")
+        if path == STDIN:
+            packed = cast("io.BufferedReader", self._raw).peek(2)[:2] == b"\x1f\x8b"
+        self._owned = path != STDIN
+        self._lines: IO[bytes] = self._raw
+        if packed:
+            self._lines = cast("IO[bytes]", gzip.GzipFile(fileobj=self._raw))
+
+    def __enter__(self) -> tuple[IO[bytes], IO[bytes]]:
+        return self._raw, self._lines
+
+    def __exit__(self, *error: object) -> None:
+        if self._owned:
+            self._raw.close()
 
 
-def _page_from_file(file: Path, url: str) -> SourcePage:
+def _pyarrow() -> Any:
     try:
-        content = _decode(file.read_bytes())
+        return import_module("pyarrow.parquet")
+    except ImportError as error:
+        raise MissingDependencyError(f"Parquet files need pyarrow; {extra_hint('parquet')}") from error
+
+
+def _page_from_file(file: Path, url: str) -> SourcePage | None:
+    try:
+        data = file.read_bytes()
     except OSError as error:
         raise CorpusError(f"cannot read {file}: {error}") from error
+    if data.lstrip().startswith(b"%PDF-"):
+        return None
     kind = file.suffix.lower()
-    name = "html" if kind in _HTML else "markdown" if kind in _MARKDOWN else "text"
-    return _source_page(url, "", name, content, None)
-
-
-def _source_page(url: str, title: str, kind: str, content: str, text: str | None) -> SourcePage:
-    if kind == "text":
-        title = title or _name(url)
-        return SourcePage(url, title, text_to_html(content, title), content)
-    html = content if kind == "html" else markdown_to_html(content, title)
-    return SourcePage(url, title or plain_text(html)[0] or _name(url), html, text)
-
-
-def _name(url: str) -> str:
-    """The last part of a URL's path, as a title."""
-    name = unquote(url.partition("#")[0].partition("?")[0].rstrip("/").rpartition("/")[2])
-    stem, dot, ending = name.rpartition(".")
-    bare = stem if dot and f".{ending.lower()}" in _HTML | _MARKDOWN | _TEXT else name
-    return " ".join(bare.replace("_", " ").split()) or url
+    name = "html" if kind in HTML_FILES else "markdown" if kind in MARKDOWN_FILES else "text"
+    return source_page(url, "", name, _decode(data), None, str(file))
 
 
 def _decode(data: bytes) -> str:

@@ -6,7 +6,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,7 +19,11 @@ from wideseek_env.errors import CorpusError, IndexDamagedError
 from wideseek_env.pages.text import READING
 
 MANIFEST = "manifest.json"
+LOCK = "building.lock"
 _BLOCK = 1 << 20
+_BUILDING, _OLD = ".building-", ".old-"
+_UNLOCKED = 60.0  # seconds after which a folder without a lock belongs to no running build
+_ACTIVE: set[Path] = set()  # the folders that this process is building
 
 
 @contextmanager
@@ -29,26 +35,91 @@ def building(path: Path, *, overwrite: bool) -> Iterator[Path]:
             a wrong path never deletes other data.
     """
     path = path.absolute()
+    if path.parent.is_dir():
+        remove_remains(path)
     _refuse(path, overwrite)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.building-", dir=path.parent))
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}{_BUILDING}", dir=path.parent))
     except OSError as error:
         raise CorpusError(f"cannot build in {path.parent}: {error}") from error
+    _ACTIVE.add(temporary)
+    lock = locked(temporary / LOCK)
     try:
         yield temporary
         # The folder at `path` may have changed during the build.
         _refuse(path, overwrite)
         temporary.chmod(0o755)
         if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old-", dir=path.parent))
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}{_OLD}", dir=path.parent))
             os.replace(path, old)
             os.replace(temporary, path)
             shutil.rmtree(old, ignore_errors=True)
         else:
             os.replace(temporary, path)
+        (path / LOCK).unlink(missing_ok=True)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+        if lock is not None:
+            os.close(lock)
+        _ACTIVE.discard(temporary)
+        remove_remains(path)
+
+
+def remove_remains(path: Path) -> None:
+    """Remove what killed builds of `path` left next to it.
+
+    If a build was killed while it replaced a folder, that folder is put back first. A build that still runs, in this
+    process or in another one, is left alone.
+    """
+    running = False
+    for entry in _entries(path, _BUILDING):
+        if _is_abandoned(entry):
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            running = True
+    for entry in [] if running else _entries(path, _OLD):
+        if not path.exists() and (entry / MANIFEST).is_file():
+            os.replace(entry, path)
+        else:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _entries(path: Path, kind: str) -> list[Path]:
+    try:
+        return [entry for entry in path.parent.iterdir() if entry.name.startswith(f".{path.name}{kind}")]
+    except OSError:
+        return []
+
+
+def _is_abandoned(folder: Path) -> bool:
+    if folder in _ACTIVE:  # closing a second handle would release the lock
+        return False
+    try:
+        if not (folder / LOCK).exists():
+            # It is about to be locked or renamed, or it was killed then.
+            return time.time() - folder.stat().st_mtime > _UNLOCKED
+        lock = locked(folder / LOCK)
+    except OSError:
+        return False
+    if lock is not None:
+        os.close(lock)
+    return lock is not None
+
+
+def locked(file: Path) -> int | None:
+    """The open file `file`, locked until it is closed or this process ends. None if another process has the lock."""
+    fd = os.open(file, os.O_RDWR | os.O_CREAT, 0o644)
+    if sys.platform != "win32":
+        import fcntl
+
+        try:
+            # Not `flock`: a forked child would hold that lock even after its parent was killed.
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            return None
+    return fd
 
 
 def _refuse(path: Path, overwrite: bool) -> None:

@@ -9,7 +9,6 @@ the same results in any process.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
@@ -17,25 +16,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wideseek_env.corpus.base import SearchHit, check_chars
+from wideseek_env.corpus.documents import Document, clean, unpack
 from wideseek_env.corpus.folders import building, read_manifest
-from wideseek_env.corpus.indexing import (
-    FORMAT,
-    KIND,
-    Document,
-    Progress,
-    build_folder,
-    clean,
-    fill,
-    in_order,
-    schema,
-    tantivy_series,
-    unpack,
-)
+from wideseek_env.corpus.indexing import FORMAT, KIND, Progress, build_folder, tantivy_series
 from wideseek_env.corpus.indexing import check_urls as check_urls
 from wideseek_env.corpus.queries import Built, QueryBuilder
 from wideseek_env.corpus.records import RecordReader
+from wideseek_env.corpus.shards import fill, in_order, schema
 from wideseek_env.corpus.snippets import LONGEST, snippet
+from wideseek_env.corpus.sources import SourcePage
+from wideseek_env.corpus.urls import row_order
 from wideseek_env.corpus.words import register
+from wideseek_env.corpus.workers import cpus
 from wideseek_env.errors import ConfigError, IndexDamagedError
 from wideseek_env.files import still_there
 from wideseek_env.reprs import short
@@ -60,14 +52,19 @@ class SearchIndex:
     """
 
     def __init__(
-        self, index: tantivy.Index, documents: _Documents, path: Path | None, in_order: bool
+        self,
+        index: tantivy.Index,
+        documents: _Documents,
+        path: Path | None,
+        firsts: Sequence[int] | None,
     ) -> None:
+        """`firsts` are the first rows of the engine's segments. None if rows are not consecutive in the segments."""
         register(index)
         # The default policy starts a thread that watches the folder for changes. An index never changes.
         index.config_reader("manual")
         self.path = path
         self._documents = documents
-        self._in_order = in_order
+        self._firsts = firsts
         self._searcher = index.searcher()
         self._queries = QueryBuilder(index.schema, self._searcher)
 
@@ -92,7 +89,8 @@ class SearchIndex:
             return cls._build_in_memory(documents, progress)
         path = Path(path)
         with building(path, overwrite=overwrite) as folder:
-            build_folder(folder, documents, progress)
+            pages = (SourcePage(url, title, "", text) for url, title, text in documents)
+            build_folder(folder, pages, progress)
         return cls.open(path)
 
     @classmethod
@@ -103,14 +101,15 @@ class SearchIndex:
         held = []
         for document in documents:
             held.append(clean(document))
-            report.read()
+            report.add_read()
         check_urls([document.url for document in held])
-        held.sort(key=lambda document: document.url)
+        held.sort(key=lambda document: row_order(document.url))
         import tantivy
 
         index = tantivy.Index(schema())
-        fill(index, held, report)
-        return cls(index, _InMemory(held), None, in_order(index))
+        fill(index, held, report.indexed)
+        report.done(len(held))
+        return cls(index, _InMemory(held), None, [0] if in_order(index) else None)
 
     @classmethod
     def open(cls, path: Path | str) -> SearchIndex:
@@ -130,7 +129,7 @@ class SearchIndex:
         documents = _OnDisk(path)
         try:
             index = tantivy.Index.open(str(path / "postings"))
-            opened = cls(index, documents, path, manifest.get("in_order") is True)
+            opened = cls(index, documents, path, _firsts(manifest))
         except (ValueError, OSError) as error:
             documents.close()
             raise IndexDamagedError(f"{path}: {error}; build it again") from None
@@ -155,7 +154,7 @@ class SearchIndex:
         if k < 1:
             raise ConfigError(f"k must be at least 1, not {k}")
         distinct = list(dict.fromkeys(queries))
-        threads = min(_MAX_THREADS, _cpus()) if len(distinct) > _CHUNK else 1
+        threads = min(_MAX_THREADS, cpus()) if len(distinct) > _CHUNK else 1
         if threads == 1:
             found = self._answers(distinct, k, chars, map)
         else:
@@ -201,8 +200,11 @@ class SearchIndex:
                 hits = self._hits(self._queries.build(text, wide=True).query, limit)
             found.append(hits)
         rows: Iterator[Any]
-        if self._in_order:
+        if self._firsts is not None and len(self._firsts) == 1:
             rows = iter([address.doc for hits in found for _, address in hits])
+        elif self._firsts is not None:
+            firsts = self._firsts
+            rows = iter([firsts[address.segment_ord] + address.doc for hits in found for _, address in hits])
         else:  # one read for the documents of all queries: a read takes as long as the search for a rare word
             addresses = [address for hits in found for _, address in hits]
             rows = iter(self._searcher.fast_field_values("row", addresses) if addresses else ())
@@ -278,6 +280,14 @@ class _OnDisk:
 _Documents = _InMemory | _OnDisk
 
 
+def _firsts(manifest: dict[str, Any]) -> list[int] | None:
+    """The first rows of the segments, if the manifest has them."""
+    if manifest.get("in_order") is True:
+        return [0]
+    firsts = manifest.get("segments")
+    return [int(row) for row in firsts] if isinstance(firsts, list) else None
+
+
 def _end(best: list[tuple[int, int]], k: int) -> int:
     """How many of the first items of `best` are needed. The number is more than k if further items have the same score
     as the k-th."""
@@ -290,7 +300,3 @@ def _end(best: list[tuple[int, int]], k: int) -> int:
 def _spelt(title: str, query: str) -> bool:
     """Whether the query contains this title with the same letter case and punctuation."""
     return bool(title) and title in query
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

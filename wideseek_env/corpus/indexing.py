@@ -1,44 +1,41 @@
-"""Writes an index: cleans documents, numbers them in the order of their URLs, and passes them to the engine.
+"""Builds an index: prepares pages, sorts them by URL, stores them, and passes them to the engine.
 
 A folder has `documents` (one record per document), `postings` (tantivy's files) and a manifest with checksums.
+
+Large inputs are prepared and indexed by several processes. The sorting and storing, which one process does, overlaps
+with the indexing. Memory does not grow with the number of documents (`wideseek_env.corpus.spool`). The result does not
+depend on the number of processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import blake2b
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
-from struct import Struct
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-from wideseek_env.clean import clean_text
+from wideseek_env.corpus.documents import with_suffix
 from wideseek_env.corpus.folders import write_manifest
-from wideseek_env.corpus.records import RecordReader, RecordWriter
-from wideseek_env.corpus.words import ANALYZER, document_text, register, title_keys
+from wideseek_env.corpus.records import RecordWriter
+from wideseek_env.corpus.shards import AT_ONCE, SHARD_BYTES, SHARD_ROWS, IndexRange, Segment, join
+from wideseek_env.corpus.sources import Batch, Passage, Skipped, SourcePage, batches_of
+from wideseek_env.corpus.spool import Prepared, Run, Spool, merged, prepare
+from wideseek_env.corpus.urls import PASSAGE
+from wideseek_env.corpus.workers import MAX_WORKERS, Workers, cpus
 from wideseek_env.errors import CorpusError
-from wideseek_env.pages.neutral import neutralise
-
-if TYPE_CHECKING:
-    import tantivy
 
 FORMAT = 1
 """The version of the layout on disk. Increase this number whenever the code would read an older index wrongly."""
 
 KIND = "search index"
+REPEATED = "repeated rows"
 
-_HEAP = 256_000_000  # bytes in memory before the engine writes a segment; about 500k passages fit one segment
-_PROGRESS_EVERY = 512
-_CHECKED = 1 << 14  # rows compared at a time
-_SIZES = Struct("<II")  # bytes of URL and title; the text is the rest of the record
-
-
-class Document(NamedTuple):
-    """The stored form of a document. `text` is plain text. If the original had line breaks, each run of white space is
-    one space."""
-
-    url: str
-    title: str
-    text: str
+_ALONE = 12  # batches that this process prepares by itself before it starts workers
+_POLL_EVERY = 1_024
 
 
 class Progress:
@@ -46,125 +43,234 @@ class Progress:
 
     def __init__(self, callback: Callable[[int], None] | None) -> None:
         self._callback = callback
-        self._read = 0
-        self._indexed = 0
+        self._latest = 0
+        self.read = 0
+        self._indexed: dict[int, int] = {}
 
-    def read(self) -> None:
-        self._read += 1
-        self._report(self._read)
+    def add_read(self, count: int = 1) -> None:
+        """Count `count` further documents as read."""
+        self.read += count
+        self._report()
 
-    def indexed(self, last: bool = False) -> None:
-        self._indexed += not last
-        self._report(self._indexed, last)
+    def indexed(self, count: int, part: int = 0) -> None:
+        """Report that `count` documents of a part of the index are indexed."""
+        self._indexed[part] = count
+        self._report()
 
-    def _report(self, done: int, last: bool = False) -> None:
-        if self._callback is not None and (last or done % _PROGRESS_EVERY == 0):
-            self._callback(self._read if last else (self._read + self._indexed) // 2)
+    def done(self, count: int) -> None:
+        """Report that all `count` documents are done."""
+        if self._callback is not None:
+            self._callback(count)
+
+    def _report(self) -> None:
+        done = (self.read + sum(self._indexed.values())) // 2
+        if self._callback is not None and done > self._latest:
+            self._latest = done
+            self._callback(done)
+
+
+class PageStore(Protocol):
+    """Takes the pages while an index is built, in the order of their URLs."""
+
+    def add(self, first: Prepared, row: int, parts: Sequence[bytes]) -> None:
+        """Store a page.
+
+        `first` is the page or its first passage, `row` its first document, and `parts` the stored forms of the
+        passages.
+        """
+        ...
 
 
 def build_folder(
-    folder: Path, documents: Iterable[tuple[str, str, str]], progress: Callable[[int], None] | None
-) -> list[int]:
-    """Write an index into an existing empty folder. Returns the document (by order of arrival) of each row."""
-    import tantivy
+    folder: Path,
+    pages: Iterable[SourcePage | Passage],
+    progress: Callable[[int], None] | None,
+    store: PageStore | None = None,
+    skipped: Skipped | None = None,
+) -> int:
+    """Write an index into an existing empty folder. Returns the number of documents.
 
-    report = Progress(progress)
-    urls: list[str] = []
-    stem = folder / "documents"
-    with RecordWriter(stem) as records:
-        for document in documents:
-            cleaned = clean(document)
-            urls.append(cleaned.url)
-            records.append(*_pack(cleaned))
-            report.read()
-        check_urls(urls)
-        order = sorted(range(len(urls)), key=urls.__getitem__)
-        records.finish(order)
-    content = blake2b(digest_size=16)
-    reader = RecordReader(stem)
-
-    def read() -> Iterable[Document]:
-        for record in reader.read_many(range(len(reader))):
-            content.update(len(record).to_bytes(8, "little"))
-            content.update(record)
-            yield unpack(record)
-
-    (folder / "postings").mkdir()
-    try:
-        index = tantivy.Index(schema(), path=str(folder / "postings"))
-        fill(index, read(), report)
-    finally:
-        reader.close()
-    facts = {
-        "tantivy": tantivy_series(),
-        "documents": len(urls),
-        "content": content.hexdigest(),
-        "in_order": in_order(index),
-    }
-    write_manifest(folder, KIND, FORMAT, facts)
-    return order
-
-
-def schema() -> tantivy.Schema:
-    import tantivy
-
-    # No positions: no search uses phrases, and positions would double the index. Documents are in a record file and not
-    # in tantivy's store, because that store is read in blocks.
-    builder = tantivy.SchemaBuilder()
-    builder.add_unsigned_field("row", fast=True)
-    builder.add_text_field("title", tokenizer_name=ANALYZER, index_option="freq")
-    builder.add_text_field("text", tokenizer_name=ANALYZER, index_option="freq")
-    builder.add_text_field("named", tokenizer_name="raw", index_option="basic")
-    return builder.build()
-
-
-def fill(index: tantivy.Index, documents: Iterable[Document], report: Progress) -> None:
-    import tantivy
-
-    register(index)
-    # One thread, because several threads would share the documents in random order.
-    writer = index.writer(_HEAP, 1)
-    for row, (_, title, text) in enumerate(documents):
-        entry = tantivy.Document()
-        entry.add_unsigned("row", row)
-        entry.add_text("title", document_text(title))
-        entry.add_text("text", document_text(text))
-        for key in title_keys(title):
-            entry.add_text("named", key)
-        writer.add_document(entry)
-        report.indexed()
-    writer.commit()
-    writer.wait_merging_threads()
-    index.reload()
-    report.indexed(last=True)
-
-
-def in_order(index: tantivy.Index) -> bool:
-    """Whether the engine's number of each document is its row, so that rows need no look-up.
-
-    This is the case if the engine wrote only one segment. Several or merged segments have another numbering.
+    Raises:
+        CorpusError: A URL is empty or occurs twice, or the input cannot be read.
     """
-    from tantivy import DocAddress
-
-    searcher = index.searcher()
-    if searcher.num_segments > 1:
-        return False
-    for start in range(0, searcher.num_docs, _CHECKED):
-        rows = range(start, min(start + _CHECKED, searcher.num_docs))
-        if searcher.fast_field_values("row", [DocAddress(0, row) for row in rows]) != list(rows):
-            return False
-    return True
+    build = _Build(folder, Progress(progress), skipped if skipped is not None else Skipped())
+    try:
+        runs = build.prepare(batches_of(pages), with_pages=store is not None)
+        documents, content = build.write(runs, store)
+        build.finish(documents, content)
+    finally:
+        build.close()
+    return documents
 
 
-def clean(document: tuple[str, str, str]) -> Document:
-    url, title, text = document
-    return Document(clean_text(url), _plain(title), _plain(text))
+class _Build:
+    def __init__(self, folder: Path, report: Progress, skipped: Skipped) -> None:
+        self._folder = folder
+        self._report = report
+        self._skipped = skipped
+        self._spools = folder / "spools"
+        self._spools.mkdir()
+        self._here: dict[str, Any] = {}
+        self._workers: Workers | None = None
+        self._parts: list[tuple[Path, list[Segment]]] = []
+
+    def prepare(self, batches: Iterator[Batch], *, with_pages: bool) -> list[Run]:
+        """Prepare all batches. Returns the sorted runs."""
+        for number, batch in enumerate(batches):
+            job = _Prepare(batch, number, self._spools, with_pages)
+            if self._workers is None and (number < _ALONE or cpus() < 2):
+                self._prepared(job.run(self._here, _nothing))
+                continue
+            if self._workers is None:
+                self._workers = Workers(min(cpus(), MAX_WORKERS))
+            self._workers.submit(number, job, self._prepared)
+        runs: list[Run] = list(_Finish().run(self._here, _nothing))
+        if self._workers is not None:
+            self._workers.each(_Finish(), runs.extend)
+            # Fresh processes, because the old ones keep the memory in which they sorted.
+            self._workers.close()
+            self._workers = Workers(min(cpus(), AT_ONCE))
+        return runs
+
+    def _prepared(self, result: tuple[int, Skipped]) -> None:
+        count, skipped = result
+        self._skipped.update(skipped)
+        self._report.add_read(count)
+
+    def write(self, runs: Sequence[Run], store: PageStore | None) -> tuple[int, str]:
+        """Write all documents in the order of their URLs, and index them. Returns their number and digest."""
+        content = blake2b(digest_size=16)
+        stem = self._folder / "documents"
+        start = start_size = 0
+        with RecordWriter(stem) as records:
+            for _, group in groupby(merged(runs), key=itemgetter(0)):
+                row, first, parts = len(records), None, []
+                for page, document in _rows(group, self._skipped):
+                    records.append(document)
+                    content.update(len(document).to_bytes(8, "little"))
+                    content.update(document)
+                    first = first or page
+                    parts.append(page.stored)
+                    if len(records) - start >= SHARD_ROWS or records.size - start_size >= SHARD_BYTES:
+                        records.flush()
+                        self._index(stem, start, len(records))
+                        start, start_size = len(records), records.size
+                    if self._workers is not None and len(records) % _POLL_EVERY == 0:
+                        self._workers.poll()
+                if store is not None and first is not None:
+                    store.add(first, row, parts)
+            documents = len(records)
+            records.finish()
+        shutil.rmtree(self._spools)
+        if start < documents or not documents:
+            self._index(stem, start, documents)
+        if self._workers is not None:
+            self._workers.wait()
+        return documents, content.hexdigest()
+
+    def _index(self, stem: Path, start: int, end: int) -> None:
+        number = len(self._parts)
+        part = self._folder / f"part-{number}"
+        self._parts.append((part, []))
+        found = self._parts[number][1]
+        job = IndexRange(stem, start, end, part)
+
+        def progress(done: int) -> None:
+            self._report.indexed(done, number)
+
+        if self._workers is None:
+            found.extend(job.run({}, progress))
+        else:
+            self._workers.submit(number, job, found.extend, progress, AT_ONCE)
+
+    def finish(self, documents: int, content: str) -> None:
+        """Join the parts of the index, and write the manifest."""
+        firsts = join(self._parts, self._folder / "postings")
+        facts: dict[str, Any] = {
+            "tantivy": tantivy_series(),
+            "documents": documents,
+            "content": content,
+            "in_order": firsts is not None and len(firsts) < 2,
+        }
+        if firsts is not None and len(firsts) > 1:
+            facts["segments"] = firsts
+        write_manifest(self._folder, KIND, FORMAT, facts)
+        self._report.done(documents)
+
+    def close(self) -> None:
+        """End the workers and close the files."""
+        if self._workers is not None:
+            self._workers.close()
+        if spool := self._here.get("spool"):
+            spool.close()
 
 
-def _plain(text: str) -> str:
-    if "\n" in text or "\t" in text:
-        text = " ".join(text.split())
-    return neutralise(clean_text(text))
+def _nothing(_: int) -> None:
+    """Ignore the progress of a job."""
+
+
+class _Prepare(NamedTuple):
+    """The work of preparing a batch. The result is the number of documents, and what was skipped."""
+
+    batch: Batch
+    number: int
+    spools: Path
+    with_pages: bool
+
+    def run(self, state: dict[str, Any], report: Callable[[int], None]) -> tuple[int, Skipped]:
+        if "spool" not in state:
+            state["spool"] = Spool(self.spools / str(os.getpid()))
+        spool: Spool = state["spool"]
+        skipped = Skipped()
+        count = 0
+        for page in prepare(self.batch, self.number, skipped, with_pages=self.with_pages):
+            spool.add(page)
+            count += 1
+        return count, skipped
+
+
+class _Finish(NamedTuple):
+    """The end of the preparation in one process. The result is its runs."""
+
+    def run(self, state: dict[str, Any], report: Callable[[int], None]) -> list[Run]:
+        spool = state.pop("spool", None)
+        return spool.finish() if spool is not None else []
+
+
+def _rows(group: Iterable[Prepared], skipped: Skipped) -> Iterator[tuple[Prepared, bytes]]:
+    """The documents of one page. The addresses of all but the first say which passage they are."""
+    first: Prepared | None = None
+    seen: set[bytes] = set()
+    number = 1
+    for page in group:
+        if first is None:
+            first = page
+            yield page, page.document
+            continue
+        if not seen:
+            seen.add(_digest(first))
+        if (page.passage or page.where) and page.passage == first.passage and _digest(page) in seen:
+            skipped.add(REPEATED, page.where.decode())
+            continue
+        if not (page.passage and first.passage):
+            raise _twice(first, page)
+        seen.add(_digest(page))
+        number += 1
+        yield page, with_suffix(page.document, f"{PASSAGE}{number}".encode())
+
+
+def _digest(page: Prepared) -> bytes:
+    digest = blake2b(page.document, digest_size=16)
+    digest.update(page.stored)
+    return digest.digest()
+
+
+def _twice(first: Prepared, second: Prepared) -> CorpusError:
+    places = " and ".join(place.where.decode() for place in (first, second) if place.where)
+    at = f" ({places})" if places else ""
+    return CorpusError(
+        f"two documents have the URL {first.url.decode()!r}{at}; merge them or give them different URLs"
+    )
 
 
 def check_urls(urls: Sequence[str]) -> None:
@@ -176,21 +282,6 @@ def check_urls(urls: Sequence[str]) -> None:
         if url in seen:
             raise CorpusError(f"two documents have the URL {url!r}; merge them or give them different URLs")
         seen.add(url)
-
-
-def _pack(document: Document) -> tuple[bytes, bytes, bytes, bytes]:
-    url, title, text = document.url.encode(), document.title.encode(), document.text.encode()
-    return _SIZES.pack(len(url), len(title)), url, title, text
-
-
-def unpack(record: bytes) -> Document:
-    url_size, title_size = _SIZES.unpack_from(record)
-    title_at = _SIZES.size + url_size
-    text_at = title_at + title_size
-    start = _SIZES.size
-    return Document(
-        record[start:title_at].decode(), record[title_at:text_at].decode(), record[text_at:].decode()
-    )
 
 
 def tantivy_series() -> str:

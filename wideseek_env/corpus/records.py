@@ -4,7 +4,9 @@ order."""
 from __future__ import annotations
 
 import os
+import sys
 import zlib
+from array import array
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -16,19 +18,72 @@ from wideseek_env.errors import IndexDamagedError
 
 _CHECKSUM_BYTES = 4
 _BUFFER = 1 << 20
+_HELD = 1 << 14  # numbers in memory before they are written
+_MAGIC = b"\x93NUMPY\x01\x00"
+HEADER = 128
+"""The bytes before the numbers of an array file that `ArrayWriter` writes."""
+
+
+class ArrayWriter:
+    """Writes a `.npy` file of 64-bit whole numbers, number by number."""
+
+    def __init__(self, path: Path, dtype: str = "<i8") -> None:
+        self._dtype = dtype
+        self._file = open(path, "wb")  # noqa: SIM115 (closed in finish)
+        self._file.write(bytes(HEADER))
+        self._held = array("q" if dtype == "<i8" else "Q")
+        self._written = 0
+
+    def __len__(self) -> int:
+        return self._written + len(self._held)
+
+    def append(self, *numbers: int) -> None:
+        self._held.extend(numbers)
+        if len(self._held) >= _HELD:
+            self.flush()
+
+    def flush(self) -> None:
+        if sys.byteorder == "big":
+            self._held.byteswap()
+        self._file.write(self._held.tobytes())
+        self._file.flush()
+        self._written += len(self._held)
+        del self._held[:]
+
+    def finish(self, shape: tuple[int, ...]) -> None:
+        """Write the header of an array of this shape, and close the file."""
+        self.flush()
+        self._file.seek(0)
+        self._file.write(array_header(self._dtype, shape))
+        self.close()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def array_header(dtype: str, shape: tuple[int, ...]) -> bytes:
+    """The first `HEADER` bytes of a `.npy` file."""
+    text = repr({"descr": dtype, "fortran_order": False, "shape": shape}).encode()
+    text += b" " * (HEADER - len(_MAGIC) - 2 - len(text) - 1) + b"\n"
+    return _MAGIC + len(text).to_bytes(2, "little") + text
 
 
 class RecordWriter:
-    """Appends records to `<stem>.bin`. `finish` writes the positions of the records to `<stem>.npy`, in an order of the
-    caller's choice."""
+    """Appends records to `<stem>.bin`, and their positions to `<stem>.npy`. Memory does not grow with the records."""
 
     def __init__(self, stem: Path) -> None:
         self.stem = stem
         self._file = open(_data(stem), "wb", buffering=_BUFFER)  # noqa: SIM115 (closed in finish)
-        self._starts = [0]
+        self._places = ArrayWriter(_places(stem))
+        self._end = 0
 
     def __len__(self) -> int:
-        return len(self._starts) - 1
+        return len(self._places) // 2
+
+    @property
+    def size(self) -> int:
+        """The bytes written so far."""
+        return self._end
 
     def append(self, *parts: bytes) -> None:
         """Write the parts as one record."""
@@ -38,17 +93,22 @@ class RecordWriter:
             size += len(part)
         self._file.write(checksum.to_bytes(_CHECKSUM_BYTES, "little"))
         self._file.writelines(parts)
-        self._starts.append(self._starts[-1] + size)
+        self._places.append(self._end, self._end + size)
+        self._end += size
 
-    def finish(self, order: Sequence[int]) -> None:
-        """Close the data and write the positions. Record i of the reader will be the `order[i]`-th appended."""
-        self.close()
-        starts = np.array(self._starts, dtype=np.int64)
-        index = np.array(order, dtype=np.int64)
-        np.save(_places(self.stem), np.stack([starts[index], starts[index + 1]], axis=1))
+    def flush(self) -> None:
+        """Make the records that were appended readable for other processes (`read_range`)."""
+        self._file.flush()
+        self._places.flush()
+
+    def finish(self) -> None:
+        """Close the files. Record i of the reader is the i-th that was appended."""
+        self._file.close()
+        self._places.finish((len(self), 2))
 
     def close(self) -> None:
         self._file.close()
+        self._places.close()
 
     def __enter__(self) -> Self:
         return self
@@ -57,6 +117,16 @@ class RecordWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def read_range(stem: Path, start: int, end: int) -> Iterator[bytes]:
+    """Records `start` to `end` of an unfinished `RecordWriter`, after its `flush`. They are read in order."""
+    places = np.fromfile(_places(stem), np.int64, 2 * (end - start), offset=HEADER + 16 * start)
+    with open(_data(stem), "rb", buffering=_BUFFER) as file:
+        if len(places):
+            file.seek(int(places[0]))
+        for size in (places[1::2] - places[::2]).tolist():
+            yield file.read(size)[_CHECKSUM_BYTES:]
 
 
 class RecordReader:

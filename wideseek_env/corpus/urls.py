@@ -38,3 +38,20 @@ def lookup_keys(url: str) -> list[str]:
 def url_hash(url: str) -> int:
     """A 64-bit hash of a URL (or of its key), the same in every process."""
     return int.from_bytes(blake2b(url.encode("utf-8", "replace"), digest_size=8).digest(), "little")
+
+
+PASSAGE = "#passage-"
+"""What the address of a page's second or later passage has after the URL of the page, before its number."""
+
+_PASSAGE = re.compile(rf"{PASSAGE}(\d{{1,9}})\s*$")
+
+
+def page_of(url: str) -> str:
+    """The URL of the page that has the passage with this address. Other URLs are returned unchanged."""
+    return _PASSAGE.sub("", url) if PASSAGE in url else url
+
+
+def row_order(url: str) -> tuple[str, int]:
+    """The order of documents in an index: by URL of the page, then by number of the passage."""
+    match = _PASSAGE.search(url) if PASSAGE in url else None
+    return (url[: match.start()], int(match[1])) if match else (url, 1)

@@ -70,6 +70,10 @@ def retrieved(
 
 
 def _text(corpus: Corpus, hit: SearchHit, longest: int) -> str:
+    # Clients such as Search-R1 expect the passage that was found, and not the beginning of its page.
+    passage = getattr(corpus, "passage", None)
+    if passage is not None and (text := passage(hit.url)) is not None:
+        return str(text)[:longest]
     page = corpus.fetch(hit.url)
     text = plain_text(page.html)[1] if page is not None and page.status == 200 else hit.snippet
     return text[:longest]

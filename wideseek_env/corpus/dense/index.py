@@ -134,7 +134,7 @@ class DenseIndex:
                     if progress is not None:
                         progress(len(urls))
                 check_urls(urls)
-                records.finish(range(len(urls)))
+                records.finish()
             _to_npy(raw, folder / "vectors.npy", len(places), embedder.dimension)
             np.save(folder / "places.npy", np.array(places, dtype=np.int64).reshape(-1, 3))
             _save_keys(folder / "keys.npy", urls)

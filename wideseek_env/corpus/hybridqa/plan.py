@@ -271,6 +271,40 @@ def subject_column(table: WikiTable) -> int | None:
     return None
 
 
+def linked_subject(table: WikiTable) -> int | None:
+    """The first column that names the subjects of the table, each by a text and a link that no other row has.
+
+    Unlike `subject_column`, at least four in five cells must have exactly one link, and a table may be shorter than
+    `MIN_ROWS`. None when a column of other names comes first, or when there is no such column.
+    """
+    for column in _good_headers(table):
+        cells = [row[column] for row in table.rows]
+        links = [cell.links[0] for cell in cells if len(cell.links) == 1]
+        if (
+            len({_identity(cell.text) for cell in cells}) == len(cells)
+            and len(set(links)) == len(links) >= LINKED * len(cells)
+            and all(not is_empty(cell.text) and len(cell.text) <= 80 for cell in cells)
+            and not any(_LIST_PAGE.match(link) for link in links)
+            and not _NO_SUBJECT.fullmatch(normalize(table.header[column]).strip())
+            and sum(_names(cell.text, cell.links[0]) for cell in cells if len(cell.links) == 1)
+            >= 0.6 * len(links)
+        ):
+            return column
+        if _is_subject(table, column):
+            return None
+    return None
+
+
+def filled_columns(table: WikiTable, key: int) -> list[tuple[int, Kind]]:
+    """The columns with a value in every row that are not part of the key, and their kinds."""
+    chosen: list[tuple[int, Kind]] = []
+    for column in _attribute_columns(table, key):
+        values = {r: row[column].text for r, row in enumerate(table.rows)}
+        if not any(map(is_empty, values.values())) and not _in_key(table, key, values):
+            chosen.append((column, column_kind(list(values.values()))))
+    return chosen
+
+
 def table_attributes(table: WikiTable, key: int) -> list[tuple[int, Kind]]:
     """The columns with values in the table, and their kinds: filled in every row, not uniform, not part of the key."""
     chosen: list[tuple[int, Kind]] = []

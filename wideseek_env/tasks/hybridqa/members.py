@@ -1,0 +1,156 @@
+"""The lists that wide tasks unite: tables whose rows are linked entities, with the columns that answers can have."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal, NamedTuple
+
+from wideseek_env.corpus.hybridqa.plan import Plans, TablePlan, filled_columns, linked_subject
+from wideseek_env.corpus.hybridqa.reader import Cell, WikiTable
+from wideseek_env.corpus.hybridqa.values import Kind, normalize
+from wideseek_env.tasks.hybridqa.columns import Column, number_of
+from wideseek_env.tasks.hybridqa.subjects import unclear_key
+from wideseek_env.tasks.hybridqa.titles import Title, read_title
+
+Unfit = Literal["quotation marks", "no linked subject", "unclear rows", "sums or gaps", "no attribute"]
+UNFIT: dict[Unfit, str] = {
+    "quotation marks": "a title or section with the quotation marks that questions use",
+    "no linked subject": "no column of distinct, linked names that the rows are about",
+    "unclear rows": "a key column that does not say what the rows are",
+    "sums or gaps": "rows that are totals, notes or vacancies",
+    "no attribute": "no other column with a value in every row",
+}
+"""The reasons why a table is not part of any wide task."""
+
+_NO_ENTRY = re.compile(
+    r"(?:grand |sub)?totals?\b.*|sums?|averages?|mean|overall|vacan(?:t|cy)\b.*|tb[acd]|various(?: \w+)?|others?|none"
+    r"|unknown.*|not (?:awarded|held|applicable).*|no (?:award|race|winner|competition).*|source.*|notes?|bye"
+    r"|cancell?ed.*|see also.*",
+    re.IGNORECASE,
+)
+_UNITS = re.compile(r"[\d.,\s−–-]+")
+SCALE = 30.0
+"""Numbers of one column are in the same unit in two lists if their medians differ by at most this factor."""
+
+
+class Shared(NamedTuple):
+    """A column that several lists have: its header, its kind, and its index in each of them."""
+
+    header: str
+    kind: Kind
+    places: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A table that can be a part of a wide task.
+
+    `plan` says which rows and columns count. In mode `pages`, the values of the columns are on the pages of the
+    entities. In mode `table`, they are in the list.
+    """
+
+    table: WikiTable
+    plan: TablePlan
+    alone: bool
+    title: Title
+
+    @property
+    def key_header(self) -> str:
+        """The header of the key column in a form for comparison."""
+        return normalize(self.table.header[self.plan.key])
+
+    def keys(self) -> list[Cell]:
+        """The cells of the key column, one for each row that counts."""
+        return [self.table.rows[row][self.plan.key] for row in self.plan.rows]
+
+    def values(self, column: int) -> list[str]:
+        """The texts of one column, one for each row that counts."""
+        return [self.table.rows[row][column].text for row in self.plan.rows]
+
+    @property
+    def pages(self) -> frozenset[str]:
+        """The paths of the article and of all pages that the key cells link to."""
+        return frozenset({self.table.path, *(link for cell in self.keys() for link in cell.links)})
+
+
+def members_of(plans: Plans) -> tuple[list[Member], Counter[Unfit]]:
+    """The tables that wide tasks can unite, in file order, and the number of other tables by reason."""
+    alone = Counter(table.path for table in plans.tables)
+    found: list[Member] = []
+    unfit: Counter[Unfit] = Counter()
+    for table in plans.tables:
+        plan = _plan(table, plans.by_uid.get(table.uid))
+        if isinstance(plan, TablePlan):
+            found.append(Member(table, plan, alone[table.path] == 1, read_title(table.title)))
+        else:
+            unfit[plan] += 1
+    return found, unfit
+
+
+def _plan(table: WikiTable, known: TablePlan | None) -> TablePlan | Unfit:
+    if {"“", "”"} & set(table.title + table.section):
+        return "quotation marks"
+    if known is not None and known.mode == "pages":
+        plan = known
+    else:
+        key = known.key if known is not None else linked_subject(table)
+        if key is None:
+            return "no linked subject"
+        columns = filled_columns(table, key)
+        if not columns:
+            return "no attribute"
+        indices, kinds = tuple(c for c, _ in columns), tuple(k for _, k in columns)
+        plan = TablePlan(table.uid, "table", key, indices, kinds, tuple(range(len(table.rows))))
+    if unclear_key(table, plan.key):
+        return "unclear rows"
+    if any(_NO_ENTRY.fullmatch(table.rows[row][plan.key].text.strip()) for row in plan.rows):
+        return "sums or gaps"
+    return plan
+
+
+def shared_columns(members: Sequence[Member]) -> list[Shared]:
+    """The columns that all `members` have with the same header, kind and unit, in the order of the first."""
+    found: list[Shared] = []
+    indices = [
+        {normalize(member.table.header[c]): (c, k) for c, k in zip(member.plan.attributes, member.plan.kinds, strict=True)}
+        for member in members
+    ]  # fmt: skip
+    first = members[0]
+    for column, kind in zip(first.plan.attributes, first.plan.kinds, strict=True):
+        name = normalize(first.table.header[column])
+        places = [index[name] for index in indices if name in index]
+        if len(places) < len(members) or {k for _, k in places} != {kind}:
+            continue
+        values = [member.values(place) for member, (place, _) in zip(members, places, strict=True)]
+        if _same_unit(values, kind):
+            found.append(Shared(first.table.header[column], kind, tuple(place for place, _ in places)))
+    return found
+
+
+def _same_unit(values: Sequence[Sequence[str]], kind: Kind) -> bool:
+    """Whether a column has values of one unit and size in all lists."""
+    if kind in ("year", "date"):
+        return True
+    units = [Counter(_UNITS.sub(" ", value).strip() for value in part).most_common(1)[0] for part in values]
+    if kind == "number":
+        sizes = [median(abs(number_of(value)) for value in part) for part in values]
+        return len({unit for unit, _ in units}) == 1 and max(sizes) <= SCALE * max(1.0, min(sizes))
+    # Text with numbers, such as "12 km": most values of a list have the same words next to the number.
+    measured = [
+        unit
+        for (unit, many), part in zip(units, values, strict=True)
+        if many > 0.6 * len(part) and sum(any(c.isdigit() for c in value) for value in part) > 0.6 * len(part)
+    ]
+    return len(set(measured)) <= 1 and len(measured) in (0, len(values))
+
+
+def column_of(shared: Shared, index: int, members: Sequence[Member]) -> Column:
+    """One column over the rows of all `members`, in their order. `index` is the column's number in the union."""
+    values = [
+        value for member, place in zip(members, shared.places, strict=True) for value in member.values(place)
+    ]
+    return Column(index, shared.header, shared.kind, tuple(values))

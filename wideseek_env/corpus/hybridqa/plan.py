@@ -41,6 +41,8 @@ KEPT = 0.67
 """The share of the table's rows that must remain in mode `pages`."""
 LINKED = 0.8
 """The share of the rows whose key must be a link in mode `table`. The other keys have no page."""
+SUBJECTS_LINKED = 0.5
+"""The share of the rows whose name must be a link in `linked_subject`."""
 CHANCE = 0.3
 """The highest share of *other* entities' pages that state a value. Above it, a match is not evidence."""
 
@@ -56,6 +58,9 @@ _NO_SUBJECT = re.compile(
 )
 """Headers of columns with a place in a ranking or a part of a whole. Such a column never names the subject of the
 rows."""
+_EDITION = re.compile(
+    r"(?:year|season|edition|games|event|championships?|tournament|olympics)", re.IGNORECASE
+)
 _LIST_PAGE = re.compile(
     r"/wiki/(?:Lists?_of_|Category:|File:|Template:|\d{4}s?(?:_in_.*)?$|\d{1,2}(?:st|nd|rd|th)_century"
     r"|(?:January|February|March|April|May|June|July|August|September|October|November|December)_\d{1,2}$)"
@@ -271,28 +276,59 @@ def subject_column(table: WikiTable) -> int | None:
     return None
 
 
-def linked_subject(table: WikiTable) -> int | None:
-    """The first column that names the subjects of the table, each by a text and a link that no other row has.
+class Subject(NamedTuple):
+    """A column that names the subjects of a table, and a column that says which year or event a row is about.
 
-    Unlike `subject_column`, at least four in five cells must have exactly one link, and a table may be shorter than
-    `MIN_ROWS`. None when a column of other names comes first, or when there is no such column.
+    `edition` is None when there is no such column. `recurs` says that a name is in several rows. Then name and edition
+    together identify a row.
     """
+
+    column: int
+    edition: int | None
+    recurs: bool
+
+
+def linked_subject(table: WikiTable) -> Subject | None:
+    """The first column that names the subjects of the table.
+
+    Unlike `subject_column`, at least half of the cells must have exactly one link, and a table may be shorter than
+    `MIN_ROWS`. A name may recur with another edition. None when a column of other names comes first, or when there is
+    no such column.
+    """
+    edition = next((column for column in range(len(table.header)) if _is_edition(table, column)), None)
     for column in _good_headers(table):
-        cells = [row[column] for row in table.rows]
-        links = [cell.links[0] for cell in cells if len(cell.links) == 1]
-        if (
-            len({_identity(cell.text) for cell in cells}) == len(cells)
-            and len(set(links)) == len(links) >= LINKED * len(cells)
-            and all(not is_empty(cell.text) and len(cell.text) <= 80 for cell in cells)
-            and not any(_LIST_PAGE.match(link) for link in links)
-            and not _NO_SUBJECT.fullmatch(normalize(table.header[column]).strip())
-            and sum(_names(cell.text, cell.links[0]) for cell in cells if len(cell.links) == 1)
-            >= 0.6 * len(links)
-        ):
-            return column
+        if column != edition and _is_linked_subject(table, column):
+            names = [_identity(row[column].text) for row in table.rows]
+            links = [row[column].links[0] for row in table.rows if len(row[column].links) == 1]
+            if len(set(names)) == len(names) and len(set(links)) == len(links):
+                return Subject(column, edition, False)
+            if edition is not None and len(set(names)) >= 0.5 * len(names):
+                marks = [_identity(row[edition].text) for row in table.rows]
+                if len(set(zip(names, marks, strict=True))) == len(names):
+                    return Subject(column, edition, True)
         if _is_subject(table, column):
             return None
     return None
+
+
+def _is_linked_subject(table: WikiTable, column: int) -> bool:
+    cells = [row[column] for row in table.rows]
+    linked = [cell for cell in cells if len(cell.links) == 1]
+    return (
+        len(linked) >= SUBJECTS_LINKED * len(cells)
+        and all(not is_empty(cell.text) and len(cell.text) <= 80 for cell in cells)
+        and not any(_LIST_PAGE.match(cell.links[0]) for cell in linked)
+        and not _NO_SUBJECT.fullmatch(normalize(table.header[column]).strip())
+        and sum(_names(cell.text, cell.links[0]) for cell in linked) >= 0.6 * len(linked)
+    )
+
+
+def _is_edition(table: WikiTable, column: int) -> bool:
+    """Whether a column says which year, season or event each row is about."""
+    texts = [row[column].text for row in table.rows]
+    return _EDITION.fullmatch(table.header[column].strip()) is not None and not any(
+        is_empty(text) or len(text) > 60 for text in texts
+    )
 
 
 def filled_columns(table: WikiTable, key: int) -> list[tuple[int, Kind]]:

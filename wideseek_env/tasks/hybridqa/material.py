@@ -56,8 +56,8 @@ class Material:
         return page_url(links[0]) if len(links) == 1 else None
 
 
-def materials(plans: Plans) -> list[Material]:
-    """All tables that can give tasks, in file order. Tables in different splits share no page.
+def usable_tables(plans: Plans) -> dict[str, tuple[WikiTable, TablePlan]]:
+    """All tables that can give tasks in the modes `pages` and `table`, by `uid` and in file order.
 
     These are the planned tables, and further tables that the corpus shows in full. A further table must have a column,
     with or without links, that names its subjects. Further tables are used in mode `table`.
@@ -73,6 +73,13 @@ def materials(plans: Plans) -> list[Material]:
         plan = plans.by_uid.get(table.uid) or _plain_plan(table)
         if plan is not None:
             usable[table.uid] = table, plan
+    return usable
+
+
+def materials(plans: Plans) -> list[Material]:
+    """The tables of `usable_tables` that are in a split, in file order. Tables in different splits share no page."""
+    usable = usable_tables(plans)
+    alone = Counter(table.path for table in plans.tables)
     splits = _splits(usable, plans)
     leaks = _Leaks(plans)
     bridges = _bridges(usable, splits)

@@ -32,7 +32,17 @@ _NO_ENTRY = re.compile(
     r"|cancell?ed.*|see also.*",
     re.IGNORECASE,
 )
+_REMARKS = re.compile(r"(?:notes?|remarks?|comments?|ref(?:erence)?s?|sources?|images?|photos?|no|s no|flag)")
 _UNITS = re.compile(r"[\d.,\s−–-]+")
+_MAKER = re.compile(
+    r"(?:.* )?(?:artist|author|director|writer|composer|performer|singer|act|band)s?(?:\(s\))?", re.IGNORECASE
+)
+_WORK = re.compile(
+    r"(?:.* )?(?:title|song|single|album|film|book|work|track|movie|novel|game)s?", re.IGNORECASE
+)
+_LISTED = re.compile(r"Lists? of (?:[^,()]*? )?(\w+)(?= (?:in|of|by|at|from|for|on|with)\b|[,(]| \(|$)")
+ALIKE = 0.6
+"""Two lists have mostly the same columns if they share at least this part of all their headers."""
 SCALE = 30.0
 """Numbers of one column are in the same unit in two lists if their medians differ by at most this factor."""
 
@@ -50,18 +60,32 @@ class Member:
     """A table that can be a part of a wide task.
 
     `plan` says which rows and columns count. In mode `pages`, the values of the columns are on the pages of the
-    entities. In mode `table`, they are in the list.
+    entities. In mode `table`, they are in the list. `edition` is a column of the list that says which year or event a
+    row is about. If a name `recurs`, only name and edition together identify a row.
     """
 
     table: WikiTable
     plan: TablePlan
     alone: bool
     title: Title
+    edition: int | None = None
+    recurs: bool = False
 
     @property
     def key_header(self) -> str:
         """The header of the key column in a form for comparison."""
         return normalize(self.table.header[self.plan.key])
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """The headers of all columns in a form for comparison, without columns of remarks."""
+        names = {normalize(name).strip() for name in self.table.header} - {""}
+        return frozenset(name for name in names if not _REMARKS.fullmatch(name))
+
+    def is_like(self, other: Member) -> bool:
+        """Whether both lists have the same key and mostly the same columns."""
+        mine, theirs = self.headers, other.headers
+        return self.key_header == other.key_header and len(mine & theirs) >= ALIKE * len(mine | theirs)
 
     def keys(self) -> list[Cell]:
         """The cells of the key column, one for each row that counts."""
@@ -83,33 +107,54 @@ def members_of(plans: Plans) -> tuple[list[Member], Counter[Unfit]]:
     found: list[Member] = []
     unfit: Counter[Unfit] = Counter()
     for table in plans.tables:
-        plan = _plan(table, plans.by_uid.get(table.uid))
-        if isinstance(plan, TablePlan):
-            found.append(Member(table, plan, alone[table.path] == 1, read_title(table.title)))
+        member = _member(table, plans.by_uid.get(table.uid), alone[table.path] == 1)
+        if isinstance(member, Member):
+            found.append(member)
         else:
-            unfit[plan] += 1
+            unfit[member] += 1
     return found, unfit
 
 
-def _plan(table: WikiTable, known: TablePlan | None) -> TablePlan | Unfit:
+def _member(table: WikiTable, known: TablePlan | None, alone: bool) -> Member | Unfit:
     if {"“", "”"} & set(table.title + table.section):
         return "quotation marks"
+    edition: int | None = None
+    recurs = False
     if known is not None and known.mode == "pages":
         plan = known
     else:
-        key = known.key if known is not None else linked_subject(table)
-        if key is None:
+        subject = linked_subject(table)
+        if subject is None:
             return "no linked subject"
+        key, edition, recurs = subject
         columns = filled_columns(table, key)
         if not columns:
             return "no attribute"
         indices, kinds = tuple(c for c, _ in columns), tuple(k for _, k in columns)
         plan = TablePlan(table.uid, "table", key, indices, kinds, tuple(range(len(table.rows))))
-    if unclear_key(table, plan.key):
+    if unclear_key(table, plan.key) or _is_about_others(table, plan.key):
         return "unclear rows"
     if any(_NO_ENTRY.fullmatch(table.rows[row][plan.key].text.strip()) for row in plan.rows):
         return "sums or gaps"
-    return plan
+    return Member(table, plan, alone, read_title(table.title), edition, recurs)
+
+
+def _is_about_others(table: WikiTable, key: int) -> bool:
+    """Whether another column names what the rows are about: a work next to its artist, or what the title names."""
+    others = [name for column, name in enumerate(table.header) if column != key]
+    if _MAKER.fullmatch(table.header[key]) and any(_WORK.fullmatch(name) for name in others):
+        return True
+    listed = _LISTED.match(table.title)
+    if listed is None:
+        return False
+    noun = _singular(listed[1])
+    return noun not in _singular(table.header[key]) and any(
+        _singular(name).removesuffix(" name") == noun for name in others
+    )
+
+
+def _singular(text: str) -> str:
+    return re.sub(r"ies$", "y", text.casefold().strip()).removesuffix("s")
 
 
 def shared_columns(members: Sequence[Member]) -> list[Shared]:

@@ -64,11 +64,8 @@ class Bucket:
     @property
     def name(self) -> str:
         """A name that no other bucket has."""
-        first = self.units[0].members[0]
-        return "|".join(
-            (first.title.template, first.title.text, str(self.slot), str(self.position), self.where, self.section,
-             first.key_header)
-        )  # fmt: skip
+        first = self.units[0].members[0].table.uid
+        return f"{first}|{self.slot}|{self.position}|{self.where}|{self.section}"
 
     @property
     def members(self) -> list[Member]:
@@ -135,16 +132,24 @@ def _is_useful(bucket: Bucket) -> bool:
 
 
 def _parts(articles: Articles) -> Iterator[Bucket]:
-    """The parts of one article, for each kind of key."""
+    """The parts of one article with the same columns."""
     for tables in articles.tables.values():
-        kinds: dict[str, list[Member]] = defaultdict(list)
-        for table in tables:
-            if table.uid in articles.members:
-                member = articles.members[table.uid]
-                kinds[member.key_header].append(member)
-        for members in kinds.values():
-            units = tuple(Unit(member.table.section, (member,)) for member in members)
-            yield Bucket(family_of(tables[0].title), units, None)
+        found = [articles.members[table.uid] for table in tables if table.uid in articles.members]
+        for members in _alike([Unit(member.table.section, (member,)) for member in found]):
+            yield Bucket(family_of(tables[0].title), members, None)
+
+
+def _alike(units: Sequence[Unit]) -> Iterator[tuple[Unit, ...]]:
+    """Groups of units whose lists have mostly the same columns as the first list of the group."""
+    groups: list[list[Unit]] = []
+    for unit in units:
+        for group in groups:
+            if all(member.is_like(group[0].members[0]) for member in unit.members):
+                group.append(unit)
+                break
+        else:
+            groups.append([unit])
+    yield from map(tuple, groups)
 
 
 def _siblings(articles: Articles) -> Iterator[Bucket]:
@@ -179,14 +184,18 @@ def _same_lists(
         places["article", ""].append(path)
     titles = {path: title for title, path in group}
     for (where, section), paths in places.items():
-        by_key: dict[str, list[Unit]] = defaultdict(list)
+        found: dict[str, list[Unit]] = defaultdict(list)
         shown = section
         for path in paths:
             tables = articles.under(path, where, section)
             members = [articles.members[table.uid] for table in tables if table.uid in articles.members]
-            keys = {member.key_header for member in members}
-            if len(members) == len(tables) and len(keys) == 1:
-                by_key[keys.pop()].append(Unit(titles[path].values[position], tuple(members)))
+            if len(members) < len(tables) or (where == "heading" and len(tables) < 2):
+                continue
+            if all(member.is_like(members[0]) for member in members):
+                # The same section may have other columns in some years. Other lists must have the same columns.
+                kinds = f"{where == 'article' and len(tables) > 1} {members[0].key_header if where == 'section' else ''}"
+                found[kinds].append(Unit(titles[path].values[position], tuple(members)))
                 shown = tables[0].section if where == "section" else section
-        for units in by_key.values():
-            yield Bucket(family, tuple(units), kind, position, where, shown)
+        for units in found.values():
+            for group in [tuple(units)] if where == "section" else _alike(units):
+                yield Bucket(family, group, kind, position, where, shown)

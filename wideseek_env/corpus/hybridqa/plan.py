@@ -61,6 +61,7 @@ rows."""
 _EDITION = re.compile(
     r"(?:year|season|edition|games|event|championships?|tournament|olympics)", re.IGNORECASE
 )
+_PLACED = re.compile(r"\d+(?:st|nd|rd|th)(?: place)?|(?:\w+ )?(?:isn|iata|icao|code|symbol)", re.IGNORECASE)
 _LIST_PAGE = re.compile(
     r"/wiki/(?:Lists?_of_|Category:|File:|Template:|\d{4}s?(?:_in_.*)?$|\d{1,2}(?:st|nd|rd|th)_century"
     r"|(?:January|February|March|April|May|June|July|August|September|October|November|December)_\d{1,2}$)"
@@ -316,9 +317,11 @@ def _is_linked_subject(table: WikiTable, column: int) -> bool:
     linked = [cell for cell in cells if len(cell.links) == 1]
     return (
         len(linked) >= SUBJECTS_LINKED * len(cells)
+        and all(len(cell.links) < 2 and sum(c.isalpha() for c in cell.text) >= 2 for cell in cells)
         and all(not is_empty(cell.text) and len(cell.text) <= 80 for cell in cells)
         and not any(_LIST_PAGE.match(cell.links[0]) for cell in linked)
         and not _NO_SUBJECT.fullmatch(normalize(table.header[column]).strip())
+        and not _PLACED.fullmatch(table.header[column].strip())
         and sum(_names(cell.text, cell.links[0]) for cell in linked) >= 0.6 * len(linked)
     )
 

@@ -29,7 +29,7 @@ UNFIT: dict[Unfit, str] = {
 _NO_ENTRY = re.compile(
     r"(?:grand |sub)?totals?\b.*|sums?|averages?|mean|overall|vacan(?:t|cy)\b.*|tb[acd]|various(?: \w+)?|others?|none"
     r"|unknown.*|not (?:awarded|held|applicable).*|no (?:award|race|winner|competition).*|source.*|notes?|bye"
-    r"|cancell?ed.*|see also.*",
+    r"|cancell?ed.*|see also.*|[^\w(\"'“‘¡¿#.$@*!-].*",
     re.IGNORECASE,
 )
 _REMARKS = re.compile(r"(?:notes?|remarks?|comments?|ref(?:erence)?s?|sources?|images?|photos?|no|s no|flag)")
@@ -40,7 +40,7 @@ _MAKER = re.compile(
 _WORK = re.compile(
     r"(?:.* )?(?:title|song|single|album|film|book|work|track|movie|novel|game)s?", re.IGNORECASE
 )
-_LISTED = re.compile(r"Lists? of (?:[^,()]*? )?(\w+)(?= (?:in|of|by|at|from|for|on|with)\b|[,(]| \(|$)")
+_LISTED = re.compile(r"Lists? of (?:[^,()]*? )??(\w+)(?= (?:in|of|by|at|from|for|on|with)\b|[,(]| \(|$)")
 ALIKE = 0.6
 """Two lists have mostly the same columns if they share at least this part of all their headers."""
 SCALE = 30.0
@@ -87,7 +87,7 @@ class Member:
         mine, theirs = self.headers, other.headers
         return self.key_header == other.key_header and len(mine & theirs) >= ALIKE * len(mine | theirs)
 
-    def keys(self) -> list[Cell]:
+    def key_cells(self) -> list[Cell]:
         """The cells of the key column, one for each row that counts."""
         return [self.table.rows[row][self.plan.key] for row in self.plan.rows]
 
@@ -98,7 +98,7 @@ class Member:
     @property
     def pages(self) -> frozenset[str]:
         """The paths of the article and of all pages that the key cells link to."""
-        return frozenset({self.table.path, *(link for cell in self.keys() for link in cell.links)})
+        return frozenset({self.table.path, *(link for cell in self.key_cells() for link in cell.links)})
 
 
 def members_of(plans: Plans) -> tuple[list[Member], Counter[Unfit]]:
@@ -161,9 +161,12 @@ def shared_columns(members: Sequence[Member]) -> list[Shared]:
     """The columns that all `members` have with the same header, kind and unit, in the order of the first."""
     found: list[Shared] = []
     indices = [
-        {normalize(member.table.header[c]): (c, k) for c, k in zip(member.plan.attributes, member.plan.kinds, strict=True)}
+        {
+            normalize(member.table.header[column]): (column, kind)
+            for column, kind in zip(member.plan.attributes, member.plan.kinds, strict=True)
+        }
         for member in members
-    ]  # fmt: skip
+    ]
     first = members[0]
     for column, kind in zip(first.plan.attributes, first.plan.kinds, strict=True):
         name = normalize(first.table.header[column])

@@ -154,7 +154,7 @@ def _alike(units: Sequence[Unit]) -> Iterator[tuple[Unit, ...]]:
 
 def _siblings(articles: Articles) -> Iterator[Bucket]:
     """The same lists in articles whose titles differ in one slot."""
-    for template, titled in articles.titles.items():
+    for titled in articles.titles.values():
         if len(titled) < 2:
             continue
         for position in range(len(titled[0][0].slots)):
@@ -164,8 +164,13 @@ def _siblings(articles: Articles) -> Iterator[Bucket]:
                 groups[values[:position] + values[position + 1 :]].append((title, path))
             for group in groups.values():
                 if len(group) > 1 and len({title.values[position] for title, _ in group}) == len(group):
-                    group.sort(key=lambda item: (number_in(item[0].values[position]), item[0].text))
+                    group.sort(key=lambda item: _order(item[0].values[position], item[0].text))
                     yield from _same_lists(articles, group, position, family_of(group[0][0].text))
+
+
+def _order(text: str, title: str) -> tuple[int, str, str]:
+    """Years and numbers in their order. Places of the same state are neighbours."""
+    return number_in(text), text.rpartition(", ")[2], title
 
 
 def _same_lists(
@@ -193,9 +198,11 @@ def _same_lists(
                 continue
             if all(member.is_like(members[0]) for member in members):
                 # The same section may have other columns in some years. Other lists must have the same columns.
-                kinds = f"{where == 'article' and len(tables) > 1} {members[0].key_header if where == 'section' else ''}"
-                found[kinds].append(Unit(titles[path].values[position], tuple(members)))
+                several = where == "article" and len(tables) > 1
+                found[members[0].key_header if where == "section" else str(several)].append(
+                    Unit(titles[path].values[position], tuple(members))
+                )
                 shown = tables[0].section if where == "section" else section
         for units in found.values():
-            for group in [tuple(units)] if where == "section" else _alike(units):
-                yield Bucket(family, group, kind, position, where, shown)
+            for alike in [tuple(units)] if where == "section" else _alike(units):
+                yield Bucket(family, alike, kind, position, where, shown)

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from wideseek_env.corpus.hybridqa.build import open_hybridqa
 from wideseek_env.corpus.hybridqa.plan import Plans, load_plans
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.files import write_whole
@@ -20,7 +19,7 @@ from wideseek_env.tasks.hybridqa.filtering import Duplicates
 from wideseek_env.tasks.hybridqa.making import language_of
 from wideseek_env.tasks.hybridqa.material import Material, usable_tables
 from wideseek_env.tasks.hybridqa.members import Member, members_of
-from wideseek_env.tasks.hybridqa.pipeline import report_file, stage_folder
+from wideseek_env.tasks.hybridqa.pipeline import check_corpus, in_order, report_file, stage_folder
 from wideseek_env.tasks.hybridqa.siblings import LEAST_ROWS, Articles, Bucket, find_buckets
 from wideseek_env.tasks.hybridqa.splits import (
     SPLITS,
@@ -87,9 +86,9 @@ class WideReport:
     """The result of a build.
 
     `tables` is the number of tables, and `unfit` counts those that no wide task can use, by reason. `lists` are the
-    tables in buckets. `held_out` counts lists that are left out because they share a page with another split. `proposed`
-    queries are dropped (by reason), unused (good, but above `per_family` or `count`) or kept. `kept` counts tasks by
-    split, and `families` counts the families of the kept tasks by split.
+    tables in buckets. `held_out` counts lists that are left out because they share a page with another split. Queries
+    are `proposed`. They are dropped (by reason), unused (good, but above `per_family` or `count`) or kept. `kept`
+    counts tasks by split, and `families` counts the families of the kept tasks by split.
     """
 
     tables: int = 0
@@ -156,7 +155,7 @@ def make_wide_tasks(
     """The tasks that `build_wide_tasks` writes, and its report."""
     say: Progress = progress or (lambda what, done, total: None)
     plans = load_plans(data)
-    check_corpus_of(plans, data, corpus)
+    check_corpus(plans, data, corpus)
     report = WideReport(tables=len(plans.tables))
     members, unfit = members_of(plans)
     report.unfit.update(unfit)
@@ -177,22 +176,11 @@ def make_wide_tasks(
             f"{where} of this data gives {len(tasks)} wide tasks, not {config.count}: ask for fewer, or allow more "
             "from one family"
         )
-    tasks.sort(key=lambda task: hashlib.sha256(f"{config.seed} {task.id}".encode()).digest())
+    tasks = in_order(tasks, config.seed)
     report.kept.update(str(task.meta["split"]) for task in tasks)
-    for split in report.kept:
-        report.families[split] = len({task.meta["family"] for task in tasks if task.meta["split"] == split})
+    pairs = {(str(task.meta["split"]), task.meta["family"]) for task in tasks}
+    report.families.update(split for split, _ in pairs)
     return tasks, report
-
-
-def check_corpus_of(plans: Plans, data: Path | str, corpus: Path | str) -> None:
-    """Raise `ConfigError` when the corpus was built from other data than `data`."""
-    with_corpus = open_hybridqa(corpus)
-    name, pages = with_corpus.name, len(with_corpus)
-    with_corpus.close()
-    if name != plans.corpus_name or not pages:
-        raise ConfigError(
-            f"the corpus in {corpus} ({name}) was built from other data than {data} ({plans.corpus_name})"
-        )
 
 
 def _shared_out(buckets: Sequence[Bucket], plans: Plans, report: WideReport) -> list[tuple[Split, Bucket]]:

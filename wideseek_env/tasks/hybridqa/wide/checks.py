@@ -60,7 +60,7 @@ def verdict(
     counts = Counter(number for number, _ in places)
     if len(counts) < 2 or max(counts.values()) > ONE_LIST * len(rows):
         return "one list"
-    if not query.edition_name and query.edition or union.repeats(rows, query.edition):
+    if (query.edition and not query.edition_name) or union.repeats(rows, query.edition):
         return "repeated keys"
     known = [evidence[member.table.uid] for member in union.members]
     for column in query.columns:
@@ -70,16 +70,19 @@ def verdict(
             return "ambiguous values"
     about = _about(query)
     # A condition must be decidable for every row of the lists, including the rows that it excludes.
-    if any(column == index for c in about for seen, index in zip(known, union.shared[c].places, strict=True)
-           for _, column in seen.rivals):  # fmt: skip
+    deciding = [(number, shared) for c in about for number, shared in enumerate(union.shared[c].places)]
+    if any(column == shared for number, shared in deciding for _, column in known[number].rivals):
         return "ambiguous values"
     links = [union.links[row] for row in rows]
     if namers.most(links, frozenset(member.table.uid for member in union.members)) > TOLD * len(rows):
         return "too easy"
     needed = union.places if about else places
-    own = query.edition == "own"
-    asked = [(member.plan.key, *((member.edition,) if own else ()), *(union.shared[c].places[n] for c in {*query.columns, *about}))
-             for n, member in enumerate(union.members)]  # fmt: skip
+    asked: list[list[int | None]] = []
+    for number, member in enumerate(union.members):
+        own = [member.edition] if query.edition == "own" else []
+        asked.append(
+            [member.plan.key, *own, *(union.shared[c].places[number] for c in {*query.columns, *about})]
+        )
     if any(not seen.rank for seen in known) or any(
         (place, column) in known[number].absent for number, place in needed for column in asked[number]
     ):

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from wideseek_env.task import Language
-from wideseek_env.tasks.hybridqa.siblings import HEADING, Where
+from wideseek_env.tasks.hybridqa.siblings import Where
 from wideseek_env.tasks.hybridqa.titles import SlotKind, number_in, read_title
 
 Form = Literal["article", "sections", "titles", "counterparts", "range"]
@@ -66,7 +66,8 @@ class Scope:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Scope:
         """The inverse of `to_dict`."""
-        return cls(**{name: tuple(v) if isinstance(v, list) else v for name, v in data.items()})
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+        return cls(**values)
 
     def phrase(self, language: Language = "en") -> str:
         """The lists as a phrase that follows a verb or preposition."""

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from random import Random
 from typing import Literal
 
@@ -37,8 +38,13 @@ FILTERS_PER_UNION = 6
 MOST_COLUMNS = 4
 """The most columns that a question asks for, besides the name and the edition."""
 
-_UNSAYABLE = re.compile(r"runners|winners|\b(?:won|lost|drawn|final)\b|^(?:most|by|pos|tot)\b", re.IGNORECASE)
+_UNSAYABLE = re.compile(
+    r"runners|winners|\b(?:won|lost|drawn|final)\b|^(?:most|by|pos|tot)\b| \w+ed$", re.IGNORECASE
+)
 """Labels that do not fit into a condition."""
+
+_UNCLEAN = re.compile(r"\[±\]|\? ?\?|�|\{\{|\}\}|<\w")
+"""Remains of markup in a value."""
 
 EditionUse = Literal["", "column", "key", "own"]
 """How a question uses editions: not, as a further column, as a second key, or as a second key that is a column of the
@@ -84,12 +90,12 @@ class Union:
     @cached_property
     def keys(self) -> tuple[str, ...]:
         """The names of the rows."""
-        return tuple(cell.text for member in self.members for cell in member.keys())
+        return tuple(cell.text for member in self.members for cell in member.key_cells())
 
     @cached_property
     def links(self) -> tuple[str | None, ...]:
         """The linked page of each name. None if the cell does not have exactly one link."""
-        cells = (cell for member in self.members for cell in member.keys())
+        cells = (cell for member in self.members for cell in member.key_cells())
         return tuple(cell.links[0] if len(cell.links) == 1 else None for cell in cells)
 
     @cached_property
@@ -216,6 +222,7 @@ def _asked(
         if column.index not in fixed
         and not NO_COLUMN.fullmatch(column.header)
         and normalize(column.header) != normalize(union.key_header)
+        and not any(_UNCLEAN.search(column.values[row]) for row in rows)
         and not is_uniform([column.values[row] for row in rows])
     ]
     if not usable:
@@ -267,10 +274,10 @@ def _choices(bucket: Bucket, dice: Random) -> Iterator[tuple[int, ...]]:
                 yield tuple(n for n in every if is_under(units[n].label, heading))
         return
     # Most people ask for neighbours: a row of years, or lists that follow each other.
-    starts = list(range(len(units) - size + 1)) if bucket.slot != "place" else []
+    starts = range(len(units) - size + 1)
     for start in dice.sample(starts, len(starts)):
         yield tuple(every[start : start + size])
-    letters = bucket.slot is None and min(len(unit.label) for unit in units) < 3
+    letters = bucket.slot is None and min(len(unit.label.rpartition(HEADING)[2]) for unit in units) < 4
     if size <= MOST_NAMED and not letters:
         for _ in range(UNIONS_PER_BUCKET):
             yield tuple(sorted(dice.sample(every, size)))
@@ -303,7 +310,7 @@ def scope_of(bucket: Bucket, units: Sequence[Unit], articles: Articles) -> Scope
         return Scope("titles", titles, **common) if len(titles) <= MOST_NAMED else None  # type: ignore[arg-type]
     numbers = [number_in(unit.label) for unit in units]
     if len(units) >= 3 and numbers == sorted(set(numbers)) and _is_closed(bucket, units, articles):
-        steps = {later - earlier for earlier, later in zip(numbers, numbers[1:], strict=False)}
+        steps = {later - earlier for earlier, later in pairwise(numbers)}
         step = steps.pop() if len(steps) == 1 else 0
         scope = Scope("range", (titles[0], titles[-1]), step=step, **common)  # type: ignore[arg-type]
         if scope.span == (numbers[0], numbers[-1]):

@@ -36,6 +36,11 @@ _CHINESE = (
     "请把{place}整理成一个表格，不要遗漏，逐项（{noun}）{conditions}给出：{attributes}。",
     "关于{place}，请收集每一项（{noun}）{conditions}，并查找：{attributes}。",
 )
+_NOUNS = {
+    "alumni": "alumnus", "arm": "entry", "call letter": "entry", "people": "person", "women": "woman", "men": "man",
+    "new": "entry", "former": "entry", "winning": "entry", "nominee name": "nominee", "full": "entry", "en": "entry",
+}  # fmt: skip
+"""Nouns that `row_noun` does not read well."""
 _KINDS_ZH = {"Year": "年份", "Season": "赛季", "Number": "序号", "Place": "地名", "Edition": "届次"}
 
 
@@ -73,10 +78,16 @@ def phrasings(
             + "".join(rest)
             for text in _CHINESE
         )
-    who = " ".join([row_noun(key), " and ".join(conditions)]).strip()
+    who = " ".join([noun_for(key), " and ".join(conditions)]).strip()
     place, listed = scope.phrase(), enumerate_names(attributes)
     asked = [text.format(place=place, who=who, attributes=listed) for text in _ENGLISH]
     return tuple(" ".join([text.replace("..", ".").replace("?.", "?"), *rest]) for text in asked)
+
+
+def noun_for(header: str) -> str:
+    """The noun for one row, from the key's header."""
+    noun = row_noun(header)
+    return _NOUNS.get(noun.casefold(), noun)
 
 
 def _about_edition(

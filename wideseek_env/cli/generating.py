@@ -112,7 +112,8 @@ def stats_table(tasks: TaskSet) -> Grid:
     for name, said in counts.said.items():
         if said:
             grid.add_row(
-                f"{name}s", join([f"{one_line(value, 40)} {n}" for value, n in said.most_common()], 12)
+                f"{name.removesuffix('s')}s",
+                join([f"{one_line(value, 40)} {n}" for value, n in said.most_common()], 12),
             )
     for label, kinds in (("rows asked for", counts.selection), ("conditions", counts.relations)):
         if kinds:
@@ -143,6 +144,7 @@ def read_report(spec: str) -> dict[str, Any] | None:
 
 def report_table(report: Mapping[str, Any]) -> Grid:
     """How many tables were usable, how many proposed tasks were kept, and how many were dropped for each reason."""
+    grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
     reasons: dict[str, str] = {str(name): text for name, text in REASONS.items()}
     if "unfit" in report:
         reasons = {str(name): text for name, text in (*WIDE_REASONS.items(), *UNFIT.items())}

@@ -41,7 +41,7 @@ KEPT = 0.67
 """The share of the table's rows that must remain in mode `pages`."""
 LINKED = 0.8
 """The share of the rows whose key must be a link in mode `table`. The other keys have no page."""
-SUBJECTS_LINKED = 0.5
+SUBJECTS_LINKED = 0.3
 """The share of the rows whose name must be a link in `linked_subject`."""
 CHANCE = 0.3
 """The highest share of *other* entities' pages that state a value. Above it, a match is not evidence."""
@@ -292,7 +292,7 @@ class Subject(NamedTuple):
 def linked_subject(table: WikiTable) -> Subject | None:
     """The first column that names the subjects of the table.
 
-    Unlike `subject_column`, at least half of the cells must have exactly one link, and a table may be shorter than
+    Unlike `subject_column`, at least three in ten cells must have exactly one link, and a table may be shorter than
     `MIN_ROWS`. A name may recur with another edition. None when a column of other names comes first, or when there is
     no such column.
     """

@@ -68,7 +68,7 @@ class WideConfig:
     seed: int = 0
     split: Split | None = None
     chinese: float = 0.25
-    per_family: int = 20
+    per_family: int = 30
 
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in SPLITS:

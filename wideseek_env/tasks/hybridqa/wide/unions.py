@@ -33,7 +33,7 @@ from wideseek_env.tasks.hybridqa.siblings import (
 from wideseek_env.tasks.hybridqa.titles import number_in
 from wideseek_env.tasks.hybridqa.wide.scope import MOST_NAMED, Scope
 
-UNIONS_PER_BUCKET = 40
+UNIONS_PER_BUCKET = 60
 FILTERS_PER_UNION = 6
 MOST_COLUMNS = 4
 """The most columns that a question asks for, besides the name and the edition."""
@@ -288,7 +288,7 @@ def _size(bucket: Bucket, dice: Random) -> int:
     """How many units the unions of a bucket have."""
     many = len(bucket.units)
     rows = sum(unit.rows for unit in bucket.units)
-    options = [2, 2, 2, many] if many < 6 else [2, 4, 4, many] if many < 10 else [2, 4, 4, 6, 6, 8, many]
+    options = [2, 2, many] if many < 6 else [2, 4, 4, many] if many < 10 else [4, 4, 6, 6, 8, many]
     possible = [n for n in options if n <= many and LEAST_ROWS <= rows * n / many <= MOST_ROWS]
     return dice.choice(possible) if possible else min(many, max(2, round(MOST_ROWS * many / rows / 2)))
 

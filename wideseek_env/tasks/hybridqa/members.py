@@ -16,12 +16,15 @@ from wideseek_env.tasks.hybridqa.columns import Column, number_of
 from wideseek_env.tasks.hybridqa.subjects import unclear_key
 from wideseek_env.tasks.hybridqa.titles import Title, read_title
 
-Unfit = Literal["quotation marks", "no linked subject", "unclear rows", "sums or gaps", "no attribute"]
+Unfit = Literal[
+    "quotation marks", "no linked subject", "unclear rows", "sums or gaps", "numbered names", "no attribute"
+]  # fmt: skip
 UNFIT: dict[Unfit, str] = {
     "quotation marks": "a title or section with the quotation marks that questions use",
     "no linked subject": "no column of distinct, linked names that the rows are about",
     "unclear rows": "a key column that does not say what the rows are",
     "sums or gaps": "rows that are totals, notes or vacancies",
+    "numbered names": "names that begin with a rank or another number",
     "no attribute": "no other column with a value in every row",
 }
 """The reasons why a table is not part of any wide task."""
@@ -32,6 +35,7 @@ _NO_ENTRY = re.compile(
     r"|cancell?ed.*|see also.*|[^\w(\"'“‘¡¿#.$@*!-].*",
     re.IGNORECASE,
 )
+_RANKED = re.compile(r"(\d+)[.)]? ?[^\W\d]")
 _REMARKS = re.compile(r"(?:notes?|remarks?|comments?|ref(?:erence)?s?|sources?|images?|photos?|no|s no|flag)")
 _UNITS = re.compile(r"[\d.,\s−–-]+")
 _MAKER = re.compile(
@@ -136,7 +140,15 @@ def _member(table: WikiTable, known: TablePlan | None, alone: bool) -> Member | 
         return "unclear rows"
     if any(_NO_ENTRY.fullmatch(table.rows[row][plan.key].text.strip()) for row in plan.rows):
         return "sums or gaps"
+    if any(_is_numbered(table.rows[row][plan.key]) for row in plan.rows):
+        return "numbered names"
     return Member(table, plan, alone, read_title(table.title), edition, recurs)
+
+
+def _is_numbered(cell: Cell) -> bool:
+    """Whether a name begins with a number that the title of its page does not have, such as a rank."""
+    number = _RANKED.match(cell.text)
+    return number is not None and bool(cell.links) and number[1] not in cell.links[0]
 
 
 def _is_about_others(table: WikiTable, key: int) -> bool:

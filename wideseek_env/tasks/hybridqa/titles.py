@@ -15,8 +15,8 @@ SlotKind = Literal["year", "number", "place"]
 
 _YEAR = re.compile(r"(?<![\w,.-])(?:1[0-9]|20)\d\d(?:[–/-]\d{2}(?:\d\d)?)?(?![\w-])")
 _NUMBER = re.compile(
-    r"(?<![\w,.'–×-])(?:\d{1,3}(?:st|nd|rd|th)|\d{1,3})(?![\w,.'–×-]|%| ?(?:m|km|kg|lb|metres?|meters?|kilometres?"
-    r"|miles?|yards?|hours?|hurdles|days?|century|inch|man|season)\b)"
+    r"(?<![\w,.'–×-])(?:\d{1,3}(?:st|nd|rd|th)|\d{1,3})(?![\w,.'–×-]|%| ?(?:×|(?:m|km|kg|lb|metres?|meters?|kilometres?"
+    r"|miles?|yards?|hours?|hurdles|days?|century|inch|man|season)\b))"
 )
 _BRACKETS = re.compile(r"\([^()]*\)")
 _DIGITS = re.compile(r"\d+(?:st|nd|rd|th|s)?")

@@ -39,7 +39,8 @@ MOST_COLUMNS = 4
 """The most columns that a question asks for, besides the name and the edition."""
 
 _UNSAYABLE = re.compile(
-    r"runners|winners|\b(?:won|lost|drawn|final)\b|^(?:most|by|pos|tot)\b| \w+ed$", re.IGNORECASE
+    r"runners|winners|\b(?:won|lost|drawn|final)\b|^(?:most|by|pos|tot)\b| \w+ed$|(?:^| )(?:no|nos|number|code|id)$",
+    re.IGNORECASE,
 )
 """Labels that do not fit into a condition."""
 

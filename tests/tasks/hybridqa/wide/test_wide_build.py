@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -26,7 +27,14 @@ from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa import hybridqa_tasks
 from wideseek_env.tasks.hybridqa.material import materials
 from wideseek_env.tasks.hybridqa.pipeline import report_file
-from wideseek_env.tasks.hybridqa.splits import SPLITS, pages_of, split_of_family, split_tables, wide_pages
+from wideseek_env.tasks.hybridqa.splits import (
+    SPLITS,
+    pages_of,
+    split_of,
+    split_of_family,
+    split_tables,
+    wide_pages,
+)
 from wideseek_env.tasks.hybridqa.wide import WideConfig, WideReport, build_wide_tasks
 from wideseek_env.tasks.hybridqa.wide.mixture import build_mixture
 from wideseek_env.tasks.hybridqa.wide.scope import Scope
@@ -57,7 +65,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[Task], WideRepo
 def title_in(split: str, word: str = "Trophy") -> str:
     """A title whose family is in this split."""
     titles = (f"Bay {letter * many} {word}" for many in range(1, 9) for letter in "abcdefghklmnopqrstuw")
-    return next(title for title in titles if split_of_family(title.casefold()) == split)
+    return next(
+        title
+        for title in titles
+        if split_of_family(title.casefold()) == split
+        and all(split_of(f"{year} {title}") == "train" for year in (2001, 2002, 2003))
+    )
 
 
 def rows_of(task: Task) -> set[tuple[str, ...]]:
@@ -81,29 +94,38 @@ def check_task(task: Task, corpus: StoredCorpus) -> None:
     for url in task.meta["urls"]:
         pages = walk(corpus, url)
         table = [row for page in pages for row in html_rows(page)[1:]]
-        lists.append((html_rows(pages[0])[0], [[" ".join(cell.split()) for cell in row] for row in table]))
+        # The headers of siblings may differ in upper and lower case.
+        lists.append(
+            (
+                [normalize(name) for name in html_rows(pages[0])[0]],
+                [[" ".join(cell.split()) for cell in row] for row in table],
+            )
+        )
     assert len(lists) >= 2
     if "selection" not in task.meta:
         assert sum(len(rows) for _, rows in lists) == len(task.gold.rows)
     found: Counter[int] = Counter()
     for row, entity in zip(task.gold.rows, task.meta["entities"], strict=True):
-        values = dict(zip(task.columns, (" ".join(cell.split()) for cell in row), strict=True))
+        values = dict(
+            zip(map(normalize, task.columns), (" ".join(cell.split()) for cell in row), strict=True)
+        )
         page = normalize(unescape(re.sub("<[^>]+>", " ", fetch(corpus, entity).html))) if entity else ""
         places = [n for n, (header, rows) in enumerate(lists) if holds(task, values, header, rows, page)]
         assert places, (task.id, row)
         found.update(places[:1])
     assert len(found) == task.meta["lists"] >= 2
-    assert max(found.values()) <= 0.8 * len(task.gold.rows)
+    assert max(found.values()) <= 0.9 * len(task.gold.rows)  # a row may be in two lists
 
 
 def holds(task: Task, values: dict[str, str], header: list[str], rows: list[list[str]], page: str) -> bool:
     """Whether one list shows the row's name, and the list or the page of the name shows each value."""
-    if task.columns[0] not in header:
+    columns = [normalize(name) for name in task.columns]
+    if columns[0] not in header:
         return False
-    key = header.index(task.columns[0])
-    labels = {task.columns[1]} if task.meta["edition"] in ("column", "key") else set()
+    key = header.index(columns[0])
+    labels = {columns[1]} if task.meta["edition"] in ("column", "key") else set()
     for row in rows:
-        if row[key] == values[task.columns[0]]:
+        if row[key] == values[columns[0]]:
             shown = dict(zip(header, row, strict=True))
             if all(
                 name in labels or shown.get(name) == value or (name not in shown and said(value, page))
@@ -163,6 +185,19 @@ def test_a_list_that_names_most_rows_makes_tasks_too_easy(tmp_path: Path) -> Non
     assert report.dropped["too easy"] == report.proposed > 0
     tasks, _ = build(tmp_path / "b", runs)
     assert tasks
+
+
+def test_lists_with_the_same_rows_add_nothing(tmp_path: Path) -> None:
+    def cups(first: int) -> list[Record]:
+        return [crews(f"2001 {title_in('test')}", 0), crews(f"2002 {title_in('test')}", first)]
+
+    tasks, report = build(tmp_path / "a", cups(3))  # nine of twelve crews recur, and each has its hull again
+    assert tasks
+    assert all("Points" in task.columns for task in tasks)  # the points differ from year to year
+    assert report.dropped["same rows"] > 0
+    tasks, report = build(tmp_path / "b", cups(9))
+    assert tasks
+    assert not report.dropped["same rows"]
 
 
 def test_lists_on_two_pages_are_used_once(tmp_path: Path) -> None:
@@ -283,6 +318,54 @@ def real(data_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (data_dir / "hybridqa").is_dir():
         pytest.skip(f"no HybridQA data in {data_dir}")
     return data_dir / "hybridqa"
+
+
+FAMILIES = re.compile(
+    r"NFL Draft|College Baseball All-America|List of airports in|in country music|Virtual Console games"
+    r"|submissions (?:to|for) the|Diamond League|International Cross Country|at the \d+ Winter Olympics"
+    r"|List of National Historic Landmarks|Legislature|busiest airports|winners of the New York|Kilpatrick Trophy"
+    r"|Lok Sabha"
+)
+
+
+@pytest.fixture(scope="module")
+def siblings(real: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Some families of the real data, and their corpus."""
+    folder = tmp_path_factory.mktemp("siblings")
+    (folder / "data").mkdir()
+    with gzip.open(real / "tables.jsonl.gz", "rt", encoding="utf-8") as file:
+        lines = [line for line in file if FAMILIES.search(json.loads(line)["title"])]
+    links = {link for line in lines for row in json.loads(line)["data"] for _, found in row for link in found}
+    (folder / "data" / "tables.jsonl").write_text("".join(lines), encoding="utf-8")
+    with (
+        gzip.open(real / "passages.jsonl.gz", "rt", encoding="utf-8") as file,
+        (folder / "data" / "passages.jsonl").open("w", encoding="utf-8") as out,
+    ):
+        out.writelines(line for line in file if json.loads(line)["url"] in links)
+    build_hybridqa(folder / "data", folder / "corpus").close()
+    return folder / "data", folder / "corpus"
+
+
+def test_real_wide_tasks_keep_their_promises(siblings: tuple[Path, Path], tmp_path: Path) -> None:
+    data, place = siblings
+    report = build_wide_tasks(data, tmp_path / "t.jsonl", WideConfig(), corpus=place, workers=1)
+    tasks = list(load_tasks(tmp_path / "t.jsonl"))
+    assert len(tasks) == sum(report.kept.values()) > 40
+    assert {task.meta["edition"] for task in tasks} == {"", "column", "key", "own"}
+    assert {task.meta["values"] for task in tasks} == {"lists", "pages", "both"}
+    assert {task.meta["scope"]["form"] for task in tasks} >= {"sections", "titles", "counterparts", "range"}
+    with closing(StoredCorpus.open(place)) as corpus:
+        for task in tasks:
+            check_task(task, corpus)
+        # A search for title and section finds every list, or the article that links to it.
+        names = {url: None for task in tasks for url in task.meta["urls"]}
+        titles = [fetch(corpus, url).title.replace(": ", " ") for url in names]
+        hits = corpus.search(titles, 5)
+    found = [
+        {hit.url.partition("?")[0] for hit in each} >= {url.partition("?")[0]}
+        for url, each in zip(names, hits, strict=True)
+    ]
+    assert sum(found) >= 0.98 * len(found)
 
 
 def digest(tasks: list[Task]) -> str:

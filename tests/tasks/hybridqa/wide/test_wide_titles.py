@@ -18,7 +18,7 @@ from wideseek_env.tasks.hybridqa.titles import family_of, number_in, read_title
         ("UFC 100", "UFC {number}", ("100",)),
         ("List of lakes in Bath County, Kentucky", "List of lakes in {place}", ("Bath County, Kentucky",)),
         ("List of lakes in Upper Franconia", "List of lakes in {place}", ("Upper Franconia",)),
-        ("List of Virtual Console games for Wii (Japan)", "List of Virtual Console games for Wii ({place})", ("Japan",)),
+        ("List of games for Wii (Japan)", "List of games for Wii ({place})", ("Japan",)),
         ("Netherlands at the 1912 Summer Olympics", "{place} at the {year} Summer Olympics", ("Netherlands", "1912")),
         ("100 metres", "100 metres", ()),
         ("10,000 metres", "10,000 metres", ()),

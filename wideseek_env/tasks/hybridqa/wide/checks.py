@@ -8,17 +8,19 @@ from typing import Literal
 
 from wideseek_env.corpus.hybridqa.plan import Plans
 from wideseek_env.corpus.hybridqa.values import normalize
+from wideseek_env.scoring.text import lenient_key
 from wideseek_env.tasks.hybridqa.evidence import Evidence
 from wideseek_env.tasks.hybridqa.filtering import RIVALS
 from wideseek_env.tasks.hybridqa.wide.unions import WideQuery
 
 Reason = Literal[
-    "one list", "repeated keys", "ambiguous values", "too easy", "unreachable", "unreadable", "shared rows",
-    "near-duplicate",
+    "one list", "repeated keys", "same rows", "ambiguous values", "too easy", "unreachable", "unreadable",
+    "shared rows", "near-duplicate",
 ]  # fmt: skip
 REASONS: Mapping[Reason, str] = {
     "one list": "one list has nearly all rows",
     "repeated keys": "two rows with the same name or page that no edition tells apart",
+    "same rows": "the lists show many of the same rows with the same values",
     "ambiguous values": "pages that state another value which the column could have",
     "too easy": "another list of the corpus names most rows",
     "unreachable": "a list is not found by search, or a page does not show a cell",
@@ -30,6 +32,8 @@ REASONS: Mapping[Reason, str] = {
 
 ONE_LIST = 0.8
 """The largest share of the rows that one list may have."""
+SAME = 0.3
+"""The largest share of the rows whose name and values other rows have too."""
 TOLD = 0.6
 """The largest share of the rows that another list of the corpus may name."""
 SHARED = 0.5
@@ -62,6 +66,11 @@ def verdict(
         return "one list"
     if (query.edition and not query.edition_name) or union.repeats(rows, query.edition):
         return "repeated keys"
+    told = {
+        (lenient_key(union.keys[row]), *(union.columns[c].values[row] for c in query.columns)) for row in rows
+    }
+    if len(told) < (1 - SAME) * len(rows):
+        return "same rows"
     known = [evidence[member.table.uid] for member in union.members]
     for column in query.columns:
         indices = union.shared[column].places

@@ -166,7 +166,8 @@ def _is_about_others(table: WikiTable, key: int) -> bool:
 
 
 def _singular(text: str) -> str:
-    return re.sub(r"ies$", "y", text.casefold().strip()).removesuffix("s")
+    text = re.sub(r"ies$", "y", text.casefold().strip())
+    return text[:-2] if re.search(r"(?:ss|ch|sh|x)es$", text) else text.removesuffix("s")
 
 
 def shared_columns(members: Sequence[Member]) -> list[Shared]:

@@ -139,6 +139,25 @@ def test_lists_that_do_not_belong_together(tmp_path: Path, other: Record) -> Non
     assert not [bucket for bucket in found(tmp_path, [first, other]) if bucket.where == "section"]
 
 
+@pytest.mark.parametrize(
+    ("title", "key", "other"),
+    [
+        ("List of churches in Norway", "City, State", "Church"),
+        ("List of airports in Norway", "Location", "Airport name"),
+        ("List of cities in Norway", "Region", "City"),
+        ("List of best songs of Norway", "Artist", "Title"),
+        ("Norwegian charts", "Director", "Film"),
+    ],
+)
+def test_a_column_that_is_not_what_the_list_is_about_is_no_key(
+    tmp_path: Path, title: str, key: str, other: str
+) -> None:
+    about = a_list(title, names("Thing", 12), {other: names("Other", 12)}, key=key)
+    assert not members_of(plans_of(tmp_path / "a", [about]))[0]
+    about = a_list(title, names("Thing", 12), {"Since": names("Other", 12)}, key=key)
+    assert members_of(plans_of(tmp_path / "b", [about]))[0]
+
+
 def test_units_must_be_the_same(tmp_path: Path) -> None:
     def shared(*values: list[str]) -> list[str]:
         tables = [

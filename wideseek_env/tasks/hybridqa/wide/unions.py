@@ -48,8 +48,8 @@ _UNCLEAN = re.compile(r"\[±\]|\? ?\?|�|\{\{|\}\}|<\w")
 """Remains of markup in a value."""
 
 EditionUse = Literal["", "column", "key", "own"]
-"""How a question uses editions: not, as a further column, as a second key, or as a second key that is a column of the
-lists (such as `Year`) rather than a text of the title or heading."""
+"""How a question uses editions. "" means not at all, and ``column`` means as a further column. ``key`` and ``own`` mean
+as a second key: from the title or heading, or from a column of the lists such as `Year`."""
 
 
 @dataclass(frozen=True)

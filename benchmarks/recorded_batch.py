@@ -30,7 +30,6 @@ from wideseek_baselines.train.objective.advantages import group_advantages
 from wideseek_env.episode_run import run_episode
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
-from wideseek_env.profiles import profile_named
 from wideseek_env.trajectory import Trajectory
 
 COST = 0.01
@@ -173,7 +172,7 @@ def divisible(batch: Batch, multiple: int) -> Batch:
 def tokenized(trajectory: Trajectory, template: ChatTemplate, trial: int) -> Rollout:
     """The episode as a rollout of policy version 0, with 0 for all log-probabilities."""
     agents = []
-    profile = profile_named(trajectory.profile)
+    profile = trajectory.recorded_profile()
     language = profile.language_for(trajectory.task)
     for number, conversation in enumerate(trajectory.conversations):
         role = conversation["role"]

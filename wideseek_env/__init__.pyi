@@ -14,6 +14,7 @@ from .errors import ConfigError as ConfigError
 from .errors import CopyError as CopyError
 from .errors import CorpusError as CorpusError
 from .errors import IndexDamagedError as IndexDamagedError
+from .errors import JudgeWarning as JudgeWarning
 from .errors import MissingDependencyError as MissingDependencyError
 from .errors import ServiceError as ServiceError
 from .errors import TaskError as TaskError

@@ -21,6 +21,7 @@ from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
+from wideseek_env.summaries.base import Summariser
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 
@@ -208,11 +209,14 @@ def raw_env(
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
     profile: str | Profile = "default",
+    texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
     roster: Roster = "dynamic",
+    language: str | None = None,
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
+    summariser: str | Summariser | None = None,
     subagent_lifetime: Lifetime = "episode",
     render_mode: str | None = None,
 ) -> WideSeekAECEnv:
@@ -229,11 +233,14 @@ def raw_env(
             limits=limits,
             reward=reward,
             profile=profile,
+            texts=texts,
             judge=judge,
             roster=roster,
+            language=language,
             counter=counter,
             tools=tools,
             executor=executor,
+            summariser=summariser,
             subagent_lifetime=subagent_lifetime,
             render_mode=render_mode,
         )
@@ -252,11 +259,14 @@ def env(
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
     profile: str | Profile = "default",
+    texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
     roster: Roster = "dynamic",
+    language: str | None = None,
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
+    summariser: str | Summariser | None = None,
     subagent_lifetime: Lifetime = "episode",
     render_mode: str | None = None,
 ) -> OrderedAECEnv:
@@ -276,11 +286,14 @@ def env(
             limits=limits,
             reward=reward,
             profile=profile,
+            texts=texts,
             judge=judge,
             roster=roster,
+            language=language,
             counter=counter,
             tools=tools,
             executor=executor,
+            summariser=summariser,
             subagent_lifetime=subagent_lifetime,
             render_mode=render_mode,
         )

@@ -13,6 +13,7 @@ from wideseek_env.files import cache_folder, still_there
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.reprs import short
 from wideseek_env.task import Task
+from wideseek_env.tasks.benchmarks import BENCHMARKS, load_benchmark, split_gold
 from wideseek_env.tasks.source import tasks_of_source
 from wideseek_env.tasks.taskset import TaskSet
 
@@ -30,9 +31,9 @@ def open_world(
     """The tasks and the corpus that agents search. The corpus is None if neither argument names a corpus.
 
     ``tasks=None`` means the synthetic world. Worlds are ``synthetic[:key=value,…]`` and
-    ``hybridqa:FOLDER[,mode=pages|table|wide]`` (FOLDER holds the HybridQA data). A path to a ``.jsonl[.gz]`` file,
-    ``widesearch:FOLDER`` and ``wideseek-r1:FILE`` load tasks only, so they need a `corpus`. ``module:name`` is a custom
-    task source or corpus (`wideseek_env.plugins`).
+    ``hybridqa:FOLDER[,mode=pages|table|wide]`` (FOLDER holds the HybridQA data). A path to a ``.jsonl[.gz]`` file and a
+    benchmark's file (`wideseek_env.tasks.benchmarks`) load tasks only, so they need a `corpus`. ``module:name`` is a
+    custom task source or corpus (`wideseek_env.plugins`).
 
     Raises:
         ConfigError: The split, the tasks or the corpus is unknown or of the wrong type.
@@ -78,14 +79,8 @@ def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
         return _synthetic_tasks(name, split), name
     if kind == "hybridqa":
         return _hybridqa_tasks(name, split), name
-    if kind == "widesearch":
-        from wideseek_env.tasks.widesearch import load_widesearch
-
-        return load_widesearch(rest), None
-    if kind == "wideseek-r1":
-        from wideseek_env.tasks.wideseek_r1 import load_wideseek_r1
-
-        return load_wideseek_r1(rest), None
+    if kind in BENCHMARKS:
+        return load_benchmark(kind, rest), None
     path = Path(name)
     if path.name.endswith((".jsonl", ".jsonl.gz")):
         from wideseek_env.tasks.jsonl import load_tasks
@@ -96,8 +91,8 @@ def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
     if is_part("tasks", name):
         return tasks_of_source(name, split)
     raise ConfigError(
-        f"no tasks {name!r}: give synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, "
-        "wideseek-r1:FILE, a .jsonl file, or module:name for a custom task source"
+        f"no tasks {name!r}: give synthetic[:key=value,…], hybridqa:FOLDER, {', '.join(BENCHMARKS.values())}, "
+        "a .jsonl file, or module:name for a custom task source"
     )
 
 
@@ -168,7 +163,10 @@ def located(name: str, folder: Path) -> str:
         from wideseek_env.corpus.live.config import located_spec
 
         return located_spec(name, folder)
-    if kind in ("widesearch", "wideseek-r1", "dense", "recorded"):
+    if kind in BENCHMARKS:
+        path, gold = split_gold(rest)
+        return f"{kind}:{at(path)},gold={at(gold)}" if gold else f"{kind}:{at(path)}"
+    if kind in ("dense", "recorded"):
         return f"{kind}:{at(rest)}"
     if (folder / name).exists():
         return at(name)

@@ -29,6 +29,8 @@ class PendingCall:
     parts: list[str]
     """The texts of the answer, one for each request. A text is "" until the result of its request has arrived."""
     spawned: list[Conversation] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+    """The ids of its tool requests."""
 
 
 @dataclass(slots=True, repr=False)
@@ -58,6 +60,8 @@ class Conversation:
     """The number of tool requests that the agent made, by kind of tool."""
     errors: int = 0
     """The number of calls that could not be run, plus the number of requests whose tool failed."""
+    dropped: int = 0
+    """The number of calls, and of items of their lists, that the protocol left out. The agent is not told."""
     pending_calls: list[PendingCall] = field(default_factory=list)
     outstanding: int = 0
 
@@ -70,7 +74,8 @@ class Conversation:
 class Outcome:
     """The result of an episode.
 
-    All counts include all agents. `critical_path` is the number of turns until the end, where turns that agents take at
+    All counts include all agents. `dropped` counts the calls, and the items of their lists, that the protocol left out.
+    `critical_path` is the number of turns until the end, where turns that agents take at
     the same time count once.
     """
 
@@ -82,6 +87,7 @@ class Outcome:
     subagents: int
     errors: int
     detail: str = ""
+    dropped: int = 0
 
     @property
     def answered(self) -> bool:

@@ -1,7 +1,7 @@
 """How environments are copied and pickled in the middle of an episode.
 
 A deep copy has a separate episode, separate random states and a separate executor. It uses the same objects for
-everything that an episode does not change: corpus, tasks, judge, reward, profile and messages.
+everything that an episode does not change: corpus, tasks, judge, summariser, reward, profile and messages.
 
 A pickle has the configuration of the game and the episode. Loading it opens the rest again (`wideseek_env.opened`). A
 live object travels as its name ``module:name``, or without a name as its pickle. An executor travels as its pickle if
@@ -28,7 +28,7 @@ from wideseek_env.reprs import short
 _T = TypeVar("_T")
 
 _CLOUDPICKLES = ("cloudpickle", "ray.cloudpickle", "joblib.externals.cloudpickle")
-_LIVE = frozenset(("corpus", "reward", "profile", "judge", "counter", "executor"))
+_LIVE = frozenset(("corpus", "reward", "profile", "judge", "counter", "executor", "summariser"))
 """The fields of `GameConfig` and `Game` that hold live objects."""
 _BY_NAME = _LIVE - {"executor"} | {"tool"}
 """The kinds of objects that travel as their name, if they have one."""

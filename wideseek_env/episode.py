@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Literal, TypeAlias
 
-from wideseek_env.clean import clean_text
+from wideseek_env import result_texts
 from wideseek_env.conversation import Conversation, Ending, Outcome, PendingCall
 from wideseek_env.copying import Independent, independent_copy
 from wideseek_env.errors import ActionError, ConfigError
@@ -29,18 +29,23 @@ from wideseek_env.messages import (
     count_characters,
 )
 from wideseek_env.pages.neutral import neutralise
-from wideseek_env.parsing import Problem, RawCall, parse_message
 from wideseek_env.profiles import Profile, profile_named
-from wideseek_env.prompts import texts_for
+from wideseek_env.reading import Reading, Refused, read_message
 from wideseek_env.reprs import short
 from wideseek_env.rules import Rules
 from wideseek_env.task import Task
-from wideseek_env.tools.spec import ToolInputError
 
 Roster: TypeAlias = Literal["dynamic", "fixed"]
 
-Event: TypeAlias = tuple[str, ...] | tuple[str, str, Message] | tuple[str, str, str, bool]
-"""("act", agent, message), ("result", call id, text, ok), ("fail", agent) or ("abort", detail)."""
+Event: TypeAlias = (
+    tuple[str, ...]
+    | tuple[str, str, Message]
+    | tuple[str, str, str, bool]
+    | tuple[str, str, str, bool, dict[str, int]]
+)
+"""("act", agent, message), ("result", call id, text, ok), ("fail", agent) or ("abort", detail).
+
+A result that a model helped to make has its usage as a fifth item."""
 
 
 class Episode(Independent):
@@ -75,7 +80,7 @@ class Episode(Independent):
         self.roster = roster
         self.counter = counter
         self.language = self.profile.language_for(task)
-        self.texts = texts_for(self.language)
+        self.texts = self.profile.texts[self.language]
         self.tool_arguments = self.profile.tool_arguments(self.rules)
         """The names of the tools of all roles, each with the names of its arguments."""
         self.conversations: list[Conversation] = []
@@ -141,6 +146,10 @@ class Episode(Independent):
         """The tool schemas of a role, in OpenAI form."""
         return self.profile.schemas(role, self.rules, self.language)
 
+    def read(self, role: Role, message: Message) -> Reading:
+        """How the profile's protocol reads a message of an agent in `role`. This changes nothing."""
+        return read_message(message, role, self.profile, self.rules, self.tool_arguments)
+
     def pending(self) -> list[str]:
         """The ids of the tool requests for which no result has arrived yet."""
         return list(self._waiting)
@@ -183,14 +192,17 @@ class Episode(Independent):
             if not record["content"] and not record.get("tool_calls"):
                 self._end(conversation, "out_of_context")
                 return []
-        text, written = parse_message(record, self.tool_arguments)
-        if not written:
-            self._end(conversation, "reported" if conversation.role == "subagent" else "answered", text)
+        reading = self.read(conversation.role, record)
+        conversation.dropped += reading.dropped
+        if not reading.calls:
+            self._end(
+                conversation, "reported" if conversation.role == "subagent" else "answered", reading.text
+            )
             return []
-        if conversation.turns >= conversation.limit:
+        if conversation.turns >= conversation.limit and self.profile.protocol.last_turn == "end":
             self._end(conversation, "out_of_turns")
             return []
-        calls = self._open_calls(conversation, written)
+        calls = self._open_calls(conversation, reading)
         if conversation.outstanding:
             conversation.status = "waiting"
         else:
@@ -210,8 +222,11 @@ class Episode(Independent):
         except KeyError:
             raise ActionError(f"no result of {call_id!r} is awaited; awaited are {self.pending()}") from None
         # Text from outside must not look like the markup of this package.
-        text = self._cut(neutralise(result.text))
-        self.events.append(("result", call_id, text, result.ok))
+        text = result_texts.cut(self.texts, neutralise(result.text), self.rules.result_chars)
+        usage = _counts(result.usage)
+        self.events.append(
+            ("result", call_id, text, result.ok, usage) if usage else ("result", call_id, text, result.ok)
+        )
         if not result.ok:
             conversation.errors += 1
         head = conversation.pending_calls[at].parts[part]
@@ -243,6 +258,8 @@ class Episode(Independent):
                     self.act(agent, message)
                 case ("result", str(call), str(text), bool(ok)):
                     self.deliver(call, ToolResult(text, ok))
+                case ("result", str(call), str(text), bool(ok), dict(usage)):
+                    self.deliver(call, ToolResult(text, ok, usage))
                 case ("fail", str(agent)):
                     self.fail(agent)
                 case ("abort", str(detail)):
@@ -269,42 +286,23 @@ class Episode(Independent):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.texts = texts_for(self.language)
+        self.texts = self.profile.texts[self.language]
 
     # --- a turn --------------------------------------------------------------------------------------------------
 
-    def _open_calls(self, conversation: Conversation, written: list[RawCall | Problem]) -> list[ToolCall]:
-        """Turn the written calls into pending calls. A pending call has the texts that will answer it."""
+    def _open_calls(self, conversation: Conversation, reading: Reading) -> list[ToolCall]:
+        """Turn the calls into pending calls. A pending call has the texts that will answer it."""
         conversation.pending_calls = pending = []
-        tools = {tool.name: tool for tool in self.profile.tools[conversation.role]}
         calls: list[ToolCall] = []
         subtasks: list[tuple[PendingCall, list[str]]] = []
-        room = self.rules.calls_per_turn
-        for item in written:
+        whole = self.profile.protocol.headings == "whole"
+        for item in reading.calls:
             pending_call = PendingCall(item.native_id, [])
             pending.append(pending_call)
-            if isinstance(item, Problem):
-                room -= 1
+            if isinstance(item, Refused):
                 self._problem(conversation, pending_call, item.code, item.detail)
                 continue
-            if room < 1:
-                self._problem(conversation, pending_call, "too_many_calls", self.rules.calls_per_turn)
-                continue
-            tool = tools.get(item.name)
-            if tool is None:
-                room -= 1
-                self._refuse(conversation, pending_call, item.name[:80])
-                continue
-            try:
-                requests = tool.read(item.arguments, self.rules)
-            except ToolInputError as error:
-                room -= 1
-                self._problem(conversation, pending_call, error.code, error.detail)
-                continue
-            room -= 1 if tool.kind == "delegate" else len(requests)
-            if room < 0:  # a list of queries may be short enough alone, but not with the earlier calls
-                self._problem(conversation, pending_call, "too_many_calls", self.rules.calls_per_turn)
-                continue
+            tool, requests = item.tool, item.requests
             if tool.kind != "delegate" and not self._spend(len(requests)):
                 self._problem(conversation, pending_call, "no_calls_left", self.rules.episode_calls)
                 continue
@@ -317,8 +315,11 @@ class Episode(Independent):
                     self._call_id(conversation, len(calls)), conversation.agent, tool.kind, arguments
                 )
                 self._waiting[call.id] = (conversation, len(pending) - 1, len(pending_call.parts))
-                pending_call.parts.append(self._heading(call, tool.name))
+                pending_call.parts.append(result_texts.heading(self.texts, call, tool.name, whole))
+                pending_call.requests.append(call.id)
                 calls.append(call)
+        # Servers demand a result for every native call, also for one that was left out.
+        pending += [PendingCall(native_id, []) for native_id in reading.unanswered]
         conversation.outstanding = len(calls)
         if subtasks:
             self._delegate(conversation, subtasks)
@@ -385,7 +386,7 @@ class Episode(Independent):
         if prompt is None:
             content = self.profile.system_prompt(role, self.rules, self.task)
             self._prompts[role] = prompt = {"role": "system", "content": content}
-        first = self.profile.first_message(role, self.task, subtask)
+        first = self.profile.first_message(role, self.task, subtask, conversation.limit)
         conversation.messages += (prompt, first)
         conversation.used = self.counter(prompt) + self.counter(first)
         if conversation.used > self.rules.context:
@@ -404,10 +405,13 @@ class Episode(Independent):
 
     def _resume(self, conversation: Conversation) -> None:
         """Tell the agent all results of its turn and give it its next turn."""
+        whole = self.profile.protocol.headings == "whole"
         for pending_call in conversation.pending_calls:
             for number, child in enumerate(pending_call.spawned):
                 conversation.clock = max(conversation.clock, child.clock)
-                pending_call.parts[number] = self._report(child, number)
+                pending_call.parts[number] = result_texts.report(
+                    self.texts, child, number, whole, self.rules.result_chars
+                )
         conversation.limit = self._limit(conversation)
         turn = conversation.turns + 1
         notice = self.texts.turns_left if turn < conversation.limit else self.texts.last_turn
@@ -420,13 +424,16 @@ class Episode(Independent):
                     messages.append({"role": "tool", "tool_call_id": pending_call.native_id, "content": text})
                 else:  # a call in the text beside native calls has no id to which a message could answer
                     messages[-1]["content"] += f"\n\n{text}"
-            messages[-1]["content"] += f"\n\n{notice}"
+            messages[-1]["content"] = "\n\n".join(filter(None, (messages[-1]["content"], notice)))
         else:
-            messages.append({"role": "tool", "content": "\n\n".join([*texts, notice])})
+            messages.append({"role": "tool", "content": "\n\n".join(filter(None, (*texts, notice)))})
         conversation.pending_calls = []
         for message in messages:
             if not self._append(conversation, message):
                 return
+        if conversation.turns >= conversation.limit and self.profile.protocol.last_turn == "run":
+            self._end(conversation, "out_of_turns")
+            return
         conversation.status = "acting"
         self._ready[conversation.agent] = conversation
 
@@ -462,6 +469,7 @@ class Episode(Independent):
             subagents=self._subagents,
             errors=sum(c.errors for c in self.conversations),
             detail=detail,
+            dropped=sum(c.dropped for c in self.conversations),
         )
 
     # --- texts ---------------------------------------------------------------------------------------------------
@@ -470,35 +478,18 @@ class Episode(Independent):
         generation = f"{conversation.generation}." if conversation.generation else ""
         return f"{conversation.agent}/{generation}{conversation.turns}/{number}"
 
-    def _heading(self, call: ToolCall, name: str) -> str:
-        template = self.texts.result.get(call.name, self.texts.result["custom"])
-        return self._line(template, {**call.arguments, "name": name})
-
-    def _line(self, template: str, values: Mapping[str, object]) -> str:
-        short = {key: neutralise(" ".join(str(value).split())[:300]) for key, value in values.items()}
-        return template.format_map(short)
-
-    def _report(self, child: Conversation, number: int) -> str:
-        head = self._line(self.texts.report, {"number": number + 1, "subtask": child.subtask})
-        body = child.final if child.ending == "reported" else self.texts.no_report[child.ending]
-        return f"{head}\n{self._cut(neutralise(body))}"
-
-    def _cut(self, text: str) -> str:
-        limit = self.rules.result_chars
-        if len(text) <= limit:
-            return clean_text(text, limit)
-        mark = self.texts.cut.format(limit=limit)
-        keep = limit - len(mark) - 1
-        return f"{clean_text(text, keep)}\n{mark}" if keep > 0 else clean_text(text, limit)
-
     def _problem(
         self, conversation: Conversation, pending_call: PendingCall, code: str, detail: object
     ) -> None:
         conversation.errors += 1
-        pending_call.parts.append(clean_text(self.texts.problems[code].format(detail=detail), 1000))
+        names = [tool.name for tool in self.profile.tools[conversation.role]]
+        pending_call.parts.append(result_texts.problem(self.texts, code, detail, names))
 
-    def _refuse(self, conversation: Conversation, pending_call: PendingCall, name: str) -> None:
-        known = any(tool.name == name for tools in self.profile.tools.values() for tool in tools)
-        self._problem(conversation, pending_call, "forbidden_tool" if known else "unknown_tool", repr(name))
-        names = ", ".join(tool.name for tool in self.profile.tools[conversation.role])
-        pending_call.parts[-1] += " " + self.texts.problems["your_tools"].format(detail=names)
+
+def _counts(usage: Mapping[str, int]) -> dict[str, int]:
+    """The usage of a result, without values that are no counts."""
+    return {
+        str(name): number
+        for name, number in usage.items()
+        if isinstance(number, int) and not isinstance(number, bool) and number >= 0
+    }

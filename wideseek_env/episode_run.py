@@ -17,11 +17,21 @@ from wideseek_env.copying import Independent, independent_copy
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ActionError, ConfigError, CopyError
 from wideseek_env.game import Game
-from wideseek_env.messages import Action, Role, ToolCall, ToolResult, Transcript, visible_text
+from wideseek_env.messages import (
+    Action,
+    Role,
+    ToolCall,
+    ToolResult,
+    Transcript,
+    count_characters,
+    visible_text,
+)
+from wideseek_env.plugins import part_name
 from wideseek_env.policy import Policy, Turn
 from wideseek_env.reprs import short
 from wideseek_env.rewards import Parts, total
 from wideseek_env.scoring import TableScore, score_response
+from wideseek_env.summaries.policy_engine import attached_engine, check_attached
 from wideseek_env.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tools.executor import run_calls
@@ -39,6 +49,7 @@ class EpisodeRun(Independent):
     """
 
     def __init__(self, game: Game, task: Task, seed: int | None = None) -> None:
+        check_attached(game.summariser)
         self.game = game
         self.task = task
         self.seed = seed
@@ -106,6 +117,7 @@ class EpisodeRun(Independent):
             turns_left=conversation.limit - conversation.turns,
             conversation=conversation.started,
             tools_in_prompt=self.game.profile.embed_tools,
+            first_call_only=self.game.profile.protocol.reading == "first_block",
         )
 
     def info(self, agent: str) -> dict[str, Any]:
@@ -201,6 +213,7 @@ class EpisodeRun(Independent):
         """
         if self.score is None:
             raise ActionError("the episode is still under way; its trajectory is complete when it has ended")
+        about = _own_parts(self.game) | about
         return Trajectory.of_episode(
             self.episode,
             score=self.score,
@@ -250,6 +263,13 @@ def run_episode(
             f"policy must be a policy object, with name, reset and act, not {_kind(policy)}; "
             "make_policy(name) makes one from a name"
         )
+    with attached_engine(game.summariser, policy):
+        return _run_episode(game, policy, task, seed, on_step)
+
+
+def _run_episode(
+    game: Game, policy: Policy, task: Task, seed: int, on_step: Callable[[EpisodeRun], None] | None
+) -> EpisodeRun:
     run = EpisodeRun(game, task, seed)
     policy.reset(seed)
     if on_step is not None:
@@ -267,6 +287,16 @@ def run_episode(
         if on_step is not None:
             on_step(run)
     return run
+
+
+def _own_parts(game: Game) -> dict[str, Any]:
+    """The names of the summariser and of the counter for the record, if they are not the usual ones."""
+    about: dict[str, Any] = {}
+    if game.summariser is not None:
+        about["summariser"] = game.summariser.name
+    if game.counter is not count_characters and (name := part_name(game.counter)) is not None:
+        about["counter"] = name
+    return about
 
 
 def _kind(value: object) -> str:

@@ -76,3 +76,7 @@ def baselines_hint(extra: str = "") -> str:
     """The command that installs the baselines with an extra, for the message of a `MissingDependencyError`."""
     package = f'"baselines[{extra}]"' if extra else "baselines"
     return f"in the source folder, run: pip install -e {package}"
+
+
+class JudgeWarning(UserWarning):
+    """A model should judge some cells, but the game or the command has no model. So rules decide them."""

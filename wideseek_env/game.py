@@ -12,9 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import inspect
-import json
 import os
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeAlias, cast, get_args
@@ -24,6 +22,7 @@ from wideseek_env.copying import copied_executor, live_parts
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.episode import Episode, Roster
 from wideseek_env.errors import ConfigError
+from wideseek_env.game_text import game_json, game_options, game_toml, read_game_json, read_game_toml
 from wideseek_env.game_values import (
     LIVE,
     as_limits,
@@ -36,19 +35,24 @@ from wideseek_env.game_values import (
     preset_of,
     recorded_name,
     same,
-    toml_value,
 )
 from wideseek_env.messages import Counter, counter_named
 from wideseek_env.opened import Opened, reduced_game
 from wideseek_env.plugins import Kind, part_digest, required_name
 from wideseek_env.profiles import Profile, profile_named, with_tools
+from wideseek_env.prompts.loading import checked_texts, texts_digest
+from wideseek_env.protocol import LENIENT
 from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
 from wideseek_env.reprs import plain, short
-from wideseek_env.rewards import Reward, reward_named
-from wideseek_env.rules import Rules, rules_from
-from wideseek_env.scoring import Judge
+from wideseek_env.rewards import Reward, approximate_tokens, published_judges, reward_named, with_judge
+from wideseek_env.rules import TOKEN_RULES, Rules, rules_from
+from wideseek_env.scoring import Judge, Judging, judging_of
+from wideseek_env.scoring.judged import warn_by_rules
 from wideseek_env.scoring.judging import judge_from_spec
-from wideseek_env.task import Task
+from wideseek_env.summaries.base import Summariser
+from wideseek_env.summaries.prompts import SummaryTexts
+from wideseek_env.summaries.spec import summariser_named
+from wideseek_env.task import Language, Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
@@ -57,6 +61,9 @@ from wideseek_env.tools.executor import CorpusTools, Executor, executor_named
 
 Tasks: TypeAlias = str | TaskSet | Sequence[Task]
 ReadTasks: TypeAlias = Callable[[str, catalog.Split], tuple[TaskSet, str | None]]
+PROMPT_LANGUAGES = (*get_args(Language), "task")
+"""The values of `GameConfig.language`, apart from None."""
+
 OpenCorpus: TypeAlias = Callable[[str], Corpus]
 
 
@@ -72,7 +79,8 @@ class GameConfig:
     """
 
     tasks: Tasks = "synthetic"
-    """The tasks: synthetic[:key=value,…], hybridqa:FOLDER, widesearch:FOLDER, wideseek-r1:FILE, a .jsonl file, or
+    """The tasks: synthetic[:key=value,…], hybridqa:FOLDER, a benchmark such as widesearch:FOLDER
+    or wideseek-r1:FILE (`wideseek_env.tasks.benchmarks`), a .jsonl file, or
     module:name for a custom source. Python also takes a `TaskSet` or a sequence of `Task`."""
     corpus: str | Corpus | None = None
     """The corpus that agents search: a folder made by `wideseek corpus build`, a world such as synthetic:seed=1,
@@ -86,7 +94,8 @@ class GameConfig:
     width: int | None = None
     """How many subagents the lead may start with one delegation. Default: the `width` of the rules."""
     rules: str | Rules | Mapping[str, int] = "default"
-    """Preset of all limits: default or width-benchmark. Python also takes `Rules` or a mapping of limits."""
+    """Preset of all limits: default, width-benchmark or wideseek-r1. Python also takes `Rules` or a mapping of
+    limits."""
     limits: Mapping[str, int] = field(default_factory=dict)
     """One limit that overrides the preset, such as subagent_turns=6. The Python class wideseek_env.Rules lists all
     limits."""
@@ -94,6 +103,9 @@ class GameConfig:
     """The reward of the team: item_f1, wideseek_r1, or module:name."""
     profile: str | Profile = "default"
     """The prompts and tool schemas of the agents: default, terse, wideseek-r1, or module:name."""
+    texts: str | Mapping[str, Any] | None = None
+    """Texts that agents see instead of those of the profile: a TOML file, as `wideseek texts show` prints it. Python
+    also takes the content as a mapping. The file is read once, and the configuration has its content."""
     judge: str | Judge | None = "offline"
     """The judge that decides whether a cell in a column of the type llm_judge is right: offline, openai:MODEL@URL,
     recorded:FILE, or module:name."""
@@ -102,13 +114,20 @@ class GameConfig:
     roster: Roster = "dynamic"
     """The ids of agents. With dynamic, each new subagent gets a new id. With fixed, the agents are always the lead and
     WIDTH subagents. A new subtask uses the id of one of these subagents again."""
+    language: str | None = None
+    """The language of prompts and notices: en, zh, or task for the language of each task. Default: that of the profile,
+    which is English for wideseek-r1 and the language of each task for default and terse."""
     counter: str | Counter = "characters"
-    """The unit of the context limit: characters, or module:name for a function that returns the length of a message."""
+    """The unit of the context limit: characters, or module:name for a function that returns the length of a message.
+    With the rules wideseek-r1, whose context is in tokens, the default counts approximate tokens."""
     tools: Sequence[str | Tool] = ()
     """A custom tool, module:name. With role=module:name only that role gets the tool: lead, subagent or single."""
     executor: str | Executor | None = None
     """The object that runs tool calls, as module:name. Default: search and browse over the corpus, and the custom
     tools."""
+    summariser: str | Summariser | None = None
+    """The model that reads a page for an agent that asks about it: openai:MODEL@URL, engine for the engine of the
+    policy, or module:name. Default: no model; the agent gets the parts of the page whose words fit."""
 
     def __post_init__(self) -> None:
         def put(name: str, value: Any) -> None:
@@ -138,6 +157,8 @@ class GameConfig:
             value = getattr(self, name)
             known = isinstance(value, str) and value in choices
             check(known, f"{name} must be one of {', '.join(choices)}", value)
+        known = self.language is None or self.language in PROMPT_LANGUAGES
+        check(known, f"language must be one of {', '.join(PROMPT_LANGUAGES)}", self.language)
         check(isinstance(self.team, bool), "team must be true or false", self.team)
         for name in ("limit", "width"):
             value = getattr(self, name)
@@ -147,6 +168,7 @@ class GameConfig:
         check(listed, "where must be a list of conditions, such as rows>=10", where)
         put("where", tuple(where))
         put("tools", as_tools(self.tools))
+        put("texts", checked_texts(self.texts))
         for name, (is_it, wanted) in LIVE.items():
             value = getattr(self, name)
             right = value is None or isinstance(value, str) or (not inspect.isclass(value) and is_it(value))
@@ -173,6 +195,8 @@ class GameConfig:
             read_tasks: Reads the tasks with a given name. A command passes a function that shows progress.
             open_corpus: Opens the corpus with a given name.
 
+        A `JudgeWarning` tells the share of cells that a model should judge, if the game has no model for this.
+
         Raises:
             ConfigError: A name does not exist, or values do not fit together.
             CorpusError, TaskError: A file cannot be read.
@@ -180,10 +204,17 @@ class GameConfig:
         rules = self.open_rules()
         pool, own = self._read_tasks(read_tasks)
         tools = self._open_tools()
+        profile = with_tools(self._open_profile(), tools)
+        profile = profile.with_texts(cast("Mapping[str, Any] | None", self.texts))
         executor = executor_named(self.executor) if self.executor is not None else None
         if executor is not None and tools:
             raise ConfigError(
                 "tools run next to a corpus; an executor runs its own tools: pass one of the two"
+            )
+        summariser = self.open_summariser()
+        if executor is not None and summariser is not None:
+            raise ConfigError(
+                "a summariser reads the pages of a corpus; an executor runs its own tools: pass one of the two"
             )
         corpus = None
         if executor is None or self.corpus is not None or own is not None:
@@ -193,21 +224,33 @@ class GameConfig:
                 raise ConfigError(
                     "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
                 )
-            executor = CorpusTools(corpus, custom={each.spec.kind: each.run for each in tools})
+            executor = CorpusTools(
+                corpus,
+                texts=profile.results,
+                custom={each.spec.kind: each.run for each in tools},
+                passage_chars=rules.passage_chars,
+                summariser=summariser,
+                page_chars=rules.page_chars,
+            )
+        tasks = pool[: self.limit] if self.limit is not None else pool
+        judge = self.open_judge()
+        reward = with_judge(reward_named(self.reward), judge)
+        warn_by_rules(_judging(tasks, judge, reward))
         opened = Opened(
             {
                 "config": self,
-                "tasks": pool[: self.limit] if self.limit is not None else pool,
+                "tasks": tasks,
                 "pool": pool,
                 "executor": executor,
                 "corpus_name": corpus.name if corpus is not None else type(executor).__name__,
                 "rules": rules,
-                "profile": with_tools(profile_named(self.profile), tools),
-                "reward": reward_named(self.reward),
-                "judge": self.open_judge(),
+                "profile": profile,
+                "reward": reward,
+                "judge": judge,
                 "team": self.team,
                 "roster": self.roster,
-                "counter": counter_named(self.counter),
+                "counter": self.open_counter(),
+                "summariser": summariser,
             }
         )
         return Game(**opened.parts, opened=opened)
@@ -215,7 +258,10 @@ class GameConfig:
     def open_tasks(self, read_tasks: ReadTasks = catalog.named_tasks) -> TaskSet:
         """The tasks alone, after `where` and `limit`. No corpus is opened."""
         pool, _ = self._read_tasks(read_tasks)
-        return pool[: self.limit] if self.limit is not None else pool
+        tasks = pool[: self.limit] if self.limit is not None else pool
+        if self.judge == "offline":  # any other judge is opened with the game
+            warn_by_rules(judging_of(tasks, None))
+        return tasks
 
     def open_rules(self) -> Rules:
         """The preset with `limits` and `width` applied."""
@@ -229,6 +275,26 @@ class GameConfig:
         """The judge. None means the offline judge."""
         judge = judge_from_spec(self.judge) if isinstance(self.judge, str) else self.judge
         return None if is_offline(judge) else judge
+
+    def open_summariser(self) -> Summariser | None:
+        """The summariser. None means that pages are not summarised."""
+        if not isinstance(self.summariser, str):
+            return self.summariser
+        loaded = cast("Mapping[str, Any]", self.texts or {}).get("summariser")
+        return summariser_named(self.summariser, texts=SummaryTexts(**loaded) if loaded else None)
+
+    def open_counter(self) -> Counter:
+        """The counter of the context limit. It counts approximate tokens if the preset's context is in tokens."""
+        usual = isinstance(self.counter, str) and self.counter == "characters"
+        in_tokens = isinstance(self.rules, str) and self.rules in TOKEN_RULES and "context" not in self.limits
+        return approximate_tokens if usual and in_tokens else counter_named(self.counter)
+
+    def _open_profile(self) -> Profile:
+        profile = profile_named(self.profile)
+        if self.language is None:
+            return profile
+        language = None if self.language == "task" else cast(Language, self.language)
+        return dataclasses.replace(profile, language=language)
 
     def _open_tools(self) -> list[Tool]:
         tools = [tool_named(each) for each in self.tools]
@@ -295,58 +361,25 @@ class GameConfig:
 
     def to_json(self) -> str:
         """`to_dict` as JSON text."""
-        return json.dumps(self.to_dict(), ensure_ascii=False, indent=2)
+        return game_json(self.to_dict())
 
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The configuration in a JSON text. `ConfigError` if the text cannot be read."""
-        try:
-            record = json.loads(text)
-        except (ValueError, TypeError, RecursionError) as error:
-            raise ConfigError(f"this is no JSON: {error}") from error
-        return cls.from_dict(record)
+        return cls.from_dict(read_game_json(text))
 
     def to_toml(self) -> str:
         """`to_dict` as TOML text: a table ``[game]``, as in a training configuration."""
-        record = self.to_dict()
-        tables = {name: record.pop(name) for name in ("rules", "limits") if isinstance(record[name], dict)}
-        lines = ["[game]", *(f"{name} = {toml_value(value)}" for name, value in record.items())]
-        for name, table in tables.items():
-            if table or name == "rules":
-                lines += [
-                    "",
-                    f"[game.{name}]",
-                    *(f"{toml_value(key)} = {toml_value(value)}" for key, value in table.items()),
-                ]
-        return "\n".join(lines) + "\n"
+        return game_toml(self.to_dict())
 
     @classmethod
     def from_toml(cls, text: str) -> Self:
         """The configuration in the table ``[game]`` of a TOML text. `ConfigError` if the text cannot be read."""
-        try:
-            record = tomllib.loads(text)
-        except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise ConfigError(f"this is no TOML: {error}") from error
-        game = record.get("game")
-        if not isinstance(game, dict):
-            raise ConfigError("the TOML text has no table [game]")
-        return cls.from_dict(game)
+        return cls.from_dict(read_game_toml(text))
 
     def to_args(self) -> list[str]:
         """The command-line options of this configuration, such as ``["--tasks=synthetic", "--width=4"]``."""
-        words: list[str] = []
-        for name, value in self.to_dict().items():
-            option = OPTION_NAMES.get(name, f"--{name}")
-            if name == "team":
-                words += [] if value else [option]
-            elif isinstance(value, dict):
-                option = OPTION_NAMES["limits"]
-                words += [f"{option}={limit}={number}" for limit, number in value.items()]
-            elif isinstance(value, list):
-                words += [f"{option}={item}" for item in value]
-            else:
-                words.append(f"{option}={value}")
-        return words
+        return game_options(self.to_dict())
 
     def _plain(self, name: str, named: Callable[[Kind, Any], str]) -> Any:
         """A field as a JSON value. `named` returns the name of a live object."""
@@ -368,10 +401,6 @@ class GameConfig:
         return {
             name: value for name, value in values.items() if not same(value, getattr(_DEFAULT, name, None))
         }
-
-
-OPTION_NAMES: Mapping[str, str] = {"team": "--single", "limits": "--rule", "tools": "--tool"}
-"""The fields whose command-line option has another name."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -397,6 +426,8 @@ class Game:
     team: bool
     roster: Roster
     counter: Counter
+    summariser: Summariser | None = None
+    """None means that pages are not summarised."""
     opened: Opened | None = field(default=None, compare=False)
     """What `GameConfig.open` made, so that a pickle can open it again. None for a game made in another way."""
 
@@ -435,6 +466,10 @@ class Game:
             counter=self.counter,
         )
 
+    def judging(self) -> Judging:
+        """Who decides the cells of the tasks for a judge, and how many of these cells there are."""
+        return _judging(self.tasks, self.judge, self.reward)
+
     def record(self) -> dict[str, Any]:
         """The settings that decide the results of this game, as JSON values for ``run.json``.
 
@@ -449,6 +484,8 @@ class Game:
             for name in ("counter", "tools", "executor")
             if plain[name] and plain[name] != usual[name]
         }
+        if self.summariser is not None:
+            live["summariser"] = self.summariser.name
         return {
             "tasks": self.pool.name,
             "tasks_digest": tasks_digest(self.pool),
@@ -459,10 +496,21 @@ class Game:
             "reward": self.reward.name,
             "roster": self.roster,
             "judge": self.judge.name if self.judge is not None else None,
+            "judging": self.judging().to_dict(),
             "limit": self.config.limit,
+            **({"language": self.profile.language} if self.profile.language is not None else {}),
+            **({"protocol": self.profile.protocol.to_dict()} if self.profile.protocol != LENIENT else {}),
+            **({"texts": texts_digest(self.profile.loaded)} if self.profile.loaded else {}),
             **live,
             "game": {name: value for name, value in plain.items() if value is not None},
         }
+
+
+def _judging(tasks: TaskSet, judge: Judge | None, reward: Reward) -> Judging:
+    """The larger need for a judge: that of the score, or that of the published scoring in the reward."""
+    found = [judging_of(tasks, judge)]
+    found += [judging_of(tasks, each, published=True) for each in published_judges(reward)]
+    return max(found, key=lambda each: each.by_rules)
 
 
 def _configuration(kind: type[GameConfig], values: dict[str, Any]) -> GameConfig:

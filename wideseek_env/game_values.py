@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Any
@@ -18,6 +17,7 @@ from wideseek_env.rewards import PRESETS as REWARDS
 from wideseek_env.rules import BUDGETS, Rules
 from wideseek_env.rules import PRESETS as RULES
 from wideseek_env.scoring import Judge, OfflineJudge
+from wideseek_env.summaries.base import Summariser
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 
@@ -116,6 +116,10 @@ LIVE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda part: isinstance(part, Executor),
         "an executor must be a name, or an object with run(calls) and close()",
     ),
+    "summariser": (
+        lambda part: isinstance(part, Summariser) and has_name(part),
+        "a summariser must be a name, or an object with name, summarise(requests) and close()",
+    ),
 }
 """For each field: a check of a live object, and the words with which an error describes a right object."""
 
@@ -143,9 +147,3 @@ def recorded_name(kind: Kind, part: Any) -> str:
         else:
             called = getattr(part, "name", None) or getattr(part, "__name__", None) or type(part).__name__
         return f"{called}@{part_digest(part)}"
-
-
-def toml_value(value: Any) -> str:
-    """A JSON value as TOML. Texts, numbers, truth values and lists look the same in JSON and TOML."""
-    text = json.dumps(value, ensure_ascii=False)
-    return text.replace("\x7f", "\\u007f")

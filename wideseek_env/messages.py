@@ -1,8 +1,9 @@
 """Messages in OpenAI chat shape, and a read-only view of a conversation.
 
 A message is a dictionary with `role` ("system", "user", "assistant" or "tool") and `content` (text). An assistant
-message may have `tool_calls` in OpenAI's native form. A "tool" message that answers one of those calls has its
-`tool_call_id`. Messages never change once they are in a conversation.
+message may have `tool_calls` in OpenAI's native form, and `completion_tokens`: the number of tokens that the model
+generated for it. A "tool" message that answers one of those calls has its `tool_call_id`. Messages never change once
+they are in a conversation.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.plugins import is_part, make_part
 
 Message: TypeAlias = dict[str, Any]
-"""One chat message: a dictionary with `role`, `content` and, where they apply, `tool_calls` or `tool_call_id`."""
+"""One chat message: a dictionary with `role`, `content` and, where they apply, `tool_calls`, `completion_tokens` or
+`tool_call_id`."""
 
 Action: TypeAlias = str | Mapping[str, Any]
 """The message of an agent in a turn: text, or an assistant message in OpenAI shape."""
@@ -82,10 +84,14 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """The result of a tool call. `ok` is False if the tool failed. In this case `text` tells the model the reason."""
+    """The result of a tool call. `ok` is False if the tool failed. In this case `text` tells the model the reason.
+
+    `usage` counts what a model used to make the result, such as ``prompt_tokens``. It is empty if no model was used.
+    """
 
     text: str
     ok: bool = True
+    usage: Mapping[str, int] = field(default_factory=dict, hash=False)
 
 
 class Transcript(Sequence[Message]):
@@ -157,6 +163,9 @@ def assistant_message(message: str | Mapping[str, Any], limit: int) -> Message:
         record["tool_calls"] = [_native_call(call, number, limit) for number, call in enumerate(calls)]
     if message.get("finish_reason") in ("length", "context", "budget"):
         record["finish_reason"] = message["finish_reason"]
+    tokens = message.get("completion_tokens")
+    if isinstance(tokens, int) and not isinstance(tokens, bool) and tokens >= 0:
+        record["completion_tokens"] = tokens
     return record
 
 

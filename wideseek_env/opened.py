@@ -14,6 +14,8 @@ from wideseek_env import catalog
 from wideseek_env.copying import LivePart, copied_executor, live_parts
 from wideseek_env.errors import TaskError
 from wideseek_env.reprs import short
+from wideseek_env.scoring.judged import quiet
+from wideseek_env.tasks.benchmarks import ONE_FILE
 from wideseek_env.tasks.taskset import TaskSet
 
 _PATHS = ("tasks", "corpus", "judge")
@@ -83,7 +85,8 @@ def reduced_game(game: Any, fields: Mapping[str, Any]) -> tuple[Any, ...]:
 def _open(
     config: Any, changes: Mapping[str, Any], names: Mapping[str, str], digest: int, folder: Path | None
 ) -> Opened:
-    opened: Opened = config.replace(**changes).open(read_tasks=_read_once).opened
+    with quiet():  # the process that made the game has warned
+        opened: Opened = config.replace(**changes).open(read_tasks=_read_once).opened
     parts = opened.parts
     if _digest(parts["pool"]) != digest:
         raise TaskError(
@@ -114,7 +117,8 @@ def _read_once(name: str, split: catalog.Split) -> tuple[TaskSet, str | None]:
     A vector of environments is often made by loading one pickle many times.
     """
     try:
-        file = os.stat(name.removeprefix("wideseek-r1:"))
+        kind, colon, rest = name.partition(":")
+        file = os.stat(rest if colon and kind in ONE_FILE else name)
     except (OSError, ValueError):
         return catalog.named_tasks(name, split)
     if not stat.S_ISREG(file.st_mode):

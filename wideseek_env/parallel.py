@@ -24,6 +24,7 @@ from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
+from wideseek_env.summaries.base import Summariser
 from wideseek_env.task import Task
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
@@ -280,11 +281,14 @@ def parallel_env(
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
     profile: str | Profile = "default",
+    texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
     roster: Roster = "dynamic",
+    language: str | None = None,
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
+    summariser: str | Summariser | None = None,
     subagent_lifetime: Lifetime = "episode",
     render_mode: str | None = None,
 ) -> WideSeekEnv:
@@ -299,18 +303,23 @@ def parallel_env(
         where: Conditions that tasks must meet, such as ``["rows>=10"]``.
         limit: Use only the first N of these tasks.
         width: The number of subagents that one delegation may start. Overrides the rules.
-        rules: The name of a preset ("default", "width-benchmark"), `Rules`, or a mapping of limits to change.
+        rules: The name of a preset ("default", "width-benchmark", "wideseek-r1"), `Rules`, or a mapping of limits to
+            change.
         limits: Single limits that override `rules`, such as ``{"subagent_turns": 6}``.
         reward: The reward of the team: "item_f1", "wideseek_r1", ``module:name`` or a `Reward`.
         profile: Prompts and tool schemas: "default", "terse", "wideseek-r1", ``module:name`` or a `Profile`.
+        texts: Texts that agents see instead of those of the profile: a TOML file or its content as a mapping.
         judge: Decides whether cells in columns of the type llm_judge are right: "offline", ``openai:MODEL@URL``,
             ``recorded:FILE``, ``module:name`` or a `Judge`. None means the offline judge.
         roster: "dynamic": each subagent has a new id, and `agents` grows. "fixed": the agents are always the lead and
             `width` subagents. A subagent starts a new conversation with each subtask.
+        language: The language of prompts: "en", "zh", or "task" for that of each task. None means that of the profile.
         counter: Measures messages for the context limit: "characters", ``module:name`` or a function from a message to
             a number.
         tools: Custom tools, made by `wideseek_env.tool` or named ``module:name``.
         executor: The object that runs tool calls. None means search and browse over the corpus, and the custom tools.
+        summariser: The model that reads pages for agents: ``openai:MODEL@URL``, ``module:name`` or a `Summariser`. None
+            means that agents get the parts of a page whose words fit their question.
         subagent_lifetime: "episode": a finished subagent stays without work until the end, and gets the team reward.
             "task": a subagent leaves when it reports, with a reward of 0.
         render_mode: "human" (a live view in the terminal), "ansi" (text from `render`) or None.
@@ -330,10 +339,13 @@ def parallel_env(
         limits=limits,
         reward=reward,
         profile=profile,
+        texts=texts,
         judge=judge,
         roster=roster,
+        language=language,
         counter=counter,
         tools=tools,
         executor=executor,
+        summariser=summariser,
     )
     return WideSeekEnv(game.open(), subagent_lifetime=subagent_lifetime, render_mode=render_mode)

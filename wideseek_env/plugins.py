@@ -1,4 +1,4 @@
-"""Finds custom parts by name. Parts are policies, corpora, judges, rewards, task sources and tools.
+"""Finds custom parts by name. Parts are policies, corpora, judges, rewards, task sources, tools and summarisers.
 
 There are two kinds of names, in Python and on the command line:
 
@@ -31,7 +31,7 @@ from wideseek_env.errors import ConfigError, UnnamedPartError, WideSeekError
 from wideseek_env.reprs import short
 
 Kind: TypeAlias = Literal[
-    "policy", "corpus", "judge", "reward", "tasks", "tool", "profile", "counter", "executor"
+    "policy", "corpus", "judge", "reward", "tasks", "tool", "profile", "counter", "executor", "summariser"
 ]
 
 GROUPS: Mapping[Kind, str] = {
@@ -44,6 +44,7 @@ GROUPS: Mapping[Kind, str] = {
     "profile": "wideseek_env.profiles",
     "counter": "wideseek_env.counters",
     "executor": "wideseek_env.executors",
+    "summariser": "wideseek_env.summarisers",
 }
 """The entry-point groups in which packages announce parts."""
 

@@ -52,6 +52,8 @@ class Turn:
     """
     tools_in_prompt: bool = True
     """Whether the system prompt describes the tools. If it does, a chat template must not describe them again."""
+    first_call_only: bool = False
+    """Whether only the first call of a message counts (`wideseek_env.protocol.Protocol.reading`)."""
 
 
 @runtime_checkable

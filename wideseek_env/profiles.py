@@ -1,7 +1,7 @@
-"""Profiles: the tools of each role, their names in prompts, and the first messages of its conversation.
+"""Profiles: the tools of each role, their names in prompts, and all texts that agents see.
 
 `default` has the project's tool names and full prompts. `terse` has the same names and short prompts for small models.
-`wideseek-r1` has the tool schemas of the published checkpoint.
+`wideseek-r1` has the tool schemas of the published checkpoint. Its prompts are not part of this package.
 """
 
 from __future__ import annotations
@@ -9,17 +9,21 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ROLES, Message, Role
 from wideseek_env.plugins import is_part, make_part
-from wideseek_env.prompts import Style, texts_for
+from wideseek_env.prompts import FULL, RESULTS, TERSE, ResultTexts, Texts
+from wideseek_env.prompts.loading import overlaid
+from wideseek_env.prompts.texts import fields_of
+from wideseek_env.protocol import LENIENT, PUBLISHED, Protocol
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language, Task
 from wideseek_env.tools import default, wideseek_r1
 from wideseek_env.tools.custom import BUILT_IN, Tool
+from wideseek_env.tools.descriptions import DescribedSchema, check_descriptions, described, filled
 from wideseek_env.tools.spec import ToolSpec
 
 
@@ -30,16 +34,40 @@ class Profile:
 
     name: str
     tools: Mapping[Role, tuple[ToolSpec, ...]]
-    style: Style = "full"
+    texts: Mapping[Language, Texts] = field(default_factory=lambda: FULL)
+    """All texts of the conversations, by language."""
+    results: ResultTexts = RESULTS
+    """The texts of search results and pages."""
     embed_tools: bool = True
     """Whether the system prompt describes the tools and the format of calls.
 
     False if the chat template does this itself.
     """
-    share_question: bool = True
-    """Show subagents the whole question next to their subtask."""
     language: Language | None = None
     """The language of prompts and notices. None means the language of the task."""
+    protocol: Protocol = LENIENT
+    """How messages are read, and what happens to calls that break a limit."""
+    loaded: Mapping[str, Any] | None = None
+    """The texts that `with_texts` has replaced, as plain values."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if PROFILES.get(self.name) is self:  # every process has it already
+            return profile_named, (self.name,)
+        return Profile, tuple(getattr(self, each.name) for each in dataclasses.fields(self))
+
+    def with_texts(self, record: Mapping[str, Any] | None) -> Profile:
+        """The same profile with some texts replaced.
+
+        `record` is the content of a file of texts, as `wideseek_env.prompts.loading.checked_texts` returns it.
+
+        Raises:
+            ConfigError: The profile has no tool or no parameter that the texts describe.
+        """
+        if not record:
+            return self
+        texts, results = overlaid(self.texts, self.results, record)
+        check_descriptions(self.name, self.tools, record)
+        return dataclasses.replace(self, texts=texts, results=results, loaded=record)
 
     def with_tool(self, role: Role, tool: ToolSpec) -> Profile:
         """The same profile with one more tool for `role`. The executor in use must know its `kind`."""
@@ -55,7 +83,10 @@ class Profile:
         rules = rules if rules is not None else Rules()
         found: dict[str, frozenset[str]] = {}
         for tool in (tool for tools in self.tools.values() for tool in tools):
-            parameters = tool.schema("en", rules)["function"].get("parameters", {})
+            # The names do not depend on the descriptions, and this is computed for each episode.
+            form = tool.schema
+            schema = form.form(rules) if isinstance(form, DescribedSchema) else form("en", rules)
+            parameters = schema["function"].get("parameters", {})
             found[tool.name] = found.get(tool.name, frozenset()) | frozenset(parameters.get("properties", ()))
         return found
 
@@ -65,36 +96,48 @@ class Profile:
 
     def schemas(self, role: Role, rules: Rules, language: Language) -> list[dict[str, Any]]:
         """The schemas of the role's tools, in OpenAI form."""
-        return [tool.schema(language, rules) for tool in self.tools[role]]
+        texts = self.texts[language].tools.get(role, {})
+        schemas = [tool.schema(language, rules) for tool in self.tools[role]]
+        return [
+            described(schema, filled(texts[tool.name], rules)) if tool.name in texts else schema
+            for tool, schema in zip(self.tools[role], schemas, strict=True)
+        ]
 
     def system_prompt(self, role: Role, rules: Rules, task: Task) -> str:
         """The system prompt of an agent in `role`."""
         language = self.language_for(task)
-        texts = texts_for(language)
-        limits = {"width": rules.width, "turns": rules.turns(role), "calls": rules.calls_per_turn}
-        parts = [texts.system[role, self.style].format(**limits)]
+        texts = self.texts[language]
+        template = texts.system[role]
+        if task.gold is None:
+            template = texts.system_short.get(role) or template
+        answer = ""
         if role != "subagent":
-            parts.append(texts.answer_table if task.gold is not None else texts.answer_short)
+            answer = (texts.answer_table if task.gold is not None else texts.answer_short).format()
+        limits = {"width": rules.width, "turns": rules.turns(role), "calls": rules.calls_per_turn}
+        if self.protocol.reading == "first_block":
+            limits["calls"] = 1
+        parts = [template.format(answer=answer, **limits)]
+        if answer and "answer" not in fields_of(template):
+            parts.append(answer)
         if self.embed_tools:
-            parts.append(texts.tools[self.style].format(tools=self._tool_lines(role, rules, language)))
+            fields = fields_of(texts.call_format)
+            lines = {name: self._tool_lines(name, role, rules, language) for name in fields}
+            parts.append(texts.call_format.format(**lines))
         return "\n\n".join(parts)
 
-    def _tool_lines(self, role: Role, rules: Rules, language: Language) -> str:
-        if self.style == "full":
-            return "\n".join(
-                json.dumps(s["function"], ensure_ascii=False) for s in self.schemas(role, rules, language)
-            )
+    def _tool_lines(self, field_name: str, role: Role, rules: Rules, language: Language) -> str:
+        if field_name == "tools":
+            schemas = (schema["function"] for schema in self.schemas(role, rules, language))
+            return "\n".join(json.dumps(schema, ensure_ascii=False) for schema in schemas)
         calls = ({"name": tool.name, "arguments": dict(tool.example)} for tool in self.tools[role])
         return "\n".join(f"<tool_call>{json.dumps(call, ensure_ascii=False)}</tool_call>" for call in calls)
 
-    def first_message(self, role: Role, task: Task, subtask: str = "") -> Message:
-        """The first user message of an agent: the question, or for a subagent its subtask."""
-        if role != "subagent":
-            return {"role": "user", "content": task.question}
-        if not self.share_question:
-            return {"role": "user", "content": subtask}
-        template = texts_for(self.language_for(task)).subtask_with_question
-        return {"role": "user", "content": template.format(question=task.question, subtask=subtask)}
+    def first_message(self, role: Role, task: Task, subtask: str = "", turns: int = 0) -> Message:
+        """The first user message of an agent that has `turns` turns. It has the question, and for a subagent its
+        subtask."""
+        template = self.texts[self.language_for(task)].first[role]
+        content = template.format(question=task.question, subtask=subtask, turns=turns)
+        return {"role": "user", "content": content}
 
 
 _DEFAULT_TOOLS: Mapping[Role, tuple[ToolSpec, ...]] = {
@@ -105,7 +148,7 @@ _DEFAULT_TOOLS: Mapping[Role, tuple[ToolSpec, ...]] = {
 
 PROFILES: dict[str, Profile] = {
     "default": Profile("default", _DEFAULT_TOOLS),
-    "terse": Profile("terse", _DEFAULT_TOOLS, style="terse", share_question=False),
+    "terse": Profile("terse", _DEFAULT_TOOLS, texts=TERSE),
     "wideseek-r1": Profile(
         "wideseek-r1",
         {
@@ -114,6 +157,8 @@ PROFILES: dict[str, Profile] = {
             "single": (wideseek_r1.SEARCH_ONE, wideseek_r1.ACCESS_ONE),
         },
         embed_tools=False,
+        language="en",
+        protocol=PUBLISHED,
     ),
 }
 """The profiles by name."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from wideseek_env.episode import Episode
@@ -63,6 +63,15 @@ def approximate_tokens(message: Message) -> int:
     return (count_characters(message) - wide) // 4 + wide
 
 
+def generated_tokens(message: Message) -> int:
+    """The number of tokens that a model generated for a message, its thoughts and end token included.
+
+    Policies of language models record this number in the message. Without it, the result is `approximate_tokens`.
+    """
+    tokens: int | None = message.get("completion_tokens")
+    return approximate_tokens(message) if tokens is None else tokens
+
+
 @dataclass(frozen=True, slots=True)
 class WideSeekR1:
     """The training reward of WideSeek-R1 (arXiv 2602.04634, section on the reward).
@@ -81,14 +90,15 @@ class WideSeekR1:
     length_penalty: float = 0.1
     free_tokens: int = 3000
     limit_tokens: int = 5000
-    counter: Counter = field(default=approximate_tokens, compare=False)
-    """Measures a turn in tokens. Pass a function that counts with the tokenizer of the model, if you have one."""
+    counter: Counter = field(default=generated_tokens, compare=False)
+    """Measures a turn in tokens. The default uses the number of tokens that the model generated, where the policy
+    recorded it, and an approximation where it did not."""
     published_scoring: bool = False
     """Score the answer again in the published way (`score_wideseek_r1`) instead of using the score of the episode."""
     judge: Judge | None = field(default=None, compare=False)
     """Decides whether cells are right if `published_scoring` is set.
 
-    None means the offline judge. The published system uses a model.
+    None means the judge of the game (`with_judge`). The published system uses a model.
     """
     name: str = "wideseek_r1"
 
@@ -144,6 +154,25 @@ class Sum:
 
 PRESETS: dict[str, Reward] = {"item_f1": ItemF1(), "wideseek_r1": WideSeekR1()}
 """The rewards by name."""
+
+
+def with_judge(reward: Reward, judge: Judge | None) -> Reward:
+    """`reward`, where each published scoring without a judge gets `judge`. So one judge decides score and reward."""
+    if isinstance(reward, Sum):
+        return replace(
+            reward, terms=tuple((weight, with_judge(each, judge)) for weight, each in reward.terms)
+        )
+    if judge is not None and published_judges(reward) == (None,):
+        assert isinstance(reward, WideSeekR1)
+        return replace(reward, judge=judge)
+    return reward
+
+
+def published_judges(reward: Reward) -> tuple[Judge | None, ...]:
+    """The judges of the published scorings (`score_wideseek_r1`) in `reward`."""
+    if isinstance(reward, Sum):
+        return tuple(judge for _, each in reward.terms for judge in published_judges(each))
+    return (reward.judge,) if isinstance(reward, WideSeekR1) and reward.published_scoring else ()
 
 
 def reward_named(reward: str | Reward) -> Reward:

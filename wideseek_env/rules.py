@@ -9,9 +9,10 @@ from typing import Any
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
+from wideseek_env.summaries.base import PAGE_CHARS
 
-BUDGETS = ("episode_calls", "episode_path")
-"""Limits of the whole team. They are optional."""
+BUDGETS = ("episode_calls", "episode_path", "passage_chars")
+"""The limits that are optional: those of the whole team, and the length of passages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,11 @@ class Rules:
     """The longest message of an agent. The rest is cut off."""
     result_chars: int = 16_384
     """The longest result of one tool call or of one subagent's report. The rest is cut off."""
+    page_chars: int = PAGE_CHARS
+    """How much of a page a summariser gets. It has no effect without a summariser."""
+    passage_chars: int | None = None
+    """The longest passage of a search result, or None for what the corpus shows by itself. A local corpus shows 240
+    characters, and a retrieval service shows its passages up to 5,000 characters."""
     episode_calls: int | None = None
     """The most searches and pages of the whole team in an episode, or None for no limit. When they are used up, every
     agent has one message left: its report or the answer."""
@@ -88,7 +94,7 @@ class Rules:
         return self.subagent_turns if role == "subagent" else self.single_turns
 
     def to_dict(self) -> dict[str, Any]:
-        """All limits by name, for records. Budgets that are not set are left out."""
+        """All limits by name, for records. Optional limits that are not set are left out."""
         limits = dataclasses.asdict(self)
         return {name: value for name, value in limits.items() if value is not None}
 
@@ -98,9 +104,19 @@ PRESETS: dict[str, Rules] = {
     # Every agent's budget is small and the same at every width, so a wider team can only cover more pages. One subagent
     # can open at most 2 pages in each of 5 turns before it must report.
     "width-benchmark": Rules(lead_turns=3, subagent_turns=6, single_turns=6, calls_per_turn=2),
+    # RLinf, rlinf/agents/wideseek_r1 and examples/agent/wideseek_r1: 10 turns of the lead, 20 of a subagent and 50 of a
+    # single agent, 10 subagents, 5 calls, 3 results, passages of 5,000 and pages of 25,000 characters. The published
+    # context is 32,000 tokens. There is no limit for one result, so ours has room for 10 passages of a query with their
+    # titles and addresses.
+    "wideseek-r1": Rules(passage_chars=5_000, page_chars=25_000, result_chars=60_000, context=32_000),
 }
-"""The presets by name. `default` has the published limits. `width-benchmark` has the same small budget at every
-width."""
+"""The presets by name. `default` has the published numbers of turns, subagents and calls. `width-benchmark` has the
+same small budget at every width. `wideseek-r1` also has the passages, pages and context of the published system, whose
+context is in tokens."""
+
+TOKEN_RULES = frozenset(("wideseek-r1",))
+"""The presets whose context is in tokens. `GameConfig` counts approximate tokens with them, unless the context or the
+counter is given."""
 
 
 def rules_from(rules: str | Rules | Mapping[str, int] | None) -> Rules:

@@ -21,6 +21,7 @@ from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
 from wideseek_env.spaces import ActionSpace, TextSpace
+from wideseek_env.summaries.base import Summariser
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 from wideseek_env.trajectory import Trajectory
@@ -51,10 +52,13 @@ class WideSeekSingleEnv(Independent, gymnasium.Env[str, Any]):
         limits: Mapping[str, int] | None = None,
         reward: str | Reward = "item_f1",
         profile: str | Profile = "default",
+        texts: str | Mapping[str, Any] | None = None,
         judge: str | Judge | None = "offline",
+        language: str | None = None,
         counter: str | Counter = "characters",
         tools: Sequence[str | Tool] = (),
         executor: str | Executor | None = None,
+        summariser: str | Summariser | None = None,
         render_mode: str | None = None,
     ) -> None:
         self.game = (
@@ -69,10 +73,13 @@ class WideSeekSingleEnv(Independent, gymnasium.Env[str, Any]):
                 limits=limits,
                 reward=reward,
                 profile=profile,
+                texts=texts,
                 judge=judge,
+                language=language,
                 counter=counter,
                 tools=tools,
                 executor=executor,
+                summariser=summariser,
             )
             .open()
         )

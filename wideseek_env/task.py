@@ -101,6 +101,9 @@ class Task:
     A broad task has `columns` (required, in order), `key_columns` (a subset that identifies a row), `gold` and a
     `ColumnSpec` for every column in `specs`. A depth task has `answers`, the accepted short answers, but no columns and
     no gold. `source` is the origin of the task. `meta` has anything else as JSON.
+
+    `aliases` has other right texts of gold cells: ``{column: {gold cell: (other text, …)}}``. Lenient scoring reads
+    such a text as the gold cell, also in key columns. The scorings of benchmarks ignore them.
     """
 
     id: str
@@ -113,6 +116,7 @@ class Task:
     answers: tuple[str, ...] = ()
     source: str = ""
     meta: Mapping[str, Any] = field(default_factory=dict)
+    aliases: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._clean()
@@ -138,6 +142,15 @@ class Task:
             if name not in self.columns:
                 raise TaskError(
                     f"task {self.id}: there is a spec for {name!r}, which is not among the columns"
+                )
+        for name, cells in self.aliases.items():
+            if name not in self.columns:
+                raise TaskError(
+                    f"task {self.id}: there are aliases for {name!r}, which is not among the columns"
+                )
+            if lost := [cell for cell in cells if cell not in self.gold.column(name)]:
+                raise TaskError(
+                    f"task {self.id}: there are aliases for {lost[0]!r}, which is no gold cell of {name!r}"
                 )
 
     def __repr__(self) -> str:

@@ -15,21 +15,28 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, get_args
 
-from wideseek_env.episode import Episode, Event
+from wideseek_env.differences import first_difference
+from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
 from wideseek_env.files import JsonlWriter, open_bytes
-from wideseek_env.messages import Message
-from wideseek_env.profiles import Profile, profile_named
+from wideseek_env.messages import Message, counter_named
+from wideseek_env.profiles import PROFILES, Profile, profile_named
+from wideseek_env.prompts.loading import checked_texts
+from wideseek_env.protocol import LENIENT, Parse, Protocol
+from wideseek_env.recorded_events import conversation_to_dict, event_from_dict, events_to_dicts
 from wideseek_env.reprs import short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
-from wideseek_env.task import Task
+from wideseek_env.task import Language, Task
 from wideseek_env.tasks.jsonl import task_from_dict, task_to_dict
 
-FORMAT = 1
+FORMAT = 2
+"""The format that this version writes. It reads format 1 too, which has no `protocol` and no `language`."""
+
+_FORMATS = (1, FORMAT)
 
 
 @dataclass(frozen=True, repr=False)
@@ -37,8 +44,8 @@ class Trajectory:
     """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
     An event is ``{"act": agent, "conversation": i, "message": j}``, ``{"result": call id, "text": …, "ok": …}``,
-    ``{"fail": agent}`` or ``{"abort": why}``. ``timing["events"]`` has the time of each event in seconds since the
-    start.
+    ``{"fail": agent}`` or ``{"abort": why}``. A result that a model helped to make also has ``usage``, such as
+    the tokens of a summary. ``timing["events"]`` has the time of each event in seconds since the start.
     """
 
     task: Task
@@ -55,6 +62,12 @@ class Trajectory:
     reward: float
     parts: dict[str, float]
     reward_name: str
+    protocol: Protocol = LENIENT
+    """How the messages were read."""
+    language: Language | None = None
+    """The language of the prompts. None in a record of format 1: the language of the task."""
+    texts: Mapping[str, Any] | None = None
+    """The texts that were loaded instead of those of the profile."""
     meta: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
 
@@ -82,12 +95,6 @@ class Trajectory:
         """The record of an ended episode. Raises `TrajectoryError` if the episode is still running."""
         if episode.outcome is None:
             raise TrajectoryError("the episode is still running; record it when it has ended")
-        where = {
-            id(message): (number, index)
-            for number, conversation in enumerate(episode.conversations)
-            for index, message in enumerate(conversation.messages)
-            if message["role"] == "assistant"
-        }
         seconds = [round(t, 6) for t in times]
         return cls(
             task=episode.task,
@@ -97,28 +104,16 @@ class Trajectory:
             roster=episode.roster,
             corpus=corpus,
             seed=seed,
-            conversations=[
-                {
-                    "agent": c.agent,
-                    "role": c.role,
-                    "life": c.generation,
-                    "subtask": c.subtask,
-                    "turns": c.turns,
-                    "clock": c.clock,
-                    "ending": c.ending,
-                    "final": c.final,
-                    "calls": dict(c.calls),
-                    "errors": c.errors,
-                    "messages": list(c.messages),
-                }
-                for c in episode.conversations
-            ],
-            events=[_event_to_dict(event, where) for event in episode.events],
+            conversations=[conversation_to_dict(each) for each in episode.conversations],
+            events=events_to_dicts(episode),
             outcome=dataclasses.asdict(episode.outcome),
             score=score,
             reward=total(parts),
             parts=dict(parts),
             reward_name=reward_name,
+            protocol=episode.profile.protocol,
+            language=episode.language,
+            texts=episode.profile.loaded,
             meta=dict(meta or {}),
             timing={"started": started, "events": seconds, "seconds": seconds[-1] if seconds else 0.0},
         )
@@ -131,32 +126,72 @@ class Trajectory:
         except ConfigError:
             return {}
 
-    def replay(self, profile: str | Profile | None = None) -> Episode:
-        """Replay the recorded events and return the episode.
+    def parse(self, message: Message) -> Parse:
+        """The text and calls of a recorded message, as the recorded protocol reads them."""
+        return self.protocol.parse(message, self.tool_arguments)
 
-        Pass `profile` if the recorded profile is not one of the built-in profiles.
+    def recorded_profile(self, profile: str | Profile | None = None) -> Profile:
+        """The profile with the recorded protocol, language and texts.
 
-        Raises:
-            TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones.
+        Pass `profile` if the recorded profile is not one of the built-in profiles. Raises `ConfigError` if there is no
+        profile of the recorded name.
         """
-        episode = Episode(
+        base = profile_named(profile if profile is not None else self.profile)
+        if base.loaded is None:
+            base = base.with_texts(self.texts)
+        language = self.language
+        if language is None and base.name not in PROFILES:  # format 1: the built-in profiles had no language
+            language = base.language
+        return dataclasses.replace(base, protocol=self.protocol, language=language)
+
+    def new_episode(self, profile: str | Profile | None = None, rules: Rules | None = None) -> Episode:
+        """An episode with the recorded settings, before its first message. `rules` replaces the recorded rules.
+
+        Raises `TrajectoryError` if the recorded context counter cannot be imported.
+        """
+        try:
+            counter = counter_named(self.meta.get("counter", "characters"))
+        except ConfigError as error:
+            raise TrajectoryError(
+                f"task {self.task.id}: the context counter cannot be loaded: {error}"
+            ) from None
+        return Episode(
             self.task,
-            rules=self.rules,
-            profile=profile if profile is not None else self.profile,
+            rules=rules if rules is not None else self.rules,
+            profile=self.recorded_profile(profile),
             team=self.team,
             roster="fixed" if self.roster == "fixed" else "dynamic",
+            counter=counter,
         )
+
+    def replay(self, profile: str | Profile | None = None) -> Episode:
+        """Replay the recorded events and return the episode. The messages are read with the recorded protocol.
+
+        Pass `profile` if the recorded profile is not one of the built-in profiles. The context counter is the recorded
+        one, which must have an importable name.
+
+        Raises:
+            TrajectoryError: The events cannot be replayed, or the conversations differ from the recorded ones. The
+                message names the first message that is now read differently.
+        """
+        episode = self.new_episode(profile)
         try:
-            episode.replay(self._event(event) for event in self.events)
+            episode.replay(event_from_dict(event, self.conversations) for event in self.events)
         except (WideSeekError, KeyError, IndexError, TypeError) as error:
-            raise TrajectoryError(f"task {self.task.id}: the events cannot be replayed: {error}") from error
+            raise TrajectoryError(
+                f"task {self.task.id}: the events cannot be replayed: {error}{self._difference(episode)}"
+            ) from error
         recorded = [conversation["messages"] for conversation in self.conversations]
         if recorded != [conversation.messages for conversation in episode.conversations]:
             raise TrajectoryError(
                 f"task {self.task.id}: the replay gives other messages than the record; was it recorded with other "
-                "rules, other prompts or another context counter?"
+                f"rules, other prompts or another context counter?{self._difference(episode)}"
             )
         return episode
+
+    def _difference(self, episode: Episode) -> str:
+        found = first_difference(self.conversations, self.events, episode)
+        return f"; {found}" if found else ""
 
     def to_dict(self, *, timing: bool = True) -> dict[str, Any]:
         """The record as JSON values. Without `timing`, everything that depends on the clock is left out."""
@@ -166,6 +201,9 @@ class Trajectory:
         record["task"] = task_to_dict(self.task)
         record["rules"] = self.rules.to_dict()
         record["score"] = self.score.to_dict()
+        record["protocol"] = self.protocol.to_dict()
+        if self.texts is None:
+            del record["texts"]
         if not timing:
             del record["timing"]
         return record
@@ -178,36 +216,22 @@ class Trajectory:
     def from_dict(cls, record: Mapping[str, Any]) -> Trajectory:
         """The inverse of `to_dict`. Raises a `TrajectoryError` whose message names what is missing or wrong."""
         version = record.get("format")
-        if version != FORMAT:
+        if version not in _FORMATS or isinstance(version, bool):
             raise TrajectoryError(f"format {version!r} cannot be read by this version, which writes {FORMAT}")
         values = {item.name: record[item.name] for item in dataclasses.fields(cls) if item.name in record}
         try:
             values["task"] = task_from_dict(record["task"])
             values["rules"] = Rules(**record["rules"])
             values["score"] = TableScore.from_dict(record["score"])
+            if version == 1:
+                return cls(**{**values, "protocol": LENIENT, "language": None, "texts": None})
+            values["protocol"] = Protocol.from_dict(record["protocol"])
+            values["texts"] = checked_texts(record.get("texts") or {})
+            if record["language"] not in get_args(Language):
+                raise TypeError(f"language {short(record['language'])}")
             return cls(**values)
-        except (KeyError, TypeError, TaskError) as error:
+        except (KeyError, TypeError, ConfigError, TaskError) as error:
             raise TrajectoryError(f"not a trajectory: {type(error).__name__} {error}") from error
-
-    def _event(self, event: Mapping[str, Any]) -> Event:
-        if "act" in event:
-            message: Message = self.conversations[event["conversation"]]["messages"][event["message"]]
-            return ("act", event["act"], message)
-        if "result" in event:
-            return ("result", event["result"], event["text"], event["ok"])
-        return ("fail", event["fail"]) if "fail" in event else ("abort", event["abort"])
-
-
-def _event_to_dict(event: Event, where: Mapping[int, tuple[int, int]]) -> dict[str, Any]:
-    match event:
-        case ("act", agent, message):
-            conversation, index = where[id(message)]
-            return {"act": agent, "conversation": conversation, "message": index}
-        case ("result", call, text, ok):
-            return {"result": call, "text": text, "ok": ok}
-        case (kind, detail):
-            return {str(kind): detail}
-    raise TrajectoryError(f"not an event: {event!r}")
 
 
 class TrajectoryWriter(JsonlWriter):

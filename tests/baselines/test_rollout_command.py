@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,8 +11,11 @@ from click.testing import CliRunner, Result
 
 from wideseek_baselines.rollout.store import load_rollouts
 from wideseek_baselines.rollout_cli import rollout
+from wideseek_env import GameConfig
 from wideseek_env.cli.app import app
 from wideseek_env.errors import WideSeekError
+from wideseek_env.task import ColumnSpec
+from wideseek_env.tasks.jsonl import save_tasks
 from wideseek_env.trajectory import load_trajectories
 
 COMMON = [
@@ -94,3 +98,15 @@ def test_a_policy_without_an_engine_is_refused(tmp_path: Path) -> None:
 
 def test_it_is_a_command_of_wideseek() -> None:
     assert "Record episodes of a language model" in CliRunner().invoke(app, ["--help"]).output
+
+
+def test_rollouts_without_a_model_as_the_judge_warn_once(tmp_path: Path) -> None:
+    world = GameConfig(limit=1).open_tasks()
+    judged = [replace(t, specs=dict.fromkeys(t.columns[-1:], ColumnSpec(("llm_judge",)))) for t in world]
+    save_tasks(judged, tmp_path / "tasks.jsonl")
+    words = ["rollout", *COMMON, "--tasks", tmp_path / "tasks.jsonl", "--corpus", "synthetic", "--group", 2]
+    for judge, count in (("offline", 1), ("openai:m@http://127.0.0.1:9/v1", 0)):
+        out = tmp_path / f"{count}.jsonl"
+        result = CliRunner().invoke(app, [*map(str, words), "--out", str(out), "--judge", judge])
+        assert result.exit_code == 0, result.output
+        assert result.stderr.count("of the cells are for a model to judge") == count

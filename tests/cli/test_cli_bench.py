@@ -136,3 +136,28 @@ def test_report_of_sweeps_and_runs(
     (tmp_path / "other.html").write_text("mine")
     refused = call("bench", "report", sweeps[0], "-o", tmp_path / "other.html")
     assert (refused.exit_code, "was not made by" in refused.stderr) == (2, True)
+
+
+def test_plot_refuses_runs_of_other_rules(
+    call: Call, towns: list[str], sweeps: tuple[Path, Path], tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    preset, out = tmp_path / "preset", tmp_path / "both.svg"
+    assert call("bench", "width", *towns, "--widths", "1,2", "--limit", 2, "--out", preset).exit_code == 0
+    refused = call("bench", "plot", preset, sweeps[1], "--x", "critical-path", "--out", out)
+    assert refused.exit_code == 2
+    assert "preset and deep were run under different conditions" in refused.stderr
+    assert "rules." in refused.stderr
+    assert not out.exists()
+    assert call("bench", "plot", *sweeps, "--x", "critical-path", "--out", out).exit_code == 0
+
+
+def test_width_under_a_fixed_path_prints_no_speed_up(call: Call, towns: list[str], tmp_path: Path) -> None:
+    result = call(
+        "bench", "width", *towns, "--widths", "1,2,4", "--limit", 2, *LOOSE, "--equal", "critical-path",
+        "--amount", 4, "--out", tmp_path / "equal",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert "No speed-up: every width has the same critical path of at most 4 turns" in result.stdout
+    assert "Amdahl" not in result.stdout
+    assert "Amdahl" not in (tmp_path / "equal" / "report.html").read_text()

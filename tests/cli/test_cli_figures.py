@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,8 @@ from toy_team import TIGHT, town_task
 
 from wideseek_env.scoring import OfflineJudge
 from wideseek_env.scoring.judging import RecordingJudge
-from wideseek_env.task import Table, Task
-from wideseek_env.tasks.jsonl import load_tasks
+from wideseek_env.task import ColumnSpec, Table, Task
+from wideseek_env.tasks.jsonl import load_tasks, save_tasks
 
 Call = Callable[..., Result]
 
@@ -262,3 +263,56 @@ def test_compare_a_run_with_answers_made_elsewhere(
     assert "tasks   2 in both, 2 only in the first" in result.stdout
     assert "Note: the runs have 1 and 2 trials per task" in result.stdout
     assert "critical path" not in result.stdout
+
+
+@pytest.fixture
+def judged(world: Path, tmp_path: Path) -> Path:
+    """The tasks of the world, where a model should judge the populations."""
+    path = tmp_path / "judged.jsonl"
+    tasks = load_tasks(world / "tasks.jsonl")
+    save_tasks([replace(t, specs={"Population": ColumnSpec(("llm_judge",))}) for t in tasks], path)
+    return path
+
+
+def test_every_command_that_scores_warns_once_without_a_model(
+    call: Call, judged: Path, world: Path, tmp_path: Path
+) -> None:
+    played = ["--tasks", judged, "--corpus", world / "corpus", "--policy", "toy_team:ToyTeam", "--limit", 2]
+    commands = {
+        "eval": ["eval", *played, "--out", tmp_path / "run"],
+        "run": ["run", *played, "--render", "none"],
+        "width": ["bench", "width", *played, "--widths", "1,2", "--out", tmp_path / "wide"],
+        "depth": ["bench", "depth", *played, "--turns", "2,3", "--out", tmp_path / "deep"],
+        "score": ["score", "--tasks", judged, "--responses", tmp_path / "run"],
+    }
+    for name, words in commands.items():
+        result = call(*words)
+        assert result.exit_code == 0, result.output
+        warned = [line for line in result.stderr.split("\n") if line.startswith("Warning:")]
+        assert len(warned) == 1, name
+        assert warned[0].startswith("Warning: 50.0 % of the cells are for a model to judge"), name
+        assert "offline-2" in warned[0]
+        assert "--judge openai:MODEL@URL" in warned[0]
+        if name in ("eval", "score"):
+            assert "judged by rules  50.0 %" in result.stdout
+        if name in ("width", "depth"):
+            assert "50.0 % of the cells are for a model to judge, but rules decided them" in result.stdout
+    record = json.loads((tmp_path / "run" / "run.json").read_text())["settings"]["judging"]
+    assert record == {"judge": "offline-2(threshold=0.9)", "model": False, "by_rules": 0.5}
+    assert json.loads((tmp_path / "run" / "summary.json").read_text())["by_rules"] == 0.5
+    again = call("summary", tmp_path / "run")
+    assert "judged by rules  50.0 %" in again.stdout
+
+
+def test_a_model_as_the_judge_warns_of_nothing(call: Call, judged: Path, tmp_path: Path, world: Path) -> None:
+    answers = tmp_path / "answers.jsonl"
+    tasks = list(load_tasks(judged))
+    lines = [{"task_id": t.id, "response": t.gold.to_markdown() if t.gold else ""} for t in tasks]
+    answers.write_text("\n".join(map(json.dumps, lines)))
+    judge = "openai:m@http://127.0.0.1:9/v1"  # it is not asked: all cells are equal
+    result = call("score", "--tasks", judged, "--responses", answers, "--judge", judge)
+    assert result.exit_code == 0, result.output
+    assert "Warning" not in result.stderr
+    assert "judged by rules" not in result.stdout
+    plain = call("score", "--tasks", world / "tasks.jsonl", "--responses", answers)
+    assert "Warning" not in plain.stderr

@@ -53,7 +53,7 @@ def test_json_lines(tmp_path: Path, name: str):
         ({"html": "x"}, "no 'url'"),
         ({"url": " ", "html": "x"}, "no 'url'"),
         ({"url": 3, "html": "x"}, "'url' must be a string, not int"),
-        ({"url": "u"}, "none of 'html', 'markdown' and 'text'"),
+        ({"url": "u"}, "none of 'html', 'markdown', 'text' and 'contents'"),
         ({"url": "u", "text": ["x"]}, "'text' must be a string, not list"),
         ({"url": "u", "text": "x", "title": {}}, "'title' must be a string|nothing"),
     ],
@@ -137,3 +137,37 @@ def test_text_is_never_markup():
     assert to_document(text_to_html("# no <b>heading</b>\n| a |\n\n[x](y)", "T")).markdown == (
         "# no <b>heading</b>\n| a |\n\n[x](y)\n"
     )
+
+
+def test_corpora_of_benchmarks_load(tmp_path: Path):
+    front = '---\ntitle: "The Tower"\ndate: 2020\n---\nIt is tall.'
+    rows = [
+        {"id": "1", "url": "https://a.org/x", "contents": '"The ""Old"" House"\nIt is old.'},
+        {"id": "2", "url": "https://a.org/x", "contents": '"The ""Old"" House"\nIt is red.'},
+        {"id": "3", "url": "https://a.org/y", "contents": "No title\nhere."},
+        {"id": 4, "contents": '"Only an id"\nText.'},
+        {"docid": "5/6", "text": front},
+        {"docid": "7", "text": front, "url": "https://b.org/t"},
+        {"docid": "8", "text": "--- no title", "url": "https://b.org/u"},
+        {"docid": "9", "text": "---\nkey: value\n---\nBody.", "url": "https://b.org/v_w.html"},
+        {"_id": "a", "title": "Given", "text": front},
+    ]
+    pages = list(pages_from_jsonl(write(tmp_path / "corpus.jsonl", *rows)))
+    assert [(page.url, page.title) for page in pages] == [
+        ("https://a.org/x", 'The "Old" House'),
+        ("https://a.org/y", "y"),
+        ("https://local.example/doc/4", "Only an id"),
+        ("https://local.example/doc/5%2F6", "The Tower"),
+        ("https://b.org/t", "The Tower"),
+        ("https://b.org/u", "u"),
+        ("https://b.org/v_w.html", "v w"),
+        ("https://local.example/doc/a", "Given"),
+    ]
+    assert pages[0].text == "It is old.\n\nIt is red."
+    assert (pages[3].text, pages[5].text, pages[6].text) == ("It is tall.", "--- no title", "Body.")
+
+
+def test_a_corpus_without_pages_is_an_error(tmp_path: Path):
+    (tmp_path / "empty.jsonl").write_text("\n\n")
+    with pytest.raises(CorpusError, match="holds no pages"):
+        list(pages_from_jsonl(tmp_path / "empty.jsonl"))

@@ -45,6 +45,7 @@ from wideseek_env.profiles import PROFILES
 from wideseek_env.scoring import OfflineJudge
 from wideseek_env.scoring.judging import judge_from_spec
 from wideseek_env.scoring.judging.recorded import RecordingJudge
+from wideseek_env.summaries import OpenAISummariser
 from wideseek_env.tasks.jsonl import save_tasks
 from wideseek_env.tools.executor import CorpusTools
 from wideseek_env.wrappers import MarkdownReader, Symbolic, SymbolicVec
@@ -62,6 +63,8 @@ PARTS: dict[str, dict[str, Any]] = {
     "counter by name": {"counter": "copied_parts:words", "limits": {"context": 300}},
     "profile": {"profile": "terse"},
     "reward": {"reward": "wideseek_r1"},
+    "summariser of a server": {"summariser": "openai:m@http://127.0.0.1:9/v1"},
+    "live summariser": {"summariser": OpenAISummariser("http://127.0.0.1:9/v1", "m")},
     "executor": {"executor": Counting()},
     "executor by name": {"executor": "copied_parts:Counting"},
     "executor over a corpus": {"executor": CorpusTools(MemoryCorpus(PAGES, "pages"), timeout=5)},
@@ -80,7 +83,7 @@ def test_every_part_travels(name: str, way: str) -> None:
     play(driver, env, None, 2)
     again = WAYS[way](env)
     assert again.game.corpus_name == env.game.corpus_name
-    if "executor" not in PARTS[name] and name != "live judge of a server":  # the digest of a lock is random
+    if "executor" not in PARTS[name] and not name.startswith("live "):  # the digest of a lock is random
         assert again.game.record() == env.game.record()
     assert play_on(driver, again) == play_on(driver, env)
 

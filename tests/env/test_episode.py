@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import pickle
 
@@ -10,6 +11,8 @@ import pytest
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import ToolCall, ToolResult
+from wideseek_env.profiles import PROFILES
+from wideseek_env.protocol import LENIENT
 from wideseek_env.rules import Rules
 from wideseek_env.task import Task
 from wideseek_env.testing import example_task
@@ -344,7 +347,8 @@ def test_failing_and_aborting() -> None:
 
 
 def test_the_published_profile_takes_lists_and_expands_them() -> None:
-    episode = Episode(example_task(), profile="wideseek-r1", rules=Rules(calls_per_turn=3))
+    profile = dataclasses.replace(PROFILES["wideseek-r1"], protocol=LENIENT)
+    episode = Episode(example_task(), profile=profile, rules=Rules(calls_per_turn=3))
     assert "<tool_call>" not in episode.messages("lead")[0]["content"], "the chat template renders the tools"
     assert [t["function"]["name"] for t in episode.tools("subagent")] == ["search", "access"]
     episode.act("lead", call("create_sub_agents", sub_agents=[{"prompt": "a"}, {"prompt": "b"}]))

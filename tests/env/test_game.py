@@ -46,12 +46,18 @@ VALUES: dict[str, Any] = {
     "limits": {"subagent_turns": 7, "episode_calls": 40, "episode_path": 9},
     "reward": "wideseek_r1",
     "profile": "terse",
+    "texts": {
+        "en": {"system": {"lead": "Lead {width} agents."}, "cut": '[cut\n"here"]'},
+        "results": {"no_hits": "无"},
+    },
     "judge": "recorded:verdicts.jsonl",
     "team": False,
     "roster": "fixed",
+    "language": "zh",
     "counter": "test_game:words",
     "tools": ("test_game:LOOK_UP", "lead=test_game:look_up"),
     "executor": "test_game:EXECUTOR",
+    "summariser": "openai:m@http://127.0.0.1:9/v1",
 }
 """A value other than the default for every field."""
 
@@ -83,6 +89,7 @@ configs = st.builds(
     judge=text,
     team=st.booleans(),
     roster=st.sampled_from(("dynamic", "fixed")),
+    language=st.sampled_from((None, "en", "zh", "task")),
     counter=text,
     tools=st.lists(text, max_size=3),
     executor=st.none() | text,
@@ -178,6 +185,11 @@ def test_wrong_values_are_named(record: dict[str, Any], message: str) -> None:
         ({"split": [1]}, "split must be one of"),
         ({"where": ("rows>=1000000",)}, "no task"),
         ({"tools": ("test_game:LOOK_UP",), "executor": NoOpTools()}, "an executor runs its own tools"),
+        ({"summariser": "engine", "executor": NoOpTools()}, "a summariser reads the pages of a corpus"),
+        ({"summariser": "best"}, "no summariser is called 'best'"),
+        ({"summariser": "engine:nano"}, "no summariser is called 'engine:nano'"),
+        ({"summariser": "openai:m"}, "does not have a model and an address"),
+        ({"summariser": 3}, "a summariser must be a name, or an object with name, summarise"),
         ({"tools": [NoOpTools()]}, "pass it as executor="),
         ({"tools": ["test_game:untyped"]}, "write '-> str' after its arguments"),
         ({"tasks": [example_task()]}, "come without a corpus"),

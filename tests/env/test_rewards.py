@@ -6,7 +6,15 @@ import pytest
 
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError
-from wideseek_env.rewards import ItemF1, Sum, WideSeekR1, approximate_tokens, reward_named, total
+from wideseek_env.rewards import (
+    ItemF1,
+    Sum,
+    WideSeekR1,
+    approximate_tokens,
+    generated_tokens,
+    reward_named,
+    total,
+)
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import score_response
 from wideseek_env.task import Task
@@ -45,6 +53,41 @@ def test_the_published_reward_adds_format_and_browsing() -> None:
 def test_the_published_reward_takes_off_for_long_turns(tokens: int, penalty: float) -> None:
     reward = WideSeekR1(counter=lambda message: tokens)
     assert total(parts(reward, ended(HALF))) == pytest.approx(0.6 - penalty)
+
+
+@pytest.mark.parametrize(
+    ("tokens", "penalty"),
+    [(0, 0.0), (3000, 0.0), (3001, 0.1 / 2000), (4000, 0.05), (5000, 0.1), (20_000, 0.1), (None, 0.0)],
+)
+def test_the_length_penalty_counts_the_tokens_that_were_generated(tokens: int | None, penalty: float) -> None:
+    """The thoughts of the turn are not in its text, so the text says nothing about its length."""
+    known = {} if tokens is None else {"completion_tokens": tokens}
+    episode = Episode(TASK, team=False)
+    episode.act("agent", {"role": "assistant", "content": HALF, **known})
+    assert total(parts(WideSeekR1(), episode)) == pytest.approx(0.6 - penalty)
+    # A record has the number too, so a replayed episode has the same reward.
+    again = Episode(TASK, team=False).replay(episode.events)
+    assert parts(WideSeekR1(), again) == parts(WideSeekR1(), episode)
+
+
+def test_the_longest_turn_of_any_agent_counts() -> None:
+    episode = Episode(TASK)
+    call = '{"name": "delegate", "arguments": {"subtasks": ["one", "two"]}}'
+    episode.act("lead", {"content": f"<tool_call>{call}</tool_call>", "completion_tokens": 10})
+    first, second = [agent for agent in episode.ready() if agent != "lead"]
+    episode.act(first, {"content": "x" * 30_000, "completion_tokens": 20})  # text of about 7,500 tokens
+    episode.act(second, {"content": "short", "completion_tokens": 4000})
+    episode.act("lead", {"content": HALF, "completion_tokens": 30})
+    assert parts(WideSeekR1(), episode)["length"] == pytest.approx(-0.05)
+
+
+@pytest.mark.parametrize("tokens", [True, -1, "7", 2.5, None, [3]])
+def test_a_number_of_tokens_that_is_none_is_not_believed(tokens: object) -> None:
+    episode = Episode(TASK, team=False)
+    episode.act("agent", {"content": HALF, "completion_tokens": tokens})
+    (message,) = [m for m in episode.messages("agent") if m["role"] == "assistant"]
+    assert "completion_tokens" not in message
+    assert generated_tokens(message) == approximate_tokens(message)
 
 
 def test_the_published_reward_is_nothing_for_a_malformed_answer_or_none() -> None:

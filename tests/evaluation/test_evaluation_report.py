@@ -93,8 +93,8 @@ def test_a_report_joins_sweeps_and_runs(tmp_path: Path) -> None:
     found = Reader(text)
     assert len(found.ids) == len(set(found.ids))
     assert {link.removeprefix("#") for link in found.links} <= set(found.ids)
-    assert {"results", "figures", "speed-up", "comparisons", "settings", "commands"} <= set(found.ids)
-    assert text.count("<svg ") == 3
+    assert {"results", "rows", "figures", "speed-up", "comparisons", "settings", "commands"} <= set(found.ids)
+    assert text.count("<svg ") == 5
     assert "script" not in found.tags
     assert found.outside == []
     assert re.findall(r"https?://[^\s\"]+", text.replace("http://www.w3.org/", "")) == []
@@ -198,7 +198,8 @@ def test_without_matplotlib_there_is_a_page_that_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wide = play_width(tmp_path / "wide")
-    monkeypatch.setattr("wideseek_env.evaluation.report.sections.plot_available", lambda: False)
+    for section in ("sections", "rows"):
+        monkeypatch.setattr(f"wideseek_env.evaluation.report.{section}.plot_available", lambda: False)
     text = page(wide)
     assert "<svg" not in text
     assert "pip install -e &quot;.[plot]&quot;" in text

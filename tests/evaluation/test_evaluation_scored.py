@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,14 @@ def test_a_missing_response_counts_as_zero_or_not_at_all() -> None:
         ConfigError, match=r"1 of 2 tasks have fewer than 2 trials \(the first is 'towns-0'\)"
     ):
         benchmark_summary(skip.accumulator.records)
+
+
+def test_an_episode_without_an_answer_is_not_counted_as_answered() -> None:
+    some = [*answers(((4, 4), (4, 4), (4, 4)))]
+    some[0], some[3] = replace(some[0], text=""), replace(some[3], text=" \n")
+    scored = score_answers(TASKS, some)
+    assert (scored.missing, scored.summary.episodes) == (0, 6)
+    assert scored.summary.endings == {"answered": 4, "missing": 2}
 
 
 def test_trials_and_tasks_that_were_not_asked_for() -> None:

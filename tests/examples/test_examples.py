@@ -12,11 +12,15 @@ import pytest
 NEEDS = {"symbolic_ippo.py": "torch"}
 """What an example cannot do without; the others say what is missing and end."""
 
-NOISY = {"vllm_rollouts.py"}
-"""Examples whose libraries warn of themselves."""
+NOISY = {"vllm_rollouts.py", "reader.py"}
+"""Examples that warn: the libraries of one do, and the other has no model as the judge."""
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples"
-EXAMPLES = [*sorted(FOLDER.glob("*.py")), *sorted(FOLDER.glob("plugins/*.py"))]
+EXAMPLES = [
+    path
+    for folder in ("", "plugins/", "question_answering/")
+    for path in sorted(FOLDER.glob(f"{folder}*.py"))
+]
 GROUPS = {"vllm_rollouts.py": pytest.mark.xdist_group("vllm")}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from io import StringIO
 
 import pytest
@@ -159,3 +160,13 @@ def test_the_reward_can_score_as_published() -> None:
     assert paid(fence(HEAD + BOTH), published) == pytest.approx(1.1)
     assert paid(HEAD + BOTH, published) == 0.0, "without a fence the format is wrong"
     assert paid(HEAD + BOTH, WideSeekR1()) == pytest.approx(0.35)
+
+
+@pytest.mark.parametrize("name", ["required", "unique_columns"])
+@pytest.mark.parametrize(
+    "value", [None, True, 5, "Name", ["nope"], [1], [None], [{"a": 1}], [["Name"]], {"Name": 1}]
+)
+def test_meta_of_other_data_is_no_list_of_columns(name: str, value: object) -> None:
+    answer = fence(HEAD + BOTH)
+    assert score_wideseek_r1(answer, replace(PLAIN, meta={name: value})).f1_by_item == 1
+    assert score_wideseek_r1(answer, replace(PLAIN, meta={"required": []})).f1_by_item == 1

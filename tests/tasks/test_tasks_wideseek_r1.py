@@ -81,7 +81,6 @@ BAD: dict[str, tuple[Any, str]] = {
     "table is no text": ({**WIDE, "answer": ["Alice"]}, "must be a table in Markdown"),
     "unreadable table": ({**WIDE, "answer": '| "a | b |\n| 1 | 2 |'}, "cannot be read"),
     "unknown key": ({**WIDE, "unique_columns": ["who"]}, "the table has no column 'who'"),
-    "no key": ({**WIDE, "unique_columns": []}, "must name at least one column"),
     "keys are no list": ({**WIDE, "unique_columns": [1]}, "must be a list of text"),
     "is_markdown": ({**WIDE, "is_markdown": "yes"}, "must be true or false"),
     "id": ({**WIDE, "instance_id": [1]}, "'instance_id' must be"),

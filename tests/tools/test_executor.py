@@ -10,7 +10,8 @@ import pytest
 from wideseek_env.corpus.base import Page, SearchHit
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ToolCall
-from wideseek_env.tools.executor import CorpusTools, format_hits
+from wideseek_env.tools.executor import CorpusTools
+from wideseek_env.tools.results import format_hits
 
 LONG = "<h1>Long</h1>" + "".join(f"<p>Paragraph {n} about topic{n}. {'word ' * 60}</p>" for n in range(30))
 

@@ -1,4 +1,4 @@
-"""The answer beside the gold: the scorer's verdicts, and the agent and page that each value came from."""
+"""The answer next to the gold: the scorer's verdicts, and the agent and page that each value came from."""
 
 from __future__ import annotations
 
@@ -165,3 +165,22 @@ def test_an_empty_gold_table_has_no_rows() -> None:
     answer = episode_detail(play(MUSEUMS, task))["answer"]
     assert (answer["rows"], answer["anew"]) == ([], False)
     assert len(answer["extra"]) == 3
+
+
+def test_a_row_says_where_it_was_lost() -> None:
+    answer = episode_detail(play())["answer"]
+    assert [row["trace"] for row in answer["rows"]] == [
+        ["right", [1], [1]],
+        ["wrong_values", [1, 2], []],
+        ["not_reported", [1], []],
+    ]
+    assert answer["coverage"]["coverage"] == pytest.approx(2 / 3)
+    reported = {**MUSEUMS, "subagent_1": [*MUSEUMS["subagent_1"][:2], "The Salt House has 77 visitors."]}
+    assert episode_detail(play(reported))["answer"]["rows"][2]["trace"] == ["lost_in_merge", [1, 2], [2]]
+
+
+def test_a_short_answer_has_no_traces() -> None:
+    task = Task("depth", "Who?", answers=("Ada",))
+    answer = episode_detail(play({"lead": ["Ada"]}, task))["answer"]
+    assert [row["trace"] for row in answer["rows"]] == [None]
+    assert answer["coverage"] == {}

@@ -11,7 +11,7 @@ from wideseek_env.corpus.synthetic import SyntheticWorld
 from wideseek_env.pages import to_document
 from wideseek_env.scoring.cells import cells_match
 from wideseek_env.tasks.synthetic import synthetic_tasks
-from wideseek_env.tools.executor import format_hits, format_page
+from wideseek_env.tools.results import format_hits, format_page
 from wideseek_env.wrappers import MarkdownReader
 from wideseek_env.wrappers.reading import NOTHING, grids
 

@@ -5,6 +5,9 @@ The command reports an error or Ctrl-C in one line and with an exit code.
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from typing import IO, Any
 
@@ -20,9 +23,16 @@ from wideseek_env.cli.score import score
 from wideseek_env.cli.serve import serve
 from wideseek_env.cli.summary import summary
 from wideseek_env.cli.tasks import tasks
+from wideseek_env.cli.texts import texts
 from wideseek_env.cli.view import view
 from wideseek_env.cli.watch import watch
-from wideseek_env.errors import ConfigError, MissingDependencyError, WideSeekError, baselines_hint
+from wideseek_env.errors import (
+    ConfigError,
+    JudgeWarning,
+    MissingDependencyError,
+    WideSeekError,
+    baselines_hint,
+)
 from wideseek_env.render.printable import printable
 from wideseek_env.version import __version__
 
@@ -92,7 +102,8 @@ class App(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
-            return super().invoke(ctx)
+            with _judge_warnings():
+                return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
             raise click.exceptions.Exit(INTERRUPTED) from None
@@ -107,6 +118,25 @@ class App(click.Group):
                 raise
             where = f"{error.filename}: " if error.filename else ""
             raise Failure(f"{where}{error.strerror or error}") from error
+
+
+@contextmanager
+def _judge_warnings() -> Iterator[None]:
+    """Print each `JudgeWarning` as one line on stderr, once per command. Other warnings are shown as before."""
+    told: set[str] = set()
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def print_once(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, JudgeWarning):
+                show(message, category, *where, **more)
+            elif str(message) not in told:
+                told.add(str(message))
+                click.echo(f"Warning: {printable(str(message))}", err=True)
+
+        warnings.simplefilter("always", JudgeWarning)
+        warnings.showwarning = print_once
+        yield
 
 
 def _plugins() -> dict[str, EntryPoint]:
@@ -145,6 +175,6 @@ def app(traceback: bool) -> None:
 
 
 for command in (
-    demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, serve, view, watch,
+    demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, texts, serve, view, watch,
 ):  # fmt: skip
     app.add_command(command)

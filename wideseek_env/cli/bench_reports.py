@@ -55,7 +55,8 @@ def plot(
 ) -> None:
     """Draw the results of several widths or depths into one figure.
 
-    The figure is as wide as one column of a paper.
+    The figure is as wide as one column of a paper. All runs must have the same rules, budget, tasks, profile and judge,
+    because other scores do not compare.
 
     RUN is the --out folder of `bench width` or `bench depth`. The run may be unfinished. Bands and bars are 95 %
     bootstrap intervals over tasks.
@@ -71,6 +72,7 @@ def plot(
     from wideseek_env.evaluation.curves import Curve
     from wideseek_env.evaluation.plot import draw_metric, draw_overview, sweep_speedup
     from wideseek_env.evaluation.report import run_names
+    from wideseek_env.evaluation.same_game import check_same_game
     from wideseek_env.evaluation.sweep import read_sweep
 
     for out in outs:
@@ -78,8 +80,9 @@ def plot(
             raise ConfigError(f"{out} must end with .svg, .png or .pdf")
     if overview and axis != "size":
         raise ConfigError("--overview is always drawn against the size: leave out --x or --overview")
-    sweeps = [read_sweep(run) for run in runs]
-    curves = [Curve.of(sweep, name) for sweep, name in zip(sweeps, run_names(runs, names), strict=True)]
+    sweeps, called = [read_sweep(run) for run in runs], run_names(runs, names)
+    curves = [Curve.of(sweep, name) for sweep, name in zip(sweeps, called, strict=True)]
+    check_same_game(sweeps, called)
     if overview:
         drawn = draw_overview(curves, [sweep_speedup(sweep) for sweep in sweeps])
     else:
@@ -129,15 +132,19 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
     """Print tables, a sketch and file names. Write the report, and figures if matplotlib is installed."""
     from rich.text import Text
 
+    from wideseek_env.cli.row_tables import rows_table
     from wideseek_env.cli.tables import speedup_table, sweep_sketch, sweep_table
     from wideseek_env.evaluation.drawing import INSTALL, plot_available
     from wideseek_env.evaluation.plot import sweep_speedup
     from wideseek_env.evaluation.report import read_entries, write_report
+    from wideseek_env.evaluation.speedup import fixed_path, why_fixed
 
     equal = sweep.settings.get("equal")
     if isinstance(equal, dict):
         terminal.print(Text(f"Budget: {equal['amount']:,} {equal['kind']} per episode ({equal['from']})"))
     terminal.print(sweep_table(sweep))
+    if (rows := rows_table(sweep)) is not None:
+        terminal.print(rows)
     terminal.print(Text("item-F1 (0–100)"))
     for line in sweep_sketch(sweep):
         terminal.print(line)
@@ -146,6 +153,8 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
         terminal.print()
         for part in speedup_table(fast):
             terminal.print(part)
+    elif sweep.kind == "width" and fixed_path(sweep) is not None:
+        terminal.print(Text(f"No speed-up: {why_fixed(sweep)}."))
     written = [out / f"{sweep.kind}.csv", out / f"{sweep.kind}.json"]
     drawable = any(point.size is not None for point in sweep.points)
     if drawable and plot_available():
@@ -162,12 +171,15 @@ def show_sweep(sweep: Sweep, out: Path, terminal: Console) -> None:
 def _draw(sweep: Sweep, out: Path) -> Sequence[Path]:
     from wideseek_env.evaluation.curves import Curve
     from wideseek_env.evaluation.plot import draw_metric, sweep_picture
+    from wideseek_env.evaluation.plot_rows import draw_rows, has_rows
 
-    name = str(sweep.settings.get("policy", "policy"))
+    curve = Curve.of(sweep, str(sweep.settings.get("policy", "policy")))
     pictures = {
         sweep.kind: sweep_picture(sweep),
-        f"{sweep.kind}-item-f1": draw_metric([Curve.of(sweep, name)]),
+        f"{sweep.kind}-item-f1": draw_metric([curve]),
     }
+    if has_rows(curve):
+        pictures[f"{sweep.kind}-rows"] = draw_rows(curve)
     paths = [out / f"{stem}.{form}" for stem in pictures for form in _FORMATS]
     for path in paths:
         pictures[path.stem].save(path)

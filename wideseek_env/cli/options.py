@@ -138,13 +138,16 @@ def policy_choice(command: Command) -> Command:
 
 _METAVARS = {
     "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "profile": "NAME",
+    "texts": "FILE",
     "judge": "SPEC", "counter": "NAME", "tools": "[ROLE=]NAME", "executor": "NAME",
+    "summariser": "SPEC",
 }  # fmt: skip
 _TYPES: dict[str, Any] = {
     "split": click.Choice(SPLITS),
     "limit": click.IntRange(min=1),
     "width": click.IntRange(min=1),
     "roster": click.Choice(("dynamic", "fixed")),
+    "language": click.Choice(("en", "zh", "task")),
     "limits": Limit(),
 }
 _REPEATABLE = ("where", "limits", "tools")
@@ -160,7 +163,7 @@ def game_options(entry: str) -> Callable[[Command], Command]:
         entry: The command's name in `wideseek_env.entry_points.ENTRY_POINTS`, such as ``wideseek run``.
     """
     from wideseek_env.entry_points import ENTRY_POINTS
-    from wideseek_env.game import OPTION_NAMES
+    from wideseek_env.game_text import OPTION_NAMES
 
     point = ENTRY_POINTS[entry]
     usual = point.config()

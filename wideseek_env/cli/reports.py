@@ -47,13 +47,21 @@ def print_metrics(
     from rich.text import Text
 
     from wideseek_env.cli.console import console
-    from wideseek_env.cli.tables import groups_table, pass_line, summary_table, trials_table
+    from wideseek_env.cli.tables import (
+        groups_table,
+        pass_line,
+        questions_table,
+        summary_table,
+        trials_table,
+    )
 
     terminal = console()
     terminal.print(summary_table(summary, played=played))
     if summary.trials > 1:
         terminal.print(trials_table(summary))
         terminal.print(Text(pass_line(summary)))
+    if summary.questions.sets:
+        terminal.print(questions_table(summary))
     if summary.incomplete:
         told = (
             f"{summary.incomplete} of {summary.tasks} tasks have fewer than {summary.trials} trials so far."

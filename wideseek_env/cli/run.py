@@ -55,13 +55,17 @@ def run(
     from wideseek_env.cli.world import open_game
     from wideseek_env.episode_run import choose_task, run_episode
     from wideseek_env.policy import opened_policy
+    from wideseek_env.scoring.judged import quiet, warn_by_rules
+    from wideseek_env.tasks.taskset import TaskSet
     from wideseek_env.trajectory import TrajectoryWriter
 
     player = click.get_current_context().with_resource(
         opened_policy(policy, **options.policy_options(policy_args))
     )
-    opened = open_game(game)
+    with quiet():
+        opened = open_game(game)
     task = choose_task(opened.tasks, np.random.default_rng(seed), {"task_id": task_id} if task_id else None)
+    warn_by_rules(opened.replace(tasks=TaskSet([task])).judging())
     with watching(render, console(), fps) as watch:
         episode_run = run_episode(opened, player, task, seed=seed, on_step=watch)
     if out is not None:

@@ -74,7 +74,7 @@ def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
         desk = None
         if role == "tools":
             game = open_game(given["game"])
-            server = mcp_tools_server(game, language=game.tasks[0].language)
+            server = mcp_tools_server(game, language=game.profile.language_for(game.tasks[0]))
         else:
             desk = _desk(stack, given, _desk_settings(given, seat=role), needs_policy=role != "single")
             server = mcp_server(desk, window=gather)

@@ -9,8 +9,11 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from wideseek_env.cli.row_tables import add_rows
+from wideseek_env.evaluation.questions import SetScore, about, average_title, set_title
 from wideseek_env.evaluation.speedup import amdahl_lines
 from wideseek_env.render.printable import one_line
+from wideseek_env.scoring.judged import share_text
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.compare import Comparison
@@ -68,6 +71,9 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
     spread = f"95 % interval {points(row.avg_low)} – {points(row.avg_high)}" if row is not None else ""
     table.add_row("row F1", points(summary.row_f1), spread)
     table.add_row("success", points(summary.success), "answers that are entirely right")
+    add_rows(table, summary)
+    for name, value in summary.extra.items():
+        table.add_row(Text(one_line(name, 40)), points(value), "over the tasks that have it")
     endings = ", ".join(f"{n} {name.replace('_', ' ')}" for name, n in summary.endings.items())
     if played:
         table.add_row("reward", f"{summary.reward:.3f}")
@@ -79,12 +85,18 @@ def summary_table(summary: Summary, *, played: bool = True) -> Table:
         table.add_row("tool calls", f"{sum(summary.tool_calls.values()):.1f}", calls)
         table.add_row("subagents", f"{summary.subagents:.1f}")
         table.add_row("errors", f"{summary.errors:.2f}", "calls that failed")
+        if summary.dropped:
+            table.add_row("dropped", f"{summary.dropped:.2f}", "calls and items that the protocol left out")
         table.add_row(
             "seconds", f"{summary.seconds:.2f}", f"per episode; {summary.seconds_total:,.1f} in total"
         )
     _usage_rows(table, summary)
+    _summary_row(table, summary.summary_usage_total)
     if summary.judges:
         table.add_row("judge", "", Text(", ".join(one_line(judge, 80) for judge in summary.judges)))
+    if summary.by_rules:
+        told = "of the cells are for a model; set --judge to compare with published scores"
+        table.add_row("judged by rules", share_text(summary.by_rules), told, style="yellow")
     return table
 
 
@@ -107,6 +119,16 @@ def _usage_rows(table: Table, summary: Summary) -> None:
         )
 
 
+def _summary_row(table: Table, used: Mapping[str, float]) -> None:
+    if not used:
+        return
+    tokens = used.get("prompt_tokens", 0) + used.get("completion_tokens", 0)
+    told = [f"for {used.get('summaries', 0):,.0f} summaries of pages"]
+    told += [f"{used['cached']:,.0f} from the cache"] if used.get("cached") else []
+    told += [f"{used['failed']:,.0f} failed"] if used.get("failed") else []
+    table.add_row("summariser's tokens", f"{tokens:,.0f}", ", ".join(told))
+
+
 def trials_table(summary: Summary) -> Table:
     """A table with the mean, the best and the worst of each task's trials, with intervals."""
     k = summary.trials
@@ -126,6 +148,33 @@ def trials_table(summary: Summary) -> Table:
             points(m.min),
             f"{points(m.min_low)}–{points(m.min_high)}",
         )
+    return table
+
+
+def questions_table(summary: Summary) -> Table:
+    """One line for each question answering set and each average over sets."""
+    found = summary.questions
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False, caption=about(found, summary.judges))
+    table.add_column("set")
+    columns = ("tasks", f"avg@{summary.trials}", "95 %", f"max@{summary.trials}", "exact match", "token F1")
+    for column in columns:
+        table.add_column(column, justify="right")
+
+    def add(title: str, score: SetScore) -> None:
+        low, high = score.avg_low, score.avg_high
+        table.add_row(
+            Text(one_line(title, _WIDE)),
+            str(score.tasks),
+            Text(points(score.avg), style="bold"),
+            f"{points(low)}–{points(high)}" if low is not None and high is not None else "",
+            *map(points, (score.max, score.exact_match, score.token_f1)),
+        )
+
+    for name, score in found.sets.items():
+        add(set_title(name), score)
+    table.add_section()
+    for kind, average in found.averages.items():
+        add(average_title(kind, average), average.score)
     return table
 
 
@@ -229,6 +278,7 @@ def sweep_table(sweep: Sweep) -> Table:
     """One line for each point of a sweep."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     metered = any("completion_tokens" in point.summary.usage for point in sweep.points)
+    share = max((point.summary.by_rules for point in sweep.points), default=0.0)
     headers = [sweep.kind, "item-F1", "95 %", "row F1", "success", "critical path", "turns", "tool calls"]
     headers += [*(["tokens"] if metered else []), "s/episode"]
     for header in headers:
@@ -248,6 +298,8 @@ def sweep_table(sweep: Sweep) -> Table:
             *([f"{tokens:,.0f}" if tokens is not None else ""] if metered else []),
             f"{summary.seconds:.2f}",
         )
+    if share:
+        table.caption = f"{share_text(share)} of the cells are for a model to judge, but rules decided them"
     return table
 
 

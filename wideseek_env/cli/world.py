@@ -52,10 +52,16 @@ def open_gold(name: str, split: str, gold: Path | None) -> TaskSet:
     `name` is a name that `open_tasks` accepts, or the WideSearch benchmark's folder or file. `gold` is the folder of
     the benchmark's gold tables, if that folder is somewhere else.
     """
+    from wideseek_env.cli.console import working
+    from wideseek_env.tasks.benchmarks import BENCHMARKS, load_benchmark
+
     path = Path(name)
+    kind, colon, rest = name.partition(":")
+    if gold is not None and colon and kind in BENCHMARKS:
+        with working(f"Reading tasks of {name}"):
+            return load_benchmark(kind, rest, gold)
     if gold is None and not path.is_dir() and not _is_widesearch(path):
         return open_tasks(name, split)[0]
-    from wideseek_env.cli.console import working
     from wideseek_env.tasks.widesearch import load_widesearch
 
     with working(f"Reading tasks of {name}"):
@@ -71,4 +77,4 @@ def _is_widesearch(path: Path) -> bool:
             row = json.loads(file.readline())
         except ValueError:
             return False
-    return isinstance(row, dict) and "instance_id" in row and "evaluation" in row
+    return isinstance(row, dict) and {"instance_id", "evaluation"} <= set(row) and "answer" not in row

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, unquote
 
 from wideseek_env.corpus.stored import SourcePage
@@ -21,11 +22,21 @@ LOCAL = "https://local.example/"
 _HTML = frozenset((".html", ".htm", ".xhtml"))
 _MARKDOWN = frozenset((".md", ".markdown"))
 _TEXT = frozenset((".txt", ".text"))
-_CONTENTS = ("html", "markdown", "text")
+_CONTENTS = ("html", "markdown", "text", "contents")
+_IDS = ("docid", "id", "_id")
+_FRONT = re.compile(r"---[ \t]*\r?\n(.*?)\r?\n---[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_TITLE = re.compile(r"^title:[ \t]*(.+)$", re.MULTILINE)
+_LONGEST_FRONT = 5000
 
 
 def pages_from_jsonl(path: Path | str) -> Iterator[SourcePage]:
-    """One page per line: an object with `url`, one of `html`, `markdown` or `text`, and optionally a `title`.
+    """One page per line: an object with `url`, optionally a `title`, and `html`, `markdown`, `text` or `contents`.
+
+    Corpora of benchmarks have the same form. `contents` is text that may begin with the title in quotation marks on a
+    separate line, as in ``{"id", "url", "contents"}``. Consecutive lines with `contents` and the same URL are passages
+    of one page. A text may begin with a block of properties between lines of ``---``, as in BrowseComp-Plus's
+    ``{"docid", "text", "url"}``, and the title is then taken from it. A line without `url` gets one made of its `docid`
+    or `id`.
 
     The file is UTF-8, and gzip-compressed when its name ends in `.gz`. Blank lines are skipped.
 
@@ -34,14 +45,24 @@ def pages_from_jsonl(path: Path | str) -> Iterator[SourcePage]:
     """
     path = Path(path)
     number = 0
+    waiting: _Row | None = None
     try:
         with open_bytes(path) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _page_of(line, f"{path}:{number}")
+                    page = _page_of(line, f"{path}:{number}")
+                    if waiting is not None and page.is_passage and page.url == waiting.url:
+                        waiting = waiting._replace(content=f"{waiting.content}\n\n{page.content}")
+                        continue
+                    if waiting is not None:
+                        yield waiting.page()
+                    waiting = page
     except (OSError, EOFError, zlib.error) as error:
         where = f"{path}, after line {number}" if number else str(path)
         raise CorpusError(f"cannot read {where}: {error}") from error
+    if waiting is None:
+        raise CorpusError(f"{path} holds no pages; check that the file is complete")
+    yield waiting.page()
 
 
 def pages_from_folder(path: Path | str) -> Iterator[SourcePage]:
@@ -70,7 +91,27 @@ def pages_from_folder(path: Path | str) -> Iterator[SourcePage]:
         raise CorpusError(f"{folder} holds no .html, .md or .txt files")
 
 
-def _page_of(line: bytes, where: str) -> SourcePage:
+class _Row(NamedTuple):
+    """The page of one line of JSON."""
+
+    url: str
+    title: str
+    kind: str
+    content: str
+    text: str | None = None
+
+    @property
+    def is_passage(self) -> bool:
+        """Whether the page may have further lines."""
+        return self.kind == "contents"
+
+    def page(self) -> SourcePage:
+        """The page as a corpus stores it."""
+        kind = "text" if self.is_passage else self.kind
+        return _source_page(self.url, self.title, kind, self.content, self.text)
+
+
+def _page_of(line: bytes, where: str) -> _Row:
     try:
         record: Any = json.loads(line.removeprefix(b"\xef\xbb\xbf"))
     except (ValueError, RecursionError) as error:
@@ -80,14 +121,38 @@ def _page_of(line: bytes, where: str) -> SourcePage:
     for field in ("url", "title", *_CONTENTS):
         if not isinstance(record.get(field) or "", str):
             raise CorpusError(f"{where}: {field!r} must be a string, not {type(record[field]).__name__}")
-    if not (record.get("url") or "").strip():
-        raise CorpusError(f"{where}: there is no 'url'; every page needs one")
     given = [field for field in _CONTENTS if record.get(field) is not None]
     if not given:
-        raise CorpusError(f"{where}: there is none of 'html', 'markdown' and 'text'; a page needs one")
+        raise CorpusError(
+            f"{where}: there is none of 'html', 'markdown', 'text' and 'contents'; a page needs one"
+        )
+    url = (record.get("url") or "").strip() or _url_of_id(record)
+    if not url:
+        raise CorpusError(f"{where}: there is no 'url'; every page needs one, or a 'docid' or 'id'")
+    title, kind, content = record.get("title") or "", given[0], record[given[0]]
+    if kind in ("text", "contents"):
+        title, content = _titled(title, content, quoted=kind == "contents")
     # If a page has HTML and text, the index searches the text, because its author wrote it for that.
-    extra = record.get("text") if given[0] == "html" else None
-    return _source_page(record["url"].strip(), record.get("title") or "", given[0], record[given[0]], extra)
+    return _Row(url, title, kind, content, record.get("text") if kind == "html" else None)
+
+
+def _url_of_id(record: dict[str, Any]) -> str:
+    for field in _IDS:
+        value = record.get(field)
+        if isinstance(value, str | int) and not isinstance(value, bool) and str(value).strip():
+            return f"{LOCAL}doc/{quote(str(value).strip(), safe='')}"
+    return ""
+
+
+def _titled(title: str, text: str, *, quoted: bool) -> tuple[str, str]:
+    """The title of a page and its text without the part at its beginning that only has the title."""
+    if text.startswith("---") and (front := _FRONT.match(text, 0, _LONGEST_FRONT)) is not None:
+        found = _TITLE.search(front[1])
+        return title or (found[1].strip().strip("\"'") if found else ""), text[front.end() :]
+    first, line_break, rest = text.partition("\n")
+    if quoted and line_break and len(first) > 2 and first[0] == first[-1] == '"':
+        return title or first[1:-1].replace('""', '"'), rest
+    return title, text
 
 
 def _page_from_file(file: Path, url: str) -> SourcePage:

@@ -16,7 +16,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wideseek_env.corpus.base import SearchHit
+from wideseek_env.corpus.base import SearchHit, check_chars
 from wideseek_env.corpus.folders import building, read_manifest
 from wideseek_env.corpus.indexing import (
     FORMAT,
@@ -34,7 +34,7 @@ from wideseek_env.corpus.indexing import (
 from wideseek_env.corpus.indexing import check_urls as check_urls
 from wideseek_env.corpus.queries import Built, QueryBuilder
 from wideseek_env.corpus.records import RecordReader
-from wideseek_env.corpus.snippets import snippet
+from wideseek_env.corpus.snippets import LONGEST, snippet
 from wideseek_env.corpus.words import register
 from wideseek_env.errors import ConfigError, IndexDamagedError
 from wideseek_env.files import still_there
@@ -145,6 +145,11 @@ class SearchIndex:
         Every string is a legal query. A query without words gives an empty list. Scores can be compared within one
         query only. Raises `ConfigError` when k is less than 1.
         """
+        return self.search_passages(queries, k, LONGEST)
+
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """Like `search`, with snippets of up to `chars` characters. The "…" for omissions is not counted."""
+        check_chars(chars)
         if isinstance(queries, str):
             raise ConfigError("queries must be a sequence of strings; put a single query into a list")
         if k < 1:
@@ -152,20 +157,20 @@ class SearchIndex:
         distinct = list(dict.fromkeys(queries))
         threads = min(_MAX_THREADS, _cpus()) if len(distinct) > _CHUNK else 1
         if threads == 1:
-            found = self._answers(distinct, k, map)
+            found = self._answers(distinct, k, chars, map)
         else:
             # tantivy searches without the interpreter lock. Queries are built before the search and snippets cut after
             # it, not at the same time: a thread that returns from a search would wait milliseconds for one that runs
             # Python. The pool is made for each call, because threads kept between calls would be missing after a fork.
             with ThreadPoolExecutor(threads) as pool:
-                found = self._answers(distinct, k, pool.map)
+                found = self._answers(distinct, k, chars, pool.map)
         if len(distinct) == len(queries):
             return found
         by_query = dict(zip(distinct, found, strict=True))
         return [list(by_query[query]) for query in queries]
 
     def _answers(
-        self, queries: list[str], k: int, over: Callable[..., Iterator[Any]]
+        self, queries: list[str], k: int, chars: int, over: Callable[..., Iterator[Any]]
     ) -> list[list[SearchHit]]:
         """One list per query. `over` is `map`, or a function like it that uses threads."""
         found = []
@@ -179,7 +184,7 @@ class SearchIndex:
                 if len({score for score, _ in best}) < len(best):
                     scored.sort(key=lambda hit: (-hit[0], not _spelt(hit[2].title, asked), hit[1]))
                 hits = [
-                    SearchHit(url, title, snippet(text, query.terms), score)
+                    SearchHit(url, title, snippet(text, query.terms, chars), score)
                     for score, _, (url, title, text) in scored[:k]
                 ]
                 found.append(hits)

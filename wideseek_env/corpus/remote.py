@@ -3,6 +3,9 @@
 `RemoteCorpus` works with the servers of Search-R1, ASearcher and RLinf and with `wideseek serve`. Requests change
 nothing on the server. So the client repeats a request, after growing pauses, when the connection fails or the server is
 busy.
+
+The documents of such a service are the passages that its index holds, so a search shows them whole, up to
+`LONGEST_PASSAGE` characters.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from wideseek_env.clean import clean_text
-from wideseek_env.corpus.base import Page, SearchHit
+from wideseek_env.corpus.base import Page, SearchHit, check_chars
 from wideseek_env.corpus.remote_shapes import (
     NAMELESS,
     Found,
@@ -39,8 +42,16 @@ from wideseek_env.reprs import short
 KEY_VARIABLE = "WIDESEEK_SERVE_KEY"
 """The environment variable with the API key. Both this client and `wideseek serve` read this variable."""
 
+LONGEST_PASSAGE = 5_000
+"""The most characters of a passage that a search shows unless a length is given. The published system shows
+the same length."""
+
 CLIENT_HEADER = "X-WideSeek-Client"
 """Tells `wideseek serve` that this client understands HTML, status and snippets. Other servers ignore it."""
+
+PASSAGE_HEADER = "X-WideSeek-Passage-Chars"
+"""Tells `wideseek serve` how long the snippets may be. Other servers ignore an unknown header, but some
+refuse a request with an unknown field."""
 
 _AGAIN = frozenset((408, 425, 429, 500, 502, 503, 504))
 _LONGEST_PAUSE = 10.0
@@ -138,6 +149,17 @@ class RemoteCorpus:
             RemoteError: The service does not answer.
             ConfigError: k is less than 1.
         """
+        return self._search(queries, k, LONGEST_PASSAGE, whole=False)
+
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """Like `search`, with the first `chars` characters of each passage, line breaks included.
+
+        `wideseek serve` is told the length, because its corpus has whole pages and chooses the passage.
+        """
+        check_chars(chars)
+        return self._search(queries, k, chars, whole=True)
+
+    def _search(self, queries: Sequence[str], k: int, chars: int, *, whole: bool) -> list[list[SearchHit]]:
         if isinstance(queries, str):
             raise ConfigError("queries must be a sequence of strings; put a single query into a list")
         if k < 1:
@@ -147,26 +169,32 @@ class RemoteCorpus:
         found: dict[str, list[SearchHit]] = {}
         for at in range(0, len(asked), self._batch):
             block = asked[at : at + self._batch]
-            answer = self._post(
-                "/retrieve", {**self._fields, "queries": block, "topk": k, "return_scores": True}
+            request = {**self._fields, "queries": block, "topk": k, "return_scores": True}
+            answer = self._request(
+                "POST", "/retrieve", request, {PASSAGE_HEADER: str(chars)} if whole else {}
             )
             try:
                 lists = read_retrieved(answer, len(block))
             except UnreadableAnswer as error:
                 raise self._unreadable("/retrieve", error) from None
             for query, documents in zip(block, lists, strict=True):
-                found[query] = self._hits(documents, query, k)
+                found[query] = self._hits(documents, query, k, chars, whole)
         return [list(found.get(cut[query], [])) for query in queries]
 
-    def _hits(self, documents: Sequence[Found], query: str, k: int) -> list[SearchHit]:
+    def _hits(
+        self, documents: Sequence[Found], query: str, k: int, chars: int, whole: bool
+    ) -> list[SearchHit]:
         terms = [(term, 1.0) for term in dict.fromkeys(words(query))]
         best: dict[str, SearchHit] = {}
         for document in documents:
             url, title, text, score = document
             if url not in best and len(best) < k:
-                passage = neutralise(snippet(" ".join(text.split()), terms))
+                passage = text[:chars] if whole else snippet(" ".join(text.split()), terms, chars)
                 best[url] = SearchHit(
-                    url, neutralise(" ".join(title.split())), passage, score if score is not None else 0.0
+                    url,
+                    neutralise(" ".join(title.split())),
+                    neutralise(passage),
+                    score if score is not None else 0.0,
                 )
             self._remember(document)
         hits = list(best.values())
@@ -216,7 +244,13 @@ class RemoteCorpus:
     def _post(self, path: str, body: Mapping[str, Any]) -> Any:
         return self._request("POST", path, body)
 
-    def _request(self, method: str, path: str, body: Mapping[str, Any] | None) -> Any:
+    def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
         """The JSON of the answer. A failed request is repeated up to `retries` times."""
         if os.getpid() != self._pid:  # a fork must not share its parent's connections
             self._session, self._pid = _session(self._settings["connections"]), os.getpid()
@@ -232,7 +266,7 @@ class RemoteCorpus:
                         method,
                         self.base_url + path,
                         json=body,
-                        headers=self._headers(),
+                        headers={**self._headers(), **(headers or {})},
                         timeout=(self._timeout / 3, self._timeout),
                         allow_redirects=False,
                     )

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 LONGEST = 240
-"""The most characters of a snippet, not counting the "…" for omissions."""
+"""The most characters of a snippet unless a length is given, not counting the "…" for omissions."""
 
 _SCANNED = 200_000  # only this many characters of a page are searched, from its beginning
 _OCCURRENCES = 12  # occurrences of each word to consider; repetition does not improve a passage
-_SENTENCE = 80  # the most characters from the start of the sentence to the first matching word
-_LEAD = 40  # characters kept before that word where no sentence begins within this distance
+_SENTENCE = 80  # the most characters from the start of the sentence to the first matching word, a third of the snippet
 
 
 def snippet(text: str, terms: Sequence[tuple[str, float]], longest: int = LONGEST) -> str:
@@ -40,11 +39,12 @@ def snippet(text: str, terms: Sequence[tuple[str, float]], longest: int = LONGES
                 end = start + len(term)
     if end <= longest:  # all words that occur are in the beginning
         return _cut(text, 0, longest)
-    span = longest - _SENTENCE
+    lead = min(_SENTENCE, longest // 3)
+    span = longest - lead
     # Find where all words first occur close together. No window has a greater weight, and no earlier window has the
     # same weight.
     best = first if last - first <= span else _best(lower, present, span)
-    return _cut(text, _beginning(text, best), longest)
+    return _cut(text, _beginning(text, best, lead), longest)
 
 
 def _next(lower: str, term: str, start: int) -> int:
@@ -85,17 +85,17 @@ def _best(lower: str, present: Sequence[tuple[int, str, float]], span: int) -> i
     return best
 
 
-def _beginning(text: str, start: int) -> int:
-    """The position where a snippet with the position `start` begins: the start of the sentence, or a word shortly
-    before `start`."""
-    if start <= _SENTENCE:
+def _beginning(text: str, start: int, lead: int) -> int:
+    """The position where a snippet with the position `start` begins: the start of the sentence, if it is at most `lead`
+    characters before `start`, or a word closer to it."""
+    if start <= lead:
         return 0
-    before = text[start - _SENTENCE : start]
+    before = text[start - lead : start]
     end = max(before.rfind(mark) for mark in (". ", "。", "! ", "? "))
     if end >= 0:
-        stop = start - _SENTENCE + end + 1
+        stop = start - lead + end + 1
         return stop + 1 if text[stop] == " " else stop
-    space = text.find(" ", start - _LEAD, start)
+    space = text.find(" ", start - lead // 2, start)
     return space + 1 if space >= 0 else start
 
 

@@ -141,6 +141,10 @@ class StoredCorpus:
         """The best `k` pages for each query, best first. Any string is a legal query."""
         return self._index.search(queries, k)
 
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """Like `search`, with the part of up to `chars` characters of each page that fits the query best."""
+        return self._index.search_passages(queries, k, chars)
+
     def fetch(self, url: str) -> Page | None:
         """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is no such page. A
         page that is gone has status 410."""
@@ -231,6 +235,10 @@ class MemoryCorpus:
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
         """The best `k` pages for each query, best first. Any string is a legal query."""
         return self._index.search(queries, k)
+
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """Like `search`, with the part of up to `chars` characters of each page that fits the query best."""
+        return self._index.search_passages(queries, k, chars)
 
     def fetch(self, url: str) -> Page | None:
         """The page at `url`, or at a trivial variant of it (`lookup_keys`). None when there is no such page. A

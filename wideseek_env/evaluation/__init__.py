@@ -8,7 +8,8 @@
 * `read_run` and `read_sweep` read recorded runs.
 * `compare_runs` tests whether two runs differ.
 * `speedup_of` measures how much time a larger width saves.
-* `draw_metric` and `draw_overview` draw figures, and `write_report` writes a page.
+* `coverage_of` finds where gold rows were lost in an episode.
+* `draw_metric`, `draw_overview` and `draw_rows` draw figures, and `write_report` writes a page.
 
 Names are imported when they are first used.
 """

@@ -13,6 +13,9 @@ from .compare import (
 from .compare import (
     compare_runs as compare_runs,
 )
+from .coverage import Coverage as Coverage
+from .coverage import RowTrace as RowTrace
+from .coverage import coverage_of as coverage_of
 from .curves import Curve as Curve
 from .depth import depth_sweep as depth_sweep
 from .folder import RunFolder as RunFolder
@@ -21,6 +24,7 @@ from .one_call import evaluate as evaluate
 from .plot import draw_metric as draw_metric
 from .plot import draw_overview as draw_overview
 from .plot import plot_sweep as plot_sweep
+from .plot_rows import draw_rows as draw_rows
 from .reading import RecordedRun as RecordedRun
 from .reading import read_run as read_run
 from .record import EpisodeRecord as EpisodeRecord

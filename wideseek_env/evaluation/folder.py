@@ -43,7 +43,13 @@ _MAY_GROW = ("limit", "trials")
 _NEW = ("tools", "counter", "executor", "game")
 """Settings that earlier versions did not write. A run without "game" is of such a version."""
 
-_PARTS = ("corpus", "reward", "profile", "judge", "counter", "tools", "executor")
+_NEW_LIMITS = ("page_chars",)
+"""Limits that earlier versions did not have, and that have no effect on their runs."""
+
+_DERIVED = ("game", "judging")
+"""Settings that follow from others, so that they are not compared themselves."""
+
+_PARTS = ("corpus", "reward", "profile", "judge", "counter", "tools", "executor", "summariser")
 """Parts of the nested record "game". They are recorded as a name, or as ``name@digest`` for a live object."""
 
 _WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
@@ -144,10 +150,13 @@ class RunFolder:
         for record in self._metrics.catch_up():
             accumulator.add(record)
 
-    def write(self, trajectory: Trajectory) -> None:
-        """Record one episode. The record is on disk when this method returns."""
+    def write(self, trajectory: Trajectory, record: EpisodeRecord | None = None) -> None:
+        """Record one episode. The record is on disk when this method returns.
+
+        `record` has the metrics of `trajectory`, if the caller has computed them already.
+        """
         self._writer.write(trajectory)
-        self._metrics.append(EpisodeRecord.of(trajectory))
+        self._metrics.append(record if record is not None else EpisodeRecord.of(trajectory))
 
     def write_summary(self, summary: Summary, by: Mapping[str, Mapping[str, Summary]] | None = None) -> None:
         """Write ``summary.json``. `by` has the summaries of groups of tasks, stored under the key ``by``."""
@@ -219,11 +228,15 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[tuple
     found: list[tuple[str, Any, Any]] = []
     for name in dict.fromkeys((*before, *now)):
         one, other = before.get(name), now.get(name)
-        if one == other or name == "game":
+        if one == other or name in _DERIVED:
             continue
         if name == "rules" and isinstance(one, dict) and isinstance(other, dict):
             limits = dict.fromkeys((*one, *other))
-            found += [(f"rules.{k}", one.get(k), other.get(k)) for k in limits if one.get(k) != other.get(k)]
+            found += [
+                (f"rules.{k}", one.get(k), other.get(k))
+                for k in limits
+                if one.get(k) != other.get(k) and (k in one or k not in _NEW_LIMITS)
+            ]
         else:
             found.append((name, one, other))
     listed = {name for name, _, _ in found}

@@ -128,6 +128,8 @@ def _entry(line: bytes) -> Entry | None:
     try:
         data = json.loads(line)
         end, crc = data.pop("end"), data.pop("crc")
+        if "rows" not in data:  # written by an earlier version
+            return None
         if not line.endswith(b"\n") or not isinstance(end, int) or not isinstance(crc, int):
             return None
         return Entry(end, crc, EpisodeRecord.from_dict(data), len(line))

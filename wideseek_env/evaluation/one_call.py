@@ -24,6 +24,7 @@ from wideseek_env.reprs import short
 from wideseek_env.rewards import Reward
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import Judge
+from wideseek_env.summaries.base import Summariser
 from wideseek_env.tools.custom import Tool
 from wideseek_env.tools.executor import Executor
 
@@ -41,12 +42,15 @@ def evaluate(
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
     profile: str | Profile = "default",
+    texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
     team: bool = True,
     roster: Roster = "dynamic",
+    language: str | None = None,
     counter: str | Counter = "characters",
     tools: Sequence[str | Tool] = (),
     executor: str | Executor | None = None,
+    summariser: str | Summariser | None = None,
     policy_options: Mapping[str, Any] | None = None,
     trials: int = 1,
     seed: int = 0,
@@ -57,7 +61,7 @@ def evaluate(
 ) -> Summary:
     """Run a policy on tasks and return the summary, like ``wideseek eval``.
 
-    The arguments from `tasks` to `executor` are the fields of `wideseek_env.GameConfig` and describe the game.
+    The arguments from `tasks` to `summariser` are the fields of `wideseek_env.GameConfig` and describe the game.
 
     Args:
         policy: A name such as "scripted" or ``module:Class``, or a `Policy`. A policy given by name is closed at the
@@ -86,8 +90,8 @@ def evaluate(
     _check_name(policy if isinstance(policy, str) else policy.name)
     config = ENTRY_POINTS["evaluate"].config(
         tasks=tasks, corpus=corpus, split=split, where=where, limit=limit, width=width, rules=rules, limits=limits,
-        reward=reward, profile=profile, judge=judge, team=team, roster=roster, counter=counter, tools=tools,
-        executor=executor,
+        reward=reward, profile=profile, texts=texts, judge=judge, team=team, roster=roster, language=language,
+        counter=counter, tools=tools, executor=executor, summariser=summariser,
     )  # fmt: skip
     with ExitStack() as stack:
         if isinstance(policy, str):

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from wideseek_env.errors import TrajectoryError
+from wideseek_env.evaluation.coverage import coverage_of, covered
 from wideseek_env.evaluation.labels import Label, task_digest, task_labels
-from wideseek_env.evaluation.usage import usage_of
+from wideseek_env.evaluation.usage import summary_usage, usage_of
 from wideseek_env.scoring import TableScore
+from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
@@ -24,9 +26,16 @@ class EpisodeRecord:
     * `seconds` is the wall-clock time of the episode.
     * `turns` counts the turns of all agents.
     * `critical_path` counts the turns until the answer, where turns that agents take at the same time count once.
+    * `dropped` counts the calls, and the items of their lists, that the protocol left out.
     * `failed` means that a policy or tool raised an exception, which stopped the episode.
     * `labels` are the labels of the task, such as its language.
+    * `cells` counts the gold cells of the task, and `by_rules` those of them that rules decided although a model should
+      judge them.
     * `usage` has the tokens and the cost of the policy, and `judge_usage` those of the judge, if they are known.
+    * `summary_usage` has the tokens of the model that summarised pages. They are not in `usage`.
+    * `extra` has the metrics that only some tasks have (`TableScore.extra`).
+    * `rows` says where gold rows were lost (`wideseek_env.evaluation.coverage.METRICS`). It is empty for tasks without
+      a gold table, and has only some metrics for an answer of another program.
     """
 
     task_id: str
@@ -53,6 +62,12 @@ class EpisodeRecord:
     judge: str = ""
     usage: Mapping[str, float] | None = None
     judge_usage: Mapping[str, float] | None = None
+    summary_usage: Mapping[str, float] | None = None
+    extra: Mapping[str, float] = field(default_factory=dict)
+    cells: int = 0
+    by_rules: int = 0
+    dropped: int = 0
+    rows: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def pair(self) -> Pair:
@@ -63,6 +78,7 @@ class EpisodeRecord:
     def of(cls, trajectory: Trajectory) -> EpisodeRecord:
         """The metrics of a recorded episode."""
         outcome, meta = trajectory.outcome, trajectory.meta
+        coverage = coverage_of(trajectory)
         return cls(
             task_id=trajectory.task.id,
             trial=int(meta.get("trial", 0)),
@@ -79,9 +95,13 @@ class EpisodeRecord:
             seconds=float(trajectory.timing.get("seconds", 0.0)),
             labels=task_labels(trajectory.task),
             task_digest=task_digest(trajectory.task),
+            cells=judged_cells(trajectory.task)[1],
             judge=trajectory.score.judge,
             usage=usage_of(meta.get("usage")),
             judge_usage=usage_of(meta.get("judge_usage")),
+            summary_usage=summary_usage(trajectory.events),
+            dropped=outcome.get("dropped", 0),
+            rows=coverage.metrics() if coverage is not None else {},
         )
 
     @classmethod
@@ -114,13 +134,18 @@ class EpisodeRecord:
             seconds=0.0,
             labels=task_labels(task),
             task_digest=task_digest(task),
+            cells=judged_cells(task)[1],
             judge=score.judge,
             judge_usage=judge_usage,
+            rows=covered(score, task),
         )
 
     def to_dict(self) -> dict[str, Any]:
         """The metrics as JSON values. `from_dict` reads them."""
-        return {item.name: getattr(self, item.name) for item in fields(self)}
+        data = {item.name: getattr(self, item.name) for item in fields(self)}
+        if not self.extra:
+            del data["extra"]
+        return data
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> EpisodeRecord:
@@ -146,10 +171,10 @@ class EpisodeRecord:
 
 _KINDS: tuple[tuple[tuple[str, ...], tuple[type, ...]], ...] = (
     (("task_id", "ending", "task_digest", "judge"), (str,)),
-    (("trial", "turns", "critical_path", "subagents", "errors"), (int,)),
+    (("trial", "turns", "critical_path", "subagents", "errors", "cells", "by_rules", "dropped"), (int,)),
     (("success", "f1_by_row", "f1_by_item", "reward", "seconds"), (int, float)),
-    (("tool_calls", "labels"), (dict,)),
-    (("usage", "judge_usage"), (dict, type(None))),
+    (("tool_calls", "labels", "extra", "rows"), (dict,)),
+    (("usage", "judge_usage", "summary_usage"), (dict, type(None))),
 )
 
 
@@ -162,4 +187,6 @@ def _scores(score: TableScore) -> dict[str, Any]:
         "precision_by_item": score.precision_by_item,
         "recall_by_item": score.recall_by_item,
         "f1_by_item": score.f1_by_item,
+        "extra": dict(score.extra),
+        "by_rules": score.by_rules,
     }

@@ -20,6 +20,7 @@ from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.usage import counted, metered, spent
 from wideseek_env.game import Game
 from wideseek_env.policy import EpisodeRunner, Job, Policy
+from wideseek_env.summaries.policy_engine import attached_engine
 from wideseek_env.task import Task
 from wideseek_env.trajectory import Trajectory
 
@@ -97,7 +98,7 @@ def evaluate_game(
                     record = EpisodeRecord.of(trajectory)
                     with uninterrupted():
                         if folder is not None:
-                            folder.write(trajectory)
+                            folder.write(trajectory, record)
                         accumulator.add(record)
                         status.end(Ended.of(record))
                     if on_episode is not None:
@@ -115,8 +116,9 @@ def _trajectories(
 ) -> Generator[Trajectory, None, None]:
     """Yield the trajectory of each job when its episode ends. Only an `EpisodeRunner` runs several episodes at once."""
     if not isinstance(policy, EpisodeRunner):
-        for job in jobs:
-            yield _trajectory_of(game, policy, job, keep_going, status)
+        with attached_engine(game.summariser, policy):
+            for job in jobs:
+                yield _trajectory_of(game, policy, job, keep_going, status)
         return
     with ExitStack() as stack:
         stream = policy.run_jobs(game, jobs)

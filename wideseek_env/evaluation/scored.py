@@ -29,7 +29,8 @@ from wideseek_env.evaluation.responses import Response
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.evaluation.usage import metered, spent
 from wideseek_env.files import write_json, writing
-from wideseek_env.scoring import Judge, TableScore, score_response
+from wideseek_env.scoring import Judge, TableScore, judging_of, score_response
+from wideseek_env.scoring.judged import warn_by_rules
 from wideseek_env.task import Task
 from wideseek_env.tasks.jsonl import tasks_digest
 from wideseek_env.tasks.taskset import TaskSet
@@ -90,6 +91,8 @@ def score_answers(
     Raises:
         ConfigError: No response belongs to one of the tasks, or `folder` contains something else.
 
+    A `JudgeWarning` tells the share of cells that a model should judge, if `judge` is no model.
+
     If the judge raises an exception, this function raises it too. In each of these cases nothing is written.
     """
     known: dict[tuple[str, int], Response] = {}
@@ -107,6 +110,8 @@ def score_answers(
         )
     if trials is None:
         trials = 1 + max(trial for _, trial in known)
+    judging = judging_of(tasks, judge)
+    warn_by_rules(judging)
     settings = {
         "kind": "responses",
         "responses": source,
@@ -114,6 +119,7 @@ def score_answers(
         "tasks_digest": tasks_digest(tasks),
         "strict": strict,
         "judge": judge.name if judge is not None else None,
+        "judging": judging.to_dict(),
         "missing": missing,
         "trials": trials,
         "seed": seed,
@@ -131,9 +137,10 @@ def score_answers(
                 before = metered(judge)
                 score = _score(found.text if found is not None else None, task, judge, strict)
                 usage = spent(before, metered(judge))
-                record = EpisodeRecord.of_response(
-                    task, trial, score, missing=found is None, judge_usage=usage
-                )
+                unanswered = (
+                    found is None or not found.text.strip()
+                )  # also an episode that ended without an answer
+                record = EpisodeRecord.of_response(task, trial, score, missing=unanswered, judge_usage=usage)
                 accumulator.add(record)
                 if writer is not None:
                     writer.write(record, score)
@@ -165,7 +172,7 @@ def read_scored(folder: Path) -> Iterator[EpisodeRecord]:
 
 def _score(text: str | None, task: Task, judge: Judge | None, strict: bool) -> TableScore:
     if text is None:
-        empty = score_response("", task)
+        empty = score_response("", task, judge, strict=strict)
         return replace(empty, message="there is no response")
     return score_response(text, task, judge, strict=strict)
 

@@ -8,7 +8,7 @@ parallel.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import fsum
 from typing import Any, Literal
@@ -92,11 +92,13 @@ def speedup_of(sweep: Sweep, *, clock: Clock = "critical_path", seed: int = 0) -
     """The speed-ups of a width sweep over its smallest width.
 
     Raises:
-        ConfigError: It is a depth sweep, it has fewer than two widths, the widths have no task in common, or times were
-            not measured.
+        ConfigError: It is a depth sweep, its critical path is fixed, it has fewer than two widths, the widths have no
+            task in common, or times were not measured.
     """
     if sweep.kind != "width":
         raise ConfigError("speed-up needs a width sweep, because a single agent does nothing in parallel")
+    if fixed_path(sweep) is not None:
+        raise ConfigError(why_fixed(sweep))
     points = [point for point in sweep.points if point.size is not None and point.records]
     if len(points) < 2:
         raise ConfigError("speed-up needs episodes of at least two widths")
@@ -140,6 +142,23 @@ def speedup_of(sweep: Sweep, *, clock: Clock = "critical_path", seed: int = 0) -
         )
         return Speedup(clock, len(common), found, None, why)
     return Speedup(clock, len(common), found, fit_amdahl(widths[same], times[:, same], seed=seed))
+
+
+def fixed_path(sweep: Sweep) -> int | None:
+    """The critical path that the budget or the rules allow every episode, in turns. None if it is not limited."""
+    equal, rules = sweep.settings.get("equal"), sweep.settings.get("rules")
+    if isinstance(equal, Mapping) and equal.get("kind") == "critical-path":
+        return int(equal["amount"])
+    path = rules.get("episode_path") if isinstance(rules, Mapping) else None
+    return int(path) if path is not None else None
+
+
+def why_fixed(sweep: Sweep) -> str:
+    """Why a sweep with a fixed critical path has no speed-up."""
+    return (
+        f"every width has the same critical path of at most {fixed_path(sweep)} turns, so wider teams find more in the "
+        "same time instead of being faster"
+    )
 
 
 def amdahl_lines(found: Speedup) -> list[str]:

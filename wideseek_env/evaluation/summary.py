@@ -13,6 +13,7 @@ import numpy as np
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.labels import group_order, label
+from wideseek_env.evaluation.questions import QuestionSummary, question_summary
 from wideseek_env.evaluation.record import EpisodeRecord, Pair
 from wideseek_env.evaluation.statistics import RESAMPLES, bootstrap_intervals, pass_at_k
 from wideseek_env.trajectory import Trajectory
@@ -29,7 +30,7 @@ METRICS: Mapping[str, str] = {
 """The benchmark's metrics. For each, the attribute of `EpisodeRecord` that has its value."""
 
 _DIGITS = 9  # decimals of stored numbers: the last bits of a sum may differ between machines
-_MEANS = ("reward", "answered", "turns", "critical_path", "subagents", "errors", "seconds")
+_MEANS = ("reward", "answered", "turns", "critical_path", "subagents", "errors", "dropped", "seconds")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,8 @@ class Summary:
     subagents: float = 0.0
     errors: float = 0.0
     """Failed or invalid tool calls per episode."""
+    dropped: float = 0.0
+    """Calls and items of their lists that the protocol left out, per episode. Agents are not told about them."""
     tool_calls: Mapping[str, float] = field(default_factory=dict)
     """Tool calls per episode, by kind."""
     endings: Mapping[str, int] = field(default_factory=dict)
@@ -111,8 +114,22 @@ class Summary:
     usage_total: Mapping[str, float] = field(default_factory=dict)
     judge_usage_total: Mapping[str, float] = field(default_factory=dict)
     """Tokens and cost of the judge in the whole run."""
+    summary_usage_total: Mapping[str, float] = field(default_factory=dict)
+    """Tokens of the model that summarised pages, in the whole run: `summaries` requests, of which `cached` were
+    answered from a cache and `failed` were not answered."""
     judges: tuple[str, ...] = ()
     """The judges that decided cells."""
+    extra: Mapping[str, float] = field(default_factory=dict)
+    """Means over tasks of the metrics that only some tasks have, over the tasks that have them. Empty if no task has
+    any."""
+    rows: Mapping[str, float] = field(default_factory=dict)
+    """Where gold rows were lost, as means over tasks (`wideseek_env.evaluation.coverage.METRICS`). A metric is averaged
+    over the tasks that have it. Empty if no episode has any."""
+    questions: QuestionSummary = field(default_factory=QuestionSummary)
+    """The results for each question answering set, and averages over sets. Empty for other tasks."""
+    by_rules: float = 0.0
+    """Share of the gold cells that rules decided although a model should judge them. If it is not 0, scores do not
+    compare with published ones."""
 
     def __repr__(self) -> str:
         return (
@@ -123,7 +140,12 @@ class Summary:
 
     def to_dict(self) -> dict[str, Any]:
         """All metrics by name, as JSON values."""
-        return {**dataclasses.asdict(self), "judges": list(self.judges)}
+        data = {**dataclasses.asdict(self), "judges": list(self.judges)}
+        if not self.extra:
+            del data["extra"]
+        if not self.questions.sets:
+            del data["questions"]
+        return data
 
 
 class SummaryAccumulator:
@@ -164,7 +186,10 @@ class SummaryAccumulator:
 
     def summary(self, *, seed: int = 0, resamples: int = RESAMPLES) -> Summary:
         """The summary of the episodes so far. `seed` is the seed of the bootstrap."""
-        return _summary(self.records, seed, resamples)
+        records = self.records
+        return dataclasses.replace(
+            _summary(records, seed, resamples), questions=_questions(records, seed, resamples)
+        )
 
     def by(
         self, keys: Iterable[str], *, seed: int = 0, resamples: int = RESAMPLES
@@ -229,10 +254,7 @@ def benchmark_summary(
 def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Summary:
     if not records:
         return Summary()
-    by_task: dict[str, list[EpisodeRecord]] = {}
-    for record in records:
-        by_task.setdefault(record.task_id, []).append(record)
-    groups = list(by_task.values())
+    groups = _trials(records)
     sizes = [len(trials) for trials in groups]
 
     def mean(name: str) -> float:
@@ -274,8 +296,29 @@ def _summary(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> Sum
         usage={name: _round(total / len(usage)) for name, total in spent.items()},
         usage_total=spent,
         judge_usage_total=_totals([r.judge_usage for r in records if r.judge_usage is not None]),
+        summary_usage_total=_totals([r.summary_usage for r in records if r.summary_usage is not None]),
         judges=tuple(sorted({record.judge for record in records if record.judge})),
+        extra=_means([[record.extra for record in trials] for trials in groups]),
+        rows=_means([[record.rows for record in trials] for trials in groups]),
+        questions=QuestionSummary(),
+        by_rules=_round(sum(r.by_rules for r in records) / max(1, sum(r.cells for r in records))),
     )
+
+
+def _trials(records: Iterable[EpisodeRecord]) -> list[list[EpisodeRecord]]:
+    """The trials of each task."""
+    by_task: dict[str, list[EpisodeRecord]] = {}
+    for record in records:
+        by_task.setdefault(record.task_id, []).append(record)
+    return list(by_task.values())
+
+
+def _questions(records: Sequence[EpisodeRecord], seed: int, resamples: int) -> QuestionSummary:
+    def interval(values: Sequence[float]) -> tuple[float, float]:
+        found = bootstrap_intervals(np.array([values]).T, seed=seed, resamples=resamples)
+        return float(found[0, 0]), float(found[0, 1])
+
+    return question_summary(_trials(records), interval, _round)
 
 
 def _metrics(groups: Sequence[Sequence[EpisodeRecord]], seed: int, resamples: int) -> dict[str, TrialMetric]:
@@ -294,6 +337,20 @@ def _metrics(groups: Sequence[Sequence[EpisodeRecord]], seed: int, resamples: in
         for value in (_mean(column), low, high)
     )
     return {metric: TrialMetric(*(next(means) for _ in range(9))) for metric in METRICS}
+
+
+def _means(groups: Sequence[Sequence[Mapping[str, float]]]) -> dict[str, float]:
+    """Means over tasks of the means over trials, of each metric over the tasks and trials that have it."""
+    names = dict.fromkeys(name for trials in groups for metrics in trials for name in metrics)
+    means = {
+        name: [
+            _mean(found)
+            for trials in groups
+            if (found := [metrics[name] for metrics in trials if name in metrics])
+        ]
+        for name in names
+    }
+    return {name: _round(_mean(values)) for name, values in means.items()}
 
 
 def _pass_at(groups: Sequence[Sequence[EpisodeRecord]]) -> dict[str, float]:

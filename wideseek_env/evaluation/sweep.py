@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wideseek_env.errors import ConfigError, TrajectoryError
+from wideseek_env.evaluation.coverage import METRICS as ROW_METRICS
 from wideseek_env.evaluation.folder import SETTINGS, RunFolder, read_settings, versions
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.progress import announced
@@ -85,17 +86,20 @@ class Sweep:
     def to_csv(self) -> str:
         """The sweep as CSV, one line per point.
 
-        Each kind of tool call has a column. A single agent has the size "single".
+        Each kind of tool call has a column. A single agent has the size "single". The last columns say where gold rows
+        were lost (`wideseek_env.evaluation.coverage.METRICS`). They are empty if that is not known.
         """
         kinds = sorted({kind for point in self.points for kind in point.summary.tool_calls})
         out = io.StringIO()
         writer = csv.writer(out, lineterminator="\n")
-        writer.writerow([self.kind, *CSV_COLUMNS, "generated_tokens", *(f"{kind}_calls" for kind in kinds)])
+        header = [self.kind, *CSV_COLUMNS, "generated_tokens", *(f"{kind}_calls" for kind in kinds)]
+        writer.writerow([*header, *ROW_METRICS])
         for point in self.points:
             values = point.summary.to_dict()
             tokens = point.summary.usage.get("completion_tokens", "")
             calls = [point.summary.tool_calls.get(kind, 0.0) for kind in kinds]
-            writer.writerow([point.label, *(values[name] for name in CSV_COLUMNS), tokens, *calls])
+            rows = [point.summary.rows.get(name, "") for name in ROW_METRICS]
+            writer.writerow([point.label, *(values[name] for name in CSV_COLUMNS), tokens, *calls, *rows])
         return out.getvalue()
 
     def write(self, folder: Path) -> None:

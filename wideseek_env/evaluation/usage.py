@@ -7,7 +7,7 @@ between the sums after and before the episode.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from wideseek_env.episode import Episode
@@ -78,6 +78,16 @@ def counted(episode: Episode) -> dict[str, float] | None:
                 written += size
             so_far += size
     return {"prompt_tokens": read, "completion_tokens": written}
+
+
+def summary_usage(events: Iterable[Mapping[str, Any]]) -> dict[str, float] | None:
+    """What models used to make the tool results of an episode, such as summaries of pages. `events` are those of a
+    record. None if no model was used."""
+    sums: dict[str, float] = {}
+    for event in events:
+        for name, number in (usage_of(event.get("usage")) or {}).items():
+            sums[name] = sums.get(name, 0) + number
+    return sums or None
 
 
 def usage_of(value: Any) -> dict[str, float] | None:

@@ -127,13 +127,20 @@ class ChatClient:
         if runtime is not None and runtime.pid == os.getpid():
             runtime.session.close()
 
-    def chat(self, messages: Sequence[Message], fields: Mapping[str, Any] | None = None) -> ChatReply:
+    def chat(
+        self,
+        messages: Sequence[Message],
+        fields: Mapping[str, Any] | None = None,
+        *,
+        within: float = float("inf"),
+    ) -> ChatReply:
         """The model's reply to one conversation.
 
         `fields` is added to the request (``temperature``, ``max_tokens``, ``response_format``, …). A field with the
-        value None is left out. Raises `ServiceError` when the server refuses or all retries fail.
+        value None is left out. After `within` seconds, a failed request is not sent again. Raises `ServiceError` when
+        the server refuses or all retries fail.
         """
-        return self._chat(messages, fields, threading.Event())
+        return self._chat(messages, fields, threading.Event(), self._clock() + within)
 
     def chat_many(
         self,
@@ -178,7 +185,11 @@ class ChatClient:
         return [replies[number] for number in range(len(conversations))]
 
     def _chat(
-        self, messages: Sequence[Message], fields: Mapping[str, Any] | None, stop: threading.Event
+        self,
+        messages: Sequence[Message],
+        fields: Mapping[str, Any] | None,
+        stop: threading.Event,
+        deadline: float = float("inf"),
     ) -> ChatReply:
         body = {"model": self.model, "messages": list(messages), **(fields or {})}
         data = encode_body({name: value for name, value in body.items() if value is not None})
@@ -196,6 +207,8 @@ class ChatClient:
                     wait = exchange.wait(fault)
                 except GivenUpError as error:
                     raise ServiceError(str(error), error.status) from None
+                if self._clock() + wait >= deadline:
+                    raise ServiceError(f"{fault}; there is no time for another try") from None
                 self._sleep(wait)
             except RefusedRequestError as error:
                 raise ServiceError(str(error), error.status) from None

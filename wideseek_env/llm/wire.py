@@ -27,6 +27,8 @@ class ChatReply:
     message: Mapping[str, Any]
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+    """The prompt tokens that the server had in its cache, if it says so."""
 
 
 def checked_address(base_url: str) -> str:
@@ -72,4 +74,10 @@ def reply_of(data: Any) -> ChatReply:
         message=message,
         prompt_tokens=int(usage.get("prompt_tokens") or 0),
         completion_tokens=int(usage.get("completion_tokens") or 0),
+        cached_tokens=_cached(usage.get("prompt_tokens_details")),
     )
+
+
+def _cached(details: Any) -> int:
+    number = details.get("cached_tokens") if isinstance(details, Mapping) else None
+    return number if isinstance(number, int) and not isinstance(number, bool) and number > 0 else 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from wideseek_env.parsing.calls import MAX_CALLS, Problem, RawCall
+from wideseek_env.parsing.calls import MAX_CALLS, Problem, RawCall, Tools
 from wideseek_env.parsing.lenient_json import load_lenient
 from wideseek_env.parsing.message import Parsed, parse_message, thoughts_of
 from wideseek_env.parsing.thoughts import open_thought, strip_thinking
@@ -12,6 +12,7 @@ __all__ = [
     "Parsed",
     "Problem",
     "RawCall",
+    "Tools",
     "load_lenient",
     "open_thought",
     "parse_message",

@@ -69,7 +69,7 @@ def whole_message(text: str, tools: Tools) -> list[Found]:
 
 
 def objects_in(text: str, tools: Tools) -> list[Found]:
-    """The JSON objects of calls, wherever they are in the text. An object that nobody can read becomes a problem."""
+    """The JSON objects of calls, wherever they are in the text. An object that cannot be read becomes a problem."""
     found: list[Found] = []
     end = failures = tried = 0
     if "{" not in text and "“" not in text:

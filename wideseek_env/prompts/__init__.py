@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from wideseek_env.messages import Role
+from collections.abc import Mapping
+
 from wideseek_env.prompts import en, zh
-from wideseek_env.prompts.texts import Style, Texts
+from wideseek_env.prompts.texts import ResultTexts, Texts
 from wideseek_env.task import Language
 
-__all__ = ["Language", "Role", "Style", "Texts", "texts_for"]
+__all__ = ["FULL", "RESULTS", "TERSE", "ResultTexts", "Texts"]
 
-_TEXTS: dict[str, Texts] = {"en": en.TEXTS, "zh": zh.TEXTS}
-
-
-def texts_for(language: Language) -> Texts:
-    """The texts in `language`."""
-    return _TEXTS[language]
+FULL: Mapping[Language, Texts] = {"en": en.TEXTS, "zh": zh.TEXTS}
+"""Texts that explain the work to a capable model, by language."""
+TERSE: Mapping[Language, Texts] = {"en": en.TERSE, "zh": zh.TERSE}
+"""Texts with short prompts, which cost few tokens, for small models."""
+RESULTS = ResultTexts()
+"""The texts of search results and pages."""

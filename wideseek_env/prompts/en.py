@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from wideseek_env.prompts.texts import Texts
 
 LEAD = """You lead a team that answers broad questions: questions whose answer is a table with many rows. \
@@ -61,25 +63,18 @@ A message without any call is your answer and ends the work."""
 SINGLE_TERSE = """Answer the question with the tools, at most {calls} calls a message, {turns} turns. First find the \
 list, then look up each entity. A message without a call is the answer."""
 
+SUBTASK = "The team's question, for orientation only:\n{question}\n\nYour subtask:\n{subtask}"
+
 TEXTS = Texts(
-    system={
-        ("lead", "full"): LEAD,
-        ("lead", "terse"): LEAD_TERSE,
-        ("subagent", "full"): SUBAGENT,
-        ("subagent", "terse"): SUBAGENT_TERSE,
-        ("single", "full"): SINGLE,
-        ("single", "terse"): SINGLE_TERSE,
-    },
+    system={"lead": LEAD, "subagent": SUBAGENT, "single": SINGLE},
+    system_short={},
+    first={"lead": "{question}", "subagent": SUBTASK, "single": "{question}"},
     answer_table="Answer with one Markdown table, in a code block fenced as ```markdown, with exactly the columns "
     "that the question names and one row for each entity.",
-    answer_short="Give the answer itself, short, inside \\boxed{}.",
-    tools={
-        "full": "Tools\nYou can call these tools, described by JSON schemas:\n{tools}\n\nTo call a tool, write a "
-        "JSON object with its name and arguments between tags, one pair of tags for each call:\n"
-        '<tool_call>\n{{"name": "tool name", "arguments": {{"argument": "value"}}}}\n</tool_call>',
-        "terse": "Tools, called exactly like this:\n{tools}",
-    },
-    subtask_with_question="The team's question, for orientation only:\n{question}\n\nYour subtask:\n{subtask}",
+    answer_short="Give the answer itself, short, inside \\boxed{{}}.",
+    call_format="Tools\nYou can call these tools, described by JSON schemas:\n{tools}\n\nTo call a tool, write a "
+    "JSON object with its name and arguments between tags, one pair of tags for each call:\n"
+    '<tool_call>\n{{"name": "tool name", "arguments": {{"argument": "value"}}}}\n</tool_call>',
     report="# Report {number} on: {subtask}",
     no_report={
         "out_of_turns": "(No report: this subagent used up its turns before reporting.)",
@@ -119,3 +114,11 @@ TEXTS = Texts(
         "({detail}). Merge subtasks and delegate again.",
     },
 )
+
+TERSE = dataclasses.replace(
+    TEXTS,
+    system={"lead": LEAD_TERSE, "subagent": SUBAGENT_TERSE, "single": SINGLE_TERSE},
+    first={"lead": "{question}", "subagent": "{subtask}", "single": "{question}"},
+    call_format="Tools, called exactly like this:\n{examples}",
+)
+"""Short prompts, for small models."""

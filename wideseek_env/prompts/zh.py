@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from wideseek_env.prompts.texts import Texts
 
 LEAD = """你负责带领一个团队回答“宽”问题，也就是答案为一张多行表格的问题。你自己不搜索，而是把问题拆开，分给子代理，再把他们的报告合并起来。
@@ -45,23 +47,16 @@ SINGLE = """你回答“宽”问题，也就是答案为一张多行表格的�
 
 SINGLE_TERSE = """用工具回答问题，每条消息最多 {calls} 个调用，共 {turns} 轮。先找名单，再查每个实体。不带调用的消息就是回答。"""
 
+SUBTASK = "团队的问题，仅供参考：\n{question}\n\n你的子任务：\n{subtask}"
+
 TEXTS = Texts(
-    system={
-        ("lead", "full"): LEAD,
-        ("lead", "terse"): LEAD_TERSE,
-        ("subagent", "full"): SUBAGENT,
-        ("subagent", "terse"): SUBAGENT_TERSE,
-        ("single", "full"): SINGLE,
-        ("single", "terse"): SINGLE_TERSE,
-    },
+    system={"lead": LEAD, "subagent": SUBAGENT, "single": SINGLE},
+    system_short={},
+    first={"lead": "{question}", "subagent": SUBTASK, "single": "{question}"},
     answer_table="请用一个 Markdown 表格作答，放在 ```markdown 代码块里，列与问题中给出的完全一致，每个实体一行。",
-    answer_short="请只给出简短的答案，写在 \\boxed{} 里。",
-    tools={
-        "full": "工具\n你可以调用下面这些工具，它们由 JSON schema 描述：\n{tools}\n\n调用工具时，把写有名称和参数的 JSON 对象放在标签之间，"
-        '每个调用一对标签：\n<tool_call>\n{{"name": "工具名", "arguments": {{"参数": "值"}}}}\n</tool_call>',
-        "terse": "工具，严格按下面的写法调用：\n{tools}",
-    },
-    subtask_with_question="团队的问题，仅供参考：\n{question}\n\n你的子任务：\n{subtask}",
+    answer_short="请只给出简短的答案，写在 \\boxed{{}} 里。",
+    call_format="工具\n你可以调用下面这些工具，它们由 JSON schema 描述：\n{tools}\n\n调用工具时，把写有名称和参数的 JSON 对象放在标签之间，"
+    '每个调用一对标签：\n<tool_call>\n{{"name": "工具名", "arguments": {{"参数": "值"}}}}\n</tool_call>',
     report="# 报告 {number}，子任务：{subtask}",
     no_report={
         "out_of_turns": "（没有报告：这个子代理在报告之前用完了轮次。）",
@@ -97,3 +92,11 @@ TEXTS = Texts(
         "too_wide": "错误：没有启动任何子代理，因为你要求的数量超过了一次可以启动的数量（{detail}）。请合并子任务后再分派。",
     },
 )
+
+TERSE = dataclasses.replace(
+    TEXTS,
+    system={"lead": LEAD_TERSE, "subagent": SUBAGENT_TERSE, "single": SINGLE_TERSE},
+    first={"lead": "{question}", "subagent": "{subtask}", "single": "{question}"},
+    call_format="工具，严格按下面的写法调用：\n{examples}",
+)
+"""Short prompts, for small models."""

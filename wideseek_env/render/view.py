@@ -9,10 +9,9 @@ from wideseek_env.conversation import Conversation, Status
 from wideseek_env.episode import Episode
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.messages import Message
-from wideseek_env.parsing import Problem, parse_message
+from wideseek_env.reading import Refused
 from wideseek_env.render.printable import one_line
 from wideseek_env.scoring import parse_table
-from wideseek_env.tools.spec import ToolInputError
 
 LINE = 200
 """Maximum number of characters kept of an action or a result.
@@ -122,25 +121,16 @@ def _lane(episode: Episode, conversation: Conversation) -> Lane:
 
 def describe(episode: Episode, conversation: Conversation, message: Message) -> str:
     """An agent's message in one line: its tool calls, or the beginning of its report or answer."""
-    text, calls = parse_message(message, episode.tool_arguments)
+    text, calls, *_ = episode.read(conversation.role, message)
     if not calls:
         word = "report" if conversation.role == "subagent" else "answer"
         return one_line(f"{word}: {_gist(text)}", LINE)
-    tools = {tool.name: tool for tool in episode.profile.tools[conversation.role]}
     parts: list[str] = []
     for call in calls:
-        if isinstance(call, Problem):
-            parts.append("(unreadable call)")
-            continue
-        tool = tools.get(call.name)
-        try:
-            if tool is None:
-                raise ToolInputError("unknown_tool", "")
-            requests = tool.read(call.arguments, episode.rules)
-        except ToolInputError:
-            parts.append(f"(bad call of {call.name[:40]})")
-            continue
-        parts += _requests(tool.kind, requests)
+        if isinstance(call, Refused):
+            parts.append(f"(bad call of {call.name[:40]})" if call.name else "(unreadable call)")
+        else:
+            parts += _requests(call.tool.kind, call.requests)
     return one_line(" · ".join(parts), LINE)
 
 

@@ -24,6 +24,8 @@ _UNIT = re.compile(
     re.IGNORECASE,
 )
 _LONGEST_NAME = 200
+_LONG_NAME = 12
+_MOST_TYPOS = 2500
 _ARTICLE = re.compile(r"(?:the|an?) (?=\w)")
 _SQUEEZED_ARTICLES = (("the", 3), ("an", 5), ("a", 5))
 """Articles, and the least number of characters after an article that was joined to the next word."""
@@ -35,9 +37,10 @@ def match_columns(required: Sequence[str], header: Sequence[str]) -> dict[str, i
     Names are compared in several ways. The first is as written. The second ignores case, spaces, underscores,
     diacritics and punctuation. The third also ignores remarks in brackets, a number before the name and raised numbers
     at the end (``Area (km²)`` and ``1. Area``). Then a leading article is ignored, then a possessive or plural ending.
-    At last, one part of a name with two languages (``名称 / Name``) or with a unit (``Area, km²``) is enough. From the
-    third way on, a column counts only if no other column matches. If a name occurs twice, the first column with this
-    name is used. No column of the header matches two required columns.
+    Then one part of a name with two languages (``名称 / Name``) or with a unit (``Area, km²``) is enough. At last, one
+    letter in the middle of a long name may be missing, because some questions misspell a column. From the third way on,
+    a column counts only if no other column matches. If a name occurs twice, the first column with this name is used. No
+    column of the header matches two required columns.
     """
     found: dict[str, int] = {}
     taken: set[int] = set()
@@ -68,6 +71,17 @@ def match_columns(required: Sequence[str], header: Sequence[str]) -> dict[str, i
         )
         places = [parts[other][0] for _, other in pairs]
         found |= {names[one]: at for (one, _), at in zip(pairs, places, strict=True) if places.count(at) == 1}
+    names = [name for name in required if name not in found]
+    left = [at for at in range(len(header)) if at not in found.values()]
+    if names and left and len(names) * len(left) <= _MOST_TYPOS:
+        misspelt = [
+            (name, at)
+            for name, key in [(name, _bare_column_key(name)) for name in names]
+            for at in left
+            if _lacks_a_letter(key, _bare_column_key(header[at]))
+        ]
+        ones, places = [name for name, _ in misspelt], [at for _, at in misspelt]
+        found |= {name: at for name, at in misspelt if ones.count(name) == places.count(at) == 1}
     return found
 
 
@@ -157,6 +171,16 @@ def _unique_pairs(one: Sequence[str], other: Sequence[str]) -> list[tuple[int, i
         for at, text in enumerate(one)
         if text and counts[text] == 1 and len(places.get(text, ())) == 1
     ]
+
+
+def _lacks_a_letter(one: str, other: str) -> bool:
+    """Whether one of two long names is the other one without one letter. The letter must not be near the beginning or
+    the end, where prefixes and endings are."""
+    short, long = sorted((one, other), key=len)
+    if len(long) != len(short) + 1 or len(short) < _LONG_NAME:
+        return False
+    at = next((at for at, (a, b) in enumerate(zip(short, long, strict=False)) if a != b), len(short))
+    return long[at].isalpha() and at >= 3 and len(short) - at >= 3 and short[at:] == long[at + 1 :]
 
 
 def _as_written(name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, get_args
 
 from wideseek_env.errors import TrajectoryError
@@ -40,7 +40,7 @@ class TableScore:
     the columns of the task. `judge` is the name of the judge that was asked, or "" if no judge was asked. `well_formed`
     is True if the response has a table (or a short answer). `missing_columns` has the names of the required columns
     that the table of the response lacks (all of them when there is no table). `message` explains the score in
-    sentences.
+    sentences. `extra` has further metrics by name, which only some tasks have, such as the order of a list.
     """
 
     score: float = 0.0
@@ -57,6 +57,9 @@ class TableScore:
     judge: str = ""
     well_formed: bool = True
     missing_columns: tuple[str, ...] = ()
+    extra: Mapping[str, float] = field(default_factory=dict)
+    by_rules: int = 0
+    """The number of gold cells in columns for a model as the judge (`llm_judge`), if rules decided them."""
 
     def __repr__(self) -> str:
         return (
@@ -69,6 +72,9 @@ class TableScore:
         data = {item.name: getattr(self, item.name) for item in fields(self)}
         data["columns"] = list(self.columns)
         data["missing_columns"] = list(self.missing_columns)
+        data["extra"] = dict(self.extra)
+        if not self.extra:
+            del data["extra"]
         data["extra_rows"] = [list(row) for row in self.extra_rows]
         data["cells"] = [
             {
@@ -90,9 +96,11 @@ class TableScore:
             extra = tuple(tuple(map(str, row)) for row in values.pop("extra_rows"))
             missing = tuple(map(str, values.pop("missing_columns", ())))
             result = cls(columns=columns, cells=rows, extra_rows=extra, missing_columns=missing, **values)
+            if not all(isinstance(value, int | float) for value in dict(result.extra).values()):
+                raise TypeError(f"extra is {result.extra!r}")
             for item in fields(cls):
                 value = getattr(result, item.name)
-                expected = {"float": (int, float), "str": str, "bool": bool}.get(str(item.type))
+                expected = {"float": (int, float), "str": str, "bool": bool, "int": int}.get(str(item.type))
                 if expected is not None and not isinstance(value, expected):  # type: ignore[arg-type]
                     raise TypeError(f"{item.name} is {value!r}")
         except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from wideseek_env.errors import TaskError, WideSeekError
 from wideseek_env.scoring.align import align_rows, match_columns
 from wideseek_env.scoring.cells import comparison, key_of, open_question
+from wideseek_env.scoring.entity import with_entity
+from wideseek_env.scoring.judged import is_model, judged_cells
 from wideseek_env.scoring.judges import Judge, KeyAligner, OfflineJudge
 from wideseek_env.scoring.judging.keys import align_by_judge
+from wideseek_env.scoring.lists import is_list_task, score_list
 from wideseek_env.scoring.markup import plain_text
 from wideseek_env.scoring.result import CellVerdict, RowVerdict, TableScore, Verdict
 from wideseek_env.scoring.short_answer import score_short_answer
@@ -51,18 +55,21 @@ def score_response(
       the same score as a blank column. Precision, recall and F1 are in [0, 1].
 
     Depth tasks: the short answer in the last ``\\boxed{…}``, or else in the last line, must equal an accepted answer
-    after normalisation. If it does, all numbers are 1.0, otherwise 0.0.
+    after normalisation, or `judge` accepts it and the task is judged (`wideseek_env.scoring.short_answer`). If so, all
+    numbers are 1.0, otherwise 0.0.
 
     This is the lenient mode. In some cases the WideSearch benchmark's evaluation depends on details of its
     implementation. In such cases the lenient mode follows the rules above. With `strict`, the numbers are those of the
-    benchmark's own evaluation (`wideseek_env.scoring.widesearch.score_widesearch`). Short answers are scored in the
-    same way in both modes.
+    benchmark's own evaluation (`wideseek_env.scoring.widesearch.score_widesearch`). Short answers, sets and lists
+    (`wideseek_env.scoring.lists`) are scored in the same way in both modes. A task with a core entity has further
+    metrics (`wideseek_env.scoring.entity`).
 
     Args:
         response: The text of the answer.
         task: The task with its gold table or its accepted answers.
         judge: Decides columns with the metric `llm_judge`. None means an `OfflineJudge`. The result has the name of the
-            judge. A judge that is also a `KeyAligner` is asked about text keys that no rule matches.
+            judge. A judge that is also a `KeyAligner` is asked about text keys that no rule matches. Without a model,
+            `TableScore.by_rules` counts the cells that a model should judge.
         strict: Whether to score as the WideSearch benchmark does.
         today: The day from which the strict mode counts relative dates. None means now. The lenient mode ignores it.
 
@@ -71,10 +78,16 @@ def score_response(
         WideSeekError: A judge returns something that its protocol does not allow, or cannot be reached.
     """
     if task.gold is None:
-        return score_short_answer(response, task)
-    if strict:
-        return score_widesearch(response, task, judge, today=today)
-    return score_table(parse_table(response, task.columns, task.key_columns), task, judge)
+        score = score_short_answer(response, task, judge)
+    elif is_list_task(task):
+        score = score_list(response, task)
+    elif strict:
+        score = with_entity(score_widesearch(response, task, judge, today=today), response, task, judge)
+    else:
+        parsed = parse_table(response, task.columns, task.key_columns)
+        score = with_entity(score_table(parsed, task, judge), response, task, judge)
+    by_rules = 0 if is_model(judge) else judged_cells(task)[0]
+    return replace(score, by_rules=by_rules) if by_rules else score
 
 
 def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> TableScore:
@@ -94,6 +107,9 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
             missing_columns=columns,
         )
     found = match_columns(columns, parsed.raw.header)
+    parsed = _with_gold_names(parsed, task, found) if task.aliases else parsed
+    assert parsed.raw is not None
+    assert parsed.table is not None
     places = [found.get(name) for name in columns]
     specs = [task.spec(name) for name in columns]
     keys = [at for at, name in enumerate(columns) if name in task.key_columns]
@@ -164,6 +180,49 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
         judge=judged_by,
         missing_columns=tuple(missing),
     )
+
+
+def rows_by_gold(parsed: ParsedTable, task: Task, *, filled: bool = False) -> list[tuple[str, ...] | None]:
+    """For each row of the gold table, the row of `parsed` that has its key, cut to the columns of the task. Rows are
+    matched as in `score_table`, but without a judge. Cells of an absent column are empty text. With `filled`, rows
+    without a value outside the key columns are left out before rows are matched."""
+    columns = tuple(dict.fromkeys(task.columns))
+    if task.gold is None or parsed.raw is None:
+        return [None] * (len(task.gold.rows) if task.gold is not None else 0)
+    found = match_columns(columns, parsed.raw.header)
+    parsed = _with_gold_names(parsed, task, found).with_remarks()
+    assert parsed.raw is not None
+    places = [found.get(name) for name in columns]
+    keys = [at for at, name in enumerate(columns) if name in task.key_columns]
+    gold = _project(task.gold.rows, [task.gold.header.index(name) for name in columns])
+    written = _project(parsed.raw.rows, places)
+    if filled:
+        others = [at for at in range(len(columns)) if at not in keys]
+        written = [row for row in written if not all(is_empty(row[at]) for at in others)]
+    aligned = _align(gold, written, [task.spec(name) for name in columns], keys, places)
+    return [None if at is None else written[at] for at in aligned]
+
+
+def _with_gold_names(parsed: ParsedTable, task: Task, found: Mapping[str, int]) -> ParsedTable:
+    """`parsed`, where each cell that is an alias is the gold cell. A cell that equals a gold cell is not an alias."""
+    assert task.gold is not None
+    names: dict[int, dict[str, str]] = {}
+    for column, cells in task.aliases.items():
+        if column in found:
+            gold = {text_key(cell) for cell in task.gold.column(column)}
+            keys = {text_key(alias): cell for cell, aliases in cells.items() for alias in aliases}
+            names[found[column]] = {key: cell for key, cell in keys.items() if key not in gold}
+
+    def renamed(cells: Sequence[str]) -> tuple[str, ...]:
+        return tuple(
+            [names[at].get(text_key(cell), cell) if at in names else cell for at, cell in enumerate(cells)]
+        )
+
+    def table(old: Table | None) -> Table | None:
+        return old and Table(old.header, tuple(map(renamed, old.rows)))
+
+    remarks = tuple((at, renamed(cells)) for at, cells in parsed.remarks)
+    return ParsedTable(table(parsed.table), table(parsed.raw), parsed.notes, remarks)
 
 
 def _unmatched(table: Table, aligned: Sequence[int | None]) -> list[int]:

@@ -41,6 +41,7 @@ _SPACE = re.compile(r"(?<!\d) | (?!\d)")
 _SIMPLE = re.compile(r"(?:[A-Za-z]++ )*+[A-Za-z]++(?: ?[0-9]++)?")  # most cells: no normalisation needed
 _DIGIT_GAP = re.compile(r"\d[, ]\d")
 _TRAILING_ZEROS = re.compile(r"([+-]?\d+)(?:\.0+|(\.\d*[1-9])0+)")
+_MARKS = re.compile("[\u0300-\u036f]+")
 _ARTICLE = re.compile(r"(?:the|an?) (?=\w)")
 # The range is that of Indic and Thai scripts, because `\w` does not match their vowel signs.
 _WORD = re.compile(r"(?:(?<!\w)-(?=\d))?(?:[\w+#\u0900-\u0e7f]|(?<=\d)\.(?=\d))+")
@@ -113,6 +114,12 @@ def _joined(number: re.Match[str]) -> str:
     return number[0].translate(_GROUPING)
 
 
+def without_diacritics(text: str) -> str:
+    """`text` in lower case, with ``o`` for ``ö`` and ``ø``, and with ``and`` for ``&``."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_LETTERS))
+    return unicodedata.normalize("NFC", _MARKS.sub("", decomposed))
+
+
 @memoised
 def lenient_key(cell: str) -> str:
     """A coarser normal form: without diacritics, punctuation and a leading article, and with ``&`` as ``and``.
@@ -120,9 +127,7 @@ def lenient_key(cell: str) -> str:
     Characters with a meaning stay: a decimal point, a leading minus, ``C++`` and ``C#``. Two numbers next to each other
     stay separate.
     """
-    decomposed = unicodedata.normalize("NFKD", squash(cell).translate(_LETTERS))
-    text = "".join(char for char in decomposed if not "\u0300" <= char <= "\u036f")
-    text = unicodedata.normalize("NFC", text).replace("_", " ").strip()
+    text = without_diacritics(squash(cell)).replace("_", " ").strip()
     key = ""
     for word in _WORD.findall(text[article.end() :] if (article := _ARTICLE.match(text)) else text):
         key += f" {word}" if key and key[-1].isdigit() and word[0].isdigit() else word

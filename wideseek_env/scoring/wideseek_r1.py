@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from wideseek_env.scoring.judges import Judge, OfflineJudge
 from wideseek_env.scoring.result import CellVerdict, RowVerdict, TableScore
+from wideseek_env.scoring.short_answer import answer_rule
 from wideseek_env.scoring.widesearch.delimited import Frame, UnreadableTable
 from wideseek_env.scoring.widesearch.extract import blocks, read_block
 from wideseek_env.scoring.widesearch.gold import first_rows
@@ -28,6 +29,10 @@ from wideseek_env.scoring.widesearch.verdicts import (
     table_score,
 )
 from wideseek_env.task import Task
+
+KEYS, REQUIRED = "unique_columns", "required"
+"""Names in a task's ``meta`` under which it keeps the key columns and the required columns of the published row, where
+they differ from the task's."""
 
 _OFFLINE = OfflineJudge()
 _BOX = "\\boxed{"
@@ -60,16 +65,20 @@ def score_wideseek_r1(
 
     Depth tasks: the last complete ``\boxed{…}`` is compared with the accepted answers.
 
-    Keys must be equal as text. Other cells are right when they are equal or `judge` accepts them. `well_formed` is
-    False if the published system rejects the format and gives no reward. `score` and the row scores are computed from
-    these verdicts as in the WideSearch benchmark. No response makes this function raise an error.
+    Keys must be equal as text. The row of the data may name key columns that are not required (`REQUIRED` in the task's
+    ``meta``): they join rows by their unchanged values, and their cells do not count. A table whose row names no key
+    columns (`KEYS` in ``meta`` is empty) gets no reward.
+
+    Other cells are right when they are equal or `judge` accepts them. `well_formed` is False if the published system
+    rejects the format and gives no reward. `score` and the row scores are computed from these verdicts as in the
+    WideSearch benchmark. No response makes this function raise an error.
     """
     answer = response.split(_TURN_END)[0].split("</think>")[-1].strip()
     if task.gold is None:
         return _score_box(answer, task, judge or _OFFLINE)
-    columns = tuple(dict.fromkeys(task.columns))
+    columns, keys = _published(task, REQUIRED, task.columns), _published(task, KEYS, task.key_columns)
     try:
-        return _score_table(answer, task, columns, judge, squeeze_columns)
+        return _score_table(answer, task, columns, keys, judge, squeeze_columns)
     except _Malformed as reason:
         gold = [task.gold.column(name) for name in columns]
         nothing = Matched(columns, gold, range(len(task.gold.rows)), (), (), [()] * len(columns))
@@ -108,8 +117,23 @@ def normalised(cells: Sequence[str]) -> list[str]:
     return ["" if number is None else f"{number:g}" for number in numbers]
 
 
+def _published(task: Task, name: str, default: Sequence[str]) -> tuple[str, ...]:
+    """The columns that the published row names: those in the task's ``meta``, or else `default`."""
+    assert task.gold is not None
+    kept = task.meta.get(name)
+    # `meta` of other data may have anything here. No required columns are no statement either.
+    if isinstance(kept, list | tuple) and all(each in task.gold.header for each in kept):
+        default = kept if kept or name == KEYS else default
+    return tuple(dict.fromkeys(default))
+
+
 def _score_table(
-    answer: str, task: Task, columns: tuple[str, ...], judge: Judge | None, squeeze: bool
+    answer: str,
+    task: Task,
+    columns: tuple[str, ...],
+    key_columns: tuple[str, ...],
+    judge: Judge | None,
+    squeeze: bool,
 ) -> TableScore:
     assert task.gold is not None
     frame = _read(answer)
@@ -121,14 +145,30 @@ def _score_table(
     missing = [column for column, name in zip(columns, wanted_names, strict=True) if name not in names]
     if missing:
         raise _Malformed(f"missing columns: {', '.join(missing)}", missing)
-    if any(names.count(name) > 1 for name in wanted_names):
+    if not key_columns:
+        raise _Malformed("the data name no unique columns, so no row can be joined")
+    others = [name for name in key_columns if name not in columns]
+    other_names = [_column_key(name, squeeze) for name in others]
+    absent = [column for column, name in zip(others, other_names, strict=True) if name not in names]
+    if absent:
+        raise _Malformed(f"missing key columns: {', '.join(absent)}", absent)
+    if any(names.count(name) > 1 for name in (*wanted_names, *other_names)):
         raise _Malformed("a required column occurs twice")
-    keys = [at for at, name in enumerate(columns) if name in task.key_columns]
-    wanted, gold_rows = _distinct([normalised(task.gold.column(name)) for name in columns], keys)
-    given, _ = _distinct([normalised(frame.columns[names.index(name)]) for name in wanted_names], keys)
+    width, table = len(columns), (*columns, *others)
+    keys = [at for at, name in enumerate(table) if name in key_columns]
+    gold = [normalised(task.gold.column(name)) for name in columns]
+    mine = [normalised(frame.columns[names.index(name)]) for name in wanted_names]
+    for name, own in zip(others, other_names, strict=True):
+        ours, theirs = _typed(frame.columns[names.index(own)]), _typed(task.gold.column(name))
+        if ours[0] != theirs[0]:
+            raise _Malformed(f"the column {name!r} has {ours[0]} where {theirs[0]} were expected")
+        mine.append(ours[1])
+        gold.append(theirs[1])
+    wanted, gold_rows = _distinct(gold, keys)
+    given, _ = _distinct(mine, keys)
     mapped = list(given)
     for at in keys:
-        mapped[at], by = aligned(columns[at], given[at], wanted[at], judge)
+        mapped[at], by = aligned(table[at], given[at], wanted[at], judge)
         asked = by or asked
     pairs = join([wanted[at] for at in keys], [mapped[at] for at in keys])
     verdicts: list[list[Sequence[bool]]] = []
@@ -140,7 +180,17 @@ def _score_table(
         column, by = judge_cells(name, task.spec(name).criterion, cells, judge or _OFFLINE)
         verdicts.append([column])
         asked = by or asked
-    return table_score(Matched(columns, wanted, gold_rows, given, pairs, verdicts), asked)
+    return table_score(Matched(columns, wanted[:width], gold_rows, given[:width], pairs, verdicts), asked)
+
+
+def _typed(cells: Sequence[str]) -> tuple[str, list[str]]:
+    """What a key column that is not required contains, and its values as they are joined: pandas joins no numbers with
+    texts."""
+    texts = [text.replace(_BREAK, "\n") if text else "nan" for text in column_texts(cells, frozenset())]
+    numbers = [_number(text) for text in texts]
+    if cells and all(number is not None for number in numbers):
+        return "numbers", [repr(float(number)) for number in numbers if number is not None]
+    return "texts", texts
 
 
 def _distinct(table: Sequence[Texts], keys: Sequence[int]) -> tuple[list[Texts], list[int]]:
@@ -177,7 +227,8 @@ def _score_box(answer: str, task: Task, judge: Judge) -> TableScore:
     right, judged_by = False, ""
     gold = task.answers[0]
     if given is not None:
-        verdicts, judged_by = judge_cells("answer", None, [(given, other) for other in task.answers], judge)
+        pairs = [(given, other) for other in task.answers]
+        verdicts, judged_by = judge_cells("answer", answer_rule(task), pairs, judge)
         right = any(verdicts)
         gold = task.answers[verdicts.index(True)] if right else gold
     value = 1.0 if right else 0.0

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wideseek_env.corpus.base import Corpus
-from wideseek_env.corpus.remote import CLIENT_HEADER
+from wideseek_env.corpus.remote import CLIENT_HEADER, PASSAGE_HEADER
 from wideseek_env.errors import MissingDependencyError, extra_hint
 from wideseek_env.serve.gate import Gate
 from wideseek_env.serve.metrics import CONTENT_TYPE, Metrics
@@ -32,6 +32,7 @@ from wideseek_env.serve.wire import AccessRequest, RetrieveRequest, accessed, re
 
 _log = logging.getLogger("wideseek.serve")
 _T = TypeVar("_T")
+_LONGEST_SNIPPET = 100_000
 
 
 def create_app(
@@ -102,6 +103,7 @@ def create_app(
             scores=body.return_scores,
             ours=CLIENT_HEADER in request.headers,
             passage_chars=limits.passage_chars,
+            snippet_chars=_snippet_chars(request),
         )
         return JSONResponse({"result": await compute("/retrieve", call)})
 
@@ -126,6 +128,16 @@ def create_app(
         return PlainTextResponse(metrics.text(), media_type=CONTENT_TYPE)
 
     return app
+
+
+def _snippet_chars(request: Request) -> int | None:
+    """The length of snippets that a `RemoteCorpus` asks for, or None."""
+    asked = request.headers.get(PASSAGE_HEADER)
+    if asked is None:
+        return None
+    if not (asked.isascii() and asked.isdecimal() and len(asked) < 10 and int(asked)):
+        raise HTTPException(422, f"{PASSAGE_HEADER} must be a number of characters, not {asked[:20]}")
+    return min(int(asked), _LONGEST_SNIPPET)
 
 
 def _check(what: str, strings: Sequence[str], most: int, longest: int) -> None:

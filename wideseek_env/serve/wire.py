@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 
 from wideseek_env.clean import clean_text
-from wideseek_env.corpus.base import Corpus, SearchHit
+from wideseek_env.corpus.base import Corpus, SearchHit, search_passages
 from wideseek_env.pages import plain_text, to_document
 
 
@@ -34,15 +34,22 @@ class AccessRequest(BaseModel):
 
 
 def retrieved(
-    corpus: Corpus, queries: Sequence[str], k: int, *, scores: bool, ours: bool, passage_chars: int
+    corpus: Corpus,
+    queries: Sequence[str],
+    k: int,
+    *,
+    scores: bool,
+    ours: bool,
+    passage_chars: int,
+    snippet_chars: int | None = None,
 ) -> list[list[dict[str, Any]]]:
     """Search, and return the documents of each query.
 
     If `scores` is True, an item is `{"document": …, "score": …}`. Otherwise it is the document itself. A document has
     `id`, `url`, `title` and `contents` (title, line break, text). If `ours` is True (the client is a `RemoteCorpus`), a
-    document has `snippet` instead of `contents`.
+    document has `snippet` instead of `contents`, with up to `snippet_chars` characters if this number is given.
     """
-    found = corpus.search([clean_text(query) for query in queries], k)
+    found = search_passages(corpus, [clean_text(query) for query in queries], k, snippet_chars)
     texts: dict[str, str] = {}
 
     def document(hit: SearchHit) -> dict[str, Any]:

@@ -10,6 +10,7 @@ Put your own data into ``meta``.
 - ``key_columns``: list of text, the columns that identify a row.
 - ``gold``: ``{"header": [text, …], "rows": [[text, …], …]}``, each row as long as the header.
 - ``specs``: ``{column: {"metrics": [name, …], "preprocess": [name, …], "criterion": number or text}}``.
+- ``aliases``: ``{column: {gold cell: [text, …]}}``, other right texts of gold cells (broad tasks).
 - ``answers``: list of text, the accepted short answers (depth tasks).
 - ``language``: ``"en"`` (default) or ``"zh"``.
 - ``source``: text, the origin of the task.
@@ -36,7 +37,7 @@ FORMAT = 1
 """The version of the format. Functions write this version and read no other."""
 
 _FIELDS = frozenset(
-    "format id question columns key_columns gold specs answers language source meta".split()  # as listed above
+    "format id question columns key_columns gold specs aliases answers language source meta".split()  # as listed above
 )
 
 _log = logging.getLogger(__name__)
@@ -107,6 +108,11 @@ def task_to_dict(task: Task) -> dict[str, Any]:
             }
             for column, spec in task.specs.items()
         }
+    if task.aliases:
+        data["aliases"] = {
+            column: {cell: list(names) for cell, names in cells.items()}
+            for column, cells in task.aliases.items()
+        }
     if task.answers:
         data["answers"] = list(task.answers)
     data["language"] = task.language
@@ -121,7 +127,14 @@ def task_from_dict(data: Any) -> Task:
     """The task in the object of one line. Raises `TaskError` that names the field with a wrong form."""
     record = _object(data, "the line")
     if record.get("format") != FORMAT or isinstance(record.get("format"), bool):
-        raise TaskError(f"field 'format': this version reads format {FORMAT}, not {record.get('format')!r}")
+        hint = (
+            ""
+            if "format" in record
+            else "; name the file of a benchmark with its kind, such as wideseek-r1:FILE"
+        )
+        raise TaskError(
+            f"field 'format': this version reads format {FORMAT}, not {record.get('format')!r}{hint}"
+        )
     unknown = sorted(set(record) - _FIELDS)
     if unknown:
         raise TaskError(f"field {unknown[0]!r} is not known; put your own data into 'meta'")
@@ -137,6 +150,7 @@ def task_from_dict(data: Any) -> Task:
         answers=_texts(record.get("answers"), "answers"),
         source=_text(record, "source"),
         meta=dict(_object(record.get("meta") or {}, "field 'meta'")),
+        aliases=_aliases(record.get("aliases")),
     )
 
 
@@ -236,6 +250,17 @@ def _spec(value: Any, field: str) -> ColumnSpec:
         return ColumnSpec(**given, criterion=criterion)
     except TaskError as error:
         raise TaskError(f"field {field!r}: {error}") from error
+
+
+def _aliases(value: Any) -> dict[str, dict[str, tuple[str, ...]]]:
+    columns = _object(value or {}, "field 'aliases'")
+    return {
+        column: {
+            cell: _texts(names, f"aliases.{column}.{cell}")
+            for cell, names in _object(cells, f"field 'aliases.{column}'").items()
+        }
+        for column, cells in columns.items()
+    }
 
 
 def _kind(value: Any) -> str:

@@ -1,21 +1,29 @@
-r"""WideSeek-R1's training files (``width_20k``, ``depth_20k``, ``hybrid_20k``): one JSON object per line.
+r"""WideSeek-R1's files (``width_20k``, ``depth_20k``, ``hybrid_20k``, ``test``): JSON Lines, or a list in a ``.json``
+file.
 
-- ``question``: text.
+- ``question`` or ``query``: text.
 - ``answer``: for a broad task the gold table in Markdown, for a depth task the accepted short answer or a list of them.
-- ``is_markdown``: whether the answer is a table. The default is true if the row has ``unique_columns``.
+- ``is_markdown``: whether the answer is a table. By default it is a table if the row has ``unique_columns`` or if the
+  answer is a text with a table.
 - ``unique_columns``: list of text, the columns that identify a row of a table.
 - ``required``: list of text, the required columns. The default is all columns of the table. This list may also be
   inside ``evaluation`` (an object or its JSON text).
-- ``instance_id``: text or number. The default is the file's name and the line number.
+- ``instance_id``: text or number. The default is the file's name and the number of the row.
 - ``language``: ``"en"`` or ``"zh"``. The default is ``zh`` if the id contains "zh", else ``en``.
 
 All other fields of a row are stored in the task's ``meta``.
+
+The published scoring gives no reward to a table without ``unique_columns``, and does not count the cells of key columns
+that are not required. Other scorings need keys among the columns. So such a task has usable columns and keys, and
+``meta`` keeps the row's ``required`` and ``unique_columns`` for the published scoring
+(`wideseek_env.scoring.wideseek_r1`).
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -23,30 +31,45 @@ from typing import Any, cast
 from wideseek_env.errors import TaskError
 from wideseek_env.scoring.widesearch.delimited import UnreadableTable
 from wideseek_env.scoring.widesearch.extract import blocks, read_block
+from wideseek_env.scoring.wideseek_r1 import KEYS, REQUIRED
 from wideseek_env.task import ColumnSpec, Language, Table, Task
-from wideseek_env.tasks.rows import OnError, collect, read_rows, write_text
+from wideseek_env.tasks.rows import (
+    OnError,
+    Row,
+    collect,
+    evaluation_of,
+    id_of,
+    identifying_columns,
+    kind_of,
+    language_of,
+    read_rows,
+    stem_of,
+    text_of,
+    write_text,
+)
 from wideseek_env.tasks.taskset import TaskSet
 
 SOURCE = "wideseek-r1"
 JUDGED = ColumnSpec(("llm_judge",), ("norm_str",), "approximately the same meaning, or the same entity")
 """How cells that are not keys are compared. In the published system a model decides whether such a cell is right."""
 
-_FIELDS = frozenset("question answer is_markdown unique_columns required instance_id language".split())
+_RULE = re.compile(r"^[ \t]*+\|?(?:[ \t]*+:?-{2,}:?[ \t]*+\|)", re.MULTILINE)
+_FIELDS = frozenset("question query answer is_markdown unique_columns required instance_id language".split())
 
 
 def load_wideseek_r1(path: str | os.PathLike[str], *, on_error: OnError = "raise") -> TaskSet:
-    """The tasks of a training file (``.jsonl`` or ``.jsonl.gz``), in its order.
+    """The tasks of a file (``.jsonl`` or ``.json``, also with ``.gz``), in its order.
 
     With ``on_error="skip"`` a bad row is logged as a warning and left out.
 
     Raises:
-        TaskError: A row is bad. The message names file and line.
+        TaskError: A row is bad, or the file has none. The message names file and line.
     """
     source = Path(path)
-    stem = source.name.removesuffix(".gz").removesuffix(".jsonl")
+    stem = stem_of(source)
 
-    def make(row: Mapping[str, Any], where: str) -> Task:
-        return task_from_wideseek_r1(row, default_id=f"{stem}-{where.rpartition(':')[2]}")
+    def make(data: Mapping[str, Any], row: Row) -> Task:
+        return task_from_wideseek_r1(data, default_id=f"{stem}-{row.number}")
 
     return TaskSet(collect(read_rows(source), make, on_error), name=stem)
 
@@ -64,47 +87,30 @@ def save_wideseek_r1(tasks: Iterable[Task], path: str | os.PathLike[str]) -> int
 
 def task_from_wideseek_r1(row: Mapping[str, Any], *, default_id: str = "") -> Task:
     """The task of one row. Raises `TaskError` that names the field that is wrong."""
-    evaluation = row.get("evaluation")
-    if isinstance(evaluation, str):
-        try:
-            evaluation = json.loads(evaluation)
-        except ValueError as error:
-            raise TaskError(f"field 'evaluation' is not JSON: {error}") from error
-    if evaluation is not None and not isinstance(evaluation, Mapping):
-        raise TaskError("field 'evaluation' must be an object or its JSON text")
-    given_id = row.get("instance_id")
-    if isinstance(given_id, bool) or not isinstance(given_id, str | int | None):
-        raise TaskError("field 'instance_id' must be text or a number")
-    task_id = default_id if given_id is None or given_id == "" else str(given_id)
-    question, answer = row.get("question"), row.get("answer")
-    if not isinstance(question, str) or not question.strip():
-        raise TaskError("field 'question' must be text")
+    evaluation = evaluation_of(row.get("evaluation") or {})
+    task_id = id_of(row, "instance_id", default=default_id)
+    question, answer = text_of(row, "question", "query"), row.get("answer")
     keys = _names(row, "unique_columns")
     is_table = row.get("is_markdown")
     if not isinstance(is_table, bool | None):
         raise TaskError("field 'is_markdown' must be true or false")
-    language = row.get("language") or ("zh" if "zh" in task_id else "en")
+    language = cast(Language, language_of(row, "zh" if "zh" in task_id else "en"))
     meta = {name: value for name, value in row.items() if name not in _FIELDS}
-    if is_table is False or (is_table is None and not keys):
-        answers = [answer] if not isinstance(answer, list) else answer
-        if not answers or not all(
-            isinstance(one, str | int | float) and not isinstance(one, bool) for one in answers
-        ):
-            raise TaskError("field 'answer' must be a short answer or a list of them")
-        return Task(
-            task_id,
-            question,
-            answers=tuple(map(str, answers)),
-            language=cast(Language, language),
-            source=SOURCE,
-            meta=meta,
-        )
-    required = _names(row, "required") or _names(evaluation or {}, "required")
+    if is_table is None:
+        is_table = bool(keys) or (isinstance(answer, str) and _RULE.search(answer) is not None)
+    if not is_table:
+        return Task(task_id, question, answers=_answers(answer), language=language, source=SOURCE, meta=meta)
     table = _table(answer)
-    columns = tuple(_place(table, name, "required") for name in required) or table.header
+    required = _names(row, "required") or _names(evaluation, "required")
+    columns = tuple(dict.fromkeys(_place(table, name, "required") for name in required)) or table.header
+    if not keys:
+        meta[KEYS] = []
+        keys = _names(evaluation, "unique_columns")
+        keys = keys or identifying_columns(_select(table, columns))
     key_columns = tuple(dict.fromkeys(_place(table, name, "unique_columns") for name in keys))
-    if not key_columns:
-        raise TaskError("field 'unique_columns' must name at least one column of the table")
+    if not set(key_columns) <= set(columns):
+        meta[REQUIRED] = list(columns)
+        columns = tuple(dict.fromkeys((*columns, *key_columns)))
     return Task(
         task_id,
         question,
@@ -112,7 +118,7 @@ def task_from_wideseek_r1(row: Mapping[str, Any], *, default_id: str = "") -> Ta
         key_columns=key_columns,
         gold=table,
         specs={name: ColumnSpec() if name in key_columns else JUDGED for name in columns},
-        language=cast(Language, language),
+        language=language,
         source=SOURCE,
         meta=meta,
     )
@@ -134,12 +140,29 @@ def wideseek_r1_row(task: Task) -> dict[str, Any]:
     return {**row, "language": task.language, **task.meta}
 
 
+def _answers(answer: Any) -> tuple[str, ...]:
+    answers = answer if isinstance(answer, list) else [answer]
+    if not answers or not all(
+        isinstance(one, str | int | float) and not isinstance(one, bool) and str(one).strip()
+        for one in answers
+    ):
+        raise TaskError("field 'answer' must be a short answer or a list of them")
+    return tuple(map(str, answers))
+
+
+def _select(table: Table, columns: Sequence[str]) -> Table:
+    places = [table.header.index(name) for name in columns]
+    return Table(tuple(columns), tuple(tuple([row[at] for at in places]) for row in table.rows))
+
+
 def _table(answer: Any) -> Table:
     if not isinstance(answer, str):
-        raise TaskError("field 'answer' must be a table in Markdown")
-    found = blocks(answer.rpartition("</think>")[2].strip())
+        raise TaskError(f"field 'answer' must be a table in Markdown, not {kind_of(answer)}")
+    found = blocks(answer.replace("\ufeff", "").rpartition("</think>")[2].strip())
     if not found:
-        raise TaskError("field 'answer' has no table in Markdown")
+        raise TaskError(
+            "field 'answer' has no table in Markdown, as 'is_markdown' or 'unique_columns' demand"
+        )
     try:
         frame = read_block(found[-1], lower_header=False)
     except UnreadableTable as error:

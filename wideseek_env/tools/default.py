@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
+from wideseek_env.tools.descriptions import described_tool
 from wideseek_env.tools.lists import read_items
 from wideseek_env.tools.spec import (
     Arguments,
     ToolInputError,
-    ToolSpec,
     function_schema,
     read_number,
     read_text,
@@ -30,28 +31,9 @@ def _read_delegate(arguments: Arguments, rules: Rules) -> list[Arguments]:
     return subtasks
 
 
-def _delegate_schema(language: Language, rules: Rules) -> dict[str, Any]:
-    en = language == "en"
-    return function_schema(
-        "delegate",
-        f"Start subagents that work on subtasks in parallel, at most {rules.width} at once. You get all their "
-        "reports when the last one is done."
-        if en
-        else f"启动子代理，让它们并行完成各自的子任务，一次最多 {rules.width} 个。全部完成之后，你会一起收到它们的报告。",
-        {
-            "subtasks": {
-                "type": "array",
-                "items": {"type": "string"},
-                "minItems": 1,
-                "maxItems": rules.width,
-                "description": "One text for each subagent. A subagent sees nothing but its text, so say what is "
-                "wanted, for which entities, which columns, and the page addresses already known."
-                if en
-                else "每个子代理一段文字。子代理只能看到这段文字，所以要写清楚查什么、查哪些实体、要哪些列，以及已知的网页地址。",
-            }
-        },
-        ["subtasks"],
-    )
+def _delegate_form(rules: Rules) -> dict[str, Any]:
+    subtasks = {"type": "array", "items": {"type": "string"}, "minItems": 1, "maxItems": rules.width}
+    return function_schema("delegate", "", {"subtasks": subtasks | {"description": ""}}, ["subtasks"])
 
 
 def read_search(arguments: Arguments, rules: Rules) -> list[Arguments]:
@@ -60,24 +42,11 @@ def read_search(arguments: Arguments, rules: Rules) -> list[Arguments]:
     return [{"query": read_text(arguments, "query"), "count": count}]
 
 
-def _search_schema(language: Language, rules: Rules) -> dict[str, Any]:
-    en = language == "en"
+def _search_form(rules: Rules) -> dict[str, Any]:
+    most, usual = rules.max_results_per_query, rules.results_per_query
+    count = {"type": "integer", "minimum": 1, "maximum": most, "default": usual, "description": ""}
     return function_schema(
-        "search",
-        "Search the corpus. Returns the titles, addresses and matching passages of the best pages."
-        if en
-        else "搜索语料库，返回最相关网页的标题、地址和匹配的段落。",
-        {
-            "query": {"type": "string", "description": "Words to look for." if en else "要查找的词语。"},
-            "count": {
-                "type": "integer",
-                "minimum": 1,
-                "maximum": rules.max_results_per_query,
-                "default": rules.results_per_query,
-                "description": "How many results." if en else "返回多少条结果。",
-            },
-        },
-        ["query"],
+        "search", "", {"query": {"type": "string", "description": ""}, "count": count}, ["query"]
     )
 
 
@@ -91,38 +60,61 @@ def _read_browse(arguments: Arguments, rules: Rules) -> list[Arguments]:
     ]
 
 
-def _browse_schema(language: Language, rules: Rules) -> dict[str, Any]:
-    en = language == "en"
+def _browse_form(rules: Rules) -> dict[str, Any]:
     return function_schema(
         "browse",
-        "Open a page as Markdown with its links and tables. Long pages come in numbered chunks; with a focus you "
-        "get only the parts of the page that answer it."
-        if en
-        else "以 Markdown 形式打开网页，保留链接和表格。长网页分成带编号的块；给出 focus 时只返回网页中与之相关的部分。",
+        "",
         {
-            "url": {
-                "type": "string",
-                "description": "Address from a search result, a page or your task."
-                if en
-                else "来自搜索结果、网页或任务的地址。",
-            },
-            "chunk": {
-                "type": "integer",
-                "minimum": 1,
-                "default": 1,
-                "description": "Which chunk of the page." if en else "网页的第几块。",
-            },
-            "focus": {
-                "type": "string",
-                "description": "A question that the page should answer (optional)."
-                if en
-                else "希望网页回答的问题（可选）。",
-            },
+            "url": {"type": "string", "description": ""},
+            "chunk": {"type": "integer", "minimum": 1, "default": 1, "description": ""},
+            "focus": {"type": "string", "description": ""},
         },
         ["url"],
     )
 
 
-DELEGATE = ToolSpec("delegate", "delegate", _delegate_schema, _read_delegate, {"subtasks": ["…", "…"]})
-SEARCH = ToolSpec("search", "search", _search_schema, read_search, {"query": "…"})
-BROWSE = ToolSpec("browse", "browse", _browse_schema, _read_browse, {"url": "…"})
+_DELEGATE: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "": "Start subagents that work on subtasks in parallel, at most {width} at once. You get all their reports "
+        "when the last one is done.",
+        "subtasks": "One text for each subagent. A subagent sees nothing but its text, so say what is wanted, for "
+        "which entities, which columns, and the page addresses already known.",
+    },
+    "zh": {
+        "": "启动子代理，让它们并行完成各自的子任务，一次最多 {width} 个。全部完成之后，你会一起收到它们的报告。",
+        "subtasks": "每个子代理一段文字。子代理只能看到这段文字，所以要写清楚查什么、查哪些实体、要哪些列，以及已知的网页地址。",
+    },
+}
+_SEARCH: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "": "Search the corpus. Returns the titles, addresses and matching passages of the best pages.",
+        "query": "Words to look for.",
+        "count": "How many results.",
+    },
+    "zh": {
+        "": "搜索语料库，返回最相关网页的标题、地址和匹配的段落。",
+        "query": "要查找的词语。",
+        "count": "返回多少条结果。",
+    },
+}
+_BROWSE: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "": "Open a page as Markdown with its links and tables. Long pages come in numbered chunks; with a focus you "
+        "get only the parts of the page that answer it.",
+        "url": "Address from a search result, a page or your task.",
+        "chunk": "Which chunk of the page.",
+        "focus": "A question that the page should answer (optional).",
+    },
+    "zh": {
+        "": "以 Markdown 形式打开网页，保留链接和表格。长网页分成带编号的块；给出 focus 时只返回网页中与之相关的部分。",
+        "url": "来自搜索结果、网页或任务的地址。",
+        "chunk": "网页的第几块。",
+        "focus": "希望网页回答的问题（可选）。",
+    },
+}
+
+DELEGATE = described_tool(
+    "delegate", "delegate", _delegate_form, _read_delegate, {"subtasks": ["…", "…"]}, _DELEGATE
+)
+SEARCH = described_tool("search", "search", _search_form, read_search, {"query": "…"}, _SEARCH)
+BROWSE = described_tool("browse", "browse", _browse_form, _read_browse, {"url": "…"}, _BROWSE)

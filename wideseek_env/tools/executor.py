@@ -3,30 +3,40 @@
 All searches of a step are sent to the corpus as one batch, across agents and episodes. A corpus that waits for a
 network or a server (``blocking``) is called on threads with a timeout. Other corpora are called directly. Every failure
 becomes a `ToolResult` with a sentence about the failure. `run` does not raise an error in this case.
+
+With a summariser, the pages that agents open with a question are summarised, in one batch per step. Without one, or if
+it fails, an agent gets the parts of the page whose words fit the question.
 """
 
 from __future__ import annotations
 
 import threading
-import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from wideseek_env.copying import Independent, LivePart, independent_copy
-from wideseek_env.corpus.base import Corpus, FailedSearch, SearchHit
+from wideseek_env.corpus.base import Corpus, FailedSearch, SearchHit, search_passages
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.messages import ToolCall, ToolResult
-from wideseek_env.pages import Document, focus, neutralise, to_document
+from wideseek_env.pages import Document, to_document
 from wideseek_env.plugins import make_part
+from wideseek_env.prompts import RESULTS, ResultTexts
 from wideseek_env.reprs import short
+from wideseek_env.summaries.base import PAGE_CHARS, Summariser
+from wideseek_env.timeouts import run_with_timeout
+from wideseek_env.tools.results import PageQuestion, format_hits, format_page, summarised_pages
 from wideseek_env.tools.spec import Arguments
 
 CustomTool: TypeAlias = Callable[[Arguments], str]
 """The function of a custom tool. Its argument is the mapping of checked arguments that `ToolSpec.read` made. Its result
 is text."""
 
-_Job: TypeAlias = Callable[[], list[ToolResult]]
+
+_Answer: TypeAlias = ToolResult | PageQuestion
+_Job: TypeAlias = Callable[[], Sequence[_Answer]]
 
 
 @runtime_checkable
@@ -73,7 +83,7 @@ def run_calls(executor: Executor, calls: Sequence[ToolCall]) -> list[ToolResult]
     except WideSeekError:
         raise
     except Exception as error:
-        return [_failure(error)] * len(calls)
+        return [_failure(error, RESULTS)] * len(calls)
     return checked_results(executor, calls, results)
 
 
@@ -111,16 +121,22 @@ def _is_executor(part: object) -> bool:
 class CorpusTools(Independent):
     """The executor over a `Corpus`.
 
-    A copy uses the same corpus and the same custom tools, and has a separate cache. A pickle has no cached pages.
+    A copy uses the same corpus, summariser and custom tools, and has a separate cache. A pickle has no cached pages.
 
     Args:
         corpus: Answers searches and browses. The executor does not close the corpus. The code that opened it must do
             this.
         custom: Further tools by kind (`ToolSpec.kind`).
+        texts: The texts of search results, pages and errors.
         chunk_chars: The approximate length of a chunk of a page, in characters.
         timeout: The seconds that one request to a blocking corpus or a custom tool may take.
         workers: The most requests to a blocking corpus at the same time.
         cached_pages: The number of pages whose Markdown is cached.
+        passage_chars: The longest passage of a search result. None means the length that the corpus shows by itself.
+        summariser: Summarises pages that agents open with a question. The executor does not close it.
+        page_chars: The number of characters of a page that the summariser gets.
+        summary_timeout: The seconds that the summariser may take for 16 pages. This is a second limit, for a summariser
+            that does not keep its own.
     """
 
     def __init__(
@@ -128,24 +144,39 @@ class CorpusTools(Independent):
         corpus: Corpus,
         *,
         custom: Mapping[str, CustomTool] | None = None,
+        texts: ResultTexts = RESULTS,
         chunk_chars: int = 3000,
         timeout: float = 30.0,
         workers: int = 16,
         cached_pages: int = 512,
+        passage_chars: int | None = None,
+        summariser: Summariser | None = None,
+        page_chars: int = PAGE_CHARS,
+        summary_timeout: float = 300.0,
     ) -> None:
         if chunk_chars < 200 or timeout <= 0 or workers < 1 or cached_pages < 0:
             raise ConfigError(
                 "CorpusTools needs chunk_chars of at least 200, a timeout above 0, at least 1 worker and "
                 "cached_pages of 0 or more"
             )
+        if page_chars < 1 or summary_timeout <= 0 or (passage_chars is not None and passage_chars < 1):
+            raise ConfigError(
+                "CorpusTools needs page_chars and passage_chars of at least 1 and a summary_timeout above 0"
+            )
         self.corpus = corpus
         self._custom = dict(custom or {})
+        self._texts = texts
         self._chunk_chars = chunk_chars
         self._timeout = timeout
         self._workers = workers
         self._capacity = cached_pages
+        self._passage_chars = passage_chars
+        self.summariser = summariser
+        self._page_chars = page_chars
+        self._summary_timeout = summary_timeout
         self._documents: OrderedDict[str, Document] = OrderedDict()
         self._lock = threading.Lock()
+        self._corpus_lock = threading.Lock()
 
     def __repr__(self) -> str:
         custom = f", custom tools {short(', '.join(self._custom))}" if self._custom else ""
@@ -154,16 +185,21 @@ class CorpusTools(Independent):
     def __deepcopy__(self, memo: dict[int, Any]) -> CorpusTools:
         with self._lock:  # a call that took too long may still be running
             documents = self._documents.copy()
-        shared = (self.corpus, *self._custom.values())
-        return independent_copy(self, memo, *shared, _documents=documents, _lock=threading.Lock())
+        shared = (self.corpus, self._texts, self.summariser, *self._custom.values())
+        own = {"_documents": documents, "_lock": threading.Lock(), "_corpus_lock": threading.Lock()}
+        return independent_copy(self, memo, *shared, **own)
 
     def __getstate__(self) -> dict[str, Any]:
-        state = {name: value for name, value in vars(self).items() if name not in ("_documents", "_lock")}
+        own = ("_documents", "_lock", "_corpus_lock")
+        state = {name: value for name, value in vars(self).items() if name not in own}
         custom = {kind: LivePart("tool", run) for kind, run in self._custom.items()}
+        if self.summariser is not None:
+            state["summariser"] = LivePart("summariser", self.summariser)
         return state | {"corpus": LivePart("corpus", self.corpus), "_custom": custom}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state, _documents=OrderedDict(), _lock=threading.Lock())
+        own = {"_documents": OrderedDict(), "_lock": threading.Lock(), "_corpus_lock": threading.Lock()}
+        vars(self).update(state, **own)
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
         """Run the calls of one step. Returns one result for each call, in the order given."""
@@ -177,17 +213,32 @@ class CorpusTools(Independent):
         for count, indices in searches.items():
             queries = [calls[index].arguments["query"] for index in indices]
             jobs.append((indices, lambda q=queries, k=count: self._search(q, k)))  # type: ignore[misc]
-        results: list[ToolResult] = [ToolResult("")] * len(calls)
         direct = not self.corpus.blocking and not any(call.name in self._custom for call in calls)
+        sizes = [len(indices) for indices, _ in jobs]
+        guarded = [
+            partial(_guarded, job, size, self._texts) for (_, job), size in zip(jobs, sizes, strict=True)
+        ]
+        late = ToolResult(self._texts.no_time.format(seconds=f"{self._timeout:g}"), ok=False)
         answers = (
-            [_guarded(job, len(indices)) for indices, job in jobs]
+            [job() for job in guarded]
             if direct
             else run_with_timeout(
-                [(len(indices), job) for indices, job in jobs], timeout=self._timeout, workers=self._workers
+                guarded,
+                late=lambda number: [late] * sizes[number],
+                timeout=self._timeout,
+                workers=self._workers,
             )
         )
+        results: list[ToolResult] = [ToolResult("")] * len(calls)
+        questions: dict[int, PageQuestion] = {}
         for (indices, _), answer in zip(jobs, answers, strict=True):
             for index, result in zip(indices, answer, strict=True):
+                if isinstance(result, PageQuestion):
+                    questions[index] = result
+                else:
+                    results[index] = result
+        if questions:
+            for index, result in zip(questions, self._summarised(list(questions.values())), strict=True):
                 results[index] = result
         return results
 
@@ -195,27 +246,48 @@ class CorpusTools(Independent):
         """Discard the cached pages."""
         self._documents.clear()
 
-    def _one(self, call: ToolCall) -> ToolResult:
+    def _one(self, call: ToolCall) -> _Answer:
         if call.name == "browse":
             return self._browse(**call.arguments)
         tool = self._custom.get(call.name)
         if tool is None:
-            return ToolResult(f"Error: the tool {call.name} is not available here.", ok=False)
+            return ToolResult(self._texts.no_tool.format(name=call.name), ok=False)
         return ToolResult(tool(call.arguments))
 
     def _search(self, queries: list[str], k: int) -> list[ToolResult]:
         return [
-            ToolResult(f"Error: the search failed. {hits.error}", ok=False)
+            ToolResult(self._texts.search_failed.format(error=hits.error), ok=False)
             if isinstance(hits, FailedSearch)
-            else ToolResult(format_hits(hits))
-            for hits in self.corpus.search(queries, k)
+            else ToolResult(format_hits(hits, self._texts))
+            for hits in self._found(queries, k)
         ]
 
-    def _browse(self, url: str, chunk: int, focus: str) -> ToolResult:
+    def _found(self, queries: list[str], k: int) -> list[list[SearchHit]]:
+        with self._turn():
+            return search_passages(self.corpus, queries, k, self._passage_chars)
+
+    def _turn(self) -> AbstractContextManager[object]:
+        """A corpus that does not wait is used by one thread at a time, also if several threads wait for summaries."""
+        return nullcontext() if self.corpus.blocking else self._corpus_lock
+
+    def _browse(self, url: str, chunk: int, focus: str) -> _Answer:
         document = self._document(url)
         if isinstance(document, ToolResult):
             return document
-        return format_page(document, chunk, focus, self._chunk_chars)
+        if self.summariser is not None and focus.strip() and chunk == 1 and document.chunks:
+            return PageQuestion(document, focus)
+        return format_page(document, chunk, focus, self._chunk_chars, self._texts)
+
+    def _summarised(self, questions: list[PageQuestion]) -> list[ToolResult]:
+        assert self.summariser is not None
+        return summarised_pages(
+            questions,
+            self.summariser,
+            self._texts,
+            page_chars=self._page_chars,
+            chunk_chars=self._chunk_chars,
+            timeout=self._summary_timeout,
+        )
 
     def _document(self, url: str) -> Document | ToolResult:
         with self._lock:
@@ -223,18 +295,15 @@ class CorpusTools(Independent):
             if document is not None:
                 self._documents.move_to_end(url)
                 return document
-        page = self.corpus.fetch(url)
+        with self._turn():
+            page = self.corpus.fetch(url)
         if page is None:
-            return ToolResult(
-                "Error: there is no page at this address. Use an address from a search result or a page.",
-                ok=False,
-            )
+            return ToolResult(self._texts.no_page.format(), ok=False)
         if page.status == 410:
-            return ToolResult(f"Error: this page is gone. {page.error}".rstrip(), ok=False)
+            return ToolResult(self._texts.page_gone.format(error=page.error).rstrip(), ok=False)
         if page.status >= 400 or page.error:
-            return ToolResult(
-                f"Error {page.status}: {page.error or 'the page could not be opened'}", ok=False
-            )
+            error = page.error or self._texts.no_reason.format()
+            return ToolResult(self._texts.page_failed.format(status=page.status, error=error), ok=False)
         document = to_document(page.html, page.url, chunk_chars=self._chunk_chars)
         with self._lock:
             self._documents[url] = document
@@ -243,97 +312,13 @@ class CorpusTools(Independent):
         return document
 
 
-def format_hits(hits: Sequence[SearchHit]) -> str:
-    """Search results as a numbered Markdown list: title and URL, then the passage that matched."""
-    if not hits:
-        return "No results. Try other words."
-    lines = []
-    for number, hit in enumerate(hits, 1):
-        title = " ".join(hit.title.replace("[", "(").replace("]", ")").split()) or hit.url
-        lines.append(f"{number}. [{neutralise(title)}]({hit.url})")
-        if hit.snippet:
-            lines.append(f"   {neutralise(' '.join(hit.snippet.split()))}")
-    return "\n".join(lines)
-
-
-def format_page(document: Document, chunk: int, question: str, chunk_chars: int) -> ToolResult:
-    """One chunk of a page under its title, or the parts of the whole page that answer `question`."""
-    chunks = document.chunks
-    count = max(1, len(chunks))
-    title = f"Title: {document.title or '(none)'}\n"
-    if not chunks:
-        return ToolResult(f"{title}\n(This page has no text.)")
-    if question and chunk == 1 and count > 1:
-        return ToolResult(
-            f"{title}The parts of this page about: {' '.join(question.split())[:300]} "
-            f"(the whole page has {count} chunks)\n\n{focus(document, question, chunk_chars)}"
-        )
-    if chunk > count:
-        plural = "chunk" if count == 1 else "chunks"
-        return ToolResult(f"Error: this page has only {count} {plural}.", ok=False)
-    more = f" (continue with chunk {chunk + 1})" if chunk < count else ""
-    where = f"Chunk {chunk} of {count}{more}\n" if count > 1 else ""
-    return ToolResult(f"{title}{where}\n{chunks[chunk - 1]}")
-
-
-def _guarded(job: _Job, size: int) -> list[ToolResult]:
+def _guarded(job: _Job, size: int, texts: ResultTexts) -> Sequence[_Answer]:
     try:
         return job()
     except Exception as error:
-        return [_failure(error)] * size
+        return [_failure(error, texts)] * size
 
 
-def _failure(error: Exception) -> ToolResult:
-    return ToolResult(f"Error: the tool failed ({type(error).__name__}: {error})"[:500], ok=False)
-
-
-def run_with_timeout(
-    jobs: Sequence[tuple[int, _Job]], *, timeout: float, workers: int
-) -> list[list[ToolResult]]:
-    """Run jobs on at most `workers` threads. A job that takes longer than `timeout` seconds is abandoned.
-
-    Each job has a number of results to return. A job that fails or is abandoned gives this number of error results.
-    Threads are daemons, so a call that never returns cannot keep the process alive.
-    """
-    answers: list[list[ToolResult] | None] = [None] * len(jobs)
-    started: dict[int, float] = {}
-    queue = deque(range(len(jobs)))
-    changed = threading.Condition()
-
-    def work() -> None:
-        while True:
-            with changed:
-                if not queue:
-                    return
-                index = queue.popleft()
-                started[index] = time.monotonic()
-            size, job = jobs[index]
-            answer = _guarded(job, size)
-            with changed:
-                if answers[index] is not None:
-                    return  # the job was abandoned, and another thread has replaced this one
-                answers[index] = answer
-                changed.notify()
-
-    def start() -> None:
-        threading.Thread(target=work, name="wideseek-tool", daemon=True).start()
-
-    for _ in range(min(workers, len(jobs))):
-        start()
-    with changed:
-        while any(answer is None for answer in answers):
-            now = time.monotonic()
-            waits = [timeout]
-            for index, since in started.items():
-                if answers[index] is None:
-                    left = since + timeout - now
-                    if left > 0:
-                        waits.append(left)
-                        continue
-                    late = ToolResult(f"Error: the tool did not answer within {timeout:g} seconds.", ok=False)
-                    answers[index] = [late] * jobs[index][0]
-                    if queue:
-                        start()
-            if any(answer is None for answer in answers):
-                changed.wait(min(waits))
-    return [answer if answer is not None else [] for answer in answers]
+def _failure(error: Exception, texts: ResultTexts) -> ToolResult:
+    told = f"{type(error).__name__}: {error}"[:500]
+    return ToolResult(texts.tool_failed.format(error=told)[:500], ok=False)

@@ -9,7 +9,7 @@ list of checked arguments, one for each request that an executor runs. If the ar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from wideseek_env.rules import Rules
@@ -35,7 +35,8 @@ class ToolSpec:
     `name` is the name that the model writes. `kind` is the meaning of a call: "delegate", "search", "browse", or the
     name of a custom tool, which the executor must know. `schema` returns the OpenAI function schema in a given language
     and for given rules. `read` returns the checked arguments of each request. `example` has the arguments of an example
-    call, for prompts.
+    call, for prompts. `descriptions` has the templates from which `schema` makes its descriptions, by language and path
+    (`wideseek_env.tools.descriptions`), if there are any.
     """
 
     name: str
@@ -43,6 +44,10 @@ class ToolSpec:
     schema: Callable[[Language, Rules], dict[str, Any]]
     read: Callable[[Arguments, Rules], list[Arguments]]
     example: Mapping[str, Any]
+    read_exactly: Callable[[Arguments, Rules], list[Arguments | None]] | None = None
+    """Reads arguments without any repair, for the protocol of a published checkpoint: one entry for each item of the
+    call's list, and None for an item that cannot be used. None: the tool is always read with `read`."""
+    descriptions: Mapping[Language, Mapping[str, str]] = field(default_factory=dict)
 
 
 def function_schema(

@@ -6,25 +6,22 @@ or addresses. A call of the single agent has one query or address.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from wideseek_env.rules import Rules
 from wideseek_env.task import Language
 from wideseek_env.tools.default import read_search
+from wideseek_env.tools.descriptions import described_tool
 from wideseek_env.tools.lists import read_records
 from wideseek_env.tools.spec import (
     Arguments,
     ToolInputError,
-    ToolSpec,
     function_schema,
+    read_number,
     read_text,
 )
-
-
-def _within(records: list[Arguments], rules: Rules) -> list[Arguments]:
-    if len(records) > rules.calls_per_turn:
-        raise ToolInputError("too_many_calls", str(rules.calls_per_turn))
-    return records
 
 
 def _read_create_sub_agents(arguments: Arguments, rules: Rules) -> list[Arguments]:
@@ -33,113 +30,48 @@ def _read_create_sub_agents(arguments: Arguments, rules: Rules) -> list[Argument
     ]
 
 
-def _create_sub_agents_schema(language: Language, rules: Rules) -> dict[str, Any]:
-    en = language == "en"
-    return function_schema(
-        "create_sub_agents",
-        f"Start up to {rules.width} sub-agents that work in parallel, each on the task in its prompt."
-        if en
-        else f"启动最多 {rules.width} 个并行工作的子代理，各自完成其 prompt 中的任务。",
-        {
-            "sub_agents": {
-                "type": "array",
-                "description": "The sub-agents to start; they are independent of one another."
-                if en
-                else "要启动的子代理，彼此独立。",
-                "items": {
-                    "type": "object",
-                    "properties": {
-                        "prompt": {
-                            "type": "string",
-                            "description": "All that this sub-agent needs to know about its task."
-                            if en
-                            else "该子代理完成任务所需的全部说明。",
-                        }
-                    },
-                    "required": ["prompt"],
-                },
-            }
-        },
-        ["sub_agents"],
-    )
+def _text() -> dict[str, Any]:
+    return {"type": "string", "description": ""}
 
 
-def _query_properties(language: Language, rules: Rules) -> dict[str, Any]:
-    en = language == "en"
-    return {
-        "query": {"type": "string", "description": "What to look for." if en else "要查找的内容。"},
-        "count": {
-            "type": "integer",
-            "default": rules.results_per_query,
-            "description": f"How many results, at most {rules.max_results_per_query}."
-            if en
-            else f"返回多少条结果，最多 {rules.max_results_per_query} 条。",
-        },
-    }
-
-
-def _access_properties(language: Language) -> dict[str, Any]:
-    en = language == "en"
-    return {
-        "url": {
-            "type": "string",
-            "description": "A complete address that the search tool returned."
-            if en
-            else "搜索工具返回的完整网址。",
-        },
-        "info_to_extract": {
-            "type": "string",
-            "description": "What you want to know from this page." if en else "想从该网页得到的信息。",
-        },
-    }
-
-
-def _listed(
-    name: str, items: str, properties: dict[str, Any], required: list[str], text: str
-) -> dict[str, Any]:
+def _list_form(name: str, listed: str, properties: dict[str, Any], required: list[str]) -> dict[str, Any]:
     item = {"type": "object", "properties": properties, "required": required}
-    return function_schema(name, text, {items: {"type": "array", "items": item}}, [items])
+    return function_schema(name, "", {listed: {"type": "array", "description": "", "items": item}}, [listed])
 
 
-def _search_many_schema(language: Language, rules: Rules) -> dict[str, Any]:
-    text = (
-        f"Search for up to {rules.calls_per_turn} queries at once; each returns pages with short summaries."
-        if language == "en"
-        else f"一次最多搜索 {rules.calls_per_turn} 个查询，每个查询返回网页及其摘要。"
-    )
-    return _listed("search", "queries", _query_properties(language, rules), ["query"], text)
+def _query_form(rules: Rules) -> dict[str, Any]:
+    return {
+        "query": _text(),
+        "count": {"type": "integer", "description": "", "default": rules.results_per_query},
+    }
 
 
-def _access_many_schema(language: Language, rules: Rules) -> dict[str, Any]:
-    text = (
-        f"Open up to {rules.calls_per_turn} pages at once and read from each what you ask for."
-        if language == "en"
-        else f"一次最多打开 {rules.calls_per_turn} 个网页，并从中读取所需的信息。"
-    )
-    required = ["url", "info_to_extract"]
-    return _listed("access", "urls", _access_properties(language), required, text)
+def _create_sub_agents_form(rules: Rules) -> dict[str, Any]:
+    return _list_form("create_sub_agents", "sub_agents", {"prompt": _text()}, ["prompt"])
 
 
-def _search_one_schema(language: Language, rules: Rules) -> dict[str, Any]:
-    text = (
-        "Search for pages; returns them with short summaries."
-        if language == "en"
-        else "搜索网页，返回网页及其摘要。"
-    )
-    return function_schema("search", text, _query_properties(language, rules), ["query"])
+def _search_many_form(rules: Rules) -> dict[str, Any]:
+    return _list_form("search", "queries", _query_form(rules), ["query"])
 
 
-def _access_one_schema(language: Language, rules: Rules) -> dict[str, Any]:
-    text = (
-        "Open a page and read from it what you ask for." if language == "en" else "打开网页并读取所需的信息。"
-    )
-    return function_schema("access", text, _access_properties(language), ["url", "info_to_extract"])
+def _search_one_form(rules: Rules) -> dict[str, Any]:
+    return function_schema("search", "", _query_form(rules), ["query"])
+
+
+def _access_form() -> dict[str, Any]:
+    return {"url": _text(), "info_to_extract": _text()}
+
+
+def _access_many_form(rules: Rules) -> dict[str, Any]:
+    return _list_form("access", "urls", _access_form(), ["url", "info_to_extract"])
+
+
+def _access_one_form(rules: Rules) -> dict[str, Any]:
+    return function_schema("access", "", _access_form(), ["url", "info_to_extract"])
 
 
 def _read_search_many(arguments: Arguments, rules: Rules) -> list[Arguments]:
-    return _within(
-        [read_search(dict(q), rules)[0] for q in read_records(arguments, "queries", "query")], rules
-    )
+    return [read_search(dict(q), rules)[0] for q in read_records(arguments, "queries", "query")]
 
 
 def _read_access_one(arguments: Arguments, rules: Rules) -> list[Arguments]:
@@ -148,24 +80,157 @@ def _read_access_one(arguments: Arguments, rules: Rules) -> list[Arguments]:
 
 
 def _read_access_many(arguments: Arguments, rules: Rules) -> list[Arguments]:
-    return _within(
-        [_read_access_one(dict(u), rules)[0] for u in read_records(arguments, "urls", "url")], rules
-    )
+    return [_read_access_one(dict(u), rules)[0] for u in read_records(arguments, "urls", "url")]
 
+
+@dataclass(frozen=True, slots=True)
+class _Exactly:
+    """A reader that repairs nothing, as the published system reads a call. It can be pickled.
+
+    `name` is the argument with the list, or "" if the call is one request. An item is used if it is an object with a
+    value under `key`.
+    """
+
+    name: str
+    key: str
+    made: Callable[[Arguments, Rules], Arguments]
+
+    def __call__(self, arguments: Arguments, rules: Rules) -> list[Arguments | None]:
+        items = arguments.get(self.name, []) if self.name else [arguments]
+        if not isinstance(items, list):
+            raise ToolInputError("wrong_type", f'"{self.name}" must be a list, not {type(items).__name__}')
+        return [
+            self.made(item, rules) if isinstance(item, dict) and item.get(self.key) else None
+            for item in items
+        ]
+
+
+def _exact_search(item: Arguments, rules: Rules) -> Arguments:
+    """One search. The published system passes any `count` on. Here it has the bounds of the rules."""
+    try:
+        count = read_number(item, "count", rules.results_per_query, rules.max_results_per_query)
+    except ToolInputError:
+        count = rules.results_per_query
+    return {"query": str(item["query"]), "count": count if item.get("count") else rules.results_per_query}
+
+
+def _exact_access(item: Arguments, rules: Rules) -> Arguments:
+    """One page. Without a question, the published system asks its summariser about "None"."""
+    return {"url": str(item["url"]), "chunk": 1, "focus": str(item.get("info_to_extract"))}
+
+
+def _exact_subtask(item: Arguments, rules: Rules) -> Arguments:
+    return {"subtask": str(item["prompt"])}
+
+
+_CREATE_SUB_AGENTS_TEXTS: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "": "Start up to {width} sub-agents that work in parallel, each on the task in its prompt.",
+        "sub_agents": "The sub-agents to start; they are independent of one another.",
+        "sub_agents.prompt": "All that this sub-agent needs to know about its task.",
+    },
+    "zh": {
+        "": "启动最多 {width} 个并行工作的子代理，各自完成其 prompt 中的任务。",
+        "sub_agents": "要启动的子代理，彼此独立。",
+        "sub_agents.prompt": "该子代理完成任务所需的全部说明。",
+    },
+}
+_SEARCH_MANY_TEXTS: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "": "Search for up to {calls} queries at once; each returns pages with short summaries.",
+        "queries": "The queries; they run at the same time.",
+        "queries.query": "What to look for.",
+        "queries.count": "How many results, at most {max_results}.",
+    },
+    "zh": {
+        "": "一次最多搜索 {calls} 个查询，每个查询返回网页及其摘要。",
+        "queries": "要搜索的查询，同时执行。",
+        "queries.query": "要查找的内容。",
+        "queries.count": "返回多少条结果，最多 {max_results} 条。",
+    },
+}
+_ACCESS_MANY_TEXTS: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "": "Open up to {calls} pages at once and read from each what you ask for.",
+        "urls": "The pages; they are opened at the same time.",
+        "urls.url": "A complete address that the search tool returned.",
+        "urls.info_to_extract": "What you want to know from this page.",
+    },
+    "zh": {
+        "": "一次最多打开 {calls} 个网页，并从中读取所需的信息。",
+        "urls": "要打开的网页，同时打开。",
+        "urls.url": "搜索工具返回的完整网址。",
+        "urls.info_to_extract": "想从该网页得到的信息。",
+    },
+}
+_SEARCH_ONE_TEXTS: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "": "Search for pages; returns them with short summaries.",
+        "query": "What to look for.",
+        "count": "How many results, at most {max_results}.",
+    },
+    "zh": {
+        "": "搜索网页，返回网页及其摘要。",
+        "query": "要查找的内容。",
+        "count": "返回多少条结果，最多 {max_results} 条。",
+    },
+}
+_ACCESS_ONE_TEXTS: Mapping[Language, Mapping[str, str]] = {
+    "en": {
+        "": "Open a page and read from it what you ask for.",
+        "url": "A complete address that the search tool returned.",
+        "info_to_extract": "What you want to know from this page.",
+    },
+    "zh": {
+        "": "打开网页并读取所需的信息。",
+        "url": "搜索工具返回的完整网址。",
+        "info_to_extract": "想从该网页得到的信息。",
+    },
+}
 
 _ACCESS_EXAMPLE = {"url": "…", "info_to_extract": "…"}
-CREATE_SUB_AGENTS = ToolSpec(
+CREATE_SUB_AGENTS = described_tool(
     "create_sub_agents",
     "delegate",
-    _create_sub_agents_schema,
+    _create_sub_agents_form,
     _read_create_sub_agents,
     {"sub_agents": [{"prompt": "…"}]},
+    _CREATE_SUB_AGENTS_TEXTS,
+    _Exactly("sub_agents", "prompt", _exact_subtask),
 )
-SEARCH_MANY = ToolSpec(
-    "search", "search", _search_many_schema, _read_search_many, {"queries": [{"query": "…"}]}
+SEARCH_MANY = described_tool(
+    "search",
+    "search",
+    _search_many_form,
+    _read_search_many,
+    {"queries": [{"query": "…"}]},
+    _SEARCH_MANY_TEXTS,
+    _Exactly("queries", "query", _exact_search),
 )
-ACCESS_MANY = ToolSpec(
-    "access", "browse", _access_many_schema, _read_access_many, {"urls": [_ACCESS_EXAMPLE]}
+ACCESS_MANY = described_tool(
+    "access",
+    "browse",
+    _access_many_form,
+    _read_access_many,
+    {"urls": [_ACCESS_EXAMPLE]},
+    _ACCESS_MANY_TEXTS,
+    _Exactly("urls", "url", _exact_access),
 )
-SEARCH_ONE = ToolSpec("search", "search", _search_one_schema, read_search, {"query": "…"})
-ACCESS_ONE = ToolSpec("access", "browse", _access_one_schema, _read_access_one, _ACCESS_EXAMPLE)
+SEARCH_ONE = described_tool(
+    "search",
+    "search",
+    _search_one_form,
+    read_search,
+    {"query": "…"},
+    _SEARCH_ONE_TEXTS,
+    _Exactly("", "query", _exact_search),
+)
+ACCESS_ONE = described_tool(
+    "access",
+    "browse",
+    _access_one_form,
+    _read_access_one,
+    _ACCESS_EXAMPLE,
+    _ACCESS_ONE_TEXTS,
+    _Exactly("", "url", _exact_access),
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from wideseek_env.evaluation.coverage import coverage_of
 from wideseek_env.scoring import TableScore, score_response
 from wideseek_env.scoring.text import is_empty
 from wideseek_env.trajectory import Trajectory
@@ -28,9 +29,11 @@ def verdicts_of(trajectory: Trajectory) -> tuple[TableScore, bool]:
 def answer_view(trajectory: Trajectory, timeline: Timeline) -> dict[str, Any]:
     """The table as JSON values.
 
-    * ``rows`` has ``{"predicted", "cells"}`` for every gold row. ``predicted`` is the number of the aligned row of the
-      answer, or None. A cell is ``[verdict, predicted, gold, source of predicted, source of gold]``. The last source is
-      given only if the answer does not have the gold value.
+    * ``rows`` has ``{"predicted", "cells", "trace"}`` for every gold row. ``predicted`` is the number of the aligned
+      row of the answer, or None. A cell is ``[verdict, predicted, gold, source of predicted, source of gold]``. The
+      last source is given only if the answer does not have the gold value. ``trace`` says where the row was lost:
+      ``[fate, conversations that saw its key, conversations that reported it]``. It is None for a short answer.
+    * ``coverage`` has the shares of gold rows by name (`wideseek_env.evaluation.coverage`). Empty for a short answer.
     * ``extra`` has the rows of the answer that are aligned with no gold row. A cell is ``[predicted, source]``.
     * ``found`` has, for every conversation, the number of right cells whose value came from its results.
 
@@ -38,6 +41,8 @@ def answer_view(trajectory: Trajectory, timeline: Timeline) -> dict[str, Any]:
     """
     score, anew = verdicts_of(trajectory)
     keys = [at for at, name in enumerate(score.columns) if name in trajectory.task.key_columns]
+    coverage = coverage_of(trajectory, score)
+    traces = coverage.rows if coverage is not None else ()
     results = Results(timeline) if len(score.cells) * len(score.columns) <= MAX_TRACED else None
     found = [0] * len(timeline.acts)
 
@@ -48,7 +53,7 @@ def answer_view(trajectory: Trajectory, timeline: Timeline) -> dict[str, Any]:
         return _listed(results.find(value, named, row))
 
     rows: list[dict[str, Any]] = []
-    for verdict in score.cells:
+    for number, verdict in enumerate(score.cells):
         cells: list[list[Any]] = []
         gold_row = [cell.gold for cell in verdict.cells]
         own_row = [cell.predicted for cell in verdict.cells]
@@ -58,7 +63,14 @@ def answer_view(trajectory: Trajectory, timeline: Timeline) -> dict[str, Any]:
             if cell.verdict == "right" and place is not None:
                 found[timeline.requests()[place[0]][0].conversation] += 1
             cells.append([cell.verdict, cell.predicted, cell.gold, place, missed])
-        rows.append({"predicted": verdict.predicted_row, "cells": cells})
+        trace = traces[number] if traces else None
+        rows.append(
+            {
+                "predicted": verdict.predicted_row,
+                "cells": cells,
+                "trace": [trace.fate, list(trace.seen), list(trace.reported)] if trace is not None else None,
+            }
+        )
     extra = [
         [[value, source(value, at, list(row))] for at, value in enumerate(row)] for row in score.extra_rows
     ]
@@ -66,6 +78,7 @@ def answer_view(trajectory: Trajectory, timeline: Timeline) -> dict[str, Any]:
         "columns": [_column(trajectory, name) for name in score.columns],
         "rows": rows,
         "extra": extra,
+        "coverage": coverage.metrics() if coverage is not None else {},
         "found": found,
         "traced": results is not None,
         "anew": anew,

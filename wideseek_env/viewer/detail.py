@@ -10,7 +10,8 @@ from typing import Any
 
 from wideseek_env.messages import Message
 from wideseek_env.pages.neutral import neutralise
-from wideseek_env.parsing import Problem, parse_message, thoughts_of
+from wideseek_env.parsing import Problem, thoughts_of
+from wideseek_env.scoring.judged import judged_cells
 from wideseek_env.trajectory import Trajectory
 from wideseek_env.viewer.answer import answer_view
 from wideseek_env.viewer.timeline import Act, Timeline, critical_path, timeline_of
@@ -84,9 +85,19 @@ def _score(trajectory: Trajectory) -> dict[str, Any]:
             "success": score.score,
         },
         "message": score.message,
-        "judge": score.judge,
+        "judge": _judge(trajectory),
         "well_formed": score.well_formed,
     }
+
+
+def _judge(trajectory: Trajectory) -> str:
+    """The judge that was asked, and how many cells rules decided although a model should judge them."""
+    score = trajectory.score
+    if not score.by_rules:
+        return score.judge
+    _, cells = judged_cells(trajectory.task)
+    judge = score.judge or "rules"
+    return f"{judge} ({score.by_rules} of {cells} cells are for a model, but no model judged them)"
 
 
 def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found: int) -> dict[str, Any]:
@@ -102,6 +113,7 @@ def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found
         "subtask": conversation["subtask"],
         "ending": conversation["ending"],
         "errors": conversation["errors"],
+        "dropped": conversation.get("dropped", 0),
         "found": found,
         "parent": list(parent) if parent is not None else None,
         "ended": [
@@ -119,7 +131,7 @@ def _conversation(trajectory: Trajectory, timeline: Timeline, number: int, found
 def _turn(trajectory: Trajectory, act: Act, message: Message, back: Sequence[Message]) -> dict[str, Any]:
     """One turn: the parts of the agent's message, and the results in the order in which the agent read them."""
     thinking = "\n\n".join(thoughts_of(message["content"]))
-    text, written = parse_message(message, trajectory.tool_arguments)
+    text, written, *_ = trajectory.parse(message)
     turn: dict[str, Any] = {
         "times": [act.ready, act.at, act.settled],
         "clock": act.clock,

@@ -33,6 +33,7 @@ _SETTINGS = (
     "roster",
     "seed",
     "judge",
+    "judging",
     "rules",
 )
 
@@ -199,7 +200,9 @@ def _line(trajectory: Trajectory, record: EpisodeRecord, detail: Mapping[str, An
         "subagents": record.subagents,
         "calls": sum(record.tool_calls.values()),
         "errors": record.errors,
+        "dropped": record.dropped,
         "seconds": record.seconds if detail["timed"] else None,
         "labels": dict(record.labels),
         "usage": dict(record.usage) if record.usage else None,
+        "summary_usage": dict(record.summary_usage) if record.summary_usage else None,
     }

@@ -11,10 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from wideseek_env.episode import Episode
 from wideseek_env.errors import WideSeekError
 from wideseek_env.messages import Message, ToolCall, ToolResult
-from wideseek_env.parsing import RawCall, parse_message
+from wideseek_env.parsing import RawCall
 from wideseek_env.trajectory import Trajectory
 
 # No limit: the record shows which agents ran out of context, and the unit of the limit is not known here.
@@ -235,13 +234,7 @@ def _requests(trajectory: Trajectory) -> tuple[dict[str, ToolCall], str]:
 
 def _played(trajectory: Trajectory) -> dict[str, ToolCall]:
     """The tool requests as the rules read every message. Agents that ran out of context are ended explicitly."""
-    episode = Episode(
-        trajectory.task,
-        rules=trajectory.rules.replace(context=_NO_BUDGET),
-        profile=trajectory.profile,
-        team=trajectory.team,
-        roster="fixed" if trajectory.roster == "fixed" else "dynamic",
-    )
+    episode = trajectory.new_episode(rules=trajectory.rules.replace(context=_NO_BUDGET))
     left = [int(conversation["turns"]) for conversation in trajectory.conversations]
     spent = {i for i, c in enumerate(trajectory.conversations) if c["ending"] == "out_of_context"}
     found: dict[str, ToolCall] = {}
@@ -289,7 +282,7 @@ def _written(trajectory: Trajectory) -> dict[str, ToolCall]:
             turn += 1
             prefix = f"{conversation['life']}." if conversation["life"] else ""
             mine = sorted(ids.get(f"{conversation['agent']}/{prefix}{turn}", ()), key=lambda i: (len(i), i))
-            calls = parse_message(message, trajectory.tool_arguments).calls
+            calls = trajectory.parse(message).calls
             written = [call for call in calls if isinstance(call, RawCall)]
             if len(mine) == len(written):
                 for call_id, raw in zip(mine, written, strict=True):

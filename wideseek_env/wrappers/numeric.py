@@ -17,7 +17,7 @@ from wideseek_env.clean import clean_text
 from wideseek_env.errors import ActionError, ConfigError, TaskError
 from wideseek_env.messages import Message
 from wideseek_env.policy import Turn
-from wideseek_env.prompts import texts_for
+from wideseek_env.prompts import FULL
 from wideseek_env.reprs import short
 from wideseek_env.wrappers.agents import FIND, LOOK_UP, Mask, SymbolicAgent, SymbolicLead
 from wideseek_env.wrappers.conversing import SymbolicConversation
@@ -233,8 +233,8 @@ def _argument(turn: Turn, tool: str, name: str) -> dict[str, Any]:
 
 def _subtask(text: str) -> str:
     """The subtask in the first message of a subagent. Some profiles show the whole question before it."""
-    for language in ("en", "zh"):
-        head, _, rest = texts_for(language).subtask_with_question.partition("{question}")
+    for texts in FULL.values():
+        head, _, rest = texts.first["subagent"].partition("{question}")
         if text.startswith(head):
             between = rest.partition("{subtask}")[0]
             places = [text.find(between + beginning) for beginning in (FIND, LOOK_UP)]

@@ -18,6 +18,7 @@ from wideseek_env.episode_run import EpisodeRun, choose_task
 from wideseek_env.errors import ActionError, ConfigError, TaskError
 from wideseek_env.game import Game
 from wideseek_env.parallel import WideSeekEnv
+from wideseek_env.protocol import LENIENT
 from wideseek_env.task import Task
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tools import default
@@ -289,5 +290,9 @@ def symbolic_game(game: Game) -> Game:
         raise ConfigError(
             f"the symbolic actions are written for the tools of the profiles 'default' and 'terse', not for those of "
             f"{game.profile.name!r}"
+        )
+    if game.profile.protocol != LENIENT:
+        raise ConfigError(
+            f"the symbolic actions are written for the default protocol, and profile {game.profile.name!r} has another"
         )
     return dataclasses.replace(game, roster="fixed")

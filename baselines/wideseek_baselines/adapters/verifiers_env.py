@@ -54,12 +54,16 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     """Single limits that override the preset."""
     profile: str = "default"
     """The name of the prompts and tool schemas. With ``wideseek-r1``, the model's chat template shows the tools."""
+    texts: str | dict[str, Any] | None = None
+    """Texts that agents see instead of those of the profile: a TOML file or its content."""
     reward: str = "item_f1"
     judge: str | None = "offline"
     """The judge that compares cells in columns with the metric "llm_judge"."""
     team: bool = True
     """True for a team. False for a single agent, in the seat `lead`."""
     roster: str = "dynamic"
+    language: str | None = None
+    """The language of prompts: en, zh, or task for that of each task. None means that of the profile."""
     counter: str = "characters"
     """The unit of the context limit."""
     tools: list[str] = []  # noqa: RUF012 (pydantic copies it)

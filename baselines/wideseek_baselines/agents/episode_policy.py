@@ -129,7 +129,8 @@ class LLMEpisodePolicy:
                 generating=generation.generating,
             ),
         )
-        return self._finished(voice, voice.thread.message, cut, voice.prompt_tokens + len(ids))
+        message = {**voice.thread.message, "completion_tokens": len(ids)}
+        return self._finished(voice, message, cut, voice.prompt_tokens + len(ids))
 
     def timed(
         self, conversation: int, turn: int, *, queued: float, generating: float, tools: float, errors: int
@@ -198,6 +199,8 @@ class LLMEpisodePolicy:
         message |= {
             key: generation.message[key] for key in ("content", "tool_calls") if key in generation.message
         }
+        if generation.completion_tokens:
+            message["completion_tokens"] = generation.completion_tokens
         used = generation.prompt_tokens + generation.completion_tokens
         if generation.prompt_tokens:
             voice.read, voice.read_tokens = messages + 1, used

@@ -16,6 +16,7 @@ from wideseek_baselines.engines.base import EngineLostError
 from wideseek_baselines.rollout.config import RolloutConfig
 from wideseek_baselines.rollout.driver import Driver
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
+from wideseek_env.scoring.judged import quiet
 
 
 class RolloutWorker:
@@ -37,7 +38,8 @@ class RolloutWorker:
         """Open policy and game, and start the engines. Returns the host and process id. Raises `ConfigError` if
         `config` is wrong.
         """
-        policy, game = await asyncio.to_thread(self._config.open)
+        with quiet():  # the driver's process has warned; the context goes to the thread
+            policy, game = await asyncio.to_thread(self._config.open)
         self._driver = Driver(policy, game, options=self._config.driver)
         for engine in self._driver.engines:
             await engine.start()

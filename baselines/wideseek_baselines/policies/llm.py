@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from wideseek_baselines.agents.base import GenerationRequest
 from wideseek_baselines.agents.episode_policy import LLMEpisodePolicy
 from wideseek_baselines.agents.model import AgentModel
+from wideseek_baselines.agents.summariser import EngineSummariser
 from wideseek_baselines.background import background
 from wideseek_baselines.engines.base import Engine, EngineError, Generation
 from wideseek_baselines.rollout.driver import Driver
@@ -131,6 +132,18 @@ class LLMPolicy:
         self._driver = driver
         self._meter = Meter()
         self._opened = False
+        self._summariser: EngineSummariser | None = None
+
+    @property
+    def summariser(self) -> EngineSummariser:
+        """Summarises pages with the engine of the subagents, for games with ``summariser="engine"``."""
+        if self._summariser is None:
+            self._summariser = EngineSummariser(self.models["subagent"][0])
+        return self._summariser
+
+    @summariser.setter
+    def summariser(self, summariser: EngineSummariser) -> None:
+        self._summariser = summariser
 
     @property
     def records_tokens(self) -> bool:
@@ -139,9 +152,18 @@ class LLMPolicy:
 
     @property
     def usage(self) -> Usage:
-        """The usage of all generations so far. Retries and cost are included if the engines measure them."""
-        metered = (getattr(engine, "usage", None) for engine in self.engines)
-        return sum((usage for usage in metered if isinstance(usage, Usage)), self._meter.total)
+        """The usage of all turns so far. Retries and cost are included if the engines measure them.
+
+        The requests and tokens of summaries are not included.
+        """
+        metered = [
+            usage for engine in self.engines if isinstance(usage := getattr(engine, "usage", None), Usage)
+        ]
+        total = sum(metered, self._meter.total)
+        summariser = self._summariser
+        if summariser is None or not isinstance(getattr(summariser.engine, "usage", None), Usage):
+            return total
+        return total - summariser.usage
 
     def episode_policy(self, seed: int) -> LLMEpisodePolicy:
         """The policy of one episode with this seed."""

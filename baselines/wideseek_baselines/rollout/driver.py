@@ -10,9 +10,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager, nullcontext
 
 from wideseek_baselines.agents.base import GenerationRequest, TeamPolicy
+from wideseek_baselines.agents.summariser import EngineSummariser
 from wideseek_baselines.engines.base import Engine, EngineLostError, Generation, Weights
 from wideseek_baselines.rollout.admission import EpisodeGate
 from wideseek_baselines.rollout.attempts import Attempts, describe
@@ -23,6 +24,7 @@ from wideseek_baselines.rollout.tools import ToolPool
 from wideseek_env.game import Game
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.policy import Job
+from wideseek_env.summaries.policy_engine import PolicyEngine, attached_engine
 
 
 class Driver:
@@ -48,6 +50,10 @@ class Driver:
         self.game = game
         self.options = options or DriverOptions()
         self._pool = EnginePool(policy.engines, timeout=self.options.request_timeout, on_lost=on_lost)
+        summariser = (
+            getattr(policy, "summariser", None) if isinstance(game.summariser, PolicyEngine) else None
+        )
+        self._summariser = summariser if isinstance(summariser, EngineSummariser) else None
         self._scheduler: Scheduler | None = None
         self._running = False
 
@@ -70,8 +76,12 @@ class Driver:
         if self._running:
             raise RuntimeError("this driver is already running: make another one for other jobs")
         self._running = True
+        stack = ExitStack()
         try:
             await self._pool.start()
+            stack.enter_context(attached_engine(self.game.summariser, self.policy))
+            if self._summariser is not None:
+                stack.enter_context(self._summariser.through(self._summary, self._summary_engine))
             self._scheduler = scheduler = Scheduler(self.policy, self.game, self.options, self._pool)
             scheduler.begin(jobs)
             while (finished := await scheduler.next()) is not None:
@@ -79,6 +89,7 @@ class Driver:
         finally:
             if self._scheduler is not None:
                 await self._scheduler.close()
+            stack.close()
             self._scheduler = None
             self._running = False
 
@@ -101,13 +112,29 @@ class Driver:
 
         During the replacement, the driver sends no new requests. Requests in flight continue with the new weights.
         Their records tell which version generated which tokens. If an engine raises an `EngineError`, this method
-        raises it after all engines have finished.
+        raises it after all engines have finished. Summaries in flight end before the replacement, and no other begins
+        during it.
         """
-        await self._pool.update_weights(weights, version, engines=engines)
+        async with self._no_summaries():
+            await self._pool.update_weights(weights, version, engines=engines)
 
-    def paused(self) -> AbstractAsyncContextManager[None]:
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
         """Pause all engines during an ``async with`` block. Requests in flight continue after it."""
-        return self._pool.paused()
+        async with self._no_summaries(), self._pool.paused():
+            yield
+
+    def _no_summaries(self) -> AbstractAsyncContextManager[None]:
+        return self._summariser.held() if self._summariser is not None else nullcontext()
+
+    async def _summary(self, ask: GenerationRequest) -> Generation:
+        """Make a summary. Summaries come before turns, because agents wait for them in the middle of a turn."""
+        generation, _ = await self._pool.generate(ask, -1, 0)
+        return generation
+
+    def _summary_engine(self) -> Engine:
+        assert self._summariser is not None
+        return self._pool.engine(self._summariser.engine)
 
 
 class Scheduler:

@@ -46,7 +46,7 @@ class EnginePool:
     @property
     def engines(self) -> list[Engine]:
         """The policy's engines, or the engines that replaced them."""
-        return [self._engine(engine) for engine in self._named]
+        return [self.engine(engine) for engine in self._named]
 
     @property
     def waiting(self) -> int:
@@ -58,7 +58,7 @@ class EnginePool:
         self._gone = {}
         for engine in self.engines:
             await engine.start()
-        self._gates = {id(engine): RequestGate(self._engine(engine).info) for engine in self._named}
+        self._gates = {id(engine): RequestGate(self.engine(engine).info) for engine in self._named}
 
     def tell(self, on_gone: Callable[[EngineLostError], None] | None) -> None:
         """Set the function to call when an engine is lost and not replaced."""
@@ -79,7 +79,7 @@ class EnginePool:
         while True:
             async with self._gates[id(ask.engine)].turn(number, tokens):
                 waited = loop.time() - since
-                engine = self._engine(ask.engine)
+                engine = self.engine(ask.engine)
                 try:
                     async with asyncio.timeout(self._timeout) as limit:
                         return await engine.generate(request), waited
@@ -107,7 +107,7 @@ class EnginePool:
         if len(chosen) > 1 and not isinstance(weights, Path):
             weights = list(weights)
         async with self._held(chosen):
-            updates = (self._engine(engine).update_weights(weights, version) for engine in chosen)
+            updates = (self.engine(engine).update_weights(weights, version) for engine in chosen)
             for outcome in await asyncio.gather(*updates, return_exceptions=True):
                 if isinstance(outcome, BaseException):
                     raise outcome
@@ -132,7 +132,8 @@ class EnginePool:
             for gate in gates:
                 gate.release()
 
-    def _engine(self, asked: Engine) -> Engine:
+    def engine(self, asked: Engine) -> Engine:
+        """The engine that answers requests for `asked`: itself, or its replacement."""
         return self._replaced.get(id(asked), asked)
 
     async def _replace(self, asked: Engine, lost: Engine, error: EngineLostError) -> None:
@@ -140,7 +141,7 @@ class EnginePool:
         ends.
         """
         async with self._replacing:
-            if self._engine(asked) is not lost:
+            if self.engine(asked) is not lost:
                 return
             if id(lost) in self._gone:  # an earlier request already ended everything
                 raise self._gone[id(lost)]

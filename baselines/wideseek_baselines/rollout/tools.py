@@ -2,7 +2,8 @@
 
 An executor computes, or waits for its tools. If it ran on the event loop, every agent would have to wait for it. While
 a batch of searches runs, new searches queue. They form the next batch. If the corpus computes (``blocking`` is False),
-searches and browses share one thread. If the corpus waits, batches of searches and single browses run in parallel.
+searches and browses share one thread. If the corpus waits, batches of searches and single browses run in parallel. With
+a summariser, browses wait for a model, so they have separate threads.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from wideseek_env.tools.executor import Executor, checked_results
 
 BLOCKING_WORKERS = 16
 BLOCKING_SEARCHES = 4
+SUMMARY_WORKERS = 64
+"""The most pages that are summarised at the same time."""
 """The largest number of search batches in flight, for a corpus that waits."""
 
 
@@ -58,7 +61,12 @@ class ToolPool:
         # Custom tools may wait even if the corpus computes, so they get separate threads.
         self._others = ThreadPoolExecutor(workers or BLOCKING_WORKERS, thread_name_prefix="wideseek-custom")
         self._search = _Lane(batch, min(BLOCKING_SEARCHES, threads) if blocking else 1)
-        self._browse = _Lane(1, threads) if blocking else self._search
+        self._pages: ThreadPoolExecutor | None = None
+        if getattr(executor, "summariser", None) is not None:
+            self._pages = ThreadPoolExecutor(workers or SUMMARY_WORKERS, thread_name_prefix="wideseek-pages")
+            self._browse = _Lane(1, workers or SUMMARY_WORKERS)
+        else:
+            self._browse = _Lane(1, threads) if blocking else self._search
         self._custom = _Lane(1, workers or BLOCKING_WORKERS)
         self._tasks: set[asyncio.Task[None]] = set()
         self.batches = 0
@@ -79,8 +87,9 @@ class ToolPool:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for pool in (self._threads, self._others):
-            pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._threads, self._others, self._pages):
+            if pool is not None:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _pump(self, lane: _Lane) -> None:
         if lane.running < lane.width and lane.queue:
@@ -123,6 +132,8 @@ class ToolPool:
 
     async def _call(self, lane: _Lane, calls: list[ToolCall]) -> list[ToolResult] | Exception:
         pool = self._others if lane is self._custom else self._threads
+        if lane is self._browse and self._pages is not None:
+            pool = self._pages
         self.batches += 1
         self.requests += len(calls)
         try:

@@ -12,7 +12,8 @@ from wideseek_env.messages import Message
 
 _NOTICE = re.compile(r"\n\n\[[^\[\]\n]*\d+[^\[\]\n]*\d+[^\[\]\n]*\]\s*$")
 _SHOWN = 300
-"""The number of characters of a query, address or subtask that a heading repeats."""
+"""The number of characters of a query, address or subtask that a heading repeats on one line. Under some protocols, a
+heading repeats the whole text."""
 
 
 class Exchange(NamedTuple):
@@ -63,7 +64,8 @@ def _pair(requests: Sequence[Request], text: str) -> tuple[Exchange, ...]:
     places: list[tuple[int, int] | None] = []
     position = 0
     for number, request in enumerate(requests, 1):
-        shown = re.escape(" ".join(request.text.split())[:_SHOWN])
+        line = " ".join(request.text.split())[:_SHOWN]
+        shown = f"(?:{re.escape(request.text)}|{re.escape(line)})"
         pattern = rf"^# [^\n:：]{{1,40}}[:：] ?{shown}[ \t]*$"
         if request.kind == "delegate":  # "# Report 2 on: …"
             pattern = rf"^# [^\n\d]{{1,20}}{number}[^\n:：]{{0,20}}[:：] ?{shown}[ \t]*$"

@@ -45,7 +45,7 @@ class ScriptedPolicy:
 
     def _message(self, turn: Turn) -> str:
         prompt = next((str(m["content"]) for m in turn.messages if m["role"] == "system"), "")
-        toolbox = Toolbox.of(turn.tools, prompt)
+        toolbox = Toolbox.of(turn.tools, prompt, one_call=turn.first_call_only)
         if turn.role == "lead":
             return lead_turn(turn, toolbox, self.delegate_limit)
         if turn.role == "subagent":

@@ -66,9 +66,11 @@ class Toolbox:
     calls: int
     width: int
     results: int
+    one_call: bool = False
+    """Whether only the first call of a message counts."""
 
     @classmethod
-    def of(cls, schemas: Sequence[Mapping[str, Any]], prompt: str) -> Toolbox:
+    def of(cls, schemas: Sequence[Mapping[str, Any]], prompt: str, *, one_call: bool = False) -> Toolbox:
         """Read tool schemas in OpenAI's form and the system prompt. A limit that is in neither of them is 1."""
         tools: dict[Kind, Tool] = {}
         for schema in schemas:
@@ -84,10 +86,15 @@ class Toolbox:
         if search is not None and "count" in search.fields:
             count = search.fields["count"]
             results = int(count.get("maximum") or _number(_RESULTS, str(count.get("description", ""))) or 1)
-        return cls(tools, _number(_CALLS, told) or 1, width, results)
+        lists = "\n".join(tool.description for tool in tools.values() if tool.items)
+        calls = (one_call and _number(_CALLS, lists)) or _number(_CALLS, told) or 1
+        return cls(tools, calls, width, results, one_call)
 
     def write(self, requests: Sequence[Request], remark: str = "") -> str:
-        """A message with `remark` and tool calls for `requests`, in order."""
+        """A message with `remark` and tool calls for `requests`, in order.
+
+        If only one call of a message counts, the message has one: as many of the first requests as fit into it.
+        """
         calls = []
         for kind in dict.fromkeys(request.kind for request in requests):
             tool = self.tools[kind]
@@ -96,6 +103,7 @@ class Toolbox:
                 calls.append({"name": tool.name, "arguments": {tool.items: arguments}})
             else:
                 calls += [{"name": tool.name, "arguments": each} for each in arguments]
+        calls = calls[:1] if self.one_call else calls
         blocks = [f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>" for call in calls]
         return "\n".join(filter(None, [remark, *blocks]))
 

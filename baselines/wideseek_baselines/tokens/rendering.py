@@ -25,7 +25,7 @@ from wideseek_baselines.tokens.features import ANSWER, USER, Tools, calling, pro
 from wideseek_baselines.tokens.features import message as _message
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Message
-from wideseek_env.prompts import texts_for
+from wideseek_env.prompts import FULL
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -172,7 +172,7 @@ class Renderer:
     def _describe(self, form: list[Message], tools: Tools) -> None:
         """Write the schemas into the system prompt, for templates that ignore them."""
         lines = "\n".join(json.dumps(tool.get("function", tool), ensure_ascii=False) for tool in tools)
-        text = texts_for("en").tools["full"].format(tools=lines)
+        text = FULL["en"].call_format.format(tools=lines)
         if form and form[0]["role"] == "system":
             form[0] = _message("system", f"{form[0]['content']}\n\n{text}")
         else:

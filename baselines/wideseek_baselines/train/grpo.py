@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -36,6 +36,8 @@ from wideseek_env.game import GameConfig
 @dataclass(frozen=True, slots=True)
 class GrpoConfig(RunConfig):
     """Multi-agent GRPO."""
+
+    algorithm: ClassVar[str] = "grpo"
 
     advantage: AdvantageOptions = field(default_factory=AdvantageOptions)
     """How the rewards of a group become advantages."""
@@ -181,12 +183,13 @@ def train_step(
         [rollouts[number].group for number in used.tolist()], config.mini_batch or config.tasks, random
     ):
         numbers = used[chosen]
-        found = rollout_samples([rollouts[number] for number in numbers], values[numbers], config.selection)
+        members = [rollouts[number] for number in numbers]
+        found = rollout_samples(members, values[numbers], config.selection, config.planned)
         dropped += found.dropped_turns
         if found.samples:
             batches.append(found.samples)
     # With one optimizer step the policy does not change before it: its own log-probabilities are the old ones.
-    if len(batches) * config.epochs > 1:
+    if config.loss.recompute_logprobs and len(batches) * config.epochs > 1:
         batches = [with_logprobs(samples, model, "old", config.tokens_per_row) for samples in batches]
     if reference is not None:
         batches = [
@@ -209,6 +212,8 @@ def train_step(
                     engine=row.columns["engine"],
                     reference=row.columns.get("reference"),
                     entropies=scores.entropies,
+                    counts=row.counts,
+                    kl_weights=row.columns.get("kl_weight"),
                 )
                 loss.value.backward()
                 metrics.add(loss.metrics)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import nn
@@ -64,6 +64,8 @@ class KlOptions:
 @dataclass(frozen=True, slots=True)
 class PpoConfig(RunConfig):
     """Multi-agent PPO."""
+
+    algorithm: ClassVar[str] = "ppo"
 
     selection: SelectionOptions = field(
         default_factory=lambda: SelectionOptions(failures="all", loss_aggregation="token")
@@ -210,7 +212,7 @@ def prepare(
         [rollouts[number].group for number in usable.tolist()], config.mini_batch or config.tasks, random
     ):
         members = [rollouts[number] for number in usable[chosen].tolist()]
-        batch = rollout_samples(members, np.zeros(len(members)), config.selection)
+        batch = rollout_samples(members, np.zeros(len(members)), config.selection, config.planned)
         if not batch.samples:
             continue
         seen = team_samples(batch, members) if config.value.view == "team" else batch.samples
@@ -354,6 +356,8 @@ def train_step(
                     engine=row.columns["engine"],
                     reference=row.columns.get("reference"),
                     entropies=scores.entropies,
+                    counts=row.counts,
+                    kl_weights=row.columns.get("kl_weight"),
                 )
                 total = loss.value
                 metrics.add(loss.metrics)

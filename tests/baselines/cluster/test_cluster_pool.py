@@ -103,10 +103,13 @@ FULL = GameConfig(
     limits={"subagent_turns": 20},
     reward="wideseek_r1",
     profile="terse",
+    texts={"results": {"no_hits": "Nothing."}},
     judge="ray_team:Lenient",
     roster="fixed",
+    language="en",
     counter="ray_team:count_words",
     tools=("ray_team:tide_table",),
+    summariser="openai:m@http://127.0.0.1:9/v1",
 )
 """Every field has a value that is not its default, but for `executor`, which excludes `tools`, and `team`."""
 

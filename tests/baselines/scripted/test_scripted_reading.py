@@ -27,7 +27,7 @@ from wideseek_env.rules import Rules
 from wideseek_env.task import Language
 from wideseek_env.tasks.phrasing import column_sentence
 from wideseek_env.testing.doubles import example_task
-from wideseek_env.tools.executor import format_hits
+from wideseek_env.tools.results import format_hits
 
 SYNTHETIC = (
     "Which are the railway stations in Norvania opened after 1880 and with a platform length of less than 1,200 m? "
@@ -229,11 +229,13 @@ def test_limits_are_read_from_prompts_and_schemas(profile: str, language: Langua
     for role in ("lead", "subagent", "single"):
         schemas = PROFILES[profile].schemas(role, rules, language)  # type: ignore[arg-type]
         prompt = PROFILES[profile].system_prompt(role, rules, task)  # type: ignore[arg-type]
-        toolbox = Toolbox.of(schemas, prompt)
+        one_call = PROFILES[profile].protocol.reading == "first_block"
+        toolbox = Toolbox.of(schemas, prompt, one_call=one_call)
         if role == "lead":
             assert toolbox.width == 7
         else:
-            assert (toolbox.calls, toolbox.results) == (4, 9)
+            calls = 1 if one_call and role == "single" else 4
+            assert (toolbox.calls, toolbox.results) == (calls, 9)
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))
@@ -245,17 +247,17 @@ def test_written_calls_are_run_as_meant(profile: str) -> None:
     assert lead.read({"role": "assistant", "content": message}) == requests
     episode.act("lead", message)
     assert [c.subtask for c in episode.conversations[1:]] == ["first\ntask | a |", "second"]
-    toolbox = Toolbox.of(episode.tools("subagent"), "")
-    calls = episode.act(
-        "subagent_0",
-        toolbox.write([Request("search", "a", 4), Request("search", "b"), Request("browse", "u", focus="f")]),
-    )
-    assert [(c.name, c.arguments.get("query", c.arguments.get("url"))) for c in calls] == [
-        ("search", "a"),
-        ("search", "b"),
-        ("browse", "u"),
-    ]
+    one_call = episode.profile.protocol.reading == "first_block"
+    toolbox = Toolbox.of(episode.tools("subagent"), "", one_call=one_call)
+    requests = [Request("search", "a", 4), Request("search", "b"), Request("browse", "u", focus="f")]
+    message = toolbox.write(requests)
+    calls = episode.act("subagent_0", message)
+    wanted = [("search", "a"), ("search", "b"), ("browse", "u")]
+    run = 2 if one_call else 3
+    assert [(c.name, c.arguments.get("query", c.arguments.get("url"))) for c in calls] == wanted[:run]
     assert calls[0].arguments["count"] == 4
+    assert [r.text for r in toolbox.read({"role": "assistant", "content": message})] == ["a", "b", "u"][:run]
+    assert episode.conversation("subagent_0").dropped == 0
 
 
 @pytest.mark.parametrize("profile", list(PROFILES))

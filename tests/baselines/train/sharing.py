@@ -118,6 +118,26 @@ def group_relative(folder: Path) -> dict[str, Any]:
     return {"figures": figures, "tokens": tokens, "weights": weights(model)}
 
 
+def published(folder: Path) -> dict[str, Any]:
+    """Settings of WideSeek-R1: a constant denominator, sequences that are left out, the engine as old policy."""
+    model, reference = policy(0), policy(1)
+    reference.requires_grad_(False)
+    config = toy_config(
+        grpo.GrpoConfig,
+        folder,
+        folder,
+        *("game.team=true", "group=4", "tasks=2", "loss.kl=0.05", "loss.kl_clip=1", "loss.dual_clip=3"),
+        *("loss.recompute_logprobs=false", "loss.importance_sampling=none", "loss.early_stop_imp_ratio=2"),
+        *("selection.loss_denominator=constant", "selection.kl_denominator=turns", "tokens_per_row=30"),
+    )
+    optimizer = optimizer_of(model)
+    made = team_episodes()
+    told = [
+        grpo.train_step(model, reference, optimizer, made, [1, -1, 0.5] * 2, config, n)[0] for n in (0, 1)
+    ]
+    return {"figures": told, "weights": weights(model)}
+
+
 def with_critic(folder: Path, *settings: str, recompute: bool = False) -> dict[str, Any]:
     config = toy_config(
         ppo.PpoConfig,
@@ -239,6 +259,7 @@ SCENARIOS: tuple[Callable[[Path], dict[str, Any]], ...] = (
     bfloat16,
     adapters,
     group_relative,
+    published,
     shared_critic,
     separate_critic,
     written,

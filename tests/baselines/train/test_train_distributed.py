@@ -92,6 +92,7 @@ def assert_same(one: dict[str, Any], two: dict[str, Any], tolerance: float) -> N
         "supervised",
         "adapters",
         "group_relative",
+        "published",
         "shared_critic",
         "separate_critic",
         "continued",

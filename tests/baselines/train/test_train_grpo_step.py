@@ -181,6 +181,14 @@ def test_a_step_on_episodes_of_a_real_team(model_folder: Path, tmp_path: Path) -
     with LLMPolicy(ToldEngine(model_folder, team_says)) as team:
         finished = list(team.rollouts(game, jobs))
     made = [each.rollout for each in finished if each.rollout is not None]
+    for each, one in zip(finished, made, strict=True):
+        assert each.trajectory is not None
+        again = each.trajectory.replay()
+        for agent_record, conversation in zip(one.agents, again.conversations, strict=True):
+            said = [m["completion_tokens"] for m in conversation.messages if m["role"] == "assistant"]
+            assert said == [turn.tokens for turn in agent_record.turns], (
+                "rewards count the tokens that are trained"
+            )
     figures = rollout_metrics(made, 0)
     assert figures["subagents"] == 2
     assert figures["turns"] == 6

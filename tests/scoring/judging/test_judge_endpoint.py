@@ -73,7 +73,7 @@ def test_a_column_is_judged_in_one_request(ask: Any) -> None:
     assert (used.cost, used.asked, used.cached, used.unreadable) == (20 / 1e6, 3, 0, 0)
     assert isinstance(judge, Judge)
     assert isinstance(judge, KeyAligner)
-    assert judge.name == "openai:m@v1"
+    assert judge.name == "openai:m@v2"
 
 
 def test_a_long_column_is_split(ask: Any) -> None:
@@ -336,7 +336,7 @@ def both(asked: Asked) -> str:
 def test_a_score_names_its_judge(ask: Any) -> None:
     judge, server = ask(both)
     score = score_response(ANSWER, TASK, judge)
-    assert (score.judge, score.f1_by_item, score.f1_by_row) == ("openai:m@v1", 0.75, 0.5)
+    assert (score.judge, score.f1_by_item, score.f1_by_row) == ("openai:m@v2", 0.75, 0.5)
     assert len(server.asked) == 2
     assert score_response(ANSWER, TASK).f1_by_item == 0.25
     again = score_response(ANSWER, TASK, judge)
@@ -347,5 +347,5 @@ def test_a_score_names_its_judge(ask: Any) -> None:
 def test_keys_can_be_left_to_the_rules(ask: Any) -> None:
     judge, server = ask(both, aligns_keys=False)
     score = score_response(ANSWER, TASK, judge)
-    assert (score.f1_by_item, score.judge) == (0.25, "openai:m@v1(keys by rules)")
+    assert (score.f1_by_item, score.judge) == (0.25, "openai:m@v2(keys by rules)")
     assert all("names" not in asked.document for asked in server.asked)

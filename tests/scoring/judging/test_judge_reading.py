@@ -99,3 +99,42 @@ def test_only_yes_or_no_is_a_verdict(value: object, verdict: bool | None) -> Non
 )
 def test_only_a_number_that_was_offered_is_a_choice(value: object, choice: int | None) -> None:
     assert as_choice(value, 3) == choice
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        # An analysis comes first, as the prompt asks.
+        '417: both name the city.\n418: another city.\n{"417": true, "418": false}',
+        '417 – same → {"417": true}\n418 – different\n\n```json\n{"417": true, "418": false}\n```',
+        'Pair 417 ("NYC" / "New York"): right. Pair 418: wrong.\n{"417": 1, "418": 0}',
+        '**417** right, **418** wrong.\n\n{"417": "true", "418": "false"}\n\nThat is all.',
+        '{"417": "the answer says NYC"} is what I think first.\nFinal: {"417": true, "418": false}',
+        "417 对，418 错。\n{\"417\": \"是\", \"418\": \"否\"}",
+        '{"scores": {"417": 1, "418": 0}}',
+        'So:\n{"417": true, "418": false,',
+        # A list of objects instead of one object.
+        '[{"id": 417, "right": true}, {"id": 418, "right": false}]',
+        '{"pairs": [{"id": 417, "score": 1, "reason": "same"}, {"id": 418, "score": 0, "reason": "other"}]}',
+        '```json\n[{"id": "417", "verdict": true}, {"id": "418", "verdict": false}]\n```',
+        '{"id": 417, "answer": "NYC", "reference": "New York", "right": true}\n'
+        '{"id": 418, "answer": "Rome", "reference": "Paris", "right": false}',
+    ],
+)  # fmt: skip
+def test_verdicts_after_an_analysis_and_in_lists_are_read(reply: str) -> None:
+    found = answers(reply, range(417, 419))
+    assert {number: as_verdict(value) for number, value in found.items()} == BOTH
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        '[{"id": 417, "right": true}, {"id": 999, "right": false}]',  # a number that was not asked
+        '[{"id": 417, "right": true, "sure": 1}, {"id": 418, "right": false, "sure": 1}]',  # two values
+        '[{"id": 417, "right": true}, {"id": 417, "right": false}, {"id": 418, "a": 1, "b": 0}]',  # two verdicts
+        '[{"id": true, "right": true}, {"id": 418.0, "right": false}]',
+        '[{"right": true}, {"right": false}]',
+    ],
+)
+def test_lists_that_are_unclear_give_no_verdict(reply: str) -> None:
+    assert answers(reply, range(417, 419)) == {}

@@ -15,7 +15,7 @@ def test_names_give_judges(tmp_path: Path) -> None:
     assert isinstance(judge_from_spec("offline"), OfflineJudge)
     judge = judge_from_spec("openai:org/model@v2@http://127.0.0.1:8000/v1", cache=tmp_path / "c.sqlite")
     assert isinstance(judge, OpenAIJudge)
-    assert judge.name == "openai:org/model@v2@v1"
+    assert judge.name == "openai:org/model@v2@v2"
     assert "127.0.0.1:8000" in repr(judge)
     RecordingJudge(OfflineJudge(), tmp_path / "a:b.jsonl")
     assert isinstance(judge_from_spec(f"recorded:{tmp_path / 'a:b.jsonl'}"), RecordedJudge)

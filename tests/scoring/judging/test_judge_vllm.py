@@ -80,7 +80,7 @@ def test_a_response_is_scored(judge: OpenAIJudge) -> None:
     gold = Table(("City", "Note"), (("München", "capital of Bavaria"), ("Wien", "capital of Austria")))
     task = Task("t", "Which?", gold.header, ("City",), gold, {"Note": ColumnSpec(("llm_judge",))})
     score = score_response("| City | Note |\n|---|---|\n| Wien | Austria's capital |\n", task, judge)
-    assert score.judge == "openai:smollm2@v1"
+    assert score.judge == "openai:smollm2@v2"
     assert score.cells[1].cells[1].verdict in ("right", "wrong")
     assert judge.usage.unreadable == 0
 

@@ -193,6 +193,24 @@ def test_calls_that_arrive_together_share_a_turn(game: Game) -> None:
     assert ["turn" in text.rpartition("[")[2] for text in told] == [False, True, False, True]
 
 
+def test_each_call_is_a_turn_where_only_the_first_call_counts() -> None:
+    settings = {"split": "test", "rules": "width-benchmark", "profile": "wideseek-r1"}
+    published = GameConfig(tasks=WORLD, **settings).open()
+
+    async def main() -> tuple[list[str], Any]:
+        made = desk(published, "single")
+        async with Client(mcp_server(made, window=100)) as client:
+            calls = [client.call_tool("search", {"query": f"museum {n}"}) for n in range(3)]
+            found = [texts(result) for result in await asyncio.gather(*calls)]
+            return found, await client.call_tool("search", {"query": ""})
+
+    told, ended = run(main)
+    assert [f"# Search: museum {n}" in text for n, text in enumerate(told)] == [True] * 3
+    assert [f"turn {n} of 6" in text for n, text in enumerate(told, 2)] == [True] * 3
+    assert ended.is_error
+    assert "answered" in texts(ended), "a call that cannot be run is the last message"
+
+
 def test_tools_alone_have_no_episode(game: Game) -> None:
     async def main() -> list[Any]:
         async with Client(mcp_tools_server(game)) as client:

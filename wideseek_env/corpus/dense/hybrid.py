@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from wideseek_env.corpus.base import Corpus, Page, SearchHit
+from wideseek_env.corpus.base import Corpus, Page, SearchHit, check_chars, search_passages
 from wideseek_env.corpus.dense.index import check_search
 from wideseek_env.corpus.urls import url_key
 from wideseek_env.errors import ConfigError
@@ -58,11 +58,19 @@ class HybridCorpus:
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
         """The best `k` pages for each query by fused rank. Raises `ConfigError` when k is less than 1."""
+        return self._search(queries, k, None)
+
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """Like `search`, with snippets of up to `chars` characters from the corpus that found the page."""
+        check_chars(chars)
+        return self._search(queries, k, chars)
+
+    def _search(self, queries: Sequence[str], k: int, chars: int | None) -> list[list[SearchHit]]:
         check_search(queries, k)
         depth = max(self._depth, k)
         nothing: list[list[SearchHit]] = [[] for _ in queries]
-        lexical = self.lexical.search(queries, depth) if self._weights[0] else nothing
-        dense = self.dense.search(queries, depth) if self._weights[1] else nothing
+        lexical = search_passages(self.lexical, queries, depth, chars) if self._weights[0] else nothing
+        dense = search_passages(self.dense, queries, depth, chars) if self._weights[1] else nothing
         return [self._fuse(*hits, k) for hits in zip(lexical, dense, strict=True)]
 
     def _fuse(self, lexical: Sequence[SearchHit], dense: Sequence[SearchHit], k: int) -> list[SearchHit]:

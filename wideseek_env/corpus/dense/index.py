@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wideseek_env.clean import clean_text
-from wideseek_env.corpus.base import Page, SearchHit
+from wideseek_env.corpus.base import Page, SearchHit, check_chars
 from wideseek_env.corpus.dense.base import Embedder, Vectors
 from wideseek_env.corpus.dense.loading import load_embedder
 from wideseek_env.corpus.dense.texts import OVERLAP, PASSAGE_CHARS, passages
 from wideseek_env.corpus.folders import building, check_reading, read_manifest, write_manifest
 from wideseek_env.corpus.index import check_urls
 from wideseek_env.corpus.records import RecordReader, RecordWriter
-from wideseek_env.corpus.snippets import snippet
+from wideseek_env.corpus.snippets import LONGEST, snippet
 from wideseek_env.corpus.urls import lookup_keys, url_hash, url_key
 from wideseek_env.corpus.words import words
 from wideseek_env.errors import ConfigError, IndexDamagedError
@@ -156,7 +156,12 @@ class DenseIndex:
 
         Raises `ConfigError` when k is less than 1.
         """
+        return self.search_passages(queries, k, LONGEST)
+
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """Like `search`, with up to `chars` characters of the passage that was found."""
         check_search(queries, k)
+        check_chars(chars)
         found: list[list[SearchHit]] = [[] for _ in queries]
         asked = [(n, query, terms) for n, query in enumerate(queries) if (terms := words(query))]
         if not asked or not len(self):
@@ -167,7 +172,7 @@ class DenseIndex:
             for (number, _, terms), rows in zip(
                 block, self._rows(vectors[at : at + _QUERIES], k), strict=True
             ):
-                found[number] = [self._hit(row, score, terms) for score, row in rows]
+                found[number] = [self._hit(row, score, terms, chars) for score, row in rows]
         return found
 
     def _rows(self, queries: Vectors, k: int) -> Iterator[list[tuple[float, int]]]:
@@ -207,10 +212,11 @@ class DenseIndex:
                 break
         return list(best.values())
 
-    def _hit(self, row: int, score: float, terms: Sequence[str]) -> SearchHit:
+    def _hit(self, row: int, score: float, terms: Sequence[str], chars: int) -> SearchHit:
         number, start, end = self._places[row].tolist()
         url, title, text = self._document(number)
-        passage = snippet(" ".join(text[start:end].split()), [(term, 1.0) for term in dict.fromkeys(terms)])
+        weighted = [(term, 1.0) for term in dict.fromkeys(terms)]
+        passage = snippet(" ".join(text[start:end].split()), weighted, chars)
         return SearchHit(url, neutralise(title), neutralise(passage), score)
 
     def fetch(self, url: str) -> Page | None:

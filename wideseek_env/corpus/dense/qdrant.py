@@ -17,12 +17,12 @@ from typing import Any
 from uuid import UUID
 
 from wideseek_env.clean import clean_text
-from wideseek_env.corpus.base import Page, SearchHit
+from wideseek_env.corpus.base import Page, SearchHit, check_chars
 from wideseek_env.corpus.dense.base import Embedder
 from wideseek_env.corpus.dense.index import DECIMALS, check_search, unit
 from wideseek_env.corpus.dense.texts import OVERLAP, PASSAGE_CHARS, passages
 from wideseek_env.corpus.index import check_urls
-from wideseek_env.corpus.snippets import snippet
+from wideseek_env.corpus.snippets import LONGEST, snippet
 from wideseek_env.corpus.words import words
 from wideseek_env.errors import ConfigError, CopyError, CorpusError, MissingDependencyError, extra_hint
 from wideseek_env.pages.from_markdown import text_to_html
@@ -198,7 +198,12 @@ class QdrantIndex:
             CorpusError: Qdrant does not answer, or the payload lacks the fields that `fields` names.
             ConfigError: k is less than 1.
         """
+        return self.search_passages(queries, k, LONGEST)
+
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """Like `search`, with up to `chars` characters of the passage that was found."""
         check_search(queries, k)
+        check_chars(chars)
         found: list[list[SearchHit]] = [[] for _ in queries]
         asked = [(n, query, terms) for n, query in enumerate(queries) if (terms := words(query))]
         if not asked:
@@ -211,7 +216,7 @@ class QdrantIndex:
             again = []
             for n, points in zip(open_ones, answers, strict=True):
                 number, _, terms = asked[n]
-                found[number] = self._hits(points, terms, k)
+                found[number] = self._hits(points, terms, k, chars)
                 if len(found[number]) < k and len(points) == limit < _MOST:
                     again.append(n)  # all hits are passages of a few pages
             open_ones, limit = again, min(4 * limit, _MOST)
@@ -233,14 +238,14 @@ class QdrantIndex:
         with _told(f"Qdrant could not search {self.collection!r}"):
             return [answer.points for answer in self._client.query_batch_points(self.collection, requests)]
 
-    def _hits(self, points: Sequence[Any], terms: Sequence[str], k: int) -> list[SearchHit]:
+    def _hits(self, points: Sequence[Any], terms: Sequence[str], k: int, chars: int) -> list[SearchHit]:
         weighted = [(term, 1.0) for term in dict.fromkeys(terms)]
         best: dict[str, SearchHit] = {}
         ranked = sorted(points, key=lambda p: (-self._sign * round(p.score, DECIMALS), _order(p.id)))
         for point in ranked:
             url, title, text = self._read(point.payload)
             if url not in best:
-                passage = snippet(" ".join(text.split()), weighted)
+                passage = snippet(" ".join(text.split()), weighted, chars)
                 score = self._sign * round(float(point.score), DECIMALS)
                 best[url] = SearchHit(url, neutralise(title), neutralise(passage), score)
                 if len(best) == k:

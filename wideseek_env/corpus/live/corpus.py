@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeAlias
 
-from wideseek_env.corpus.base import Corpus, FailedSearch, Page, SearchHit
-from wideseek_env.corpus.live.engines import PAGE, SearchEngine
+from wideseek_env.corpus.base import Corpus, FailedSearch, Page, SearchHit, check_chars
+from wideseek_env.corpus.live.engines import PAGE, SearchEngine, shortened
 from wideseek_env.corpus.live.readers import PageReader
 from wideseek_env.errors import ConfigError, CopyError, CorpusError
 from wideseek_env.net.errors import FetchError
@@ -24,6 +24,7 @@ _log = logging.getLogger(__name__)
 _WORD = re.compile(r"\w")
 _LASTING = frozenset((404, 410, 413, 415, 451))  # error statuses that a page probably still has an hour later
 _FAILED_SECONDS = 3600.0
+_SNIPPET = 1000  # the most characters of a snippet unless another length is asked for
 
 
 class SearchError(CorpusError):
@@ -94,12 +95,17 @@ class LiveCorpus:
         A query without words gives an empty list. A query whose search failed gives a `FailedSearch`, which is an empty
         list with an `error`, and a line in the log. Raises `SearchError` when all searches failed.
         """
+        return self.search_passages(queries, k, _SNIPPET)
+
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """Like `search`, with up to `chars` characters of the engine's snippets, at most `LONGEST_SNIPPET`."""
+        check_chars(chars)
         distinct = list(dict.fromkeys(queries))
         if len(distinct) < 2:
-            found = [self._one(query, k) for query in distinct]
+            found = [self._one(query, k, chars) for query in distinct]
         else:
             with ThreadPoolExecutor(min(self._workers, len(distinct)), "wideseek-search") as pool:
-                found = list(pool.map(lambda query: self._one(query, k), distinct))
+                found = list(pool.map(lambda query: self._one(query, k, chars), distinct))
         by_query = dict(zip(distinct, found, strict=True))
         return settle([by_query[query] for query in queries])
 
@@ -148,7 +154,7 @@ class LiveCorpus:
         if self._cache is not None:
             self._cache.close()
 
-    def _one(self, query: str, k: int) -> Found:
+    def _one(self, query: str, k: int, chars: int) -> Found:
         engine = self._engine
         if engine is None:
             return FailedSearch("There is no search engine here.")
@@ -164,7 +170,9 @@ class LiveCorpus:
         except FetchError as error:
             _log.warning("a search failed: %s", error)
             return FailedSearch(str(error))
-        return found if isinstance(found, FailedSearch) else found[:k]
+        if isinstance(found, FailedSearch):
+            return found
+        return [hit._replace(snippet=shortened(hit.snippet, chars)) for hit in found[:k]]
 
     def _cached(self, key: str, make: Callable[[], tuple[str, float]]) -> str:
         """The text of `key` in the cache. If the cache has no such text, `make` returns the text and the number of

@@ -28,9 +28,11 @@ PAGE = 10
 """The fewest results to request. Engines charge the same price for up to ten results, and searches for fewer results
 can use the same cached answer."""
 
+LONGEST_SNIPPET = 5_000
+"""The most characters of a snippet that are kept. An endpoint may send whole passages."""
+
 _LONGEST_QUERY = 2000
 _LONGEST_TITLE = 300
-_LONGEST_SNIPPET = 1000
 _EMPHASIS = re.compile(r"</?(?:b|strong|em|i|mark|span|br)\b[^<>]{0,200}>", re.IGNORECASE)
 _FIELD = re.compile(r"\{(\w*)\}")
 
@@ -215,7 +217,7 @@ def read_hits(answer: Any, results: str, fields: Fields) -> list[SearchHit]:
             continue
         if url and url not in hits:
             title = plain(at_path(item, fields.title), _LONGEST_TITLE)
-            snippet = plain(at_path(item, fields.snippet), _LONGEST_SNIPPET)
+            snippet = plain(at_path(item, fields.snippet), LONGEST_SNIPPET)
             score = at_path(item, fields.score) if fields.score else None
             rank = 1.0 / (len(hits) + 1)
             hits[url] = SearchHit(
@@ -241,10 +243,15 @@ def plain(value: Any, longest: int) -> str:
     if not isinstance(value, str):
         return ""
     text = html.unescape(_EMPHASIS.sub("", value[: 4 * longest]))
-    text = " ".join(text.split())
-    if len(text) > longest:
-        text = text[: longest - 1].rpartition(" ")[0] + "…"
-    return text.encode("utf-8", "replace").decode()
+    return shortened(" ".join(text.split()), longest).encode("utf-8", "replace").decode()
+
+
+def shortened(text: str, longest: int) -> str:
+    """`text`, or its beginning and a "…", in at most `longest` characters. A cut is at a space if one is near."""
+    if len(text) <= longest:
+        return text
+    space = text.rfind(" ", longest * 3 // 4, longest - 1)
+    return text[: space if space > 0 else longest - 1] + "…"
 
 
 def _clean(query: str) -> str:

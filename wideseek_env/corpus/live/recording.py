@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from wideseek_env.corpus.base import Corpus, FailedSearch, Page, SearchHit
+from wideseek_env.corpus.base import Corpus, FailedSearch, Page, SearchHit, search_passages
 from wideseek_env.corpus.live.corpus import (
     Found,
     SearchError,
@@ -55,18 +55,25 @@ class Recorder:
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
         """The corpus's answers. Answers that are already in the recording are repeated. Raises `SearchError` when all
         searches failed."""
-        known = {query: self._store.get(_search_key(query, k)) for query in dict.fromkeys(queries)}
+        return self._search(queries, k, None)
+
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """Like `search`, with passages of up to `chars` characters. Each length is recorded separately."""
+        return self._search(queries, k, chars)
+
+    def _search(self, queries: Sequence[str], k: int, chars: int | None) -> list[list[SearchHit]]:
+        known = {query: self._store.get(_search_key(query, k, chars)) for query in dict.fromkeys(queries)}
         missing = [query for query, text in known.items() if text is None]
         if missing:
             answers: Sequence[Found]
             try:
-                answers = self.corpus.search(missing, k)
+                answers = search_passages(self.corpus, missing, k, chars)
             except SearchError as error:
                 answers = [FailedSearch(sentence) for sentence in error.errors]
             except CorpusError as error:
                 answers = [FailedSearch(str(error))] * len(missing)
             for query, found in zip(missing, answers, strict=True):
-                known[query] = self._store.add(_search_key(query, k), hits_to_text(found))
+                known[query] = self._store.add(_search_key(query, k, chars), hits_to_text(found))
         return settle([hits_from_text(known[query] or "[]") for query in queries])
 
     def fetch(self, url: str) -> Page | None:
@@ -109,9 +116,16 @@ class Replay:
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
         """The recorded results. A search that was not recorded counts as failed."""
+        return self._search(queries, k, None)
+
+    def search_passages(self, queries: Sequence[str], k: int, chars: int) -> list[list[SearchHit]]:
+        """The recorded results of searches with passages of this length."""
+        return self._search(queries, k, chars)
+
+    def _search(self, queries: Sequence[str], k: int, chars: int | None) -> list[list[SearchHit]]:
         found: list[Found] = []
         for query in queries:
-            text = self._store.get(_search_key(query, k))
+            text = self._store.get(_search_key(query, k, chars))
             found.append(
                 FailedSearch(_unrecorded("search").message) if text is None else hits_from_text(text)
             )
@@ -135,8 +149,9 @@ class Replay:
         return len(self._store) - 1  # one entry is the name
 
 
-def _search_key(query: str, k: int) -> str:
-    return f"search\n{k}\n{json.dumps(query)}"
+def _search_key(query: str, k: int, chars: int | None) -> str:
+    length = "" if chars is None else f"\n{chars}"
+    return f"search\n{k}{length}\n{json.dumps(query)}"
 
 
 def _page_key(url: str) -> str:

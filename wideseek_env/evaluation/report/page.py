@@ -9,6 +9,8 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.report import sections
 from wideseek_env.evaluation.report.entries import Entry
 from wideseek_env.evaluation.report.html import Markup, text
+from wideseek_env.evaluation.report.questions import questions
+from wideseek_env.evaluation.report.rows import rows
 from wideseek_env.evaluation.report.style import STYLE
 from wideseek_env.files import write_whole
 from wideseek_env.version import __version__
@@ -29,6 +31,8 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
         raise ConfigError("give at least one run")
     parts = {
         "results": sections.results(entries),
+        "rows": rows(entries),
+        "questions": questions(entries),
         "figures": sections.figures(entries),
         "speed-up": sections.speedups(entries, seed),
         "comparisons": sections.comparisons(entries, seed),
@@ -36,6 +40,8 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
         "commands": sections.commands(entries),
     }
     called = {
+        "rows": "Gold rows",
+        "questions": "Question answering",
         "speed-up": "Speed-up",
         "comparisons": "Paired comparisons",
         "settings": "Settings and versions",
@@ -59,6 +65,8 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
         Markup(f'<p class="soft">A report on {count}, made by wideseek {text(__version__)}.</p>'),
         Markup(f'<nav aria-label="Contents"><ul>{links}</ul></nav>'),
         sections.unfinished(entries),
+        sections.judged_by_rules(entries),
+        sections.conditions(entries),
         *parts.values(),
     ]
     return head + "\n".join(part for part in body if part) + "\n</body></html>\n"

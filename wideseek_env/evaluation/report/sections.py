@@ -13,8 +13,16 @@ from wideseek_env.evaluation.drawing import INSTALL, plot_available
 from wideseek_env.evaluation.plot import draw_metric, draw_overview
 from wideseek_env.evaluation.report.entries import Entry, Part
 from wideseek_env.evaluation.report.html import Markup, figure, heading, interval, items, table, text
-from wideseek_env.evaluation.speedup import Clock, Speedup, amdahl_lines, speedup_of
+from wideseek_env.evaluation.same_game import (
+    Differences,
+    difference_text,
+    game_differences,
+    sweep_differences,
+)
+from wideseek_env.evaluation.speedup import Clock, Speedup, amdahl_lines, fixed_path, speedup_of, why_fixed
 from wideseek_env.evaluation.summary import Summary
+from wideseek_env.evaluation.sweep import Sweep
+from wideseek_env.scoring.judged import by_rules_text
 
 _CLOCKS: Mapping[Clock, str] = {"critical_path": "critical path", "seconds": "wall-clock time"}
 _COSTS = ("critical-path", "turns", "calls", "tokens", "seconds")
@@ -32,6 +40,39 @@ def unfinished(entries: Sequence[Entry]) -> Markup:
     if not lines:
         return Markup("")
     return Markup(f'<div class="note" id="unfinished"><b>Some runs are incomplete:</b>{items(lines)}</div>')
+
+
+def judged_by_rules(entries: Sequence[Entry]) -> Markup:
+    """A note at the top about cells that no model judged. Empty if there are none."""
+    lines = []
+    for entry in entries:
+        share = max((part.summary.by_rules for part in entry.parts), default=0.0)
+        if share:
+            names = sorted({judge for part in entry.parts for judge in part.summary.judges})
+            lines.append(f"{entry.name}: {by_rules_text(share, ', '.join(names) or 'the offline judge')}")
+    if not lines:
+        return Markup("")
+    return Markup(f'<div class="note" id="judge"><b>No model judged some cells:</b>{items(lines)}</div>')
+
+
+def conditions(entries: Sequence[Entry]) -> Markup:
+    """A note at the top about runs of different games. Empty if all scores compare."""
+    first = entries[0]
+    lines = [
+        f"{first.name} and {entry.name}: {difference_text(found)}"
+        for entry in entries[1:]
+        if (found := _differences(first, entry))
+    ]
+    if not lines:
+        return Markup("")
+    about = "Runs under different conditions, whose scores do not compare:"
+    return Markup(f'<div class="note" id="conditions"><b>{about}</b>{items(lines)}</div>')
+
+
+def _differences(first: Entry, second: Entry) -> Differences:
+    if first.sweep is not None and second.sweep is not None:
+        return sweep_differences(first.sweep, second.sweep)
+    return game_differences(first.settings, second.settings) if first.settings and second.settings else []
 
 
 def results(entries: Sequence[Entry]) -> Markup:
@@ -78,28 +119,53 @@ def figures(entries: Sequence[Entry]) -> Markup:
         )
     parts = [title]
     curves = [Curve.of(sweep, name) for name, sweep in sweeps]
+    together = same_games([sweep for _, sweep in sweeps])
     for kind in ("width", "depth"):
-        chosen = [number for number, curve in enumerate(curves) if curve.kind == kind]
-        if len(chosen) > 1:
-            fast = [_speedup(sweeps[number][1], "critical_path") for number in chosen]
-            drawn = draw_overview([curves[number] for number in chosen], fast)
-            parts.append(figure(drawn, f"All {kind} sweeps", f"figure-{kind}"))
+        for at, group in enumerate(together):
+            chosen = [number for number in group if curves[number].kind == kind]
+            if len(chosen) > 1:
+                fast = [_speedup(sweeps[number][1], "critical_path") for number in chosen]
+                drawn = draw_overview([curves[number] for number in chosen], fast)
+                parts.append(
+                    figure(drawn, f"All {kind} sweeps{_of(group, sweeps, together)}", _anchor(kind, at))
+                )
     for number, (name, sweep) in enumerate(sweeps):
         drawn = draw_overview([curves[number]], [_speedup(sweep, "critical_path")])
         parts.append(figure(drawn, f"{name}: {kind_of(sweep)}", f"figure-run-{number}"))
     for cost in ("critical-path", "tokens"):
-        try:
-            drawn = draw_metric(curves, axis=cost)
-        except ConfigError:  # the cost was not measured in one of the runs
-            continue
-        label = COSTS[cost].label
-        parts.append(
-            figure(drawn, f"Item-F1 against {label[0].lower()}{label[1:]}", f"figure-{cost}", column=True)
-        )
+        for at, group in enumerate(together):
+            try:
+                drawn = draw_metric([curves[number] for number in group], axis=cost)
+            except ConfigError:  # the cost was not measured in one of the runs
+                continue
+            label = COSTS[cost].label
+            caption = f"Item-F1 against {label[0].lower()}{label[1:]}{_of(group, sweeps, together)}"
+            parts.append(figure(drawn, caption, _anchor(cost, at), column=True))
     return Markup("\n".join(parts))
 
 
-def kind_of(sweep: Any) -> str:
+def same_games(sweeps: Sequence[Sweep]) -> list[list[int]]:
+    """The positions of the sweeps, in groups with the same game. Only the scores of one group are drawn together."""
+    groups: list[list[int]] = []
+    for number, sweep in enumerate(sweeps):
+        fits = (group for group in groups if not any(sweep_differences(sweeps[at], sweep) for at in group))
+        if (group := next(fits, None)) is None:
+            groups.append([number])
+        else:
+            group.append(number)
+    return groups
+
+
+def _of(group: Sequence[int], sweeps: Sequence[tuple[str, Sweep]], groups: Sequence[Sequence[int]]) -> str:
+    """The names of the runs in a figure, if not all runs are in it."""
+    return f" ({', '.join(sweeps[number][0] for number in group)})" if len(groups) > 1 else ""
+
+
+def _anchor(name: str, at: int) -> str:
+    return f"figure-{name}" if at == 0 else f"figure-{name}-{at}"
+
+
+def kind_of(sweep: Sweep) -> str:
     """What the sweep varied, in words, and its budget."""
     what = "subagents at once" if sweep.kind == "width" else "turns of the single agent"
     equal = sweep.settings.get("equal")
@@ -112,6 +178,10 @@ def speedups(entries: Sequence[Entry], seed: int) -> Markup:
     """Speed-up, efficiency and Amdahl's law for every width sweep with at least two widths."""
     parts = []
     for number, entry in enumerate(entries):
+        if entry.sweep is not None and entry.sweep.kind == "width" and fixed_path(entry.sweep) is not None:
+            parts.append(
+                Markup(f"<p>{text(entry.name)} has no speed-up: {text(why_fixed(entry.sweep))}.</p>")
+            )
         for clock, called in _CLOCKS.items():
             found = _speedup(entry.sweep, clock, seed)
             if found is None:
@@ -166,6 +236,8 @@ def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
             if name in found.metrics:
                 rows.append([names, called, found.tasks, *_difference(found.metrics[name], name in _SCORES)])
         notes += [f"{names}: {note}" for note in found.notes]
+        if other_game := _part_differences(first, second):
+            notes.append(f"{names}: run under different conditions ({difference_text(other_game)})")
     if len(pairs) > _MOST_PAIRS:
         notes.append(
             f"{len(pairs) - _MOST_PAIRS} more pairs are left out; compare them with `wideseek compare`"
@@ -183,6 +255,11 @@ def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
     return Markup(
         f'{heading(2, "Paired comparisons", "comparisons")}<p class="soft">{about}</p>{shown}{items(notes)}'
     )
+
+
+def _part_differences(first: Part, second: Part) -> Differences:
+    one, other = first.run.settings, second.run.settings
+    return game_differences(one, other) if one and other else []
 
 
 def _pairs(entries: Sequence[Entry]) -> Iterator[tuple[Part, Part]]:

@@ -69,7 +69,7 @@ class OpenAIJudge:
 
     The cache key consists of model, prompt version, language, `fields`, column, criterion and cells. The cache key does
     not include the URL. If a cell has more than 2,000 characters, the model sees only its beginning. `name` is
-    ``openai:MODEL@v1``, where ``v1`` is the version of the prompts.
+    ``openai:MODEL@v2``, where ``v2`` is the version of the prompts.
 
     `wideseek_env.errors.ServiceError` is raised when the endpoint refuses a request or all retries fail. The judge
     never makes up a verdict in such a case.

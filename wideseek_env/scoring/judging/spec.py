@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.llm.spec import model_at_url
 from wideseek_env.llm.usage import Prices
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.scoring.judges import Judge, OfflineJudge
@@ -33,12 +34,7 @@ def judge_from_spec(
     if kind == "offline" and not rest:
         return OfflineJudge()
     if kind == "openai":
-        model, at, url = rest.rpartition("@")
-        if not (model and at and url):
-            raise ConfigError(
-                f"{spec!r} does not have a model and an address; write openai:MODEL@URL, "
-                "such as openai:qwen3-4b@http://127.0.0.1:8000/v1"
-            )
+        model, url = model_at_url(spec)
         from wideseek_env.scoring.judging.endpoint import OpenAIJudge
 
         return OpenAIJudge(url, model, api_key_env=api_key_env, cache=cache, prices=prices)

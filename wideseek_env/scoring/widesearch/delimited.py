@@ -140,7 +140,7 @@ def _tokenize_returns(text: str, separator: str) -> list[list[str]]:
             floor = at  # the first two lines are read separately
         budget -= 1
         if not budget:
-            raise UnreadableTable("carriage returns keep pandas from ever ending")
+            raise UnreadableTable("it has carriage returns (\\r) with which pandas never ends; remove them")
         char = text[at]
         at += 1
         if state == "blank":  # after the CR of a blank line

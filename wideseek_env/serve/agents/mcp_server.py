@@ -21,7 +21,6 @@ from typing import Any, TypeVar
 from wideseek_env.errors import ActionError, MissingDependencyError, WideSeekError, extra_hint
 from wideseek_env.game import Game
 from wideseek_env.messages import Message, Role, ToolCall
-from wideseek_env.prompts import texts_for
 from wideseek_env.serve.agents.desk import DeskError, EpisodeDesk
 from wideseek_env.serve.agents.mcp_texts import ASK, finisher, prompt_texts, role_schemas, wording
 from wideseek_env.serve.agents.native import native_profile
@@ -103,7 +102,10 @@ class _Door:
             finally:
                 self._forget()
             agent = "subagent_0" if self.role == "subagent" else episode.episode_run.episode.root.agent
-            most = episode.episode_run.game.rules.calls_per_turn
+            game = episode.episode_run.game
+            # If only the first call of a message counts, each call must be a turn, or a client would lose the others.
+            first_only = game.profile.protocol.reading == "first_block"
+            most = 1 if first_only else game.rules.calls_per_turn
 
             def act(message: Message) -> Awaitable[Reply]:
                 return self._on_thread(lambda: episode.act(agent, message))
@@ -281,7 +283,7 @@ def mcp_tools_server(game: Game, *, language: Language = "en") -> Server[Any]:
         return types.ListToolsResult(tools=[as_mcp_tool(schema) for schema in schemas])
 
     async def call(ctx: Context, params: types.CallToolRequestParams) -> types.CallToolResult:
-        problems = texts_for(language).problems
+        problems = profile.texts[language].problems
         tool = tools.get(params.name)
         if tool is None:
             return _text(problems["unknown_tool"].format(detail=repr(params.name[:80])), failed=True)

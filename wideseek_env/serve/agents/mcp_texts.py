@@ -13,7 +13,6 @@ from typing import Any
 
 from wideseek_env.game import Game
 from wideseek_env.messages import Message, Role
-from wideseek_env.prompts import texts_for
 from wideseek_env.serve.agents.native import native_profile
 from wideseek_env.task import Language, Task
 from wideseek_env.tools.spec import function_schema
@@ -74,11 +73,12 @@ def role_schemas(game: Game, role: Role, task: Task) -> list[dict[str, Any]]:
     """The environment's tools for the role in OpenAI's form, and then the two tools of this server."""
     profile = native_profile(game.profile)
     language = profile.language_for(task)
-    texts, words = texts_for(language), wording(language)
+    texts, words = profile.texts[language], wording(language)
     own = profile.schemas(role, game.rules, language)
     about = words.report
     if role != "subagent":
-        about = f"{words.answer} {texts.answer_table if task.gold is not None else texts.answer_short}"
+        form = texts.answer_table if task.gold is not None else texts.answer_short
+        about = f"{words.answer} {form.format()}".rstrip()
     text = {"text": {"type": "string", "description": words.text}}
     added = [function_schema(finisher(role), about, text, ["text"]), function_schema(ASK, words.ask, {}, [])]
     taken = {schema["function"]["name"] for schema in own}

@@ -144,7 +144,7 @@ class OutsideEpisode:
             conversation = self.conversation(agent)
             known = len(conversation.messages) + 1
             calls = self.episode_run.act(agent, message)
-            asked = _asked(conversation, message, calls)
+            asked = _asked(conversation, message)
             self._busy += 1
         try:
             passed = self._run(calls)
@@ -246,20 +246,9 @@ class OutsideEpisode:
             self._on_end(self)
 
 
-def _asked(
-    conversation: Conversation, message: Action, calls: Sequence[ToolCall]
-) -> list[tuple[str, ...] | None]:
+def _asked(conversation: Conversation, message: Action) -> list[tuple[str, ...] | None]:
     """The ids of the requests of each call of a message: () if the call could not be run, None for a delegation."""
     written = message.get("tool_calls") if isinstance(message, Mapping) else None
     if conversation.status != "waiting":  # no call could be run, and each has its result already
         return [() for _ in written or ()]
-    left = iter(calls)
-    asked: list[tuple[str, ...] | None] = []
-    for pending_call in conversation.pending_calls:
-        if pending_call.spawned:
-            asked.append(None)
-        elif pending_call.parts[0].startswith("# "):  # the heading of a request; a problem has no heading
-            asked.append(tuple(next(left).id for _ in pending_call.parts))
-        else:
-            asked.append(())
-    return asked
+    return [None if call.spawned else tuple(call.requests) for call in conversation.pending_calls]

@@ -5,8 +5,14 @@
     FOLDER/widesearch.jsonl            instance_id, query, evaluation, language
     FOLDER/widesearch_gold/ID.csv      the gold table of the task with this instance_id
 
+DeepWideSearch has the same layout with other names::
+
+    FOLDER/NAME.jsonl                  instance_id, question, entity, evaluation, language, topic
+    FOLDER/NAME_tables/ID.csv
+
 ``evaluation`` is an object or its JSON text. It has ``required`` and ``unique_columns`` (column names in lower case
 without spaces). It also has ``eval_pipeline``, with ``preprocess``, ``metric`` and ``criterion`` for each column.
+``aliases`` is an addition of this package: for each column, other right texts of gold cells (`Task.aliases`).
 """
 
 from __future__ import annotations
@@ -19,13 +25,22 @@ from typing import Any
 
 from wideseek_env.errors import MissingDependencyError, TaskError
 from wideseek_env.task import Task
-from wideseek_env.tasks.rows import OnError, collect, read_rows, write_text
+from wideseek_env.tasks.rows import (
+    OnError,
+    Row,
+    collect,
+    gold_folder,
+    id_of,
+    read_rows,
+    row_files,
+    stem_of,
+    write_text,
+)
 from wideseek_env.tasks.taskset import TaskSet
 from wideseek_env.tasks.widesearch.rows import (
     SOURCE,
     gold_csv,
     task_from_widesearch,
-    text_field,
     widesearch_row,
 )
 
@@ -44,25 +59,23 @@ def load_widesearch(
 ) -> TaskSet:
     """The tasks of a folder in the benchmark's layout, or of one file of rows.
 
-    `gold` is the folder of gold tables. By default it is ``widesearch_gold`` next to the rows. With
-    ``on_error="skip"``, a bad row or gold table is logged as a warning and left out.
+    `gold` is the folder of gold tables. By default it is ``widesearch_gold`` or ``NAME_tables`` next to the file
+    ``NAME.jsonl``. With ``on_error="skip"``, a bad row or gold table is logged as a warning and left out.
 
     Raises:
         TaskError: A row or its gold table is bad. The message names file and line.
     """
     path = Path(source)
-    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
-    if not files:
-        raise TaskError(f"{path} has no .jsonl file of WideSearch tasks")
-    folder = Path(gold) if gold is not None else files[0].parent / GOLD
-    if not folder.is_dir():
-        raise TaskError(f"there is no folder {folder} with the gold tables; name it with gold=")
+    files = row_files(path)
+    names = (GOLD, *(f"{stem_of(file)}_tables" for file in files))
+    folder = gold_folder(files, None if gold is None else Path(gold), names, SOURCE)
 
-    def make(row: Mapping[str, Any], where: str) -> Task:
-        return task_from_widesearch(row, folder / f"{text_field(row, 'instance_id')}.csv")
+    def make(data: Mapping[str, Any], row: Row) -> Task:
+        # The last part of the id, as DeepWideSearch's own loader does.
+        return task_from_widesearch(data, folder / f"{Path(id_of(data, 'instance_id')).name}.csv")
 
     rows = (item for file in files for item in read_rows(file))
-    return TaskSet(collect(rows, make, on_error), name=path.name.removesuffix(".jsonl") or SOURCE)
+    return TaskSet(collect(rows, make, on_error), name=stem_of(path) or SOURCE)
 
 
 def download_widesearch(repository: str = REPOSITORY, *, on_error: OnError = "raise") -> TaskSet:

@@ -5,42 +5,45 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from wideseek_env.errors import TaskError
+from wideseek_env.scoring.entity import ENTITY
+from wideseek_env.scoring.entity import SOURCE as DEEP_SOURCE
 from wideseek_env.scoring.widesearch.delimited import UnreadableTable, read_delimited
 from wideseek_env.scoring.widesearch.gold import TYPED, norm_column
 from wideseek_env.scoring.widesearch.infer import column_texts
 from wideseek_env.task import ColumnSpec, Language, Table, Task
+from wideseek_env.tasks.rows import evaluation_of, id_of, language_of, text_of
 
 SOURCE = "widesearch"
 """The `source` of the benchmark's tasks."""
 
-_FIELDS = ("instance_id", "query", "evaluation", "language")
+_FIELDS = ("instance_id", "query", "question", "evaluation", "language")
+_CHINESE = re.compile("[\u4e00-\u9fff]")
 
 
 def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
     """The task of one row of the benchmark.
 
-    `row` has ``instance_id``, ``query``, ``evaluation`` and ``language``. Other fields are stored in ``meta``.
-    ``evaluation`` is an object or its JSON text, with ``required``, ``unique_columns`` and ``eval_pipeline``. `gold` is
-    the path of a CSV file, a `Table` with the cells of a CSV file, or a data frame.
+    `row` has ``instance_id``, ``query`` (or ``question``), ``evaluation`` and ``language``. Other fields are stored in
+    ``meta``. A row with an ``entity`` is a task of DeepWideSearch. Without ``language``, a question with Chinese
+    characters is Chinese. ``evaluation`` is an object or its JSON text, with ``required``, ``unique_columns`` and
+    ``eval_pipeline``. `gold` is the path of a CSV file, a `Table` with the cells of a CSV file, or a data frame.
 
     Raises `TaskError` that names the wrong field or column.
     """
-    evaluation = row.get("evaluation")
-    if isinstance(evaluation, str):
-        try:
-            evaluation = json.loads(evaluation)
-        except ValueError as error:
-            raise TaskError(f"field 'evaluation' is not JSON: {error}") from error
-    if not isinstance(evaluation, Mapping):
-        raise TaskError("field 'evaluation' must be an object or its JSON text")
+    evaluation = evaluation_of(row.get("evaluation"))
     required, keys = _names(evaluation, "required"), _names(evaluation, "unique_columns")
+    for name in keys:
+        if name not in required:
+            raise TaskError(
+                f"'evaluation.unique_columns' has {name!r}, which is not in 'evaluation.required'; add it there"
+            )
     pipeline = evaluation.get("eval_pipeline")
     if not isinstance(pipeline, Mapping):
         raise TaskError("field 'evaluation.eval_pipeline' must be an object")
@@ -49,16 +52,18 @@ def task_from_widesearch(row: Mapping[str, Any], gold: Any) -> Task:
         if name not in specs and isinstance(item, Mapping) and item.get("preprocess"):
             raise TaskError(f"'evaluation.eval_pipeline' has the column {name!r}, which is not required")
     table, typed = _gold(gold, required)
+    question = text_of(row, "query", "question")
     others = {name: value for name, value in row.items() if name not in _FIELDS}
     return Task(
-        id=text_field(row, "instance_id"),
-        question=text_field(row, "query"),
+        id=id_of(row, "instance_id"),
+        question=question,
         columns=required,
         key_columns=keys,
         gold=table,
         specs=specs,
-        language=cast(Language, row.get("language") or "en"),
-        source=SOURCE,
+        aliases=_aliases(evaluation.get("aliases"), required),
+        language=cast(Language, language_of(row, "zh" if _CHINESE.search(question) else "en")),
+        source=DEEP_SOURCE if row.get(ENTITY) else SOURCE,
         meta={**others, **({TYPED: True} if typed else {})},
     )
 
@@ -91,10 +96,34 @@ def widesearch_row(task: Task) -> dict[str, Any]:
             "unique_columns": list(task.key_columns),
             "required": list(task.columns),
             "eval_pipeline": pipeline,
+            **({"aliases": _plain(task)} if task.aliases else {}),
         },
         "language": task.language,
         **task.meta,
     }
+
+
+def _plain(task: Task) -> dict[str, dict[str, list[str]]]:
+    return {
+        column: {cell: list(names) for cell, names in cells.items()} for column, cells in task.aliases.items()
+    }
+
+
+def _aliases(value: Any, required: Sequence[str]) -> dict[str, dict[str, tuple[str, ...]]]:
+    if value is None:
+        return {}
+    form = "field 'evaluation.aliases' must be {column: {gold cell: [other text, …]}}"
+    if not isinstance(value, Mapping) or not all(isinstance(cells, Mapping) for cells in value.values()):
+        raise TaskError(form)
+    for column, cells in value.items():
+        if column not in required:
+            raise TaskError(f"'evaluation.aliases' has the column {column!r}, which is not required")
+        if not all(
+            isinstance(names, list) and all(isinstance(name, str) for name in names)
+            for names in cells.values()
+        ):
+            raise TaskError(form)
+    return {column: {cell: tuple(names) for cell, names in cells.items()} for column, cells in value.items()}
 
 
 def gold_csv(task: Task) -> str:
@@ -164,14 +193,6 @@ def _spec(name: str, item: Any, is_key: bool) -> ColumnSpec:
     if not {"number_near", "llm_judge"}.intersection(metrics):
         criterion = None  # no other metric of the benchmark has one
     return ColumnSpec(metrics, steps, criterion)
-
-
-def text_field(row: Mapping[str, Any], field: str) -> str:
-    """The text in `field` of a row. Raises `TaskError` when it is missing, blank or not text."""
-    value = row.get(field)
-    if not isinstance(value, str) or not value.strip():
-        raise TaskError(f"field {field!r} must be text")
-    return value
 
 
 def _names(

@@ -8,6 +8,32 @@ const TOLD = {
   alone: "the first result that has this value; no result has it with anything else of the row",
 };
 
+const FATES = {
+  right: ["right", "the answer has this row, and all its cells are right"],
+  wrong_values: ["wrong or blank", "the answer has the key of this row, but not all its cells are right"],
+  lost_in_merge: ["lost in merge", "a subagent reported this row, but the answer does not have it"],
+  not_reported: ["not reported", "the key of this row was found, but no report has the row with a value"],
+  not_found: ["not found", "no tool result and no report has the key of this row"],
+};
+
+/** What became of the rows of an episode, as one line of text. */
+function fates(detail) {
+  const { coverage } = detail.answer;
+  if (coverage.right === undefined) return "";
+  const lost = Object.entries(FATES).slice(1).filter(([name]) => coverage[name] > 0);
+  return `gold rows: ${percent(coverage.coverage)} covered, ${percent(coverage.right)} right${lost.map(([name, [called]]) => `, ${percent(coverage[name])} ${called}`).join("")}`;
+}
+
+/** A tag that says where the row of a side was lost. Nothing if the answer has it: its cells show what is wrong. */
+function fateTag(side, row) {
+  if (!row.trace || row.predicted !== null) return "";
+  const [fate, seen, reported] = row.trace;
+  const agents = (numbers) => numbers.map((number) => brief(side.detail.agents[number].agent)).join(", ");
+  const [called, told] = FATES[fate];
+  const title = [told, seen.length ? `seen by ${agents(seen)}` : "", reported.length ? `reported by ${agents(reported)}` : ""];
+  return el("span", { class: `tag fate ${fate}`, title: title.filter(Boolean).join("\n") }, called);
+}
+
 function mark(verdict) {
   return el("span", { class: `mark ${verdict}`, title: verdict }, `${MARKS[verdict]} `);
 }
@@ -60,6 +86,7 @@ function notes(side, named) {
     score.judge ? `judged by ${score.judge}` : "",
     answer.anew ? "the record has no verdicts, so the offline judge scored the answer again for this page" : "",
     answer.traced ? "" : "the table is too large to search for sources",
+    fates(side.detail),
     answer.accepted.length ? `accepted: ${answer.accepted.join(" / ")}` : "",
   ].filter(Boolean);
   return el("p", { class: "soft plain" }, named ? [runTag(side.line.run), " "] : [], said.join(" · "));
@@ -75,7 +102,8 @@ function cellTable(sides, columns, state, select) {
       ? rows[0].cells.every((cell, c) => cell[0] === rows[1].cells[c][0] && cell[1] === rows[1].cells[c][1])
       : verdicts[0].every((verdict) => verdict === "right");
     if (state.faults && quiet) continue;
-    body.append(el("tr", {}, el("td", { class: "row", title: rows.map(rowTitle).join("\n") }, String(at + 1)),
+    body.append(el("tr", {}, el("td", { class: "row", title: rows.map(rowTitle).join("\n") }, String(at + 1),
+        rows.map((row, number) => [" ", fateTag(sides[number], row)])),
       columns.map((column, c) => sides.length > 1 ? pairCell(sides, rows, c, column, select) : oneCell(sides[0], rows[0], c, column, select))));
   }
   for (const side of sides) {

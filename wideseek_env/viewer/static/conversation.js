@@ -22,7 +22,7 @@ function conversationTab(sides, focus, pick) {
   const turns = el("div", { class: "turns" },
     opening(agent, goTo),
     agent.turns.map((turn, at) => turnCard(detail, agent, turn, at, focus, goTo)),
-    el("p", { class: "soft" }, `Ended: ${words(agent.ending) || "still open when the episode was stopped"}${agent.errors ? ` · ${many(agent.errors, "error")}` : ""}`));
+    el("p", { class: "soft" }, `Ended: ${words(agent.ending) || "still open when the episode was stopped"}${agent.errors ? ` · ${many(agent.errors, "error")}` : ""}${agent.dropped ? ` · ${many(agent.dropped, "call")} or items left out` : ""}`));
   return el("div", { class: "talk" }, agents, turns);
 }
 

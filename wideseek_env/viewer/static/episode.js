@@ -107,6 +107,7 @@ function figuresOf({ line, detail }) {
   const parts = Object.entries(detail.reward.parts);
   const signed = (worth) => `${worth >= 0 ? "+" : "−"}${Math.abs(worth).toFixed(3)}`;
   const { prompt_tokens: read, completion_tokens: written } = line.usage ?? {};
+  const pages = line.summary_usage;
   return {
     "item-F1": el("span", { class: "big" }, percent(score["item F1"])),
     cells: bar(line.cells),
@@ -119,8 +120,13 @@ function figuresOf({ line, detail }) {
     subagents: String(line.subagents),
     "tool calls": line.calls.toLocaleString("en"),
     errors: String(line.errors),
+    ...(line.dropped ? { "calls left out": String(line.dropped) } : {}),
     time: seconds(line.seconds),
     ...(read === undefined ? {} : { "tokens read / written": `${read.toLocaleString("en")} / ${(written ?? 0).toLocaleString("en")}` }),
+    ...(pages ? { "summariser read / written": [
+      `${(pages.prompt_tokens ?? 0).toLocaleString("en")} / ${(pages.completion_tokens ?? 0).toLocaleString("en")}`,
+      el("div", { class: "parts" }, `${many(pages.summaries ?? 0, "summary", "summaries")}, ${pages.cached ?? 0} cached, ${pages.failed ?? 0} failed`),
+    ] } : {}),
   };
 }
 

@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 PRESETS = Path(__file__).resolve().parent.parent.parent / "presets"
 """The folder of the presets, TOML files for `wideseek train grpo` and `wideseek train ppo`."""
+ALGORITHMS = ("grpo", "ppo")
+"""The algorithms that can have separate tables in a preset."""
 _OLD_NAMES = {
     **RENAMED_TRAINING_KEYS,
     **{f"game.{old}": f"game.{new}" for old, new in RENAMED_GAME_KEYS.items()},
@@ -76,16 +78,18 @@ def load_config(
         kind: A dataclass, such as `GrpoConfig`.
         file: A TOML file.
         overrides: Texts ``key=value``.
-        preset: A TOML file with lower priority. `file` replaces single keys of the preset, not whole tables.
+        preset: A TOML file with lower priority. `file` replaces single keys of the preset, not whole tables. A preset
+            may have the tables ``[grpo]`` and ``[ppo]``, whose settings are for this algorithm only.
 
     Raises:
         ConfigError: A file cannot be read, a key is unknown or missing, or a value has the wrong type or is out of
             range. The message names the key with its table.
     """
     record: dict[str, Any] = {}
-    for path in (preset, file):
-        if path is not None:
-            record = _merged(record, with_new_names(_read(path)))
+    if preset is not None:
+        record = _for_algorithm(_read(preset), kind)
+    if file is not None:
+        record = _merged(record, with_new_names(_read(file)))
     for override in overrides:
         _override(record, override, kind)
     return config_from(kind, record)
@@ -251,6 +255,12 @@ def _shown(value: object) -> str:
     if isinstance(value, tuple):
         return "[" + ", ".join(map(str, value)) + "]"
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _for_algorithm(preset: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
+    """The settings of a preset for the configuration `kind`: those for all algorithms, and those for its algorithm."""
+    own = {name: preset.pop(name, {}) for name in ALGORITHMS}
+    return _merged(with_new_names(preset), with_new_names(own.get(getattr(kind, "algorithm", ""), {})))
 
 
 def _read(file: Path | str) -> dict[str, Any]:

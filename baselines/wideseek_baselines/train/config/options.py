@@ -119,11 +119,14 @@ class CheckpointOptions:
 
 @dataclass(frozen=True, slots=True)
 class AdvantageOptions:
-    """How the rewards of a group become advantages. The defaults are those of WideSeek-R1 (arXiv 2602.04634)."""
+    """How the rewards of a group become advantages."""
 
     scale: Literal["std", "none"] = "std"
     """`std` divides advantages by the standard deviation of the group's rewards. `none` does not divide. Then tasks
     whose rewards differ little count less (Dr. GRPO). TRL: `scale_rewards`. verl: `norm_adv_by_std_in_grpo`."""
+    std: Literal["population", "sample"] = "population"
+    """The standard deviation of R rewards. `population` divides the squared deviations by R. `sample` divides them by
+    R - 1, as WideSeek-R1, TRL and verl do. Then advantages are smaller: by 6 % with 8 rollouts."""
     baseline: Literal["mean", "leave_one_out"] = "mean"
     """What is subtracted from a reward. `mean` subtracts the mean reward of the group. `leave_one_out` subtracts the
     mean reward of the other rollouts of the group (RLOO). Choose `leave_one_out` for small groups."""
@@ -139,24 +142,38 @@ class SelectionOptions:
 
     roles: tuple[Role, ...] = ("lead", "subagent", "single")
     """Roles whose agents are trained. Agents in other roles play too, but their tokens are not in the loss."""
-    failures: Literal["failed_turns", "all", "none"] = "failed_turns"
-    """Which turns of a failed episode are trained. `failed_turns`: only the turns that made it fail, as in WideSeek-R1.
-    `all`: all turns. `none`: no turns.
+    failures: Literal["failed_turns", "wideseek_r1", "all", "none"] = "failed_turns"
+    """Which turns of a failed episode are trained. `failed_turns`: only the turns that made it fail, chosen for each
+    agent. `wideseek_r1`: the same, but one turn that filled an agent's context with 8,000 tokens or more excludes the
+    other cut-off turns of the episode. `all`: all turns. `none`: no turns.
     TRL: `mask_truncated_completions` is similar to `none`."""
     loss_aggregation: Literal["agent", "rollout", "token"] = "agent"
     """How the losses of tokens are averaged. `agent` takes the mean over the tokens of each agent, then over agents,
     then over rollouts, then over tasks, as in WideSeek-R1. `rollout` takes the mean over all tokens of each rollout,
     then over rollouts, then over tasks. `token` takes one mean over all tokens of the mini-batch.
     TRL: `loss_type`. verl: `loss_agg_mode`."""
+    loss_denominator: Literal["trained", "constant"] = "trained"
+    """The number of rollouts by which the loss is divided. `trained`: the rollouts that have trained tokens.
+    `constant`: the rollouts that a mini-batch should have (`mini_batch` × `group`), as in WideSeek-R1. Then a step in
+    which many rollouts are left out is smaller."""
+    kl_denominator: Literal["rollouts", "turns"] = "rollouts"
+    """By what the KL term is divided. `rollouts`: by the same number as the rest of the loss. `turns`: by the number of
+    trained turns of the mini-batch, as in WideSeek-R1's code. Then the KL term is weaker by the mean number of turns of
+    a rollout."""
 
     def __post_init__(self) -> None:
         if not self.roles:
             raise ConfigError("roles must name at least one of lead, subagent, single")
+        if self.loss_denominator == "constant" and self.loss_aggregation == "token":
+            raise ConfigError(
+                "loss_denominator=constant counts rollouts, but loss_aggregation=token averages over tokens: set "
+                "loss_aggregation to agent or rollout"
+            )
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyLossOptions:
-    """The clipped policy loss and its additional terms. The defaults are those of WideSeek-R1 (arXiv 2602.04634)."""
+    """The clipped policy loss and its additional terms."""
 
     clip_low: Share = 0.2
     """The lower clipping bound of the ratio of new to old probability is 1 minus this value. TRL: `epsilon`. verl:
@@ -172,6 +189,9 @@ class PolicyLossOptions:
     """Weight of the KL divergence from the reference model in the loss. The divergence is computed with the k3
     estimate. With 0, no reference model is loaded. TRL: `beta`.
     verl: `kl_loss_coef`."""
+    kl_clip: Positive | None = None
+    """Largest k3 estimate of one token. A token with a larger estimate has no gradient from the KL term. With `none`,
+    there is no limit. WideSeek-R1 and verl (`low_var_kl`) use 10."""
     entropy: NotNegative = 0.0
     """Weight of the entropy bonus. Raise it if the entropy falls while the reward does not rise. TRL: `entropy_coef`.
     verl: `entropy_coeff`."""
@@ -182,6 +202,20 @@ class PolicyLossOptions:
     is_cap: Annotated[float, Range(1)] = 2.0
     """Cap of the ratio in `importance_sampling`. TRL: `vllm_importance_sampling_clip_max`. verl:
     `rollout_is_threshold`."""
+    recompute_logprobs: bool = True
+    """Whose probabilities are the old ones in the clipped ratio. With true, the trainer computes them again. With
+    false, they are those that the engine recorded, as in WideSeek-R1. The ratio then also contains the difference
+    between engine and trainer, so set `importance_sampling=none`. verl: `rollout_correction.bypass_mode`, inverted."""
+    early_stop_imp_ratio: Positive | None = None
+    """Leave out a sequence of tokens if the mean ratio of its trained tokens is above this number. With `none`, no
+    sequence is left out. WideSeek-R1 uses 5 for each micro-batch."""
+
+    def __post_init__(self) -> None:
+        if not self.recompute_logprobs and self.importance_sampling != "none":
+            raise ConfigError(
+                "with recompute_logprobs=false the clipped ratio already compares trainer and engine: set "
+                "importance_sampling to none"
+            )
 
 
 @dataclass(frozen=True, slots=True)

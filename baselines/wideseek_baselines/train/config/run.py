@@ -157,6 +157,9 @@ class RunConfig:
     tokens_per_row: Count = 8192
     """Number of tokens that go through the model at the same time. It changes memory use and speed, not the result.
     verl: `ppo_max_token_len_per_gpu`."""
+    prompt_tokens: Count | None = None
+    """Leave out tasks whose question has more tokens than this. With `none`, all tasks are used. verl:
+    `max_prompt_length` with `filter_overlong_prompts`."""
     widths: tuple[int, ...] = ()
     """The tasks use these widths one after the other, for example [2, 4, 8]. So one policy learns to work at all of
     them. All episodes of a task in a step have the same width. An empty list means the width of the game."""
@@ -207,7 +210,8 @@ class RunConfig:
                 "with max_off_policy_steps=1 the engine works while a step is trained: leave out engine.sleep, and "
                 "share the GPU with engine.memory_share or give the engine another GPU"
             )
-        if self.max_off_policy_steps and self.loss.importance_sampling == "none":
+        corrected = self.loss.importance_sampling != "none" or not self.loss.recompute_logprobs
+        if self.max_off_policy_steps and not corrected:
             raise ConfigError(
                 "with max_off_policy_steps=1 episodes are one policy version old, and loss.importance_sampling "
                 "corrects for that: set it to truncate or mask"
@@ -217,6 +221,11 @@ class RunConfig:
                 "with engine.workers evaluation samples as training does: leave out evaluation.temperature, and use "
                 "'wideseek eval' on the exported model"
             )
+
+    @property
+    def planned(self) -> int:
+        """The number of rollouts that a mini-batch should have."""
+        return (self.mini_batch or self.tasks) * self.group
 
     @property
     def updates(self) -> int:

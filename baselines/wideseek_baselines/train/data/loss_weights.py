@@ -1,8 +1,9 @@
 """The weight of each trained token in the loss.
 
 The loss of a mini-batch is the sum of ``weight × loss`` over its tokens. The weights contain all averages over tasks,
-rollouts, agents and tokens. So the loss does not depend on how sequences are packed. The weights of a mini-batch sum to
-1.
+rollouts, agents and tokens. So the loss does not depend on how sequences are packed or spread over processes. The
+weights of a mini-batch sum to 1. With ``loss_denominator="constant"`` they sum to the share of its rollouts that are
+trained.
 """
 
 from __future__ import annotations
@@ -23,24 +24,28 @@ class Owner(NamedTuple):
     agent: int
 
 
-def token_weights(owners: Sequence[Owner], tokens: Sequence[int], options: SelectionOptions) -> list[float]:
+def token_weights(
+    owners: Sequence[Owner], tokens: Sequence[int], options: SelectionOptions, planned: int | None = None
+) -> list[float]:
     """Compute the weight that each trained token of each sequence has in the loss.
 
     Args:
         owners: The owner of each sequence. If an agent owns several sequences, its average is over the tokens of all of
             them.
         tokens: The number of trained tokens of each sequence.
-        options: `loss_aggregation` decides how losses are averaged.
+        options: `loss_aggregation` and `loss_denominator` decide how losses are averaged.
+        planned: The number of rollouts that the mini-batch should have. Required with a constant denominator.
 
     Returns:
         One weight for each sequence. All its trained tokens have this weight. It is 0 for a sequence without trained
         tokens.
 
     Raises:
-        ConfigError: The arguments differ in length.
+        ConfigError: The arguments differ in length, or `planned` is missing or too small.
     """
     if len(owners) != len(tokens):
         raise ConfigError("owners and tokens must be equally long")
+    constant = options.loss_denominator == "constant"
     by_agent: Counter[Owner] = Counter()
     for owner, count in zip(owners, tokens, strict=True):
         if count:
@@ -52,6 +57,10 @@ def token_weights(owners: Sequence[Owner], tokens: Sequence[int], options: Selec
         by_rollout[owner.group, owner.rollout] += count
         agents[owner.group, owner.rollout] += 1
     rollouts: Counter[Hashable] = Counter(key[0] for key in by_rollout)
+    if constant and (planned is None or planned < len(by_rollout)):
+        raise ConfigError(
+            f"loss_denominator=constant needs the planned number of rollouts, at least {len(by_rollout)}, not {planned}"
+        )
     weights: list[float] = []
     for owner, count in zip(owners, tokens, strict=True):
         if not count:
@@ -61,7 +70,7 @@ def token_weights(owners: Sequence[Owner], tokens: Sequence[int], options: Selec
             weights.append(1.0 / total)
             continue
         rollout = (owner.group, owner.rollout)
-        one = 1.0 / (len(rollouts) * rollouts[owner.group])
+        one = 1.0 / (planned if constant and planned else len(rollouts) * rollouts[owner.group])
         if options.loss_aggregation == "agent":
             weights.append(one / (agents[rollout] * by_agent[owner]))
         else:

@@ -22,6 +22,8 @@ from wideseek_env.errors import TrajectoryError
 ENDED = ("answered", "reported")
 """The endings of agents that finished by themselves."""
 _CUT = ("out_of_turns", "out_of_context")
+REPEATED = 8000
+"""A turn with this number of tokens or more that filled the context is taken for endless repetition (WideSeek-R1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class SampleBatch:
     Attributes:
         samples: One sample for each sequence that has a trained token. Its columns are `advantage`, `weight`, `engine`
             (the log-probabilities from the engine), `temperature`, and `version` (of the policy that generated the
-            token).
+            token). With ``kl_denominator="turns"`` there is also `kl_weight`, the weight in the KL term.
         owners: The owner of each sample. `Owner.rollout` is the index of a rollout in the mini-batch, and `Owner.agent`
             is the index of an agent in that rollout.
         turns: The trained turns of each sample.
@@ -46,7 +48,10 @@ class SampleBatch:
 
 
 def rollout_samples(
-    rollouts: Sequence[Rollout], advantages: ArrayLike, options: SelectionOptions
+    rollouts: Sequence[Rollout],
+    advantages: ArrayLike,
+    options: SelectionOptions,
+    planned: int | None = None,
 ) -> SampleBatch:
     """Make the samples of a mini-batch of rollouts.
 
@@ -55,8 +60,10 @@ def rollout_samples(
         advantages: ``[R]``, one for each rollout. All agents and tokens of a rollout share it. A rollout with NaN is
             left out. If tokens need different advantages, set them later with `Sample.with_columns`.
         options: Which roles and turns are trained, and how losses are averaged.
+        planned: The number of rollouts that the mini-batch should have, for ``options.loss_denominator="constant"``.
 
     Raises:
+        ConfigError: `planned` is missing, and the denominator is constant.
         TrajectoryError: There is not one advantage for each rollout, or the record of a turn does not match its tokens.
     """
     values = np.asarray(advantages, np.float64)
@@ -80,11 +87,21 @@ def rollout_samples(
                     bare.append(_sample(sequence, here, float(advantage)))
                     owners.append(Owner(rollout.group, number, place))
                     turns.append(here)
-    weights = token_weights(owners, [len(sample.places) for sample in bare], options)
+    weights = token_weights(owners, [len(sample.places) for sample in bare], options, planned)
     samples = [
         sample.with_columns(weight=np.full(len(sample.places), weight, np.float32))
         for sample, weight in zip(bare, weights, strict=True)
     ]
+    if options.kl_denominator == "turns":
+        counted = (
+            planned
+            if options.loss_denominator == "constant" and planned
+            else len({o.rollout for o in owners})
+        )
+        share = counted / max(1, sum(map(len, turns)))
+        samples = [
+            sample.with_columns(kl_weight=sample.columns["weight"] * np.float32(share)) for sample in samples
+        ]
     return SampleBatch(samples, owners, turns, dropped)
 
 
@@ -95,9 +112,13 @@ def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOption
 
     - The episode succeeded: the lead answered with the required columns. Agents that ran out of turns or context are
       left out, because the team earned its reward without them.
-    - The episode failed, and `failures` is "failed_turns", as in WideSeek-R1. Only the turns that failed are trained.
-      These are the turns of agents that ran out of turns or context, and the last turn of a lead whose answer was
-      malformed. If some turns of an agent that ran out were cut off at the length limit, only those turns are trained.
+    - The episode failed, and `failures` is "failed_turns". Only the turns that failed are trained. These are the turns
+      of agents that ran out of turns or context, and the last turn of a lead whose answer was malformed. If some turns
+      of an agent that ran out were cut off at the length limit, only those turns are trained.
+    - The episode failed, and `failures` is "wideseek_r1". The last turn of a lead whose answer was malformed is
+      trained. If the last turn of any agent filled its context and has `REPEATED` tokens or more, such turns are
+      trained too. Otherwise all turns of agents that ran out of turns or context are trained. This is
+      `credit_assignment` in ``rlinf/agents/wideseek_r1/utils/reward.py`` of RLinf/RLinf.
     """
     usable = {turn.turn for turn in agent.turns if turn.trainable}
     if options.failures == "all":
@@ -107,12 +128,24 @@ def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOption
         return set() if cut else usable
     if options.failures == "none":
         return set()
+    if cut and options.failures == "wideseek_r1":
+        if not any(map(repeated, rollout.agents)):
+            return usable
+        return usable & {max(turn.turn for turn in agent.turns)} if repeated(agent) else set()
     if cut:
         endless = {turn.turn for turn in agent.turns if turn.finish_reason == "length"}
         return usable & endless if endless else usable
     if agent.role != "subagent" and agent.ending in ENDED and agent.turns:
         return usable & {max(turn.turn for turn in agent.turns)}
     return set()
+
+
+def repeated(agent: AgentRecord) -> bool:
+    """Whether an agent's last turn filled its context and has `REPEATED` tokens or more."""
+    if agent.ending != "out_of_context" or not agent.turns:
+        return False
+    last = max(agent.turns, key=lambda turn: turn.turn)
+    return last.finish_reason == "length" and last.tokens >= REPEATED
 
 
 def failed(rollout: Rollout) -> bool:

@@ -19,7 +19,6 @@ from wideseek_baselines.tokens.record import Sequence as TokenSequence
 from wideseek_baselines.train.data.packing import Sample
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.messages import Message, Role
-from wideseek_env.profiles import profile_named
 from wideseek_env.trajectory import Trajectory, iter_trajectories
 
 if TYPE_CHECKING:
@@ -76,7 +75,7 @@ def trajectory_lessons(
     trajectory: Trajectory, template: ChatTemplate, roles: Collection[Role]
 ) -> Iterator[Lesson]:
     """The sequences of one recorded episode."""
-    profile = profile_named(trajectory.profile)
+    profile = trajectory.recorded_profile()
     for conversation in trajectory.conversations:
         role: Role = conversation["role"]
         if role not in roles:

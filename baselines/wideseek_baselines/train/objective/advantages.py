@@ -48,13 +48,13 @@ def group_advantages(
     """Compare the rollouts of each group: ``(R - mean) / (std + 1e-6)`` by default (arXiv 2602.04634).
 
     Every rollout counts once, no matter how many agents or turns it has. Rollouts that are not trainable do not count,
-    because their reward says nothing about the policy. The standard deviation is that of the population.
+    because their reward says nothing about the policy.
 
     Args:
         rewards: ``[R]``, the reward of each rollout.
         groups: ``[R]``, the group of each rollout.
         trainable: ``[R]``, whether each rollout may be trained on.
-        options: The scale, the baseline, and what to do with groups whose rewards are all equal.
+        options: The scale, the standard deviation, the baseline, and what to do with groups whose rewards are equal.
 
     Raises:
         ConfigError: The arguments differ in length, or a reward is not finite.
@@ -86,7 +86,7 @@ def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
     baseline: Floats | np.float64 = rewards.mean()
     if options.baseline == "leave_one_out":
         baseline = (rewards.sum() - rewards) / (len(rewards) - 1)
-    scale = rewards.std() + EPSILON if options.scale == "std" else 1.0
+    scale = rewards.std(ddof=int(options.std == "sample")) + EPSILON if options.scale == "std" else 1.0
     return np.asarray((rewards - baseline) / scale, np.float64)
 
 

@@ -6,6 +6,7 @@ mini-batch is the sum of the losses of its rows. The weights come from `wideseek
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,8 @@ def policy_loss(
     engine: Tensor | None = None,
     reference: Tensor | None = None,
     entropies: Tensor | None = None,
+    counts: Sequence[int] | None = None,
+    kl_weights: Tensor | None = None,
 ) -> Loss:
     """The clipped policy-gradient loss with its KL and entropy terms.
 
@@ -48,15 +51,30 @@ def policy_loss(
         weights: The weight of each token in the loss.
         options: Settings of clipping, KL, entropy and importance sampling.
         engine: Log-probabilities that the engine recorded when it sampled. None switches importance sampling off.
+            Without ``options.recompute_logprobs``, they are required, and are the old ones in the ratio.
         reference: Log-probabilities under the frozen reference model. Required if ``options.kl`` is above 0.
         entropies: Entropies of the policy that is trained. They have a gradient. Required if ``options.entropy`` is
             above 0.
+        counts: How many of the K tokens each sequence has, in order. Required with ``options.early_stop_imp_ratio``.
+        kl_weights: The weight of each token in the KL term. None means `weights`.
 
     Raises:
-        ValueError: `reference` or `entropies` is missing.
+        ValueError: `engine`, `reference`, `entropies` or `counts` is missing.
     """
     metrics = MetricAccumulator()
-    ratio = (logprobs - old).clamp(-LARGEST, LARGEST).exp()
+    before = old
+    if not options.recompute_logprobs:
+        if engine is None:
+            raise ValueError("recompute_logprobs=false needs the engine's log-probabilities")
+        before = engine
+    ratio = (logprobs - before).clamp(-LARGEST, LARGEST).exp()
+    if options.early_stop_imp_ratio is not None:
+        if counts is None:
+            raise ValueError("early_stop_imp_ratio needs the number of tokens of each sequence")
+        kept = within(ratio.detach(), counts, options.early_stop_imp_ratio)
+        weights = weights * kept
+        kl_weights = kl_weights * kept if kl_weights is not None else None
+        metrics.mean("early_stopped_share", 1 - kept)
     gain = ratio * advantages
     clipped = ratio.clamp(1 - options.clip_low, 1 + options.clip_high) * advantages
     surrogate = torch.minimum(gain, clipped)
@@ -70,7 +88,9 @@ def policy_loss(
         if reference is None:
             raise ValueError("a KL term needs the reference model's log-probabilities")
         divergence = k3(logprobs, reference)
-        value = value + options.kl * (weights * divergence).sum()
+        if options.kl_clip is not None:
+            divergence = divergence.clamp(max=options.kl_clip)
+        value = value + options.kl * ((weights if kl_weights is None else kl_weights) * divergence).sum()
         metrics.mean("kl_reference", divergence)
     if options.entropy > 0:
         if entropies is None:
@@ -82,12 +102,28 @@ def policy_loss(
         metrics.mean("clip_share", (low | high).float())
         metrics.mean("clip_low_share", low.float())
         metrics.mean("clip_high_share", high.float())
-        metrics.mean("kl_step", k3(logprobs, old, of_old=True))
+        metrics.mean("kl_step", k3(logprobs, before, of_old=True))
         metrics.mean("ratio", ratio)
         metrics.peak("ratio_max", ratio)
         if entropies is not None:
             metrics.mean("entropy", entropies)
     return Loss(value, metrics)
+
+
+def within(ratio: Tensor, counts: Sequence[int], limit: float) -> Tensor:
+    """``[K]`` numbers: 1 for the tokens of sequences whose mean ratio is at most `limit`, and 0 for the others.
+
+    The mean is over a sequence and not over a row, so the result does not depend on how sequences are packed.
+
+    Args:
+        ratio: ``[K]`` ratios of new to old probability.
+        counts: The number of tokens of each sequence, in order. They sum to K.
+        limit: The largest mean.
+    """
+    sizes = torch.tensor(counts, device=ratio.device, dtype=torch.long)
+    owners = torch.repeat_interleave(torch.arange(len(counts), device=ratio.device), sizes)
+    sums = torch.zeros(len(counts), device=ratio.device, dtype=ratio.dtype).index_add(0, owners, ratio)
+    return (sums <= limit * sizes)[owners].to(ratio.dtype)
 
 
 def mismatch_weights(

@@ -17,6 +17,7 @@ from wideseek_baselines.rollout.config import RolloutConfig, Rollouts
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
 from wideseek_baselines.rollout.local import LocalRollouts
 from wideseek_baselines.rollout.options import DriverOptions
+from wideseek_baselines.tokens.loading import load_tokenizer
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.game_in_use import game_in_use, recorded_game
@@ -30,6 +31,7 @@ from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
+from wideseek_env.summaries.policy_engine import PolicyEngine
 from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
 from wideseek_env.tasks.taskset import TaskSet
@@ -80,6 +82,8 @@ class RolloutManager:
         self.game_record = recorded_game(chosen)
         """The game as JSON values, which checkpoints hold (`recorded_game`)."""
         self.tasks, self.held_out = _tasks(chosen, config.evaluation)
+        if config.prompt_tokens is not None:
+            self.tasks = short_enough(self.tasks, config.model.path, config.prompt_tokens)
         engine = config.engine
         ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}
         self._driver = DriverOptions(
@@ -193,6 +197,8 @@ class RolloutManager:
             turn_tokens=engine.turn_tokens,
             temperature=temperature,
         )
+        if isinstance(rollouts.game.summariser, PolicyEngine) and isinstance(rollouts.policy, LLMPolicy):
+            policy.summariser = rollouts.policy.summariser
         return background().iterate(Driver(policy, rollouts.game, options=self._driver).run(jobs))
 
     def close(self) -> None:
@@ -254,6 +260,19 @@ def _tasks(game: GameConfig, options: EvaluationOptions) -> tuple[TaskSet, TaskS
             "evaluation.split"
         )
     return tasks, held_out
+
+
+def short_enough(tasks: TaskSet, model: str, limit: int) -> TaskSet:
+    """The tasks whose question has at most `limit` tokens of the model's tokenizer.
+
+    Raises:
+        ConfigError: No task is short enough, or there is no such tokenizer.
+    """
+    tokenizer = load_tokenizer(model)
+    kept = [task for task in tasks if len(tokenizer.encode(task.question, add_special_tokens=False)) <= limit]
+    if not kept:
+        raise ConfigError(f"all questions of {tasks.name} have more than {limit} tokens: raise prompt_tokens")
+    return TaskSet(kept, tasks.name)
 
 
 def _in_order(jobs: Sequence[RolloutJob], results: Iterable[Finished]) -> tuple[list[Rollout], list[str]]:

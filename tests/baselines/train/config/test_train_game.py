@@ -111,12 +111,15 @@ FIELDS = {
     "limits": ("{lead_turns = 4}", {"lead_turns": 4}),
     "reward": ("wideseek_r1", "wideseek_r1"),
     "profile": ("terse", "terse"),
+    "texts": ('{results = {no_hits = "Nothing."}}', {"results": {"no_hits": "Nothing."}}),
     "judge": ("recorded:verdicts.jsonl", "recorded:verdicts.jsonl"),
     "team": ("true", True),
     "roster": ("fixed", "fixed"),
+    "language": ("zh", "zh"),
     "counter": ("package.module:count", "package.module:count"),
     "tools": ('["package.module:tool"]', ("package.module:tool",)),
     "executor": ("package.module:executor", "package.module:executor"),
+    "summariser": ("engine", "engine"),
 }
 
 

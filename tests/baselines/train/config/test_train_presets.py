@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
+from published_settings import DIFFERENT, PUBLISHED, table
 from toy_game import toy_tasks
 from training_parts import saved_model
 
 from wideseek_baselines.engines.weights import tensor_shapes
+from wideseek_baselines.tokens.loading import load_tokenizer
 from wideseek_baselines.train.cli import train
 from wideseek_baselines.train.config.loading import (
     config_from,
@@ -24,12 +28,17 @@ from wideseek_baselines.train.config.loading import (
 from wideseek_baselines.train.config.run import policy_options
 from wideseek_baselines.train.estimate import KNOWN, estimate, shape_of
 from wideseek_baselines.train.grpo import GrpoConfig
+from wideseek_baselines.train.loop import changed_settings
+from wideseek_baselines.train.objective.advantages import EPSILON
+from wideseek_baselines.train.objective.losses import LARGEST
 from wideseek_baselines.train.ppo import PpoConfig
+from wideseek_baselines.train.rollouts.manager import short_enough
 from wideseek_env.errors import ConfigError
 from wideseek_env.profiles import profile_named
 from wideseek_env.rewards import reward_named
 from wideseek_env.rules import Rules
 from wideseek_env.tasks.jsonl import save_tasks
+from wideseek_env.tasks.taskset import TaskSet
 
 NEEDED = ("out=run", "model.path=Qwen/Qwen3-4B")
 
@@ -72,13 +81,116 @@ def test_a_dry_run_of_every_preset(command: str, name: str, model_folder: Path, 
     assert not (tmp_path / "run").exists()
 
 
-def test_the_published_settings() -> None:
-    config = load_config(GrpoConfig, None, ["out=run"], preset=preset_file("qwen3-4b-8gpu"))
-    assert (config.group, config.tasks, config.optim.lr) == (8, 128, 1e-6)
-    assert (config.loss.clip_low, config.loss.clip_high, config.loss.kl) == (0.2, 0.2, 0.001)
-    assert (config.engine.temperature, config.engine.context) == (1.0, 32768)
-    assert (config.selection.loss_aggregation, config.selection.failures) == ("agent", "failed_turns")
-    assert (config.advantage.scale, config.advantage.baseline) == ("std", "mean")
+R1 = ["qwen3-4b-8gpu", "qwen3-4b-multinode"]
+"""The presets that are named as published."""
+PAGE = Path(__file__).resolve().parents[4] / "docs" / "published-settings.md"
+
+
+def setting(config: GrpoConfig, key: str) -> Any:
+    """The value of a setting, such as "optim.lr", of a limit of the game or of a field of its reward."""
+    first, _, rest = key.partition(".")
+    found: Any = {"rules": config.game.open_rules(), "reward": reward_named(config.game.reward)}.get(
+        first, config
+    )
+    for name in (rest if first in ("rules", "reward") else key).split("."):
+        found = getattr(found, name)
+    return found
+
+
+def keys_of(table: dict[str, Any], prefix: str = "") -> set[str]:
+    """The keys of all values in nested tables."""
+    found: set[str] = set()
+    for name, value in table.items():
+        found |= keys_of(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name}
+    return found
+
+
+@pytest.mark.parametrize("name", R1)
+def test_the_presets_have_the_published_settings(name: str) -> None:
+    config = load_config(GrpoConfig, None, ["out=run"], preset=preset_file(name))
+    found = {key: setting(config, key) for key in PUBLISHED}
+    assert found == {key: value for key, (_, _, _, value) in PUBLISHED.items()}
+    assert (EPSILON, LARGEST) == (1e-6, 20.0), "in the code, and not in a preset"
+    named = {
+        key.removeprefix("grpo.") for key in keys_of(tomllib.loads(preset_file(name).read_text("utf-8")))
+    }
+    assert named <= {*PUBLISHED, *DIFFERENT}, "a setting of the preset has no row in the documentation"
+
+
+def test_the_documentation_has_the_table_of_published_settings() -> None:
+    text = PAGE.read_text("utf-8")
+    assert table() in text, "write published_settings.table() into docs/published-settings.md"
+    letters = set(re.findall(r"^\| ([A-Z]) \| `\S+\.(?:py|yaml)`.* \| [0-9a-f]{8} \|$", text, re.MULTILINE))
+    used = {letter for _, _, source, _ in PUBLISHED.values() for letter in source.split(", ")}
+    assert used | {"F"} == letters, "a source without a file, or a file without a setting"
+    assert all(name in text for name in R1)
+
+
+def test_settings_for_one_algorithm_do_not_reach_the_other(tmp_path: Path) -> None:
+    file = tmp_path / "both.toml"
+    file.write_text(
+        'out = "o"\ngroup = 3\n[model]\npath = "m"\n[grpo]\ntasks = 5\n[grpo.advantage]\nstd = "sample"\n'
+        "[ppo]\ngroup = 4\n[ppo.value]\nclip = 0.5\n",
+        "utf-8",
+    )
+    grpo, ppo = (load_config(kind, preset=file) for kind in (GrpoConfig, PpoConfig))
+    assert (grpo.tasks, grpo.group, grpo.advantage.std) == (5, 3, "sample")
+    assert (ppo.tasks, ppo.group, ppo.value.clip) == (8, 4, 0.5)
+    with pytest.raises(ConfigError, match="unknown key 'grpo'"):
+        load_config(GrpoConfig, file)  # a user's file is for the algorithm that reads it
+    for name in R1:
+        config = load_config(PpoConfig, None, ["out=o"], preset=preset_file(name))
+        assert config.selection == PpoConfig(out="o", model=config.model).selection
+        assert config.loss.recompute_logprobs
+
+
+def test_a_run_with_earlier_values_of_a_preset_is_not_continued_with_others() -> None:
+    """New settings have the values that the trainer had before. So only what a preset itself changes is told."""
+    now = load_config(GrpoConfig, None, ["out=run"], preset=preset_file("qwen3-4b-8gpu"))
+    earlier = config_to_dict(load_config(GrpoConfig, None, [*NEEDED, "model.device=cuda"]))
+    new = {
+        "": ["prompt_tokens"],
+        "advantage": ["std"],
+        "selection": ["loss_denominator", "kl_denominator"],
+        "loss": ["kl_clip", "recompute_logprobs", "early_stop_imp_ratio"],
+    }
+    for place, names in new.items():
+        for name in names:
+            del (earlier[place] if place else earlier)[name]
+    again = load_config(GrpoConfig, None, [*NEEDED, "model.device=cuda"])
+    assert changed_settings(again, earlier) == [], "a checkpoint from before the new settings"
+    told = changed_settings(now, earlier)
+    for place, names in new.items():
+        assert {f"{place}.{name}".lstrip(".") for name in names} <= set(told)
+    assert {
+        "loss.clip_high",
+        "loss.dual_clip",
+        "optim.eps",
+        "optim.weight_decay",
+        "selection.failures",
+    } <= set(told)
+
+
+def test_old_probabilities_of_the_engine_correct_for_prefetched_episodes() -> None:
+    ahead = [*NEEDED, "max_off_policy_steps=1", "loss.importance_sampling=none"]
+    with pytest.raises(ConfigError, match="set it to truncate or mask"):
+        load_config(GrpoConfig, None, ahead)
+    assert load_config(GrpoConfig, None, [*ahead, "loss.recompute_logprobs=false"]).max_off_policy_steps == 1
+
+
+def test_tasks_with_long_questions_are_left_out(model_folder: Path) -> None:
+    tasks = TaskSet(toy_tasks(4), "toy")
+    lengths = [len(load_tokenizer(model_folder).encode(task.question)) for task in tasks]
+    longer = dataclasses.replace(tasks[0], id="long", question=tasks[0].question * 3)
+    every = TaskSet([*tasks, longer], "toy")
+    kept = short_enough(every, str(model_folder), max(lengths))
+    assert kept.ids == tasks.ids
+    assert kept.name == "toy"
+    assert short_enough(every, str(model_folder), 3 * max(lengths)).ids == every.ids
+    with pytest.raises(
+        ConfigError, match="all questions of toy have more than 1 tokens: raise prompt_tokens"
+    ):
+        short_enough(every, str(model_folder), 1)
 
 
 def test_a_file_stands_over_a_preset_and_an_override_over_both(tmp_path: Path) -> None:

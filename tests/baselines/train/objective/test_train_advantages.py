@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ from wideseek_baselines.train.model.critic import team_samples
 from wideseek_baselines.train.objective.advantages import agent_gae, gae, group_advantages
 from wideseek_env.errors import ConfigError, TrajectoryError
 
-PUBLISHED = AdvantageOptions()
+PLAIN = AdvantageOptions()
 
 
-def test_the_published_advantage() -> None:
-    found = group_advantages([1.0, 0.0, 0.0, 1.0, 0.3, 0.7], list("aaaabb"), [True] * 6, PUBLISHED)
+def test_the_default_advantage() -> None:
+    found = group_advantages([1.0, 0.0, 0.0, 1.0, 0.3, 0.7], list("aaaabb"), [True] * 6, PLAIN)
     np.testing.assert_allclose(found.values[:4], np.array([1, -1, -1, 1]) * 0.5 / (0.5 + 1e-6))
     np.testing.assert_allclose(found.values[4:], np.array([-1, 1]) * 0.2 / (0.2 + 1e-6))
     assert (found.groups, found.zero_variance, found.untrainable) == (2, 0, 0)
@@ -29,7 +30,7 @@ def test_every_rollout_counts_once_whatever_its_agents_and_turns() -> None:
     wide = rollout([agent("lead", [4, 4])] + [agent("subagent", [3] * 5) for _ in range(9)], reward=1.0)
     narrow = [rollout([agent("lead", [2])], reward=0.0) for _ in range(3)]
     team = [wide, *narrow]
-    found = group_advantages([r.reward for r in team], [r.group for r in team], [True] * 4, PUBLISHED)
+    found = group_advantages([r.reward for r in team], [r.group for r in team], [True] * 4, PLAIN)
     # mean 1/4, deviation sqrt(3)/4: had agents or turns been counted, the mean would be near 1
     np.testing.assert_allclose(found.values, (np.array([1, 0, 0, 0]) - 0.25) / (3**0.5 / 4 + 1e-6))
 
@@ -43,9 +44,23 @@ def test_no_scaling_and_leave_one_out() -> None:
     np.testing.assert_allclose(plain.values, [0.5, -0.5, 0.0])
 
 
+def test_the_standard_deviation_of_a_sample() -> None:
+    rewards = [1.0, 0.0, 0.3, 0.7, 0.2, 0.9, 0.4]
+    for size in (2, 3, 7):
+        part = rewards[:size]
+        options = AdvantageOptions(std="sample")
+        found = group_advantages(part, ["a"] * size, [True] * size, options).values
+        wanted = [(each - mean(part)) / (stdev(part) + 1e-6) for each in part]
+        np.testing.assert_allclose(found, wanted, rtol=1e-12)
+        other = group_advantages(part, ["a"] * size, [True] * size, PLAIN).values
+        np.testing.assert_allclose(np.array(other) / found, (size / (size - 1)) ** 0.5, rtol=1e-4)
+    alone = group_advantages([0.3, 0.3], ["a", "b"], [True] * 2, AdvantageOptions(std="sample"))
+    assert alone.zero_variance == 2, "the deviation of one number is not defined, and is not needed"
+
+
 def test_zero_variance_groups_are_counted_and_dropped_or_kept() -> None:
     rewards, groups = [0.1, 0.1, 0.1, 1.0, 0.0, 0.4], list("aaabbc")
-    found = group_advantages(rewards, groups, [True] * 6, PUBLISHED)
+    found = group_advantages(rewards, groups, [True] * 6, PLAIN)
     assert np.isnan(found.values[[0, 1, 2, 5]]).all()
     assert found.used.tolist() == [False] * 3 + [True] * 2 + [False]
     assert (found.groups, found.zero_variance) == (1, 2)
@@ -55,12 +70,12 @@ def test_zero_variance_groups_are_counted_and_dropped_or_kept() -> None:
 
 
 def test_untrainable_rollouts_enter_neither_mean_nor_training() -> None:
-    found = group_advantages([1.0, 0.0, 0.0], ["a"] * 3, [True, True, False], PUBLISHED)
+    found = group_advantages([1.0, 0.0, 0.0], ["a"] * 3, [True, True, False], PLAIN)
     np.testing.assert_allclose(found.values[:2], [1, -1], rtol=1e-5)
     assert np.isnan(found.values[2])
     assert found.untrainable == 1
     with pytest.raises(ConfigError, match="finite"):
-        group_advantages([float("nan"), 1.0], ["a"] * 2, [True] * 2, PUBLISHED)
+        group_advantages([float("nan"), 1.0], ["a"] * 2, [True] * 2, PLAIN)
 
 
 def test_gae_by_hand() -> None:
@@ -130,6 +145,44 @@ def test_weights_sum_to_one_however_they_are_packed(average: Any) -> None:
         assert sum(float(row.columns["weight"].sum()) for row in rows) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("average", ["agent", "rollout"])
+def test_a_constant_denominator_does_not_depend_on_what_is_left_out(average: Any) -> None:
+    options = SelectionOptions(loss_aggregation=average, loss_denominator="constant")
+    whole = rollout_samples(team(), [1.0] * 3, options, planned=8)
+    part = rollout_samples(team(), [1.0, float("nan"), float("nan")], options, planned=8)
+    for left, right in zip(part.samples, whole.samples, strict=False):
+        np.testing.assert_array_equal(left.columns["weight"], right.columns["weight"])
+    first = {"agent": [1 / 8 / 3 / 4, 1 / 8 / 3 / 5, 1 / 8 / 3 / 3], "rollout": [1 / 8 / 12] * 3}[average]
+    found = [float(sample.columns["weight"][0]) for sample in whole.samples]
+    np.testing.assert_allclose(found, [*first, 1 / 8 / 10, 1 / 8 / 6], rtol=1e-6)
+    for samples, trained_rollouts in ((whole, 3), (part, 1)):
+        for tokens_per_row in (1, 20, 1000):
+            rows = pack(samples.samples, tokens_per_row)
+            total = sum(float(row.columns["weight"].sum()) for row in rows)
+            assert total == pytest.approx(trained_rollouts / 8, abs=1e-6)
+
+
+def test_a_constant_denominator_needs_the_planned_number() -> None:
+    options = SelectionOptions(loss_denominator="constant")
+    for planned in (None, 0, 2):
+        with pytest.raises(ConfigError, match="planned number of rollouts, at least 3"):
+            rollout_samples(team(), [1.0] * 3, options, planned)
+    with pytest.raises(ConfigError, match="loss_aggregation to agent or rollout"):
+        SelectionOptions(loss_denominator="constant", loss_aggregation="token")
+
+
+def test_the_kl_term_can_be_divided_by_turns() -> None:
+    """Eight turns are trained: 2 + 1 + 3 of the first rollout, and one each of the others."""
+    for denominator, rollouts in (("trained", 3), ("constant", 8)):
+        options = SelectionOptions(loss_denominator=denominator, kl_denominator="turns")  # type: ignore[arg-type]
+        samples = rollout_samples(team(), [1.0] * 3, options, planned=8).samples
+        for sample in samples:
+            np.testing.assert_allclose(
+                sample.columns["kl_weight"], sample.columns["weight"] * rollouts / 8, rtol=1e-6
+            )
+    assert "kl_weight" not in rollout_samples(team(), [1.0] * 3, SelectionOptions()).samples[0].columns
+
+
 def test_an_agent_in_several_sequences_is_still_one_agent() -> None:
     joined = [rollout([agent("lead", [2, 6]), agent("subagent", [4])])]
     split = [rollout([agent("lead", [2, 6], split=True), agent("subagent", [4])])]
@@ -194,6 +247,49 @@ def test_a_failed_episode_trains_only_the_turns_that_failed() -> None:
     assert trained(good) == {"lead": [0, 1], "fine": [0, 1]}
     assert trained(malformed, "none") == {}
     assert trained(malformed, "all") == {"lead": [0, 1], "fine": [0, 1], "lost": [0, 1, 2], "endless": [0, 1]}
+
+
+ENDLESS = {"ending": "out_of_context", "finish_reason": "length"}
+
+
+def malformed(*agents: Any) -> Any:
+    return rollout(agents, score={"item_f1": 0.0, "well_formed": 0.0})
+
+
+def test_one_endless_turn_decides_for_the_whole_episode() -> None:
+    """By hand, from the rule of WideSeek-R1: an endless turn excludes the other turns of agents that ran out."""
+    fine = agent("subagent", [2, 2], name="fine")
+    lost = agent("subagent", [2, 2, 2], name="lost", ending="out_of_turns")
+    full = agent("subagent", [2, 7999], name="full", **ENDLESS)
+    endless = agent("subagent", [2, 8000], name="endless", **ENDLESS)
+    crammed = agent("subagent", [2, 9000], name="crammed", ending="out_of_context")  # its results did not fit
+    lead, cut = agent("lead", [3, 3]), agent("lead", [3, 3], ending="out_of_turns")
+    long = agent("lead", [3, 8500], **ENDLESS)
+    alone = agent("single", [3, 8500], name="alone", **ENDLESS)
+    for members, wanted in (
+        ((lead, fine), {"lead": [1]}),
+        ((lead, fine, lost), {"lead": [1], "lost": [0, 1, 2]}),
+        ((lead, fine, lost, full), {"lead": [1], "lost": [0, 1, 2], "full": [0, 1]}),
+        ((lead, fine, lost, crammed), {"lead": [1], "lost": [0, 1, 2], "crammed": [0, 1]}),
+        ((lead, fine, lost, full, endless), {"lead": [1], "endless": [1]}),
+        ((cut, fine, lost), {"lead": [0, 1], "lost": [0, 1, 2]}),
+        ((cut, fine, endless), {"endless": [1]}),
+        ((long, lost, fine), {"lead": [1]}),
+        ((long, endless), {"lead": [1], "endless": [1]}),
+        ((alone,), {"alone": [1]}),
+    ):
+        assert trained(malformed(*members), "wideseek_r1") == wanted, [one.agent for one in members]
+    good = rollout([lead, fine, lost, endless])
+    assert trained(good, "wideseek_r1") == {"lead": [0, 1], "fine": [0, 1]}
+    assert trained(malformed(lead, lost, endless)) == {"lead": [1], "lost": [0, 1, 2], "endless": [1]}
+
+
+def test_an_endless_turn_of_a_role_that_is_not_trained_counts_too() -> None:
+    one = malformed(
+        agent("lead", [3, 3], ending="out_of_turns"), agent("subagent", [8000], name="s", **ENDLESS)
+    )
+    options = SelectionOptions(failures="wideseek_r1", roles=("lead",))
+    assert rollout_samples([one], [1.0], options).samples == []
 
 
 def test_rollouts_without_an_advantage_or_a_fair_reward_are_left_out() -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 
 from wideseek_baselines.train.config.options import PolicyLossOptions
 from wideseek_baselines.train.objective.losses import k3, policy_loss, value_loss
+from wideseek_env.errors import ConfigError
 
 PLAIN = PolicyLossOptions(clip_low=0.2, clip_high=0.3, kl=0.0, importance_sampling="none")
 
@@ -121,6 +123,91 @@ def test_a_wild_token_does_not_make_the_loss_infinite() -> None:
     loss.value.backward()
     assert logprobs.grad is not None
     assert torch.isfinite(logprobs.grad).all()
+
+
+def test_the_engine_can_be_the_old_policy() -> None:
+    """Old is what the engine recorded: ratios 1.5, 0.5, 1.0, and a gradient only where nothing is clipped."""
+    engine, logprobs = logs(0.2, 0.4, 0.5), logs(0.3, 0.2, 0.5).requires_grad_()
+    advantages = torch.tensor([1.0, 1.0, -2.0])
+    options = replace(PLAIN, recompute_logprobs=False)
+    loss = policy_loss(logprobs, logprobs.detach(), advantages, torch.ones(3), options, engine=engine)
+    assert loss.value.item() == pytest.approx(-(1.3 + 0.5 - 2.0))
+    loss.value.backward()
+    assert logprobs.grad is not None
+    torch.testing.assert_close(logprobs.grad, torch.tensor([0.0, -0.5, 2.0]))
+    found = loss.metrics.result()
+    assert found["ratio_max"] == pytest.approx(1.5)
+    assert found["mismatch"] == pytest.approx((math.log(1.5) + math.log(2)) / 3), (
+        "the trainer's against the engine's"
+    )
+    default = policy_loss(logprobs, logprobs.detach(), advantages, torch.ones(3), PLAIN, engine=engine)
+    assert default.value.item() == pytest.approx(-(1 + 1 - 2))
+    with pytest.raises(ValueError, match="engine"):
+        policy_loss(logprobs, logprobs.detach(), advantages, torch.ones(3), options)
+    with pytest.raises(ConfigError, match="importance_sampling to none"):
+        PolicyLossOptions(recompute_logprobs=False)
+
+
+@pytest.mark.parametrize("limit", [None, 10.0, 0.5])
+def test_the_kl_term_of_a_token_is_clipped(limit: float | None) -> None:
+    logprobs, reference = torch.tensor([-9.0, -1.0]).requires_grad_(), torch.tensor([-1.0, -2.0])
+    options = replace(PLAIN, kl=2.0, kl_clip=limit)
+    loss = policy_loss(
+        logprobs, logprobs.detach(), torch.zeros(2), torch.tensor([0.25, 0.5]), options, reference=reference
+    )
+    plain = [math.exp(gap) - gap - 1 for gap in (8.0, -1.0)]
+    top = math.inf if limit is None else limit
+    assert loss.value.item() == pytest.approx(
+        2 * (0.25 * min(plain[0], top) + 0.5 * min(plain[1], top)), rel=1e-5
+    )
+    loss.value.backward()
+    assert logprobs.grad is not None
+    slopes = [2 * weight * (1 - math.exp(gap)) for weight, gap in ((0.25, 8.0), (0.5, -1.0))]
+    assert logprobs.grad[0].item() == pytest.approx(slopes[0] if limit is None else 0.0, rel=1e-5)
+    assert logprobs.grad[1].item() == pytest.approx(slopes[1], rel=1e-5)
+
+
+def test_a_sequence_with_a_large_mean_ratio_is_left_out() -> None:
+    """Three sequences with mean ratios 5.5, 5 and 1. Neither policy nor KL term trains the first."""
+    old, advantages = torch.zeros(6), torch.tensor([-1.0, 1.0, -1.0, -1.0, 1.0, -1.0])
+    reference, weights = logs(2.0, 2.0, 2.0, 2.0, 2.0, 2.0), torch.tensor([0.1, 0.1, 0.2, 0.2, 0.3, 0.3])
+    options = replace(PLAIN, kl=0.5, early_stop_imp_ratio=5.0)
+
+    def run(chosen: slice, counts: list[int], **changes: Any) -> tuple[float, torch.Tensor, Any]:
+        logprobs = logs(10.0, 1.0, 9.0, 1.0, 0.5, 1.5)[chosen].requires_grad_()
+        loss = policy_loss(
+            logprobs, old[chosen], advantages[chosen], weights[chosen], replace(options, **changes),
+            reference=reference[chosen], counts=counts,
+        )  # fmt: skip
+        loss.value.backward()
+        assert logprobs.grad is not None
+        return loss.value.item(), logprobs.grad, loss.metrics.result()
+
+    value, gradient, metrics = run(slice(None), [2, 2, 2])
+    assert gradient[:2].tolist() == [0.0, 0.0]
+    assert (gradient[2:] != 0).any()
+    assert metrics["early_stopped_share"] == pytest.approx(1 / 3)
+    apart = [run(slice(at, at + 2), [2]) for at in (0, 2, 4)]
+    assert apart[0][0] == 0.0
+    assert sum(each[0] for each in apart) == pytest.approx(value), "it does not depend on the packing"
+    torch.testing.assert_close(torch.cat([each[1] for each in apart]), gradient)
+    every, whole, _ = run(slice(None), [2, 2, 2], early_stop_imp_ratio=None)
+    assert (whole[:2] != 0).all()
+    assert every != pytest.approx(value)
+    together, _, _ = run(slice(None), [6])
+    assert together == pytest.approx(every), "the mean of all six is below the limit"
+    with pytest.raises(ValueError, match="tokens of each sequence"):
+        policy_loss(old, old, advantages, weights, replace(options, kl=0.0))
+
+
+def test_the_kl_term_can_have_weights_of_its_own() -> None:
+    logprobs, reference = logs(0.5, 0.5), logs(0.25, 0.125)
+    plain = [ratio - math.log(ratio) - 1 for ratio in (0.5, 0.25)]
+    loss = policy_loss(
+        logprobs, logprobs, torch.ones(2), torch.tensor([0.5, 0.5]), replace(PLAIN, kl=2.0),
+        reference=reference, kl_weights=torch.tensor([0.1, 0.3]),
+    )  # fmt: skip
+    assert loss.value.item() == pytest.approx(-1 + 2 * (0.1 * plain[0] + 0.3 * plain[1]))
 
 
 def test_value_clipping_takes_the_larger_error() -> None:

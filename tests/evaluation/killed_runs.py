@@ -19,13 +19,15 @@ from typing import Any
 from toy_team import ToyTeam, town_setup
 
 import wideseek_env.files
+import wideseek_env.recorded_events
 import wideseek_env.trajectory
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation import RunFolder, evaluate_game, folder, lock, metrics, run_settings
 from wideseek_env.evaluation.run import episode_seed
 
 TASKS, TRIALS = 3, 2
-TRACED = {module.__file__ for module in (metrics, folder, lock, wideseek_env.files, wideseek_env.trajectory)}
+WRITING = (wideseek_env.files, wideseek_env.recorded_events, wideseek_env.trajectory)
+TRACED = {module.__file__ for module in (metrics, folder, lock, *WRITING)}
 SETUP = town_setup(count=TASKS)
 PAIRS = {episode_seed(0, task.id, trial): [task.id, trial] for task in SETUP.tasks for trial in range(TRIALS)}
 

@@ -68,6 +68,8 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     """The unit of the context limit."""
     tools: list[str] = []  # noqa: RUF012 (pydantic copies it)
     """Custom tools, each as ``module:name``."""
+    summariser: str | None = None
+    """The model that summarises opened pages: ``openai:MODEL@URL`` or ``module:name``. None means no summaries."""
     executor: str | None = None
     """The executor of tool calls, as ``module:name``. None means the default executor, which searches and browses the
     corpus and runs the custom tools.

@@ -6,7 +6,8 @@
 FOLDER has ``widesearch.jsonl`` and ``widesearch_gold/``. For every task, the script writes a perfect answer and answers
 with several kinds of errors, and scores each of them twice. The benchmark's code runs in a subprocess. A model decides
 some cells in that code. In both scorings, the offline judge decides them instead, and no model aligns keys. The script
-needs pandas, dateparser and loguru. It ends with status 1 if any of the seven numbers differs.
+needs pandas, dateparser and loguru. It ends with status 1 if any of the seven numbers differs. If it cannot
+use the checkout or the data, it prints one line and ends with status 2.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from wideseek_env.errors import WideSeekError
 from wideseek_env.scoring import OfflineJudge, score_response
 from wideseek_env.scoring.widesearch.verdicts import judge_cells
 from wideseek_env.task import Task
@@ -32,6 +34,8 @@ MEASURES = (
     *("precision_by_item", "recall_by_item", "f1_by_item"),
 )
 TOLERANCE = 1e-9
+NEEDED = ("data_loader.py", "evaluation.py")
+"""The files of the checkout's folder ``src/evaluation`` that the script imports."""
 Cells = list[list[str]]
 
 
@@ -118,6 +122,12 @@ def answers(task: Task, seed: int) -> Iterator[tuple[str, str]]:
         yield kind, table(names, rows, fence=rng.random() < 0.7)
 
 
+def fail(reason: object) -> NoReturn:
+    """End with status 2 after one line on stderr."""
+    print(f"Error: {reason}", file=sys.stderr)
+    raise SystemExit(2)
+
+
 def evaluate(checkout: Path, data: Path) -> None:
     """The subprocess: read ``{"id", "response"}`` in lines and write the seven numbers of the benchmark's code."""
     sys.path.insert(0, str(checkout))
@@ -136,11 +146,17 @@ def evaluate(checkout: Path, data: Path) -> None:
             module = sys.modules[name] = types.ModuleType(name)
             for each in names:
                 setattr(module, each, None)
-    from loguru import logger
+    try:
+        from loguru import logger
 
-    logger.remove()
-    import src.evaluation.data_loader as loading  # type: ignore[import-not-found,unused-ignore]
-    import src.evaluation.evaluation as official  # type: ignore[import-not-found,unused-ignore]
+        logger.remove()
+        import src.evaluation.data_loader as loading  # type: ignore[import-not-found,unused-ignore]
+        import src.evaluation.evaluation as official  # type: ignore[import-not-found,unused-ignore]
+
+        loader = loading.WideSearchDataLoader.__new__(loading.WideSearchDataLoader)
+        _ = official.evaluate_single_query, loading.WideSearchQuery, loading.WideSearchResponse
+    except (ImportError, AttributeError, SyntaxError) as error:
+        fail(f"the code of the checkout {checkout} cannot be used: {error}; check that it is complete")
 
     def judge(responses: list[str], targets: list[str], criterion: Any, *rest: Any) -> Any:
         verdicts, _ = judge_cells("", criterion, list(zip(responses, targets, strict=True)), OfflineJudge())
@@ -150,7 +166,6 @@ def evaluate(checkout: Path, data: Path) -> None:
     official.primary_key_preprocess = lambda *arguments: {}
     lines = (data / "widesearch.jsonl").read_text("utf-8-sig").splitlines()
     rows = {row["instance_id"]: row for row in map(json.loads, lines)}
-    loader = loading.WideSearchDataLoader.__new__(loading.WideSearchDataLoader)
     for line in sys.stdin:
         wanted = json.loads(line)
         row = rows[wanted["id"]]
@@ -177,8 +192,12 @@ def compare(checkout: Path, data: Path, seed: int) -> int:
     cases = [(task, kind, text) for task in load_widesearch(data) for kind, text in answers(task, seed)]
     asked = "".join(json.dumps({"id": task.id, "response": text}) + "\n" for task, _, text in cases)
     command = [sys.executable, __file__, "--checkout", str(checkout), "--data", str(data), "--evaluate"]
+    if not cases:
+        fail(f"{data} has no tasks")
     done = subprocess.run(command, input=asked, capture_output=True, text=True, encoding="utf-8")
     lines = done.stdout.splitlines()
+    if done.returncode == 2:  # `fail` has told the reason
+        fail(done.stderr.strip().rpartition("Error: ")[2])
     if done.returncode or len(lines) != len(cases):
         raise SystemExit(f"the evaluation of {checkout} failed:\n{done.stderr[-2000:]}")
     counts = {kind: [0, 0, 0.0] for kind in ERRORS}
@@ -212,13 +231,19 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="seed of the errors")
     parser.add_argument("--evaluate", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if not (options.checkout / "src" / "evaluation" / "evaluation.py").is_file():
-        raise SystemExit(
-            f"{options.checkout} is not a checkout of WideSearch: it has no src/evaluation/evaluation.py"
-        )
+    missing = [name for name in NEEDED if not (options.checkout / "src" / "evaluation" / name).is_file()]
+    if missing:
+        fail(f"{options.checkout} is not a checkout of WideSearch: it has no src/evaluation/{missing[0]}")
+    if not (options.data / "widesearch.jsonl").is_file():
+        fail(f"{options.data} is no folder with the data of WideSearch: it has no widesearch.jsonl")
     if options.evaluate:
         evaluate(options.checkout, options.data)
-    elif compare(options.checkout, options.data, options.seed):
+        return
+    try:
+        differing = compare(options.checkout, options.data, options.seed)
+    except WideSeekError as error:
+        fail(error)
+    if differing:
         raise SystemExit(1)
 
 

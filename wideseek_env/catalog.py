@@ -31,8 +31,8 @@ def open_world(
     """The tasks and the corpus that agents search. The corpus is None if neither argument names a corpus.
 
     ``tasks=None`` means the synthetic world. Worlds are ``synthetic[:key=value,…]`` and
-    ``hybridqa:FOLDER[,mode=pages]`` (FOLDER holds the HybridQA data). A path to a ``.jsonl[.gz]`` file and
-    a benchmark's file (`wideseek_env.tasks.benchmarks`) load tasks only, so they need a `corpus`. ``module:name`` is a
+    ``hybridqa:FOLDER[,mode=pages|table|wide]`` (FOLDER holds the HybridQA data). A path to a ``.jsonl[.gz]`` file and a
+    benchmark's file (`wideseek_env.tasks.benchmarks`) load tasks only, so they need a `corpus`. ``module:name`` is a
     custom task source or corpus (`wideseek_env.plugins`).
 
     Raises:

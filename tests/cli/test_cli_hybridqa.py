@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from hybridqa_data import write_jsonl
+from tasks.hybridqa.wide.wide_data import everything, passages
 
 from wideseek_env.cli.app import app
 from wideseek_env.cli.hybridqa import broad_share
+from wideseek_env.corpus.hybridqa import build_hybridqa
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.errors import ConfigError
 from wideseek_env.tasks.jsonl import load_tasks
@@ -111,3 +114,57 @@ def test_mixes() -> None:
     for wrong in ("broad=0", "broad", "broad=1,broad=1", "x=1"):
         with pytest.raises(ConfigError, match="unknown mix"):
             broad_share(wrong)
+
+
+def test_wide_tasks_and_mixtures(tmp_path: Path) -> None:
+    tables = everything()
+    data = write_jsonl(tmp_path / "data", tables, passages(tables))
+    build_hybridqa(data, tmp_path / "corpus").close()
+    common = ("--corpus", tmp_path / "corpus", "--workers", 1)
+    out = tmp_path / "wide.jsonl"
+    result = call("tasks", "build", f"hybridqa:{data}", "--mode", "wide", "--out", out, *common)
+    assert result.exit_code == 0, result.output
+    tasks = list(load_tasks(out))
+    assert f"{len(tasks)} wide tasks" in result.stdout
+    assert {task.meta["mode"] for task in tasks} == {"wide"}
+    shown = call("tasks", "stats", out)
+    assert "pages of lists" in shown.stdout
+    assert "lists that belong together" in shown.stdout
+    assert "wide proposed" in shown.stdout
+    mixed = tmp_path / "mixed.jsonl"
+    arguments = (
+        "tasks",
+        "build",
+        f"hybridqa:{data}",
+        "--mode",
+        "wide",
+        "--mix",
+        "wide=1,table=1",
+        "--out",
+        mixed,
+    )
+    result = call(*arguments, *common)
+    assert result.exit_code == 0, result.output
+    modes = [task.meta["mode"] for task in load_tasks(mixed)]
+    assert modes.count("wide") == modes.count("table") == len(modes) / 2
+    for wrong, message in (
+        (("--least-rows", 30), "wide tasks have 21 to 200 rows"),
+        (("--llm", "http://127.0.0.1:9", "--llm-model", "m"), "--llm does not work with --mode wide"),
+        (("--mix", "broad=1"), "with --mode wide use wide, hybrid"),
+    ):
+        result = call(
+            "tasks", "build", f"hybridqa:{data}", "--mode", "wide", "--out", tmp_path / "x.jsonl", *wrong
+        )
+        assert result.exit_code
+        assert message in " ".join(result.output.split())
+
+
+def test_one_mode_alone(small: Path, small_corpus: StoredCorpus, tmp_path: Path) -> None:
+    for mode in ("pages", "table"):
+        out = tmp_path / f"{mode}.jsonl"
+        result = call(
+            "tasks", "build", f"hybridqa:{small}", "--corpus", small_corpus.path, "--mode", mode, "--out", out,
+            "--workers", 1,
+        )  # fmt: skip
+        assert result.exit_code == 0, result.output
+        assert {task.meta["mode"] for task in load_tasks(out)} == {mode}

@@ -110,6 +110,18 @@ def test_a_file_of_trajectories_is_a_run(tmp_path: Path) -> None:
     assert (found.records, found.settings, found.played) == (played, {}, True)
 
 
+def test_episodes_of_one_task_without_trials_count_each(tmp_path: Path) -> None:
+    play(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "trajectories.jsonl").read_text().splitlines()]
+    for line in lines:
+        del line["meta"]["trial"]
+    file = tmp_path / "served.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in [*lines, *lines, lines[0]]))
+    records = read_run(file).records
+    assert len(records) == 2 * len(lines) + 1
+    assert [each.trial for each in records if each.task_id == lines[0]["task"]["id"]] == [0, 1, 2]
+
+
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         read_run(tmp_path / "nowhere")

@@ -62,6 +62,23 @@ def test_a_conversation_is_sent_and_the_reply_read() -> None:
         assert client.usage == Usage(1, 0, 10, 5, (10 * 2.0 + 5 * 10.0) / 1e6)
 
 
+def test_no_retry_begins_after_the_time_of_the_caller() -> None:
+    now = [0.0]
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    retry = RetryPolicy(attempts=50, first_wait=1.0, longest_wait=1.0)
+    with (
+        ScriptedServer([Raw(500, b"oops")]) as server,
+        closing(ChatClient(server.url, "m", retry=retry, sleep=sleep, clock=lambda: now[0])) as client,
+    ):
+        with pytest.raises(ServiceError, match="status 500: oops; another try would not begin within 3 s"):
+            client.chat(HELLO, within=3.0)
+        assert 3 <= len(server.asked) <= 6  # waits of half a second to a second
+    assert now[0] < 3.0
+
+
 @pytest.mark.parametrize(
     ("body", "text"),
     [

@@ -19,6 +19,8 @@ from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.render.printable import one_line, printable
 from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.filtering import REASONS
+from wideseek_env.tasks.hybridqa.members import UNFIT
+from wideseek_env.tasks.hybridqa.wide.checks import REASONS as WIDE_REASONS
 from wideseek_env.tasks.statistics import count_tasks
 from wideseek_env.tasks.taskset import TaskSet
 
@@ -42,6 +44,8 @@ def generate_tasks(spec: str, split: str, count: int | None, seed: int) -> TaskS
         from wideseek_env.tasks.hybridqa import hybridqa_tasks
 
         world = catalog.hybridqa_world(spec)
+        if world.mode == "wide":
+            raise ConfigError("mode=wide has no --one-a-table: use --mode wide without it")
         found = hybridqa_tasks(
             world.folder,
             part,
@@ -100,10 +104,16 @@ def stats_table(tasks: TaskSet) -> Grid:
     grid.add_row("languages", join([f"{name} {n}" for name, n in sorted(counts.languages.items())]))
     if counts.tables:
         grid.add_row("tables", f"{counts.tables:,}")
+    if counts.families:
+        grid.add_row("families", f"{counts.families:,}")
+    for label, sizes in (("lists united", counts.lists), ("pages of lists", counts.list_pages)):
+        if sizes:
+            grid.add_row(label, _spread(sorted(sizes.elements())))
     for name, said in counts.said.items():
         if said:
             grid.add_row(
-                f"{name}s", join([f"{one_line(value, 40)} {n}" for value, n in said.most_common()], 12)
+                f"{name.removesuffix('s')}s",
+                join([f"{one_line(value, 40)} {n}" for value, n in said.most_common()], 12),
             )
     for label, kinds in (("rows asked for", counts.selection), ("conditions", counts.relations)):
         if kinds:
@@ -133,13 +143,23 @@ def read_report(spec: str) -> dict[str, Any] | None:
 
 
 def report_table(report: Mapping[str, Any]) -> Grid:
-    """How many proposed tasks were kept, and how many were dropped for each reason."""
+    """How many tables were usable, how many proposed tasks were kept, and how many were dropped for each reason."""
     grid = Grid(box=None, show_header=False, padding=(0, 2, 0, 0))
+    reasons: dict[str, str] = {str(name): text for name, text in REASONS.items()}
+    if "unfit" in report:
+        reasons = {str(name): text for name, text in (*WIDE_REASONS.items(), *UNFIT.items())}
+    if "unfit" in report:
+        grid.add_row("tables", f"{report['tables']:,}")
+        for reason, number in sorted(report["unfit"].items(), key=lambda item: (-item[1], item[0])):
+            grid.add_row(f"  {reason}", f"−{number:,}", reasons.get(reason, ""))
+        grid.add_row("  lists that belong together", f"{report['lists']:,}")
+        for split, number in report["held_out"].items():
+            grid.add_row(f"  shares a page ({split})", f"−{number:,}", "a page that another split uses")
     for kind, proposed in report.get("proposed", {}).items():
         grid.add_row(f"{kind} proposed", f"{proposed:,}")
         dropped = report.get("dropped", {}).get(kind, {})
         for reason, number in sorted(dropped.items(), key=lambda item: (-item[1], item[0])):
-            grid.add_row(f"  {reason}", f"−{number:,}", REASONS.get(reason, ""))
+            grid.add_row(f"  {reason}", f"−{number:,}", reasons.get(reason, ""))
         grid.add_row("  not needed", f"−{report.get('unused', {}).get(kind, 0):,}")
         grid.add_row("  kept", f"{report.get('kept', {}).get(kind, 0):,}")
     for name, number in report.get("model", {}).items():

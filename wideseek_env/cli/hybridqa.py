@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -13,10 +13,13 @@ from wideseek_env.cli.console import Bar, PageBar, say
 from wideseek_env.errors import ConfigError
 from wideseek_env.tasks.hybridqa.pipeline import MIXES, BuildConfig, build_tasks, stage_folder
 from wideseek_env.tasks.hybridqa.rewriting import Rewriter
-from wideseek_env.tasks.hybridqa.splits import Split
+from wideseek_env.tasks.hybridqa.splits import SPLITS, Split
 from wideseek_env.tasks.hybridqa.stages import StageFolder
+from wideseek_env.tasks.hybridqa.wide.build import WideConfig, build_wide_tasks
+from wideseek_env.tasks.hybridqa.wide.mixture import HYBRID, PARTS, build_mixture
 
 _SHARE = re.compile(r"(broad|depth)=(\d*\.?\d+)")
+_WIDE_SHARE = re.compile(r"(wide|pages|table|depth)=(\d*\.?\d+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,7 @@ class HybridQAOptions:
 
     data: Path | None = None
     corpus: Path | None = None
+    mode: str | None = None
     mix: str | None = None
     chinese: float | None = None
     least_rows: int | None = None
@@ -51,6 +55,7 @@ class HybridQAOptions:
             "chinese": self.chinese,
             "least_rows": self.least_rows,
             "per_table": self.per_table,
+            "mode": self.mode,
         }
         return BuildConfig(
             count=count,
@@ -59,6 +64,32 @@ class HybridQAOptions:
             broad=broad_share(self.mix or "width"),
             **{name: value for name, value in given.items() if value is not None},
         )
+
+    def wide_config(self, split: str | None, count: int | None, seed: int) -> WideConfig:
+        """The configuration for `build_wide_tasks`."""
+        given: dict[str, Any] = {"chinese": self.chinese, "per_family": self.per_table}
+        return WideConfig(
+            count=count,
+            seed=seed,
+            split=None if split in (None, "all") else cast(Split, split),
+            **{name: value for name, value in given.items() if value is not None},
+        )
+
+
+def wide_shares(mix: str) -> Mapping[str, float]:
+    """The shares of a mixture with wide tasks: ``wide`` alone, ``hybrid``, or such as ``wide=0.7,pages=0.3``."""
+    if mix in ("wide", "width"):
+        return {"wide": 1.0}
+    if mix == "hybrid":
+        return HYBRID
+    parts = [_WIDE_SHARE.fullmatch(part.strip()) for part in mix.split(",")]
+    shares = {match[1]: float(match[2]) for match in parts if match is not None}
+    if None in parts or len(shares) != len(parts) or not sum(shares.values()) > 0:
+        raise ConfigError(
+            f"unknown mix {mix!r}; with --mode wide use wide, hybrid, or shares of {', '.join(PARTS)} such as "
+            "wide=0.7,pages=0.3"
+        )
+    return {part: share / sum(shares.values()) for part, share in shares.items()}
 
 
 def broad_share(mix: str) -> float:
@@ -87,10 +118,13 @@ def build_hybridqa_tasks(
     named = options.world(spec)
     if "," in named.partition(":")[2]:
         raise ConfigError(
-            f"{named}: mode, min_rows and max_rows need --one-a-table; without it, use --least-rows"
+            f"{named}: mode, min_rows and max_rows need --one-a-table; without it, use --mode and --least-rows"
         )
     world = catalog.hybridqa_world(named)
-    config = options.config(split, count, seed)
+    wide = options.mode == "wide"
+    if wide:
+        _check_wide(options)
+    config = None if wide else options.config(split, count, seed)
     rewriter_of = _model(options)
     if options.corpus is not None:
         corpus = options.corpus
@@ -101,9 +135,12 @@ def build_hybridqa_tasks(
         opened.close()
     folder = options.stages or stage_folder(out)
     if overwrite:
-        StageFolder(folder).clear()
+        for path in (folder, folder / "wide", folder / "lists"):
+            StageFolder(path).clear()
     bars = _Bars()
     try:
+        if config is None:
+            return [_build_wide(world.folder, out, split, count, seed, corpus, folder, options, bars)]
         report = build_tasks(
             world.folder,
             out,
@@ -121,6 +158,51 @@ def build_hybridqa_tasks(
         bars.close()
     kept = ", ".join(f"{number:,} {kind}" for kind, number in sorted(report.kept.items()))
     return [f"{out}: {sum(report.kept.values()):,} tasks ({kept}) from {report.tables:,} tables"]
+
+
+def _check_wide(options: HybridQAOptions) -> None:
+    if options.least_rows is not None:
+        raise ConfigError("--least-rows does not work with --mode wide: wide tasks have 21 to 200 rows")
+    if options.llm is not None:
+        raise ConfigError("--llm does not work with --mode wide")
+
+
+def _build_wide(
+    data: Path,
+    out: Path,
+    split: str | None,
+    count: int | None,
+    seed: int,
+    corpus: Path,
+    folder: Path,
+    options: HybridQAOptions,
+    bars: _Bars,
+) -> str:
+    """Build wide tasks, alone or in a mixture, and return the line to print."""
+    shares = wide_shares(options.mix or "wide")
+    config = options.wide_config(split, count, seed)
+    if shares.keys() == {"wide"}:
+        found = build_wide_tasks(
+            data, out, config, corpus=corpus, stages=folder, workers=options.workers, progress=bars
+        )
+        kept = ", ".join(f"{found.kept[name]:,} {name}" for name in SPLITS if found.kept[name])
+        many = sum(found.families.values())
+        return f"{out}: {sum(found.kept.values()):,} wide tasks ({kept}) from {many:,} families"
+    mixed = build_mixture(
+        data,
+        out,
+        shares,
+        corpus=corpus,
+        count=count,
+        seed=seed,
+        split=config.split,
+        chinese=config.chinese,
+        stages=folder,
+        workers=options.workers,
+        progress=bars,
+    )
+    kept = ", ".join(f"{number:,} {part}" for part, number in mixed.kept.items())
+    return f"{out}: {sum(mixed.kept.values()):,} tasks ({kept})"
 
 
 def _model(options: HybridQAOptions) -> Callable[[Path], Rewriter] | None:
@@ -144,6 +226,9 @@ def _model(options: HybridQAOptions) -> Callable[[Path], Rewriter] | None:
     return make
 
 
+_UNITS = {"tables": "tables", "families": "groups of lists"}
+
+
 class _Bars:
     """Shows one bar after another, one for each kind of work."""
 
@@ -155,8 +240,13 @@ class _Bars:
         if what != self._what:
             self.close()
             self._what = what
-            titles = {"tables": "Queries, answers, filters", "model": "Rewriting", "tasks": "Tasks"}
-            self._bar = Bar(titles.get(what, what), total, "tables" if what == "tables" else "tasks")
+            titles = {
+                "tables": "Queries, answers, filters",
+                "model": "Rewriting",
+                "tasks": "Tasks",
+                "families": "Uniting lists",
+            }
+            self._bar = Bar(titles.get(what, what), total, _UNITS.get(what, "tasks"))
             self._bar.__enter__()
         if self._bar is not None:
             self._bar.update(done)

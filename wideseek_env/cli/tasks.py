@@ -21,12 +21,16 @@ hybridqa_options: Callable[[Any], Any] = stack(
     click.option(
         "--corpus", type=click.Path(path_type=Path), help="A corpus built from the data. Default: the one in the cache."
     ),
-    click.option("--mix", metavar="MIX", help="Kinds of tasks: width (default), depth, hybrid or broad=0.8,depth=0.2."),
+    click.option("--mode", type=click.Choice(("pages", "table", "wide")),
+        help="Only tasks of one mode. wide unites lists. Default: pages and table."),
+    click.option("--mix", metavar="MIX",
+        help="Kinds of tasks: width (default), depth, hybrid or broad=0.8,depth=0.2. With --mode wide: wide (default), "
+        "hybrid (a quarter each of wide, pages, table and depth) or wide=0.7,pages=0.3."),
     click.option("--chinese", type=click.FloatRange(0, 1), help="Share of questions in Chinese. Default: 0.25."),
     click.option("--least-rows", type=click.IntRange(min=5),
         help="Minimum number of rows of a gold table. Default: 5."),
     click.option("--per-table", type=click.IntRange(min=1),
-        help="Maximum number of tasks of one kind per table. Default: 12."),
+        help="Maximum number of tasks of one kind per table. Default: 12. With --mode wide, per family: 30."),
     click.option(
         "--stages", type=click.Path(file_okay=False, path_type=Path),
         help="Folder for the stored stages of the build. Default: next to OUT."
@@ -81,6 +85,7 @@ def build(
       wideseek tasks build synthetic:seed=3 --split train --count 500 --out train.jsonl
       wideseek tasks build hybridqa --data data/hybridqa --count 20000 --out tasks.jsonl.gz
       wideseek tasks build hybridqa:data/hybridqa --split train --mix hybrid --out train.jsonl
+      wideseek tasks build hybridqa:data/hybridqa --mode wide --out wide.jsonl
     """
     from wideseek_env.cli.console import console, working
     from wideseek_env.cli.generating import generate_tasks

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -56,8 +57,15 @@ def read_run(path: Path | str) -> RecordedRun:
             for entry in read_entries(path):
                 accumulator.add(entry.record)
     elif path.is_file():
+        played: Counter[str] = Counter()
         for trajectory in iter_trajectories(path):
-            accumulator.add(EpisodeRecord.of(trajectory))
+            record = EpisodeRecord.of(trajectory)
+            if (
+                "trial" not in trajectory.meta
+            ):  # such as episodes of visiting agents, who may play a task again
+                record = replace(record, trial=played[record.task_id])
+                played[record.task_id] += 1
+            accumulator.add(record)
     else:
         what = f"{path} contains no run" if path.exists() else f"{path} does not exist"
         raise ConfigError(

@@ -127,13 +127,20 @@ class ChatClient:
         if runtime is not None and runtime.pid == os.getpid():
             runtime.session.close()
 
-    def chat(self, messages: Sequence[Message], fields: Mapping[str, Any] | None = None) -> ChatReply:
+    def chat(
+        self,
+        messages: Sequence[Message],
+        fields: Mapping[str, Any] | None = None,
+        *,
+        within: float | None = None,
+    ) -> ChatReply:
         """The model's reply to one conversation.
 
         `fields` is added to the request (``temperature``, ``max_tokens``, ``response_format``, …). A field with the
-        value None is left out. Raises `ServiceError` when the server refuses or all retries fail.
+        value None is left out. After `within` seconds, a failed request is not sent again. Raises `ServiceError` when
+        the server refuses or all retries fail.
         """
-        return self._chat(messages, fields, threading.Event())
+        return self._chat(messages, fields, threading.Event(), within)
 
     def chat_many(
         self,
@@ -178,8 +185,13 @@ class ChatClient:
         return [replies[number] for number in range(len(conversations))]
 
     def _chat(
-        self, messages: Sequence[Message], fields: Mapping[str, Any] | None, stop: threading.Event
+        self,
+        messages: Sequence[Message],
+        fields: Mapping[str, Any] | None,
+        stop: threading.Event,
+        within: float | None = None,
     ) -> ChatReply:
+        deadline = self._clock() + within if within is not None else None
         body = {"model": self.model, "messages": list(messages), **(fields or {})}
         data = encode_body({name: value for name, value in body.items() if value is not None})
         exchange = Exchange(self.base_url, self._key, self.retry, self._random)
@@ -196,6 +208,8 @@ class ChatClient:
                     wait = exchange.wait(fault)
                 except GivenUpError as error:
                     raise ServiceError(str(error), error.status) from None
+                if deadline is not None and self._clock() + wait >= deadline:
+                    raise ServiceError(f"{fault}; another try would not begin within {within:g} s") from None
                 self._sleep(wait)
             except RefusedRequestError as error:
                 raise ServiceError(str(error), error.status) from None

@@ -130,7 +130,7 @@ class OpenAISummariser:
 
     def _one(self, messages: list[Message]) -> Summary:
         try:
-            reply = self._client.chat(messages, self.fields)
+            reply = self._client.chat(messages, self.fields, within=self.timeout)
         except WideSeekError as error:
             return Summary("", error=str(error)[:500])
         except Exception as error:  # a failure of one request must not end the others

@@ -32,9 +32,13 @@ def plot_tasks(
         raise MissingDependencyError(f"drawing needs matplotlib; {INSTALL}") from error
     if not statistics.tasks:
         raise ConfigError("there are no tasks to draw")
-    figure = Figure(figsize=(11, 6.6), dpi=110, layout="constrained")
+    wide = bool(statistics.list_pages)
+    figure = Figure(figsize=(14 if wide else 11, 6.6), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(2, 3)
+    axes = figure.subplots(2, 4 if wide else 3)
+    if wide:
+        _columns(axes[0, 3], statistics.list_pages, "Pages of the lists", _PINK)
+        _columns(axes[1, 3], statistics.lists, "Lists with rows of the answer", _GREEN)
     _columns(axes[0, 0], statistics.rows, "Rows of the gold table", _BLUE)
     _columns(axes[0, 1], statistics.columns, "Columns", _ORANGE)
     _bars(axes[0, 2], statistics.said.get("domain", {}), "Topics", _GREEN)

@@ -15,7 +15,7 @@ def test_settings_are_read_and_checked(tmp_path: Path) -> None:
     world = HybridQAWorld.from_spec(f"hybridqa:{tmp_path},mode=pages,min_rows=12", tmp_path)
     assert (world.folder, world.mode, world.min_rows, world.max_rows) == (tmp_path, "pages", 12, 60)
     for spec, message in (
-        (f"hybridqa:{tmp_path},mode=prose", "mode must be pages or table"),
+        (f"hybridqa:{tmp_path},mode=prose", "mode must be pages, table or wide"),
         (f"hybridqa:{tmp_path},rows=3", "unknown setting 'rows=3'"),
         (f"hybridqa:{tmp_path},min_rows=few", "whole numbers"),
     ):

@@ -41,6 +41,8 @@ KEPT = 0.67
 """The share of the table's rows that must remain in mode `pages`."""
 LINKED = 0.8
 """The share of the rows whose key must be a link in mode `table`. The other keys have no page."""
+SUBJECTS_LINKED = 0.3
+"""The share of the rows whose name must be a link in `linked_subject`."""
 CHANCE = 0.3
 """The highest share of *other* entities' pages that state a value. Above it, a match is not evidence."""
 
@@ -56,6 +58,10 @@ _NO_SUBJECT = re.compile(
 )
 """Headers of columns with a place in a ranking or a part of a whole. Such a column never names the subject of the
 rows."""
+_EDITION = re.compile(
+    r"(?:year|season|edition|games|event|championships?|tournament|olympics)", re.IGNORECASE
+)
+_PLACED = re.compile(r"\d+(?:st|nd|rd|th)(?: place)?|(?:\w+ )?(?:isn|iata|icao|code|symbol)", re.IGNORECASE)
 _LIST_PAGE = re.compile(
     r"/wiki/(?:Lists?_of_|Category:|File:|Template:|\d{4}s?(?:_in_.*)?$|\d{1,2}(?:st|nd|rd|th)_century"
     r"|(?:January|February|March|April|May|June|July|August|September|October|November|December)_\d{1,2}$)"
@@ -269,6 +275,73 @@ def subject_column(table: WikiTable) -> int | None:
             else None
         )
     return None
+
+
+class Subject(NamedTuple):
+    """A column that names the subjects of a table, and a column that says which year or event a row is about.
+
+    `edition` is None when there is no such column. `recurs` says that a name is in several rows. Then name and edition
+    together identify a row.
+    """
+
+    column: int
+    edition: int | None
+    recurs: bool
+
+
+def linked_subject(table: WikiTable) -> Subject | None:
+    """The first column that names the subjects of the table.
+
+    Unlike `subject_column`, at least three in ten cells must have exactly one link, and a table may be shorter than
+    `MIN_ROWS`. A name may recur with another edition. None when a column of other names comes first, or when there is
+    no such column.
+    """
+    edition = next((column for column in range(len(table.header)) if _is_edition(table, column)), None)
+    for column in _good_headers(table):
+        if column != edition and _is_linked_subject(table, column):
+            names = [_identity(row[column].text) for row in table.rows]
+            links = [row[column].links[0] for row in table.rows if len(row[column].links) == 1]
+            if len(set(names)) == len(names) and len(set(links)) == len(links):
+                return Subject(column, edition, False)
+            if edition is not None and len(set(names)) >= 0.5 * len(names):
+                marks = [_identity(row[edition].text) for row in table.rows]
+                if len(set(zip(names, marks, strict=True))) == len(names):
+                    return Subject(column, edition, True)
+        if _is_subject(table, column):
+            return None
+    return None
+
+
+def _is_linked_subject(table: WikiTable, column: int) -> bool:
+    cells = [row[column] for row in table.rows]
+    linked = [cell for cell in cells if len(cell.links) == 1]
+    return (
+        len(linked) >= SUBJECTS_LINKED * len(cells)
+        and all(len(cell.links) < 2 and sum(c.isalpha() for c in cell.text) >= 2 for cell in cells)
+        and all(not is_empty(cell.text) and len(cell.text) <= 80 for cell in cells)
+        and not any(_LIST_PAGE.match(cell.links[0]) for cell in linked)
+        and not _NO_SUBJECT.fullmatch(normalize(table.header[column]).strip())
+        and not _PLACED.fullmatch(table.header[column].strip())
+        and sum(_names(cell.text, cell.links[0]) for cell in linked) >= 0.6 * len(linked)
+    )
+
+
+def _is_edition(table: WikiTable, column: int) -> bool:
+    """Whether a column says which year, season or event each row is about."""
+    texts = [row[column].text for row in table.rows]
+    return _EDITION.fullmatch(table.header[column].strip()) is not None and not any(
+        is_empty(text) or len(text) > 60 for text in texts
+    )
+
+
+def filled_columns(table: WikiTable, key: int) -> list[tuple[int, Kind]]:
+    """The columns with a value in every row that are not part of the key, and their kinds."""
+    chosen: list[tuple[int, Kind]] = []
+    for column in _attribute_columns(table, key):
+        values = {r: row[column].text for r, row in enumerate(table.rows)}
+        if not any(map(is_empty, values.values())) and not _in_key(table, key, values):
+            chosen.append((column, column_kind(list(values.values()))))
+    return chosen
 
 
 def table_attributes(table: WikiTable, key: int) -> list[tuple[int, Kind]]:

@@ -21,6 +21,11 @@ class Column:
     kind: Kind
     values: tuple[str, ...]
 
+    @property
+    def label(self) -> str:
+        """The column's name in the form that questions use."""
+        return label_of(self.header)
+
 
 def columns_of(table: WikiTable, plan: TablePlan) -> tuple[Column, ...]:
     """The columns that a question can ask for besides the key.

@@ -93,7 +93,7 @@ def _evidence(material: Material, rank: int, corpus: Corpus) -> Evidence:
         if plan.mode == "table":
             absent.update(
                 (place, c)
-                for c in (plan.key, *(column.index for column in columns))
+                for c in range(len(table.header))
                 if c >= len(cells) or cells[c] != _flat(table.rows[row][c].text)
             )
         elif not cells or cells[0] != _flat(table.rows[row][plan.key].text):

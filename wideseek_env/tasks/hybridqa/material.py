@@ -12,7 +12,7 @@ from wideseek_env.corpus.hybridqa.pages import page_url, table_url
 from wideseek_env.corpus.hybridqa.plan import Plans, TablePlan, subject_column, table_attributes
 from wideseek_env.corpus.hybridqa.reader import WikiTable
 from wideseek_env.corpus.hybridqa.values import Kind, normalize
-from wideseek_env.tasks.hybridqa.splits import SPLITS, Split, pages_of, split_of
+from wideseek_env.tasks.hybridqa.splits import Split, share_out, wide_pages
 
 LEAKED = 0.6
 """A column counts as leaked when another table shows the column's values for at least this share of the rows."""
@@ -56,8 +56,8 @@ class Material:
         return page_url(links[0]) if len(links) == 1 else None
 
 
-def materials(plans: Plans) -> list[Material]:
-    """All tables that can give tasks, in file order. Tables in different splits share no page.
+def usable_tables(plans: Plans) -> dict[str, tuple[WikiTable, TablePlan]]:
+    """All tables that can give tasks in the modes `pages` and `table`, by `uid` and in file order.
 
     These are the planned tables, and further tables that the corpus shows in full. A further table must have a column,
     with or without links, that names its subjects. Further tables are used in mode `table`.
@@ -73,7 +73,14 @@ def materials(plans: Plans) -> list[Material]:
         plan = plans.by_uid.get(table.uid) or _plain_plan(table)
         if plan is not None:
             usable[table.uid] = table, plan
-    splits = _splits(usable)
+    return usable
+
+
+def materials(plans: Plans) -> list[Material]:
+    """The tables of `usable_tables` that are in a split, in file order. Tables in different splits share no page."""
+    usable = usable_tables(plans)
+    alone = Counter(table.path for table in plans.tables)
+    splits = _splits(usable, plans)
     leaks = _Leaks(plans)
     bridges = _bridges(usable, splits)
     return [
@@ -101,19 +108,10 @@ def _plain_plan(table: WikiTable) -> TablePlan | None:
     return TablePlan(table.uid, "table", key, tuple(c for c, _ in chosen), tuple(k for _, k in chosen), rows)
 
 
-def _splits(usable: Mapping[str, tuple[WikiTable, TablePlan]]) -> dict[str, Split]:
+def _splits(usable: Mapping[str, tuple[WikiTable, TablePlan]], plans: Plans) -> dict[str, Split]:
     """The split of each table. A table that shares a page with one of a held-out split is left out."""
-    members: dict[Split, list[str]] = {split: [] for split in SPLITS}
-    for uid, (table, _) in usable.items():
-        members[split_of(table.title)].append(uid)
-    held_out: set[str] = set()
-    found: dict[str, Split] = {}
-    for split in ("test", "validation", "train"):
-        pages = {uid: pages_of(*usable[uid]) for uid in members[split]}
-        kept = [uid for uid in members[split] if held_out.isdisjoint(pages[uid])]
-        found.update(dict.fromkeys(kept, split))
-        held_out.update(*(pages[uid] for uid in kept))
-    return found
+    shared = share_out(usable, wide_pages(plans))
+    return {uid: split for split in ("test", "validation", "train") for uid in shared[split]}
 
 
 class _Leaks:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from wideseek_env.corpus.hybridqa.build import open_hybridqa
-from wideseek_env.corpus.hybridqa.plan import load_plans
+from wideseek_env.corpus.hybridqa.plan import Mode, Plans, load_plans
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.files import write_whole
 from wideseek_env.task import Task
@@ -34,7 +34,7 @@ from wideseek_env.tasks.hybridqa.stages import (
 )
 from wideseek_env.tasks.jsonl import save_tasks
 
-PIPELINE_VERSION = 1
+PIPELINE_VERSION = 2
 """Increase this number with any change to the stages, so that old stage files are not mixed with new ones."""
 
 Kind = Literal["broad", "depth"]
@@ -53,6 +53,7 @@ class BuildConfig:
         broad: The share of broad tasks. The others ask for a short answer.
         chinese: The share of questions in Chinese.
         least_rows: The fewest rows of a gold table.
+        mode: Only tables of one mode. None means both.
         per_table: The most tasks of each kind from one table.
         list_parts: The most broad tasks of one table that ask for a part of a list by position alone, such as rows 1 to
             10. These tasks count towards `per_table`.
@@ -66,10 +67,13 @@ class BuildConfig:
     least_rows: int = LEAST_ROWS
     per_table: int = 12
     list_parts: int = 2
+    mode: Mode | None = None
 
     def __post_init__(self) -> None:
         if self.split is not None and self.split not in SPLITS:
             raise ConfigError(f"unknown split {self.split!r}; splits are {', '.join(SPLITS)}, None for all")
+        if self.mode not in (None, "pages", "table"):
+            raise ConfigError(f"unknown mode {self.mode!r}; modes are 'pages', 'table' and None for both")
         if self.count is not None and self.count < 1:
             raise ConfigError(f"count must be at least 1, not {self.count}")
         if not 0 <= self.broad <= 1 or not 0 <= self.chinese <= 1:
@@ -161,18 +165,31 @@ def build_tasks(
         CorpusError: The data cannot be read.
     """
     target = Path(out)
+    folder = Path(stages) if stages is not None else stage_folder(target)
+    tasks, report = make_tasks(data, config, corpus, folder, workers, rewriter, progress)
+    written = save_tasks(tasks, target)
+    if progress is not None:
+        progress("tasks", written, written)
+    write_whole(report_file(target), json.dumps(report.to_dict(), indent=1) + "\n")
+    return report
+
+
+def make_tasks(
+    data: Path | str,
+    config: BuildConfig,
+    corpus: Path | str,
+    stages: Path,
+    workers: int | None = None,
+    rewriter: Rewriter | None = None,
+    progress: Progress | None = None,
+) -> tuple[list[Task], BuildReport]:
+    """The tasks that `build_tasks` writes, and its report."""
     say: Progress = progress or (lambda what, done, total: None)
     plans = load_plans(data)
-    with_corpus = open_hybridqa(corpus)
-    name, number_of_pages = with_corpus.name, len(with_corpus)
-    with_corpus.close()
-    if name != plans.corpus_name or not number_of_pages:
-        raise ConfigError(
-            f"the corpus in {corpus} ({name}) was built from other data than {data} ({plans.corpus_name})"
-        )
+    name = check_corpus(plans, data, corpus)
     found = materials(plans)
     chunks = [found[start : start + CHUNK] for start in range(0, len(found), CHUNK)]
-    folder = StageFolder(Path(stages) if stages is not None else stage_folder(target))
+    folder = StageFolder(stages)
     settings = StageSettings(name, config.seed, config.least_rows, config.chinese, PIPELINE_VERSION)
     folder.begin(settings)
     run_stages(
@@ -182,11 +199,24 @@ def build_tasks(
     report = BuildReport()
     candidates = _candidates(chunks, folder, config, report)
     tasks = _select(candidates, config, report, name, rewriter, folder, say)
-    tasks.sort(key=lambda task: hashlib.sha256(f"{config.seed} {task.id}".encode()).digest())
-    written = save_tasks(tasks, target)
-    say("tasks", written, written)
-    write_whole(report_file(target), json.dumps(report.to_dict(), indent=1) + "\n")
-    return report
+    return in_order(tasks, config.seed), report
+
+
+def in_order(tasks: Sequence[Task], seed: int) -> list[Task]:
+    """The tasks in an order that depends on their ids and the seed alone."""
+    return sorted(tasks, key=lambda task: hashlib.sha256(f"{seed} {task.id}".encode()).digest())
+
+
+def check_corpus(plans: Plans, data: Path | str, corpus: Path | str) -> str:
+    """The name of the corpus. Raises `ConfigError` when it was built from other data than `data`."""
+    with_corpus = open_hybridqa(corpus)
+    name, pages = with_corpus.name, len(with_corpus)
+    with_corpus.close()
+    if name != plans.corpus_name or not pages:
+        raise ConfigError(
+            f"the corpus in {corpus} ({name}) was built from other data than {data} ({plans.corpus_name})"
+        )
+    return name
 
 
 def _candidates(
@@ -198,7 +228,7 @@ def _candidates(
     for number, chunk in enumerate(chunks):
         records = zip(*(folder.read(stage, number) for stage in STAGES), strict=True)
         for material, (proposed, answer, verdicts) in zip(chunk, records, strict=True):
-            if config.split not in (None, material.split):
+            if config.split not in (None, material.split) or config.mode not in (None, material.plan.mode):
                 continue
             report.tables += 1
             order = hashlib.sha256(f"{config.seed} {material.table.uid}".encode()).digest()

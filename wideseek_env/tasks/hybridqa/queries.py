@@ -51,7 +51,7 @@ NO_LABEL = re.compile(
     re.IGNORECASE,
 )
 """Headers that cannot be the noun of a condition."""
-_NO_COLUMN = re.compile(r"out of|via|±|\+/-", re.IGNORECASE)
+NO_COLUMN = re.compile(r"out of|via|±|\+/-", re.IGNORECASE)
 """Headers that have no clear meaning alone."""
 _NOTHING = re.compile(r"(?:not?|nil|none|current|unknown|other|various|n/a)\b", re.IGNORECASE)
 
@@ -100,7 +100,7 @@ class Query:
 
 
 @dataclass(frozen=True, slots=True)
-class _Choice:
+class Choice:
     """A selection, the rows that it keeps (indices in the plan) and the columns of its conditions or part."""
 
     selection: Selection
@@ -118,10 +118,10 @@ def propose(table: WikiTable, plan: TablePlan, seed: int, least_rows: int = LEAS
     columns = columns_of(table, plan)
     if not columns or len(plan.rows) < least_rows:
         return []
-    whole = _Choice(Selection(), tuple(range(len(plan.rows))), ())
-    filtered = list(_filters(columns, len(plan.rows), least_rows, dice))
+    whole = Choice(Selection(), tuple(range(len(plan.rows))), ())
+    filtered = list(filters_of(columns, len(plan.rows), least_rows, dice))
     parts = list(_parts(columns, plan, least_rows, dice))
-    pairs = list(_pairs(filtered, least_rows, dice))
+    pairs = list(pairs_of(filtered, least_rows, dice))
     for group in (filtered, parts, pairs):
         dice.shuffle(group)
     # One query of each group in turn, so that a table has some queries of each group. Whole lists are first.
@@ -139,13 +139,13 @@ def propose(table: WikiTable, plan: TablePlan, seed: int, least_rows: int = LEAS
     return list(queries.values())
 
 
-def _interleave(*groups: Sequence[_Choice]) -> Iterator[_Choice]:
+def _interleave(*groups: Sequence[Choice]) -> Iterator[Choice]:
     for at in range(max(map(len, groups), default=0)):
         yield from (group[at] for group in groups if at < len(group))
 
 
 def _choose_columns(
-    columns: Sequence[Column], choice: _Choice, plan: TablePlan, dice: Random, *, widest: bool
+    columns: Sequence[Column], choice: Choice, plan: TablePlan, dice: Random, *, widest: bool
 ) -> tuple[int, ...]:
     """Some columns whose values differ within the chosen rows, in the table's order. The result is empty when there are
     no such columns."""
@@ -159,8 +159,8 @@ def _choose_columns(
         column
         for column in columns
         if column.index not in fixed
-        and not _NO_COLUMN.fullmatch(column.header)
-        and not _uniform([column.values[row] for row in choice.rows])
+        and not NO_COLUMN.fullmatch(column.header)
+        and not is_uniform([column.values[row] for row in choice.rows])
     ]
     # A table shows a whole column at once, so such questions ask for at least two. In mode `pages` each row is a page
     # to read.
@@ -174,12 +174,14 @@ def _choose_columns(
     return tuple(sorted(column.index for column in dice.sample(usable, many)))
 
 
-def _uniform(values: Sequence[str]) -> bool:
+def is_uniform(values: Sequence[str]) -> bool:
+    """Whether nearly all values are the same."""
     counts = Counter(map(normalize, values))
     return max(counts.values()) > 0.85 * len(values)
 
 
-def _filters(columns: Sequence[Column], rows: int, least: int, dice: Random) -> Iterator[_Choice]:
+def filters_of(columns: Sequence[Column], rows: int, least: int, dice: Random) -> Iterator[Choice]:
+    """Choices of rows by one condition, which keep at least `least` of the `rows`."""
     for column in columns:
         label = label_of(column.header)
         if not _can_be_said(column.header):
@@ -198,7 +200,7 @@ def _filters(columns: Sequence[Column], rows: int, least: int, dice: Random) -> 
             places = selected(Selection((condition,)), [column], rows)
             if least <= len(places) <= rows - _LEAST_GONE and places not in kept:
                 kept.add(places)
-                yield _Choice(Selection((condition,)), places, (column.index,))
+                yield Choice(Selection((condition,)), places, (column.index,))
 
 
 def _can_be_said(header: str) -> bool:
@@ -258,18 +260,18 @@ def _rounded(number: float) -> int:
     return int(digits[:2] + "0" * (len(digits) - 2))
 
 
-def _pairs(filters: Sequence[_Choice], least: int, dice: Random) -> Iterator[_Choice]:
+def pairs_of(filters: Sequence[Choice], least: int, dice: Random) -> Iterator[Choice]:
     """Two conditions on two columns, where neither condition implies the other."""
     pairs = [(a, b) for number, a in enumerate(filters) for b in filters[number + 1 :] if a.about != b.about]
     for a, b in dice.sample(pairs, min(8, len(pairs))):
         places = tuple(place for place in a.rows if place in b.rows)
         if least <= len(places) <= min(len(a.rows), len(b.rows)) - 1:
-            yield _Choice(
+            yield Choice(
                 Selection(a.selection.conditions + b.selection.conditions), places, a.about + b.about
             )
 
 
-def _parts(columns: Sequence[Column], plan: TablePlan, least: int, dice: Random) -> Iterator[_Choice]:
+def _parts(columns: Sequence[Column], plan: TablePlan, least: int, dice: Random) -> Iterator[Choice]:
     rows = len(plan.rows)
     parts: list[tuple[Part, tuple[int, ...]]] = []
     size = page_size(rows)
@@ -300,7 +302,7 @@ def _parts(columns: Sequence[Column], plan: TablePlan, least: int, dice: Random)
         # The rows on one page of a table can be read at once.
         if plan.mode == "table" and not about and len({place // size for place in places}) < 2:
             continue
-        yield _Choice(Selection(part=part), places, about)
+        yield Choice(Selection(part=part), places, about)
 
 
 def _clear_cut(part: Part, column: Column) -> bool:

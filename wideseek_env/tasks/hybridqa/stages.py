@@ -38,6 +38,7 @@ STAGES = ("1-queries", "2-answers", "3-verdicts")
 SETTINGS = "settings.json"
 
 Progress = Callable[[str, int, int], None]
+RunChunk = Callable[[int, Sequence[Material], "StageFolder", "StageSettings", Path], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,9 @@ class StageSettings:
 class StageFolder:
     """The folder with the files of the stages."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, stages: Sequence[str] = STAGES) -> None:
         self.path = path
+        self.stages = stages
 
     def begin(self, settings: StageSettings) -> None:
         """Create the folder. Raises `ConfigError` when the folder has the stages of a run with other settings."""
@@ -74,7 +76,7 @@ class StageFolder:
                 )
         elif self.path.is_dir() and any(self.path.iterdir()):
             raise ConfigError(f"{self.path} is not a folder of stages; name another folder for the stages")
-        for stage in STAGES:
+        for stage in self.stages:
             (self.path / stage).mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(wanted, indent=1) + "\n")
 
@@ -109,20 +111,25 @@ def run_stages(
     *,
     workers: int,
     progress: Progress,
+    run: RunChunk | None = None,
 ) -> None:
-    """Run all stages for every chunk. A stage is skipped for a chunk whose file of this stage exists."""
-    todo = [number for number in range(len(chunks)) if not folder.file(STAGES[-1], number).is_file()]
+    """Run all stages for every chunk. A stage is skipped for a chunk whose file of this stage exists.
+
+    `run` runs the stages of one chunk. It must be a function of a module. By default it is `run_chunk`.
+    """
+    run = run or run_chunk
+    todo = [number for number in range(len(chunks)) if not folder.file(folder.stages[-1], number).is_file()]
     done = len(chunks) - len(todo)
     progress("tables", _tables(chunks, done), _tables(chunks, len(chunks)))
     if workers < 2 or len(todo) < 2:
         for number in todo:
-            run_chunk(number, chunks[number], folder, settings, corpus)
+            run(number, chunks[number], folder, settings, corpus)
             done += 1
             progress("tables", _tables(chunks, done), _tables(chunks, len(chunks)))
         return
     pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
     try:
-        jobs = [pool.submit(run_chunk, number, chunks[number], folder, settings, corpus) for number in todo]
+        jobs = [pool.submit(run, number, chunks[number], folder, settings, corpus) for number in todo]
         for job in as_completed(jobs):
             job.result()
             done += 1
@@ -146,7 +153,7 @@ def run_chunk(
     """Run the stages of one chunk, from the first whose file does not exist."""
     steps: dict[str, Callable[[], Iterator[dict[str, Any]]]] = {
         STAGES[0]: lambda: _queries(chunk, settings),
-        STAGES[1]: lambda: _answers(chunk, folder.read(STAGES[0], number), _opened(corpus)),
+        STAGES[1]: lambda: _answers(chunk, folder.read(STAGES[0], number), opened_corpus(corpus)),
         STAGES[2]: lambda: _verdicts(
             chunk, folder.read(STAGES[0], number), folder.read(STAGES[1], number), settings
         ),
@@ -157,7 +164,8 @@ def run_chunk(
 
 
 @lru_cache(maxsize=1)
-def _opened(corpus: Path) -> StoredCorpus:
+def opened_corpus(corpus: Path) -> StoredCorpus:
+    """The corpus in a folder. Each process opens it once."""
     return open_hybridqa(corpus)
 
 

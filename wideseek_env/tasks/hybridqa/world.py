@@ -9,18 +9,21 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Literal, cast
 
 from wideseek_env.corpus.hybridqa.build import build_hybridqa, open_hybridqa
 from wideseek_env.corpus.hybridqa.plan import PLAN_VERSION, Mode
 from wideseek_env.corpus.hybridqa.reader import DataFolder
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.errors import ConfigError, CorpusError, IndexDamagedError
+from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.generate import TASK_VERSION, hybridqa_tasks
+from wideseek_env.tasks.hybridqa.siblings import LEAST_ROWS, MOST_ROWS
 from wideseek_env.tasks.hybridqa.splits import Split
+from wideseek_env.tasks.hybridqa.wide.build import WIDE_VERSION, WideConfig, build_wide_tasks
 from wideseek_env.tasks.jsonl import load_tasks, save_tasks
 from wideseek_env.tasks.taskset import TaskSet
 
@@ -33,13 +36,15 @@ class HybridQAWorld:
 
     folder: Path
     cache: Path
-    mode: Mode | None = None
+    mode: Mode | Literal["wide"] | None = None
     min_rows: int = 10
     max_rows: int = 60
 
     @classmethod
     def from_spec(cls, spec: str, cache: Path) -> HybridQAWorld:
-        """The world called ``hybridqa:FOLDER[,mode=pages|table][,min_rows=N][,max_rows=N]``.
+        """The world called ``hybridqa:FOLDER[,mode=pages|table|wide][,min_rows=N][,max_rows=N]``.
+
+        The defaults of ``min_rows`` and ``max_rows`` are 10 and 60, or 21 and 200 in mode ``wide``.
 
         Without FOLDER, the data is in the folder ``hybridqa`` of the folder that the environment variable WIDESEEK_DATA
         names.
@@ -61,12 +66,14 @@ class HybridQAWorld:
                 )
             given[key] = value
         mode = given.get("mode")
-        if mode not in (None, "pages", "table"):
-            raise ConfigError(f"{spec!r}: mode must be pages or table, not {mode!r}")
+        if mode not in (None, "pages", "table", "wide"):
+            raise ConfigError(f"{spec!r}: mode must be pages, table or wide, not {mode!r}")
         try:
             rows = {key: int(given[key]) for key in ("min_rows", "max_rows") if key in given}
         except ValueError:
             raise ConfigError(f"{spec!r}: min_rows and max_rows must be whole numbers") from None
+        if mode == "wide":
+            rows = {"min_rows": LEAST_ROWS, "max_rows": MOST_ROWS, **rows}
         return cls(_data_folder(name), cache, cast("Mode | None", mode), **rows)
 
     def corpus(self, progress: Callable[[int], None] | None = None) -> StoredCorpus:
@@ -82,17 +89,38 @@ class HybridQAWorld:
         return build_hybridqa(self.folder, place, progress=progress)
 
     def tasks(self, split: Split) -> TaskSet:
-        """The tasks of a split, in a fixed order."""
+        """The tasks of a split, in a fixed order. Questions are in English.
+
+        In mode ``wide``, the tasks of all splits are built on first use. This needs the corpus, so the corpus is built
+        too if it does not exist.
+        """
+        folder = self._place().with_suffix(".tasks")
+        if self.mode == "wide":
+            return TaskSet(self._wide_tasks(folder, split), f"{SCHEME}/{split}")
         name = f"{split}-{self.mode or 'all'}-{self.min_rows}-{self.max_rows}.v{TASK_VERSION}.jsonl.gz"
-        file = self._place().with_suffix(".tasks") / name
+        file = folder / name
         if file.is_file():
             return TaskSet(load_tasks(file), f"{SCHEME}/{split}")
         tasks = hybridqa_tasks(
             self.folder, split, mode=self.mode, min_rows=self.min_rows, max_rows=self.max_rows
         )
-        file.parent.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         save_tasks(tasks, file)
         return TaskSet(tasks, f"{SCHEME}/{split}")
+
+    def _wide_tasks(self, folder: Path, split: Split) -> Iterator[Task]:
+        file = folder / f"wide.v{TASK_VERSION}.{WIDE_VERSION}.jsonl.gz"
+        if not file.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            corpus = self.corpus()
+            place = corpus.path
+            corpus.close()
+            build_wide_tasks(self.folder, file, WideConfig(chinese=0.0), corpus=place)
+        return (
+            task
+            for task in load_tasks(file)
+            if task.meta["split"] == split and self.min_rows <= task.meta["rows"] <= self.max_rows
+        )
 
     def _place(self) -> Path:
         signature = f"{PLAN_VERSION} {DataFolder.find(self.folder).signature()}"

@@ -25,8 +25,8 @@ SHARD_BYTES = 160 << 20
 SHARD_ROWS = 300_000
 """The number of documents after which a range ends."""
 
-AT_ONCE = 4
-"""Ranges that are indexed at the same time. Each takes two cores, and up to 300 MB of memory."""
+AT_ONCE = 3
+"""Ranges that are indexed at the same time. Each takes two cores, and up to 360 MB of memory."""
 
 _HEAP = 400_000_000  # bytes in memory before the engine writes a segment: more than a range needs
 _CHECKED = 1 << 14  # rows compared at a time

@@ -167,11 +167,18 @@ def build_tasks(
     target = Path(out)
     folder = Path(stages) if stages is not None else stage_folder(target)
     tasks, report = make_tasks(data, config, corpus, folder, workers, rewriter, progress)
+    write_build(tasks, report.to_dict(), target, progress)
+    return report
+
+
+def write_build(
+    tasks: Sequence[Task], report: Mapping[str, Any], target: Path, progress: Progress | None
+) -> None:
+    """Write the tasks of a build, and its report beside them."""
     written = save_tasks(tasks, target)
     if progress is not None:
         progress("tasks", written, written)
-    write_whole(report_file(target), json.dumps(report.to_dict(), indent=1) + "\n")
-    return report
+    write_whole(report_file(target), json.dumps(report, indent=1) + "\n")
 
 
 def make_tasks(

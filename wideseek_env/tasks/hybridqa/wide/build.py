@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,14 +11,13 @@ from typing import Any
 
 from wideseek_env.corpus.hybridqa.plan import Plans, load_plans
 from wideseek_env.errors import ConfigError, TaskError
-from wideseek_env.files import write_whole
 from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.evidence import Evidence, gather
 from wideseek_env.tasks.hybridqa.filtering import Duplicates
 from wideseek_env.tasks.hybridqa.making import language_of
 from wideseek_env.tasks.hybridqa.material import Material, usable_tables
 from wideseek_env.tasks.hybridqa.members import Member, members_of
-from wideseek_env.tasks.hybridqa.pipeline import check_corpus, in_order, report_file, stage_folder
+from wideseek_env.tasks.hybridqa.pipeline import check_corpus, in_order, stage_folder, write_build
 from wideseek_env.tasks.hybridqa.siblings import LEAST_ROWS, Articles, Bucket, find_buckets
 from wideseek_env.tasks.hybridqa.splits import (
     SPLITS,
@@ -41,7 +39,6 @@ from wideseek_env.tasks.hybridqa.wide.checks import Namers, SharedRows, verdict
 from wideseek_env.tasks.hybridqa.wide.making import gold_of, question_of, wide_task
 from wideseek_env.tasks.hybridqa.wide.unions import WideQuery, propose
 from wideseek_env.tasks.hybridqa.wide.wording import parse_wide
-from wideseek_env.tasks.jsonl import save_tasks
 
 WIDE_VERSION = 1
 """Increase this number with any change that makes different wide tasks from the same plans."""
@@ -137,10 +134,7 @@ def build_wide_tasks(
     target = Path(out)
     folder = Path(stages) if stages is not None else stage_folder(target)
     tasks, report = make_wide_tasks(data, config, corpus, folder, workers, progress)
-    written = save_tasks(tasks, target)
-    if progress is not None:
-        progress("tasks", written, written)
-    write_whole(report_file(target), json.dumps(report.to_dict(), indent=1) + "\n")
+    write_build(tasks, report.to_dict(), target, progress)
     return report
 
 

@@ -174,7 +174,7 @@ def build_tasks(
 def write_build(
     tasks: Sequence[Task], report: Mapping[str, Any], target: Path, progress: Progress | None
 ) -> None:
-    """Write the tasks of a build, and its report beside them."""
+    """Write the tasks of a build, and its report next to them."""
     written = save_tasks(tasks, target)
     if progress is not None:
         progress("tasks", written, written)

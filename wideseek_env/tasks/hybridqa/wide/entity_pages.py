@@ -13,7 +13,7 @@ from wideseek_env.corpus.hybridqa.values import forms, normalize, states
 from wideseek_env.tasks.hybridqa.material import Material
 from wideseek_env.tasks.hybridqa.page_facts import FACTS, Fact
 
-STATED = 0.5
+STATED = 0.4
 """A fact counts for a list if at least this share of the rows have it."""
 
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)

@@ -14,11 +14,9 @@ from wideseek_env.tasks.hybridqa.siblings import LEAST_ROWS, MOST_ROWS, Articles
 from wideseek_env.tasks.hybridqa.wide.entity_pages import STATED, PageValues
 from wideseek_env.tasks.hybridqa.wide.unions import Union, WideQuery, edition_for, union_of, usable_columns
 
-ROWS = (60, 90, 130)
+ROWS = (55, 80, 110, 150)
 """The rows that unions aim at. A bucket with fewer rows gives one union."""
 MOST_FACTS = 2
-FROM_LISTS = 0.6
-"""The share of questions that also ask for a column of the lists."""
 
 
 def propose_with_pages(
@@ -86,9 +84,8 @@ def _asked(
     if any(is_uniform([column.values[row] for row in rows]) for column in told):
         return
     edition, usable = edition_for(union, rows, usable_columns(union, rows))
-    many = 1 if usable and dice.random() < FROM_LISTS else 0
-    columns = tuple(sorted(dice.sample(usable, many)))
-    yield WideQuery(union, Selection(), rows, columns, (), edition, told)
+    for columns in ((), *((column,) for column in dice.sample(usable, min(2, len(usable))))):
+        yield WideQuery(union, Selection(), rows, columns, (), edition, told)
 
 
 def _column(index: int, header: str, union: Union, known: Mapping[str, PageValues]) -> Column:

@@ -26,6 +26,7 @@ _BORN_ON = re.compile(
     rf"(?:\b(?:[Hh]e|[Ss]he) was born|\bborn:?) (?:in [A-Z][^.;\d]{{0,60}}?,? )?(?:on )?({_DAY})(?!\d)"
 )
 _OTHER_FORM = re.compile(r"\b[Bb](?:orn|\.)[^;)]*(?<![\d/])\d{1,2}(?!\d)[^;)]*\d{4}")
+_OTHER_NAMES = re.compile(r"^.*(?=\bborn\b)")
 _DIED = re.compile(r"\b(?:died|death|killed|murdered|executed)\b")
 _ONLY_YEAR = re.compile(r"\d{4}\b.*?(?:[-–—−]|\bto\b)\D*$")
 _ONLY_DEATH = re.compile(r"\b(?:died|d\.)[^;]*$")
@@ -52,6 +53,7 @@ def date_of_birth(text: str) -> str | None:
     found = _DATE.search(dated[0])
     assert found is not None  # `dated` has such brackets only
     before, after = dated[0][: found.start()], dated[0][found.end() :]
+    before = _OTHER_NAMES.sub("", before)
     if len(dated) > 1 or _DOUBT.match(after):
         return None
     if _ONLY_YEAR.search(before) or _ONLY_DEATH.search(before):

@@ -40,7 +40,7 @@ from wideseek_env.tasks.hybridqa.stages import (
 from wideseek_env.tasks.hybridqa.wide.checks import Namers, SharedRows, verdict
 from wideseek_env.tasks.hybridqa.wide.entity_pages import PageValues, page_values
 from wideseek_env.tasks.hybridqa.wide.making import gold_of, question_of, wide_task
-from wideseek_env.tasks.hybridqa.wide.page_queries import propose_with_pages
+from wideseek_env.tasks.hybridqa.wide.page_queries import MANY, propose_with_pages
 from wideseek_env.tasks.hybridqa.wide.unions import WideQuery, propose
 from wideseek_env.tasks.hybridqa.wide.wording import parse_wide
 
@@ -313,10 +313,11 @@ def _chosen(
     for split, queries in good:
         order = {query.name: _number(f"{config.seed} {query.name}") for query in queries}
         # A task that needs many pages is rare, so it is chosen before others with the same rows.
-        turns += [(-len(q.entity_pages), 0, order[q.name], q, split) for q in queries if q.told]
+        needy = [query for query in queries if query.told or len(query.entity_pages) >= MANY]
+        turns += [(-len(query.entity_pages), 0, order[query.name], query, split) for query in needy]
         # A large union leaves no room for others of the same lists. Some buckets give one large task, others several.
         by_size = sorted(
-            (query for query in queries if not query.told),
+            (query for query in queries if query not in needy),
             key=lambda query: (len(query.rows), order[query.name]),
         )
         if by_size and order[by_size[0].name][0] < LARGE_FIRST * 256:

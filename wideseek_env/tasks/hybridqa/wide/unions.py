@@ -425,7 +425,7 @@ def _labels(units: Sequence[Unit], scope: Scope) -> tuple[str, ...]:
 def _edition(bucket: Bucket, units: Sequence[Unit], labels: Sequence[str]) -> str:
     """The name of the column with the `labels`. It is "" if the labels do not tell the units apart."""
     if len({lenient_key(label) for label in labels}) < len(labels) or any(
-        not label or len(label) > 60 for label in labels
+        not label or len(label) > 80 for label in labels
     ):
         return ""
     if bucket.slot is None:

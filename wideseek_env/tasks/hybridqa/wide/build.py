@@ -41,7 +41,7 @@ from wideseek_env.tasks.hybridqa.wide.checks import Namers, SharedRows, verdict
 from wideseek_env.tasks.hybridqa.wide.entity_pages import PageValues, page_values
 from wideseek_env.tasks.hybridqa.wide.making import gold_of, question_of, wide_task
 from wideseek_env.tasks.hybridqa.wide.page_queries import MANY, propose_with_pages
-from wideseek_env.tasks.hybridqa.wide.unions import WideQuery, propose
+from wideseek_env.tasks.hybridqa.wide.unions import WideQuery, propose, propose_small
 from wideseek_env.tasks.hybridqa.wide.wording import parse_wide
 
 WIDE_VERSION = 2
@@ -275,6 +275,7 @@ def _good_queries(
             for query in chain(
                 propose_with_pages(bucket, articles, known, config.seed),
                 propose(bucket, articles, config.seed),
+                propose_small(bucket, articles, config.seed),
             ):
                 report.proposed += 1
                 reason = verdict(query, evidence, namers, _is_readable(query, config.chinese))
@@ -312,17 +313,21 @@ def _chosen(
     turns: list[tuple[int, int, bytes, WideQuery, Split]] = []
     for split, queries in good:
         order = {query.name: _number(f"{config.seed} {query.name}") for query in queries}
-        # A task that needs many pages is rare, so it is chosen before others with the same rows.
-        needy = [query for query in queries if query.told or len(query.entity_pages) >= MANY]
-        turns += [(-len(query.entity_pages), 0, order[query.name], query, split) for query in needy]
+        rest: list[WideQuery] = []
+        for query in queries:
+            many = len(query.entity_pages)
+            # A task that needs many pages is rare, so it is chosen before others with the same rows.
+            if query.told or many >= MANY:
+                turns.append((0, -many, order[query.name], query, split))
+            elif query.spare:
+                turns.append((2, len(query.rows), order[query.name], query, split))
+            else:
+                rest.append(query)
         # A large union leaves no room for others of the same lists. Some buckets give one large task, others several.
-        by_size = sorted(
-            (query for query in queries if query not in needy),
-            key=lambda query: (len(query.rows), order[query.name]),
-        )
-        if by_size and order[by_size[0].name][0] < LARGE_FIRST * 256:
-            by_size.reverse()
-        turns += [(0, turn, order[query.name], query, split) for turn, query in enumerate(by_size)]
+        rest.sort(key=lambda query: (len(query.rows), order[query.name]))
+        if rest and order[rest[0].name][0] < LARGE_FIRST * 256:
+            rest.reverse()
+        turns += [(1, turn, order[query.name], query, split) for turn, query in enumerate(rest)]
     rows, duplicates = SharedRows(), Duplicates()
     taken: Counter[str] = Counter()
     chosen: list[tuple[WideQuery, Split]] = []

@@ -7,7 +7,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from random import Random
@@ -164,7 +164,7 @@ class WideQuery:
 
     `rows` and `columns` are positions in the union. `hidden` are the columns of conditions that are not in `columns`.
     `told` are further columns, whose values only the pages of the entities state. A row without such a value is not in
-    `rows`.
+    `rows`. A `spare` query is chosen after all others.
     """
 
     union: Union
@@ -174,6 +174,7 @@ class WideQuery:
     hidden: tuple[int, ...]
     edition: EditionUse
     told: tuple[Column, ...] = ()
+    spare: bool = False
 
     @property
     def leaves_out(self) -> bool:
@@ -242,6 +243,17 @@ def propose(bucket: Bucket, articles: Articles, seed: int) -> Iterator[WideQuery
         for choice in dice.sample(found, min(FILTERS_PER_UNION, len(found))):
             if len(choice.rows) <= MOST_ROWS:
                 yield from _asked(union, choice.selection, choice.rows, choice.about, dice)
+
+
+def propose_small(bucket: Bucket, articles: Articles, seed: int) -> Iterator[WideQuery]:
+    """Queries about two or three neighbouring units, for rows that no other task uses."""
+    dice = Random(f"small {seed} {bucket.name}")
+    for size in (2, 3):
+        for start in range(len(bucket.units) - size + 1):
+            union = union_of(bucket, bucket.units[start : start + size], articles)
+            if union is not None and union.columns and LEAST_ROWS <= len(union.places) <= MOST_ROWS:
+                for query in _asked(union, Selection(), tuple(range(len(union.places))), (), dice):
+                    yield replace(query, spare=True)
 
 
 def _asked(

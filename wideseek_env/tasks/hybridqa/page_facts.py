@@ -21,7 +21,7 @@ _HIDDEN_DATE = re.compile(r"\(\d{4}-\d\d-\d\d\) ")
 _VERB = re.compile(r" (?:is|was|are|were) ")
 _OPENING = 400
 """The most characters before the first verb."""
-_BORN = re.compile(rf"\b(?:[Bb]orn|b\.)[^;]{{0,80}}?{_DAY}")
+_BORN = re.compile(rf"\b(?:[Bb]orn|b\.)[^;)]{{0,80}}?{_DAY}")
 _BORN_ON = re.compile(
     rf"(?:\b(?:[Hh]e|[Ss]he) was born|\bborn:?) (?:in [A-Z][^.;\d]{{0,60}}?,? )?(?:on )?({_DAY})(?!\d)"
 )
@@ -54,7 +54,7 @@ def date_of_birth(text: str) -> str | None:
     assert found is not None  # `dated` has such brackets only
     before, after = dated[0][: found.start()], dated[0][found.end() :]
     before = _OTHER_NAMES.sub("", before)
-    if len(dated) > 1 or _DOUBT.match(after):
+    if len(dated) > 1 or "O.S." in dated[0] or _DOUBT.match(after):
         return None
     if _ONLY_YEAR.search(before) or _ONLY_DEATH.search(before):
         return ""

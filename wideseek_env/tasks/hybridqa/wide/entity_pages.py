@@ -18,6 +18,11 @@ STATED = 0.4
 
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_BRACKETS = re.compile(r"\([^()]*\)")
+_EVENT = re.compile(
+    r"/wiki/(?:Murders?|Killings?|Deaths?|Assassination|Disappearance|Kidnapping|Shooting|Trial)_of_"
+)
+"""Pages that begin with the dates of a person, and are about an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +58,37 @@ def _of_list(material: Material, corpus: Corpus) -> PageValues:
     texts = [page_text(material.entity(place), corpus) for place in rows] if open_facts else []
     found: dict[str, tuple[str, ...]] = {}
     for fact in open_facts:
-        values = [fact.read(text) if text else "" for text in texts]
-        clear = [value for value in values if value is not None]
-        if len(clear) < len(values) or sum(map(bool, clear)) < STATED * len(values):
-            continue
-        if all(
-            not value or _is_only_on(texts[place], value, fact, material, place)
-            for place, value in zip(rows, clear, strict=True)
-        ):
-            found[fact.header] = tuple(clear)
+        values = [_value(fact, texts[place], material, place) for place in rows]
+        clear = tuple(value for value in values if value is not None)
+        if len(clear) == len(values) and sum(map(bool, clear)) >= STATED * len(values):
+            found[fact.header] = clear
     return PageValues(material.table.uid, found)
 
 
-def _is_only_on(text: str, value: str, fact: Fact, material: Material, place: int) -> bool:
-    """Whether the page states the value, and the row of the list does not."""
+def _value(fact: Fact, text: str, material: Material, place: int) -> str | None:
+    """What a page says. None if that is not clear, if the list shows it too, or if the page is about something else."""
+    value = fact.read(text) if text else ""
+    if not value:
+        return value
     row = material.table.rows[material.plan.rows[place]]
+    key = row[material.plan.key]
     shown = normalize(" | ".join(cell.text for cell in row))
-    return states(normalize(text), value, fact.kind) and not any(
+    if not states(normalize(text), value, fact.kind) or any(
         form in shown for form in forms(value, fact.kind)
-    )
+    ):
+        return None
+    return value if is_about(key.text, key.links[0], text) else None
+
+
+def is_about(name: str, path: str, text: str) -> bool:
+    """Whether the page at `path` is about the person called `name`: most words of the name are in its title or before
+    the first verb of its `text`."""
+    if _EVENT.match(path):
+        return False
+    opening = re.split(r" (?:is|was|are|were) ", text, maxsplit=1)[0]
+    words = normalize(_BRACKETS.sub(" ", name)).split()
+    known = set(normalize(f"{path.removeprefix('/wiki/')} {opening}").split())
+    return sum(word in known for word in words) > 0.5 * len(words)
 
 
 def page_text(url: str | None, corpus: Corpus) -> str:

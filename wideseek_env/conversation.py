@@ -93,3 +93,10 @@ class Outcome:
     def answered(self) -> bool:
         """Whether the episode has an answer to score."""
         return self.answer is not None
+
+
+def caller_of(call: str) -> tuple[str, int]:
+    """The agent and the generation in the id of a call: ``agent/turn/number`` or ``agent/generation.turn/number``."""
+    agent, turn, _ = call.rsplit("/", 2)
+    generation, point, _ = turn.partition(".")
+    return agent, int(generation) if point else 0

@@ -97,8 +97,11 @@ class Attempts:
             group=group,
             trial=self.job.trial,
             seed=self.job.seed,
-            agents=playing.episode_policy.records(
-                [(c.agent, c.role, c.ending) for c in run.episode.conversations]
+            agents=_with_credits(
+                playing.episode_policy.records(
+                    [(c.agent, c.role, c.ending) for c in run.episode.conversations]
+                ),
+                trajectory,
             ),
             reward=trajectory.reward,
             parts=trajectory.parts,
@@ -117,6 +120,13 @@ class Attempts:
             meta={key: value for key, value in about.items() if key not in ("trial", "group")},
         )
         return Finished(self.job, trajectory, rollout, error)
+
+
+def _with_credits(agents: list[AgentRecord], trajectory: Trajectory) -> list[AgentRecord]:
+    """The records with the credits of their conversations, if these are not the team's reward."""
+    if trajectory.credit_name == "team":
+        return agents
+    return [replace(agent, credit=trajectory.credits[agent.conversation]) for agent in agents]
 
 
 def describe(error: BaseException) -> str:

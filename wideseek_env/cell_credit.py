@@ -1,0 +1,348 @@
+"""Which subagents brought which cells to the answer of an episode. This is the credit ``cells``.
+
+Nothing is judged here. The score says which cells of the answer are right. Rules find these cells in the tool results,
+subtasks and reports of the subagents (`wideseek_env.scoring.mentions`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from wideseek_env.conversation import Conversation, caller_of
+from wideseek_env.episode import Episode
+from wideseek_env.scoring import TableScore, parse_table
+from wideseek_env.scoring.align import match_columns
+from wideseek_env.scoring.cells import comparison
+from wideseek_env.scoring.mentions import Mentions, has_phrase
+from wideseek_env.scoring.score import rows_by_gold
+from wideseek_env.scoring.text import is_empty, lenient_key, text_key
+from wideseek_env.task import Table, Task
+
+LINKS = 2
+"""The longest chain of pages from a page about a row's key to the page with the value."""
+
+COPIED_WORDS = 60
+"""A report may copy this number of words in whole sentences. With more, these sentences state no cell."""
+
+_SENTENCE_WORDS = 8
+_TITLE = "title:"
+
+
+class Cell(NamedTuple):
+    """One cell of the answer: the number of its row in `AnswerCells.task`, and its column."""
+
+    row: int
+    column: str
+
+
+@dataclass(frozen=True)
+class AnswerCells:
+    """The filled cells of an answer. The gold table of `task` has the answer's rows instead of the right rows."""
+
+    task: Task
+    right: frozenset[Cell]
+    wrong: frozenset[Cell]
+
+
+@dataclass(frozen=True)
+class Brought:
+    """The cells that reports brought to the answer. Each has the numbers of the conversations that brought it."""
+
+    right: Mapping[Cell, tuple[int, ...]] = field(default_factory=dict)
+    wrong: Mapping[Cell, tuple[int, ...]] = field(default_factory=dict)
+
+    def shares(self, conversations: int) -> list[float]:
+        """For each conversation, its share of the right cells minus its share of the wrong cells, in cells."""
+        shares = [0.0] * conversations
+        for cells, sign in ((self.right, 1.0), (self.wrong, -1.0)):
+            for by in cells.values():
+                for number in by:
+                    shares[number] += sign / len(by)
+        return shares
+
+
+def brought_cells(episode: Episode, score: TableScore) -> Brought:
+    """Follow the cells of the answer of an ended episode back to the reports that brought them.
+
+    A subagent brings a right cell if all of this is true:
+
+    - Its report states the cell: the row's key with the value, or for a key cell the key alone.
+    - A tool result of the same conversation has the cell in the same sense. A value may also be on a page that the
+      conversation opened, and whose title is on a page about the key (at most `LINKS` steps).
+    - Its subtask does not state the cell.
+    - No other subagent of the same delegation was asked for the row by name, or its subtask names the row too.
+
+    A subagent brings a wrong cell if its report states it, and its subtask does not.
+    """
+    cells = answer_cells(episode.task, score)
+    team = [number for number, each in enumerate(episode.conversations) if each.ending == "reported"]
+    if cells is None or not team:
+        return Brought()
+    mentions = Mentions(cells.task)
+    results = _results(episode)
+    readers = {number: _Reader(cells.task, mentions, results.get(number, ())) for number in team}
+    subtasks = {number: episode.conversations[number].subtask for number in team}
+    told = {number: readers[number].told(text) for number, text in subtasks.items()}
+    asked = _asked(episode, mentions)
+    right: dict[Cell, list[int]] = {}
+    wrong: dict[Cell, list[int]] = {}
+    for number in team:
+        report = episode.conversations[number].final[: episode.rules.result_chars]
+        if not report:
+            continue
+        stated = readers[number].stated(report) - told[number]
+        for cell in sorted(stated & cells.wrong):
+            wrong.setdefault(cell, []).append(number)
+        earned = readers[number].stated(_without_copies(report, results.get(number, ())), sure=True)
+        earned = (earned & cells.right) - told[number]
+        earned &= readers[number].found() if earned else earned
+        for cell in sorted(earned):
+            if asked.may_bring(number, cell.row):
+                right.setdefault(cell, []).append(number)
+    return Brought(
+        {cell: tuple(by) for cell, by in right.items()}, {cell: tuple(by) for cell, by in wrong.items()}
+    )
+
+
+def answer_cells(task: Task, score: TableScore) -> AnswerCells | None:
+    """The filled cells of a scored answer. None if the task has no gold table, or the answer has no row.
+
+    A further row with the key of a matched row is left out: a repetition is the lead's mistake.
+    """
+    columns = tuple(dict.fromkeys(task.columns))
+    if task.gold is None or not task.gold.rows or score.columns != columns:
+        return None
+    rows: list[tuple[str, ...]] = []
+    right: list[Cell] = []
+    wrong: list[Cell] = []
+    aliases: dict[str, dict[str, tuple[str, ...]]] = {}
+    keys = [columns.index(name) for name in dict.fromkeys(task.key_columns)]
+    matched: set[tuple[str, ...]] = set()
+    for verdict in score.cells:
+        if verdict.predicted_row is None:
+            continue
+        row = []
+        for at, cell in enumerate(verdict.cells):
+            text = cell.gold if cell.verdict == "right" or at in keys else cell.predicted
+            text = "" if is_empty(text) else text
+            row.append(text)
+            if not text or cell.verdict == "missing":
+                continue
+            (right if cell.verdict == "right" else wrong).append(Cell(len(rows), cell.column))
+            other = [*task.aliases.get(cell.column, {}).get(text, ()), cell.predicted]
+            known = aliases.setdefault(cell.column, {})
+            known[text] = tuple(dict.fromkeys((*known.get(text, ()), *other)))
+        matched |= {_key(row, keys), _key([cell.predicted for cell in verdict.cells], keys)}
+        rows.append(tuple(row))
+    for extra in score.extra_rows:
+        if _key(extra, keys) not in matched:
+            wrong += [Cell(len(rows), name) for name, text in zip(columns, extra, strict=True) if not is_empty(text)]
+            rows.append(tuple("" if is_empty(text) else text for text in extra))
+    if not rows:
+        return None
+    table = Table(columns, tuple(rows))
+    return AnswerCells(dataclasses.replace(task, gold=table, aliases=aliases), frozenset(right), frozenset(wrong))
+
+
+class _Reader:
+    """Reads the texts of one conversation."""
+
+    def __init__(self, task: Task, mentions: Mentions, results: Sequence[str]) -> None:
+        assert task.gold is not None
+        self._task = task
+        self._mentions = mentions
+        self._results = results
+        self._rows = task.gold.rows
+        self._columns = task.gold.header
+        self._keys = [self._columns.index(name) for name in dict.fromkeys(task.key_columns)]
+
+    def told(self, subtask: str) -> set[Cell]:
+        """The cells that a subtask states."""
+        return self._cells(self._mentions.named(subtask), self._mentions.stated(subtask, labelled=True))
+
+    def stated(self, report: str, *, sure: bool = False) -> set[Cell]:
+        """The cells that a report states. A table is read by its columns, other text by lines.
+
+        With `sure`, a table that gives several values for a cell does not state it.
+        """
+        named, given = self._mentions.named(report), self._mentions.stated(report)
+        if "|" in report:
+            parsed = parse_table(report, self._task.columns, self._task.key_columns)
+            if parsed.raw is not None:
+                places = match_columns(self._columns, parsed.raw.header)
+                written = rows_by_gold(parsed, self._task)
+                listed = {row for row, cells in enumerate(written) if cells is not None}
+                outside = self._mentions.stated(_without_tables(report)) if listed else set()
+                given = {
+                    (row, name)
+                    for row, name in given
+                    if row not in listed or (name not in places and (row, name) in outside)
+                }
+                named |= listed
+                given |= self._in_table(parsed.raw, places, listed, sure)
+        return self._cells(named, given)
+
+    def _in_table(
+        self, table: Table, places: Mapping[str, int], listed: set[int], sure: bool
+    ) -> set[tuple[int, str]]:
+        """The values of the rows `listed` that a table has in their column."""
+        keys = [places[self._columns[at]] for at in self._keys if self._columns[at] in places]
+        values: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
+        for cells in table.rows:
+            values.setdefault(tuple(lenient_key(cells[at]) for at in keys), []).append(cells)
+        found: set[tuple[int, str]] = set()
+        names = {at: self._columns[at] for at in self._keys if self._columns[at] in places}
+        for row in listed:
+            forms = [
+                tuple(
+                    lenient_key(text)
+                    for text in (self._rows[row][at], *self._task.aliases.get(name, {}).get(self._rows[row][at], ()))
+                )
+                for at, name in names.items()
+            ]
+            same = [
+                cells
+                for key, group in values.items()
+                if all(part in form for part, form in zip(key, forms, strict=True))
+                for cells in group
+            ]
+            for at, name in enumerate(self._columns):
+                text = self._rows[row][at]
+                if at in self._keys or name not in places or not text:
+                    continue
+                agree = comparison(self._task.spec(name))
+                texts = (text, *self._task.aliases.get(name, {}).get(text, ()))
+                given = [cells[places[name]] for cells in same if not is_empty(cells[places[name]])]
+                agreeing = [any(agree(cell, each) for each in texts) for cell in given]
+                if agreeing and (all(agreeing) if sure else any(agreeing)):
+                    found.add((row, name))
+        return found
+
+    def found(self) -> set[Cell]:
+        """The cells that the tool results of the conversation have."""
+        named: set[int] = set()
+        given: set[tuple[int, str]] = set()
+        pages: list[tuple[str, str]] = []
+        for text in self._results:
+            named |= self._mentions.named(text)
+            given |= self._mentions.stated(text)
+            if title := _title(text):
+                pages.append((title, text))
+        near: dict[int, list[str]] = {}
+        if pages:
+            for text in self._results:
+                for row, parts in self._mentions.places(text).items():
+                    near.setdefault(row, []).extend(parts)
+        for title, text in pages:
+            for row in self._mentions.named(title):
+                near.setdefault(row, []).append(text)
+                given |= {(row, name) for name in self._mentions.on_page(row, text)}
+        others = [(title, text) for title, text in pages if not self._mentions.named(title)]
+        for row, texts in near.items():
+            left = others
+            for _ in range(LINKS):
+                linked = [(title, text) for title, text in left if any(_names(each, title) for each in texts)]
+                left = [page for page in left if page not in linked]
+                texts = [text for _, text in linked]
+                for text in texts:
+                    given |= {(row, name) for name in self._mentions.on_page(row, text)}
+        return self._cells(named, given)
+
+    def _cells(self, named: Iterable[int], given: Iterable[tuple[int, str]]) -> set[Cell]:
+        keys = {Cell(row, self._columns[at]) for row in named for at in self._keys}
+        return keys | {Cell(row, name) for row, name in given}
+
+
+class _Asked(NamedTuple):
+    """For each conversation the delegation that started it, and the rows that its subtask names."""
+
+    delegation: Mapping[int, int]
+    rows: Mapping[int, set[int]]
+
+    def may_bring(self, number: int, row: int) -> bool:
+        """Whether a row is the conversation's, or nobody was asked for it in the same delegation."""
+        if row in self.rows[number]:
+            return True
+        return not any(
+            row in rows and self.delegation[other] == self.delegation[number] for other, rows in self.rows.items()
+        )
+
+
+def _asked(episode: Episode, mentions: Mentions) -> _Asked:
+    where = {
+        id(message): number
+        for number, conversation in enumerate(episode.conversations)
+        for message in conversation.messages
+        if message["role"] == "assistant"
+    }
+    delegation: dict[int, int] = {}
+    turns = 0  # of the lead, which waits for all subagents of a delegation before it starts the next
+    for event in episode.events:
+        if event[0] == "act":
+            number = where[id(event[2])]
+            turns += episode.conversations[number].role != "subagent"
+            delegation.setdefault(number, turns)
+    rows = {
+        number: mentions.named(conversation.subtask)
+        for number, conversation in enumerate(episode.conversations)
+        if conversation.role == "subagent" and number in delegation
+    }
+    return _Asked(delegation, rows)
+
+
+def _results(episode: Episode) -> dict[int, list[str]]:
+    """The different texts that tools returned to each conversation."""
+    numbers = {_id(each): number for number, each in enumerate(episode.conversations)}
+    found: dict[int, dict[str, None]] = {}
+    for event in episode.events:
+        if event[0] == "result" and event[3]:
+            number = numbers.get(caller_of(str(event[1])))
+            if number is not None:
+                found.setdefault(number, {})[str(event[2])] = None
+    return {number: list(texts) for number, texts in found.items()}
+
+
+def _id(conversation: Conversation) -> tuple[str, int]:
+    return conversation.agent, conversation.generation
+
+
+def _key(row: Sequence[str], keys: Sequence[int]) -> tuple[str, ...]:
+    return tuple(text_key(row[at]) for at in keys)
+
+
+def _title(text: str) -> str:
+    """The title of a page that a tool returned: its first line. "" for a list of search results."""
+    first = next((line.strip() for line in text.split("\n") if line.strip()), "")
+    if first[:6].lower() == _TITLE:
+        return first[6:].strip()
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+
+def _names(text: str, title: str) -> bool:
+    """Whether a text has a title in it, with or without the parentheses at its end."""
+    return any(has_phrase(text, each) for each in (title, title.partition(" (")[0]))
+
+
+def _without_tables(text: str) -> str:
+    return "\n".join(line for line in text.split("\n") if "|" not in line)
+
+
+def _without_copies(report: str, results: Iterable[str]) -> str:
+    """The report without sentences that it copies from tool results, if these have more than `COPIED_WORDS` words.
+
+    Sentences are lines without a pipe that have at least eight words. So lists of names and tables are not copies.
+    """
+    lines = report.split("\n")
+    long = [
+        at for at, line in enumerate(lines) if "|" not in line and len(line.split()) >= _SENTENCE_WORDS
+    ]
+    if sum(len(lines[at].split()) for at in long) <= COPIED_WORDS:
+        return report
+    seen = [" ".join(text.split()) for text in results]
+    copied = {at for at in long if any(" ".join(lines[at].split()) in text for text in seen)}
+    if sum(len(lines[at].split()) for at in copied) <= COPIED_WORDS:
+        return report
+    return "\n".join(line for at, line in enumerate(lines) if at not in copied)

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 from wideseek_baselines.agents.base import TeamPolicy
 from wideseek_baselines.rollout.episode_task import EpisodeTask, Services
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
-from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.tokens.record import AgentRecord, Rollout
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import WideSeekError
 from wideseek_env.game import Game
 from wideseek_env.policy import Job
+from wideseek_env.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
 

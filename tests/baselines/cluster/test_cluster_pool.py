@@ -102,6 +102,7 @@ FULL = GameConfig(
     rules="width-benchmark",
     limits={"subagent_turns": 20},
     reward="wideseek_r1",
+    credit="cells",
     profile="terse",
     texts={"results": {"no_hits": "Nothing."}},
     judge="ray_team:Lenient",

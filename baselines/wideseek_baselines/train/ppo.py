@@ -296,7 +296,7 @@ def estimate(
         found = agent_gae(
             [turn.tokens for number in numbers for turn in batch.turns[number]],
             np.concatenate([values[number] for number in numbers]),
-            rollouts[owner.rollout].reward,
+            rollouts[owner.rollout].credit(rollouts[owner.rollout].agents[owner.agent]),
             gamma=options.gamma,
             gae_lambda=options.gae_lambda,
             per_turn=options.steps == "turn",

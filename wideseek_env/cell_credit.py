@@ -139,12 +139,16 @@ def answer_cells(task: Task, score: TableScore) -> AnswerCells | None:
         rows.append(tuple(row))
     for extra in score.extra_rows:
         if _key(extra, keys) not in matched:
-            wrong += [Cell(len(rows), name) for name, text in zip(columns, extra, strict=True) if not is_empty(text)]
+            wrong += [
+                Cell(len(rows), name) for name, text in zip(columns, extra, strict=True) if not is_empty(text)
+            ]
             rows.append(tuple("" if is_empty(text) else text for text in extra))
     if not rows:
         return None
     table = Table(columns, tuple(rows))
-    return AnswerCells(dataclasses.replace(task, gold=table, aliases=aliases), frozenset(right), frozenset(wrong))
+    return AnswerCells(
+        dataclasses.replace(task, gold=table, aliases=aliases), frozenset(right), frozenset(wrong)
+    )
 
 
 class _Reader:
@@ -199,7 +203,10 @@ class _Reader:
             forms = [
                 tuple(
                     lenient_key(text)
-                    for text in (self._rows[row][at], *self._task.aliases.get(name, {}).get(self._rows[row][at], ()))
+                    for text in (
+                        self._rows[row][at],
+                        *self._task.aliases.get(name, {}).get(self._rows[row][at], ()),
+                    )
                 )
                 for at, name in names.items()
             ]
@@ -267,7 +274,8 @@ class _Asked(NamedTuple):
         if row in self.rows[number]:
             return True
         return not any(
-            row in rows and self.delegation[other] == self.delegation[number] for other, rows in self.rows.items()
+            row in rows and self.delegation[other] == self.delegation[number]
+            for other, rows in self.rows.items()
         )
 
 
@@ -298,10 +306,9 @@ def _results(episode: Episode) -> dict[int, list[str]]:
     numbers = {_id(each): number for number, each in enumerate(episode.conversations)}
     found: dict[int, dict[str, None]] = {}
     for event in episode.events:
-        if event[0] == "result" and event[3]:
-            number = numbers.get(caller_of(str(event[1])))
-            if number is not None:
-                found.setdefault(number, {})[str(event[2])] = None
+        match event:
+            case ("result", str(call), str(text), True, *_) if caller_of(call) in numbers:
+                found.setdefault(numbers[caller_of(call)], {})[text] = None
     return {number: list(texts) for number, texts in found.items()}
 
 
@@ -336,9 +343,7 @@ def _without_copies(report: str, results: Iterable[str]) -> str:
     Sentences are lines without a pipe that have at least eight words. So lists of names and tables are not copies.
     """
     lines = report.split("\n")
-    long = [
-        at for at, line in enumerate(lines) if "|" not in line and len(line.split()) >= _SENTENCE_WORDS
-    ]
+    long = [at for at, line in enumerate(lines) if "|" not in line and len(line.split()) >= _SENTENCE_WORDS]
     if sum(len(lines[at].split()) for at in long) <= COPIED_WORDS:
         return report
     seen = [" ".join(text.split()) for text in results]

@@ -42,7 +42,9 @@ ENTRY_POINTS: Mapping[str, EntryPoint] = {
     "wideseek run": EntryPoint(_TEST),
     "wideseek eval": EntryPoint(_TEST),
     "wideseek bench width": EntryPoint(_SWEEP, fixed=("width", "team")),
-    "wideseek bench depth": EntryPoint({**_SWEEP, "team": False}, fixed=("width", "team", "roster", "credit")),
+    "wideseek bench depth": EntryPoint(
+        {**_SWEEP, "team": False}, fixed=("width", "team", "roster", "credit")
+    ),
     "wideseek demo": EntryPoint(
         _SWEEP, fixed=tuple(each.name for each in fields(GameConfig) if each.name != "tasks")
     ),

@@ -343,8 +343,8 @@ class GameConfig:
     # --- plain values --------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as JSON values, which `from_dict` reads back. Fields that are None are left out, and so is the
-        default `credit`.
+        """The configuration as JSON values, which `from_dict` reads back. Fields that are None are left out, and so
+        is the default `credit`.
 
         Raises:
             UnnamedPartError: A live object has no name that another process could import.

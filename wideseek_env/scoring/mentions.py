@@ -245,9 +245,7 @@ def has_phrase(text: str, phrase: str) -> bool:
     return len("".join(words)) >= _SHORT and _joined(words) in _joined(_words(_URL.sub(" ", _bare(text))))
 
 
-def _values_of(
-    column: str, forms: Sequence[tuple[str, ...]], cell: str, spec: ColumnSpec
-) -> _Values:
+def _values_of(column: str, forms: Sequence[tuple[str, ...]], cell: str, spec: ColumnSpec) -> _Values:
     needed = _needed(cell) if _is_number(cell, spec) else frozenset()
     return _Values(
         column,

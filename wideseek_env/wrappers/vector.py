@@ -11,8 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from wideseek_env.credit import is_team
 from wideseek_env.copying import Independent, LivePart, independent_copy
+from wideseek_env.credit import is_team
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import ToolCall

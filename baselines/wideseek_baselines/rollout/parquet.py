@@ -39,7 +39,9 @@ class ParquetRollouts:
         """Add one rollout."""
         self._rows += _rows(self._episodes, rollout)
         self._episodes += 1
-        if len(self._rows) >= ROWS and (self._writer is not None or any("agent" in row for row in self._rows)):
+        if len(self._rows) >= ROWS and (
+            self._writer is not None or any("agent" in row for row in self._rows)
+        ):
             self._flush()
 
     def close(self) -> None:

@@ -140,9 +140,7 @@ def agent_advantages(rollouts: Sequence[Rollout], options: AdvantageOptions) -> 
                 agents[number][each] = found[role][at] if role in found else 0.0
     kept = len(members) - (zero_variance if options.zero_variance_groups == "drop" else 0)
     values = np.array([each[0] if len(each) else np.nan for each in agents])  # the first agent is the lead
-    return Advantages(
-        values, kept, zero_variance, sum(not rollout.trainable for rollout in rollouts), agents
-    )
+    return Advantages(values, kept, zero_variance, sum(not rollout.trainable for rollout in rollouts), agents)
 
 
 def compared_by_rollout(credits: Sequence[Floats], options: AdvantageOptions) -> list[Floats]:

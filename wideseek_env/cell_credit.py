@@ -6,20 +6,16 @@ subtasks and reports of the subagents (`wideseek_env.scoring.mentions`).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from wideseek_env.conversation import Conversation, caller_of
 from wideseek_env.episode import Episode
-from wideseek_env.scoring import TableScore, parse_table
-from wideseek_env.scoring.align import match_columns
-from wideseek_env.scoring.cells import comparison
+from wideseek_env.scoring import TableScore
+from wideseek_env.scoring.answer_cells import Cell, answer_cells, text_table
 from wideseek_env.scoring.mentions import Mentions, has_phrase
-from wideseek_env.scoring.score import rows_by_gold
-from wideseek_env.scoring.text import is_empty, lenient_key, text_key
-from wideseek_env.task import Table, Task
+from wideseek_env.task import Task
 
 LINKS = 2
 """The longest chain of pages from a page about a row's key to the page with the value."""
@@ -29,22 +25,6 @@ COPIED_WORDS = 60
 
 _SENTENCE_WORDS = 8
 _TITLE = "title:"
-
-
-class Cell(NamedTuple):
-    """One cell of the answer: the number of its row in `AnswerCells.task`, and its column."""
-
-    row: int
-    column: str
-
-
-@dataclass(frozen=True)
-class AnswerCells:
-    """The filled cells of an answer. The gold table of `task` has the answer's rows instead of the right rows."""
-
-    task: Task
-    right: frozenset[Cell]
-    wrong: frozenset[Cell]
 
 
 @dataclass(frozen=True)
@@ -107,50 +87,6 @@ def brought_cells(episode: Episode, score: TableScore) -> Brought:
     )
 
 
-def answer_cells(task: Task, score: TableScore) -> AnswerCells | None:
-    """The filled cells of a scored answer. None if the task has no gold table, or the answer has no row.
-
-    A further row with the key of a matched row is left out: a repetition is the lead's mistake.
-    """
-    columns = tuple(dict.fromkeys(task.columns))
-    if task.gold is None or not task.gold.rows or score.columns != columns:
-        return None
-    rows: list[tuple[str, ...]] = []
-    right: list[Cell] = []
-    wrong: list[Cell] = []
-    aliases: dict[str, dict[str, tuple[str, ...]]] = {}
-    keys = [columns.index(name) for name in dict.fromkeys(task.key_columns)]
-    matched: set[tuple[str, ...]] = set()
-    for verdict in score.cells:
-        if verdict.predicted_row is None:
-            continue
-        row = []
-        for at, cell in enumerate(verdict.cells):
-            text = cell.gold if cell.verdict == "right" or at in keys else cell.predicted
-            text = "" if is_empty(text) else text
-            row.append(text)
-            if not text or cell.verdict == "missing":
-                continue
-            (right if cell.verdict == "right" else wrong).append(Cell(len(rows), cell.column))
-            other = [*task.aliases.get(cell.column, {}).get(text, ()), cell.predicted]
-            known = aliases.setdefault(cell.column, {})
-            known[text] = tuple(dict.fromkeys((*known.get(text, ()), *other)))
-        matched |= {_key(row, keys), _key([cell.predicted for cell in verdict.cells], keys)}
-        rows.append(tuple(row))
-    for extra in score.extra_rows:
-        if _key(extra, keys) not in matched:
-            wrong += [
-                Cell(len(rows), name) for name, text in zip(columns, extra, strict=True) if not is_empty(text)
-            ]
-            rows.append(tuple("" if is_empty(text) else text for text in extra))
-    if not rows:
-        return None
-    table = Table(columns, tuple(rows))
-    return AnswerCells(
-        dataclasses.replace(task, gold=table, aliases=aliases), frozenset(right), frozenset(wrong)
-    )
-
-
 class _Reader:
     """Reads the texts of one conversation."""
 
@@ -164,69 +100,28 @@ class _Reader:
         self._keys = [self._columns.index(name) for name in dict.fromkeys(task.key_columns)]
 
     def told(self, subtask: str) -> set[Cell]:
-        """The cells that a subtask states."""
-        return self._cells(self._mentions.named(subtask), self._mentions.stated(subtask, labelled=True))
+        """The cells that a subtask states. A short value needs a word of its column, or another value of its row."""
+        given = self._mentions.stated(subtask, labelled=True)
+        rows = {row for row, _ in given}
+        given |= {(row, name) for row, name in self._mentions.stated(subtask) if row in rows}
+        table = text_table(subtask, self._task)
+        return self._cells(self._mentions.named(subtask) | table.rows, given | table.values(sure=False))
 
     def stated(self, report: str, *, sure: bool = False) -> set[Cell]:
         """The cells that a report states. A table is read by its columns, other text by lines.
 
         With `sure`, a table that gives several values for a cell does not state it.
         """
-        named, given = self._mentions.named(report), self._mentions.stated(report)
-        if "|" in report:
-            parsed = parse_table(report, self._task.columns, self._task.key_columns)
-            if parsed.raw is not None:
-                places = match_columns(self._columns, parsed.raw.header)
-                written = rows_by_gold(parsed, self._task)
-                listed = {row for row, cells in enumerate(written) if cells is not None}
-                outside = self._mentions.stated(_without_tables(report)) if listed else set()
-                given = {
-                    (row, name)
-                    for row, name in given
-                    if row not in listed or (name not in places and (row, name) in outside)
-                }
-                named |= listed
-                given |= self._in_table(parsed.raw, places, listed, sure)
-        return self._cells(named, given)
-
-    def _in_table(
-        self, table: Table, places: Mapping[str, int], listed: set[int], sure: bool
-    ) -> set[tuple[int, str]]:
-        """The values of the rows `listed` that a table has in their column."""
-        keys = [places[self._columns[at]] for at in self._keys if self._columns[at] in places]
-        values: dict[tuple[str, ...], list[tuple[str, ...]]] = {}
-        for cells in table.rows:
-            values.setdefault(tuple(lenient_key(cells[at]) for at in keys), []).append(cells)
-        found: set[tuple[int, str]] = set()
-        names = {at: self._columns[at] for at in self._keys if self._columns[at] in places}
-        for row in listed:
-            forms = [
-                tuple(
-                    lenient_key(text)
-                    for text in (
-                        self._rows[row][at],
-                        *self._task.aliases.get(name, {}).get(self._rows[row][at], ()),
-                    )
-                )
-                for at, name in names.items()
-            ]
-            same = [
-                cells
-                for key, group in values.items()
-                if all(part in form for part, form in zip(key, forms, strict=True))
-                for cells in group
-            ]
-            for at, name in enumerate(self._columns):
-                text = self._rows[row][at]
-                if at in self._keys or name not in places or not text:
-                    continue
-                agree = comparison(self._task.spec(name))
-                texts = (text, *self._task.aliases.get(name, {}).get(text, ()))
-                given = [cells[places[name]] for cells in same if not is_empty(cells[places[name]])]
-                agreeing = [any(agree(cell, each) for each in texts) for cell in given]
-                if agreeing and (all(agreeing) if sure else any(agreeing)):
-                    found.add((row, name))
-        return found
+        given = self._mentions.stated(report)
+        table = text_table(report, self._task)
+        if table.rows:
+            outside = self._mentions.stated(_without_tables(report))
+            given = {
+                (row, name)
+                for row, name in given
+                if row not in table.rows or (name not in table.places and (row, name) in outside)
+            }
+        return self._cells(self._mentions.named(report) | table.rows, given | table.values(sure=sure))
 
     def found(self) -> set[Cell]:
         """The cells that the tool results of the conversation have."""
@@ -314,10 +209,6 @@ def _results(episode: Episode) -> dict[int, list[str]]:
 
 def _id(conversation: Conversation) -> tuple[str, int]:
     return conversation.agent, conversation.generation
-
-
-def _key(row: Sequence[str], keys: Sequence[int]) -> tuple[str, ...]:
-    return tuple(text_key(row[at]) for at in keys)
 
 
 def _title(text: str) -> str:

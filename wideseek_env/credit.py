@@ -7,10 +7,11 @@ conversation. Training compares these numbers, and PettingZoo pays each agent th
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
+
+import numpy as np
 
 from wideseek_env.cell_credit import brought_cells
 from wideseek_env.episode import Episode
@@ -88,14 +89,15 @@ def credits_of(credit: Credit, episode: Episode, score: TableScore, reward: floa
     Raises:
         ConfigError: The credit did not return one finite number for each conversation.
     """
-    count = len(episode.conversations)
     paid = credit(episode, score, reward)
-    numbers = isinstance(paid, Sequence) and not isinstance(paid, str) and len(paid) == count
-    if not numbers or not all(_is_finite(each) for each in paid):
+    count = len(episode.conversations)
+    listed = isinstance(paid, Iterable) and not isinstance(paid, (str, bytes, Mapping, Set))
+    numbers = list(paid) if listed else []
+    if not listed or len(numbers) != count or not all(map(_is_finite, numbers)):
         raise ConfigError(
             f"the credit {credit.name} must return {count} finite numbers, one for each conversation, not {short(paid)}"
         )
-    return [float(each) for each in paid]
+    return [float(each) for each in numbers]
 
 
 def credit_named(credit: str | Credit) -> Credit:
@@ -123,7 +125,8 @@ def _is_credit(part: object) -> bool:
 
 
 def _is_finite(value: object) -> bool:
-    try:
-        return not isinstance(value, (str, bool)) and math.isfinite(value)  # type: ignore[arg-type]
-    except (TypeError, OverflowError):
-        return False
+    return (
+        isinstance(value, (int, float, np.number))
+        and not isinstance(value, bool)
+        and bool(np.isfinite(value))
+    )

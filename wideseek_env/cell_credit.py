@@ -53,7 +53,7 @@ def brought_cells(episode: Episode, score: TableScore) -> Brought:
     - A tool result of the same conversation has the cell in the same sense. A value may also be on a page that the
       conversation opened, and whose title is on a page about the key (at most `LINKS` steps).
     - Its subtask does not state the cell.
-    - No other subagent of the same delegation was asked for the row by name, or its subtask names the row too.
+    - No other subagent of the same delegation has the row's key in its subtask, or its own subtask has the key too.
 
     A subagent brings a wrong cell if its report states it, and its subtask does not.
     """
@@ -165,7 +165,7 @@ class _Asked(NamedTuple):
     rows: Mapping[int, set[int]]
 
     def may_bring(self, number: int, row: int) -> bool:
-        """Whether a row is the conversation's, or nobody was asked for it in the same delegation."""
+        """Whether a row is the conversation's, or no subtask of the same delegation names it."""
         if row in self.rows[number]:
             return True
         return not any(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import random
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.scoring import TableScore
+from wideseek_env.testing import ConformanceError, check_credit
 from wideseek_env.trajectory import Trajectory, load_trajectories
 from wideseek_env.wrappers import Symbolic, SymbolicVec
 
@@ -264,3 +267,55 @@ def test_a_reward_of_zero_is_not_a_credit_of_zero() -> None:
 
     paid = play(towns(reward=Nothing()))
     assert (paid["lead"], paid["subagent_0"]) == (0, 3 / 16)
+
+
+# --- the check for plugins ---------------------------------------------------------------------------------------
+
+
+@dataclass
+class Broken:
+    """A credit that breaks one rule."""
+
+    rule: str
+    name: str = "broken"
+    calls: int = 0
+
+    def __call__(self, episode: Episode, score: TableScore, reward: float) -> Any:
+        self.calls += 1
+        each: Any = [reward] * len(episode.conversations)
+        match self.rule:
+            case "determinism":
+                return [float(self.calls)] * len(each)
+            case "untouched":
+                episode.conversations[0].errors += 1
+            case "exceptions":
+                return [1 / score.f1_by_item] * len(each)
+            case "types":
+                return reward
+            case "count":
+                return [reward]
+            case "finite":
+                return [float("nan")] * len(each)
+            case "chance":
+                return [random.random()] * len(each)
+        return each
+
+
+def test_the_check_finds_what_is_broken() -> None:
+    for right in (Team(), Cells(), LastSpeaker(), Broken("none")):
+        check_credit(right)
+    for rule in ("determinism", "untouched", "exceptions", "types", "count", "finite", "chance"):
+        with pytest.raises(ConformanceError):
+            check_credit(Broken(rule))
+    for name in ("", "two\nlines", 3):
+        with pytest.raises(ConformanceError):
+            check_credit(Broken("none", name=name))  # type: ignore[arg-type]
+    with pytest.raises(ConformanceError, match="protocol"):
+        check_credit(object())  # type: ignore[arg-type]
+
+
+def test_the_template_is_a_credit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).resolve().parents[2] / "examples" / "plugins")
+    credit = credit_named("my_credit:Reported,failed=-0.5")
+    check_credit(credit)
+    assert credit.name == "reported"

@@ -78,7 +78,9 @@ def _play(env: WideSeekEnv, seed: int, *, with_idle_actions: bool) -> str:
         assert ended == env.episode_run.done, "the agents left before the end, or stayed after it"
         if ended:
             shared = is_team(env.game.credit)
-            assert not shared or len(set(rewards.values())) == 1, "the agents of the team got different rewards"
+            assert not shared or len(set(rewards.values())) == 1, (
+                "the agents of the team got different rewards"
+            )
             assert all(terminations[a] or truncations[a] for a in observations), (
                 "an agent is alive after the end of the episode"
             )

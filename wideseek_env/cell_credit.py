@@ -6,12 +6,14 @@ subtasks and reports of the subagents (`wideseek_env.scoring.mentions`).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from wideseek_env.conversation import Conversation, caller_of
 from wideseek_env.episode import Episode
+from wideseek_env.prompts import ResultTexts
 from wideseek_env.scoring import TableScore
 from wideseek_env.scoring.answer_cells import Cell, answer_cells, text_table
 from wideseek_env.scoring.mentions import Mentions, has_phrase
@@ -23,6 +25,7 @@ LINKS = 2
 COPIED_WORDS = 60
 """A report may copy this number of words in whole sentences. With more, these sentences state no cell."""
 
+_PLACEHOLDER = re.compile(r"\{\w+\}")
 _SENTENCE_WORDS = 8
 _TITLE = "title:"
 
@@ -197,14 +200,27 @@ def _asked(episode: Episode, mentions: Mentions) -> _Asked:
 
 
 def _results(episode: Episode) -> dict[int, list[str]]:
-    """The different texts that tools returned to each conversation."""
+    """The different texts that tools returned to each conversation, without questions that they repeat.
+
+    A question of an agent is no result: it could contain a guess.
+    """
+    echoes = _echoes(episode.profile.results)
     numbers = {_id(each): number for number, each in enumerate(episode.conversations)}
     found: dict[int, dict[str, None]] = {}
     for event in episode.events:
         match event:
             case ("result", str(call), str(text), True, *_) if caller_of(call) in numbers:
-                found.setdefault(numbers[caller_of(call)], {})[text] = None
+                kept = [line for line in text.split("\n") if not any(echo.fullmatch(line) for echo in echoes)]
+                found.setdefault(numbers[caller_of(call)], {})["\n".join(kept)] = None
     return {number: list(texts) for number, texts in found.items()}
+
+
+def _echoes(texts: ResultTexts) -> list[re.Pattern[str]]:
+    """The lines of results that repeat the question with which an agent opened a page."""
+    templates = (texts.focus, texts.summary, texts.summary_of_beginning)
+    lines = dict.fromkeys(line for text in templates for line in text.split("\n") if "{focus}" in line)
+    parts = [_PLACEHOLDER.split(line) for line in lines]
+    return [re.compile(".*".join(map(re.escape, each))) for each in parts if any(map(str.strip, each))]
 
 
 def _id(conversation: Conversation) -> tuple[str, int]:

@@ -145,6 +145,20 @@ def test_guessing_earns_nothing() -> None:
         assert shares(table(*rows), [Sub(table(*rows), elsewhere)])[0] <= 0
 
 
+def test_a_guess_in_a_question_is_no_result() -> None:
+    """Pages are opened with a question, and the result repeats the question."""
+    guess = "whether the mayor of Ada Town is Karl Moor, since 1801, with 3 gates"
+    for heading in (
+        f"Title: Towns\nThe parts of this page about: {guess} (the whole page has 3 chunks)",
+        f"Title: Towns\nWhat this page says about: {guess}",
+        f"Title: Ada Town\nWhat this page says about: {guess} (from its first 1,000 characters)",
+    ):
+        told = int("Title: Ada" in heading)  # the title is a result
+        assert shares(table(GOLD[0]), [Sub(table(GOLD[0]), (f"{heading}\n\nNothing.",))]) == [told]
+        seen = f"{heading}\n\nAda Town: Karl Moor"
+        assert shares(table(GOLD[0]), [Sub(table(GOLD[0]), (seen,))]) == [2]
+
+
 def test_listing_a_page_does_not_take_the_rows_of_others() -> None:
     every = ("\n".join(" | ".join(row) for row in GOLD),)
     asked = [f"Look up {row[0]}." for row in GOLD]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from wideseek_env.conversation import Conversation, caller_of
 from wideseek_env.episode import Episode
@@ -69,7 +68,11 @@ def brought_cells(episode: Episode, score: TableScore) -> Brought:
     readers = {number: _Reader(cells.task, mentions, results.get(number, ())) for number in team}
     subtasks = {number: episode.conversations[number].subtask for number in team}
     told = {number: readers[number].told(text) for number, text in subtasks.items()}
-    asked = _asked(episode, mentions)
+    asked = {
+        number: mentions.named(each.subtask)
+        for number, each in enumerate(episode.conversations)
+        if each.role == "subagent"
+    }
     right: dict[Cell, list[int]] = {}
     wrong: dict[Cell, list[int]] = {}
     for number in team:
@@ -82,8 +85,12 @@ def brought_cells(episode: Episode, score: TableScore) -> Brought:
         earned = readers[number].stated(_without_copies(report, results.get(number, ())), sure=True)
         earned = (earned & cells.right) - told[number]
         earned &= readers[number].found() if earned else earned
+        delegation = episode.conversations[number].delegation
+        together = [
+            rows for other, rows in asked.items() if episode.conversations[other].delegation == delegation
+        ]
         for cell in sorted(earned):
-            if asked.may_bring(number, cell.row):
+            if cell.row in asked[number] or not any(cell.row in rows for rows in together):
                 right.setdefault(cell, []).append(number)
     return Brought(
         {cell: tuple(by) for cell, by in right.items()}, {cell: tuple(by) for cell, by in wrong.items()}
@@ -159,44 +166,6 @@ class _Reader:
     def _cells(self, named: Iterable[int], given: Iterable[tuple[int, str]]) -> set[Cell]:
         keys = {Cell(row, self._columns[at]) for row in named for at in self._keys}
         return keys | {Cell(row, name) for row, name in given}
-
-
-class _Asked(NamedTuple):
-    """For each conversation the delegation that started it, and the rows that its subtask names."""
-
-    delegation: Mapping[int, int]
-    rows: Mapping[int, set[int]]
-
-    def may_bring(self, number: int, row: int) -> bool:
-        """Whether a row is the conversation's, or no subtask of the same delegation names it."""
-        if row in self.rows[number]:
-            return True
-        return not any(
-            row in rows and self.delegation[other] == self.delegation[number]
-            for other, rows in self.rows.items()
-        )
-
-
-def _asked(episode: Episode, mentions: Mentions) -> _Asked:
-    where = {
-        id(message): number
-        for number, conversation in enumerate(episode.conversations)
-        for message in conversation.messages
-        if message["role"] == "assistant"
-    }
-    delegation: dict[int, int] = {}
-    turns = 0  # of the lead, which waits for all subagents of a delegation before it starts the next
-    for event in episode.events:
-        if event[0] == "act":
-            number = where[id(event[2])]
-            turns += episode.conversations[number].role != "subagent"
-            delegation.setdefault(number, turns)
-    rows = {
-        number: mentions.named(conversation.subtask)
-        for number, conversation in enumerate(episode.conversations)
-        if conversation.role == "subagent" and number in delegation
-    }
-    return _Asked(delegation, rows)
 
 
 def _results(episode: Episode) -> dict[int, list[str]]:

@@ -48,6 +48,9 @@ class Conversation:
     limit: int
     subtask: str
     started: int
+    delegation: int = 0
+    """The turn of the lead that started this subagent, from 1. Subagents with the same number worked at the same time.
+    It is 0 for a lead or single agent."""
     messages: list[Message] = field(default_factory=list)
     turns: int = 0
     clock: int = 0

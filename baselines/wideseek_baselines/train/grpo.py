@@ -82,7 +82,7 @@ def run_grpo(
         model = load_model(config.model)
         reference = reference_model(config.model, model) if config.loss.kl > 0 else None
         optimizer = Optimizer(model.named_parameters(), config.optim, config.steps * config.updates)
-        sampler = TaskSampler(manager.tasks, config.seed, config.widths)
+        sampler = TaskSampler(manager.tasks, config.seed, config.widths, config.steps * config.tasks)
         with (
             ReinforcementRun(config, manager, model, model, {"policy": optimizer}, on_step) as run,
             RolloutPrefetcher(

@@ -112,7 +112,7 @@ def run_ppo(
             "critic": Optimizer(critic.named_parameters(), config.critic_optim, steps),
         }
         trained = nn.ModuleDict({"policy": model, "critic": critic})
-        sampler = TaskSampler(manager.tasks, config.seed, config.widths)
+        sampler = TaskSampler(manager.tasks, config.seed, config.widths, config.steps * config.tasks)
         state = {"kl": config.kl.coefficient}
         with (
             ReinforcementRun(config, manager, model, trained, optimizers, on_step, state) as run,

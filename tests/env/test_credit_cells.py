@@ -77,6 +77,10 @@ def test_a_value_on_a_page_that_the_key_leads_to() -> None:
     answer = table(("Ada Town", "Karl Moor", "", ""))
     assert shares(answer, [Sub(answer, (town, county))]) == [2]
     assert shares(answer, [Sub(answer, (town, other))]) == [1]
+    both = "Title: Moorland\n\nFor Ada Town and Bel Bridge, the mayor is Karl Moor."
+    assert shares(table(GOLD[1], ("Ada Town", "Karl Moor", "", "")), [Sub(answer, (town, both))]) == [2]
+    foreign = "Title: Moorland\n\nFor Bel Bridge, the mayor is Karl Moor."
+    assert shares(table(GOLD[1], ("Ada Town", "Karl Moor", "", "")), [Sub(answer, (town, foreign))]) == [1]
 
 
 def test_short_values_occur_everywhere() -> None:

@@ -149,12 +149,17 @@ class Mentions:
         return found
 
     def on_page(self, row: int, text: str) -> set[str]:
-        """The columns whose value in a row `text` has anywhere, except on lines that name other rows.
+        """The columns whose value in a row `text` has anywhere, except on lines that name only other rows.
 
         A value of one or two characters counts only on a line that has a word of the column's name.
         """
         lines = _bare(text).split("\n")
-        kept = [line for line in lines if all(row in key.rows for key in self._keys(line))]
+        keys = [self._keys(line) for line in lines]
+        kept = [
+            line
+            for line, found in zip(lines, keys, strict=True)
+            if not found or any(row in key.rows for key in found)
+        ]
         page = "\n".join(kept)
         return {values.column for values in self._values[row] if _has(values, page, True)}
 

@@ -42,7 +42,7 @@ class DeskSettings:
         max_open: Maximum number of open episodes.
         max_kept: Number of ended episodes that are kept and can still be read.
         idle: Seconds without a request after which an episode is ended without an answer.
-        idle_full: The same when `max_open` episodes are open and another one is asked for. The episode that has been
+        idle_full: The same when `max_open` episodes are open and a client opens another one. The episode that has been
             idle for longest then makes room. An episode without any message makes room after a tenth of this time.
     """
 

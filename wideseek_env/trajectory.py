@@ -20,7 +20,7 @@ from typing import IO, Any, get_args
 from wideseek_env.differences import first_difference
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
-from wideseek_env.files import JsonlWriter, open_bytes
+from wideseek_env.files import JsonlWriter, json_values, open_bytes
 from wideseek_env.messages import Message, counter_named
 from wideseek_env.profiles import PROFILES, Profile, profile_named
 from wideseek_env.prompts.loading import checked_texts
@@ -272,10 +272,11 @@ class TrajectoryWriter(JsonlWriter):
 def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
     """The trajectories of a JSONL file (also ``.gz``), one at a time.
 
-    A last line without a line break is skipped, because a killed process leaves such a line.
+    A last line without a line break is skipped, because a killed process leaves such a line. Any other line that is no
+    JSON is skipped with a `DamagedLineWarning`.
 
     Raises:
-        TrajectoryError: Any other line cannot be read. The message names file and line.
+        TrajectoryError: The file cannot be read, or a line is no trajectory. The message names file and line.
     """
     path = Path(path)
     with contextlib.ExitStack() as stack:
@@ -283,14 +284,7 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
             file = stack.enter_context(open_bytes(path))
         except OSError as error:
             raise TrajectoryError(f"{path} cannot be read: {error.strerror}") from error
-        for number, line in enumerate(_lines(file, path), 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                hint = "; give a run folder or a trajectories file" if number == 1 else ""
-                raise TrajectoryError(f"{path}:{number}: this is not JSON Lines ({error}){hint}") from error
+        for number, record in json_values(path, _lines(file, path)):
             try:
                 yield Trajectory.from_dict(record)
             except (ValueError, AttributeError, RecursionError) as error:
@@ -299,7 +293,9 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
     try:
-        yield from file
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
     except (EOFError, OSError, zlib.error) as error:
         raise TrajectoryError(f"{path} is damaged or incomplete: {error}") from error
 

@@ -131,7 +131,9 @@ def train(name: str, precision: str, devices: ctypes.c_int8) -> None:
         devices.value = 0
 
 
-def kernels_of(name: str, precision: str, capability: tuple[int, int], devices: ctypes.c_int8) -> Counter[str]:
+def kernels_of(
+    name: str, precision: str, capability: tuple[int, int], devices: ctypes.c_int8
+) -> Counter[str]:
     """Run a step on fake tensors. Returns how often each kernel was chosen."""
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
@@ -151,7 +153,9 @@ def kernels_of(name: str, precision: str, capability: tuple[int, int], devices: 
     device = {"get_device_capability": lambda device=None: capability, "is_bf16_supported": lambda: True}
     code = {
         "choose_kernel": recording,
-        "sequence_lengths": lambda boundaries: sorted(LENGTHS, reverse=True),  # fake boundaries have no numbers
+        "sequence_lengths": lambda boundaries: sorted(
+            LENGTHS, reverse=True
+        ),  # fake boundaries have no numbers
     }
     attention.cuda_capability.cache_clear()
     with (
@@ -168,7 +172,9 @@ def kernels_of(name: str, precision: str, capability: tuple[int, int], devices: 
 
 def main() -> int:
     """Print the table. Returns the exit status."""
-    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     options.add_argument("--capability", default="9.0", help="compute capability of the stand-in device")
     options.add_argument("--verbose", action="store_true", help="print the tracebacks of failed steps")
     given = options.parse_args()

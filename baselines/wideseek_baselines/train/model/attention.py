@@ -136,7 +136,7 @@ def attention_inputs(
 ) -> AttentionInputs:
     """What the choice of a kernel depends on, for the tensors of `packed_attention` and the boundaries of the row."""
     kind = query.device.type
-    varlen = varlen_attention()
+    varlen = varlen_attention() if kind == "cuda" else None  # its import takes seconds
     return AttentionInputs(
         device=kind,
         capability=cuda_capability(query.device) if kind == "cuda" else None,

@@ -161,6 +161,27 @@ def test_mini_batches_are_counted_in_tasks_and_all_see_the_same_old_policy(tmp_p
     assert figures["ratio_max"] > 1.001, "the second mini-batch meets a policy that has moved"
 
 
+@pytest.mark.parametrize(("denominator", "factor"), [("", 1.0), ("selection.loss_denominator=trained", 2.0)])
+def test_a_dropped_group_leaves_the_gradient_of_the_others_as_it_is(
+    denominator: str, factor: float, tmp_path: Path
+) -> None:
+    """An advantage of 0 has no gradient. So it makes no difference whether such a group is trained or dropped."""
+    found = []
+    for missing in (0.0, float("nan")):
+        model = TokenModel(tiny_causal(0))
+        use_attention(model.causal, "packed")
+        optimizer = Watched(model, lr=1e-2)
+        config = grpo(
+            tmp_path, tmp_path, *("game.team=true", "loss.kl=0", "tasks=2", "group=3", "optim.max_norm=0"),
+            *filter(None, [denominator]),
+        )  # fmt: skip
+        train_step(model, None, optimizer, episodes(), [1, -1, 0.5, *[missing] * 3], config, step=0)
+        found.append(optimizer.seen[0][1])
+    for kept, dropped in zip(*found, strict=True):
+        torch.testing.assert_close(dropped, factor * kept, atol=1e-6, rtol=1e-4)
+    assert max(gradient.abs().max() for gradient in found[0]) > 1e-2
+
+
 @pytest.mark.parametrize(("roles", "tokens"), [('["lead"]', 78), ('["subagent"]', 40)])
 def test_one_role_alone_is_trained(roles: str, tokens: int, tmp_path: Path) -> None:
     model = TokenModel(tiny_causal(0))

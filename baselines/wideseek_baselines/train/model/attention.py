@@ -160,13 +160,13 @@ def varlen_attention() -> Callable[..., Any] | None:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return None
-    return varlen_attn
+    return cast(Callable[..., Any], varlen_attn)
 
 
 @cache
 def cuda_capability(device: torch.device) -> tuple[int, int]:
     """The compute capability of a CUDA device, such as (9, 0)."""
-    return torch.cuda.get_device_capability(device)
+    return cast(tuple[int, int], torch.cuda.get_device_capability(device))
 
 
 def sequence_lengths(boundaries: Tensor) -> list[int]:

@@ -86,11 +86,8 @@ def _of_other_types(unit: nn.Module, done: Container[nn.Parameter]) -> list[nn.M
 
 def _add_up(shard: Any) -> None:
     """Make FSDP sum gradients instead of averaging them. The tokens' weights of all processes together sum to 1."""
-    if hasattr(shard, "set_force_sum_reduction_for_comms"):
-        shard.set_force_sum_reduction_for_comms(True)  # gloo supports only sums
-        shard.set_gradient_divide_factor(1.0)
-    else:  # torch before 2.8
-        shard.set_reduce_scatter_divide_factor(1.0)
+    shard.set_force_sum_reduction_for_comms(True)  # gloo supports only sums
+    shard.set_gradient_divide_factor(1.0)
 
 
 def full(tensor: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, get_args
@@ -68,6 +68,8 @@ class Trajectory:
     """The language of the prompts. None in a record of format 1: the language of the task."""
     texts: Mapping[str, Any] | None = None
     """The texts that were loaded instead of those of the profile."""
+    credit_name: str = "team"
+    """How the result was divided. With any other credit than "team", each conversation has the key ``credit``."""
     meta: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
 
@@ -90,12 +92,22 @@ class Trajectory:
         seed: int | None,
         times: Iterable[float] = (),
         started: float | None = None,
+        credits: Sequence[float] | None = None,
+        credit_name: str = "team",
         meta: Mapping[str, Any] | None = None,
     ) -> Trajectory:
-        """The record of an ended episode. Raises `TrajectoryError` if the episode is still running."""
+        """The record of an ended episode. Raises `TrajectoryError` if the episode is still running.
+
+        `credits` has the credit of each conversation. None means that each has the team's reward.
+        """
         if episode.outcome is None:
             raise TrajectoryError("the episode is still running; record it when it has ended")
         seconds = [round(t, 6) for t in times]
+        conversations = [conversation_to_dict(each) for each in episode.conversations]
+        if credits is not None:
+            conversations = [
+                {**each, "credit": paid} for each, paid in zip(conversations, credits, strict=True)
+            ]
         return cls(
             task=episode.task,
             rules=episode.rules,
@@ -104,7 +116,7 @@ class Trajectory:
             roster=episode.roster,
             corpus=corpus,
             seed=seed,
-            conversations=[conversation_to_dict(each) for each in episode.conversations],
+            conversations=conversations,
             events=events_to_dicts(episode),
             outcome=dataclasses.asdict(episode.outcome),
             score=score,
@@ -114,9 +126,15 @@ class Trajectory:
             protocol=episode.profile.protocol,
             language=episode.language,
             texts=episode.profile.loaded,
+            credit_name=credit_name if credits is not None else "team",
             meta=dict(meta or {}),
             timing={"started": started, "events": seconds, "seconds": seconds[-1] if seconds else 0.0},
         )
+
+    @property
+    def credits(self) -> list[float]:
+        """The credit of each conversation. A record without credits has the team's reward for each of them."""
+        return [float(each.get("credit", self.reward)) for each in self.conversations]
 
     @property
     def tool_arguments(self) -> dict[str, frozenset[str]]:
@@ -204,6 +222,8 @@ class Trajectory:
         record["protocol"] = self.protocol.to_dict()
         if self.texts is None:
             del record["texts"]
+        if self.credit_name == "team":
+            del record["credit_name"]
         if not timing:
             del record["timing"]
         return record
@@ -225,6 +245,10 @@ class Trajectory:
             values["score"] = TableScore.from_dict(record["score"])
             if version == 1:
                 return cls(**{**values, "protocol": LENIENT, "language": None, "texts": None})
+            if values.get("credit_name", "team") != "team":
+                for each in record["conversations"]:
+                    if isinstance(each["credit"], bool) or not isinstance(each["credit"], int | float):
+                        raise TypeError(f"credit {short(each['credit'])}")
             values["protocol"] = Protocol.from_dict(record["protocol"])
             values["texts"] = checked_texts(record.get("texts") or {})
             if record["language"] not in get_args(Language):

@@ -12,13 +12,67 @@ from urllib.parse import unquote
 
 _NAMES = frozenset(
     (
-        *("k", "key", "keys", "ak", "apikey", "appkey", "appid", "accesskey", "accesskeyid", "authkey", "userkey"),
+        *(
+            "k",
+            "key",
+            "keys",
+            "ak",
+            "apikey",
+            "appkey",
+            "appid",
+            "accesskey",
+            "accesskeyid",
+            "authkey",
+            "userkey",
+        ),
         *("subscriptionkey", "ocpapimsubscriptionkey", "clientkey", "secretkey", "privatekey", "licensekey"),
-        *("sig", "sign", "signature", "hmac", "mac", "sas", "jwt", "token", "tok", "accesstoken", "authtoken"),
+        *(
+            "sig",
+            "sign",
+            "signature",
+            "hmac",
+            "mac",
+            "sas",
+            "jwt",
+            "token",
+            "tok",
+            "accesstoken",
+            "authtoken",
+        ),
         *("refreshtoken", "idtoken", "sessiontoken", "usertoken", "apitoken", "auth", "oauth", "oauthtoken"),
-        *("authorization", "authorisation", "bearer", "credential", "credentials", "creds", "secret", "apisecret"),
-        *("appsecret", "clientsecret", "pwd", "pw", "pass", "passwd", "password", "passphrase", "passcode", "pin"),
-        *("session", "sessionid", "sid", "jsessionid", "phpsessid", "cookie", "otp", "login", "securitytoken"),
+        *(
+            "authorization",
+            "authorisation",
+            "bearer",
+            "credential",
+            "credentials",
+            "creds",
+            "secret",
+            "apisecret",
+        ),
+        *(
+            "appsecret",
+            "clientsecret",
+            "pwd",
+            "pw",
+            "pass",
+            "passwd",
+            "password",
+            "passphrase",
+            "passcode",
+            "pin",
+        ),
+        *(
+            "session",
+            "sessionid",
+            "sid",
+            "jsessionid",
+            "phpsessid",
+            "cookie",
+            "otp",
+            "login",
+            "securitytoken",
+        ),
     )
 )
 _WORDS = frozenset(
@@ -54,7 +108,7 @@ def looks_like_token(text: str) -> bool:
         return True
     if signs >= 24 and text.isdecimal():
         return True
-    return signs >= 20 and (mixed >= 1 and mixed + rises >= 4 or 5 * rises >= signs)
+    return signs >= 20 and ((mixed >= 1 and mixed + rises >= 4) or 5 * rises >= signs)
 
 
 def key_place(address: str) -> str:
@@ -92,6 +146,14 @@ def without_keys(address: str) -> str:
     user, at, host = place.rpartition("@")
     shown = f"{_blot(user)}@{host}" if at else place
     return head + shown + _shown(path) + _shown(query) + _shown(fragment)
+
+
+def keys_in_address(address: str) -> tuple[str, ...]:
+    """The parts of `address` that have the form of a key, in the order in which they occur. A service may repeat them,
+    so they are hidden in its answers. A UUID is not among them, because it may also be in the addresses of results."""
+    _, _, path, query, fragment = _parts(address)
+    pieces = [unquote(piece) for text in (path, query[1:], fragment[1:]) for piece in _PIECES.split(text)]
+    return tuple(piece for piece in pieces if looks_like_token(piece))
 
 
 def _parts(address: str) -> tuple[str, str, str, str, str]:

@@ -4,8 +4,8 @@ A service may repeat the key that it got, in a page, a search result, a reply of
 shown to agents and stored in records. So every answer of a service that got a key goes through this module.
 
 These forms are found: the key itself in any case, and with characters written as in JSON (`\\/`, `\\u0041`), in
-addresses (`%41`), in HTML (`&#65;`, `&#x41;`, `&amp;`) or in programs (`\\x41`), also mixed and escaped twice. Base64 of
-a text with the key and the key in hexadecimal digits are found too, and in bytes also UTF-16 and UTF-32.
+addresses (`%41`), in HTML (`&#65;`, `&#x41;`, `&amp;`) or in programs (`\\x41`), also mixed and escaped twice.
+Base64 of a text with the key and the key in hexadecimal digits are found too. In bytes, UTF-16 and UTF-32 are found.
 """
 
 from __future__ import annotations

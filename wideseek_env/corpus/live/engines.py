@@ -14,7 +14,7 @@ from dataclasses import astuple, dataclass
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote, urlencode
 
-from wideseek_env.addresses import key_place, without_keys
+from wideseek_env.addresses import key_place, keys_in_address, without_keys
 from wideseek_env.corpus.base import SearchHit
 from wideseek_env.errors import ConfigError
 from wideseek_env.hiding import hide_in
@@ -266,7 +266,8 @@ def _json(fetcher: Fetcher, request: Request) -> Any:
     response = fetcher.fetch(request)
     try:
         # The body has no keys any more, but decoding may have made one from parts.
-        return hide_in(json.loads(response.body), keys_of(request.headers))
+        keys = (*keys_of(request.headers), *keys_in_address(request.url.partition("?")[0]))
+        return hide_in(json.loads(response.body), keys)
     except (ValueError, RecursionError):
         raise FetchError("answer", "The search server's answer is not JSON.") from None
 

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
-from wideseek_env.addresses import without_keys
+from wideseek_env.addresses import keys_in_address, without_keys
 from wideseek_env.corpus.base import Page
 from wideseek_env.corpus.live.engines import at_path, endpoint, operators_policy, plain
 from wideseek_env.hiding import hide_in
@@ -113,8 +113,9 @@ class JinaReader:
             redirects=False,
         )
         response = self._fetcher.fetch(request)
+        keys = (*keys_of(self._headers), *keys_in_address(self._url.text))
         try:
-            data: Any = hide_in(json.loads(response.body)["data"], keys_of(self._headers))
+            data: Any = hide_in(json.loads(response.body)["data"], keys)
         except (ValueError, KeyError, TypeError, RecursionError):
             raise _unexpected() from None
         content = at_path(data, "content")

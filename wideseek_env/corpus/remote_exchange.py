@@ -75,7 +75,7 @@ class Transport:
             self._session, self._pid = _session(self._connections), os.getpid()
         with _Watch(self._timeout) as watch:
             try:
-                return self._attempt(method, url, body, headers)
+                answer = self._attempt(method, url, body, headers)
             except OversizedError:
                 raise
             except Exception as error:
@@ -84,6 +84,9 @@ class Transport:
                 if watch.expired or isinstance(error, requests.Timeout):
                     raise LateError from None
                 raise LostError(type(error).__name__) from None
+            if watch.expired:  # a broken connection also ends an answer without a stated length
+                raise LateError
+            return answer
 
     def _attempt(
         self, method: str, url: str, body: Mapping[str, Any] | None, headers: Mapping[str, str]

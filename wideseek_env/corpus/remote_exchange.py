@@ -77,13 +77,15 @@ class Transport:
             try:
                 answer = self._attempt(method, url, body, headers)
             except OversizedError:
-                raise
+                raise  # the service is the same at the next attempt
             except Exception as error:
                 # A service may cause any error in the libraries. Each byte that arrives resets their time-out, so the
                 # watch ends an answer that arrives too slowly, which looks like a broken connection here.
                 if watch.expired or isinstance(error, requests.Timeout):
                     raise LateError from None
-                raise LostError(type(error).__name__) from None
+                raise LostError(
+                    str(error) if isinstance(error, LostError) else type(error).__name__
+                ) from None
             if watch.expired:  # a broken connection also ends an answer without a stated length
                 raise LateError
             return answer

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from wideseek_baselines.scripted.collecting import LONGEST, Collect, CollectReport, Entry, length
+from wideseek_baselines.scripted.conditions import ABSENT
 from wideseek_baselines.scripted.knowledge import Knowledge
 from wideseek_baselines.scripted.listing import HITS, entries_of
 from wideseek_baselines.scripted.lists import HEADING, ListName
@@ -231,14 +232,21 @@ def _look_up(
     """Add what is known about the entries of a list that lacks columns. Returns the next requests, and the names of the
     entries that need them.
     """
+    given = [c.column for c in task.conditions if c.relation == "given"]
+    if given:  # such an entry needs a page
+        reading.entries = [entry for entry in reading.entries if entry.entity.url]
     entries = reading.entries
     columns = tuple(c for c in task.columns[1:] if not all(entry.values.get(c) for entry in entries))
     if not columns:
         return [], []
     lookup = look_up(LookUp((task.columns[0], *columns), tuple(e.entity for e in entries)), known, results)
+    left = set(lookup.unfinished)
     completed = [
-        replace(entry, values={**found, **entry.values})
-        for entry, (_, found) in zip(entries, lookup.rows, strict=True)
+        replace(
+            entry,
+            values={**({} if entity in left else dict.fromkeys(given, ABSENT)), **found, **entry.values},
+        )
+        for entry, (entity, found) in zip(entries, lookup.rows, strict=True)
     ]
     reading.entries = [entry for entry in completed if _counts(entry, task)]
     return lookup.requests, [entity.name for entity in lookup.unfinished]

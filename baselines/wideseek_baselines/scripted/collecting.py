@@ -43,11 +43,11 @@ _ONLY = {"en": "Only entries count with {0}. ", "zh": "只取符合以下条件�
 _RELATIONS: Mapping[Language, Mapping[Relation, str]] = {
     "en": {
         "is": "is", "is_not": "is not", "before": "before", "after": "after", "more": "more than",
-        "less": "less than", "at_least": "at least", "at_most": "at most",
+        "less": "less than", "at_least": "at least", "at_most": "at most", "given": "is given",
     },
     "zh": {
         "is": "为", "is_not": "不为", "before": "早于", "after": "晚于", "more": "大于", "less": "小于",
-        "at_least": "不小于", "at_most": "不大于",
+        "at_least": "不小于", "at_most": "不大于", "given": "有值",
     },
 }  # fmt: skip
 _NOT_READ = {"en": "Lists not read:", "zh": "没有读完的名单："}
@@ -62,8 +62,8 @@ _LIST = re.compile(
 )
 _HEAD = re.compile(r"“([^”]+)”(?:[,，] ?“([^”]+)”)?[:：]")
 _CONDITION = re.compile(
-    r"\[([^\[\]]+)\] (is not|is|before|after|more than|less than|at least|at most|不为|为|早于|晚于|不小于|不大于|大于"
-    r"|小于) \[([^\[\]]*)\]"
+    r"\[([^\[\]]+)\] (is given|is not|is|before|after|more than|less than|at least|at most|不为|"
+    r"为|早于|晚于|不小于|不大于|大于|小于|有值)(?: \[([^\[\]]*)\])?"
 )
 _COLUMNS = re.compile(r"\|[^\n]*\|")
 
@@ -78,8 +78,9 @@ class Collect:
 
     def write(self, language: Language) -> str:
         """The text of the subtask."""
-        said = " ".join(
-            f"[{c.column}] {_RELATIONS[language][c.relation]} [{c.value}]" for c in self.conditions
+        said = ", ".join(
+            f"[{c.column}] {_RELATIONS[language][c.relation]}{f' [{c.value}]' if c.value else ''}"
+            for c in self.conditions
         )
         return "\n".join(
             [
@@ -106,8 +107,14 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class CollectReport:
-    """A report: title and name of the lists that were read, their entries, lists that are left to read, lists that do
-    not exist, and the names of the entries that are left to look up.
+    """A report.
+
+    Args:
+        lists: The page title and the name of each list that was read.
+        entries: The entries of these lists.
+        unread: Lists that are left to read.
+        absent: Lists that do not exist.
+        unfinished: The names of the entries that are left to look up.
     """
 
     lists: tuple[tuple[str, str], ...] = ()
@@ -126,7 +133,7 @@ class CollectReport:
             if names:
                 lines += [said[language], *(_bullet(name, language) for name in names), ""]
         if self.unfinished:
-            lines += [_NOT_LOOKED_UP[language], *(f"- {name}" for name in self.unfinished), ""]
+            lines += [_NOT_LOOKED_UP[language], *(f"- {entry}" for entry in self.unfinished), ""]
         return "\n".join(lines).strip()
 
 
@@ -174,9 +181,9 @@ def read_collect_report(text: str) -> CollectReport:
         if match := _HEAD.fullmatch(line.strip()):
             head, below = (match[1], match[2] or ""), ""
             lists.append(head)
-        for name, said in (("read", _NOT_READ), ("found", _NOT_FOUND), ("looked up", _NOT_LOOKED_UP)):
+        for what, said in (("read", _NOT_READ), ("found", _NOT_FOUND), ("looked up", _NOT_LOOKED_UP)):
             if line.strip() in said.values():
-                below = name
+                below = what
         if below and line.startswith("- "):
             left[below].append(line)
     finish()

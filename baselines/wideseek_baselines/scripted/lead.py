@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 
 from wideseek_baselines.scripted.answer import row_verdicts, write_answer
 from wideseek_baselines.scripted.history import Exchange, History
-from wideseek_baselines.scripted.lists import read_lists
 from wideseek_baselines.scripted.question import Question, read_question
 from wideseek_baselines.scripted.subtasks import PAGE, Entity, FindList, LookUp, read_report, read_subtask
 from wideseek_baselines.scripted.toolbox import Request, Toolbox
@@ -84,9 +83,9 @@ def lead_turn(turn: Turn, toolbox: Toolbox, delegate_limit: int | None) -> str:
     history = History.of(turn.messages, toolbox)
     question = read_question(history.task)
     width = toolbox.width if delegate_limit is None else max(1, min(delegate_limit, toolbox.width))
-    lists = read_lists(history.task, question.columns)
-    if lists is not None:
-        return wide_turn(turn, WideQuestion(question, lists), history, toolbox, width)
+    asked = WideQuestion.of(history.task)
+    if asked is not None:
+        return wide_turn(turn, asked, history, toolbox, width)
     progress = Progress.of(history.exchanges)
     if turn.turns_left > 1:
         subtasks, remark = _subtasks(question, progress, width, turn.turns_left)

@@ -28,6 +28,9 @@ _YEAR = re.compile(r"(?:1\d|20)\d\d(?:[–/-]\d{2,4})?")
 _EXAMPLE = re.compile(r"(?P<what>.*?)(?:, such as |，例如 ?)(?P<example>.+?)(?:\.(?= [A-Z]|$)|。)")
 _PAIR = re.compile(r"one row for each pair of .+? and (.+?)\.(?: |$)|每个 .+? 和 (.+?) 的组合")
 
+_FROM_PAGES = re.compile(r"\bTake ([^.]+?) from each entry's own page|([^。]+?) ?请从每一项自己的页面")
+_LEFT_OUT = re.compile(r"\bLeave out every entry that has no such page\b|没有这样的页面，[^。]*不要列入")
+
 
 @dataclass(frozen=True, slots=True)
 class ListName:
@@ -67,6 +70,8 @@ class Lists:
         example: The value of this column for the first list, if the column has a part of the page's title. "" if the
             column has the name of the list.
         second: The column of the lists that tells rows of the same name apart, or "".
+        given: The columns that the page of each entry must give. An entry without such a page, or whose page lacks a
+            value, does not count.
     """
 
     names: tuple[ListName, ...]
@@ -74,6 +79,7 @@ class Lists:
     edition: str = ""
     example: str = ""
     second: str = ""
+    given: tuple[str, ...] = ()
 
     def edition_of(self, title: str, section: str) -> str:
         """What the column `edition` says for the list called `section` on the page called `title`."""
@@ -131,7 +137,7 @@ def read_lists(text: str, columns: tuple[str, ...]) -> Lists | None:
     edition, example = _edition(body, columns)
     pair = _PAIR.search(body)
     second = (pair[1] or pair[2]) if pair else ""
-    return Lists(names, heading, edition, example, second)
+    return Lists(names, heading, edition, example, second, _given(body, columns))
 
 
 def _place(before: str) -> tuple[tuple[str, ...], str, bool] | None:
@@ -172,6 +178,14 @@ def _edition(body: str, columns: Sequence[str]) -> tuple[str, str]:
                 by_title = re.search(r"\btitle\b|标题中", match["what"] if match else rest[:60])
                 return column, match["example"] if match and by_title else ""
     return "", ""
+
+
+def _given(body: str, columns: Sequence[str]) -> tuple[str, ...]:
+    if not _LEFT_OUT.search(body):
+        return ()
+    match = _FROM_PAGES.search(body)
+    said = (match[1] or match[2]) if match else ""
+    return tuple(column for column in columns[1:] if re.search(rf"(?<!\w){re.escape(column)}(?!\w)", said))
 
 
 def _with_number(title: str, value: str) -> str:

@@ -9,7 +9,6 @@ from wideseek_baselines.scripted.history import History
 from wideseek_baselines.scripted.knowledge import Knowledge
 from wideseek_baselines.scripted.lead import missing_columns
 from wideseek_baselines.scripted.listing import list_entries
-from wideseek_baselines.scripted.lists import read_lists
 from wideseek_baselines.scripted.lookup import look_up
 from wideseek_baselines.scripted.question import read_question
 from wideseek_baselines.scripted.subagent import affordable, untried
@@ -28,16 +27,14 @@ def single_turn(turn: Turn, toolbox: Toolbox, context: int) -> str:
     question = read_question(history.task)
     known = Knowledge.of(history.exchanges)
     room = affordable(turn, history, toolbox, context)
-    lists = read_lists(history.task, question.columns)
-    if lists is not None:
-        asked = WideQuestion(question, lists)
-        collection = collect(
-            Collect(lists.names, asked.columns, question.conditions), known, toolbox.results, ROOM
-        )
+    asked = WideQuestion.of(history.task)
+    if asked is not None:
+        task = Collect(asked.lists.names, asked.columns, asked.question.conditions)
+        collection = collect(task, known, toolbox.results, ROOM)
         requests = untried(collection.requests, history)[:room]
         return toolbox.write(requests) if requests else asked.answer(collection.report.entries)
-    task = FindList((question.key, *question.wanted), question.subject, question.titles, question.section)
-    listing = list_entries(task, known, toolbox.results)
+    find = FindList((question.key, *question.wanted), question.subject, question.titles, question.section)
+    listing = list_entries(find, known, toolbox.results)
     requests = untried(listing.requests, history)
     values = {entity: dict(given) for entity, given in listing.entries}
     columns = missing_columns(question.wanted, list(values.values()))

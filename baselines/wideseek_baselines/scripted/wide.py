@@ -19,9 +19,10 @@ from wideseek_baselines.scripted.collecting import (
     read_collect,
     read_collect_report,
 )
+from wideseek_baselines.scripted.conditions import ABSENT, Condition
 from wideseek_baselines.scripted.history import Exchange, History
-from wideseek_baselines.scripted.lists import ListName, Lists
-from wideseek_baselines.scripted.question import Question
+from wideseek_baselines.scripted.lists import ListName, Lists, read_lists
+from wideseek_baselines.scripted.question import Question, read_question
 from wideseek_baselines.scripted.subtasks import Entity, LookUp, read_report, read_subtask
 from wideseek_baselines.scripted.toolbox import Request, Toolbox
 from wideseek_env.policy import Turn
@@ -46,6 +47,16 @@ class WideQuestion:
 
     question: Question
     lists: Lists
+
+    @classmethod
+    def of(cls, text: str) -> WideQuestion | None:
+        """The question in `text`, or None if it is about a single list."""
+        question = read_question(text)
+        lists = read_lists(text, question.columns)
+        if lists is None:
+            return None
+        given = tuple(Condition(column, "given", "") for column in lists.given)
+        return cls(replace(question, conditions=question.conditions + given), lists)
 
     @property
     def wanted(self) -> tuple[str, ...]:
@@ -126,16 +137,24 @@ class WideProgress:
             elif not finished or entity.name not in report.unfinished:
                 self.failures[entity] = self.failures.get(entity, 0) + 1
 
-    def merged(self) -> list[Entry]:
+    def merged(self, asked: WideQuestion) -> list[Entry]:
         """All entries. Values of the list come before values of the entity's page."""
+        absent = dict.fromkeys(asked.lists.given, ABSENT)
         return [
-            replace(entry, values={**self.found.get(entry.entity, {}), **entry.values})
+            replace(
+                entry,
+                values={
+                    **(absent if entry.entity in self.done else {}),
+                    **self.found.get(entry.entity, {}),
+                    **entry.values,
+                },
+            )
             for entry in self.entries.values()
         ]
 
     def entities(self, asked: WideQuestion) -> list[Entity]:
         """The entities that are left to look up, and the entries that lack values because of that."""
-        entries = self.merged()
+        entries = self.merged(asked)
         verdicts = row_verdicts(asked.question, [asked.values(entry) for entry in entries])
         left = dict.fromkeys(
             entry.entity
@@ -150,7 +169,7 @@ def wide_turn(turn: Turn, asked: WideQuestion, history: History, toolbox: Toolbo
     progress = WideProgress.of(history.turns, asked)
     subtasks = wide_subtasks(asked, progress, width) if turn.turns_left > 1 else []
     if not subtasks:
-        return asked.answer(progress.merged())
+        return asked.answer(progress.merged(asked))
     language = asked.question.language
     remark = _REMARKS["details" if progress.entries else "lists"][language]
     return toolbox.write([Request("delegate", subtask.write(language)) for subtask in subtasks], remark)
@@ -169,7 +188,7 @@ def wide_subtasks(asked: WideQuestion, progress: WideProgress, width: int) -> li
     ]
     free = width - len(subtasks)
     if entities and free > 0:
-        entries = [entry for entry in progress.merged() if entry.entity in set(entities)]
+        entries = [entry for entry in progress.merged(asked) if entry.entity in set(entities)]
         columns = tuple(c for c in asked.wanted if not all(entry.values.get(c) for entry in entries))
         subtasks += [LookUp((asked.question.key, *columns), part) for part in shares(entities, free)]
     return subtasks

@@ -22,6 +22,7 @@ _PAGE_LENGTH = 2_500
 """About how many characters the entries of one page of a list take in a report."""
 _SPARE = 3_000
 """The entries may take this number of characters more, with the values from their pages."""
+_OF_PAGE = re.compile(r": | \(page \d+\)$")
 _SEASON = re.compile(r"\b(\d{4})[–/-]\d{2,4}\b")
 
 
@@ -104,15 +105,14 @@ def _find(
     """
     if name.url:
         return [name], None
-    full = f"{name.title}: {name.section}"
-    single = name.section and not name.heading
-    if single and sum(other.title == name.title for other in task.lists) == 1:
-        direct = [hit.url for hit in hits if _same(hit.title, full)]
-        if direct:
-            return _divide(name, [replace(name, url=url, unsure=False) for url in direct]), None
-    else:
-        full = name.title
-    article = next((hit for hit in hits if _same(hit.title, name.title)), None)
+    single = bool(name.section and not name.heading)
+    full = f"{name.title}: {name.section}" if single else name.title
+    # The list can be found without the article. For several lists of one article, the article is the shorter way.
+    alone = sum(other.title == name.title for other in task.lists) == 1
+    direct = [hit.url for hit in hits if single and _same(hit.title, full)]
+    article = _article(name.title, hits)
+    if direct and (alone or article is None):
+        return divide(name, [replace(name, url=url, unsure=False) for url in direct]), None
     if article is not None:
         chunks = known.chunks(article.url)
         read = known.page(article.url)
@@ -123,12 +123,25 @@ def _find(
             return [], _browse(article.url, task, len(chunks) + 1)
         named = replace(name, title=article.title, unsure=False, heading=False)
         if not items:
-            return _divide(named, [replace(named, url=article.url)]), None
-        return _divide(named, [replace(named, section=i.text, url=i.url) for i in _choose(items, name)]), None
-    for query in (full,) if name.unsure else dict.fromkeys((full, name.title)):
+            return divide(named, [replace(named, url=article.url)]), None
+        return divide(named, [replace(named, section=i.text, url=i.url) for i in _choose(items, name)]), None
+    queries = (full, name.title) if alone else (name.title, full)
+    for query in queries[:1] if name.unsure else dict.fromkeys(queries):
         if query not in known.searches:
             return [], Request("search", query, min(results, HITS))
     return [], None
+
+
+def _article(title: str, hits: Sequence[Hit]) -> Hit | None:
+    """The page called `title`, or the page to which a hit belongs: a list of this page, or a later page of its list."""
+    whole = next((hit for hit in hits if _same(hit.title, title)), None)
+    if whole is not None:
+        return whole
+    for hit in hits:
+        owner = _OF_PAGE.match(hit.title, len(title)) and hit.title[: len(title)]
+        if owner and _same(owner, title) and "?" in hit.url:
+            return Hit(owner, hit.url.partition("?")[0])
+    return None
 
 
 def _same(title: str, wanted: str) -> bool:
@@ -148,7 +161,7 @@ def _choose(items: Sequence[Cell], name: ListName) -> list[Cell]:
     return exact or [item for item in items if plain(item.text) == wanted]
 
 
-def _divide(name: ListName, lists: Sequence[ListName]) -> list[ListName]:
+def divide(name: ListName, lists: Sequence[ListName]) -> list[ListName]:
     """The part of the `lists` that `name` says. With fewer lists than parts, several parts share a list."""
     many, parts = len(lists), name.parts
     if many >= parts:

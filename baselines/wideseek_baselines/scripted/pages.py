@@ -13,7 +13,6 @@ from wideseek_env.scoring.tables import is_rule, split_row
 
 _HIT = re.compile(r"^\d+\. \[(.*)\]\((\S+)\)$", re.MULTILINE)
 _CHUNK = re.compile(r"Chunk (\d+) of (\d+)")
-_WHOLE = re.compile(r"the whole page has (\d+) chunks\)$")
 _BULLET = re.compile(r"\s*(?:[-*+]|\d+\.) (.*)")
 _SPAN = re.compile(r"\b(\d+) to (\d+) of (\d+)\b")
 _FIGURE = re.compile(r"\d{1,4}")
@@ -86,8 +85,6 @@ def read_page(answer: str) -> Page:
             page.title = line.removeprefix("Title: ")
         elif match := _CHUNK.match(line):
             page.chunk, page.chunks = int(match[1]), int(match[2])
-        elif match := _WHOLE.search(line):
-            page.chunks = int(match[1])
     links: dict[str, str] = {}
     paragraphs: list[str] = []
     for block in _blocks(body):

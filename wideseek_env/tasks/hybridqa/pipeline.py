@@ -34,7 +34,7 @@ from wideseek_env.tasks.hybridqa.stages import (
 )
 from wideseek_env.tasks.jsonl import save_tasks
 
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 """Increase this number with any change to the stages, so that old stage files are not mixed with new ones."""
 
 LATE = 12

@@ -63,7 +63,8 @@ def wide_task(query: WideQuery, split: Split, rank: int, corpus: str, chinese: f
     gold = gold_of(query)
     columns = [union.shared[c] for c in query.columns]
     specs = {name: ColumnSpec() for name in gold.header}
-    specs.update((column.header, SPECS[column.kind]) for column in (*columns, *query.told))
+    specs.update((column.header, SPECS[column.kind]) for column in columns)
+    specs.update((column.header, SPECS[column.kind]) for column in query.told)
     members = union.members
     first = members[0].table
     found_in = {"lists" if member.plan.mode == "table" else "pages" for member in members if columns}

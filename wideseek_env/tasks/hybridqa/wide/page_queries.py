@@ -87,7 +87,7 @@ def _asked(
     if any(is_uniform([column.values[row] for row in rows]) for column in told):
         return
     edition, usable = edition_for(union, rows, usable_columns(union, rows))
-    chosen = [(column,) for column in dice.sample(usable, min(VARIANTS, len(usable)))]
+    chosen: list[tuple[int, ...]] = [(column,) for column in dice.sample(usable, min(VARIANTS, len(usable)))]
     if told:
         chosen.append(())
     elif len(usable) > 1:

@@ -109,7 +109,7 @@ def _find(
     full = f"{name.title}: {name.section}" if single else name.title
     # The list can be found without the article. For several lists of one article, the article is the shorter way.
     alone = sum(other.title == name.title for other in task.lists) == 1
-    direct = [hit.url for hit in hits if single and _same(hit.title, full)]
+    direct = [hit.url for hit in _titled(full, hits)] if single and full in known.searches else []
     article = _article(name.title, hits)
     if direct and (alone or article is None):
         return divide(name, [replace(name, url=url, unsure=False) for url in direct]), None
@@ -119,12 +119,14 @@ def _find(
         if read is None or read.failed:
             return [], _browse(article.url, task)
         items = [i for p in chunks for items in p.lists for i in items if i.url.startswith(f"{article.url}?")]
-        if not items and len(chunks) < read.chunks and not any(p.grids for p in chunks):
+        chosen = _choose(items, name)
+        # A long page names further lists in its next chunk. An article with a single list shows it itself.
+        if len(chunks) < read.chunks and not (single and chosen) and not any(p.grids for p in chunks):
             return [], _browse(article.url, task, len(chunks) + 1)
         named = replace(name, title=article.title, unsure=False, heading=False)
         if not items:
             return divide(named, [replace(named, url=article.url)]), None
-        return divide(named, [replace(named, section=i.text, url=i.url) for i in _choose(items, name)]), None
+        return divide(named, [replace(named, section=i.text, url=i.url) for i in chosen]), None
     queries = (full, name.title) if alone else (name.title, full)
     for query in queries[:1] if name.unsure else dict.fromkeys(queries):
         if query not in known.searches:
@@ -133,15 +135,19 @@ def _find(
 
 
 def _article(title: str, hits: Sequence[Hit]) -> Hit | None:
-    """The page called `title`, or the page to which a hit belongs: a list of this page, or a later page of its list."""
-    whole = next((hit for hit in hits if _same(hit.title, title)), None)
-    if whole is not None:
-        return whole
+    """The page called `title`, or the page that a hit belongs to: a list of this page, or a later page of its list."""
+    for hit in _titled(title, hits):
+        return hit
     for hit in hits:
         owner = _OF_PAGE.match(hit.title, len(title)) and hit.title[: len(title)]
         if owner and _same(owner, title) and "?" in hit.url:
             return Hit(owner, hit.url.partition("?")[0])
     return None
+
+
+def _titled(title: str, hits: Sequence[Hit]) -> list[Hit]:
+    """The hits called `title`. Hits with exactly this title come first, and others count only without them."""
+    return [hit for hit in hits if hit.title == title] or [hit for hit in hits if _same(hit.title, title)]
 
 
 def _same(title: str, wanted: str) -> bool:

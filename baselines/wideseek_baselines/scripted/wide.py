@@ -110,11 +110,10 @@ class WideProgress:
         return progress
 
     def _collected(self, task: Collect, report: CollectReport, asked: WideQuestion) -> None:
-        left = report.unread
-        if not (report.lists or report.unread or report.absent):
-            left = task.lists
-        for name in left:
-            self.failures[name] = self.failures.get(name, 0) + 1
+        nothing = not (report.lists or report.unread or report.absent)
+        for name in task.lists if nothing else report.unread:
+            # A list that waits while the agent reads others is no failure.
+            self.failures[name] = self.failures.get(name, 0) + (not report.lists)
             if self.failures[name] < ATTEMPTS:
                 self.unread[name] = None
         for entry in report.entries:

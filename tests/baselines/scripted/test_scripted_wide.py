@@ -269,6 +269,28 @@ def test_lists_that_do_not_exist(corpus: StoredCorpus) -> None:
     assert len(subtasks(run)) == 1
 
 
+def test_an_article_that_names_its_lists_in_several_chunks(tmp_path: Path) -> None:
+    letters = [f"{'Crews whose name begins with the letter ' * 4}{chr(65 + n)}" for n in range(24)]
+    lists = [
+        a_list("Crews by letter", names("Crew", 2, 2 * n), {"Town": TOWNS[:2]}, section=letter, number=n)
+        for n, letter in enumerate(letters)
+    ]
+    rows = [(row[0][0], row[1][0]) for record in lists for row in record["data"]]
+    with closing(build_hybridqa(write_jsonl(tmp_path / "d", lists, pages(lists)), tmp_path / "c")) as corpus:
+        for scope, wanted in (
+            (Scope("article", ("Crews by letter",)), rows),
+            (
+                Scope("sections", ("Crews by letter",), sections=(letters[0], letters[-1])),
+                rows[:2] + rows[-2:],
+            ),
+        ):
+            task = task_of(scope.phrase(), ("Crew", "Town"), wanted)
+            assert [f1(play(corpus, task, width=width)) for width in (1, 8)] == [1.0, 1.0]
+            alone = play(corpus, task, team=False)
+            assert f1(alone) == 1.0
+            assert any("Chunk 2 of 2" in str(m["content"]) for m in alone.episode.conversations[0].messages)
+
+
 def test_reports_stay_below_the_limit_of_the_rules(tmp_path: Path) -> None:
     long = "of the Most Honourable and Ancient Society for the Encouragement of Rowing on the Bay" * 2
     lists = [

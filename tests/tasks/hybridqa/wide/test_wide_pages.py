@@ -16,7 +16,7 @@ from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.page_facts import FACTS, date_of_birth, date_of_death
 from wideseek_env.tasks.hybridqa.splits import LARGE, family_pages, split_of_family
 from wideseek_env.tasks.hybridqa.wide import WideConfig, WideReport, build_wide_tasks
-from wideseek_env.tasks.hybridqa.wide.entity_pages import is_about
+from wideseek_env.tasks.hybridqa.wide.entity_pages import has_stranger, is_about
 from wideseek_env.tasks.hybridqa.wide.wording import parse_wide
 from wideseek_env.tasks.jsonl import load_tasks
 
@@ -119,6 +119,22 @@ def build(folder: Path, tables: list[Record], texts: dict[str, str]) -> tuple[li
 
 def cup(split: str = "test", **settings: tuple[str, ...]) -> list[Record]:
     return [sailors(f"{2001 + n} {title_in(split)}", 15 * n, **settings) for n in range(4)]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("dates", "found"),
+    [
+        (["17 September 1905", "3 May 1979", "", "1 June 1980", "May 3, 1985"], True),
+        (["3 May 1879", "1 June 1880", "May 3, 1985"], True),
+        (["3 May 1940", "1 June 1980"], False),
+        (["3 May 1939", "1 June 1980"], True),
+        (["3 May 1850", "1 June 1880", "May 3, 1915", "May 3, 1955"], False),
+        (["3 May 1850"], False),
+        (["", ""], False),
+    ],
+)
+def test_a_date_far_from_all_others_is_of_another_person(dates: list[str], found: bool) -> None:
+    assert has_stranger(dates) is found
 
 
 def test_every_row_has_the_value_of_its_page(tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ from wideseek_env.tasks.hybridqa.wide.page_queries import MANY, propose_with_pag
 from wideseek_env.tasks.hybridqa.wide.unions import WideQuery, propose, propose_small
 from wideseek_env.tasks.hybridqa.wide.wording import parse_wide
 
-WIDE_VERSION = 2
+WIDE_VERSION = 3
 """Increase this number with any change that makes different wide tasks from the same plans."""
 
 EVIDENCE, PAGES = "1-evidence", "2-pages"

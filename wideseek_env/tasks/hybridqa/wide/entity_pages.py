@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import unescape
+from itertools import pairwise
 from typing import Any
 
 from wideseek_env.corpus.base import Corpus
@@ -16,8 +17,12 @@ from wideseek_env.tasks.hybridqa.page_facts import FACTS, Fact
 STATED = 0.4
 """A fact counts for a list if at least this share of the rows have it."""
 
+MOST_YEARS = 40
+"""A person who was born or died so many years before or after all others of a list is another person of this name."""
+
 _PARAGRAPH = re.compile(r"<p>(.*?)</p>", re.DOTALL)
 _TAG = re.compile(r"<[^>]+>")
+_YEAR = re.compile(r"\d{4}")
 _BRACKETS = re.compile(r"\([^()]*\)")
 _EVENT = re.compile(
     r"/wiki/(?:Murders?|Killings?|Deaths?|Assassination|Disappearance|Kidnapping|Shooting|Trial)_of_"
@@ -31,6 +36,7 @@ class PageValues:
 
     `facts` has one value for each row of the plan: "" for a row without a page, or whose page does not give the fact. A
     fact is left out if some page is unclear, if the list already has it, or if fewer than `STATED` of the rows have it.
+    It is also left out if one date is far from all others, because some links lead to another person.
     """
 
     uid: str
@@ -60,7 +66,8 @@ def _of_list(material: Material, corpus: Corpus) -> PageValues:
     for fact in open_facts:
         values = [_value(fact, texts[place], material, place) for place in rows]
         clear = tuple(value for value in values if value is not None)
-        if len(clear) == len(values) and sum(map(bool, clear)) >= STATED * len(values):
+        enough = len(clear) == len(values) and sum(map(bool, clear)) >= STATED * len(values)
+        if enough and not has_stranger(clear):
             found[fact.header] = clear
     return PageValues(material.table.uid, found)
 
@@ -78,6 +85,13 @@ def _value(fact: Fact, text: str, material: Material, place: int) -> str | None:
     ):
         return None
     return value if is_about(key.text, key.links[0], text) else None
+
+
+def has_stranger(dates: Sequence[str]) -> bool:
+    """Whether the first or the last of these dates is more than `MOST_YEARS` years away from all others."""
+    years = sorted(int(year) for date in dates for year in _YEAR.findall(date))
+    gaps = [later - earlier for earlier, later in pairwise(years)]
+    return bool(gaps) and max(gaps[0], gaps[-1]) > MOST_YEARS
 
 
 def is_about(name: str, path: str, text: str) -> bool:

@@ -17,8 +17,8 @@ from wideseek_env.evaluation.suite.run import OpenSuite, episodes_left, recorded
 from wideseek_env.evaluation.sweep import MakePolicy
 
 _ABOUT = (
-    "The expected numbers are measured on at least one episode of each kind, and scaled like the scripted team. Hours "
-    "are for one episode after another: a policy that runs many at once needs fewer. The last columns are the limit "
+    "The expected numbers are measured on at least one episode of each kind, and scaled like the scripted team. The "
+    "time is for one episode after another: a policy that runs many at once needs less. The last columns are the limit "
     "that the rules set."
 )
 _ESTIMATED = "≈: the policy reports no tokens, so these are those of the scripted team, at 4 characters each."
@@ -90,7 +90,7 @@ def _expected_table(found: Mapping[str, Expected]) -> Table:
         "turns",
         "tokens read",
         "written",
-        "hours",
+        "time",
         "at most: turns",
         "read",
         "written",
@@ -114,11 +114,18 @@ def _cells(load: Load, most: Load) -> list[str]:
     def tokens(value: float | None) -> str:
         return "–" if value is None else f"{about}{_large(value)}"
 
-    hours = "–" if load.seconds is None else f"{load.seconds / 3600:,.2f}"
     return [
-        _large(load.turns), tokens(load.read), tokens(load.written), hours,
+        _large(load.turns), tokens(load.read), tokens(load.written), _time(load.seconds),
         _large(most.turns), _large(most.read or 0), _large(most.written or 0),
     ]  # fmt: skip
+
+
+def _time(seconds: float | None) -> str:
+    if seconds is None:
+        return "–"
+    if seconds < 3600:
+        return f"{max(1.0, seconds / 60):.0f} min"
+    return f"{seconds / 3600:,.1f} h"
 
 
 def _large(value: float) -> str:

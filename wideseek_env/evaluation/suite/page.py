@@ -28,7 +28,7 @@ PAGE = "card.html"
 MARK = "<!-- made by wideseek bench suite -->"
 
 _STYLE = """
-.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 300px), 1fr)); gap: 12px; }
+.pictures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 360px), 1fr)); gap: 12px; }
 .pictures figure { margin: 4px 0; padding: 8px; }
 @media (max-width: 600px) { body { padding: 14px 12px 40px; } }
 """
@@ -105,9 +105,7 @@ def _overview(card: Card, references: Mapping[str, Card]) -> Markup:
     for name, kind in card.kinds.items():
         marked.append(len(rows))
         rows.append([kind.title, card.name, *_scores(kind, sizes)])
-        for reference, other in references.items():
-            if name in other.kinds:
-                rows.append(["", REFERENCES.get(reference, reference), *_scores(other.kinds[name], sizes)])
+        rows += [["", called, *_scores(other, sizes)] for called, other in _joined(name, references).items()]
     header = ["tasks", "", *sizes, _SCORE]
     about = (
         "Item-F1 from 0 to 100 at each width. The single agent works alone. The marked lines are this card."
@@ -115,6 +113,16 @@ def _overview(card: Card, references: Mapping[str, Card]) -> Markup:
     return Markup(
         f'{heading(2, "Overview", "overview")}<p class="soft">{about}</p>{table(header, rows, marked)}'
     )
+
+
+def _joined(name: str, references: Mapping[str, Card]) -> dict[str, KindCard]:
+    """The references of a kind by their names in figures. The scripted team has the points of the single agent too."""
+    found = {key: each.kinds[name] for key, each in references.items() if name in each.kinds}
+    team, alone = found.get(TEAM), found.get(ALONE)
+    if team is not None and alone is not None:
+        found[TEAM] = replace(team, points={**alone.points, **team.points})
+        del found[ALONE]
+    return {REFERENCES.get(key, key): each for key, each in found.items()}
 
 
 def _scores(kind: KindCard, sizes: Sequence[str]) -> list[object]:
@@ -129,31 +137,20 @@ def _kind(suite: Suite, card: Card, name: str, references: Mapping[str, Card], n
     kind = card.kinds[name]
     about = next((each.about for each in suite.kinds if each.name == name), "")
     parts = [heading(2, kind.title, f"kind-{name}"), Markup(f'<p class="soft">{text(about)}</p>')]
-    parts.append(
-        _pictures(card.name, kind, {key: card.kinds.get(name) for key, card in references.items()}, number)
-    )
-    parts.append(_details(kind))
+    parts += [_pictures(card.name, kind, _joined(name, references), number), _details(kind)]
     return Markup("\n".join(parts))
 
 
-def _pictures(name: str, kind: KindCard, references: Mapping[str, KindCard | None], number: int) -> Markup:
+def _pictures(name: str, kind: KindCard, references: Mapping[str, KindCard], number: int) -> Markup:
     if not plot_available():
         return Markup(f"<p>No figures were drawn, because matplotlib is not installed: {text(INSTALL)}</p>")
-    curve = _curve(kind, name)
-    if curve is None:
-        return Markup("")
-    curves = [curve]
-    for key, other in references.items():
-        drawn = _curve(other, REFERENCES.get(key, key)) if other is not None else None
-        if drawn is not None:
-            alone = references.get(ALONE) if key == TEAM else None
-            single = alone.points[SINGLE].summary() if alone is not None and SINGLE in alone.points else None
-            curves.append(replace(drawn, single=single if single is not None else drawn.single))
-    names: set[str] = set()
-    for at, each in enumerate(curves):  # a card of the scripted team has the name of a reference
-        if each.name in names:
-            curves[at] = replace(each, name=f"{each.name} (reference)")
-        names.add(curves[at].name)
+    curves = []
+    for called, each in ((name, kind), *references.items()):
+        # a card may have the name of a reference
+        curve = _curve(each, f"{called} (reference)" if called == name and each is not kind else called)
+        if curve is None and each is kind:
+            return Markup("")
+        curves += [curve] if curve is not None else []
     found = [
         figure(draw_metric(curves), "Item-F1, with 95 % intervals over tasks", f"figure-{number}-f1"),
         figure(draw_cost(curves, "critical-path"), "Critical path", f"figure-{number}-path"),
@@ -161,8 +158,8 @@ def _pictures(name: str, kind: KindCard, references: Mapping[str, KindCard | Non
     if all(each.against("tokens", lambda _: ()) for each in curves):
         caption = "Written tokens" + ("" if _reported(kind) else " (estimated from characters)")
         found.append(figure(draw_cost(curves, "tokens"), caption, f"figure-{number}-tokens"))
-    if has_rows(curve):
-        found.append(figure(draw_rows(curve), "Where gold rows were lost", f"figure-{number}-rows"))
+    if has_rows(curves[0]):
+        found.append(figure(draw_rows(curves[0]), "Where gold rows were lost", f"figure-{number}-rows"))
     return Markup('<div class="pictures">' + "\n".join(found) + "</div>")
 
 
@@ -225,7 +222,7 @@ def _tokens(point: Point, what: str) -> str:
     if point.tokens is not None:
         return f"{point.tokens[what]:,.0f}"
     if what in point.characters:
-        return f"≈ {point.characters[what] / CHARACTERS_PER_TOKEN:,.0f}"
+        return f"≈\u00a0{point.characters[what] / CHARACTERS_PER_TOKEN:,.0f}"
     return "–"
 
 

@@ -102,11 +102,11 @@ def read_rows(suite: Suite, file: Path) -> list[dict[str, str]]:
     try:
         with open(file, newline="", encoding="utf-8") as lines:
             reader = csv.DictReader(lines, strict=True)
-            found = list(reader)
+            header, found = list(reader.fieldnames or ()), list(reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise SuiteError(f"{file} cannot be read as a leaderboard ({error}); give another file") from error
     whole = all(None not in each and None not in each.values() for each in found)
-    if list(reader.fieldnames or ()) != columns(suite) or not whole:
+    if header != columns(suite) or not whole:
         raise SuiteError(f"{file} is not a leaderboard of this suite: its columns differ; give another file")
     return found
 

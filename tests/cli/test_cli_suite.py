@@ -22,12 +22,13 @@ pytestmark = pytest.mark.usefixtures("wide_terminal")
 
 @pytest.fixture(autouse=True)
 def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> definition.Suite:
-    """The command runs a tiny suite, without data."""
+    """The command runs a tiny suite, without data. To draw figures takes long, so pages have none."""
     monkeypatch.delenv("WIDESEEK_DATA", raising=False)
     monkeypatch.setattr(Quick, "episodes", 0)
     found = tiny(tmp_path / "suite")
     commit(found)
     monkeypatch.setattr(definition, "CURRENT", found)
+    monkeypatch.setattr("wideseek_env.evaluation.suite.page.plot_available", lambda: False)
     return found
 
 

@@ -100,6 +100,19 @@ def stripped(card: Card) -> dict[str, Any]:
     return data
 
 
+def test_options_that_cannot_be_recorded_are_refused(opened: OpenSuite, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="which a run cannot record"):
+        run(opened, tmp_path / "out", policy_options={"engine": object()})
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_suite_without_any_kind_is_not_complete(tmp_path: Path) -> None:
+    suite = tiny(tmp_path / "suite", KINDS[1:])
+    nothing = open_suite(suite, "small")
+    card = run(nothing, tmp_path / "out")
+    assert (card.complete, list(card.absent), dict(card.kinds)) == (False, ["pages"], {})
+
+
 def test_a_failed_episode_stops_the_run_or_counts_as_failed(opened: OpenSuite, tmp_path: Path) -> None:
     with pytest.raises(EpisodeError, match="the quick policy broke"):
         run(opened, tmp_path / "out", lambda: Quick(fail=True))

@@ -11,7 +11,7 @@ from typing import Any
 
 from wideseek_env.corpus.hybridqa.reader import DataFolder
 from wideseek_env.errors import CorpusError
-from wideseek_env.evaluation.folder import versions
+from wideseek_env.evaluation.folder import run_settings, versions
 from wideseek_env.evaluation.interrupts import uninterrupted
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.suite.card import SINGLE, Card, default_name, kind_card
@@ -145,12 +145,15 @@ def run_suite(
         on_episode: Called after each episode.
 
     Raises:
+        ConfigError: An option of the policy is no JSON value, or another process writes the folder.
         SuiteError: The folder contains something else.
         EpisodeError: An episode raised an exception, and `keep_going` is False.
         KeyboardInterrupt: Ctrl-C stopped the run. The card has what is finished.
     """
     options = dict(policy_options or {})
     suite = opened.suite
+    for each in opened.kinds:  # options that no record can hold are refused before anything is written
+        run_settings(each.game, policy_name, policy_options=options)
     settings = suite_settings(suite, opened.size_name, policy_name, options)
     with ExitStack() as stack:
         stack.enter_context(
@@ -183,7 +186,7 @@ def make_card(
 ) -> Card:
     """The card of the episodes that are in `folder`."""
     kinds = {}
-    complete = True
+    complete = bool(opened.kinds)
     for each in opened.kinds:
         sweep = recorded_sweep(folder, each)
         wanted = len(each.tasks) * opened.suite.trials

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from wideseek_env.episode_run import run_episode
 from wideseek_env.evaluation.suite.definition import Suite, SuiteKind, SuiteSize
 from wideseek_env.evaluation.suite.digests import FILE
 from wideseek_env.evaluation.suite.run import OpenSuite, open_suite
 from wideseek_env.files import write_json
-from wideseek_env.policy import Turn
+from wideseek_env.game import Game
+from wideseek_env.policy import EpisodeResult, Job, Turn
 
 WORLD = "synthetic:pages=150,rows=5-6,columns=2"
 KINDS = (
@@ -66,3 +68,20 @@ def change(file: Path, *keys: str, to: object) -> None:
         place = place[key]
     place[keys[-1]] = to
     file.write_text(json.dumps(data))
+
+
+class Engine(Quick):
+    """The same as a policy that runs whole episodes, and reports tokens. `made` counts how often it was made."""
+
+    made = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        Engine.made += 1
+
+    def run_jobs(self, game: Game, jobs: Iterable[Job]) -> Iterator[EpisodeResult]:
+        """One episode after another."""
+        for job in jobs:
+            played = run_episode(game, Quick(), job.task, seed=job.seed)
+            usage = {"prompt_tokens": 100, "completion_tokens": 20}
+            yield EpisodeResult(job, played.trajectory(usage=usage))

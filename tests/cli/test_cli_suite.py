@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from tiny_suite import Quick, change, commit, tiny
+from tiny_suite import Engine, Quick, change, commit, tiny
 
 from wideseek_env.errors import SuiteError
 from wideseek_env.evaluation.suite import definition
@@ -43,7 +43,7 @@ def test_a_dry_run_says_what_to_expect_and_writes_nothing(call: Call, tmp_path: 
     result = call("bench", "suite", *QUICK, "--out", out, "--dry-run")
     assert result.exit_code == 0, result.output
     assert (
-        "Suite v1, size small: 1 kinds, a single agent and the widths 1, 2. 6 of 6 episodes" in result.stdout
+        "Suite v1, size small: a single agent, and teams of the widths 1, 2. 6 of 6 episodes" in result.stdout
     )
     line = next(line.split() for line in result.stdout.splitlines() if "Tiny world" in line)
     # 2 tasks at 3 points. The rules allow 6, 15 and 27 turns, and the measured episode at width 2 has one turn.
@@ -93,6 +93,30 @@ def test_ctrl_c_keeps_what_is_finished(call: Call, tmp_path: Path) -> None:
     assert "3 of 6 episodes are still to be run" in resumed.stdout
     assert Quick.episodes == 103
     assert board.exists()
+
+
+def test_an_engine_is_started_once_and_its_tokens_are_counted(
+    call: Call, suite: definition.Suite, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Engine, "made", 0)
+    other = dataclasses.replace(suite.kinds[0], name="second")
+    two = dataclasses.replace(suite, kinds=(suite.kinds[0], other))
+    commit(two)
+    monkeypatch.setattr(definition, "CURRENT", two)
+    out, board = tmp_path / "out", tmp_path / "board.csv"
+    result = call("bench", "suite", "--policy", "tiny_suite:Engine", "--out", out, "--leaderboard", board)
+    assert result.exit_code == 0, result.output
+    assert Engine.made == 1
+    assert "≈" not in result.stdout
+    line = next(line.split() for line in result.stdout.splitlines() if line.startswith(" all"))
+    # 12 episodes. Measured: 1 turn and 100 and 20 tokens at width 2, where the rules allow 27 turns.
+    factor = 2 * 2 * (6 + 15 + 27) / 27
+    assert line[:5] == ["all", "12", f"{factor:.0f}", f"{100 * factor:.0f}", f"{20 * factor:.0f}"]
+    points = json.loads((out / "card.json").read_text())["kinds"]["second"]["points"]
+    assert points["2"]["tokens"] == {"read": 100.0, "written": 20.0}
+    with open(board, newline="") as lines:
+        header = next(csv.reader(lines))
+    assert "second_tokens_written" in header
 
 
 def test_the_scripted_team_gets_better_with_its_width(

@@ -316,7 +316,10 @@ def test_the_page_says_what_is_missing(
     page = card_page(V1, with_digest(partial, "pages", "prompts"), references)
     assert "HybridQA wide tables was not run: the data is absent" in page
     assert "the run is not complete" in page
-    assert "Hard synthetic world, width 4: 3 of 8 episodes, 1 episodes failed" in page
+    assert (
+        "Hard synthetic world, width 4: 3 of 8 episodes, episodes that failed and count with score 0: 1"
+        in page
+    )
     assert "is not shown on HybridQA pages, because it was run with other prompts" in page
 
 

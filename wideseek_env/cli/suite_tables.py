@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.box import SIMPLE_HEAD
@@ -40,24 +40,24 @@ def announce(
     left = {each.kind.name: episodes_left(opened, each, out) for each in opened.kinds}
     todo = sum(sum(each.values()) for each in left.values())
     measured = _measured(opened, make, out, keep_going) if todo else {}
-    found = {
-        each.kind.title: expected(
+    found = [
+        expected(
             left[each.kind.name], each.game.rules, each.kind.name, references, measured.get(each.kind.name)
         )
         for each in opened.kinds
-    }
+    ]
     widths = ", ".join(map(str, opened.size.widths))
     told = (
-        f"Suite {opened.suite.version}, size {opened.size_name}: {len(opened.kinds)} kinds, a single agent and the "
-        f"widths {widths}. {todo:,} of {opened.episodes:,} episodes are still to be run."
+        f"Suite {opened.suite.version}, size {opened.size_name}: a single agent, and teams of the widths {widths}. "
+        f"{todo:,} of {opened.episodes:,} episodes are still to be run."
     )
     terminal = console()
     terminal.print(Text(told), soft_wrap=True)
     if not todo:
         return
-    terminal.print(_expected_table(found))
+    terminal.print(_expected_table([each.kind.title for each in opened.kinds], found))
     terminal.print(Text(_ABOUT), soft_wrap=True)
-    if any(each.load.estimated for each in found.values()):
+    if any(each.load.estimated for each in found):
         terminal.print(Text(_ESTIMATED), soft_wrap=True)
 
 
@@ -82,7 +82,7 @@ def _measured(
     return found
 
 
-def _expected_table(found: Mapping[str, Expected]) -> Table:
+def _expected_table(titles: Sequence[str], found: Sequence[Expected]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
     table.add_column("tasks")
     for header in (
@@ -96,15 +96,15 @@ def _expected_table(found: Mapping[str, Expected]) -> Table:
         "written",
     ):
         table.add_column(header, justify="right")
-    for title, each in found.items():
+    for title, each in zip(titles, found, strict=True):
         table.add_row(title, f"{each.episodes:,}", *_cells(each.load, each.most))
     if len(found) > 1:
-        load, *loads = (each.load for each in found.values())
-        most, *bounds = (each.most for each in found.values())
+        load, *loads = (each.load for each in found)
+        most, *bounds = (each.most for each in found)
         for one, other in zip(loads, bounds, strict=True):
             load, most = load + one, most + other
         table.add_section()
-        table.add_row("all", f"{sum(each.episodes for each in found.values()):,}", *_cells(load, most))
+        table.add_row("all", f"{sum(each.episodes for each in found):,}", *_cells(load, most))
     return table
 
 

@@ -94,7 +94,7 @@ def _missing(kind: KindCard, point: Point) -> str:
     if point.episodes < kind.tasks:
         told.append(f"{point.episodes} of {kind.tasks} episodes")
     if point.failed:
-        told.append(f"{point.failed} episodes failed and count with score 0")
+        told.append(f"episodes that failed and count with score 0: {point.failed}")
     return ", ".join(told)
 
 

@@ -22,7 +22,6 @@ from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
 
-
 _NAMED = {"gpu_memory_utilization": "memory_share", "sleep_level": "sleep"}
 """Settings of `VllmSettings` that have another name in `EngineOptions`."""
 _FREE = ("seed", "enforce_eager")

@@ -71,6 +71,8 @@ def check_known(options: Mapping[str, Any]) -> None:
         if name not in known:
             near = difflib.get_close_matches(name.replace("-", "_").lower(), known, 1)
             hint = (
-                f"did you mean {near[0]!r}?" if near else "see the fields of vllm.AsyncEngineArgs for all names"
+                f"did you mean {near[0]!r}?"
+                if near
+                else "see the fields of vllm.AsyncEngineArgs for all names"
             )
             raise ConfigError(f"vLLM {vllm.__version__} has no engine argument {name!r}; {hint}")

@@ -87,27 +87,30 @@ def run_grpo(
             RolloutPrefetcher(
                 lambda position: draw(manager, sampler, position, config), manager, config, run
             ) as prefetcher,
+            run.stopping,
         ):
             while run.step < config.steps:
                 batch = prefetcher.take()
-                began = time.perf_counter()
-                metrics, tokens = train_step(
-                    model, reference, optimizer, batch.rollouts, batch.advantages.values, config, run.step
-                )
-                trained = time.perf_counter()
-                prefetcher.wait()
-                run.finish(
-                    {
-                        **rollout_metrics(batch.rollouts, run.step),
-                        "groups": batch.advantages.groups,
-                        "zero_variance_groups": batch.advantages.zero_variance,
-                        "failed_episodes": len(batch.errors),
-                        **metrics,
-                        **prefetcher.metrics(batch.rollouts),
-                        "train_seconds": trained - began,
-                    },
-                    tokens,
-                )
+                with run.stopping.held():
+                    began = time.perf_counter()
+                    metrics, tokens = train_step(
+                        model, reference, optimizer, batch.rollouts, batch.advantages.values, config, run.step
+                    )
+                    trained = time.perf_counter()
+                    prefetcher.wait()
+                    run.finish(
+                        {
+                            **rollout_metrics(batch.rollouts, run.step),
+                            "groups": batch.advantages.groups,
+                            "zero_variance_groups": batch.advantages.zero_variance,
+                            "failed_episodes": len(batch.errors),
+                            **metrics,
+                            **prefetcher.metrics(batch.rollouts),
+                            "train_seconds": trained - began,
+                        },
+                        tokens,
+                    )
+                run.after_step()
         return run.result
 
 

@@ -119,26 +119,29 @@ def run_ppo(
             RolloutPrefetcher(
                 lambda position: draw(manager, sampler, position, config), manager, config, run
             ) as prefetcher,
+            run.stopping,
         ):
             while run.step < config.steps:
                 rollouts, errors = prefetcher.take()
-                began = time.perf_counter()
-                batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
-                metrics = train_step(model, critic, optimizers, batches, config, run.step)
-                done = time.perf_counter()
-                prefetcher.wait()
-                metrics["kl_coefficient"] = run.state["kl"]
-                run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
-                run.finish(
-                    {
-                        **rollout_metrics(rollouts, run.step),
-                        "failed_episodes": len(errors),
-                        **metrics,
-                        **prefetcher.metrics(rollouts),
-                        "train_seconds": done - began,
-                    },
-                    sum(len(sample.places) for batch in batches for sample in batch.samples),
-                )
+                with run.stopping.held():
+                    began = time.perf_counter()
+                    batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
+                    metrics = train_step(model, critic, optimizers, batches, config, run.step)
+                    done = time.perf_counter()
+                    prefetcher.wait()
+                    metrics["kl_coefficient"] = run.state["kl"]
+                    run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
+                    run.finish(
+                        {
+                            **rollout_metrics(rollouts, run.step),
+                            "failed_episodes": len(errors),
+                            **metrics,
+                            **prefetcher.metrics(rollouts),
+                            "train_seconds": done - began,
+                        },
+                        sum(len(sample.places) for batch in batches for sample in batch.samples),
+                    )
+                run.after_step()
         return run.result
 
 

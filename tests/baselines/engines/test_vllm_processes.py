@@ -142,7 +142,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the guard needs /proc")
-@pytest.mark.parametrize("moment", ["loaded", "loading"])
+@pytest.mark.parametrize("moment", ["loading", pytest.param("loaded", marks=pytest.mark.long)])
 def test_no_process_of_vllm_outlives_a_killed_program(tmp_path: Path, moment: str) -> None:
     script = tmp_path / "killed.py"
     script.write_text(KILLED)

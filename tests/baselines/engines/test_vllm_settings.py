@@ -31,7 +31,10 @@ from wideseek_env.errors import ConfigError
         ({"dtype": "fp32"}, "float32"),
         ({"gpu_memory_utilization": 1.2}, "gpu_memory_utilization"),
         ({"sleep_level": 3}, "sleep_level"),
-        ({"options": {"logprobs_mode": "raw_logprobs"}}, "works only with logprobs_mode='processed_logprobs'"),
+        (
+            {"options": {"logprobs_mode": "raw_logprobs"}},
+            "works only with logprobs_mode='processed_logprobs'",
+        ),
         ({"options": {"worker_extension_cls": "x"}}, "worker_extension_cls"),
         ({"options": {"max_model_len": 10}}, "set context instead"),
         ({"options": {"max_num_seqs": 10}}, "set max_requests instead"),
@@ -169,12 +172,18 @@ def test_vllm_gets_the_usage_context_of_offline_generation(fake: FakeVllm, folde
     start(folder, options={"max_num_batched_tokens": 8192, "block_size": 32}, enforce_eager=True)
     ((arguments, context),) = fake.started
     assert context == "LLM_CLASS", "otherwise vLLM computes only a few requests at the same time"
-    assert (arguments.max_num_batched_tokens, arguments.block_size, arguments.enforce_eager) == (8192, 32, True)
+    assert (arguments.max_num_batched_tokens, arguments.block_size, arguments.enforce_eager) == (
+        8192,
+        32,
+        True,
+    )
     assert arguments.logprobs_mode == "processed_logprobs"
     assert process_guard.MARK not in os.environ
 
 
-def test_a_failed_start_leaves_no_guard(fake: FakeVllm, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_start_leaves_no_guard(
+    fake: FakeVllm, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     closed: list[ProcessGuard] = []
     close = ProcessGuard.close
     monkeypatch.setattr(ProcessGuard, "close", lambda self: (closed.append(self), close(self))[1])
@@ -201,7 +210,9 @@ def test_a_failed_start_leaves_no_guard(fake: FakeVllm, folder: Path, monkeypatc
         ("_api_process_count", "no engine argument"),
     ],
 )
-def test_a_misspelt_argument_is_refused_before_anything_is_loaded(fake: FakeVllm, name: str, says: str) -> None:
+def test_a_misspelt_argument_is_refused_before_anything_is_loaded(
+    fake: FakeVllm, name: str, says: str
+) -> None:
     with pytest.raises(ConfigError, match=f"no engine argument {name!r}.*{says}|{says}"):
         VllmEngine("anything", options={name: 1})
     assert not fake.started

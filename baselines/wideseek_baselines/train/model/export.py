@@ -74,7 +74,9 @@ def export(
     if adapters:
         adapter = Path(folder).with_name("adapter")
         distributed.from_main(
-            lambda: _replace(adapter, lambda place: write_adapter(causal, str(tokenizer), adapters, place), about)
+            lambda: _replace(
+                adapter, lambda place: write_adapter(causal, str(tokenizer), adapters, place), about
+            )
         )
     return distributed.from_main(lambda: _replace(Path(folder), model, about))
 

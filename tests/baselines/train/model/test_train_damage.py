@@ -154,7 +154,9 @@ def test_several_damaged_checkpoints(tmp_path: Path) -> None:
     assert found is not None
     assert (found.step, found.damaged) == (1, (paths[2], paths[1]))
     remove("position.json")(paths[0])
-    with pytest.raises(CheckpointError, match=r"no checkpoint can be used: .*00003.*00002.*00001.*start over"):
+    with pytest.raises(
+        CheckpointError, match=r"no checkpoint can be used: .*00003.*00002.*00001.*start over"
+    ):
         checkpoint.load_latest(tmp_path)
 
 

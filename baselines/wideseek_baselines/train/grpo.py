@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from torch import Tensor
 
 from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import Count
 from wideseek_baselines.train.config.options import AdvantageOptions
 from wideseek_baselines.train.config.run import RunConfig
@@ -25,8 +27,11 @@ from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_baselines.train.objective.advantages import Advantages, group_advantages
 from wideseek_baselines.train.objective.losses import policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
+from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.reporting.throughput import throughput_metrics
+from wideseek_baselines.train.reporting.untrained import untrained_groups
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 from wideseek_env.errors import ConfigError
@@ -109,6 +114,7 @@ def run_grpo(
                             "train_seconds": trained - began,
                         },
                         tokens,
+                        untrained_groups(batch.rollouts, batch.advantages, config.advantage, metrics),
                     )
                 run.after_step()
         return run.result
@@ -177,6 +183,7 @@ def train_step(
         config: The settings.
         step: The number of the step. The order of mini-batches depends on it.
     """
+    began = time.perf_counter()
     values = np.asarray(advantages, np.float64)
     used = np.flatnonzero(~np.isnan(values))
     random = np.random.default_rng([config.seed, 4, step])
@@ -200,6 +207,7 @@ def train_step(
         ]
 
     metrics, norms = MetricAccumulator(), []
+    losses: list[Tensor] = []
     for epoch in range(config.epochs):
         for number in random.permutation(len(batches)) if epoch else range(len(batches)):
             model.train()
@@ -219,7 +227,13 @@ def train_step(
                     kl_weights=row.columns.get("kl_weight"),
                 )
                 loss.value.backward()
+                losses.append(loss.value.detach())
                 metrics.add(loss.metrics)
+                metrics.add(
+                    role_metrics(
+                        row.columns["role"], scores.logprobs, scores.entropies, row.columns.get("reference")
+                    )
+                )
             done = optimizer.step()
             norms.append(done.norm)
     result = {
@@ -228,5 +242,16 @@ def train_step(
         "optimizer_steps": float(len(norms)),
     }
     if norms:
-        result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        result |= {
+            "loss": distributed.summed(float(sum(losses)))[0] / len(norms),
+            "gradient_norm": float(np.mean(norms)),
+            "lr": done.lr,
+            **throughput_metrics(
+                model,
+                [sample for samples in batches for sample in samples],
+                time.perf_counter() - began,
+                updates=config.epochs,
+                forward=int("old" in batches[0][0].columns) + int(reference is not None),
+            ),
+        }
     return result, sum(len(sample.places) for samples in batches for sample in samples)

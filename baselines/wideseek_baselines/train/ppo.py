@@ -11,9 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import NotNegative, Positive
 from wideseek_baselines.train.config.options import (
     OptimOptions,
@@ -39,8 +40,11 @@ from wideseek_baselines.train.model.sharding import sharded
 from wideseek_baselines.train.objective.advantages import agent_gae
 from wideseek_baselines.train.objective.losses import policy_loss, value_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
+from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.reporting.throughput import throughput_metrics
+from wideseek_baselines.train.reporting.untrained import untrained_turns
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 from wideseek_env.game import GameConfig
@@ -140,6 +144,7 @@ def run_ppo(
                             "train_seconds": done - began,
                         },
                         sum(len(sample.places) for batch in batches for sample in batch.samples),
+                        untrained_turns(rollouts, metrics),
                     )
                 run.after_step()
         return run.result
@@ -341,7 +346,9 @@ def train_step(
     step: int,
 ) -> dict[str, float]:
     """Update policy and critic on the mini-batches of a step. Returns the metrics of the step."""
-    metrics, norms = MetricAccumulator(), []
+    began = time.perf_counter()
+    metrics, norms, critic_norms = MetricAccumulator(), [], []
+    losses: dict[str, list[Tensor]] = {"loss": [], "value_loss": []}
     random = np.random.default_rng([config.seed, 5, step])
     for _ in range(config.epochs):
         for number in random.permutation(len(batches)):
@@ -363,7 +370,13 @@ def train_step(
                     kl_weights=row.columns.get("kl_weight"),
                 )
                 total = loss.value
+                losses["loss"].append(loss.value.detach())
                 metrics.add(loss.metrics)
+                metrics.add(
+                    role_metrics(
+                        row.columns["role"], scores.logprobs, scores.entropies, row.columns.get("reference")
+                    )
+                )
                 if isinstance(critic, ValueHead):
                     fit = value_loss(
                         critic(scores.hidden),
@@ -373,6 +386,7 @@ def train_step(
                         clip=config.value.clip,
                     )
                     total = total + config.value_weight * fit.value
+                    losses["value_loss"].append(fit.value.detach())
                     metrics.add(fit.metrics)
                 total.backward()
             if isinstance(critic, Critic):
@@ -386,16 +400,27 @@ def train_step(
                         clip=config.value.clip,
                     )
                     fit.value.backward()
+                    losses["value_loss"].append(fit.value.detach())
                     metrics.add(fit.metrics)
             done = optimizers["policy"].step()
-            optimizers["critic"].step()
+            fitted = optimizers["critic"].step()
             norms.append(done.norm)
+            critic_norms.append(fitted.norm)
     result = metrics.result()
     result["optimizer_steps"] = float(len(norms))
     if norms:
         spread = result["return_square"] - result.pop("return") ** 2
         result["explained_variance"] = 1 - result["value_error"] / spread if spread > 1e-12 else 0.0
+        sums = distributed.summed(*(float(sum(rows)) for rows in losses.values()))
+        result |= {name: total / len(norms) for name, total in zip(losses, sums, strict=True)}
         result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        result |= {"critic_gradient_norm": float(np.mean(critic_norms)), "critic_lr": fitted.lr}
+        result |= throughput_metrics(
+            model,
+            [sample for batch in batches for sample in batch.samples],
+            time.perf_counter() - began,
+            updates=config.epochs,
+        )
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
         result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
         del result["return_square"]

@@ -24,6 +24,7 @@ from wideseek_baselines.train.loop import OnStep, Run
 from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_baselines.train.objective.losses import supervised_loss
 from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.reporting.throughput import throughput_metrics
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
 
@@ -167,7 +168,10 @@ def run_sft(config: SftConfig, on_step: OnStep | None = None) -> SftResult:
                 metrics = train_step(model, optimizer, batch, config.tokens_per_row)
                 run.step += 1
                 state["tokens"] += metrics["tokens"]
-                run.tell({**metrics, "tokens_per_second": metrics["tokens"] / (time.perf_counter() - began)})
+                seconds = time.perf_counter() - began
+                speed = throughput_metrics(model, batch, seconds, updates=1)
+                speed["tokens_per_second"] = speed.pop("train_tokens_per_second")
+                run.tell({**metrics, **speed})
                 last = run.step == len(plan)
                 if last or run.is_due(config.evaluate_every):
                     evaluate()

@@ -89,7 +89,7 @@ def refuse_changes(out: str, config: Any, before: Mapping[str, Any], now: Mappin
     Raises:
         ConfigError: A setting that changes the result differs. The message has its name and both values.
     """
-    changes = _changed_settings(config, before.get("settings"))
+    changes = changed_settings(config, before.get("settings"))
     played = before.get("game")
     if isinstance(played, Mapping) and "game" in now:  # what is really played, with what game= replaced
         changes = {name: values for name, values in changes.items() if not name.startswith("game.")}
@@ -104,8 +104,16 @@ def refuse_changes(out: str, config: Any, before: Mapping[str, Any], now: Mappin
         )
 
 
-def _changed_settings(config: Any, found: Any) -> dict[str, tuple[Any, Any]]:
-    """The settings that differ from those of a checkpoint and may not change: (before, now) by name."""
+def changed_settings(config: Any, found: Any) -> dict[str, tuple[Any, Any]]:
+    """The settings that differ from those of a checkpoint and may not change: (before, now) by name.
+
+    Args:
+        config: The settings of the run.
+        found: The settings in the checkpoint. Old names of keys also work.
+
+    Raises:
+        ConfigError: The settings in the checkpoint are missing or cannot be read.
+    """
     if not isinstance(found, Mapping) or not found:
         raise ConfigError(
             f"the checkpoint in {config.out} does not name its settings, so it cannot be resumed: choose another out"

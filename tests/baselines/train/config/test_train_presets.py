@@ -25,10 +25,10 @@ from wideseek_baselines.train.config.loading import (
     preset_file,
     preset_names,
 )
+from wideseek_baselines.train.config.resuming import changed_settings
 from wideseek_baselines.train.config.run import policy_options
 from wideseek_baselines.train.estimate import KNOWN, estimate, shape_of
 from wideseek_baselines.train.grpo import GrpoConfig
-from wideseek_baselines.train.loop import changed_settings
 from wideseek_baselines.train.objective.advantages import EPSILON
 from wideseek_baselines.train.objective.losses import LARGEST
 from wideseek_baselines.train.ppo import PpoConfig
@@ -158,7 +158,7 @@ def test_a_run_with_earlier_values_of_a_preset_is_not_continued_with_others() ->
         for name in names:
             del (earlier[place] if place else earlier)[name]
     again = load_config(GrpoConfig, None, [*NEEDED, "model.device=cuda"])
-    assert changed_settings(again, earlier) == [], "a checkpoint from before the new settings"
+    assert changed_settings(again, earlier) == {}, "a checkpoint from before the new settings"
     told = changed_settings(now, earlier)
     for place, names in new.items():
         assert {f"{place}.{name}".lstrip(".") for name in names} <= set(told)

@@ -1,4 +1,4 @@
-"""A stand-in for an engine's processes: a child that is hard to end, with children of its own."""
+"""A stand-in for an engine's processes: a child that is hard to end, and its children."""
 
 from __future__ import annotations
 

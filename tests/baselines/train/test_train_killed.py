@@ -37,7 +37,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("killed", ["torchrun", "one process"])
+@pytest.mark.parametrize("killed", ["torchrun", pytest.param("one process", marks=pytest.mark.long)])
 def test_nothing_outlives_torchrun_or_one_of_its_processes(tmp_path: Path, killed: str) -> None:
     script = tmp_path / "rank.py"
     script.write_text(RANK)

@@ -1,8 +1,8 @@
 """Metrics of speed and memory: tokens a second, model FLOPs utilisation, GPU memory.
 
-Model FLOPs are the operations that the matrix products of the model need in theory: 2 for each weight and token in a
-forward pass, and 4 in a backward pass, or 2 if the weights are frozen (LoRA). Attention is counted too. Operations that
-are repeated to save memory do not count.
+Model FLOPs are the operations that the matrix products of the model need in theory. A forward pass needs 2 for each
+weight and token. A backward pass needs 4, or 2 if the weights are frozen (LoRA). Attention is counted too. Operations
+that are repeated to save memory do not count.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ The guard reads ``/proc``, so it works on Linux only. Elsewhere nothing is guard
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import select
 import signal
@@ -21,6 +22,8 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 MARK = "WIDESEEK_ENGINE_MARK"
 KEEP_ENVIRONMENT = "SPT_NOENV"
@@ -38,22 +41,26 @@ class ProcessGuard:
 
     def __init__(self) -> None:
         self.mark = uuid.uuid4().hex
-        self._process: subprocess.Popen[bytes] | None = None
+        self.pid: int | None = None
+        """The process id of the guard. None if there is no guard."""
+        self._pipe: int | None = None
         if not (_PROC / "self" / "environ").exists():
             return
-        # Isolated and in a session of its own: Ctrl-C and signals to the owner's process group do not reach it.
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", __file__, str(os.getpid()), self.mark],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    @property
-    def pid(self) -> int | None:
-        """The process id of the guard. None if there is no guard."""
-        return None if self._process is None else self._process.pid
+        ours = os.getpid()
+        theirs, self._pipe = os.pipe()
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-S", __file__, str(ours), started(ours) or "", self.mark],
+                stdin=theirs,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                check=True,
+            )
+            self.pid = int(done.stdout)
+        except (OSError, ValueError, subprocess.SubprocessError) as error:
+            log.warning("if this process is killed, the engine's processes will live on: no guard: %s", error)
+        finally:
+            os.close(theirs)
 
     @contextlib.contextmanager
     def marking(self) -> Iterator[None]:
@@ -62,7 +69,7 @@ class ProcessGuard:
         The blocks of several guards run one after the other, because the environment belongs to the whole process.
         """
         with _starting:
-            if self._process is None:
+            if self.pid is None:
                 yield
                 return
             _start_resource_tracker()
@@ -80,19 +87,11 @@ class ProcessGuard:
 
     def close(self) -> None:
         """End the guard without ending any other process. A second call does nothing."""
-        process, self._process = self._process, None
-        if process is None or process.stdin is None:
-            return
-        with contextlib.suppress(OSError):
-            process.stdin.write(b"done")
-            process.stdin.flush()
-        with contextlib.suppress(OSError):
-            process.stdin.close()
-        try:
-            process.wait(timeout=5.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        pipe, self._pipe, self.pid = self._pipe, None, None
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                os.write(pipe, b"done")
+            os.close(pipe)
 
 
 def _start_resource_tracker() -> None:
@@ -118,13 +117,22 @@ def marked_processes(mark: str) -> list[int]:
     return found
 
 
-def watch(owner: int, mark: str) -> None:
+def started(pid: int) -> str | None:
+    """When a process started, in clock ticks since the machine started. None if it has ended."""
+    try:
+        fields = (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else fields[19]
+
+
+def watch(owner: int, since: str, mark: str) -> None:
     """Wait until the owner has ended, then kill all processes with the mark. Returns early if the owner writes "done".
 
     The end of the pipe is the first sign of the owner's death. A forked child may hold the pipe open, so the guard also
-    looks at the id of its parent.
+    looks whether the owner still runs.
     """
-    while os.getppid() == owner:
+    while started(owner) == since:
         readable, _, _ = select.select([0], [], [], CHECK_SECONDS)
         if readable:
             if os.read(0, 16):
@@ -141,5 +149,20 @@ def watch(owner: int, mark: str) -> None:
         time.sleep(0.1)
 
 
+def _main() -> None:
+    """Start the guard as a process that is no child of the owner, and print its id.
+
+    Ray kills the children of a worker that has ended. Ctrl-C and signals to the owner's process group do not reach the
+    guard, because it has another session.
+    """
+    if child := os.fork():
+        print(child)
+        return
+    os.setsid()
+    silent = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(silent, 1)  # else the owner would wait for the end of this output
+    watch(int(sys.argv[1]), sys.argv[2], sys.argv[3])
+
+
 if __name__ == "__main__":
-    watch(int(sys.argv[1]), sys.argv[2])
+    _main()

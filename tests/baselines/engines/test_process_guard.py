@@ -69,6 +69,42 @@ def test_a_kill_of_the_whole_process_group_leaves_nothing_either() -> None:
         assert gone([*owner.tree, owner.guard])
 
 
+def test_the_guard_is_not_among_the_children_which_ray_kills_with_their_worker() -> None:
+    with Owner("loaded") as owner:
+        owner.process.send_signal(signal.SIGSTOP)  # it cannot react to the end of its children
+        children = [
+            int(folder.name)
+            for folder in Path("/proc").iterdir()
+            if folder.name.isdigit() and parent(int(folder.name)) == owner.process.pid
+        ]
+        assert owner.tree[0] in children
+        for pid in children:
+            os.kill(pid, signal.SIGKILL)
+        owner.process.kill()
+        owner.process.wait()
+        assert gone(owner.tree), "grandchildren in other sessions too"
+
+
+def parent(pid: int) -> int:
+    """The parent of a process. 0 if it has ended."""
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def test_without_a_guard_the_engine_starts_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    guard = ProcessGuard()
+    assert guard.pid is None
+    assert "will live on" in caplog.text
+    with guard.marking():
+        assert MARK not in os.environ
+    guard.close()
+
+
 def test_an_engine_that_has_ended_has_no_guard() -> None:
     with Owner("closed") as owner:
         assert owner.guard is None

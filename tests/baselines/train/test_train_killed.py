@@ -91,16 +91,22 @@ def test_nothing_outlives_ray_workers_or_their_driver(tmp_path: Path) -> None:
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
     paths = os.pathsep.join([str(ENGINES), os.environ.get("PYTHONPATH", "")])
-    with subprocess.Popen(
-        [sys.executable, str(script), str(ENGINES), paths],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    ) as driver:
+    errors = tmp_path / "errors"
+    with (
+        errors.open("w") as file,
+        subprocess.Popen(
+            [sys.executable, str(script), str(ENGINES), paths],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=file,
+            text=True,
+        ) as driver,
+    ):
         assert driver.stdin is not None
         assert driver.stdout is not None
-        (_, first), (worker, second) = json.loads(driver.stdout.readline())
+        line = driver.stdout.readline()
+        assert line, errors.read_text()[-3000:]
+        (_, first), (worker, second) = json.loads(line)
         assert all(map(alive, [*first, *second]))
         driver.stdin.write("\n")
         driver.stdin.flush()

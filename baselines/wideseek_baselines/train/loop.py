@@ -19,6 +19,7 @@ from typing import Any, Protocol, Self
 from torch import nn
 
 from wideseek_baselines.checksums import about_model
+from wideseek_baselines.engines.base import EngineError
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import config_to_dict
 from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions, TrackerName
@@ -35,6 +36,7 @@ from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_baselines.train.stopping import Stopping
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
+from wideseek_env.files import is_temporary
 
 OnStep = Callable[[Mapping[str, Any]], None]
 """A function that is called with the metrics of every step and every evaluation, on the first process only."""
@@ -202,6 +204,9 @@ class Run:
         checkpoint.clear_remains(self.out / "checkpoints")
         for name in ("model", "adapter"):
             recover(self.out / name)
+        for path in self.out.iterdir() if self.out.is_dir() else ():
+            if is_temporary(path, ("metrics.jsonl",)):
+                path.unlink(missing_ok=True)
 
     def is_due(self, every: int) -> bool:
         """Whether work that is done every `every` steps is due after this step. 0 means never."""
@@ -293,12 +298,16 @@ class ReinforcementRun(Run):
         values: dict[str, Any] = {**metrics, "trained_tokens": trained_tokens, "skipped": self.skipped}
         if told := [*warnings, *self._monitor.check(metrics)]:
             values["warnings"] = told
-        if not self.stopping.soon:
-            began = time.perf_counter()
-            self._manager.update(self._model, self.step)
-            values["update_seconds"] = time.perf_counter() - began
-        self.tell(values)
         self.keep_state()
+        began = time.perf_counter()
+        try:
+            if not self.stopping.soon:
+                self._manager.update(self._model, self.step)
+        except EngineError:
+            if not self.stopping.soon:  # otherwise Ctrl-C has ended the engine's processes too
+                raise
+        values["update_seconds"] = time.perf_counter() - began
+        self.tell(values)
 
     def after_step(self) -> None:
         """Stop here if a signal came during the step. Otherwise evaluate and save if it is due."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,6 +14,7 @@ from toy_game import toy_config, toy_game, toy_tasks
 from training_parts import saved_model
 
 from wideseek_baselines.checksums import about_model
+from wideseek_baselines.engines.base import EngineLostError
 from wideseek_baselines.train import cli, distributed, grpo, ppo, stopping
 from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.grpo import GrpoConfig, run_grpo
@@ -101,7 +103,8 @@ def whole(model_folder: Path, held_out: Path, tmp_path_factory: pytest.TempPathF
         ("rollouts", signal.SIGINT),
         ("rollouts", signal.SIGTERM),
         ("training", signal.SIGTERM),
-        ("update", signal.SIGINT),
+        ("update", signal.SIGTERM),
+        ("update of a lost engine", signal.SIGINT),
         ("evaluation", signal.SIGINT),
         ("report", signal.SIGTERM),
     ],
@@ -138,6 +141,10 @@ def test_a_stopped_run_resumes_to_the_same_result(
     def updating(self: RolloutManager, model: Any, version: int) -> None:
         if moment == "update" and version == 2:
             send()
+        if moment == "update of a lost engine" and version == 2:  # Ctrl-C reaches the engine's processes too
+            send()
+            monkeypatch.undo()
+            raise EngineLostError("it is gone")
         update(self, model, version)
 
     monkeypatch.setattr(grpo, "train_step", training)
@@ -164,6 +171,38 @@ def test_a_stopped_run_of_ppo_resumes(start: Start, monkeypatch: pytest.MonkeyPa
     seen: list[int] = []
     run_ppo(config, game=toy_game(), on_step=lambda values: seen.append(values["step"]))
     assert seen == [2, 3]
+
+
+def test_what_killed_runs_left_is_removed(start: Start) -> None:
+    config = start("run", "steps=1", "evaluation.every=0")
+    out = Path(config.out)
+    run_grpo(config, game=toy_game())
+    for name in ("checkpoints/.unfinished-x", ".model.unfinished-abc"):
+        (out / name).mkdir()
+        (out / name / "half").touch()
+    (out / ".metrics.jsonl.77.tmp").touch()
+    shutil.rmtree(out / "model")  # killed after the checkpoint, before the export
+    before = sorted(path.name for path in out.iterdir() if path.name[0] != ".")
+    assert run_grpo(config, game=toy_game()).steps == 1
+    assert sorted(path.name for path in out.iterdir()) == sorted([*before, "model"])
+    assert [path.name for path in (out / "checkpoints").iterdir()] == ["step-00000001"]
+    assert about_model(out / "model") == {"step": 1}
+
+
+def test_a_run_with_a_damaged_checkpoint_says_so_and_goes_on(start: Start) -> None:
+    config = start("run", "checkpoint.every=1", "evaluation.every=0")
+    run_grpo(config, game=toy_game())
+    newest = Path(config.out) / "checkpoints" / "step-00000003"
+    content = bytearray((newest / "weights.safetensors").read_bytes())
+    for at in (-9, -90, -900):  # three flipped bits
+        content[at] ^= 1
+    (newest / "weights.safetensors").write_bytes(content)
+    told: list[Mapping[str, Any]] = []
+    run_grpo(config, game=toy_game(), on_step=told.append)
+    assert [values["step"] for values in told] == [3], "from the checkpoint of step 2"
+    assert told[0]["warnings"] == ["damaged checkpoints were not used: step-00000003"]
+    assert saved(config) == [2, 3]
+    checkpoint.load(newest)
 
 
 def test_nothing_is_saved_before_the_first_step_or_twice(start: Start) -> None:

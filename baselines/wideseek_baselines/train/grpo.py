@@ -30,7 +30,7 @@ from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
-from wideseek_baselines.train.reporting.throughput import throughput_metrics
+from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
 from wideseek_baselines.train.reporting.untrained import untrained_groups
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
@@ -109,7 +109,7 @@ def run_grpo(
                             "groups": batch.advantages.groups,
                             "zero_variance_groups": batch.advantages.zero_variance,
                             "failed_episodes": len(batch.errors),
-                            **metrics,
+                            **throughput_metrics(metrics, trained - began, model.device),
                             **prefetcher.metrics(batch.rollouts),
                             "train_seconds": trained - began,
                         },
@@ -183,7 +183,6 @@ def train_step(
         config: The settings.
         step: The number of the step. The order of mini-batches depends on it.
     """
-    began = time.perf_counter()
     values = np.asarray(advantages, np.float64)
     used = np.flatnonzero(~np.isnan(values))
     random = np.random.default_rng([config.seed, 4, step])
@@ -246,10 +245,9 @@ def train_step(
             "loss": distributed.summed(float(sum(losses)))[0] / len(norms),
             "gradient_norm": float(np.mean(norms)),
             "lr": done.lr,
-            **throughput_metrics(
+            **work_metrics(
                 model,
                 [sample for samples in batches for sample in samples],
-                time.perf_counter() - began,
                 updates=config.epochs,
                 forward=int("old" in batches[0][0].columns) + int(reference is not None),
             ),

@@ -43,7 +43,7 @@ from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
-from wideseek_baselines.train.reporting.throughput import throughput_metrics
+from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
 from wideseek_baselines.train.reporting.untrained import untrained_turns
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
@@ -139,7 +139,7 @@ def run_ppo(
                         {
                             **rollout_metrics(rollouts, run.step),
                             "failed_episodes": len(errors),
-                            **metrics,
+                            **throughput_metrics(metrics, done - began, model.device),
                             **prefetcher.metrics(rollouts),
                             "train_seconds": done - began,
                         },
@@ -346,7 +346,6 @@ def train_step(
     step: int,
 ) -> dict[str, float]:
     """Update policy and critic on the mini-batches of a step. Returns the metrics of the step."""
-    began = time.perf_counter()
     metrics, norms, critic_norms = MetricAccumulator(), [], []
     losses: dict[str, list[Tensor]] = {"loss": [], "value_loss": []}
     random = np.random.default_rng([config.seed, 5, step])
@@ -415,12 +414,8 @@ def train_step(
         result |= {name: total / len(norms) for name, total in zip(losses, sums, strict=True)}
         result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
         result |= {"critic_gradient_norm": float(np.mean(critic_norms)), "critic_lr": fitted.lr}
-        result |= throughput_metrics(
-            model,
-            [sample for batch in batches for sample in batch.samples],
-            time.perf_counter() - began,
-            updates=config.epochs,
-        )
+        samples = [sample for batch in batches for sample in batch.samples]
+        result |= work_metrics(model, samples, updates=config.epochs)
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
         result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
         del result["return_square"]

@@ -24,7 +24,7 @@ from wideseek_baselines.train.loop import OnStep, Run
 from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_baselines.train.objective.losses import supervised_loss
 from wideseek_baselines.train.optim.optimizer import Optimizer
-from wideseek_baselines.train.reporting.throughput import throughput_metrics
+from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
 
@@ -169,7 +169,8 @@ def run_sft(config: SftConfig, on_step: OnStep | None = None) -> SftResult:
                 run.step += 1
                 state["tokens"] += metrics["tokens"]
                 seconds = time.perf_counter() - began
-                speed = throughput_metrics(model, batch, seconds, updates=1)
+                work = work_metrics(model, batch, updates=1)
+                speed = throughput_metrics(work, seconds, model.device)
                 speed["tokens_per_second"] = speed.pop("train_tokens_per_second")
                 run.tell({**metrics, **speed})
                 last = run.step == len(plan)

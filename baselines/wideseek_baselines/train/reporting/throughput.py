@@ -7,7 +7,7 @@ that are repeated to save memory do not count.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,33 +34,47 @@ PEAK_TFLOPS = (
 """Dense bfloat16 operations of GPUs in 10^12 a second, by a part of the device's name. Source: NVIDIA's data sheets."""
 
 
-def throughput_metrics(
-    model: TokenModel, samples: Sequence[Sample], seconds: float, *, updates: int, forward: int = 0
+def work_metrics(
+    model: TokenModel, samples: Sequence[Sample], *, updates: int, forward: int = 0
 ) -> dict[str, float]:
-    """The metrics of a training step.
+    """How much a training step computed: `processed_tokens` and `model_flops`, over all processes.
 
     Args:
         model: The model that was trained.
         samples: The samples of the step, the same on every process.
-        seconds: How long the step took.
         updates: How often each sample went through the model forward and backward.
         forward: How often it also went through the model, or a model of the same size, forward only.
     """
-    tokens = updates * sum(map(len, samples))
-    flops = model_flops(model, samples, updates, forward) / distributed.size()
-    metrics = {
-        "train_tokens_per_second": tokens / seconds,
-        "model_tflops_per_second": flops / seconds / 1e12,
-        **memory_metrics(model.device),
+    return {
+        "processed_tokens": float(updates * sum(map(len, samples))),
+        "model_flops": model_flops(model, samples, updates, forward),
     }
-    peak = peak_tflops(model.device)
-    if peak is not None:
-        metrics["mfu"] = metrics["model_tflops_per_second"] / peak
-    return metrics
+
+
+def throughput_metrics(
+    metrics: Mapping[str, float], seconds: float, device: torch.device
+) -> dict[str, float]:
+    """The metrics of a step with speed and memory instead of the work (`work_metrics`).
+
+    Args:
+        metrics: The metrics of the step. A step that trained nothing has no work.
+        seconds: How long the step took.
+        device: The device of the model.
+    """
+    found = {
+        name: value for name, value in metrics.items() if name not in ("processed_tokens", "model_flops")
+    }
+    if "model_flops" in metrics:
+        speed = metrics["model_flops"] / distributed.size() / seconds / 1e12
+        found["train_tokens_per_second"] = metrics["processed_tokens"] / seconds
+        found["model_tflops_per_second"] = speed
+        if (peak := peak_tflops(device)) is not None:
+            found["mfu"] = speed / peak
+    return {**found, **memory_metrics(device)}
 
 
 def model_flops(model: TokenModel, samples: Sequence[Sample], updates: int, forward: int) -> float:
-    """The model FLOPs of a step, over all processes. The arguments are those of `throughput_metrics`."""
+    """The model FLOPs of a step, over all processes. The arguments are those of `work_metrics`."""
     causal: Any = model.causal
     head = causal.get_output_embeddings().weight.numel()
     embedding = causal.get_input_embeddings().weight

@@ -19,10 +19,9 @@ from wideseek_baselines.train.model.model import TokenModel
 from wideseek_baselines.train.objective.advantages import Advantages, group_advantages
 from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.ppo import PpoConfig, run_ppo
-from wideseek_baselines.train.reporting import throughput
 from wideseek_baselines.train.reporting.console import print_step
 from wideseek_baselines.train.reporting.log import read_log
-from wideseek_baselines.train.reporting.throughput import model_flops, throughput_metrics
+from wideseek_baselines.train.reporting.throughput import model_flops, throughput_metrics, work_metrics
 from wideseek_baselines.train.reporting.untrained import untrained_groups, untrained_turns
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 
@@ -98,21 +97,22 @@ def test_model_flops_of_the_matrix_products(tied: bool) -> None:
 
 
 def test_utilisation_and_memory_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, samples = TokenModel(tiny_causal()), examples([40])
-    on_cpu = throughput_metrics(model, samples, 2.0, updates=3)
-    assert set(on_cpu) == {"train_tokens_per_second", "model_tflops_per_second"}
+    work = work_metrics(TokenModel(tiny_causal()), examples([40]), updates=3)
+    on_cpu = throughput_metrics({**work, "loss": 1.0}, 2.0, torch.device("cpu"))
+    assert set(on_cpu) == {"loss", "train_tokens_per_second", "model_tflops_per_second"}
     assert on_cpu["train_tokens_per_second"] == 60
-    monkeypatch.setattr(TokenModel, "device", torch.device("cuda"))
+    assert on_cpu["model_tflops_per_second"] == work["model_flops"] / 2e12
+    cuda = torch.device("cuda")
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (30 * 10**9, 80 * 10**9))
     monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: 20 * 10**9)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: None)
     for name, peak in (("NVIDIA H100 80GB HBM3", 989.0), ("NVIDIA H100 PCIe", 756.0), ("Other", None)):
         monkeypatch.setattr(torch.cuda, "get_device_name", lambda device, name=name: name)
-        found = throughput_metrics(model, samples, 2.0, updates=3)
+        found = throughput_metrics(work, 2.0, cuda)
         assert (found["gpu_memory_peak_gb"], found["gpu_memory_used_gb"]) == (20.0, 50.0)
         share = None if peak is None else found["model_tflops_per_second"] / peak
         assert found.get("mfu") == share
-    assert throughput.peak_tflops(torch.device("cpu")) is None
+    assert "train_tokens_per_second" not in throughput_metrics({}, 2.0, cuda), "a step that trained nothing"
 
 
 def compare(

@@ -299,9 +299,10 @@ def test_the_commands(model_folder: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     done = runner.invoke(train, ["grpo", *settings], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    head, line, last = done.stdout.splitlines()[-3:]
+    head, line, warning, last = done.stdout.splitlines()[-4:]
     assert head.split()[:3] == ["step", "reward", "item-F1"]
     assert line.startswith("    1/1 ")
+    assert "so this step trained nothing" in warning
     assert "1 steps, 0 tokens trained on" in last, "random answers all earn nothing: no group teaches"
     assert (tmp_path / "run" / "model" / "config.json").is_file()
     wrong = runner.invoke(train, ["ppo", *settings, "kl.coeff=2"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,6 +42,7 @@ def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
         "generation_seconds": _mean([turn.generating for turn in turns]),
         "tool_seconds": _mean([turn.tools for turn in turns]),
         **role_lengths(rollouts),
+        **_credits(rollouts),
     }
 
 
@@ -81,6 +83,15 @@ def role_lengths(rollouts: Sequence[Rollout]) -> dict[str, float]:
             f"{role}_ran_out_share": sum(map(ran_out, agents)) / len(agents),
         }
     return metrics
+
+
+def _credits(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """The mean credit of subagents, and its spread. Empty if the agents have no credits."""
+    paid = [agent.credit for each in rollouts for agent in each.agents if agent.role == "subagent"]
+    known = [credit for credit in paid if credit is not None]
+    if not known:
+        return {}
+    return {"subagent_credit": statistics.fmean(known), "subagent_credit_std": statistics.pstdev(known)}
 
 
 def version_lag(rollouts: Sequence[Rollout], version: int) -> float:

@@ -132,8 +132,8 @@ def test_a_stopped_run_resumes_to_the_same_result(
 
     train_step, update = grpo.train_step, RolloutManager.update
 
-    def training(*arguments: Any) -> Any:
-        done = train_step(*arguments)
+    def training(*arguments: Any, **named: Any) -> Any:
+        done = train_step(*arguments, **named)
         if moment == "training" and step == 1:
             send()
         return done

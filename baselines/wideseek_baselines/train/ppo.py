@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import NotNegative, Positive
 from wideseek_baselines.train.config.options import (
     OptimOptions,
@@ -40,8 +41,11 @@ from wideseek_baselines.train.model.sharding import sharded
 from wideseek_baselines.train.objective.advantages import agent_gae
 from wideseek_baselines.train.objective.losses import k3, policy_loss, value_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
+from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
+from wideseek_baselines.train.reporting.untrained import untrained_turns
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 from wideseek_env.game import GameConfig
@@ -122,26 +126,30 @@ def run_ppo(
             RolloutPrefetcher(
                 lambda position: draw(manager, sampler, position, config), manager, config, run
             ) as prefetcher,
+            run.stopping,
         ):
             while run.step < config.steps:
                 rollouts, errors = prefetcher.take()
-                began = time.perf_counter()
-                batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
-                metrics = train_step(model, critic, optimizers, batches, config, run.step)
-                done = time.perf_counter()
-                prefetcher.wait()
-                metrics["kl_coefficient"] = run.state["kl"]
-                run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
-                run.finish(
-                    {
-                        **rollout_metrics(rollouts, run.step),
-                        "failed_episodes": len(errors),
-                        **metrics,
-                        **prefetcher.metrics(rollouts),
-                        "train_seconds": done - began,
-                    },
-                    sum(len(sample.places) for batch in batches for sample in batch.samples),
-                )
+                with run.stopping.held():
+                    began = time.perf_counter()
+                    batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
+                    metrics = train_step(model, critic, optimizers, batches, config, run.step)
+                    done = time.perf_counter()
+                    prefetcher.wait()
+                    metrics["kl_coefficient"] = run.state["kl"]
+                    run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
+                    run.finish(
+                        {
+                            **rollout_metrics(rollouts, run.step),
+                            "failed_episodes": len(errors),
+                            **throughput_metrics(metrics, done - began, model.device),
+                            **prefetcher.metrics(rollouts),
+                            "train_seconds": done - began,
+                        },
+                        sum(len(sample.places) for batch in batches for sample in batch.samples),
+                        untrained_turns(rollouts, metrics),
+                    )
+                run.after_step()
         return run.result
 
 
@@ -346,7 +354,8 @@ def train_step(
     step: int,
 ) -> dict[str, float]:
     """Update policy and critic on the mini-batches of a step. Returns the metrics of the step."""
-    metrics, norms = MetricAccumulator(), []
+    metrics, norms, critic_norms = MetricAccumulator(), [], []
+    losses: dict[str, list[Tensor]] = {"loss": [], "value_loss": []}
     random = np.random.default_rng([config.seed, 5, step])
     for _ in range(config.epochs):
         for number in random.permutation(len(batches)):
@@ -368,7 +377,13 @@ def train_step(
                     kl_weights=row.columns.get("kl_weight"),
                 )
                 total = loss.value
+                losses["loss"].append(loss.value.detach())
                 metrics.add(loss.metrics)
+                metrics.add(
+                    role_metrics(
+                        row.columns["role"], scores.logprobs, scores.entropies, row.columns.get("reference")
+                    )
+                )
                 if isinstance(critic, ValueHead):
                     fit = value_loss(
                         critic(scores.hidden),
@@ -378,6 +393,7 @@ def train_step(
                         clip=config.value.clip,
                     )
                     total = total + config.value_weight * fit.value
+                    losses["value_loss"].append(fit.value.detach())
                     metrics.add(fit.metrics)
                 total.backward()
             if isinstance(critic, Critic):
@@ -391,16 +407,23 @@ def train_step(
                         clip=config.value.clip,
                     )
                     fit.value.backward()
+                    losses["value_loss"].append(fit.value.detach())
                     metrics.add(fit.metrics)
             done = optimizers["policy"].step()
-            optimizers["critic"].step()
+            fitted = optimizers["critic"].step()
             norms.append(done.norm)
+            critic_norms.append(fitted.norm)
     result = metrics.result()
     result["optimizer_steps"] = float(len(norms))
     if norms:
         spread = result["return_square"] - result.pop("return") ** 2
         result["explained_variance"] = 1 - result["value_error"] / spread if spread > 1e-12 else 0.0
+        sums = distributed.summed(*(float(sum(rows)) for rows in losses.values()))
+        result |= {name: total / len(norms) for name, total in zip(losses, sums, strict=True)}
         result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        result |= {"critic_gradient_norm": float(np.mean(critic_norms)), "critic_lr": fitted.lr}
+        samples = [sample for batch in batches for sample in batch.samples]
+        result |= work_metrics(model, samples, updates=config.epochs)
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
         result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
         del result["return_square"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 from concurrent.futures import Executor
 from typing import Any
@@ -97,9 +98,16 @@ class Attempts:
             group=group,
             trial=self.job.trial,
             seed=self.job.seed,
-            agents=playing.episode_policy.records(
-                [(c.agent, c.role, c.ending) for c in run.episode.conversations]
-            ),
+            agents=[
+                dataclasses.replace(record, clocks=tuple(conversation.clocks))
+                for record, conversation in zip(
+                    playing.episode_policy.records(
+                        [(c.agent, c.role, c.ending) for c in run.episode.conversations]
+                    ),
+                    run.episode.conversations,
+                    strict=True,
+                )
+            ],
             reward=trajectory.reward,
             parts=trajectory.parts,
             score={

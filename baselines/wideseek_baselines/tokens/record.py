@@ -80,6 +80,9 @@ class AgentRecord:
     sequences: list[Sequence]
     model: str = ""
     """The name of the model that generated the turns, if the team has several models. Otherwise ""."""
+    clocks: tuple[int, ...] = ()
+    """The position of each turn on the logical time line of the episode, in turns, by the number of the turn. Every
+    turn on which a turn depends has a lower number. Empty in records of earlier versions."""
 
     @property
     def turns(self) -> list[TurnRecord]:
@@ -141,6 +144,7 @@ class Rollout:
                 AgentRecord(
                     **{
                         **agent,
+                        "clocks": tuple(map(int, agent.get("clocks") or ())),
                         "sequences": [
                             Sequence(list(s["ids"]), [_turn(turn) for turn in s["turns"]])
                             for s in agent["sequences"]

@@ -91,8 +91,9 @@ class PpoConfig(RunConfig):
     value_weight: Positive = 0.5
     """Weight of a shared critic's value loss relative to the policy loss, if the gradient of the value loss reaches the
     policy (`value.detach=false`). TRL: `vf_coef`."""
-    critic_optim: OptimOptions = field(default_factory=lambda: OptimOptions(lr=1e-4))
-    """The optimizer of the critic. It updates the weights of the value head or of the separate model."""
+    critic_optim: OptimOptions = field(default_factory=lambda: OptimOptions(lr=5e-4))
+    """The optimizer of the critic. It updates the weights of the value head or of the separate model. Lower its `lr`
+    for a large separate model, for example to 1e-5. MAPPO: `critic_lr`."""
     kl: KlOptions = field(default_factory=KlOptions)
     """The KL penalty in the reward."""
     whiten: bool = True

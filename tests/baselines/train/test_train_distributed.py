@@ -94,6 +94,7 @@ def assert_same(one: dict[str, Any], two: dict[str, Any], tolerance: float) -> N
         "group_relative",
         "published",
         "shared_critic",
+        "detached_critic",
         "separate_critic",
         "continued",
     ],

@@ -135,7 +135,8 @@ def test_it_contains_all_earlier_messages_and_nothing_else(seed: int, split: boo
         assert set(before) == known_before(episode, member.clocks[each.turn], own) | set(mine)
         kept = [token for token in before if token in set(mine) - {END, *SYSTEM["lead"], *SYSTEM["subagent"]}]
         assert [token for token in kept if token >= 100] == [token for token in mine if token >= 100]
-        assert before.count(13) <= 1 and before.count(11) == 1, "one system prompt for each role"
+        assert before.count(13) <= 1, "one system prompt for each role"
+        assert before.count(11) == 1
         assert sample.ids[begin : begin + each.tokens].tolist() == source.ids[each.start : each.stop]
         assert before[-1] == mine[-1], "the value is read where the agent's prompt ends"
         count += 1

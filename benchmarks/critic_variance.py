@@ -79,13 +79,13 @@ def main() -> None:
         "--model", required=True, help="folder of a nano model, for example after its warm start"
     )
     parser.add_argument("--out", type=Path, required=True, help="folder for the hidden states")
-    parser.add_argument("--steps", type=int, default=6, help="number of training steps")
+    parser.add_argument("--steps", type=int, default=5, help="number of training steps")
     parser.add_argument("--episodes", type=int, default=16, help="number of episodes in a step")
-    parser.add_argument("--held-out", type=int, default=40, help="number of held-out episodes")
+    parser.add_argument("--held-out", type=int, default=32, help="number of held-out episodes")
     parser.add_argument(
         "--lr", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3], help="learning rates of heads"
     )
-    parser.add_argument("--seeds", type=int, default=3, help="number of orders of the training episodes")
+    parser.add_argument("--seeds", type=int, default=2, help="number of orders of the training episodes")
     parser.add_argument("--views", nargs="+", default=["own", "team"], help="views to compute")
     parser.add_argument("--separate", action="store_true", help="train whole critics too")
     arguments = parser.parse_args()
@@ -155,9 +155,20 @@ def record(model: str, count: int) -> list[Rollout]:
 
 
 def prepared(rollouts: list[Rollout]) -> Step:
-    """The samples of a step and what critics read."""
+    """The samples of a step and what critics read. To save time, they are those of the lead and of one subagent."""
     options = SelectionOptions(failures="all", loss_aggregation="token")
-    batch = rollout_samples(rollouts, np.zeros(len(rollouts)), options)
+    every = rollout_samples(rollouts, np.zeros(len(rollouts)), options)
+    kept = [
+        at
+        for at, owner in enumerate(every.owners)
+        if owner.agent in (0, 1 + owner.rollout % (len(rollouts[owner.rollout].agents) - 1))
+    ]
+    batch = SampleBatch(
+        [every.samples[at] for at in kept],
+        [every.owners[at] for at in kept],
+        [every.turns[at] for at in kept],
+        every.dropped_turns,
+    )
     inputs = {"own": own_inputs(batch), "team": joint_inputs(batch, rollouts, CONTEXT)}
     return Step(rollouts, batch, inputs, {})
 

@@ -429,6 +429,7 @@ def train_step(
 ) -> dict[str, float]:
     """Update policy and critic on the mini-batches of a step. Returns the metrics of the step."""
     metrics, norms = MetricAccumulator(), []
+    critic_norms: list[float] = []
     random = np.random.default_rng([config.seed, 5, step])
     std = critic.norm.std
     warm = step >= config.value.warmup_steps
@@ -461,11 +462,11 @@ def train_step(
             done = optimizers["policy"].step()
             norms.append(done.norm)
             if config.joint_updates:
-                optimizers["critic"].step()
+                critic_norms.append(optimizers["critic"].step().norm)
     if not (warm and config.joint_updates):
         apart = np.random.default_rng([config.seed, 6, step])
         seen = [batch.critic for batch in batches]
-        fit_metrics, _ = fit_critic(
+        fit_metrics, critic_norms = fit_critic(
             critic, optimizers["critic"], seen, config.value, config.tokens_per_row, apart
         )
         metrics.add(fit_metrics)
@@ -475,6 +476,7 @@ def train_step(
         result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
     if batches:
         result |= critic_metrics([sample for batch in batches for sample in batch.samples])
+        result["critic_gradient_norm"] = float(np.mean(critic_norms))
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
         result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
     return result

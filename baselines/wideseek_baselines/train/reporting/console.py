@@ -32,6 +32,7 @@ REINFORCED: Mapping[str, tuple[str, str]] = {
     "clip_share": ("clipped share", ".3f"),
     "mismatch": ("mismatch with the engine", ".5f"),
     "value_error": ("critic's error", ".4f"),
+    "explained_variance": ("explained variance", ".3f"),
     "subagents": ("subagents used", ".2f"),
     "episode_tokens": ("tokens of an episode", ",.0f"),
     "turn_tokens": ("tokens of a turn", ",.0f"),

@@ -91,6 +91,7 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     rollouts = record(arguments.model, arguments.steps * arguments.episodes + arguments.held_out)
+    say(knowable=knowable(arguments.model))
     held, trained = rollouts[: arguments.held_out], rollouts[arguments.held_out :]
     size = arguments.episodes
     parts = [held, *(trained[at * size : at * size + size] for at in range(arguments.steps))]
@@ -151,6 +152,39 @@ def record(model: str, count: int) -> list[Rollout]:
             for agent, conversation in zip(rollout.agents, run.episode.conversations, strict=True)
         ]
         found.append(dataclasses.replace(rollout, agents=agents, reward=run.reward))
+    return found
+
+
+def knowable(model: str, count: int = 800) -> dict[str, float]:
+    """How much of the variance of the reward the best prediction explains that knows some facts of an episode.
+
+    The prediction for an episode is the mean reward of the other episodes with the same facts. The lead knows the width
+    in its first turn, the number of rows from its second turn on, and the number of subagents in its last turn.
+    """
+    config = load_config(
+        PpoConfig, None, [f"model.path={model}", "out=unused"], preset=preset_file("nano-cpu")
+    )
+    games = [expert_game(config.game, str(config.game.tasks), width=width).open() for width in WIDTHS]
+    tasks = games[0].tasks
+    facts, rewards = [], []
+    for number in range(count):
+        task, width = tasks[number % len(tasks)], WIDTHS[number % len(WIDTHS)]
+        run = run_episode(games[number % len(games)], BriefTeam(EAGERNESS), task, seed=number)
+        facts.append((width, len(task.gold.rows), len(run.episode.conversations)))
+        rewards.append(run.reward)
+    found, paid = {}, np.array(rewards)
+    for name, chosen in (("width", [0]), ("width, rows", [0, 1]), ("width, rows, subagents", [0, 1, 2])):
+        keys = [tuple(fact[at] for at in chosen) for fact in facts]
+        sums: dict[Any, list[float]] = {}
+        for key, reward in zip(keys, rewards, strict=True):
+            sums.setdefault(key, []).append(reward)
+        guess = np.array(
+            [
+                (sum(sums[key]) - reward) / (len(sums[key]) - 1) if len(sums[key]) > 1 else paid.mean()
+                for key, reward in zip(keys, rewards, strict=True)
+            ]
+        )
+        found[name] = round(1 - float(((guess - paid) ** 2).mean() / paid.var()), 3)
     return found
 
 

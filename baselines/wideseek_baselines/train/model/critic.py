@@ -63,7 +63,7 @@ class Critic(nn.Module):
     @property
     def norm(self) -> ValueNorm:
         """The statistics of returns with which the head computes values."""
-        return self.head.norm
+        return cast(ValueNorm, self.head.norm)
 
     def forward(self, row: PackedSequence) -> Tensor:
         """``[K]`` values, one before each trained token of a row."""

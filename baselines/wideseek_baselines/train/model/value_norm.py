@@ -6,6 +6,7 @@ mean return and not 0.
 
 from __future__ import annotations
 
+import math
 from typing import cast
 
 import numpy as np
@@ -44,7 +45,7 @@ class ValueNorm(nn.Module):
     @property
     def std(self) -> float:
         """The running standard deviation of the returns, at least `SMALLEST`."""
-        return max(float(self.variance) ** 0.5, SMALLEST)
+        return max(math.sqrt(float(self.variance)), SMALLEST)
 
     def update(self, returns: ArrayLike, weights: ArrayLike) -> None:
         """Add the returns of a training step.

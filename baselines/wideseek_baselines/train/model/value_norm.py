@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor, nn
 
 DECAY = 0.99
-"""Share of the old statistics that one update keeps. Fewer updates than about 100 count equally."""
+"""Share of the old statistics that one update keeps. The first hundred updates count almost equally."""
 SMALLEST = 1e-2
 """The smallest standard deviation by which returns are divided, so that equal returns do no harm."""
 

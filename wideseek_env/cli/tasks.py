@@ -30,7 +30,7 @@ hybridqa_options: Callable[[Any], Any] = stack(
     click.option("--least-rows", type=click.IntRange(min=5),
         help="Minimum number of rows of a gold table. Default: 5."),
     click.option("--per-table", type=click.IntRange(min=1),
-        help="Maximum number of tasks of one kind per table. Default: 12. With --mode wide, per family: 30."),
+        help="Maximum number of tasks of one kind per table. Default: 24. With --mode wide, per family: 30."),
     click.option(
         "--stages", type=click.Path(file_okay=False, path_type=Path),
         help="Folder for the stored stages of the build. Default: next to OUT."

@@ -22,7 +22,7 @@ from wideseek_env.tasks.hybridqa.questions import question
 from wideseek_env.tasks.hybridqa.splits import SPLITS, Split, split_tables
 from wideseek_env.tasks.taskset import TaskSet
 
-TASK_VERSION = 2
+TASK_VERSION = 3
 """Increase this number when a change of the code makes different tasks from the same plans. Stored tasks are then made
 again."""
 

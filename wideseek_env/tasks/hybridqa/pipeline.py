@@ -34,8 +34,12 @@ from wideseek_env.tasks.hybridqa.stages import (
 )
 from wideseek_env.tasks.jsonl import save_tasks
 
-PIPELINE_VERSION = 2
+PIPELINE_VERSION = 3
 """Increase this number with any change to the stages, so that old stage files are not mixed with new ones."""
+
+LATE = 12
+"""A question for a part by position comes this number of turns later. The number does not depend on `per_table`, so a
+larger `per_table` only adds tasks."""
 
 Kind = Literal["broad", "depth"]
 MIXES: Mapping[str, float] = {"width": 1.0, "depth": 0.0, "hybrid": 0.5}
@@ -65,7 +69,7 @@ class BuildConfig:
     broad: float = 1.0
     chinese: float = 0.25
     least_rows: int = LEAST_ROWS
-    per_table: int = 12
+    per_table: int = 24
     list_parts: int = 2
     mode: Mode | None = None
 
@@ -255,7 +259,7 @@ def _candidates(
                         continue
                     # Questions for a part by position are the simplest. They are used when a table has no other
                     # questions left.
-                    late = config.per_table if _by_position(item) else 0
+                    late = LATE if _by_position(item) else 0
                     turns[kind].append(
                         (turn + late, order, _Candidate(kind, material, item, tuple(rows), answer["rank"]))
                     )

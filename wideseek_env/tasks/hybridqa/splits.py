@@ -2,7 +2,8 @@
 dropped.
 
 The hash of a title assigns it to training, validation or test (80, 10, 10 %). The pages of a task are its article and
-the pages of its keys. Wide tasks unite lists of several articles, so a hash of the *family* assigns them.
+the pages of its keys. Wide tasks unite lists of several articles, so a hash of the *family* assigns them. Few families
+have names with many pages, and only these give tasks that need many pages. So a larger share of them is for tests.
 
 A page belongs to the first of these groups that uses it: test tasks, wide test tasks, validation tasks (wide or not),
 training tasks. A task with a page of an earlier group is dropped, except that wide test tasks may use pages of other
@@ -12,13 +13,14 @@ test tasks. So the test split depends on titles alone, and wide tasks do not cha
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, NamedTuple, get_args
 
 from wideseek_env.corpus.hybridqa.plan import Plans, TablePlan
 from wideseek_env.corpus.hybridqa.reader import WikiTable
 from wideseek_env.tasks.hybridqa.members import members_of
-from wideseek_env.tasks.hybridqa.siblings import Articles, find_buckets
+from wideseek_env.tasks.hybridqa.siblings import Articles, Bucket, find_buckets
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -26,6 +28,8 @@ SPLITS: tuple[Split, ...] = get_args(Split)
 WIDE_TEST, WIDE_VALIDATION = 12, 6
 """The percentage of families whose wide tasks are test tasks, and of families whose wide tasks are validation tasks.
 There are far fewer families than articles, so the test share is larger than that of articles."""
+LARGE, LARGE_TEST = 60, 30
+"""Families whose names link to at least this number of pages are large. `LARGE_TEST` percent of them are for tests."""
 
 
 class WidePages(NamedTuple):
@@ -41,12 +45,22 @@ def split_of(title: str) -> Split:
     return "test" if tenth == 9 else "validation" if tenth == 8 else "train"
 
 
-def split_of_family(family: str) -> Split:
-    """The split of the wide tasks from articles of one family."""
+def split_of_family(family: str, pages: int = 0) -> Split:
+    """The split of the wide tasks from articles of one family. `pages` is its number in `family_pages`."""
     percent = int.from_bytes(hashlib.sha256(f"wide {family}".encode()).digest()[:8], "big") % 100
-    if percent < WIDE_TEST:
+    test = LARGE_TEST if pages >= LARGE else WIDE_TEST
+    if percent < test:
         return "test"
-    return "validation" if percent < WIDE_TEST + WIDE_VALIDATION else "train"
+    return "validation" if percent < test + WIDE_VALIDATION else "train"
+
+
+def family_pages(buckets: Iterable[Bucket]) -> dict[str, int]:
+    """For each family, the number of different pages that the names in its lists link to."""
+    found: dict[str, set[str]] = defaultdict(set)
+    for bucket in buckets:
+        for member in bucket.members:
+            found[bucket.family].update(*(cell.links for cell in member.key_cells()))
+    return {family: len(pages) for family, pages in found.items()}
 
 
 def pages_of(table: WikiTable, plan: TablePlan) -> frozenset[str]:
@@ -61,8 +75,10 @@ def wide_pages(plans: Plans) -> WidePages:
     """The pages that wide tasks hold out. The result for the last data is kept in memory."""
     if plans.digest not in _known:
         found: dict[Split, set[str]] = {split: set() for split in SPLITS}
-        for bucket in find_buckets(Articles.of(plans, members_of(plans)[0])):
-            split = split_of_family(bucket.family)
+        buckets = find_buckets(Articles.of(plans, members_of(plans)[0]))
+        linked = family_pages(buckets)
+        for bucket in buckets:
+            split = split_of_family(bucket.family, linked[bucket.family])
             if split != "train":
                 for member in bucket.members:
                     found[split] |= member.pages

@@ -102,7 +102,8 @@ def check_task(task: Task, corpus: StoredCorpus) -> None:
             )
         )
     assert len(lists) >= 2
-    if "selection" not in task.meta:
+    assert parsed.from_pages == tuple(task.meta.get("from_pages", ()))
+    if "selection" not in task.meta and not parsed.leaves_out:
         assert sum(len(rows) for _, rows in lists) == len(task.gold.rows)
     found: Counter[int] = Counter()
     for row, entity in zip(task.gold.rows, task.meta["entities"], strict=True):

@@ -8,7 +8,7 @@ import pytest
 
 from wideseek_env.tasks.hybridqa.selection import Condition, Selection
 from wideseek_env.tasks.hybridqa.wide.scope import Scope
-from wideseek_env.tasks.hybridqa.wide.wording import noun_for, parse_wide, phrasings
+from wideseek_env.tasks.hybridqa.wide.wording import Asked, noun_for, parse_wide, phrasings
 
 SCOPES = [
     Scope("article", ("List of piers (Norway)",), several=True),
@@ -41,7 +41,8 @@ SELECTIONS = [
 def test_every_wording_can_be_read_back(scope: Scope, language: str) -> None:
     columns = ("Crew", "Year", "Hull", "Points")
     for selection, edition in product(SELECTIONS, ("", "column", "key", "own")):
-        written = phrasings(scope, columns, selection, edition, "2001", language)  # type: ignore[arg-type]
+        asked = Asked(scope, columns, selection, edition, "2001")  # type: ignore[arg-type]
+        written = phrasings(asked, language)  # type: ignore[arg-type]
         assert len(set(written)) == len(written) >= 5
         for text in written:
             parsed = parse_wide(text)
@@ -49,7 +50,26 @@ def test_every_wording_can_be_read_back(scope: Scope, language: str) -> None:
             assert parsed.scope.named == scope.named, text
             assert parsed.columns == columns
             assert parsed.selection == selection, text
+            assert (parsed.from_pages, parsed.leaves_out) == ((), False)
     assert Scope.from_dict(scope.to_dict()) == scope
+
+
+@pytest.mark.parametrize("scope", SCOPES, ids=lambda scope: f"{scope.form}-{scope.where}")
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_questions_say_which_values_are_on_pages(scope: Scope, language: str) -> None:
+    both = ("Date of birth", "Date of death")
+    for from_pages, leaves_out, edition in product((both[:1], both[1:], both), (False, True), ("", "key")):
+        columns = ("Crew", *(("Year",) if edition else ()), "Hull", *from_pages)
+        asked = Asked(scope, columns, SELECTIONS[2], edition, "2001", from_pages, leaves_out)  # type: ignore[arg-type]
+        for text in phrasings(asked, language):  # type: ignore[arg-type]
+            parsed = parse_wide(text)
+            assert parsed is not None
+            assert (parsed.from_pages, parsed.leaves_out) == (from_pages, leaves_out), text
+            assert (parsed.scope.named, parsed.columns) == (scope.named, columns)
+            assert parsed.selection == SELECTIONS[2], text
+            lacks = ("full date of birth", "完整的出生日期"), ("full date of death", "完整的去世日期")
+            said = [any(word in text for word in words) for words in lacks]
+            assert said == [leaves_out and name in from_pages for name in both], text
 
 
 def test_other_questions_are_not_wide() -> None:
@@ -59,19 +79,19 @@ def test_other_questions_are_not_wide() -> None:
 
 def test_questions_say_what_the_edition_is() -> None:
     columns = ("Crew", "Year", "Hull")
-    (text, *_) = phrasings(SCOPES[7], columns, Selection(), "key", "2001")
+    (text, *_) = phrasings(Asked(SCOPES[7], columns, Selection(), "key", "2001"))
     assert "In the column Year, write the year that the title of the page gives, such as 2001." in text
     assert "An entry of several lists has one row for each of them." in text
-    (text, *_) = phrasings(SCOPES[2], ("Crew", "List", "Hull"), Selection(), "column", "A")
+    (text, *_) = phrasings(Asked(SCOPES[2], ("Crew", "List", "Hull"), Selection(), "column", "A"))
     assert "In the column List, write the heading of the list, such as A." in text
     assert "has one row for each of them" not in text
-    (text, *_) = phrasings(SCOPES[0], columns, Selection(), "own", "")
+    (text, *_) = phrasings(Asked(SCOPES[0], columns, Selection(), "own"))
     assert "Give one row for each pair of Crew and Year." in text
 
 
 def test_no_wording_has_a_doubled_mark_or_blank() -> None:
     for scope, selection in product(SCOPES, SELECTIONS):
-        for text in phrasings(scope, ("Crew", "Apps."), selection, "", ""):
+        for text in phrasings(Asked(scope, ("Crew", "Apps."), selection)):
             assert not any(mark in text for mark in ("..", "?.", "  ", " ,", " .", "{", "}")), text
             assert text[0].isupper()
 

@@ -6,6 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from wideseek_env.tasks.hybridqa.siblings import LEAST_ROWS, Articles, Bucket, f
 from wideseek_env.tasks.hybridqa.splits import (
     SPLITS,
     Split,
+    family_pages,
     share_out,
     split_of_family,
     wide_pages,
@@ -36,14 +38,16 @@ from wideseek_env.tasks.hybridqa.stages import (
     run_stages,
 )
 from wideseek_env.tasks.hybridqa.wide.checks import Namers, SharedRows, verdict
+from wideseek_env.tasks.hybridqa.wide.entity_pages import PageValues, page_values
 from wideseek_env.tasks.hybridqa.wide.making import gold_of, question_of, wide_task
-from wideseek_env.tasks.hybridqa.wide.unions import WideQuery, propose
+from wideseek_env.tasks.hybridqa.wide.page_queries import MANY, propose_with_pages
+from wideseek_env.tasks.hybridqa.wide.unions import WideQuery, propose, propose_small
 from wideseek_env.tasks.hybridqa.wide.wording import parse_wide
 
-WIDE_VERSION = 1
+WIDE_VERSION = 3
 """Increase this number with any change that makes different wide tasks from the same plans."""
 
-EVIDENCE = "1-evidence"
+EVIDENCE, PAGES = "1-evidence", "2-pages"
 
 LARGE_FIRST = 0.15
 """The share of buckets whose largest union is chosen before smaller ones."""
@@ -157,9 +161,9 @@ def make_wide_tasks(
     buckets = _shared_out(find_buckets(articles), plans, report)
     lists = {member.table.uid: member for _, bucket in buckets for member in bucket.members}
     report.buckets = len(buckets)
-    evidence = _evidence(list(lists.values()), plans, Path(corpus), stages, workers, say)
+    evidence, known = _read_pages(list(lists.values()), plans, Path(corpus), stages, workers, say)
 
-    good = _good_queries(buckets, articles, plans, evidence, config, report, say)
+    good = _good_queries(buckets, articles, plans, evidence, known, config, report, say)
     tasks: list[Task] = []
     for query, split in _chosen(good, config, report):
         ranks = [evidence[member.table.uid].rank for member in query.union.members]
@@ -194,8 +198,9 @@ def _shared_out(buckets: Sequence[Bucket], plans: Plans, report: WideReport) -> 
     kept: list[tuple[Split, Bucket]] = []
     left: dict[str, set[str]] = defaultdict(set)
     every: set[str] = set()
+    linked = family_pages(buckets)
     for bucket in buckets:
-        split = split_of_family(bucket.family)
+        split = split_of_family(bucket.family, linked[bucket.family])
         units = []
         for unit in bucket.units:
             every.update(member.table.uid for member in unit.members)
@@ -210,18 +215,18 @@ def _shared_out(buckets: Sequence[Bucket], plans: Plans, report: WideReport) -> 
     return kept
 
 
-def _evidence(
+def _read_pages(
     members: Sequence[Member],
     plans: Plans,
     corpus: Path,
     stages: Path,
     workers: int | None,
     say: Progress,
-) -> dict[str, Evidence]:
-    """What the pages of all lists show. The results are stored in chunks."""
+) -> tuple[dict[str, Evidence], dict[str, PageValues]]:
+    """What the pages of all lists and of their entities show. The results are stored in chunks."""
     materials = [Material(member.table, member.plan, "train", member.alone) for member in members]
     chunks = [materials[start : start + CHUNK] for start in range(0, len(materials), CHUNK)]
-    folder = StageFolder(stages, (EVIDENCE,))
+    folder = StageFolder(stages, (EVIDENCE, PAGES))
     settings = StageSettings(plans.corpus_name, 0, LEAST_ROWS, 0.0, WIDE_VERSION)
     folder.begin(settings)
     run_stages(
@@ -237,15 +242,18 @@ def _evidence(
     found = {evidence.uid: evidence for evidence in records}
     if found.keys() != {member.table.uid for member in members}:
         raise ConfigError(f"{stages} holds the stages of other data; remove the folder or name another one")
-    return found
+    values = [PageValues.from_dict(r) for number in range(len(chunks)) for r in folder.read(PAGES, number)]
+    return found, {known.uid: known for known in values}
 
 
 def run_chunk(
     number: int, chunk: Sequence[Material], folder: StageFolder, settings: StageSettings, corpus: Path
 ) -> None:
-    """Gather the evidence for one chunk."""
-    records = [evidence.to_dict() for evidence in gather(chunk, opened_corpus(corpus))]
-    folder.write(EVIDENCE, number, records)
+    """Gather the evidence for one chunk, and read the pages of its entities."""
+    opened = opened_corpus(corpus)
+    if not folder.file(EVIDENCE, number).is_file():
+        folder.write(EVIDENCE, number, [evidence.to_dict() for evidence in gather(chunk, opened)])
+    folder.write(PAGES, number, [values.to_dict() for values in page_values(chunk, opened)])
 
 
 def _good_queries(
@@ -253,6 +261,7 @@ def _good_queries(
     articles: Articles,
     plans: Plans,
     evidence: Mapping[str, Evidence],
+    known: Mapping[str, PageValues],
     config: WideConfig,
     report: WideReport,
     say: Progress,
@@ -263,7 +272,11 @@ def _good_queries(
     for number, (split, bucket) in enumerate(buckets, 1):
         if config.split in (None, split):
             good: dict[str, WideQuery] = {}
-            for query in propose(bucket, articles, config.seed):
+            for query in chain(
+                propose_with_pages(bucket, articles, known, config.seed),
+                propose(bucket, articles, config.seed),
+                propose_small(bucket, articles, config.seed),
+            ):
                 report.proposed += 1
                 reason = verdict(query, evidence, namers, _is_readable(query, config.chinese))
                 if reason is not None:
@@ -284,6 +297,8 @@ def _is_readable(query: WideQuery, chinese: float) -> bool:
         and parsed.scope.named == query.union.scope.named
         and parsed.columns == gold_of(query).header
         and parsed.selection == query.selection
+        and parsed.from_pages == tuple(column.header for column in query.told)
+        and parsed.leaves_out == query.leaves_out
     )
 
 
@@ -295,18 +310,28 @@ def _chosen(
     good: Sequence[tuple[Split, list[WideQuery]]], config: WideConfig, report: WideReport
 ) -> list[tuple[WideQuery, Split]]:
     """The queries without near-duplicates, at most `per_family` of each family, one of each bucket in turn."""
-    turns: list[tuple[int, bytes, WideQuery, Split]] = []
+    turns: list[tuple[int, int, bytes, WideQuery, Split]] = []
     for split, queries in good:
         order = {query.name: _number(f"{config.seed} {query.name}") for query in queries}
+        rest: list[WideQuery] = []
+        for query in queries:
+            many = len(query.entity_pages)
+            # A task that needs many pages is rare, so it is chosen before others with the same rows.
+            if query.told or many >= MANY:
+                turns.append((0, -many, order[query.name], query, split))
+            elif query.spare:
+                turns.append((2, len(query.rows), order[query.name], query, split))
+            else:
+                rest.append(query)
         # A large union leaves no room for others of the same lists. Some buckets give one large task, others several.
-        by_size = sorted(queries, key=lambda query: (len(query.rows), order[query.name]))
-        if by_size and order[by_size[0].name][0] < LARGE_FIRST * 256:
-            by_size.reverse()
-        turns += [(turn, order[query.name], query, split) for turn, query in enumerate(by_size)]
+        rest.sort(key=lambda query: (len(query.rows), order[query.name]))
+        if rest and order[rest[0].name][0] < LARGE_FIRST * 256:
+            rest.reverse()
+        turns += [(1, turn, order[query.name], query, split) for turn, query in enumerate(rest)]
     rows, duplicates = SharedRows(), Duplicates()
     taken: Counter[str] = Counter()
     chosen: list[tuple[WideQuery, Split]] = []
-    for _, _, query, split in sorted(turns, key=lambda item: item[:2]):
+    for _, _, _, query, split in sorted(turns, key=lambda item: item[:3]):
         family = query.union.bucket.family
         if taken[family] >= config.per_family or (config.count is not None and len(chosen) >= config.count):
             report.unused += 1

@@ -67,7 +67,12 @@ def verdict(
     if (query.edition and not query.edition_name) or union.repeats(rows, query.edition):
         return "repeated keys"
     told = {
-        (lenient_key(union.keys[row]), *(union.columns[c].values[row] for c in query.columns)) for row in rows
+        (
+            lenient_key(union.keys[row]),
+            *(union.columns[c].values[row] for c in query.columns),
+            *(column.values[row] for column in query.told),
+        )
+        for row in rows
     }
     if len(told) < (1 - SAME) * len(rows):
         return "same rows"

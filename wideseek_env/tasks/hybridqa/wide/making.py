@@ -9,14 +9,16 @@ from wideseek_env.tasks.hybridqa.generate import SPECS
 from wideseek_env.tasks.hybridqa.making import language_of
 from wideseek_env.tasks.hybridqa.splits import Split
 from wideseek_env.tasks.hybridqa.wide.unions import WideQuery
-from wideseek_env.tasks.hybridqa.wide.wording import write_question
+from wideseek_env.tasks.hybridqa.wide.wording import Asked, write_question
 
 
 def header_of(query: WideQuery) -> tuple[str, ...]:
-    """The columns of the answer: the name, the edition if the question asks for it, and the attributes."""
+    """The columns of the answer: the name, the edition if the question asks for it, the columns of the lists, and
+    those of the pages of the entities."""
     union = query.union
     edition = (query.edition_name,) if query.edition else ()
-    return (union.key_header, *edition, *(union.shared[c].header for c in query.columns))
+    told = (column.header for column in query.told)
+    return (union.key_header, *edition, *(union.shared[c].header for c in query.columns), *told)
 
 
 def gold_of(query: WideQuery) -> Table:
@@ -30,6 +32,7 @@ def gold_of(query: WideQuery) -> Table:
                 union.keys[row],
                 *((editions[row],) if query.edition else ()),
                 *(union.columns[c].values[row] for c in query.columns),
+                *(column.values[row] for column in query.told),
             )
             for row in query.rows
         ),
@@ -39,9 +42,16 @@ def gold_of(query: WideQuery) -> Table:
 def question_of(query: WideQuery, language: Language) -> str:
     """The question."""
     union = query.union
-    return write_question(
-        query.name, union.scope, header_of(query), query.selection, query.edition, union.labels[0], language
+    asked = Asked(
+        union.scope,
+        header_of(query),
+        query.selection,
+        query.edition,
+        union.labels[0],
+        tuple(column.header for column in query.told),
+        query.leaves_out,
     )
+    return write_question(query.name, asked, language)
 
 
 def wide_task(query: WideQuery, split: Split, rank: int, corpus: str, chinese: float) -> Task:
@@ -54,12 +64,13 @@ def wide_task(query: WideQuery, split: Split, rank: int, corpus: str, chinese: f
     columns = [union.shared[c] for c in query.columns]
     specs = {name: ColumnSpec() for name in gold.header}
     specs.update((column.header, SPECS[column.kind]) for column in columns)
+    specs.update((column.header, SPECS[column.kind]) for column in query.told)
     members = union.members
     first = members[0].table
-    modes = {member.plan.mode for member in members}
+    found_in = {"lists" if member.plan.mode == "table" else "pages" for member in members if columns}
+    found_in |= {"pages"} if query.told else set()
     links = [union.links[row] for row in query.rows]
     hidden = [union.shared[c].header for c in query.hidden]
-    on_pages = [members[union.places[row][0]].plan.mode == "pages" for row in query.rows]
     return Task(
         id=f"hybridqa/wide/{query.name}",
         question=question_of(query, language),
@@ -73,7 +84,7 @@ def wide_task(query: WideQuery, split: Split, rank: int, corpus: str, chinese: f
             "kind": "width",
             "split": split,
             "mode": "wide",
-            "values": "both" if len(modes) > 1 else "lists" if "table" in modes else "pages",
+            "values": "both" if len(found_in) > 1 else "".join(found_in),
             "domain": domain_of(first.title, first.section, gold.header),
             "family": union.bucket.family,
             "title": first.title,
@@ -87,12 +98,14 @@ def wide_task(query: WideQuery, split: Split, rank: int, corpus: str, chinese: f
             "list_rows": len(union.places),
             "lists": len({union.places[row][0] for row in query.rows}),
             "list_pages": union.list_pages,
-            "entity_pages": sum(on_pages),
+            "entity_pages": len(query.entity_pages),
+            "pages": len(query.list_pages) + len(query.entity_pages),
             "columns": len(gold.header),
             "edition": query.edition,
             "corpus": corpus,
             "entities": [page_url(link) if link else None for link in links],
             **({"selection": query.selection.to_dict()} if query.selection.to_dict() else {}),
             **({"hidden": hidden} if hidden else {}),
+            **({"from_pages": [column.header for column in query.told]} if query.told else {}),
         },
     )

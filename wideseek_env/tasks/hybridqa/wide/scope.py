@@ -18,6 +18,8 @@ Form = Literal["article", "sections", "titles", "counterparts", "range"]
 
 MOST_NAMED = 6
 """The most lists or articles that a question names one by one."""
+MOST_COUNTERPARTS = 10
+"""The most articles that a question names by their years or numbers."""
 
 _STEPS = {1: "each year", 2: "every second year", 3: "every third year", 4: "every fourth year"}
 _STEPS_ZH = {1: "每年", 2: "每两年", 3: "每三年", 4: "每四年"}

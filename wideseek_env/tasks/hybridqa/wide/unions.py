@@ -7,13 +7,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from random import Random
 from typing import Literal
 
-from wideseek_env.corpus.hybridqa.pages import page_count
+from wideseek_env.corpus.hybridqa.pages import page_count, page_size
 from wideseek_env.corpus.hybridqa.values import normalize
 from wideseek_env.scoring.text import lenient_key
 from wideseek_env.tasks.hybridqa.columns import Column
@@ -31,7 +31,7 @@ from wideseek_env.tasks.hybridqa.siblings import (
     is_under,
 )
 from wideseek_env.tasks.hybridqa.titles import number_in
-from wideseek_env.tasks.hybridqa.wide.scope import MOST_NAMED, Scope
+from wideseek_env.tasks.hybridqa.wide.scope import MOST_COUNTERPARTS, MOST_NAMED, Scope
 
 UNIONS_PER_BUCKET = 60
 FILTERS_PER_UNION = 6
@@ -163,6 +163,8 @@ class WideQuery:
     """The rows and columns of a union that a question asks for.
 
     `rows` and `columns` are positions in the union. `hidden` are the columns of conditions that are not in `columns`.
+    `told` are further columns, whose values only the pages of the entities state. A row without such a value is not in
+    `rows`. A `spare` query is chosen after all others.
     """
 
     union: Union
@@ -171,6 +173,32 @@ class WideQuery:
     columns: tuple[int, ...]
     hidden: tuple[int, ...]
     edition: EditionUse
+    told: tuple[Column, ...] = ()
+    spare: bool = False
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether some rows of the lists do not count because no page gives their values."""
+        return bool(self.told) and len(self.rows) < len(self.union.places)
+
+    @cached_property
+    def entity_pages(self) -> frozenset[str]:
+        """The pages of entities with values of the answer."""
+        return frozenset(
+            link
+            for row in self.rows
+            if (link := self.union.links[row])
+            and (self.told or self.union.members[self.union.places[row][0]].plan.mode == "pages")
+        )
+
+    @cached_property
+    def list_pages(self) -> frozenset[tuple[int, int]]:
+        """The pages of lists with rows of the answer, as pairs of the number of the list and of its page."""
+        sizes = [page_size(len(member.plan.rows)) for member in self.union.members]
+        return frozenset(
+            (number, place // sizes[number])
+            for number, place in (self.union.places[row] for row in self.rows)
+        )
 
     @property
     def edition_name(self) -> str:
@@ -184,7 +212,16 @@ class WideQuery:
         """A name of ten hexadecimal digits that depend only on the lists, rows and columns."""
         uids = [member.table.uid for member in self.union.members]
         headers = [self.union.shared[c].header for c in self.columns]
-        content = json.dumps([uids, headers, self.edition, self.selection.to_dict()], sort_keys=True)
+        content = json.dumps(
+            [
+                uids,
+                headers,
+                self.edition,
+                self.selection.to_dict(),
+                *([column.header] for column in self.told),
+            ],
+            sort_keys=True,
+        )
         return hashlib.sha256(content.encode()).hexdigest()[:10]
 
 
@@ -208,6 +245,17 @@ def propose(bucket: Bucket, articles: Articles, seed: int) -> Iterator[WideQuery
                 yield from _asked(union, choice.selection, choice.rows, choice.about, dice)
 
 
+def propose_small(bucket: Bucket, articles: Articles, seed: int) -> Iterator[WideQuery]:
+    """Queries about two or three neighbouring units, for rows that no other task uses."""
+    dice = Random(f"small {seed} {bucket.name}")
+    for size in (2, 3):
+        for start in range(len(bucket.units) - size + 1):
+            union = union_of(bucket, bucket.units[start : start + size], articles)
+            if union is not None and union.columns and LEAST_ROWS <= len(union.places) <= MOST_ROWS:
+                for query in _asked(union, Selection(), tuple(range(len(union.places))), (), dice):
+                    yield replace(query, spare=True)
+
+
 def _asked(
     union: Union, selection: Selection, rows: tuple[int, ...], about: Sequence[int], dice: Random
 ) -> Iterator[WideQuery]:
@@ -217,25 +265,12 @@ def _asked(
         for column, condition in zip(about, selection.conditions, strict=True)
         if condition.relation == "is"
     }
-    usable = [
-        column.index
-        for column in union.columns
-        if column.index not in fixed
-        and not NO_COLUMN.fullmatch(column.header)
-        and normalize(column.header) != normalize(union.key_header)
-        and not any(_UNCLEAN.search(column.values[row]) for row in rows)
-        and not is_uniform([column.values[row] for row in rows])
-    ]
+    usable = [column for column in usable_columns(union, rows) if column not in fixed]
     if not usable:
         return
-    edition: EditionUse = ""
-    if union.repeats(rows, ""):
-        recurs = any(member.recurs for member in union.members)
-        edition = "own" if recurs or not union.edition or union.repeats(rows, "key") else "key"
-        if edition == "own":
-            usable = [c for c in usable if normalize(union.shared[c].header) != normalize(union.own_edition)]
-            if not usable:
-                return
+    edition, usable = edition_for(union, rows, usable)
+    if not usable:
+        return
     many = dice.randint(min(2, len(usable)), min(len(usable), MOST_COLUMNS))
     columns = tuple(sorted(dice.sample(usable, many)))
     if edition:
@@ -245,6 +280,29 @@ def _asked(
     yield WideQuery(union, selection, rows, columns, tuple(c for c in about if c not in columns), edition)
 
 
+def usable_columns(union: Union, rows: Sequence[int]) -> list[int]:
+    """The columns of the lists whose values differ in these rows."""
+    return [
+        column.index
+        for column in union.columns
+        if not NO_COLUMN.fullmatch(column.header)
+        and normalize(column.header) != normalize(union.key_header)
+        and not any(_UNCLEAN.search(column.values[row]) for row in rows)
+        and not is_uniform([column.values[row] for row in rows])
+    ]
+
+
+def edition_for(union: Union, rows: Sequence[int], usable: list[int]) -> tuple[EditionUse, list[int]]:
+    """The second key that tells these rows apart, and the columns without this key."""
+    if not union.repeats(rows, ""):
+        return "", usable
+    recurs = any(member.recurs for member in union.members)
+    if not recurs and union.edition and not union.repeats(rows, "key"):
+        return "key", usable
+    name = normalize(union.own_edition)
+    return "own", [column for column in usable if normalize(union.shared[column].header) != name]
+
+
 def unions_of(bucket: Bucket, articles: Articles, dice: Random) -> Iterator[Union]:
     """The unions of one bucket: all units, and choices of units of different sizes. All are different."""
     seen: set[tuple[int, ...]] = set()
@@ -252,11 +310,18 @@ def unions_of(bucket: Bucket, articles: Articles, dice: Random) -> Iterator[Unio
         if len(chosen) < 2 or chosen in seen:
             continue
         seen.add(chosen)
-        units = tuple(bucket.units[n] for n in chosen)
-        scope = scope_of(bucket, units, articles)
-        if scope is not None:
-            labels = _labels(units, scope)
-            yield Union(bucket, units, scope, _edition(bucket, units, labels), labels)
+        union = union_of(bucket, tuple(bucket.units[n] for n in chosen), articles)
+        if union is not None:
+            yield union
+
+
+def union_of(bucket: Bucket, units: tuple[Unit, ...], articles: Articles) -> Union | None:
+    """The union of these units. None if they have no name."""
+    scope = scope_of(bucket, units, articles)
+    if scope is None:
+        return None
+    labels = _labels(units, scope)
+    return Union(bucket, units, scope, _edition(bucket, units, labels), labels)
 
 
 def _choices(bucket: Bucket, dice: Random) -> Iterator[tuple[int, ...]]:
@@ -316,13 +381,13 @@ def scope_of(bucket: Bucket, units: Sequence[Unit], articles: Articles) -> Scope
         scope = Scope("range", (titles[0], titles[-1]), step=step, **common)  # type: ignore[arg-type]
         if scope.span == (numbers[0], numbers[-1]):
             return scope
-    if len(titles) > MOST_NAMED:
+    if len(titles) > MOST_COUNTERPARTS:
         return None
     labels = tuple(unit.label for unit in units)
     scope = Scope("counterparts", titles[:1], values=labels[1:], **common)  # type: ignore[arg-type]
     if scope.all_titles == titles and len({label[-1].isdigit() for label in labels}) == 1:
         return scope
-    return Scope("titles", titles, **common)  # type: ignore[arg-type]
+    return Scope("titles", titles, **common) if len(titles) <= MOST_NAMED else None  # type: ignore[arg-type]
 
 
 def _is_closed(bucket: Bucket, units: Sequence[Unit], articles: Articles) -> bool:
@@ -372,7 +437,7 @@ def _labels(units: Sequence[Unit], scope: Scope) -> tuple[str, ...]:
 def _edition(bucket: Bucket, units: Sequence[Unit], labels: Sequence[str]) -> str:
     """The name of the column with the `labels`. It is "" if the labels do not tell the units apart."""
     if len({lenient_key(label) for label in labels}) < len(labels) or any(
-        not label or len(label) > 60 for label in labels
+        not label or len(label) > 80 for label in labels
     ):
         return ""
     if bucket.slot is None:

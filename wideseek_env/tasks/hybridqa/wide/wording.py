@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wideseek_env.task import Language
+from wideseek_env.tasks.hybridqa.page_facts import BY_HEADER
 from wideseek_env.tasks.hybridqa.questions import AS_GIVEN, enumerate_names
 from wideseek_env.tasks.hybridqa.selection import Selection, read_selection
 from wideseek_env.tasks.hybridqa.wide.scope import Scope, read_scope
@@ -41,34 +42,54 @@ _NOUNS = {
     "new": "entry", "former": "entry", "winning": "entry", "nominee name": "nominee", "full": "entry", "en": "entry",
 }  # fmt: skip
 """Nouns that `row_noun` does not read well."""
+_EXTRA = re.compile(
+    r"In the column |[A-Z]\w+ 一列填写|Take [^.]* from each entry's own page|[^。]* 请从每一项自己的页面"
+)
+"""Where the sentences about columns begin, after the conditions."""
+_FROM_PAGES = re.compile(r"Take ([^.]+) from each entry's own page|([^。]+) 请从每一项自己的页面")
+_LEFT_OUT = re.compile(r"Leave out every entry that has no such page|没有这样的页面，")
 _KINDS_ZH = {"Year": "年份", "Season": "赛季", "Number": "序号", "Place": "地名", "Edition": "届次"}
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedWide:
-    """The parts of a wide question. `columns` are in the order of the answer."""
+    """The parts of a wide question. `columns` are in the order of the answer.
+
+    `from_pages` are the columns whose values are on the page of each entry, to which the list links. If `leaves_out`,
+    an entry without such a page, or whose page does not give all these values, does not count.
+    """
 
     scope: Scope
     columns: tuple[str, ...]
     selection: Selection
+    from_pages: tuple[str, ...] = ()
+    leaves_out: bool = False
 
 
-def phrasings(
-    scope: Scope,
-    columns: Sequence[str],
-    selection: Selection,
-    edition: EditionUse,
-    example: str,
-    language: Language = "en",
-) -> tuple[str, ...]:
-    """All wordings of one question.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a question asks for.
 
-    `columns` is the name of the key, the edition if the question asks for it, and the attributes. `example` is one
-    value of the edition.
+    `columns` is the name of the key, the edition if the question asks for it, the columns of the lists, and those of
+    the pages. `example` is one value of the edition. `from_pages` and `leaves_out` are those of `ParsedWide`.
     """
+
+    scope: Scope
+    columns: tuple[str, ...]
+    selection: Selection
+    edition: EditionUse = ""
+    example: str = ""
+    from_pages: tuple[str, ...] = ()
+    leaves_out: bool = False
+
+
+def phrasings(asked: Asked, language: Language = "en") -> tuple[str, ...]:
+    """All wordings of one question."""
+    scope, columns, selection = asked.scope, asked.columns, asked.selection
     key = columns[0]
-    attributes = columns[2:] if edition else columns[1:]
-    rest = [_about_edition(scope, columns, edition, example, language)] if edition else []
+    attributes = columns[2:] if asked.edition else columns[1:]
+    rest = [_about_edition(scope, columns, asked.edition, asked.example, language)] if asked.edition else []
+    rest += [_about_pages(asked, language)] if asked.from_pages else []
     rest += [AS_GIVEN[language], column_sentence(columns, language)]
     conditions = [condition.phrase(language) for condition in selection.conditions]
     if language == "zh":
@@ -80,8 +101,8 @@ def phrasings(
         )
     who = " ".join([noun_for(key), " and ".join(conditions)]).strip()
     place, listed = scope.phrase(), enumerate_names(attributes)
-    asked = [text.format(place=place, who=who, attributes=listed) for text in _ENGLISH]
-    return tuple(" ".join([text.replace("..", ".").replace("?.", "?"), *rest]) for text in asked)
+    written = [text.format(place=place, who=who, attributes=listed) for text in _ENGLISH]
+    return tuple(" ".join([text.replace("..", ".").replace("?.", "?"), *rest]) for text in written)
 
 
 def noun_for(header: str) -> str:
@@ -113,22 +134,28 @@ def _about_edition(
     return f"In the column {name}, write {what}, such as {example}.{repeated}"
 
 
+def _about_pages(asked: Asked, language: Language) -> str:
+    """Where the values of pages are, and which entries do not count."""
+    lacks = [BY_HEADER[header].lack[language] for header in asked.from_pages]
+    if language == "zh":
+        text = f"{'、'.join(asked.from_pages)} 请从每一项自己的页面（列表中的链接）上查找。"
+        return text + (
+            f"没有这样的页面，或页面{'，或'.join(lacks)}的项，不要列入。" if asked.leaves_out else ""
+        )
+    text = f"Take {enumerate_names(asked.from_pages)} from each entry's own page, to which the list links."
+    if asked.leaves_out:
+        text += f" Leave out every entry that has no such page, or whose page {' or '.join(lacks)}."
+    return text
+
+
 def _kind(scope: Scope, name: str) -> str:
     return name.lower() if name != "Edition" else str(scope.slot)
 
 
-def write_question(
-    pick: str,
-    scope: Scope,
-    columns: Sequence[str],
-    selection: Selection,
-    edition: EditionUse,
-    example: str,
-    language: Language,
-) -> str:
+def write_question(pick: str, asked: Asked, language: Language) -> str:
     """One of the `phrasings`. The text `pick` decides which one."""
     number = int.from_bytes(hashlib.sha256(f"wording {pick}".encode()).digest()[:8], "big")
-    written = phrasings(scope, columns, selection, edition, example, language)
+    written = phrasings(asked, language)
     return written[number % len(written)]
 
 
@@ -139,5 +166,13 @@ def parse_wide(question: str) -> ParsedWide | None:
     if scope is None or not line:
         return None
     columns = tuple(cell.strip() for cell in line.strip("|").split("|"))
-    asked = re.split(r"In the column |[A-Z]\w+ 一列填写", question, maxsplit=1)[0]
-    return ParsedWide(scope, columns, read_selection(asked))
+    asked = _EXTRA.split(question, maxsplit=1)[0]
+    pages = _FROM_PAGES.search(question)
+    names = re.split("、|, | and ", pages[1] or pages[2]) if pages else []
+    return ParsedWide(
+        scope,
+        columns,
+        read_selection(asked),
+        tuple(column for column in columns if column in names),
+        _LEFT_OUT.search(question) is not None,
+    )

@@ -5,9 +5,10 @@
 
 The scripted team of `train_nano_curve.py` plays training tasks at the widths 1 to 4. It starts as many subagents as its
 dice say, so the reward depends on the number of subagents and on the number of rows of the table. The model reads the
-episodes, but it does not play them. The critic is then trained as in `wideseek train ppo`: each step has new episodes,
-and the critic is trained on them for some epochs. After each step, the program computes the explained variance on
-held-out episodes of other tasks: 1 − squared error / variance of the reward, over all turns.
+episodes, but it does not play them. The critic is then trained as in `wideseek train ppo`: in each step, it is
+trained for some epochs on some episodes. There are few episodes, so several steps use the same ones. After each step,
+the program computes the explained variance on held-out episodes of other tasks: 1 − squared error / variance of the
+reward. It covers all turns of the lead and of one subagent of each episode.
 
 The policy never changes here, so its hidden states are computed once for each view and are stored in `--out`. Only
 value heads are trained on them. With ``--separate``, whole critics are trained too, which takes far more time. The
@@ -50,6 +51,10 @@ EAGERNESS = 0.75
 WIDTHS = (2, 4, 1, 3)
 CONTEXT = 4096
 ROW = 4096
+PASSES = 4
+"""How often value heads are trained on the episodes of all steps, to have as many steps as a run."""
+SHOWN = (1, 5, 10, 20)
+"""The steps after which the results of value heads are shown."""
 
 SETTINGS: dict[str, tuple[str, ...]] = {
     "one epoch, no normalisation (before)": ("value.epochs=1", "value.normalize=false"),
@@ -83,7 +88,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=16, help="number of episodes in a step")
     parser.add_argument("--held-out", type=int, default=32, help="number of held-out episodes")
     parser.add_argument(
-        "--lr", type=float, nargs="+", default=[3e-4, 1e-3, 3e-3], help="learning rates of heads"
+        "--lr", type=float, nargs="+", default=[1e-4, 3e-4, 5e-4, 1e-3], help="learning rates of heads"
     )
     parser.add_argument("--seeds", type=int, default=2, help="number of orders of the training episodes")
     parser.add_argument("--views", nargs="+", default=["own", "team"], help="views to compute")
@@ -279,13 +284,11 @@ def heads(steps: Sequence[Step], view: str, config: PpoConfig, seed: int) -> dic
     optimizer = Optimizer(head.named_parameters(), config.critic_optim)
     random = np.random.default_rng(seed)
     curve = []
-    unseen = []
-    for number in random.permutation(len(rest)):
+    for number in np.concatenate([random.permutation(len(rest)) for _ in range(PASSES)]):
         step = rest[number]
         marks = critic_weights(step.batch, config.value)
         with torch.no_grad():
             before = head(torch.cat(step.states[view])).numpy()
-        unseen.append(explained(before, step)["all"])
         if config.value.normalize:
             outputs = head.norm.outputs(before)
             head.norm.update(targets(step), np.concatenate([each[each > 0] for each in marks]))
@@ -295,7 +298,7 @@ def heads(steps: Sequence[Step], view: str, config: PpoConfig, seed: int) -> dic
         fit_critic(head, optimizer, [CriticBatch(samples, [everything])], config.value, ROW, random)
         with torch.no_grad():
             curve.append(explained(head(torch.cat(held.states[view])).numpy(), held))
-    return {"curve": [each["all"] for each in curve], "kinds": curve[-1], "new_episodes": unseen}
+    return {"curve": [curve[at - 1]["all"] for at in SHOWN], "kinds": curve[-1]}
 
 
 def spread(values: np.ndarray[Any, Any], marks: Sequence[Any]) -> list[Any]:
@@ -374,9 +377,6 @@ def averaged(runs: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Means over the seeds."""
     return {
         "curve": [round(each, 3) for each in np.mean([run["curve"] for run in runs], 0).tolist()],
-        "new_episodes": [
-            round(each, 3) for each in np.mean([run["new_episodes"] for run in runs], 0).tolist()
-        ],
         "kinds": {
             kind: round(float(np.mean([run["kinds"][kind] for run in runs])), 3) for kind in runs[0]["kinds"]
         },

@@ -170,8 +170,9 @@ def without_checks(patch: pytest.MonkeyPatch) -> None:
     """Let every text be read in full, as if each quick check had found a sign of a call."""
     for name in ("is_prose", "has_tags"):
         patch.setattr(f"wideseek_env.parsing.message.{name}", lambda *given, name=name: name == "has_tags")
-    for name in ("has_braces", "has_keys", "has_bracket", "has_label", "has_element", "names_before"):
+    for name in ("has_braces", "has_keys", "has_bracket", "has_label", "has_element", "follows"):
         patch.setattr(f"wideseek_env.parsing.untagged.{name}", lambda *given: True)
+    patch.setattr("wideseek_env.parsing.untagged.mentions_of", lambda *given: None)  # every place is searched
     for module in ("message", "thoughts"):
         patch.setattr(
             f"wideseek_env.parsing.{module}.search_tag",

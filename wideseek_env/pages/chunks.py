@@ -35,8 +35,10 @@ def to_atoms(blocks: Sequence[Block]) -> list[Atom]:
             atoms.append(Atom(f"{'#' * block.level} {block.text}{end}", level=block.level))
         elif block.kind == "item":
             indent = "  " * block.level
-            inner = "\n" + indent + " " * len(block.mark)
-            atoms.append(Atom(f"{indent}{block.mark}{block.text.replace(chr(10), inner)}{end}"))
+            text = block.text
+            if "\n" in text:
+                text = text.replace("\n", "\n" + indent + " " * len(block.mark))
+            atoms.append(Atom(f"{indent}{block.mark}{text}{end}"))
         elif block.kind == "code":
             fence = "```" if "```" not in block.text else "~~~~"
             atoms.append(Atom(f"{fence}\n{block.text}\n{fence}{end}"))

@@ -63,15 +63,15 @@ def mark_fraction(node: Element) -> None:
 def write_picture(node: Element) -> None:
     """The picture of a formula becomes its text. A small picture becomes its name if it is the only content of a table
     cell."""
-    if node.attr("class") == "tex":
-        if (alt := node.attr("alt")) is not None:
-            _replace(node, alt)
-        return
-    cell = _cell_of(node)
-    if cell is None or next(cell.stripped_strings, None) is not None:
-        return  # the most frequent case: a flag before a name
     alt = node.attr("alt")
-    if alt is None or _is_large(node.attr("width")) or _is_large(node.attr("height")):
+    if alt is None:
+        return
+    if node.attr("class") == "tex":
+        _replace(node, alt)
+        return
+    if not alt or (cell := _cell_of(node)) is None or next(cell.stripped_strings, None) is not None:
+        return  # the most frequent case: a flag before a name
+    if _is_large(node.attr("width")) or _is_large(node.attr("height")):
         return
     name = " ".join(alt.split())
     if name and len(name) <= _LONGEST and not name.lower().endswith(_FILES):
@@ -114,7 +114,7 @@ def write_stack(node: Element) -> None:
 def _write_small(node: Element) -> None:
     """Small digits after a number are not part of it."""
     before: Any = node.previous_sibling
-    if before is None or not _BEFORE_SMALL.search(before.text):
+    if before is None or not _BEFORE_SMALL.search(before.text[-2:]):
         return
     if _SMALL.fullmatch(node.text) and is_leaf(node):
         enclose(node, RAISED)

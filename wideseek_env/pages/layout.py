@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import islice
 
 ROW = r"tr(?: [^>]*+)?>\s*+(?:<t[dh](?: [^>]*+)?>[^<]*+</t[dh]>\s*+)++</tr"
 """The pattern of a row whose cells have only text, without the outermost angle brackets. The walker reads such a row as
@@ -15,6 +16,7 @@ ROW_END = "</tr"
 CELL = re.compile(r"<t([dh])([^>]*+)>([^<]*+)<")
 """The cells of such a row: "d" or "h", attributes, text."""
 
+_KIND = re.compile(r"<t([dh])")
 _CLASS = re.compile(r' class="([^"]*+)"')
 
 
@@ -34,29 +36,31 @@ def is_layout(tokens: Sequence[str], number: int) -> bool:
             return False
     depth = 1
     nested = header = columns = False
-    first = 0  # the depth of the table with the first header
     before = ""  # the kind of the last cell of the current row
-    for at in range(number + 1, len(tokens)):
-        inner = tokens[at]
-        kinds = ""
-        if inner[:2] in ("td", "th") and inner[2:3] in ("", " "):
-            kinds = before + inner[1]
-            before = inner[1]
-        elif inner[:2] == "tr":
+    for inner in islice(tokens, number + 1, None):
+        tag = inner[:2]
+        if (tag == "td" or tag == "th") and inner[2:3] in ("", " "):
+            kinds = before + tag[1]
+            before = tag[1]
+        elif tag == "tr":
             before = ""
-            if inner.endswith(ROW_END):
-                kinds = "".join([kind for kind, _, _ in CELL.findall(inner)])
-        elif inner[:5] == "table":
+            if not inner.endswith(ROW_END):
+                continue
+            kinds = "".join(_KIND.findall(inner))
+        elif tag == "ta":
             depth += 1
             nested = True
             before = ""
+            continue
         elif inner == "/table":
             depth -= 1
             if not depth:
                 break
-        if kinds:
-            header = header or "h" in kinds
-            columns = columns or len(kinds) > 1
-            if not first and "h" in kinds[:-1]:
-                first = depth
-    return first != 1 if nested else not (header or columns)
+            continue
+        else:
+            continue
+        if "h" in kinds[:-1]:
+            return depth != 1  # the first header decides: it is of this table or of a nested one
+        header = header or "h" in kinds
+        columns = columns or len(kinds) > 1
+    return nested or not (header or columns)

@@ -133,7 +133,8 @@ _ODD = (
 _ASCII_NAME = r"A-Za-z0-9_/@|~!"
 _ODD_TAIL = rf"[{_ASCII_NAME}]{{0,40}}+(?:[{_ODD}][{_ASCII_NAME}{_ODD}]{{0,60}}+[\[\]［］]|[［］])"
 _ODD_NAME = re.compile(rf"\[{_ODD_TAIL}")
-_ANY_NAME = re.compile(rf"\[(?:{_BRACKET_NAME}|{_ODD_TAIL})")
+# Most links begin with a word and a space, which ends the match at once.
+_ANY_NAME = re.compile(rf"\[(?![{_ASCII_NAME}]{{0,40}}+ )(?:{_BRACKET_NAME}|{_ODD_TAIL})")
 _ODD_BRACKET = re.compile(rf"［[{_ASCII_NAME}{_ODD}]{{1,60}}+[\[\]［］]")
 _ODD_TILDE, _WIDE_TILDE = (re.compile(rf"{tilde}[!A-Za-z{_ODD}]{{0,12}}+[\[\]［］]") for tilde in "~～")
 _TICKS, _WAVES = (re.compile(rf"{char}(?:[{_ODD}]{{0,4}}{char}){{2}}") for char in "`~")

@@ -47,7 +47,7 @@ _UNITS = frozenset(
     "kW MW".split()
 )
 _NUMBER_AT_END = re.compile(r"(?<![\d.,])(?:\d|[.,](?=\d)){1,30}$")
-_LETTERS_AT_END = re.compile(r"[^\W\d_]{1,20}$")
+_LONGEST_WORD = 20  # letters: of a longer word, only the end is read
 _ROMAN = re.compile(r"[IVXLCDM]+")
 _OPERATOR_BEFORE = re.compile(r"(?:[*×·⋅^√]|[\d)]\s?=|[\w)]\s?[+−])\s?(?:\d|[.,](?=\d)){1,30}$")
 _OPERATOR_AFTER = re.compile(r"\s?[=×·⋅≈≤≥±^]|\s?[+*]\s?[\w(]|\s[−-]\s?\d|−\s?\w|\)\s?[=^]")
@@ -182,8 +182,7 @@ def _after_digit(shown: str, plain: str, before: str, after: str) -> str:
 
 
 def _after_letter(shown: str, plain: str, before: str, after: str) -> str:
-    letters = _LETTERS_AT_END.search(before)
-    word = letters[0] if letters is not None else ""
+    word = _word_at_end(before)
     if plain in ("+", "-") or not any(map(str.isalnum, plain)):
         return shown
     if _ION.fullmatch(plain):
@@ -191,7 +190,10 @@ def _after_letter(shown: str, plain: str, before: str, after: str) -> str:
     if _CJK.search(before):
         length = plain in ("2", "3") and _CJK_LENGTH.search(before)
         return _power(shown, plain, after) if length else _note(shown, plain, before, after)
-    if plain.isdigit() and (_NOT_A_QUANTITY.search(before) or (plain == "1" and word in _UNITS)):
+    may_be_name = word[-1].isupper() or word[-1] in "akt"  # else the slow pattern cannot match
+    if plain.isdigit() and (
+        (may_be_name and _NOT_A_QUANTITY.search(before)) or (plain == "1" and word in _UNITS)
+    ):
         return _note(shown, plain, before, after)
     if plain[0] == "(" and plain[-1] == ")":
         return _note(shown, plain, before, after)
@@ -220,6 +222,15 @@ def _after_letter(shown: str, plain: str, before: str, after: str) -> str:
     elif short and not plain.isalnum() and "," not in plain and len(plain) > 2:
         return _power(shown, plain, after)
     return _note(shown, plain, before, after)
+
+
+def _word_at_end(text: str) -> str:
+    """The letters at the end of a text. A pattern that ends in `$` would be tried at every place of the text."""
+    start = len(text)
+    first = max(0, start - _LONGEST_WORD)
+    while start > first and text[start - 1].isalnum() and not text[start - 1].isdecimal():
+        start -= 1
+    return text[start:]
 
 
 def _leading(shown: str, plain: str, after: str) -> str:
@@ -256,10 +267,10 @@ def _lowered(shown: str, plain: str, before: str, after: str) -> str:
         return ""  # a footnote mark
     if not last.isalnum() and last not in (")", "]"):
         return apart(shown, after) if last and not last.isspace() else shown
-    word = _LETTERS_AT_END.search(before)
+    word = _word_at_end(before)
     if plain.isdigit() and not last.isdigit():
         return f"_{shown} " if after[:1].isdigit() else shown
-    if plain.isdigit() or (word is not None and (len(word[0]) <= 2 or len(plain) <= 2)):
+    if plain.isdigit() or (word and (len(word) <= 2 or len(plain) <= 2)):
         return apart(f"_{shown}" if _SIMPLE.fullmatch(plain) else f"_({shown})", after)
     return apart(f" {shown}", after)
 

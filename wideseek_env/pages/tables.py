@@ -187,6 +187,7 @@ def _fill(groups: list[list[TableRow]]) -> list[_Line]:
         min(columns, _MOST_COLUMNS) * min(rows or len(group), len(group))
         for group in groups
         for row in group
+        if row.spans
         for columns, rows in row.spans.values()
     )
     fill = claimed <= _MOST_CELLS
@@ -219,11 +220,14 @@ def _fill(groups: list[list[TableRow]]) -> list[_Line]:
                     if columns > 1:
                         wide[at] = cells
                 texts += [text] * columns
-            # Cells of earlier rows that cover columns after the last cell of this row.
-            for at in sorted(at for at in pending if at >= len(texts)):
-                texts += [""] * (at - len(texts))
-                _hang(texts, wide, pending)
-            pending = {at: (text, cell, left - 1) for at, (text, cell, left) in pending.items() if left > 1}
+            if pending:
+                # Cells of earlier rows that cover columns after the last cell of this row.
+                for at in sorted([at for at in pending if at >= len(texts)]):
+                    texts += [""] * (at - len(texts))
+                    _hang(texts, wide, pending)
+                pending = {
+                    at: (text, cell, left - 1) for at, (text, cell, left) in pending.items() if left > 1
+                }
             if row.texts:
                 lines.append(_Line(texts, wide))
     return lines

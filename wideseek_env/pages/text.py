@@ -39,11 +39,13 @@ def head_of(tree: Document) -> Element | None:
 
 def plain_text(html: str) -> tuple[str, str]:
     """The title of a page (or its first heading when it has none) and the words that a reader would see."""
+    from turbohtml import Element
+
     tree = parse(html)
     title = title_of(tree)
     show(tree)
-    for inline in tree.iter_elements(INLINE):  # twice as fast as a selector of them
-        inline.unwrap()
+    for _ in map(Element.unwrap, tree.iter_elements(INLINE)):  # twice as fast as a selector of them
+        pass
     if tree.root is not None:
         tree.root.normalize()
     if not title and (heading := tree.find("h1")) is not None:

@@ -34,7 +34,7 @@ _USUAL = "sup.reference,div.reflist,div.navbox,table.navbox"
 # Cells keep their place in the row. Those with the names above are shown, because a person sees them.
 _KEPT = frozenset(("html", "body", "td", "th"))
 _DROPPED_ROLES = "navigation banner contentinfo search"
-_UNREAD = "[hidden],[aria-hidden=true],[role]"  # the selector of all parts that the next two may select
+_UNREAD = ":is([hidden],[aria-hidden=true],[role])"  # the selector of all parts that the next two may select
 _ABSENT = f"[hidden],:is({','.join(f'[role={name}]' for name in _DROPPED_ROLES.split())}):not(html,body)"
 _UNSAID = "[aria-hidden=true]"
 # Names of other elements than these say nothing, except for the parts that are dropped.

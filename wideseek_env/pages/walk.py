@@ -303,7 +303,10 @@ class Walker:
             lines = [" ".join(line.split()) for line in joined.split(BREAK)]
             text = "\n".join([line for line in lines if line])
         else:
-            text = " ".join(joined.split())
+            text = joined.strip()
+            # Most texts are one line already. It takes less time to see this than to split them.
+            if "  " in text or not text.isprintable():
+                text = " ".join(text.split())
         text = self._clean(text)
         item = self._mark is not None or bool(self._lists)
         if self._quotes:

@@ -27,6 +27,7 @@ _STRIPPED = re.compile(r"\s*(?:assistant)?(?:analysis|commentary|final)(?=\W|[A-
 _STRIPPED_HEADER = re.compile(
     r"(?:\A\s*|assistant)(analysis|commentary|final)((?:\s*to=[\w.:-]+)?(?:\s*(?:code|json)(?=\s*[{\[]))?)"
 )
+_SHORTEST = len("<|start|>")
 _PEOPLE = ("user", "all", "assistant")
 
 
@@ -45,6 +46,8 @@ class Turn(NamedTuple):
 
 def is_harmony(text: str) -> bool:
     """Whether `text` is a turn of harmony messages, and not a text that mentions their markers."""
+    if len(text) < _SHORTEST:
+        return False
     if "<" not in text or not _has_markers(
         text
     ):  # some servers drop the markers, and only the words in them are left

@@ -8,13 +8,17 @@ a character that the form must have. A check may succeed where no call is. It ne
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from wideseek_env.parsing.calls import Tools
 
 MAX_MENTIONS = 200
 """The most mentions of tools that a check looks at. If a text has more of them, the check succeeds."""
+
+Mentions: TypeAlias = list[tuple[int, int]] | None
+"""Where the names of tools begin and end in a text. None: there are more than `MAX_MENTIONS`."""
 
 _KEYS = "name|tool_name|function_name|recipient_name|tool|function|action"
 QUOTE = r"\\{0,8}+[\"'“”`]"
@@ -44,6 +48,11 @@ AFTER_NAME_QUOTED = re.compile(rf"(?::\d+)?\s*{QUOTE}")
 
 AFTER_NAME_HEADED = re.compile(_BEFORE_OBJECT)
 """What comes between the name of a tool and an object of arguments."""
+
+AFTER_NAME_NEAR = re.compile(r" ?\(|\.call")
+"""What comes after the name of a tool in nearly every call in Python's form."""
+
+_AFTER_NAME_PYTHON = re.compile(r"(?:\.call)?[ \t]*\(")
 
 
 class Patterns(NamedTuple):
@@ -123,17 +132,49 @@ def has_keys(text: str) -> bool:
     return "{" in text and "name" in text and ("arguments" in text or "parameters" in text or "\\" in text)
 
 
-def names_before(pattern: re.Pattern[str], text: str, tools: Tools) -> bool:
-    """Whether `pattern` matches after the name of a tool."""
-    mentions = 0
+def mentions_of(text: str, tools: Tools) -> Mentions:
+    """Where `text` mentions tools: the mentions of each tool in order."""
+    mentions: list[tuple[int, int]] = []
     for name in tools:
         at = text.find(name)
         while at >= 0:
-            mentions += 1
-            if mentions > MAX_MENTIONS or pattern.match(text, at + len(name)) is not None:
-                return True
+            if len(mentions) == MAX_MENTIONS:
+                return None
+            mentions.append((at, at + len(name)))
             at = text.find(name, at + 1)
-    return False
+    return mentions
+
+
+def follows(pattern: re.Pattern[str], text: str, mentions: Mentions) -> bool:
+    """Whether `pattern` matches after a mention of a tool."""
+    return mentions is None or any(pattern.match(text, end) is not None for _, end in mentions)
+
+
+def python_calls(text: str, tools: Tools, mentions: Mentions) -> Iterator[re.Match[str]]:
+    """The matches of the pattern `Patterns.python` in `text`.
+
+    The pattern is tried only where a match can begin. These places are the last bracket and the last colon before the
+    name of a tool, and the starts of three lines: its own and the last two before it that are not blank.
+    """
+    pattern = patterns_for(tools).python
+    if mentions is None:
+        yield from pattern.finditer(text)
+        return
+    starts: set[int] = set()
+    for begin, end in mentions:
+        if _AFTER_NAME_PYTHON.match(text, end) is not None:
+            starts.update((text.rfind("[", 0, begin), text.rfind(":", 0, begin)))
+            line = text.rfind("\n", 0, begin) + 1
+            if line not in starts:
+                starts.add(line)
+                for _ in range(2):
+                    line = text.rfind("\n", 0, len(text[:line].rstrip())) + 1
+                    starts.add(line)
+    least = 0
+    for start in sorted(starts):
+        if start >= least and (match := pattern.match(text, start)) is not None:
+            yield match
+            least = match.end()
 
 
 def has_bracket(text: str, tools: Tools) -> bool:

@@ -22,7 +22,12 @@ def has_tags(text: str) -> bool:
     return (
         search_tag(ANY, text) is not None
         or "◁" in text
-        or ("[" in text and ("THINK]" in text or ("_" in text and _BRACKET_TAG.search(text) is not None)))
+        or (
+            "[" in text
+            and (
+                ("K" in text and "THINK]" in text) or ("_" in text and _BRACKET_TAG.search(text) is not None)
+            )
+        )
         or ("{" in text and "call:" in text)
         or _ESCAPED.match(text) is not None
         or is_harmony(text)
@@ -31,6 +36,8 @@ def has_tags(text: str) -> bool:
 
 def is_prose(text: str, tools: Tools) -> bool:
     """Whether `text` is evidently no more than words: it has no sign of any call or thought."""
+    if text.isalnum():  # an answer of one word
+        return not is_harmony(text)
     return not (
         "<" in text
         or "{" in text
@@ -40,6 +47,6 @@ def is_prose(text: str, tools: Tools) -> bool:
         or "｛" in text
         or "◁" in text
         or "&" in text
-        or has_label(text, tools)
+        or ((":" in text or "：" in text) and has_label(text, tools))
         or is_harmony(text)
     )

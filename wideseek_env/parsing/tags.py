@@ -25,12 +25,13 @@ CLOSE = re.compile(_CLOSE, re.IGNORECASE)
 
 _EDGE = re.compile(f"(?:{_OPEN})|(?P<close>{_CLOSE})", re.IGNORECASE)
 ANY = re.compile(
-    r"<(?:\s?[|｜‖]|/?(?:[A-Za-zſK]{1,12}+[:_|]"
+    r"<(?!/?[a-z]{1,3}+[ >])(?:\s?[|｜‖]|/?(?:[A-Za-zſK]{1,12}+[:_|]"
     r"|(?=[TtFfIiRrSsſ])(?i:tool|function|invoke|think|thought|reason|reflection|scratch)))"
 )
 """The beginning of every tag of a call, a thought or a turn, and of few other tags.
 
-The names of the other tags have ``_``, ``:`` or ``|`` in them.
+The names of the other tags have ``_``, ``:`` or ``|`` in them. The look at short names comes first, because most other
+tags have them: ``<b>`` or ``<a href=…>``.
 """
 
 _HOPS = 8

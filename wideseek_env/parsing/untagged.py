@@ -22,14 +22,17 @@ from wideseek_env.parsing.elements import read_children
 from wideseek_env.parsing.objects import MAX_CANDIDATES, Found, objects_after_names, objects_in, whole_message
 from wideseek_env.parsing.patterns import (
     AFTER_NAME_HEADED,
+    AFTER_NAME_NEAR,
     AFTER_NAME_QUOTED,
+    follows,
     has_braces,
     has_bracket,
     has_element,
     has_keys,
     has_label,
-    names_before,
+    mentions_of,
     patterns_for,
+    python_calls,
 )
 from wideseek_env.parsing.pythonic import end_of_brackets, read_pythonic
 from wideseek_env.parsing.tags import is_quoted
@@ -62,24 +65,24 @@ def read_untagged(text: str, tools: Tools) -> tuple[str, Written]:
 def _find(text: str, tools: Tools) -> list[Found]:
     """The calls of all forms, each form in order. Forms of which the text has no sign are not looked for."""
     found: list[Found] = []
-    braces, named = has_braces(text), bool(tools)
-    if braces:
-        named = any(name in text for name in tools)
+    named, headed = bool(tools), False
+    if has_braces(text):
+        mentions = mentions_of(text, tools)
+        named, headed = mentions != [], follows(AFTER_NAME_HEADED, text, mentions)
         keys = has_keys(text)
         if (named or keys) and (whole := whole_message(text, tools)):
             return whole
-        if keys or (named and names_before(AFTER_NAME_QUOTED, text, tools)):
+        if keys or follows(AFTER_NAME_QUOTED, text, mentions):
             found += objects_in(text, tools)
     if not named:
         return found
-    bracket = has_bracket(text, tools)
-    if bracket:
+    if has_bracket(text, tools):
         found += _python(text, tools)
-    if braces and names_before(AFTER_NAME_HEADED, text, tools):
+    if headed:
         found += objects_after_names(text, tools)
     if has_element(text, tools):
         found += _elements(text, tools)
-    return found or (_unreadable(text, tools) if bracket or has_label(text, tools) else found)
+    return found or _unreadable(text, tools)
 
 
 def _elements(text: str, tools: Tools) -> list[Found]:
@@ -103,13 +106,13 @@ def _elements(text: str, tools: Tools) -> list[Found]:
 
 def _unreadable(text: str, tools: Tools) -> list[Found]:
     """What is evidently meant as a call, but has no arguments that can be read."""
-    if not any(word in text for word in ("Action", "Tool", "Function", "tool_")):
-        return []
-    found = [
-        Found(line.start(), line.end(), [Problem("bad_arguments", line["tool"])])
-        for line in islice(patterns_for(tools).lines.finditer(text), MAX_CANDIDATES)
-    ]
-    code = _TOOL_CODE.search(text)
+    found: list[Found] = []
+    if has_label(text, tools) and any(word in text for word in ("Action", "Tool", "Function", "tool_name")):
+        found = [
+            Found(line.start(), line.end(), [Problem("bad_arguments", line["tool"])])
+            for line in islice(patterns_for(tools).lines.finditer(text), MAX_CANDIDATES)
+        ]
+    code = _TOOL_CODE.search(text) if "`" in text else None
     if not found and code is not None and any(f"{name}(" in text[code.end() :] for name in tools):
         found.append(Found(code.start(), len(text), [Problem("bad_json", "the code is not a plain call")]))
     return found
@@ -118,9 +121,15 @@ def _unreadable(text: str, tools: Tools) -> list[Found]:
 def _python(text: str, tools: Tools) -> list[Found]:
     """Calls in Python's form: alone in a line, or in a list."""
     found: list[Found] = []
-    if not any(f"{name}{after}" in text for name in tools for after in ("(", " (", ".call")):
+    mentions = mentions_of(text, tools)
+    near = (
+        any(f"{name}{after}" in text for name in tools for after in ("(", " (", ".call"))
+        if mentions is None
+        else follows(AFTER_NAME_NEAR, text, mentions)
+    )
+    if not near:
         return found
-    for tried, match in enumerate(patterns_for(tools).python.finditer(text)):
+    for tried, match in enumerate(python_calls(text, tools, mentions)):
         if tried >= MAX_CANDIDATES:
             found.append(Found(match.start(), match.end(), [Problem("too_many_blocks", str(MAX_CALLS))]))
             break

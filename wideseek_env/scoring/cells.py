@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from urllib.parse import unquote, urlsplit
@@ -36,7 +36,7 @@ def comparison(spec: ColumnSpec) -> Comparison:
     Raises:
         TaskError: A tolerance is not a number of 0 or more.
     """
-    rules = tuple(_rule(metric, spec) for metric in spec.metrics or ("exact_match",))
+    rule = _all_of([_rule(metric, spec) for metric in spec.metrics or ("exact_match",)])
     # Numbers and dates are cheaper to compare than texts. A cell with a number or date is not blank.
     typed = all(_is_typed(metric, spec) for metric in spec.metrics or ("exact_match",))
     has_address = "url_match" in spec.metrics
@@ -44,7 +44,7 @@ def comparison(spec: ColumnSpec) -> Comparison:
     def agree(predicted: str, gold: str) -> bool:
         if predicted == gold:
             return True
-        if typed and all(rule(predicted, gold) for rule in rules):
+        if typed and rule(predicted, gold):
             return True
         if text_key(predicted) == text_key(gold) and not (
             has_address and _addresses(predicted) and _addresses(gold)
@@ -52,7 +52,7 @@ def comparison(spec: ColumnSpec) -> Comparison:
             return True
         if is_empty(predicted) or is_empty(gold):
             return is_empty(predicted) and is_empty(gold)
-        return not typed and all(rule(predicted, gold) for rule in rules)
+        return not typed and rule(predicted, gold)
 
     return agree
 
@@ -105,6 +105,12 @@ def _is_typed(metric: str, spec: ColumnSpec) -> bool:
     if metric == "exact_match":
         return "extract_number" in spec.preprocess or "norm_date" in spec.preprocess
     return metric in ("number_near", "date_near")
+
+
+def _all_of(rules: Sequence[Comparison]) -> Comparison:
+    if len(rules) == 1:
+        return rules[0]
+    return lambda predicted, gold: all(rule(predicted, gold) for rule in rules)
 
 
 def _rule(metric: str, spec: ColumnSpec) -> Comparison:

@@ -133,8 +133,9 @@ def parse_dates(cell: str) -> tuple[Span, ...]:
         return ()
     if (iso := _ISO.fullmatch(cell.strip())) is not None:
         return _spans(int(iso[1]), int(iso[2]), int(iso[3]))
-    text = plain_text(cell).lower()
-    if (english := _ENGLISH.fullmatch(text)) is not None:
+    # Most cells have no markup, so the cell itself is tried first.
+    english = _ENGLISH.fullmatch(cell.lower()) or _ENGLISH.fullmatch(text := plain_text(cell).lower())
+    if english is not None:
         month, day = english["n"] or english["n2"], english["d"] or english["d2"]
         return _spans(int(english["y"]), _MONTHS[month.rstrip(".")], int(day))
     if not text.isascii():
@@ -164,7 +165,11 @@ def dates_near(predicted: tuple[Span, ...], gold: tuple[Span, ...], days: float 
     does not agree with a full date. If gold is a year or longer, the prediction must be inside it, and `days` has no
     effect.
     """
-    return any(_near(p, g, days) for p in predicted for g in gold)
+    for span in predicted:
+        for gold_span in gold:
+            if _near(span, gold_span, days):
+                return True
+    return False
 
 
 def _near(predicted: Span, gold: Span, days: float) -> bool:

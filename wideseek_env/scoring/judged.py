@@ -69,6 +69,8 @@ def judge_name(judge: Judge | None) -> str:
 
 def is_model(judge: Judge | None) -> bool:
     """Whether `judge` is more than rules. A recording of the offline judge is rules too."""
+    if judge is None:
+        return False  # without making an offline judge, which reads its aliases
     name = judge_name(judge)
     while name.startswith("recorded(") and name.endswith(")"):
         name = name.removeprefix("recorded(").removesuffix(")")

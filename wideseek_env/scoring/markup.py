@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Sequence
 
 from wideseek_env.scoring.characters import is_visible, visible
 
 # Every pattern below is bounded by a character class that excludes its opening sign, or by a possessive quantifier. So
 # a megabyte of "[[[[" or "****" takes one pass and not one pass per sign.
 _MARKUP = re.compile(r"[*_`~\[<&\\]")
-_NOT_PLAIN = ("*", "_", "`", "~", "[", "<", "&", "\\", "  ", *"\t\r\v\f\x1c\x1d\x1e\x1f")
+_SIGNS = "*_`~[<&\\"
+_WHITE_SPACE = "\t\r\v\f\x1c\x1d\x1e\x1f"  # of ASCII, without spaces and newlines
 _BREAK = re.compile(r"<br\s*+/?>", re.IGNORECASE)
 _TARGET = r"\(\s*+<?+((?:[^()\s<>]|\([^()\s]*+\))*+)>?+(?:\s++(?:\"[^\"()]*+\"|'[^'()]*+'))?+\s*+\)"
 _LINK = re.compile(r"!?+\[([^\[\]]*+)\]" + _TARGET)
@@ -103,7 +103,17 @@ def link_targets(cell: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(targets))
 
 
-def are_plain(lines: Sequence[str]) -> bool:
-    """Whether it is certain that `is_plain` holds for all these stripped lines. One search is faster than many."""
-    text = "\n".join(lines)
-    return text.isascii() and not any(sign in text for sign in _NOT_PLAIN)
+def is_neat(lines: str) -> bool:
+    """Whether all characters of these lines are ASCII, and all white space in a line is spaces."""
+    return lines.isascii() and not any(sign in lines for sign in _WHITE_SPACE)
+
+
+def are_plain(lines: str) -> bool:
+    """Whether it is certain that `is_plain` holds for all these neat and stripped lines. One search is faster than
+    many."""
+    return "  " not in lines and not any(sign in lines for sign in _SIGNS)
+
+
+def is_plain_cell(cell: str) -> bool:
+    """Whether `plain_text` leaves a stripped cell of a neat line unchanged."""
+    return "  " not in cell and _MARKUP.search(cell) is None

@@ -132,7 +132,8 @@ def score_table(parsed: ParsedTable, task: Task, judge: Judge | None = None) -> 
     aligned = _align(gold, written, specs, keys, places)
     extra = _unmatched(raw, aligned)
     judged_by = ""
-    if isinstance(judge, KeyAligner) and extra and all(places[at] is not None for at in keys):
+    # The look at the protocol is last, because it is slow.
+    if extra and all(places[at] is not None for at in keys) and isinstance(judge, KeyAligner):
         if align_by_judge(gold, written, columns, specs, keys, aligned, extra, judge):
             judged_by = judge.name
         extra = _unmatched(raw, aligned)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from wideseek_env.scoring.align import match_columns
-from wideseek_env.scoring.markup import are_plain, is_plain, plain_text
+from wideseek_env.scoring.markup import are_plain, is_neat, is_plain, is_plain_cell, plain_text
 from wideseek_env.scoring.table_blocks import Found, find_tables
 from wideseek_env.scoring.table_lines import fit_row, is_rule, is_strong, split_row
 from wideseek_env.scoring.table_text import spelled_pipes, strip_thinking, unescape, unfold, visible_text
-from wideseek_env.scoring.text import memoised
+from wideseek_env.scoring.text import shown_text
 from wideseek_env.task import Table
 
 __all__ = ["MAX_COLUMNS", "MAX_ROWS", "ParsedTable", "is_rule", "parse_table", "split_row", "strip_thinking"]
@@ -40,7 +40,6 @@ _TOTAL = re.compile(
     r"[*_\s]*+(?:[(（].{0,40}[)）]|[:：].{0,40})?(?:[*_ ]|</?\w{1,6}>)*+",
     re.IGNORECASE,
 )
-_shown = memoised(plain_text)
 _TOTAL_SIGNS = frozenset("*_ <tTgGsSoOaAmM总合小平")
 _BEFORE_NAME = re.compile(r".*[:：>{}\]*`\".)、]", re.DOTALL)
 _SIGNS = re.compile(r"[^\w<]+")
@@ -168,7 +167,9 @@ def _build(found: Found) -> ParsedTable:
     single: list[tuple[int, bool]] = []  # rows with one text, and whether it is the only cell of its line
     short = long = skipped = 0
     last = ""
-    plain = are_plain(found.body)
+    body = "\n".join(found.body)
+    neat = is_neat(body)
+    plain = neat and are_plain(body)
     for line in found.body:
         if line[0] == "|" == line[-1] and "\\" not in line:
             cells = list(map(str.strip, line[1:-1].split("|")))  # as `split_row`, which is slower
@@ -199,7 +200,12 @@ def _build(found: Found) -> ParsedTable:
             single.append((len(rows), False))  # a cell over all columns is often repeated in each of them
         last = line
         rows.append(row)
-        shown.append(row if plain or is_plain(line) else tuple(map(_shown, row)))
+        if plain or is_plain(line):
+            shown.append(row)
+        elif neat:
+            shown.append(tuple([cell if is_plain_cell(cell) else shown_text(cell) for cell in row]))
+        else:
+            shown.append(tuple(map(shown_text, row)))
     if rows and last[-1] != "|" and (row := _without_closing(rows[-1], found.prefix)) != rows[-1]:
         rows[-1], shown[-1] = row, tuple(map(plain_text, row))
     if single:

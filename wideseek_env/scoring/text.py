@@ -67,9 +67,13 @@ def memoised(function: Callable[[str], T]) -> Callable[[str], T]:
     return call
 
 
+shown_text = memoised(plain_text)
+"""`plain_text`, with a cache. Most marked cells are read several times."""
+
+
 def squash(cell: str) -> str:
     """`cell` as plain text with one case, one width, one typography and single spaces."""
-    text = plain_text(cell)
+    text = shown_text(cell)
     if text.isascii():
         return fold(text).lower()
     text = fold(text).translate(_TYPOGRAPHY).casefold()

@@ -298,7 +298,7 @@ def heads(steps: Sequence[Step], view: str, config: PpoConfig, seed: int) -> dic
         fit_critic(head, optimizer, [CriticBatch(samples, [everything])], config.value, ROW, random)
         with torch.no_grad():
             curve.append(explained(head(torch.cat(held.states[view])).numpy(), held))
-    return {"curve": [curve[at - 1]["all"] for at in SHOWN], "kinds": curve[-1]}
+    return {"curve": [curve[at - 1]["all"] for at in SHOWN if at <= len(curve)], "kinds": curve[-1]}
 
 
 def spread(values: np.ndarray[Any, Any], marks: Sequence[Any]) -> list[Any]:

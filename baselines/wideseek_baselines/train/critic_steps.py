@@ -9,13 +9,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.options import ValueOptions
 from wideseek_baselines.train.data.packing import PackedSequence, Sample, rows_of
 from wideseek_baselines.train.model.critic import Critic, ValueHead
 from wideseek_baselines.train.model.forward import StateRow
 from wideseek_baselines.train.objective.losses import Loss, value_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
-from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.optim.optimizer import Optimizer, Step
 
 COLUMNS = ("value", "return", "critic_weight")
 """The columns that the value loss needs: the value before the step, the target, and the weight of each token."""
@@ -69,6 +70,42 @@ def critic_loss(values: Tensor, columns: Mapping[str, Tensor], clip: float, std:
     )
 
 
+class CriticFit:
+    """Collects the value losses and the optimizer steps of a training step."""
+
+    def __init__(self) -> None:
+        self.norms: list[float] = []
+        """The norm of the gradient of each optimizer step."""
+        self._metrics = MetricAccumulator()
+        self._losses: list[Tensor] = []
+        self._lr = 0.0
+
+    def add(self, loss: Loss) -> None:
+        """Add the loss of a row."""
+        self._metrics.add(loss.metrics)
+        self._losses.append(loss.value.detach())
+
+    def stepped(self, step: Step) -> None:
+        """Add an optimizer step."""
+        self.norms.append(step.norm)
+        self._lr = step.lr
+
+    def result(self) -> dict[str, float]:
+        """The loss of a mini-batch, the norm of the gradient (means over optimizer steps), and the learning rate of the
+        last step. Empty without steps. All processes must call this method.
+        """
+        found = self._metrics.result()
+        (loss,) = distributed.summed(float(sum(self._losses)))
+        if not self.norms:
+            return {}
+        return {
+            **{name: found[name] for name in ("value_clip_share",) if name in found},
+            "value_loss": loss / len(self.norms),
+            "critic_gradient_norm": float(np.mean(self.norms)),
+            "critic_lr": self._lr,
+        }
+
+
 def fit_critic(
     critic: ValueHead | Critic,
     optimizer: Optimizer,
@@ -76,13 +113,9 @@ def fit_critic(
     options: ValueOptions,
     tokens_per_row: int,
     random: np.random.Generator,
-) -> tuple[MetricAccumulator, list[float]]:
-    """Train a critic for `options.epochs` epochs, with one optimizer step for each mini-batch.
-
-    Returns:
-        Metrics of the value loss, and the norm of the gradient of each optimizer step.
-    """
-    metrics, norms = MetricAccumulator(), []
+) -> CriticFit:
+    """Train a critic for `options.epochs` epochs, with one optimizer step for each mini-batch."""
+    fit = CriticFit()
     device = next(critic.parameters()).device
     std = critic.norm.std
     for _ in range(options.epochs):
@@ -91,9 +124,9 @@ def fit_critic(
             for inputs, columns in batches[number].rows(tokens_per_row, device):
                 loss = critic_loss(critic(inputs), columns, options.clip, std)
                 loss.value.backward()
-                metrics.add(loss.metrics)
-            norms.append(optimizer.step().norm)
-    return metrics, norms
+                fit.add(loss)
+            fit.stepped(optimizer.step())
+    return fit
 
 
 def critic_metrics(samples: Sequence[Sample]) -> dict[str, float]:

@@ -25,6 +25,7 @@ from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.critic_steps import (
     COLUMNS,
     CriticBatch,
+    CriticFit,
     critic_loss,
     critic_metrics,
     fit_critic,
@@ -429,7 +430,7 @@ def train_step(
 ) -> dict[str, float]:
     """Update policy and critic on the mini-batches of a step. Returns the metrics of the step."""
     metrics, norms = MetricAccumulator(), []
-    critic_norms: list[float] = []
+    critic_fit = CriticFit()
     random = np.random.default_rng([config.seed, 5, step])
     std = critic.norm.std
     warm = step >= config.value.warmup_steps
@@ -457,26 +458,24 @@ def train_step(
                 if config.joint_updates and isinstance(critic, ValueHead):
                     fit = critic_loss(critic(scores.hidden), row.columns, config.value.clip, std)
                     total = total + config.value_weight * fit.value
-                    metrics.add(fit.metrics)
+                    critic_fit.add(fit)
                 total.backward()
             done = optimizers["policy"].step()
             norms.append(done.norm)
             if config.joint_updates:
-                critic_norms.append(optimizers["critic"].step().norm)
+                critic_fit.stepped(optimizers["critic"].step())
     if not (warm and config.joint_updates):
         apart = np.random.default_rng([config.seed, 6, step])
         seen = [batch.critic for batch in batches]
-        fit_metrics, critic_norms = fit_critic(
+        critic_fit = fit_critic(
             critic, optimizers["critic"], seen, config.value, config.tokens_per_row, apart
         )
-        metrics.add(fit_metrics)
-    result = metrics.result()
+    result = metrics.result() | critic_fit.result()
     result["optimizer_steps"] = float(len(norms))
     if norms:
         result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
     if batches:
         result |= critic_metrics([sample for batch in batches for sample in batch.samples])
-        result["critic_gradient_norm"] = float(np.mean(critic_norms))
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
         result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
     return result

@@ -61,17 +61,23 @@ def test_its_epochs_are_those_of_a_loop_written_out(rows: int) -> None:
     weight, bias = torch.zeros(5, requires_grad=True), torch.zeros((), requires_grad=True)
     plain = torch.optim.AdamW([weight, bias], lr=0.05, weight_decay=0)
     wanted = torch.tensor((returns - mean) / std, dtype=torch.float32)
-    norms = []
+    norms, losses = [], []
     for _ in range(4):
         plain.zero_grad()
         output = states @ weight + bias
         error = torch.maximum((output - wanted) ** 2, (output.clamp(-0.3, 0.3) - wanted) ** 2)
-        (0.5 * error.mean()).backward()
+        loss = 0.5 * error.mean()
+        loss.backward()
+        losses.append(float(loss.detach()))
         norms.append(float(torch.cat([weight.grad, bias.grad.reshape(1)]).norm()))  # type: ignore[union-attr, list-item]
         plain.step()
     torch.testing.assert_close(critic.linear.weight[0], weight, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(critic.linear.bias[0], bias, rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(done[1], norms, rtol=1e-4)
+    np.testing.assert_allclose(done.norms, norms, rtol=1e-4)
+    told = done.result()
+    assert told["critic_gradient_norm"] == pytest.approx(np.mean(norms), rel=1e-4)
+    assert told["value_loss"] == pytest.approx(np.mean(losses), rel=1e-4)
+    assert told["critic_lr"] == 0.05
 
 
 def test_metrics_by_hand() -> None:

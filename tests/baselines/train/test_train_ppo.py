@@ -247,7 +247,14 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("critic", ["shared", "separate"])
 def test_a_broken_run_goes_on_to_the_same_result(critic: str, model_folder: Path, tmp_path: Path) -> None:
-    options = ("steps=3", "checkpoint.every=1", "kl.target=0.001", "epochs=2", f"value.critic={critic}")
+    options = (
+        "steps=3",
+        "checkpoint.every=1",
+        "kl.target=0.001",
+        "epochs=2",
+        "value.epochs=3",
+        f"value.critic={critic}",
+    )
     whole = ppo(model_folder, tmp_path / "whole", *options)
     result = run_ppo(whole, game=toy_game())
 

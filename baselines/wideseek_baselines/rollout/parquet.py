@@ -29,11 +29,11 @@ class ParquetRollouts:
     """Writes rollouts to a new Parquet file. The file can be read after `close`."""
 
     def __init__(self, path: Path | str) -> None:
-        self._arrow, parquet = _pyarrow()
-        self._schema = _schema(self._arrow)
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = parquet.ParquetWriter(str(path), self._schema, compression="zstd")
+        self._arrow, self._parquet = _pyarrow()
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer: Any = None  # opened when the first agent tells whether there are credits
+        self._closed = False
         self._rows: list[dict[str, Any]] = []
         self._episodes = 0
 
@@ -41,14 +41,17 @@ class ParquetRollouts:
         """Add one rollout."""
         self._rows += _rows(self._episodes, rollout)
         self._episodes += 1
-        if len(self._rows) >= ROWS:
+        if len(self._rows) >= ROWS and (
+            self._writer is not None or any("agent" in row for row in self._rows)
+        ):
             self._flush()
 
     def close(self) -> None:
         """Write the end of the file. A second call does nothing."""
-        if self._writer.is_open:
+        if not self._closed:
             self._flush()
             self._writer.close()
+            self._closed = True
 
     def __enter__(self) -> ParquetRollouts:
         return self
@@ -59,6 +62,9 @@ class ParquetRollouts:
         self.close()
 
     def _flush(self) -> None:
+        if self._writer is None:
+            self._schema = _schema(self._arrow, credits=any("credit" in row for row in self._rows))
+            self._writer = self._parquet.ParquetWriter(str(self._path), self._schema, compression="zstd")
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
         self._rows = []
 
@@ -68,7 +74,12 @@ def read_parquet(path: Path | str) -> Iterator[Rollout]:
     arrow, parquet = _pyarrow()
     try:
         file = parquet.ParquetFile(str(path))
-        if not any(file.schema_arrow.equals(_schema(arrow, clocks=known)) for known in (True, False)):
+        known = [
+            _schema(arrow, credits=credits, clocks=clocks)
+            for credits in (False, True)
+            for clocks in (True, False)
+        ]
+        if not any(map(file.schema_arrow.equals, known)):
             raise TrajectoryError(
                 f"{path} does not have the columns of rollouts of format {FORMAT}: read it with its version"
             )
@@ -87,8 +98,10 @@ def _pyarrow() -> tuple[Any, Any]:
         raise MissingDependencyError(f"Parquet files need pyarrow; {baselines_hint('parquet')}") from error
 
 
-def _schema(arrow: Any, *, clocks: bool = True) -> Any:
-    """The columns of a file. Files of earlier versions have no `clocks`."""
+def _schema(arrow: Any, *, credits: bool, clocks: bool = True) -> Any:
+    """The columns. There is a column `credit` only if the agents have credits. Files of earlier versions have no
+    `clocks`.
+    """
     text, number, real, whole = arrow.string(), arrow.int32(), arrow.float64(), arrow.int64()
     turn = arrow.struct(
         [
@@ -115,6 +128,7 @@ def _schema(arrow: Any, *, clocks: bool = True) -> Any:
     columns += [("conversation", number), ("sequence", number)]
     columns += [("clocks", arrow.list_(number))] if clocks else []
     columns += [("ids", arrow.list_(number)), ("turns", arrow.list_(turn))]
+    columns += [("credit", real)] if credits else []
     return arrow.schema(columns, metadata={"wideseek_rollouts": str(FORMAT)})
 
 
@@ -126,6 +140,7 @@ def _rows(number: int, rollout: Rollout) -> list[dict[str, Any]]:
     for agent in record["agents"]:
         about = {name: agent[name] for name in AGENT}
         about["agent_ending"] = agent["ending"]
+        about |= {"credit": agent["credit"]} if "credit" in agent else {}
         for at, sequence in enumerate(agent["sequences"]):
             rows.append({**episode, **about, "sequence": at, **sequence})
         if not agent["sequences"]:
@@ -147,6 +162,7 @@ def _rollouts(rows: Iterator[Mapping[str, Any]]) -> Iterator[Rollout]:
             continue
         if row["sequence"] in (None, 0):
             agent = {name: row.get(name) for name in AGENT}
+            agent |= {"credit": row["credit"]} if row.get("credit") is not None else {}
             record["agents"].append({**agent, "ending": row["agent_ending"], "sequences": []})
         if row["sequence"] is not None:
             record["agents"][-1]["sequences"].append({"ids": row["ids"], "turns": row["turns"]})

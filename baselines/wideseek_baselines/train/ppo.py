@@ -145,7 +145,7 @@ def run_ppo(
             "critic": Optimizer(critic.named_parameters(), config.critic_optim, config.critic_steps),
         }
         trained = nn.ModuleDict({"policy": model, "critic": critic})
-        sampler = TaskSampler(manager.tasks, config.seed, config.widths)
+        sampler = TaskSampler(manager.tasks, config.seed, config.widths, config.steps * config.tasks)
         state = {"kl": config.kl.coefficient}
         with (
             ReinforcementRun(config, manager, model, trained, optimizers, on_step, state) as run,
@@ -387,7 +387,7 @@ def estimate(
         found = agent_gae(
             [turn.tokens for number in numbers for turn in batch.turns[number]],
             np.concatenate([values[number] for number in numbers]),
-            rollouts[owner.rollout].reward,
+            rollouts[owner.rollout].credit(rollouts[owner.rollout].agents[owner.agent]),
             gamma=options.gamma,
             gae_lambda=options.gae_lambda,
             per_turn=options.steps == "turn",

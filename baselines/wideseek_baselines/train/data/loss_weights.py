@@ -3,7 +3,8 @@
 The loss of a mini-batch is the sum of ``weight × loss`` over its tokens. The weights contain all averages over tasks,
 rollouts, agents and tokens. So the loss does not depend on how sequences are packed or spread over processes. The
 weights of a mini-batch sum to 1. With ``loss_denominator="constant"`` they sum to the share of its rollouts that are
-trained.
+trained. With ``loss_aggregation="constant"`` they sum to the mean number of trained tokens of a rollout over
+`loss_tokens`.
 """
 
 from __future__ import annotations
@@ -71,7 +72,9 @@ def token_weights(
             continue
         rollout = (owner.group, owner.rollout)
         one = 1.0 / (planned if constant and planned else len(rollouts) * rollouts[owner.group])
-        if options.loss_aggregation == "agent":
+        if options.loss_aggregation == "constant":
+            weights.append(one / options.loss_tokens)
+        elif options.loss_aggregation == "agent":
             weights.append(one / (agents[rollout] * by_agent[owner]))
         else:
             weights.append(one / by_rollout[rollout])

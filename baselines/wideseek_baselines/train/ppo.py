@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import nn
 
 from wideseek_baselines.tokens.record import Rollout
@@ -47,7 +48,7 @@ from wideseek_baselines.train.model.forward import (
 from wideseek_baselines.train.model.model import TokenModel, layers_of, load_causal, load_model
 from wideseek_baselines.train.model.sharding import sharded
 from wideseek_baselines.train.objective.advantages import agent_gae
-from wideseek_baselines.train.objective.losses import policy_loss
+from wideseek_baselines.train.objective.losses import k3, policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
@@ -79,11 +80,13 @@ class PpoConfig(RunConfig):
     algorithm: ClassVar[str] = "ppo"
 
     selection: SelectionOptions = field(
-        default_factory=lambda: SelectionOptions(failures="all", loss_aggregation="token")
+        default_factory=lambda: SelectionOptions(
+            failures="all", loss_aggregation="token", loss_denominator="trained"
+        )
     )
-    """Which turns are trained. By default, every token has the same weight in the loss. With `loss_aggregation=agent`,
-    each token of a lead has less weight if the lead starts more subagents. Such weights favour small teams when the
-    critic underestimates returns."""
+    """Which turns are trained. By default, every token has the same weight in the loss, and the weights sum to 1. With
+    `loss_aggregation=agent`, each token of a lead has less weight if the lead starts more subagents. Such weights
+    favour small teams when the critic underestimates returns."""
     loss: PolicyLossOptions = field(default_factory=lambda: PolicyLossOptions(kl=0.0))
     """The clipped policy loss. `loss.kl` is a separate KL term in the loss. It does not replace the penalty in the
     reward."""
@@ -331,8 +334,9 @@ def scored(
     if reference is not None:
         samples = with_logprobs(samples, reference, "reference", size)
         gaps = [sample.columns["old"] - sample.columns["reference"] for sample in samples]
-        together = np.concatenate(gaps).astype(np.float64)
-        divergence = float((np.exp(-together) - 1 + together).mean())
+        # Bounded as in the loss: one token could otherwise decide how the coefficient adapts.
+        gap = torch.from_numpy(np.concatenate(gaps).astype(np.float64))
+        divergence = float(k3(gap, torch.zeros_like(gap), limit=config.loss.kl_clip).mean())
     penalties = [kl * gap for gap in gaps]
     return Draft(batch, rollouts, samples, inputs, values, states, penalties, divergence)
 

@@ -156,10 +156,10 @@ class SelectionOptions:
     TRL: `loss_type`. verl: `loss_agg_mode`."""
     loss_tokens: Count = 1024
     """The divisor of `loss_aggregation=constant`: a number of tokens that does not depend on the rollouts."""
-    loss_denominator: Literal["trained", "constant"] = "trained"
-    """The number of rollouts by which the loss is divided. `trained`: the rollouts that have trained tokens.
-    `constant`: the rollouts that a mini-batch should have (`mini_batch` × `group`), as in WideSeek-R1. Then a step in
-    which many rollouts are left out is smaller."""
+    loss_denominator: Literal["constant", "trained"] = "constant"
+    """The number of rollouts by which the loss is divided. `constant`: the rollouts that a mini-batch should have
+    (`mini_batch` × `group`), as in WideSeek-R1. Then rollouts that are left out do not change the weight of the others.
+    `trained`: the rollouts that have trained tokens. Then the others get more weight."""
     kl_denominator: Literal["rollouts", "turns"] = "rollouts"
     """By what the KL term is divided. `rollouts`: by the same number as the rest of the loss. `turns`: by the number of
     trained turns of the mini-batch, as in WideSeek-R1's code. Then the KL term is weaker by the mean number of turns of
@@ -168,11 +168,6 @@ class SelectionOptions:
     def __post_init__(self) -> None:
         if not self.roles:
             raise ConfigError("roles must name at least one of lead, subagent, single")
-        if self.loss_denominator == "constant" and self.loss_aggregation == "token":
-            raise ConfigError(
-                "loss_denominator=constant counts rollouts, but loss_aggregation=token averages over tokens: set "
-                "loss_aggregation to agent or rollout"
-            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,9 +199,10 @@ class PolicyLossOptions:
     """Weight of the KL divergence from the reference model in the loss. The divergence is computed with the k3
     estimate. With 0, no reference model is loaded. TRL: `beta`.
     verl: `kl_loss_coef`."""
-    kl_clip: Positive | None = None
-    """Largest k3 estimate of one token. A token with a larger estimate has no gradient from the KL term. With `none`,
-    there is no limit. WideSeek-R1 and verl (`low_var_kl`) use 10."""
+    kl_clip: Positive | None = 10.0
+    """Largest k3 estimate of one token. A token with a larger estimate has no gradient from the KL term. The estimate
+    grows exponentially, so without a limit (`none`) a single token can have almost the whole gradient of a step.
+    WideSeek-R1, verl (`low_var_kl`) and NeMo RL (`kl_output_clamp_value`) use 10."""
     entropy: NotNegative = 0.0
     """Weight of the entropy bonus. Raise it if the entropy falls while the reward does not rise. TRL: `entropy_coef`.
     verl: `entropy_coeff`."""

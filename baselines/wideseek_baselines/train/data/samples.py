@@ -62,10 +62,11 @@ def rollout_samples(
             left out. If tokens need different advantages, set them later with `Sample.with_columns`.
         options: Which roles and turns are trained, and how losses are averaged.
         planned: The number of rollouts that the mini-batch should have, for ``options.loss_denominator="constant"``.
+            Default: the rollouts that have trained tokens.
         by_agent: For each rollout ``[A]`` advantages of its agents, which replace that of the rollout.
 
     Raises:
-        ConfigError: `planned` is missing, and the denominator is constant.
+        ConfigError: `planned` is smaller than the number of rollouts that have trained tokens.
         TrajectoryError: There is not one advantage for each rollout, or the record of a turn does not match its tokens.
     """
     values = np.asarray(advantages, np.float64)

@@ -95,9 +95,7 @@ def policy_loss(
     if options.kl > 0:
         if reference is None:
             raise ValueError("a KL term needs the reference model's log-probabilities")
-        divergence = k3(logprobs, reference)
-        if options.kl_clip is not None:
-            divergence = divergence.clamp(max=options.kl_clip)
+        divergence = k3(logprobs, reference, limit=options.kl_clip)
         value = value + options.kl * ((weights if kl_weights is None else kl_weights) * divergence).sum()
         metrics.mean("kl_reference", divergence)
     if options.entropy > 0:
@@ -181,14 +179,18 @@ def mismatch_weights(
         )
 
 
-def k3(logprobs: Tensor, other: Tensor, *, of_old: bool = False) -> Tensor:
+def k3(logprobs: Tensor, other: Tensor, *, of_old: bool = False, limit: float | None = None) -> Tensor:
     """The k3 estimate ``exp(d) - d - 1`` of a KL divergence, for each token. The estimate is never negative.
 
     By default ``d = other - logprobs``. If the policy sampled the tokens, this estimates KL(policy ‖ other). With
     `of_old`, ``d = logprobs - other``. If the other distribution sampled the tokens, this estimates KL(other ‖ policy).
+
+    An estimate above `limit` is cut off and has no gradient. With 10, d is cut off below -11 and above 2.6, where its
+    gradient is 12.6. Without a limit, the gradient reaches 5e8 at ``d = LARGEST``.
     """
     gap = (logprobs - other if of_old else other - logprobs).clamp(-LARGEST, LARGEST)
-    return gap.exp() - gap - 1
+    estimate = gap.exp() - gap - 1
+    return estimate if limit is None else estimate.clamp(max=limit)
 
 
 def value_loss(values: Tensor, old: Tensor, returns: Tensor, weights: Tensor, *, clip: float) -> Loss:

@@ -35,6 +35,7 @@ REINFORCED: Mapping[str, tuple[str, str]] = {
     "entropy": ("entropy", ".3f"),
     "clip_share": ("clipped share", ".3f"),
     "mismatch": ("mismatch with the engine", ".5f"),
+    "value_error": ("critic's error", ".4f"),
     "explained_variance": ("explained variance", ".3f"),
     "subagents": ("subagents used", ".2f"),
     "episode_tokens": ("tokens of an episode", ",.0f"),

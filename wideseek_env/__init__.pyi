@@ -13,10 +13,12 @@ from .errors import ActionError as ActionError
 from .errors import ConfigError as ConfigError
 from .errors import CopyError as CopyError
 from .errors import CorpusError as CorpusError
+from .errors import DamagedLineWarning as DamagedLineWarning
 from .errors import IndexDamagedError as IndexDamagedError
 from .errors import JudgeWarning as JudgeWarning
 from .errors import MissingDependencyError as MissingDependencyError
 from .errors import ServiceError as ServiceError
+from .errors import SuiteError as SuiteError
 from .errors import TaskError as TaskError
 from .errors import TrajectoryError as TrajectoryError
 from .errors import UnknownVerdictError as UnknownVerdictError

@@ -39,7 +39,7 @@ class Conversation:
 
     `generation` numbers the conversations of agents with the same id from 0. With a fixed roster, ids are used again.
     `clock` is the agent's position on the logical time line of the episode, in turns. Agents that work at the same time
-    share the same turns.
+    share the same turns. `clocks` has the value of `clock` right after each turn.
     """
 
     agent: str
@@ -48,9 +48,13 @@ class Conversation:
     limit: int
     subtask: str
     started: int
+    delegation: int = 0
+    """The turn of the lead that started this subagent, from 1. Subagents with the same number worked at the same time.
+    It is 0 for a lead or single agent."""
     messages: list[Message] = field(default_factory=list)
     turns: int = 0
     clock: int = 0
+    clocks: list[int] = field(default_factory=list)
     used: int = 0
     status: Status = "acting"
     ending: Ending = ""
@@ -93,3 +97,10 @@ class Outcome:
     def answered(self) -> bool:
         """Whether the episode has an answer to score."""
         return self.answer is not None
+
+
+def caller_of(call: str) -> tuple[str, int]:
+    """The agent and the generation in the id of a call: ``agent/turn/number`` or ``agent/generation.turn/number``."""
+    agent, turn, _ = call.rsplit("/", 2)
+    generation, point, _ = turn.partition(".")
+    return agent, int(generation) if point else 0

@@ -15,6 +15,10 @@ class ConfigError(WideSeekError, ValueError):
     """A setting is unknown, of the wrong type or out of range."""
 
 
+class SuiteError(ConfigError):
+    """The tasks of a benchmark suite are not those of its version, or cards of different suites are compared."""
+
+
 class UnnamedPartError(ConfigError):
     """A live object has no name ``module:name`` by which another process could import it."""
 
@@ -78,5 +82,13 @@ def baselines_hint(extra: str = "") -> str:
     return f"in the source folder, run: pip install -e {package}"
 
 
-class JudgeWarning(UserWarning):
+class WideSeekWarning(UserWarning):
+    """Something that a user should know, although the work goes on. Commands print it as one line."""
+
+
+class DamagedLineWarning(WideSeekWarning):
+    """A line of a file cannot be read, so one record is missing."""
+
+
+class JudgeWarning(WideSeekWarning):
     """A model should judge some cells, but the game or the command has no model. So rules decide them."""

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 from wideseek_baselines.agents.base import TeamPolicy
 from wideseek_baselines.rollout.episode_task import EpisodeTask, Services
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
-from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.tokens.record import AgentRecord, Rollout
+from wideseek_env.conversation import Conversation
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import WideSeekError
 from wideseek_env.game import Game
 from wideseek_env.policy import Job
+from wideseek_env.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +101,12 @@ class Attempts:
             group=group,
             trial=self.job.trial,
             seed=self.job.seed,
-            agents=playing.episode_policy.records(
-                [(c.agent, c.role, c.ending) for c in run.episode.conversations]
+            agents=_completed(
+                playing.episode_policy.records(
+                    [(c.agent, c.role, c.ending) for c in run.episode.conversations]
+                ),
+                run.episode.conversations,
+                trajectory,
             ),
             reward=trajectory.reward,
             parts=trajectory.parts,
@@ -117,6 +125,19 @@ class Attempts:
             meta={key: value for key, value in about.items() if key not in ("trial", "group")},
         )
         return Finished(self.job, trajectory, rollout, error)
+
+
+def _completed(
+    agents: list[AgentRecord], conversations: Sequence[Conversation], trajectory: Trajectory
+) -> list[AgentRecord]:
+    """The records with the clocks of their turns, and with their credits if these are not the team's reward."""
+    clocked = [
+        replace(agent, clocks=tuple(conversation.clocks))
+        for agent, conversation in zip(agents, conversations, strict=True)
+    ]
+    if trajectory.credit_name == "team":
+        return clocked
+    return [replace(agent, credit=trajectory.credits[agent.conversation]) for agent in clocked]
 
 
 def describe(error: BaseException) -> str:

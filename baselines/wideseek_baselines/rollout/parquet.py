@@ -18,6 +18,8 @@ from wideseek_env.errors import MissingDependencyError, TrajectoryError, baselin
 
 EPISODE = ("task_id", "group", "trial", "seed", "reward", "ending", "trainable", "error", "seconds")
 """The fields of a rollout that are stored as columns without change. The fields in `JSON` are stored as JSON text."""
+AGENT = ("agent", "role", "conversation", "model", "clocks")
+"""The fields of an agent that are stored as columns without change."""
 JSON = ("parts", "score", "meta")
 ROWS = 512
 """The writer collects this number of rows in memory, and writes them as one row group."""
@@ -27,11 +29,11 @@ class ParquetRollouts:
     """Writes rollouts to a new Parquet file. The file can be read after `close`."""
 
     def __init__(self, path: Path | str) -> None:
-        self._arrow, parquet = _pyarrow()
-        self._schema = _schema(self._arrow)
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = parquet.ParquetWriter(str(path), self._schema, compression="zstd")
+        self._arrow, self._parquet = _pyarrow()
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer: Any = None  # opened when the first agent tells whether there are credits
+        self._closed = False
         self._rows: list[dict[str, Any]] = []
         self._episodes = 0
 
@@ -39,14 +41,17 @@ class ParquetRollouts:
         """Add one rollout."""
         self._rows += _rows(self._episodes, rollout)
         self._episodes += 1
-        if len(self._rows) >= ROWS:
+        if len(self._rows) >= ROWS and (
+            self._writer is not None or any("agent" in row for row in self._rows)
+        ):
             self._flush()
 
     def close(self) -> None:
         """Write the end of the file. A second call does nothing."""
-        if self._writer.is_open:
+        if not self._closed:
             self._flush()
             self._writer.close()
+            self._closed = True
 
     def __enter__(self) -> ParquetRollouts:
         return self
@@ -57,6 +62,9 @@ class ParquetRollouts:
         self.close()
 
     def _flush(self) -> None:
+        if self._writer is None:
+            self._schema = _schema(self._arrow, credits=any("credit" in row for row in self._rows))
+            self._writer = self._parquet.ParquetWriter(str(self._path), self._schema, compression="zstd")
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
         self._rows = []
 
@@ -66,7 +74,12 @@ def read_parquet(path: Path | str) -> Iterator[Rollout]:
     arrow, parquet = _pyarrow()
     try:
         file = parquet.ParquetFile(str(path))
-        if not file.schema_arrow.equals(_schema(arrow)):
+        known = [
+            _schema(arrow, credits=credits, clocks=clocks)
+            for credits in (False, True)
+            for clocks in (True, False)
+        ]
+        if not any(map(file.schema_arrow.equals, known)):
             raise TrajectoryError(
                 f"{path} does not have the columns of rollouts of format {FORMAT}: read it with its version"
             )
@@ -85,7 +98,10 @@ def _pyarrow() -> tuple[Any, Any]:
         raise MissingDependencyError(f"Parquet files need pyarrow; {baselines_hint('parquet')}") from error
 
 
-def _schema(arrow: Any) -> Any:
+def _schema(arrow: Any, *, credits: bool, clocks: bool = True) -> Any:
+    """The columns. There is a column `credit` only if the agents have credits. Files of earlier versions have no
+    `clocks`.
+    """
     text, number, real, whole = arrow.string(), arrow.int32(), arrow.float64(), arrow.int64()
     turn = arrow.struct(
         [
@@ -110,7 +126,9 @@ def _schema(arrow: Any) -> Any:
     columns += [("trainable", arrow.bool_())]
     columns += [(name, text) for name in ("agent", "role", "agent_ending", "model")]
     columns += [("conversation", number), ("sequence", number)]
+    columns += [("clocks", arrow.list_(number))] if clocks else []
     columns += [("ids", arrow.list_(number)), ("turns", arrow.list_(turn))]
+    columns += [("credit", real)] if credits else []
     return arrow.schema(columns, metadata={"wideseek_rollouts": str(FORMAT)})
 
 
@@ -120,8 +138,9 @@ def _rows(number: int, rollout: Rollout) -> list[dict[str, Any]]:
     episode |= {name: json.dumps(record[name], ensure_ascii=False) for name in JSON}
     rows: list[dict[str, Any]] = []
     for agent in record["agents"]:
-        about = {name: agent[name] for name in ("agent", "role", "conversation", "model")}
+        about = {name: agent[name] for name in AGENT}
         about["agent_ending"] = agent["ending"]
+        about |= {"credit": agent["credit"]} if "credit" in agent else {}
         for at, sequence in enumerate(agent["sequences"]):
             rows.append({**episode, **about, "sequence": at, **sequence})
         if not agent["sequences"]:
@@ -142,7 +161,8 @@ def _rollouts(rows: Iterator[Mapping[str, Any]]) -> Iterator[Rollout]:
         if row["agent"] is None:
             continue
         if row["sequence"] in (None, 0):
-            agent = {name: row[name] for name in ("agent", "role", "conversation", "model")}
+            agent = {name: row.get(name) for name in AGENT}
+            agent |= {"credit": row["credit"]} if row.get("credit") is not None else {}
             record["agents"].append({**agent, "ending": row["agent_ending"], "sequences": []})
         if row["sequence"] is not None:
             record["agents"][-1]["sequences"].append({"ids": row["ids"], "turns": row["turns"]})

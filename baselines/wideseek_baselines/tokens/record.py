@@ -80,6 +80,11 @@ class AgentRecord:
     sequences: list[Sequence]
     model: str = ""
     """The name of the model that generated the turns, if the team has several models. Otherwise ""."""
+    credit: float | None = None
+    """What the conversation earned, if the game has another `credit` than "team". None means the team's reward."""
+    clocks: tuple[int, ...] = ()
+    """The position of each turn on the logical time line of the episode, in turns, by the number of the turn. Every
+    turn on which a turn depends has a lower number. Empty in records of earlier versions."""
 
     @property
     def turns(self) -> list[TurnRecord]:
@@ -119,6 +124,10 @@ class Rollout:
     seconds: float = 0.0
     meta: Mapping[str, Any] = field(default_factory=dict)
 
+    def credit(self, agent: AgentRecord) -> float:
+        """What an agent of this rollout earned."""
+        return self.reward if agent.credit is None else agent.credit
+
     @property
     def tokens(self) -> int:
         """The number of tokens that the team generated."""
@@ -126,7 +135,11 @@ class Rollout:
 
     def to_dict(self) -> dict[str, Any]:
         """The rollout as values that JSON can store. `from_dict` reads them."""
-        return {"format": FORMAT, **dataclasses.asdict(self)}
+        record = {"format": FORMAT, **dataclasses.asdict(self)}
+        for agent in record["agents"]:
+            if agent["credit"] is None:
+                del agent["credit"]
+        return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Rollout:
@@ -141,6 +154,7 @@ class Rollout:
                 AgentRecord(
                     **{
                         **agent,
+                        "clocks": tuple(map(int, agent.get("clocks") or ())),
                         "sequences": [
                             Sequence(list(s["ids"]), [_turn(turn) for turn in s["turns"]])
                             for s in agent["sequences"]

@@ -1,4 +1,5 @@
 """Multi-agent GRPO: the advantage of an episode compares its reward with its group. All agents share that advantage.
+If the game has another credit than "team", the advantage of an agent compares its credit with the agents of its role.
 
 Read `run_grpo` and `train_step` from top to bottom: that is the whole algorithm (arXiv 2602.04634).
 """
@@ -11,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from torch import Tensor
 
 from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import Count
 from wideseek_baselines.train.config.options import AdvantageOptions
 from wideseek_baselines.train.config.run import RunConfig
@@ -22,11 +25,14 @@ from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.loop import OnStep, ReinforcementRun, RunResult
 from wideseek_baselines.train.model.forward import reference_model, with_logprobs
 from wideseek_baselines.train.model.model import TokenModel, load_model
-from wideseek_baselines.train.objective.advantages import Advantages, group_advantages
+from wideseek_baselines.train.objective.advantages import Advantages, Floats, agent_advantages
 from wideseek_baselines.train.objective.losses import policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
+from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
+from wideseek_baselines.train.reporting.untrained import untrained_groups
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 from wideseek_env.errors import ConfigError
@@ -81,33 +87,44 @@ def run_grpo(
         model = load_model(config.model)
         reference = reference_model(config.model, model) if config.loss.kl > 0 else None
         optimizer = Optimizer(model.named_parameters(), config.optim, config.steps * config.updates)
-        sampler = TaskSampler(manager.tasks, config.seed, config.widths)
+        sampler = TaskSampler(manager.tasks, config.seed, config.widths, config.steps * config.tasks)
         with (
             ReinforcementRun(config, manager, model, model, {"policy": optimizer}, on_step) as run,
             RolloutPrefetcher(
                 lambda position: draw(manager, sampler, position, config), manager, config, run
             ) as prefetcher,
+            run.stopping,
         ):
             while run.step < config.steps:
                 batch = prefetcher.take()
-                began = time.perf_counter()
-                metrics, tokens = train_step(
-                    model, reference, optimizer, batch.rollouts, batch.advantages.values, config, run.step
-                )
-                trained = time.perf_counter()
-                prefetcher.wait()
-                run.finish(
-                    {
-                        **rollout_metrics(batch.rollouts, run.step),
-                        "groups": batch.advantages.groups,
-                        "zero_variance_groups": batch.advantages.zero_variance,
-                        "failed_episodes": len(batch.errors),
-                        **metrics,
-                        **prefetcher.metrics(batch.rollouts),
-                        "train_seconds": trained - began,
-                    },
-                    tokens,
-                )
+                with run.stopping.held():
+                    began = time.perf_counter()
+                    metrics, tokens = train_step(
+                        model,
+                        reference,
+                        optimizer,
+                        batch.rollouts,
+                        batch.advantages.values,
+                        config,
+                        run.step,
+                        by_agent=batch.advantages.agents,
+                    )
+                    trained = time.perf_counter()
+                    prefetcher.wait()
+                    run.finish(
+                        {
+                            **rollout_metrics(batch.rollouts, run.step),
+                            "groups": batch.advantages.groups,
+                            "zero_variance_groups": batch.advantages.zero_variance,
+                            "failed_episodes": len(batch.errors),
+                            **throughput_metrics(metrics, trained - began, model.device),
+                            **prefetcher.metrics(batch.rollouts),
+                            "train_seconds": trained - began,
+                        },
+                        tokens,
+                        untrained_groups(batch.rollouts, batch.advantages, config.advantage, metrics),
+                    )
+                run.after_step()
         return run.result
 
 
@@ -142,12 +159,7 @@ def draw(
         position += missing
         rollouts += more
         errors += failed
-        advantages = group_advantages(
-            [rollout.reward for rollout in rollouts],
-            [rollout.group for rollout in rollouts],
-            [rollout.trainable for rollout in rollouts],
-            config.advantage,
-        )
+        advantages = agent_advantages(rollouts, config.advantage)
         missing = config.tasks - advantages.groups
         if missing <= 0:
             break
@@ -162,6 +174,8 @@ def train_step(
     advantages: Sequence[float] | np.ndarray[Any, np.dtype[np.float64]],
     config: GrpoConfig,
     step: int,
+    *,
+    by_agent: Sequence[Floats] | None = None,
 ) -> tuple[dict[str, float], int]:
     """Train on the episodes of a step. Returns the metrics, and the number of generated tokens that were trained on.
 
@@ -173,6 +187,7 @@ def train_step(
         advantages: One advantage for each rollout. A rollout with NaN is left out.
         config: The settings.
         step: The number of the step. The order of mini-batches depends on it.
+        by_agent: The advantages of the agents of each rollout, if the agents do not share that of the rollout.
     """
     values = np.asarray(advantages, np.float64)
     used = np.flatnonzero(~np.isnan(values))
@@ -184,7 +199,8 @@ def train_step(
     ):
         numbers = used[chosen]
         members = [rollouts[number] for number in numbers]
-        found = rollout_samples(members, values[numbers], config.selection, config.planned)
+        each = [by_agent[number] for number in numbers] if by_agent is not None else None
+        found = rollout_samples(members, values[numbers], config.selection, config.planned, each)
         dropped += found.dropped_turns
         if found.samples:
             batches.append(found.samples)
@@ -197,6 +213,7 @@ def train_step(
         ]
 
     metrics, norms = MetricAccumulator(), []
+    losses: list[Tensor] = []
     for epoch in range(config.epochs):
         for number in random.permutation(len(batches)) if epoch else range(len(batches)):
             model.train()
@@ -216,7 +233,13 @@ def train_step(
                     kl_weights=row.columns.get("kl_weight"),
                 )
                 loss.value.backward()
+                losses.append(loss.value.detach())
                 metrics.add(loss.metrics)
+                metrics.add(
+                    role_metrics(
+                        row.columns["role"], scores.logprobs, scores.entropies, row.columns.get("reference")
+                    )
+                )
             done = optimizer.step()
             norms.append(done.norm)
     result = {
@@ -225,5 +248,15 @@ def train_step(
         "optimizer_steps": float(len(norms)),
     }
     if norms:
-        result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        result |= {
+            "loss": distributed.summed(float(sum(losses)))[0] / len(norms),
+            "gradient_norm": float(np.mean(norms)),
+            "lr": done.lr,
+            **work_metrics(
+                model,
+                [sample for samples in batches for sample in samples],
+                updates=config.epochs,
+                forward=int("old" in batches[0][0].columns) + int(reference is not None),
+            ),
+        }
     return result, sum(len(sample.places) for samples in batches for sample in samples)

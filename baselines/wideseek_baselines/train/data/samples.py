@@ -18,10 +18,11 @@ from wideseek_baselines.train.config.options import SelectionOptions
 from wideseek_baselines.train.data.loss_weights import Owner, token_weights
 from wideseek_baselines.train.data.packing import Sample
 from wideseek_env.errors import TrajectoryError
+from wideseek_env.messages import ROLES, Role
 
 ENDED = ("answered", "reported")
 """The endings of agents that finished by themselves."""
-_CUT = ("out_of_turns", "out_of_context")
+RAN_OUT = ("out_of_turns", "out_of_context")
 REPEATED = 8000
 """A turn with this number of tokens or more that filled the context is taken for endless repetition (WideSeek-R1)."""
 
@@ -32,8 +33,9 @@ class SampleBatch:
 
     Attributes:
         samples: One sample for each sequence that has a trained token. Its columns are `advantage`, `weight`, `engine`
-            (the log-probabilities from the engine), `temperature`, and `version` (of the policy that generated the
-            token). With ``kl_denominator="turns"`` there is also `kl_weight`, the weight in the KL term.
+            (the log-probabilities from the engine), `temperature`, `version` (of the policy that generated the token),
+            and `role` (the index of the token's role in `wideseek_env.messages.ROLES`). With ``kl_denominator="turns"``
+            there is also `kl_weight`, the weight in the KL term.
         owners: The owner of each sample. `Owner.rollout` is the index of a rollout in the mini-batch, and `Owner.agent`
             is the index of an agent in that rollout.
         turns: The trained turns of each sample.
@@ -52,6 +54,7 @@ def rollout_samples(
     advantages: ArrayLike,
     options: SelectionOptions,
     planned: int | None = None,
+    by_agent: Sequence[ArrayLike] | None = None,
 ) -> SampleBatch:
     """Make the samples of a mini-batch of rollouts.
 
@@ -61,9 +64,11 @@ def rollout_samples(
             left out. If tokens need different advantages, set them later with `Sample.with_columns`.
         options: Which roles and turns are trained, and how losses are averaged.
         planned: The number of rollouts that the mini-batch should have, for ``options.loss_denominator="constant"``.
+            Default: the rollouts that have trained tokens.
+        by_agent: For each rollout ``[A]`` advantages of its agents, which replace that of the rollout.
 
     Raises:
-        ConfigError: `planned` is missing, and the denominator is constant.
+        ConfigError: `planned` is smaller than the number of rollouts that have trained tokens.
         TrajectoryError: There is not one advantage for each rollout, or the record of a turn does not match its tokens.
     """
     values = np.asarray(advantages, np.float64)
@@ -76,6 +81,8 @@ def rollout_samples(
     for number, (rollout, advantage) in enumerate(zip(rollouts, values, strict=True)):
         if np.isnan(advantage) or not rollout.trainable:
             continue
+        shared = np.full(len(rollout.agents), advantage)
+        paid = shared if by_agent is None else np.asarray(by_agent[number], np.float64)
         for place, agent in enumerate(rollout.agents):
             if agent.role not in options.roles:
                 continue
@@ -84,7 +91,7 @@ def rollout_samples(
             for sequence in agent.sequences:
                 here = [turn for turn in sequence.turns if turn.turn in chosen and turn.tokens]
                 if here:
-                    bare.append(_sample(sequence, here, float(advantage)))
+                    bare.append(_sample(sequence, here, float(paid[place]), agent.role))
                     owners.append(Owner(rollout.group, number, place))
                     turns.append(here)
     weights = token_weights(owners, [len(sample.places) for sample in bare], options, planned)
@@ -123,7 +130,7 @@ def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOption
     usable = {turn.turn for turn in agent.turns if turn.trainable}
     if options.failures == "all":
         return usable
-    cut = agent.ending in _CUT
+    cut = ran_out(agent)
     if not failed(rollout):
         return set() if cut else usable
     if options.failures == "none":
@@ -140,6 +147,11 @@ def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOption
     return set()
 
 
+def ran_out(agent: AgentRecord) -> bool:
+    """Whether an agent ended because it ran out of turns or context."""
+    return agent.ending in RAN_OUT
+
+
 def repeated(agent: AgentRecord) -> bool:
     """Whether an agent's last turn filled its context and has `REPEATED` tokens or more."""
     if agent.ending != "out_of_context" or not agent.turns:
@@ -153,7 +165,7 @@ def failed(rollout: Rollout) -> bool:
     return rollout.ending != "answered" or rollout.score.get("well_formed", 1.0) < 1.0
 
 
-def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: float) -> Sample:
+def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: float, role: Role) -> Sample:
     """Make one sample. Raises `TrajectoryError` if the numbers of log-probabilities, versions and tokens differ."""
     for turn in turns:
         counted = sum(count for _, count in turn.versions)
@@ -168,6 +180,7 @@ def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: flo
         "temperature": [turn.temperature for turn in turns for _ in range(turn.tokens)],
         "version": [version for turn in turns for version, count in turn.versions for _ in range(count)],
         "advantage": [advantage] * len(places),
+        "role": [ROLES.index(role)] * len(places),
     }
     return Sample(
         np.array(sequence.ids, np.int64),

@@ -110,6 +110,7 @@ FIELDS = {
     "rules": ("width-benchmark", "width-benchmark"),
     "limits": ("{lead_turns = 4}", {"lead_turns": 4}),
     "reward": ("wideseek_r1", "wideseek_r1"),
+    "credit": ("cells", "cells"),
     "profile": ("terse", "terse"),
     "texts": ('{results = {no_hits = "Nothing."}}', {"results": {"no_hits": "Nothing."}}),
     "judge": ("recorded:verdicts.jsonl", "recorded:verdicts.jsonl"),
@@ -228,5 +229,5 @@ def test_a_run_resumes_only_with_the_game_that_it_played(tmp_path: Path) -> None
         "game.tasks": {"tasks": [dataclasses.replace(each, question="Who?") for each in toy_tasks(3)]},
     }
     for name, change in others.items():
-        with pytest.raises(ConfigError, match=rf"other data or settings \({name}\)"):
+        with pytest.raises(ConfigError, match=rf"other data or settings: .*{name} was .* and is now "):
             run_grpo(config, game={**toy_game(3), **change})

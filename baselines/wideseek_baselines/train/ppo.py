@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import NotNegative, Positive
 from wideseek_baselines.train.config.options import (
     OptimOptions,
@@ -50,8 +51,11 @@ from wideseek_baselines.train.model.sharding import sharded
 from wideseek_baselines.train.objective.advantages import agent_gae
 from wideseek_baselines.train.objective.losses import k3, policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
+from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
+from wideseek_baselines.train.reporting.untrained import untrained_turns
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 from wideseek_env.errors import ConfigError
@@ -155,28 +159,32 @@ def run_ppo(
             RolloutPrefetcher(
                 lambda position: draw(manager, sampler, position, config), manager, config, run
             ) as prefetcher,
+            run.stopping,
         ):
             while run.step < config.steps:
                 rollouts, errors = prefetcher.take()
-                began = time.perf_counter()
-                batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
-                metrics = train_step(model, critic, optimizers, batches, config, run.step)
-                done = time.perf_counter()
-                prefetcher.wait()
-                metrics["kl_coefficient"] = run.state["kl"]
-                run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
-                run.finish(
-                    {
-                        **rollout_metrics(rollouts, run.step),
-                        "failed_episodes": len(errors),
-                        **metrics,
-                        **prefetcher.metrics(rollouts),
-                        "train_seconds": done - began,
-                    },
-                    sum(len(sample.places) for batch in batches for sample in batch.samples)
-                    if run.step >= config.value.warmup_steps
-                    else 0,
-                )
+                with run.stopping.held():
+                    began = time.perf_counter()
+                    batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
+                    metrics = train_step(model, critic, optimizers, batches, config, run.step)
+                    done = time.perf_counter()
+                    prefetcher.wait()
+                    metrics["kl_coefficient"] = run.state["kl"]
+                    run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
+                    run.finish(
+                        {
+                            **rollout_metrics(rollouts, run.step),
+                            "failed_episodes": len(errors),
+                            **throughput_metrics(metrics, done - began, model.device),
+                            **prefetcher.metrics(rollouts),
+                            "train_seconds": done - began,
+                        },
+                        sum(len(sample.places) for batch in batches for sample in batch.samples)
+                        if run.step >= config.value.warmup_steps
+                        else 0,
+                        untrained_turns(rollouts, metrics),
+                    )
+                run.after_step()
         return run.result
 
 
@@ -434,6 +442,7 @@ def train_step(
 ) -> dict[str, float]:
     """Update policy and critic on the mini-batches of a step. Returns the metrics of the step."""
     metrics, norms = MetricAccumulator(), []
+    losses: list[Tensor] = []
     critic_fit = CriticFit()
     random = np.random.default_rng([config.seed, 5, step])
     std = critic.norm.std
@@ -458,7 +467,13 @@ def train_step(
                     kl_weights=row.columns.get("kl_weight"),
                 )
                 total = loss.value
+                losses.append(loss.value.detach())
                 metrics.add(loss.metrics)
+                metrics.add(
+                    role_metrics(
+                        row.columns["role"], scores.logprobs, scores.entropies, row.columns.get("reference")
+                    )
+                )
                 if config.joint_updates and isinstance(critic, ValueHead):
                     fit = critic_loss(critic(scores.hidden), row.columns, config.value.clip, std)
                     total = total + config.value_weight * fit.value
@@ -476,10 +491,13 @@ def train_step(
         )
     result = metrics.result() | critic_fit.result()
     result["optimizer_steps"] = float(len(norms))
+    (loss_sum,) = distributed.summed(float(sum(losses)))
+    samples = [sample for batch in batches for sample in batch.samples]
     if norms:
-        result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        result |= {"loss": loss_sum / len(norms), "gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        result |= work_metrics(model, samples, updates=config.epochs)
     if batches:
-        result |= critic_metrics([sample for batch in batches for sample in batch.samples])
+        result |= critic_metrics(samples)
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
         result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
     return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from wideseek_baselines.scripted.collect import collect
+from wideseek_baselines.scripted.collecting import read_collect
 from wideseek_baselines.scripted.history import History
 from wideseek_baselines.scripted.knowledge import Knowledge
 from wideseek_baselines.scripted.listing import list_entries
@@ -33,6 +35,11 @@ def subagent_turn(turn: Turn, toolbox: Toolbox, context: int) -> str:
     task = read_subtask(history.task)
     language: Language = "zh" if CHINESE.search(history.task) else "en"
     room = affordable(turn, history, toolbox, context)
+    lists = read_collect(history.task)
+    if lists is not None:
+        collection = collect(lists, known, toolbox.results)
+        requests = untried(collection.requests, history)[:room]
+        return toolbox.write(requests) if requests else collection.report.write(lists.columns, language)
     if isinstance(task, FindList):
         listing = list_entries(task, known, toolbox.results)
         length = sum(len(e.name) + len(e.url) + sum(map(len, v.values())) + 20 for e, v in listing.entries)

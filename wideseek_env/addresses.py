@@ -114,8 +114,8 @@ def looks_like_token(text: str) -> bool:
 def key_place(address: str) -> str:
     """Where `address` has a key: ``the parameter sig``, ``the fragment`` or ``the user name``. "" for nowhere.
 
-    A parameter has a key if its name is one of a list and its value is more than a small number or a placeholder, or
-    if its value has the form of a key.
+    A parameter has a key if its name is one of a list, or if its value has the form of a key. A small number and a
+    placeholder are no keys.
     """
     _, place, path, query, fragment = _parts(address)
     if "@" in place:

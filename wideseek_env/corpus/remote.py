@@ -25,6 +25,7 @@ from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Page, SearchHit, check_chars
 from wideseek_env.corpus.remote_exchange import (
     LARGEST_ANSWER,
+    MOST_SIGNS,
     Answer,
     LateError,
     LostError,
@@ -277,7 +278,7 @@ class RemoteCorpus:
             except OversizedError:
                 raise RemoteError(
                     f"the retrieval service at {self._shown}{path} sent an answer of more than {LARGEST_ANSWER >> 20} "
-                    "MiB: ask for fewer results, or use a smaller batch"
+                    f"MiB or {MOST_SIGNS:,} JSON signs: ask for fewer results, or use a smaller batch"
                 ) from None
             if answer.status in _AGAIN:
                 trouble = f"it answered with status {answer.status}{self._said(answer)}"

@@ -23,6 +23,9 @@ from wideseek_env.net.limits import Limits
 LARGEST_ANSWER = 32 << 20
 """The most bytes of an answer, as sent and once decompressed."""
 
+MOST_SIGNS = 2_000_000
+"""The most brackets, braces and quotation marks of an answer. Decoded, an empty list needs 25 times its JSON."""
+
 _LIMITS = Limits(body=LARGEST_ANSWER, unpacked=LARGEST_ANSWER)
 
 
@@ -43,7 +46,7 @@ class LostError(Exception):
 
 
 class OversizedError(Exception):
-    """The answer has more than `LARGEST_ANSWER` bytes."""
+    """The answer has more than `LARGEST_ANSWER` bytes or `MOST_SIGNS` signs."""
 
 
 class Transport:
@@ -112,6 +115,8 @@ class Transport:
                 )
             except FetchError as error:
                 raise (OversizedError if error.kind == "too_large" else LostError)(error.kind) from None
+            if sum(map(content.count, (b"[", b"{", b'"'))) > MOST_SIGNS:
+                raise OversizedError
             return Answer(response.status_code, response.headers, content)
 
     def close(self) -> None:

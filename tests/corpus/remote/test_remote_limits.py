@@ -83,6 +83,19 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(remote_exchange, "_LIMITS", Limits(body=100_000, unpacked=100_000))
 
 
+def test_an_answer_of_too_many_values_is_refused_before_it_is_decoded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(remote_exchange, "MOST_SIGNS", 1000)
+    for value in ("[]", "{}", '""'):
+        body = b'{"result":[[' + b",".join([value.encode()] * 1000) + b"]]}"
+        with serving(lambda path, asked, body=body: (200, body, {})) as service:  # type: ignore[misc]
+            corpus = RemoteCorpus(service.url, retries=0, timeout=5)
+            with pytest.raises(RemoteError, match="ask for fewer results"):
+                corpus.search(["a"], 1)
+            corpus.close()
+
+
 @pytest.mark.parametrize("packed", [True, False])
 def test_an_answer_that_is_too_large_is_refused_at_once(
     monkeypatch: pytest.MonkeyPatch, packed: bool
@@ -92,7 +105,7 @@ def test_an_answer_that_is_too_large_is_refused_at_once(
     headers = {"Content-Encoding": "gzip"} if packed else {}
     with serving(lambda path, asked: (200, gzip.compress(body) if packed else body, headers)) as service:
         corpus = RemoteCorpus(service.url, retries=3, backoff=0.001)
-        with pytest.raises(RemoteError, match="more than 32 MiB: ask for fewer results"):
+        with pytest.raises(RemoteError, match="more than 32 MiB or .* ask for fewer results"):
             corpus.search(["a"], 1)
         corpus.close()
     assert len(service.asked) == 1

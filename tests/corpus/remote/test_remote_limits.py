@@ -105,7 +105,7 @@ def test_an_answer_that_is_too_large_is_refused_at_once(
     headers = {"Content-Encoding": "gzip"} if packed else {}
     with serving(lambda path, asked: (200, gzip.compress(body) if packed else body, headers)) as service:
         corpus = RemoteCorpus(service.url, retries=3, backoff=0.001)
-        with pytest.raises(RemoteError, match="more than 32 MiB or .* ask for fewer results"):
+        with pytest.raises(RemoteError, match=r"more than 32 MiB or .* ask for fewer results"):
             corpus.search(["a"], 1)
         corpus.close()
     assert len(service.asked) == 1

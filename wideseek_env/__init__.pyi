@@ -13,6 +13,7 @@ from .errors import ActionError as ActionError
 from .errors import ConfigError as ConfigError
 from .errors import CopyError as CopyError
 from .errors import CorpusError as CorpusError
+from .errors import DamagedLineWarning as DamagedLineWarning
 from .errors import IndexDamagedError as IndexDamagedError
 from .errors import JudgeWarning as JudgeWarning
 from .errors import MissingDependencyError as MissingDependencyError

@@ -11,6 +11,7 @@ from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from wideseek_env.copying import Independent
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.credit import Credit
 from wideseek_env.episode import Roster
 from wideseek_env.errors import ActionError
 from wideseek_env.game import Tasks
@@ -208,6 +209,7 @@ def raw_env(
     rules: str | Rules | Mapping[str, int] = "default",
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
+    credit: str | Credit = "team",
     profile: str | Profile = "default",
     texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
@@ -232,6 +234,7 @@ def raw_env(
             rules=rules,
             limits=limits,
             reward=reward,
+            credit=credit,
             profile=profile,
             texts=texts,
             judge=judge,
@@ -258,6 +261,7 @@ def env(
     rules: str | Rules | Mapping[str, int] = "default",
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
+    credit: str | Credit = "team",
     profile: str | Profile = "default",
     texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
@@ -285,6 +289,7 @@ def env(
             rules=rules,
             limits=limits,
             reward=reward,
+            credit=credit,
             profile=profile,
             texts=texts,
             judge=judge,

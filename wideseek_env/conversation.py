@@ -48,6 +48,9 @@ class Conversation:
     limit: int
     subtask: str
     started: int
+    delegation: int = 0
+    """The turn of the lead that started this subagent, from 1. Subagents with the same number worked at the same time.
+    It is 0 for a lead or single agent."""
     messages: list[Message] = field(default_factory=list)
     turns: int = 0
     clock: int = 0
@@ -93,3 +96,10 @@ class Outcome:
     def answered(self) -> bool:
         """Whether the episode has an answer to score."""
         return self.answer is not None
+
+
+def caller_of(call: str) -> tuple[str, int]:
+    """The agent and the generation in the id of a call: ``agent/turn/number`` or ``agent/generation.turn/number``."""
+    agent, turn, _ = call.rsplit("/", 2)
+    generation, point, _ = turn.partition(".")
+    return agent, int(generation) if point else 0

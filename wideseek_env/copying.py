@@ -28,7 +28,7 @@ from wideseek_env.reprs import short
 _T = TypeVar("_T")
 
 _CLOUDPICKLES = ("cloudpickle", "ray.cloudpickle", "joblib.externals.cloudpickle")
-_LIVE = frozenset(("corpus", "reward", "profile", "judge", "counter", "executor", "summariser"))
+_LIVE = frozenset(("corpus", "reward", "credit", "profile", "judge", "counter", "executor", "summariser"))
 """The fields of `GameConfig` and `Game` that hold live objects."""
 _BY_NAME = _LIVE - {"executor"} | {"tool"}
 """The kinds of objects that travel as their name, if they have one."""

@@ -37,12 +37,14 @@ ENTRY_POINTS: Mapping[str, EntryPoint] = {
     "parallel_env": EntryPoint(fixed=("team",)),
     "raw_env": EntryPoint(fixed=("team",)),
     "env": EntryPoint(fixed=("team",)),
-    "WideSeek-v0": EntryPoint({"team": False}, fixed=("team", "width", "roster")),
+    "WideSeek-v0": EntryPoint({"team": False}, fixed=("team", "width", "roster", "credit")),
     "evaluate": EntryPoint(_TEST),
     "wideseek run": EntryPoint(_TEST),
     "wideseek eval": EntryPoint(_TEST),
     "wideseek bench width": EntryPoint(_SWEEP, fixed=("width", "team")),
-    "wideseek bench depth": EntryPoint({**_SWEEP, "team": False}, fixed=("width", "team", "roster")),
+    "wideseek bench depth": EntryPoint(
+        {**_SWEEP, "team": False}, fixed=("width", "team", "roster", "credit")
+    ),
     "wideseek demo": EntryPoint(
         _SWEEP, fixed=tuple(each.name for each in fields(GameConfig) if each.name != "tasks")
     ),

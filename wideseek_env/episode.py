@@ -377,6 +377,7 @@ class Episode(Independent):
             limit=self.rules.turns(role),
             subtask=subtask,
             started=len(self.conversations),
+            delegation=self.root.turns if role == "subagent" else 0,
             clock=clock,
         )
         conversation.limit = self._limit(conversation)

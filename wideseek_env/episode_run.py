@@ -7,6 +7,7 @@ moves the agents one by one.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sized
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from wideseek_env.copying import Independent, independent_copy
+from wideseek_env.credit import credits_of, is_team
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ActionError, ConfigError, CopyError
 from wideseek_env.game import Game
@@ -57,6 +59,7 @@ class EpisodeRun(Independent):
         self.times: list[float] = []
         self.score: TableScore | None = None
         self.parts: Parts = {}
+        self.credits: list[float] = []
         self._schemas: dict[Role, list[dict[str, Any]]] = {}
         self._began = time.perf_counter()
         self.started = time.time()
@@ -95,13 +98,24 @@ class EpisodeRun(Independent):
 
     @property
     def done(self) -> bool:
-        """Whether the episode has ended. Then `score`, `parts` and `reward` are set."""
+        """Whether the episode has ended. Then `score`, `parts`, `credits` and `reward` are set."""
         return self.episode.done
 
     @property
     def reward(self) -> float:
         """The team's reward. It is 0 until the episode has ended."""
         return total(self.parts)
+
+    def paid(self, agent: str) -> float:
+        """What an agent earns at the end: with the default credit the team's reward, also for an agent that never had
+        a subtask. With another credit, the sum over its conversations. It is 0 until the episode has ended."""
+        if not self.done or is_team(self.game.credit):
+            return self.reward
+        return math.fsum(
+            paid
+            for paid, conversation in zip(self.credits, self.episode.conversations, strict=True)
+            if conversation.agent == agent
+        )
 
     def turn(self, agent: str) -> Turn:
         """The information that a policy gets about an acting agent."""
@@ -218,6 +232,8 @@ class EpisodeRun(Independent):
             self.episode,
             score=self.score,
             parts=self.parts,
+            credits=None if is_team(self.game.credit) else self.credits,
+            credit_name=self.game.credit.name,
             reward_name=self.game.reward.name,
             corpus=self.game.corpus_name,
             seed=self.seed,
@@ -232,6 +248,7 @@ class EpisodeRun(Independent):
         answer = outcome.answer if outcome is not None else None
         self.score = score_response(answer or "", self.task, self.game.judge)
         self.parts = self.game.reward(self.episode, self.score)
+        self.credits = credits_of(self.game.credit, self.episode, self.score, self.reward)
 
 
 def run_episode(

@@ -78,5 +78,13 @@ def baselines_hint(extra: str = "") -> str:
     return f"in the source folder, run: pip install -e {package}"
 
 
-class JudgeWarning(UserWarning):
+class WideSeekWarning(UserWarning):
+    """Something that a user should know, although the work goes on. Commands print it as one line."""
+
+
+class DamagedLineWarning(WideSeekWarning):
+    """A line of a file cannot be read, so one record is missing."""
+
+
+class JudgeWarning(WideSeekWarning):
     """A model should judge some cells, but the game or the command has no model. So rules decide them."""

@@ -7,16 +7,20 @@ import gzip
 import json
 import os
 import re
+import warnings
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, BinaryIO, Self, cast
 
-from wideseek_env.errors import CopyError, TrajectoryError
+from wideseek_env.errors import CopyError, DamagedLineWarning, TrajectoryError
 
 _BLOCK = 1 << 20
+_MOST_DAMAGED = 10
+"""If so many lines at the beginning of a file are no JSON, it is no file of records."""
+
 _TEMPORARY = re.compile(r"\.(.+)\.\d+\.tmp")
 
 
@@ -122,10 +126,58 @@ def whole_lines(path: Path) -> Iterator[bytes]:
             yield from (line + b"\n" for line in lines)
 
 
+def json_values(path: Path, lines: Iterable[bytes]) -> Iterator[tuple[int, Any]]:
+    """The JSON values of `lines`, which are those of the file `path`, with their line numbers from 1.
+
+    Blank lines are skipped. A damaged line is skipped with a `DamagedLineWarning`.
+
+    Raises:
+        TrajectoryError: The first lines are all no JSON, so this is a file of another kind.
+    """
+    first = ""
+    bad: list[int] = []
+    good = False
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            first = first or f"{path}:{number}: this is not JSON Lines ({error})"
+            bad.append(number)
+            if not good and len(bad) == _MOST_DAMAGED:
+                break
+            continue
+        good = True
+        for each in bad:
+            warn_of_line(path, each)
+        bad.clear()
+        yield number, value
+    if bad and not good:
+        raise TrajectoryError(f"{first}; give a run folder or a file of records")
+    for each in bad:
+        warn_of_line(path, each)
+
+
+def warn_of_line(path: Path, number: int) -> None:
+    """Give a `DamagedLineWarning`."""
+    warnings.warn(
+        f"{path}:{number} is damaged and is skipped, so one record is missing",
+        DamagedLineWarning,
+        stacklevel=3,
+    )
+
+
+def json_line(value: Any) -> bytes:
+    """`value` as one line of JSON in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
 class JsonlWriter:
     """Appends JSON values to a file, one per line.
 
-    Each value is on disk before the next is written, so a crash loses none.
+    Each value is on disk before the next is written, so a crash loses none. If a value cannot be written, for example
+    because the disk is full, the file stays as it was before, and later values can be written.
 
     Opening creates the file and its folder. It cuts off a partial last line, which a process leaves if it is killed
     while it writes. If the name ends in ``.gz``, each line is compressed separately. Raises `TrajectoryError` when such
@@ -136,7 +188,7 @@ class JsonlWriter:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._packed = self.path.suffix == ".gz"
-        self._file: IO[bytes] = open(self.path, "a+b")  # noqa: SIM115 (closed by `close`)
+        self._file: IO[bytes] = open(self.path, "a+b", buffering=0)  # noqa: SIM115 (closed by `close`)
         try:
             keep = _end_of_members(self._file) if self._packed else _end_of_lines(self._file)
             if keep < self._file.seek(0, os.SEEK_END):
@@ -146,11 +198,13 @@ class JsonlWriter:
             raise
 
     def write(self, value: Any) -> None:
-        """Append one value and wait until it is on disk."""
-        data = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
-        self._file.write(gzip.compress(data, compresslevel=6, mtime=0) if self._packed else data)
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        """Append one value and wait until it is on disk.
+
+        Raises:
+            OSError: The value could not be written. Nothing of it is in the file.
+        """
+        data = json_line(value)
+        append_whole(self._file, gzip.compress(data, compresslevel=6, mtime=0) if self._packed else data)
 
     def close(self) -> None:
         """Close the file. Further calls do nothing."""
@@ -163,6 +217,25 @@ class JsonlWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def append_whole(file: IO[bytes], data: bytes, *, sync: bool = True) -> None:
+    """Append `data` to an unbuffered file. With `sync`, the call returns when it is on disk.
+
+    Raises:
+        OSError: `data` could not be written. The file has its former length again, so no part of `data` is left.
+    """
+    before = os.fstat(file.fileno()).st_size
+    try:
+        left = memoryview(data)
+        while left:
+            left = left[file.write(left) :]
+        if sync:
+            os.fsync(file.fileno())
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.ftruncate(file.fileno(), before)
+        raise
 
 
 def _end_of_lines(file: IO[bytes]) -> int:

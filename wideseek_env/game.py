@@ -20,6 +20,7 @@ from typing import Any, Self, TypeAlias, cast, get_args
 from wideseek_env import catalog
 from wideseek_env.copying import copied_executor, live_parts
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.credit import Credit, Team, credit_named, is_team
 from wideseek_env.episode import Episode, Roster
 from wideseek_env.errors import ConfigError
 from wideseek_env.game_text import game_json, game_options, game_toml, read_game_json, read_game_toml
@@ -101,6 +102,9 @@ class GameConfig:
     limits."""
     reward: str | Reward = "item_f1"
     """The reward of the team: item_f1, wideseek_r1, or module:name."""
+    credit: str | Credit = "team"
+    """How the result is divided among the agents: team (every agent has the team's reward), cells (a subagent has the
+    right minus the wrong cells that its report brought to the answer), or module:name."""
     profile: str | Profile = "default"
     """The prompts and tool schemas of the agents: default, terse, wideseek-r1, or module:name."""
     texts: str | Mapping[str, Any] | None = None
@@ -136,6 +140,7 @@ class GameConfig:
         for name, default in (
             ("tasks", "synthetic"),
             ("rules", "default"),
+            ("credit", "team"),
             ("judge", "offline"),
             ("where", ()),
         ):
@@ -246,6 +251,7 @@ class GameConfig:
                 "rules": rules,
                 "profile": profile,
                 "reward": reward,
+                "credit": credit_named(self.credit),
                 "judge": judge,
                 "team": self.team,
                 "roster": self.roster,
@@ -337,7 +343,8 @@ class GameConfig:
     # --- plain values --------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
-        """The configuration as JSON values, which `from_dict` reads back. Fields that are None are left out.
+        """The configuration as JSON values, which `from_dict` reads back. Fields that are None are left out, and so
+        is the default `credit`.
 
         Raises:
             UnnamedPartError: A live object has no name that another process could import.
@@ -384,6 +391,8 @@ class GameConfig:
     def _plain(self, name: str, named: Callable[[Kind, Any], str]) -> Any:
         """A field as a JSON value. `named` returns the name of a live object."""
         value = getattr(self, name)
+        if name == "credit" and is_team(value):  # records have this key only if it says something
+            return None
         if name == "where":
             return list(value)
         if isinstance(value, dict):
@@ -428,6 +437,8 @@ class Game:
     counter: Counter
     summariser: Summariser | None = None
     """None means that pages are not summarised."""
+    credit: Credit = field(default_factory=Team)
+    """How the result is divided among the conversations."""
     opened: Opened | None = field(default=None, compare=False)
     """What `GameConfig.open` made, so that a pickle can open it again. None for a game made in another way."""
 
@@ -494,6 +505,7 @@ class Game:
             "rules": self.rules.to_dict(),
             "profile": self.profile.name,
             "reward": self.reward.name,
+            **({} if is_team(self.credit) else {"credit": self.credit.name}),
             "roster": self.roster,
             "judge": self.judge.name if self.judge is not None else None,
             "judging": self.judging().to_dict(),

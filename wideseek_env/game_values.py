@@ -8,6 +8,7 @@ from dataclasses import fields
 from typing import Any
 
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.credit import PRESETS as CREDITS
 from wideseek_env.errors import ConfigError, UnnamedPartError
 from wideseek_env.messages import count_characters
 from wideseek_env.plugins import Kind, part_digest, required_name
@@ -106,6 +107,10 @@ LIVE: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda part: callable(part) and has_name(part),
         "a reward must be a name, or an object with name and __call__(episode, score)",
     ),
+    "credit": (
+        lambda part: callable(part) and has_name(part),
+        "a credit must be a name, or an object with name and __call__(episode, score, reward)",
+    ),
     "profile": (lambda part: isinstance(part, Profile), "a profile must be a name or a Profile"),
     "judge": (
         lambda part: isinstance(part, Judge) and has_name(part),
@@ -134,7 +139,7 @@ def known_name(name: str, value: object) -> str | None:
         return "characters"
     if name == "judge" and is_offline(value):
         return "offline"
-    known: Mapping[str, Mapping[str, object]] = {"reward": REWARDS, "profile": PROFILES}
+    known: Mapping[str, Mapping[str, object]] = {"reward": REWARDS, "credit": CREDITS, "profile": PROFILES}
     return next((each for each, preset in known.get(name, {}).items() if same(preset, value)), None)
 
 

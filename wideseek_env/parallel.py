@@ -11,6 +11,7 @@ from pettingzoo import ParallelEnv
 from wideseek_env.conversation import Conversation
 from wideseek_env.copying import Independent
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.credit import Credit, is_team
 from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode import Roster
 from wideseek_env.episode_run import EpisodeRun, choose_task
@@ -45,7 +46,8 @@ class WideSeekEnv(Independent, ParallelEnv[str, str, Action]):
       ``tools``: its tool schemas;
     - ``task_id``; and in the last step ``score`` (`TableScore`), ``reward_parts``, ``answer``, ``outcome``.
 
-    Every agent gets the team reward in the last step, and 0 in all steps before. If the lead answered, the last step
+    Every agent gets the team reward in the last step, and 0 in all steps before. With another `credit` than "team", an
+    agent gets the sum of the credits of its conversations instead. If the lead answered, the last step
     terminates the agents. If the lead ran out of turns or context, the last step truncates the agents.
 
     The environment can be copied and pickled between any two steps (`wideseek_env.copying`).
@@ -72,6 +74,11 @@ class WideSeekEnv(Independent, ParallelEnv[str, str, Action]):
         if subagent_lifetime == "task" and game.roster == "fixed":
             raise ConfigError(
                 "subagent_lifetime='task' removes subagents, which roster='fixed' keeps: choose one"
+            )
+        if subagent_lifetime == "task" and not is_team(game.credit):
+            raise ConfigError(
+                f"subagent_lifetime='task' removes subagents before the end, when credit={game.credit.name!r} is paid: "
+                "choose subagent_lifetime='episode' or credit='team'"
             )
         if not game.team:
             raise ConfigError(
@@ -194,10 +201,9 @@ class WideSeekEnv(Independent, ParallelEnv[str, str, Action]):
                 ):
                     self.agents.append(agent)
         agents = self.agents
-        reward = run.reward
         answered = episode.outcome is not None and episode.outcome.answered
         observations = {agent: self._observe(agent) for agent in agents}
-        rewards = dict.fromkeys(agents, reward)
+        rewards = {agent: run.paid(agent) for agent in agents}
         terminations = dict.fromkeys(agents, run.done and answered)
         truncations = dict.fromkeys(agents, run.done and not answered)
         infos = {agent: self._info(agent) for agent in agents}
@@ -280,6 +286,7 @@ def parallel_env(
     rules: str | Rules | Mapping[str, int] = "default",
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
+    credit: str | Credit = "team",
     profile: str | Profile = "default",
     texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
@@ -307,6 +314,7 @@ def parallel_env(
             change.
         limits: Single limits that override `rules`, such as ``{"subagent_turns": 6}``.
         reward: The reward of the team: "item_f1", "wideseek_r1", ``module:name`` or a `Reward`.
+        credit: How the result is divided among the agents: "team", "cells", ``module:name`` or a `Credit`.
         profile: Prompts and tool schemas: "default", "terse", "wideseek-r1", ``module:name`` or a `Profile`.
         texts: Texts that agents see instead of those of the profile: a TOML file or its content as a mapping.
         judge: Decides whether cells in columns of the type llm_judge are right: "offline", ``openai:MODEL@URL``,
@@ -338,6 +346,7 @@ def parallel_env(
         rules=rules,
         limits=limits,
         reward=reward,
+        credit=credit,
         profile=profile,
         texts=texts,
         judge=judge,

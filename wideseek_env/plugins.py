@@ -1,4 +1,6 @@
-"""Finds custom parts by name. Parts are policies, corpora, judges, rewards, task sources, tools and summarisers.
+"""Finds custom parts by name.
+
+Parts are policies, corpora, judges, rewards, credits, task sources, tools and summarisers.
 
 There are two kinds of names, in Python and on the command line:
 
@@ -31,7 +33,17 @@ from wideseek_env.errors import ConfigError, UnnamedPartError, WideSeekError
 from wideseek_env.reprs import short
 
 Kind: TypeAlias = Literal[
-    "policy", "corpus", "judge", "reward", "tasks", "tool", "profile", "counter", "executor", "summariser"
+    "policy",
+    "corpus",
+    "judge",
+    "reward",
+    "credit",
+    "tasks",
+    "tool",
+    "profile",
+    "counter",
+    "executor",
+    "summariser",
 ]
 
 GROUPS: Mapping[Kind, str] = {
@@ -39,6 +51,7 @@ GROUPS: Mapping[Kind, str] = {
     "corpus": "wideseek_env.corpora",
     "judge": "wideseek_env.judges",
     "reward": "wideseek_env.rewards",
+    "credit": "wideseek_env.credits",
     "tasks": "wideseek_env.tasks",
     "tool": "wideseek_env.tools",
     "profile": "wideseek_env.profiles",

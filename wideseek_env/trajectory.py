@@ -12,7 +12,7 @@ import contextlib
 import dataclasses
 import json
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, get_args
@@ -20,7 +20,7 @@ from typing import IO, Any, get_args
 from wideseek_env.differences import first_difference
 from wideseek_env.episode import Episode
 from wideseek_env.errors import ConfigError, TaskError, TrajectoryError, WideSeekError
-from wideseek_env.files import JsonlWriter, open_bytes
+from wideseek_env.files import JsonlWriter, json_values, open_bytes
 from wideseek_env.messages import Message, counter_named
 from wideseek_env.profiles import PROFILES, Profile, profile_named
 from wideseek_env.prompts.loading import checked_texts
@@ -68,6 +68,8 @@ class Trajectory:
     """The language of the prompts. None in a record of format 1: the language of the task."""
     texts: Mapping[str, Any] | None = None
     """The texts that were loaded instead of those of the profile."""
+    credit_name: str = "team"
+    """How the result was divided. With any other credit than "team", each conversation has the key ``credit``."""
     meta: dict[str, Any] = field(default_factory=dict)
     timing: dict[str, Any] = field(default_factory=dict)
 
@@ -90,12 +92,22 @@ class Trajectory:
         seed: int | None,
         times: Iterable[float] = (),
         started: float | None = None,
+        credits: Sequence[float] | None = None,
+        credit_name: str = "team",
         meta: Mapping[str, Any] | None = None,
     ) -> Trajectory:
-        """The record of an ended episode. Raises `TrajectoryError` if the episode is still running."""
+        """The record of an ended episode. Raises `TrajectoryError` if the episode is still running.
+
+        `credits` has the credit of each conversation. None means that each has the team's reward.
+        """
         if episode.outcome is None:
             raise TrajectoryError("the episode is still running; record it when it has ended")
         seconds = [round(t, 6) for t in times]
+        conversations = [conversation_to_dict(each) for each in episode.conversations]
+        if credits is not None:
+            conversations = [
+                {**each, "credit": paid} for each, paid in zip(conversations, credits, strict=True)
+            ]
         return cls(
             task=episode.task,
             rules=episode.rules,
@@ -104,7 +116,7 @@ class Trajectory:
             roster=episode.roster,
             corpus=corpus,
             seed=seed,
-            conversations=[conversation_to_dict(each) for each in episode.conversations],
+            conversations=conversations,
             events=events_to_dicts(episode),
             outcome=dataclasses.asdict(episode.outcome),
             score=score,
@@ -114,9 +126,15 @@ class Trajectory:
             protocol=episode.profile.protocol,
             language=episode.language,
             texts=episode.profile.loaded,
+            credit_name=credit_name if credits is not None else "team",
             meta=dict(meta or {}),
             timing={"started": started, "events": seconds, "seconds": seconds[-1] if seconds else 0.0},
         )
+
+    @property
+    def credits(self) -> list[float]:
+        """The credit of each conversation. A record without credits has the team's reward for each of them."""
+        return [float(each.get("credit", self.reward)) for each in self.conversations]
 
     @property
     def tool_arguments(self) -> dict[str, frozenset[str]]:
@@ -204,6 +222,8 @@ class Trajectory:
         record["protocol"] = self.protocol.to_dict()
         if self.texts is None:
             del record["texts"]
+        if self.credit_name == "team":
+            del record["credit_name"]
         if not timing:
             del record["timing"]
         return record
@@ -225,6 +245,10 @@ class Trajectory:
             values["score"] = TableScore.from_dict(record["score"])
             if version == 1:
                 return cls(**{**values, "protocol": LENIENT, "language": None, "texts": None})
+            if values.get("credit_name", "team") != "team":
+                for each in record["conversations"]:
+                    if isinstance(each["credit"], bool) or not isinstance(each["credit"], int | float):
+                        raise TypeError(f"credit {short(each['credit'])}")
             values["protocol"] = Protocol.from_dict(record["protocol"])
             values["texts"] = checked_texts(record.get("texts") or {})
             if record["language"] not in get_args(Language):
@@ -248,10 +272,11 @@ class TrajectoryWriter(JsonlWriter):
 def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
     """The trajectories of a JSONL file (also ``.gz``), one at a time.
 
-    A last line without a line break is skipped, because a killed process leaves such a line.
+    A last line without a line break is skipped, because a killed process leaves such a line. Any other line that is no
+    JSON is skipped with a `DamagedLineWarning`.
 
     Raises:
-        TrajectoryError: Any other line cannot be read. The message names file and line.
+        TrajectoryError: The file cannot be read, or a line is no trajectory. The message names file and line.
     """
     path = Path(path)
     with contextlib.ExitStack() as stack:
@@ -259,14 +284,7 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
             file = stack.enter_context(open_bytes(path))
         except OSError as error:
             raise TrajectoryError(f"{path} cannot be read: {error.strerror}") from error
-        for number, line in enumerate(_lines(file, path), 1):
-            if not line.endswith(b"\n"):
-                return
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                hint = "; give a run folder or a trajectories file" if number == 1 else ""
-                raise TrajectoryError(f"{path}:{number}: this is not JSON Lines ({error}){hint}") from error
+        for number, record in json_values(path, _lines(file, path)):
             try:
                 yield Trajectory.from_dict(record)
             except (ValueError, AttributeError, RecursionError) as error:
@@ -275,7 +293,9 @@ def iter_trajectories(path: Path | str) -> Iterator[Trajectory]:
 
 def _lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
     try:
-        yield from file
+        for line in file:
+            if line.endswith(b"\n"):
+                yield line
     except (EOFError, OSError, zlib.error) as error:
         raise TrajectoryError(f"{path} is damaged or incomplete: {error}") from error
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,36 @@ def test_lines_survive_a_cut_at_any_byte(tmp_path: Path, name: str) -> None:
         with JsonlWriter(path) as writer:
             writer.write(values[1])
         assert [json.loads(line) for line in whole_lines(path)] == [*values[: cut >= first], values[1]]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the size of a file with RLIMIT_FSIZE")
+@pytest.mark.parametrize("name", ["x.jsonl", "x.jsonl.gz"])
+@pytest.mark.parametrize("room", [0, 1, 7, 30])
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path, name: str, room: int) -> None:
+    program = """
+import json, resource, signal, sys
+from wideseek_env.files import JsonlWriter
+path, room = sys.argv[1], int(sys.argv[2])
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+with JsonlWriter(path) as writer:
+    writer.write({"n": 0})
+    size = writer.path.stat().st_size
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, hard))
+    for attempt in range(3):
+        try:
+            writer.write({"long": "x" * 100, "random": str([attempt * 7919 % 101 * n for n in range(50)])})
+        except OSError as error:
+            print(error.errno, path and writer.path.stat().st_size - size)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    writer.write({"n": 1})
+"""
+    path = tmp_path / name
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(path), str(room)], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == [str(errno.EFBIG), "0"] * 3
+    assert [json.loads(line) for line in whole_lines(path)] == [{"n": 0}, {"n": 1}]
 
 
 def test_what_is_no_gzip_is_an_error(tmp_path: Path) -> None:

@@ -45,6 +45,7 @@ VALUES: dict[str, Any] = {
     "rules": "width-benchmark",
     "limits": {"subagent_turns": 7, "episode_calls": 40, "episode_path": 9},
     "reward": "wideseek_r1",
+    "credit": "cells",
     "profile": "terse",
     "texts": {
         "en": {"system": {"lead": "Lead {width} agents."}, "cut": '[cut\n"here"]'},

@@ -25,6 +25,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "defaults": {},
     "task lifetime": {"subagent_lifetime": "task"},
     "fixed roster": {"roster": "fixed", "width": 3},
+    "credit by cells": {"roster": "fixed", "width": 2, "credit": "cells"},
     "terse": {"profile": "terse", "width": 2},
     "published profile": {"profile": "wideseek-r1"},
     "small budgets": {"rules": "width-benchmark", "reward": "wideseek_r1"},

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import wideseek_env
-from wideseek_env.errors import ActionError, TrajectoryError
+from wideseek_env.errors import ActionError, DamagedLineWarning, TrajectoryError
 from wideseek_env.testing import NoOpTools, example_task
 from wideseek_env.trajectory import Trajectory, TrajectoryWriter, iter_trajectories, load_trajectories
 
@@ -56,12 +56,42 @@ def test_damaged_files_say_so(tmp_path: Path) -> None:
         "cut.jsonl.gz": (packed[:-20], "is damaged or incomplete"),
         "no.jsonl.gz": (b"nothing packed", "is damaged or incomplete"),
         "bits.jsonl.gz": (packed[:60] + b"\xff" * 40 + packed[100:], "is damaged or incomplete"),
-        "deep.jsonl": (line + b"[" * 200_000 + b"\n", ":2: "),
+        "deep.jsonl": (b"[" * 200_000 + b"\n", "deep.jsonl:1: this is not JSON Lines"),
+        "other.jsonl": (b"name,town\n" * 1_000, "other.jsonl:1: this is not JSON Lines"),
+        "kind.jsonl": (line + b'{"name": 1}\n', ":2: "),
     }
     for name, (content, told) in cases.items():
         (tmp_path / name).write_bytes(content)
         with pytest.raises(TrajectoryError, match=told):
             load_trajectories(tmp_path / name)
+
+
+DAMAGE = {
+    "half": lambda line: line[: len(line) // 2],  # and the next line is appended to it
+    "half, then a line": lambda line: line[: len(line) // 2] + b"\n",
+    "zeros": lambda line: b"\0" * (len(line) - 1) + b"\n",
+    "no UTF-8": lambda line: line[:40] + b"\xff\xfe" + line[42:],
+    "a lost quotation mark": lambda line: line.replace(b'"', b"", 1),
+    "empty text": lambda line: b'""x\n',
+    "very deep": lambda line: b"[" * 200_000 + b"\n",
+    "not JSON": lambda line: b"Traceback (most recent call last):\n",
+}
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_line_is_skipped_with_its_number(tmp_path: Path, damage: str, place: int) -> None:
+    line = record().to_json().encode() + b"\n"
+    lines = [line] * 4
+    lines[place] = DAMAGE[damage](line)
+    path = tmp_path / "run.jsonl"
+    path.write_bytes(b"".join(lines))
+    with pytest.warns(DamagedLineWarning) as told:
+        loaded = load_trajectories(path)
+    assert [str(each.message) for each in told] == [
+        f"{path}:{place + 1} is damaged and is skipped, so one record is missing"
+    ]
+    assert len(loaded) == (2 if damage == "half" else 3)
 
 
 @pytest.mark.parametrize("settings", [{}, {"roster": "fixed", "width": 2}, {"profile": "terse"}])
@@ -133,7 +163,7 @@ os._exit(9)
 def test_bad_files_are_named_with_their_line(tmp_path: Path) -> None:
     path = tmp_path / "run.jsonl"
     good = record().to_json()
-    for bad, message in (("{", "run.jsonl:2"), ('{"format": 99}', "format 99"), ("[]", "run.jsonl:2")):
+    for bad, message in (("{}", "run.jsonl:2"), ('{"format": 99}', "format 99"), ("[]", "run.jsonl:2")):
         path.write_text(f"{good}\n{bad}\n")
         reader = iter_trajectories(path)
         assert next(reader).task.id == "example"

@@ -48,7 +48,8 @@ class Client:
     @staticmethod
     async def _one(client: Any, method: str, path: str, body: Any, headers: dict[str, str] | None) -> Any:
         content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        return await client.request(method, path, content=content, headers=headers)
+        declared = {} if body is None else {"content-type": "application/json"}
+        return await client.request(method, path, content=content, headers={**declared, **(headers or {})})
 
     def metrics(self) -> dict[str, float]:
         lines = self("GET", "/metrics").text.splitlines()

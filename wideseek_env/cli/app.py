@@ -28,9 +28,9 @@ from wideseek_env.cli.view import view
 from wideseek_env.cli.watch import watch
 from wideseek_env.errors import (
     ConfigError,
-    JudgeWarning,
     MissingDependencyError,
     WideSeekError,
+    WideSeekWarning,
     baselines_hint,
 )
 from wideseek_env.render.printable import printable
@@ -102,7 +102,7 @@ class App(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
-            with _judge_warnings():
+            with _own_warnings():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)
@@ -121,20 +121,20 @@ class App(click.Group):
 
 
 @contextmanager
-def _judge_warnings() -> Iterator[None]:
-    """Print each `JudgeWarning` as one line on stderr, once per command. Other warnings are shown as before."""
+def _own_warnings() -> Iterator[None]:
+    """Print each `WideSeekWarning` as one line on stderr, once per command. Other warnings are shown as before."""
     told: set[str] = set()
     with warnings.catch_warnings():
         show = warnings.showwarning
 
         def print_once(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, JudgeWarning):
+            if not issubclass(category, WideSeekWarning):
                 show(message, category, *where, **more)
             elif str(message) not in told:
                 told.add(str(message))
                 click.echo(f"Warning: {printable(str(message))}", err=True)
 
-        warnings.simplefilter("always", JudgeWarning)
+        warnings.simplefilter("always", WideSeekWarning)
         warnings.showwarning = print_once
         yield
 

@@ -137,8 +137,8 @@ def policy_choice(command: Command) -> Command:
 
 
 _METAVARS = {
-    "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "profile": "NAME",
-    "texts": "FILE",
+    "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "credit": "NAME",
+    "profile": "NAME", "texts": "FILE",
     "judge": "SPEC", "counter": "NAME", "tools": "[ROLE=]NAME", "executor": "NAME",
     "summariser": "SPEC",
 }  # fmt: skip

@@ -172,7 +172,7 @@ def _serve_settings(given: dict[str, Any], *, timeout: float) -> ServeSettings:
 
     settings = ServeSettings(
         require_key=given["require_key"], timeout=timeout, grace=5.0, max_in_flight=4 * given["max_episodes"]
-    )
+    ).for_address(given["host"])
     if settings.key() is None and given["host"] not in ("127.0.0.1", "::1", "localhost"):
         click.echo(
             f"Warning: anyone who can reach {given['host']} can use this server. "

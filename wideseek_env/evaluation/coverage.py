@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias, get_args
 
+from wideseek_env.conversation import caller_of
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
 from wideseek_env.profiles import PROFILES, Profile
@@ -174,7 +175,7 @@ def _seen(trajectory: Trajectory, mentions: Mentions) -> list[list[int]]:
         text = event["text"]
         if text not in texts:
             texts[text] = mentions.named(text)
-        if (number := numbers.get(_agent_of(event["result"]))) is not None:
+        if (number := numbers.get(caller_of(event["result"]))) is not None:
             for row in texts[text]:
                 seen[row].append(number)
     return seen
@@ -245,10 +246,3 @@ def _repeated(pairs: Iterable[tuple[Any, int]]) -> float:
 def _numbers(trajectory: Trajectory) -> dict[tuple[str, int], int]:
     """The number of each conversation, by agent and generation."""
     return {(each["agent"], int(each["life"])): at for at, each in enumerate(trajectory.conversations)}
-
-
-def _agent_of(call: str) -> tuple[str, int]:
-    """The agent and the generation in the id of a call: ``agent/turn/number`` or ``agent/generation.turn/number``."""
-    agent, turn, _ = call.rsplit("/", 2)
-    generation, point, _ = turn.partition(".")
-    return agent, int(generation) if point else 0

@@ -49,7 +49,7 @@ _NEW_LIMITS = ("page_chars",)
 _DERIVED = ("game", "judging")
 """Settings that follow from others, so that they are not compared themselves."""
 
-_PARTS = ("corpus", "reward", "profile", "judge", "counter", "tools", "executor", "summariser")
+_PARTS = ("corpus", "reward", "credit", "profile", "judge", "counter", "tools", "executor", "summariser")
 """Parts of the nested record "game". They are recorded as a name, or as ``name@digest`` for a live object."""
 
 _WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)

@@ -16,6 +16,7 @@ from typing import IO, Any, NamedTuple
 
 from wideseek_env.errors import TrajectoryError
 from wideseek_env.evaluation.record import EpisodeRecord
+from wideseek_env.files import append_whole, warn_of_line
 from wideseek_env.trajectory import Trajectory
 
 EPISODES, TRAJECTORIES, SCORES = "episodes.jsonl", "trajectories.jsonl", "scores.jsonl"
@@ -46,7 +47,7 @@ def read_entries(folder: Path) -> Iterator[Entry]:
     """
     stored = _stored(folder)
     yield from stored
-    yield from _from_trajectories(folder / TRAJECTORIES, stored[-1].end if stored else 0, len(stored))
+    yield from _from_trajectories(folder / TRAJECTORIES, stored[-1].end if stored else 0)
 
 
 class MetricsWriter:
@@ -64,10 +65,10 @@ class MetricsWriter:
             if entry.size:
                 valid += entry.size
             else:
-                self._open(valid).write(entry.line())
+                append_whole(self._open(valid), entry.line(), sync=False)
             self._end = entry.end
             yield entry.record
-        self._open(valid).flush()
+        self._open(valid)
 
     def append(self, record: EpisodeRecord) -> None:
         """Store the metrics of the episode whose trajectory was written last."""
@@ -79,8 +80,7 @@ class MetricsWriter:
             trajectories.seek(self._end)
             line = trajectories.read()
         self._end += len(line)
-        self._file.write(Entry(self._end, zlib.crc32(line), record, 0).line())
-        self._file.flush()  # not synced: lines lost in a crash of the machine are computed again
+        append_whole(self._file, Entry(self._end, zlib.crc32(line), record, 0).line(), sync=False)
 
     def close(self) -> None:
         """Close the file. Further calls do nothing."""
@@ -90,7 +90,7 @@ class MetricsWriter:
     def _open(self, valid: int) -> IO[bytes]:
         """The open file. The first call cuts it to its first `valid` bytes."""
         if self._file is None:
-            self._file = open(self._folder / EPISODES, "ab")  # noqa: SIM115 (closed by `close`)
+            self._file = open(self._folder / EPISODES, "ab", buffering=0)  # noqa: SIM115 (closed by `close`)
             if self._file.seek(0, os.SEEK_END) != valid:
                 self._file.truncate(valid)
         return self._file
@@ -137,8 +137,8 @@ def _entry(line: bytes) -> Entry | None:
         return None
 
 
-def _from_trajectories(path: Path, start: int, lines: int) -> Iterator[Entry]:
-    """The episodes from byte `start` on. `lines` is the number of lines before byte `start`, for error messages."""
+def _from_trajectories(path: Path, start: int) -> Iterator[Entry]:
+    """The episodes from byte `start` on. The checksum of an episode includes the damaged lines before it."""
     try:
         file = open(path, "rb")  # noqa: SIM115 (closed below)
     except FileNotFoundError:
@@ -148,16 +148,32 @@ def _from_trajectories(path: Path, start: int, lines: int) -> Iterator[Entry]:
     with file:
         file.seek(start)
         end = start
-        for number, line in enumerate(file, lines + 1):
+        crc = 0
+        for line in file:
             if not line.endswith(b"\n"):
                 return  # an incomplete line, left by a killed process
-            end += len(line)
-            yield Entry(end, zlib.crc32(line), EpisodeRecord.of(_trajectory(path, number, line)), 0)
+            begin, end = end, end + len(line)
+            crc = zlib.crc32(line, crc)
+            trajectory = _trajectory(path, begin, line)
+            if trajectory is not None:
+                yield Entry(end, crc, EpisodeRecord.of(trajectory), 0)
+                crc = 0
 
 
-def _trajectory(path: Path, number: int, line: bytes) -> Trajectory:
+def _trajectory(path: Path, begin: int, line: bytes) -> Trajectory | None:
+    """The trajectory of the line that begins at byte `begin`. None, with a warning, if the line is damaged."""
     try:
         data: Any = json.loads(line)
+    except (ValueError, RecursionError):
+        warn_of_line(path, _number(path, begin))
+        return None
+    try:
         return Trajectory.from_dict(data)
     except (ValueError, AttributeError) as error:
-        raise TrajectoryError(f"{path}:{number}: {error}") from error
+        raise TrajectoryError(f"{path}:{_number(path, begin)}: {error}") from error
+
+
+def _number(path: Path, begin: int) -> int:
+    """The number of the line that begins at byte `begin`, from 1."""
+    with open(path, "rb") as file:
+        return file.read(begin).count(b"\n") + 1

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.corpus.base import Corpus
+from wideseek_env.credit import Credit
 from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.episode import Roster
 from wideseek_env.errors import ConfigError
@@ -41,6 +42,7 @@ def evaluate(
     rules: str | Rules | Mapping[str, int] = "default",
     limits: Mapping[str, int] | None = None,
     reward: str | Reward = "item_f1",
+    credit: str | Credit = "team",
     profile: str | Profile = "default",
     texts: str | Mapping[str, Any] | None = None,
     judge: str | Judge | None = "offline",
@@ -90,8 +92,8 @@ def evaluate(
     _check_name(policy if isinstance(policy, str) else policy.name)
     config = ENTRY_POINTS["evaluate"].config(
         tasks=tasks, corpus=corpus, split=split, where=where, limit=limit, width=width, rules=rules, limits=limits,
-        reward=reward, profile=profile, texts=texts, judge=judge, team=team, roster=roster, language=language,
-        counter=counter, tools=tools, executor=executor, summariser=summariser,
+        reward=reward, credit=credit, profile=profile, texts=texts, judge=judge, team=team, roster=roster,
+        language=language, counter=counter, tools=tools, executor=executor, summariser=summariser,
     )  # fmt: skip
     with ExitStack() as stack:
         if isinstance(policy, str):

@@ -1,9 +1,8 @@
 """Finds the rows of a gold table in any text: a page, search results, or a report in prose.
 
 A text *names* a row if it has the row's key as whole words. It *gives* a row if it also has a value of the row next to
-the key. Case, diacritics, punctuation, markup and a leading article do not matter. Addresses
-of pages do not name rows. The time is linear in the length of
-the text.
+the key. It *states* the cells whose values are there. Case, diacritics, punctuation, markup and a leading article do
+not matter. Addresses of pages do not name rows. The time is linear in the length of the text.
 """
 
 from __future__ import annotations
@@ -30,15 +29,20 @@ _ISO_DATE = re.compile(r"(\d{4})-\d{1,2}-(\d{1,2})")
 _FIRST_NUMBER = re.compile(r"[^\w]*\d")
 _URL = re.compile(r"https?://[^\s|<>\"')\]]++")
 _MOST_LINES = 12
+_COMMON = frozenset(("and", "for", "from", "the", "with"))
 _SHORT = 3
 
 
 class _Values(NamedTuple):
-    """The values of a gold row: as words, as numbers if they have any, and as addresses."""
+    """The value of a gold cell: as words, as numbers if it is one, and as addresses. `label` has the words of its
+    column. A value of one or two characters, such as 3, is `short`."""
 
+    column: str
     words: tuple[str, ...]
     numbers: tuple[frozenset[str], ...]
     links: tuple[str, ...]
+    label: frozenset[str]
+    short: bool
 
 
 class _Key(NamedTuple):
@@ -72,7 +76,7 @@ class Mentions:
         rows: dict[tuple[str, ...], list[int]] = {}
         self._weak: set[int] = set()
         self._further: list[list[list[str]]] = []
-        self._values: list[_Values] = []
+        self._values: list[tuple[_Values, ...]] = []
         for number, cells in enumerate(task.gold.rows):
 
             def forms(at: int, cells: Sequence[str] = cells) -> list[tuple[str, ...]]:
@@ -85,11 +89,12 @@ class Mentions:
             if parts and _weight(parts[0][0]) < _SHORT:
                 self._weak.add(number)
             self._further.append([[_joined(form) for form in part] for part in parts[1:]])
-            texts = [form for at in others for form in forms(at)]
-            numbers = [_needed(cells[at]) for at in others if _is_number(cells[at], task.spec(header[at]))]
-            links = [link for at in others for link in _URL.findall(_bare(cells[at]))]
             self._values.append(
-                _Values(tuple(map(_joined, texts)), tuple(filter(None, numbers)), tuple(links))
+                tuple(
+                    _values_of(header[at], forms(at), cells[at], task.spec(header[at]))
+                    for at in others
+                    if forms(at)
+                )
             )
         self._rows = {form: tuple(numbers) for form, numbers in rows.items()}
         self._lengths: dict[str, list[int]] = {}
@@ -102,7 +107,7 @@ class Mentions:
 
     def has_values(self, row: int) -> bool:
         """Whether a gold row has a value outside its key columns."""
-        return bool(self._values[row].words)
+        return bool(self._values[row])
 
     def named(self, text: str) -> set[int]:
         """The rows that `text` names."""
@@ -125,45 +130,92 @@ class Mentions:
         """
         return self._read(_bare(text))
 
+    def stated(self, text: str, *, labelled: bool = False) -> set[tuple[int, str]]:
+        """The cells outside the key columns whose value is next to the key of its row, as (row, column).
+
+        The places are those of `given`. A value of one or two characters occurs everywhere. It must be on the line of
+        the key, or on a line below that has a word of the column's name. With `labelled`, its line needs such a word
+        in both cases.
+        """
+        found: set[tuple[int, str]] = set()
+        for row, piece, below, near in self._candidates(_bare(text), set()):
+            if near and not self._complete(row, _joined(_words(_URL.sub(" ", f"{piece}\n{below}")))):
+                continue
+            for values in self._values[row]:
+                if (row, values.column) not in found and (
+                    _has(values, piece, labelled) or (below and _has(values, below, True))
+                ):
+                    found.add((row, values.column))
+        return found
+
+    def on_page(self, row: int, text: str) -> set[str]:
+        """The columns whose value in a row `text` has anywhere, except on lines that name only other rows.
+
+        A value of one or two characters counts only on a line that has a word of the column's name.
+        """
+        lines = _bare(text).split("\n")
+        keys = [self._keys(line) for line in lines]
+        kept = [
+            line
+            for line, found in zip(lines, keys, strict=True)
+            if not found or any(row in key.rows for key in found)
+        ]
+        page = "\n".join(kept)
+        return {values.column for values in self._values[row] if _has(values, page, True)}
+
+    def places(self, text: str) -> dict[int, list[str]]:
+        """The parts of `text` that belong to each row: the line of its key, without the key, and the lines below."""
+        found: dict[int, list[str]] = {}
+        for row, piece, below, _ in self._candidates(_bare(text), set()):
+            found.setdefault(row, []).append(below or piece)
+        return found
+
     def _read(self, text: str) -> set[int]:
+        found: set[int] = set()
+        for row, piece, below, near in self._candidates(text, found):
+            if self._gives(row, f"{piece}\n{below}" if below else piece, near):
+                found.add(row)
+        return found
+
+    def _candidates(self, text: str, done: set[int]) -> Iterator[tuple[int, str, str, bool]]:
+        """The places of each row: the row, the text on the line of its key, the lines below that belong to it, and
+        whether the place must have the further keys too. The lines below come second. Rows in `done` are left out."""
         lines = text.split("\n")
         keys = [self._keys(line) for line in lines]
         seen = {row for line in keys for key in line for row in key.rows}
         if any(self._further[row] for row in seen):
             whole = _joined(_words(text))
             seen = {row for row in seen if self._complete(row, whole)}
-        found: set[int] = set()
         for at, line in enumerate(lines):
             for group, (piece, rows) in enumerate(_pieces(line, keys[at])):
                 below = None
                 for row in rows:
-                    if row in found or row not in seen:
+                    if row in done or row not in seen:
                         continue
                     near = len(rows) > 1  # rows that share this key differ in their further keys
-                    if self._gives(row, piece, near):
-                        found.add(row)
+                    yield row, piece, "", near
+                    if row in done:
                         continue
                     if below is None:
                         alone = group == 0 and all(key.rows == keys[at][0].rows for key in keys[at])
                         below = "\n".join(_below(lines, keys, at)) if alone else ""
-                    if below and self._gives(row, f"{piece}\n{below}", near):
-                        found.add(row)
-        return found
+                    if below:
+                        yield row, piece, below, near
 
     def _gives(self, row: int, piece: str, near: bool) -> bool:
         """Whether `piece` has a value of a row, and with `near` also its further keys."""
-        values = self._values[row]
-        linked = any(link in piece for link in values.links)
+        cells = self._values[row]
+        linked = any(link in piece for values in cells for link in values.links)
         piece = _URL.sub(" ", piece)
         words = _joined(_words(piece))
         if near and not self._complete(row, words):
             return False
-        if linked or not values.words or any(value in words for value in values.words):
+        if linked or not cells or any(value in words for values in cells for value in values.words):
             return True
-        if not values.numbers:
+        if not any(values.numbers for values in cells):
             return False
         numbers = _numbers(piece)
-        return any(needed <= numbers for needed in values.numbers)
+        return any(needed <= numbers for values in cells for needed in values.numbers)
 
     def _complete(self, row: int, words: str) -> bool:
         """Whether `words` have the further keys of a row."""
@@ -190,6 +242,46 @@ class Mentions:
                     yield at, length, rows
                     free = at + length
                     break
+
+
+def has_phrase(text: str, phrase: str) -> bool:
+    """Whether `text` has the words of `phrase` one after another. False for a phrase without three characters."""
+    words = _words_of(phrase)
+    return len("".join(words)) >= _SHORT and _joined(words) in _joined(_words(_URL.sub(" ", _bare(text))))
+
+
+def _values_of(column: str, forms: Sequence[tuple[str, ...]], cell: str, spec: ColumnSpec) -> _Values:
+    needed = _needed(cell) if _is_number(cell, spec) else frozenset()
+    return _Values(
+        column,
+        tuple(map(_joined, forms)),
+        (needed,) if needed else (),
+        tuple(_URL.findall(_bare(cell))),
+        _label(column),
+        all(len("".join(form)) < _SHORT for form in forms),
+    )
+
+
+def _label(column: str) -> frozenset[str]:
+    """The words of a column's name that tell which column a line is about."""
+    words = frozenset(_words(_bare(column)))
+    return frozenset(word for word in words if len(word) >= _SHORT or not word.isascii()) - _COMMON or words
+
+
+def _has(values: _Values, text: str, labelled: bool) -> bool:
+    """Whether `text` has the value. With `labelled`, a short value needs a line with a word of its column."""
+    if values.short and labelled:
+        named = [line for line in text.split("\n") if not values.label.isdisjoint(_words(line))]
+        text = "\n".join(named)
+    if any(link in text for link in values.links):
+        return True
+    text = _URL.sub(" ", text)
+    if values.numbers:  # 3 is neither in 2.3 nor in 3,000
+        text = _GROUPED.sub(lambda number: re.sub(r"\D", "", number[0]), text)
+        if any(needed <= set(map(_plain, _NUMBER.findall(text))) for needed in values.numbers):
+            return True
+    words = _joined(_words(text))
+    return any(value in words for value in values.words if not (values.numbers and " " not in value.strip()))
 
 
 def _pieces(line: str, keys: Sequence[_Key]) -> Iterator[tuple[str, tuple[int, ...]]]:

@@ -1,5 +1,10 @@
-"""`Gate`: a layer around the application. The gate checks the API key, the number of requests in flight and the size of
-the body, and counts requests. The module uses only the ASGI interface and no framework.
+"""`Gate`: a layer around the application. The gate checks where a request comes from, the API key, the number of
+requests in flight, and the type and size of the body. It counts requests. The module uses only the ASGI interface and
+no framework.
+
+A web page in a browser on this machine can send requests to a service on a loopback address. Such a request names the
+page as its ``Origin``, or it is for a host name of the page's owner, or its body is not declared as JSON. All of these
+are refused.
 """
 
 from __future__ import annotations
@@ -12,7 +17,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from wideseek_env.serve.metrics import Metrics
-from wideseek_env.serve.settings import ServeSettings
+from wideseek_env.serve.settings import ServeSettings, is_loopback
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -70,7 +75,10 @@ class Gate:
         self._metrics.in_flight(1)
         self._under_way += 1
         try:
-            if self._key is not None and path not in OPEN and not self._knows(scope):
+            stranger = self._stranger(scope)
+            if stranger is not None:
+                await refuse(*stranger)
+            elif self._key is not None and path not in OPEN and not self._knows(scope):
                 await refuse(401, "a valid API key is needed, as a bearer token or in X-API-Key")
             elif self._under_way > self._settings.max_in_flight and path not in OPEN:
                 await refuse(503, "too many requests under way; try again", (b"retry-after", b"1"))
@@ -91,6 +99,7 @@ class Gate:
     ) -> None:
         limit = self._settings.max_body_bytes
         too_long = f"the body is longer than {limit} bytes; send less at a time"
+        kind = _header(scope, b"content-type").partition(b";")[0].strip().lower()
         declared = _header(scope, b"content-length")
         if declared.isdigit() and int(declared) > limit:
             await refuse(413, too_long)
@@ -105,15 +114,26 @@ class Gate:
             return
         if body is None:
             return  # the client has disconnected
+        if body and kind != b"application/json" and not kind.endswith(b"+json"):
+            await refuse(415, "the body must be JSON: send the header `Content-Type: application/json`")
+            return
         rest: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
         async def replay() -> Message:
             return rest.pop() if rest else await receive()
 
-        # Bodies are always read as JSON, whatever type a client declares: `curl -d` declares a form.
-        headers = [(name, value) for name, value in scope["headers"] if name != b"content-type"]
-        scope = {**scope, "headers": [*headers, (b"content-type", b"application/json")]}
         await self._app(scope, replay, send)
+
+    def _stranger(self, scope: Message) -> tuple[int, str] | None:
+        """Status and error for a request that a web page has sent, or that is for another host. None otherwise."""
+        settings = self._settings
+        origin = _header(scope, b"origin").decode("latin-1")
+        if origin and origin not in settings.origins:
+            return 403, "requests of web pages are refused, except of those whose origin is in `origins`"
+        host = _host(_header(scope, b"host").decode("latin-1"))
+        if host and settings.hosts is not None and host not in settings.hosts and not is_loopback(host):
+            return 421, f"this service does not answer for the host {host[:80]!r}"
+        return None
 
     def _knows(self, scope: Message) -> bool:
         bearer = _header(scope, b"authorization")
@@ -142,6 +162,13 @@ async def _body(receive: Receive, limit: int) -> bytes | None:
 
 def _header(scope: Message, name: bytes) -> bytes:
     return next((bytes(value) for key, value in scope["headers"] if key == name), b"")
+
+
+def _host(authority: str) -> str:
+    """The host of ``host:port`` in lower case, without the brackets of an address."""
+    name = authority.strip().lower()
+    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+    return name.rstrip(".")
 
 
 async def _refuse(

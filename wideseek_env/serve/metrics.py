@@ -17,7 +17,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 PATHS = ("/retrieve", "/access", "/health", "/metrics", "other")
-STATUSES = ("200", "400", "401", "404", "405", "408", "413", "422", "500", "503", "504", "other")
+STATUSES = (
+    "200",
+    "400",
+    "401",
+    "403",
+    "404",
+    "405",
+    "408",
+    "413",
+    "415",
+    "421",
+    "422",
+    "500",
+    "503",
+    "504",
+    "other",
+)
 WORKING = ("/retrieve", "/access")
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING
 
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.errors import ConfigError, MissingDependencyError, extra_hint
+from wideseek_env.serve.parent import end_with_parent
 from wideseek_env.serve.settings import ServeSettings
+from wideseek_env.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -30,9 +31,10 @@ class AppFactory:
     metrics_folder: Path | None = None
 
     def __call__(self) -> FastAPI:
-        """The application, which closes the corpus when it stops."""
+        """The application, which closes the corpus when it stops. A worker process stops when its parent dies."""
         from wideseek_env.serve.app import create_app
 
+        end_with_parent(self.settings.grace)
         return create_app(self.corpus, self.settings, metrics_folder=self.metrics_folder, close_corpus=True)
 
 
@@ -71,15 +73,16 @@ def run_server(
             f"serving a corpus needs uvicorn ({error}); {extra_hint('serve')}"
         ) from None
     import wideseek_env.serve.app  # noqa: F401  (says at once, and not in every worker, when FastAPI is missing)
+    from wideseek_env.serve.http import http_options
 
-    limits = settings or ServeSettings()
+    limits = (settings or ServeSettings()).for_address(host)
     limits.key()
     if workers < 1:
         raise ConfigError(f"workers must be at least 1, not {workers}")
     listening = _bind(host, port)
-    with listening, tempfile.TemporaryDirectory(prefix="wideseek-serve-") as metrics:
+    with listening, temporary_folder("wideseek-serve-") as metrics:
         config = uvicorn.Config(
-            AppFactory(corpus, limits, Path(metrics)),
+            AppFactory(corpus, limits, metrics),
             factory=True,
             workers=workers,
             log_level=log_level,
@@ -87,6 +90,7 @@ def run_server(
             server_header=False,
             timeout_graceful_shutdown=max(1, round(limits.grace)),
             backlog=2048,
+            **http_options(),
         )
         if announce is not None:
             name = f"[{host}]" if ":" in host else host

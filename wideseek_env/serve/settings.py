@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wideseek_env.corpus.remote import KEY_VARIABLE
 from wideseek_env.errors import ConfigError
@@ -29,6 +30,9 @@ class ServeSettings:
         grace: Maximum seconds for requests in flight to finish when the service stops.
         passage_chars: Characters of a page's text in `contents` of `/retrieve`. 0 means the snippet of the search.
         page_chars: Characters of a page's Markdown in `contents` of `/access`.
+        hosts: Host names and addresses that a request may be for, besides loopback ones. None means any.
+        origins: Web pages (such as ``https://app.example``) that may send requests. Requests of other pages are
+            refused. Programs that are no browser do not name an origin.
     """
 
     key_variable: str = KEY_VARIABLE
@@ -45,6 +49,8 @@ class ServeSettings:
     grace: float = 20.0
     passage_chars: int = 0
     page_chars: int = 200_000
+    hosts: tuple[str, ...] | None = None
+    origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Check the limits. Raises `ConfigError` if one is out of range."""
@@ -57,6 +63,14 @@ class ServeSettings:
         if self.default_k > self.max_k:
             raise ConfigError(f"default_k ({self.default_k}) must not exceed max_k ({self.max_k})")
 
+    def for_address(self, host: str) -> ServeSettings:
+        """These settings for a service that listens on `host`.
+
+        A service on a loopback address answers only requests for a loopback name. Otherwise a web page could reach it
+        through a host name that the page's owner points at this machine.
+        """
+        return replace(self, hosts=()) if self.hosts is None and is_loopback(host) else self
+
     def key(self) -> str | None:
         """The API key. None if the environment variable is not set.
 
@@ -67,3 +81,14 @@ class ServeSettings:
         if key is None and self.require_key:
             raise ConfigError(f"an API key is required: set the environment variable {self.key_variable}")
         return key
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    name = host.strip("[]").rstrip(".").lower()
+    if name == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False

@@ -6,6 +6,7 @@ saw and what to do. Packages that extend WideSeek can call the checks in their t
 
 from wideseek_env.testing.conformance import ConformanceError
 from wideseek_env.testing.corpora import check_corpus
+from wideseek_env.testing.credits import check_credit
 from wideseek_env.testing.doubles import NoOpTools, example_task
 from wideseek_env.testing.environment import check_parallel_env
 from wideseek_env.testing.judges import check_judge
@@ -18,6 +19,7 @@ __all__ = [
     "ConformanceError",
     "NoOpTools",
     "check_corpus",
+    "check_credit",
     "check_judge",
     "check_parallel_env",
     "check_policy",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from wideseek_env.credit import is_team
 from wideseek_env.messages import visible_text
 from wideseek_env.parallel import WideSeekEnv
 
@@ -18,7 +19,8 @@ def check_parallel_env(make: Callable[[], WideSeekEnv], *, episodes: int = 10, s
       agents that the step started.
     - At least one agent acts until the episode ends. The acting agents in ``infos`` are the same as in `acting_agents`.
     - With the dynamic roster, `agents` only grows. With the lifetime "task", no id is used twice.
-    - No reward is given before the last step. In the last step, every agent gets the same reward.
+    - No reward is given before the last step. In the last step, every agent gets the same reward, except with another
+      credit than "team".
     - All agents end together.
     - All observations of an agent, joined, are the agent's conversation without its own messages.
     - Actions of agents that are not acting have no effect.
@@ -75,7 +77,10 @@ def _play(env: WideSeekEnv, seed: int, *, with_idle_actions: bool) -> str:
         ended = not env.agents
         assert ended == env.episode_run.done, "the agents left before the end, or stayed after it"
         if ended:
-            assert len(set(rewards.values())) == 1, "the agents of the team got different rewards"
+            shared = is_team(env.game.credit)
+            assert not shared or len(set(rewards.values())) == 1, (
+                "the agents of the team got different rewards"
+            )
             assert all(terminations[a] or truncations[a] for a in observations), (
                 "an agent is alive after the end of the episode"
             )

@@ -77,9 +77,9 @@ class SymbolicEpisode:
         outcome = self.episode_run.episode.outcome
         return (False, False) if outcome is None else (outcome.answered, not outcome.answered)
 
-    def reward(self, shaping: float) -> float:
-        """The reward of every agent for the last step: the shaping, and at the end also the team reward."""
-        return shaping * self.new_right + (self.episode_run.reward if self.done else 0.0)
+    def reward(self, shaping: float, agent: str = "lead") -> float:
+        """The reward of an agent for the last step: the shaping, and at the end also what the game's credit pays it."""
+        return shaping * self.new_right + (self.episode_run.paid(agent) if self.done else 0.0)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """A copy of the observations, the masks and `acting`, under the names that the vectors use."""

@@ -231,14 +231,14 @@ class Symbolic(Independent, ParallelEnv[str, Observation, int]):  # type: ignore
         episode.check(chosen)
         calls = episode.begin(chosen)
         episode.finish(run_calls(self.game.executor, calls))
-        reward = episode.reward(self.shaping)
+        rewards = {agent: episode.reward(self.shaping, agent) for agent in agents}
         terminated, truncated = episode.ending
         infos = {agent: self._info(seat) for seat, agent in enumerate(agents)}
         if episode.done:
             self.agents = []
         return (
             self._observations(),
-            dict.fromkeys(agents, reward),
+            rewards,
             dict.fromkeys(agents, terminated),
             dict.fromkeys(agents, truncated),
             infos,

@@ -12,6 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
 from wideseek_env.copying import Independent, LivePart, independent_copy
+from wideseek_env.credit import is_team
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ActionError, ConfigError
 from wideseek_env.messages import ToolCall
@@ -138,6 +139,15 @@ class SymbolicVectorEnv(VectorEnv[Arrays, NDArray[np.integer], NDArray[Any]]):
         )
 
 
+def check_team_credit(env: Symbolic) -> None:
+    """Raises `ConfigError` if the agents of a team have different rewards, for which a vector has no place."""
+    if not is_team(env.game.credit):
+        raise ConfigError(
+            f"a vector has one reward for each episode, and credit={env.game.credit.name!r} pays each agent another: "
+            "use Symbolic, or credit='team'"
+        )
+
+
 class SymbolicVec(Independent, SymbolicVectorEnv):
     """n episodes that step together, in one process and in the order of their index.
 
@@ -147,6 +157,7 @@ class SymbolicVec(Independent, SymbolicVectorEnv):
       (n, agents, actions) and ``acting`` (n, agents), which marks the agents whose turn it is.
     - Actions have the shape (n, agents). Actions of agents that are not acting are ignored.
     - Rewards have the shape (n,), because every agent of a team gets the same reward. They include the shaping.
+      A game with another credit than "team" needs `Symbolic`, which has one reward for each agent.
     - Seeds are those of Gymnasium: ``reset(seed=s)`` resets episode i like ``env.reset(seed=s + i)``.
 
     When an episode ends, the next one starts in the same step (`AutoresetMode.SAME_STEP`). The returned observation is
@@ -168,6 +179,7 @@ class SymbolicVec(Independent, SymbolicVectorEnv):
     def __init__(
         self, env: Symbolic, num_envs: int, *, on_end: Callable[[EpisodeRun], None] | None = None
     ) -> None:
+        check_team_credit(env)
         super().__init__(env.layout, env.possible_agents, num_envs)
         self.env, self.on_end = env, on_end
         self._rngs: list[np.random.Generator] = []

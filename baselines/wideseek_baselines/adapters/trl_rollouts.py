@@ -26,6 +26,7 @@ from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.tokens import History
 from wideseek_baselines.tokens.record import AgentRecord
 from wideseek_baselines.tokens.record import Sequence as TokenSequence
+from wideseek_env.credit import is_team
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import Game
@@ -115,6 +116,11 @@ class TeamRollouts:
             sequences = 1 + game.rules.width if game.team else 1
         if sequences < 1:
             raise ConfigError(f"sequences must be at least 1, not {sequences}")
+        if not is_team(game.credit):
+            raise ConfigError(
+                f"TRL gets the team's reward for all rows of a team, which credit={game.credit.name!r} does not pay: "
+                "set credit='team'"
+            )
         unknown = sorted(set(roles) - set(ROLES))
         if unknown or not roles:
             raise ConfigError(

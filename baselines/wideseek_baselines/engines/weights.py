@@ -6,14 +6,13 @@ This module reads and writes only safetensors files, never pickles. So loading w
 from __future__ import annotations
 
 import json
-import os
+import math
 import re
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wideseek_baselines.engines.shared_memory import writing_folder
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ Shapes = Mapping[str, tuple[int, ...]]
 MAX_HEADER = 100_000_000  # bytes, as the safetensors format allows
 SHARD = 2_000_000_000  # bytes per file; writing a large model needs only this much additional memory
 TIED = "lm_head.weight"
-SHARED_MEMORY = Path("/dev/shm")
 
 
 def model_folder(model: str | Path) -> Path:
@@ -135,21 +133,19 @@ def save_tensors(
 ) -> Path:
     """Write named tensors to safetensors files in a new folder. The caller deletes the folder.
 
-    If shared memory has room for all tensors, the folder is there, so that nothing is written to a disk. The function
-    copies one tensor at a time to main memory. It writes a file after every `shard` bytes.
+    If shared memory has room for all tensors, the folder is there, so that nothing is written to a disk. The tensors of
+    all processes of this machine count (`shared_memory`). The function copies one tensor at a time to main memory. It
+    writes a file after every `shard` bytes.
 
     Raises:
         ConfigError: The names and shapes differ from `expected`, or a tensor is given twice.
     """
     from safetensors.torch import save_file
 
-    folder = Path(
-        tempfile.mkdtemp(prefix="wideseek-weights-", dir=_roomy(4 * sum(map(_size, expected.values()))))
-    )
     given: dict[str, tuple[int, ...]] = {}
     batch: dict[str, Tensor] = {}
     held = files = 0
-    try:
+    with writing_folder(4 * sum(math.prod(shape) for shape in expected.values())) as folder:
         for name, tensor in tensors:
             if name in given:
                 raise ConfigError(f"the tensor {name} was given twice: give each tensor once")
@@ -165,21 +161,4 @@ def save_tensors(
         if batch:
             save_file(batch, folder / f"model-{files:05}.safetensors")
         check_shapes(expected, given, tied=tied)
-    except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     return folder
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    size = 1
-    for length in shape:
-        size *= length
-    return size
-
-
-def _roomy(size: int, usage: Callable[[Path], tuple[int, int, int]] = shutil.disk_usage) -> Path | None:
-    """Where to write `size` bytes: in shared memory if 1.2 times `size` is free, else None for the temporary folder."""
-    if SHARED_MEMORY.is_dir() and os.access(SHARED_MEMORY, os.W_OK) and usage(SHARED_MEMORY)[2] > 1.2 * size:
-        return SHARED_MEMORY
-    return None

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from concurrent.futures import Executor
+from dataclasses import replace
 from typing import Any
 
 from wideseek_baselines.agents.base import TeamPolicy
 from wideseek_baselines.rollout.episode_task import EpisodeTask, Services
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
-from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.tokens.record import AgentRecord, Rollout
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import WideSeekError
 from wideseek_env.game import Game
 from wideseek_env.policy import Job
+from wideseek_env.trajectory import Trajectory
 
 log = logging.getLogger(__name__)
 
@@ -97,8 +99,11 @@ class Attempts:
             group=group,
             trial=self.job.trial,
             seed=self.job.seed,
-            agents=playing.episode_policy.records(
-                [(c.agent, c.role, c.ending) for c in run.episode.conversations]
+            agents=_with_credits(
+                playing.episode_policy.records(
+                    [(c.agent, c.role, c.ending) for c in run.episode.conversations]
+                ),
+                trajectory,
             ),
             reward=trajectory.reward,
             parts=trajectory.parts,
@@ -117,6 +122,13 @@ class Attempts:
             meta={key: value for key, value in about.items() if key not in ("trial", "group")},
         )
         return Finished(self.job, trajectory, rollout, error)
+
+
+def _with_credits(agents: list[AgentRecord], trajectory: Trajectory) -> list[AgentRecord]:
+    """The records with the credits of their conversations, if these are not the team's reward."""
+    if trajectory.credit_name == "team":
+        return agents
+    return [replace(agent, credit=trajectory.credits[agent.conversation]) for agent in agents]
 
 
 def describe(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, replace
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.game import Game
 from wideseek_env.policy import Job
+from wideseek_env.shaping import reward_at
 from wideseek_env.trajectory import Trajectory
 
 
@@ -23,12 +24,17 @@ class RolloutJob(Job):
     """
     width: int | None = None
     """The largest number of subagents of one delegation in this episode. None means the number in the rules."""
+    progress: float | None = None
+    """The share of the training that is done, from 0 to 1, for rewards that change during training
+    (`wideseek_env.shaping`). None means the rewards as they are."""
 
     def game_for(self, game: Game) -> Game:
-        """The game of this job: `game` with the job's width."""
-        if self.width is None:
-            return game
-        return game.replace(rules=game.rules.replace(width=self.width))
+        """The game of this job: `game` with the job's width, and with the reward at the job's progress."""
+        if self.width is not None:
+            game = game.replace(rules=game.rules.replace(width=self.width))
+        if self.progress is not None and (reward := reward_at(game.reward, self.progress)) is not game.reward:
+            game = game.replace(reward=reward)
+        return game
 
 
 @dataclass(frozen=True, slots=True)

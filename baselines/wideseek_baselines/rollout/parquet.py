@@ -27,11 +27,11 @@ class ParquetRollouts:
     """Writes rollouts to a new Parquet file. The file can be read after `close`."""
 
     def __init__(self, path: Path | str) -> None:
-        self._arrow, parquet = _pyarrow()
-        self._schema = _schema(self._arrow)
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._writer = parquet.ParquetWriter(str(path), self._schema, compression="zstd")
+        self._arrow, self._parquet = _pyarrow()
+        self._path = Path(path)
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._writer: Any = None  # opened when the first agent tells whether there are credits
+        self._closed = False
         self._rows: list[dict[str, Any]] = []
         self._episodes = 0
 
@@ -39,14 +39,17 @@ class ParquetRollouts:
         """Add one rollout."""
         self._rows += _rows(self._episodes, rollout)
         self._episodes += 1
-        if len(self._rows) >= ROWS:
+        if len(self._rows) >= ROWS and (
+            self._writer is not None or any("agent" in row for row in self._rows)
+        ):
             self._flush()
 
     def close(self) -> None:
         """Write the end of the file. A second call does nothing."""
-        if self._writer.is_open:
+        if not self._closed:
             self._flush()
             self._writer.close()
+            self._closed = True
 
     def __enter__(self) -> ParquetRollouts:
         return self
@@ -57,6 +60,9 @@ class ParquetRollouts:
         self.close()
 
     def _flush(self) -> None:
+        if self._writer is None:
+            self._schema = _schema(self._arrow, credits=any("credit" in row for row in self._rows))
+            self._writer = self._parquet.ParquetWriter(str(self._path), self._schema, compression="zstd")
         self._writer.write_table(self._arrow.Table.from_pylist(self._rows, schema=self._schema))
         self._rows = []
 
@@ -66,7 +72,7 @@ def read_parquet(path: Path | str) -> Iterator[Rollout]:
     arrow, parquet = _pyarrow()
     try:
         file = parquet.ParquetFile(str(path))
-        if not file.schema_arrow.equals(_schema(arrow)):
+        if not any(file.schema_arrow.equals(_schema(arrow, credits=credits)) for credits in (False, True)):
             raise TrajectoryError(
                 f"{path} does not have the columns of rollouts of format {FORMAT}: read it with its version"
             )
@@ -85,7 +91,8 @@ def _pyarrow() -> tuple[Any, Any]:
         raise MissingDependencyError(f"Parquet files need pyarrow; {baselines_hint('parquet')}") from error
 
 
-def _schema(arrow: Any) -> Any:
+def _schema(arrow: Any, *, credits: bool) -> Any:
+    """The columns. There is a column `credit` only if the agents have credits."""
     text, number, real, whole = arrow.string(), arrow.int32(), arrow.float64(), arrow.int64()
     turn = arrow.struct(
         [
@@ -111,6 +118,7 @@ def _schema(arrow: Any) -> Any:
     columns += [(name, text) for name in ("agent", "role", "agent_ending", "model")]
     columns += [("conversation", number), ("sequence", number)]
     columns += [("ids", arrow.list_(number)), ("turns", arrow.list_(turn))]
+    columns += [("credit", real)] if credits else []
     return arrow.schema(columns, metadata={"wideseek_rollouts": str(FORMAT)})
 
 
@@ -122,6 +130,7 @@ def _rows(number: int, rollout: Rollout) -> list[dict[str, Any]]:
     for agent in record["agents"]:
         about = {name: agent[name] for name in ("agent", "role", "conversation", "model")}
         about["agent_ending"] = agent["ending"]
+        about |= {"credit": agent["credit"]} if "credit" in agent else {}
         for at, sequence in enumerate(agent["sequences"]):
             rows.append({**episode, **about, "sequence": at, **sequence})
         if not agent["sequences"]:
@@ -143,6 +152,7 @@ def _rollouts(rows: Iterator[Mapping[str, Any]]) -> Iterator[Rollout]:
             continue
         if row["sequence"] in (None, 0):
             agent = {name: row[name] for name in ("agent", "role", "conversation", "model")}
+            agent |= {"credit": row["credit"]} if row.get("credit") is not None else {}
             record["agents"].append({**agent, "ending": row["agent_ending"], "sequences": []})
         if row["sequence"] is not None:
             record["agents"][-1]["sequences"].append({"ids": row["ids"], "turns": row["turns"]})

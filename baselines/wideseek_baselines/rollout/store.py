@@ -8,7 +8,6 @@ lists.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +15,7 @@ from typing import Protocol
 
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_env.errors import ConfigError, TrajectoryError
-from wideseek_env.files import JsonlWriter, whole_lines
+from wideseek_env.files import JsonlWriter, json_values, whole_lines
 
 
 class RolloutWriter(Protocol):
@@ -87,7 +86,8 @@ def iter_rollouts(path: Path | str) -> Iterator[Rollout]:
     """Read the rollouts of a file, one at a time. The suffix of the file tells its format.
 
     If the process that wrote the file was killed, the last record may be incomplete. An incomplete last record is
-    skipped. Everything else that cannot be read raises `TrajectoryError` with the file and line.
+    skipped. Any other line that is no JSON is skipped with a `DamagedLineWarning`. Everything else that cannot be read
+    raises `TrajectoryError` with the file and line.
     """
     path = Path(path)
     if path.suffix == ".parquet":
@@ -96,9 +96,9 @@ def iter_rollouts(path: Path | str) -> Iterator[Rollout]:
         yield from read_parquet(path)
         return
     try:
-        for number, line in enumerate(whole_lines(path), 1):
+        for number, record in json_values(path, whole_lines(path)):
             try:
-                rollout = Rollout.from_dict(json.loads(line))
+                rollout = Rollout.from_dict(record)
             except (ValueError, AttributeError) as error:
                 raise TrajectoryError(f"{path}:{number}: {error}") from error
             yield rollout

@@ -80,6 +80,8 @@ class AgentRecord:
     sequences: list[Sequence]
     model: str = ""
     """The name of the model that generated the turns, if the team has several models. Otherwise ""."""
+    credit: float | None = None
+    """What the conversation earned, if the game has another `credit` than "team". None means the team's reward."""
 
     @property
     def turns(self) -> list[TurnRecord]:
@@ -119,6 +121,10 @@ class Rollout:
     seconds: float = 0.0
     meta: Mapping[str, Any] = field(default_factory=dict)
 
+    def credit(self, agent: AgentRecord) -> float:
+        """What an agent of this rollout earned."""
+        return self.reward if agent.credit is None else agent.credit
+
     @property
     def tokens(self) -> int:
         """The number of tokens that the team generated."""
@@ -126,7 +132,11 @@ class Rollout:
 
     def to_dict(self) -> dict[str, Any]:
         """The rollout as values that JSON can store. `from_dict` reads them."""
-        return {"format": FORMAT, **dataclasses.asdict(self)}
+        record = {"format": FORMAT, **dataclasses.asdict(self)}
+        for agent in record["agents"]:
+            if agent["credit"] is None:
+                del agent["credit"]
+        return record
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Rollout:

@@ -1,4 +1,5 @@
 """Multi-agent GRPO: the advantage of an episode compares its reward with its group. All agents share that advantage.
+If the game has another credit than "team", the advantage of an agent compares its credit with the agents of its role.
 
 Read `run_grpo` and `train_step` from top to bottom: that is the whole algorithm (arXiv 2602.04634).
 """
@@ -22,7 +23,7 @@ from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.loop import OnStep, ReinforcementRun, RunResult
 from wideseek_baselines.train.model.forward import reference_model, with_logprobs
 from wideseek_baselines.train.model.model import TokenModel, load_model
-from wideseek_baselines.train.objective.advantages import Advantages, group_advantages
+from wideseek_baselines.train.objective.advantages import Advantages, Floats, agent_advantages
 from wideseek_baselines.train.objective.losses import policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.optim.optimizer import Optimizer
@@ -81,7 +82,7 @@ def run_grpo(
         model = load_model(config.model)
         reference = reference_model(config.model, model) if config.loss.kl > 0 else None
         optimizer = Optimizer(model.named_parameters(), config.optim, config.steps * config.updates)
-        sampler = TaskSampler(manager.tasks, config.seed, config.widths)
+        sampler = TaskSampler(manager.tasks, config.seed, config.widths, config.steps * config.tasks)
         with (
             ReinforcementRun(config, manager, model, model, {"policy": optimizer}, on_step) as run,
             RolloutPrefetcher(
@@ -92,7 +93,14 @@ def run_grpo(
                 batch = prefetcher.take()
                 began = time.perf_counter()
                 metrics, tokens = train_step(
-                    model, reference, optimizer, batch.rollouts, batch.advantages.values, config, run.step
+                    model,
+                    reference,
+                    optimizer,
+                    batch.rollouts,
+                    batch.advantages.values,
+                    config,
+                    run.step,
+                    by_agent=batch.advantages.agents,
                 )
                 trained = time.perf_counter()
                 prefetcher.wait()
@@ -142,12 +150,7 @@ def draw(
         position += missing
         rollouts += more
         errors += failed
-        advantages = group_advantages(
-            [rollout.reward for rollout in rollouts],
-            [rollout.group for rollout in rollouts],
-            [rollout.trainable for rollout in rollouts],
-            config.advantage,
-        )
+        advantages = agent_advantages(rollouts, config.advantage)
         missing = config.tasks - advantages.groups
         if missing <= 0:
             break
@@ -162,6 +165,8 @@ def train_step(
     advantages: Sequence[float] | np.ndarray[Any, np.dtype[np.float64]],
     config: GrpoConfig,
     step: int,
+    *,
+    by_agent: Sequence[Floats] | None = None,
 ) -> tuple[dict[str, float], int]:
     """Train on the episodes of a step. Returns the metrics, and the number of generated tokens that were trained on.
 
@@ -173,6 +178,7 @@ def train_step(
         advantages: One advantage for each rollout. A rollout with NaN is left out.
         config: The settings.
         step: The number of the step. The order of mini-batches depends on it.
+        by_agent: The advantages of the agents of each rollout, if the agents do not share that of the rollout.
     """
     values = np.asarray(advantages, np.float64)
     used = np.flatnonzero(~np.isnan(values))
@@ -184,7 +190,8 @@ def train_step(
     ):
         numbers = used[chosen]
         members = [rollouts[number] for number in numbers]
-        found = rollout_samples(members, values[numbers], config.selection, config.planned)
+        each = [by_agent[number] for number in numbers] if by_agent is not None else None
+        found = rollout_samples(members, values[numbers], config.selection, config.planned, each)
         dropped += found.dropped_turns
         if found.samples:
             batches.append(found.samples)

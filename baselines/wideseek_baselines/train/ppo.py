@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
+import torch
 from torch import nn
 
 from wideseek_baselines.tokens.record import Rollout
@@ -37,7 +38,7 @@ from wideseek_baselines.train.model.forward import (
 from wideseek_baselines.train.model.model import TokenModel, layers_of, load_causal, load_model
 from wideseek_baselines.train.model.sharding import sharded
 from wideseek_baselines.train.objective.advantages import agent_gae
-from wideseek_baselines.train.objective.losses import policy_loss, value_loss
+from wideseek_baselines.train.objective.losses import k3, policy_loss, value_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
@@ -68,11 +69,13 @@ class PpoConfig(RunConfig):
     algorithm: ClassVar[str] = "ppo"
 
     selection: SelectionOptions = field(
-        default_factory=lambda: SelectionOptions(failures="all", loss_aggregation="token")
+        default_factory=lambda: SelectionOptions(
+            failures="all", loss_aggregation="token", loss_denominator="trained"
+        )
     )
-    """Which turns are trained. By default, every token has the same weight in the loss. With `loss_aggregation=agent`,
-    each token of a lead has less weight if the lead starts more subagents. Such weights favour small teams when the
-    critic underestimates returns."""
+    """Which turns are trained. By default, every token has the same weight in the loss, and the weights sum to 1. With
+    `loss_aggregation=agent`, each token of a lead has less weight if the lead starts more subagents. Such weights
+    favour small teams when the critic underestimates returns."""
     loss: PolicyLossOptions = field(default_factory=lambda: PolicyLossOptions(kl=0.0))
     """The clipped policy loss. `loss.kl` is a separate KL term in the loss. It does not replace the penalty in the
     reward."""
@@ -112,7 +115,7 @@ def run_ppo(
             "critic": Optimizer(critic.named_parameters(), config.critic_optim, steps),
         }
         trained = nn.ModuleDict({"policy": model, "critic": critic})
-        sampler = TaskSampler(manager.tasks, config.seed, config.widths)
+        sampler = TaskSampler(manager.tasks, config.seed, config.widths, config.steps * config.tasks)
         state = {"kl": config.kl.coefficient}
         with (
             ReinforcementRun(config, manager, model, trained, optimizers, on_step, state) as run,
@@ -222,7 +225,12 @@ def prepare(
             samples = with_logprobs(samples, reference, "reference", size)
             gaps = [sample.columns["old"] - sample.columns["reference"] for sample in samples]
         together = np.concatenate(gaps).astype(np.float64)
-        divergence = float((np.exp(-together) - 1 + together).mean()) if reference is not None else np.nan
+        divergence = np.nan
+        if (
+            reference is not None
+        ):  # bounded as in the loss: one wild token would decide how the coefficient adapts
+            gap = torch.from_numpy(together)
+            divergence = float(k3(gap, torch.zeros_like(gap), limit=config.loss.kl_clip).mean())
         advantages, returns = estimate(batch, members, values, [kl * gap for gap in gaps], config.value)
         columns = [
             {"value": value, "advantage": advantage, "return": back, "critic_weight": weight}
@@ -296,7 +304,7 @@ def estimate(
         found = agent_gae(
             [turn.tokens for number in numbers for turn in batch.turns[number]],
             np.concatenate([values[number] for number in numbers]),
-            rollouts[owner.rollout].reward,
+            rollouts[owner.rollout].credit(rollouts[owner.rollout].agents[owner.agent]),
             gamma=options.gamma,
             gae_lambda=options.gae_lambda,
             per_turn=options.steps == "turn",

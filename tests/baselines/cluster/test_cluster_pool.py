@@ -89,7 +89,15 @@ def test_workers_play_what_one_process_plays(cluster: None) -> None:
 
 def filled() -> dict[str, Any]:
     """A value that is not the default for every field of `NotingJob`, but for its `note`."""
-    return {"task": GAME.open_tasks()[0], "seed": 11, "trial": 3, "group": "g", "size": 1, "width": 2}
+    return {
+        "task": GAME.open_tasks()[0],
+        "seed": 11,
+        "trial": 3,
+        "group": "g",
+        "size": 1,
+        "width": 2,
+        "progress": 0.5,
+    }
 
 
 FULL = GameConfig(
@@ -102,6 +110,7 @@ FULL = GameConfig(
     rules="width-benchmark",
     limits={"subagent_turns": 20},
     reward="wideseek_r1",
+    credit="cells",
     profile="terse",
     texts={"results": {"no_hits": "Nothing."}},
     judge="ray_team:Lenient",

@@ -33,6 +33,7 @@ from wideseek_baselines.train.model.sharding import gather, sharded
 from wideseek_baselines.train.objective.losses import supervised_loss
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.rollouts.manager import RolloutManager
+from wideseek_env.errors import ConfigError
 
 LENGTHS = (40, 33, 5, 61, 17, 8, 29)
 OPTIM = OptimOptions(lr=3e-3, eps=1e-2, max_norm=0.5, weight_decay=0.1)
@@ -138,20 +139,22 @@ def published(folder: Path) -> dict[str, Any]:
     return {"figures": told, "weights": weights(model)}
 
 
-def with_critic(folder: Path, *settings: str, recompute: bool = False) -> dict[str, Any]:
+def with_critic(
+    folder: Path, *settings: str, recompute: bool = False, dtype: torch.dtype = torch.float32
+) -> dict[str, Any]:
     config = toy_config(
         ppo.PpoConfig,
         folder,
         folder,
         *("game.team=true", "epochs=2", "tokens_per_row=40", "kl.coefficient=0.1", "mini_batch=1", *settings),
     )
-    model, reference = policy(0, recompute=recompute), policy(1)
+    model, reference = policy(0, recompute=recompute, dtype=dtype), policy(1, dtype=dtype)
     reference.requires_grad_(False)
     critic: ValueHead | Critic
     if config.value.critic == "shared":
         critic = sharded(ValueHead(32, detach=config.value.detach))
     else:
-        causal = tiny_causal(2)
+        causal = tiny_causal(2, dtype=dtype)
         use_attention(causal, "packed")
         critic = sharded(Critic(causal), layers_of(causal))
     optimizers = {"policy": optimizer_of(model), "critic": optimizer_of(critic)}
@@ -168,6 +171,34 @@ def shared_critic(folder: Path) -> dict[str, Any]:
 
 def separate_critic(folder: Path) -> dict[str, Any]:
     return with_critic(folder, "value.critic=separate", "value.view=team", recompute=True)
+
+
+def bfloat16_critic(folder: Path) -> dict[str, Any]:
+    """Its value head is float32, and everything else is bfloat16."""
+    return with_critic(folder, "value.critic=separate", "value.view=team", dtype=torch.bfloat16)
+
+
+def mixed_types(folder: Path) -> dict[str, Any]:
+    """A bfloat16 model with float32 parts, and a layer whose own tensors differ."""
+    causal = tiny_causal(0, dtype=torch.bfloat16)
+    for layer in layers_of(causal):
+        layer.mlp.float()
+    causal.model.norm.float()
+    use_attention(causal, "packed")
+    for layer in layers_of(causal):
+        layer.mlp.register_forward_pre_hook(lambda module, given: (given[0].float(),))
+        layer.mlp.register_forward_hook(lambda module, given, result: result.bfloat16())
+    causal.model.norm.register_forward_hook(lambda module, given, result: result.bfloat16())
+    model = sharded(TokenModel(causal, chunk=16), layers_of(causal))
+    told = [sft.train_step(model, optimizer_of(model), examples(LENGTHS), 64)["loss"]]
+    odd = torch.nn.Sequential(torch.nn.Linear(4, 4, dtype=torch.bfloat16), torch.nn.Linear(4, 4))
+    odd[1].bias = torch.nn.Parameter(torch.zeros(4, dtype=torch.bfloat16))
+    refused = ""
+    try:
+        sharded(odd)
+    except ConfigError as error:
+        refused = str(error)
+    return {"loss": told, "types": sorted({str(one.dtype) for one in model.parameters()}), "refused": refused}
 
 
 def first_half(folder: Path, name: str) -> dict[str, Any]:
@@ -262,6 +293,8 @@ SCENARIOS: tuple[Callable[[Path], dict[str, Any]], ...] = (
     published,
     shared_critic,
     separate_critic,
+    bfloat16_critic,
+    mixed_types,
     written,
     continued,
     broken,

@@ -117,6 +117,29 @@ def test_masters_of_bfloat16_weights_are_spread_too(folder: Path) -> None:
     assert_same(one["weights"], two["weights"], 2e-4)  # steps are of up to 3e-3
 
 
+def test_a_float32_value_head_of_a_bfloat16_critic_keeps_its_type(folder: Path) -> None:
+    one, two = sharing.bfloat16_critic(folder), by_two(folder, "bfloat16_critic")
+    types = {name: tensor.dtype for name, tensor in two["critic"].items()}
+    assert {name for name, kind in types.items() if kind == torch.float32} == {
+        "head.linear.weight",
+        "head.linear.bias",
+    }
+    assert types == {name: tensor.dtype for name, tensor in one["critic"].items()}
+    head = two["critic"]["head.linear.weight"]
+    torch.testing.assert_close(head, one["critic"]["head.linear.weight"], atol=2e-4, rtol=0.05)
+    assert head.abs().max() > 1e-3, "the head hardly moved: the comparison says nothing"
+    assert (head != head.bfloat16()).any(), "its precision is that of bfloat16"
+    for first, second in zip(one["figures"], two["figures"], strict=True):
+        assert second["value_error"] == pytest.approx(first["value_error"], rel=0.05)
+
+
+def test_layers_of_another_number_type_are_spread_too(folder: Path) -> None:
+    one, two = sharing.mixed_types(folder), by_two(folder, "mixed_types")
+    assert two["types"] == ["torch.bfloat16", "torch.float32"]
+    assert two["loss"] == pytest.approx(one["loss"], rel=1e-2)
+    assert "of 1 (Linear) have the number types torch.bfloat16, torch.float32" in two["refused"]
+
+
 def test_one_process_goes_on_from_the_checkpoint_of_two(folder: Path) -> None:
     assert_same(sharing.continued(folder), sharing.second_half(folder, "by-2"), 1e-5)
 

@@ -108,7 +108,7 @@ def plain_gradients(causal: Any, before: Any, reference: Any, made: list[Any]) -
                         ratio = (new - old).exp()
                         gain = torch.minimum(ratio * advantage, ratio.clamp(0.8, 1.3) * advantage)
                         gain = gain * (old - torch.tensor(turn.logprobs)).exp().clamp(max=2.0)
-                        kl = (frozen - new).exp() - (frozen - new) - 1
+                        kl = ((frozen - new).exp() - (frozen - new) - 1).clamp(max=10)
                         (-(gain - 0.05 * kl).sum() / scale).backward()
     return [parameter.grad.clone() for parameter in causal.parameters()]
 
@@ -122,7 +122,7 @@ def test_the_gradients_of_a_step_are_those_of_the_formula(tmp_path: Path) -> Non
     config = grpo(
         tmp_path,
         tmp_path,
-        "game.team=true",
+        *("game.team=true", "tasks=2", "group=3"),
         "epochs=2",
         "loss.kl=0.05",
         "loss.clip_high=0.3",
@@ -159,6 +159,27 @@ def test_mini_batches_are_counted_in_tasks_and_all_see_the_same_old_policy(tmp_p
     figures, _ = train_step(model, None, optimizer, episodes(), [1, -1, 0.5, 1, -1, 0.5], config, step=0)
     assert figures["optimizer_steps"] == 2, "two tasks make two mini-batches, whatever their agents and turns"
     assert figures["ratio_max"] > 1.001, "the second mini-batch meets a policy that has moved"
+
+
+@pytest.mark.parametrize(("denominator", "factor"), [("", 1.0), ("selection.loss_denominator=trained", 2.0)])
+def test_a_dropped_group_leaves_the_gradient_of_the_others_as_it_is(
+    denominator: str, factor: float, tmp_path: Path
+) -> None:
+    """An advantage of 0 has no gradient. So it makes no difference whether such a group is trained or dropped."""
+    found = []
+    for missing in (0.0, float("nan")):
+        model = TokenModel(tiny_causal(0))
+        use_attention(model.causal, "packed")
+        optimizer = Watched(model, lr=1e-2)
+        config = grpo(
+            tmp_path, tmp_path, *("game.team=true", "loss.kl=0", "tasks=2", "group=3", "optim.max_norm=0"),
+            *filter(None, [denominator]),
+        )  # fmt: skip
+        train_step(model, None, optimizer, episodes(), [1, -1, 0.5, *[missing] * 3], config, step=0)
+        found.append(optimizer.seen[0][1])
+    for kept, dropped in zip(*found, strict=True):
+        torch.testing.assert_close(dropped, factor * kept, atol=1e-6, rtol=1e-4)
+    assert max(gradient.abs().max() for gradient in found[0]) > 1e-2
 
 
 @pytest.mark.parametrize(("roles", "tokens"), [('["lead"]', 78), ('["subagent"]', 40)])

@@ -21,6 +21,7 @@ from wideseek_env import Game, GameConfig, load_trajectories, run_episode
 from wideseek_env.errors import ConfigError, ServiceError
 from wideseek_env.serve import ServeSettings
 from wideseek_env.serve.agents import DeskSettings, EpisodeDesk, OutsideEpisode, PolicyPool
+from wideseek_env.serve.agents.desk import DeskError
 from wideseek_env.serve.agents.native import native_game
 
 pytest.importorskip("fastapi", reason='needs the extra: pip install -e ".[serve]"')
@@ -31,6 +32,7 @@ from fastapi.testclient import TestClient  # noqa: E402
 from wideseek_env.serve.agents import create_agents_app  # noqa: E402
 
 WORLD = "synthetic:seed=3,pages=400"
+JSON = {"content-type": "application/json"}
 
 
 @pytest.fixture(scope="module")
@@ -116,7 +118,7 @@ def test_what_is_wrong_with_a_request_is_said_in_openais_form(game: Game) -> Non
         chat = {"model": "scripted", "messages": [{"role": "user", "content": "?"}]}
         said = {"role": "assistant", "content": "x"}
         cases = [
-            (400, client.post("/v1/episodes", content=b"{")),
+            (400, client.post("/v1/episodes", content=b"{", headers=JSON)),
             (400, client.post("/v1/episodes", json={"out": "/etc/passwd"})),
             (400, client.post("/v1/episodes", json={"seat": "boss"})),
             (400, client.post("/v1/episodes", json={"seat": "lead", "subtask": "x"})),
@@ -128,7 +130,7 @@ def test_what_is_wrong_with_a_request_is_said_in_openais_form(game: Game) -> Non
             (405, client.put("/v1/episodes")),
             (400, client.post(where, json={"message": "text"})),
             (409, client.post(where, json={"agent": "subagent_7", "message": said})),
-            (413, client.post(where, content=b" " * (2 << 20))),
+            (413, client.post(where, content=b" " * (2 << 20), headers=JSON)),
             (404, client.post("/v1/chat/completions", json={**chat, "model": "os:system"})),
             (400, client.post("/v1/chat/completions", json={**chat, "n": 2})),
             (400, client.post("/v1/chat/completions", json={**chat, "tools": []})),
@@ -168,7 +170,7 @@ def test_what_an_agent_writes_is_never_an_error_of_the_service(game: Game) -> No
         for message in hostile:
             number = client.post("/v1/episodes", json={}).json()["id"]
             body = json.dumps({"message": message})
-            answer = client.post(f"/v1/episodes/{number}/messages", content=body)
+            answer = client.post(f"/v1/episodes/{number}/messages", content=body, headers=JSON)
             assert answer.status_code == 200, answer.text
         assert client.get("/health").json() == {"status": "ok"}
 
@@ -192,6 +194,27 @@ def test_leaving_ends_an_episode_and_standing_idle_does(game: Game, tmp_path: Pa
         assert client.get(f"/v1/episodes/{idle}").status_code == 404
     details = [record.outcome["detail"] for record in load_trajectories(tmp_path / "out.jsonl")]
     assert details == ["the agent left", "nobody moved for 1e-06 seconds"]
+
+
+def test_absent_clients_make_room_for_others(game: Game, tmp_path: Path) -> None:
+    settings = DeskSettings(seat="single", max_open=2, idle_full=3_600)
+    desk = EpisodeDesk(game, settings=settings, out=tmp_path / "out.jsonl")
+    desk.open("moved").act("agent", "<tool_call>{}</tool_call>")
+    desk.open("new")
+    with pytest.raises(DeskError, match="2 episodes are under way"):
+        desk.open("third")
+    for key, seconds in (("moved", 3_000), ("new", 400)):  # a tenth of the time for one that never moved
+        desk.get(key)._used -= seconds
+    desk.open("third")
+    assert (desk.holds("moved"), desk.holds("new"), desk.holds("third")) == (True, False, True)
+    with pytest.raises(DeskError):
+        desk.open("fourth")
+    desk.get("moved")._used -= 601
+    desk.open("fourth")
+    assert not desk.holds("moved")
+    desk.shut()
+    details = [record.outcome["detail"] for record in load_trajectories(tmp_path / "out.jsonl")]
+    assert details[:2] == ["the client was absent, and another one needed its place"] * 2
 
 
 def test_a_key_opens_everything_but_health(game: Game, monkeypatch: pytest.MonkeyPatch) -> None:

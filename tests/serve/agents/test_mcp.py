@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +27,7 @@ pytest.importorskip("mcp_types", reason='needs the extra: pip install -e ".[mcp]
 from mcp import Client, MCPError, StdioServerParameters
 
 from wideseek_env.serve.agents import mcp_server, mcp_tools_server
+from wideseek_env.serve.agents.mcp_server import _Door
 
 WORLD = "synthetic:seed=3,pages=400"
 T = TypeVar("T")
@@ -211,6 +213,35 @@ def test_each_call_is_a_turn_where_only_the_first_call_counts() -> None:
     assert "answered" in texts(ended), "a call that cannot be run is the last message"
 
 
+def test_parallel_first_calls_open_their_sessions_once(game: Game) -> None:
+    desk = EpisodeDesk(game, settings=DeskSettings(seat="single", max_open=400))
+    door = _Door(desk, 0.0)
+    opened: list[str] = []
+    begin = desk.open
+
+    def slowly(key: str, **more: Any) -> Any:
+        time.sleep(0.001 * (len(opened) % 3))
+        opened.append(key)
+        return begin(key, **more)
+
+    desk.open = slowly  # type: ignore[method-assign]
+
+    class Session:
+        def __init__(self, number: int) -> None:
+            self.number = number
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(*(door.seat(Session(n % 40)) for n in range(200)))  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        module = sys.modules[_Door.__module__]
+        patch.setattr(module, "_address", lambda session: (f"session:{session.number}", "", ""))
+        seats = asyncio.run(main())
+    assert sorted(opened) == sorted({f"session:{n}" for n in range(40)})
+    assert all(seats[n] is seats[n % 40] for n in range(200))
+    desk.shut()
+
+
 def test_tools_alone_have_no_episode(game: Game) -> None:
     async def main() -> list[Any]:
         async with Client(mcp_tools_server(game)) as client:
@@ -374,6 +405,7 @@ def test_http_refuses_strangers(monkeypatch: pytest.MonkeyPatch) -> None:
         assert client.post(url, json=hello).status_code == 401
         assert client.get(url.replace("/mcp", "/health")).status_code == 200
         client.headers["authorization"] = "Bearer sesame"
+        client.headers["content-type"] = "application/json"
         assert client.post(url, content=b"{" * 10_000).status_code == 400
         assert client.post(url, content=b"x" * (2 << 20)).status_code == 413
         assert client.post(url, json=hello, headers={"host": "evil.example"}).status_code == 421

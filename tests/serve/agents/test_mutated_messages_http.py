@@ -31,7 +31,9 @@ def client() -> object:
 def test_every_message_gets_an_answer(client: TestClient, text: str) -> None:
     number = client.post("/v1/episodes", json={}).json()["id"]
     body = json.dumps({"message": {"role": "assistant", "content": text}})
-    answer = client.post(f"/v1/episodes/{number}/messages", content=body)
+    answer = client.post(
+        f"/v1/episodes/{number}/messages", content=body, headers={"content-type": "application/json"}
+    )
     assert answer.status_code == 200, answer.text
     state = client.get(f"/v1/episodes/{number}")
     assert state.status_code == 200, state.text

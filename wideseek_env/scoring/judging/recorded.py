@@ -7,14 +7,14 @@ null}``.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from wideseek_env.errors import ConfigError, UnknownVerdictError, WideSeekError
+from wideseek_env.errors import ConfigError, TrajectoryError, UnknownVerdictError, WideSeekError
+from wideseek_env.files import json_line, json_values, whole_lines
 from wideseek_env.scoring.judges import Judge, KeyAligner
 
 _FORMAT = "wideseek judge recording 1"
@@ -134,12 +134,17 @@ class RecordingJudge:
     def _append(self, lines: Sequence[dict[str, Any]]) -> None:
         if not lines:
             return
-        data = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        data = b"".join(json_line(line) for line in lines)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            file = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            # Several processes may append to the same file, so nothing that was written is taken back.
+            file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o644)
             try:
-                os.write(file, data.encode("utf-8", "backslashreplace"))
+                size = os.fstat(file).st_size
+                if size and os.pread(file, 1, size - 1) != b"\n":  # another process ended within a line
+                    data = b"\n" + data
+                while data:
+                    data = data[os.write(file, data) :]
             finally:
                 os.close(file)
         except OSError as error:
@@ -153,16 +158,11 @@ def _read(path: Path) -> tuple[str, dict[Pair, bool], dict[Key, str | None]]:
     keys: dict[Key, str | None] = {}
     name = ""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        values = list(json_values(path, whole_lines(path)))
+    except (OSError, TrajectoryError) as error:
         raise ConfigError(f"cannot read the recording of a judge {path}: {error}") from error
-    if lines[-1]:
-        lines.pop()  # the process died while it wrote a line without an end
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+    for number, data in values:
         try:
-            data = json.loads(line)
             if "format" in data:
                 if data["format"] != _FORMAT:
                     raise ValueError(f"unknown format {data['format']!r}")

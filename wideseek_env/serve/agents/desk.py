@@ -42,6 +42,8 @@ class DeskSettings:
         max_open: Maximum number of open episodes.
         max_kept: Number of ended episodes that are kept and can still be read.
         idle: Seconds without a request after which an episode is ended without an answer.
+        idle_full: The same when `max_open` episodes are open and a client opens another one. The episode that has been
+            idle for longest then makes room. An episode without any message makes room after a tenth of this time.
     """
 
     seat: Seat = "lead"
@@ -51,13 +53,16 @@ class DeskSettings:
     max_open: int = 64
     max_kept: int = 1_000
     idle: float = 1_800.0
+    idle_full: float = 120.0
 
     def __post_init__(self) -> None:
         """Check the settings. Raises `ConfigError` if one is out of range."""
         if self.seat not in SEATS:
             raise ConfigError(f"no seat {self.seat!r}; there are: {', '.join(SEATS)}")
-        if self.max_open < 1 or self.max_kept < 0 or self.idle <= 0:
-            raise ConfigError("max_open must be at least 1, max_kept at least 0, and idle above 0")
+        if self.max_open < 1 or self.max_kept < 0 or self.idle <= 0 or self.idle_full <= 0:
+            raise ConfigError(
+                "max_open must be at least 1, max_kept at least 0, and idle and idle_full above 0"
+            )
 
 
 class EpisodeDesk:
@@ -128,6 +133,7 @@ class EpisodeDesk:
         needs = seat in ("lead", "subagent")
         if needs and self.policies is None:
             raise ConfigError(f"the seat {seat!r} is not served here: no policy plays the others")
+        self._make_room()
         with self._lock:
             if key in self._episodes:
                 raise DeskError("there is an episode of this name already", 409)
@@ -202,6 +208,21 @@ class EpisodeDesk:
         with self._lock:
             for key in ended[: max(0, len(ended) - self.settings.max_kept)]:
                 self._episodes.pop(key, None)
+
+    def _make_room(self) -> None:
+        """If no more episodes may be open, end the one whose client has been absent for longest."""
+        with self._lock:
+            under_way = {k: e for k, e in self._episodes.items() if e is None or not e.done}
+        if len(under_way) < self.settings.max_open:
+            return
+        absent = {
+            key: episode.idle * (1 if episode.moved else 10)
+            for key, episode in under_way.items()
+            if episode is not None
+        }
+        longest = max(absent, key=absent.__getitem__, default="")
+        if longest and absent[longest] > self.settings.idle_full:
+            self.close(longest, "the client was absent, and another one needed its place")
 
     def shut(self) -> None:
         """End all open episodes without an answer. After that, the file of trajectories is complete."""

@@ -50,7 +50,7 @@ def http_app(
     Raises:
         ConfigError: A key is required and the environment variable is not set.
     """
-    limits = settings or ServeSettings()
+    limits = (settings or ServeSettings()).for_address(host)
     app = server.streamable_http_app(
         streamable_http_path=PATH,
         max_request_body_size=limits.max_body_bytes,

@@ -117,8 +117,9 @@ class _Door:
         return await anyio.to_thread.run_sync(work, limiter=self._threads)
 
     def _forget(self) -> None:
-        """Forget sessions whose episodes the desk no longer has."""
-        for key in [key for key in self._opening if not self.desk.holds(key)]:
+        """Forget sessions whose episodes the desk no longer has. A session whose episode is being opened stays."""
+        over = [k for k, lock in self._opening.items() if not lock.locked() and not self.desk.holds(k)]
+        for key in over:
             self._seats.pop(key, None)
             self._opening.pop(key, None)
 

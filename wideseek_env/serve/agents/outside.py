@@ -85,6 +85,8 @@ class OutsideEpisode:
         self.episode_run = EpisodeRun(native_game(game, team=seat != "single"), task, seed)
         self._used = time.monotonic()
         self._busy = 0
+        self.moved = False
+        """Whether the outside program has sent a message."""
         self._on_end = on_end
         self._ending = self._told = False
         self._lock = threading.RLock()
@@ -146,6 +148,7 @@ class OutsideEpisode:
             calls = self.episode_run.act(agent, message)
             asked = _asked(conversation, message)
             self._busy += 1
+            self.moved = True
         try:
             passed = self._run(calls)
         except Exception as error:

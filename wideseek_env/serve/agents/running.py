@@ -35,6 +35,8 @@ def run_app(
         import uvicorn
     except ImportError as error:
         raise MissingDependencyError(f"serving needs uvicorn ({error}); {extra_hint('serve')}") from None
+    from wideseek_env.serve.http import http_options
+
     with _bind(host, port) as listening:
         listening.listen(
             2048
@@ -48,5 +50,6 @@ def run_app(
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=max(1, round(grace)),
+            **http_options(),
         )
         uvicorn.Server(config).run(sockets=[listening])

@@ -15,7 +15,7 @@ from wideseek_env.task import Language
 
 _MONTH = f"(?:{'|'.join(month.capitalize() for month in MONTHS)})"
 _DAY = rf"(?:{_MONTH} \d{{1,2}}, \d{{4}}|\d{{1,2}} {_MONTH},? \d{{4}})"
-_DATE = re.compile(rf"(?<!\d){_DAY}(?!\d)")
+FULL_DATE = re.compile(rf"(?<!\d){_DAY}(?!\d)")
 _BRACKETS = re.compile(r"\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)")
 _HIDDEN_DATE = re.compile(r"\(\d{4}-\d\d-\d\d\) ")
 _VERB = re.compile(r" (?:is|was|are|were) ")
@@ -26,6 +26,8 @@ _BORN_ON = re.compile(
     rf"(?:\b(?:[Hh]e|[Ss]he) was born|\bborn:?) (?:in [A-Z][^.;\d]{{0,60}}?,? )?(?:on )?({_DAY})(?!\d)"
 )
 _OTHER_FORM = re.compile(r"\b[Bb](?:orn|\.)[^;)]*(?<![\d/])\d{1,2}(?!\d)[^;)]*\d{4}")
+_LIKE_BIRTH = re.compile(rf"\([^()]*{_DAY} ?[-–—−]|\bb\.[^;)]{{0,40}}{_MONTH}")
+"""A date of birth, perhaps, at a place where it is not looked for."""
 _OTHER_NAMES = re.compile(r"^.*(?=\bborn\b)")
 _DIED = re.compile(r"\b(?:died|death|killed|murdered|executed)\b")
 _ONLY_YEAR = re.compile(r"\d{4}\b.*?(?:[-–—−]|\bto\b)\D*$")
@@ -45,12 +47,17 @@ def date_of_birth(text: str) -> str | None:
 
     Without such brackets, the date in "…, born 3 May 1950, is" or "She was born on 3 May 1950".
     """
+    value = _birth(text)
+    return None if value == "" and _LIKE_BIRTH.search(text[:_OPENING]) else value
+
+
+def _birth(text: str) -> str | None:
     text = _HIDDEN_DATE.sub("", text)
     brackets = _opening_brackets(text)
-    dated = [found for found in brackets if _DATE.search(found)]
+    dated = [found for found in brackets if FULL_DATE.search(found)]
     if not dated:
         return _in_sentence(text, brackets)
-    found = _DATE.search(dated[0])
+    found = FULL_DATE.search(dated[0])
     assert found is not None  # `dated` has such brackets only
     before, after = dated[0][: found.start()], dated[0][found.end() :]
     before = _OTHER_NAMES.sub("", before)
@@ -81,8 +88,8 @@ def date_of_death(text: str) -> str | None:
     text = _HIDDEN_DATE.sub("", text)
     if not date_of_birth(text):
         return None if _DIED.search(text) or re.search(rf"[-–—−] ?{_DAY}\)", text) else ""
-    bracket = next((found for found in _opening_brackets(text) if _DATE.search(found)), "")
-    dates = list(_DATE.finditer(bracket))
+    bracket = next((found for found in _opening_brackets(text) if FULL_DATE.search(found)), "")
+    dates = list(FULL_DATE.finditer(bracket))
     if len(dates) < 2:
         doubt = not dates or re.search(r"[-–—−]|\d", bracket[dates[0].end() :])
         return None if doubt or _DIED.search(text) else ""

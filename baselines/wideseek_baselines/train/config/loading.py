@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
+from wideseek_baselines.train.config.named_losses import named_loss
 from wideseek_env.docstrings import field_docstrings
 from wideseek_env.errors import ConfigError, UnnamedPartError
 from wideseek_env.game import GameConfig
@@ -72,7 +73,7 @@ def load_config(
     preset: Path | str | None = None,
 ) -> T:
     """Load a configuration of the dataclass `kind`. Overrides replace values of the file, which replace those of the
-    preset.
+    preset. A loss that the file or an override names (``loss.name``) replaces values of the preset only.
 
     Args:
         kind: A dataclass, such as `GrpoConfig`.
@@ -85,14 +86,12 @@ def load_config(
         ConfigError: A file cannot be read, a key is unknown or missing, or a value has the wrong type or is out of
             range. The message names the key with its table.
     """
-    record: dict[str, Any] = {}
-    if preset is not None:
-        record = _for_algorithm(_read(preset), kind)
-    if file is not None:
-        record = _merged(record, with_new_names(_read(file)))
+    low = _for_algorithm(_read(preset), kind) if preset is not None else {}
+    record = with_new_names(_read(file)) if file is not None else {}
     for override in overrides:
         _override(record, override, kind)
-    return config_from(kind, record)
+    low = _merged(low, named_loss(record, _algorithm(kind)))
+    return config_from(kind, _merged(low, record))
 
 
 def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base: T | None = None) -> T:
@@ -107,6 +106,8 @@ def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base:
     """
     if not where:
         record = with_new_names(record)
+        if named := named_loss(record, _algorithm(kind)):
+            record = _merged(named, record)
     hints = get_type_hints(kind, include_extras=True)
     fields = {item.name: item for item in dataclasses.fields(cast(Any, kind))}
     for key in record:
@@ -260,7 +261,11 @@ def _shown(value: object) -> str:
 def _for_algorithm(preset: dict[str, Any], kind: type[Any]) -> dict[str, Any]:
     """The settings of a preset for the configuration `kind`: those for all algorithms, and those for its algorithm."""
     own = {name: preset.pop(name, {}) for name in ALGORITHMS}
-    return _merged(with_new_names(preset), with_new_names(own.get(getattr(kind, "algorithm", ""), {})))
+    return _merged(with_new_names(preset), with_new_names(own.get(_algorithm(kind), {})))
+
+
+def _algorithm(kind: type[Any]) -> str:
+    return str(getattr(kind, "algorithm", ""))
 
 
 def _read(file: Path | str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypeAlias
 
 from wideseek_baselines.train.config.loading import Count, NotNegative, Positive, Range, Share, Whole
+from wideseek_baselines.train.config.named_losses import LossName
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
 
@@ -147,15 +148,18 @@ class SelectionOptions:
     agent. `wideseek_r1`: the same, but one turn that filled an agent's context with 8,000 tokens or more excludes the
     other cut-off turns of the episode. `all`: all turns. `none`: no turns.
     TRL: `mask_truncated_completions` is similar to `none`."""
-    loss_aggregation: Literal["agent", "rollout", "token"] = "agent"
+    loss_aggregation: Literal["agent", "rollout", "token", "constant"] = "agent"
     """How the losses of tokens are averaged. `agent` takes the mean over the tokens of each agent, then over agents,
     then over rollouts, then over tasks, as in WideSeek-R1. `rollout` takes the mean over all tokens of each rollout,
-    then over rollouts, then over tasks. `token` takes one mean over all tokens of the mini-batch.
+    then over rollouts, then over tasks. `token` takes one mean over all tokens of the mini-batch. `constant` takes the
+    sum over all tokens of each rollout divided by `loss_tokens`, then the mean over rollouts, then over tasks.
     TRL: `loss_type`. verl: `loss_agg_mode`."""
-    loss_denominator: Literal["trained", "constant"] = "trained"
-    """The number of rollouts by which the loss is divided. `trained`: the rollouts that have trained tokens.
-    `constant`: the rollouts that a mini-batch should have (`mini_batch` × `group`), as in WideSeek-R1. Then a step in
-    which many rollouts are left out is smaller."""
+    loss_tokens: Count = 1024
+    """The divisor of `loss_aggregation=constant`: a number of tokens that does not depend on the rollouts."""
+    loss_denominator: Literal["constant", "trained"] = "constant"
+    """The number of rollouts by which the loss is divided. `constant`: the rollouts that a mini-batch should have
+    (`mini_batch` × `group`), as in WideSeek-R1. Then rollouts that are left out do not change the weight of the others.
+    `trained`: the rollouts that have trained tokens. Then the others get more weight."""
     kl_denominator: Literal["rollouts", "turns"] = "rollouts"
     """By what the KL term is divided. `rollouts`: by the same number as the rest of the loss. `turns`: by the number of
     trained turns of the mini-batch, as in WideSeek-R1's code. Then the KL term is weaker by the mean number of turns of
@@ -164,17 +168,23 @@ class SelectionOptions:
     def __post_init__(self) -> None:
         if not self.roles:
             raise ConfigError("roles must name at least one of lead, subagent, single")
-        if self.loss_denominator == "constant" and self.loss_aggregation == "token":
-            raise ConfigError(
-                "loss_denominator=constant counts rollouts, but loss_aggregation=token averages over tokens: set "
-                "loss_aggregation to agent or rollout"
-            )
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyLossOptions:
     """The clipped policy loss and its additional terms."""
 
+    name: LossName | None = None
+    """A published loss, for GRPO: "dr_grpo", "dapo", "gspo" or "cispo". Its settings replace those of a preset. Other
+    settings in a file or on the command line replace those of the loss. TRL: `loss_type`."""
+    objective: Literal["clip", "cispo"] = "clip"
+    """What is maximised for each token. `clip`: the smaller of ratio times advantage and clipped ratio times advantage
+    (PPO). Tokens whose ratio was clipped have no gradient. `cispo`: the log-probability times the advantage times the
+    clipped ratio, where the ratio has no gradient. Then every token has a gradient."""
+    ratio: Literal["token", "sequence"] = "token"
+    """The ratio of new to old probability. `token`: that of the token. `sequence`: for all trained tokens of a sequence
+    the geometric mean of their ratios (GSPO). A sequence is a conversation of an agent, or a part of it if the chat
+    template changes earlier turns. TRL: `importance_sampling_level`."""
     clip_low: Share = 0.2
     """The lower clipping bound of the ratio of new to old probability is 1 minus this value. TRL: `epsilon`. verl:
     `clip_ratio_low`."""
@@ -189,9 +199,10 @@ class PolicyLossOptions:
     """Weight of the KL divergence from the reference model in the loss. The divergence is computed with the k3
     estimate. With 0, no reference model is loaded. TRL: `beta`.
     verl: `kl_loss_coef`."""
-    kl_clip: Positive | None = None
-    """Largest k3 estimate of one token. A token with a larger estimate has no gradient from the KL term. With `none`,
-    there is no limit. WideSeek-R1 and verl (`low_var_kl`) use 10."""
+    kl_clip: Positive | None = 10.0
+    """Largest k3 estimate of one token. A token with a larger estimate has no gradient from the KL term. The estimate
+    grows exponentially, so without a limit (`none`) a single token can have almost the whole gradient of a step.
+    WideSeek-R1, verl (`low_var_kl`) and NeMo RL (`kl_output_clamp_value`) use 10."""
     entropy: NotNegative = 0.0
     """Weight of the entropy bonus. Raise it if the entropy falls while the reward does not rise. TRL: `entropy_coef`.
     verl: `entropy_coeff`."""
@@ -211,6 +222,10 @@ class PolicyLossOptions:
     sequence is left out. WideSeek-R1 uses 5 for each micro-batch."""
 
     def __post_init__(self) -> None:
+        if self.objective == "cispo" and self.dual_clip is not None:
+            raise ConfigError(
+                "dual_clip bounds the loss of objective='clip': leave it out with objective='cispo'"
+            )
         if not self.recompute_logprobs and self.importance_sampling != "none":
             raise ConfigError(
                 "with recompute_logprobs=false the clipped ratio already compares trainer and engine: set "

@@ -2,8 +2,9 @@
 
 The loss of a mini-batch is the sum of ``weight × loss`` over its tokens. The weights contain all averages over tasks,
 rollouts, agents and tokens. So the loss does not depend on how sequences are packed or spread over processes. The
-weights of a mini-batch sum to 1. With ``loss_denominator="constant"`` they sum to the share of its rollouts that are
-trained.
+weights of a mini-batch sum to the share of its rollouts that are trained. With ``loss_denominator="trained"`` they sum
+to 1. With ``loss_aggregation="constant"`` these sums are multiplied by the mean number of trained tokens of a rollout
+over `loss_tokens`.
 """
 
 from __future__ import annotations
@@ -34,18 +35,17 @@ def token_weights(
             them.
         tokens: The number of trained tokens of each sequence.
         options: `loss_aggregation` and `loss_denominator` decide how losses are averaged.
-        planned: The number of rollouts that the mini-batch should have. Required with a constant denominator.
+        planned: The number of rollouts that the mini-batch should have. Default: the rollouts that have trained tokens.
 
     Returns:
         One weight for each sequence. All its trained tokens have this weight. It is 0 for a sequence without trained
         tokens.
 
     Raises:
-        ConfigError: The arguments differ in length, or `planned` is missing or too small.
+        ConfigError: The arguments differ in length, or `planned` is too small.
     """
     if len(owners) != len(tokens):
         raise ConfigError("owners and tokens must be equally long")
-    constant = options.loss_denominator == "constant"
     by_agent: Counter[Owner] = Counter()
     for owner, count in zip(owners, tokens, strict=True):
         if count:
@@ -57,7 +57,9 @@ def token_weights(
         by_rollout[owner.group, owner.rollout] += count
         agents[owner.group, owner.rollout] += 1
     rollouts: Counter[Hashable] = Counter(key[0] for key in by_rollout)
-    if constant and (planned is None or planned < len(by_rollout)):
+    if options.loss_denominator == "trained":
+        planned = None
+    if planned is not None and planned < len(by_rollout):
         raise ConfigError(
             f"loss_denominator=constant needs the planned number of rollouts, at least {len(by_rollout)}, not {planned}"
         )
@@ -67,11 +69,13 @@ def token_weights(
             weights.append(0.0)
             continue
         if options.loss_aggregation == "token":
-            weights.append(1.0 / total)
+            weights.append((len(by_rollout) / planned if planned else 1.0) / total)
             continue
         rollout = (owner.group, owner.rollout)
-        one = 1.0 / (planned if constant and planned else len(rollouts) * rollouts[owner.group])
-        if options.loss_aggregation == "agent":
+        one = 1.0 / (planned or len(rollouts) * rollouts[owner.group])
+        if options.loss_aggregation == "constant":
+            weights.append(one / options.loss_tokens)
+        elif options.loss_aggregation == "agent":
             weights.append(one / (agents[rollout] * by_agent[owner]))
         else:
             weights.append(one / by_rollout[rollout])

@@ -52,6 +52,7 @@ def rollout_samples(
     advantages: ArrayLike,
     options: SelectionOptions,
     planned: int | None = None,
+    by_agent: Sequence[ArrayLike] | None = None,
 ) -> SampleBatch:
     """Make the samples of a mini-batch of rollouts.
 
@@ -61,9 +62,11 @@ def rollout_samples(
             left out. If tokens need different advantages, set them later with `Sample.with_columns`.
         options: Which roles and turns are trained, and how losses are averaged.
         planned: The number of rollouts that the mini-batch should have, for ``options.loss_denominator="constant"``.
+            Default: the rollouts that have trained tokens.
+        by_agent: For each rollout ``[A]`` advantages of its agents, which replace that of the rollout.
 
     Raises:
-        ConfigError: `planned` is missing, and the denominator is constant.
+        ConfigError: `planned` is smaller than the number of rollouts that have trained tokens.
         TrajectoryError: There is not one advantage for each rollout, or the record of a turn does not match its tokens.
     """
     values = np.asarray(advantages, np.float64)
@@ -76,6 +79,8 @@ def rollout_samples(
     for number, (rollout, advantage) in enumerate(zip(rollouts, values, strict=True)):
         if np.isnan(advantage) or not rollout.trainable:
             continue
+        shared = np.full(len(rollout.agents), advantage)
+        paid = shared if by_agent is None else np.asarray(by_agent[number], np.float64)
         for place, agent in enumerate(rollout.agents):
             if agent.role not in options.roles:
                 continue
@@ -84,7 +89,7 @@ def rollout_samples(
             for sequence in agent.sequences:
                 here = [turn for turn in sequence.turns if turn.turn in chosen and turn.tokens]
                 if here:
-                    bare.append(_sample(sequence, here, float(advantage)))
+                    bare.append(_sample(sequence, here, float(paid[place])))
                     owners.append(Owner(rollout.group, number, place))
                     turns.append(here)
     weights = token_weights(owners, [len(sample.places) for sample in bare], options, planned)

@@ -19,17 +19,22 @@ class TaskSampler:
         tasks: The tasks, at least one.
         seed: Seed of the orders and of the episodes.
         widths: The tasks use these widths one after the other. Empty means the width of the rules.
+        total: The number of tasks of the whole run, for rewards that change during training. None means that no job
+            knows its progress.
 
     Raises:
         ConfigError: There are no tasks.
     """
 
-    def __init__(self, tasks: Sequence[Task], seed: int, widths: Sequence[int] = ()) -> None:
+    def __init__(
+        self, tasks: Sequence[Task], seed: int, widths: Sequence[int] = (), total: int | None = None
+    ) -> None:
         if not len(tasks):
             raise ConfigError("there are no tasks to train on")
         self._tasks = list(tasks)
         self._seed = seed
         self._widths = tuple(widths)
+        self._total = total
         self._shuffled: tuple[int, list[int]] = (-1, [])
 
     def __getitem__(self, position: int) -> Task:
@@ -47,8 +52,10 @@ class TaskSampler:
         for at in range(position, position + count):
             task = self[at]
             width = self._widths[at % len(self._widths)] if self._widths else None
+            progress = min(1.0, at / self._total) if self._total else None
             for member in range(group):
                 trial = at * group + member
                 seed = episode_seed(self._seed, task.id, trial)
-                jobs.append(RolloutJob(task, seed, trial, group=f"{at}:{task.id}", size=group, width=width))
+                name = f"{at}:{task.id}"
+                jobs.append(RolloutJob(task, seed, trial, name, group, width, progress))
         return jobs

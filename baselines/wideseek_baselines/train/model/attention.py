@@ -1,14 +1,17 @@
 """Attention over packed rows. A token attends only to tokens of the same sequence.
 
 The time grows with the square of the length of each sequence, not of the row. On CUDA in half precision, this uses
-PyTorch's variable-length FlashAttention. Otherwise it calls scaled-dot-product attention once for each sequence. On a
-CPU these calls are several times faster than one call with a block mask over the whole row. That one call would also
-compute the blocks that the mask removes.
+PyTorch's variable-length FlashAttention (`attention_kernel` has the exact rule). Otherwise it calls scaled-dot-product
+attention once for each sequence. On a CPU these calls are several times faster than one call with a block mask over the
+whole row. That one call would also compute the blocks that the mask removes.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import cache
+from inspect import signature
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor
@@ -16,6 +19,7 @@ from torch.nn import functional
 
 from wideseek_baselines.train.config.options import Attention
 from wideseek_baselines.train.data.packing import PackedSequence
+from wideseek_baselines.train.model.attention_kernel import AttentionInputs, choose_kernel
 from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -99,10 +103,14 @@ def packed_attention(
         raise ConfigError(
             "packed attention has neither soft caps nor sliding windows: use attention='flash_attention_2'"
         )
-    if query.is_cuda and query.dtype in (torch.float16, torch.bfloat16) and dropout == 0.0:
-        from torch.nn.attention.varlen import varlen_attn
-
-        output = varlen_attn(
+    kernel = choose_kernel(attention_inputs(query, key, value, cu_seq_lens_q, dropout))
+    query, key, value = (part.to(kernel.dtype) for part in (query, key, value))
+    if kernel.repeats > 1:
+        key, value = (part.repeat_interleave(kernel.repeats, 1) for part in (key, value))
+    if kernel.name == "varlen":
+        varlen = varlen_attention()
+        assert varlen is not None
+        output = varlen(
             query[0].transpose(0, 1).contiguous(),
             key[0].transpose(0, 1).contiguous(),
             value[0].transpose(0, 1).contiguous(),
@@ -111,23 +119,56 @@ def packed_attention(
             max_length_q,
             max_length_q,
             scale=scaling,
-            window_size=(-1, 0),  # causal
-            enable_gqa=key.shape[1] != query.shape[1],
+            **dict(kernel.options),
         )
-        assert isinstance(output, Tensor)
-        return output.unsqueeze(0), None
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        # quicker than enable_gqa, which falls back to a slow kernel on a CPU in float32
-        key, value = key.repeat_interleave(groups, 1), value.repeat_interleave(groups, 1)
-    kind = query.dtype
-    if query.device.type == "cpu":
-        # the CPU kernel's backward pass is quicker in float32 than in bfloat16, and more exact
-        query, key, value = query.float(), key.float(), value.float()
-    lengths = cu_seq_lens_q.diff().tolist()
+        return cast(Tensor, output).unsqueeze(0), None
+    lengths = sequence_lengths(cu_seq_lens_q) if kernel.split else [query.shape[2]]
     with torch.autocast(query.device.type, enabled=False):
         pieces = [
             functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout, is_causal=True, scale=scaling)
             for q, k, v in zip(*(torch.split(part, lengths, 2) for part in (query, key, value)), strict=True)
         ]
-    return torch.cat(pieces, 2).transpose(1, 2).to(kind), None
+    return torch.cat(pieces, 2).transpose(1, 2).to(kernel.output), None
+
+
+def attention_inputs(
+    query: Tensor, key: Tensor, value: Tensor, boundaries: Tensor, dropout: float = 0.0
+) -> AttentionInputs:
+    """What the choice of a kernel depends on, for the tensors of `packed_attention` and the boundaries of the row."""
+    kind = query.device.type
+    varlen = varlen_attention() if kind == "cuda" else None  # its import takes seconds
+    return AttentionInputs(
+        device=kind,
+        capability=cuda_capability(query.device) if kind == "cuda" else None,
+        query=query.dtype,
+        value=value.dtype,
+        autocast=torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else None,
+        heads=query.shape[1],
+        key_heads=key.shape[1],
+        head_size=query.shape[3],
+        value_size=value.shape[3],
+        packed=len(boundaries) > 2,
+        dropout=dropout > 0,
+        varlen=None if varlen is None else frozenset(signature(varlen).parameters),
+    )
+
+
+@cache
+def varlen_attention() -> Callable[..., Any] | None:
+    """PyTorch's variable-length FlashAttention. None if this torch does not have it."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    return cast(Callable[..., Any], varlen_attn)
+
+
+@cache
+def cuda_capability(device: torch.device) -> tuple[int, int]:
+    """The compute capability of a CUDA device, such as (9, 0)."""
+    return cast(tuple[int, int], torch.cuda.get_device_capability(device))
+
+
+def sequence_lengths(boundaries: Tensor) -> list[int]:
+    """The number of tokens of each sequence of a row. On CUDA, this waits for the device."""
+    return cast(list[int], boundaries.diff().tolist())

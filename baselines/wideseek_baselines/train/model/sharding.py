@@ -6,7 +6,8 @@ process, modules and tensors stay as they are.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Any, TypeVar, cast
 
 import torch
@@ -20,7 +21,7 @@ M = TypeVar("M", bound=nn.Module)
 
 def sharded(module: M, layers: Iterable[nn.Module] = (), device: torch.device | None = None) -> M:
     """Shard a module over the processes. Each of its `layers` is one unit of sharding. The other parts together are one
-    unit.
+    unit. Inside a unit, modules with another number type are units too, because FSDP joins the tensors of a unit.
 
     Use the module only by calling it. Its `forward` must return a tensor or a tuple of tensors.
 
@@ -30,7 +31,8 @@ def sharded(module: M, layers: Iterable[nn.Module] = (), device: torch.device | 
         device: The device of the sharded parts. Default: the device of the module.
 
     Raises:
-        ConfigError: The device is neither cpu nor cuda, or torch does not sum the gradients.
+        ConfigError: The device is neither cpu nor cuda, the parameters of a layer have several number types, or torch
+            does not sum the gradients.
     """
     if distributed.size() == 1:
         return module
@@ -43,10 +45,13 @@ def sharded(module: M, layers: Iterable[nn.Module] = (), device: torch.device | 
     mesh = init_device_mesh(place.type, (distributed.size(),))
     policy = MixedPrecisionPolicy(reduce_dtype=torch.float32)
     probe = nn.Linear(1, 1, bias=False)
-    parts: list[nn.Module] = [probe, *layers, module]
-    for part in parts:
-        # Also the outermost part is freed after each pass: a frozen model would keep its embeddings gathered.
-        _add_up(fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True))
+    units: list[nn.Module] = [probe, *layers, module]
+    done: set[nn.Parameter] = set()
+    for unit in units:
+        for part in [*_of_other_types(unit, done), unit]:
+            # Also the outermost part is freed after each pass: a frozen model would keep its embeddings gathered.
+            _add_up(fully_shard(part, mesh=mesh, mp_policy=policy, reshard_after_forward=True))
+        done.update(unit.parameters())
     probe(torch.ones(1, 1, device=place)).sum().backward()
     if float(full(cast(Tensor, probe.weight.grad))) != distributed.size():
         raise ConfigError(
@@ -56,13 +61,33 @@ def sharded(module: M, layers: Iterable[nn.Module] = (), device: torch.device | 
     return module
 
 
+def _of_other_types(unit: nn.Module, done: Container[nn.Parameter]) -> list[nn.Module]:
+    """The modules inside a unit whose parameters have another number type than most of the unit's parameters.
+
+    An example is the float32 value head of a bfloat16 critic. Parameters that are `done` belong to an earlier unit.
+    """
+    types: dict[nn.Module, torch.dtype] = {}
+    sizes: Counter[torch.dtype] = Counter()
+    for name, module in unit.named_modules():
+        found = [parameter for parameter in module.parameters(recurse=False) if parameter not in done]
+        kinds = {parameter.dtype for parameter in found}
+        if len(kinds) > 1:
+            raise ConfigError(
+                f"the parameters of {name or 'a module'} ({type(module).__name__}) have the number types "
+                f"{', '.join(sorted(map(str, kinds)))}: train this model in one process, or with another "
+                "model.precision"
+            )
+        for parameter in found:
+            sizes[parameter.dtype] += parameter.numel()
+            types[module] = parameter.dtype
+    usual = max(sizes, key=lambda kind: sizes[kind], default=None)
+    return [module for module, kind in types.items() if kind != usual and module is not unit]
+
+
 def _add_up(shard: Any) -> None:
     """Make FSDP sum gradients instead of averaging them. The tokens' weights of all processes together sum to 1."""
-    if hasattr(shard, "set_force_sum_reduction_for_comms"):
-        shard.set_force_sum_reduction_for_comms(True)  # gloo supports only sums
-        shard.set_gradient_divide_factor(1.0)
-    else:  # torch before 2.8
-        shard.set_reduce_scatter_divide_factor(1.0)
+    shard.set_force_sum_reduction_for_comms(True)  # gloo supports only sums
+    shard.set_gradient_divide_factor(1.0)
 
 
 def full(tensor: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train.config.options import AdvantageOptions
 from wideseek_env.errors import ConfigError
 
@@ -26,12 +27,14 @@ class Advantages:
         groups: Number of groups that are trained on.
         zero_variance: Number of groups whose rewards are all equal. A group with one rollout counts too.
         untrainable: Number of rollouts that were left out because they are not trainable.
+        agents: For each rollout ``[A]`` advantages of its A agents. None if all agents of a rollout share its value.
     """
 
     values: Floats
     groups: int
     zero_variance: int
     untrainable: int
+    agents: tuple[Floats, ...] | None = None
 
     @property
     def used(self) -> NDArray[np.bool_]:
@@ -88,6 +91,87 @@ def compared(rewards: Floats, options: AdvantageOptions) -> Floats:
         baseline = (rewards.sum() - rewards) / (len(rewards) - 1)
     scale = rewards.std(ddof=int(options.std == "sample")) + EPSILON if options.scale == "std" else 1.0
     return np.asarray((rewards - baseline) / scale, np.float64)
+
+
+def agent_advantages(rollouts: Sequence[Rollout], options: AdvantageOptions) -> Advantages:
+    """The advantages of rollouts whose agents may have credits. Without credits they are those of `group_advantages`.
+
+    With credits, an agent is compared with the agents of its role in its group: a lead with the leads, a subagent with
+    all subagents (`compared_by_rollout`). If all agents of a role have the same credit, their advantages are 0. If that
+    is true for every role, the group has zero variance.
+
+    Args:
+        rollouts: All rollouts of the groups.
+        options: As in `group_advantages`.
+    """
+    if all(agent.credit is None for rollout in rollouts for agent in rollout.agents):
+        return group_advantages(
+            [rollout.reward for rollout in rollouts],
+            [rollout.group for rollout in rollouts],
+            [rollout.trainable for rollout in rollouts],
+            options,
+        )
+    agents = tuple(np.full(len(rollout.agents), np.nan) for rollout in rollouts)
+    members: dict[Hashable, list[int]] = {}
+    for number, rollout in enumerate(rollouts):
+        if rollout.trainable:
+            members.setdefault(rollout.group, []).append(number)
+    zero_variance = 0
+    for indices in members.values():
+        roles: dict[str, dict[int, list[int]]] = {}
+        for number in indices:
+            for place, agent in enumerate(rollouts[number].agents):
+                roles.setdefault(agent.role, {}).setdefault(number, []).append(place)
+        found: dict[str, list[Floats]] = {}
+        for role, places in roles.items():
+            paid = [
+                np.array([rollouts[number].credit(rollouts[number].agents[at]) for at in each], np.float64)
+                for number, each in places.items()
+            ]
+            if not np.isfinite(every := np.concatenate(paid)).all():
+                raise ConfigError(f"credits must be finite, not {every.tolist()}")
+            if np.ptp(every) > 0:
+                found[role] = compared_by_rollout(paid, options)
+        zero_variance += not found
+        if not found and options.zero_variance_groups == "drop":
+            continue
+        for role, places in roles.items():
+            for at, (number, each) in enumerate(places.items()):
+                agents[number][each] = found[role][at] if role in found else 0.0
+    kept = len(members) - (zero_variance if options.zero_variance_groups == "drop" else 0)
+    values = np.array([each[0] if len(each) else np.nan for each in agents])  # the first agent is the lead
+    return Advantages(values, kept, zero_variance, sum(not rollout.trainable for rollout in rollouts), agents)
+
+
+def compared_by_rollout(credits: Sequence[Floats], options: AdvantageOptions) -> list[Floats]:
+    """The advantages of all agents of one role in one group.
+
+    Every rollout counts once in the baseline and in the standard deviation, no matter how many agents it has. The
+    baseline is the mean over rollouts of the mean credit of a rollout. With ``baseline="leave_one_out"``, it leaves out
+    the agent's own rollout. An agent whose role is in no other rollout has an advantage of 0 then.
+
+    Args:
+        credits: For each rollout ``[A]`` credits of its agents, at least one.
+        options: The scale, the standard deviation and the baseline.
+
+    Returns:
+        For each rollout ``[A]`` advantages.
+    """
+    count = len(credits)
+    means = np.array([each.mean() for each in credits])
+    mean = means.mean()
+    baselines = np.full(count, mean)
+    if options.baseline == "leave_one_out":
+        if count == 1:
+            return [np.zeros_like(each) for each in credits]
+        baselines = (means.sum() - means) / (count - 1)
+    scale = 1.0
+    if options.scale == "std":
+        variance = np.mean([((each - mean) ** 2).mean() for each in credits])
+        if options.std == "sample":
+            variance *= count / max(1, count - 1)
+        scale = float(np.sqrt(variance)) + EPSILON
+    return [(each - baseline) / scale for each, baseline in zip(credits, baselines, strict=True)]
 
 
 def gae(rewards: ArrayLike, values: ArrayLike, *, gamma: float, gae_lambda: float) -> tuple[Floats, Floats]:

@@ -55,7 +55,8 @@ def policy_loss(
         reference: Log-probabilities under the frozen reference model. Required if ``options.kl`` is above 0.
         entropies: Entropies of the policy that is trained. They have a gradient. Required if ``options.entropy`` is
             above 0.
-        counts: How many of the K tokens each sequence has, in order. Required with ``options.early_stop_imp_ratio``.
+        counts: How many of the K tokens each sequence has, in order. Required with ``options.early_stop_imp_ratio``
+            and with ``options.ratio="sequence"``.
         kl_weights: The weight of each token in the KL term. None means `weights`.
 
     Raises:
@@ -67,7 +68,12 @@ def policy_loss(
         if engine is None:
             raise ValueError("recompute_logprobs=false needs the engine's log-probabilities")
         before = engine
-    ratio = (logprobs - before).clamp(-LARGEST, LARGEST).exp()
+    gap = logprobs - before
+    if options.ratio == "sequence":
+        if counts is None:
+            raise ValueError("ratio='sequence' needs the number of tokens of each sequence")
+        gap = sequence_means(gap, counts)
+    ratio = gap.clamp(-LARGEST, LARGEST).exp()
     if options.early_stop_imp_ratio is not None:
         if counts is None:
             raise ValueError("early_stop_imp_ratio needs the number of tokens of each sequence")
@@ -75,9 +81,11 @@ def policy_loss(
         weights = weights * kept
         kl_weights = kl_weights * kept if kl_weights is not None else None
         metrics.mean("early_stopped_share", 1 - kept)
-    gain = ratio * advantages
-    clipped = ratio.clamp(1 - options.clip_low, 1 + options.clip_high) * advantages
-    surrogate = torch.minimum(gain, clipped)
+    bounded = ratio.clamp(1 - options.clip_low, 1 + options.clip_high)
+    if options.objective == "cispo":
+        surrogate = bounded.detach() * advantages * logprobs
+    else:
+        surrogate = torch.minimum(ratio * advantages, bounded * advantages)
     if options.dual_clip is not None:
         floor = options.dual_clip * advantages
         surrogate = torch.where(advantages < 0, torch.maximum(surrogate, floor), surrogate)
@@ -87,9 +95,7 @@ def policy_loss(
     if options.kl > 0:
         if reference is None:
             raise ValueError("a KL term needs the reference model's log-probabilities")
-        divergence = k3(logprobs, reference)
-        if options.kl_clip is not None:
-            divergence = divergence.clamp(max=options.kl_clip)
+        divergence = k3(logprobs, reference, limit=options.kl_clip)
         value = value + options.kl * ((weights if kl_weights is None else kl_weights) * divergence).sum()
         metrics.mean("kl_reference", divergence)
     if options.entropy > 0:
@@ -97,8 +103,9 @@ def policy_loss(
             raise ValueError("an entropy bonus needs entropies")
         value = value - options.entropy * (weights * entropies).sum()
     with torch.no_grad():
-        low = (advantages < 0) & (ratio < 1 - options.clip_low)
-        high = (advantages > 0) & (ratio > 1 + options.clip_high)
+        low, high = ratio < 1 - options.clip_low, ratio > 1 + options.clip_high
+        if options.objective == "clip":  # the other side of each bound has its whole gradient
+            low, high = low & (advantages < 0), high & (advantages > 0)
         metrics.mean("clip_share", (low | high).float())
         metrics.mean("clip_low_share", low.float())
         metrics.mean("clip_high_share", high.float())
@@ -120,10 +127,27 @@ def within(ratio: Tensor, counts: Sequence[int], limit: float) -> Tensor:
         counts: The number of tokens of each sequence, in order. They sum to K.
         limit: The largest mean.
     """
-    sizes = torch.tensor(counts, device=ratio.device, dtype=torch.long)
-    owners = torch.repeat_interleave(torch.arange(len(counts), device=ratio.device), sizes)
-    sums = torch.zeros(len(counts), device=ratio.device, dtype=ratio.dtype).index_add(0, owners, ratio)
+    sums, sizes, owners = _sequence_sums(ratio, counts)
     return (sums <= limit * sizes)[owners].to(ratio.dtype)
+
+
+def sequence_means(values: Tensor, counts: Sequence[int]) -> Tensor:
+    """``[K]`` numbers: for each token the mean of `values` over the tokens of its sequence.
+
+    Args:
+        values: ``[K]`` values.
+        counts: The number of tokens of each sequence, in order. They sum to K.
+    """
+    sums, sizes, owners = _sequence_sums(values, counts)
+    return (sums / sizes)[owners]
+
+
+def _sequence_sums(values: Tensor, counts: Sequence[int]) -> tuple[Tensor, Tensor, Tensor]:
+    """For each sequence the sum of its values and its size, and for each token the number of its sequence."""
+    sizes = torch.tensor(counts, device=values.device, dtype=torch.long)
+    owners = torch.repeat_interleave(torch.arange(len(counts), device=values.device), sizes)
+    sums = torch.zeros(len(counts), device=values.device, dtype=values.dtype).index_add(0, owners, values)
+    return sums, sizes, owners
 
 
 def mismatch_weights(
@@ -155,14 +179,18 @@ def mismatch_weights(
         )
 
 
-def k3(logprobs: Tensor, other: Tensor, *, of_old: bool = False) -> Tensor:
+def k3(logprobs: Tensor, other: Tensor, *, of_old: bool = False, limit: float | None = None) -> Tensor:
     """The k3 estimate ``exp(d) - d - 1`` of a KL divergence, for each token. The estimate is never negative.
 
     By default ``d = other - logprobs``. If the policy sampled the tokens, this estimates KL(policy ‖ other). With
     `of_old`, ``d = logprobs - other``. If the other distribution sampled the tokens, this estimates KL(other ‖ policy).
+
+    An estimate above `limit` is cut off and has no gradient. With 10, d is cut off below -11 and above 2.6, where its
+    gradient is 12.6. Without a limit, the gradient reaches 5e8 at ``d = LARGEST``.
     """
     gap = (logprobs - other if of_old else other - logprobs).clamp(-LARGEST, LARGEST)
-    return gap.exp() - gap - 1
+    estimate = gap.exp() - gap - 1
+    return estimate if limit is None else estimate.clamp(max=limit)
 
 
 def value_loss(values: Tensor, old: Tensor, returns: Tensor, weights: Tensor, *, clip: float) -> Loss:

@@ -3,14 +3,13 @@ steps."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from wideseek_baselines.train import distributed
-from wideseek_env.files import JsonlWriter, whole_lines, writing
+from wideseek_env.files import JsonlWriter, json_line, json_values, whole_lines, writing
 
 
 class RunLog:
@@ -27,7 +26,7 @@ class RunLog:
         self._file: JsonlWriter | None = None
         if not distributed.is_main():
             return
-        kept = [line for line in _whole_lines(path) if json.loads(line)["step"] <= step]
+        kept = [json_line(record) for record in read_log(path) if record["step"] <= step]
         path.parent.mkdir(parents=True, exist_ok=True)
         with writing(path) as file:
             file.writelines(kept)
@@ -55,11 +54,8 @@ class RunLog:
 
 def read_log(path: Path | str) -> list[dict[str, Any]]:
     """The records of a run's log."""
-    return [json.loads(line) for line in _whole_lines(Path(path))]
-
-
-def _whole_lines(path: Path) -> list[bytes]:
-    return list(whole_lines(path)) if path.exists() else []
+    file = Path(path)
+    return [record for _, record in json_values(file, whole_lines(file))] if file.exists() else []
 
 
 def _plain(value: Any) -> Any:

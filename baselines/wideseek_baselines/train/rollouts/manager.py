@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from math import fsum
 from types import TracebackType
@@ -12,6 +13,7 @@ import torch
 
 from wideseek_baselines.background import background
 from wideseek_baselines.cluster.rollouts import open_rollouts_on
+from wideseek_baselines.engines.shared_memory import MARGIN, free_bytes, usable, warn_of_shortage
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.rollout.config import RolloutConfig, Rollouts
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
@@ -93,6 +95,7 @@ class RolloutManager:
         if engine.sleep and engine.kind == "vllm":
             options["sleep_level"] = 2  # the trainer sends the weights after every step
         self._group = distributed.new_group()
+        self._updated = False
         if engine.workers and not distributed.is_main():
             self._rollouts: Rollouts = RemoteRollouts()
             return
@@ -123,6 +126,9 @@ class RolloutManager:
         """Send the model's weights to all engines. Sleeping engines wake up when they get the weights."""
         if self._config.engine.sleep and model.device.type == "cuda":
             torch.cuda.empty_cache()  # memory that training no longer needs, for the engine on the same GPU
+        if not self._updated and self._config.engine.kind == "vllm" and not self._config.engine.workers:
+            check_shared_memory(model)
+        self._updated = True
         self._rollouts.update_weights(state_dict_for_engine(model.causal), version)
 
     def evaluate(self) -> dict[str, float]:
@@ -212,6 +218,20 @@ class RolloutManager:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def check_shared_memory(model: TokenModel) -> None:
+    """Warn on each machine if shared memory has too little room for the weights that all its processes send at once.
+
+    All processes must call this function.
+    """
+    size = int(MARGIN * 4 * sum(parameter.numel() for parameter in model.causal.parameters()))
+    machine = platform.node()
+    machines, sizes = zip(*distributed.gathered((machine, size)), strict=True)
+    here = [size for size, name in zip(sizes, machines, strict=True) if name == machine]
+    if usable() and sum(here) > (free := free_bytes()):
+        first = machines.index(machine) == distributed.rank()
+        warn_of_shortage(sum(here), len(here), free, silent=not first)
 
 
 def held_out_jobs(tasks: Sequence[Task], options: EvaluationOptions, seed: int) -> list[RolloutJob]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 from wideseek_baselines.tokens.record import Rollout, TurnRecord
@@ -31,7 +32,17 @@ def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
         "cut_share": sum(turn.finish_reason == "length" for turn in turns) / max(1, len(turns)),
         "call_errors": sum(turn.errors for turn in turns) / count,
         "stale_share": stale / max(1, tokens),
+        **_credits(rollouts),
     }
+
+
+def _credits(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """The mean credit of subagents, and its spread. Empty if the agents have no credits."""
+    paid = [agent.credit for each in rollouts for agent in each.agents if agent.role == "subagent"]
+    known = [credit for credit in paid if credit is not None]
+    if not known:
+        return {}
+    return {"subagent_credit": statistics.fmean(known), "subagent_credit_std": statistics.pstdev(known)}
 
 
 def version_lag(rollouts: Sequence[Rollout], version: int) -> float:

@@ -110,6 +110,7 @@ FIELDS = {
     "rules": ("width-benchmark", "width-benchmark"),
     "limits": ("{lead_turns = 4}", {"lead_turns": 4}),
     "reward": ("wideseek_r1", "wideseek_r1"),
+    "credit": ("cells", "cells"),
     "profile": ("terse", "terse"),
     "texts": ('{results = {no_hits = "Nothing."}}', {"results": {"no_hits": "Nothing."}}),
     "judge": ("recorded:verdicts.jsonl", "recorded:verdicts.jsonl"),

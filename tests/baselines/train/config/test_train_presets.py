@@ -145,24 +145,30 @@ def test_settings_for_one_algorithm_do_not_reach_the_other(tmp_path: Path) -> No
 
 
 def test_a_run_with_earlier_values_of_a_preset_is_not_continued_with_others() -> None:
-    """New settings have the values that the trainer had before. So only what a preset itself changes is told."""
+    """New settings have the values that the trainer had before. So only what a preset itself changes is told. Two
+    defaults have changed: a checkpoint has the earlier values."""
     now = load_config(GrpoConfig, None, ["out=run"], preset=preset_file("qwen3-4b-8gpu"))
     earlier = config_to_dict(load_config(GrpoConfig, None, [*NEEDED, "model.device=cuda"]))
     new = {
         "": ["prompt_tokens"],
         "advantage": ["std"],
-        "selection": ["loss_denominator", "kl_denominator"],
-        "loss": ["kl_clip", "recompute_logprobs", "early_stop_imp_ratio"],
+        "selection": ["kl_denominator"],
+        "loss": ["recompute_logprobs", "early_stop_imp_ratio"],
     }
+    changed = {"selection": ("loss_denominator", "trained"), "loss": ("kl_clip", None)}
+    for place, (name, value) in changed.items():
+        earlier[place][name] = value
     for place, names in new.items():
         for name in names:
             del (earlier[place] if place else earlier)[name]
     again = load_config(GrpoConfig, None, [*NEEDED, "model.device=cuda"])
-    assert changed_settings(again, earlier) == [], "a checkpoint from before the new settings"
+    assert changed_settings(again, earlier) == ["loss.kl_clip", "selection.loss_denominator"]
     told = changed_settings(now, earlier)
     for place, names in new.items():
         assert {f"{place}.{name}".lstrip(".") for name in names} <= set(told)
     assert {
+        "loss.kl_clip",
+        "selection.loss_denominator",
         "loss.clip_high",
         "loss.dual_clip",
         "optim.eps",

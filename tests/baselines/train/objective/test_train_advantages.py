@@ -145,6 +145,28 @@ def test_weights_sum_to_one_however_they_are_packed(average: Any) -> None:
         assert sum(float(row.columns["weight"].sum()) for row in rows) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("average", ["agent", "rollout", "token"])
+@pytest.mark.parametrize("kept", [{"a"}, {"b"}, {"a", "c"}, {"b", "c", "d"}])
+def test_dropped_groups_do_not_change_the_weight_of_the_others(average: Any, kept: set[str]) -> None:
+    """Four groups of two rollouts of equal length, all planned. By default the others keep their weight."""
+    made = [rollout([agent("lead", [2, 3]), agent("subagent", [5])], group=name) for name in "aabbccdd"]
+
+    def weights(advantages: list[float], **options: Any) -> dict[str, float]:
+        found = rollout_samples(
+            made, advantages, SelectionOptions(loss_aggregation=average, **options), planned=8
+        )
+        return {
+            str(owner.group): float(sample.columns["weight"].sum())
+            for owner, sample in zip(found.owners, found.samples, strict=True)
+        }
+
+    every = weights([1.0] * 8)
+    some = weights([1.0 if one.group in kept else float("nan") for one in made])
+    assert some == {name: pytest.approx(every[name], rel=1e-6) for name in sorted(kept)}
+    more = weights([1.0 if one.group in kept else float("nan") for one in made], loss_denominator="trained")
+    assert more == {name: pytest.approx(every[name] * 4 / len(kept), rel=1e-6) for name in sorted(kept)}
+
+
 @pytest.mark.parametrize("average", ["agent", "rollout"])
 def test_a_constant_denominator_does_not_depend_on_what_is_left_out(average: Any) -> None:
     options = SelectionOptions(loss_aggregation=average, loss_denominator="constant")
@@ -163,12 +185,18 @@ def test_a_constant_denominator_does_not_depend_on_what_is_left_out(average: Any
 
 
 def test_a_constant_denominator_needs_the_planned_number() -> None:
-    options = SelectionOptions(loss_denominator="constant")
-    for planned in (None, 0, 2):
-        with pytest.raises(ConfigError, match="planned number of rollouts, at least 3"):
-            rollout_samples(team(), [1.0] * 3, options, planned)
-    with pytest.raises(ConfigError, match="loss_aggregation to agent or rollout"):
-        SelectionOptions(loss_denominator="constant", loss_aggregation="token")
+    for average in ("agent", "rollout", "token"):
+        options = SelectionOptions(loss_denominator="constant", loss_aggregation=average)  # type: ignore[arg-type]
+        for planned in (0, 2):
+            with pytest.raises(ConfigError, match="planned number of rollouts, at least 3"):
+                rollout_samples(team(), [1.0] * 3, options, planned)
+
+
+def test_tokens_share_the_part_of_the_rollouts_that_are_trained() -> None:
+    options = SelectionOptions(loss_aggregation="token")
+    samples = rollout_samples(team(), [1.0, float("nan"), 1.0], options, planned=8).samples
+    for sample in samples:
+        np.testing.assert_allclose(sample.columns["weight"], 2 / 8 / 18, rtol=1e-6)
 
 
 def test_the_kl_term_can_be_divided_by_turns() -> None:

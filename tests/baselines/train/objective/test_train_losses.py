@@ -167,6 +167,60 @@ def test_the_kl_term_of_a_token_is_clipped(limit: float | None) -> None:
     assert logprobs.grad[1].item() == pytest.approx(slopes[1], rel=1e-5)
 
 
+GAPS = (
+    -30.0,
+    -20.0,
+    -11.1,
+    -10.9,
+    -5.0,
+    -1.0,
+    -0.1,
+    0.0,
+    0.1,
+    1.0,
+    2.0,
+    2.6,
+    2.7,
+    5.0,
+    10.0,
+    19.9,
+    20.0,
+    30.0,
+)
+
+
+@pytest.mark.parametrize("gap", GAPS)
+def test_the_kl_term_of_any_gap_is_bounded_and_of_an_ordinary_gap_is_exact(gap: float) -> None:
+    """`gap` is the log-probability under the reference minus that under the policy."""
+    logprobs = torch.tensor([-40.0], dtype=torch.float64, requires_grad=True)
+    loss = policy_loss(
+        logprobs, logprobs.detach(), torch.zeros(1), torch.ones(1), PolicyLossOptions(kl=1.0),
+        reference=torch.tensor([gap - 40.0], dtype=torch.float64),
+    )  # fmt: skip
+    loss.value.backward()
+    assert logprobs.grad is not None
+    exact = math.exp(gap) - gap - 1
+    assert (exact < 10) == (-11 < gap < 2.65)
+    assert loss.value.item() == pytest.approx(min(exact, 10.0), abs=1e-12)
+    assert logprobs.grad.item() == pytest.approx(1 - math.exp(gap) if exact < 10 else 0.0, abs=1e-12)
+    assert abs(logprobs.grad.item()) < 12.7
+
+
+def test_one_wild_token_does_not_own_the_gradient_of_a_step() -> None:
+    gaps = torch.cat([torch.linspace(-1.0, 1.0, 999), torch.tensor([19.9])])
+    shares = {}
+    for limit in (None, PolicyLossOptions().kl_clip):
+        logprobs = torch.zeros(1000, requires_grad=True)
+        options = PolicyLossOptions(kl=0.001, kl_clip=limit)
+        policy_loss(
+            logprobs, logprobs.detach(), torch.zeros(1000), torch.full((1000,), 1e-3), options, reference=gaps
+        ).value.backward()
+        assert logprobs.grad is not None
+        shares[limit] = float(logprobs.grad[-1].abs() / logprobs.grad.norm())
+    assert shares[None] > 0.999999, "the test does not show the fault"
+    assert shares[10.0] < 0.5
+
+
 def test_a_sequence_with_a_large_mean_ratio_is_left_out() -> None:
     """Three sequences with mean ratios 5.5, 5 and 1. Neither policy nor KL term trains the first."""
     old, advantages = torch.zeros(6), torch.tensor([-1.0, 1.0, -1.0, -1.0, 1.0, -1.0])

@@ -11,12 +11,14 @@ from tasks.hybridqa.wide.test_wide_build import check_task, title_in
 from tasks.hybridqa.wide.wide_data import a_list, buckets_of, names, passages, plans_of
 
 from wideseek_env.corpus.hybridqa import build_hybridqa
+from wideseek_env.corpus.hybridqa.values import Kind
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.page_facts import FACTS, date_of_birth, date_of_death
 from wideseek_env.tasks.hybridqa.splits import LARGE, family_pages, split_of_family
 from wideseek_env.tasks.hybridqa.wide import WideConfig, WideReport, build_wide_tasks
-from wideseek_env.tasks.hybridqa.wide.entity_pages import has_stranger, is_about
+from wideseek_env.tasks.hybridqa.wide.checks import MARKED
+from wideseek_env.tasks.hybridqa.wide.entity_pages import has_stranger, is_about, is_doubtful
 from wideseek_env.tasks.hybridqa.wide.wording import parse_wide
 from wideseek_env.tasks.jsonl import load_tasks
 
@@ -41,6 +43,9 @@ BIRTHS = [
     ("Ann Roe (c. 1950 - 3 May 2001) was a sailor.", ""),
     ("Ann Roe (died 3 May 2001) was a sailor.", ""),
     # Not clear.
+    ("Ann Roe, who was often called Ann Doe, (3 May 1950 - 1 June 2001) was a sailor.", None),
+    ("Ann Roe (b. May, 3 1950) was a sailor.", None),
+    ("Ann Roe was a sailor (May 3, 1950 – June 1, 2001).", None),
     ("Ann Roe (born 3 May or 4 May 1950) is a sailor.", None),
     ("Ann Roe (born 3 May 1950 or 1951) is a sailor.", None),
     ("Ann Roe (3 May [O.S. 20 April] 1850 - 1 June 1901) was a sailor.", None),
@@ -121,14 +126,73 @@ def cup(split: str = "test", **settings: tuple[str, ...]) -> list[Record]:
     return [sailors(f"{2001 + n} {title_in(split)}", 15 * n, **settings) for n in range(4)]  # type: ignore[arg-type]
 
 
+DOUBTFUL: list[tuple[str, Kind, str, str, str]] = [
+    ("City", "text", "Aitkin", "Old Church", "Old Church is in Nordland Township, Aitkin County, Minnesota."),
+    ("City", "text", "Salem", "Old Church", "Old Church is a church in Salem Township."),
+    ("City", "text", "Salem", "Salem Mill", "Salem Mill is a mill in Ohio."),
+    ("City", "text", "Crystal", "Old Dam", "Old Dam is on Crystal River in Crystal State Park."),
+    ("Branch", "text", "Army", "Ann Roe", "Ann Roe served in the United States Army."),
+    ("Branch", "text", "Navy", "Ann Roe", "Ann Roe served in the U.S. Navy for ten years."),
+    ("Stadium", "text", "Monumental", "Bay United", "Bay United plays at the Estadio Monumental."),
+    ("City", "text", "New York", "Old Hall", "Old Hall is a hall in New York City."),
+    ("School", "text", "Bergen", "Ann Roe", "Ann Roe studied at the University of Bergen."),
+    ("School", "text", "Iowa", "Ann Roe", "Ann Roe was an officer of the Iowa State Patrol."),
+    ("Conference", "text", "Patriot", "Ann Roe", "Ann Roe played in Patriot."),
+    ("Original team", "text", "Bay United", "Ann Roe", "Ann Roe was signed by Bay United."),
+    ("Team", "text", "Patriot", "Ann Roe", "Ann Roe played in the Patriot League."),
+    ("Director", "text", "Ann Roe", "Old Film", "Old Film was directed by Ann Roe and Bea Doe."),
+    ("Director", "text", "Bea Doe", "Old Film", "Old Film was directed by Ann Roe and Bea Doe."),
+    ("Location", "text", "Chicago", "Old Games", "The games were held in Chicago, Illinois."),
+    ("Location", "text", "Texas", "Old Games", "The games were held in Frisco, Texas."),
+    ("City", "text", "Kailua Kona", "Old Race", "Old Race is a race in Kailua-Kona."),
+    ("Team", "text", "Bay United", "Ann Roe", "Ann Roe is a sailor."),
+    ("Release date", "year", "2001", "Old Film", "Old Film is a film. It premiered on 16 November 2001."),
+    ("Released", "year", "2008", "Old Film", "Old Film is a film that opened on February 15, 2008."),
+    ("Opened", "year", "1998", "Old Hall", "Old Hall (opened 5 May 1998) is a hall."),
+]
+CLEAR: list[tuple[str, Kind, str, str, str]] = [
+    ("City", "text", "Aitkin", "Old Church", "Old Church is in Aitkin, Aitkin County, Minnesota."),
+    ("City", "text", "Salem", "Salem Mill", "Salem Mill is a mill in Salem, Ohio."),
+    ("Branch", "text", "United States Army", "Ann Roe", "Ann Roe served in the United States Army."),
+    ("Artist", "text", "Ann Roe", "Old Song", "Old Song is a song by Ann Roe."),
+    ("Artist", "text", "Ann Roe", "Old Song", "Old Song is a song. Ann Roe wrote it."),
+    ("Position", "text", "Sailor", "Ann Roe", "Ann Roe is a Danish sailor and coach."),
+    ("Language", "text", "Hindi", "Old Film", "Old Film is an Indian Hindi-language film."),
+    ("City", "text", "Salem", "Old Mill", "Old Mill is a mill in Salem, Ohio."),
+    ("Venue", "text", "Old Hall", "Bay Games", "The Bay Games were held at Old Hall."),
+    ("Year", "year", "2001", "Old Film", "Old Film is a film. It premiered on 16 November 2001."),
+    ("Released", "year", "2001", "Old Film", "Old Film is a 2001 film. It won on 3 May 2002."),
+    ("Height", "number", "2001", "Old Tower", "Old Tower was built on 3 May 2001."),
+]
+
+
+@pytest.mark.parametrize(("row", "found"), [*((r, True) for r in DOUBTFUL), *((r, False) for r in CLEAR)])
+def test_values_that_a_reader_of_the_page_would_not_write(
+    row: tuple[str, Kind, str, str, str], found: bool
+) -> None:
+    header, kind, value, name, text = row
+    assert is_doubtful(header, kind, [value] * 3, [name] * 3, [text] * 3) is found
+
+
+@pytest.mark.parametrize(
+    "name", ["Ann Roe (2)", "Ann Roe †", "Ann Roe♦", "Ann Roe*", "Old Hall (Burned/Demolished)", "#Ann Roe"]
+)
+def test_names_with_marks(name: str) -> None:
+    assert MARKED.search(name)
+    assert not any(
+        map(MARKED.search, ("Ann Roe", "Ann Roe (sailor)", "Vanoise (park)", "A-ha", "Boeing 747"))
+    )
+
+
 @pytest.mark.parametrize(
     ("dates", "found"),
     [
         (["17 September 1905", "3 May 1979", "", "1 June 1980", "May 3, 1985"], True),
         (["3 May 1879", "1 June 1880", "May 3, 1985"], True),
-        (["3 May 1940", "1 June 1980"], False),
-        (["3 May 1939", "1 June 1980"], True),
-        (["3 May 1850", "1 June 1880", "May 3, 1915", "May 3, 1955"], False),
+        (["21 December 1937", "3 May 1971", "1 June 1980"], True),
+        (["3 May 1955", "1 June 1980"], False),
+        (["3 May 1954", "1 June 1980"], True),
+        (["3 May 1860", "1 June 1880", "May 3, 1935", "May 3, 1955"], False),
         (["3 May 1850"], False),
         (["", ""], False),
     ],

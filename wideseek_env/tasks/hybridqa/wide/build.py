@@ -44,7 +44,7 @@ from wideseek_env.tasks.hybridqa.wide.page_queries import MANY, propose_with_pag
 from wideseek_env.tasks.hybridqa.wide.unions import WideQuery, propose, propose_small
 from wideseek_env.tasks.hybridqa.wide.wording import parse_wide
 
-WIDE_VERSION = 3
+WIDE_VERSION = 5
 """Increase this number with any change that makes different wide tasks from the same plans."""
 
 EVIDENCE, PAGES = "1-evidence", "2-pages"
@@ -278,7 +278,7 @@ def _good_queries(
                 propose_small(bucket, articles, config.seed),
             ):
                 report.proposed += 1
-                reason = verdict(query, evidence, namers, _is_readable(query, config.chinese))
+                reason = verdict(query, evidence, known, namers, _is_readable(query, config.chinese))
                 if reason is not None:
                     report.dropped[reason] += 1
                 elif query.name in good:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -11,16 +12,19 @@ from wideseek_env.corpus.hybridqa.values import normalize
 from wideseek_env.scoring.text import lenient_key
 from wideseek_env.tasks.hybridqa.evidence import Evidence
 from wideseek_env.tasks.hybridqa.filtering import RIVALS
+from wideseek_env.tasks.hybridqa.wide.entity_pages import PageValues
 from wideseek_env.tasks.hybridqa.wide.unions import WideQuery
 
 Reason = Literal[
-    "one list", "repeated keys", "same rows", "ambiguous values", "too easy", "unreachable", "unreadable",
-    "shared rows", "near-duplicate",
+    "one list", "marked names", "repeated keys", "same rows", "doubtful values", "ambiguous values", "too easy",
+    "unreachable", "unreadable", "shared rows", "near-duplicate",
 ]  # fmt: skip
 REASONS: Mapping[Reason, str] = {
     "one list": "one list has nearly all rows",
+    "marked names": "names with marks of the list, such as † or (2)",
     "repeated keys": "two rows with the same name or page that no edition tells apart",
     "same rows": "the lists show many of the same rows with the same values",
+    "doubtful values": "pages that give the values of a column in another form, or their words for something else",
     "ambiguous values": "pages that state another value which the column could have",
     "too easy": "another list of the corpus names most rows",
     "unreachable": "a list is not found by search, or a page does not show a cell",
@@ -40,6 +44,13 @@ SHARED = 0.5
 """The largest share of its rows that a task may have in common with another task."""
 
 
+MARKED = re.compile(
+    r"[†‡§¶♦◊●▲▼◆★☆*^#]|\(\d+\)$|\([^()]*\b(?:demolished|burned|destroyed|removed|defunct|closed)\b[^()]*\)$",
+    re.IGNORECASE,
+)
+"""Names with marks of the list, which some readers leave out."""
+
+
 class Namers:
     """Finds the lists of the corpus that name given pages."""
 
@@ -56,7 +67,11 @@ class Namers:
 
 
 def verdict(
-    query: WideQuery, evidence: Mapping[str, Evidence], namers: Namers, readable: bool
+    query: WideQuery,
+    evidence: Mapping[str, Evidence],
+    pages: Mapping[str, PageValues],
+    namers: Namers,
+    readable: bool,
 ) -> Reason | None:
     """The reason why `query` is not a good task, or None. It does not look at other tasks."""
     union, rows = query.union, query.rows
@@ -64,6 +79,8 @@ def verdict(
     counts = Counter(number for number, _ in places)
     if len(counts) < 2 or max(counts.values()) > ONE_LIST * len(rows):
         return "one list"
+    if any(MARKED.search(union.keys[row]) for row in rows):
+        return "marked names"
     if (query.edition and not query.edition_name) or union.repeats(rows, query.edition):
         return "repeated keys"
     told = {
@@ -83,6 +100,9 @@ def verdict(
         if many > RIVALS * len(rows):
             return "ambiguous values"
     about = _about(query)
+    headers = {normalize(union.shared[column].header) for column in (*query.columns, *about)}
+    if any(headers.intersection(pages[member.table.uid].doubtful) for member in union.members):
+        return "doubtful values"
     # A condition must be decidable for every row of the lists, including the rows that it excludes.
     deciding = [(number, shared) for c in about for number, shared in enumerate(union.shared[c].places)]
     if any(column == shared for number, shared in deciding for _, column in known[number].rivals):

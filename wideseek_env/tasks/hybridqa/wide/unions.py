@@ -44,8 +44,11 @@ _UNSAYABLE = re.compile(
 )
 """Labels that do not fit into a condition."""
 
-_UNCLEAN = re.compile(r"\[±\]|\? ?\?|�|\{\{|\}\}|<\w")
+_UNCLEAN = re.compile(r"\[±\]|\? ?\?|�|\bkm \(\d|°|^\[|\{\{|\}\}|<\w")
 """Remains of markup in a value."""
+
+_FORMULAS = re.compile(r"\b(?:symbol|unit|formula|expression|dimension)s?\b", re.IGNORECASE)
+"""Headers of columns with raised numbers, which the data has lost."""
 
 EditionUse = Literal["", "column", "key", "own"]
 """How a question uses editions. "" means not at all, and ``column`` means as a further column. ``key`` and ``own`` mean
@@ -286,6 +289,7 @@ def usable_columns(union: Union, rows: Sequence[int]) -> list[int]:
         column.index
         for column in union.columns
         if not NO_COLUMN.fullmatch(column.header)
+        and not _FORMULAS.search(column.header)
         and normalize(column.header) != normalize(union.key_header)
         and not any(_UNCLEAN.search(column.values[row]) for row in rows)
         and not is_uniform([column.values[row] for row in rows])

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from wideseek_baselines.scripted.history import History, untried
 from wideseek_baselines.scripted.knowledge import Knowledge
@@ -46,6 +47,7 @@ _BOX = re.compile(r"\\boxed\{(.+)\}")
 _PAGE_NUMBER = re.compile(r" \(page \d+\)$")
 _CANDIDATES = 4
 """The largest number of pages that are opened to find the list, if no title is the right one."""
+_PART = 2
 
 _DELEGATE = {
     "en": "Answer this question, and say which page gives the answer. Copy the value as the page gives it.\n{0}",
@@ -142,7 +144,7 @@ def agent_answer(
 
 @dataclass(slots=True)
 class _Work:
-    """The answer and the page that gives it, or the requests that may lead to it."""
+    """The requests that may lead to a surer answer, and the best answer so far with the page that gives it."""
 
     requests: list[Request]
     value: str = ""
@@ -158,19 +160,20 @@ def _work(question: ShortQuestion, known: Knowledge, results: int) -> _Work:
     if searches:
         return _Work(searches)
     pages = _pages(question, known, queries, name)
-    rows = [(url, grid, row) for url in pages for grid, row in _rows(question, known, url)]
+    found = min(
+        (match for url in pages for match in _matches(question, known, url)),
+        key=lambda match: match.unlikeness,
+        default=None,
+    )
     unread = [request for url in pages for request in _unread(question, known, url)]
-    for url, grid, row in rows:
-        if not question.own_page:
-            at = _column(grid, question.label)
-            return _Work([], row[at].text, url)
-        entity = _entity(question, grid, row)
-        return _look_up(question, entity, known, results)
-    if unread:
-        return _Work(unread)
-    if question.own_page and question.entry:
+    if found is not None and question.own_page and (found.unlikeness < _PART or not unread):
+        return _look_up(question, _entity(question, found.grid, found.row), known, results)
+    if found is not None and not question.own_page:
+        value = found.row[_column(found.grid, question.label)].text
+        return _Work([] if found.unlikeness < _PART else unread, value, found.url)
+    if question.own_page and question.entry and not unread:
         return _look_up(question, Entity(question.entry, ""), known, results)
-    return _Work([])
+    return _Work(unread)
 
 
 def _look_up(question: ShortQuestion, entity: Entity, known: Knowledge, results: int) -> _Work:
@@ -213,12 +216,20 @@ def _unread(question: ShortQuestion, known: Knowledge, url: str) -> Iterator[Req
             yield Request("browse", url, chunk=chunk, focus=focus)
 
 
-def _rows(question: ShortQuestion, known: Knowledge, url: str) -> Iterator[tuple[Grid, tuple[Cell, ...]]]:
-    """The rows on a page that the question may mean, the best first."""
-    wanted = plain(question.entry or question.given)
-    if not wanted:
-        return
-    found: list[tuple[int, Grid, tuple[Cell, ...]]] = []
+class _Match(NamedTuple):
+    """A row that the question may mean."""
+
+    url: str
+    grid: Grid
+    row: tuple[Cell, ...]
+    unlikeness: int
+    """How the row says the name or value of the question: 0 in the same words, 1 with other punctuation, or `_PART` as
+    a part of a cell."""
+
+
+def _matches(question: ShortQuestion, known: Knowledge, url: str) -> Iterator[_Match]:
+    """The rows on a page that the question may mean."""
+    wanted = question.entry or question.given
     for page in known.chunks(url):
         for grid in page.grids:
             by = _column(grid, question.by) if question.by else -1
@@ -227,12 +238,20 @@ def _rows(question: ShortQuestion, known: Knowledge, url: str) -> Iterator[tuple
                 continue
             for row in grid.rows:
                 cells = [row[by]] if question.by else list(row)
-                texts = [plain(cell.text) for cell in cells]
-                if wanted in texts:
-                    found.append((0, grid, row))
-                elif any(wanted in text for text in texts):
-                    found.append((1, grid, row))
-    yield from ((grid, row) for _, grid, row in sorted(found, key=lambda item: item[0]))
+                unlikeness = min(_unlikeness(cell.text, wanted) for cell in cells)
+                if unlikeness <= _PART:
+                    yield _Match(url, grid, row, unlikeness)
+
+
+def _unlikeness(text: str, wanted: str) -> int:
+    if text == wanted:
+        return 0
+    words, sought = plain(text), plain(wanted)
+    if not sought:
+        return _PART + 1
+    if words == sought:
+        return 1
+    return _PART if f" {sought} " in f" {words} " else _PART + 1
 
 
 def _column(grid: Grid, label: str) -> int:
@@ -243,22 +262,16 @@ def _column(grid: Grid, label: str) -> int:
 
 def _entity(question: ShortQuestion, grid: Grid, row: tuple[Cell, ...]) -> Entity:
     """The entity of a row: the entry that the question names, or the cell of the column that names the rows."""
-    wanted = plain(question.entry)
-    if wanted:
-        named = sorted(
-            (cell for cell in row if wanted in plain(cell.text)),
-            key=lambda cell: (not cell.url, plain(cell.text) != wanted),
-        )
-        return Entity(named[0].text, named[0].url)
-    by = _column(grid, question.by)
+    by = _column(grid, question.by) if question.by else -1
     noun = plain(question.noun)
 
-    def rank(at: int) -> tuple[bool, bool, int]:
+    def rank(at: int) -> tuple[bool, int, bool, bool, int]:
+        cell = row[at]
+        unlikeness = _unlikeness(cell.text, question.entry) if question.entry else 0
         linked = sum(bool(other[at].url) for other in grid.rows)
-        return not row[at].url, noun not in plain(grid.header[at]), -linked
+        return at == by, unlikeness, not cell.url, noun not in plain(grid.header[at]), -linked
 
-    at = min((at for at in range(len(row)) if at != by), key=rank)
-    return Entity(row[at].text, row[at].url)
+    return Entity(*row[min(range(len(row)), key=rank)])
 
 
 def _sentence(task: str) -> str:

@@ -17,6 +17,7 @@ from wideseek_env.corpus.hybridqa.values import Kind
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.episode_run import EpisodeRun, run_episode
 from wideseek_env.game import GameConfig
+from wideseek_env.rules import Rules
 from wideseek_env.task import Language, Task
 from wideseek_env.tasks.hybridqa.depth import Ask, Style, ask_question
 from wideseek_env.tasks.hybridqa.material import Material
@@ -28,7 +29,10 @@ LISTS = [
     a_list("Bay Race", names("Umpire", 9), {"Town": TOWNS[20:29]}, section="Umpires", number=1, key="Umpire"),
     a_list("Old Bay Race", CREWS[:12], {"Town": TOWNS[12:24]}, section="Crews"),
     a_list("Old Bay Race", CREWS[12:24], {"Town": TOWNS[:12]}, section="Guests", number=1),
+    a_list("Guests", ["Zed Old Crew", *CREWS[:35], "Zed Old"], {"Town": TOWNS}, section="Crews"),
     a_list("Lone Cup", CREWS[:10], {"Town": TOWNS[10:20], "Boat": names("Boat", 10)}, section="Final"),
+    a_list("Lone Cup B", CREWS[:10], {"Town": TOWNS[:10]}, section="Final"),
+    a_list("Lone Cup B", CREWS[10:20], {"Town": TOWNS[:10]}, section="Heats", number=1),
 ]  # fmt: skip
 HULLS = ("oak", "pine", "ash", "elm")
 STYLES: tuple[Style, ...] = ("page", "cell", "reverse", "bridge")
@@ -135,6 +139,7 @@ def is_right(run: EpisodeRun) -> bool:
         (("cell", OLD, CREWS[2], "Town"), TOWNS[14]),
         (("cell", LONE, CREWS[2], "Town"), TOWNS[12]),
         (("reverse", RACE, "", "Town", "Place (rank)", "130"), TOWNS[30]),
+        (("cell", ("Guests", "Crews"), "Zed Old", "Town"), TOWNS[36]),
         (("reverse", LONE, "", "Boat", "Town", TOWNS[19]), names("Boat", 10)[9]),
         (("page", RACE, CREWS[35], "Hull"), hull(CREWS[35])),
         (("page", OLD, CREWS[1], "Hull"), hull(CREWS[1])),
@@ -160,6 +165,20 @@ def test_every_profile_and_one_subagent(corpus: StoredCorpus, profile: str) -> N
     assert len(subagents) == 1
     assert f"\\boxed{{{hull(CREWS[20])}}}" in str(subagents[0].messages[-1]["content"])
     assert str(lead.messages[-1]["content"]) == f"The answer is \\boxed{{{hull(CREWS[20])}}}."
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [
+        *((("reverse", RACE, "", "Town", "Place (rank)", str(100 + n)), TOWNS[n]) for n in (0, 12, 24, 36)),
+        (("cell", ("Guests", "Crews"), "Zed Old", "Town"), TOWNS[36]),
+    ],
+)
+def test_one_search_result_is_enough(corpus: StoredCorpus, question: Any, answer: str) -> None:
+    """The other pages of the list are found by its links."""
+    rules = Rules.preset("width-benchmark", results_per_query=1, max_results_per_query=1, single_turns=8)
+    style, where, *rest = question
+    assert is_right(play(corpus, wording(style, "en", where, *rest), answer, "single", 1, rules=rules))
 
 
 @pytest.mark.parametrize(("role", "width"), ROLES)

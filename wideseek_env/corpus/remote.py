@@ -10,20 +10,28 @@ The documents of such a service are the passages that its index holds, so a sear
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-
+from wideseek_env.addresses import key_place, keys_in_address, without_keys
+from wideseek_env.byte_cache import ByteCache, size_of_texts
 from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Page, SearchHit, check_chars
+from wideseek_env.corpus.remote_exchange import (
+    LARGEST_ANSWER,
+    MOST_SIGNS,
+    Answer,
+    LateError,
+    LostError,
+    OversizedError,
+    Transport,
+)
 from wideseek_env.corpus.remote_shapes import (
     NAMELESS,
     Found,
@@ -36,6 +44,7 @@ from wideseek_env.corpus.snippets import snippet
 from wideseek_env.corpus.urls import lookup_keys, url_key
 from wideseek_env.corpus.words import words
 from wideseek_env.errors import ConfigError, CorpusError
+from wideseek_env.hiding import hide_in
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
 
@@ -55,7 +64,7 @@ refuse a request with an unknown field."""
 
 _AGAIN = frozenset((408, 425, 429, 500, 502, 503, 504))
 _LONGEST_PAUSE = 10.0
-_REMEMBERED = 20_000  # passages kept for servers without /access and for documents without a URL
+_REMEMBERED = 64 << 20  # bytes of passages kept for servers without /access and for documents without a URL
 
 
 class RemoteError(CorpusError):
@@ -67,14 +76,16 @@ class RemoteCorpus:
 
     Several threads may use the object at the same time. They share its connections. Nothing is sent before the first
     search. A document without a URL gets one below `NAMELESS`. `fetch` finds such documents, and the pages of a server
-    without `/access`, only in earlier search results. A pickle of the object has these results, but no key and no
-    connections.
+    without `/access`, only in earlier search results, of which the last 64 MiB are kept. A pickle of the object has
+    these results, but no key and no connections. An answer of more than 32 MiB, once decompressed, is an error. If the
+    service repeats the key, the answer has `[key]` instead.
 
     Args:
         base_url: The URL of the service, for example ``http://node7:8000``. `/retrieve` is added.
         key_variable: The environment variable with the API key, which is sent as a bearer token. If it is not set, no
             key is sent.
-        timeout: The seconds that one attempt may wait for data. The limit for connecting is a third of this time.
+        timeout: The seconds that one attempt may take, to the last byte of the answer. The limit for connecting is a
+            third of this time.
         retries: The number of attempts after the first.
         backoff: The seconds before the first retry. The wait doubles with each retry. A random part (jitter) is added.
         batch: The number of queries in one request.
@@ -100,12 +111,13 @@ class RemoteCorpus:
         fields: Mapping[str, Any] | None = None,
         name: str | None = None,
     ) -> None:
+        shown = without_keys(base_url)
         parts = urlsplit(base_url if "//" in base_url else f"http://{base_url}")
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError(
-                f"the address of a retrieval service must begin with http:// or https://, not {base_url!r:.80}"
+                f"the address of a retrieval service must begin with http:// or https://, not {shown!r:.80}"
             )
-        if parts.username is not None or parts.password is not None:
+        if parts.username is not None or parts.password is not None or key_place(base_url):
             raise ConfigError(f"keep credentials out of the address; put the key into {key_variable}")
         if timeout <= 0 or retries < 0 or backoff < 0 or min(batch, query_chars, connections) < 1:
             raise ConfigError(
@@ -114,7 +126,8 @@ class RemoteCorpus:
             )
         path = parts.path.rstrip("/").removesuffix("/retrieve")
         self.base_url = f"{parts.scheme}://{parts.netloc}{path}"
-        self.name = name or f"remote:{parts.netloc}{path}"
+        self.name = name or without_keys(f"remote:{parts.netloc}{path}")
+        self._shown = without_keys(self.base_url)
         self._settings: dict[str, Any] = {
             "key_variable": key_variable,
             "timeout": timeout,
@@ -135,12 +148,10 @@ class RemoteCorpus:
         self._batch, self._query_chars = batch, query_chars
         self._fields = dict(fields or {})
         self._places = threading.BoundedSemaphore(connections)
-        self._session = _session(connections)
-        self._lock = threading.Lock()
-        self._seen: OrderedDict[str, tuple[str, str]] = OrderedDict()
+        self._transport = Transport(connections, timeout)
+        self._seen: ByteCache[tuple[str, str]] = ByteCache(_REMEMBERED, size_of_texts)
         self._has_access = True
         self._jitter = random.Random()  # for waiting times only
-        self._pid = os.getpid()
 
     def search(self, queries: Sequence[str], k: int) -> list[list[SearchHit]]:
         """The best `k` pages for each query, in the service's order. A query without words is not sent.
@@ -205,12 +216,7 @@ class RemoteCorpus:
         return hits
 
     def _remember(self, document: Found) -> None:
-        with self._lock:
-            key = url_key(document.url)
-            self._seen[key] = (document.title, document.snippet)
-            self._seen.move_to_end(key)
-            while len(self._seen) > _REMEMBERED:
-                self._seen.popitem(last=False)
+        self._seen.put(url_key(document.url), (document.title, document.snippet))
 
     def fetch(self, url: str) -> Page | None:
         """The page at `url`, or None when the service has no such page. Raises `RemoteError` when the service does not
@@ -231,8 +237,8 @@ class RemoteCorpus:
             raise self._unreadable("/access", error) from None
 
     def _recalled(self, url: str) -> Page | None:
-        with self._lock:
-            kept = next((self._seen[key] for key in lookup_keys(url) if key in self._seen), None)
+        found = (self._seen.get(key) for key in lookup_keys(url))
+        kept = next((each for each in found if each is not None), None)
         return page_of(kept[1], url, kept[0]) if kept is not None else None
 
     def health(self) -> dict[str, Any]:
@@ -252,8 +258,6 @@ class RemoteCorpus:
         headers: Mapping[str, str] | None = None,
     ) -> Any:
         """The JSON of the answer. A failed request is repeated up to `retries` times."""
-        if os.getpid() != self._pid:  # a fork must not share its parent's connections
-            self._session, self._pid = _session(self._settings["connections"]), os.getpid()
         trouble = ""
         pause = 0.0
         for attempt in range(self._retries + 1):
@@ -262,58 +266,60 @@ class RemoteCorpus:
             pause = 0.0
             try:
                 with self._places:
-                    response = self._session.request(
-                        method,
-                        self.base_url + path,
-                        json=body,
-                        headers={**self._headers(), **(headers or {})},
-                        timeout=(self._timeout / 3, self._timeout),
-                        allow_redirects=False,
+                    answer = self._transport.send(
+                        method, self.base_url + path, body, {**self._headers(), **(headers or {})}
                     )
-            except requests.Timeout:
+            except LateError:
                 trouble = f"no answer within {self._timeout:g} seconds"
                 continue
-            except requests.RequestException as error:
-                trouble = f"the connection failed ({type(error).__name__})"
+            except LostError as error:
+                trouble = f"the connection failed ({error})"
                 continue
-            if response.status_code in _AGAIN:
-                trouble = f"it answered with status {response.status_code}{self._said(response)}"
-                pause = _retry_after(response)
+            except OversizedError:
+                raise RemoteError(
+                    f"the retrieval service at {self._shown}{path} sent an answer of more than {LARGEST_ANSWER >> 20} "
+                    f"MiB or {MOST_SIGNS:,} JSON signs: ask for fewer results, or use a smaller batch"
+                ) from None
+            if answer.status in _AGAIN:
+                trouble = f"it answered with status {answer.status}{self._said(answer)}"
+                pause = _retry_after(answer)
                 continue
-            return self._read(response, path)
+            return self._read(answer, path)
         attempts = f"{self._retries + 1} attempts" if self._retries else "one attempt"
-        raise RemoteError(f"the retrieval service at {self.base_url} failed after {attempts}: {trouble}")
+        raise RemoteError(f"the retrieval service at {self._shown} failed after {attempts}: {trouble}")
 
-    def _read(self, response: requests.Response, path: str) -> Any:
-        status = response.status_code
+    def _read(self, answer: Answer, path: str) -> Any:
+        status = answer.status
         if status in (404, 405, 501):
-            raise _NoSuchEndpoint(f"the service at {self.base_url} has no {path} (status {status})")
+            raise _NoSuchEndpoint(f"the service at {self._shown} has no {path} (status {status})")
         if status in (401, 403):
             raise RemoteError(
-                f"the retrieval service at {self.base_url} wants an API key (status {status}): "
+                f"the retrieval service at {self._shown} wants an API key (status {status}): "
                 f"put it into the environment variable {self._key_variable}"
             )
         if status != 200:
             raise RemoteError(
-                f"the retrieval service at {self.base_url}{path} refused: status {status}{self._said(response)}"
+                f"the retrieval service at {self._shown}{path} refused: status {status}{self._said(answer)}"
             )
         try:
-            return response.json()
-        except ValueError as error:
+            return self._decoded(answer)
+        except (ValueError, RecursionError) as error:
             raise self._unreadable(path, error) from None
 
-    def _said(self, response: requests.Response) -> str:
-        """The server's short explanation of an error, if there is one. If the explanation repeats the key, the key is
-        removed."""
+    def _decoded(self, answer: Answer) -> Any:
+        """The JSON of an answer without the key."""
+        key = os.environ.get(self._key_variable)
+        return hide_in(json.loads(answer.body), (*((key,) if key else ()), *keys_in_address(self.base_url)))
+
+    def _said(self, answer: Answer) -> str:
+        """The server's short explanation of an error, if there is one."""
         try:
-            body = response.json()
-        except ValueError:
+            body = self._decoded(answer)
+        except (ValueError, RecursionError):
             return ""
         said = body.get("error", body.get("detail")) if isinstance(body, dict) else None
         if not isinstance(said, str) or not said:
             return ""
-        if key := os.environ.get(self._key_variable):
-            said = said.replace(key, "…")
         return f" ({said[:200]})"
 
     def _headers(self) -> dict[str, str]:
@@ -324,17 +330,15 @@ class RemoteCorpus:
 
     def _unreadable(self, path: str, error: Exception) -> RemoteError:
         return RemoteError(
-            f"the retrieval service at {self.base_url}{path} answered in an unknown form: {error}"
+            f"the retrieval service at {self._shown}{path} answered in an unknown form: {error}"
         )
 
     def close(self) -> None:
         """Close the connections. A second call does no harm."""
-        self._session.close()
+        self._transport.close()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        with self._lock:
-            seen = list(self._seen.items())
-        return _again, (self.base_url, self._settings, seen)
+        return _again, (self.base_url, self._settings, self._seen.items())
 
     def __copy__(self) -> RemoteCorpus:
         return self
@@ -343,7 +347,7 @@ class RemoteCorpus:
         return self
 
     def __repr__(self) -> str:
-        return f"RemoteCorpus({short(self.base_url)})"
+        return f"RemoteCorpus({short(self._shown)})"
 
 
 class _NoSuchEndpoint(RemoteError):
@@ -352,23 +356,13 @@ class _NoSuchEndpoint(RemoteError):
 
 def _again(base_url: str, settings: dict[str, Any], seen: list[tuple[str, tuple[str, str]]]) -> RemoteCorpus:
     corpus = RemoteCorpus(base_url, **settings)
-    corpus._seen.update(seen)
+    for key, texts in seen:
+        corpus._seen.put(key, texts)
     return corpus
 
 
-def _session(connections: int) -> requests.Session:
-    session = requests.Session()
-    # Proxies and .netrc in the environment are for the web, not for the user's service. A .netrc would also replace the
-    # key.
-    session.trust_env = False
-    adapter = HTTPAdapter(pool_connections=1, pool_maxsize=connections, max_retries=0)
-    session.mount("http://", adapter)
-    session.mount("https://", adapter)
-    return session
-
-
-def _retry_after(response: requests.Response) -> float:
+def _retry_after(answer: Answer) -> float:
     try:
-        return min(_LONGEST_PAUSE, max(0.0, float(response.headers.get("Retry-After", "0"))))
+        return min(_LONGEST_PAUSE, max(0.0, float(answer.headers.get("Retry-After", "0"))))
     except ValueError:
         return 0.0

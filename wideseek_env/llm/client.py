@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import requests
 
+from wideseek_env.addresses import without_keys
 from wideseek_env.errors import ConfigError, ServiceError
 from wideseek_env.llm.exchange import Exchange, GivenUpError, RefusedRequestError, TransientError, encode_body
 from wideseek_env.llm.key import ApiKey
@@ -104,7 +105,7 @@ class ChatClient:
         self._runtime: _Runtime | None = None
 
     def __repr__(self) -> str:
-        return f"ChatClient({self.base_url!r}, {self.model!r})"
+        return f"ChatClient({without_keys(self.base_url)!r}, {self.model!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -216,7 +217,9 @@ class ChatClient:
             else:
                 self._count(reply)
                 return reply
-        raise ServiceError(f"a request to {self.base_url} was cancelled because another one failed")
+        raise ServiceError(
+            f"a request to {without_keys(self.base_url)} was cancelled because another one failed"
+        )
 
     def _open(self) -> _Runtime:
         with self._lock:

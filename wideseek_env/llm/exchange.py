@@ -10,9 +10,11 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from random import Random
 from typing import Any, TypeVar
 
+from wideseek_env.addresses import without_keys
 from wideseek_env.llm.key import ApiKey
 from wideseek_env.llm.retry import RETRIED_STATUSES, RetryPolicy, retry_after
 from wideseek_env.llm.usage import Usage
@@ -73,15 +75,15 @@ class Exchange:
     """The attempts of one request.
 
     Args:
-        base_url: The URL of the API.
+        base_url: The URL of the API. Messages show it without parts that have the form of a key.
         key: The server's key. No error message contains the key.
         retry: How many times a failed request is sent again, and after which waits.
         random: Draws the jitter of waits.
     """
 
     def __init__(self, base_url: str, key: ApiKey, retry: RetryPolicy, random: Random) -> None:
-        self._base_url = base_url
-        self._key = key
+        self._base_url = without_keys(base_url)
+        self._key = replace(key, address=base_url)
         self._retry = retry
         self._random = random
         self._failures = 0
@@ -94,8 +96,8 @@ class Exchange:
     def read(
         self, status: int, headers: Mapping[str, str], content: bytes, read: Callable[[Any], T], kind: str
     ) -> T:
-        """Apply `read` to the JSON of an answer and return its result. The error message calls the expected answer
-        `kind`.
+        """Apply `read` to the JSON of an answer, in which the key is hidden, and return its result. The error message
+        calls the expected answer `kind`.
 
         Raises:
             TransientError: The status is temporary, or `read` fails with one of `UNREADABLE`.
@@ -111,7 +113,7 @@ class Exchange:
                 self._key.refusal(self._base_url, status, said), status, said, spent=spent
             )
         try:
-            return read(json.loads(content))
+            return read(self._key.hide(json.loads(content)))
         except UNREADABLE as error:
             raise TransientError(
                 f"the reply is not a {kind} ({type(error).__name__}): {self._quoted(content)}", status

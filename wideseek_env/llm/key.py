@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
+from wideseek_env.addresses import keys_in_address
 from wideseek_env.errors import ConfigError
+from wideseek_env.hiding import hide, hide_in
 
 _QUOTED = 300
 _HINTS = {
@@ -18,9 +21,13 @@ _HINTS = {
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """The key in the environment variable `env`. The object itself does not contain it."""
+    """The key in the environment variable `env`. The object itself does not contain it.
+
+    `address` is the address of the service. A part of it that has the form of a key is hidden like the key.
+    """
 
     env: str
+    address: str = ""
 
     def read(self) -> str:
         """The key, or "" when the variable is not set. Raises `ConfigError` when an HTTP header cannot contain it."""
@@ -31,11 +38,19 @@ class ApiKey:
             )
         return key
 
+    def hide(self, value: Any) -> Any:
+        """A text, bytes or decoded JSON from the service, without the key in any common form (`wideseek_env.hiding`).
+
+        An answer may be shown to agents and stored, so this is applied to every answer of a service that got the key.
+        """
+        key = os.environ.get(self.env, "").strip()
+        keys = (*((key,) if key else ()), *keys_in_address(self.address))
+        return hide(value, keys) if isinstance(value, bytes) else hide_in(value, keys)
+
     def clean(self, text: object, limit: int = _QUOTED) -> str:
         """`text` for an error message: without the key (some servers quote it), on one line, at most `limit`
         characters."""
-        key = os.environ.get(self.env, "").strip()
-        said = str(text).replace(key, "***") if key else str(text)
+        said = str(self.hide(str(text)))
         said = " ".join("".join(sign if sign.isprintable() else " " for sign in said).split())
         return said if len(said) <= limit else said[:limit] + " …"
 

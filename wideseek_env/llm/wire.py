@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from wideseek_env.addresses import key_place, without_keys
 from wideseek_env.errors import ConfigError
 
 Message = Mapping[str, Any]
@@ -40,8 +41,16 @@ def checked_address(base_url: str) -> str:
     except ValueError:
         fine = False
     if not fine:
-        raise ConfigError(f"{base_url!r} is not the address of an API, such as http://127.0.0.1:8000/v1")
-    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ConfigError(
+            f"{without_keys(base_url)!r} is not the address of an API, such as http://127.0.0.1:8000/v1"
+        )
+    if (
+        parts.username is not None
+        or parts.password is not None
+        or parts.query
+        or parts.fragment
+        or key_place(base_url)
+    ):
         raise ConfigError(
             "the address of an API must not have credentials, a query or a fragment; keys belong in the environment"
         )

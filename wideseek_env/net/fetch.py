@@ -17,13 +17,14 @@ from typing import Any
 import requests
 
 from wideseek_env.errors import ConfigError
+from wideseek_env.hiding import hide
 from wideseek_env.net.address import AddressPolicy
 from wideseek_env.net.body import ACCEPTED, read_body
 from wideseek_env.net.connect import Guard, GuardedAdapter, Resolver, system_resolver, too_late, trust
 from wideseek_env.net.errors import FetchError
 from wideseek_env.net.limits import Limits, Retries, retry_after
 from wideseek_env.net.pace import Pace
-from wideseek_env.net.secrets import Secret
+from wideseek_env.net.secrets import Secret, keys_of
 from wideseek_env.net.urls import WebUrl, join_url, parse_url
 
 _log = logging.getLogger(__name__)
@@ -50,7 +51,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A document that arrived whole, with status 200 to 299. `url` is the URL after redirects."""
+    """A document that arrived whole, with status 200 to 299. `url` is the URL after redirects.
+
+    If the request had keys in its headers, the response has `[key]` in place of each of them.
+    """
 
     url: str
     status: int
@@ -210,16 +214,15 @@ class Fetcher:
         if status in _REDIRECTS and location is not None:
             if request.body is not None or not request.redirects:
                 raise FetchError("redirects", "The server redirects where no redirect is followed.", 502)
-            return join_url(target, _utf8(location))
+            return join_url(target, hide(_utf8(location), keys_of(request.headers)))
         if not 200 <= status <= 299:
             raise _failed(status, response.headers.get("retry-after"), self._now())
         body = read_body(
             response.raw, headers.get("content-encoding", ""), headers.get("content-length"), self.limits
         )
-        for value in request.headers.values():
-            if isinstance(value, Secret):  # a server may repeat a key, and its text is stored and shown
-                body = body.replace(value.reveal().encode(), b"[key]")
-        return Response(target.text, status, headers.get("content-type", ""), body)
+        keys = keys_of(request.headers)  # a server may repeat a key, and its text is stored and shown
+        kind = hide(headers.get("content-type", ""), keys)
+        return Response(target.text, status, kind, hide(body, keys))
 
 
 def _utf8(header: str) -> str:

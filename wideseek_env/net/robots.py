@@ -3,17 +3,16 @@ rule and path."""
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from wideseek_env.byte_cache import ByteCache, size_of_texts
 from wideseek_env.net.content import text_of
 from wideseek_env.net.errors import FetchError
 from wideseek_env.net.fetch import Fetcher, Request
 from wideseek_env.net.urls import WebUrl
 
-_MOST_SITES = 1024
+_MOST_BYTES = 32 << 20  # of the rules of all sites
 _MOST_RULES = 5000
 
 
@@ -34,8 +33,7 @@ class Robots:
     def __init__(self, fetcher: Fetcher, agent: str) -> None:
         self._fetcher = fetcher
         self._agent = agent.lower()
-        self._sites: OrderedDict[tuple[str, str, int], Sequence[Rule]] = OrderedDict()
-        self._lock = threading.Lock()
+        self._sites: ByteCache[Sequence[Rule]] = ByteCache(_MOST_BYTES, _rules_size)
 
     def __call__(self, target: WebUrl) -> None:
         """Raise `FetchError` of kind "robots" when the site's robots.txt forbids `target`."""
@@ -44,10 +42,10 @@ class Robots:
             raise FetchError("robots", "The site does not allow this page to be opened by a program.")
 
     def _rules(self, target: WebUrl) -> Sequence[Rule]:
-        with self._lock:
-            if target.origin in self._sites:
-                self._sites.move_to_end(target.origin)
-                return self._sites[target.origin]
+        origin = f"{target.scheme} {target.host} {target.port}"
+        known = self._sites.get(origin)
+        if known is not None:
+            return known
         host = f"[{target.host}]" if ":" in target.host else target.host
         try:
             found = self._fetcher.fetch(Request(f"{target.scheme}://{host}:{target.port}/robots.txt"))
@@ -56,11 +54,12 @@ class Robots:
             )
         except FetchError as error:
             rules = [] if error.kind == "http" and 400 <= error.status <= 499 else [Rule(False, "/")]
-        with self._lock:
-            self._sites[target.origin] = rules
-            while len(self._sites) > _MOST_SITES:
-                self._sites.popitem(last=False)
+        self._sites.put(origin, rules)
         return rules
+
+
+def _rules_size(rules: Sequence[Rule]) -> int:
+    return size_of_texts(rule.pattern for rule in rules) + 80 * len(rules)
 
 
 def rules_for(agent: str, text: str) -> list[Rule]:

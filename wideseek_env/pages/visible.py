@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from wideseek_env.byte_cache import short_cache
 from wideseek_env.pages.elements import (
     CHANGES,
     NOTE_CLASSES,
@@ -166,7 +166,7 @@ def _read_names(tree: Document) -> None:
             node.extract()
 
 
-@lru_cache(4096)  # few names occur again and again
+@short_cache(4096, 500)  # few names occur again and again
 def _meaning(name: str | None) -> tuple[str, str] | None:
     """What a class name says about an element, or None for nothing.
 
@@ -217,7 +217,7 @@ class _Style(NamedTuple):
     aligned: bool
 
 
-@lru_cache(4096)
+@short_cache(4096, 500)
 def _style_of(style: str | None) -> _Style | None:
     """What a style shows, or None if this changes nothing that is read here."""
     style = (style or "").lower()

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from wideseek_env.addresses import without_keys
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.llm.client import ChatClient
 from wideseek_env.llm.retry import RetryPolicy
@@ -89,7 +90,7 @@ class OpenAISummariser:
         self._cache = SummaryCache(cache_bytes, JudgeCache(store) if isinstance(store, str | Path) else store)
 
     def __repr__(self) -> str:
-        return f"OpenAISummariser({self._client.base_url!r}, {self._client.model!r})"
+        return f"OpenAISummariser({without_keys(self._client.base_url)!r}, {self._client.model!r})"
 
     def __copy__(self) -> OpenAISummariser:
         return self

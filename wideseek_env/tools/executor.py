@@ -11,12 +11,12 @@ it fails, an agent gets the parts of the page whose words fit the question.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
+from wideseek_env.byte_cache import ByteCache, size_of_texts
 from wideseek_env.copying import Independent, LivePart, independent_copy
 from wideseek_env.corpus.base import Corpus, FailedSearch, SearchHit, search_passages
 from wideseek_env.errors import ConfigError, WideSeekError
@@ -29,6 +29,9 @@ from wideseek_env.summaries.base import PAGE_CHARS, Summariser
 from wideseek_env.timeouts import run_with_timeout
 from wideseek_env.tools.results import PageQuestion, format_hits, format_page, summarised_pages
 from wideseek_env.tools.spec import Arguments
+
+CACHED_BYTES = 128 << 20
+"""The most memory for the Markdown of pages that were opened before, in bytes, unless another limit is given."""
 
 CustomTool: TypeAlias = Callable[[Arguments], str]
 """The function of a custom tool. Its argument is the mapping of checked arguments that `ToolSpec.read` made. Its result
@@ -131,7 +134,8 @@ class CorpusTools(Independent):
         chunk_chars: The approximate length of a chunk of a page, in characters.
         timeout: The seconds that one request to a blocking corpus or a custom tool may take.
         workers: The most requests to a blocking corpus at the same time.
-        cached_pages: The number of pages whose Markdown is cached.
+        cached_pages: The most pages whose Markdown is cached.
+        cached_bytes: The most memory of these pages, in bytes. A page that needs more is not cached.
         passage_chars: The longest passage of a search result. None means the length that the corpus shows by itself.
         summariser: Summarises pages that agents open with a question. The executor does not close it.
         page_chars: The number of characters of a page that the summariser gets.
@@ -149,15 +153,16 @@ class CorpusTools(Independent):
         timeout: float = 30.0,
         workers: int = 16,
         cached_pages: int = 512,
+        cached_bytes: int = CACHED_BYTES,
         passage_chars: int | None = None,
         summariser: Summariser | None = None,
         page_chars: int = PAGE_CHARS,
         summary_timeout: float = 300.0,
     ) -> None:
-        if chunk_chars < 200 or timeout <= 0 or workers < 1 or cached_pages < 0:
+        if chunk_chars < 200 or timeout <= 0 or workers < 1 or min(cached_pages, cached_bytes) < 0:
             raise ConfigError(
-                "CorpusTools needs chunk_chars of at least 200, a timeout above 0, at least 1 worker and "
-                "cached_pages of 0 or more"
+                "CorpusTools needs chunk_chars of at least 200, a timeout above 0, at least 1 worker, and "
+                "cached_pages and cached_bytes of 0 or more"
             )
         if page_chars < 1 or summary_timeout <= 0 or (passage_chars is not None and passage_chars < 1):
             raise ConfigError(
@@ -169,13 +174,11 @@ class CorpusTools(Independent):
         self._chunk_chars = chunk_chars
         self._timeout = timeout
         self._workers = workers
-        self._capacity = cached_pages
         self._passage_chars = passage_chars
         self.summariser = summariser
         self._page_chars = page_chars
         self._summary_timeout = summary_timeout
-        self._documents: OrderedDict[str, Document] = OrderedDict()
-        self._lock = threading.Lock()
+        self._documents: ByteCache[Document] = ByteCache(cached_bytes, _document_size, cached_pages)
         self._corpus_lock = threading.Lock()
 
     def __repr__(self) -> str:
@@ -183,23 +186,19 @@ class CorpusTools(Independent):
         return f"<CorpusTools on {short(self.corpus)}{custom}>"
 
     def __deepcopy__(self, memo: dict[int, Any]) -> CorpusTools:
-        with self._lock:  # a call that took too long may still be running
-            documents = self._documents.copy()
         shared = (self.corpus, self._texts, self.summariser, *self._custom.values())
-        own = {"_documents": documents, "_lock": threading.Lock(), "_corpus_lock": threading.Lock()}
+        own = {"_documents": self._documents.copy(), "_corpus_lock": threading.Lock()}
         return independent_copy(self, memo, *shared, **own)
 
     def __getstate__(self) -> dict[str, Any]:
-        own = ("_documents", "_lock", "_corpus_lock")
-        state = {name: value for name, value in vars(self).items() if name not in own}
+        state = {name: value for name, value in vars(self).items() if name != "_corpus_lock"}
         custom = {kind: LivePart("tool", run) for kind, run in self._custom.items()}
         if self.summariser is not None:
             state["summariser"] = LivePart("summariser", self.summariser)
         return state | {"corpus": LivePart("corpus", self.corpus), "_custom": custom}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        own = {"_documents": OrderedDict(), "_lock": threading.Lock(), "_corpus_lock": threading.Lock()}
-        vars(self).update(state, **own)
+        vars(self).update(state, _corpus_lock=threading.Lock())
 
     def run(self, calls: Sequence[ToolCall]) -> list[ToolResult]:
         """Run the calls of one step. Returns one result for each call, in the order given."""
@@ -290,11 +289,9 @@ class CorpusTools(Independent):
         )
 
     def _document(self, url: str) -> Document | ToolResult:
-        with self._lock:
-            document = self._documents.get(url)
-            if document is not None:
-                self._documents.move_to_end(url)
-                return document
+        document = self._documents.get(url)
+        if document is not None:
+            return document
         with self._turn():
             page = self.corpus.fetch(url)
         if page is None:
@@ -305,11 +302,12 @@ class CorpusTools(Independent):
             error = page.error or self._texts.no_reason.format()
             return ToolResult(self._texts.page_failed.format(status=page.status, error=error), ok=False)
         document = to_document(page.html, page.url, chunk_chars=self._chunk_chars)
-        with self._lock:
-            self._documents[url] = document
-            while len(self._documents) > self._capacity:
-                self._documents.popitem(last=False)
+        self._documents.put(url, document)
         return document
+
+
+def _document_size(document: Document) -> int:
+    return size_of_texts((document.url, document.title, document.markdown, *document.chunks))
 
 
 def _guarded(job: _Job, size: int, texts: ResultTexts) -> Sequence[_Answer]:

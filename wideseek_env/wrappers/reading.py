@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
+from wideseek_env.byte_cache import short_cache
 from wideseek_env.pages import find_links, strip_links
 from wideseek_env.scoring.numbers import parse_number
 from wideseek_env.scoring.tables import is_rule, split_row
@@ -155,7 +155,7 @@ def grids(text: str) -> Iterator[Grid]:
         block = []
 
 
-@lru_cache(maxsize=8192)
+@short_cache(8192, 8000)
 def _read_page(text: str) -> PageView | None:
     head, gap, body = text.partition("\n\n")
     title = next((line[7:] for line in head.split("\n") if line.startswith("Title: ")), "")
@@ -198,7 +198,7 @@ def _cell(markdown: str) -> tuple[str, str]:
     return " ".join(strip_links(markdown).split()), links[0].url if links else ""
 
 
-@lru_cache(maxsize=512)
+@short_cache(512, 300)
 def _said(label: str) -> re.Pattern[str]:
     link = r"(?:is|was|are|were|at|on|in|of)"
     return re.compile(rf"\b{re.escape(label)}\b.*?\b{link} ([^;]{{1,80}}?)(?:;.*)?[.!?]?$", re.IGNORECASE)

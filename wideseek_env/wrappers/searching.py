@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 import zlib
-from functools import lru_cache
 
+from wideseek_env.byte_cache import short_cache
 from wideseek_env.wrappers.agents import COLUMNS, FIND, Mask, Parts, call, table
 from wideseek_env.wrappers.layout import HOSTS, Choice, Layout
 from wideseek_env.wrappers.reading import Hit, PageView, Reader
@@ -225,14 +225,14 @@ def subagent_for(layout: Layout, reader: Reader, subtask: str) -> FindAgent | Lo
     return LookUpAgent(layout, reader, header, [line.removeprefix("- ") for line in lines[:-1]])
 
 
-@lru_cache(maxsize=65536)
+@short_cache(65_536, 300)
 def likeness(title: str, sought: str) -> float:
     """The share of words that two names have in common. The words "List of" are ignored."""
     one, other = _words(title.removeprefix("List of ")), _words(sought)
     return len(one & other) / len(one | other) if one and other else 0.0
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096, 2000)
 def host_bucket(url: str) -> int:
     """A number below `HOSTS` for the host of a URL, the same in every process."""
     return zlib.crc32(url.partition("://")[2].partition("/")[0].encode()) % HOSTS

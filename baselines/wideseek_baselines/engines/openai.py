@@ -118,7 +118,7 @@ class OpenAIEngine:
         self._started = False
 
     def __repr__(self) -> str:
-        return f"OpenAIEngine({self._link.base_url!r}, {self._model!r})"
+        return f"OpenAIEngine({self._link.shown!r}, {self._model!r})"
 
     @property
     def info(self) -> EngineInfo:
@@ -173,7 +173,7 @@ class OpenAIEngine:
             EngineLostError: The server does not answer any more, or it no longer accepts the key or the account.
         """
         if not self._started:
-            raise EngineLostError(f"the engine for {self._link.base_url} is not running: await start() first")
+            raise EngineLostError(f"the engine for {self._link.shown} is not running: await start() first")
         await self._going.wait()
         try:
             if self._tokenizer is None:
@@ -192,7 +192,7 @@ class OpenAIEngine:
     async def update_weights(self, weights: Weights, version: int) -> None:
         """Not possible for a server. Always raises `ConfigError`."""
         raise ConfigError(
-            f"the weights of the server at {self._link.base_url} cannot be replaced from here: restart it with the "
+            f"the weights of the server at {self._link.shown} cannot be replaced from here: restart it with the "
             "new ones, or train with the vLLM engine, which runs in this process"
         )
 

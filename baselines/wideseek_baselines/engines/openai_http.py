@@ -13,6 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from wideseek_baselines.engines.base import EngineError, EngineLostError
+from wideseek_env.addresses import without_keys
 from wideseek_env.errors import MissingDependencyError, baselines_hint
 from wideseek_env.llm.exchange import Exchange, GivenUpError, RefusedRequestError, TransientError, encode_body
 from wideseek_env.llm.key import ApiKey
@@ -67,6 +68,8 @@ class Link:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.base_url = base_url
+        self.shown = without_keys(base_url)
+        """The address for messages: without parts that have the form of a key."""
         self.meter = Meter()
         self._key = ApiKey(api_key_env)
         self._timeout = timeout
@@ -135,7 +138,7 @@ class Link:
             except RefusedRequestError as error:
                 if error.spent:
                     raise EngineLostError(
-                        f"{self.base_url} no longer serves this account (status {error.status}): {error.said}"
+                        f"{self.shown} no longer serves this account (status {error.status}): {error.said}"
                     ) from None
                 raise RefusedError(str(error), error.status, error.said) from None
 
@@ -146,7 +149,7 @@ class Link:
         import httpx
 
         if self._client is None:
-            raise EngineLostError(f"the engine for {self.base_url} is closed: start another one")
+            raise EngineLostError(f"the engine for {self.shown} is closed: start another one")
         headers = {"Content-Type": "application/json"} if data is not None else {}
         if key := self._key.read():
             headers["Authorization"] = f"Bearer {key}"
@@ -168,6 +171,6 @@ class Link:
             raise exchange.unreachable(str(error) or type(error).__name__) from None
         except (httpx.HTTPError, httpx.InvalidURL, RuntimeError) as error:
             if self._client is None:  # `close` was called meanwhile, which httpx reports in several ways
-                raise EngineLostError(f"the engine for {self.base_url} was closed") from None
+                raise EngineLostError(f"the engine for {self.shown} was closed") from None
             raise EngineError(exchange.unsendable(error)) from None
         return response.status_code, response.headers, bytes(content)

@@ -44,7 +44,7 @@ async def look(link: Link, model: str) -> Found:
     vllm = any(entry.get("owned_by") == "vllm" for entry in entries)
     names = {entry["id"]: entry for entry in entries}
     if vllm and model not in names:
-        raise ConfigError(f"{link.base_url} does not serve {model!r}; it serves: {', '.join(names)}")
+        raise ConfigError(f"{link.shown} does not serve {model!r}; it serves: {', '.join(names)}")
     context = names.get(model, {}).get("max_model_len")
     return Found(vllm, context if isinstance(context, int) else None)
 
@@ -72,7 +72,7 @@ async def check_tokens(link: Link, model: str, tokenizer: PreTrainedTokenizerBas
         ]
     except (RefusedError, *UNREADABLE) as error:
         raise ConfigError(
-            f"{link.base_url} does not accept token ids and return sampled ones, as vLLM does: omit the tokenizer "
+            f"{link.shown} does not accept token ids and return sampled ones, as vLLM does: omit the tokenizer "
             f"to use the server with messages, for evaluation only ({type(error).__name__}: {error})"
         ) from None
     if shown != ids:

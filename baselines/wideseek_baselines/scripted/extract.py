@@ -8,11 +8,11 @@ patterns of `wideseek_baselines.scripted.prose` are tried.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
 
 from wideseek_baselines.scripted.pages import Cell, Page
 from wideseek_baselines.scripted.prose import Subject, say
 from wideseek_baselines.scripted.words import plain
+from wideseek_env.byte_cache import short_cache
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[“\"A-Z])")
 _LONGEST = 80
@@ -32,7 +32,7 @@ def value_of(page: Page, column: str) -> Cell:
     return Cell(told, page.links.get(told, ""))
 
 
-@lru_cache(maxsize=512)
+@short_cache(512, 300)
 def _patterns(column: str) -> tuple[re.Pattern[str], re.Pattern[str]]:
     label = re.escape(column.casefold())
     link = r"(?:is|was|are|were|at|on|in|of)"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import NamedTuple
 
+from wideseek_env.byte_cache import short_cache
 from wideseek_env.pages import find_links, strip_links
 from wideseek_env.scoring.tables import is_rule, split_row
 
@@ -73,7 +73,7 @@ def read_hits(answer: str) -> list[Hit]:
     return [Hit(*match) for match in _HIT.findall(answer)]
 
 
-@lru_cache(maxsize=4096)
+@short_cache(4096, 16_000)
 def read_page(answer: str) -> Page:
     """Parse a result of browse. Callers share the returned object, so do not change it."""
     if not answer or answer.startswith("Error"):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
 from wideseek_baselines.scripted.conditions import Condition, find_conditions, read_conditions
 from wideseek_baselines.scripted.parts import Part, read_part
+from wideseek_env.byte_cache import short_cache
 from wideseek_env.scoring.tables import split_row
 from wideseek_env.task import Language
 
@@ -54,7 +54,7 @@ class Question:
         return (*self.columns[1:], *dict.fromkeys(extra))
 
 
-@lru_cache(maxsize=256)
+@short_cache(256, 20_000)
 def read_question(text: str) -> Question:
     """Parse a question. Any text gives a `Question`. If no known form is recognised, the agent searches for the text
     itself.

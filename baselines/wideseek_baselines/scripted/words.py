@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import lru_cache
+
+from wideseek_env.byte_cache import short_cache
 
 _WORD = re.compile(r"[^\W_]+")
 
 
-@lru_cache(maxsize=65536)
+@short_cache(65_536, 500)
 def plain(text: str) -> str:
     """`text` in lower case without accents and punctuation. Words are separated by single spaces."""
     if not text.isascii():

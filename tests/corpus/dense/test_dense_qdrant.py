@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from dense_doubles import DOCUMENTS, WordEmbedder
+from key_forms import FORMS, KEY, traces
 
 from wideseek_env.corpus.dense import DenseIndex, QdrantFields, QdrantIndex
 from wideseek_env.corpus.dense.index import unit
@@ -150,3 +151,26 @@ def test_no_server_there_and_no_key_in_the_error(monkeypatch: pytest.MonkeyPatch
         QdrantIndex("x", WordEmbedder(), url="http://127.0.0.1:1")
     assert "no usable collection 'x'" in str(caught.value)
     assert "s3cret" not in str(caught.value)
+
+
+def test_a_repeated_key_is_hidden(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_API_KEY", KEY)
+    existing(
+        client,
+        [{"url": f"u{n}", "title": form, "text": form} for n, form in enumerate(FORMS.values())],
+        list(FORMS),
+    )
+    index = QdrantIndex("theirs", WordEmbedder(), client=client)
+    for hit in index.search(["json"], len(FORMS))[0]:
+        page = index.fetch(hit.url)
+        assert page is not None
+        assert traces(hit.title + hit.snippet + page.title + page.html) == []
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise RuntimeError(f"refused: {KEY}")
+
+    monkeypatch.setattr(client, "scroll", broken)
+    with pytest.raises(CorpusError, match=r"refused: \[key\]"):
+        index.fetch("u1")
+    with pytest.raises(ConfigError, match="the address of Qdrant has a key"):
+        QdrantIndex("theirs", WordEmbedder(), url="http://localhost:6333/?api-key=abc")

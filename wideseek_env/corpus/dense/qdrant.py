@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from wideseek_env.addresses import key_place, without_keys
 from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Page, SearchHit, check_chars
 from wideseek_env.corpus.dense.base import Embedder
@@ -25,6 +26,7 @@ from wideseek_env.corpus.index import check_urls
 from wideseek_env.corpus.snippets import LONGEST, snippet
 from wideseek_env.corpus.words import words
 from wideseek_env.errors import ConfigError, CopyError, CorpusError, MissingDependencyError, extra_hint
+from wideseek_env.llm.key import ApiKey
 from wideseek_env.pages.from_markdown import text_to_html
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.reprs import short
@@ -54,6 +56,8 @@ class QdrantFields:
 class QdrantIndex:
     """A collection of passages as a `Corpus`. Several points with one URL become one result with the best of their
     scores.
+
+    If the service repeats its API key, results and errors have `[key]` instead.
 
     A page is the text of all points of the collection with its URL, in the order of their ids. Scores are those of
     Qdrant, rounded to four decimals. If a smaller distance is better, scores are negated.
@@ -109,9 +113,11 @@ class QdrantIndex:
         self.collection, self.embedder = collection, embedder
         self.name = f"qdrant:{collection}"
         self._fields = fields or QdrantFields()
+        self._names = [name for name in (self._fields.url, self._fields.title, self._fields.text) if name]
         self._vector = vector
         self._owned = client is None
         self._client = client if client is not None else _connect(self._where, timeout, key_variable)
+        self._key = ApiKey(key_variable, url or "")
         self._params = _models().SearchParams(**search_params) if search_params else None
         self._sign = 1.0
         self._inspect()
@@ -148,7 +154,7 @@ class QdrantIndex:
         if sum(place is not None for place in (*where.values(), client)) != 1:
             raise ConfigError("say where Qdrant is by one of url, path, location and client")
         made = client if client is not None else _connect(where, timeout, key_variable)
-        with _told(f"Qdrant could not build the collection {collection!r}"):
+        with _told(f"Qdrant could not build the collection {collection!r}", ApiKey(key_variable, url or "")):
             if made.collection_exists(collection):
                 if not overwrite:
                     raise CorpusError(
@@ -224,18 +230,17 @@ class QdrantIndex:
 
     def _query(self, vectors: Sequence[list[float]], limit: int) -> list[list[Any]]:
         models = _models()
-        fields = [name for name in (self._fields.url, self._fields.title, self._fields.text) if name]
         requests = [
             models.QueryRequest(
                 query=vector,
                 using=self._vector,
                 limit=limit,
                 params=self._params,
-                with_payload=models.PayloadSelectorInclude(include=fields),
+                with_payload=models.PayloadSelectorInclude(include=self._names),
             )
             for vector in vectors
         ]
-        with _told(f"Qdrant could not search {self.collection!r}"):
+        with _told(f"Qdrant could not search {self.collection!r}", self._key):
             return [answer.points for answer in self._client.query_batch_points(self.collection, requests)]
 
     def _hits(self, points: Sequence[Any], terms: Sequence[str], k: int, chars: int) -> list[SearchHit]:
@@ -254,13 +259,14 @@ class QdrantIndex:
 
     def _read(self, payload: Mapping[str, Any] | None) -> tuple[str, str, str]:
         payload = payload or {}
-        url, text = payload.get(self._fields.url), payload.get(self._fields.text)
+        payload = self._key.hide({name: payload.get(name) for name in self._names})
+        url, text = payload[self._fields.url], payload[self._fields.text]
         if not isinstance(url, str) or not isinstance(text, str):
             raise CorpusError(
                 f"points of {self.collection!r} lack the payload fields {self._fields.url!r} and "
                 f"{self._fields.text!r} (as strings); say which hold URL and text with QdrantFields"
             )
-        title = payload.get(self._fields.title) if self._fields.title else None
+        title = payload[self._fields.title] if self._fields.title else None
         if isinstance(title, str) and title:
             return url, title, text
         first, _, rest = text.partition("\n")
@@ -272,7 +278,7 @@ class QdrantIndex:
             return None
         models = _models()
         match = models.FieldCondition(key=self._fields.url, match=models.MatchValue(value=clean_text(url)))
-        with _told(f"Qdrant could not look into {self.collection!r}"):
+        with _told(f"Qdrant could not look into {self.collection!r}", self._key):
             points, _ = self._client.scroll(
                 self.collection, scroll_filter=models.Filter(must=[match]), limit=_MOST, with_payload=True
             )
@@ -289,7 +295,7 @@ class QdrantIndex:
 
     def _inspect(self) -> None:
         try:
-            with _told(f"Qdrant has no usable collection {self.collection!r}"):
+            with _told(f"Qdrant has no usable collection {self.collection!r}", self._key):
                 vectors = self._client.get_collection(self.collection).config.params.vectors
             if isinstance(vectors, dict):
                 if self._vector not in vectors:
@@ -370,15 +376,19 @@ def _connect(where: Mapping[str, str | None], timeout: int, key_variable: str) -
             # An executor searches from several threads.
             return library.QdrantClient(**place, force_disable_check_same_thread=True)
     key = os.environ.get(key_variable) or None
-    with _told(f"there is no Qdrant at {place['url']}"):
+    if hidden := key_place(place["url"]):
+        raise ConfigError(
+            f"the address of Qdrant has a key ({hidden}): put the key into the environment variable {key_variable}"
+        )
+    with _told(f"there is no Qdrant at {without_keys(place['url'])}", ApiKey(key_variable, place["url"])):
         return library.QdrantClient(**place, api_key=key, timeout=timeout, check_compatibility=False)
 
 
 class _told:
     """Turns any error of the client into a `CorpusError` that begins with `sentence` and has no headers or keys."""
 
-    def __init__(self, sentence: str) -> None:
-        self._sentence = sentence
+    def __init__(self, sentence: str, key: ApiKey | None = None) -> None:
+        self._sentence, self._key = sentence, key
 
     def __enter__(self) -> None:
         pass
@@ -386,5 +396,6 @@ class _told:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if isinstance(error, Exception) and not isinstance(error, (CorpusError, ConfigError)):
             status = getattr(error, "status_code", None)
-            detail = f"status {status}" if status is not None else " ".join(str(error).split())[:200]
+            said = self._key.hide(str(error)) if self._key is not None else str(error)
+            detail = f"status {status}" if status is not None else " ".join(said.split())[:200]
             raise CorpusError(f"{self._sentence} ({type(error).__name__}: {detail})") from None

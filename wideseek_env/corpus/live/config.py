@@ -218,7 +218,7 @@ class LiveConfig:
             case "json":
                 if not self.json:
                     raise ConfigError("say which endpoint to search: json=https://…?q={query}")
-                target = engines.endpoint(re.sub(r"\{\w*\}", "x", self.json), "a JSON search")
+                target = engines.endpoint(self.json, "a JSON search")
                 return engines.JsonSearch(
                     self.json,
                     results=self.results,

@@ -14,13 +14,15 @@ from dataclasses import astuple, dataclass
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import quote, urlencode
 
+from wideseek_env.addresses import key_place, keys_in_address, without_keys
 from wideseek_env.corpus.base import SearchHit
 from wideseek_env.errors import ConfigError
+from wideseek_env.hiding import hide_in
 from wideseek_env.net.address import AddressPolicy
 from wideseek_env.net.errors import FetchError
 from wideseek_env.net.fetch import Fetcher, Request
 from wideseek_env.net.limits import Limits
-from wideseek_env.net.secrets import CREDENTIAL, Secret, secret_from_env
+from wideseek_env.net.secrets import Secret, keys_of, secret_from_env
 from wideseek_env.net.urls import WebUrl, parse_url
 
 SERPER = "https://google.serper.dev/search"
@@ -49,15 +51,17 @@ class SearchEngine(Protocol):
 
 
 def endpoint(url: str, what: str) -> WebUrl:
-    """The URL of a service that an operator configured. Raises `ConfigError` when it is not valid."""
+    """The URL of a service that an operator configured. Raises `ConfigError` when it is not valid or has a key in its
+    query or fragment."""
     try:
         target = parse_url(url)
     except FetchError as error:
         # The message leaves out the URL, because the invalid part may be a password.
         raise ConfigError(f"{what} needs the address of a service. {error}") from None
-    for parameter in target.text.partition("?")[2].split("&"):
-        if CREDENTIAL.search(parameter.partition("=")[0]):
-            raise ConfigError(f"{what} has a key in its address: keys go into headers, from the environment")
+    if place := key_place(url):
+        raise ConfigError(
+            f"{what} has a key in its address ({place}): keys go into headers, from the environment"
+        )
     return target
 
 
@@ -173,7 +177,7 @@ class JsonSearch:
         if "{" in url.partition("?")[0]:  # an agent's text must not choose the host or the path
             raise ConfigError("{query} and {count} of a JSON search must come after the question mark")
         self._template = url
-        self._endpoint = endpoint(self._address("query", PAGE), "a JSON search")
+        self._endpoint = endpoint(url, "a JSON search")
         self._results = results
         self._fields = fields or Fields()
         self._headers = dict(headers or {})
@@ -261,10 +265,13 @@ def _clean(query: str) -> str:
 def _json(fetcher: Fetcher, request: Request) -> Any:
     response = fetcher.fetch(request)
     try:
-        return json.loads(response.body)
+        # The body has no keys any more, but decoding may have made one from parts.
+        keys = (*keys_of(request.headers), *keys_in_address(request.url.partition("?")[0]))
+        return hide_in(json.loads(response.body), keys)
     except (ValueError, RecursionError):
         raise FetchError("answer", "The search server's answer is not JSON.") from None
 
 
 def _named(kind: str, where: str, options: Mapping[str, str]) -> str:
-    return ",".join([f"{kind}={where}" if where else kind, *(f"{k}={v}" for k, v in options.items())])
+    shown = without_keys(where)  # a part of the path may be a key
+    return ",".join([f"{kind}={shown}" if where else kind, *(f"{k}={v}" for k, v in options.items())])

@@ -11,15 +11,17 @@ from contextlib import suppress
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlencode
 
+from wideseek_env.addresses import keys_in_address, without_keys
 from wideseek_env.corpus.base import Page
 from wideseek_env.corpus.live.engines import at_path, endpoint, operators_policy, plain
+from wideseek_env.hiding import hide_in
 from wideseek_env.net.address import AddressPolicy
 from wideseek_env.net.connect import Resolver, addresses, system_resolver
 from wideseek_env.net.content import kind_of, text_of
 from wideseek_env.net.errors import FetchError
 from wideseek_env.net.fetch import Fetcher, Request
 from wideseek_env.net.limits import Limits
-from wideseek_env.net.secrets import Secret
+from wideseek_env.net.secrets import Secret, keys_of
 from wideseek_env.net.urls import WebUrl, parse_url
 from wideseek_env.pages.from_markdown import markdown_to_html, text_to_html
 from wideseek_env.pages.text import title_of
@@ -96,7 +98,7 @@ class JinaReader:
         self._headers: dict[str, str | Secret] = {}
         if key is not None:
             self._headers["Authorization"] = Secret(f"Bearer {key.reveal()}", key.source)
-        self.name = "jina" if url == JINA else f"jina={self._url.text}"
+        self.name = "jina" if url == JINA else f"jina={without_keys(self._url.text)}"
 
     def read(self, url: str) -> Page:
         """The page at `url`, with status 200. Raises `FetchError`."""
@@ -111,8 +113,9 @@ class JinaReader:
             redirects=False,
         )
         response = self._fetcher.fetch(request)
+        keys = (*keys_of(self._headers), *keys_in_address(self._url.text))
         try:
-            data: Any = json.loads(response.body)["data"]
+            data: Any = hide_in(json.loads(response.body)["data"], keys)
         except (ValueError, KeyError, TypeError, RecursionError):
             raise _unexpected() from None
         content = at_path(data, "content")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Protocol
 
+from wideseek_env.byte_cache import ByteCache
 from wideseek_env.errors import ConfigError, WideSeekError
 
 _FORMAT = 1
+_MEMORY_BYTES = 64 << 20
 _BUSY_SECONDS = 60.0
 _AT_ONCE = 500  # SQLite limits the number of variables in one statement
 
@@ -28,19 +31,21 @@ class Cache(Protocol):
 
 
 class MemoryCache:
-    """A cache in the memory of this process."""
+    """A cache in the memory of this process, of the last 64 MiB of entries that were used."""
 
     def __init__(self) -> None:
-        self._entries: dict[str, str] = {}
+        self._entries: ByteCache[str] = ByteCache(_MEMORY_BYTES, sys.getsizeof)
 
     def get_many(self, keys: Iterable[str]) -> dict[str, str]:
         """The values of those `keys` that are in the cache."""
-        return {key: self._entries[key] for key in keys if key in self._entries}
+        found = ((key, self._entries.get(key)) for key in keys)
+        return {key: value for key, value in found if value is not None}
 
     def put_many(self, entries: Mapping[str, str]) -> None:
         """Store `entries`. A key that is already in the cache keeps its value."""
         for key, value in entries.items():
-            self._entries.setdefault(key, value)
+            if self._entries.get(key) is None:
+                self._entries.put(key, value)
 
 
 class JudgeCache:

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
+from wideseek_env.addresses import without_keys
 from wideseek_env.errors import ConfigError
 from wideseek_env.files import cache_folder
 from wideseek_env.llm.client import ChatClient
@@ -144,7 +145,7 @@ class OpenAIJudge:
         self._start_counting()
 
     def __repr__(self) -> str:
-        return f"OpenAIJudge({self._client.base_url!r}, {self._client.model!r})"
+        return f"OpenAIJudge({without_keys(self._client.base_url)!r}, {self._client.model!r})"
 
     def __getstate__(self) -> dict[str, Any]:
         return {

@@ -12,6 +12,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
+from wideseek_env.byte_cache import short_cache
 from wideseek_env.errors import MissingDependencyError, extra_hint
 
 _MONTHS = {
@@ -153,7 +154,7 @@ def _quick(text: str) -> Any:
         return _UNDECIDED
 
 
-@lru_cache(maxsize=1 << 15)
+@short_cache(1 << 15, 300)
 def _kept(text: str, today: datetime.date) -> datetime.datetime | None:
     return _slow(text, today)[0]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import lru_cache
 
 from wideseek_baselines.scripted.prose import dates, facts, names, places
 from wideseek_baselines.scripted.prose.subject import Reader, Subject, first
+from wideseek_env.byte_cache import short_cache
 
 _MOST_TEXT = 6000
 _CLUTTER = " ,;:"
@@ -20,7 +20,7 @@ def say(subject: Subject) -> str:
     return _reader(subject.column.casefold())(subject).strip(_CLUTTER).removesuffix("'s")
 
 
-@lru_cache(maxsize=512)
+@short_cache(512, 300)
 def _reader(column: str) -> Reader:
     return next((reader for pattern, reader in _READERS if re.search(pattern, column)), facts.labelled)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import lru_cache
 
 from wideseek_baselines.scripted.prose.gazetteer import (
     COUNTRIES,
@@ -14,6 +13,7 @@ from wideseek_baselines.scripted.prose.gazetteer import (
     OTHER_STATES,
     STATES,
 )
+from wideseek_env.byte_cache import short_cache
 
 _WORD = r"(?:(?:St\.|Mt\.|Ft\.|[A-ZÀ-ÖØ-ÞĀ-ŽȘȚ][\w'’.-]*[\w'’]|[A-Z])|D\.C\.)"
 _NAME = (
@@ -42,7 +42,7 @@ _TIME = re.compile(
 _COUNTRY = re.compile(rf"\b(?:{'|'.join(sorted(COUNTRIES, key=lambda name: (-len(name), name)))})\b")
 
 
-@lru_cache(maxsize=2048)
+@short_cache(2048, 2000)
 def chains(text: str) -> tuple[tuple[str, str, tuple[str, ...]], ...]:
     """The places in `text`, in order. Each is a preposition, the kind of place before the names, and a chain of
     names.

@@ -126,7 +126,7 @@ def cards_table(cards: Sequence[Card]) -> str:
     for card in cards[1:]:
         check_comparable(cards[0], card)
     kinds = {name: kind.title for card in cards for name, kind in card.kinds.items()}
-    header = ["", "mean", *kinds.values()]
+    header = ["card", "mean", *kinds.values()]
     lines = [header, ["---", *("---:" for _ in header[1:])]]
     ordered = sorted(cards, key=lambda card: -(mean_score(card) or 0.0))
     for card in ordered:
@@ -151,8 +151,10 @@ def mean_score(card: Card) -> float | None:
 
 
 def _cell(kind: KindCard | None) -> str:
-    if kind is None or kind.width_score is None:
+    if kind is None:
         return "–"
+    if kind.width_score is None:
+        return f"({_points(kind.points[SINGLE].item_f1)})" if SINGLE in kind.points else "–"
     sizes = [size for size in kind.points if size != SINGLE]
     ends = " → ".join(_points(kind.points[size].item_f1) for size in dict.fromkeys((sizes[0], sizes[-1])))
     single = f" ({_points(kind.points[SINGLE].item_f1)})" if SINGLE in kind.points else ""

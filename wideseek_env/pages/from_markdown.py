@@ -18,7 +18,7 @@ _RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(((?:[^()\s]|\([^()\s]*\))+)\)")
 _STRONG = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
-_CODE = re.compile(r"(`++[^`]++`++)")
+_CODE = re.compile(r"(?<!`)(`++[^`]++`++)")
 # In escaped text. A tag counts only together with its end tag.
 _TAGS = re.compile(
     r"&lt;(sup|sub|del|ins|s|strike|small|kbd|mark|u|q)&gt;((?:(?!&lt;).){0,2000}?)&lt;/\1&gt;",

@@ -19,6 +19,7 @@ GAP = "[…]"
 _FROM_HEADER = 0.5  # the weight of a word that is in the table's header but not in the row
 _FROM_HEADING = 0.3  # the weight of a word that is in a heading above the part
 _FIRST = 0.15  # bonus of the first paragraph, as a share of the best score: this paragraph tells the topic
+_MOST_WORDS = 200  # further words of a question are ignored, so that the time does not grow with page times question
 _SATURATION = 1.2
 _LENGTH = 0.4
 _HEADING = re.compile(r"(#{1,6}) ")
@@ -61,7 +62,8 @@ def focus(document: Document, question: str, limit: int) -> str:
     lines = markdown.rstrip("\n").split("\n")
     parts = list(_parts(lines))
     wanted = dict.fromkeys(_words(question))
-    scores = _scores(parts, [word for word in wanted if word not in _STOP] or list(wanted), lines)
+    words = [word for word in wanted if word not in _STOP] or list(wanted)
+    scores = _scores(parts, words[:_MOST_WORDS], lines)
     chosen = _choose(parts, scores, lines, limit)
     return _written(parts, chosen, lines) if chosen else _beginning(markdown, limit)
 

@@ -12,6 +12,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from html import escape
 
+from wideseek_env.timeouts import check_time
+
 _HEADING = re.compile(r"(#{1,6})\s+")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])\s+(.*)")
 _NUMBERED = re.compile(r"\s*(\d{1,9})[.)]")
@@ -49,6 +51,7 @@ def markdown_to_html(markdown: str, title: str = "") -> str:
     at = 0
     while at < len(lines):
         line = lines[at]
+        check_time()
         if not line.strip():
             at += 1
         elif _HTML_TABLE.match(line) and (end := _end_of_table(tables, at)):

@@ -14,6 +14,7 @@ from wideseek_env.messages import Message
 from wideseek_env.net.robots import rules_for
 from wideseek_env.pages import find_links, focus, neutralise, plain_text, to_document
 from wideseek_env.pages.from_markdown import markdown_to_html, text_to_html
+from wideseek_env.pages.layout import is_layout
 from wideseek_env.parsing.message import parse_message
 from wideseek_env.scoring import score_response
 from wideseek_env.scoring.widesearch import score_widesearch
@@ -54,6 +55,11 @@ def message(text: str) -> object:
     return parse_message(Message(role="assistant", content=text), TOOLS)
 
 
+def layout(tags: str) -> object:
+    tokens = tags.split()
+    return [is_layout(tokens, at) for at in range(0, len(tokens), 6)]
+
+
 def robots(text: str) -> object:
     return rules_for("wideseek", text)
 
@@ -76,6 +82,7 @@ PAGES: dict[str, tuple[Read, Make, int]] = {
         500,
     ),
     "wide cells": (to_document, lambda n: "<table><tr><td>x<td>y" + "<tr><td colspan=300>b" * n, 1000),
+    "tables with a cell": (layout, lambda n: "table tr td /td /tr /table " * n, 3000),
     "nested elements": (to_document, lambda n: "<div><b>a" * n, 500),
     "raised text": (to_document, lambda n: "1<sup>1</sup>" * n, 500),
     "raised text of a text": (plain_text, lambda n: "a<sup>2</sup>" * n, 500),

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from wideseek_env.corpus.remote_shapes import page_of, split_title
+from wideseek_env.corpus.words import title_keys
 from wideseek_env.messages import Message
 from wideseek_env.net.robots import rules_for
 from wideseek_env.pages import find_links, focus, neutralise, plain_text, to_document
@@ -106,6 +108,9 @@ MARKDOWN: dict[str, tuple[Read, Make, int]] = {
     "markup of models": (neutralise, lambda n: "<tool_call" + " <|a" * n, 2000),
 }
 OTHERS: dict[str, tuple[Read, Make, int]] = {
+    "spaces in a title": (title_keys, lambda n: "a" + " " * n + "b", 3000),
+    "comments": (lambda text: page_of(text, "https://a.example/", "t"), lambda n: "<!---->" * n + "x", 5),
+    "spaces after a label": (split_title, lambda n: "(Title:" + " " * n, 2000),
     "agents and rules": (robots, lambda n: "User-agent: other\n" * n + "Disallow: /a\n" * n, 500),
     "agents with spaces": (robots, lambda n: "user-agent:\n" * n + "Allow: /b\n" * n, 500),
     "equal columns": (strict, lambda n: "|a" * n + "|\n|---|\n|b|", 2000),

@@ -50,7 +50,7 @@ GAMES: Sequence[dict[str, Any]] = (
     {"team": False, "single_turns": 7},
 )
 """The forms of the game for the expert's tasks, in turn."""
-PPO = ("tasks=32", "group=1", "mini_batch=32", "critic_optim.lr=3e-4", "kl.coefficient=0")
+PPO = ("tasks=32", "group=1", "mini_batch=32", "critic_optim.lr=1e-3", "kl.coefficient=0")
 """PPO's settings where they differ from the preset. The critic is the baseline, so each task gets one episode. One
 optimiser step uses all episodes of a training step, to average out their noise.
 """

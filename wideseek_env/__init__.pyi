@@ -18,6 +18,7 @@ from .errors import IndexDamagedError as IndexDamagedError
 from .errors import JudgeWarning as JudgeWarning
 from .errors import MissingDependencyError as MissingDependencyError
 from .errors import ServiceError as ServiceError
+from .errors import SuiteError as SuiteError
 from .errors import TaskError as TaskError
 from .errors import TrajectoryError as TrajectoryError
 from .errors import UnknownVerdictError as UnknownVerdictError

@@ -31,9 +31,9 @@ def open_world(
     """The tasks and the corpus that agents search. The corpus is None if neither argument names a corpus.
 
     ``tasks=None`` means the synthetic world. Worlds are ``synthetic[:key=value,…]`` and
-    ``hybridqa:FOLDER[,mode=pages|table|wide]`` (FOLDER holds the HybridQA data). A path to a ``.jsonl[.gz]`` file and a
-    benchmark's file (`wideseek_env.tasks.benchmarks`) load tasks only, so they need a `corpus`. ``module:name`` is a
-    custom task source or corpus (`wideseek_env.plugins`).
+    ``hybridqa:FOLDER[,mode=pages|table|wide|depth]`` (FOLDER holds the HybridQA data). A path to a ``.jsonl[.gz]`` file
+    and a benchmark's file (`wideseek_env.tasks.benchmarks`) load tasks only, so they need a `corpus`. ``module:name``
+    is a custom task source or corpus (`wideseek_env.plugins`).
 
     Raises:
         ConfigError: The split, the tasks or the corpus is unknown or of the wrong type.

@@ -39,7 +39,7 @@ class Conversation:
 
     `generation` numbers the conversations of agents with the same id from 0. With a fixed roster, ids are used again.
     `clock` is the agent's position on the logical time line of the episode, in turns. Agents that work at the same time
-    share the same turns.
+    share the same turns. `clocks` has the value of `clock` right after each turn.
     """
 
     agent: str
@@ -54,6 +54,7 @@ class Conversation:
     messages: list[Message] = field(default_factory=list)
     turns: int = 0
     clock: int = 0
+    clocks: list[int] = field(default_factory=list)
     used: int = 0
     status: Status = "acting"
     ending: Ending = ""

@@ -181,6 +181,7 @@ class Episode(Independent):
         self.events.append(("act", agent, record))
         conversation.turns += 1
         conversation.clock += 1
+        conversation.clocks.append(conversation.clock)
         if not self._append(conversation, record):
             return []
         if record.get("finish_reason") == "context":

@@ -15,6 +15,10 @@ class ConfigError(WideSeekError, ValueError):
     """A setting is unknown, of the wrong type or out of range."""
 
 
+class SuiteError(ConfigError):
+    """The tasks of a benchmark suite are not those of its version, or cards of different suites are compared."""
+
+
 class UnnamedPartError(ConfigError):
     """A live object has no name ``module:name`` by which another process could import it."""
 

@@ -10,6 +10,7 @@ import click
 
 from wideseek_env.cli import options
 from wideseek_env.cli.bench_reports import plot, report
+from wideseek_env.cli.suite import cards, suite
 
 if TYPE_CHECKING:
     from wideseek_env.cli.sweep import RunSweep
@@ -22,11 +23,12 @@ def bench() -> None:
     """Evaluate a policy at several widths or depths, and report the results.
 
     The width is the maximum number of subagents at the same time. The depth is the number of turns of a single agent.
+    `suite` runs fixed tasks at fixed widths, so that models compare.
     """
 
 
-bench.add_command(plot)
-bench.add_command(report)
+for command in (suite, cards, plot, report):
+    bench.add_command(command)
 
 _sweep_options = options.stack(
     options.seed_option,

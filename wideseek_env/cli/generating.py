@@ -46,6 +46,8 @@ def generate_tasks(spec: str, split: str, count: int | None, seed: int) -> TaskS
         world = catalog.hybridqa_world(spec)
         if world.mode == "wide":
             raise ConfigError("mode=wide has no --one-a-table: use --mode wide without it")
+        if world.mode == "depth":
+            raise ConfigError("mode=depth has no --one-a-table: use --mix depth without it")
         found = hybridqa_tasks(
             world.folder,
             part,

@@ -6,8 +6,8 @@ Ctrl-C keeps the finished points.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import click
@@ -15,7 +15,7 @@ import click
 from wideseek_env.cli.console import Bar
 from wideseek_env.cli.tables import points
 from wideseek_env.evaluation.record import EpisodeRecord
-from wideseek_env.evaluation.sweep import Kind, Sweep
+from wideseek_env.evaluation.sweep import Kind, MakePolicy, Sweep
 from wideseek_env.policy import EpisodeRunner, Policy, make_policy, opened_policy
 from wideseek_env.tasks.taskset import TaskSet
 
@@ -51,42 +51,74 @@ def run_sweep(
         The finished points (None if no point is finished), and whether Ctrl-C stopped the sweep.
     """
     latest: list[Sweep] = []
-    bars = ExitStack()
-    state: dict[str, Any] = {}
-
-    def on_size(size: int | None) -> None:
-        bars.close()
-        title = "single agent" if size is None else f"{kind} {size}"
-        state["bar"] = bars.enter_context(Bar(title, len(tasks) * trials, "episodes"))
-        state["f1"] = []
-
-    def on_episode(record: EpisodeRecord) -> None:
-        state["f1"].append(record.f1_by_item)
-        played = state["f1"]
-        state["bar"].update(len(played), f"item-F1 {points(sum(played) / len(played))}")
-
     # The policy is opened first, so that an error in it is reported before anything is written.
-    with ExitStack() as stack, bars:
+    with opened_policies(policy, arguments) as fresh, PointBars(kind, len(tasks) * trials) as bars:
+        try:
+            sweep = run(
+                fresh, tasks, policy_name=policy, policy_options=arguments, trials=trials, on_size=bars.on_size,
+                on_episode=bars.on_episode, on_point=latest.append, **further,
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            return (latest[-1] if latest else None), True
+    return sweep, False
+
+
+@contextmanager
+def opened_policies(policy: str, arguments: Mapping[str, Any]) -> Iterator[MakePolicy]:
+    """A function that makes the policy for a point, with further options. A policy that runs whole episodes is made
+    only once, so that an engine is started only once. All policies are closed at the end."""
+    with ExitStack() as stack:
         opened: dict[str, Policy] = {"": stack.enter_context(opened_policy(policy, **arguments))}
 
         def fresh(**limits: Any) -> Policy:
             key = shlex.join(f"{name}={value}" for name, value in limits.items())
             if key in opened and isinstance(opened[key], EpisodeRunner):
-                return opened[key]  # an engine is then started only once
+                return opened[key]
             made = make_policy(policy, **arguments, **limits)
             if isinstance(made, EpisodeRunner) or key:
                 opened[key] = made
                 stack.callback(getattr(made, "close", lambda: None))
             return made
 
-        try:
-            sweep = run(
-                fresh, tasks, policy_name=policy, policy_options=arguments, trials=trials, on_size=on_size,
-                on_episode=on_episode, on_point=latest.append, **further,
-            )  # fmt: skip
-        except KeyboardInterrupt:
-            return (latest[-1] if latest else None), True
-    return sweep, False
+        yield fresh
+
+
+class PointBars:
+    """One progress bar after another, one for each point with `total` episodes. Used in a ``with`` statement.
+
+    `prefix` stands before the title of each bar.
+    """
+
+    def __init__(self, kind: Kind, total: int) -> None:
+        self._kind = kind
+        self.total = total
+        self.prefix = ""
+        self._bar: Bar | None = None
+        self._f1: list[float] = []
+
+    def on_size(self, size: int | None) -> None:
+        """Begin the bar of a point. None is the single agent."""
+        self._close()
+        title = "single agent" if size is None else f"{self._kind} {size}"
+        self._bar = Bar(f"{self.prefix}{title}", self.total, "episodes").__enter__()
+        self._f1 = []
+
+    def on_episode(self, record: EpisodeRecord) -> None:
+        """Show one more episode."""
+        self._f1.append(record.f1_by_item)
+        if self._bar is not None:
+            self._bar.update(len(self._f1), f"item-F1 {points(sum(self._f1) / len(self._f1))}")
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.__exit__(None, None, None)
+            self._bar = None
+
+    def __enter__(self) -> PointBars:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
 
 
 def command_line() -> str:

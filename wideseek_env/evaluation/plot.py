@@ -78,6 +78,31 @@ def draw_metric(curves: Sequence[Curve], *, axis: str = "size", metric: str = "i
     return picture(COLUMN, 2.3 + 0.15 * rows, draw)
 
 
+def draw_cost(curves: Sequence[Curve], cost: str) -> Picture:
+    """Draw a cost of an episode against the size, as wide as one column of a paper.
+
+    Args:
+        curves: The runs to draw. Runs without this cost have no line.
+        cost: One of `COSTS`.
+
+    Raises:
+        ConfigError: The curves cannot be drawn together, or the cost is unknown.
+        MissingDependencyError: matplotlib is not installed.
+    """
+    check_axis("size", curves)
+    if cost not in COSTS:
+        raise ConfigError(f"unknown cost {cost!r}; use one of {', '.join(COSTS)}")
+
+    def draw(figure: Any) -> None:
+        axes = figure.subplots()
+        _cost_panel(axes, curves, COSTS[cost])
+        axes.set_xlabel(SIZE_LABELS[curves[0].kind])
+        if len(curves) > 1:
+            _legend(figure, axes)
+
+    return picture(COLUMN, 2.3 + 0.15 * (len(curves) if len(curves) > 1 else 0), draw)
+
+
 def draw_overview(
     curves: Sequence[Curve], speedups: Sequence[Speedup | None] = (), title: str = ""
 ) -> Picture:

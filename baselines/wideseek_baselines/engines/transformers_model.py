@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wideseek_baselines.checksums import check_model
 from wideseek_baselines.engines.base import Weights
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
@@ -33,8 +34,10 @@ def load_model(name: str, context: int | None, device: str, dtype: str) -> Loade
 
     Raises:
         ConfigError: The model cannot be loaded, or its context is shorter than the requested one.
+        DamagedError: The folder has checksums, and a file does not have its checksum.
         MissingDependencyError: transformers or torch is not installed.
     """
+    check_model(Path(name))
     try:
         import torch
         from transformers import AutoModelForCausalLM, __version__

@@ -356,7 +356,7 @@ class VllmEngine:
         if loaded is not None:
             if not self._under_way and loaded.llm.output_handler is not None:
                 loaded.llm.output_handler.cancel()  # it would log the end of the processes as an error
-            await asyncio.to_thread(_shut_down, loaded.llm)
+            await asyncio.to_thread(_shut_down, loaded)
             del loaded
             gc.collect()  # it has reference cycles, which must not be collected as late as at the interpreter's exit
 
@@ -413,16 +413,20 @@ def _joined(spans: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
     return tuple((version, sum(count for _, count in group)) for version, group in groups)
 
 
-def _shut_down(llm: Any) -> None:
-    """End vLLM's processes. `llm.shutdown` is disabled, so that vLLM's finalizer does not call it again at exit."""
-    llm.shutdown(SHUTDOWN_SECONDS)
-    llm.shutdown = lambda *_: None
+def _shut_down(loaded: Loaded) -> None:
+    """End vLLM's processes and their guard. `llm.shutdown` is disabled, so that vLLM's finalizer does not call it again
+    at exit."""
+    try:
+        loaded.llm.shutdown(SHUTDOWN_SECONDS)
+        loaded.llm.shutdown = lambda *_: None
+    finally:
+        loaded.guard.close()
 
 
 def _discard(loading: asyncio.Future[Loaded]) -> None:
     """End vLLM if it has loaded after the call of `start` was cancelled."""
     if not loading.cancelled() and loading.exception() is None:
-        _shut_down(loading.result().llm)
+        _shut_down(loading.result())
 
 
 def _end(reference: weakref.ref[VllmEngine]) -> None:
@@ -430,6 +434,6 @@ def _end(reference: weakref.ref[VllmEngine]) -> None:
     engine = reference()
     if engine is not None and engine._loaded is not None:
         loaded, engine._loaded = engine._loaded, None
-        _shut_down(loaded.llm)
+        _shut_down(loaded)
         del loaded
         gc.collect()

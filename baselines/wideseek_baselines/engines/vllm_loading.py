@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 from wideseek_baselines.engines.base import EngineInfo
+from wideseek_baselines.engines.process_guard import ProcessGuard
+from wideseek_baselines.engines.vllm_arguments import FIXED, check_known, check_own
 from wideseek_baselines.engines.weights import Shapes, model_folder, tensor_shapes, ties_embeddings
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
@@ -19,17 +21,6 @@ OLDEST = (0, 23)
 CPU_KV_BYTES = 2**30
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
-FIXED: Mapping[str, Any] = {
-    "skip_tokenizer_init": True,  # prompts and outputs are ids
-    "load_format": "safetensors",
-    "generation_config": "vllm",  # do not use the defaults of the model folder
-    "logprobs_mode": "processed_logprobs",  # of the distribution that tokens are sampled from
-    "enable_prefix_caching": True,
-    "scheduling_policy": "priority",
-    "disable_log_stats": False,  # they contain the times of a request
-    "use_tqdm_on_load": False,
-    "worker_extension_cls": "wideseek_baselines.engines.vllm_worker.ReplaceWeights",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +38,8 @@ class Loaded:
     """Whether the output layer shares the weights of the input embedding."""
     sleep_level: int
     """The requested sleep level, or 0 if the platform cannot sleep."""
+    guard: ProcessGuard
+    """Ends vLLM's processes if this process is killed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +77,7 @@ class VllmSettings:
     releases the cache and drops the weights, so `update_weights` must follow. On a CPU the level is always 0.
     """
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Additional arguments of `vllm.AsyncEngineArgs`, by name."""
+    """Additional arguments of `vllm.AsyncEngineArgs`, by name. If vLLM is installed, the names are checked at once."""
 
     def __post_init__(self) -> None:
         for name in ("context", "max_requests", "kv_bytes", "tensor_parallel"):
@@ -98,12 +91,10 @@ class VllmSettings:
             raise ConfigError(f"gpu_memory_utilization must be above 0 and at most 1, not {share!r}")
         if self.sleep_level not in (0, 1, 2):
             raise ConfigError(f"sleep_level must be 0, 1 or 2, not {self.sleep_level!r}")
-        own = self._arguments().keys() | FIXED.keys() | {"model", "enable_sleep_mode"}
-        if taken := sorted(self.options.keys() & own):
-            raise ConfigError(
-                f"options must not set {', '.join(taken)}: use the engine's argument of that meaning if there is one; "
-                "otherwise it is fixed"
-            )
+        check_own(self.options)
+        if self.options and find_spec("vllm") is not None:
+            _set_environment()
+            check_known(self.options)
 
     def _arguments(self) -> dict[str, Any]:
         """The settings under the names of vLLM's arguments."""
@@ -127,12 +118,12 @@ class VllmSettings:
         """
         folder = model_folder(self.model)
         shapes, tied = tensor_shapes(folder), ties_embeddings(folder)
-        for name, value in QUIET.items():
-            os.environ.setdefault(name, value)
+        _set_environment()
         try:
             import torch
             import vllm
             from vllm.platforms import current_platform
+            from vllm.usage.usage_lib import UsageContext
         except ImportError as error:
             raise MissingDependencyError(VLLM_MISSING) from error
         if first_numbers(vllm.__version__) < OLDEST:
@@ -147,17 +138,18 @@ class VllmSettings:
             arguments["enable_chunked_prefill"] = False
             if self.kv_bytes is None and self.gpu_memory_utilization is None:
                 arguments["kv_cache_memory_bytes"] = CPU_KV_BYTES  # vLLM's default is nearly all memory
-        known = {argument.name for argument in dataclasses.fields(vllm.AsyncEngineArgs)}
-        for name in self.options:
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise ConfigError(f"vLLM {vllm.__version__} has no engine argument {name!r}{hint}")
+        check_known(self.options)
+        guard = ProcessGuard()
         try:
-            llm = vllm.AsyncLLMEngine.from_engine_args(
-                vllm.AsyncEngineArgs(model=str(folder), **{**FIXED, **arguments, **self.options})
-            )
+            with guard.marking():
+                # The usage context decides how many requests and tokens vLLM computes at the same time by default.
+                # With that of `vllm.LLM`, it takes the large numbers that suit offline generation.
+                llm = vllm.AsyncLLMEngine.from_engine_args(
+                    vllm.AsyncEngineArgs(model=str(folder), **{**FIXED, **arguments, **self.options}),
+                    usage_context=UsageContext.LLM_CLASS,
+                )
         except Exception as error:  # many kinds: checks of settings, failed processes, too little memory
+            guard.close()
             raise ConfigError(
                 f"vLLM could not load {folder}: {' '.join(str(error).split())[:500]} (its processes write details to "
                 "stderr; often the memory is too small for the context: lower context, or raise kv_bytes or "
@@ -173,13 +165,19 @@ class VllmSettings:
             max_requests=config.scheduler_config.max_num_seqs,
             versions={"vllm": vllm.__version__, "torch": torch.__version__},
         )
-        return Loaded(llm, info, config.model_config.get_vocab_size(), shapes, tied, sleep_level)
+        return Loaded(llm, info, config.model_config.get_vocab_size(), shapes, tied, sleep_level, guard)
 
 
 VLLM_SETTINGS = tuple(
     each.name for each in dataclasses.fields(VllmSettings) if each.name not in ("model", "options")
 )
 """The names of the engine's settings in `vllm_policy` and in training."""
+
+
+def _set_environment() -> None:
+    """Set vLLM's environment variables that are not set yet. They must be set before vLLM is imported."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
 
 
 def first_numbers(version: str) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wideseek_baselines.checksums import check_model
 from wideseek_baselines.engines.shared_memory import writing_folder
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
@@ -30,6 +31,7 @@ def model_folder(model: str | Path) -> Path:
 
     Raises:
         ConfigError: There is no such folder or name, or the folder has no configuration or no safetensors.
+        DamagedError: The folder has checksums, and a file does not have its checksum.
         MissingDependencyError: `model` is a hub name and huggingface_hub is not installed.
     """
     folder = Path(model).expanduser()
@@ -46,6 +48,7 @@ def model_folder(model: str | Path) -> Path:
             f"{folder} has no *.safetensors, and pickled weights are not loaded: save the model again with "
             "model.save_pretrained(folder)"
         )
+    check_model(folder)
     return folder
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from typing import Any
@@ -12,6 +13,7 @@ from wideseek_baselines.agents.base import TeamPolicy
 from wideseek_baselines.rollout.episode_task import EpisodeTask, Services
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
 from wideseek_baselines.tokens.record import AgentRecord, Rollout
+from wideseek_env.conversation import Conversation
 from wideseek_env.episode_run import EpisodeRun
 from wideseek_env.errors import WideSeekError
 from wideseek_env.game import Game
@@ -99,10 +101,11 @@ class Attempts:
             group=group,
             trial=self.job.trial,
             seed=self.job.seed,
-            agents=_with_credits(
+            agents=_completed(
                 playing.episode_policy.records(
                     [(c.agent, c.role, c.ending) for c in run.episode.conversations]
                 ),
+                run.episode.conversations,
                 trajectory,
             ),
             reward=trajectory.reward,
@@ -124,11 +127,17 @@ class Attempts:
         return Finished(self.job, trajectory, rollout, error)
 
 
-def _with_credits(agents: list[AgentRecord], trajectory: Trajectory) -> list[AgentRecord]:
-    """The records with the credits of their conversations, if these are not the team's reward."""
+def _completed(
+    agents: list[AgentRecord], conversations: Sequence[Conversation], trajectory: Trajectory
+) -> list[AgentRecord]:
+    """The records with the clocks of their turns, and with their credits if these are not the team's reward."""
+    clocked = [
+        replace(agent, clocks=tuple(conversation.clocks))
+        for agent, conversation in zip(agents, conversations, strict=True)
+    ]
     if trajectory.credit_name == "team":
-        return agents
-    return [replace(agent, credit=trajectory.credits[agent.conversation]) for agent in agents]
+        return clocked
+    return [replace(agent, credit=trajectory.credits[agent.conversation]) for agent in clocked]
 
 
 def describe(error: BaseException) -> str:

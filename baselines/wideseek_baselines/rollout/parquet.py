@@ -18,6 +18,8 @@ from wideseek_env.errors import MissingDependencyError, TrajectoryError, baselin
 
 EPISODE = ("task_id", "group", "trial", "seed", "reward", "ending", "trainable", "error", "seconds")
 """The fields of a rollout that are stored as columns without change. The fields in `JSON` are stored as JSON text."""
+AGENT = ("agent", "role", "conversation", "model", "clocks")
+"""The fields of an agent that are stored as columns without change."""
 JSON = ("parts", "score", "meta")
 ROWS = 512
 """The writer collects this number of rows in memory, and writes them as one row group."""
@@ -72,7 +74,12 @@ def read_parquet(path: Path | str) -> Iterator[Rollout]:
     arrow, parquet = _pyarrow()
     try:
         file = parquet.ParquetFile(str(path))
-        if not any(file.schema_arrow.equals(_schema(arrow, credits=credits)) for credits in (False, True)):
+        known = [
+            _schema(arrow, credits=credits, clocks=clocks)
+            for credits in (False, True)
+            for clocks in (True, False)
+        ]
+        if not any(map(file.schema_arrow.equals, known)):
             raise TrajectoryError(
                 f"{path} does not have the columns of rollouts of format {FORMAT}: read it with its version"
             )
@@ -91,8 +98,10 @@ def _pyarrow() -> tuple[Any, Any]:
         raise MissingDependencyError(f"Parquet files need pyarrow; {baselines_hint('parquet')}") from error
 
 
-def _schema(arrow: Any, *, credits: bool) -> Any:
-    """The columns. There is a column `credit` only if the agents have credits."""
+def _schema(arrow: Any, *, credits: bool, clocks: bool = True) -> Any:
+    """The columns. There is a column `credit` only if the agents have credits. Files of earlier versions have no
+    `clocks`.
+    """
     text, number, real, whole = arrow.string(), arrow.int32(), arrow.float64(), arrow.int64()
     turn = arrow.struct(
         [
@@ -117,6 +126,7 @@ def _schema(arrow: Any, *, credits: bool) -> Any:
     columns += [("trainable", arrow.bool_())]
     columns += [(name, text) for name in ("agent", "role", "agent_ending", "model")]
     columns += [("conversation", number), ("sequence", number)]
+    columns += [("clocks", arrow.list_(number))] if clocks else []
     columns += [("ids", arrow.list_(number)), ("turns", arrow.list_(turn))]
     columns += [("credit", real)] if credits else []
     return arrow.schema(columns, metadata={"wideseek_rollouts": str(FORMAT)})
@@ -128,7 +138,7 @@ def _rows(number: int, rollout: Rollout) -> list[dict[str, Any]]:
     episode |= {name: json.dumps(record[name], ensure_ascii=False) for name in JSON}
     rows: list[dict[str, Any]] = []
     for agent in record["agents"]:
-        about = {name: agent[name] for name in ("agent", "role", "conversation", "model")}
+        about = {name: agent[name] for name in AGENT}
         about["agent_ending"] = agent["ending"]
         about |= {"credit": agent["credit"]} if "credit" in agent else {}
         for at, sequence in enumerate(agent["sequences"]):
@@ -151,7 +161,7 @@ def _rollouts(rows: Iterator[Mapping[str, Any]]) -> Iterator[Rollout]:
         if row["agent"] is None:
             continue
         if row["sequence"] in (None, 0):
-            agent = {name: row[name] for name in ("agent", "role", "conversation", "model")}
+            agent = {name: row.get(name) for name in AGENT}
             agent |= {"credit": row["credit"]} if row.get("credit") is not None else {}
             record["agents"].append({**agent, "ending": row["agent_ending"], "sequences": []})
         if row["sequence"] is not None:

@@ -9,7 +9,9 @@ from typing import Literal
 
 from wideseek_baselines.scripted.words import plain
 
-Relation = Literal["before", "after", "more", "less", "at_least", "at_most", "is", "is_not"]
+Relation = Literal["before", "after", "more", "less", "at_least", "at_most", "is", "is_not", "given"]
+ABSENT = "–"
+"""The cell of a value that was looked for and is not there."""
 
 _NEXT = r"(?= and (?:with|whose|[a-z]+(?: [a-z]+)? (?:before|after)) |[,.:;?!)，。：；？！）”]|$)"
 _LABEL = r"[A-Za-z](?:(?! is )[A-Za-z' -])*?"
@@ -50,7 +52,9 @@ _NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?")
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A condition on the cell in `column`: before or after a year, above or below a number, equal to a text or not."""
+    """A condition on the cell in `column`: before or after a year, above or below a number, equal to a text or not, or
+    that there is a value. In a column of dates, a year alone is no value.
+    """
 
     column: str
     relation: Relation
@@ -58,6 +62,9 @@ class Condition:
 
     def holds(self, cell: str) -> bool | None:
         """Whether a row with this cell passes the condition. None if that cannot be seen from the cell."""
+        if self.relation == "given":
+            partial = self.column.casefold().startswith("date ") and re.fullmatch(r"\d{4}", cell)
+            return cell != ABSENT and not partial if cell.strip() else None
         if self.relation in ("is", "is_not"):
             return (plain(cell) == plain(self.value)) == (self.relation == "is") if cell.strip() else None
         if self.relation in ("before", "after"):

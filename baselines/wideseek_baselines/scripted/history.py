@@ -58,6 +58,12 @@ class History:
         return [exchange for turn in self.turns for exchange in turn]
 
 
+def untried(requests: list[Request], history: History) -> list[Request]:
+    """The requests that the agent has made less than twice. So it repeats a refused request once."""
+    made = [(e.request.kind, e.request.text, e.request.chunk) for e in history.exchanges]
+    return [r for r in requests if made.count((r.kind, r.text, r.chunk)) < 2]
+
+
 def _pair(requests: Sequence[Request], text: str) -> tuple[Exchange, ...]:
     """Find the heading of each request, in order. The text up to the next heading is its answer."""
     text = _NOTICE.sub("", text)

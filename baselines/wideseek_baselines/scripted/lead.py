@@ -9,14 +9,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wideseek_baselines.scripted.answer import row_verdicts, write_answer
+from wideseek_baselines.scripted.depth import ShortQuestion, lead_answer
 from wideseek_baselines.scripted.history import Exchange, History
 from wideseek_baselines.scripted.question import Question, read_question
 from wideseek_baselines.scripted.subtasks import PAGE, Entity, FindList, LookUp, read_report, read_subtask
 from wideseek_baselines.scripted.toolbox import Request, Toolbox
+from wideseek_baselines.scripted.wide import WideQuestion, shares, wide_turn
 from wideseek_env.policy import Turn
-
-MOST_ENTITIES = 40
-"""The largest number of entities in one subtask, so that its report stays readable."""
 
 ATTEMPTS = 3
 """How often something is tried without any result."""
@@ -83,9 +82,15 @@ def lead_turn(turn: Turn, toolbox: Toolbox, delegate_limit: int | None) -> str:
     The message starts at most `delegate_limit` subagents. None means the number that the rules allow.
     """
     history = History.of(turn.messages, toolbox)
+    short = ShortQuestion.of(history.task)
+    if short is not None:
+        return lead_answer(history, toolbox, turn.turns_left)
     question = read_question(history.task)
-    progress = Progress.of(history.exchanges)
     width = toolbox.width if delegate_limit is None else max(1, min(delegate_limit, toolbox.width))
+    asked = WideQuestion.of(history.task)
+    if asked is not None:
+        return wide_turn(turn, asked, history, toolbox, width)
+    progress = Progress.of(history.exchanges)
     if turn.turns_left > 1:
         subtasks, remark = _subtasks(question, progress, width, turn.turns_left)
         if subtasks:
@@ -120,7 +125,7 @@ def _subtasks(
     free = width - len(subtasks)
     if still and free:
         fields = missing_columns(question.wanted, list(progress.values.values()))
-        subtasks += [LookUp((question.key, *fields), part) for part in _shares(still, free)]
+        subtasks += [LookUp((question.key, *fields), part) for part in shares(still, free)]
     return subtasks, "details" if progress.searches and still else "list"
 
 
@@ -138,19 +143,3 @@ def _still_to_do(question: Question, progress: Progress) -> list[Entity]:
         and not all(values.get(column) for column in question.wanted)
         and verdict != 0.0
     ]
-
-
-def _shares(entities: Sequence[Entity], parts: int) -> list[tuple[Entity, ...]]:
-    """Split `entities` into at most `parts` shares of equal size. Entities that are too many for these wait for a later
-    delegation.
-    """
-    entities = entities[: parts * MOST_ENTITIES]
-    parts = min(parts, len(entities))
-    size, extra = divmod(len(entities), parts)
-    shares = []
-    start = 0
-    for number in range(parts):
-        end = start + size + (number < extra)
-        shares.append(tuple(entities[start:end]))
-        start = end
-    return shares

@@ -4,7 +4,7 @@ requests."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from wideseek_baselines.scripted.knowledge import Knowledge
@@ -125,7 +125,7 @@ def _read(urls: list[str], task: FindList, known: Knowledge) -> Listing:
                 listing.requests.append(_browse(url, task, chunk))
                 continue
             listing.total = max(listing.total, page.entries)
-            entries += _entries(page, task)
+            entries += entries_of(page, task.columns)
             for name, target in page.turning.items():
                 if (name in NEXT or name.isdigit()) and target not in seen:
                     seen[target] = None
@@ -141,14 +141,15 @@ def _read(urls: list[str], task: FindList, known: Knowledge) -> Listing:
     return listing
 
 
-def _entries(page: Page, task: FindList) -> Iterator[Entry]:
-    key = plain(task.columns[0])
+def entries_of(page: Page, columns: Sequence[str]) -> Iterator[Entry]:
+    """The entries on a page of a list, with the values of these `columns`. The first column is the key."""
+    key = plain(columns[0])
     grids = [grid for grid in page.grids if grid.rows]
     for exact in (True, False):
         for grid in grids:
             for at, name in enumerate(grid.header):
                 if plain(name) == key if exact else (key and key in plain(name)):
-                    yield from _from_grid(grid, at, task)
+                    yield from _from_grid(grid, at, columns)
                     return
     lists = [[item for item in items if item.url] for items in page.lists]
     longest = max(lists, key=len, default=[])
@@ -158,13 +159,13 @@ def _entries(page: Page, task: FindList) -> Iterator[Entry]:
     for grid in grids:  # the key may have another name in a table: take the column with most links
         at = max(range(len(grid.header)), key=lambda column: sum(bool(row[column].url) for row in grid.rows))
         if any(row[at].url for row in grid.rows):
-            yield from _from_grid(grid, at, task)
+            yield from _from_grid(grid, at, columns)
             return
 
 
-def _from_grid(grid: Grid, key: int, task: FindList) -> Iterator[Entry]:
+def _from_grid(grid: Grid, key: int, columns: Sequence[str]) -> Iterator[Entry]:
     places = {plain(name): at for at, name in reversed(list(enumerate(grid.header)))}
-    wanted = {column: places[plain(column)] for column in task.columns[1:] if plain(column) in places}
+    wanted = {column: places[plain(column)] for column in columns[1:] if plain(column) in places}
     for row in grid.rows:
         if row[key].text:
             yield _entity(row[key]), {c: row[at].text for c, at in wanted.items() if row[at].text}

@@ -13,9 +13,8 @@ from wideseek_env.scoring.tables import is_rule, split_row
 
 _HIT = re.compile(r"^\d+\. \[(.*)\]\((\S+)\)$", re.MULTILINE)
 _CHUNK = re.compile(r"Chunk (\d+) of (\d+)")
-_WHOLE = re.compile(r"the whole page has (\d+) chunks\)$")
 _BULLET = re.compile(r"\s*(?:[-*+]|\d+\.) (.*)")
-_SPAN = re.compile(r"\b\d+ to (\d+) of (\d+)\b")
+_SPAN = re.compile(r"\b(\d+) to (\d+) of (\d+)\b")
 _FIGURE = re.compile(r"\d{1,4}")
 NEXT = ("next page", "next", "下一页")
 
@@ -61,10 +60,11 @@ class Page:
     """Addresses by the text of the link. If several links have the same text, the first link counts."""
     turning: dict[str, str] = field(default_factory=dict)
     """If a list spans several pages, the links to its other pages, by their text in lower case."""
+    first_entry: int = 0
     last_entry: int = 0
     entries: int = 0
-    """With a line such as ``rows 11 to 20 of 37``, `last_entry` is 20 and `entries` is 37. Without such a line, both
-    are 0.
+    """With a line such as ``rows 11 to 20 of 37``, `first_entry` is 11, `last_entry` is 20 and `entries` is 37. Without
+    such a line, all are 0.
     """
 
 
@@ -85,8 +85,6 @@ def read_page(answer: str) -> Page:
             page.title = line.removeprefix("Title: ")
         elif match := _CHUNK.match(line):
             page.chunk, page.chunks = int(match[1]), int(match[2])
-        elif match := _WHOLE.search(line):
-            page.chunks = int(match[1])
     links: dict[str, str] = {}
     paragraphs: list[str] = []
     for block in _blocks(body):
@@ -101,8 +99,10 @@ def read_page(answer: str) -> Page:
             if not _turns_pages(paragraph, page):
                 paragraphs.append(strip_links(paragraph))
     page.text, page.links = "\n".join(paragraphs), links
-    if match := _SPAN.search(page.text):
-        page.last_entry, page.entries = int(match[1]), int(match[2])
+    for span in _SPAN.findall(
+        page.text
+    ):  # an introduction above may say something similar, so the last one counts
+        page.first_entry, page.last_entry, page.entries = map(int, span)
     return page
 
 

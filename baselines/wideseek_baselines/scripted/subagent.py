@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from wideseek_baselines.scripted.history import History
+from wideseek_baselines.scripted.collect import collect
+from wideseek_baselines.scripted.collecting import read_collect
+from wideseek_baselines.scripted.depth import ShortQuestion, agent_answer
+from wideseek_baselines.scripted.history import History, untried
 from wideseek_baselines.scripted.knowledge import Knowledge
 from wideseek_baselines.scripted.listing import list_entries
 from wideseek_baselines.scripted.lookup import look_up
@@ -13,7 +16,7 @@ from wideseek_baselines.scripted.subtasks import (
     write_list_report,
     write_look_up_report,
 )
-from wideseek_baselines.scripted.toolbox import Request, Toolbox
+from wideseek_baselines.scripted.toolbox import Toolbox
 from wideseek_env.policy import Turn
 from wideseek_env.task import Language
 
@@ -33,6 +36,14 @@ def subagent_turn(turn: Turn, toolbox: Toolbox, context: int) -> str:
     task = read_subtask(history.task)
     language: Language = "zh" if CHINESE.search(history.task) else "en"
     room = affordable(turn, history, toolbox, context)
+    short = ShortQuestion.of(history.task)
+    if short is not None:
+        return agent_answer(short, history, toolbox, room, report=True)
+    lists = read_collect(history.task)
+    if lists is not None:
+        collection = collect(lists, known, toolbox.results)
+        requests = untried(collection.requests, history)[:room]
+        return toolbox.write(requests) if requests else collection.report.write(lists.columns, language)
     if isinstance(task, FindList):
         listing = list_entries(task, known, toolbox.results)
         length = sum(len(e.name) + len(e.url) + sum(map(len, v.values())) + 20 for e, v in listing.entries)
@@ -54,9 +65,3 @@ def affordable(turn: Turn, history: History, toolbox: Toolbox, context: int) -> 
     reserve = min(_REPORT_CHARACTERS, context // 4)
     room = (context - reserve - history.length) // _ANSWER_CHARACTERS
     return max(0, min(toolbox.calls, room))
-
-
-def untried(requests: list[Request], history: History) -> list[Request]:
-    """The requests that the agent has made less than twice. So it repeats a refused request once."""
-    made = [(e.request.kind, e.request.text, e.request.chunk) for e in history.exchanges]
-    return [r for r in requests if made.count((r.kind, r.text, r.chunk)) < 2]

@@ -19,7 +19,8 @@ from wideseek_env.task import Language, Table
 PAGE = "Page"
 """The name of the column of a report that has the address of each row's page."""
 
-_MARKER = re.compile(r"(?:Your subtask:|你的子任务：)\n")
+MARKER = re.compile(r"(?:Your subtask:|你的子任务：)\n")
+"""The words before a subagent's own subtask. The text above them is the question of the team."""
 _COLUMNS = re.compile(r"\|[^\n]*\|")
 _QUOTED = re.compile(r"“([^”]+)”")
 _URL = re.compile(r"https?://[^\s|<>\"]+")
@@ -103,7 +104,7 @@ class Report:
 
 def read_subtask(text: str) -> FindList | LookUp:
     """Read the subtask in a subagent's first message."""
-    text = _MARKER.split(text)[-1]
+    text = MARKER.split(text)[-1]
     lines = _COLUMNS.findall(text)
     columns = tuple(cell for cell in split_row(lines[-1]) if cell) if lines else ("Name",)
     items = [line[2:] for line in text.split("\n") if line.startswith("- ")]

@@ -82,6 +82,9 @@ class AgentRecord:
     """The name of the model that generated the turns, if the team has several models. Otherwise ""."""
     credit: float | None = None
     """What the conversation earned, if the game has another `credit` than "team". None means the team's reward."""
+    clocks: tuple[int, ...] = ()
+    """The position of each turn on the logical time line of the episode, in turns, by the number of the turn. Every
+    turn on which a turn depends has a lower number. Empty in records of earlier versions."""
 
     @property
     def turns(self) -> list[TurnRecord]:
@@ -151,6 +154,7 @@ class Rollout:
                 AgentRecord(
                     **{
                         **agent,
+                        "clocks": tuple(map(int, agent.get("clocks") or ())),
                         "sequences": [
                             Sequence(list(s["ids"]), [_turn(turn) for turn in s["turns"]])
                             for s in agent["sequences"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +58,7 @@ def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tu
         live = _live(config.out, SUPERVISED, plain=plain or quiet or not first)
         if live is not None:
             stack.enter_context(live)
+        stack.enter_context(_told_when_stopped(config.out))
         result = run_sft(config, None if quiet else live.on_step if live is not None else print_supervised)
     if not first:
         return
@@ -174,12 +175,33 @@ def _reinforce(
         live = _live(config.out, REINFORCED, plain=plain or quiet or not first)
         if live is not None:
             stack.enter_context(live)
+        stack.enter_context(_told_when_stopped(config.out))
         on_step = None if quiet else live.on_step if live is not None else print_step
         result = run(config, on_step=on_step, on_episode=live.on_episode if live is not None else None)
     if not first:
         return
     skipped = f", {result.skipped} updates skipped" if result.skipped else ""
     click.echo(f"{result.model}: {result.steps} steps, {result.tokens:,} tokens trained on{skipped}")
+
+
+@contextmanager
+def _told_when_stopped(out: str) -> Iterator[None]:
+    """Say from which step the same command resumes, if Ctrl-C or SIGTERM stops the block."""
+    from wideseek_baselines.train.distributed import is_main
+    from wideseek_baselines.train.model import checkpoint
+
+    try:
+        yield
+    except KeyboardInterrupt:
+        if is_main():
+            found = checkpoint.steps(Path(out) / "checkpoints")
+            click.echo(
+                f"{out} has a checkpoint of step {found[-1][0]}: the same command resumes from it."
+                if found
+                else f"{out} has no checkpoint, because no step has ended.",
+                err=True,
+            )
+        raise
 
 
 def _live(title: str, rows: Mapping[str, tuple[str, str]], *, plain: bool) -> LiveView | None:

@@ -6,6 +6,9 @@ Without torchrun there is one process. Then each function returns the value that
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -23,6 +26,8 @@ T = TypeVar("T")
 
 PATIENCE = timedelta(hours=24)
 """How long a process waits for other processes. The first process may need long to play the episodes of a step."""
+PARENT_SECONDS = 0.5
+"""How often a process looks whether torchrun still runs."""
 LAUNCHED = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
 """Environment variables that torchrun sets for each process."""
 _ALSO = ("LOCAL_WORLD_SIZE", "GROUP_RANK", "GROUP_WORLD_SIZE", "ROLE_RANK", "ROLE_NAME", "ROLE_WORLD_SIZE")
@@ -52,6 +57,8 @@ def processes(device: str) -> Iterator[None]:
     if int(os.environ["WORLD_SIZE"]) == 1:
         yield
         return
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        end_with_parent()
     cuda = _take_device(device, int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("cpu:gloo,cuda:nccl" if cuda else "gloo", timeout=PATIENCE)
     hidden = {
@@ -65,6 +72,21 @@ def processes(device: str) -> Iterator[None]:
         os.environ.update(hidden)
     # After an error the others may be waiting for this process: ending it lets torchrun end them too.
     dist.destroy_process_group()
+
+
+def end_with_parent() -> None:
+    """Kill this process when its parent ends. Otherwise training goes on without torchrun if torchrun is killed.
+
+    The guards of its engines then end the engines' processes (`wideseek_baselines.engines.process_guard`).
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_SECONDS)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, name="wideseek-parent", daemon=True).start()
 
 
 def size() -> int:

@@ -169,7 +169,8 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
     width = 2 if model.precision == "bfloat16" else 4
     product = 4 if model.precision == "float32" else 2
     context = min(engine.context or shape.context, shape.context)
-    row = max(config.tokens_per_row, context)
+    joint = isinstance(config, PpoConfig) and config.value.view == "team" and config.value.context
+    row = max(config.tokens_per_row, context, joint or 0)
     layers = shape.layers * (shape.hidden if model.checkpoint_activations else shape.layer_numbers)
     layers += shape.layer_numbers if model.checkpoint_activations else 0
     critic = isinstance(config, PpoConfig) and config.value.critic == "separate"

@@ -12,8 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
+from torch import Tensor
 
 from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import Count
 from wideseek_baselines.train.config.options import AdvantageOptions
 from wideseek_baselines.train.config.run import RunConfig
@@ -26,8 +28,11 @@ from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_baselines.train.objective.advantages import Advantages, Floats, agent_advantages
 from wideseek_baselines.train.objective.losses import policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
+from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
+from wideseek_baselines.train.reporting.untrained import untrained_groups
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
 from wideseek_env.errors import ConfigError
@@ -88,34 +93,38 @@ def run_grpo(
             RolloutPrefetcher(
                 lambda position: draw(manager, sampler, position, config), manager, config, run
             ) as prefetcher,
+            run.stopping,
         ):
             while run.step < config.steps:
                 batch = prefetcher.take()
-                began = time.perf_counter()
-                metrics, tokens = train_step(
-                    model,
-                    reference,
-                    optimizer,
-                    batch.rollouts,
-                    batch.advantages.values,
-                    config,
-                    run.step,
-                    by_agent=batch.advantages.agents,
-                )
-                trained = time.perf_counter()
-                prefetcher.wait()
-                run.finish(
-                    {
-                        **rollout_metrics(batch.rollouts, run.step),
-                        "groups": batch.advantages.groups,
-                        "zero_variance_groups": batch.advantages.zero_variance,
-                        "failed_episodes": len(batch.errors),
-                        **metrics,
-                        **prefetcher.metrics(batch.rollouts),
-                        "train_seconds": trained - began,
-                    },
-                    tokens,
-                )
+                with run.stopping.held():
+                    began = time.perf_counter()
+                    metrics, tokens = train_step(
+                        model,
+                        reference,
+                        optimizer,
+                        batch.rollouts,
+                        batch.advantages.values,
+                        config,
+                        run.step,
+                        by_agent=batch.advantages.agents,
+                    )
+                    trained = time.perf_counter()
+                    prefetcher.wait()
+                    run.finish(
+                        {
+                            **rollout_metrics(batch.rollouts, run.step),
+                            "groups": batch.advantages.groups,
+                            "zero_variance_groups": batch.advantages.zero_variance,
+                            "failed_episodes": len(batch.errors),
+                            **throughput_metrics(metrics, trained - began, model.device),
+                            **prefetcher.metrics(batch.rollouts),
+                            "train_seconds": trained - began,
+                        },
+                        tokens,
+                        untrained_groups(batch.rollouts, batch.advantages, config.advantage, metrics),
+                    )
+                run.after_step()
         return run.result
 
 
@@ -204,6 +213,7 @@ def train_step(
         ]
 
     metrics, norms = MetricAccumulator(), []
+    losses: list[Tensor] = []
     for epoch in range(config.epochs):
         for number in random.permutation(len(batches)) if epoch else range(len(batches)):
             model.train()
@@ -223,7 +233,13 @@ def train_step(
                     kl_weights=row.columns.get("kl_weight"),
                 )
                 loss.value.backward()
+                losses.append(loss.value.detach())
                 metrics.add(loss.metrics)
+                metrics.add(
+                    role_metrics(
+                        row.columns["role"], scores.logprobs, scores.entropies, row.columns.get("reference")
+                    )
+                )
             done = optimizer.step()
             norms.append(done.norm)
     result = {
@@ -232,5 +248,15 @@ def train_step(
         "optimizer_steps": float(len(norms)),
     }
     if norms:
-        result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        result |= {
+            "loss": distributed.summed(float(sum(losses)))[0] / len(norms),
+            "gradient_norm": float(np.mean(norms)),
+            "lr": done.lr,
+            **work_metrics(
+                model,
+                [sample for samples in batches for sample in samples],
+                updates=config.epochs,
+                forward=int("old" in batches[0][0].columns) + int(reference is not None),
+            ),
+        }
     return result, sum(len(sample.places) for samples in batches for sample in samples)

@@ -6,9 +6,10 @@ also sends new weights to the engines, runs evaluations, and warns if the run co
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,30 +18,28 @@ from typing import Any, Protocol, Self
 
 from torch import nn
 
+from wideseek_baselines.checksums import about_model
+from wideseek_baselines.engines.base import EngineError
 from wideseek_baselines.train import distributed
-from wideseek_baselines.train.config.game_in_use import game_differences
-from wideseek_baselines.train.config.loading import config_from, config_to_dict
+from wideseek_baselines.train.config.loading import config_to_dict
 from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions, TrackerName
+from wideseek_baselines.train.config.resuming import refuse_changes
 from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.model import checkpoint
+from wideseek_baselines.train.model.export import export, recover
 from wideseek_baselines.train.model.model import TokenModel
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.reporting.log import RunLog
 from wideseek_baselines.train.reporting.monitor import Monitor
 from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
 from wideseek_baselines.train.rollouts.manager import RolloutManager
+from wideseek_baselines.train.stopping import Stopping
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
-from wideseek_env.renamed import RENAMED_GAME_KEYS, renamed
+from wideseek_env.files import is_temporary
 
 OnStep = Callable[[Mapping[str, Any]], None]
 """A function that is called with the metrics of every step and every evaluation, on the first process only."""
-
-FREE_SETTINGS = (
-    *("out", "data", "resume", "checkpoint", "trackers", "project", "name"),
-    *("evaluation", "collapse"),
-)
-"""Settings that may change when a run is resumed. The files in `data` may have other names, but the same content."""
 
 
 class RunSettings(Protocol):
@@ -123,7 +122,13 @@ class Run:
         self._optimizers = optimizers
         self._on_step = on_step
         self._stack = ExitStack()
+        self._notices: list[str] = []
+        distributed.from_main(self._clear_remains)
         self._resume()
+        self.stopping = Stopping(self._save_stopped)
+        """Use it as a ``with`` block around the steps. If Ctrl-C or SIGTERM stops the run, a checkpoint is written."""
+        self._saved = self.step
+        self.keep_state()
 
     def __enter__(self) -> Self:
         with ExitStack() as stack:
@@ -152,6 +157,9 @@ class Run:
 
     def tell(self, metrics: Mapping[str, Any]) -> None:
         """Write metrics to the log and the trackers, and call `on_step`."""
+        if self._notices:
+            metrics = {**metrics, "warnings": [*self._notices, *metrics.get("warnings", ())]}
+            self._notices = []
         if not distributed.is_main():
             return
         self._log.write(self.step, metrics)
@@ -161,13 +169,44 @@ class Run:
 
     def save(self) -> None:
         """Write a checkpoint."""
-        states = {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
-        keep = self._settings.checkpoint.keep
-        checkpoint.save(self.out / "checkpoints", self.step, self._module, states, self.state, keep=keep)
+        self.keep_state()
+        self._save_kept()
 
     def export(self) -> None:
         """Write the model as a Hugging Face folder."""
-        checkpoint.export(self._model.causal, self._settings.model.path, self.out / "model")
+        export(self._model.causal, self._settings.model.path, self.out / "model", {"step": self.step})
+
+    def keep_state(self) -> None:
+        """Remember the state at the end of a step. A run that is stopped in the next step is saved with this state."""
+        self._kept = copy.deepcopy(self.state), checkpoint.generator_states()
+
+    def _save_kept(self) -> None:
+        states = {name: optimizer.state_dict() for name, optimizer in self._optimizers.items()}
+        state, generators = self._kept
+        checkpoint.save(
+            self.out / "checkpoints",
+            self.step,
+            self._module,
+            states,
+            state,
+            generators=generators,
+            keep=self._settings.checkpoint.keep,
+        )
+        self._saved = self.step
+
+    def _save_stopped(self) -> None:
+        """Save a run that a signal has stopped, unless its last step is saved already."""
+        if self._saved != self.step:
+            self._save_kept()
+
+    def _clear_remains(self) -> None:
+        """Remove what a killed run left in `out`."""
+        checkpoint.clear_remains(self.out / "checkpoints")
+        for name in ("model", "adapter"):
+            recover(self.out / name)
+        for path in self.out.iterdir() if self.out.is_dir() else ():
+            if is_temporary(path, ("metrics.jsonl",)):
+                path.unlink(missing_ok=True)
 
     def is_due(self, every: int) -> bool:
         """Whether work that is done every `every` steps is due after this step. 0 means never."""
@@ -185,22 +224,14 @@ class Run:
             return
         if not self._settings.resume:
             raise ConfigError(f"{out} has a run already: choose another out, or set resume=true")
-        changed = changed_settings(self._settings, found.position.get("settings", {}))
-        game = found.position.get("game")
-        if (
-            isinstance(game, Mapping) and "game" in self.state
-        ):  # what is really played, with what game= replaced
-            changed = [name for name in changed if not name.startswith("game.")]
-            changed += game_differences(renamed(game, RENAMED_GAME_KEYS), self.state["game"])
-        if found.position.get("data") != self.state["data"]:
-            changed = ["the tasks or episodes", *(name for name in changed if name != "game.tasks")]
-        if changed:
-            raise ConfigError(
-                f"{out} has a run with other data or settings ({', '.join(changed)}): choose another out"
-            )
+        refuse_changes(out, self._settings, found.position, self.state)
         found.restore(self._module)
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(found.optimizer[name])
+        if found.damaged:
+            checkpoint.set_aside(found.damaged)
+            names = ", ".join(path.name for path in found.damaged)
+            self._notices.append(f"damaged checkpoints were not used: {names}")
         kept: dict[str, Any] = {k: self.state[k] for k in ("settings", "game") if k in self.state}
         self.step, self.state = found.step, {**found.position, **kept}
 
@@ -216,7 +247,7 @@ class ReinforcementRun(Run):
         optimizers: By name.
         on_step: Called with the metrics of every step and every evaluation.
         state: Initial values of the algorithm, which JSON can store. The run adds `drawn`, the number of tasks drawn so
-            far.
+            far, and `evaluated`, the step of the last evaluation.
 
     Raises:
         ConfigError: `out` has a run with other tasks or settings, or ``resume`` is false and `out` has any run.
@@ -233,7 +264,7 @@ class ReinforcementRun(Run):
         state: Mapping[str, Any] | None = None,
     ) -> None:
         tasks = hashlib.sha256("\n".join(task.id for task in manager.tasks).encode()).hexdigest()
-        first = {"drawn": 0, "monitor": {}, "game": manager.game_record, **(state or {})}
+        first = {"drawn": 0, "evaluated": None, "monitor": {}, "game": manager.game_record, **(state or {})}
         super().__init__(config, config.steps, model, module, optimizers, tasks, on_step, first)
         self._config = config
         self._manager = manager
@@ -241,79 +272,75 @@ class ReinforcementRun(Run):
         self.state["monitor"] = self._monitor.state
 
     def _begin(self) -> None:
+        if self.step and distributed.from_main(
+            lambda: about_model(self.out / "model").get("step") != self.step
+        ):
+            self.export()  # the run was killed after it had saved this step
         if self.step >= self.steps:
             return
         self._manager.start()
         if self.step:
             self._manager.update(self._model, self.step)
-        elif self._config.evaluation.every:
-            self.tell(self._manager.evaluate())
+        if self._evaluation_due and self.state.get("evaluated", self.step) != self.step:
+            self._evaluate()
 
-    def finish(self, metrics: Mapping[str, float], trained_tokens: int) -> None:
-        """End a training step: send the new weights to the engines and write the metrics. Evaluate and save if it is
-        due.
+    def finish(self, metrics: Mapping[str, float], trained_tokens: int, warnings: Sequence[str] = ()) -> None:
+        """End a training step: send the new weights to the engines and write the metrics. Call it inside
+        ``stopping.held()``, and `after_step` after that.
 
         Args:
             metrics: The metrics of the step.
             trained_tokens: The number of generated tokens that the step trained on.
+            warnings: Texts that are shown and logged with the metrics.
         """
         self.step += 1
         self.state["tokens"] += trained_tokens
+        values: dict[str, Any] = {**metrics, "trained_tokens": trained_tokens, "skipped": self.skipped}
+        if told := [*warnings, *self._monitor.check(metrics)]:
+            values["warnings"] = told
+        self.keep_state()
         began = time.perf_counter()
-        self._manager.update(self._model, self.step)
-        values: dict[str, Any] = {
-            **metrics,
-            "update_seconds": time.perf_counter() - began,
-            "trained_tokens": trained_tokens,
-            "skipped": self.skipped,
-        }
-        if warnings := self._monitor.check(metrics):
-            values["warnings"] = warnings
+        try:
+            if not self.stopping.soon:
+                self._manager.update(self._model, self.step)
+        except EngineError:
+            if not self.stopping.soon:  # otherwise Ctrl-C has ended the engine's processes too
+                raise
+        values["update_seconds"] = time.perf_counter() - began
         self.tell(values)
+
+    def after_step(self) -> None:
+        """Stop here if a signal came during the step. Otherwise evaluate and save if it is due."""
+        self.stopping.check()
         last = self.step >= self.steps
-        every = self._config.evaluation.every
-        if self.is_due(every) or (every and last):
-            self.tell(self._manager.evaluate())
+        if self._evaluation_due:
+            self._evaluate()
         if last or self.is_due(self._config.checkpoint.every):
-            self.save()
+            with self.stopping.held():
+                self.save()
+                self.export()
+            self.stopping.check()
+
+    @property
+    def _evaluation_due(self) -> bool:
+        """Whether an evaluation belongs to this step. One is before the first step, and one after the last."""
+        every = self._config.evaluation.every
+        return bool(every) and (self.step % every == 0 or self.step >= self.steps)
+
+    def _evaluate(self) -> None:
+        metrics = self._manager.evaluate()
+        with self.stopping.held():
+            self.tell(metrics)
+            self.state["evaluated"] = self.step
+            self.keep_state()
+        self.stopping.check()
+
+    def _save_stopped(self) -> None:
+        if self._saved != self.step:
+            super()._save_stopped()
             self.export()
 
     @property
     def result(self) -> RunResult:
         """The result so far."""
         return RunResult(self.out / "model", self.step, self.state["tokens"], self.skipped)
-
-
-def changed_settings(config: RunSettings, found: Mapping[str, Any]) -> list[str]:
-    """The names of settings that differ between a run and its checkpoint, such as ["optim.lr"], without
-    `FREE_SETTINGS`.
-
-    Args:
-        config: The settings of the run.
-        found: The settings in the checkpoint. Old names of keys also work.
-    """
-    if not found:
-        return ["its checkpoint does not name its settings"]
-    try:
-        before = config_to_dict(config_from(type(config), found))
-    except ConfigError as error:
-        return [f"its settings cannot be read: {error}"]
-    now = config_to_dict(config)
-    for settings in (before, now):
-        for name in FREE_SETTINGS:
-            settings.pop(name, None)
-        settings.get("engine", {}).pop("sleep", None)
-        if config.optim.schedule == "constant":
-            settings.pop("steps", None)  # such a run may be made longer
-    return _differences(before, now)
-
-
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any], where: str = "") -> list[str]:
-    found: list[str] = []
-    for name in sorted({*one, *other}):
-        mine, yours = one.get(name), other.get(name)
-        if isinstance(mine, Mapping) and isinstance(yours, Mapping):
-            found += _differences(mine, yours, f"{where}{name}.")
-        elif mine != yours:
-            found.append(f"{where}{name}")
-    return found

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import NotNegative, Positive
 from wideseek_baselines.train.config.options import (
     OptimOptions,
@@ -23,13 +24,23 @@ from wideseek_baselines.train.config.options import (
     ValueOptions,
 )
 from wideseek_baselines.train.config.run import RunConfig
+from wideseek_baselines.train.critic_steps import (
+    COLUMNS,
+    CriticBatch,
+    CriticFit,
+    critic_loss,
+    critic_metrics,
+    fit_critic,
+)
+from wideseek_baselines.train.data.joint_state import CriticInputs, joint_inputs, own_inputs
 from wideseek_baselines.train.data.packing import Sample, rows_of
 from wideseek_baselines.train.data.samples import SampleBatch, by_agent, mini_batches, rollout_samples, spans
 from wideseek_baselines.train.data.task_sampler import TaskSampler
 from wideseek_baselines.train.loop import OnStep, ReinforcementRun, RunResult
-from wideseek_baselines.train.model.critic import Critic, ValueHead, team_samples
+from wideseek_baselines.train.model.critic import Critic, ValueHead
 from wideseek_baselines.train.model.forward import (
     Floats,
+    StateRow,
     logprobs_and_values,
     reference_model,
     values_of,
@@ -38,12 +49,16 @@ from wideseek_baselines.train.model.forward import (
 from wideseek_baselines.train.model.model import TokenModel, layers_of, load_causal, load_model
 from wideseek_baselines.train.model.sharding import sharded
 from wideseek_baselines.train.objective.advantages import agent_gae
-from wideseek_baselines.train.objective.losses import k3, policy_loss, value_loss
+from wideseek_baselines.train.objective.losses import k3, policy_loss
 from wideseek_baselines.train.objective.metrics import MetricAccumulator
+from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
+from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
+from wideseek_baselines.train.reporting.untrained import untrained_turns
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
+from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
 
 
@@ -82,15 +97,37 @@ class PpoConfig(RunConfig):
     value: ValueOptions = field(default_factory=ValueOptions)
     """The critic."""
     value_weight: Positive = 0.5
-    """Weight of a shared critic's value loss relative to the policy loss. It matters if the gradient of the value loss
-    reaches the policy (`value.detach=false`). TRL: `vf_coef`."""
-    critic_optim: OptimOptions = field(default_factory=lambda: OptimOptions(lr=1e-4))
-    """The optimizer of the critic. It updates the weights of the value head or of the separate model."""
+    """Weight of a shared critic's value loss relative to the policy loss, if the gradient of the value loss reaches the
+    policy (`value.detach=false`). TRL: `vf_coef`."""
+    critic_optim: OptimOptions = field(default_factory=lambda: OptimOptions(lr=5e-4))
+    """The optimizer of the critic. It updates the weights of the value head or of the separate model. Lower its `lr`
+    for a large separate model, for example to 1e-5. MAPPO: `critic_lr`."""
     kl: KlOptions = field(default_factory=KlOptions)
     """The KL penalty in the reward."""
     whiten: bool = True
     """Whether to scale advantages so that, over all tokens of a step, their mean is 0 and their standard deviation is
     1. Both use the tokens' weights in the loss."""
+
+    def __post_init__(self) -> None:
+        RunConfig.__post_init__(self)
+        if self.value.warmup_steps >= self.steps:
+            raise ConfigError(
+                f"value.warmup_steps={self.value.warmup_steps} leaves none of the {self.steps} steps to train the "
+                "policy: lower it, or raise steps"
+            )
+
+    @property
+    def joint_updates(self) -> bool:
+        """Whether the policy's optimizer steps train the critic too: the gradient of the value loss reaches the
+        policy.
+        """
+        return self.value.critic == "shared" and not self.value.detach
+
+    @property
+    def critic_steps(self) -> int:
+        """Optimizer steps of the critic in the whole run, if every mini-batch has `mini_batch` tasks."""
+        apart = self.value.warmup_steps if self.joint_updates else self.steps
+        return (apart * self.value.epochs * self.updates) // self.epochs + (self.steps - apart) * self.updates
 
 
 def run_ppo(
@@ -109,10 +146,10 @@ def run_ppo(
             reference_model(config.model, model) if config.kl.coefficient > 0 or config.loss.kl > 0 else None
         )
         critic = new_critic(config, model)
-        steps = config.steps * config.updates
+        steps = (config.steps - config.value.warmup_steps) * config.updates
         optimizers = {
             "policy": Optimizer(model.named_parameters(), config.optim, steps),
-            "critic": Optimizer(critic.named_parameters(), config.critic_optim, steps),
+            "critic": Optimizer(critic.named_parameters(), config.critic_optim, config.critic_steps),
         }
         trained = nn.ModuleDict({"policy": model, "critic": critic})
         sampler = TaskSampler(manager.tasks, config.seed, config.widths, config.steps * config.tasks)
@@ -122,26 +159,32 @@ def run_ppo(
             RolloutPrefetcher(
                 lambda position: draw(manager, sampler, position, config), manager, config, run
             ) as prefetcher,
+            run.stopping,
         ):
             while run.step < config.steps:
                 rollouts, errors = prefetcher.take()
-                began = time.perf_counter()
-                batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
-                metrics = train_step(model, critic, optimizers, batches, config, run.step)
-                done = time.perf_counter()
-                prefetcher.wait()
-                metrics["kl_coefficient"] = run.state["kl"]
-                run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
-                run.finish(
-                    {
-                        **rollout_metrics(rollouts, run.step),
-                        "failed_episodes": len(errors),
-                        **metrics,
-                        **prefetcher.metrics(rollouts),
-                        "train_seconds": done - began,
-                    },
-                    sum(len(sample.places) for batch in batches for sample in batch.samples),
-                )
+                with run.stopping.held():
+                    began = time.perf_counter()
+                    batches = prepare(model, reference, critic, rollouts, config, run.state["kl"], run.step)
+                    metrics = train_step(model, critic, optimizers, batches, config, run.step)
+                    done = time.perf_counter()
+                    prefetcher.wait()
+                    metrics["kl_coefficient"] = run.state["kl"]
+                    run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
+                    run.finish(
+                        {
+                            **rollout_metrics(rollouts, run.step),
+                            "failed_episodes": len(errors),
+                            **throughput_metrics(metrics, done - began, model.device),
+                            **prefetcher.metrics(rollouts),
+                            "train_seconds": done - began,
+                        },
+                        sum(len(sample.places) for batch in batches for sample in batch.samples)
+                        if run.step >= config.value.warmup_steps
+                        else 0,
+                        untrained_turns(rollouts, metrics),
+                    )
+                run.after_step()
         return run.result
 
 
@@ -180,8 +223,8 @@ class Prepared:
     """A mini-batch of samples with all their columns. The policy and the critic may read different tokens."""
 
     samples: list[Sample]
-    seen: list[Sample]
-    """The same samples with the tokens that the critic reads."""
+    critic: CriticBatch
+    """The same trained tokens, with what the critic reads."""
     divergence: float
     """Divergence of the policy from the reference model: the mean k3 estimate over tokens. NaN without a reference
     model."""
@@ -198,6 +241,9 @@ def prepare(
 ) -> list[Prepared]:
     """Compute what all updates of a step share: old log-probabilities, old values, advantages and returns.
 
+    With `value.normalize`, the statistics of the critic get the returns of the step first. These are the rewards that
+    were really paid, so they do not depend on values.
+
     Args:
         model: The policy that played the episodes.
         reference: The reference model of the penalty and of the KL term. None if there is neither.
@@ -209,65 +255,114 @@ def prepare(
     """
     usable = np.flatnonzero([rollout.trainable for rollout in rollouts])
     random = np.random.default_rng([config.seed, 4, step])
-    size = config.tokens_per_row
-    batches: list[Prepared] = []
+    drafts: list[Draft] = []
     for chosen in mini_batches(
         [rollouts[number].group for number in usable.tolist()], config.mini_batch or config.tasks, random
     ):
         members = [rollouts[number] for number in usable[chosen].tolist()]
         batch = rollout_samples(members, np.zeros(len(members)), config.selection, config.planned)
-        if not batch.samples:
-            continue
-        seen = team_samples(batch, members) if config.value.view == "team" else batch.samples
-        samples, values = scored(model, critic, batch.samples, seen, size)
-        gaps: list[Floats] = [np.zeros(len(sample.places), np.float32) for sample in samples]
-        if reference is not None:
-            samples = with_logprobs(samples, reference, "reference", size)
-            gaps = [sample.columns["old"] - sample.columns["reference"] for sample in samples]
-        together = np.concatenate(gaps).astype(np.float64)
-        divergence = np.nan
-        if (
-            reference is not None
-        ):  # bounded as in the loss: one wild token would decide how the coefficient adapts
-            gap = torch.from_numpy(together)
-            divergence = float(k3(gap, torch.zeros_like(gap), limit=config.loss.kl_clip).mean())
-        advantages, returns = estimate(batch, members, values, [kl * gap for gap in gaps], config.value)
-        columns = [
-            {"value": value, "advantage": advantage, "return": back, "critic_weight": weight}
-            for value, advantage, back, weight in zip(
-                values, advantages, returns, critic_weights(batch, config.value), strict=True
-            )
+        if batch.samples:
+            drafts.append(scored(model, reference, critic, batch, members, config, kl))
+    if not drafts:
+        return []
+    outputs = [[critic.norm.outputs(values) for values in draft.values] for draft in drafts]
+    if config.value.normalize:
+        found, weights = zip(*(paid_returns(draft, config.value) for draft in drafts), strict=True)
+        critic.norm.update(np.concatenate(found), np.concatenate(weights))
+    batches: list[Prepared] = []
+    for draft, each in zip(drafts, outputs, strict=True):
+        values = [critic.norm.values(output).astype(np.float32) for output in each]
+        advantages, returns = estimate(draft.batch, draft.rollouts, values, draft.penalties, config.value)
+        samples = [
+            sample.with_columns(**{"value": value, "advantage": advantage, "return": back})
+            for sample, value, advantage, back in zip(draft.samples, values, advantages, returns, strict=True)
         ]
-        batches.append(
-            Prepared(
-                [sample.with_columns(**more) for sample, more in zip(samples, columns, strict=True)],
-                [sample.with_columns(**more) for sample, more in zip(seen, columns, strict=True)],
-                divergence,
-            )
-        )
+        needed = [{name: sample.columns[name] for name in COLUMNS} for sample in samples]
+        seen = CriticBatch(draft.inputs.with_columns(needed), draft.states)
+        batches.append(Prepared(samples, seen, draft.divergence))
     return whitened(batches) if config.whiten else batches
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A mini-batch before its advantages are computed.
+
+    Attributes:
+        batch: The samples with their owners and turns.
+        rollouts: The rollouts of the mini-batch.
+        samples: The samples with the columns "old", "critic_weight" and perhaps "reference".
+        inputs: What the critic reads.
+        values: The critic's values before the trained tokens.
+        states: The hidden states for the epochs of a value head.
+        penalties: The KL penalty of each trained token.
+        divergence: See `Prepared`.
+    """
+
+    batch: SampleBatch
+    rollouts: list[Rollout]
+    samples: list[Sample]
+    inputs: CriticInputs
+    values: list[Floats]
+    states: list[StateRow] | None
+    penalties: list[Floats]
+    divergence: float
 
 
 def scored(
     model: TokenModel,
+    reference: TokenModel | None,
     critic: ValueHead | Critic,
-    samples: Sequence[Sample],
-    seen: Sequence[Sample],
-    tokens_per_row: int,
-) -> tuple[list[Sample], list[Floats]]:
-    """The samples with their log-probabilities in the column "old", and the values before their trained tokens.
+    batch: SampleBatch,
+    rollouts: list[Rollout],
+    config: PpoConfig,
+    kl: float,
+) -> Draft:
+    """Compute log-probabilities, values and penalties of a mini-batch. Arguments: see `prepare`.
 
-    Args:
-        model: The policy.
-        critic: A value head on the policy, or a separate model. A value head needs no separate pass.
-        samples: The samples with the tokens that the policy reads.
-        seen: The samples with the tokens that a separate critic reads.
-        tokens_per_row: Number of tokens that go through a model at the same time.
+    A value head needs no separate pass. A separate critic reads the samples of `Draft.inputs`.
     """
+    size = config.tokens_per_row
+    inputs = own_inputs(batch)
+    if config.value.view == "team":
+        inputs = joint_inputs(batch, rollouts, critic_context(config, model))
+    samples = [
+        sample.with_columns(critic_weight=weight)
+        for sample, weight in zip(batch.samples, critic_weights(batch, config.value), strict=True)
+    ]
+    states: list[StateRow] | None = None
     if isinstance(critic, Critic):
-        return with_logprobs(samples, model, "old", tokens_per_row), values_of(critic, seen, tokens_per_row)
-    logprobs, values = logprobs_and_values(model, critic, samples, tokens_per_row)
-    return [sample.with_columns(old=old) for sample, old in zip(samples, logprobs, strict=True)], values
+        samples = with_logprobs(samples, model, "old", size)
+        values = inputs.collected(values_of(critic, inputs.samples, size), len(samples))
+    else:
+        states = []
+        logprobs, values = logprobs_and_values(model, critic, samples, size, states)
+        samples = [sample.with_columns(old=old) for sample, old in zip(samples, logprobs, strict=True)]
+    gaps: list[Floats] = [np.zeros(len(sample.places), np.float32) for sample in samples]
+    divergence = np.nan
+    if reference is not None:
+        samples = with_logprobs(samples, reference, "reference", size)
+        gaps = [sample.columns["old"] - sample.columns["reference"] for sample in samples]
+        # Bounded as in the loss: one token could otherwise decide how the coefficient adapts.
+        gap = torch.from_numpy(np.concatenate(gaps).astype(np.float64))
+        divergence = float(k3(gap, torch.zeros_like(gap), limit=config.loss.kl_clip).mean())
+    penalties = [kl * gap for gap in gaps]
+    return Draft(batch, rollouts, samples, inputs, values, states, penalties, divergence)
+
+
+def critic_context(config: PpoConfig, model: TokenModel) -> int:
+    """The largest number of tokens that a critic of the joint state reads before a turn."""
+    limit = getattr(model.causal.config.get_text_config(), "max_position_embeddings", None)
+    return config.value.context or config.engine.context or int(limit or config.tokens_per_row)
+
+
+def paid_returns(draft: Draft, options: ValueOptions) -> tuple[Floats, Floats]:
+    """The discounted rewards that were really paid after each trained token, and the weights of the tokens in the value
+    loss.
+    """
+    nothing: list[Floats] = [np.zeros_like(values) for values in draft.values]
+    paid = replace(options, gae_lambda=1.0)
+    _, returns = estimate(draft.batch, draft.rollouts, nothing, draft.penalties, paid)
+    return np.concatenate(returns), np.concatenate([each.columns["critic_weight"] for each in draft.samples])
 
 
 def critic_weights(batch: SampleBatch, options: ValueOptions) -> list[Floats]:
@@ -347,8 +442,12 @@ def train_step(
 ) -> dict[str, float]:
     """Update policy and critic on the mini-batches of a step. Returns the metrics of the step."""
     metrics, norms = MetricAccumulator(), []
+    losses: list[Tensor] = []
+    critic_fit = CriticFit()
     random = np.random.default_rng([config.seed, 5, step])
-    for _ in range(config.epochs):
+    std = critic.norm.std
+    warm = step >= config.value.warmup_steps
+    for _ in range(config.epochs if warm else 0):
         for number in random.permutation(len(batches)):
             model.train()
             critic.train()
@@ -368,42 +467,39 @@ def train_step(
                     kl_weights=row.columns.get("kl_weight"),
                 )
                 total = loss.value
+                losses.append(loss.value.detach())
                 metrics.add(loss.metrics)
-                if isinstance(critic, ValueHead):
-                    fit = value_loss(
-                        critic(scores.hidden),
-                        row.columns["value"],
-                        row.columns["return"],
-                        row.columns["critic_weight"],
-                        clip=config.value.clip,
+                metrics.add(
+                    role_metrics(
+                        row.columns["role"], scores.logprobs, scores.entropies, row.columns.get("reference")
                     )
+                )
+                if config.joint_updates and isinstance(critic, ValueHead):
+                    fit = critic_loss(critic(scores.hidden), row.columns, config.value.clip, std)
                     total = total + config.value_weight * fit.value
-                    metrics.add(fit.metrics)
+                    critic_fit.add(fit)
                 total.backward()
-            if isinstance(critic, Critic):
-                for row in rows_of(batches[number].seen, config.tokens_per_row):
-                    row = row.to(model.device)
-                    fit = value_loss(
-                        critic(row),
-                        row.columns["value"],
-                        row.columns["return"],
-                        row.columns["critic_weight"],
-                        clip=config.value.clip,
-                    )
-                    fit.value.backward()
-                    metrics.add(fit.metrics)
             done = optimizers["policy"].step()
-            optimizers["critic"].step()
             norms.append(done.norm)
-    result = metrics.result()
+            if config.joint_updates:
+                critic_fit.stepped(optimizers["critic"].step())
+    if not (warm and config.joint_updates):
+        apart = np.random.default_rng([config.seed, 6, step])
+        seen = [batch.critic for batch in batches]
+        critic_fit = fit_critic(
+            critic, optimizers["critic"], seen, config.value, config.tokens_per_row, apart
+        )
+    result = metrics.result() | critic_fit.result()
     result["optimizer_steps"] = float(len(norms))
+    (loss_sum,) = distributed.summed(float(sum(losses)))
+    samples = [sample for batch in batches for sample in batch.samples]
     if norms:
-        spread = result["return_square"] - result.pop("return") ** 2
-        result["explained_variance"] = 1 - result["value_error"] / spread if spread > 1e-12 else 0.0
-        result |= {"gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        result |= {"loss": loss_sum / len(norms), "gradient_norm": float(np.mean(norms)), "lr": done.lr}
+        result |= work_metrics(model, samples, updates=config.epochs)
+    if batches:
+        result |= critic_metrics(samples)
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
         result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
-        del result["return_square"]
     return result
 
 

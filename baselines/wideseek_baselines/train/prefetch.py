@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 PATIENCE = 60.0
 """If a run ends early, it waits at most this number of seconds for episodes in flight."""
+POLL = 0.5
+"""How often a waiting run looks whether it must stop, in seconds."""
 
 
 class RolloutPrefetcher(Generic[T]):
@@ -77,10 +79,13 @@ class RolloutPrefetcher(Generic[T]):
         return batch
 
     def wait(self) -> None:
-        """Wait until no episode is in flight, so that the engines can get new weights. `take` raises the errors."""
+        """Wait until no episode is in flight, so that the engines can get new weights. `take` raises the errors.
+
+        Do not wait for the end of these episodes if the run is about to stop.
+        """
         began = time.perf_counter()
-        if self._ahead is not None:
-            wait([self._ahead])
+        while self._ahead is not None and not self._ahead.done() and not self._run.stopping.soon:
+            wait([self._ahead], timeout=POLL)
         self.waited += time.perf_counter() - began
 
     def metrics(self, rollouts: Sequence[Rollout]) -> dict[str, float]:

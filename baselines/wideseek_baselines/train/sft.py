@@ -24,6 +24,7 @@ from wideseek_baselines.train.loop import OnStep, Run
 from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_baselines.train.objective.losses import supervised_loss
 from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import Role
 
@@ -138,7 +139,10 @@ def run_sft(config: SftConfig, on_step: OnStep | None = None) -> SftResult:
     torch.manual_seed(config.seed)  # before the first step only: a checkpoint restores the generators
     start = {"first": None, "best": None, "bad_looks": 0, "stopped": False}
     optimizers = {"policy": optimizer}
-    with Run(config, len(plan), model, model, optimizers, digest(train), on_step, start) as run:
+    with (
+        Run(config, len(plan), model, model, optimizers, digest(train), on_step, start) as run,
+        run.stopping,
+    ):
         state = run.state
 
         def evaluate() -> None:
@@ -158,18 +162,25 @@ def run_sft(config: SftConfig, on_step: OnStep | None = None) -> SftResult:
         if run.step == 0:
             evaluate()
         while run.step < len(plan) and not state["stopped"]:
-            began = time.perf_counter()
-            batch = [train[at] for at in plan[run.step]]
-            metrics = train_step(model, optimizer, batch, config.tokens_per_row)
-            run.step += 1
-            state["tokens"] += metrics["tokens"]
-            run.tell({**metrics, "tokens_per_second": metrics["tokens"] / (time.perf_counter() - began)})
-            last = run.step == len(plan)
-            if last or run.is_due(config.evaluate_every):
-                evaluate()
-                state["stopped"] = bool(config.patience) and state["bad_looks"] >= config.patience
-            if last or state["stopped"] or run.is_due(config.checkpoint.every):
-                run.save()
+            with run.stopping.held():
+                began = time.perf_counter()
+                batch = [train[at] for at in plan[run.step]]
+                metrics = train_step(model, optimizer, batch, config.tokens_per_row)
+                run.step += 1
+                state["tokens"] += metrics["tokens"]
+                seconds = time.perf_counter() - began
+                work = work_metrics(model, batch, updates=1)
+                speed = throughput_metrics(work, seconds, model.device)
+                speed["tokens_per_second"] = speed.pop("train_tokens_per_second")
+                run.tell({**metrics, **speed})
+                last = run.step == len(plan)
+                if last or run.is_due(config.evaluate_every):
+                    evaluate()
+                    state["stopped"] = bool(config.patience) and state["bad_looks"] >= config.patience
+                if last or state["stopped"] or run.is_due(config.checkpoint.every):
+                    run.save()
+                run.keep_state()
+            run.stopping.check()
 
     return SftResult(
         run.out / "model",

@@ -9,11 +9,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from process_tree import gone
 from tiny_qwen3 import save_model
 
 from wideseek_baselines.engines.base import EngineLostError, Request, Sampling
@@ -50,23 +50,6 @@ async def main():
 if __name__ == "__main__":
     engine = asyncio.run(main())
 """
-
-
-def gone(pids: list[int], seconds: float = 30.0) -> bool:
-    """Whether all these processes end (or are waiting to be reaped) before long."""
-    until = time.monotonic() + seconds
-    while alive := [pid for pid in pids if _lives(pid)]:
-        if time.monotonic() > until:
-            return False
-        time.sleep(0.1)
-    return not alive
-
-
-def _lives(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="needs /proc to see processes")
@@ -129,3 +112,46 @@ def test_an_engine_that_nobody_closed_ends_with_the_program(tmp_path: Path) -> N
     assert len(said["children"]) >= 2
     assert gone(said["children"])
     assert "Traceback" not in done.stderr
+
+
+KILLED = """
+import asyncio, json, sys, threading, time
+import psutil
+from wideseek_baselines.engines.vllm import VllmEngine
+
+def children():
+    return [process.pid for process in psutil.Process().children(recursive=True)]
+
+def tell_while_it_loads():
+    while len(children()) < 2:  # the resource tracker, the engine core
+        time.sleep(0.05)
+    print(json.dumps(children()), flush=True)
+
+async def main():
+    if sys.argv[3] == "loading":
+        threading.Thread(target=tell_while_it_loads, daemon=True).start()
+    engine = VllmEngine(sys.argv[1], **json.loads(sys.argv[2]))
+    await engine.start()
+    if sys.argv[3] == "loaded":
+        print(json.dumps(children()), flush=True)
+    await asyncio.sleep(600)
+
+if __name__ == "__main__":
+    asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the guard needs /proc")
+@pytest.mark.parametrize("moment", ["loading", pytest.param("loaded", marks=pytest.mark.long)])
+def test_no_process_of_vllm_outlives_a_killed_program(tmp_path: Path, moment: str) -> None:
+    script = tmp_path / "killed.py"
+    script.write_text(KILLED)
+    folder = save_model(tmp_path / "model", seed=1)
+    with subprocess.Popen(
+        [sys.executable, script, folder, json.dumps(SETTINGS), moment], stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        children = json.loads(program.stdout.readline())
+        program.kill()
+    assert len(children) >= 2
+    assert gone(children)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
+import importlib.machinery
+import os
+import sys
+import types
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from wideseek_baselines.engines import process_guard
 from wideseek_baselines.engines.base import EngineLostError, Request, Sampling
+from wideseek_baselines.engines.process_guard import ProcessGuard
 from wideseek_baselines.engines.vllm import VllmEngine
 from wideseek_env.errors import ConfigError
 
@@ -23,8 +31,17 @@ from wideseek_env.errors import ConfigError
         ({"dtype": "fp32"}, "float32"),
         ({"gpu_memory_utilization": 1.2}, "gpu_memory_utilization"),
         ({"sleep_level": 3}, "sleep_level"),
-        ({"options": {"logprobs_mode": "raw_logprobs"}}, "logprobs_mode"),
-        ({"options": {"max_model_len": 10}}, "max_model_len"),
+        (
+            {"options": {"logprobs_mode": "raw_logprobs"}},
+            "works only with logprobs_mode='processed_logprobs'",
+        ),
+        ({"options": {"worker_extension_cls": "x"}}, "worker_extension_cls"),
+        ({"options": {"max_model_len": 10}}, "set context instead"),
+        ({"options": {"max_num_seqs": 10}}, "set max_requests instead"),
+        ({"options": {"kv_cache_memory_bytes": 10}}, "set kv_bytes instead"),
+        ({"options": {"tensor_parallel_size": 2}}, "set tensor_parallel instead"),
+        ({"options": {"enable_sleep_mode": True}}, "set sleep_level instead"),
+        ({"options": {"model": "other"}}, "set model instead"),
     ],
 )
 def test_a_wrong_setting_is_refused_at_once(settings: dict[str, Any], says: str) -> None:
@@ -60,3 +77,142 @@ def test_an_engine_that_does_not_run_says_so(tmp_path: Path) -> None:
             await engine.start()
 
     asyncio.run(use())
+
+
+class FakeVllm(types.ModuleType):
+    """As much of vLLM as the loading of an engine uses. It records what it was given."""
+
+    __version__ = "0.32.0"
+
+    @dataclasses.dataclass
+    class AsyncEngineArgs:
+        """Stands for vLLM's class of this name."""
+
+        model: str = ""
+        skip_tokenizer_init: bool = False
+        load_format: str = ""
+        generation_config: str = ""
+        logprobs_mode: str = ""
+        enable_prefix_caching: bool = False
+        scheduling_policy: str = ""
+        disable_log_stats: bool = True
+        use_tqdm_on_load: bool = True
+        worker_extension_cls: str = ""
+        dtype: str = ""
+        tensor_parallel_size: int = 0
+        seed: int | None = None
+        enforce_eager: bool = False
+        enable_chunked_prefill: bool = True
+        kv_cache_memory_bytes: int = 0
+        max_num_batched_tokens: int | None = None
+        block_size: int | None = None
+        quantization: str | None = None
+        _api_process_count: int = 1
+
+    def __init__(self) -> None:
+        super().__init__("vllm")
+        self.__spec__ = importlib.machinery.ModuleSpec("vllm", None)
+        self.started: list[tuple[Any, Any]] = []
+        self.error: Exception | None = None
+        outer = self
+
+        class AsyncLLMEngine:
+            """Stands for vLLM's class of this name."""
+
+            @classmethod
+            def from_engine_args(cls, args: Any, usage_context: Any = "ENGINE_CONTEXT") -> Any:
+                """Record the arguments."""
+                assert process_guard.MARK in os.environ
+                outer.started.append((args, usage_context))
+                if outer.error is not None:
+                    raise outer.error
+                config = SimpleNamespace(
+                    model_config=SimpleNamespace(max_model_len=64, get_vocab_size=lambda: 97),
+                    cache_config=SimpleNamespace(num_gpu_blocks=2, block_size=16),
+                    scheduler_config=SimpleNamespace(max_num_seqs=1024),
+                )
+                return SimpleNamespace(vllm_config=config, errored=False, output_handler=None, shutdown=print)
+
+        self.AsyncLLMEngine = AsyncLLMEngine
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeVllm:
+    pytest.importorskip("torch")
+    vllm = FakeVllm()
+    platforms, usage = types.ModuleType("vllm.platforms"), types.ModuleType("vllm.usage.usage_lib")
+    platforms.current_platform = SimpleNamespace(is_cpu=lambda: False)  # type: ignore[attr-defined]
+    usage.UsageContext = SimpleNamespace(LLM_CLASS="LLM_CLASS")  # type: ignore[attr-defined]
+    for module in (vllm, platforms, usage, types.ModuleType("vllm.usage")):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    return vllm
+
+
+def start(folder: Path, **settings: Any) -> None:
+    """Start an engine and close it."""
+
+    async def use() -> None:
+        engine = VllmEngine(folder, **settings)
+        await engine.start()
+        await engine.close()
+
+    asyncio.run(use())
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A model folder whose tensors are never read."""
+    header = b'{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}'
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "model.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(4))
+    return tmp_path
+
+
+def test_vllm_gets_the_usage_context_of_offline_generation(fake: FakeVllm, folder: Path) -> None:
+    start(folder, options={"max_num_batched_tokens": 8192, "block_size": 32}, enforce_eager=True)
+    ((arguments, context),) = fake.started
+    assert context == "LLM_CLASS", "otherwise vLLM computes only a few requests at the same time"
+    assert (arguments.max_num_batched_tokens, arguments.block_size, arguments.enforce_eager) == (
+        8192,
+        32,
+        True,
+    )
+    assert arguments.logprobs_mode == "processed_logprobs"
+    assert process_guard.MARK not in os.environ
+
+
+def test_a_failed_start_leaves_no_guard(
+    fake: FakeVllm, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed: list[ProcessGuard] = []
+    close = ProcessGuard.close
+    monkeypatch.setattr(ProcessGuard, "close", lambda self: (closed.append(self), close(self))[1])
+    fake.error = RuntimeError("out of memory")
+    with pytest.raises(ConfigError, match=r"could not load .* out of memory"):
+        start(folder)
+    (guard,) = closed
+    assert guard.pid is None
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("max_num_batched_token", "did you mean 'max_num_batched_tokens'"),
+        ("max-num-batched-tokens", "did you mean 'max_num_batched_tokens'"),
+        ("MAX_NUM_BATCHED_TOKENS", "did you mean 'max_num_batched_tokens'"),
+        ("blocksize", "did you mean 'block_size'"),
+        ("block_sizes", "did you mean 'block_size'"),
+        ("quantisation", "did you mean 'quantization'"),
+        ("enforce_eagr", "did you mean 'enforce_eager'"),
+        ("chunked_prefill", "did you mean 'enable_chunked_prefill'"),
+        ("zzz", "fields of vllm.AsyncEngineArgs"),
+        ("", "fields of vllm.AsyncEngineArgs"),
+        ("_api_process_count", "no engine argument"),
+    ],
+)
+def test_a_misspelt_argument_is_refused_before_anything_is_loaded(
+    fake: FakeVllm, name: str, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=f"no engine argument {name!r}.*{says}|{says}"):
+        VllmEngine("anything", options={name: 1})
+    assert not fake.started

@@ -46,7 +46,15 @@ def odd() -> Rollout:
         tools=2.5,
     )
     agents = [
-        AgentRecord("lead", "lead", 0, "answered", [Sequence([5, 6, 7], [turn]), Sequence([8], [])], "big"),
+        AgentRecord(
+            "lead",
+            "lead",
+            0,
+            "answered",
+            [Sequence([5, 6, 7], [turn]), Sequence([8], [])],
+            "big",
+            clocks=(1, 5),
+        ),
         AgentRecord("subagent_0", "subagent", 1, "out_of_context", []),
     ]
     return Rollout(
@@ -77,6 +85,40 @@ def test_what_is_written_comes_back(tmp_path: Path, suffix: str) -> None:
             writer.write(rollout)
     writer.close()
     assert load_rollouts(path) == rollouts
+
+
+def test_a_driver_records_the_clock_of_every_turn() -> None:
+    (finished,) = play_all(team(takes="tokens"), game(1))
+    assert finished.rollout is not None
+    lead, *others = finished.rollout.agents
+    assert lead.clocks[0] == 1
+    for agent in finished.rollout.agents:
+        assert len(agent.clocks) == len(agent.turns)
+        assert list(agent.clocks) == sorted(set(agent.clocks))
+    for agent in others:
+        assert agent.clocks[0] - 1 in lead.clocks, "a subagent starts with the clock of the lead's delegation"
+        assert agent.clocks[-1] < lead.clocks[-1]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_files_without_clocks_can_be_read(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rollouts{suffix}"
+    with open_rollouts(path) as writer:
+        writer.write(odd())
+    if suffix == ".parquet":
+        parquet = pytest.importorskip("pyarrow.parquet")
+        parquet.write_table(parquet.read_table(path).drop_columns(["clocks"]), path)
+    else:
+        opened = gzip.open if suffix.endswith(".gz") else open
+        with opened(path, "rt", encoding="utf-8") as file:
+            record = json.loads(file.read())
+        for agent in record["agents"]:
+            del agent["clocks"]
+        with opened(path, "wt", encoding="utf-8") as file:
+            file.write(json.dumps(record) + "\n")
+    (read,) = load_rollouts(path)
+    assert [agent.clocks for agent in read.agents] == [(), ()]
+    assert read.agents[0].sequences == odd().agents[0].sequences
 
 
 def test_in_memory() -> None:

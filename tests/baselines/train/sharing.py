@@ -169,13 +169,25 @@ def shared_critic(folder: Path) -> dict[str, Any]:
     return with_critic(folder, "value.detach=false")
 
 
+def detached_critic(folder: Path) -> dict[str, Any]:
+    return with_critic(folder, "value.warmup_steps=1", "value.epochs=3")
+
+
 def separate_critic(folder: Path) -> dict[str, Any]:
-    return with_critic(folder, "value.critic=separate", "value.view=team", recompute=True)
+    return with_critic(
+        folder,
+        "value.critic=separate",
+        "value.view=team",
+        "value.epochs=2",
+        "value.context=20",
+        recompute=True,
+    )
 
 
 def bfloat16_critic(folder: Path) -> dict[str, Any]:
     """Its value head is float32, and everything else is bfloat16."""
-    return with_critic(folder, "value.critic=separate", "value.view=team", dtype=torch.bfloat16)
+    settings = ("value.critic=separate", "value.view=team", "value.epochs=2")  # more would add up rounding
+    return with_critic(folder, *settings, dtype=torch.bfloat16)
 
 
 def mixed_types(folder: Path) -> dict[str, Any]:
@@ -287,6 +299,7 @@ def played(folder: Path) -> dict[str, Any]:
 
 SCENARIOS: tuple[Callable[[Path], dict[str, Any]], ...] = (
     supervised,
+    detached_critic,
     bfloat16,
     adapters,
     group_relative,

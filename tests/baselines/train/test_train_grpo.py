@@ -143,9 +143,9 @@ def test_a_broken_run_goes_on_to_the_same_result(model_folder: Path, tmp_path: P
     evaluated = [record["step"] for record in logs[0] if "eval_item_f1" in record]
     assert evaluated == [0, 2, 4, 5]
     assert run_grpo(broken, game=toy_game(3)) == again, "a run that is done is not done again"
-    with pytest.raises(ConfigError, match=r"other data or settings \(seed\)"):
+    with pytest.raises(ConfigError, match=r"other data or settings: seed was 0 and is now 1\. Set"):
         run_grpo(dataclasses.replace(broken, seed=1), game=toy_game(3))
-    with pytest.raises(ConfigError, match=r"other data or settings \(the tasks or episodes\)"):
+    with pytest.raises(ConfigError, match="other data or settings: the tasks or episodes are others"):
         run_grpo(broken, game=toy_game(4))
     with pytest.raises(ConfigError, match="has a run already"):
         run_grpo(dataclasses.replace(broken, resume=False), game=toy_game(3))

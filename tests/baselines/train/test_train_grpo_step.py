@@ -40,8 +40,8 @@ def episodes() -> list[Any]:
     made = []
     for group, rewards in (("a", (0.1, 0.7, 0.4)), ("b", (1.0, 0.0, 0.3))):
         for number, reward in enumerate(rewards):
-            team = [agent("lead", [4, 9], split=number == 1)]
-            team += [agent("subagent", [3 + 5 * at, 2], name=f"s{at}") for at in range(number)]
+            team = [agent("lead", [4, 9], split=number == 1, clocks=[1, 4])]
+            team += [agent("subagent", [3 + 5 * at, 2], name=f"s{at}", clocks=[2, 3]) for at in range(number)]
             one = rollout(team, group=group, reward=reward, score={"item_f1": reward, "well_formed": 1.0})
             made.append(recorded(one, random, temperature=0.8 if number == 2 else 1.0))
     return made

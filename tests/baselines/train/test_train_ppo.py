@@ -43,9 +43,13 @@ def policy(seed: int) -> TokenModel:
 
 
 TEAM = [
-    rollout([agent("lead", [2, 3], split=True), agent("subagent", [4])], group="a", reward=0.8),
-    rollout([agent("lead", [3])], group="b", reward=0.2),
-    rollout([agent("lead", [5])], group="b", reward=0.9, trainable=False),
+    rollout(
+        [agent("lead", [2, 3], split=True, clocks=[1, 3]), agent("subagent", [4], clocks=[2])],
+        group="a",
+        reward=0.8,
+    ),
+    rollout([agent("lead", [3], clocks=[1])], group="b", reward=0.2),
+    rollout([agent("lead", [5], clocks=[1])], group="b", reward=0.9, trainable=False),
 ]
 
 
@@ -72,6 +76,7 @@ def test_advantages_of_a_team_by_hand(tmp_path: Path) -> None:
         "value.gamma=0.5",
         "value.gae_lambda=1",
         "value.steps=token",
+        "value.normalize=false",
         "mini_batch=1",
     )
     prepared = prepare(policy(0), None, head(0.1), TEAM, config, 0.0, 0)
@@ -108,9 +113,13 @@ def test_turns_as_steps_share_their_advantage(tmp_path: Path) -> None:
         np.testing.assert_allclose(asked[count], [count / 9] + [0] * (count - 1), rtol=1e-5)
 
 
-def test_the_critic_is_taught_at_the_beginnings_of_turns_alone(tmp_path: Path) -> None:
+@pytest.mark.parametrize("detach", ["true", "false"])
+def test_the_critic_is_taught_at_the_beginnings_of_turns_alone(detach: str, tmp_path: Path) -> None:
     config = ppo(
-        tmp_path, tmp_path, "game.team=true", "value.gae_lambda=1", "value.steps=turn", "value.detach=true"
+        tmp_path,
+        tmp_path,
+        *("game.team=true", "value.gae_lambda=1", "value.steps=turn", "value.normalize=false"),
+        f"value.detach={detach}",
     )
     errors, heads = [], []
     for changed in (False, True):
@@ -120,6 +129,8 @@ def test_the_critic_is_taught_at_the_beginnings_of_turns_alone(tmp_path: Path) -
         for example in batch.samples:
             if changed:
                 example.columns["return"][1:] = 100.0
+        for example in batch.critic.samples if changed else ():
+            example.columns["return"][1:] = 100.0
         optimizers = {
             "policy": Optimizer(model.named_parameters(), OptimOptions(lr=1e-6)),
             "critic": Optimizer(critic.named_parameters(), OptimOptions(lr=1e-3)),
@@ -192,6 +203,7 @@ def test_a_separate_critic_learns_what_the_team_is_paid(view: str, tmp_path: Pat
             "value.critic=separate",
             f"value.view={view}",
             "value.clip=0",
+            "value.normalize=false",
             "tokens_per_row=30",
         ),
     )
@@ -201,9 +213,9 @@ def test_a_separate_critic_learns_what_the_team_is_paid(view: str, tmp_path: Pat
         "critic": Optimizer(critic.named_parameters(), OptimOptions(lr=1e-3)),
     }
     errors = []
-    for step in range(16):
+    for step in range(4):
         batches = prepare(model, None, critic, TEAM[:2], config, 0.0, step)
-        (subagent,) = (e for b in batches for e in b.seen if len(e.places) == 4)
+        (subagent,) = (e for b in batches for e in b.critic.samples if len(e.places) == 4)
         assert len(subagent) == (7 if view == "own" else 7 + 5), "the lead up to the end of its first turn"
         errors.append(train_step(model, critic, optimizers, batches, config, step)["value_error"])
     assert errors[-1] < 0.3 * errors[0]
@@ -237,7 +249,14 @@ class Killed(Exception):
 
 @pytest.mark.parametrize("critic", ["shared", "separate"])
 def test_a_broken_run_goes_on_to_the_same_result(critic: str, model_folder: Path, tmp_path: Path) -> None:
-    options = ("steps=3", "checkpoint.every=1", "kl.target=0.001", "epochs=2", f"value.critic={critic}")
+    options = (
+        "steps=3",
+        "checkpoint.every=1",
+        "kl.target=0.001",
+        "epochs=2",
+        "value.epochs=3",
+        f"value.critic={critic}",
+    )
     whole = ppo(model_folder, tmp_path / "whole", *options)
     result = run_ppo(whole, game=toy_game())
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
@@ -107,7 +108,7 @@ def test_it_learns_and_a_broken_run_goes_on_to_the_same_result(
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     timeless = [
         [
-            {k: v for k, v in record.items() if k != "tokens_per_second"}
+            {k: v for k, v in record.items() if "second" not in k}
             for record in read_log(folder / "metrics.jsonl")
         ]
         for folder in (tmp_path / "whole", tmp_path / "broken")
@@ -118,6 +119,25 @@ def test_it_learns_and_a_broken_run_goes_on_to_the_same_result(
         run_sft(replace(broken, seed=1))
     with pytest.raises(ConfigError, match="has a run already"):
         run_sft(replace(broken, resume=False))
+
+
+def test_a_stopped_warm_start_resumes_to_the_same_result(
+    model_folder: Path, episodes: Path, tmp_path: Path
+) -> None:
+    whole, stopped = (config(model_folder, episodes, tmp_path / name) for name in ("whole", "stopped"))
+    run_sft(whole)
+
+    def stop(values: Mapping[str, Any]) -> None:
+        if values["step"] == 3 and "loss" in values:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        run_sft(stopped, stop)
+    seen: list[int] = []
+    run_sft(stopped, lambda values: seen.append(values["step"]))
+    assert min(seen) == 4, "the step in which the signal came was saved"
+    weights = "model/model.safetensors"
+    assert (tmp_path / "stopped" / weights).read_bytes() == (tmp_path / "whole" / weights).read_bytes()
 
 
 def test_rows_of_another_size_give_the_same_model(model_folder: Path, episodes: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from toy_game import toy_config, toy_game
 from training_parts import saved_model
 
 from wideseek_baselines.engines.base import EngineError, EngineInfo, Request, Sampling
+from wideseek_baselines.engines.process_guard import ProcessGuard
 from wideseek_baselines.engines.transformers import TransformersEngine
 from wideseek_baselines.engines.vllm import VllmEngine
 from wideseek_baselines.engines.vllm_loading import Loaded, VllmSettings
@@ -68,7 +69,15 @@ def recorder(monkeypatch: pytest.MonkeyPatch) -> Recorder:
 
     def load(settings: VllmSettings) -> Loaded:
         shapes = tensor_shapes(Path(settings.model))
-        return Loaded(made, EngineInfo("vllm", "m", "tokens", 64), 480, shapes, True, settings.sleep_level)
+        return Loaded(
+            made,
+            EngineInfo("vllm", "m", "tokens", 64),
+            480,
+            shapes,
+            True,
+            settings.sleep_level,
+            ProcessGuard(),
+        )
 
     monkeypatch.setattr(VllmSettings, "load", load)
     return made

@@ -65,7 +65,14 @@ def turn(number: int, start: int, stop: int, **changes: Any) -> TurnRecord:
 
 
 def agent(
-    role: str, turns: Sequence[int], *, name: str = "", ending: str = "", split: bool = False, **changes: Any
+    role: str,
+    turns: Sequence[int],
+    *,
+    name: str = "",
+    ending: str = "",
+    split: bool = False,
+    clocks: Sequence[int] = (),
+    **changes: Any,
 ) -> AgentRecord:
     """An agent that wrote turns of so many tokens, each after three tokens of prompt or results.
 
@@ -75,6 +82,7 @@ def agent(
         name: By default the role.
         ending: By default "answered" or "reported".
         split: One sequence a turn, as with templates that rewrite earlier turns.
+        clocks: Of the turns.
         changes: Of the last turn.
     """
     sequences: list[TokenSequence] = []
@@ -92,7 +100,7 @@ def agent(
     if not split:
         sequences = [TokenSequence(ids, records)]
     done = ending or ("reported" if role == "subagent" else "answered")
-    return AgentRecord(name or role, role, 0, done, sequences)  # type: ignore[arg-type]
+    return AgentRecord(name or role, role, 0, done, sequences, clocks=tuple(clocks))  # type: ignore[arg-type]
 
 
 def rollout(

@@ -15,7 +15,7 @@ def test_settings_are_read_and_checked(tmp_path: Path) -> None:
     world = HybridQAWorld.from_spec(f"hybridqa:{tmp_path},mode=pages,min_rows=12", tmp_path)
     assert (world.folder, world.mode, world.min_rows, world.max_rows) == (tmp_path, "pages", 12, 60)
     for spec, message in (
-        (f"hybridqa:{tmp_path},mode=prose", "mode must be pages, table or wide"),
+        (f"hybridqa:{tmp_path},mode=prose", "mode must be pages, table, wide or depth"),
         (f"hybridqa:{tmp_path},rows=3", "unknown setting 'rows=3'"),
         (f"hybridqa:{tmp_path},min_rows=few", "whole numbers"),
     ):
@@ -71,3 +71,20 @@ def test_the_catalog_opens_tasks_and_corpus_that_belong_together(
         found |= {task.id: task.meta["corpus"] == corpus.name for task in tasks}
     assert found
     assert all(found.values())
+
+
+def test_the_world_of_short_questions(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = HybridQAWorld.from_spec(f"hybridqa:{small},mode=depth", tmp_path)
+    found = {split: list(world.tasks(split)) for split in catalog.SPLITS}
+    tasks = [task for split in catalog.SPLITS for task in found[split]]
+    assert len(tasks) > 3
+    assert {(task.gold, task.language, task.meta["kind"]) for task in tasks} == {(None, "en", "depth")}
+    assert all(task.meta["split"] == split for split in catalog.SPLITS for task in found[split])
+    corpus = world.corpus()
+    assert {task.meta["corpus"] for task in tasks} == {corpus.name}
+    corpus.close()
+    monkeypatch.setattr("wideseek_env.tasks.hybridqa.world.build_tasks", None)  # a second build would fail
+    assert {split: list(world.tasks(split)) for split in catalog.SPLITS} == found
+    for rows in ("min_rows=3", "max_rows=9", "min_rows=3,max_rows=9"):
+        with pytest.raises(ConfigError, match="mode depth have no rows"):
+            HybridQAWorld.from_spec(f"hybridqa:{small},mode=depth,{rows}", tmp_path)

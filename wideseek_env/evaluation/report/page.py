@@ -18,7 +18,7 @@ from wideseek_env.version import __version__
 MARK = "<!-- made by wideseek bench report -->"
 """A comment at the beginning of each page, after the document type. A file without it is not replaced."""
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
@@ -56,7 +56,7 @@ def report_page(entries: Sequence[Entry], *, seed: int = 0) -> str:
     head = (
         f"<!doctype html>\n{MARK}\n"
         '<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{STYLE}</style></head>\n<body>\n"
     )

@@ -21,6 +21,7 @@ from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.errors import ConfigError, CorpusError, IndexDamagedError
 from wideseek_env.task import Task
 from wideseek_env.tasks.hybridqa.generate import TASK_VERSION, hybridqa_tasks
+from wideseek_env.tasks.hybridqa.pipeline import PIPELINE_VERSION, BuildConfig, build_tasks
 from wideseek_env.tasks.hybridqa.siblings import LEAST_ROWS, MOST_ROWS
 from wideseek_env.tasks.hybridqa.splits import Split
 from wideseek_env.tasks.hybridqa.wide.build import WIDE_VERSION, WideConfig, build_wide_tasks
@@ -36,15 +37,16 @@ class HybridQAWorld:
 
     folder: Path
     cache: Path
-    mode: Mode | Literal["wide"] | None = None
+    mode: Mode | Literal["wide", "depth"] | None = None
     min_rows: int = 10
     max_rows: int = 60
 
     @classmethod
     def from_spec(cls, spec: str, cache: Path) -> HybridQAWorld:
-        """The world called ``hybridqa:FOLDER[,mode=pages|table|wide][,min_rows=N][,max_rows=N]``.
+        """The world called ``hybridqa:FOLDER[,mode=pages|table|wide|depth][,min_rows=N][,max_rows=N]``.
 
-        The defaults of ``min_rows`` and ``max_rows`` are 10 and 60, or 21 and 200 in mode ``wide``.
+        The defaults of ``min_rows`` and ``max_rows`` are 10 and 60, or 21 and 200 in mode ``wide``. The tasks of mode
+        ``depth`` have short answers and no rows.
 
         Without FOLDER, the data is in the folder ``hybridqa`` of the folder that the environment variable WIDESEEK_DATA
         names.
@@ -66,8 +68,10 @@ class HybridQAWorld:
                 )
             given[key] = value
         mode = given.get("mode")
-        if mode not in (None, "pages", "table", "wide"):
-            raise ConfigError(f"{spec!r}: mode must be pages, table or wide, not {mode!r}")
+        if mode not in (None, "pages", "table", "wide", "depth"):
+            raise ConfigError(f"{spec!r}: mode must be pages, table, wide or depth, not {mode!r}")
+        if mode == "depth" and len(given) > 1:
+            raise ConfigError(f"{spec!r}: tasks of mode depth have no rows; leave out min_rows and max_rows")
         try:
             rows = {key: int(given[key]) for key in ("min_rows", "max_rows") if key in given}
         except ValueError:
@@ -91,10 +95,12 @@ class HybridQAWorld:
     def tasks(self, split: Split) -> TaskSet:
         """The tasks of a split, in a fixed order. Questions are in English.
 
-        In mode ``wide``, the tasks of all splits are built on first use. This needs the corpus, so the corpus is built
-        too if it does not exist.
+        In modes ``wide`` and ``depth``, the tasks of all splits are built on first use. This needs the corpus, so the
+        corpus is built too if it does not exist.
         """
         folder = self._place().with_suffix(".tasks")
+        if self.mode == "depth":
+            return TaskSet(self._depth_tasks(folder, split), f"{SCHEME}/{split}")
         if self.mode == "wide":
             return TaskSet(self._wide_tasks(folder, split), f"{SCHEME}/{split}")
         name = f"{split}-{self.mode or 'all'}-{self.min_rows}-{self.max_rows}.v{TASK_VERSION}.jsonl.gz"
@@ -108,14 +114,23 @@ class HybridQAWorld:
         save_tasks(tasks, file)
         return TaskSet(tasks, f"{SCHEME}/{split}")
 
+    def _built_corpus(self) -> Path:
+        corpus = self.corpus()
+        corpus.close()
+        return corpus.path
+
+    def _depth_tasks(self, folder: Path, split: Split) -> Iterator[Task]:
+        file = folder / f"depth.v{TASK_VERSION}.{PIPELINE_VERSION}.jsonl.gz"
+        if not file.is_file():
+            folder.mkdir(parents=True, exist_ok=True)
+            build_tasks(self.folder, file, BuildConfig(broad=0.0, chinese=0.0), corpus=self._built_corpus())
+        return (task for task in load_tasks(file) if task.meta["split"] == split)
+
     def _wide_tasks(self, folder: Path, split: Split) -> Iterator[Task]:
         file = folder / f"wide.v{TASK_VERSION}.{WIDE_VERSION}.jsonl.gz"
         if not file.is_file():
             folder.mkdir(parents=True, exist_ok=True)
-            corpus = self.corpus()
-            place = corpus.path
-            corpus.close()
-            build_wide_tasks(self.folder, file, WideConfig(chinese=0.0), corpus=place)
+            build_wide_tasks(self.folder, file, WideConfig(chinese=0.0), corpus=self._built_corpus())
         return (
             task
             for task in load_tasks(file)

@@ -3,11 +3,14 @@ verb."""
 
 from __future__ import annotations
 
+import re
+
 from wideseek_baselines.scripted.prose.gazetteer import MONTHS
 from wideseek_baselines.scripted.prose.subject import Subject, first
 
 _YEAR = r"(?<![\d$£€.,-])(?:1[0-9]|20)\d\d(?![\d%]|,\d| ?(?:metres|meters|m|ft|feet|km|people)\b)"
 _DATE = rf"(?:(?:{MONTHS}) \d{{1,2}},? \d{{4}}|\d{{1,2}} (?:{MONTHS}),? \d{{4}})"
+_HIDDEN = re.compile(r"\(\d{4}-\d\d-\d\d\) ?")
 _VERBS = (
     ("birth", "born"),
     ("born", "born"),
@@ -51,7 +54,7 @@ def date(subject: Subject) -> str:
     """
     verb, text = _verb(subject.column), subject.text
     if verb == "born":
-        found = first(rf"\([^)]*?({_DATE})", text) or first(rf"\bborn\b.{{0,60}}?({_DATE})", text)
+        found = _birth(_HIDDEN.sub("", text))
     elif verb == "died":
         found = first(rf"{_DATE}[^)]{{0,40}}?[-–—] ?[^)]{{0,40}}?({_DATE})", text)
         found = found or first(rf"\bdied\b.{{0,80}}?({_DATE})", text)
@@ -59,6 +62,14 @@ def date(subject: Subject) -> str:
         found = first(rf"\b(?:{verb})\b[^.;]{{0,80}}?({_DATE})", text) if verb else ""
         found = found or first(rf"({_DATE})", text)
     return found or year(subject)
+
+
+def _birth(text: str) -> str:
+    """The first date in the brackets after a name. In "(1895 - 27 September 1964)" it is the date of death."""
+    match = re.search(rf"\(([^)]*?)({_DATE})", text)
+    if match:
+        return "" if re.search(rf"{_YEAR}[^)]*[-–—−]", match[1]) else match[2]
+    return first(rf"\bborn\b.{{0,60}}?({_DATE})", text)
 
 
 def _verb(column: str) -> str:

@@ -57,12 +57,16 @@ def recorded_game(game: GameConfig) -> dict[str, Any]:
     return record
 
 
-def game_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """The fields in which two records of `recorded_game` differ, such as ["game.reward"].
+def game_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """The fields in which two records of `recorded_game` differ: (before, now) by name, such as "game.reward".
 
     A field that only one of them has is not compared: an earlier version did not write it.
     """
-    return [f"game.{name}" for name in sorted({*before} & {*now}) if before[name] != now[name]]
+    return {
+        f"game.{name}": (before[name], now[name])
+        for name in sorted({*before} & {*now})
+        if before[name] != now[name]
+    }
 
 
 def _recorded(name: str, value: Any) -> Any:

@@ -310,13 +310,17 @@ def _override(record: dict[str, Any], text: str, kind: type) -> None:
 
 
 def _table_at(kind: type, name: str, path: str) -> type:
-    """The dataclass whose fields are the keys of the table `name` of `kind`."""
+    """The dataclass whose fields are the keys of the table `name` of `kind`. `dict` if it may have any keys."""
+    if kind is dict:
+        return dict
     if kind is GameConfig and name == "limits":
         return Rules
     fields = {item.name for item in dataclasses.fields(cast(Any, kind))}
     if name not in fields:
         raise ConfigError(_unknown(path, name, fields))
     inner = get_type_hints(kind)[name]
+    if get_origin(inner) is Mapping:
+        return dict
     if not dataclasses.is_dataclass(inner):
         raise ConfigError(f"{path} is a single value, not a table")
     return cast(type, inner)
@@ -350,6 +354,10 @@ def _value(value: Any, kind: Any, path: str, base: Any = None) -> Any:
         if not isinstance(items, (list, tuple)):
             raise ConfigError(f"{path} must be a list, not {value!r}")
         return tuple(_value(item, options[0], f"{path}[{number}]") for number, item in enumerate(items))
+    if origin is Mapping:
+        if not isinstance(value, Mapping):
+            raise ConfigError(f"{path} must be a table, not {value!r}")
+        return {name: None if inner == "none" else inner for name, inner in value.items()}
     if dataclasses.is_dataclass(kind):
         if not isinstance(value, Mapping):
             raise ConfigError(f"{path} must be a table, not {value!r}")

@@ -240,8 +240,24 @@ class ValueOptions:
     critic: Literal["shared", "separate"] = "shared"
     """`shared` is a value head on the policy's hidden states. `separate` is a second model."""
     view: Literal["own", "team"] = "own"
-    """What the critic reads to value a subagent's turns. `own`: only the subagent's conversation. `team`: first the
-    lead's conversation up to the first delegation, then the subagent's conversation. `team` needs a separate critic."""
+    """What the critic reads before a turn. `own`: the conversation of the agent, as in IPPO. `team`: the joint state,
+    as in MAPPO. This is the agent's conversation and all messages of the other agents with an earlier clock. `team`
+    needs a separate critic. MAPPO: `use_centralized_V`."""
+    context: Count | None = None
+    """Largest number of tokens that a critic with `view=team` reads before a turn. If the joint state is longer, the
+    critic reads the agent's conversation, the newest reports and then the newest other messages. With `none`, it is
+    `engine.context`, or the model's limit."""
+    epochs: Count = 8
+    """How often the critic is trained on the episodes of a step, apart from the policy. A value head is trained on
+    stored hidden states, so more epochs take almost no time. Lower it for a separate critic, which needs a pass over
+    all tokens in every epoch. A value head with `detach=false` is trained together with the policy, `RunConfig.epochs`
+    times. MAPPO: `ppo_epoch`."""
+    warmup_steps: Whole = 0
+    """Number of training steps at the beginning in which only the critic is trained. Raise it if a first bad critic
+    harms the policy. verl: `critic_warmup`."""
+    normalize: bool = True
+    """Whether the critic predicts normalised returns. The running mean and standard deviation of the returns turn its
+    outputs into values. MAPPO: `use_valuenorm`."""
     detach: bool = True
     """Whether to stop the gradient of a shared critic before the policy's layers. Then the value loss trains only the
     value head."""
@@ -254,11 +270,16 @@ class ValueOptions:
     """Where the critic estimates the reward. `turn`: once before the first token of each turn. `token`: before every
     token."""
     clip: NotNegative = 0.2
-    """Clipping of the value loss. Once a value has moved towards its target by more than this, its loss has no
-    gradient. 0 switches clipping off. Raise it if the critic learns too slowly. TRL: `cliprange_value`."""
+    """Clipping of the value loss. Once a value has moved towards its target by more than this in a step, its loss has
+    no gradient. With `normalize`, the unit is the standard deviation of the returns. 0 switches clipping off. Raise it
+    if the critic learns too slowly. TRL: `cliprange_value`."""
 
     def __post_init__(self) -> None:
         if self.view == "team" and self.critic == "shared":
             raise ConfigError(
                 "a critic with view='team' reads what the policy must not see: set critic='separate'"
+            )
+        if self.context is not None and self.view != "team":
+            raise ConfigError(
+                "context limits the joint state of view='team': leave it out, or set view='team'"
             )

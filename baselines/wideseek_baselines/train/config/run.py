@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal
 
+from wideseek_baselines.engines.vllm_arguments import OWN, check_own
 from wideseek_baselines.engines.vllm_loading import VLLM_SETTINGS
 from wideseek_baselines.tokens.template import History
 from wideseek_baselines.train.config.loading import Count, NotNegative, Positive, Range, Share, Whole
@@ -19,6 +21,16 @@ from wideseek_baselines.train.config.options import (
 from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
+
+_NAMED = {"gpu_memory_utilization": "memory_share", "sleep_level": "sleep"}
+"""Settings of `VllmSettings` that have another name in `EngineOptions`."""
+_FREE = ("seed", "enforce_eager")
+"""Settings of `VllmSettings` that `EngineOptions` does not have. They are set in the table `vllm`."""
+_OWN = {
+    **{name: f"engine.{_NAMED.get(setting, setting)}" for name, setting in OWN.items() if name not in _FREE},
+    "model": "model.path",
+}
+"""Arguments of vLLM that have a setting in the configuration, with its full name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +69,8 @@ class EngineOptions:
     tensor_parallel: Count = 1
     """For vLLM only: number of GPUs that one engine uses. Raise it for models that do not fit on one GPU. TRL:
     `vllm_tensor_parallel_size`."""
+    vllm: Mapping[str, Any] = field(default_factory=dict)
+    """For vLLM only: more arguments of `vllm.AsyncEngineArgs`, by name, such as `engine.vllm.block_size=32`."""
     workers: Whole = 0
     """Number of processes on a Ray cluster. Each has its own engine. With 0, the engine runs in the trainer's
     process."""
@@ -79,9 +93,15 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if self.kind == "transformers":
-            for name, unset in (("memory_share", None), ("kv_bytes", None), ("tensor_parallel", 1)):
+            for name, unset in (
+                ("memory_share", None),
+                ("kv_bytes", None),
+                ("tensor_parallel", 1),
+                ("vllm", {}),
+            ):
                 if getattr(self, name) != unset:
                     raise ConfigError(f"{name} is a setting of vLLM: leave it out, or set kind=vllm")
+        check_own(self.vllm, _OWN, "vllm")
         if not self.workers and (self.worker_gpus, self.worker_cpus) != (0.0, 1.0):
             raise ConfigError("worker_cpus and worker_gpus are for Ray workers: set workers too")
 
@@ -237,10 +257,14 @@ def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
     """The options of the policy called `engine.kind`. A setting that is `None` is left out, so the policy's default
     applies.
     """
-    named = {"gpu_memory_utilization": "memory_share"}
-    options = {name: getattr(engine, named.get(name, name), None) for name in VLLM_SETTINGS}
+    options = {
+        name: getattr(engine, _NAMED.get(name, name), None) for name in VLLM_SETTINGS if name != "sleep_level"
+    }
     if engine.kind != "vllm":
         options["tensor_parallel"] = None
+    more = dict(engine.vllm)
+    options |= {name: more.pop(name) for name in _FREE if name in more}
+    options["engine_options"] = more or None
     options["model"] = model
     for name in ("turn_tokens", "episode_tokens", "temperature", "thinking", "history"):
         options[name] = getattr(engine, name)

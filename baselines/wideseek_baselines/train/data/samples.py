@@ -18,10 +18,11 @@ from wideseek_baselines.train.config.options import SelectionOptions
 from wideseek_baselines.train.data.loss_weights import Owner, token_weights
 from wideseek_baselines.train.data.packing import Sample
 from wideseek_env.errors import TrajectoryError
+from wideseek_env.messages import ROLES, Role
 
 ENDED = ("answered", "reported")
 """The endings of agents that finished by themselves."""
-_CUT = ("out_of_turns", "out_of_context")
+RAN_OUT = ("out_of_turns", "out_of_context")
 REPEATED = 8000
 """A turn with this number of tokens or more that filled the context is taken for endless repetition (WideSeek-R1)."""
 
@@ -32,8 +33,9 @@ class SampleBatch:
 
     Attributes:
         samples: One sample for each sequence that has a trained token. Its columns are `advantage`, `weight`, `engine`
-            (the log-probabilities from the engine), `temperature`, and `version` (of the policy that generated the
-            token). With ``kl_denominator="turns"`` there is also `kl_weight`, the weight in the KL term.
+            (the log-probabilities from the engine), `temperature`, `version` (of the policy that generated the token),
+            and `role` (the index of the token's role in `wideseek_env.messages.ROLES`). With ``kl_denominator="turns"``
+            there is also `kl_weight`, the weight in the KL term.
         owners: The owner of each sample. `Owner.rollout` is the index of a rollout in the mini-batch, and `Owner.agent`
             is the index of an agent in that rollout.
         turns: The trained turns of each sample.
@@ -89,7 +91,7 @@ def rollout_samples(
             for sequence in agent.sequences:
                 here = [turn for turn in sequence.turns if turn.turn in chosen and turn.tokens]
                 if here:
-                    bare.append(_sample(sequence, here, float(paid[place])))
+                    bare.append(_sample(sequence, here, float(paid[place]), agent.role))
                     owners.append(Owner(rollout.group, number, place))
                     turns.append(here)
     weights = token_weights(owners, [len(sample.places) for sample in bare], options, planned)
@@ -128,7 +130,7 @@ def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOption
     usable = {turn.turn for turn in agent.turns if turn.trainable}
     if options.failures == "all":
         return usable
-    cut = agent.ending in _CUT
+    cut = ran_out(agent)
     if not failed(rollout):
         return set() if cut else usable
     if options.failures == "none":
@@ -145,6 +147,11 @@ def trained_turns(rollout: Rollout, agent: AgentRecord, options: SelectionOption
     return set()
 
 
+def ran_out(agent: AgentRecord) -> bool:
+    """Whether an agent ended because it ran out of turns or context."""
+    return agent.ending in RAN_OUT
+
+
 def repeated(agent: AgentRecord) -> bool:
     """Whether an agent's last turn filled its context and has `REPEATED` tokens or more."""
     if agent.ending != "out_of_context" or not agent.turns:
@@ -158,7 +165,7 @@ def failed(rollout: Rollout) -> bool:
     return rollout.ending != "answered" or rollout.score.get("well_formed", 1.0) < 1.0
 
 
-def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: float) -> Sample:
+def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: float, role: Role) -> Sample:
     """Make one sample. Raises `TrajectoryError` if the numbers of log-probabilities, versions and tokens differ."""
     for turn in turns:
         counted = sum(count for _, count in turn.versions)
@@ -173,6 +180,7 @@ def _sample(sequence: TokenSequence, turns: Sequence[TurnRecord], advantage: flo
         "temperature": [turn.temperature for turn in turns for _ in range(turn.tokens)],
         "version": [version for turn in turns for version, count in turn.versions for _ in range(count)],
         "advantage": [advantage] * len(places),
+        "role": [ROLES.index(role)] * len(places),
     }
     return Sample(
         np.array(sequence.ids, np.int64),

@@ -1,40 +1,48 @@
 """Checkpoints. A checkpoint gets its name only when all of it is on disk, so there are no incomplete ones.
 
 A checkpoint is a folder such as ``step-00000120``. If the same step is saved again, ``.1`` is appended. The folder has
-the weights (safetensors), the states of the optimizers and of the random number generators, and a JSON file with the
-position of the run. While it is written, the folder has a temporary name. If the process is killed during that time,
-the temporary folder stays. It is never loaded, and the next `save` removes it.
+the weights (safetensors), the states of the optimizers and of the random number generators, a JSON file with the
+position of the run, and the checksums of these files. If a checkpoint is damaged, the one before it is loaded.
+
+While it is written, the folder has a temporary name. If the process is killed during that time, the temporary folder
+stays. It is never loaded, and `clear_remains` and the next `save` remove it.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import logging
 import os
 import random
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wideseek_baselines.checksums import NAME as CHECKSUMS
+from wideseek_baselines.checksums import DamagedError, check_files, write_checksums
 from wideseek_baselines.train import distributed
-from wideseek_baselines.train.model.export import whole_state_dict
-from wideseek_baselines.train.model.lora import adapter_weights, write_adapter
+from wideseek_baselines.train.model.export import duplicates, to_disk
 from wideseek_baselines.train.model.sharding import gather, part_like
-from wideseek_env.errors import ConfigError, WideSeekError
+from wideseek_env.errors import WideSeekError
 
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+log = logging.getLogger(__name__)
 
-FORMAT = 1
+FORMAT = 2
+WITHOUT_CHECKSUMS = 1
+"""An earlier format, which can be read too."""
+FILES = ("weights.safetensors", "state.pt", "position.json")
 _NAME = re.compile(r"step-(\d{8})(?:\.(\d+))?")
 _UNFINISHED = ".unfinished-"
+_DAMAGED = ".damaged"
 
 
 class CheckpointError(WideSeekError):
@@ -50,6 +58,8 @@ class Checkpoint:
     optimizer: dict[str, Any]
     generators: dict[str, Any]
     position: dict[str, Any]
+    damaged: tuple[Path, ...] = ()
+    """Newer checkpoints that `load_latest` could not use."""
 
     def restore(self, module: nn.Module) -> None:
         """Load the weights into a module, and restore the generators of torch, NumPy and Python."""
@@ -75,6 +85,7 @@ def save(
     optimizer: Mapping[str, Any],
     position: Mapping[str, Any],
     *,
+    generators: Mapping[str, Any] | None = None,
     keep: int = 2,
 ) -> Path:
     """Write the checkpoint of a step into `folder`, and keep only the `keep` newest ones. All processes must call this.
@@ -85,14 +96,16 @@ def save(
         module: The module whose state is saved, without frozen parameters.
         optimizer: The states of the optimizers.
         position: JSON values that the run needs to resume, such as its place in the data.
-        keep: How many checkpoints are kept. Older ones are removed after the new one is complete.
+        generators: The states of the random number generators, from `generator_states`. Default: the current ones.
+        keep: How many checkpoints are kept. Older ones are removed after the new one is complete, and so are damaged
+            ones.
 
     Raises:
         CheckpointError: The folder cannot be written.
     """
     left_out = _left_out(module)
     weights = gather({name: part for name, part in module.state_dict().items() if name not in left_out})
-    state = gather(dict(optimizer))
+    state = {"optimizer": gather(dict(optimizer)), "generators": dict(generators or generator_states())}
     return distributed.from_main(lambda: _write(Path(folder), step, weights, state, position, keep))
 
 
@@ -100,7 +113,7 @@ def _write(
     folder: Path,
     step: int,
     tensors: Mapping[str, Tensor],
-    optimizer: dict[str, Any],
+    state: dict[str, Any],
     position: Mapping[str, Any],
     keep: int,
 ) -> Path:
@@ -109,28 +122,45 @@ def _write(
     weights = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(f"{_UNFINISHED}*"):
-            shutil.rmtree(left, ignore_errors=True)
+        clear_remains(folder)
         place = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=folder))
         place.chmod(0o755)
         save_file(weights, place / "weights.safetensors")
-        torch.save({"optimizer": optimizer, "generators": generator_states()}, place / "state.pt")
+        torch.save(state, place / "state.pt")
         about = {"format": FORMAT, "step": step, "position": dict(position)}
         (place / "position.json").write_text(json.dumps(about), "utf-8")
+        write_checksums(place)
         for file in place.iterdir():
-            _to_disk(file)
-        _to_disk(place)
+            to_disk(file)
+        to_disk(place)
         target = _free_name(folder, step)
         os.replace(place, target)
-        _to_disk(folder)
+        to_disk(folder)
     except OSError as error:
         raise CheckpointError(f"no checkpoint can be written to {folder}: {error}") from error
-    for _, path in steps(folder)[:-keep]:
+    for path in [*folder.glob(f"*{_DAMAGED}"), *(path for _, path in steps(folder)[:-keep])]:
         # Renamed first: a removal that is interrupted must not leave a checkpoint that looks complete.
         doomed = path.with_name(f"{_UNFINISHED}{path.name}")
         os.replace(path, doomed)
         shutil.rmtree(doomed, ignore_errors=True)
     return target
+
+
+def clear_remains(folder: Path | str) -> None:
+    """Remove what killed processes left of checkpoints that they were writing or removing."""
+    for left in Path(folder).glob(f"{_UNFINISHED}*"):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def set_aside(damaged: Sequence[Path]) -> None:
+    """Rename damaged checkpoints, so that they do not count as checkpoints. The next `save` removes them. All processes
+    must call this."""
+
+    def rename() -> None:
+        for path in damaged:
+            os.replace(path, path.with_name(path.name + _DAMAGED))
+
+    distributed.from_main(rename)
 
 
 def steps(folder: Path | str) -> list[tuple[int, Path]]:
@@ -142,10 +172,12 @@ def steps(folder: Path | str) -> list[tuple[int, Path]]:
 
 
 def load_latest(folder: Path | str) -> Checkpoint | None:
-    """The newest checkpoint in a folder. None if there is no checkpoint.
+    """The newest checkpoint in a folder that is not damaged. None if there is no checkpoint.
+
+    A line in the log names each damaged checkpoint.
 
     Raises:
-        CheckpointError: The checkpoint is damaged, or the processes find different checkpoints.
+        CheckpointError: All checkpoints are damaged, or the processes find different checkpoints.
     """
     found = steps(folder)
     names = distributed.gathered(found[-1][1].name if found else "none")
@@ -154,19 +186,72 @@ def load_latest(folder: Path | str) -> Checkpoint | None:
             f"the processes find different checkpoints in {folder} ({', '.join(names)}): it must be a folder that all "
             "machines share"
         )
-    return load(found[-1][1]) if found else None
+    if not found:
+        return None
+    name, damaged = distributed.from_main(lambda: _newest_whole(found))
+    return dataclasses.replace(
+        _read(Path(folder) / name), damaged=tuple(Path(folder) / other for other in damaged)
+    )
+
+
+def _newest_whole(found: Sequence[tuple[int, Path]]) -> tuple[str, list[str]]:
+    """The name of the newest checkpoint that is not damaged, and the names of the newer ones."""
+    problems: dict[str, str] = {}
+    for _, path in reversed(found):
+        try:
+            _check(path)
+        except CheckpointError as error:
+            problems[path.name] = str(error)
+            continue
+        for problem in problems.values():
+            log.warning("%s. The run resumes from %s instead", problem, path.name)
+        return path.name, list(problems)
+    raise CheckpointError(
+        f"no checkpoint can be used: {'; '.join(problems.values())}. Restore one of them from a copy, or delete "
+        "them to start over"
+    )
 
 
 def load(path: Path | str) -> Checkpoint:
     """Read one checkpoint. Raises `CheckpointError` if it is damaged or has another format."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
+    _check(Path(path))
+    return _read(Path(path))
 
-    path = Path(path)
+
+def _check(path: Path) -> None:
+    """Check that a checkpoint is not damaged. One without checksums is read as a whole."""
+    try:
+        if not (path / CHECKSUMS).exists() and _about(path).get("format") == WITHOUT_CHECKSUMS:
+            _read(path)
+        else:
+            check_files(path, FILES)
+            _about(path)
+    except DamagedError as error:
+        raise CheckpointError(f"the checkpoint {path} is damaged: {error}") from error
+
+
+def _about(path: Path) -> dict[str, Any]:
+    """The content of ``position.json``."""
     try:
         about = json.loads((path / "position.json").read_text("utf-8"))
-        if about.get("format") != FORMAT:
-            raise CheckpointError(f"{path}: format {about.get('format')!r}, this version reads {FORMAT}")
+        if not isinstance(about, dict) or not isinstance(about.get("position"), dict):
+            raise ValueError("it has no position")
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(
+            f"the checkpoint {path} is damaged: position.json cannot be read: {type(error).__name__}: {error}"
+        ) from error
+    if about.get("format") not in (FORMAT, WITHOUT_CHECKSUMS):
+        raise CheckpointError(
+            f"the checkpoint {path} has the format {about.get('format')!r}, and this version reads {FORMAT}"
+        )
+    return about
+
+
+def _read(path: Path) -> Checkpoint:
+    from safetensors.torch import load_file
+
+    about = _about(path)
+    try:
         # With several processes the file is mapped, so each keeps only its part in memory.
         many = distributed.size() > 1
         state = torch.load(path / "state.pt", map_location="cpu", weights_only=True, mmap=many)
@@ -177,8 +262,10 @@ def load(path: Path | str) -> Checkpoint:
             state["generators"],
             about["position"],
         )
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        raise CheckpointError(f"{path} cannot be read: {type(error).__name__}: {error}") from error
+    except Exception as error:  # a damaged pickle or archive can raise any error
+        raise CheckpointError(
+            f"the checkpoint {path} is damaged: it cannot be read: {type(error).__name__}: {error}"
+        ) from error
 
 
 def generator_states() -> dict[str, Any]:
@@ -210,64 +297,6 @@ def restore_generators(states: Mapping[str, Any]) -> None:
         torch.cuda.set_rng_state_all(states["cuda"])
 
 
-def export(causal: PreTrainedModel, tokenizer: str | Path, folder: Path | str) -> Path:
-    """Write a Hugging Face folder (model, configuration, tokenizer) that transformers and vLLM can load.
-
-    The folder appears only when it is complete. It replaces an earlier export. Adapters are merged into the weights,
-    and are also written separately to the folder ``adapter`` next to `folder`. All processes must call this function.
-
-    Args:
-        causal: The model.
-        tokenizer: Folder or hub name of the tokenizer.
-        folder: The folder to write.
-
-    Raises:
-        ConfigError: The folder exists and has files, but no model.
-    """
-    from wideseek_baselines.train.model.model import copy_tokenizer
-
-    state = whole_state_dict(causal)
-    again = _duplicates(causal)
-    kept = None if state is None else {name: part for name, part in state.items() if name not in again}
-
-    def model(place: Path) -> None:
-        causal.save_pretrained(place, state_dict=kept)
-        copy_tokenizer(tokenizer, place)
-
-    adapters = dict(adapter_weights(causal))
-    if adapters:
-        adapter = Path(folder).with_name("adapter")
-        distributed.from_main(
-            lambda: _replace(adapter, lambda place: write_adapter(causal, str(tokenizer), adapters, place))
-        )
-    return distributed.from_main(lambda: _replace(Path(folder), model))
-
-
-def _replace(folder: Path, write: Callable[[Path], None]) -> Path:
-    """Write a folder under a temporary name. When the folder is complete, replace the earlier folder with it."""
-    if (
-        folder.exists()
-        and not any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
-        and (folder.is_file() or any(folder.iterdir()))
-    ):
-        raise ConfigError(f"{folder} has other files than a model: choose another folder")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-    try:
-        place.chmod(0o755)
-        write(place)
-        for file in place.rglob("*"):
-            _to_disk(file)
-        if folder.exists():
-            os.replace(folder, place / ".earlier")
-        os.replace(place, folder)
-        shutil.rmtree(folder / ".earlier", ignore_errors=True)
-        _to_disk(folder.parent)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    return folder
-
-
 def _free_name(folder: Path, step: int) -> Path:
     """A free name for the checkpoint of a step. An existing checkpoint of the step is not replaced."""
     path, again = folder / f"step-{step:08d}", 0
@@ -277,27 +306,9 @@ def _free_name(folder: Path, step: int) -> Path:
     return path
 
 
-def _duplicates(module: nn.Module) -> set[str]:
-    """Names of tensors that already have another name, such as tied embeddings."""
-    seen: dict[int, str] = {}
-    again: set[str] = set()
-    for name, tensor in module.state_dict(keep_vars=True).items():
-        if seen.setdefault(id(tensor), name) != name:
-            again.add(name)
-    return again
-
-
 def _left_out(module: nn.Module) -> set[str]:
     """Names of tensors that a checkpoint leaves out: the second names of tied tensors, and frozen parameters."""
     frozen = {
         name for name, part in module.named_parameters(remove_duplicate=False) if not part.requires_grad
     }
-    return _duplicates(module) | frozen
-
-
-def _to_disk(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    return duplicates(module) | frozen

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from wideseek_baselines.checksums import write_checksums
 from wideseek_baselines.train import distributed
-from wideseek_baselines.train.model.lora import has_adapters, merged_weights
+from wideseek_baselines.train.model.lora import adapter_weights, has_adapters, merged_weights, write_adapter
 from wideseek_baselines.train.model.sharding import full_weights
+from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+    from transformers import PreTrainedModel
+
+_EARLIER = ".earlier"
 
 
 def state_dict_for_engine(causal: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -27,3 +37,110 @@ def whole_state_dict(causal: nn.Module) -> dict[str, Tensor] | None:
         if distributed.is_main():
             kept[name] = tensor.cpu()
     return kept
+
+
+def export(
+    causal: PreTrainedModel,
+    tokenizer: str | Path,
+    folder: Path | str,
+    about: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write a Hugging Face folder (model, configuration, tokenizer) that transformers and vLLM can load.
+
+    The folder appears only when it is complete. It replaces an earlier export. It has checksums of its files. Adapters
+    are merged into the weights, and are also written separately to the folder ``adapter`` next to `folder`. All
+    processes must call this function.
+
+    Args:
+        causal: The model.
+        tokenizer: Folder or hub name of the tokenizer.
+        folder: The folder to write.
+        about: JSON values to store with the checksums, such as the step.
+
+    Raises:
+        ConfigError: The folder exists and has files, but no model.
+    """
+    from wideseek_baselines.train.model.model import copy_tokenizer
+
+    state = whole_state_dict(causal)
+    again = duplicates(causal)
+    kept = None if state is None else {name: part for name, part in state.items() if name not in again}
+
+    def model(place: Path) -> None:
+        causal.save_pretrained(place, state_dict=kept)
+        copy_tokenizer(tokenizer, place)
+
+    adapters = dict(adapter_weights(causal))
+    if adapters:
+        adapter = Path(folder).with_name("adapter")
+        distributed.from_main(
+            lambda: _replace(
+                adapter, lambda place: write_adapter(causal, str(tokenizer), adapters, place), about
+            )
+        )
+    return distributed.from_main(lambda: _replace(Path(folder), model, about))
+
+
+def _replace(folder: Path, write: Callable[[Path], None], about: Mapping[str, Any] | None) -> Path:
+    """Write a folder under a temporary name. When the folder is complete, replace the earlier folder with it."""
+    if (
+        folder.exists()
+        and not any((folder / name).is_file() for name in ("config.json", "adapter_config.json"))
+        and (folder.is_file() or any(folder.iterdir()))
+    ):
+        raise ConfigError(f"{folder} has other files than a model: choose another folder")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    recover(folder)
+    place = Path(tempfile.mkdtemp(prefix=_prefix(folder), dir=folder.parent))
+    try:
+        place.chmod(0o755)
+        write(place)
+        write_checksums(place, about)
+        for file in place.rglob("*"):
+            to_disk(file)
+        if folder.exists():
+            os.replace(folder, place / _EARLIER)
+        os.replace(place, folder)
+        shutil.rmtree(folder / _EARLIER, ignore_errors=True)
+        to_disk(folder.parent)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return folder
+
+
+def recover(folder: Path) -> None:
+    """Finish or undo what a killed process left of an export to `folder`.
+
+    If the process was killed after it had moved the earlier folder away, the new one is complete and gets its name.
+    """
+    if folder.parent.is_dir():
+        name = re.compile(re.escape(_prefix(folder)) + r"\w+")
+        for place in sorted(path for path in folder.parent.iterdir() if name.fullmatch(path.name)):
+            if (place / _EARLIER).is_dir() and not folder.exists():
+                os.replace(place, folder)
+            else:
+                shutil.rmtree(place, ignore_errors=True)
+    shutil.rmtree(folder / _EARLIER, ignore_errors=True)
+
+
+def _prefix(folder: Path) -> str:
+    return f".{folder.name}.unfinished-"
+
+
+def duplicates(module: nn.Module) -> set[str]:
+    """Names of tensors that already have another name, such as tied embeddings."""
+    seen: dict[int, str] = {}
+    again: set[str] = set()
+    for name, tensor in module.state_dict(keep_vars=True).items():
+        if seen.setdefault(id(tensor), name) != name:
+            again.add(name)
+    return again
+
+
+def to_disk(path: Path) -> None:
+    """Wait until a file or folder is on disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

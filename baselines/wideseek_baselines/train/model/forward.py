@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -58,11 +59,36 @@ def logprobs_of(model: TokenModel, samples: Sequence[Sample], tokens_per_row: in
     return combined(unpack(rows, found, len(samples)))
 
 
+@dataclass(frozen=True, slots=True)
+class StateRow:
+    """The hidden states of one row at which a value head is trained. Each process has those of its rows.
+
+    Attributes:
+        states: ``[M, H]`` hidden states on the CPU, one before each trained token whose `critic_weight` is above 0.
+        members: The indices of the samples in the row, in order.
+    """
+
+    states: Tensor
+    members: tuple[int, ...]
+
+
 @torch.no_grad()
 def logprobs_and_values(
-    model: TokenModel, head: ValueHead, samples: Sequence[Sample], tokens_per_row: int
+    model: TokenModel,
+    head: ValueHead,
+    samples: Sequence[Sample],
+    tokens_per_row: int,
+    states: list[StateRow] | None = None,
 ) -> tuple[list[Floats], list[Floats]]:
-    """The log-probabilities of trained tokens, and the values of a head before each of these tokens, in one pass."""
+    """The log-probabilities of trained tokens, and the values of a head before each of these tokens, in one pass.
+
+    Args:
+        model: The policy.
+        head: The value head.
+        samples: The samples. With `states`, they need the column `critic_weight`.
+        tokens_per_row: Number of tokens that go through the model at the same time.
+        states: A list to which the hidden states of this process are added.
+    """
     model.eval()
     head.eval()
     rows = [row.to(model.device) for row in rows_of(samples, tokens_per_row)]
@@ -72,6 +98,8 @@ def logprobs_and_values(
         scores = model(row, temperature=row.columns["temperature"])
         logprobs.append(scores.logprobs)
         values.append(head(scores.hidden))
+        if states is not None:
+            states.append(StateRow(scores.hidden[row.columns["critic_weight"] > 0].cpu(), row.members))
     return (
         combined(unpack(rows, logprobs, len(samples))),
         combined(unpack(rows, values, len(samples))),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
+from wideseek_baselines.checksums import check_model
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.options import ModelOptions
 from wideseek_baselines.train.data.packing import PackedSequence
@@ -99,6 +100,7 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
 
     Raises:
         ConfigError: The model or the device does not exist, or the model cannot have these adapters.
+        DamagedError: The folder has checksums, and a file does not have its checksum.
         MissingDependencyError: transformers or peft is not installed.
     """
     try:
@@ -109,6 +111,7 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
         ) from error
     if options.compile and distributed.size() > 1:
         raise ConfigError("model.compile is for one process: leave it out where torchrun starts several")
+    check_model(Path(options.path))
     dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
     try:
         model = AutoModelForCausalLM.from_pretrained(options.path, dtype=dtype)

@@ -214,8 +214,6 @@ def value_loss(values: Tensor, old: Tensor, returns: Tensor, weights: Tensor, *,
     with torch.no_grad():
         metrics.mean("value", values, counted)
         metrics.mean("value_error", (values - returns).square(), counted)
-        metrics.mean("return", returns, counted)
-        metrics.mean("return_square", returns.square(), counted)
     return Loss(0.5 * (weights * error).sum(), metrics)
 
 

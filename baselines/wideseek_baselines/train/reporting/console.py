@@ -25,18 +25,28 @@ if TYPE_CHECKING:
 
 REINFORCED: Mapping[str, tuple[str, str]] = {
     "reward": ("reward", ".3f"),
+    "reward_std": ("reward, deviation", ".3f"),
     "item_f1": ("item-F1", ".3f"),
+    "loss": ("loss", ".4f"),
+    "value_loss": ("critic's loss", ".4f"),
+    "gradient_norm": ("gradient norm", ".3f"),
     "kl_reference": ("KL to the reference", ".5f"),
     "kl_penalty": ("KL penalty", ".5f"),
     "entropy": ("entropy", ".3f"),
     "clip_share": ("clipped share", ".3f"),
     "mismatch": ("mismatch with the engine", ".5f"),
     "value_error": ("critic's error", ".4f"),
+    "explained_variance": ("explained variance", ".3f"),
     "subagents": ("subagents used", ".2f"),
     "episode_tokens": ("tokens of an episode", ",.0f"),
     "turn_tokens": ("tokens of a turn", ",.0f"),
     "cut_share": ("turns cut off", ".2f"),
     "generated_tokens_per_second": ("generated tokens/s", ",.0f"),
+    "train_tokens_per_second": ("trained tokens/s", ",.0f"),
+    "mfu": ("model FLOPs utilisation", ".1%"),
+    "gpu_memory_peak_gb": ("GPU memory, peak in GB", ".1f"),
+    "queue_seconds": ("seconds of a turn in queues", ".2f"),
+    "tool_seconds": ("seconds of a turn in tools", ".2f"),
     "rollout_seconds": ("seconds playing", ".1f"),
     "train_seconds": ("seconds training", ".1f"),
     "wait_seconds": ("seconds waiting", ".1f"),
@@ -47,6 +57,8 @@ SUPERVISED: Mapping[str, tuple[str, str]] = {
     "gradient_norm": ("gradient norm", ".2f"),
     "lr": ("learning rate", ".2e"),
     "tokens_per_second": ("tokens/s", ",.0f"),
+    "mfu": ("model FLOPs utilisation", ".1%"),
+    "gpu_memory_peak_gb": ("GPU memory, peak in GB", ".1f"),
 }
 """Metrics of a warm start."""
 RECENT = 10
@@ -191,6 +203,7 @@ def _time(seconds: float) -> str:
 COLUMNS: Mapping[str, tuple[str, str]] = {
     "reward": ("reward", "7.3f"),
     "item_f1": ("item-F1", "7.3f"),
+    "loss": ("loss", "8.4f"),
     "kl_reference": ("KL", "8.5f"),
     "entropy": ("entropy", "7.3f"),
     "clip_share": ("clipped", "7.3f"),

@@ -5,8 +5,13 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from wideseek_baselines.tokens.record import Rollout, TurnRecord
-from wideseek_baselines.train.data.samples import failed
+import numpy as np
+
+from wideseek_baselines.tokens.record import AgentRecord, Rollout, TurnRecord
+from wideseek_baselines.train.data.samples import failed, ran_out
+from wideseek_env.messages import ROLES
+
+PERCENTILES = (50, 90, 99)
 
 
 def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, float]:
@@ -22,6 +27,7 @@ def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
     stale = sum(number for turn in turns for made, number in turn.versions if made != version)
     return {
         "reward": sum(rollout.reward for rollout in rollouts) / count,
+        **reward_metrics(rollouts),
         "item_f1": sum(rollout.score["item_f1"] for rollout in rollouts) / count,
         "success": sum(rollout.score["success"] for rollout in rollouts) / count,
         "failed_share": sum(map(failed, rollouts)) / count,
@@ -29,11 +35,54 @@ def rollout_metrics(rollouts: Sequence[Rollout], version: int) -> dict[str, floa
         "turns": len(turns) / count,
         "episode_tokens": tokens / count,
         "turn_tokens": tokens / max(1, len(turns)),
-        "cut_share": sum(turn.finish_reason == "length" for turn in turns) / max(1, len(turns)),
+        "cut_share": _cut_share(turns),
         "call_errors": sum(turn.errors for turn in turns) / count,
         "stale_share": stale / max(1, tokens),
+        "queue_seconds": _mean([turn.queued for turn in turns]),
+        "generation_seconds": _mean([turn.generating for turn in turns]),
+        "tool_seconds": _mean([turn.tools for turn in turns]),
+        **role_lengths(rollouts),
         **_credits(rollouts),
     }
+
+
+def reward_metrics(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """The spread of rewards over all episodes and within groups, and the mean of each part of the reward."""
+    rewards = [rollout.reward for rollout in rollouts]
+    groups: dict[str, list[float]] = {}
+    parts: dict[str, list[float]] = {}
+    for rollout in rollouts:
+        groups.setdefault(rollout.group, []).append(rollout.reward)
+        for name, value in rollout.parts.items():
+            parts.setdefault(name, []).append(value)
+    return {
+        "reward_std": float(np.std(rewards)),
+        "reward_min": min(rewards),
+        "reward_max": max(rewards),
+        "reward_std_in_groups": _mean([float(np.std(group)) for group in groups.values()]),
+        **{f"reward_part_{name}": sum(values) / len(rollouts) for name, values in sorted(parts.items())},
+    }
+
+
+def role_lengths(rollouts: Sequence[Rollout]) -> dict[str, float]:
+    """How much the agents of each role wrote, and how many ran out. Roles that did not play have no metrics."""
+    metrics: dict[str, float] = {}
+    for role in ROLES:
+        agents: list[AgentRecord] = [
+            agent for rollout in rollouts for agent in rollout.agents if agent.role == role
+        ]
+        if not agents:
+            continue
+        turns = [turn for agent in agents for turn in agent.turns]
+        lengths = [turn.tokens for turn in turns] or [0]
+        metrics |= {
+            f"{role}_turns": len(turns) / len(agents),
+            f"{role}_tokens": sum(lengths) / len(agents),
+            **{f"{role}_turn_tokens_p{p}": float(np.percentile(lengths, p)) for p in PERCENTILES},
+            f"{role}_cut_share": _cut_share(turns),
+            f"{role}_ran_out_share": sum(map(ran_out, agents)) / len(agents),
+        }
+    return metrics
 
 
 def _credits(rollouts: Sequence[Rollout]) -> dict[str, float]:
@@ -60,3 +109,11 @@ def turns_of(rollouts: Sequence[Rollout]) -> list[TurnRecord]:
 def subagents(rollout: Rollout) -> int:
     """The number of subagents in an episode."""
     return sum(agent.role == "subagent" for agent in rollout.agents)
+
+
+def _cut_share(turns: Sequence[TurnRecord]) -> float:
+    return sum(turn.finish_reason == "length" for turn in turns) / max(1, len(turns))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return sum(values) / max(1, len(values))

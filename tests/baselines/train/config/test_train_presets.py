@@ -25,10 +25,10 @@ from wideseek_baselines.train.config.loading import (
     preset_file,
     preset_names,
 )
+from wideseek_baselines.train.config.resuming import changed_settings
 from wideseek_baselines.train.config.run import policy_options
 from wideseek_baselines.train.estimate import KNOWN, estimate, shape_of
 from wideseek_baselines.train.grpo import GrpoConfig
-from wideseek_baselines.train.loop import changed_settings
 from wideseek_baselines.train.objective.advantages import EPSILON
 from wideseek_baselines.train.objective.losses import LARGEST
 from wideseek_baselines.train.ppo import PpoConfig
@@ -162,7 +162,7 @@ def test_a_run_with_earlier_values_of_a_preset_is_not_continued_with_others() ->
         for name in names:
             del (earlier[place] if place else earlier)[name]
     again = load_config(GrpoConfig, None, [*NEEDED, "model.device=cuda"])
-    assert changed_settings(again, earlier) == ["loss.kl_clip", "selection.loss_denominator"]
+    assert list(changed_settings(again, earlier)) == ["loss.kl_clip", "selection.loss_denominator"]
     told = changed_settings(now, earlier)
     for place, names in new.items():
         assert {f"{place}.{name}".lstrip(".") for name in names} <= set(told)
@@ -305,9 +305,10 @@ def test_the_commands(model_folder: Path, tmp_path: Path) -> None:
     runner = CliRunner()
     done = runner.invoke(train, ["grpo", *settings], catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    head, line, last = done.stdout.splitlines()[-3:]
+    head, line, warning, last = done.stdout.splitlines()[-4:]
     assert head.split()[:3] == ["step", "reward", "item-F1"]
     assert line.startswith("    1/1 ")
+    assert "so this step trained nothing" in warning
     assert "1 steps, 0 tokens trained on" in last, "random answers all earn nothing: no group teaches"
     assert (tmp_path / "run" / "model" / "config.json").is_file()
     wrong = runner.invoke(train, ["ppo", *settings, "kl.coeff=2"])

@@ -21,6 +21,7 @@ from wideseek_baselines.train.config.options import ModelOptions
 from wideseek_baselines.train.model import checkpoint
 from wideseek_baselines.train.model.attention import use_attention
 from wideseek_baselines.train.model.checkpoint import CheckpointError
+from wideseek_baselines.train.model.export import export
 from wideseek_baselines.train.model.model import TokenModel, load_model
 from wideseek_env.errors import ConfigError
 
@@ -67,16 +68,12 @@ def test_unfinished_folders_are_ignored_and_cleared(tmp_path: Path) -> None:
     assert checkpoint.load_latest(tmp_path / "nothing") is None
 
 
-def test_damage_and_other_models_are_told(tmp_path: Path) -> None:
+def test_other_models_are_told(tmp_path: Path) -> None:
     path = save(tmp_path, 1, nn.Linear(2, 2))
     with pytest.raises(CheckpointError, match="another model"):
         checkpoint.load(path).restore(nn.Linear(2, 3))
     with pytest.raises(CheckpointError, match="another model"):
         checkpoint.load(path).restore(nn.Sequential(nn.Linear(2, 2)))
-    weights = path / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:20])
-    with pytest.raises(CheckpointError, match="cannot be read"):
-        checkpoint.load(path)
 
 
 WRITER = """
@@ -125,7 +122,7 @@ def test_an_export_is_a_folder_that_transformers_loads(tmp_path: Path) -> None:
     with torch.no_grad():
         next(model.parameters()).add_(0.01)
     for _ in range(2):  # the second takes the place of the first
-        checkpoint.export(model.causal, source, tmp_path / "out" / "model")
+        export(model.causal, source, tmp_path / "out" / "model")
     assert sorted(os.listdir(tmp_path / "out")) == ["model"]
     again = AutoModelForCausalLM.from_pretrained(tmp_path / "out" / "model")
     assert again.config._attn_implementation == "sdpa", "how it was trained does not follow it"
@@ -138,7 +135,7 @@ def test_an_export_is_a_folder_that_transformers_loads(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(ConfigError, match="has other files than a model"):
-        checkpoint.export(model.causal, source, tmp_path / "mine")
+        export(model.causal, source, tmp_path / "mine")
 
 
 def test_models_and_devices_that_are_not_there_are_told(tmp_path: Path) -> None:

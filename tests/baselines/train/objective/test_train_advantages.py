@@ -12,7 +12,6 @@ from training_parts import agent, rollout
 from wideseek_baselines.train.config.options import AdvantageOptions, SelectionOptions
 from wideseek_baselines.train.data.packing import pack
 from wideseek_baselines.train.data.samples import by_agent, mini_batches, rollout_samples, spans
-from wideseek_baselines.train.model.critic import team_samples
 from wideseek_baselines.train.objective.advantages import agent_gae, gae, group_advantages
 from wideseek_env.errors import ConfigError, TrajectoryError
 
@@ -353,14 +352,3 @@ def test_agents_are_gathered_in_the_order_of_their_turns() -> None:
         [rollout([agent("lead", [2, 6], split=True), agent("subagent", [4])])], [1.0], SelectionOptions()
     )
     assert list(by_agent(samples).values()) == [[0, 1], [2]]
-
-
-def test_a_team_critic_reads_the_question_and_the_delegation_but_nothing_later() -> None:
-    lead, sub = agent("lead", [2, 6]), agent("subagent", [4])
-    rollouts = [rollout([lead, sub])]
-    samples = rollout_samples(rollouts, [1.0], SelectionOptions())
-    own, seen = samples.samples, team_samples(samples, rollouts)
-    assert seen[0] is own[0]
-    prefix = lead.sequences[0].ids[: lead.sequences[0].turns[0].stop]
-    assert seen[1].ids.tolist() == [*prefix, *sub.sequences[0].ids]
-    np.testing.assert_array_equal(seen[1].ids[seen[1].places], own[1].ids[own[1].places])

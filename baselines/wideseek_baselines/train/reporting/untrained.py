@@ -1,0 +1,58 @@
+"""Warnings for steps that trained nothing. Such steps look like others in the reward, but no weight has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from wideseek_baselines.tokens.record import Rollout
+from wideseek_baselines.train.config.options import AdvantageOptions
+from wideseek_baselines.train.objective.advantages import Advantages
+
+
+def untrained_groups(
+    rollouts: Sequence[Rollout],
+    advantages: Advantages,
+    options: AdvantageOptions,
+    metrics: Mapping[str, float],
+) -> list[str]:
+    """A warning for a step of GRPO that learned nothing from rewards. Otherwise the list is empty.
+
+    Args:
+        rollouts: The rollouts of the step.
+        advantages: Their advantages.
+        options: What is done with groups whose rewards are all equal.
+        metrics: The metrics of the training step, with its number of `optimizer_steps`.
+    """
+    usable = [rollout for rollout in rollouts if rollout.trainable]
+    groups = len({rollout.group for rollout in usable})
+    if not usable or advantages.zero_variance < groups:
+        return untrained_turns(rollouts, metrics)
+    paid = sorted(rollout.reward for rollout in usable)
+    spread = f"{paid[0]:.3g}" if paid[0] == paid[-1] else f"{paid[0]:.3g} to {paid[-1]:.3g}"
+    done = (
+        "only the KL and entropy terms trained"
+        if options.zero_variance_groups == "keep"
+        else "this step trained nothing"
+    )
+    return [
+        f"the rewards in each of the {groups} groups are equal ({spread}), so {done}: use easier or harder tasks, "
+        "larger groups, or max_draws"
+    ]
+
+
+def untrained_turns(rollouts: Sequence[Rollout], metrics: Mapping[str, float]) -> list[str]:
+    """A warning for a step without an optimizer step. Otherwise the list is empty.
+
+    Args:
+        rollouts: The rollouts of the step.
+        metrics: The metrics of the training step, with its number of `optimizer_steps`.
+    """
+    if metrics["optimizer_steps"]:
+        return []
+    unusable = sum(not rollout.trainable for rollout in rollouts)
+    if unusable == len(rollouts):
+        return [f"this step trained nothing: none of its {unusable} episodes is trainable"]
+    return [
+        f"this step trained nothing: selection.roles and selection.failures leave no turn of its {len(rollouts)} "
+        "episodes"
+    ]

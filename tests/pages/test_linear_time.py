@@ -21,6 +21,7 @@ from wideseek_env.parsing.message import parse_message
 from wideseek_env.scoring import score_response
 from wideseek_env.scoring.widesearch import score_widesearch
 from wideseek_env.task import ColumnSpec, Table, Task
+from wideseek_env.tools.lists import read_items
 
 _TOO_MUCH = 8.0  # linear work gives 4, quadratic work 16
 _ROUNDS = 5
@@ -111,6 +112,8 @@ OTHERS: dict[str, tuple[Read, Make, int]] = {
     "spaces in a title": (title_keys, lambda n: "a" + " " * n + "b", 3000),
     "comments": (lambda text: page_of(text, "https://a.example/", "t"), lambda n: "<!---->" * n + "x", 5),
     "spaces after a label": (split_title, lambda n: "(Title:" + " " * n, 2000),
+    "addresses": (lambda text: read_items({"urls": text}, "urls"), lambda n: "http://a   " * n + "!", 3),
+    "glued addresses": (lambda text: read_items({"urls": text}, "urls"), lambda n: "http://a" * n + " !", 4),
     "agents and rules": (robots, lambda n: "User-agent: other\n" * n + "Disallow: /a\n" * n, 500),
     "agents with spaces": (robots, lambda n: "user-agent:\n" * n + "Allow: /b\n" * n, 500),
     "equal columns": (strict, lambda n: "|a" * n + "|\n|---|\n|b|", 2000),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from wideseek_env.corpus.hybridqa.text import _TABLE_ATTRIBUTES
 from wideseek_env.corpus.remote_shapes import page_of, split_title
 from wideseek_env.corpus.words import title_keys
 from wideseek_env.messages import Message
@@ -114,6 +115,11 @@ OTHERS: dict[str, tuple[Read, Make, int]] = {
     "spaces after a label": (split_title, lambda n: "(Title:" + " " * n, 2000),
     "addresses": (lambda text: read_items({"urls": text}, "urls"), lambda n: "http://a   " * n + "!", 3),
     "glued addresses": (lambda text: read_items({"urls": text}, "urls"), lambda n: "http://a" * n + " !", 4),
+    "attributes of a cell": (
+        lambda text: _TABLE_ATTRIBUTES.sub("", text),
+        lambda n: "bgcolor=" * n + "x",
+        2,
+    ),
     "agents and rules": (robots, lambda n: "User-agent: other\n" * n + "Disallow: /a\n" * n, 500),
     "agents with spaces": (robots, lambda n: "user-agent:\n" * n + "Allow: /b\n" * n, 500),
     "equal columns": (strict, lambda n: "|a" * n + "|\n|---|\n|b|", 2000),

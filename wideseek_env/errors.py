@@ -63,6 +63,10 @@ class ServiceError(WideSeekError):
         self.status = status
 
 
+class TimeLimitError(WideSeekError, TimeoutError):
+    """Work took longer than its time limit and was ended. Raise the limit, or read a smaller page."""
+
+
 class WorkerError(WideSeekError, RuntimeError):
     """A worker process of a vector of environments has ended or failed. Make a new vector."""
 

@@ -1,14 +1,41 @@
-"""`run_with_timeout`: runs functions on threads and abandons those that take too long."""
+"""`run_with_timeout`: runs functions on threads and abandons those that take too long.
+
+Python cannot stop a thread. So a job sets a `time_limit`, and its loops call `check_time`, which ends abandoned work.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
+from wideseek_env.errors import TimeLimitError
+
 T = TypeVar("T")
+_limits = threading.local()
+
+
+@contextmanager
+def time_limit(seconds: float) -> Iterator[None]:
+    """Let `check_time` raise an error on this thread when `seconds` have passed. Of nested limits, the earlier one
+    counts."""
+    outer = getattr(_limits, "end", None)
+    end = time.monotonic() + seconds
+    _limits.end = end if outer is None else min(end, outer)
+    try:
+        yield
+    finally:
+        _limits.end = outer
+
+
+def check_time() -> None:
+    """Raise `TimeLimitError` when the time limit of this thread has passed. Without a limit, do nothing."""
+    end = getattr(_limits, "end", None)
+    if end is not None and time.monotonic() > end:
+        raise TimeLimitError("the work took longer than its time limit and was ended")
 
 
 def run_with_timeout(

@@ -15,6 +15,7 @@ from wideseek_env.corpus.base import Page, SearchHit
 from wideseek_env.corpus.remote import CLIENT_HEADER
 from wideseek_env.errors import ConfigError
 from wideseek_env.serve.settings import ServeSettings
+from wideseek_env.timeouts import check_time
 
 pytest.importorskip("fastapi", reason="needs the extra serve")
 httpx = pytest.importorskip("httpx", reason="needs httpx to ask the application without a network")
@@ -268,6 +269,30 @@ def test_a_corpus_that_takes_too_long() -> None:
     answer = client("POST", "/retrieve", {"queries": ["a"]})
     slow.go.set()
     assert (answer.status_code, answer.json()["error"]) == (504, "no answer within 0.01 seconds")
+
+
+class Endless(Slow):
+    """Pages take forever, as far as the time limit lets them. The page at `/short` does not."""
+
+    def fetch(self, url: str) -> Page | None:
+        for _ in range(0 if url.endswith("/short") else 20_000_000):
+            check_time()
+        return Page(url, "Short", "<p>short</p>")
+
+
+def test_a_page_that_takes_too_long_frees_its_thread() -> None:
+    client = Client(create_app(Endless(), ServeSettings(timeout=0.5, threads=1)))
+    assert client("POST", "/access", {"urls": ["https://w.example/"]}).status_code == 504
+    assert client("POST", "/access", {"urls": ["https://w.example/short"]}).status_code == 200
+
+
+def test_an_answer_has_room_for_some_pages_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("wideseek_env.serve.wire.MAX_CHARS", 9)
+    monkeypatch.setattr("wideseek_env.serve.wire._MOST_HTML", 25)
+    body = {"urls": [f"https://w.example/{number}/short" for number in range(4)]}
+    pages = Client(create_app(Endless()))("POST", "/access", body, OURS).json()["result"]
+    assert [(page["status"], page["html"]) for page in pages] == [(200, "<p>short</")] * 2 + [(413, "")] * 2
+    assert "ask for this page alone" in pages[-1]["error"]
 
 
 def test_a_corpus_that_fails_says_little_to_the_client(caplog: pytest.LogCaptureFixture) -> None:

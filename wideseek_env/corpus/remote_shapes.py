@@ -25,9 +25,10 @@ _COLUMNS = ("documents", "contents", "docs", "result", "results")
 _TEXT = ("contents", "content", "text", "passage", "body", "snippet")
 _PAGE = ("contents", "content", "page", "markdown", "text", "body")
 _HTML = re.compile(
-    r"\s*(?:<!--.*?-->\s*)*<(?:!doctype|html|head|body|div|p|table|h[1-6]|ul|section|article)\b", re.I | re.S
+    r"\s*+(?:<!--.*?-->\s*+)?<(?:!doctype|html|head|body|div|p|table|h[1-6]|ul|section|article)\b",
+    re.I | re.S,
 )
-_TITLED = re.compile(r"\(Title:\s*(.*?)\)\s*(.*)", re.S)
+_TITLED = re.compile(r"\(Title:\s*+(.*?)\)\s*+(.*)", re.S)
 
 
 class Found(NamedTuple):

@@ -25,7 +25,7 @@ LONGEST_WORD = 64
 _UNSPACED = re.compile(
     "[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+"
 )
-_QUALIFIER = re.compile(r"\s*\([^()]*\)\s*$|, .*$", re.DOTALL)
+_QUALIFIER = re.compile(r"(?<!\s)\s*+\([^()]*+\)\s*+$|, .*$", re.DOTALL)
 
 
 @lru_cache(maxsize=1)

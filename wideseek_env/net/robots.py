@@ -68,8 +68,7 @@ def rules_for(agent: str, text: str) -> list[Rule]:
     named: list[Rule] = []
     general: list[Rule] = []
     matched = False
-    group: list[str] = []  # the agents of the current group
-    in_rules = False
+    ours = every = in_rules = False  # whether the current group names the agent, and all agents
     for line in text.splitlines():
         field, colon, value = line.partition("#")[0].partition(":")
         field, value = field.strip().lower(), value.strip()
@@ -77,17 +76,18 @@ def rules_for(agent: str, text: str) -> list[Rule]:
             continue
         if field == "user-agent":
             if in_rules:
-                group, in_rules = [], False
-            group.append(value.lower())
-            matched = matched or (value != "*" and value != "" and agent.startswith(value.lower()))
+                ours = every = in_rules = False
+            every = every or value == "*"
+            ours = ours or (value not in ("", "*") and agent.startswith(value.lower()))
+            matched = matched or ours
         elif field in ("allow", "disallow"):
             in_rules = True
             if not value:
                 continue  # an empty rule matches nothing
             rule = Rule(field == "allow", value)
-            if any(name and name != "*" and agent.startswith(name) for name in group):
+            if ours:
                 named.append(rule)
-            if "*" in group:
+            if every:
                 general.append(rule)
     return (named if matched else general)[:_MOST_RULES]
 

@@ -72,31 +72,38 @@ def to_chunks(atoms: Sequence[Atom], size: int) -> tuple[str, ...]:
     chunks: list[str] = []
     held: list[Atom] = []
     length = 0
+    # Of the first `seen` atoms in `held`, the last `leading` ones lead to the text after them. They have `weight`
+    # characters. Without these numbers, a page of headings would be read again for each of its headings.
+    seen = leading = weight = 0
 
-    def close(keep: int) -> None:
-        """End the current chunk. Its last `keep` atoms move to the next chunk."""
-        nonlocal held, length
-        done, held = held[: len(held) - keep], held[len(held) - keep :]
-        if done:
-            chunks.append(_join(done))
-        length = sum(len(atom.text) for atom in held) + (len(held[0].header) if held else 0)
+    def look() -> None:
+        """Count the headings, captions and table headers at the end of `held`."""
+        nonlocal seen, leading, weight
+        at = len(held)
+        while at > seen and _leads(held[at - 1]):
+            at -= 1
+        if at > seen:
+            leading = weight = 0
+        leading += len(held) - at
+        weight += sum(len(atom.text) for atom in held[at:])
+        seen = len(held)
 
     for atom in _short(atoms, size):
         full = length + len(atom.text) > size
         if held and (full or atom.level):
-            # Headings, captions and table headers at the end belong to the text after them.
-            trailing = 0
-            while trailing < len(held) and _leads(held[-1 - trailing]):
-                trailing += 1
-            if trailing < len(held) and (
-                full or length - sum(len(a.text) for a in held[len(held) - trailing :]) >= size // 2
-            ):
-                close(trailing)
+            look()
+            # What leads to the next text moves to the next chunk.
+            if leading < len(held) and (full or length - weight >= size // 2):
+                chunks.append(_join(held[: len(held) - leading]))
+                held = held[len(held) - leading :]
+                length = weight + (len(held[0].header) if held else 0)
+                seen = leading
         if not held:
             length = len(atom.header)
         held.append(atom)
         length += len(atom.text)
-    close(0)
+    if held:
+        chunks.append(_join(held))
     return tuple(chunks)
 
 

@@ -10,7 +10,12 @@ from wideseek_env.pages.links import Resolver
 from wideseek_env.pages.markup import to_markup
 from wideseek_env.pages.neutral import neutralise
 from wideseek_env.pages.text import is_unicode, mended
-from wideseek_env.pages.walk import Walker
+from wideseek_env.pages.visible import MAX_CHARS
+from wideseek_env.pages.walk import Block, Walker
+from wideseek_env.timeouts import check_time
+
+CUT = f"[The page is longer than {MAX_CHARS:,} characters. The rest was not read.]"
+"""The last paragraph of a page that was too long to be read as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,8 @@ class Document:
 def to_document(html: str, url: str = "", *, chunk_chars: int = 3000) -> Document:
     """Read a page. No HTML makes this function raise an error.
 
+    Only the first `MAX_CHARS` characters are read. Then the document ends with the paragraph `CUT`.
+
     The result has the headings, paragraphs, lists, definition lists, code, links and tables of the page. Links are
     written as `[text](absolute URL)` and tables in pipe syntax. A cell that spans several rows or columns is repeated
     in each. An infobox is a table with two columns and a blank header. Scripts, styles, navigation, footers, forms,
@@ -45,11 +52,16 @@ def to_document(html: str, url: str = "", *, chunk_chars: int = 3000) -> Documen
 
     Raises:
         ConfigError: `chunk_chars` is less than 100.
+        TimeLimitError: The thread has a `time_limit`, and it has passed.
     """
     if chunk_chars < 100:
         raise ConfigError(f"chunk_chars must be at least 100, not {chunk_chars}")
     page = to_markup(html)
+    check_time()
     blocks = Walker(Resolver(Resolver(url)(page.base) or url)).walk(page.body)
+    if len(html) > MAX_CHARS:
+        blocks.append(Block("paragraph", CUT))
+    check_time()
     atoms = to_atoms(blocks)
     markdown = "".join([atom.text for atom in atoms])
     headings = [block.text for block in blocks if block.kind == "heading" and block.level == 1]

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from wideseek_env.errors import ConfigError
 from wideseek_env.pages.document import Document
 from wideseek_env.pages.links import strip_links
+from wideseek_env.timeouts import check_time
 
 GAP = "[…]"
 """Marks an omission. Inside a table it is a separate row."""
@@ -19,6 +20,10 @@ GAP = "[…]"
 _FROM_HEADER = 0.5  # the weight of a word that is in the table's header but not in the row
 _FROM_HEADING = 0.3  # the weight of a word that is in a heading above the part
 _FIRST = 0.15  # bonus of the first paragraph, as a share of the best score: this paragraph tells the topic
+_MOST_WORDS = (
+    200  # further words of a question are ignored, so that the time does not grow with page times question
+)
+_LINES = 1024  # between two looks at the clock
 _SATURATION = 1.2
 _LENGTH = 0.4
 _HEADING = re.compile(r"(#{1,6}) ")
@@ -51,7 +56,8 @@ def focus(document: Document, question: str, limit: int) -> str:
 
     These parts are in page order, under their headings and table headers. `[…]` marks omissions. If the whole page is
     within the limit, it is returned unchanged. If the question shares no word with the page, the beginning of the page
-    is returned. Raises `ConfigError` when `limit` is less than 1.
+    is returned. Only the first 200 distinct words of the question count. Raises `ConfigError` when `limit` is less
+    than 1.
     """
     if limit < 1:
         raise ConfigError(f"limit must be at least 1, not {limit}")
@@ -61,7 +67,8 @@ def focus(document: Document, question: str, limit: int) -> str:
     lines = markdown.rstrip("\n").split("\n")
     parts = list(_parts(lines))
     wanted = dict.fromkeys(_words(question))
-    scores = _scores(parts, [word for word in wanted if word not in _STOP] or list(wanted), lines)
+    words = [word for word in wanted if word not in _STOP] or list(wanted)
+    scores = _scores(parts, words[:_MOST_WORDS], lines)
     chosen = _choose(parts, scores, lines, limit)
     return _written(parts, chosen, lines) if chosen else _beginning(markdown, limit)
 
@@ -70,6 +77,8 @@ def _parts(lines: list[str]) -> Iterator[_Part]:
     headings: tuple[int, ...] = ()
     header = -1
     for number, line in enumerate(lines):
+        if not number % _LINES:
+            check_time()
         if not line.strip():
             header = -1
         elif match := _HEADING.match(line):

@@ -8,17 +8,20 @@ code and links. It also reads what authors write in Markdown to raise, lower, st
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from html import escape
 
-_HEADING = re.compile(r"(#{1,6})\s+(.*?)\s*#*$")
+from wideseek_env.timeouts import check_time
+
+_HEADING = re.compile(r"(#{1,6})\s+")
 _ITEM = re.compile(r"\s*(?:[-*+]|\d{1,9}[.)])\s+(.*)")
 _NUMBERED = re.compile(r"\s*(\d{1,9})[.)]")
-_RULE = re.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$")
+_RULE = re.compile(r"\s*+\|?+\s*+:?-++:?+\s*+(?:\|\s*+:?-++:?+\s*+)*+\|?\s*+$")
 _FENCE = re.compile(r"\s*(```+|~~~+)")
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(((?:[^()\s]|\([^()\s]*\))+)\)")
 _STRONG = re.compile(r"\*\*(?=\S)([^*\n]+?)(?<=\S)\*\*")
-_CODE = re.compile(r"(`++[^`]++`++)")
+_CODE = re.compile(r"(?<!`)(`++[^`]++`++)")
 # In escaped text. A tag counts only together with its end tag.
 _TAGS = re.compile(
     r"&lt;(sup|sub|del|ins|s|strike|small|kbd|mark|u|q)&gt;((?:(?!&lt;).){0,2000}?)&lt;/\1&gt;",
@@ -43,17 +46,19 @@ def text_to_html(text: str, title: str = "") -> str:
 def markdown_to_html(markdown: str, title: str = "") -> str:
     """Markdown as HTML, line by line. Without a `title`, the first heading is the title."""
     lines = markdown.replace("\r\n", "\n").split("\n")
+    tables = [at for at, line in enumerate(lines) if "</table>" in line.lower()] if "<" in markdown else []
     body: list[str] = []
     at = 0
     while at < len(lines):
         line = lines[at]
+        check_time()
         if not line.strip():
             at += 1
-        elif _HTML_TABLE.match(line) and (end := _end_of_table(lines, at)):
+        elif _HTML_TABLE.match(line) and (end := _end_of_table(tables, at)):
             body.append("\n".join(lines[at:end]))
             at = end
         elif match := _HEADING.match(line):
-            level, text = len(match.group(1)), match.group(2)
+            level, text = len(match.group(1)), line[match.end() :].rstrip("#").rstrip()
             title = title or text
             body.append(f"<h{level}>{_inline(text)}</h{level}>")
             at += 1
@@ -79,12 +84,11 @@ def markdown_to_html(markdown: str, title: str = "") -> str:
     return _page("\n".join(body), title)
 
 
-def _end_of_table(lines: list[str], start: int) -> int:
-    """The line after an HTML table, or 0 if the table has no end."""
-    for number in range(start, min(start + _LONGEST_TABLE, len(lines))):
-        if "</table>" in lines[number].lower():
-            return number + 1
-    return 0
+def _end_of_table(ends: Sequence[int], start: int) -> int:
+    """The line after the HTML table that begins in the line `start`, or 0 if the table has no end. `ends` are the lines
+    in which tables end."""
+    at = bisect_left(ends, start)
+    return ends[at] + 1 if at < len(ends) and ends[at] < start + _LONGEST_TABLE else 0
 
 
 def _kind(line: str) -> str:
@@ -101,13 +105,13 @@ def _continues(line: str, kind: str) -> bool:
 
 
 def _items(lines: list[str]) -> str:
-    items: list[str] = []
+    out: list[str] = []
     for line in lines:
         if match := _ITEM.match(line):
-            items.append(_inline(match.group(1)))
+            out.append(f"{'</li>' if out else ''}<li>{_inline(match.group(1))}")
         else:
-            items[-1] += f"<br>{_inline(line.strip())}"
-    return "".join(f"<li>{item}</li>" for item in items)
+            out.append(f"<br>{_inline(line.strip())}")
+    return f"{''.join(out)}</li>"
 
 
 def _numbers(lines: list[str]) -> str:

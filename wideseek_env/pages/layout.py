@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from itertools import islice
 
 ROW = r"tr(?: [^>]*+)?>\s*+(?:<t[dh](?: [^>]*+)?>[^<]*+</t[dh]>\s*+)++</tr"
 """The pattern of a row whose cells have only text, without the outermost angle brackets. The walker reads such a row as
@@ -37,7 +36,8 @@ def is_layout(tokens: Sequence[str], number: int) -> bool:
     depth = 1
     nested = header = columns = False
     before = ""  # the kind of the last cell of the current row
-    for inner in islice(tokens, number + 1, None):
+    for at in range(number + 1, len(tokens)):  # `islice` would count from the first token, for each table
+        inner = tokens[at]
         tag = inner[:2]
         if (tag == "td" or tag == "th") and inner[2:3] in ("", " "):
             kinds = before + tag[1]

@@ -9,7 +9,9 @@ _TALLEST_HEADER = 4
 _MOST_COLUMNS = 300
 _MOST_CELLS = 200_000
 """The most cells of a filled grid. In a larger grid, spanning cells are not repeated, because a page may state spans of
-any size."""
+any size. If the empty cells after short rows would make a grid larger, its last columns are left out. A grid whose rows
+are long may be `_MOST_TIMES` as large as the cells that the page writes."""
+_MOST_TIMES = 4
 
 
 @dataclass(slots=True)
@@ -84,6 +86,9 @@ def to_grid(table: RawTable) -> Grid | None:
     width = max(len(line.texts) for line in lines)
     height = _header_height(rows)
     used = _used_columns(lines[:height], lines[height:], width)
+    if len(used) * len(lines) > _MOST_CELLS:
+        written = sum(len(line.texts) for line in lines)
+        used = used[: max(1, max(_MOST_CELLS, _MOST_TIMES * written) // len(lines))]
     if len(used) == width:
         texts = [
             (*line.texts, *[""] * (width - len(line.texts))) if len(line.texts) < width else tuple(line.texts)
@@ -193,6 +198,7 @@ def _fill(groups: list[list[TableRow]]) -> list[_Line]:
     fill = claimed <= _MOST_CELLS
     lines: list[_Line] = []
     cells = 0  # the number of spanning cells so far, which identifies each
+    gaps = 0  # the empty cells before cells of earlier rows
     for group in groups:
         # Column -> (text, number of the cell if it is wide, rows still to cover). A row without cells counts, but is
         # not written.
@@ -223,6 +229,9 @@ def _fill(groups: list[list[TableRow]]) -> list[_Line]:
             if pending:
                 # Cells of earlier rows that cover columns after the last cell of this row.
                 for at in sorted([at for at in pending if at >= len(texts)]):
+                    gaps += at - len(texts)
+                    if gaps > _MOST_CELLS:
+                        break
                     texts += [""] * (at - len(texts))
                     _hang(texts, wide, pending)
                 pending = {

@@ -18,6 +18,7 @@ from wideseek_env.pages.elements import (
     write_stack,
 )
 from wideseek_env.pages.raised import LOWERED, RAISED, STRUCK
+from wideseek_env.timeouts import check_time
 
 if TYPE_CHECKING:
     from turbohtml import Document, Element
@@ -96,6 +97,9 @@ _STRUCTURE = (
 NOT_STRUCTURE = f":not({','.join(_STRUCTURE.split())})"
 """The selector of the tags that Markdown does not need."""
 
+MAX_CHARS = 5_000_000
+"""The most characters of a page that are read."""
+
 INLINE = tuple(
     "a span b i sup sub wbr small font big em strong u abbr acronym code time data bdi bdo cite var kbd tt mark ins "
     "del s strike q label dfn samp nobr ruby rb input img".split()
@@ -104,10 +108,10 @@ INLINE = tuple(
 
 
 def parse(html: str) -> Document:
-    """The tree of any string, built as browsers do that run scripts."""
+    """The tree of the first `MAX_CHARS` characters of any string, built as browsers do that run scripts."""
     import turbohtml
 
-    return turbohtml.parse(html, positions=False, scripting=True)
+    return turbohtml.parse(html[:MAX_CHARS], positions=False, scripting=True)
 
 
 def show(tree: Document) -> None:
@@ -116,6 +120,7 @@ def show(tree: Document) -> None:
     Hidden parts and parts that are not the page's content are removed. Parts that show more than their text are changed
     (`wideseek_env.pages.elements`).
     """
+    check_time()
     tree.remove(_USUAL)
     _read_names(tree)
     for node in tree.select(_UNREAD):
@@ -131,6 +136,7 @@ def show(tree: Document) -> None:
     for node in changed:
         if node.tag == "img":
             write_picture(node)
+    check_time()
     for node in changed:
         if (change := CHANGES.get(node.tag)) is not None:  # a formula inside a formula has a new tag
             change(node)

@@ -13,6 +13,7 @@ from wideseek_env.pages.links import Resolver
 from wideseek_env.pages.neutral import is_harmless, neutralise
 from wideseek_env.pages.numerals import numeral
 from wideseek_env.pages.tables import Grid, RawTable, TableRow, to_grid
+from wideseek_env.timeouts import check_time
 
 _BLOCKS = frozenset(
     "address article aside body center details div dl fieldset figcaption figure form header hgroup html legend "
@@ -21,6 +22,7 @@ _BLOCKS = frozenset(
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _LAYOUT_DEPTH = 6  # for tables nested deeper than this, the purpose is not checked
 _DEEPEST_ITEM = 8
+_TOKENS = 4096  # between two looks at the clock
 
 _TOKEN = re.compile(rf"<({ROW}|!--.*?--|[^>]*+)>", re.DOTALL)
 _START = re.compile(r' start="\s*+([+-]?\d{1,9})')
@@ -91,6 +93,8 @@ class Walker:
         self._tokens = parts[1::2]
         open_: list[str] = []
         for number, (token, text) in enumerate(zip(self._tokens, parts[2::2], strict=True)):
+            if not number % _TOKENS:
+                check_time()
             if token[:1] == "/":
                 if open_ and (left := open_.pop()):
                     self._leave(left)

@@ -18,6 +18,8 @@ from wideseek_env.clean import clean_text, clean_value
 MAX_REPAIR_CHARS = 65_536
 """The longest text that is repaired, in characters. A longer text must be valid JSON, or it is an error."""
 
+_MOST_EMPTY = 16  # empty values before a value that are skipped
+
 _TOO_DEEP = "it is nested too deeply"
 _decode = json.JSONDecoder(strict=False).raw_decode
 
@@ -75,7 +77,7 @@ def load_object(text: str) -> tuple[Any, str]:
     """As `load_lenient`, but for text that is one value: the arguments of a call, for example.
 
     Text that was encoded as JSON twice or more is decoded as often. A fence around the value is removed. A second value
-    after the first is an error, because nobody knows which of them is meant. Only an empty first value is skipped.
+    after the first is an error, because nobody knows which of them is meant. Only empty values before it are skipped.
     """
     value: Any = text
     error = ""
@@ -87,15 +89,16 @@ def load_object(text: str) -> tuple[Any, str]:
 
 
 def _one_value(text: str) -> tuple[Any, str]:
-    text = _FENCE.sub("", text.strip()).strip()
-    if text.startswith("{{") and text.endswith("}}"):  # a template's braces
-        text = text[1:-1]
-    value, end, error = load_value(text)
-    rest = text[end:].lstrip(" \t\r\n,;}])")
-    if error or not rest or rest[0] not in '{["':
-        return value, error
-    if value in ({}, [], ""):
-        return _one_value(rest)
+    for _ in range(_MOST_EMPTY + 1):
+        text = _FENCE.sub("", text.strip()).strip()
+        if text.startswith("{{") and text.endswith("}}"):  # a template's braces
+            text = text[1:-1]
+        value, end, error = load_value(text)
+        text = text[end:].lstrip(" \t\r\n,;}])")
+        if error or not text or text[0] not in '{["':
+            return value, error
+        if value not in ({}, [], ""):
+            break
     return None, "there is more than one JSON value"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Sequence, Sized
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from wideseek_env.errors import MissingDependencyError, extra_hint
 from wideseek_env.serve.gate import Gate
 from wideseek_env.serve.metrics import CONTENT_TYPE, Metrics
 from wideseek_env.serve.settings import ServeSettings
+from wideseek_env.timeouts import check_time, time_limit
 
 try:
     from fastapi import FastAPI, HTTPException, Request
@@ -67,9 +69,16 @@ def create_app(
             corpus.close()
 
     async def compute(path: str, call: Callable[[], _T]) -> _T:
-        """Run `call` on a thread, with the time limit of the settings."""
+        """Run `call` on a thread, with the time limit of the settings. The thread is free again soon after it."""
+        end = time.monotonic() + limits.timeout
+
+        def limited() -> _T:
+            with time_limit(end - time.monotonic()):
+                check_time()  # the request may have waited for a thread
+                return call()
+
         try:
-            future = asyncio.get_running_loop().run_in_executor(pool, call)
+            future = asyncio.get_running_loop().run_in_executor(pool, limited)
             return await asyncio.wait_for(future, limits.timeout)
         except TimeoutError:
             metrics.failure(path)

@@ -10,6 +10,11 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, Field
 from wideseek_env.clean import clean_text
 from wideseek_env.corpus.base import Corpus, SearchHit, search_passages
 from wideseek_env.pages import plain_text, to_document
+from wideseek_env.pages.visible import MAX_CHARS
+from wideseek_env.timeouts import check_time
+
+_MOST_HTML = 4 * MAX_CHARS
+_FULL = "the answer would be too large; ask for this page alone"
 
 
 def _listed(value: Any) -> Any:
@@ -53,6 +58,7 @@ def retrieved(
     texts: dict[str, str] = {}
 
     def document(hit: SearchHit) -> dict[str, Any]:
+        check_time()
         title = " ".join(hit.title.split())
         if ours:
             return {"url": hit.url, "title": title, "snippet": hit.snippet}
@@ -85,22 +91,24 @@ def accessed(
     """The page at each URL. None if there is no page.
 
     A page has `url`, `title` and `contents` (Markdown). If `ours` is True (the client is a `RemoteCorpus`), a page has
-    `html`, `status` and `error` instead of `contents`. Then pages that are gone are returned too.
+    `html`, `status` and `error` instead of `contents`. Then pages that are gone are returned too. `html` is cut after
+    `MAX_CHARS` characters and one more. Pages for which the answer has no room have the status 413. Raises
+    `TimeLimitError` when the time limit of the thread has passed.
     """
     pages: list[dict[str, Any] | None] = []
+    room = _MOST_HTML
     for url in urls:
+        check_time()
         page = corpus.fetch(clean_text(url))
         if page is None:
             pages.append(None)
         elif ours:
+            html, status, error = page.html[: MAX_CHARS + 1], page.status, page.error
+            if len(html) > room:
+                html, status, error = "", 413, _FULL
+            room -= len(html)
             pages.append(
-                {
-                    "url": page.url,
-                    "title": page.title,
-                    "html": page.html,
-                    "status": page.status,
-                    "error": page.error,
-                }
+                {"url": page.url, "title": page.title, "html": html, "status": status, "error": error}
             )
         elif page.status >= 400:
             pages.append(None)

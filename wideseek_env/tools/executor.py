@@ -19,14 +19,14 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 from wideseek_env.byte_cache import ByteCache, size_of_texts
 from wideseek_env.copying import Independent, LivePart, independent_copy
 from wideseek_env.corpus.base import Corpus, FailedSearch, SearchHit, search_passages
-from wideseek_env.errors import ConfigError, WideSeekError
+from wideseek_env.errors import ConfigError, TimeLimitError, WideSeekError
 from wideseek_env.messages import ToolCall, ToolResult
 from wideseek_env.pages import Document, to_document
 from wideseek_env.plugins import make_part
 from wideseek_env.prompts import RESULTS, ResultTexts
 from wideseek_env.reprs import short
 from wideseek_env.summaries.base import PAGE_CHARS, Summariser
-from wideseek_env.timeouts import run_with_timeout
+from wideseek_env.timeouts import run_with_timeout, time_limit
 from wideseek_env.tools.results import PageQuestion, format_hits, format_page, summarised_pages
 from wideseek_env.tools.spec import Arguments
 
@@ -132,7 +132,8 @@ class CorpusTools(Independent):
         custom: Further tools by kind (`ToolSpec.kind`).
         texts: The texts of search results, pages and errors.
         chunk_chars: The approximate length of a chunk of a page, in characters.
-        timeout: The seconds that one request to a blocking corpus or a custom tool may take.
+        timeout: The seconds that one request to a corpus or a custom tool may take. The reading of a page ends soon
+            after this time.
         workers: The most requests to a blocking corpus at the same time.
         cached_pages: The most pages whose Markdown is cached.
         cached_bytes: The most memory of these pages, in bytes. A page that needs more is not cached.
@@ -214,10 +215,11 @@ class CorpusTools(Independent):
             jobs.append((indices, lambda q=queries, k=count: self._search(q, k)))  # type: ignore[misc]
         direct = not self.corpus.blocking and not any(call.name in self._custom for call in calls)
         sizes = [len(indices) for indices, _ in jobs]
-        guarded = [
-            partial(_guarded, job, size, self._texts) for (_, job), size in zip(jobs, sizes, strict=True)
-        ]
         late = ToolResult(self._texts.no_time.format(seconds=f"{self._timeout:g}"), ok=False)
+        guarded = [
+            partial(_guarded, job, size, self._texts, self._timeout, late)
+            for (_, job), size in zip(jobs, sizes, strict=True)
+        ]
         answers = (
             [job() for job in guarded]
             if direct
@@ -310,9 +312,12 @@ def _document_size(document: Document) -> int:
     return size_of_texts((document.url, document.title, document.markdown, *document.chunks))
 
 
-def _guarded(job: _Job, size: int, texts: ResultTexts) -> Sequence[_Answer]:
+def _guarded(job: _Job, size: int, texts: ResultTexts, seconds: float, late: ToolResult) -> Sequence[_Answer]:
     try:
-        return job()
+        with time_limit(seconds):
+            return job()
+    except TimeLimitError:
+        return [late] * size
     except Exception as error:
         return [_failure(error, texts)] * size
 

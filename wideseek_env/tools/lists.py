@@ -27,7 +27,8 @@ _AROUND = re.compile(
 _PREFIX = re.compile(r"\s*\w{1,40}\s*(?:=|:)\s*(?=[\[(])")
 _NUMBERED = re.compile(r"(?P<stem>\D{0,40}?)[ _-]?\d{1,6}")
 _LINE = re.compile(r"\s*(?:(?P<number>\d{1,3})[.)、]|[-*•])\s+(?P<text>\S.*)")
-_URLS = re.compile(r"(?:\s*(?:[-*•]\s+)?https?://[^\s,;]+[\s,;]*){2,500}")
+_URLS = re.compile(r"(?:\s*+(?:[-*•]\s++)?https?://[^\s,;]++[\s,;]*+){1,500}+")
+_URL_START = re.compile(r"https?://[^\s,;]")
 _URL = re.compile(r"https?://[^\s,;]+")
 _BEGINS_LIST = re.compile(r"\[\s*(?:\\+n\s*)*\\*[\"'{\[“]")
 
@@ -115,7 +116,8 @@ def _decoded(text: str, name: str, depth: int) -> Any:
         return _elements(text, depth)
     if (found := _json(text, name, strict=True)) is not None:
         return found
-    return _lines(text) or (_URL.findall(text) if _URLS.fullmatch(text) is not None else None)
+    several = _URLS.fullmatch(text) is not None and len(_URL_START.findall(text)) > 1
+    return _lines(text) or (_URL.findall(text) if several else None)
 
 
 def _json(text: str, name: str, *, strict: bool) -> Any:

@@ -30,7 +30,7 @@ _LETTER_AFTER_QUOTE = re.compile(r"(?<=\w) ' (?=[a-z] )")
 _PLURAL = re.compile(r" (?=\((?:s|es|ren)\) )")
 _SIGN_BEFORE_NUMBER = re.compile(r"([$£€¥₹₩#]) (?=\d)")
 
-_TABLE_ATTRIBUTES = re.compile(r"^(?:[\w-]+=[^|=]*)+\|\s*")
+_TABLE_ATTRIBUTES = re.compile(r"^[\w-]++=(?:[^|=]*[\w-]=)*+[^|=]*+\|\s*")
 _COORDINATES = re.compile(
     r"\s?(\d{1,3}°(?:\d{1,2}′)?(?:[\d.]+″)?[NS] \d{1,3}°(?:\d{1,2}′)?(?:[\d.]+″)?[EW])"
     r" / [\d.]+°[NS] [\d.]+°[EW] / -?[\d.]+; -?[\d.]+(?: \((?:[^()]|\([^()]*\))*\))?"

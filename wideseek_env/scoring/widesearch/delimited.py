@@ -8,6 +8,7 @@ compare its results with those of pandas.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -76,6 +77,7 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
     result = [name or f"Unnamed: {at}" for at, name in enumerate(names)]
     if len(set(result)) == len(result):
         return tuple(result)
+    taken = Counter(result)
     counts: dict[str, int] = {}
     order = [at for at, name in enumerate(names) if name] + [at for at, name in enumerate(names) if not name]
     for at in order:
@@ -84,7 +86,9 @@ def _unique(names: Sequence[str]) -> tuple[str, ...]:
         while count > 0:
             counts[first] = count + 1
             name = f"{first}.{count}"
-            count = count + 1 if name in result else counts.get(name, 0)
+            count = count + 1 if taken[name] else counts.get(name, 0)
+        taken[result[at]] -= 1
+        taken[name] += 1
         result[at] = name
         counts[name] = count + 1
     return tuple(result)

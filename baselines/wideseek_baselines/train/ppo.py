@@ -171,6 +171,7 @@ def run_ppo(
                     prefetcher.wait()
                     metrics["kl_coefficient"] = run.state["kl"]
                     run.state["kl"] = adapted(run.state["kl"], metrics.get("kl_penalty"), config.kl)
+                    warm = run.step >= config.value.warmup_steps
                     run.finish(
                         {
                             **rollout_metrics(rollouts, run.step),
@@ -180,9 +181,9 @@ def run_ppo(
                             "train_seconds": done - began,
                         },
                         sum(len(sample.places) for batch in batches for sample in batch.samples)
-                        if run.step >= config.value.warmup_steps
+                        if warm
                         else 0,
-                        untrained_turns(rollouts, metrics),
+                        untrained_turns(rollouts, metrics) if warm else [],
                     )
                 run.after_step()
         return run.result

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import textwrap
 import tomllib
 import types
@@ -45,7 +46,11 @@ class Range:
     open_low: bool = False
 
     def __contains__(self, value: float) -> bool:
-        return self.low <= value <= self.high and not (self.open_low and value == self.low)
+        return (
+            math.isfinite(value)
+            and self.low <= value <= self.high
+            and not (self.open_low and value == self.low)
+        )
 
     def __str__(self) -> str:
         low = f"above {self.low:g}" if self.open_low else f"at least {self.low:g}"

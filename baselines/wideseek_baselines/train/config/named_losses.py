@@ -20,7 +20,7 @@ LOSSES: Mapping[LossName, Mapping[str, Any]] = {
     # arXiv 2503.20783: neither the length of a response nor the spread of its group scales the loss.
     "dr_grpo": {
         "loss": {**_PLAIN, "clip_low": 0.2, "clip_high": 0.2},
-        "selection": {"loss_aggregation": "constant"},
+        "selection": {"loss_aggregation": "constant", "loss_denominator": "constant"},
         "advantage": {"scale": "none", "baseline": "mean", "zero_variance_groups": "keep"},
         "max_draws": 1,
     },
@@ -34,7 +34,7 @@ LOSSES: Mapping[LossName, Mapping[str, Any]] = {
     # arXiv 2507.18071.
     "gspo": {
         "loss": {**_PLAIN, "ratio": "sequence", "clip_low": 3e-4, "clip_high": 4e-4},
-        "selection": {"loss_aggregation": "agent"},
+        "selection": {"loss_aggregation": "agent", "loss_denominator": "constant"},
         "advantage": {"scale": "std", "baseline": "mean"},
     },
     # arXiv 2506.13585. It has no lower bound, and the upper bound 5 of the ratio is that of ScaleRL (2510.13786).

@@ -226,3 +226,10 @@ def test_a_budget_of_nothing_is_refused() -> None:
 
     with pytest.raises(ConfigError, match="used no searches and pages"):
         width_sweep(town_setup(count=1), Idle, (1, 2), equal="calls")
+
+
+def test_the_folder_of_a_suite_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "suite.json").write_text("{}")
+    with pytest.raises(ConfigError, match="runs of a benchmark suite"):
+        width_sweep(town_setup(count=1), ToyTeam, (1,), policy_name="toy", folder=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["suite.json"]

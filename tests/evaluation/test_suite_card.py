@@ -16,7 +16,7 @@ import pytest
 from wideseek_env.errors import ConfigError, SuiteError
 from wideseek_env.evaluation.suite.card import SINGLE, Card, check_comparable, default_name, read_card
 from wideseek_env.evaluation.suite.definition import V1
-from wideseek_env.evaluation.suite.leaderboard import cards_table, columns, mean_score, row, write_row
+from wideseek_env.evaluation.suite.leaderboard import cards_table, columns, mean_score, row, write_rows
 from wideseek_env.evaluation.suite.page import card_page, write_page
 from wideseek_env.evaluation.suite.references import (
     ALONE,
@@ -188,24 +188,24 @@ def rows_of(file: Path) -> list[dict[str, str]]:
 
 def test_a_row_is_replaced_and_not_doubled(card: Card, references: dict[str, Card], tmp_path: Path) -> None:
     file = tmp_path / "new" / "board.csv"
-    write_row(V1, card, file)
-    write_row(V1, references[RANDOM], file)
+    write_rows(V1, [card], file)
+    write_rows(V1, [references[RANDOM]], file)
     better = dataclasses.replace(card, policy="openai")
-    write_row(V1, better, file)
+    write_rows(V1, [better], file)
     found = rows_of(file)
     assert [(each["name"], each["policy"]) for each in found] == [
         ("my | model", "openai"),
         ("random", "random"),
     ]
     assert list(found[0]) == columns(V1)
-    write_row(V1, dataclasses.replace(card, name="other"), file)
-    full = dataclasses.replace(card, size="full")
-    write_row(V1, full, file)
+    write_rows(V1, [dataclasses.replace(card, name="other")], file)
+    full = dataclasses.replace(reference_cards(V1, "full")[RANDOM], name="my | model")
+    write_rows(V1, [full], file)
     assert [(each["size"], each["name"]) for each in rows_of(file)] == [
         ("small", "my | model"), ("small", "random"), ("small", "other"), ("full", "my | model"),
     ]  # fmt: skip
     before = file.read_bytes()
-    write_row(V1, full, file)
+    write_rows(V1, [full], file)
     assert file.read_bytes() == before
 
 
@@ -229,15 +229,43 @@ def test_what_a_row_has(card: Card) -> None:
 def test_rows_that_do_not_fit_are_refused(card: Card, tmp_path: Path) -> None:
     file = tmp_path / "board.csv"
     with pytest.raises(SuiteError, match="not complete"):
-        write_row(V1, dataclasses.replace(card, complete=False), file)
+        write_rows(V1, [dataclasses.replace(card, complete=False)], file)
     assert not file.exists()
-    write_row(V1, card, file)
+    write_rows(V1, [card], file)
     before = file.read_bytes()
+    kind = card.kinds["wide"]
+    for changed, said in (
+        ({"suite": "v2"}, "it is of suite v2"),
+        ({"size": "huge"}, "no size huge"),
+        ({"seed": 9}, "its seed is 9"),
+        ({"trials": 5}, "trials is 5"),
+        ({"name": ""}, "its name"),
+        ({"name": "a\n=cmd()"}, "its name"),
+        ({"name": "=cmd()"}, "its name"),
+        ({"kinds": {**card.kinds, "extra": kind}}, "its kinds are"),
+        ({"kinds": {"wide": kind}}, "its kinds are"),
+        ({"kinds": {**card.kinds, "wide": dataclasses.replace(kind, tasks=3)}}, "3 tasks"),
+        ({"kinds": {**card.kinds, "wide": dataclasses.replace(kind, points={})}}, "has the points"),
+        (
+            {
+                "kinds": {
+                    **card.kinds,
+                    "wide": dataclasses.replace(kind, points={**kind.points, "64": kind.points["1"]}),
+                }
+            },
+            "has the points",
+        ),
+    ):
+        fake = dataclasses.replace(dataclasses.replace(card, name="fake"), **changed)
+        with pytest.raises(SuiteError, match=said):
+            write_rows(V1, [dataclasses.replace(card, name="good"), fake], file)
+        assert file.read_bytes() == before
     other = with_digest(dataclasses.replace(card, name="other"), "wide", "tasks")
     with pytest.raises(
-        SuiteError, match=r"my \| model was run on other tasks or pages of the kind HybridQA wide"
+        SuiteError,
+        match=r"'other' gets no row .*the kind wide was run on other tasks or pages \(tasks differ\)",
     ):
-        write_row(V1, other, file)
+        write_rows(V1, [other], file)
     assert file.read_bytes() == before
 
 
@@ -246,16 +274,16 @@ def test_another_file_is_no_leaderboard(content: str, card: Card, tmp_path: Path
     file = tmp_path / "board.csv"
     file.write_text(content)
     with pytest.raises(SuiteError, match="leaderboard"):
-        write_row(V1, card, file)
+        write_rows(V1, [card], file)
     assert file.read_text() == content
 
 
 def test_a_leaderboard_with_a_torn_row_is_refused(card: Card, tmp_path: Path) -> None:
     file = tmp_path / "board.csv"
-    write_row(V1, card, file)
+    write_rows(V1, [card], file)
     file.write_text(file.read_text() + "v1,small\n")
     with pytest.raises(SuiteError, match="not a leaderboard"):
-        write_row(V1, card, file)
+        write_rows(V1, [card], file)
 
 
 def test_the_markdown_table(card: Card, references: dict[str, Card]) -> None:
@@ -356,3 +384,12 @@ def test_a_card_of_the_single_agent_alone_has_a_page(references: dict[str, Card]
     page = card_page(V1, references[ALONE], references)
     assert "<svg" not in page
     assert "Overview" in page
+
+
+def test_cards_of_other_digests_are_never_in_one_table(card: Card, references: dict[str, Card]) -> None:
+    absent = dataclasses.replace(without(card, "wide"), name="absent")
+    other = with_digest(dataclasses.replace(card, name="other"), "wide", "tasks")
+    for cards in ([absent, card, other], [other, absent, card], [card, absent, other]):
+        with pytest.raises(SuiteError, match="do not compare on HybridQA wide"):
+            cards_table(cards)
+    assert cards_table([absent, card]).count("\n") > 2

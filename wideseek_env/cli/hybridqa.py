@@ -61,7 +61,7 @@ class HybridQAOptions:
             count=count,
             seed=seed,
             split=None if split in (None, "all") else cast(Split, split),
-            broad=broad_share(self.mix or "width"),
+            broad=broad_share("width" if self.mix is None else self.mix),
             **{name: value for name, value in given.items() if value is not None},
         )
 
@@ -179,7 +179,7 @@ def _build_wide(
     bars: _Bars,
 ) -> str:
     """Build wide tasks, alone or in a mixture, and return the line to print."""
-    shares = wide_shares(options.mix or "wide")
+    shares = wide_shares("wide" if options.mix is None else options.mix)
     config = options.wide_config(split, count, seed)
     if shares.keys() == {"wide"}:
         found = build_wide_tasks(

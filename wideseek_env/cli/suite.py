@@ -69,7 +69,7 @@ def suite(
     from wideseek_env.cli.world import open_game
     from wideseek_env.evaluation.suite import definition
     from wideseek_env.evaluation.suite.folder import check_folder, check_kinds
-    from wideseek_env.evaluation.suite.leaderboard import read_rows, write_row
+    from wideseek_env.evaluation.suite.leaderboard import read_rows, write_rows
     from wideseek_env.evaluation.suite.page import write_page
     from wideseek_env.evaluation.suite.references import reference_cards
     from wideseek_env.evaluation.suite.run import (
@@ -119,7 +119,7 @@ def suite(
         say("Interrupted. The same command resumes the run.")
         raise click.exceptions.Exit(130)
     if leaderboard is not None:
-        write_row(current, card, leaderboard)
+        write_rows(current, [card], leaderboard)
         say(f"Written: {leaderboard}")
 
 
@@ -143,11 +143,10 @@ def cards(cards: tuple[Path, ...], leaderboard: Path | None) -> None:
     from wideseek_env.cli.console import say
     from wideseek_env.evaluation.suite import definition
     from wideseek_env.evaluation.suite.card import read_card
-    from wideseek_env.evaluation.suite.leaderboard import cards_table, write_row
+    from wideseek_env.evaluation.suite.leaderboard import cards_table, write_rows
 
     found = [read_card(path) for path in cards]
     click.echo(cards_table(found))
     if leaderboard is not None:
-        for card in found:
-            write_row(definition.CURRENT, card, leaderboard)
+        write_rows(definition.CURRENT, found, leaderboard)
         say(f"Written: {leaderboard}")

@@ -187,6 +187,8 @@ class Plan:
 
     def _write(self, sweep: Sweep) -> None:
         if self.folder is not None:
+            if (self.folder / "suite.json").exists():
+                raise ConfigError(f"{self.folder} has the runs of a benchmark suite; give another folder")
             with uninterrupted():
                 sweep.write(self.folder)
 

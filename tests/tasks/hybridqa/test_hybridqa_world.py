@@ -18,6 +18,9 @@ def test_settings_are_read_and_checked(tmp_path: Path) -> None:
         (f"hybridqa:{tmp_path},mode=prose", "mode must be pages, table, wide or depth"),
         (f"hybridqa:{tmp_path},rows=3", "unknown setting 'rows=3'"),
         (f"hybridqa:{tmp_path},min_rows=few", "whole numbers"),
+        (f"hybridqa:{tmp_path},min_rows=0", "at least 1"),
+        (f"hybridqa:{tmp_path},mode=wide,max_rows=-1", "at least 1"),
+        (f"hybridqa:{tmp_path},mode=wide,min_rows=50,max_rows=20", "at most max_rows"),
     ):
         with pytest.raises(ConfigError, match=message):
             HybridQAWorld.from_spec(spec, tmp_path)

@@ -6,11 +6,13 @@ import csv
 import hashlib
 import io
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 
 from wideseek_env.errors import SuiteError
 from wideseek_env.evaluation.suite.card import SINGLE, Card, KindCard, check_comparable, same_names
 from wideseek_env.evaluation.suite.definition import Suite
+from wideseek_env.evaluation.suite.digests import changed, committed
 from wideseek_env.files import write_whole
 from wideseek_env.render.printable import one_line
 
@@ -60,16 +62,30 @@ def row(card: Card) -> dict[str, str]:
     return found
 
 
-def write_row(suite: Suite, card: Card, file: Path) -> None:
-    """Write the row of a card into a CSV file. It replaces the row of the same suite, size and name.
+def write_rows(suite: Suite, cards: Sequence[Card], file: Path) -> None:
+    """Write the rows of cards into a CSV file. A row replaces the row of the same suite, size and name.
+
+    Nothing is written if one of the cards is refused.
 
     Raises:
-        SuiteError: The card is not complete. Or the file is not a leaderboard of this suite, or a row has other tasks.
+        SuiteError: A card is not a finished card of this suite. Or the file is not a leaderboard of this suite, or a
+            row has other tasks.
     """
-    if not card.complete:
-        raise SuiteError(f"the card {card.name} is not complete: run the suite to its end first")
+    for card in cards:
+        check_card(suite, card)
     names = columns(suite)
     rows = read_rows(suite, file)
+    for card in cards:
+        _put(rows, card, names, file)
+    out = io.StringIO()
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(file, out.getvalue())
+
+
+def _put(rows: list[dict[str, str]], card: Card, names: Sequence[str], file: Path) -> None:
     new = row(card)
     for other in rows:
         if (other["suite"], other["size"]) != (card.suite, card.size):
@@ -83,12 +99,46 @@ def write_row(suite: Suite, card: Card, file: Path) -> None:
     key = ("suite", "size", "name")
     at = next((at for at, old in enumerate(rows) if all(old[name] == new[name] for name in key)), len(rows))
     rows[at : at + 1] = [{name: new.get(name, "") for name in names}]
-    out = io.StringIO()
-    writer = csv.DictWriter(out, names, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, out.getvalue())
+
+
+def check_card(suite: Suite, card: Card) -> None:
+    """Check that a card is a finished card of `suite`, with the tasks, widths, seed and trials of its size.
+
+    Raises:
+        SuiteError: It is not. The message says what is wrong.
+    """
+    if not card.complete:
+        raise SuiteError(f"the card {card.name} is not complete: run the suite to its end first")
+    wrong = _faults(suite, card)
+    if wrong:
+        raise SuiteError(
+            f"the card {card.name!r} gets no row in a leaderboard of suite {suite.version}: {wrong}. Run "
+            "`wideseek bench suite` of this version"
+        )
+
+
+def _faults(suite: Suite, card: Card) -> str:
+    """What is wrong with a finished card, or ""."""
+    if not card.name.strip() or not card.name.isprintable() or card.name[0] in "=+-@":
+        return "its name must be one line of text that begins with a letter or a digit"
+    if card.suite != suite.version:
+        return f"it is of suite {card.suite}"
+    if card.size not in suite.sizes:
+        return f"there is no size {card.size}"
+    if (card.seed, card.trials) != (suite.seed, suite.trials):
+        return f"its seed is {card.seed} and its number of trials is {card.trials}"
+    if set(card.kinds) | set(card.absent) != {kind.name for kind in suite.kinds}:
+        return f"its kinds are {', '.join((*card.kinds, *card.absent))}"
+    size = suite.sizes[card.size]
+    known = committed(suite)
+    for name, kind in card.kinds.items():
+        if set(kind.points) != {SINGLE, *map(str, size.widths)}:
+            return f"the kind {name} has the points {', '.join(kind.points)}"
+        if kind.tasks != size.tasks:
+            return f"the kind {name} has {kind.tasks} tasks"
+        if different := changed(kind.digests, known[name]):
+            return f"the kind {name} was run on other tasks or pages ({', '.join(different)} differ)"
+    return ""
 
 
 def read_rows(suite: Suite, file: Path) -> list[dict[str, str]]:
@@ -123,8 +173,8 @@ def cards_table(cards: Sequence[Card]) -> str:
     if not cards:
         raise SuiteError("give at least one card")
     same_names(cards)
-    for card in cards[1:]:
-        check_comparable(cards[0], card)
+    for one, other in combinations(cards, 2):
+        check_comparable(one, other)
     kinds = {name: kind.title for card in cards for name, kind in card.kinds.items()}
     header = ["card", "mean", *kinds.values()]
     lines = [header, ["---", *("---:" for _ in header[1:])]]

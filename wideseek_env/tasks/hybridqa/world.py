@@ -76,6 +76,10 @@ class HybridQAWorld:
             rows = {key: int(given[key]) for key in ("min_rows", "max_rows") if key in given}
         except ValueError:
             raise ConfigError(f"{spec!r}: min_rows and max_rows must be whole numbers") from None
+        if any(many < 1 for many in rows.values()) or (
+            len(rows) == 2 and rows["min_rows"] > rows["max_rows"]
+        ):
+            raise ConfigError(f"{spec!r}: min_rows must be at least 1 and at most max_rows")
         if mode == "wide":
             rows = {"min_rows": LEAST_ROWS, "max_rows": MOST_ROWS, **rows}
         return cls(_data_folder(name), cache, cast("Mode | None", mode), **rows)

@@ -126,7 +126,9 @@ def _refuse(path: Path, overwrite: bool) -> None:
     if not path.exists() or (path.is_dir() and not any(path.iterdir())):
         return
     if not overwrite:
-        raise CorpusError(f"{path} exists already: open it, or build with --overwrite (overwrite=True) to replace it")
+        raise CorpusError(
+            f"{path} exists already: open it, or build with --overwrite (overwrite=True) to replace it"
+        )
     if not (path / MANIFEST).is_file():
         raise CorpusError(
             f"{path} was not built by this package, so it is not overwritten; remove it yourself or choose another path"

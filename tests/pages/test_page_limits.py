@@ -104,3 +104,13 @@ def test_a_page_that_outlasts_its_time_is_ended(blocking: bool) -> None:
     assert "0.05" in result.text
     assert corpus.done.wait(20)
     assert corpus.ended
+
+
+@pytest.mark.parametrize("attribute", ["class", "style"])
+def test_long_names_and_styles_are_not_kept(attribute: str) -> None:
+    from wideseek_env.pages import visible
+
+    plain_text(f'<p {attribute}="note">a</p>')
+    assert visible._meaning.cache_info().currsize + visible._style_of.cache_info().currsize > 0
+    assert plain_text(f'<p {attribute}="{"x" * 600}">a</p><p>b</p>')[1] == "a b"
+    assert visible._meaning.cache_info().currsize + visible._style_of.cache_info().currsize == 0

@@ -42,16 +42,29 @@ def plain_text(html: str) -> tuple[str, str]:
     from turbohtml import Element
 
     tree = parse(html)
-    title = title_of(tree)
+    title, headed = _titled(tree)
     show(tree)
     for _ in map(Element.unwrap, tree.iter_elements(INLINE)):  # twice as fast as a selector of them
         pass
     if tree.root is not None:
         tree.root.normalize()
-    if not title and (heading := tree.find("h1")) is not None:
+    if not title and headed and (heading := tree.find("h1")) is not None:
         title = _one_line(heading)
     text = _one_line(tree)
     return (title, text) if is_unicode(title) and is_unicode(text) else plain_text(mended(html))
+
+
+def _titled(tree: Document) -> tuple[str, bool]:
+    """The title as `title_of` returns it, and whether there may be a first heading. One search looks for both."""
+    head = head_of(tree)
+    node = head.find("title") if head is not None else None
+    headed = node is not None
+    for found in tree.iter_elements(("title", "h1")) if node is None else ():
+        headed = True
+        if found.tag == "title":
+            node = found
+            break
+    return (" ".join(node.text.split()) if node is not None else ""), headed
 
 
 def _one_line(node: Document | Element) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from wideseek_env.byte_cache import short_cache
 from wideseek_env.pages.elements import (
     CHANGES,
     NOTE_CLASSES,
@@ -86,6 +86,9 @@ _SPOKEN_INSTEAD = "[aria-hidden=true]+*,:has(+[aria-hidden=true])"
 _FRACTIONS = frozenset(("frac", "sfrac", "fraction"))
 _MARKED = frozenset("sup sub del s strike html body".split())
 _CHANGED = (*CHANGES, "img")
+_LONGEST = 500
+_long: list[int] = []
+"""The lengths of long names and styles. They are not kept, so that the two caches stay small."""
 _SPACE = re.compile(r"[ \t\n\f\r]+")  # other characters do not separate class names
 
 # All other tags only mark their text or are empty. They are removed and their text stays. The most frequent are first.
@@ -143,6 +146,10 @@ def show(tree: Document) -> None:
     comments: Any = tree.xpath("//comment()")
     for comment in comments:
         comment.extract()
+    if _long:
+        _long.clear()
+        _meaning.cache_clear()
+        _style_of.cache_clear()
 
 
 def _read_names(tree: Document) -> None:
@@ -172,13 +179,15 @@ def _read_names(tree: Document) -> None:
             node.extract()
 
 
-@short_cache(4096, 500)  # few names occur again and again
+@lru_cache(4096)  # few names occur again and again
 def _meaning(name: str | None) -> tuple[str, str] | None:
     """What a class name says about an element, or None for nothing.
 
     The first value is its effect (see `_effect_of`). The second says whether the element is dropped: "exact" for yes,
     "" for no, and "case" if this depends on the case of the letters, which only old pages ignore.
     """
+    if name is not None and len(name) > _LONGEST:
+        _long.append(len(name))
     effect = _effect_of(name or "")
     words = frozenset(_SPACE.split(name or ""))
     if not _DROPPED_CLASSES.isdisjoint(words):
@@ -223,10 +232,12 @@ class _Style(NamedTuple):
     aligned: bool
 
 
-@short_cache(4096, 500)
+@lru_cache(4096)
 def _style_of(style: str | None) -> _Style | None:
     """What a style shows, or None if this changes nothing that is read here."""
     style = (style or "").lower()
+    if len(style) > _LONGEST:
+        _long.append(len(style))
     if not any(hint in style for hint in _HINTS):
         return None
     small = _SMALL.search(style) is not None

@@ -20,10 +20,12 @@ from .errors import MissingDependencyError as MissingDependencyError
 from .errors import ServiceError as ServiceError
 from .errors import SuiteError as SuiteError
 from .errors import TaskError as TaskError
+from .errors import TimeLimitError as TimeLimitError
 from .errors import TrajectoryError as TrajectoryError
 from .errors import UnknownVerdictError as UnknownVerdictError
 from .errors import UnnamedPartError as UnnamedPartError
 from .errors import WideSeekError as WideSeekError
+from .errors import WideSeekWarning as WideSeekWarning
 from .errors import WorkerError as WorkerError
 from .evaluation.one_call import evaluate as evaluate
 from .evaluation.run import EpisodeError as EpisodeError

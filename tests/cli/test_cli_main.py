@@ -210,4 +210,4 @@ def test_a_file_without_json_lines_is_refused_with_what_to_give(call: Call, tmp_
     result = call("summary", str(file))
     assert result.exit_code == 1
     assert "README.md:1: this is not JSON Lines" in result.stderr
-    assert "give a run folder or a trajectories file" in result.stderr
+    assert "give a run folder or a file of records" in result.stderr

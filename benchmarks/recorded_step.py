@@ -86,6 +86,7 @@ def train_here(
             "out=unused",
             f"tokens_per_row={tokens_per_row}",
             "selection.loss_aggregation=token",
+            "selection.loss_denominator=trained",
             "selection.failures=all",
             "loss.kl=0",
             "loss.importance_sampling=none",

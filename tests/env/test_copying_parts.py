@@ -95,7 +95,7 @@ def test_a_recording_judge_continues_its_recording(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir("/")
     judge = pickle.loads(data).game.judge
     assert judge.judge("column", "criterion", [("a", "a")]) == [True]
-    assert '"predicted":"a"' in (tmp_path / "verdicts.jsonl").read_text()
+    assert '"predicted": "a"' in (tmp_path / "verdicts.jsonl").read_text()
 
 
 def test_an_executor_without_a_pickle_is_opened_again_by_its_name() -> None:

@@ -57,6 +57,8 @@ class WideSeekTasksetConfig(vf.TasksetConfig):
     texts: str | dict[str, Any] | None = None
     """Texts that agents see instead of those of the profile: a TOML file or its content."""
     reward: str = "item_f1"
+    credit: str = "team"
+    """How the agents of an episode are paid. Traces have the team's reward, so only ``team`` is useful here."""
     judge: str | None = "offline"
     """The judge that compares cells in columns with the metric "llm_judge"."""
     team: bool = True

@@ -373,7 +373,7 @@ def test_sleep_is_refused_while_requests_are_under_way(engine: VllmEngine, runne
 
 
 def test_an_unknown_engine_argument_is_named(old: Path, runner: asyncio.Runner) -> None:
-    with pytest.raises(ConfigError, match="did you mean block_size"):
+    with pytest.raises(ConfigError, match="did you mean 'block_size'"):
         runner.run(VllmEngine(old, options={"blocksize": 16}).start())
 
 

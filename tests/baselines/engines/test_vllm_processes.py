@@ -123,9 +123,9 @@ def children():
     return [process.pid for process in psutil.Process().children(recursive=True)]
 
 def tell_while_it_loads():
-    while len(children()) < 2:  # the resource tracker, the engine core
+    while len(found := children()) < 2:  # the resource tracker, the engine core
         time.sleep(0.05)
-    print(json.dumps(children()), flush=True)
+    print(json.dumps(found), flush=True)
 
 async def main():
     if sys.argv[3] == "loading":
@@ -142,7 +142,8 @@ if __name__ == "__main__":
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="the guard needs /proc")
-@pytest.mark.parametrize("moment", ["loading", pytest.param("loaded", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("moment", ["loading", "loaded"])
 def test_no_process_of_vllm_outlives_a_killed_program(tmp_path: Path, moment: str) -> None:
     script = tmp_path / "killed.py"
     script.write_text(KILLED)

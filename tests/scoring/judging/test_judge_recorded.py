@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from wideseek_env.errors import ConfigError, UnknownVerdictError, WideSeekError
+from wideseek_env.errors import ConfigError, DamagedLineWarning, UnknownVerdictError, WideSeekError
 from wideseek_env.scoring import Judge, KeyAligner, OfflineJudge, score_response
 from wideseek_env.scoring.judging import RecordedJudge, RecordingJudge
 from wideseek_env.task import ColumnSpec, Table, Task
@@ -115,7 +115,6 @@ VERDICT = {"column": "c", "criterion": "", "predicted": "a", "gold": "b", "right
         ("", "names no judge"),
         (json.dumps(VERDICT) + "\n", "names no judge"),
         ('{"format": "other", "judge": "x"}\n', "line 1: .*unknown format"),
-        (HEAD + "{\n", "line 2"),
         (HEAD + "[]\n", "line 2"),
         (HEAD + json.dumps(VERDICT | {"right": 1}) + "\n", "line 2: .*right is 1"),
         (HEAD + '{"column": "c"}\n', "line 2"),
@@ -129,6 +128,21 @@ def test_a_file_that_is_no_recording_is_refused(text: str, said: str, tmp_path: 
     path.write_text(text)
     with pytest.raises(ConfigError, match=said):
         RecordedJudge(path)
+
+
+@pytest.mark.parametrize("damaged", ["{", "\0\0", '{"column": "c"', "[" * 100_000])
+def test_a_damaged_line_loses_one_verdict(damaged: str, tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.jsonl"
+    path.write_text(f"{HEAD}{damaged}\n{json.dumps(VERDICT)}\n")
+    with pytest.warns(DamagedLineWarning, match=r"verdicts\.jsonl:2 is damaged"):
+        judge = RecordedJudge(path)
+    assert judge.judge("c", "", [("a", "b")]) == [True]
+    with open(path, "a") as file:
+        file.write('{"column": "c"')  # another process ended here
+    with pytest.warns(DamagedLineWarning):
+        RecordingJudge(Toy(), path).judge("City", "", PAIRS[:1])
+    with pytest.warns(DamagedLineWarning):
+        assert len(RecordedJudge(path)) == 2
 
 
 def test_other_files_are_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ null}``.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.errors import ConfigError, TrajectoryError, UnknownVerdictError, WideSeekError
-from wideseek_env.files import json_line, json_values, whole_lines
+from wideseek_env.files import json_values, whole_lines
 from wideseek_env.scoring.judges import Judge, KeyAligner
 
 _FORMAT = "wideseek judge recording 1"
@@ -134,7 +135,8 @@ class RecordingJudge:
     def _append(self, lines: Sequence[dict[str, Any]]) -> None:
         if not lines:
             return
-        data = b"".join(json_line(line) for line in lines)
+        text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+        data = text.encode("utf-8", "backslashreplace")
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             # Several processes may append to the same file, so nothing that was written is taken back.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any, Literal
 
-from wideseek_env.clean import clean_text, clean_value
+from wideseek_env.clean import MAX_DEPTH, clean_text, clean_value
 from wideseek_env.errors import TaskError
 from wideseek_env.reprs import short
 
@@ -88,10 +88,10 @@ class ColumnSpec:
             object.__setattr__(self, "criterion", clean_text(self.criterion))
         for name in self.metrics:
             if name not in METRICS:
-                raise TaskError(f"unknown metric {name!r}; known are {', '.join(METRICS)}")
+                raise TaskError(f"unknown metric {short(name)}; known are {', '.join(METRICS)}")
         for name in self.preprocess:
             if name not in PREPROCESSORS:
-                raise TaskError(f"unknown preprocessor {name!r}; known are {', '.join(PREPROCESSORS)}")
+                raise TaskError(f"unknown preprocessor {short(name)}; known are {', '.join(PREPROCESSORS)}")
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -167,13 +167,31 @@ class Task:
             if isinstance(value, str):
                 clean: Any = clean_text(value)
             else:
-                clean = clean_value(value)
+                try:
+                    clean = clean_value(value)
+                except RecursionError:
+                    raise TaskError(
+                        f"task {self.id}: {name} is nested deeper than {MAX_DEPTH} levels; use fewer"
+                    ) from None
                 clean = tuple(clean) if isinstance(value, tuple) else clean
             if clean != value:
                 object.__setattr__(self, name, clean)
         if any(clean_text(name) != name for name in self.specs):
             specs = {clean_text(name): spec for name, spec in self.specs.items()}
             object.__setattr__(self, "specs", specs)
+        if not _is_clean(
+            [
+                [column, *chain.from_iterable(((cell, *names) for cell, names in cells.items()))]
+                for column, cells in self.aliases.items()
+            ]
+        ):
+            aliases = {
+                clean_text(column): {
+                    clean_text(cell): tuple(clean_value(names)) for cell, names in cells.items()
+                }
+                for column, cells in self.aliases.items()
+            }
+            object.__setattr__(self, "aliases", aliases)
 
     def spec(self, column: str) -> ColumnSpec:
         """The `ColumnSpec` of `column`. By default it is an exact match on normalised text."""

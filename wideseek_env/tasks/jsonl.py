@@ -23,6 +23,7 @@ import gzip
 import hashlib
 import json
 import logging
+import math
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -30,6 +31,7 @@ from typing import Any, BinaryIO, Literal, cast
 
 from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.files import read_lines, writing
+from wideseek_env.reprs import plain, short
 from wideseek_env.task import ColumnSpec, Language, Table, Task
 from wideseek_env.tasks.taskset import TaskSet
 
@@ -39,6 +41,9 @@ FORMAT = 1
 _FIELDS = frozenset(
     "format id question columns key_columns gold specs aliases answers language source meta".split()  # as listed above
 )
+
+_LONGEST = 600
+"""The most characters of a message about a line. It may quote the line."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +85,7 @@ def load_tasks(path: str | os.PathLike[str], *, on_error: Literal["raise", "skip
             if task.id in lines:
                 raise TaskError(f"field 'id': {task.id!r} was already used in line {lines[task.id]}")
         except TaskError as error:
-            located = f"{source}:{number}: {error}"
+            located = f"{source}:{number}: {plain(str(error), _LONGEST)}"
             if on_error == "raise":
                 raise TaskError(located) from error
             _log.warning("skipped %s", located)
@@ -133,7 +138,7 @@ def task_from_dict(data: Any) -> Task:
             else "; name the file of a benchmark with its kind, such as wideseek-r1:FILE"
         )
         raise TaskError(
-            f"field 'format': this version reads format {FORMAT}, not {record.get('format')!r}{hint}"
+            f"field 'format': this version reads format {FORMAT}, not {short(record.get('format'))}{hint}"
         )
     unknown = sorted(set(record) - _FIELDS)
     if unknown:
@@ -178,7 +183,7 @@ def _line(task: Task) -> bytes:
 
 def _task_of_line(line: bytes) -> Task:
     try:
-        data = json.loads(line.decode(), parse_constant=_refuse_constant)
+        data = json.loads(line.decode(), parse_constant=_refuse_constant, parse_float=_float)
     except UnicodeDecodeError as error:
         raise TaskError(f"the line is not UTF-8 (byte {error.start + 1})") from error
     except json.JSONDecodeError as error:
@@ -190,6 +195,13 @@ def _task_of_line(line: bytes) -> Task:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not a JSON value")
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:20]} is too large for a number")
+    return number
 
 
 def _object(value: Any, where: str) -> Mapping[str, Any]:

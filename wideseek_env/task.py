@@ -83,6 +83,19 @@ class ColumnSpec:
     preprocess: tuple[str, ...] = ("norm_str",)
     criterion: float | str | None = None
 
+    def check_criterion(self) -> None:
+        """Raise `TaskError` if a metric needs a number as `criterion` and it is none. Readers of files call this."""
+        if self.criterion is None or not {"number_near", "date_near"}.intersection(self.metrics):
+            return
+        try:
+            usable = 0 <= float(self.criterion) < float("inf")
+        except (ValueError, OverflowError):
+            usable = False
+        if not usable:
+            raise TaskError(
+                f"{', '.join(self.metrics)} needs a number of 0 or more as criterion, not {short(self.criterion)}"
+            )
+
     def __post_init__(self) -> None:
         if isinstance(self.criterion, str):
             object.__setattr__(self, "criterion", clean_text(self.criterion))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from wideseek_env.corpus.folders import locked
+from wideseek_env.files import locked
 
 _LOCK = ".lock"
 _UNLOCKED = 60.0

@@ -37,9 +37,10 @@ def build(sources: tuple[str, ...], out: Path, name: str | None, overwrite: bool
     """
     from wideseek_env.cli.building import build_corpus
     from wideseek_env.cli.console import PageBar, console, say
+    from wideseek_env.files import unfinished
 
-    with PageBar() as bar:
-        built, skipped = build_corpus(sources, out, name=name, overwrite=overwrite, bar=bar)
+    with unfinished(out, [*sources, name]) as again, PageBar() as bar:
+        built, skipped = build_corpus(sources, out, name=name, overwrite=overwrite or again, bar=bar)
     pages, called = f"{len(built):,} pages", built.name
     if built.passages > len(built):
         pages += f" with {built.passages:,} passages"
@@ -74,9 +75,10 @@ def embed(corpus: str, model: Path, out: Path, overwrite: bool) -> None:
     """
     from wideseek_env.cli.building import embed_corpus
     from wideseek_env.cli.console import PageBar, console
+    from wideseek_env.files import unfinished
 
-    with PageBar("Embedding") as bar:
-        passages = embed_corpus(corpus, model, out, overwrite=overwrite, progress=bar)
+    with unfinished(out, [corpus, str(model)]) as again, PageBar("Embedding") as bar:
+        passages = embed_corpus(corpus, model, out, overwrite=overwrite or again, progress=bar)
     console().print(f"{out}: {passages:,} pages embedded", soft_wrap=True)
 
 

@@ -90,32 +90,34 @@ def build(
     from wideseek_env.cli.console import console, working
     from wideseek_env.cli.generating import generate_tasks
     from wideseek_env.errors import ConfigError
+    from wideseek_env.files import unfinished
     from wideseek_env.tasks.jsonl import save_tasks
 
     if not out.name.endswith((".jsonl", ".jsonl.gz")):
         raise ConfigError(f"{out}: the name of a file of tasks must end with .jsonl or .jsonl.gz")
-    if out.exists() and not overwrite:
-        raise ConfigError(f"{out} exists; give another name or --overwrite")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if spec.partition(":")[0] == "hybridqa":
-        from wideseek_env.cli.hybridqa import HybridQAOptions, build_hybridqa_tasks
+    with unfinished(out, [spec, split, count, seed, given]) as again:
+        if out.exists() and not (overwrite or again):
+            raise ConfigError(f"{out} exists; give another name or --overwrite")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if spec.partition(":")[0] == "hybridqa":
+            from wideseek_env.cli.hybridqa import HybridQAOptions, build_hybridqa_tasks
 
-        options = HybridQAOptions(**given)
-        if not options.one_a_table:
-            lines = build_hybridqa_tasks(spec, out, split, count, seed, overwrite, options)
-            console().print("\n".join(lines), soft_wrap=True)
-            return
-        spec = options.world(spec)
-    elif used := [name for name, value in given.items() if value not in (None, False)]:
-        raise ConfigError(f"--{used[0].replace('_', '-')} works only for hybridqa, not for {spec}")
-    if split == "all":
-        raise ConfigError(
-            "--split all works only for hybridqa without --one-a-table; name one of " + ", ".join(SPLITS)
-        )
-    with working(f"Generating tasks from {spec}"):
-        made = generate_tasks(spec, split or "test", count, seed)
-    written = save_tasks(made, out)
-    console().print(f"{out}: {written:,} tasks from {made.name}", soft_wrap=True)
+            options = HybridQAOptions(**given)
+            if not options.one_a_table:
+                lines = build_hybridqa_tasks(spec, out, split, count, seed, overwrite, options)
+                console().print("\n".join(lines), soft_wrap=True)
+                return
+            spec = options.world(spec)
+        elif used := [name for name, value in given.items() if value not in (None, False)]:
+            raise ConfigError(f"--{used[0].replace('_', '-')} works only for hybridqa, not for {spec}")
+        if split == "all":
+            raise ConfigError(
+                "--split all works only for hybridqa without --one-a-table; name one of " + ", ".join(SPLITS)
+            )
+        with working(f"Generating tasks from {spec}"):
+            made = generate_tasks(spec, split or "test", count, seed)
+        written = save_tasks(made, out)
+        console().print(f"{out}: {written:,} tasks from {made.name}", soft_wrap=True)
 
 
 @tasks.command()

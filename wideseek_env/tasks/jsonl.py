@@ -259,7 +259,9 @@ def _spec(value: Any, field: str) -> ColumnSpec:
         name: _texts(spec[name], f"{field}.{name}") for name in ("metrics", "preprocess") if name in spec
     }
     try:
-        return ColumnSpec(**given, criterion=criterion)
+        made = ColumnSpec(**given, criterion=criterion)
+        made.check_criterion()
+        return made
     except TaskError as error:
         raise TaskError(f"field {field!r}: {error}") from error
 

@@ -21,7 +21,7 @@ from typing import Any
 from wideseek_env.corpus.hybridqa.build import open_hybridqa
 from wideseek_env.corpus.stored import StoredCorpus
 from wideseek_env.errors import ConfigError, TaskError
-from wideseek_env.files import write_whole
+from wideseek_env.files import is_temporary, write_whole
 from wideseek_env.tasks.hybridqa.columns import columns_of, selected
 from wideseek_env.tasks.hybridqa.depth import Ask, ask_verdict, propose_asks
 from wideseek_env.tasks.hybridqa.evidence import Evidence, gather
@@ -74,11 +74,16 @@ class StageFolder:
                     f"{self.path} holds the stages of a run with other settings or data; remove the folder or name "
                     "another one"
                 )
-        elif self.path.is_dir() and any(self.path.iterdir()):
+        elif self.path.is_dir() and not all(map(self._is_begun, self.path.iterdir())):
             raise ConfigError(f"{self.path} is not a folder of stages; name another folder for the stages")
         for stage in self.stages:
             (self.path / stage).mkdir(parents=True, exist_ok=True)
         write_whole(file, json.dumps(wanted, indent=1) + "\n")
+
+    def _is_begun(self, entry: Path) -> bool:
+        """Whether `entry` is what a run leaves that is killed before it has written its settings."""
+        empty = entry.name in self.stages and entry.is_dir() and not any(entry.iterdir())
+        return empty or is_temporary(entry, [SETTINGS])
 
     def clear(self) -> None:
         """Remove the folder if it contains stages."""

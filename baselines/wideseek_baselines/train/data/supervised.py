@@ -17,6 +17,7 @@ import numpy as np
 from wideseek_baselines.tokens.record import Rollout, TurnRecord
 from wideseek_baselines.tokens.record import Sequence as TokenSequence
 from wideseek_baselines.train.data.packing import Sample
+from wideseek_env.clean import clean_value
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.messages import Message, Role
 from wideseek_env.trajectory import Trajectory, iter_trajectories
@@ -117,8 +118,8 @@ def spoken(message: Message) -> str:
     for call in message.get("tool_calls", ()):
         function = call["function"]
         try:
-            arguments = json.loads(function["arguments"])
-        except ValueError:
+            arguments = clean_value(json.loads(function["arguments"]))
+        except (ValueError, RecursionError):
             arguments = function["arguments"]
         record = {"name": function["name"], "arguments": arguments}
         parts.append(f"<tool_call>\n{json.dumps(record, ensure_ascii=False)}\n</tool_call>")
@@ -209,6 +210,6 @@ def _holds_rollouts(path: Path) -> bool:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb") as file:
             first = json.loads(file.readline())
-    except (OSError, ValueError, EOFError) as error:
+    except (OSError, ValueError, EOFError, RecursionError) as error:
         raise TrajectoryError(f"{path} cannot be read: {error}") from error
     return isinstance(first, dict) and "agents" in first and "conversations" not in first

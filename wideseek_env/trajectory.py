@@ -28,7 +28,7 @@ from wideseek_env.prompts.loading import checked_texts
 from wideseek_env.protocol import LENIENT, Parse, Protocol
 from wideseek_env.recorded_events import conversation_to_dict, event_from_dict, events_to_dicts
 from wideseek_env.recorded_form import check_record
-from wideseek_env.reprs import plain, short
+from wideseek_env.reprs import InNotebook, plain, short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
@@ -54,7 +54,7 @@ def described(error: Exception) -> str:
 
 
 @dataclass(frozen=True, repr=False)
-class Trajectory:
+class Trajectory(InNotebook):
     """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
     An event is ``{"act": agent, "conversation": i, "message": j}``, ``{"result": call id, "text": …, "ok": …}``,

@@ -92,5 +92,6 @@ def reply_of(data: Any) -> ChatReply:
 def _tokens(usage: Any, name: str) -> int:
     """A number of tokens, or 0 if the server does not say it. No server has counted `_MOST_TOKENS`."""
     number = usage.get(name) if isinstance(usage, Mapping) else None
-    usable = isinstance(number, int | float) and not isinstance(number, bool)
-    return int(number) if usable and 0 < number < _MOST_TOKENS else 0  # type: ignore[operator]
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return 0
+    return int(number) if 0 < number < _MOST_TOKENS else 0

@@ -224,9 +224,9 @@ def read_hits(answer: Any, results: str, fields: Fields) -> list[SearchHit]:
             title = plain(at_path(item, fields.title), _LONGEST_TITLE)
             snippet = plain(at_path(item, fields.snippet), LONGEST_SNIPPET)
             score = at_path(item, fields.score) if fields.score else None
-            usable = isinstance(score, (int, float)) and not isinstance(score, bool)
-            rank = 1.0 / (len(hits) + 1)
-            hits[url] = SearchHit(url, title, snippet, float(score) if usable else rank)
+            if isinstance(score, bool) or not isinstance(score, (int, float)):
+                score = 1.0 / (len(hits) + 1)
+            hits[url] = SearchHit(url, title, snippet, float(score))
     return list(hits.values())
 
 

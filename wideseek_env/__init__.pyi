@@ -21,6 +21,7 @@ from .errors import ServiceError as ServiceError
 from .errors import SuiteError as SuiteError
 from .errors import TaskError as TaskError
 from .errors import TimeLimitError as TimeLimitError
+from .errors import ToolWarning as ToolWarning
 from .errors import TrajectoryError as TrajectoryError
 from .errors import UnknownVerdictError as UnknownVerdictError
 from .errors import UnnamedPartError as UnnamedPartError

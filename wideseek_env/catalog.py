@@ -96,6 +96,19 @@ def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
     )
 
 
+def has_splits(name: str) -> bool:
+    """Whether the tasks with this name have the splits train, validation and test. Files of tasks have none.
+
+    A custom source is assumed to have splits.
+    """
+    kind, colon, _ = name.partition(":")
+    return (
+        not (kind in BENCHMARKS and colon)
+        and not name.endswith((".jsonl", ".jsonl.gz"))
+        and not Path(name).exists()
+    )
+
+
 def open_corpus(name: str, progress: Callable[[int], None] | None = None) -> Corpus:
     """The corpus called `name`.
 

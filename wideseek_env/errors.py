@@ -96,3 +96,7 @@ class DamagedLineWarning(WideSeekWarning):
 
 class JudgeWarning(WideSeekWarning):
     """A model should judge some cells, but the game or the command has no model. So rules decide them."""
+
+
+class ToolWarning(WideSeekWarning):
+    """A custom tool returned something other than text. The agent that called it got an error."""

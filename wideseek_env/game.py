@@ -18,6 +18,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Self, TypeAlias, cast, get_args
 
 from wideseek_env import catalog
+from wideseek_env.audience import option
 from wideseek_env.copying import copied_executor, live_parts
 from wideseek_env.corpus.base import Corpus
 from wideseek_env.credit import Credit, Team, credit_named, is_team
@@ -227,7 +228,10 @@ class GameConfig:
         if executor is None:
             if corpus is None:
                 raise ConfigError(
-                    "these tasks come without a corpus: name one with --corpus (corpus=), or pass executor="
+                    "these tasks come without a corpus: name one with "
+                    + option(
+                        "corpus= (or pass executor=)", "--corpus, such as --corpus synthetic or a folder"
+                    )
                 )
             executor = CorpusTools(
                 corpus,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 from wideseek_env.messages import Action, Message, Role
-from wideseek_env.plugins import GROUPS, announced, find_part
+from wideseek_env.plugins import GROUPS, announced, call, find_part
 
 if TYPE_CHECKING:
     from wideseek_env.game import Game
@@ -145,10 +145,7 @@ def make_policy(name: str, /, **options: Any) -> Policy:
             f"the policy {name!r} is a {type(factory).__name__}: name a class of policies, or a function that returns "
             "a policy"
         )
-    try:
-        policy = factory(**{**given, **options})
-    except TypeError as error:
-        raise ConfigError(f"the policy {name!r} does not take these options: {error}") from error
+    policy = call("policy", name, factory, {**given, **options})
     if not isinstance(policy, Policy):
         raise ConfigError(f"{name!r} makes a {type(policy).__name__}, which lacks name, reset or act")
     return policy

@@ -4,14 +4,15 @@ tokens."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from wideseek_env.cli import options
+from wideseek_env.cli import effects, options
+from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
     from wideseek_baselines.rollout.jobs import Finished, RolloutJob
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.command(short_help="Record episodes of a language model for training.")
 @options.game_options("wideseek rollout")
-@options.policy_choice
+@options.policy_choice("vllm")
 @options.seed_option
 @click.option(
     "--group", "size", type=click.IntRange(min=1), default=8, show_default=True,
@@ -87,9 +88,14 @@ def rollout(
     from wideseek_env.evaluation.run_status import RunStatus, announcing
     from wideseek_env.trajectory import TrajectoryWriter
 
+    if not workers:
+        effects.refuse("without --workers", "gpus")
+    effects.check_game(game)
+    arguments = options.policy_options(policy_args)
+    _check_policy(policy, arguments)
     config = RolloutConfig(
         policy,
-        options.policy_options(policy_args),
+        arguments,
         game,
         DriverOptions(concurrency=concurrency, retries=retries),
     )
@@ -126,6 +132,21 @@ def rollout(
     if interrupted:
         say("Interrupted; the same command resumes." if out.suffix != ".parquet" else "Interrupted.")
         raise click.exceptions.Exit(130)
+
+
+def _check_policy(policy: str, arguments: Mapping[str, Any]) -> None:
+    """Refuse a policy without tokens, and say at once if the rollouts will not be trainable."""
+    if policy in options.WITHOUT_MODEL:
+        raise ConfigError(
+            f"the policy {policy} has no language model, so its episodes have no tokens to record: use --policy vllm, "
+            "transformers or openai with --model, or record the messages of its episodes with wideseek eval --out"
+        )
+    if policy == "openai" and not arguments.get("tokenizer"):
+        click.echo(
+            "Warning: these rollouts will not be trainable, because the server returns no token ids. For training, "
+            "use a vLLM server and give the tokenizer of its model: --policy-arg tokenizer=FOLDER",
+            err=True,
+        )
 
 
 def _done(out: Path, status: RunStatus) -> set[tuple[str, int]]:

@@ -13,6 +13,7 @@ from typing import IO, Any
 
 import click
 
+from wideseek_env.audience import command_line
 from wideseek_env.cli.bench import bench
 from wideseek_env.cli.compare import compare
 from wideseek_env.cli.corpus import corpus
@@ -102,7 +103,7 @@ class App(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
         try:
-            with _own_warnings():
+            with _own_warnings(), command_line():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             click.echo("Interrupted.", err=True)

@@ -11,6 +11,7 @@ import click
 from wideseek_env.cli import options
 from wideseek_env.cli.bench_reports import plot, report
 from wideseek_env.cli.suite import cards, suite
+from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
     from wideseek_env.cli.sweep import RunSweep
@@ -60,7 +61,7 @@ _sweep_options = options.stack(
     help="Numbers of subagents to evaluate.",
 )
 @options.game_options("wideseek bench width")
-@options.policy_choice
+@options.policy_choice()
 @click.option("--single", is_flag=True, help="Also evaluate a single agent, for comparison.")
 @_sweep_options
 def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any) -> None:
@@ -79,6 +80,8 @@ def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any)
       wideseek bench width --policy vllm --model MODEL --equal tokens --amount 20000 --out runs/equal-tokens
       wideseek bench width --tasks hybridqa:data/hybridqa --where mode=pages --single --out runs/hybridqa-width
     """
+    if not single and "single_turns" in game.limits:
+        raise ConfigError("--rule single_turns=… has no effect without --single: leave it out")
     from wideseek_env.evaluation.width import width_sweep
 
     def start(opened: Game) -> RunSweep:
@@ -93,7 +96,7 @@ def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any)
     help="Numbers of turns to evaluate. The turn with the answer is included.",
 )  # fmt: skip
 @options.game_options("wideseek bench depth")
-@options.policy_choice
+@options.policy_choice()
 @_sweep_options
 def depth(depths: tuple[int, ...], game: GameConfig, **given: Any) -> None:
     """Measure item-F1, time and tool calls of a single agent with several numbers of turns.
@@ -107,6 +110,9 @@ def depth(depths: tuple[int, ...], game: GameConfig, **given: Any) -> None:
       wideseek bench depth --policy my_package:MyPolicy --turns 10,25,50 --rules default --out runs/mine
       wideseek bench plot runs/width runs/depth --x critical-path --out width-and-depth.svg
     """
+    for name in ("width", "lead_turns", "subagent_turns"):
+        if name in game.limits:
+            raise ConfigError(f"--rule {name}=… has no effect on a single agent: leave it out")
     from wideseek_env.evaluation.depth import depth_sweep
 
     def start(opened: Game) -> RunSweep:
@@ -136,7 +142,6 @@ def _sweep(
     from wideseek_env.cli.console import console, say
     from wideseek_env.cli.sweep import command_line, run_sweep
     from wideseek_env.cli.world import open_game
-    from wideseek_env.errors import ConfigError
 
     if amount is not None and equal is None:
         raise ConfigError("--amount needs --equal, which says what the budget counts")

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from wideseek_env.cli.effects import refuse
+
 
 @click.group()
 def corpus() -> None:
@@ -115,6 +117,8 @@ def show(corpus: str, url: str, chunk: int, focus: str) -> None:
       wideseek corpus show my-corpus https://example.org/handbook --chunk 2
       wideseek corpus show my-corpus https://example.org/handbook --focus "holidays"
     """
+    if chunk > 1:
+        refuse(f"with --chunk {chunk}", "focus")
     from wideseek_env.cli.building import run_tool
 
     _show(run_tool(corpus, "browse", {"url": url, "chunk": chunk, "focus": focus}))

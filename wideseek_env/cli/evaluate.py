@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wideseek_env.cli import options
+from wideseek_env.cli import effects, options
 
 if TYPE_CHECKING:
     from wideseek_env.game import GameConfig
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command("eval")
 @options.game_options("wideseek eval")
-@options.policy_choice
+@options.policy_choice()
 @options.seed_option
 @options.trials_option
 @options.by_option
@@ -50,6 +50,8 @@ def evaluate_command(
       wideseek eval --policy scripted --limit 50 --trials 4 --by difficulty --by size --out runs/a
       wideseek eval --single --rule single_turns=20 --limit 50
     """
+    if out is None:
+        effects.refuse("without --out", "resume")
     from contextlib import ExitStack
 
     from wideseek_env.cli.console import say

@@ -103,39 +103,50 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
-_policy_options = stack(
-    click.option(
-        "--policy", default="scripted", show_default=True, metavar="NAME",
-        help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom one.",
-    ),
-    click.option("--model", metavar="MODEL",
-        help="The language model of the policy: a folder, or the name of a model on the server."),
-    click.option("--base-url", metavar="URL", help="Address of the model server of the policy, such as http://localhost:8000/v1."),
-    click.option(
-        "--policy-arg", "policy_args", type=Assignment(), multiple=True, help="An option of the policy (repeatable)."
-    ),
-)  # fmt: skip
-
-
-def policy_choice(command: Command) -> Command:
+def policy_choice(default: str = "scripted") -> Callable[[Command], Command]:
     """``--policy`` and its options. ``--model X`` is short for ``--policy-arg model=X``, and so is ``--base-url``."""
+    choice = stack(
+        click.option(
+            "--policy", default=default, show_default=True, metavar="NAME",
+            help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom "
+            "one.",
+        ),
+        click.option("--model", metavar="MODEL",
+            help="The language model of the policy: a folder, or the name of a model on the server."),
+        click.option("--base-url", metavar="URL",
+            help="Address of the model server of the policy, such as http://localhost:8000/v1."),
+        click.option(
+            "--policy-arg", "policy_args", type=Assignment(), multiple=True,
+            help="An option of the policy (repeatable).",
+        ),
+    )  # fmt: skip
 
-    @wraps(command)
-    def with_model(
-        *args: Any,
-        policy_args: tuple[tuple[str, str], ...],
-        model: str | None,
-        base_url: str | None,
-        **others: Any,
-    ) -> Any:
-        short = [
-            (name, json.dumps(value)) for name, value in (("model", model), ("base_url", base_url)) if value
-        ]
-        return command(*args, policy_args=(*short, *policy_args), **others)
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def with_model(
+            *args: Any,
+            policy_args: tuple[tuple[str, str], ...],
+            model: str | None,
+            base_url: str | None,
+            **others: Any,
+        ) -> Any:
+            given = {"model": model, "base_url": base_url}
+            for name, value in given.items():
+                if value and others.get("policy") in WITHOUT_MODEL:
+                    raise click.UsageError(
+                        f"--{name.replace('_', '-')} needs a policy with a language model, and {others['policy']} has "
+                        "none: add --policy vllm, openai or transformers"
+                    )
+            short = [(name, json.dumps(value)) for name, value in given.items() if value]
+            return command(*args, policy_args=(*short, *policy_args), **others)
 
-    return cast(Command, _policy_options(with_model))
+        return choice(cast(Command, with_model))
+
+    return decorate
 
 
+WITHOUT_MODEL = ("scripted", "random")
+"""The policies of the baselines that have no language model."""
 _METAVARS = {
     "tasks": "SPEC", "corpus": "SPEC", "where": "CONDITION", "rules": "PRESET", "reward": "NAME", "credit": "NAME",
     "profile": "NAME", "texts": "FILE",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from wideseek_env.cli import options
+from wideseek_env.cli import effects, options
 
 if TYPE_CHECKING:
     from wideseek_env.game import GameConfig
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @options.game_options("wideseek run")
-@options.policy_choice
+@options.policy_choice()
 @click.option("--task-id", help="The task to run. Default: the seed chooses one.")
 @options.seed_option
 @click.option(
@@ -48,6 +48,8 @@ def run(
       wideseek run --tasks hybridqa:data/hybridqa --render ansi
       wideseek run --tasks my-tasks.jsonl --corpus my-corpus --task-id museums-1 --out episode.jsonl
     """
+    if render != "human":
+        effects.refuse(f"with --render {render}", "fps")
     import numpy as np
 
     from wideseek_env.cli.console import console, say

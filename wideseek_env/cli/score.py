@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from wideseek_env.cli import options
+from wideseek_env.cli import effects, options
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.scored import Missing
@@ -83,6 +83,9 @@ def score(
       wideseek score --tasks WideSearch --responses data/output --model my-model --strict --out scores/my-model
       wideseek score --tasks tasks.jsonl --responses runs/a --judge openai:qwen3-4b@http://127.0.0.1:8000/v1
     """
+    if out is None:
+        effects.refuse("without --out", "overwrite")
+    effects.check_split(tasks)
     from wideseek_env.cli.console import Bar, say
     from wideseek_env.cli.reports import print_metrics
     from wideseek_env.cli.tables import points

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from wideseek_env.cli import options
+from wideseek_env.cli import effects, options
 
 if TYPE_CHECKING:
     from wideseek_env.serve import ServeSettings
     from wideseek_env.serve.agents import DeskSettings, EpisodeDesk
 
 _common = options.stack(
-    options.policy_choice,
+    options.policy_choice(),
     click.option(
         "--task-id", "--task", "task_id", default="", help="The task. Default: the client's choice, or the first task."
     ),
@@ -69,6 +69,15 @@ def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
     from wideseek_env.cli.world import open_game
     from wideseek_env.serve.agents.mcp_run import run_http, run_stdio
     from wideseek_env.serve.agents.mcp_server import mcp_server, mcp_tools_server
+
+    if role == "tools":
+        unused = ("policy", "model", "base_url", "policy_args", "task_id", "seed", "out", "gather")
+        effects.refuse("with --role tools, which starts no episode", *unused)
+    if role == "single":
+        unused = ("policy", "model", "base_url", "policy_args", "width", "roster", "credit")
+        effects.refuse("with --role single, because no other agent acts", *unused)
+    if port is None:
+        effects.refuse("without --port, because only HTTP uses it", "host", "require_key")
 
     with ExitStack() as stack:
         desk = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     help="The folder of the HybridQA data. Default: hybridqa in the folder that WIDESEEK_DATA names. Without data, "
     "only the synthetic kinds are run.",
 )  # fmt: skip
-@options.policy_choice
+@options.policy_choice()
 @click.option("--name", help="Name of the card. Default: the model's name, or the policy's.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), required=True,

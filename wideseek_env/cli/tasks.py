@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wideseek_env.cli.effects import check_split, refuse
 from wideseek_env.cli.options import SPLITS, stack
 
 split_option = click.option(
@@ -105,6 +106,8 @@ def build(
             lines = build_hybridqa_tasks(spec, out, split, count, seed, overwrite, options)
             console().print("\n".join(lines), soft_wrap=True)
             return
+        unused = [name for name, value in given.items() if value not in (None, False)]
+        refuse("with --one-a-table", *(name for name in unused if name not in ("data", "one_a_table")))
         spec = options.world(spec)
     elif used := [name for name, value in given.items() if value not in (None, False)]:
         raise ConfigError(f"--{used[0].replace('_', '-')} works only for hybridqa, not for {spec}")
@@ -140,6 +143,9 @@ def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> N
     from wideseek_env.cli.generating import task_view
     from wideseek_env.cli.world import open_tasks
 
+    check_split(spec)
+    if task_id is not None:
+        refuse("with --task-id", "limit")
     found, _ = open_tasks(spec, split)
     chosen = [found.get(task_id)] if task_id is not None else list(found[:limit])
     terminal = console()
@@ -169,6 +175,7 @@ def stats(spec: str, split: str, plot: Path | None) -> None:
     from wideseek_env.cli.generating import read_report, report_table, stats_table
     from wideseek_env.cli.world import open_tasks
 
+    check_split(spec)
     found, _ = open_tasks(spec, split)
     console().print(stats_table(found))
     report = read_report(spec)

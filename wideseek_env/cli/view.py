@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wideseek_env.cli.effects import refuse
+
 if TYPE_CHECKING:
     from wideseek_env.viewer import RunReader
 
@@ -44,6 +46,8 @@ def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show:
       wideseek view runs/width-1 runs/width-8 --out compared.html
       wideseek view runs/a --serve
     """
+    if not serve:
+        refuse("without --serve", "port")
     from wideseek_env.errors import ConfigError
     from wideseek_env.viewer import RunReader, ViewServer, write_page
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from wideseek_env.cli.effects import refuse
+
 if TYPE_CHECKING:
     from wideseek_env.evaluation.following import Follower
     from wideseek_env.evaluation.snapshot import Snapshot
@@ -39,6 +41,8 @@ def watch(run: Path, interval: float | None, once: bool, as_json: bool) -> None:
       wideseek watch runs/grpo --interval 10
       wideseek watch runs/a --once --json
     """
+    if once:
+        refuse("with --once", "interval")
     from wideseek_env.cli.console import console
     from wideseek_env.errors import ConfigError
     from wideseek_env.evaluation.following import Follower

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from wideseek_env.cli.effects import check_game
+
 if TYPE_CHECKING:
     from wideseek_env.catalog import Split
     from wideseek_env.corpus.base import Corpus
@@ -42,7 +44,12 @@ def make_judge(spec: str | None) -> Judge | None:
 
 
 def open_game(config: GameConfig) -> Game:
-    """Open a game, and show the progress of reading tasks and building a corpus."""
+    """Open a game, and show the progress of reading tasks and building a corpus.
+
+    Raises:
+        ConfigError: Also for an option of the current command that has no effect in this game.
+    """
+    check_game(config)
     return config.open(read_tasks=open_tasks, open_corpus=open_corpus)
 
 

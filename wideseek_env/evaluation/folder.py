@@ -19,6 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from wideseek_env.audience import option
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.checks import whole_number
 from wideseek_env.evaluation.lock import FileLock
@@ -207,8 +208,8 @@ def read_settings(folder: Path) -> dict[str, Any]:
             raise TypeError(f"the seed is {short(seed)}, not a whole number of at least 0")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise TrajectoryError(
-            f"{path} cannot be read ({type(error).__name__}: {error}); start the run over with --overwrite "
-            "(overwrite=True)"
+            f"{path} cannot be read ({type(error).__name__}: {error}); start the run over with "
+            + option("overwrite=True", "--overwrite")
         ) from error
     if written > FORMAT:
         raise TrajectoryError(
@@ -289,7 +290,7 @@ def _compare(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any])
     if different:
         raise ConfigError(
             f"{path} contains a run with other settings ({'; '.join(different)}); give another folder, "
-            "or --overwrite (overwrite=True in Python)"
+            f"or {option('overwrite=True', '--overwrite')}"
         )
 
 

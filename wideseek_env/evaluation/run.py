@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from wideseek_env.episode_run import EpisodeRun, run_episode
-from wideseek_env.errors import WideSeekError
+from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.checks import whole_number
 from wideseek_env.evaluation.folder import RunFolder
 from wideseek_env.evaluation.interrupts import uninterrupted
@@ -157,6 +157,10 @@ def _trajectory_of(game: Game, policy: Policy, job: Job, keep_going: bool, statu
         return trajectory(run_episode(game, policy, task, seed=seed, on_step=on_step))
     except Exception as error:
         detail = f"{type(error).__name__}: {error}"
+        if not keep_going and isinstance(
+            error, ConfigError
+        ):  # the message says what is wrong, and with which part
+            raise EpisodeError(f"task {task.id} (trial {trial}) failed: {error}") from error
         if not keep_going:
             raise EpisodeError(_could_not(task, trial, policy, detail)) from error
         try:

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Literal
 
+from wideseek_env.audience import option
 from wideseek_env.errors import ConfigError, TrajectoryError
 from wideseek_env.evaluation.folder import (
     FORMAT,
@@ -186,7 +187,8 @@ class _Writer:
         if (folder / SCORES).is_file():
             if not overwrite:
                 raise ConfigError(
-                    f"{folder} already contains scores; give another folder, or --overwrite (overwrite=True)"
+                    f"{folder} already contains scores; give another folder, or "
+                    + option("overwrite=True", "--overwrite")
                 )
         elif any(foreign(folder)):
             raise ConfigError(f"{folder} is not empty and contains no scores; give another folder")

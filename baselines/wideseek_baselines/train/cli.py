@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from wideseek_baselines.model_names import find_model
+from wideseek_env.cli.effects import refuse
+
 if TYPE_CHECKING:
     from wideseek_baselines.train.reporting.console import LiveView
 
@@ -31,11 +34,17 @@ def train() -> None:
 
 @train.command()
 @click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file with settings.")
+@click.option(
+    "--dry-run", is_flag=True,
+    help="Read the episodes, print an estimate of memory, tokens and steps, and exit. No model is loaded.",
+)  # fmt: skip
 @click.option("--explain", is_flag=True, help="List all settings with their defaults and meanings, and exit.")
 @click.option("--plain", is_flag=True, help=_PLAIN)
 @click.option("--quiet", is_flag=True, help="Print the result only.")
 @click.argument("settings", nargs=-1, metavar="[KEY=VALUE]…")
-def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tuple[str, ...]) -> None:
+def sft(
+    file: Path | None, dry_run: bool, explain: bool, plain: bool, quiet: bool, settings: tuple[str, ...]
+) -> None:
     """Supervised warm start: the model learns to write what the agents in recorded episodes wrote.
 
     Give the same command again to resume an interrupted run.
@@ -52,6 +61,12 @@ def sft(file: Path | None, explain: bool, plain: bool, quiet: bool, settings: tu
         click.echo(explained(SftConfig))
         return
     config = load_config(SftConfig, file, settings)
+    if dry_run:
+        from wideseek_baselines.train.estimate import estimate_sft
+
+        click.echo("\n".join(estimate_sft(config).lines()))
+        return
+    find_model(config.model.path)
     check_packages(config.trackers)
     with processes(config.model.device), ExitStack() as stack:
         first = is_main()
@@ -160,7 +175,9 @@ def _reinforce(
     from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
     from wideseek_baselines.train.reporting.console import REINFORCED, print_step
+    from wideseek_baselines.train.reporting.log import read_log
     from wideseek_baselines.train.reporting.trackers import check_packages
+    from wideseek_baselines.train.reporting.untrained import check_trained
 
     if explain:
         click.echo(explained(kind))
@@ -169,6 +186,8 @@ def _reinforce(
     if dry_run:
         click.echo("\n".join(estimate(config, count).lines()))
         return
+    refuse("without --dry-run", "count")
+    find_model(config.model.path)
     check_packages(config.trackers)
     with processes(config.model.device), ExitStack() as stack:
         first = is_main()
@@ -182,6 +201,7 @@ def _reinforce(
         return
     skipped = f", {result.skipped} updates skipped" if result.skipped else ""
     click.echo(f"{result.model}: {result.steps} steps, {result.tokens:,} tokens trained on{skipped}")
+    check_trained(read_log(result.model.parent / "metrics.jsonl"), result.tokens)
 
 
 @contextmanager

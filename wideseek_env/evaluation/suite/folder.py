@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from wideseek_env.audience import option
 from wideseek_env.errors import ConfigError, SuiteError, TrajectoryError
 from wideseek_env.evaluation.folder import SETTINGS as RUN_SETTINGS
 from wideseek_env.evaluation.folder import versions
@@ -107,7 +108,7 @@ def check_folder(path: Path, settings: Mapping[str, Any], *, overwrite: bool = F
     if different:
         raise SuiteError(
             f"{path} contains a suite's run with other settings ({'; '.join(different)}); give another folder, or "
-            "--overwrite"
+            + option("overwrite=True", "--overwrite")
         )
 
 
@@ -120,13 +121,13 @@ def check_kinds(path: Path, digests: Mapping[str, Digests]) -> None:
     for kind, each in _recorded(path).get("kinds", {}).items():
         if kind not in digests:
             raise SuiteError(
-                f"{path} has results of the kind {kind}, whose data is absent now; name the data with --data, or give "
-                "another folder"
+                f"{path} has results of the kind {kind}, whose data is absent now; name the data with "
+                f"{option('data=', '--data')}, or give another folder"
             )
         if parts := changed(each, digests[kind]):
             raise SuiteError(
                 f"{path} has results of the kind {kind} with other {' and '.join(parts)}; give another folder, or "
-                "--overwrite"
+                + option("overwrite=True", "--overwrite")
             )
 
 
@@ -141,7 +142,8 @@ def _recorded(path: Path) -> dict[str, Any]:
             raise TypeError("it is not the file of a suite")
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise SuiteError(
-            f"{file} cannot be read ({type(error).__name__}: {error}); give another folder, or --overwrite"
+            f"{file} cannot be read ({type(error).__name__}: {error}); give another folder, or "
+            + option("overwrite=True", "--overwrite")
         ) from error
     if written > FORMAT:
         raise SuiteError(

@@ -245,7 +245,7 @@ def data_folder(data: Path | str | None) -> tuple[Path | None, str]:
         if not folder.is_dir():
             raise CorpusError(
                 f"there is no folder {folder} with the HybridQA data; docs/hybridqa.md says how to get it. Without "
-                "--data, only the synthetic kinds are run"
+                "data, only the synthetic kinds are run"
             )
         DataFolder.find(folder)
         return folder, ""

@@ -76,7 +76,10 @@ def test_parquet(tmp_path: Path) -> None:
     ("arguments", "told"),
     [
         (["--out", "a.csv"], "name the file of rollouts"),
-        (["--out", "a.jsonl", "--policy", "scripted"], "does not take these options"),
+        (
+            ["--out", "a.jsonl", "--policy", "scripted"],
+            "has no language model, so its episodes have no tokens",
+        ),
         (["--out", "a.jsonl", "--tasks", "elsewhere"], "no tasks 'elsewhere'"),
         (["--out", "a.jsonl", "--where", "rows>=1000"], "no task"),
     ],

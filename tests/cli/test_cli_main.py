@@ -92,7 +92,7 @@ def test_help_imports_nothing_heavy() -> None:
         (["eval", "--policy", "toy_team:ToyTeam", "--rules", "mild"], 2, "no rules preset 'mild'"),
         (["eval", "--policy", "nobody"], 2, "no policy 'nobody'"),
         (["eval", "--policy", "toy_team:Nobody"], 2, "cannot be loaded"),
-        (["eval", "--policy", "toy_team:ToyTeam", "--policy-arg", "x=1"], 2, "does not take these options"),
+        (["eval", "--policy", "toy_team:ToyTeam", "--policy-arg", "x=1"], 2, "has no option 'x'; it takes no options"),
         (["eval", "--policy", "toy_team:ToyTeam", "--model", "m"], 2, "unexpected keyword argument 'model'"),
         (["eval", "--policy", "toy_team:ToyTeam", "--model", "m", "--policy-arg", "model=x"], 2, "model is given"),
         (["run", "--policy", "toy_team:ToyTeam", "--base-url", "http://x"], 2, "argument 'base_url'"),

@@ -146,7 +146,7 @@ def test_what_cannot_be_scored_is_an_error_even_when_going_on() -> None:
 
 
 def test_a_policy_that_forgets_agents_is_an_error() -> None:
-    with pytest.raises(EpisodeError, match="0 actions for 1 turns"):
+    with pytest.raises(EpisodeError, match="returned 0 messages for 1 turns"):
         evaluate_game(town_setup(), WrongCount())
 
 

@@ -80,8 +80,6 @@ def width(widths: tuple[int, ...], single: bool, game: GameConfig, **given: Any)
       wideseek bench width --policy vllm --model MODEL --equal tokens --amount 20000 --out runs/equal-tokens
       wideseek bench width --tasks hybridqa:data/hybridqa --where mode=pages --single --out runs/hybridqa-width
     """
-    if not single and "single_turns" in game.limits:
-        raise ConfigError("--rule single_turns=… has no effect without --single: leave it out")
     from wideseek_env.evaluation.width import width_sweep
 
     def start(opened: Game) -> RunSweep:
@@ -110,9 +108,6 @@ def depth(depths: tuple[int, ...], game: GameConfig, **given: Any) -> None:
       wideseek bench depth --policy my_package:MyPolicy --turns 10,25,50 --rules default --out runs/mine
       wideseek bench plot runs/width runs/depth --x critical-path --out width-and-depth.svg
     """
-    for name in ("width", "lead_turns", "subagent_turns"):
-        if name in game.limits:
-            raise ConfigError(f"--rule {name}=… has no effect on a single agent: leave it out")
     from wideseek_env.evaluation.depth import depth_sweep
 
     def start(opened: Game) -> RunSweep:

@@ -21,7 +21,13 @@ WIDTHS = (1, 2, 4, 8)
     show_default=True,
     help="Number of tasks for the width curve.",
 )
-@click.option("--tasks", default="synthetic", show_default=True, metavar="SPEC", help="World to use.")
+@click.option(
+    "--tasks",
+    default="synthetic",
+    show_default=True,
+    metavar="SPEC",
+    help="The world: synthetic[:key=value,…] or hybridqa:FOLDER.",
+)
 @click.option(
     "--fps", type=click.FloatRange(min=0), default=2.0, show_default=True,
     help="Maximum steps per second of the live view. 0 does not wait.",

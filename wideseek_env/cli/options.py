@@ -230,6 +230,12 @@ def game_help(name: str) -> str:
     return text.partition(" Python also takes")[0]
 
 
+TASK_NAMES = (
+    "a .jsonl file, synthetic[:key=value,…], hybridqa:FOLDER, a benchmark (widesearch:PATH, wideseek-r1:FILE, "
+    "gisa:PATH, browsecomp-plus:FILE, qa:PATH), or module:name for a custom source"
+)
+"""The names of tasks, which are the same in all commands."""
+
 seed_option = click.option("--seed", type=int, default=0, show_default=True, help="Seed of the episodes.")
 trials_option = click.option(
     "--trials", type=click.IntRange(min=1), default=1, show_default=True, help="Number of episodes per task."

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.option(
     "--tasks", required=True, metavar="SPEC",
-    help="A .jsonl file of tasks, a world, or a folder or file in the WideSearch benchmark's layout.",
+    help=f"The tasks: {options.TASK_NAMES}.",
 )  # fmt: skip
 @click.option(
     "--gold", type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Folder of the WideSearch benchmark's gold tables, if it is not next to the file of tasks.",
+    help="Folder of the gold tables of WideSearch or GISA, if it is not next to the file of tasks.",
 )  # fmt: skip
 @click.option(
     "--split", type=click.Choice(options.SPLITS), default="test", show_default=True, help="Part of a world's tasks."

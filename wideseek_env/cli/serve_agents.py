@@ -70,12 +70,13 @@ def mcp(role: str, port: int | None, gather: float, **given: Any) -> None:
     from wideseek_env.serve.agents.mcp_run import run_http, run_stdio
     from wideseek_env.serve.agents.mcp_server import mcp_server, mcp_tools_server
 
+    others = ("policy", "model", "base_url", "policy_args")
     if role == "tools":
-        unused = ("policy", "model", "base_url", "policy_args", "task_id", "seed", "out", "gather")
-        effects.refuse("with --role tools, which starts no episode", *unused)
+        effects.refuse(
+            "with --role tools, which starts no episode", *others, "task_id", "seed", "out", "gather"
+        )
     if role == "single":
-        unused = ("policy", "model", "base_url", "policy_args", "width", "roster", "credit")
-        effects.refuse("with --role single, because no other agent acts", *unused)
+        effects.refuse("with --role single, which acts alone", *others, "width", "roster", "credit")
     if port is None:
         effects.refuse("without --port, because only HTTP uses it", "host", "require_key")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ hybridqa_options: Callable[[Any], Any] = stack(
 
 @click.group()
 def tasks() -> None:
-    """Generate, show and count tasks."""
+    """Generate, check, show and count tasks."""
 
 
 @tasks.command()
@@ -122,6 +123,36 @@ def build(
 
 
 @tasks.command()
+@click.argument("name", metavar="FILE")
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Number of faults to show."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+def check(name: str, limit: int, as_json: bool) -> None:
+    """Check a file of tasks, and say what is wrong in which line.
+
+    FILE is a .jsonl or .jsonl.gz file, or a benchmark's files (widesearch:PATH, wideseek-r1:FILE, gisa:PATH,
+    browsecomp-plus:FILE, qa:PATH). The command reads the file as all other commands do, and shows the first fault of
+    each line. The exit code is 1 if there are faults.
+
+    \b
+    Examples:
+      wideseek tasks check my-tasks.jsonl
+      wideseek tasks check widesearch:WideSearch --limit 100
+      wideseek tasks check my-tasks.jsonl --json
+    """
+    from wideseek_env.cli.checking import check_tasks
+
+    found = check_tasks(name)
+    if as_json:
+        click.echo(json.dumps(found.to_dict(limit), ensure_ascii=False, indent=2))
+    else:
+        click.echo("\n".join(found.lines(limit)))
+    if found.faults:
+        raise click.exceptions.Exit(1)
+
+
+@tasks.command()
 @click.argument("spec", metavar="FILE_OR_SPEC")
 @split_option
 @click.option(
@@ -133,6 +164,10 @@ def build(
 )
 def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> None:
     """Show questions with the first rows of their gold tables.
+
+    FILE_OR_SPEC names tasks as --tasks of other commands does: a .jsonl file, synthetic[:key=value,…],
+    hybridqa:FOLDER, a benchmark (widesearch:PATH, wideseek-r1:FILE, gisa:PATH, browsecomp-plus:FILE, qa:PATH), or
+    module:name for a custom source.
 
     \b
     Examples:
@@ -163,6 +198,10 @@ def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> N
 )
 def stats(spec: str, split: str, plot: Path | None) -> None:
     """Count tasks, rows, columns and the metrics of columns.
+
+    FILE_OR_SPEC names tasks as --tasks of other commands does: a .jsonl file, synthetic[:key=value,…],
+    hybridqa:FOLDER, a benchmark (widesearch:PATH, wideseek-r1:FILE, gisa:PATH, browsecomp-plus:FILE, qa:PATH), or
+    module:name for a custom source.
 
     For tasks that were built from HybridQA, the command also shows how many proposed tasks were dropped, and why.
 

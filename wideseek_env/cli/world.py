@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -56,32 +55,16 @@ def open_game(config: GameConfig) -> Game:
 def open_gold(name: str, split: str, gold: Path | None) -> TaskSet:
     """The tasks to score against.
 
-    `name` is a name that `open_tasks` accepts, or the WideSearch benchmark's folder or file. `gold` is the folder of
-    the benchmark's gold tables, if that folder is somewhere else.
+    `name` is a name that `open_tasks` accepts. `gold` is the folder of a benchmark's gold tables, if that folder is
+    somewhere else.
     """
     from wideseek_env.cli.console import working
     from wideseek_env.tasks.benchmarks import BENCHMARKS, load_benchmark
 
-    path = Path(name)
-    kind, colon, rest = name.partition(":")
-    if gold is not None and colon and kind in BENCHMARKS:
-        with working(f"Reading tasks of {name}"):
-            return load_benchmark(kind, rest, gold)
-    if gold is None and not path.is_dir() and not _is_widesearch(path):
+    if gold is None:
         return open_tasks(name, split)[0]
-    from wideseek_env.tasks.widesearch import load_widesearch
-
+    kind, colon, rest = name.partition(":")
+    if not colon or kind not in BENCHMARKS:
+        kind, rest = "widesearch", name
     with working(f"Reading tasks of {name}"):
-        return load_widesearch(path, gold)
-
-
-def _is_widesearch(path: Path) -> bool:
-    """Whether the first line of a file is a task of the WideSearch benchmark."""
-    if path.suffix != ".jsonl" or not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        try:
-            row = json.loads(file.readline())
-        except ValueError:
-            return False
-    return isinstance(row, dict) and {"instance_id", "evaluation"} <= set(row) and "answer" not in row
+        return load_benchmark(kind, rest, gold)

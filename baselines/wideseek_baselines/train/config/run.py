@@ -101,7 +101,8 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if self.kind == "transformers":
-            for name, unset in zip(VLLM_ONLY, (None, None, 1, {}), strict=True):
+            usual: tuple[Any, ...] = (None, None, 1, {})
+            for name, unset in zip(VLLM_ONLY, usual, strict=True):
                 if getattr(self, name) != unset:
                     raise ConfigError(f"{name} is a setting of vLLM: leave it out, or set kind=vllm")
         check_own(self.vllm, _OWN, "vllm")

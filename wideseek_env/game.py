@@ -82,7 +82,8 @@ class GameConfig:
 
     tasks: Tasks = "synthetic"
     """The tasks: a .jsonl file, synthetic[:key=value,…], hybridqa:FOLDER, a benchmark (widesearch:PATH,
-    wideseek-r1:FILE, gisa:PATH, browsecomp-plus:FILE, qa:PATH), or module:name for a custom source. Python also takes a `TaskSet` or a sequence of `Task`."""
+    wideseek-r1:FILE, gisa:PATH, browsecomp-plus:FILE, qa:PATH), or module:name for a custom source. Python also takes
+    a `TaskSet` or a sequence of `Task`."""
     corpus: str | Corpus | None = None
     """The corpus that agents search: a folder made by `wideseek corpus build`, a world such as synthetic:seed=1,
     live:…, remote:URL, dense:FOLDER, hybrid:NAME+FOLDER, or module:name. Default: the world of the tasks."""

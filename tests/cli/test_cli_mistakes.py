@@ -194,9 +194,10 @@ def test_a_reward_that_returns_no_parts(call: Call) -> None:
     assert "AttributeError" not in done.stderr
 
 
-@pytest.mark.parametrize(
-    "value", [0.5, 1, None, "0.5", [0.5], {"a": "0.5"}, {"a": None}, {1: 0.5}, {"a": float("nan")}]
-)
+WRONG = [0.5, 1, None, "0.5", [0.5], {"a": "0.5"}, {"a": None}, {1: 0.5}, {"a": float("nan")}]
+
+
+@pytest.mark.parametrize("value", WRONG)
 def test_what_is_no_reward(value: object) -> None:
     def reward(episode: object, score: object) -> object:
         return value
@@ -204,7 +205,7 @@ def test_what_is_no_reward(value: object) -> None:
     reward.name = "mine"  # type: ignore[attr-defined]
     for each in (reward, Sum(((1.0, reward),))):  # type: ignore[arg-type]
         with pytest.raises(
-            ConfigError, match="the reward 'mine' returned .*return the parts of the reward by name"
+            ConfigError, match=r"the reward 'mine' returned .*return the parts of the reward by name"
         ):
             reward_parts(each, None, None)  # type: ignore[arg-type]
 

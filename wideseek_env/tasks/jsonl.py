@@ -123,10 +123,10 @@ def task_from_dict(data: Any) -> Task:
     """The task in the object of one line. Raises `TaskError` that names the field with a wrong form."""
     record = _object(data, "the line")
     if record.get("format") != FORMAT or isinstance(record.get("format"), bool):
-        named = "; name the file of a benchmark with its kind, such as wideseek-r1:FILE"
-        raise TaskError(
-            f"field 'format': this version reads format {FORMAT}, not {record.get('format')!r}{'' if 'format' in record else named}"
-        )
+        told = f"field 'format': this version reads format {FORMAT}, not {record.get('format')!r}"
+        if "format" not in record:
+            told += "; name the file of a benchmark with its kind, such as wideseek-r1:FILE"
+        raise TaskError(told)
     unknown = sorted(set(record) - _FIELDS)
     if unknown:
         raise TaskError(

@@ -29,8 +29,10 @@ _LISTS = (list, tuple, Sequence, Iterable)
 _TABLES = (dict, Mapping)
 
 
-def check_options(factory: Callable[..., Any], options: Mapping[str, Any], what: str) -> None:
-    """Check that `factory` accepts the options.
+def checked_options(factory: Callable[..., Any], options: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """The options, after a check that `factory` accepts them.
+
+    A number becomes text where only text is allowed, because ``name=5`` on a command line is read as a number.
 
     Args:
         factory: A class or a function. Without a signature, as in some code written in C, nothing is checked.
@@ -44,7 +46,7 @@ def check_options(factory: Callable[..., Any], options: Mapping[str, Any], what:
     try:
         parameters = inspect.signature(factory).parameters
     except (TypeError, ValueError):
-        return
+        return dict(options)
     hints = _hints(factory)
     by_name = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
     named = {name: hints.get(name, Any) for name, each in parameters.items() if each.kind in by_name}
@@ -52,16 +54,21 @@ def check_options(factory: Callable[..., Any], options: Mapping[str, Any], what:
     rest = next((name for name, each in parameters.items() if each.kind is each.VAR_KEYWORD), None)
     further = _further(hints.get(rest, Any)) if rest is not None else {}
     known = {**named, **(further or {})}
+    checked = dict(options)
     for name, value in options.items():
         if name not in known:
             if further is None:
                 continue
             has = f"there are: {', '.join(known)}" if known else "it takes no options"
             raise ConfigError(f"{what} has no option {name!r}{hint(name, known)}; {has}")
+        number = isinstance(value, (int, float)) and not isinstance(value, bool)
+        if number and not _fits(value, known[name]) and _fits(str(value), known[name]):
+            value = checked[name] = str(value)
         if not _fits(value, known[name]):
             raise ConfigError(f"{what}: {name} must be {describe(known[name])}, not {short(value)}")
     if missing := [name for name in required if name not in options]:
         raise ConfigError(f"{what} needs the option {missing[0]!r}: {describe(known[missing[0]])}")
+    return checked
 
 
 def describe(kind: Any) -> str:

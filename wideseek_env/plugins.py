@@ -30,7 +30,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Literal, TypeAlias
 
 from wideseek_env.errors import ConfigError, UnnamedPartError, WideSeekError
-from wideseek_env.option_types import check_options
+from wideseek_env.option_types import checked_options
 from wideseek_env.reprs import short
 from wideseek_env.suggestions import hint
 
@@ -130,9 +130,9 @@ def make_part(kind: Kind, name: str, is_it: Callable[[Any], bool], what: str) ->
 
 def call(kind: Kind, name: str, factory: Callable[..., Any], options: Mapping[str, Any]) -> Any:
     """Call `factory` with the options. Raises `ConfigError` if it does not accept them or cannot use a value."""
-    check_options(factory, options, f"the {kind} {name!r}")
+    checked = checked_options(factory, options, f"the {kind} {name!r}")
     try:
-        return factory(**options)
+        return factory(**checked)
     except WideSeekError:
         raise
     except (TypeError, ValueError) as error:  # a custom part refuses a value, or cannot compute with it

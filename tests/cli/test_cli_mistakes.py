@@ -12,7 +12,7 @@ from click.testing import Result
 from wideseek_env import ConfigError, make_policy, parallel_env
 from wideseek_env.audience import command_line, option
 from wideseek_env.errors import ToolWarning
-from wideseek_env.option_types import check_options
+from wideseek_env.option_types import checked_options
 from wideseek_env.policy import Turn
 from wideseek_env.rewards import Sum, reward_parts
 from wideseek_env.tools.custom import tool
@@ -91,7 +91,7 @@ def test_options_of_policies(call: Call, policy: str, given: str, told: str) -> 
     [
         ("weight=hot", "weight must be a number, not 'hot'"),
         ("on=1", "on must be true or false, not 1"),
-        ("kind=5", "kind must be text, not 5"),
+        ("kind=true", "kind must be text, not True"),
         ("wieght=1", "has no option 'wieght' (did you mean 'weight'?)"),
     ],
 )
@@ -102,8 +102,12 @@ def test_options_of_other_parts(call: Call, given: str, told: str) -> None:
 def test_what_an_option_accepts() -> None:
     def part(a: int | str, b: float = 0, *, c: dict[str, int] | None = None, d: object = None) -> None: ...
 
-    check_options(part, {"a": "x", "b": 2, "c": None, "d": [1]}, "the part")
-    check_options(part, {"a": object()}, "the part")  # the part knows its types
+    checked_options(part, {"a": "x", "b": 2, "c": None, "d": [1]}, "the part")
+    checked_options(part, {"a": object()}, "the part")  # the part knows its types
+
+    def named(name: str, size: int | None = None) -> None: ...
+
+    assert checked_options(named, {"name": 5, "size": 5}, "the part") == {"name": "5", "size": 5}
     for options, told in (
         ({}, "needs the option 'a': a whole number or text"),
         ({"a": None}, "a must be a whole number or text, not None"),
@@ -111,7 +115,7 @@ def test_what_an_option_accepts() -> None:
         ({"a": 1, "e": 1}, "has no option 'e'; there are: a, b, c, d"),
     ):
         with pytest.raises(ConfigError, match=told):
-            check_options(part, options, "the part")
+            checked_options(part, options, "the part")
 
 
 def test_a_part_that_cannot_be_made_is_no_traceback() -> None:

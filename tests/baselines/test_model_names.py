@@ -109,7 +109,7 @@ def test_without_a_network_a_cached_model_is_its_folder(hub: Hub, tmp_path: Path
 
 @pytest.mark.parametrize("policy", ["transformers", "vllm"])
 def test_policies_refuse_a_missing_folder_before_an_engine_is_imported(hub: Hub, policy: str) -> None:
-    with pytest.raises(ConfigError, match="there is no model folder './nowhere'"):
+    with pytest.raises(ConfigError, match=r"there is no model folder .\./nowhere."):
         make_policy(policy, model="./nowhere")
     with pytest.raises(ConfigError, match="this policy needs a model: model=FOLDER"):
         make_policy(policy)

@@ -164,7 +164,7 @@ def test_a_policy_that_forgets_agents_is_an_error() -> None:
 def test_other_settings_are_refused(tmp_path: Path, changes: dict[str, object], told: str) -> None:
     setup = town_setup()
     open_folder(tmp_path, setup).close()
-    with pytest.raises(ConfigError, match=f"{told}.*another folder, or --overwrite"):
+    with pytest.raises(ConfigError, match=f"{told}.*another folder, or overwrite=True"):
         open_folder(tmp_path, setup, **changes)
 
 

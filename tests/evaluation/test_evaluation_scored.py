@@ -78,7 +78,7 @@ def test_one_of_several_models_is_chosen(tmp_path: Path) -> None:
     (tmp_path / "two_a_0_multi_agent_response.jsonl").write_text(
         json.dumps({"instance_id": "a", "response": "team", "trial_idx": 0})
     )
-    with pytest.raises(ConfigError, match="'one', 'two', 'two_multi_agent'; choose one with --model"):
+    with pytest.raises(ConfigError, match="'one', 'two', 'two_multi_agent'; choose one with model="):
         read_responses(tmp_path)
     assert [r.text for r in read_responses(tmp_path, "two")] == ["2"]
     assert [r.text for r in read_responses(tmp_path, "two_multi_agent")] == ["team"]

@@ -368,9 +368,8 @@ def suggested_key(error: _UnknownKeyError, kind: type[Any]) -> str:
     if near is not None and table + near not in found:
         found.append(table + near)
     if not found:
-        by_name = {path.rpartition(".")[2]: path for path in keys}
-        similar = nearest(error.name, by_name, 0.75)
-        found = [by_name[similar]] if similar is not None else []
+        similar = nearest(error.name, [path.rpartition(".")[2] for path in keys], 0.75)
+        found = [path for path in keys if path.rpartition(".")[2] == similar]
     if not found:
         return str(error)
     return f"unknown key {error.path!r}; did you mean {' or '.join(map(repr, found[:4]))}?"

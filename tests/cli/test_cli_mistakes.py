@@ -257,3 +257,8 @@ def test_messages_name_the_form_that_their_reader_can_use(call: Call, tmp_path: 
     with pytest.raises(ConfigError, match=r"name one with corpus= \(or pass executor=\)") as found:
         parallel_env(tasks=tasks)
     assert "--corpus" not in str(found.value)
+
+
+@pytest.mark.parametrize(("given", "meant"), [("evaluate", "eval"), ("veiw", "view"), ("task", "tasks")])
+def test_commands_that_are_misspelt(call: Call, given: str, meant: str) -> None:
+    assert f"No such command {given!r}; did you mean {meant!r}?" in refused(call, given, "x")

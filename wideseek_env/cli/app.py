@@ -35,6 +35,7 @@ from wideseek_env.errors import (
     baselines_hint,
 )
 from wideseek_env.render.printable import printable
+from wideseek_env.suggestions import nearest
 from wideseek_env.version import __version__
 
 INTERRUPTED = 130
@@ -99,6 +100,16 @@ class App(click.Group):
             why = f"the command {cmd_name!r} ({point.value}) is not a click command"
             return _broken(cmd_name, ConfigError(why))
         return loaded
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the subcommand. For an unknown name, the error suggests a similar one."""
+        if self.get_command(ctx, args[0]) is None:
+            near = nearest(args[0], self.list_commands(ctx))
+            if near is not None:
+                ctx.fail(f"No such command {args[0]!r}; did you mean {near!r}?")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

@@ -52,7 +52,8 @@ def is_count(value: Any) -> bool:
 
 def check(right: bool, wanted: str, value: object) -> None:
     if not right:
-        raise ConfigError(f"{wanted}, not {short(value)}")
+        advice = f"; make an object of it: {value.__name__}(…)" if isinstance(value, type) else ""
+        raise ConfigError(f"{wanted}, not {short(value)}{advice}")
 
 
 def known_keys(values: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 from wideseek_env.messages import Action, Message, Role
 from wideseek_env.plugins import GROUPS, announced, call, find_part
+from wideseek_env.reprs import short
 
 if TYPE_CHECKING:
     from wideseek_env.game import Game
@@ -135,6 +136,13 @@ def make_policy(name: str, /, **options: Any) -> Policy:
         ConfigError: The name is unknown, the policy cannot be loaded, or it does not accept these options.
         MissingDependencyError: The package that has the policy is not installed.
     """
+    if not isinstance(name, str):
+        advice = (
+            f"make an object of it: {name.__name__}(…)" if isinstance(name, type) else "use the object itself"
+        )
+        raise ConfigError(
+            f"make_policy takes the name of a policy, such as 'scripted', not {short(name)}: {advice}"
+        )
     if name in KNOWN and name not in announced("policy"):
         raise MissingDependencyError(
             f"the policy {name!r} is in the baselines; {baselines_hint(KNOWN[name])}"

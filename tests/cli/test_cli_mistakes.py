@@ -262,3 +262,10 @@ def test_messages_name_the_form_that_their_reader_can_use(call: Call, tmp_path: 
 @pytest.mark.parametrize(("given", "meant"), [("evaluate", "eval"), ("veiw", "view"), ("task", "tasks")])
 def test_commands_that_are_misspelt(call: Call, given: str, meant: str) -> None:
     assert f"No such command {given!r}; did you mean {meant!r}?" in refused(call, given, "x")
+
+
+def test_a_class_where_an_object_is_needed() -> None:
+    with pytest.raises(ConfigError, match=r"make an object of it: Few\(…\)"):
+        make_policy(Few)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"make an object of it: Number\(…\)"):
+        parallel_env(reward=Number)  # type: ignore[arg-type]

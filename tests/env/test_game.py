@@ -487,7 +487,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "wideseek demo": ("demo",),
     "wideseek rollout": ("rollout", "--out", "out.jsonl"),
     "wideseek serve agents": ("serve", "agents"),
-    "wideseek serve mcp": ("serve", "mcp", "--role", "single"),
+    "wideseek serve mcp": ("serve", "mcp", "--role", "lead"),
 }
 ELSEWHERE = {"wideseek-openenv", "wideseek train", "rollout workers"}
 """Tested beside their packages."""

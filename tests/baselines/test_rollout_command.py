@@ -96,7 +96,7 @@ def test_mistakes_are_said(
 def test_a_policy_without_an_engine_is_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(rollout, ["--policy", "scripted", "--out", str(tmp_path / "a.jsonl")])
     assert "has no language model, so its episodes have no tokens" in str(result.exception)
-    assert "use a language-model policy, such as vllm" in str(result.exception)
+    assert "use --policy vllm, transformers or openai" in str(result.exception)
 
 
 def test_it_is_a_command_of_wideseek() -> None:

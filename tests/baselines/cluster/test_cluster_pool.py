@@ -287,7 +287,7 @@ def test_what_a_worker_finds_wrong_is_said_here(cluster: None) -> None:
 @pytest.mark.parametrize(
     ("config", "told"),
     [
-        (RolloutConfig("scripted", {}, GAME), "use a language-model policy, such as vllm"),
+        (RolloutConfig("scripted", {}, GAME), "Use the policy vllm, transformers or openai"),
         (RolloutConfig("ray_team:Team", {}, GameConfig(reward="colour")), "no reward 'colour'"),
         (RolloutConfig("nobody", {}, GAME), "no policy 'nobody'"),
     ],

@@ -152,3 +152,17 @@ def make_policy(name: str, /, **options: Any) -> Policy:
     if not isinstance(policy, Policy):
         raise ConfigError(f"{name!r} makes a {type(policy).__name__}, which lacks name, reset or act")
     return policy
+
+
+def speed_options(name: str) -> list[str]:
+    """The options of the policy called `name` that only set speed, memory or patience, and decide no result.
+
+    The class or function that makes the policy lists them in its attribute `speed_options`. A nested option has a
+    dotted name. A run may be resumed with other values of these options.
+    """
+    try:
+        factory, _ = find_part("policy", name)
+    except ConfigError:  # a label
+        return []
+    found = getattr(factory, "speed_options", ())
+    return sorted(found) if isinstance(found, (tuple, list, set, frozenset)) else []

@@ -10,6 +10,7 @@ from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.compare import Difference, compare_runs
 from wideseek_env.evaluation.curves import COSTS, METRICS, Curve, quality
 from wideseek_env.evaluation.drawing import INSTALL, plot_available
+from wideseek_env.evaluation.folder import scoring_name
 from wideseek_env.evaluation.plot import draw_metric, draw_overview
 from wideseek_env.evaluation.report.entries import Entry, Part
 from wideseek_env.evaluation.report.html import Markup, figure, heading, interval, items, table, text
@@ -77,7 +78,7 @@ def _differences(first: Entry, second: Entry) -> Differences:
 
 def results(entries: Sequence[Entry]) -> Markup:
     """A table with one line of metrics and intervals for each point and run."""
-    header = ["run", "", "tasks", "episodes", *(label for _, label in METRICS.values()), "answered"]
+    header = ["run", "", "tasks", "episodes", "scoring", *(label for _, label in METRICS.values()), "answered"]
     costs = [cost for cost in _COSTS if any(COSTS[cost].of(p.summary) for e in entries for p in e.parts)]
     header += [COSTS[cost].label.removesuffix(" an episode") for cost in costs]
     rows = [_result(entry, part, costs) for entry in entries for part in entry.parts]
@@ -90,7 +91,8 @@ def results(entries: Sequence[Entry]) -> Markup:
 
 def _result(entry: Entry, part: Part, costs: Sequence[str]) -> list[object]:
     summary = part.summary
-    row: list[object] = [entry.name, part.label, summary.tasks, summary.episodes]
+    scoring = scoring_name(part.run.settings.get("strict"))
+    row: list[object] = [entry.name, part.label, summary.tasks, summary.episodes, scoring]
     for metric in METRICS:
         found = quality(metric)(summary)
         row.append(interval(*(f"{value:.1f}" for value in found)) if found is not None else "–")

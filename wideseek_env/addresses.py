@@ -79,9 +79,13 @@ _WORDS = frozenset(
     "key apikey token secret password passwd pwd signature sig credential credentials auth cookie jwt".split()
 )
 _HARMLESS = re.compile(r"|[0-9]{1,4}|true|false|yes|no|\{\w*\}|<\w*>|\$\w+|\$\{\w+\}", re.IGNORECASE)
-_COMMON = frozenset(("k", "ak", "keys", "mac", "sas", "sign", "tok", "pin", "pass", "session", "sid", "login"))
+_COMMON = frozenset(
+    ("k", "ak", "keys", "mac", "sas", "sign", "tok", "pin", "pass", "session", "sid", "login")
+)
 """Names of keys in addresses that are also names of other options."""
-_NO_KEYS = frozenset("stop pad eos bos sep mask unk cls start end begin special max min think answer first last".split())
+_NO_KEYS = frozenset(
+    "stop pad eos bos sep mask unk cls start end begin special max min think answer first last".split()
+)
 """Words before ``token`` or ``key`` in names of options that hold no key."""
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
@@ -126,7 +130,7 @@ def is_key_name(name: str) -> bool:
     A name such as ``api_key_env`` or ``stop_token`` holds none.
     """
     words = [word.lower() for word in _WORD.findall(name)]
-    if not words or len(words) > 1 and words[-2] in _NO_KEYS:
+    if not words or (len(words) > 1 and words[-2] in _NO_KEYS):
         return False
     return words[-1] in _WORDS or "".join(words) in _NAMES - _COMMON
 

@@ -360,7 +360,9 @@ class GameConfig:
 
     def record(self) -> dict[str, Any]:
         """Like `to_dict`, for a record. A live object without an importable name is ``name@digest``."""
-        plain = {each.name: self._plain(each.name, recorded_name) for each in fields(self) if each.name != "tasks"}
+        plain = {
+            each.name: self._plain(each.name, recorded_name) for each in fields(self) if each.name != "tasks"
+        }
         plain["tasks"] = self.tasks if isinstance(self.tasks, str) else catalog.as_tasks(self.tasks).name
         return {name: value for name, value in plain.items() if value is not None}
 

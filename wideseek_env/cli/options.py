@@ -254,5 +254,5 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
 
 fresh_option = click.option(
     "--resume/--overwrite", "resume", default=True,
-    help="Resume the run in the folder if its settings and inputs are the same (default), or start over and replace it.",
+    help="Resume the run in the folder if its settings and inputs are the same (default), or start over.",
 )  # fmt: skip

@@ -104,7 +104,12 @@ def score(
     about: dict[str, Any] = {}
     if out is not None:
         digests = FileDigests()
-        given = {"model": model, "split": split, "judge_spec": judge, "gold": str(gold) if gold is not None else None}
+        given = {
+            "model": model,
+            "split": split,
+            "judge_spec": judge,
+            "gold": str(gold) if gold is not None else None,
+        }
         about = {name: value for name, value in given.items() if value is not None}
         about["inputs"] = {"files.responses": responses_files(responses, digests)}
         digests.save()

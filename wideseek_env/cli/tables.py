@@ -65,10 +65,9 @@ def summary_table(summary: Summary, *, played: bool = True, strict: bool = False
         table.add_row(
             "failed", str(summary.failed), "stopped by an exception; they count with score 0", style="red"
         )
-    told = "as the WideSearch benchmark scores" if strict else "as a careful human grader scores"
-    table.add_row("scoring", scoring_name(strict), told)
     low, high = points(summary.item_f1_low), points(summary.item_f1_high)
-    table.add_row("item-F1", Text(points(summary.item_f1), style="bold"), f"95 % interval {low} – {high}")
+    told = f"95 % interval {low} – {high}; {scoring_name(strict)} scoring"
+    table.add_row("item-F1", Text(points(summary.item_f1), style="bold"), told)
     table.add_row("item precision", points(summary.item_precision))
     table.add_row("item recall", points(summary.item_recall))
     row = summary.metrics.get("f1_by_row")
@@ -304,7 +303,9 @@ def sweep_table(sweep: Sweep) -> Table:
         )
     table.caption = "lenient scoring"
     if share:
-        table.caption += f"; {share_text(share)} of the cells are for a model to judge, but rules decided them"
+        table.caption += (
+            f"; {share_text(share)} of the cells are for a model to judge, but rules decided them"
+        )
     return table
 
 

@@ -106,7 +106,9 @@ def evaluate(
         game = config.open()
         folder = None
         if out is not None:
-            settings = run_settings(game, name, policy_options=options, seed=seed, trials=trials, made_by=policy, verify=verify)
+            settings = run_settings(
+                game, name, policy_options=options, seed=seed, trials=trials, made_by=policy, verify=verify
+            )
             folder = stack.enter_context(RunFolder.open(out, settings, overwrite=overwrite))
         return evaluate_game(
             game,

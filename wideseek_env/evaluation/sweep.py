@@ -77,7 +77,7 @@ class Sweep:
     kind: Kind = "width"
     command: str = ""
     versions: Mapping[str, str] = field(default_factory=versions)
-    played: int = 0
+    played: int = field(default=0, compare=False)
 
     def to_dict(self) -> dict[str, Any]:
         """The sweep as JSON values, without the episodes."""
@@ -182,7 +182,8 @@ class Plan:
         run.
         """
         abouts = {
-            size: {**settings, "team": game.team, "rules": game.rules.to_dict()} for size, game in games.items()
+            size: {**settings, "team": game.team, "rules": game.rules.to_dict()}
+            for size, game in games.items()
         }
         now = sweep
         with ExitStack() as stack:

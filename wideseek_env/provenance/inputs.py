@@ -35,7 +35,9 @@ _MODEL_FILES = frozenset(
     ".safetensors .bin .pt .pth .gguf .npz .npy .onnx .json .model .jinja .txt .tiktoken .py".split()
 )
 """The files of a model folder that decide what it writes."""
-_WEIGHTS = frozenset(".safetensors .bin .pt .pth .gguf .npz .npy .onnx .jinja .model .toml .yaml .yml".split())
+_WEIGHTS = frozenset(
+    ".safetensors .bin .pt .pth .gguf .npz .npy .onnx .jinja .model .toml .yaml .yml".split()
+)
 """The files that an option of a policy may name."""
 _MODEL = ("config.json", "adapter_config.json", "tokenizer.json", "tokenizer_config.json")
 _HUB_NAME = re.compile(r"[\w-][\w.-]*/[\w-][\w.-]*")
@@ -66,21 +68,28 @@ def inputs_of(
     """
     digests = FileDigests(verify=verify)
     found: Inputs = {"prompts": {"": prompts_digest(profile)}}
+    found |= game_inputs(config, corpus, digests)
+    found |= _of_policy(policy, options, made_by, digests)
+    digests.save()
+    return {name: files for name, files in found.items() if files}
+
+
+def game_inputs(config: GameConfig, corpus: object, digests: FileDigests) -> Inputs:
+    """The code of the custom parts of a game, and the files of its corpus and judge. Some may be empty."""
+    found: Inputs = {}
     plain = config.record()
     for name in _PARTS:
         live = getattr(config, name)
         found[f"code.{name}"] = _code(cast(Kind, name), str(plain.get(name, "")), live)
     for number, (name, live) in enumerate(zip(plain.get("tools", ()), config.tools, strict=True)):
         found[f"code.tools.{number}"] = _code("tool", _ROLE.sub("", name), live)
-    found |= _of_policy(policy, options, made_by, digests)
     spec = str(plain.get("corpus") or plain.get("tasks") or "")
     found["files.corpus"] = corpus_files(spec, corpus, digests)
     judge = str(plain.get("judge", ""))
     if judge.startswith("recorded:"):
         file = Path(judge.removeprefix("recorded:"))
         found["files.judge"] = digests.of_files([file], file.parent)
-    digests.save()
-    return {name: files for name, files in found.items() if files}
+    return found
 
 
 def policy_inputs(
@@ -163,7 +172,9 @@ def corpus_files(spec: str, corpus: object, digests: FileDigests) -> dict[str, s
 def prompts_digest(profile: Profile) -> str:
     """A digest of all texts that agents see, and of how their messages are read."""
     told = [profile.name, profile.language, profile_texts(profile), profile.protocol.to_dict()]
-    return hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode("utf-8", "replace")).hexdigest()
+    return hashlib.sha256(
+        json.dumps(told, sort_keys=True, default=str).encode("utf-8", "replace")
+    ).hexdigest()
 
 
 def responses_files(path: Path, digests: FileDigests) -> dict[str, str]:
@@ -173,7 +184,9 @@ def responses_files(path: Path, digests: FileDigests) -> dict[str, str]:
     run = path / "trajectories.jsonl"
     if run.is_file():
         return digests.of_files([run], path)
-    return digests.of_files((each for each in path.iterdir() if each.is_file() and each.suffix != ".lock"), path)
+    return digests.of_files(
+        (each for each in path.iterdir() if each.is_file() and each.suffix != ".lock"), path
+    )
 
 
 def part_inputs(kind: Kind, name: str | None, live: object = None) -> Inputs:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from wideseek_env.files import write_json
-from wideseek_env.provenance.comparing import check_versions
+from wideseek_env.provenance.comparing import check_versions, grown
 from wideseek_env.provenance.secrets import hidden, hidden_text
 from wideseek_env.provenance.versions import versions
 
@@ -16,7 +16,9 @@ FORMAT = 1
 
 
 class RunRecord:
-    """The record in a file. A run that is resumed changes it only if it plays something.
+    """The record in a file. A run that is resumed replaces it only if it plays something.
+
+    Until then, only settings that grow, such as the number of trials, are changed in it.
 
     Args:
         path: The file.
@@ -41,6 +43,9 @@ class RunRecord:
         """Whether the file has the settings of this run."""
         if earlier is not None:
             check_versions(place or path.parent, _versions(earlier), self._record["versions"])
+            if larger := grown(earlier["settings"], self._record["settings"]):
+                self._earlier = {**earlier, "settings": {**earlier["settings"], **larger}}
+                write_json(path, self._earlier)
 
     @property
     def command(self) -> str:

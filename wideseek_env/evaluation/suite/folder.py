@@ -16,6 +16,7 @@ from wideseek_env.provenance.comparing import check_same, check_versions
 from wideseek_env.provenance.kinds import NAMES, kind_of
 from wideseek_env.provenance.secrets import hidden, hidden_text
 from wideseek_env.provenance.versions import versions
+from wideseek_env.reprs import short
 
 FORMAT = 1
 SETTINGS, LOCK = "suite.json", "suite.lock"
@@ -128,7 +129,7 @@ def check_folder(path: Path, settings: Mapping[str, Any], *, overwrite: bool = F
     recorded, wanted = _recorded(path), hidden(json.loads(json.dumps(settings)))
     before, now = ({name: each[name] for name in _COMPARED if name in each} for each in (recorded, wanted))
     try:
-        check_same(path, before, now, what="a suite's run")
+        check_same(path, before, now, what="a suite's run", show=short)
     except ChangedRunError as error:
         raise SuiteError(str(error)) from error
 

@@ -171,9 +171,7 @@ def run_suite(
     suite = opened.suite
     for each in opened.kinds:  # options that no record can hold are refused before anything is written
         run_settings(each.game, policy_name, policy_options=options)
-    settings = suite_settings(
-        suite, opened.size_name, policy_name, options, made_by=policy, verify=verify
-    )
+    settings = suite_settings(suite, opened.size_name, policy_name, options, made_by=policy, verify=verify)
     with ExitStack() as stack:
         stack.enter_context(one_warning())
         place = stack.enter_context(

@@ -87,6 +87,7 @@ _NO_KEYS = frozenset(
     "stop pad eos bos sep mask unk cls start end begin special max min think answer first last".split()
 )
 """Words before ``token`` or ``key`` in names of options that hold no key."""
+_BLOT = re.compile(r"\[key-[0-9a-f]{6}\]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PREFIX = re.compile(
@@ -221,4 +222,6 @@ def _told(name: str) -> str:
 
 def blot(text: str) -> str:
     """What is shown instead of a key. The six digits are a hash, so different keys stay different."""
+    if _BLOT.fullmatch(text):
+        return text
     return f"[key-{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()[:6]}]"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -47,10 +48,8 @@ def _inputs(state: Mapping[str, Any]) -> Inputs:
     found: Inputs = {"files.model.path": model_files(str(model), digests)}
     game = state.get("game")
     if isinstance(game, Mapping):
-        try:
+        with contextlib.suppress(WideSeekError):  # a live object, which has a digest in the settings
             found |= game_inputs(GameConfig.from_dict(_named(game)), None, digests)
-        except WideSeekError:
-            pass  # a live object, which has a digest in the settings
     digests.save()
     return {name: files for name, files in found.items() if files}
 

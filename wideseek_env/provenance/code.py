@@ -19,11 +19,27 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from wideseek_env.plugins import Kind, announced
+from wideseek_env.plugins import Kind, announced, is_part
+from wideseek_env.tasks.benchmarks import BENCHMARKS
 
 _OURS = frozenset(("wideseek_env", "wideseek_baselines", "wideseek_verifiers"))
 Places: TypeAlias = dict[str, tuple[Path | None, tuple[str, ...]]]
 """The file of a top-level module, and the folders of its submodules."""
+_WORLDS = frozenset(
+    (
+        "synthetic",
+        "hybridqa",
+        "live",
+        "remote",
+        "dense",
+        "hybrid",
+        "openai",
+        "recorded",
+        "offline",
+        *BENCHMARKS,
+    )
+)
+"""Words before a colon that name no module."""
 _INSTALLED = frozenset(("site-packages", "dist-packages"))
 
 
@@ -63,6 +79,8 @@ def modules_of_name(kind: Kind, name: str) -> tuple[str, ...]:
     The module in the name and, if it is imported already, the module in which the object was defined.
     """
     head, _, rest = name.partition(":")
+    if head in _WORLDS or not is_part(kind, name):
+        return ()
     point = announced(kind).get(head)
     module, _, attribute = (
         point.value.partition(":") if point is not None else (head, "", rest.partition(",")[0])

@@ -1,8 +1,8 @@
 """The source files that define a custom part, such as a reward or a policy.
 
-These are the file of the part's module, and the files that it imports, directly or through others, as far as the user
-wrote them: the other files of its folder or package, and files in other folders that are no installed packages. Of an
-installed package, only its own files count. The parts of this project are known by its version. The imports are read
+These are the file of the part's module, and the files that it imports, directly or through others. Files of the same
+folder or package count, and files in other folders that are no installed packages. Of an installed package, only its
+own files count. The parts of this project are known by its version. The imports are read
 from the source. So an import by a computed name, and data that the code reads, are not seen.
 """
 

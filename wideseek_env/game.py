@@ -210,8 +210,7 @@ class GameConfig:
         rules = self.open_rules()
         pool, own = self._read_tasks(read_tasks)
         tools = self._open_tools()
-        profile = with_tools(self._open_profile(), tools)
-        profile = profile.with_texts(cast("Mapping[str, Any] | None", self.texts))
+        profile = self._open_profile(tools)
         executor = executor_named(self.executor) if self.executor is not None else None
         if executor is not None and tools:
             raise ConfigError(
@@ -299,12 +298,16 @@ class GameConfig:
         in_tokens = isinstance(self.rules, str) and self.rules in TOKEN_RULES and "context" not in self.limits
         return approximate_tokens if usual and in_tokens else counter_named(self.counter)
 
-    def _open_profile(self) -> Profile:
+    def open_profile(self) -> Profile:
+        """The profile with the custom tools and texts. No corpus is opened."""
+        return self._open_profile(self._open_tools())
+
+    def _open_profile(self, tools: Sequence[Tool]) -> Profile:
         profile = profile_named(self.profile)
-        if self.language is None:
-            return profile
-        language = None if self.language == "task" else cast(Language, self.language)
-        return dataclasses.replace(profile, language=language)
+        if self.language is not None:
+            language = None if self.language == "task" else cast(Language, self.language)
+            profile = dataclasses.replace(profile, language=language)
+        return with_tools(profile, tools).with_texts(cast("Mapping[str, Any] | None", self.texts))
 
     def _open_tools(self) -> list[Tool]:
         tools = [tool_named(each) for each in self.tools]
@@ -358,6 +361,14 @@ class GameConfig:
             if (value := self._plain(each.name, required_name)) is not None:
                 record[each.name] = value
         return record
+
+    def record(self) -> dict[str, Any]:
+        """Like `to_dict`, for a record. A live object without an importable name is ``name@digest``."""
+        plain = {
+            each.name: self._plain(each.name, recorded_name) for each in fields(self) if each.name != "tasks"
+        }
+        plain["tasks"] = self.tasks if isinstance(self.tasks, str) else catalog.as_tasks(self.tasks).name
+        return {name: value for name, value in plain.items() if value is not None}
 
     @classmethod
     def from_dict(cls, record: Mapping[str, Any]) -> Self:
@@ -491,13 +502,13 @@ class Game:
         `rules` has every limit, and `game` has the configuration as the user wrote it. A live object without an
         importable name is recorded as ``name@digest``.
         """
-        plain = {each.name: self.config._plain(each.name, recorded_name) for each in fields(self.config)}
+        plain = self.config.record()
         plain["tasks"] = self.config.tasks if isinstance(self.config.tasks, str) else self.pool.name
         usual = {each.name: getattr(_DEFAULT, each.name) for each in fields(self.config)}
         live = {
             name: plain[name]
             for name in ("counter", "tools", "executor")
-            if plain[name] and plain[name] != usual[name]
+            if plain.get(name) and plain[name] != usual[name]
         }
         if self.summariser is not None:
             live["summariser"] = self.summariser.name
@@ -518,7 +529,7 @@ class Game:
             **({"protocol": self.profile.protocol.to_dict()} if self.profile.protocol != LENIENT else {}),
             **({"texts": texts_digest(self.profile.loaded)} if self.profile.loaded else {}),
             **live,
-            "game": {name: value for name, value in plain.items() if value is not None},
+            "game": plain,
         }
 
 

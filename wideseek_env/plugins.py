@@ -76,6 +76,11 @@ def is_part(kind: Kind, name: str) -> bool:
     return name.partition(":")[0] in announced(kind) or _OWN.fullmatch(name) is not None
 
 
+def is_module_name(name: str) -> bool:
+    """Whether `name` has the form ``module:attribute``, with or without options. Nothing is imported."""
+    return _OWN.fullmatch(name) is not None
+
+
 def find_part(kind: Kind, name: str) -> tuple[Any, dict[str, Any]]:
     """The object called `name` and the options in the name. Raises `ConfigError` when the object cannot be loaded."""
     head, _, rest = name.partition(":")

@@ -6,10 +6,10 @@ policy that decides from `Turn.messages` alone needs no state and works under ev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 from wideseek_env.messages import Action, Message, Role
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 ENTRY_POINTS = GROUPS["policy"]
 """The entry-point group in which packages announce policies. An entry has a name and a callable that makes the
 policy."""
+
+_SPEED = "speed_options"
 
 KNOWN = {"scripted": "", "random": "", "vllm": "vllm", "openai": "openai", "transformers": "transformers"}
 """Policies of the baselines and the extra that each needs. A user may name them before installing them."""
@@ -157,3 +159,29 @@ def make_policy(name: str, /, **options: Any) -> Policy:
     if not isinstance(policy, Policy):
         raise ConfigError(f"{name!r} makes a {type(policy).__name__}, which lacks name, reset or act")
     return policy
+
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def sets_only_speed(*names: str) -> Callable[[Factory], Factory]:
+    """A decorator for a class or function that makes a policy. The options `names` decide no result.
+
+    They only set speed, memory or patience. A run may be resumed with other values of them. A nested option has a
+    dotted name.
+    """
+
+    def mark(factory: Factory) -> Factory:
+        setattr(factory, _SPEED, names)
+        return factory
+
+    return mark
+
+
+def speed_options(name: str) -> list[str]:
+    """The options of the policy called `name` that only set speed (`sets_only_speed`). Empty for a label."""
+    try:
+        factory, _ = find_part("policy", name)
+    except ConfigError:
+        return []
+    return sorted(getattr(factory, _SPEED, ()))

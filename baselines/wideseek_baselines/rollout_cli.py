@@ -52,6 +52,10 @@ if TYPE_CHECKING:
     "to resume it. A .parquet file cannot be resumed.",
 )  # fmt: skip
 @click.option(
+    "--overwrite", is_flag=True, help="Start over, and replace the file of rollouts and its record."
+)
+@options.verify_option
+@click.option(
     "--trajectories", type=click.Path(dir_okay=False, path_type=Path),
     help="JSONL file for the messages of every episode. Messages are appended to an existing file.",
 )  # fmt: skip
@@ -66,11 +70,16 @@ def rollout(
     concurrency: int | None,
     retries: int,
     out: Path,
+    overwrite: bool,
+    verify: bool,
     trajectories: Path | None,
 ) -> None:
     """Run several episodes of every task with a language model, and record the episodes for training.
 
     A record has the token ids, which of the tokens the model generated, the log-probabilities of those, and the reward.
+    The file FILE.run.json next to it has the settings, the digests of all inputs, the versions and the command. If a
+    setting, the code of a custom part, the weights or the prompts have changed, the command names what differs and
+    stops.
 
     \b
     Examples:
@@ -81,11 +90,14 @@ def rollout(
     from wideseek_baselines.cluster.rollouts import open_rollouts_on
     from wideseek_baselines.rollout.config import RolloutConfig
     from wideseek_baselines.rollout.options import DriverOptions
+    from wideseek_baselines.rollout.recorded import open_record, rollout_settings
     from wideseek_baselines.rollout.store import open_rollouts
     from wideseek_env.cli.console import say
     from wideseek_env.cli.progress import RunView
     from wideseek_env.cli.world import open_tasks
     from wideseek_env.evaluation.run_status import RunStatus, announcing
+    from wideseek_env.provenance.command import command_line
+    from wideseek_env.scoring.judged import quiet
     from wideseek_env.trajectory import TrajectoryWriter
 
     if not workers:
@@ -101,13 +113,23 @@ def rollout(
     )
     chosen = game.open_tasks(read_tasks=open_tasks)
     status = RunStatus(f"{policy} on {chosen.name}", len(chosen) * size, kind="rollout", seed=seed)
-    done = _done(out, status)
+    with quiet():  # the line above has warned
+        pool = game.replace(limit=None).open_tasks(read_tasks=open_tasks)
+    settings = rollout_settings(config, pool, seed=seed, group=size, verify=verify)
+    record = open_record(out, settings, command_line(), overwrite=overwrite)
+    done = _done(out, status) if not overwrite else set()
     counts = _Counts()
+    if done >= {(task.id, trial) for task in chosen for trial in range(size)}:
+        say(f"Complete, nothing played: 0 episodes are left, and {out} has all of them.")
+        return
     interrupted = False
     with ExitStack() as stack:
         played = stack.enter_context(
             closing(open_rollouts_on(config, workers, **({"gpus": gpus} if workers else {})))
         )
+        if overwrite:
+            for old in (out, record.path):
+                old.unlink(missing_ok=True)
         kept = stack.enter_context(open_rollouts(out))
         messages = stack.enter_context(TrajectoryWriter(trajectories)) if trajectories is not None else None
         view = stack.enter_context(RunView(status))
@@ -118,6 +140,7 @@ def rollout(
                 closing(played.run(status.jobs(_jobs(chosen, size, seed, done)))) as run,
             ):
                 for finished in run:
+                    record.write()
                     if finished.rollout is not None:
                         kept.write(finished.rollout)
                     if messages is not None and finished.trajectory is not None:

@@ -48,6 +48,7 @@ _sweep_options = options.stack(
         help="Folder for the table (CSV, JSON), the figures (SVG, PNG, PDF), report.html and the folders of the runs.",
     ),
     options.fresh_option,
+    options.verify_option,
     options.keep_going_option,
 )  # fmt: skip
 
@@ -130,14 +131,18 @@ def _sweep(
     amount: int | None,
     out: Path,
     resume: bool,
+    verify: bool,
     keep_going: bool,
 ) -> None:
     """Run a sweep, print its results and write its files. `start` returns the function that runs the sweep."""
     from wideseek_env.cli.bench_reports import show_sweep
     from wideseek_env.cli.console import console, say
-    from wideseek_env.cli.sweep import command_line, run_sweep
+    from wideseek_env.cli.sweep import run_sweep
     from wideseek_env.cli.world import open_game
+    from wideseek_env.provenance.command import command_line
+    from wideseek_env.provenance.kinds import check_kind
 
+    check_kind(out, kind)
     if amount is not None and equal is None:
         raise ConfigError("--amount needs --equal, which says what the budget counts")
     varied = "width" if kind == "width" else "single_turns"
@@ -147,8 +152,10 @@ def _sweep(
     opened = open_game(game)
     sweep, interrupted = run_sweep(
         start(opened), kind, policy, arguments, opened.tasks, seed=seed, trials=trials, equal=equal, amount=amount,
-        folder=out, overwrite=not resume, keep_going=keep_going, command=command_line(),
+        folder=out, overwrite=not resume, verify=verify, keep_going=keep_going, command=command_line(),
     )  # fmt: skip
+    if sweep is not None and not interrupted and not sweep.played:
+        say("Complete, nothing played: the folder has all episodes already.")
     if sweep is not None:
         show_sweep(sweep, out, console())
     if interrupted:

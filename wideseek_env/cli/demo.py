@@ -49,12 +49,13 @@ def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
     from wideseek_env.cli.bench_reports import show_sweep
     from wideseek_env.cli.console import console, say
     from wideseek_env.cli.rendering import watching
-    from wideseek_env.cli.sweep import command_line, run_sweep
+    from wideseek_env.cli.sweep import run_sweep
     from wideseek_env.cli.world import open_game
     from wideseek_env.entry_points import ENTRY_POINTS
     from wideseek_env.episode_run import run_episode
     from wideseek_env.evaluation.width import width_sweep
     from wideseek_env.policy import make_policy
+    from wideseek_env.provenance.command import command_line
 
     terminal = console()
     player = make_policy("scripted")

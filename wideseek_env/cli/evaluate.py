@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     "while it is running.",
 )  # fmt: skip
 @options.fresh_option
+@options.verify_option
 @options.keep_going_option
 def evaluate_command(
     game: GameConfig,
@@ -35,12 +36,14 @@ def evaluate_command(
     by: tuple[str, ...],
     out: Path | None,
     resume: bool,
+    verify: bool,
     keep_going: bool,
 ) -> None:
     """Evaluate a policy on tasks and print a summary.
 
     With --out, each episode is written to disk when it ends. If the command is stopped, the same command resumes the
-    run. You may then use a larger --limit or --trials.
+    run. You may then use a larger --limit or --trials. If another setting, the code of a custom part, the weights or
+    the prompts have changed, the command names what differs and stops.
 
     \b
     Examples:
@@ -54,10 +57,9 @@ def evaluate_command(
         effects.refuse("without --out", "resume")
     from contextlib import ExitStack
 
-    from wideseek_env.cli.console import say
+    from wideseek_env.cli.console import say, working
     from wideseek_env.cli.progress import RunView
     from wideseek_env.cli.reports import print_metrics
-    from wideseek_env.cli.sweep import command_line
     from wideseek_env.cli.world import open_game
     from wideseek_env.evaluation.folder import RunFolder, run_settings
     from wideseek_env.evaluation.labels import DEFAULT_BY, check_keys, task_labels
@@ -66,6 +68,7 @@ def evaluate_command(
     from wideseek_env.evaluation.run_status import RunStatus
     from wideseek_env.evaluation.summary import SummaryAccumulator
     from wideseek_env.policy import opened_policy
+    from wideseek_env.provenance.command import command_line
 
     arguments = options.policy_options(policy_args)
     player = click.get_current_context().with_resource(opened_policy(policy, **arguments))
@@ -79,7 +82,10 @@ def evaluate_command(
     with ExitStack() as stack:
         folder = None
         if out is not None:
-            settings = run_settings(opened, policy, policy_options=arguments, seed=seed, trials=trials)
+            with working("Checking the inputs"):
+                settings = run_settings(
+                    opened, policy, policy_options=arguments, seed=seed, trials=trials, verify=verify
+                )
             folder = stack.enter_context(
                 RunFolder.open(out, settings, overwrite=not resume, command=command_line())
             )
@@ -103,6 +109,8 @@ def evaluate_command(
             if finished or len(accumulator):
                 print_metrics(accumulator, by, seed=seed)
             if folder is not None:
+                if finished and not folder.played:
+                    say("Complete, nothing played: the folder has all episodes already.")
                 say(f"Run folder: {out}")
     if interrupted:
         again = "the same command resumes the run" if out is not None else "a run with --out can be resumed"

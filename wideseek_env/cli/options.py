@@ -243,6 +243,11 @@ trials_option = click.option(
 keep_going_option = click.option(
     "--keep-going", is_flag=True, help="If an episode raises an exception, count it as failed and continue."
 )
+verify_option = click.option(
+    "--verify", is_flag=True,
+    help="Hash the files of models and corpora again. Default: a large file whose size and time of change are known is "
+    "not hashed again.",
+)  # fmt: skip
 by_option = click.option(
     "--by", "by", multiple=True, metavar="KEY",
     help="Group the metrics by language, size, source, form, rows, columns or a key of the tasks' meta "
@@ -266,5 +271,5 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
 
 fresh_option = click.option(
     "--resume/--overwrite", "resume", default=True,
-    help="Resume the run in the folder (default), or start over and replace it.",
+    help="Resume the run in the folder if its settings and inputs are the same (default), or start over.",
 )  # fmt: skip

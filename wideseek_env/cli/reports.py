@@ -21,6 +21,7 @@ def print_metrics(
     *,
     form: str = "table",
     played: bool = True,
+    strict: bool = False,
     seed: int = 0,
 ) -> None:
     """Print the summary of the records in an accumulator.
@@ -29,6 +30,7 @@ def print_metrics(
         by: Keys that group the metrics. If empty, the default keys are used, except those with only one group.
         form: One of `FORMATS`. "benchmark" prints the summary file of the WideSearch benchmark.
         played: False if the answers were scored without running episodes. Turns, calls and reward are then left out.
+        strict: Whether the answers were scored strictly. The table says so.
         seed: Seed of the bootstrap intervals.
     """
     from wideseek_env.evaluation.folder import summary_dict
@@ -41,7 +43,7 @@ def print_metrics(
     summary = accumulator.summary(seed=seed)
     groups = accumulator.by(by or DEFAULT_BY, seed=seed)
     if form == "json":
-        _print_json(summary_dict(summary, groups))
+        _print_json(summary_dict(summary, groups, strict=strict))
         return
 
     from rich.text import Text
@@ -56,7 +58,7 @@ def print_metrics(
     )
 
     terminal = console()
-    terminal.print(summary_table(summary, played=played))
+    terminal.print(summary_table(summary, played=played, strict=strict))
     if summary.trials > 1:
         terminal.print(trials_table(summary))
         terminal.print(Text(pass_line(summary)))
@@ -86,8 +88,11 @@ def print_comparison(comparison: Comparison) -> None:
         for count, which in ((comparison.only_first, "first"), (comparison.only_second, "second"))
         if count
     ]
-    for which, name in (("first", comparison.first), ("second", comparison.second)):
-        terminal.print(Text(f"{which:<7} {one_line(name, 200)}"), soft_wrap=True)
+    for which, name, scoring in zip(
+        ("first", "second"), (comparison.first, comparison.second), comparison.scoring, strict=True
+    ):
+        told = f" ({scoring} scoring)" if scoring else ""
+        terminal.print(Text(f"{which:<7} {one_line(name, 200)}{told}"), soft_wrap=True)
     terminal.print(Text(f"tasks   {', '.join([f'{comparison.tasks} in both', *only])}"))
     if comparison.settings:
         different = "; ".join(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -94,10 +94,28 @@ def score(
     from wideseek_env.evaluation.record import EpisodeRecord
     from wideseek_env.evaluation.responses import read_responses
     from wideseek_env.evaluation.scored import score_answers
+    from wideseek_env.provenance.command import command_line
+    from wideseek_env.provenance.files import FileDigests
+    from wideseek_env.provenance.inputs import responses_files
+    from wideseek_env.provenance.kinds import check_kind
 
+    if out is not None:
+        check_kind(out, "score")
     wanted = open_gold(tasks, split, gold)
     check_keys(by, map(task_labels, wanted))
     found = read_responses(responses, model)
+    about: dict[str, Any] = {}
+    if out is not None:
+        digests = FileDigests()
+        given = {
+            "model": model,
+            "split": split,
+            "judge_spec": judge,
+            "gold": str(gold) if gold is not None else None,
+        }
+        about = {name: value for name, value in given.items() if value is not None}
+        about["inputs"] = {"files.responses": responses_files(responses, digests)}
+        digests.save()
     total = f1 = 0.0
     with Bar(f"Scoring {responses}", None, "responses") as bar:
 
@@ -109,9 +127,9 @@ def score(
         scored = score_answers(
             wanted, found, judge=make_judge(judge), strict=strict, missing=cast("Missing", missing),
             trials=trials, seed=seed, by=by or DEFAULT_BY, folder=out, source=str(responses),
-            overwrite=overwrite, on_score=show,
+            about=about, command=command_line(), overwrite=overwrite, on_score=show,
         )  # fmt: skip
-    print_metrics(scored.accumulator, by, form=form, played=False, seed=seed)
+    print_metrics(scored.accumulator, by, form=form, played=False, strict=strict, seed=seed)
     if scored.missing:
         counted = "count with score 0" if missing == "zero" else "are left out"
         say(f"{scored.missing} tasks and trials have no response and {counted}.")

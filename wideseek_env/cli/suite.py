@@ -11,6 +11,7 @@ import click
 from wideseek_env.cli import options
 
 if TYPE_CHECKING:
+    from wideseek_env.evaluation.record import EpisodeRecord
     from wideseek_env.evaluation.suite.run import OpenKind
 
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Say how many episodes, tokens and hours to expect, and stop.")
 @options.fresh_option
+@options.verify_option
 @options.keep_going_option
 def suite(
     size: str,
@@ -47,6 +49,7 @@ def suite(
     leaderboard: Path | None,
     dry_run: bool,
     resume: bool,
+    verify: bool,
     keep_going: bool,
 ) -> None:
     """Run a policy on the fixed tasks of suite v1, and write its width card.
@@ -65,7 +68,7 @@ def suite(
     """
     from wideseek_env.cli.console import say
     from wideseek_env.cli.suite_tables import announce, show_card
-    from wideseek_env.cli.sweep import PointBars, command_line, opened_policies
+    from wideseek_env.cli.sweep import PointBars, opened_policies
     from wideseek_env.cli.world import open_game
     from wideseek_env.evaluation.suite import definition
     from wideseek_env.evaluation.suite.folder import check_folder, check_kinds
@@ -79,13 +82,17 @@ def suite(
         run_suite,
         suite_settings,
     )
+    from wideseek_env.provenance.command import command_line
+    from wideseek_env.provenance.comparing import one_warning
 
     arguments = options.policy_options(policy_args)
     command = command_line()
     current = definition.CURRENT
     with ExitStack() as stack:
+        stack.enter_context(one_warning())
         # Quick checks come first: to start an engine and to open the tasks may take minutes.
-        check_folder(out, suite_settings(current, size, policy, arguments), overwrite=not resume)
+        settings = suite_settings(current, size, policy, arguments, verify=verify)
+        check_folder(out, settings, overwrite=not resume)
         data_folder(data)
         if leaderboard is not None:
             read_rows(current, leaderboard)
@@ -98,6 +105,12 @@ def suite(
         if dry_run:
             return
         bars = stack.enter_context(PointBars("width", 0))
+        played = 0
+
+        def on_episode(record: EpisodeRecord) -> None:
+            nonlocal played
+            played += 1
+            bars.on_episode(record)
 
         def on_kind(kind: OpenKind) -> None:
             bars.prefix, bars.total = f"{kind.kind.title}, ", len(kind.tasks) * current.trials
@@ -107,11 +120,13 @@ def suite(
             card = run_suite(
                 opened, make, out, policy_name=policy, policy_options=arguments, name=name or "", command=command,
                 overwrite=not resume, keep_going=keep_going, on_kind=on_kind, on_size=bars.on_size,
-                on_episode=bars.on_episode,
+                on_episode=on_episode,
             )  # fmt: skip
         except KeyboardInterrupt:
             interrupted = True
             card = make_card(opened, out, policy, arguments, name or "", command)
+    if not interrupted and not played:
+        say("Complete, nothing played: the folder has all episodes already.")
     show_card(opened, card)
     say(f"Written: {out / 'card.json'}")
     say(f"Written: {write_page(current, card, references, out)}")

@@ -153,7 +153,8 @@ def show_card(opened: OpenSuite, card: Card) -> None:
             f"{widest.critical_path:.1f}" if widest is not None else "–",
             points(covered) if covered is not None else "–",
         )
-    table.caption = "critical path and covered gold rows are those of the largest width"
+    scoring = card.scoring.get("table", "lenient")
+    table.caption = f"{scoring} scoring; critical path and covered gold rows are those of the largest width"
     terminal = console()
     terminal.print(table)
     titles = {kind.name: kind.title for kind in opened.suite.kinds}

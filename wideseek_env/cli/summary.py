@@ -36,4 +36,5 @@ def summary(run: Path, by: tuple[str, ...], seed: int | None, form: str) -> None
     check_keys(by, (record.labels for record in found.records))
     if seed is None:
         seed = int(found.settings.get("seed") or 0)
-    print_metrics(found.accumulator, by, form=form, played=found.played, seed=seed)
+    strict = bool(found.settings.get("strict"))
+    print_metrics(found.accumulator, by, form=form, played=found.played, strict=strict, seed=seed)

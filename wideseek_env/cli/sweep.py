@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import click
-
 from wideseek_env.cli.console import Bar
 from wideseek_env.cli.tables import points
 from wideseek_env.evaluation.record import EpisodeRecord
@@ -119,27 +117,3 @@ class PointBars:
 
     def __exit__(self, *error: object) -> None:
         self._close()
-
-
-def command_line() -> str:
-    """The current command, with only the options that the user gave. A reader of the report can run it again."""
-    context = click.get_current_context()
-    words = ["wideseek", *context.command_path.split()[1:]]
-    arguments: list[str] = []
-    for parameter in context.command.params:
-        name = parameter.name or ""
-        if context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
-            continue
-        value = context.params[name] if name in context.params else context.meta[f"wideseek_env.{name}"]
-        if isinstance(parameter, click.Argument):
-            arguments += map(str, value if isinstance(value, tuple) else (value,))
-        elif isinstance(parameter, click.Option) and parameter.is_flag:
-            words.append((parameter.opts if value else parameter.secondary_opts)[0])
-        elif parameter.multiple:
-            for each in value:
-                text = "=".join(map(str, each)) if isinstance(each, tuple) else str(each)
-                words += [parameter.opts[0], text]
-        else:
-            text = ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-            words += [parameter.opts[0], text]
-    return shlex.join([*words, *arguments])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import replace
 
@@ -85,15 +85,15 @@ def evaluate_game(
     for record in accumulator.records:
         status.add(Ended.of(record))
     finished = accumulator.finished()
-    jobs = (
+    jobs = [
         Job(task, episode_seed(seed, task.id, trial), trial)
         for trial in range(trials)
         for task in todo
         if (task.id, trial) not in finished
-    )
+    ]
     with announcing(status, folder.path if folder is not None else None):
         try:
-            with closing(_trajectories(game, policy, status.jobs(jobs), keep_going, status)) as trajectories:
+            with closing(_trajectories(game, policy, jobs, keep_going, status)) as trajectories:
                 for trajectory in trajectories:
                     record = EpisodeRecord.of(trajectory)
                     with uninterrupted():
@@ -112,16 +112,21 @@ def evaluate_game(
 
 
 def _trajectories(
-    game: Game, policy: Policy, jobs: Iterable[Job], keep_going: bool, status: RunStatus
+    game: Game, policy: Policy, jobs: Sequence[Job], keep_going: bool, status: RunStatus
 ) -> Generator[Trajectory, None, None]:
-    """Yield the trajectory of each job when its episode ends. Only an `EpisodeRunner` runs several episodes at once."""
+    """Yield the trajectory of each job when its episode ends. Only an `EpisodeRunner` runs several episodes at once.
+
+    Without jobs the policy is not called, so no engine starts.
+    """
+    if not jobs:
+        return
     if not isinstance(policy, EpisodeRunner):
         with attached_engine(game.summariser, policy):
-            for job in jobs:
+            for job in status.jobs(jobs):
                 yield _trajectory_of(game, policy, job, keep_going, status)
         return
     with ExitStack() as stack:
-        stream = policy.run_jobs(game, jobs)
+        stream = policy.run_jobs(game, status.jobs(jobs))
         if isinstance(stream, Generator):
             stack.callback(stream.close)
         for result in stream:

@@ -18,6 +18,39 @@ from wideseek_baselines.tokens import History
 from wideseek_env.audience import option
 from wideseek_env.errors import ConfigError, MissingDependencyError
 from wideseek_env.llm.usage import Prices
+from wideseek_env.policy import sets_only_speed
+
+_DRIVER = tuple(
+    f"driver.{name}"
+    for name in (
+        *("concurrency", "headroom", "episode_tokens", "request_timeout", "search_batch", "tool_workers"),
+        *("judge_workers", "backlog", "retries"),
+    )
+)
+_VLLM = (
+    *(
+        "max_requests",
+        "kv_bytes",
+        "gpu_memory_utilization",
+        "tensor_parallel",
+        "enforce_eager",
+        "sleep_level",
+    ),
+    *(
+        f"engine_options.{name}"
+        for name in (
+            *("max_num_seqs", "max_num_batched_tokens", "block_size", "swap_space", "cpu_offload_gb"),
+            *(
+                "pipeline_parallel_size",
+                "data_parallel_size",
+                "enable_prefix_caching",
+                "enable_chunked_prefill",
+            ),
+            *("disable_log_stats", "num_gpu_blocks_override", "max_parallel_loading_workers"),
+            *("distributed_executor_backend", "compilation_config", "async_scheduling"),
+        )
+    ),
+)
 
 
 class PolicyOptions(TypedDict, total=False):
@@ -51,6 +84,7 @@ class VllmOptions(PolicyOptions, total=False):
     sleep_level: Literal[0, 1, 2]
 
 
+@sets_only_speed("max_requests", "device", *_DRIVER)
 def transformers_policy(
     model: str | None = None,
     *,
@@ -88,6 +122,7 @@ def transformers_policy(
         raise MissingDependencyError(VLLM_MISSING) from error  # its extra has everything else that is missing
 
 
+@sets_only_speed(*_VLLM, *_DRIVER)
 def vllm_policy(
     model: str | None = None,
     *,
@@ -123,6 +158,7 @@ def vllm_policy(
         raise MissingDependencyError(VLLM_MISSING) from error  # its extra has everything else that is missing
 
 
+@sets_only_speed("concurrency", "timeout", "api_key_env", *_DRIVER)
 def openai_policy(
     base_url: str | None = None,
     model: str | None = None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from wideseek_env.cli import options
+from wideseek_env.cli.output import ResultCommand, result
 
 if TYPE_CHECKING:
     from wideseek_baselines.rollout.jobs import Finished, RolloutJob
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from wideseek_env.tasks.taskset import TaskSet
 
 
-@click.command(short_help="Record episodes of a language model for training.")
+@click.command(cls=ResultCommand, short_help="Record episodes of a language model for training.")
 @options.game_options("wideseek rollout")
 @options.policy_choice
 @options.seed_option
@@ -82,7 +83,7 @@ def rollout(
     from wideseek_baselines.rollout.options import DriverOptions
     from wideseek_baselines.rollout.store import open_rollouts
     from wideseek_env.cli.console import say
-    from wideseek_env.cli.progress import RunView
+    from wideseek_env.cli.run_view import RunView
     from wideseek_env.cli.world import open_tasks
     from wideseek_env.evaluation.run_status import RunStatus, announcing
     from wideseek_env.trajectory import TrajectoryWriter
@@ -123,6 +124,7 @@ def rollout(
             interrupted = True
     say(counts.line())
     say(f"Rollouts: {out}")
+    result(lambda: {"file": out, **counts.to_dict(), "interrupted": interrupted})
     if interrupted:
         say("Interrupted; the same command resumes." if out.suffix != ".parquet" else "Interrupted.")
         raise click.exceptions.Exit(130)
@@ -196,6 +198,16 @@ class _Counts:
     def mean_reward(self) -> float:
         """The mean reward of all episodes. The reward of an episode without a rollout counts as 0."""
         return self.reward / max(1, self.episodes)
+
+    def to_dict(self) -> dict[str, float]:
+        """The counts by name."""
+        return {
+            "episodes": self.episodes,
+            "failed": self.failed,
+            "mean_reward": self.mean_reward,
+            "tokens": self.tokens,
+            "seconds": time.perf_counter() - self.began,
+        }
 
     def line(self) -> str:
         """The counts in one line."""

@@ -18,6 +18,7 @@ from wideseek_env.cli.compare import compare
 from wideseek_env.cli.corpus import corpus
 from wideseek_env.cli.demo import demo
 from wideseek_env.cli.evaluate import evaluate_command
+from wideseek_env.cli.output import ResultGroup
 from wideseek_env.cli.run import run
 from wideseek_env.cli.score import score
 from wideseek_env.cli.serve import serve
@@ -64,7 +65,7 @@ COMMANDS = "wideseek_env.commands"
 """The entry-point group in which other packages register subcommands. Each entry is a name and a click command."""
 
 
-class App(click.Group):
+class App(ResultGroup):
     """The group of all subcommands.
 
     It reports this package's errors in one line on stderr, and ends with exit code 130 after Ctrl-C. It also offers

@@ -10,6 +10,7 @@ import click
 
 from wideseek_env.cli import options
 from wideseek_env.cli.bench_reports import plot, report
+from wideseek_env.cli.output import ResultGroup
 from wideseek_env.cli.suite import cards, suite
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from wideseek_env.game import Game, GameConfig
 
 
-@click.group(short_help="Evaluate a policy at several widths or depths.")
+@click.group(cls=ResultGroup, short_help="Evaluate a policy at several widths or depths.")
 def bench() -> None:
     """Evaluate a policy at several widths or depths, and report the results.
 
@@ -133,7 +134,7 @@ def _sweep(
 ) -> None:
     """Run a sweep, print its results and write its files. `start` returns the function that runs the sweep."""
     from wideseek_env.cli.bench_reports import show_sweep
-    from wideseek_env.cli.console import console, say
+    from wideseek_env.cli.console import say
     from wideseek_env.cli.sweep import command_line, run_sweep
     from wideseek_env.cli.world import open_game
     from wideseek_env.errors import ConfigError
@@ -150,7 +151,7 @@ def _sweep(
         folder=out, overwrite=not resume, keep_going=keep_going, command=command_line(),
     )  # fmt: skip
     if sweep is not None:
-        show_sweep(sweep, out, console())
+        show_sweep(sweep, out)
     if interrupted:
         done = len(sweep.points) if sweep is not None else 0
         say(f"Interrupted with {done} of {count} points finished. The same command resumes the run.")

@@ -13,7 +13,7 @@ from wideseek_env.messages import ToolCall
 from wideseek_env.tools.executor import CorpusTools
 
 if TYPE_CHECKING:
-    from wideseek_env.cli.console import PageBar
+    from wideseek_env.cli.progress import PageBar
     from wideseek_env.corpus.sources import Skipped
     from wideseek_env.corpus.stored import StoredCorpus
 

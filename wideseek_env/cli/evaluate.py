@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 
 from wideseek_env.cli import options
+from wideseek_env.cli.output import ResultCommand
 
 if TYPE_CHECKING:
     from wideseek_env.game import GameConfig
 
 
-@click.command("eval")
+@click.command("eval", cls=ResultCommand)
 @options.game_options("wideseek eval")
 @options.policy_choice
 @options.seed_option
@@ -53,8 +54,8 @@ def evaluate_command(
     from contextlib import ExitStack
 
     from wideseek_env.cli.console import say
-    from wideseek_env.cli.progress import RunView
     from wideseek_env.cli.reports import print_metrics
+    from wideseek_env.cli.run_view import RunView
     from wideseek_env.cli.sweep import command_line
     from wideseek_env.cli.world import open_game
     from wideseek_env.evaluation.folder import RunFolder, run_settings

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from wideseek_env.cli import options
+from wideseek_env.cli.output import ResultCommand
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.scored import Missing
 
 
-@click.command()
+@click.command(cls=ResultCommand)
 @click.option(
     "--tasks", required=True, metavar="SPEC",
     help="A .jsonl file of tasks, a world, or a folder or file in the WideSearch benchmark's layout.",
@@ -83,7 +84,8 @@ def score(
       wideseek score --tasks WideSearch --responses data/output --model my-model --strict --out scores/my-model
       wideseek score --tasks tasks.jsonl --responses runs/a --judge openai:qwen3-4b@http://127.0.0.1:8000/v1
     """
-    from wideseek_env.cli.console import Bar, say
+    from wideseek_env.cli.console import say
+    from wideseek_env.cli.progress import Bar
     from wideseek_env.cli.reports import print_metrics
     from wideseek_env.cli.tables import points
     from wideseek_env.cli.world import make_judge, open_gold

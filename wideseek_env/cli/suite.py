@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 import click
 
 from wideseek_env.cli import options
+from wideseek_env.cli.output import ResultCommand, result
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.suite.run import OpenKind
 
 
-@click.command(short_help="Run the fixed tasks of the suite, and write a card.")
+@click.command(cls=ResultCommand, short_help="Run the fixed tasks of the suite, and write a card.")
 @click.option(
     "--size", type=click.Choice(("small", "full")), default="small", show_default=True,
     help="small has 8 tasks of each kind at 3 widths. full has 50 tasks of each kind at 5 widths.",
@@ -94,8 +95,9 @@ def suite(
         if resume:
             check_kinds(out, opened.digests)
         references = reference_cards(current, size)
-        announce(opened, make, references, out if resume else None, keep_going)
+        loads = announce(opened, make, references, out if resume else None, keep_going)
         if dry_run:
+            result(lambda: loads)
             return
         bars = stack.enter_context(PointBars("width", 0))
 
@@ -112,7 +114,7 @@ def suite(
         except KeyboardInterrupt:
             interrupted = True
             card = make_card(opened, out, policy, arguments, name or "", command)
-    show_card(opened, card)
+    result(card.to_dict, lambda: show_card(opened, card))
     say(f"Written: {out / 'card.json'}")
     say(f"Written: {write_page(current, card, references, out)}")
     if interrupted:
@@ -123,7 +125,7 @@ def suite(
         say(f"Written: {leaderboard}")
 
 
-@click.command(short_help="Show the cards of several models as a table.")
+@click.command(cls=ResultCommand, short_help="Show the cards of several models as a table.")
 @click.argument("cards", metavar="CARD…", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option(
     "--leaderboard", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
@@ -146,7 +148,7 @@ def cards(cards: tuple[Path, ...], leaderboard: Path | None) -> None:
     from wideseek_env.evaluation.suite.leaderboard import cards_table, write_rows
 
     found = [read_card(path) for path in cards]
-    click.echo(cards_table(found))
+    result(lambda: [card.to_dict() for card in found], cards_table(found))
     if leaderboard is not None:
         write_rows(definition.CURRENT, found, leaderboard)
         say(f"Written: {leaderboard}")

@@ -12,7 +12,8 @@ from typing import Any
 
 import click
 
-from wideseek_env.cli.console import Bar
+from wideseek_env.cli.output import PRINTING
+from wideseek_env.cli.progress import Bar
 from wideseek_env.cli.tables import points
 from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.sweep import Kind, MakePolicy, Sweep
@@ -128,7 +129,10 @@ def command_line() -> str:
     arguments: list[str] = []
     for parameter in context.command.params:
         name = parameter.name or ""
-        if context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+        if (
+            name in PRINTING
+            or context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE
+        ):
             continue
         value = context.params[name] if name in context.params else context.meta[f"wideseek_env.{name}"]
         if isinstance(parameter, click.Argument):

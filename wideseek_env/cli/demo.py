@@ -64,11 +64,11 @@ def demo(out: Path, limit: int, tasks: str, fps: float) -> None:
     chosen = game.tasks[:limit]
     title = f"2. The width curve: {len(chosen)} tasks, rules width-benchmark"
     terminal.print(Text(title, style="bold"))
-    sweep, interrupted = run_sweep(
+    sweep, stopped = run_sweep(
         lambda policy, played, **how: width_sweep(game, policy, WIDTHS, played, **how),
         "width", "scripted", {}, chosen, folder=out, overwrite=True, command=command_line(),
     )  # fmt: skip
     if sweep is not None:
         show_sweep(sweep, out)
-    if interrupted:
+    if stopped is not None:
         raise click.exceptions.Exit(130)

@@ -247,6 +247,13 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
     )  # fmt: skip
 
 
+max_tokens_option = click.option(
+    "--max-tokens", type=click.IntRange(min=1), metavar="N",
+    help="Budget of the whole run in tokens of model services, prompt and completion together. When they are used, the "
+    "run stops with exit code 3. A larger budget resumes it.",
+)  # fmt: skip
+
+
 fresh_option = click.option(
     "--resume/--overwrite", "resume", default=True,
     help="Resume the run in the folder (default), or start over and replace it.",

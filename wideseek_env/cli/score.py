@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, cast
 import click
 
 from wideseek_env.cli import options
-from wideseek_env.cli.output import ResultCommand
+from wideseek_env.cli.output import ResultCommand, result
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wideseek_env.evaluation.responses import Response
     from wideseek_env.evaluation.scored import Missing
+    from wideseek_env.tasks.taskset import TaskSet
 
 
 @click.command(cls=ResultCommand)
@@ -54,6 +58,7 @@ if TYPE_CHECKING:
     "--out", type=click.Path(file_okay=False, path_type=Path),
     help="Folder for run.json, scores.jsonl and summary.json.",
 )  # fmt: skip
+@options.max_tokens_option
 @click.option("--overwrite", is_flag=True, help="Replace scores that exist in the folder.")
 @options.format_option("table", "json", "benchmark")
 def score(
@@ -69,6 +74,7 @@ def score(
     by: tuple[str, ...],
     seed: int,
     out: Path | None,
+    max_tokens: int | None,
     overwrite: bool,
     form: str,
 ) -> None:
@@ -85,10 +91,13 @@ def score(
       wideseek score --tasks tasks.jsonl --responses runs/a --judge openai:qwen3-4b@http://127.0.0.1:8000/v1
     """
     from wideseek_env.cli.console import say
-    from wideseek_env.cli.progress import Bar
+    from wideseek_env.cli.progress import Bar, working
     from wideseek_env.cli.reports import print_metrics
+    from wideseek_env.cli.spending import Spending, stop
     from wideseek_env.cli.tables import points
     from wideseek_env.cli.world import make_judge, open_gold
+    from wideseek_env.errors import BudgetError
+    from wideseek_env.evaluation.expected_tokens import Paid, assumptions, judge_range
     from wideseek_env.evaluation.labels import DEFAULT_BY, check_keys, task_labels
     from wideseek_env.evaluation.record import EpisodeRecord
     from wideseek_env.evaluation.responses import read_responses
@@ -96,21 +105,42 @@ def score(
 
     wanted = open_gold(tasks, split, gold)
     check_keys(by, map(task_labels, wanted))
-    found = read_responses(responses, model)
-    total = f1 = 0.0
-    with Bar(f"Scoring {responses}", None, "responses") as bar:
+    with working(f"Reading {responses}"):
+        found = list(read_responses(responses, model))
+    count = _count(wanted, found, trials, missing)
+    opened = make_judge(judge)
+    spending = Spending(max_tokens, None)
+    spending.watch("judge", opened)
+    if spending.check():
+        spending.tell(
+            judge_range(wanted).times(count), f"{count:,} responses", count, assumptions(Paid(judge=True))
+        )
+    f1: list[float] = []
+    with spending, Bar(f"Scoring {responses}", count, "responses") as bar:
 
         def show(record: EpisodeRecord) -> None:
-            nonlocal total, f1
-            total, f1 = total + 1, f1 + record.f1_by_item
-            bar.update(int(total), f"item-F1 {points(f1 / total)}")
+            f1.append(record.f1_by_item)
+            bar.update(len(f1), f"item-F1 {points(sum(f1) / len(f1))}")
 
-        scored = score_answers(
-            wanted, found, judge=make_judge(judge), strict=strict, missing=cast("Missing", missing),
-            trials=trials, seed=seed, by=by or DEFAULT_BY, folder=out, source=str(responses),
-            overwrite=overwrite, on_score=show,
-        )  # fmt: skip
-    print_metrics(scored.accumulator, by, form=form, played=False, seed=seed)
+        try:
+            scored = score_answers(
+                wanted, found, judge=opened, strict=strict, missing=cast("Missing", missing),
+                trials=trials, seed=seed, by=by or DEFAULT_BY, folder=out, source=str(responses),
+                overwrite=overwrite, on_score=show,
+            )  # fmt: skip
+        except BudgetError as error:
+            spent: BudgetError | None = error
+        else:
+            spent = None
+    if spent is not None:
+        result(lambda: {"scored": len(f1), "responses": count, **spending.to_dict()})
+        stop(
+            spent,
+            f"{len(f1)} of {count} responses are scored. The answers of the judge are in its cache. The same command "
+            "with a larger --max-tokens takes them from there.",
+            resumes=False,
+        )
+    print_metrics(scored.accumulator, by, form=form, played=False, seed=seed, further=spending.to_dict())
     if scored.missing:
         counted = "count with score 0" if missing == "zero" else "are left out"
         say(f"{scored.missing} tasks and trials have no response and {counted}.")
@@ -118,3 +148,13 @@ def score(
         say(f"{scored.unknown} responses belong to tasks that {wanted.name} does not have, and are left out.")
     if out is not None:
         say(f"Scores: {out}")
+
+
+def _count(tasks: TaskSet, responses: Sequence[Response], trials: int | None, missing: str) -> int:
+    """The number of responses that will be scored. Missing ones count, unless they are skipped."""
+    ids = set(tasks.ids)
+    known = {(each.task_id, each.trial) for each in responses if each.task_id in ids}
+    most = trials if trials is not None else max((trial + 1 for _, trial in known), default=1)
+    if missing == "zero":
+        return len(ids) * most
+    return sum(trial < most for _, trial in known)

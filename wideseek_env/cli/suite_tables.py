@@ -12,6 +12,7 @@ from rich.text import Text
 from wideseek_env.cli.console import console, say
 from wideseek_env.cli.output import is_json, is_quiet
 from wideseek_env.cli.progress import Bar
+from wideseek_env.cli.spending import Part
 from wideseek_env.cli.tables import points
 from wideseek_env.evaluation.suite.card import SINGLE, Card
 from wideseek_env.evaluation.suite.expect import Expected, Load, expected, mean_load, pilot, pilot_label
@@ -66,6 +67,17 @@ def announce(
     if any(each.load.estimated for each in found):
         terminal.print(Text(_ESTIMATED), soft_wrap=True)
     return by_kind
+
+
+def suite_parts(opened: OpenSuite, out: Path | None) -> list[Part]:
+    """The episodes that are still to be run, for each kind and each point."""
+    parts = []
+    for kind in opened.kinds:
+        for label, count in episodes_left(opened, kind, out).items():
+            alone = label == SINGLE
+            rules = kind.game.rules if alone else kind.game.rules.replace(width=int(label))
+            parts.append(Part(kind.game.replace(team=not alone, rules=rules), kind.tasks, count))
+    return parts
 
 
 def _measured(

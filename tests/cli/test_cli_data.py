@@ -212,6 +212,6 @@ def test_the_bar_says_the_time_left(
             "Indexing pages: 25,000 pages, 2,500 pages/s, about 1 min 30 s left",  # 30 s of reading, 60 s of indexing
             "Indexing pages: 100,000 pages, 2,500 pages/s, about 1 min 0 s left",
             "Indexing pages: 150,000 pages, 2,143 pages/s, about 30 s left",
-            "Indexing pages: 190,000 pages, 47.5 pages/s, about 7 min 17 s left",
+            "Indexing pages: 190,000 pages, 47.5 pages/s, about 7 min 20 s left",
         ]
     )

@@ -103,9 +103,17 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
+def _policies(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+    """The names of policies that begin with `begun`, for completion in a shell."""
+    from wideseek_env.plugins import announced
+    from wideseek_env.policy import KNOWN
+
+    return sorted(name for name in {*KNOWN, *announced("policy")} if name.startswith(begun))
+
+
 _policy_options = stack(
     click.option(
-        "--policy", default="scripted", show_default=True, metavar="NAME",
+        "--policy", default="scripted", show_default=True, metavar="NAME", shell_complete=_policies,
         help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom one.",
     ),
     click.option("--model", metavar="MODEL",

@@ -150,7 +150,7 @@ class LiveView:
             )
         progress = self._progress
         if progress is not None and progress.done < progress.total:
-            unit = "held-out episodes" if progress.held_out else "episodes"
+            unit = "held out" if progress.held_out else "this step"
             grid.add_row(
                 Text(unit),
                 bar_text(progress.done, progress.total).append(

@@ -257,7 +257,7 @@ def _rates(snapshot: Episodes) -> list[str]:
 
 
 def _left(seconds: float | None, state: str) -> list[str]:
-    return [f"{duration(seconds)} left"] if seconds is not None and state == "running" else []
+    return [f"{duration(seconds)} left"] if seconds and state == "running" else []
 
 
 def _number(value: float | None, form: str) -> str:

@@ -107,7 +107,8 @@ def rollout(
     done, tokens = _done(out, status)
     counts = _Counts()
     interrupted, spent = False, None
-    spending = Spending(max_tokens, out.with_name(f"{out.name}.{TOKENS}"), fresh=out.suffix == ".parquet")
+    resumes = out.suffix != ".parquet"
+    spending = Spending(max_tokens, out.with_name(f"{out.name}.{TOKENS}") if resumes else None)
     with spending, ExitStack() as stack:
         played = stack.enter_context(
             closing(open_rollouts_on(config, workers, **({"gpus": gpus} if workers else {})))
@@ -149,9 +150,9 @@ def rollout(
     result(lambda: {"file": out, **counts.to_dict(), "interrupted": interrupted, **spending.to_dict()})
     if spent is not None:
         done_now = f"{status.done} of {status.total} episodes are done."
-        stop(spent, done_now, resumes=out.suffix != ".parquet")
+        stop(spent, done_now, resumes=resumes)
     if interrupted:
-        say("Interrupted; the same command resumes." if out.suffix != ".parquet" else "Interrupted.")
+        say("Interrupted; the same command resumes." if resumes else "Interrupted.")
         raise click.exceptions.Exit(130)
 
 

@@ -20,6 +20,7 @@ from wideseek_env.cli import output
 from wideseek_env.cli.app import app
 from wideseek_env.cli.output import ResultCommand, printing, result
 from wideseek_env.cli.progress import Bar, Lines, Pace, count_text, duration, rate_text
+from wideseek_env.cli.serve_agents import announce
 from wideseek_env.json_text import json_text, plain
 
 Call = Callable[..., Result]
@@ -80,7 +81,7 @@ CASES: dict[str, Make] = {
 }
 """Arguments with which each command prints a result."""
 ELSEWHERE = {
-    "bench suite": "tests/evaluation/test_suite_run.py has tiny suites",
+    "bench suite": "tests/cli/test_cli_suite.py",
     "bench cards": "the same",
     "corpus embed": "needs a model",
     "texts from-rlinf": "needs a checkout",
@@ -222,6 +223,18 @@ def test_json_is_flushed_line_by_line(capsys: pytest.CaptureFixture[str]) -> Non
         for number in range(2):
             result(lambda number=number: {"n": number}, line=True)  # type: ignore[misc]
     assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == [{"n": 0}, {"n": 1}]
+
+
+def test_a_server_prints_its_address_in_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with printing(json=True):
+        announce("http://127.0.0.1:8000")
+    assert capsys.readouterr().out == '{"url": "http://127.0.0.1:8000"}\n'
+
+
+def test_stdout_that_carries_a_protocol_carries_no_json(call: Call) -> None:
+    done = call("serve", "mcp", "--json")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "stdout carries the protocol" in done.stderr
 
 
 # --- progress ------------------------------------------------------------------------------------------------------

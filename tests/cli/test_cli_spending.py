@@ -132,6 +132,50 @@ def test_a_budget_that_is_large_enough_changes_nothing(call: Call, play: list[st
     assert found["tokens"]["expected"]["least"]["requests"] == 8
 
 
+def test_many_episodes_at_once_do_not_waste_the_budget(
+    call: Call, play: list[str], server: ScriptedServer, tmp_path: Path
+) -> None:
+    """All 32 would begin at once without a budget, and reach the limit together."""
+    result = call("eval", *play, "--trials", 8, "--out", tmp_path / "run", "--max-tokens", 10 * EPISODE)
+    assert result.exit_code == 3, result.stderr
+    assert "10 of 32 episodes are done." in result.stderr
+    assert len(server.asked) == 20
+
+
+@pytest.mark.parametrize("keep_going", [False, True])
+def test_episodes_that_cost_more_than_expected_are_stopped_and_not_recorded(
+    call: Call, play: list[str], tmp_path: Path, keep_going: bool
+) -> None:
+    def dearer(asked: Asked) -> Raw:
+        prompt = PROMPT if len(server.asked) <= 2 else 1_000
+        return Raw(body=completion(agent(asked).body.decode() and TABLE, prompt, WRITTEN))
+
+    with ScriptedServer(dearer) as server:
+        command = ["eval", *play, "--base-url", server.url, "--trials", 8, "--out", tmp_path / "run"]
+        command += (
+            ["--policy-arg", "concurrency=4", "--keep-going"]
+            if keep_going
+            else ["--policy-arg", "concurrency=4"]
+        )
+        result = call(*command, "--max-tokens", 500)
+    assert result.exit_code == 3, result.stderr
+    played = load_trajectories(tmp_path / "run" / "trajectories.jsonl")
+    assert not any(each.meta.get("failed") for each in played)
+    assert f"{len(played)} of 32 episodes are done." in result.stderr
+    assert 3 <= len(server.asked) <= 2 + 4, "only those in flight go beyond the budget"
+    assert len(played) == len(server.asked), "what was paid for and ended is kept"
+
+
+def test_a_service_that_fails_is_another_matter(call: Call, play: list[str], tmp_path: Path) -> None:
+    with ScriptedServer([Raw(status=400, body=b"{}")]) as server:
+        result = call(
+            "eval", *play, "--base-url", server.url, "--out", tmp_path / "run", "--max-tokens", 10**6
+        )
+    assert result.exit_code == 1
+    assert "Error: " in result.stderr
+    assert "Stopped" not in result.stderr
+
+
 def test_overwrite_starts_the_count_again(call: Call, play: list[str], tmp_path: Path) -> None:
     out = tmp_path / "run"
     assert call("eval", *play, "--out", out, "--max-tokens", EPISODE).exit_code == 3

@@ -53,6 +53,7 @@ def build_corpus(
         return built, Skipped()
     if kind == "synthetic":
         world = catalog.synthetic_world(source)
+        bar.pace.total = len(world.pages)
         pages = (SourcePage(*page) for page in world.pages)
         built = StoredCorpus.build(
             out, pages, name=name or world.spec, gone=world.gone, overwrite=overwrite, progress=bar

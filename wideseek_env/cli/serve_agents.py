@@ -189,4 +189,4 @@ def _serve_settings(given: dict[str, Any], *, timeout: float) -> ServeSettings:
 
 def announce(url: str) -> None:
     """Print the address of a server that is ready."""
-    result(lambda: {"url": url}, f"Serving at {url}; press Ctrl-C to stop.")
+    result(lambda: {"url": url}, f"Serving at {url}; press Ctrl-C to stop.", line=True)

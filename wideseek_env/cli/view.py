@@ -47,6 +47,7 @@ def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show:
       wideseek view runs/a --serve
     """
     from wideseek_env.cli.progress import working
+    from wideseek_env.cli.serve_agents import announce
     from wideseek_env.errors import ConfigError
     from wideseek_env.viewer import RunReader, ViewServer, write_page
 
@@ -56,7 +57,7 @@ def view(runs: tuple[Path, ...], out: Path | None, serve: bool, port: int, show:
     if serve:
         server = ViewServer(readers, port)
         try:
-            result(lambda: {"url": server.url}, f"Serving at {server.url}; press Ctrl-C to stop.")
+            announce(server.url)
             if show:
                 webbrowser.open(server.url)
             server.serve_forever()

@@ -197,6 +197,8 @@ class TokenBudget:
             wave = left if count is None else left[:count]
             left = left[len(wave) :]
             yield self._while_allowed(wave)
+            if self.refused:
+                raise BudgetError(self.told())
 
     def _while_allowed(self, jobs: Iterable[T]) -> Iterator[T]:
         for job in jobs:

@@ -148,7 +148,7 @@ class OpenAIEngine:
         return (Endpoint.of(self._link.base_url, self._model),)
 
     def limit_tokens(self, budget: TokenBudget) -> None:
-        """Count tokens in `budget`. When it is used up, `generate` raises `EngineLostError`."""
+        """Count tokens in `budget`. When it is used up, `generate` raises `EngineError`."""
         self._link.token_budget = budget
 
     async def start(self) -> None:

@@ -117,8 +117,8 @@ class Link:
 
         Raises:
             RefusedError: The server refuses the request.
-            EngineError: All attempts failed or took too long.
-            EngineLostError: The server does not answer, the account has no credit left, or the token budget is used up.
+            EngineError: All attempts failed or took too long, or the token budget is used up.
+            EngineLostError: The server does not answer, or the account has no credit left.
         """
         data = None if body is None else encode_body(body)
         exchange = Exchange(self.base_url, self._key, self._retry, self._random)
@@ -140,7 +140,8 @@ class Link:
                     raise (EngineLostError if error.silent else EngineError)(str(error)) from None
                 await self._sleep(wait)
             except BudgetError as error:
-                raise EngineLostError(str(error)) from error
+                # Not `EngineLostError`, which would cancel requests in flight. They are paid for, and may end an episode.
+                raise EngineError(str(error)) from error
             except RefusedRequestError as error:
                 if error.spent:
                     raise EngineLostError(

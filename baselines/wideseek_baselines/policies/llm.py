@@ -174,7 +174,7 @@ class LLMPolicy:
         return tuple(each for engine in self.engines for each in getattr(engine, "endpoints", ()))
 
     def limit_tokens(self, budget: TokenBudget) -> None:
-        """Count the tokens of all services in `budget`. When it is used up, the engines raise `EngineLostError`."""
+        """Count the tokens of all services in `budget`. When it is used up, the engines raise `EngineError`."""
         self.token_budget = budget
         for engine in self.engines:
             if (limit := getattr(engine, "limit_tokens", None)) is not None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -19,7 +20,7 @@ from click.testing import Result
 from wideseek_env.cli import output
 from wideseek_env.cli.app import app
 from wideseek_env.cli.output import ResultCommand, printing, result
-from wideseek_env.cli.progress import Bar, Lines, Pace, count_text, duration, rate_text
+from wideseek_env.cli.progress import Bar, Lines, Pace, count_text, duration, rate_text, working
 from wideseek_env.cli.serve_agents import announce
 from wideseek_env.json_text import json_text, plain
 
@@ -293,6 +294,19 @@ def test_a_pipe_gets_a_line_for_every_fifth_and_for_every_minute() -> None:
     assert not slow.due(1)
     clock.now += 1
     assert slow.due(1)
+
+
+def test_work_of_unknown_length_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wideseek_env.cli.progress._PAUSE", 0.0)
+    told = threading.Event()
+    monkeypatch.setattr("rich.console.Console.print", lambda *_, **__: told.set())
+    with working("Reading"):
+        assert told.wait(60)
+    told.clear()
+    with printing(quiet=True), working("Reading"):
+        assert not told.is_set()
 
 
 def test_an_unknown_total_gives_a_line_every_ten_seconds() -> None:

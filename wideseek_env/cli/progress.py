@@ -6,6 +6,7 @@ the work, after every minute and at the end. Everything goes to stderr, and `--q
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -241,10 +242,28 @@ class PageBar(Bar):
 
 @contextmanager
 def working(text: str) -> Iterator[None]:
-    """Show a spinner with `text` during an operation of unknown length. The spinner appears only on a terminal."""
+    """Show a spinner with `text` during an operation of unknown length.
+
+    Elsewhere than on a terminal, print a line after ten seconds and then after every minute.
+    """
     stderr = console(stderr=True)
-    if not is_quiet() and stderr.is_terminal and not stderr.is_dumb_terminal:
+    if is_quiet():
+        yield
+        return
+    if stderr.is_terminal and not stderr.is_dumb_terminal:
         with stderr.status(Text(text)):
             yield
-    else:
+        return
+    over, began = threading.Event(), time.monotonic()
+
+    def tell() -> None:
+        pause = _PAUSE
+        while not over.wait(pause):
+            stderr.print(Text(f"{text}: {duration(time.monotonic() - began)} so far"), soft_wrap=True)
+            pause = _PATIENCE
+
+    threading.Thread(target=tell, name="wideseek-working", daemon=True).start()
+    try:
         yield
+    finally:
+        over.set()

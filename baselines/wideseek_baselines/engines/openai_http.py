@@ -140,7 +140,7 @@ class Link:
                     raise (EngineLostError if error.silent else EngineError)(str(error)) from None
                 await self._sleep(wait)
             except BudgetError as error:
-                # Not `EngineLostError`, which would cancel requests in flight. They are paid for, and may end an episode.
+                # Not `EngineLostError`: requests in flight are paid for, and their answers may end an episode.
                 raise EngineError(str(error)) from error
             except RefusedRequestError as error:
                 if error.spent:

@@ -146,7 +146,7 @@ class LiveView:
             grid.add_row(
                 Text(self._title, style="bold"),
                 bar_text(step, steps).append(count_text(step, steps, "steps")),
-                Text("   ".join([*pace, passed])),
+                Text("   ".join(pace) or passed),
             )
         progress = self._progress
         if progress is not None and progress.done < progress.total:

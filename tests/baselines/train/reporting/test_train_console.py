@@ -16,7 +16,7 @@ from rich.console import Console
 from toy_game import toy_tasks
 from training_parts import saved_model
 
-from wideseek_baselines.train.reporting.console import REINFORCED, SUPERVISED, LiveView
+from wideseek_baselines.train.reporting.console import REINFORCED, SUPERVISED, LiveView, StepLines
 from wideseek_baselines.train.reporting.log import read_log
 from wideseek_baselines.train.rollouts.manager import Progress
 from wideseek_env.tasks.jsonl import save_tasks
@@ -59,6 +59,25 @@ def text(shown: LiveView) -> str:
     return "\n".join(lines)
 
 
+def test_lines_of_steps_have_the_progress(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setattr("wideseek_env.cli.progress.time.monotonic", clock)
+    printed: list[int] = []
+    with StepLines("runs/one", lambda values: printed.append(values["step"])) as lines:
+        lines.on_step({"step": 2, "steps": 5, "eval_item_f1@1": 0.25})
+        for step in (3, 4, 5):
+            clock.now += 20
+            lines.on_step({"step": step, "steps": 5, "reward": 0.5})
+    assert printed == [2, 3, 4, 5]
+    assert capsys.readouterr().err.splitlines() == [
+        "runs/one: 3 of 5 steps, 3.0 steps/min, 40 s left",
+        "runs/one: 4 of 5 steps, 3.0 steps/min, 20 s left",
+        "runs/one: 5 of 5 steps, 3.0 steps/min",
+    ]
+
+
 def test_it_shows_steps_episodes_figures_evaluations_and_warnings() -> None:
     clock = Clock()
     shown, _ = view(REINFORCED, clock)
@@ -81,9 +100,7 @@ def test_it_shows_steps_episodes_figures_evaluations_and_warnings() -> None:
         shown.on_episode(Progress(held_out=False, done=16, total=16, reward=0.5))
         shown.on_step({"step": 12, "steps": 20, **STEP, "reward": 0.75, "warnings": ["reward fell"]})
         found = text(shown)
-    assert "12 of 20 steps 1.0 steps/min 8 min 0 s left 2 min 0 s passed" in found, (
-        "steps done before do not count"
-    )
+    assert "12 of 20 steps 1.0 steps/min 8 min 0 s left" in found, "steps done before do not count"
     assert "last step mean of 2" in found
     for row in (
         *("reward 0.750 0.500", "item-F1 0.500 0.500", "KL to the reference 0.00125", "entropy 2.500"),

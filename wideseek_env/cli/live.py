@@ -36,7 +36,7 @@ _TOLD = {
     "waiting": "waiting for the run to begin",
     "killed": "its process is gone; the same command resumes the run",
     "silent": "no sign of life for a minute",
-    "interrupted": "stopped; the same command resumes the run",
+    "interrupted": "stopped by Ctrl-C or --max-tokens; the same command resumes the run",
     "failed": "ended by an error",
     "unknown": "the folder does not say whether the run is still running",
 }

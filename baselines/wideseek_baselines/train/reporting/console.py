@@ -137,14 +137,18 @@ class LiveView:
 
     def _bars(self) -> Table:
         grid = Table.grid(padding=(0, 2))
+        grid.add_column()  # the title, which is cut if the terminal is narrow
+        grid.add_column(no_wrap=True)
+        grid.add_column(no_wrap=True)
+        title = Text(self._title, style="bold", no_wrap=True, overflow="ellipsis")
         passed = f"{duration(self._pace.passed)} passed"
         if self._step is None:
-            grid.add_row(Text(self._title, style="bold"), "", Text(passed))
+            grid.add_row(title, "", Text(passed))
         else:
             step, steps = self._step
             pace = self._pace.parts(step, "steps") if self._recent else []
             grid.add_row(
-                Text(self._title, style="bold"),
+                title,
                 bar_text(step, steps).append(count_text(step, steps, "steps")),
                 Text("   ".join(pace) or passed),
             )

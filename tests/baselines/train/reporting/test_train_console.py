@@ -174,7 +174,8 @@ def test_the_command_draws_on_a_terminal(plain: bool, tmp_path: Path) -> None:
     )
     assert "2 steps, 0 tokens trained on" in drawn
     assert ("\x1b[" in drawn) is not plain
-    assert ("2 of 2 steps" in drawn) is not plain
+    assert ("━" in drawn) is not plain
+    assert "2 of 2 steps" in drawn
     assert ("generated tokens/s" in drawn) is not plain
     assert ("    2/2 " in drawn) is plain
     assert [record["step"] for record in read_log(tmp_path / "run" / "metrics.jsonl")] == [1, 2]

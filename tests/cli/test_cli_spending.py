@@ -103,7 +103,7 @@ def test_eval_stops_at_the_budget_and_resumes_with_a_larger_one(
     resumed = call("eval", *play, "--out", out, "--max-tokens", 4 * EPISODE)
     assert resumed.exit_code == 0, resumed.stderr
     assert "Expected for 2 episodes:" in resumed.stderr
-    assert "Earlier sessions of this run used 60 tokens." in resumed.stderr
+    assert "Earlier sessions of this run used 60 tokens. That is 30 for each ended episode." in resumed.stderr
     assert "All sessions of this run: 120 tokens." in resumed.stderr
     assert sorted(episodes(out)) == [f"towns-{number}" for number in range(4)]
     assert len(server.asked) == 8, "nothing was paid twice"

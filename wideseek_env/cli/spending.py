@@ -136,7 +136,9 @@ class Spending:
         say(f"Assumptions: {assumed}")
         before, limit = self.budget.before.total, self.budget.limit
         if before:
-            say(f"Earlier sessions of this run used {before:,} tokens.")
+            ended = self.budget.episodes
+            each = f" That is {before / ended:,.0f} for each ended episode." if ended else ""
+            say(f"Earlier sessions of this run used {before:,} tokens.{each}")
         if limit is not None:
             say(f"Budget: {limit:,} tokens (--max-tokens). The run stops when they are used.")
 

@@ -122,6 +122,12 @@ class TokenBudget:
             return self._used
 
     @property
+    def episodes(self) -> int:
+        """Number of ended episodes of all sessions."""
+        with self._lock:
+            return self._episodes
+
+    @property
     def session(self) -> Tokens:
         """The tokens of this session so far."""
         return self.used - self.before

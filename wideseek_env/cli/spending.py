@@ -137,8 +137,8 @@ class Spending:
         before, limit = self.budget.before.total, self.budget.limit
         if before:
             ended = self.budget.episodes
-            each = f" That is {before / ended:,.0f} for each ended episode." if ended else ""
-            say(f"Earlier sessions of this run used {before:,} tokens.{each}")
+            mean = f" That is {before / ended:,.0f} for each ended episode." if ended else ""
+            say(f"Earlier sessions of this run used {before:,} tokens.{mean}")
         if limit is not None:
             say(f"Budget: {limit:,} tokens (--max-tokens). The run stops when they are used.")
 

@@ -74,6 +74,10 @@ class ServiceError(WideSeekError):
         self.status = status
 
 
+class BudgetError(WideSeekError):
+    """A budget of tokens is used up. Finished work is kept. The same command with a larger budget resumes the run."""
+
+
 class TimeLimitError(WideSeekError, TimeoutError):
     """Work took longer than its time limit and was ended. Raise the limit, or read a smaller page."""
 

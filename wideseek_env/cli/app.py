@@ -16,9 +16,12 @@ import click
 from wideseek_env.audience import command_line
 from wideseek_env.cli.bench import bench
 from wideseek_env.cli.compare import compare
+from wideseek_env.cli.completion import completion
 from wideseek_env.cli.corpus import corpus
 from wideseek_env.cli.demo import demo
+from wideseek_env.cli.doctor import doctor
 from wideseek_env.cli.evaluate import evaluate_command
+from wideseek_env.cli.output import ResultGroup
 from wideseek_env.cli.run import run
 from wideseek_env.cli.score import score
 from wideseek_env.cli.serve import serve
@@ -66,7 +69,7 @@ COMMANDS = "wideseek_env.commands"
 """The entry-point group in which other packages register subcommands. Each entry is a name and a click command."""
 
 
-class App(click.Group):
+class App(ResultGroup):
     """The group of all subcommands.
 
     It reports this package's errors in one line on stderr, and ends with exit code 130 after Ctrl-C. It also offers
@@ -164,8 +167,24 @@ def _broken(name: str, error: WideSeekError) -> click.Command:
     return command
 
 
+def _version(context: click.Context, option: click.Parameter, chosen: bool) -> None:
+    if not chosen or context.resilient_parsing:
+        return
+    from wideseek_env.installed import version_lines
+
+    click.echo("\n".join([f"wideseek, version {__version__}", *version_lines()]))
+    context.exit()
+
+
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(__version__, prog_name="wideseek")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_version,
+    help="Show the versions of what matters, and exit.",
+)
 @click.option("--traceback", is_flag=True, help="Show the full traceback of an error instead of one line.")
 def app(traceback: bool) -> None:
     """Run, measure and build broad information seeking by a lead agent with parallel subagents.
@@ -179,14 +198,19 @@ def app(traceback: bool) -> None:
       wideseek view runs/a --open                       look at what every agent did, in the browser
       wideseek compare runs/a runs/b
       wideseek bench width --widths 1,2,4,8 --out runs/width
+      wideseek doctor                                   what is installed and what works
 
     Worlds (--tasks, --corpus): synthetic[:key=value,…], hybridqa:FOLDER, or your own files.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 130 stopped by Ctrl-C, 143 stopped by SIGTERM.
+    Every command has --json (the result as JSON) and --quiet. To complete commands in a shell: wideseek completion.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage or setting, 3 stopped by --max-tokens, 130 stopped by Ctrl-C, 143
+    stopped by SIGTERM.
     """
 
 
 for command in (
-    demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, texts, serve, view, watch,
+    demo, run, evaluate_command, score, summary, compare, bench, corpus, tasks, texts, serve, view, watch, doctor,
+    completion,
 ):  # fmt: skip
     app.add_command(command)

@@ -103,11 +103,19 @@ def stack(*options: Callable[[Command], Command]) -> Callable[[Command], Command
     return decorate
 
 
+def _policies(context: click.Context, option: click.Parameter, begun: str) -> list[str]:
+    """The names of policies that begin with `begun`, for completion in a shell."""
+    from wideseek_env.plugins import announced
+    from wideseek_env.policy import KNOWN
+
+    return sorted(name for name in {*KNOWN, *announced("policy")} if name.startswith(begun))
+
+
 def policy_choice(default: str = "scripted") -> Callable[[Command], Command]:
     """``--policy`` and its options. ``--model X`` is short for ``--policy-arg model=X``, and so is ``--base-url``."""
     choice = stack(
         click.option(
-            "--policy", default=default, show_default=True, metavar="NAME",
+            "--policy", default=default, show_default=True, metavar="NAME", shell_complete=_policies,
             help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom "
             "one.",
         ),
@@ -267,6 +275,13 @@ def format_option(*formats: str) -> Callable[[Command], Command]:
         help="Print tables, JSON, or the summary file of the WideSearch benchmark."
         if "benchmark" in formats else "Print tables or JSON.",
     )  # fmt: skip
+
+
+max_tokens_option = click.option(
+    "--max-tokens", type=click.IntRange(min=1), metavar="N",
+    help="Budget of the whole run in tokens of model services, prompt and completion together. When they are used, the "
+    "run stops with exit code 3. A larger budget resumes it.",
+)  # fmt: skip
 
 
 fresh_option = click.option(

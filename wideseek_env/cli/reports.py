@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
+from wideseek_env.cli.output import result
 
 if TYPE_CHECKING:
     from wideseek_env.evaluation.compare import Comparison
-    from wideseek_env.evaluation.summary import SummaryAccumulator
+    from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 
 FORMATS = ("table", "json", "benchmark")
 
@@ -23,6 +22,7 @@ def print_metrics(
     played: bool = True,
     strict: bool = False,
     seed: int = 0,
+    further: Mapping[str, Any] | None = None,
 ) -> None:
     """Print the summary of the records in an accumulator.
 
@@ -32,20 +32,33 @@ def print_metrics(
         played: False if the answers were scored without running episodes. Turns, calls and reward are then left out.
         strict: Whether the answers were scored strictly. The table says so.
         seed: Seed of the bootstrap intervals.
+        further: Further values for the JSON, by name.
     """
     from wideseek_env.evaluation.folder import summary_dict
     from wideseek_env.evaluation.labels import DEFAULT_BY
     from wideseek_env.evaluation.summary import benchmark_summary
 
     if form == "benchmark":
-        _print_json(benchmark_summary(accumulator.records))
+        result(lambda: benchmark_summary(accumulator.records), json=True)
         return
     summary = accumulator.summary(seed=seed)
     groups = accumulator.by(by or DEFAULT_BY, seed=seed)
-    if form == "json":
-        _print_json(summary_dict(summary, groups, strict=strict))
-        return
 
+    def show() -> None:
+        _print_tables(summary, groups, by, played, strict)
+
+    result(
+        lambda: {**summary_dict(summary, groups, strict=strict), **(further or {})}, show, json=form == "json"
+    )
+
+
+def _print_tables(
+    summary: Summary,
+    groups: Mapping[str, Mapping[str, Summary]],
+    by: Sequence[str],
+    played: bool,
+    strict: bool,
+) -> None:
     from rich.text import Text
 
     from wideseek_env.cli.console import console
@@ -106,12 +119,3 @@ def print_comparison(comparison: Comparison) -> None:
     if comparison.changes:
         terminal.print(Text(f"Tasks that differ most in {metric_label(comparison.changed_by)}"))
         terminal.print(changes_table(comparison))
-
-
-def print_json_of(comparisons: Sequence[Comparison]) -> None:
-    """Print all comparisons as one JSON list."""
-    _print_json([comparison.to_dict() for comparison in comparisons])
-
-
-def _print_json(value: Any) -> None:
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False))

@@ -11,6 +11,7 @@ import click
 
 from wideseek_env.cli.effects import check_split, refuse
 from wideseek_env.cli.options import SPLITS, stack
+from wideseek_env.cli.output import ResultGroup, result
 
 split_option = click.option(
     "--split", type=click.Choice(SPLITS), default="test", show_default=True, help="Part of a world's tasks."
@@ -50,7 +51,7 @@ hybridqa_options: Callable[[Any], Any] = stack(
 )  # fmt: skip
 
 
-@click.group()
+@click.group(cls=ResultGroup)
 def tasks() -> None:
     """Generate, check, show and count tasks."""
 
@@ -89,8 +90,8 @@ def build(
       wideseek tasks build hybridqa:data/hybridqa --split train --mix hybrid --out train.jsonl
       wideseek tasks build hybridqa:data/hybridqa --mode wide --out wide.jsonl
     """
-    from wideseek_env.cli.console import console, working
     from wideseek_env.cli.generating import generate_tasks
+    from wideseek_env.cli.progress import Bar, working
     from wideseek_env.errors import ConfigError
     from wideseek_env.tasks.jsonl import save_tasks
 
@@ -104,8 +105,8 @@ def build(
 
         options = HybridQAOptions(**given)
         if not options.one_a_table:
-            lines = build_hybridqa_tasks(spec, out, split, count, seed, overwrite, options)
-            console().print("\n".join(lines), soft_wrap=True)
+            about, line = build_hybridqa_tasks(spec, out, split, count, seed, overwrite, options)
+            result(lambda: about, line)
             return
         unused = [name for name, value in given.items() if value not in (None, False)]
         refuse("with --one-a-table", *(name for name in unused if name not in ("data", "one_a_table")))
@@ -118,8 +119,12 @@ def build(
         )
     with working(f"Generating tasks from {spec}"):
         made = generate_tasks(spec, split or "test", count, seed)
-    written = save_tasks(made, out)
-    console().print(f"{out}: {written:,} tasks from {made.name}", soft_wrap=True)
+    with Bar(f"Writing {out}", len(made), "tasks") as bar:
+        written = save_tasks(bar.track(made), out)
+    result(
+        lambda: {"file": out, "tasks": written, "from": made.name},
+        f"{out}: {written:,} tasks from {made.name}",
+    )
 
 
 @tasks.command()
@@ -177,17 +182,25 @@ def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> N
     from wideseek_env.cli.console import console
     from wideseek_env.cli.generating import task_view
     from wideseek_env.cli.world import open_tasks
+    from wideseek_env.tasks.jsonl import task_to_dict
 
     check_split(spec)
     if task_id is not None:
         refuse("with --task-id", "limit")
     found, _ = open_tasks(spec, split)
     chosen = [found.get(task_id)] if task_id is not None else list(found[:limit])
-    terminal = console()
-    for task in chosen:
-        terminal.print(task_view(task, rows))
-    if len(found) > len(chosen):
-        terminal.print(f"{len(chosen)} of {len(found):,} tasks of {found.name}", soft_wrap=True)
+
+    def print_tasks() -> None:
+        terminal = console()
+        for task in chosen:
+            terminal.print(task_view(task, rows))
+        if len(found) > len(chosen):
+            terminal.print(f"{len(chosen)} of {len(found):,} tasks of {found.name}", soft_wrap=True)
+
+    result(
+        lambda: {"name": found.name, "total": len(found), "tasks": list(map(task_to_dict, chosen))},
+        print_tasks,
+    )
 
 
 @tasks.command()
@@ -211,18 +224,28 @@ def stats(spec: str, split: str, plot: Path | None) -> None:
       wideseek tasks stats train.jsonl --plot train.png
     """
     from wideseek_env.cli.console import console
-    from wideseek_env.cli.generating import read_report, report_table, stats_table
+    from wideseek_env.cli.generating import read_report, report_table, stats_dict, stats_table
     from wideseek_env.cli.world import open_tasks
 
     check_split(spec)
     found, _ = open_tasks(spec, split)
-    console().print(stats_table(found))
     report = read_report(spec)
-    if report is not None:
-        console().print(report_table(report))
-    if plot is not None:
-        from wideseek_env.tasks.plot import plot_tasks
-        from wideseek_env.tasks.statistics import count_tasks
 
-        plot_tasks(count_tasks(found), plot, report, f"{len(found):,} tasks of {found.name}")
+    def print_counts() -> None:
+        console().print(stats_table(found))
+        if report is not None:
+            console().print(report_table(report))
+
+    if plot is None:
+        result(lambda: {**stats_dict(found), "report": report}, print_counts)
+        return
+    from wideseek_env.tasks.plot import plot_tasks
+    from wideseek_env.tasks.statistics import count_tasks
+
+    plot_tasks(count_tasks(found), plot, report, f"{len(found):,} tasks of {found.name}")
+
+    def print_both() -> None:
+        print_counts()
         console().print(f"{plot}: figure written", soft_wrap=True)
+
+    result(lambda: {**stats_dict(found), "report": report, "figure": plot}, print_both)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def open_corpus(name: str) -> Corpus:
     """The corpus called `name`. If the corpus must be built first, a progress bar is shown."""
     from wideseek_env import catalog
-    from wideseek_env.cli.console import PageBar
+    from wideseek_env.cli.progress import PageBar
 
     with PageBar("Building the corpus, once") as bar:
         return catalog.open_corpus(name, progress=bar)
@@ -27,7 +27,7 @@ def open_corpus(name: str) -> Corpus:
 def open_tasks(name: str, split: str) -> tuple[TaskSet, str | None]:
     """The tasks called `name`, and the name of their corpus (None if they have no corpus)."""
     from wideseek_env import catalog
-    from wideseek_env.cli.console import working
+    from wideseek_env.cli.progress import working
 
     with working(f"Reading tasks of {name}"):
         return catalog.named_tasks(name, cast("Split", split))
@@ -58,7 +58,7 @@ def open_gold(name: str, split: str, gold: Path | None) -> TaskSet:
     `name` is a name that `open_tasks` accepts. `gold` is the folder of a benchmark's gold tables, if that folder is
     somewhere else.
     """
-    from wideseek_env.cli.console import working
+    from wideseek_env.cli.progress import working
     from wideseek_env.tasks.benchmarks import BENCHMARKS, load_benchmark
 
     if gold is None:

@@ -7,6 +7,7 @@
 * ``episodes.jsonl`` has the metrics of the same episodes.
 * ``summary.json`` has the metrics of the whole run.
 * ``progress.json`` has the current state and the running episodes.
+* ``tokens.json`` has the tokens of services that all sessions of the run have used, if there are such services.
 * ``run.lock`` prevents a second process from writing the run.
 """
 
@@ -28,6 +29,7 @@ from wideseek_env.evaluation.record import EpisodeRecord
 from wideseek_env.evaluation.summary import Summary, SummaryAccumulator
 from wideseek_env.files import is_temporary, write_json
 from wideseek_env.game import Game
+from wideseek_env.llm.budget import TOKENS
 from wideseek_env.policy import speed_options
 from wideseek_env.provenance.comparing import check_same
 from wideseek_env.provenance.inputs import inputs_of
@@ -41,7 +43,7 @@ from wideseek_env.trajectory import Trajectory, TrajectoryWriter
 SETTINGS, SUMMARY, LOCK = "run.json", "summary.json", "run.lock"
 OLD_METRICS = "figures.jsonl"
 
-_WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES)
+_WRITTEN_WHOLE = (SETTINGS, SUMMARY, PROGRESS, SCORES, TOKENS)
 """Files that are written through a temporary file. A killed process may leave the temporary file behind."""
 
 
@@ -152,7 +154,7 @@ class RunFolder:
                     (path / OLD_METRICS).unlink(missing_ok=True)
                 else:
                     # The settings last: a process that is killed here leaves a folder that can be overwritten.
-                    for old in (PROGRESS, SUMMARY, EPISODES, OLD_METRICS, TRAJECTORIES, SETTINGS):
+                    for old in (PROGRESS, TOKENS, SUMMARY, EPISODES, OLD_METRICS, TRAJECTORIES, SETTINGS):
                         (path / old).unlink(missing_ok=True)
             clear_temporary(path)
             record = RunRecord(path / SETTINGS, settings, command, earlier)

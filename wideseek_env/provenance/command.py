@@ -7,6 +7,9 @@ from typing import Any
 
 from wideseek_env.provenance.secrets import hidden_option, hidden_text
 
+_PRINTING = ("quiet", "as_json")
+"""Options that change only what the command prints."""
+
 
 def command_line() -> str:
     """The current `wideseek` command, with only the options that the user gave, and without keys.
@@ -22,7 +25,8 @@ def command_line() -> str:
     arguments: list[str] = []
     for parameter in context.command.params:
         name = parameter.name or ""
-        if context.get_parameter_source(name) is not click.core.ParameterSource.COMMANDLINE:
+        source = context.get_parameter_source(name)
+        if name in _PRINTING or source is not click.core.ParameterSource.COMMANDLINE:
             continue
         value = context.params[name] if name in context.params else context.meta[f"wideseek_env.{name}"]
         if isinstance(parameter, click.Argument):

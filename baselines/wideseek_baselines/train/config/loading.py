@@ -13,7 +13,7 @@ import re
 import textwrap
 import tomllib
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -246,8 +246,20 @@ def preset_file(name: str) -> Path:
     return PRESETS / f"{name}.toml"
 
 
-def explained(kind: type[Any], prefix: str = "", base: Any = None) -> str:
-    """The text of ``--explain``: every key of a configuration with its default and its docstring.
+def explained(kind: type[Any]) -> str:
+    """The text of ``--explain``: every key of the configuration dataclass `kind` with its default and its docstring."""
+    return "\n".join(_paragraph(f"{key} ({default})", text) for key, default, text in _settings(kind))
+
+
+def described(kind: type[Any]) -> dict[str, dict[str, str]]:
+    """The same as `explained` as values: ``default`` and ``meaning`` of every key."""
+    return {
+        key: {"default": default, "meaning": " ".join(text.split())} for key, default, text in _settings(kind)
+    }
+
+
+def _settings(kind: type[Any], prefix: str = "", base: Any = None) -> Iterator[tuple[str, str, str]]:
+    """Key, default and docstring of every setting.
 
     Args:
         kind: A configuration dataclass.
@@ -255,23 +267,19 @@ def explained(kind: type[Any], prefix: str = "", base: Any = None) -> str:
         base: A configuration whose values are the defaults. Default: the defaults of the class.
     """
     hints, documents = get_type_hints(kind), field_docstrings(kind)
-    lines: list[str] = []
     for item in dataclasses.fields(kind):
         key, inner = f"{prefix}{item.name}", hints[item.name]
         if kind is GameConfig and item.name == "limits":
-            limits = field_docstrings(Rules)
-            lines += [
-                _paragraph(f"{key}.{name} (default of the rules)", text) for name, text in limits.items()
-            ]
+            for name, text in field_docstrings(Rules).items():
+                yield f"{key}.{name}", "default of the rules", text
             continue
         if dataclasses.is_dataclass(inner):
             outer = item.default_factory() if item.default_factory is not dataclasses.MISSING else None
-            lines.append(explained(cast(type, inner), f"{key}.", outer))
+            yield from _settings(cast(type, inner), f"{key}.", outer)
             continue
         value = getattr(base, item.name, item.default)
         default = "required" if value is dataclasses.MISSING else f"default {_shown(value)}"
-        lines.append(_paragraph(f"{key} ({default})", documents[item.name]))
-    return "\n".join(lines)
+        yield key, default, documents[item.name]
 
 
 def _paragraph(head: str, text: str) -> str:

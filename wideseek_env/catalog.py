@@ -12,6 +12,7 @@ from wideseek_env.errors import ConfigError, CorpusError, TaskError
 from wideseek_env.files import cache_folder, still_there
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.reprs import short
+from wideseek_env.suggestions import hint
 from wideseek_env.task import Task
 from wideseek_env.tasks.benchmarks import BENCHMARKS, load_benchmark, split_gold
 from wideseek_env.tasks.source import tasks_of_source
@@ -90,9 +91,27 @@ def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
         return load_tasks(path), None
     if is_part("tasks", name):
         return tasks_of_source(name, split)
-    raise ConfigError(
-        f"no tasks {name!r}: give synthetic[:key=value,…], hybridqa:FOLDER, {', '.join(BENCHMARKS.values())}, "
-        "a .jsonl file, or module:name for a custom task source"
+    raise ConfigError(_no_tasks(name))
+
+
+def check_tasks_name(name: str) -> None:
+    """Check that `name` can be the name of tasks (`named_tasks`). No file is opened, and nothing is imported.
+
+    Raises:
+        ConfigError: There is no such kind of tasks.
+    """
+    kind = name.partition(":")[0]
+    if kind in ("synthetic", "hybridqa", *BENCHMARKS) or Path(name).name.endswith((".jsonl", ".jsonl.gz")):
+        return
+    if not is_part("tasks", name):
+        raise ConfigError(_no_tasks(name))
+
+
+def _no_tasks(name: str) -> str:
+    kinds = ("synthetic", "hybridqa", *BENCHMARKS)
+    return (
+        f"no tasks {name!r}{hint(name.partition(':')[0], kinds)}: give synthetic[:key=value,…], hybridqa:FOLDER, "
+        f"{', '.join(BENCHMARKS.values())}, a .jsonl file, or module:name for a custom task source"
     )
 
 

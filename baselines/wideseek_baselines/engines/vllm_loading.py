@@ -100,9 +100,7 @@ class VllmSettings:
         if self.sleep_level not in (0, 1, 2):
             raise ConfigError(f"sleep_level must be 0, 1 or 2, not {self.sleep_level!r}")
         check_own(self.options)
-        if self.options and find_spec("vllm") is not None:
-            _set_environment()
-            check_arguments(self.options)
+        check_installed(self.options)
 
     def _arguments(self) -> dict[str, Any]:
         """The settings under the names of vLLM's arguments."""
@@ -177,6 +175,17 @@ VLLM_SETTINGS = tuple(
     each.name for each in dataclasses.fields(VllmSettings) if each.name not in ("model", "options")
 )
 """The names of the engine's settings in `vllm_policy` and in training."""
+
+
+def check_installed(options: Mapping[str, Any], where: str = "options") -> bool:
+    """Check arguments of vLLM as `check_arguments` does, if vLLM is installed. Returns whether they were checked."""
+    if not options:
+        return True
+    if find_spec("vllm") is None:
+        return False
+    _set_environment()
+    check_arguments(options, where)
+    return True
 
 
 def cause_of(error: Exception) -> str:

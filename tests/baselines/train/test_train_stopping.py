@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator, Mapping
@@ -180,7 +181,8 @@ def test_what_killed_runs_left_is_removed(start: Start) -> None:
     for name in ("checkpoints/.unfinished-x", ".model.unfinished-abc"):
         (out / name).mkdir()
         (out / name / "half").touch()
-    (out / ".metrics.jsonl.77.tmp").touch()
+    for name in ("metrics.jsonl", "progress.json"):
+        (out / f".{name}.77.tmp").touch()
     shutil.rmtree(out / "model")  # killed after the checkpoint, before the export
     before = sorted(path.name for path in out.iterdir() if path.name[0] != ".")
     assert run_grpo(config, game=toy_game()).steps == 1
@@ -200,7 +202,9 @@ def test_a_run_with_a_damaged_checkpoint_says_so_and_goes_on(start: Start) -> No
     told: list[Mapping[str, Any]] = []
     run_grpo(config, game=toy_game(), on_step=told.append)
     assert [values["step"] for values in told] == [3], "from the checkpoint of step 2"
-    assert told[0]["warnings"] == ["damaged checkpoints were not used: step-00000003"]
+    (warning,) = told[0]["warnings"]
+    assert re.search(r"step-00000003 is damaged: the file weights\.safetensors has changed", warning)
+    assert "resumes from the checkpoint step-00000002 instead" in warning
     assert saved(config) == [2, 3]
     checkpoint.load(newest)
 

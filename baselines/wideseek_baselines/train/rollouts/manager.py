@@ -14,6 +14,7 @@ import torch
 from wideseek_baselines.background import background
 from wideseek_baselines.cluster.rollouts import open_rollouts_on
 from wideseek_baselines.engines.shared_memory import MARGIN, free_bytes, usable, warn_of_shortage
+from wideseek_baselines.engines.vllm_loading import check_installed
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.rollout.config import RolloutConfig, Rollouts
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
@@ -91,6 +92,7 @@ class RolloutManager:
         if config.prompt_tokens is not None:
             self.tasks = short_enough(self.tasks, config.model.path, config.prompt_tokens)
         engine = config.engine
+        check_installed(engine.vllm, "engine.vllm")
         ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}
         self._driver = DriverOptions(
             concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout

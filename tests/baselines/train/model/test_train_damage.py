@@ -151,6 +151,18 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_is_used(
     assert sorted(os.listdir(tmp_path)) == ["step-00000001", "step-00000002"]
 
 
+def test_a_damaged_checkpoint_is_set_aside_a_second_time(tmp_path: Path) -> None:
+    paths = [checkpoint.save(tmp_path, step, nn.Linear(2, 2), {}, {}) for step in (1, 2)]
+    shutil.copytree(
+        paths[1], tmp_path / "step-00000002.damaged"
+    )  # the next save was killed before it removed it
+    zero("state.pt")(paths[1])
+    found = checkpoint.load_latest(tmp_path)
+    assert found is not None
+    checkpoint.set_aside(list(found.damaged))
+    assert sorted(os.listdir(tmp_path)) == ["step-00000001", "step-00000002.damaged"]
+
+
 def test_several_damaged_checkpoints(tmp_path: Path) -> None:
     paths = [checkpoint.save(tmp_path, step, nn.Linear(2, 2), {}, {}, keep=3) for step in (1, 2, 3)]
     zero("state.pt")(paths[2])
@@ -202,10 +214,8 @@ def test_a_damaged_model_is_not_loaded(exported: Path, damage: Callable[[Path], 
     assert model_folder(exported) == exported
     assert about_model(exported) == {"step": 3}
     damage(exported)
-    with pytest.raises(
-        DamagedError,
-        match=r"is damaged: the file .*Export or copy the model again. .* delete .*checksums.json",
-    ):
+    says = r"is damaged: the file .*Export or copy the model again\. .* delete .*checksums.json"
+    with pytest.raises(DamagedError, match=says):
         load_model(options)
     with pytest.raises(DamagedError):
         model_folder(exported)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -12,6 +13,7 @@ from wideseek_env.errors import ConfigError, CorpusError, TaskError
 from wideseek_env.files import cache_folder, still_there
 from wideseek_env.plugins import is_part, make_part
 from wideseek_env.reprs import short
+from wideseek_env.suggestions import hint, nearest
 from wideseek_env.task import Task
 from wideseek_env.tasks.benchmarks import BENCHMARKS, load_benchmark, split_gold
 from wideseek_env.tasks.rows import OnError
@@ -85,9 +87,29 @@ def named_tasks(name: str, split: Split) -> tuple[TaskSet, str | None]:
         return found, None
     if is_part("tasks", name):
         return tasks_of_source(name, split)
-    raise ConfigError(
-        f"no tasks {name!r}: give synthetic[:key=value,…], hybridqa:FOLDER, {', '.join(BENCHMARKS.values())}, "
-        "a .jsonl file, or module:name for a custom task source"
+    raise ConfigError(_no_tasks(name))
+
+
+def check_tasks_name(name: str) -> None:
+    """Check that `name` can be the name of tasks (`named_tasks`). No file is opened, and nothing is imported.
+
+    Raises:
+        ConfigError: There is no such kind of tasks.
+    """
+    kind = name.partition(":")[0]
+    kinds = ("synthetic", "hybridqa", *BENCHMARKS)
+    if kind in kinds or Path(name).name.endswith((".jsonl", ".jsonl.gz")) or is_widesearch(Path(name)):
+        return
+    misspelt = nearest(kind, kinds, 0.8) is not None and "." not in kind and find_spec(kind) is None
+    if misspelt or not is_part("tasks", name):
+        raise ConfigError(_no_tasks(name))
+
+
+def _no_tasks(name: str) -> str:
+    kinds = ("synthetic", "hybridqa", *BENCHMARKS)
+    return (
+        f"no tasks {name!r}{hint(name.partition(':')[0], kinds)}: give synthetic[:key=value,…], hybridqa:FOLDER, "
+        f"{', '.join(BENCHMARKS.values())}, a .jsonl file, or module:name for a custom task source"
     )
 
 

@@ -19,6 +19,7 @@ from wideseek_env.reprs import short
 from wideseek_env.scoring import Judge, TableScore
 from wideseek_env.scoring.tables import strip_thinking
 from wideseek_env.scoring.wideseek_r1 import boxed_answer, score_wideseek_r1
+from wideseek_env.suggestions import hint
 from wideseek_env.task import Task
 
 Parts: TypeAlias = dict[str, float]
@@ -208,7 +209,8 @@ def reward_named(reward: str | Reward) -> Reward:
         return PRESETS[reward]
     if not is_part("reward", reward):
         raise ConfigError(
-            f"no reward {reward!r}; there are: {', '.join(PRESETS)}; for a custom one write module:Class"
+            f"no reward {reward!r}{hint(reward, PRESETS)}; there are: {', '.join(PRESETS)}; "
+            "for a custom one write module:Class"
         )
     made: Reward = make_part("reward", reward, _is_reward, "a name and __call__(episode, score)")
     return made

@@ -12,13 +12,14 @@ import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, cast, get_args, get_origin, get_type_hints
+from typing import Any, get_args, get_origin, get_type_hints
 
 from wideseek_env.errors import ConfigError
 from wideseek_env.messages import ROLES, Role
 from wideseek_env.plugins import find_part, make_part
 from wideseek_env.reprs import short
 from wideseek_env.rules import Rules
+from wideseek_env.suggestions import hint
 from wideseek_env.task import Language
 from wideseek_env.tools.executor import CustomTool
 from wideseek_env.tools.lists import read_items
@@ -203,9 +204,7 @@ def tool_named(given: str | Tool) -> Tool:
     """
     if isinstance(given, Tool):
         return given
-    role, equals, rest = given.partition("=")
-    chosen = equals and role in ROLES
-    name = rest if chosen else given
+    role, name = split_role(given)
     found, options = find_part("tool", name)
     if not inspect.isclass(found) and inspect.isroutine(found) and _returns_text(found):
         if options:
@@ -223,7 +222,23 @@ def tool_named(given: str | Tool) -> Tool:
             lambda part: isinstance(part, Tool),
             "the type that wideseek_env.tool(function) returns",
         )
-    return replace(made, roles=(cast(Role, role),)) if chosen else made
+    return replace(made, roles=(role,)) if role is not None else made
+
+
+def split_role(given: str) -> tuple[Role | None, str]:
+    """The role and the name in ``role=module:name``. The role is None if the text does not begin with a role.
+
+    Raises:
+        ConfigError: The text begins with another word and ``=``, which is no role.
+    """
+    head, equals, rest = given.partition("=")
+    if equals and head in ROLES:
+        return head, rest
+    if equals and ":" not in head:
+        raise ConfigError(
+            f"the tool {given!r} is for no role {head!r}{hint(head, ROLES)}; there are: {', '.join(ROLES)}"
+        )
+    return None, given
 
 
 def _required(function: Callable[..., Any]) -> bool:

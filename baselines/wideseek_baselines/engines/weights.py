@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wideseek_baselines.checksums import check_model
-from wideseek_baselines.engines.shared_memory import writing_folder
+from wideseek_baselines.engines.shared_memory import WeightsFolder
 from wideseek_baselines.model_names import find_model
 from wideseek_env.errors import ConfigError
 
@@ -122,10 +123,11 @@ def _some(names: Iterable[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def save_tensors(
+@contextmanager
+def saved_tensors(
     tensors: Iterable[tuple[str, Tensor]], expected: Shapes, *, tied: bool, shard: int = SHARD
-) -> Path:
-    """Write named tensors to safetensors files in a new folder. The caller deletes the folder.
+) -> Iterator[Path]:
+    """Write named tensors to safetensors files in a new folder, which is deleted at the end of the ``with`` block.
 
     If shared memory has room for all tensors, the folder is there, so that nothing is written to a disk. The tensors of
     all processes of this machine count (`shared_memory`). The function copies one tensor at a time to main memory. It
@@ -139,7 +141,8 @@ def save_tensors(
     given: dict[str, tuple[int, ...]] = {}
     batch: dict[str, Tensor] = {}
     held = files = 0
-    with writing_folder(4 * sum(math.prod(shape) for shape in expected.values())) as folder:
+    place = WeightsFolder(4 * sum(math.prod(shape) for shape in expected.values()))
+    with place as folder:
         for name, tensor in tensors:
             if name in given:
                 raise ConfigError(f"the tensor {name} was given twice: give each tensor once")
@@ -155,4 +158,5 @@ def save_tensors(
         if batch:
             save_file(batch, folder / f"model-{files:05}.safetensors")
         check_shapes(expected, given, tied=tied)
-    return folder
+        place.written()
+        yield folder

@@ -174,6 +174,7 @@ def _reinforce(
     settings: tuple[str, ...],
 ) -> None:
     """Read the configuration. Then print its documentation, print an estimate, or run the training."""
+    from wideseek_baselines.engines.vllm_loading import check_installed
     from wideseek_baselines.train.config.loading import described, explained, load_config, preset_file
     from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
@@ -187,8 +188,11 @@ def _reinforce(
         return
     config = load_config(kind, file, settings, preset=preset_file(preset) if preset else None)
     if dry_run:
+        checked = check_installed(config.engine.vllm, "engine.vllm")
         found = estimate(config, count)
         result(lambda: found, "\n".join(found.lines()))
+        if not checked:
+            click.echo("engine.vllm was not checked, because vLLM is not installed here", err=True)
         return
     refuse("without --dry-run", "count")
     find_model(config.model.path)

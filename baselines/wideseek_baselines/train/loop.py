@@ -36,7 +36,7 @@ from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
 from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_baselines.train.stopping import Stopping
 from wideseek_env.errors import ConfigError
-from wideseek_env.evaluation.progress import announced_steps
+from wideseek_env.evaluation.progress import PROGRESS, announced_steps
 from wideseek_env.files import is_temporary
 from wideseek_env.provenance.kinds import check_kind
 
@@ -211,7 +211,7 @@ class Run:
         for name in ("model", "adapter"):
             recover(self.out / name)
         for path in self.out.iterdir() if self.out.is_dir() else ():
-            if is_temporary(path, ("metrics.jsonl", RECORD)):
+            if is_temporary(path, ("metrics.jsonl", RECORD, PROGRESS)):
                 path.unlink(missing_ok=True)
 
     def is_due(self, every: int) -> bool:
@@ -223,6 +223,11 @@ class Run:
         """The number of optimizer steps that were skipped so far."""
         return sum(optimizer.skipped for optimizer in self._optimizers.values())
 
+    @property
+    def _annealed(self) -> bool:
+        """Whether the reward depends on the share of the run that is done."""
+        return False
+
     def _resume(self) -> None:
         out = self._settings.out
         found = checkpoint.load_latest(self.out / "checkpoints")
@@ -230,14 +235,13 @@ class Run:
             return
         if not self._settings.resume:
             raise ConfigError(f"{out} has a run already: choose another out, or set resume=true")
-        refuse_changes(out, self._settings, found.position, self.state)
+        refuse_changes(out, self._settings, found.position, self.state, annealed=self._annealed)
         found.restore(self._module)
         for name, optimizer in self._optimizers.items():
             optimizer.load_state_dict(found.optimizer[name])
         if found.damaged:
-            checkpoint.set_aside(found.damaged)
-            names = ", ".join(path.name for path in found.damaged)
-            self._notices.append(f"damaged checkpoints were not used: {names}")
+            checkpoint.set_aside(list(found.damaged))
+            self._notices += found.damaged.values()
         kept: dict[str, Any] = {k: self.state[k] for k in ("settings", "game") if k in self.state}
         self.step, self.state = found.step, {**found.position, **kept}
 
@@ -269,13 +273,17 @@ class ReinforcementRun(Run):
         on_step: OnStep | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
+        self._manager = manager
         tasks = hashlib.sha256("\n".join(task.id for task in manager.tasks).encode()).hexdigest()
         first = {"drawn": 0, "evaluated": None, "monitor": {}, "game": manager.game_record, **(state or {})}
         super().__init__(config, config.steps, model, module, optimizers, tasks, on_step, first)
         self._config = config
-        self._manager = manager
         self._monitor = Monitor(config.collapse, self.state["monitor"])
         self.state["monitor"] = self._monitor.state
+
+    @property
+    def _annealed(self) -> bool:
+        return self._manager.annealed
 
     def _begin(self) -> None:
         if self.step and distributed.from_main(

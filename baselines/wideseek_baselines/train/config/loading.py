@@ -2,7 +2,9 @@
 
 The fields of the dataclass are the keys. If a field is itself a dataclass, it is a table in the file. On the command
 line its keys are written ``table.key=value``. Values must have the types of the annotations. `Range` in an `Annotated`
-sets the bounds of a number. Errors name the key with its table. Old names of keys (`RENAMED_TRAINING_KEYS`) also work.
+sets the bounds of a number. The text "none" is the empty value of every setting that has one: no number, no text, an
+empty list, or an empty table. Errors name the key with its table. Old names of keys (`RENAMED_TRAINING_KEYS`) also
+work.
 """
 
 from __future__ import annotations
@@ -19,12 +21,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from wideseek_baselines.train.config.named_losses import named_loss
+from wideseek_env.catalog import check_tasks_name
 from wideseek_env.docstrings import field_docstrings
 from wideseek_env.errors import ConfigError, UnnamedPartError
 from wideseek_env.game import GameConfig
+from wideseek_env.game_names import check_names
 from wideseek_env.renamed import RENAMED_GAME_KEYS, RENAMED_TRAINING_KEYS, RENAMED_TRAINING_VALUES, renamed
 from wideseek_env.rules import Rules
-from wideseek_env.suggestions import nearest
+from wideseek_env.suggestions import hint, nearest
 
 T = TypeVar("T")
 
@@ -111,7 +115,24 @@ def load_config(
         raise ConfigError(suggested_key(error, kind)) from error
     low = _for_engine(low, record)
     low = _merged(low, named_loss(record, _algorithm(kind)))
-    return config_from(kind, _merged(low, record))
+    config = config_from(kind, _merged(low, record))
+    _check_names(config)
+    return config
+
+
+def _check_names(config: Any) -> None:
+    """Check the names of the game's parts and of the held-out tasks, as far as that needs no files."""
+    try:
+        if isinstance(game := getattr(config, "game", None), GameConfig):
+            check_names(game)
+    except ConfigError as error:
+        raise ConfigError(f"game.{error}") from error
+    source = getattr(getattr(config, "evaluation", None), "source", None)
+    try:
+        if isinstance(source, str):
+            check_tasks_name(source)
+    except ConfigError as error:
+        raise ConfigError(f"evaluation.source: {error}") from error
 
 
 def config_from(kind: type[T], record: Mapping[str, Any], where: str = "", base: T | None = None) -> T:
@@ -163,7 +184,8 @@ def game_from(record: Mapping[str, Any], where: str = "game.") -> GameConfig:
     """Make the game from a table ``[game]``. Keys and limits are checked here, so that error messages have their full
     names.
 
-    The text "none" means `None` where a field may be `None`. For a limit it means the value in the rules.
+    The text "none" means `None` where a field may be `None`, and an empty list or table. For a limit it means the value
+    in the rules.
 
     Args:
         record: The table.
@@ -176,7 +198,7 @@ def game_from(record: Mapping[str, Any], where: str = "game.") -> GameConfig:
             raise _UnknownKeyError(f"{where}{key}", key, hints)
         if type(None) in get_args(hints[key]) and value in (None, "none"):
             continue
-        values[key] = value
+        values[key] = () if value == "none" and key in ("where", "tools") else value
     if "limits" in values:
         values["limits"] = _limits(values["limits"], f"{where}limits")
     try:
@@ -186,6 +208,8 @@ def game_from(record: Mapping[str, Any], where: str = "game.") -> GameConfig:
 
 
 def _limits(limits: Any, where: str) -> dict[str, int]:
+    if limits == "none":
+        return {}
     if not isinstance(limits, Mapping):
         raise ConfigError(f"{where} must be a table, not {limits!r}")
     known = [item.name for item in dataclasses.fields(Rules)]
@@ -429,16 +453,21 @@ def _value(value: Any, kind: Any, path: str, base: Any = None) -> Any:
         return checked
     if origin is Literal:
         if value not in options or type(value) not in {type(option) for option in options}:
-            raise ConfigError(f"{path} must be one of {', '.join(map(str, options))}, not {value!r}")
+            raise ConfigError(
+                f"{path} must be one of {', '.join(map(str, options))}, not {value!r}"
+                f"{hint(value, [each for each in options if isinstance(each, str)])}"
+            )
         return value
     if origin in (Union, types.UnionType):
         return _any_of(value, options, path)
     if origin is tuple:
-        items = [value] if isinstance(value, str) else value
+        items = [] if value == "none" else [value] if isinstance(value, str) else value
         if not isinstance(items, (list, tuple)):
             raise ConfigError(f"{path} must be a list, not {value!r}")
         return tuple(_value(item, options[0], f"{path}[{number}]") for number, item in enumerate(items))
     if origin is Mapping:
+        if value == "none":
+            return {}
         if not isinstance(value, Mapping):
             raise ConfigError(f"{path} must be a table, not {value!r}")
         return {name: None if inner == "none" else inner for name, inner in value.items()}

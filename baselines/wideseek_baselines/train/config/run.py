@@ -63,7 +63,7 @@ class EngineOptions:
     history: History = "template"
     """How a prompt shows an agent's earlier turns. "template" shows what the chat template makes of them. "keep" shows
     what the agent wrote. Choose "keep" if the template removes text that agents need."""
-    dtype: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """Number type of the engine's weights and computation, such as "float32" or "bfloat16". With `none`, the engine
     decides."""
     max_requests: Count | None = None

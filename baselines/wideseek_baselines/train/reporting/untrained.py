@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wideseek_baselines.tokens.record import Rollout
-from wideseek_baselines.train.config.options import AdvantageOptions
+from wideseek_baselines.train.config.options import AdvantageOptions, PolicyLossOptions
 from wideseek_baselines.train.objective.advantages import Advantages
 from wideseek_env.errors import WideSeekError
 
@@ -15,6 +15,7 @@ def untrained_groups(
     rollouts: Sequence[Rollout],
     advantages: Advantages,
     options: AdvantageOptions,
+    loss: PolicyLossOptions,
     metrics: Mapping[str, float],
 ) -> list[str]:
     """A warning for a step of GRPO that learned nothing from rewards. Otherwise the list is empty.
@@ -23,6 +24,7 @@ def untrained_groups(
         rollouts: The rollouts of the step.
         advantages: Their advantages.
         options: What is done with groups whose rewards are all equal.
+        loss: The terms of the loss.
         metrics: The metrics of the training step, with its number of `optimizer_steps`.
     """
     usable = [rollout for rollout in rollouts if rollout.trainable]
@@ -31,14 +33,15 @@ def untrained_groups(
         return untrained_turns(rollouts, metrics)
     paid = sorted(rollout.reward for rollout in usable)
     spread = f"{paid[0]:.3g}" if paid[0] == paid[-1] else f"{paid[0]:.3g} to {paid[-1]:.3g}"
-    done = (
-        "only the KL and entropy terms trained"
-        if options.zero_variance_groups == "keep"
-        else "this step trained nothing"
-    )
+    terms = [name for name, weight in (("KL", loss.kl), ("entropy", loss.entropy)) if weight > 0]
+    keep = options.zero_variance_groups == "keep"
+    done = "this step trained nothing"
+    if keep and terms and metrics["optimizer_steps"]:
+        done = f"only the {' and '.join(terms)} term{'s' * (len(terms) > 1)} trained"
+    draws = "max_draws with advantage.zero_variance_groups=drop" if keep else "max_draws"
     return [
         f"the rewards in each of the {groups} groups are equal ({spread}), so {done}: use easier or harder tasks, "
-        "larger groups, or max_draws"
+        f"larger groups, or {draws}"
     ]
 
 

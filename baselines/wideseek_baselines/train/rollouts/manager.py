@@ -14,6 +14,7 @@ import torch
 from wideseek_baselines.background import background
 from wideseek_baselines.cluster.rollouts import open_rollouts_on
 from wideseek_baselines.engines.shared_memory import MARGIN, free_bytes, usable, warn_of_shortage
+from wideseek_baselines.engines.vllm_loading import check_installed
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.rollout.config import RolloutConfig, Rollouts
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
@@ -33,6 +34,8 @@ from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
+from wideseek_env.rewards import reward_named
+from wideseek_env.shaping import is_annealed
 from wideseek_env.summaries.policy_engine import PolicyEngine
 from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
@@ -83,10 +86,13 @@ class RolloutManager:
         self._on_episode = on_episode
         self.game_record = recorded_game(chosen)
         """The game as JSON values, which checkpoints hold (`recorded_game`)."""
+        self.annealed = is_annealed(reward_named(chosen.reward))
+        """Whether the reward changes with the share of the run that is done."""
         self.tasks, self.held_out = _tasks(chosen, config.evaluation)
         if config.prompt_tokens is not None:
             self.tasks = short_enough(self.tasks, config.model.path, config.prompt_tokens)
         engine = config.engine
+        check_installed(engine.vllm, "engine.vllm")
         ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}
         self._driver = DriverOptions(
             concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout

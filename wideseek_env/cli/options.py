@@ -109,7 +109,8 @@ _policy_options = stack(
         help="An installed policy (scripted, random, vllm, openai, transformers), or module:Class for a custom one.",
     ),
     click.option("--model", metavar="MODEL",
-        help="The language model of the policy: a folder, or the name of a model on the server."),
+        help="The language model of the policy: a folder, nano-team (a small model that ships with the baselines), or "
+        "the name of a model on the server."),
     click.option("--base-url", metavar="URL", help="Address of the model server of the policy, such as http://localhost:8000/v1."),
     click.option(
         "--policy-arg", "policy_args", type=Assignment(), multiple=True, help="An option of the policy (repeatable)."
@@ -118,20 +119,30 @@ _policy_options = stack(
 
 
 def policy_choice(command: Command) -> Command:
-    """``--policy`` and its options. ``--model X`` is short for ``--policy-arg model=X``, and so is ``--base-url``."""
+    """``--policy`` and its options. ``--model X`` is short for ``--policy-arg model=X``, and so is ``--base-url``.
+
+    The settings that a model carries are used where the user sets nothing (`wideseek_env.cli.model_settings`).
+    """
 
     @wraps(command)
     def with_model(
         *args: Any,
+        policy: str,
         policy_args: tuple[tuple[str, str], ...],
         model: str | None,
         base_url: str | None,
         **others: Any,
     ) -> Any:
+        from wideseek_env.cli.model_settings import with_model_settings
+
         short = [
             (name, json.dumps(value)) for name, value in (("model", model), ("base_url", base_url)) if value
         ]
-        return command(*args, policy_args=(*short, *policy_args), **others)
+        chosen, game = with_model_settings(policy, policy_options((*short, *policy_args)), others.get("game"))
+        if game is not None:
+            others["game"] = game
+        pairs = tuple((name, json.dumps(value)) for name, value in chosen.items())
+        return command(*args, policy=policy, policy_args=pairs, **others)
 
     return cast(Command, _policy_options(with_model))
 

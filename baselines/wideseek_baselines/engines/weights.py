@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from wideseek_baselines.checksums import check_model
 from wideseek_baselines.engines.shared_memory import writing_folder
+from wideseek_baselines.shipped_models import model_path
 from wideseek_env.errors import ConfigError, MissingDependencyError
 
 if TYPE_CHECKING:
@@ -27,14 +28,15 @@ TIED = "lm_head.weight"
 
 
 def model_folder(model: str | Path) -> Path:
-    """The folder of a model: `model` itself, or the folder into which the Hugging Face hub downloads the model.
+    """The folder of a model: `model` itself, that of a shipped model, or the one into which the Hugging Face hub
+    downloads the model.
 
     Raises:
         ConfigError: There is no such folder or name, or the folder has no configuration or no safetensors.
         DamagedError: The folder has checksums, and a file does not have its checksum.
         MissingDependencyError: `model` is a hub name and huggingface_hub is not installed.
     """
-    folder = Path(model).expanduser()
+    folder = Path(model_path(model)).expanduser()
     if not folder.is_dir():
         if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(model)) or isinstance(model, Path):
             raise ConfigError(

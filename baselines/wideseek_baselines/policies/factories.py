@@ -1,21 +1,31 @@
 """The functions that make the policies of ``--policy vllm``, ``--policy openai`` and ``--policy transformers``.
 
 All options are plain values, so you can give them as ``--policy-arg name=value``. The package of an engine is imported
-only when its policy is made.
+only when its policy is made. These functions use the settings that a model carries only as far as the caller passes
+them: `wideseek_baselines.model_settings.read_settings` returns them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Any, TypedDict, Unpack
+from typing import Any, TypedDict, TypeVar, Unpack
 
 from wideseek_baselines.engines.base import Engine
 from wideseek_baselines.engines.vllm_loading import VLLM_MISSING, VLLM_SETTINGS
+from wideseek_baselines.model_settings import suggest_settings
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.tokens import History
 from wideseek_env.errors import ConfigError, MissingDependencyError
 from wideseek_env.llm.usage import Prices
+
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def _suggesting(factory: Factory) -> Factory:
+    """Let commands read the settings of this policy's model (`wideseek_env.policy.settings_of_model`)."""
+    vars(factory)["suggest"] = suggest_settings
+    return factory
 
 
 class PolicyOptions(TypedDict, total=False):
@@ -35,6 +45,7 @@ class PolicyOptions(TypedDict, total=False):
     seeded: bool
 
 
+@_suggesting
 def transformers_policy(
     model: str | None = None,
     *,
@@ -48,7 +59,7 @@ def transformers_policy(
     """A policy that uses Hugging Face transformers in this process, for tests and small models.
 
     Args:
-        model: A model folder or a hub name.
+        model: A model folder, a hub name, or the name of a model that ships with this package, such as ``nano-team``.
         subagent_model: Another model for the subagents.
         context: The largest number of tokens of a prompt and its turn together. None means the limit of the model.
         max_requests: The largest number of turns in one batch.
@@ -71,6 +82,7 @@ def transformers_policy(
         raise MissingDependencyError(VLLM_MISSING) from error  # its extra has everything else that is missing
 
 
+@_suggesting
 def vllm_policy(
     model: str | None = None,
     *,
@@ -81,7 +93,7 @@ def vllm_policy(
     """A policy that uses vLLM, which this process starts and ends.
 
     Args:
-        model: A model folder or a hub name.
+        model: A model folder, a hub name, or the name of a model that ships with this package, such as ``nano-team``.
         subagent_model: Another model for the subagents, which runs in a separate engine. The two engines share the
             device. So limit the memory of each with `gpu_memory_utilization` or `kv_bytes`.
         engine_options: Additional arguments of vLLM, by name.

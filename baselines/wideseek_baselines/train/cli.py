@@ -117,6 +117,7 @@ def grpo(**chosen: Any) -> None:
     Give the same command again to resume an interrupted run.
 
     \b
+      wideseek train grpo --preset nano-demo
       wideseek train grpo --preset nano-cpu model.path=runs/sft/model out=runs/grpo
       wideseek train grpo --preset qwen3-4b-8gpu out=runs/r1 --dry-run
     """
@@ -159,7 +160,8 @@ def _reinforce(
     from wideseek_baselines.train.config.loading import explained, load_config, preset_file
     from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
-    from wideseek_baselines.train.reporting.console import REINFORCED, print_step
+    from wideseek_baselines.train.reporting.console import REINFORCED, held_out_change, print_step
+    from wideseek_baselines.train.reporting.log import read_log
     from wideseek_baselines.train.reporting.trackers import check_packages
 
     if explain:
@@ -182,6 +184,8 @@ def _reinforce(
         return
     skipped = f", {result.skipped} updates skipped" if result.skipped else ""
     click.echo(f"{result.model}: {result.steps} steps, {result.tokens:,} tokens trained on{skipped}")
+    if change := held_out_change(read_log(result.model.parent / "metrics.jsonl")):
+        click.echo(change)
 
 
 @contextmanager

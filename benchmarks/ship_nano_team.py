@@ -80,8 +80,8 @@ WHICH = {
     TEAM: f"GRPO trained it to use its width. `{WARM}` is the model before that.",
     WARM: f"It is a warm start: `{TEAM}` is the same model after reinforcement learning.",
 }
-REINFORCED = """3. **GRPO.** {steps} steps of `wideseek train grpo` with the preset `nano-cpu`. They took {minutes:.0f} minutes.
-   The reward is item-F1.
+REINFORCED = """3. **GRPO.** `wideseek train grpo` with the preset `nano-cpu` took {minutes:.0f} minutes
+   for {steps} steps. The reward is item-F1.
 """
 
 

@@ -22,7 +22,7 @@ from wideseek_env.tasks.benchmarks import BENCHMARKS
 from wideseek_env.toml_text import toml_tables
 
 NAME = "wideseek.toml"
-GAME = ("tasks", "where", "rules", "limits", "width", "profile", "texts", "language", "team")
+GAME = ("tasks", "corpus", "where", "rules", "limits", "width", "profile", "texts", "language", "team")
 """The settings of the game that a model carries: its tasks, what its agents read, and what they may do."""
 POLICY: Mapping[str, tuple[type, ...]] = {
     "temperature": (int, float),
@@ -34,6 +34,7 @@ POLICY: Mapping[str, tuple[type, ...]] = {
     "history": (str,),
 }
 """The options of the policy that a model carries, with the types of their values."""
+_ALWAYS = ("tasks", "rules", "profile")
 _USUAL = {"history": "template"}
 _WORLDS = ("synthetic", "hybridqa", *BENCHMARKS)
 
@@ -41,10 +42,10 @@ _WORLDS = ("synthetic", "hybridqa", *BENCHMARKS)
 def settings_text(game: GameConfig, options: Mapping[str, Any]) -> str:
     """The content of the file for a model that was trained with these settings.
 
-    It has the settings in `GAME` and the options in `POLICY` that differ from the defaults, except for those that name
-    code.
+    It has the settings in `GAME` and the options in `POLICY`, except for defaults and for values that name code or an
+    address. Tasks, rules and profile are always there, because the defaults of commands differ.
     """
-    usual = GameConfig()
+    usual = GameConfig().to_dict()
     played = {}
     for name in GAME:
         value = getattr(game, name)
@@ -52,7 +53,8 @@ def settings_text(game: GameConfig, options: Mapping[str, Any]) -> str:
             plain = GameConfig(**{name: value}).to_dict().get(name)
         except UnnamedPartError:
             continue
-        if plain != usual.to_dict().get(name) and not _names_code(name, plain):
+        changed = name in _ALWAYS or plain != usual.get(name)
+        if changed and not _names_code(name, plain):
             played[name] = plain
     chosen = {name: options[name] for name in POLICY if options.get(name) not in (None, _USUAL.get(name))}
     record = {"game": played, "policy": chosen}
@@ -90,7 +92,7 @@ def read_settings(model: str | Path) -> ModelSettings | None:
     for name, value in game.items():
         if _names_code(name, value):
             raise ConfigError(
-                f"{file}: game.{name} cannot be {short(value)}: a model's file can name no code"
+                f"{file}: game.{name} cannot be {short(value)}: a model's file can name no code and no address"
             )
     try:
         GameConfig(**game)
@@ -106,7 +108,7 @@ def suggest_settings(options: Mapping[str, Any]) -> ModelSettings | None:
 
 
 def _names_code(name: str, value: Any) -> bool:
-    """Whether a setting could import a module: tasks or a profile that are neither built in nor a file."""
+    """Whether a setting could import a module or send requests: it is neither built in nor a file or folder."""
     if name == "profile":
         return value not in PROFILES
     if name == "tasks":
@@ -114,4 +116,7 @@ def _names_code(name: str, value: Any) -> bool:
             value.partition(":")[0] in _WORLDS or value.endswith((".jsonl", ".jsonl.gz"))
         )
         return not known
+    if name == "corpus":
+        kind, colon, _ = str(value).partition(":")
+        return colon != "" and kind not in ("synthetic", "hybridqa")
     return False

@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from wideseek_env.game import GameConfig
 
 _REPLACED_BY: Mapping[str, tuple[str, ...]] = {
-    "tasks": ("tasks", "corpus"),
-    "where": ("where", "tasks", "corpus"),
+    "corpus": ("corpus", "tasks"),
+    "where": ("where", "tasks"),
     "limits": ("rules",),
     "texts": ("texts", "profile"),
     "language": ("language", "profile"),
 }
 """The options that replace a setting of the model. A setting that is not listed is replaced by the option of its name.
-Conditions make no sense for other tasks, nor do texts for another profile. Limits of the model are merged with those
-of the user, unless the user chooses other rules."""
+A corpus and conditions make no sense for other tasks, nor do texts for another profile. Limits of the model are merged
+with those of the user, unless the user chooses other rules."""
 
 
 def with_model_settings(

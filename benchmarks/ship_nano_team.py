@@ -185,10 +185,9 @@ def card(
 
 def row(point: Mapping[str, Any]) -> str:
     """One row of the table of results."""
-    f1 = point["metrics"]["f1_by_item"]
-    interval = f"{100 * f1['avg_low']:.1f}–{100 * f1['avg_high']:.1f}"
+    interval = f"{100 * point['item_f1_low']:.1f}–{100 * point['item_f1_high']:.1f}"
     costs = f"{point['subagents']:.1f} | {point['critical_path']:.1f}"
-    return f"| {point['width']} | {100 * f1['avg']:.1f} | {interval} | {costs} |"
+    return f"| {point['width']} | {100 * point['item_f1']:.1f} | {interval} | {costs} |"
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ The file `{settings}` has the game of the model. Commands use it where you set n
    team in {warm_steps:,} steps (`wideseek train sft`). At large widths the scripted team is timid: after each subagent,
    it starts one more with a probability of 0.75.
 {reinforced}
-The command was `python benchmarks/train_nano_curve.py --algorithm grpo --seed 0`. The weights were rounded to bfloat16
-after the training.
+The command was `{trained_with}`.
+The weights were rounded to bfloat16 after the training.
 
 ## Results
 
@@ -90,6 +90,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("curve", type=Path, help="the --out folder of train_nano_curve.py")
     parser.add_argument("--run", default="grpo-lead-subagent-0", help="the run whose model is shipped")
+    parser.add_argument(
+        "--trained-with",
+        default="python benchmarks/train_nano_curve.py --algorithm grpo --seed 0",
+        help="the command that trained the models, for the cards",
+    )
     parser.add_argument("--out", type=Path, required=True, help="folder of the measurements")
     parser.add_argument("--policy", choices=("vllm", "transformers"), default="vllm")
     parser.add_argument("--widths", default="1,2,4,8")
@@ -177,6 +182,7 @@ def card(
         weights=sum(tensor.numel() for tensor in tensors.values()) / 1e6,
         warm_steps=max(record["step"] for record in logs[WARM]),
         reinforced=reinforced,
+        trained_with=given.trained_with,
         limit=given.limit,
         rows="\n".join(map(row, sweep["points"])),
         command=shlex.join([*command, "--limit", str(given.limit), "--out", str(given.out / name)]),

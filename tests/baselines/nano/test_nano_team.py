@@ -70,7 +70,7 @@ def test_the_shipped_team_finds_most_of_its_tables(tmp_path: Path) -> None:
     assert carried is not None
     world = carried.game["tasks"].replace("pages=4000", "pages=800")  # a smaller world is built faster
     command = ["eval", "--policy", "transformers", "--model", "nano-team", "--tasks", world]
-    command += ["--where", "difficulty=easy", "--limit", "4", "--policy-arg", "temperature=0"]
+    command += ["--where", "difficulty=easy", "--limit", "2", "--policy-arg", "temperature=0"]
     result = CliRunner().invoke(app, [*command, "--out", str(tmp_path / "run")])
     assert result.exit_code == 0, result.output
     assert "Settings of the model nano-team: --rules default --profile terse" in result.stderr

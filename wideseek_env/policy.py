@@ -6,9 +6,9 @@ policy that decides from `Turn.messages` alone needs no state and works under ev
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
@@ -110,6 +110,41 @@ class EpisodeRunner(Protocol):
         the running episodes.
         """
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSettings:
+    """The settings for which a model was trained. A command uses them where the user sets nothing."""
+
+    name: str
+    """Name of the model, for messages."""
+    game: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of `GameConfig`."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """Options of the policy."""
+
+
+def settings_of_model(name: str, /, **options: Any) -> ModelSettings | None:
+    """The settings that the model of a policy carries, or None.
+
+    The class or function that makes the policy may have an attribute `suggest`. It is a function that gets the options
+    of the policy as a mapping, and returns a `ModelSettings` or None.
+
+    Args:
+        name: The policy, as for `make_policy`.
+        options: Options of the policy.
+
+    Raises:
+        ConfigError: The name is unknown, or the settings of the model cannot be read.
+    """
+    if name in KNOWN and name not in announced("policy"):
+        return None  # `make_policy` says what is missing
+    factory, given = find_part("policy", name)
+    suggest = getattr(factory, "suggest", None)
+    if not callable(suggest):
+        return None
+    found: ModelSettings | None = suggest({**given, **options})
+    return found
 
 
 @contextmanager

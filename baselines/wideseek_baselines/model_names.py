@@ -11,6 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from wideseek_baselines.shipped_models import model_path
 from wideseek_env.errors import ConfigError, MissingDependencyError
 from wideseek_env.suggestions import nearest
 
@@ -24,16 +25,19 @@ _SECONDS = 5.0
 def find_model(model: str | Path) -> str:
     """The folder or hub name from which the model or tokenizer can be loaded.
 
-    A folder is checked without any network. For a hub name, the hub is asked once. Without an answer, the result is the
-    folder of the hub's local cache, if the model is there.
+    The name of a shipped model gives its folder, unless the user has a folder of this name. A folder is checked
+    without any network. For a hub name, the hub is asked once. Without an answer, the result is the folder of the hub's
+    local cache, if the model is there.
 
     Raises:
-        ConfigError: There is no such folder, the folder is not that of a model, or the hub does not have the model or
-            cannot be reached.
+        ConfigError: There is no such folder or shipped model, the folder is not that of a model, or the hub does not
+            have the model or cannot be reached.
         MissingDependencyError: `model` is a hub name and huggingface_hub is not installed.
     """
     if not str(model).strip():
         raise ConfigError("the name of the model is empty: give a folder, or a hub name as owner/name")
+    if isinstance(model, str):
+        model = model_path(model)
     folder = Path(model).expanduser()
     if folder.is_dir():
         _check_folder(folder)

@@ -167,7 +167,7 @@ def _sweep(
     if amount is not None and equal is None:
         raise ConfigError("--amount needs --equal, which says what the budget counts")
     varied = "width" if kind == "width" else "single_turns"
-    if varied in game.limits:
+    if varied in dict(click.get_current_context().params["limits"]):
         raise ConfigError(f"bench {kind} varies {varied} itself: leave out --rule {varied}=…")
     arguments = options.policy_options(policy_args)
     opened = open_game(game)

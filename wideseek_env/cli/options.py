@@ -112,7 +112,10 @@ def _policies(context: click.Context, option: click.Parameter, begun: str) -> li
 
 
 def policy_choice(default: str = "scripted") -> Callable[[Command], Command]:
-    """``--policy`` and its options. ``--model X`` is short for ``--policy-arg model=X``, and so is ``--base-url``."""
+    """``--policy`` and its options. ``--model X`` is short for ``--policy-arg model=X``, and so is ``--base-url``.
+
+    The settings that a model carries are used where the user sets nothing (`wideseek_env.cli.model_settings`).
+    """
     choice = stack(
         click.option(
             "--policy", default=default, show_default=True, metavar="NAME", shell_complete=_policies,
@@ -120,7 +123,8 @@ def policy_choice(default: str = "scripted") -> Callable[[Command], Command]:
             "one.",
         ),
         click.option("--model", metavar="MODEL",
-            help="The language model of the policy: a folder, or the name of a model on the server."),
+            help="The language model of the policy: a folder, nano-team (a small model that ships with the "
+            "baselines), or the name of a model on the server."),
         click.option("--base-url", metavar="URL",
             help="Address of the model server of the policy, such as http://localhost:8000/v1."),
         click.option(
@@ -133,20 +137,29 @@ def policy_choice(default: str = "scripted") -> Callable[[Command], Command]:
         @wraps(command)
         def with_model(
             *args: Any,
+            policy: str,
             policy_args: tuple[tuple[str, str], ...],
             model: str | None,
             base_url: str | None,
             **others: Any,
         ) -> Any:
+            from wideseek_env.cli.model_settings import with_model_settings
+
             given = {"model": model, "base_url": base_url}
             for name, value in given.items():
-                if value and others.get("policy") in WITHOUT_MODEL:
+                if value and policy in WITHOUT_MODEL:
                     raise click.UsageError(
-                        f"--{name.replace('_', '-')} needs a policy with a language model, and {others['policy']} has "
+                        f"--{name.replace('_', '-')} needs a policy with a language model, and {policy} has "
                         "none: add --policy vllm, openai or transformers"
                     )
             short = [(name, json.dumps(value)) for name, value in given.items() if value]
-            return command(*args, policy_args=(*short, *policy_args), **others)
+            chosen, game = with_model_settings(
+                policy, policy_options((*short, *policy_args)), others.get("game")
+            )
+            if game is not None:
+                others["game"] = game
+            pairs = tuple((name, json.dumps(value)) for name, value in chosen.items())
+            return command(*args, policy=policy, policy_args=pairs, **others)
 
         return choice(cast(Command, with_model))
 

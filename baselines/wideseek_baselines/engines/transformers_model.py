@@ -31,7 +31,7 @@ class Loaded:
 
 
 def load_model(name: str, context: int | None, device: str, dtype: str) -> Loaded:
-    """Load a model from a folder or by its hub name.
+    """Load a model from a folder, by its hub name, or by the name of a shipped model.
 
     Raises:
         ConfigError: The model cannot be loaded, or its context is shorter than the requested one.
@@ -39,7 +39,7 @@ def load_model(name: str, context: int | None, device: str, dtype: str) -> Loade
         MissingDependencyError: transformers or torch is not installed.
     """
     source = find_model(name)
-    check_model(Path(name))
+    check_model(Path(source))
     try:
         import torch
         from transformers import AutoModelForCausalLM, __version__

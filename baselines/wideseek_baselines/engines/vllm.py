@@ -52,7 +52,7 @@ class VllmEngine:
         """Check the settings. `start` loads the model.
 
         Args:
-            model: A Hugging Face folder with safetensors, or a hub name.
+            model: A Hugging Face folder with safetensors, a hub name, or the name of a shipped model.
             settings: Other fields of `VllmSettings` by name, such as ``context=4096``.
 
         Raises:

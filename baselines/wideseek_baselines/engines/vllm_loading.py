@@ -53,7 +53,7 @@ class VllmSettings:
     """
 
     model: str | Path
-    """A Hugging Face folder with safetensors, or a hub name."""
+    """A Hugging Face folder with safetensors, a hub name, or the name of a shipped model."""
     context: int | None = None
     """The largest number of tokens of prompt and generation together. None means the model's limit."""
     max_requests: int | None = None

@@ -28,7 +28,8 @@ TIED = "lm_head.weight"
 
 
 def model_folder(model: str | Path) -> Path:
-    """The folder of a model: `model` itself, or the folder into which the Hugging Face hub downloads the model.
+    """The folder of a model: `model` itself, that of a shipped model, or the one into which the Hugging Face hub
+    downloads the model.
 
     Raises:
         ConfigError: There is no such folder or name, or the folder has no configuration or no safetensors.

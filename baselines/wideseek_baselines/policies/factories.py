@@ -1,18 +1,20 @@
 """The functions that make the policies of ``--policy vllm``, ``--policy openai`` and ``--policy transformers``.
 
 All options are plain values, so you can give them as ``--policy-arg name=value``. The package of an engine is imported
-only when its policy is made.
+only when its policy is made. These functions use the settings that a model carries only as far as the caller passes
+them: `wideseek_baselines.model_settings.read_settings` returns them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from wideseek_baselines.engines.base import Engine
 from wideseek_baselines.engines.vllm_loading import VLLM_MISSING, VLLM_SETTINGS
 from wideseek_baselines.model_names import find_model
+from wideseek_baselines.model_settings import suggest_settings
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.tokens import History
 from wideseek_env.audience import option
@@ -52,6 +54,14 @@ _VLLM = (
     ),
 )
 
+Factory = TypeVar("Factory", bound=Callable[..., Any])
+
+
+def _suggesting(factory: Factory) -> Factory:
+    """Let commands read the settings of this policy's model (`wideseek_env.policy.settings_of_model`)."""
+    vars(factory)["suggest"] = suggest_settings
+    return factory
+
 
 class PolicyOptions(TypedDict, total=False):
     """The options that all these policies share. The docstrings of `LLMPolicy` and `AgentModel` describe them."""
@@ -84,6 +94,7 @@ class VllmOptions(PolicyOptions, total=False):
     sleep_level: Literal[0, 1, 2]
 
 
+@_suggesting
 @sets_only_speed("max_requests", "device", *_DRIVER)
 def transformers_policy(
     model: str | None = None,
@@ -98,7 +109,7 @@ def transformers_policy(
     """A policy that uses Hugging Face transformers in this process, for tests and small models.
 
     Args:
-        model: A model folder or a hub name.
+        model: A model folder, a hub name, or the name of a model that ships with this package, such as ``nano-team``.
         subagent_model: Another model for the subagents.
         context: The largest number of tokens of a prompt and its turn together. None means the limit of the model.
         max_requests: The largest number of turns in one batch.
@@ -122,6 +133,7 @@ def transformers_policy(
         raise MissingDependencyError(VLLM_MISSING) from error  # its extra has everything else that is missing
 
 
+@_suggesting
 @sets_only_speed(*_VLLM, *_DRIVER)
 def vllm_policy(
     model: str | None = None,
@@ -133,7 +145,7 @@ def vllm_policy(
     """A policy that uses vLLM, which this process starts and ends.
 
     Args:
-        model: A model folder or a hub name.
+        model: A model folder, a hub name, or the name of a model that ships with this package, such as ``nano-team``.
         subagent_model: Another model for the subagents, which runs in a separate engine. The two engines share the
             device. So limit the memory of each with `gpu_memory_utilization` or `kv_bytes`.
         engine_options: Additional arguments of vLLM, by name.

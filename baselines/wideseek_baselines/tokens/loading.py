@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
-    """Load the tokenizer of a model folder or hub name. It must have a chat template.
+    """Load the tokenizer of a model folder, hub name or shipped model. It must have a chat template.
 
     Raises:
         ConfigError: There is no model of this name, its tokenizer cannot be loaded, or it has no chat template.
@@ -37,7 +37,7 @@ def load_tokenizer(name: str | Path) -> PreTrainedTokenizerBase:
         ) from error
     if not tokenizer.chat_template:
         raise ConfigError(
-            f"the tokenizer of {str(name)!r} has no chat template: use an instruction-tuned model, or add "
+            f"the tokenizer of {name!r} has no chat template: use an instruction-tuned model, or add "
             "chat_template.jinja to its folder"
         )
     return cast("PreTrainedTokenizerBase", tokenizer)

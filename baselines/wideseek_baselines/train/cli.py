@@ -136,6 +136,7 @@ def grpo(**chosen: Any) -> None:
     Give the same command again to resume an interrupted run.
 
     \b
+      wideseek train grpo --preset nano-demo
       wideseek train grpo --preset nano-cpu model.path=runs/sft/model out=runs/grpo
       wideseek train grpo --preset qwen3-4b-8gpu out=runs/r1 --dry-run
     """
@@ -178,7 +179,12 @@ def _reinforce(
     from wideseek_baselines.train.config.loading import described, explained, load_config, preset_file
     from wideseek_baselines.train.distributed import is_main, processes
     from wideseek_baselines.train.estimate import estimate
-    from wideseek_baselines.train.reporting.console import REINFORCED, StepLines, print_step
+    from wideseek_baselines.train.reporting.console import (
+        REINFORCED,
+        StepLines,
+        held_out_change,
+        print_step,
+    )
     from wideseek_baselines.train.reporting.log import read_log
     from wideseek_baselines.train.reporting.trackers import check_packages
     from wideseek_baselines.train.reporting.untrained import check_trained
@@ -209,11 +215,14 @@ def _reinforce(
     if not first:
         return
     skipped = f", {trained.skipped} updates skipped" if trained.skipped else ""
+    steps = read_log(trained.model.parent / "metrics.jsonl")
+    change = held_out_change(steps)
     result(
         lambda: trained,
-        f"{trained.model}: {trained.steps} steps, {trained.tokens:,} tokens trained on{skipped}",
+        f"{trained.model}: {trained.steps} steps, {trained.tokens:,} tokens trained on{skipped}"
+        + (f"\n{change}" if change else ""),
     )
-    check_trained(read_log(trained.model.parent / "metrics.jsonl"), trained.tokens)
+    check_trained(steps, trained.tokens)
 
 
 @contextmanager

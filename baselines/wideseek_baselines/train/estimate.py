@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wideseek_baselines.shipped_models import model_path
 from wideseek_baselines.train.config.options import LoraOptions, ModelOptions
 from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.ppo import PpoConfig
@@ -96,7 +97,7 @@ def shape_of(model: str) -> Shape:
     """
     if model in KNOWN:
         return KNOWN[model]
-    path = Path(model).expanduser() / "config.json"
+    path = Path(model_path(model)).expanduser() / "config.json"
     try:
         about: dict[str, Any] = json.loads(path.read_text("utf-8"))
         heads = about["num_attention_heads"]
@@ -229,7 +230,7 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
     critic = isinstance(config, PpoConfig) and config.value.critic == "separate"
     referred = config.loss.kl > 0 or (isinstance(config, PpoConfig) and config.kl.coefficient > 0)
     trainer = _trainer_bytes(shape, model, row, processes, copies=2 if critic else 1, reference=referred)
-    small = engine.dtype in ("bfloat16", "float16") or (engine.dtype is None and engine.kind == "vllm")
+    small = engine.dtype in ("bfloat16", "float16") or (engine.dtype is None and engine.found == "vllm")
     number = 2 if small else 4
     per_engine = {
         "engine weights": number * shape.weights // engine.tensor_parallel,

@@ -20,11 +20,12 @@ from torch import nn
 
 from wideseek_baselines.checksums import about_model
 from wideseek_baselines.engines.base import EngineError
+from wideseek_baselines.model_settings import settings_text
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import config_to_dict
 from wideseek_baselines.train.config.options import CheckpointOptions, ModelOptions, OptimOptions, TrackerName
 from wideseek_baselines.train.config.resuming import refuse_changes
-from wideseek_baselines.train.config.run import RunConfig
+from wideseek_baselines.train.config.run import RunConfig, policy_options
 from wideseek_baselines.train.model import checkpoint
 from wideseek_baselines.train.model.export import export, recover
 from wideseek_baselines.train.model.model import TokenModel
@@ -180,7 +181,13 @@ class Run:
 
     def export(self) -> None:
         """Write the model as a Hugging Face folder."""
-        export(self._model.causal, self._settings.model.path, self.out / "model", {"step": self.step})
+        config, about = self._settings, {"step": self.step}
+        export(self._model.causal, config.model.path, self.out / "model", about, self.model_settings)
+
+    @property
+    def model_settings(self) -> str:
+        """The settings that the exported model carries, as TOML text. Empty if it carries none."""
+        return ""
 
     def keep_state(self) -> None:
         """Remember the state at the end of a step. A run that is stopped in the next step is saved with this state."""
@@ -334,6 +341,12 @@ class ReinforcementRun(Run):
                 self.save()
                 self.export()
             self.stopping.check()
+
+    @property
+    def model_settings(self) -> str:
+        """The game and the engine's settings of this run, as TOML text."""
+        options = policy_options(self._config.model.path, self._config.engine)
+        return settings_text(self._manager.game, options)
 
     @property
     def _evaluation_due(self) -> bool:

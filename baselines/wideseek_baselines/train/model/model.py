@@ -112,8 +112,8 @@ def load_causal(options: ModelOptions) -> PreTrainedModel:
         ) from error
     if options.compile and distributed.size() > 1:
         raise ConfigError("model.compile is for one process: leave it out where torchrun starts several")
-    check_model(Path(options.path))
     source = find_model(options.path)
+    check_model(Path(source))
     dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
     try:
         model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)

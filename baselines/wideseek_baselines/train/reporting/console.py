@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -213,6 +213,9 @@ COLUMNS: Mapping[str, tuple[str, str]] = {
 """Metrics of the printed table: title and format."""
 
 
+_ITEM_F1 = "eval_item_f1"
+
+
 def print_step(values: Mapping[str, Any]) -> None:
     """Print one line for a step, with a header every 20 steps. Evaluations and warnings get separate lines."""
     place = f"{values['step']:>5}/{values['steps']:<5}"
@@ -232,6 +235,21 @@ def print_step(values: Mapping[str, Any]) -> None:
     click.echo(f"{place}  {'  '.join(cells)}")
     for warning in values.get("warnings", ()):
         click.echo(f"{place}  warning: {warning}")
+
+
+def held_out_change(records: Sequence[Mapping[str, Any]]) -> str:
+    """One line about the first and the last evaluation in a run's log: held-out item-F1 by width. "" without them."""
+    looks = [record for record in records if any(name.startswith(_ITEM_F1) for name in record)]
+    if len(looks) < 2:
+        return ""
+    first, last = looks[0], looks[-1]
+    parts = []
+    for name in first:
+        if name.startswith(_ITEM_F1) and name in last:
+            width = name.removeprefix(_ITEM_F1).removeprefix("@")
+            change = f"{100 * first[name]:.1f} → {100 * last[name]:.1f}"
+            parts.append(f"{change} at width {width}" if width else change)
+    return f"Held-out item-F1, step {first['step']} → {last['step']}: {', '.join(parts)}"
 
 
 def print_supervised(values: Mapping[str, Any]) -> None:

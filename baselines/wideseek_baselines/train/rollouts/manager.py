@@ -84,6 +84,8 @@ class RolloutManager:
         chosen = game_in_use(config.game, game)
         self._config = config = dataclasses.replace(config, game=chosen)  # its checks, for this game
         self._on_episode = on_episode
+        self.game = chosen
+        """The game that is really played."""
         self.game_record = recorded_game(chosen)
         """The game as JSON values, which checkpoints hold (`recorded_game`)."""
         self.annealed = is_annealed(reward_named(chosen.reward))
@@ -98,7 +100,8 @@ class RolloutManager:
             concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout
         )
         options = policy_options(config.model.path, engine)
-        if engine.sleep and engine.kind == "vllm":
+        kind = engine.found
+        if engine.sleep and kind == "vllm":
             options["sleep_level"] = 2  # the trainer sends the weights after every step
         self._group = distributed.new_group()
         self._updated = False
@@ -106,7 +109,7 @@ class RolloutManager:
             self._rollouts: Rollouts = RemoteRollouts()
             return
         self._rollouts = open_rollouts_on(
-            RolloutConfig(engine.kind, options, chosen, self._driver),
+            RolloutConfig(kind, options, chosen, self._driver),
             engine.workers,
             **ray,
         )
@@ -132,7 +135,7 @@ class RolloutManager:
         """Send the model's weights to all engines. Sleeping engines wake up when they get the weights."""
         if self._config.engine.sleep and model.device.type == "cuda":
             torch.cuda.empty_cache()  # memory that training no longer needs, for the engine on the same GPU
-        if not self._updated and self._config.engine.kind == "vllm" and not self._config.engine.workers:
+        if not self._updated and self._config.engine.found == "vllm" and not self._config.engine.workers:
             check_shared_memory(model)
         self._updated = True
         self._rollouts.update_weights(state_dict_for_engine(model.causal), version)

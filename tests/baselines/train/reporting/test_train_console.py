@@ -16,7 +16,13 @@ from rich.console import Console
 from toy_game import toy_tasks
 from training_parts import saved_model
 
-from wideseek_baselines.train.reporting.console import REINFORCED, SUPERVISED, LiveView, StepLines
+from wideseek_baselines.train.reporting.console import (
+    REINFORCED,
+    SUPERVISED,
+    LiveView,
+    StepLines,
+    held_out_change,
+)
 from wideseek_baselines.train.reporting.log import read_log
 from wideseek_baselines.train.rollouts.manager import Progress
 from wideseek_env.tasks.jsonl import save_tasks
@@ -111,6 +117,22 @@ def test_it_shows_steps_episodes_figures_evaluations_and_warnings() -> None:
         assert row in found
     assert "16 of 16" not in found, "a bar that is full is gone"
     assert "critic" not in found, "figures that there are not have no row"
+
+
+def test_the_end_says_how_held_out_scores_changed() -> None:
+    logs = [
+        {"step": 0, "eval_item_f1@2": 0.371, "eval_item_f1@8": 0.4849, "eval_reward@2": 0.4},
+        {"step": 1, "reward": 0.5, "item_f1": 0.5},
+        {"step": 5, "eval_item_f1@2": 0.1, "eval_item_f1@8": 0.2},
+        {"step": 10, "eval_item_f1@2": 0.36, "eval_item_f1@8": 0.68},
+    ]
+    told = held_out_change(logs)
+    assert told == "Held-out item-F1, step 0 → 10: 37.1 → 36.0 at width 2, 48.5 → 68.0 at width 8"
+    one = [{"step": 0, "eval_item_f1": 0.5}, {"step": 4, "eval_item_f1": 0.25}]
+    assert held_out_change(one) == "Held-out item-F1, step 0 → 4: 50.0 → 25.0"
+    assert (
+        held_out_change(logs[:2]) == held_out_change([]) == held_out_change([{"step": 1, "reward": 1}]) == ""
+    )
 
 
 def test_it_shows_a_warm_start() -> None:

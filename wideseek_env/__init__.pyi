@@ -10,6 +10,7 @@ from .episode import Episode as Episode
 from .episode_run import EpisodeRun as EpisodeRun
 from .episode_run import run_episode as run_episode
 from .errors import ActionError as ActionError
+from .errors import BudgetError as BudgetError
 from .errors import ChangedRunError as ChangedRunError
 from .errors import ConfigError as ConfigError
 from .errors import CopyError as CopyError

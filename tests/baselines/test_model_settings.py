@@ -197,7 +197,7 @@ def chosen(entry: str, *arguments: str) -> tuple[GameConfig, dict[str, Any], str
 
     @click.command()
     @options.game_options(entry)
-    @options.policy_choice
+    @options.policy_choice()
     def command(game: GameConfig, policy: str, policy_args: tuple[tuple[str, str], ...]) -> None:
         found.append((game, options.policy_options(policy_args)))
 

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wideseek_env.audience import option
 from wideseek_env.errors import CorpusError, IndexDamagedError
 from wideseek_env.files import locked
 from wideseek_env.pages.text import READING
@@ -113,7 +114,7 @@ def _refuse(path: Path, overwrite: bool) -> None:
     # A build that was killed after its last renaming has told nobody that it ended. So the same call builds again.
     if not overwrite and not ((path / LOCK).exists() and _is_abandoned(path)):
         raise CorpusError(
-            f"{path} exists already: open it, or build with --overwrite (overwrite=True) to replace it"
+            f"{path} exists already: open it, or build with {option('overwrite=True', '--overwrite')} to replace it"
         )
     if not (path / MANIFEST).is_file():
         raise CorpusError(

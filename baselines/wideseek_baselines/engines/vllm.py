@@ -12,11 +12,10 @@ import atexit
 import functools
 import gc
 import itertools
-import shutil
 import time
 import weakref
 from collections.abc import Awaitable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,7 +29,7 @@ from wideseek_baselines.engines.base import (
     Weights,
 )
 from wideseek_baselines.engines.vllm_loading import Loaded, VllmSettings
-from wideseek_baselines.engines.weights import check_shapes, save_tensors, tensor_shapes
+from wideseek_baselines.engines.weights import check_shapes, saved_tensors, tensor_shapes
 from wideseek_env.errors import ConfigError
 
 T = TypeVar("T")
@@ -53,7 +52,7 @@ class VllmEngine:
         """Check the settings. `start` loads the model.
 
         Args:
-            model: A Hugging Face folder with safetensors, or a hub name.
+            model: A Hugging Face folder with safetensors, a hub name, or the name of a shipped model.
             settings: Other fields of `VllmSettings` by name, such as ``context=4096``.
 
         Raises:
@@ -261,16 +260,15 @@ class VllmEngine:
         async with self._lock:
             running = self._running()
             llm = running.llm
-            temporary = None
+            files = ExitStack()
             try:
                 if isinstance(weights, (str, Path)):
                     folder = Path(weights)
                     given = await asyncio.to_thread(tensor_shapes, folder)
                     check_shapes(running.shapes, given, tied=running.tied)
                 else:
-                    folder = temporary = await asyncio.to_thread(
-                        save_tensors, weights, running.shapes, tied=running.tied
-                    )
+                    saved = saved_tensors(weights, running.shapes, tied=running.tied)
+                    folder = await asyncio.to_thread(files.enter_context, saved)
                 if self._asleep:
                     # Nothing is in flight or cached. The cache gets its memory only after the weights are replaced, so
                     # that there is room for what loading needs in addition.
@@ -289,8 +287,7 @@ class VllmEngine:
                         f"only a part of the weights was replaced, so the engine was closed; start another one: {error}"
                     ) from error
             finally:
-                if temporary is not None:
-                    await asyncio.to_thread(shutil.rmtree, temporary, ignore_errors=True)
+                await asyncio.to_thread(files.close)
             self._versions.append((time.monotonic(), version))
             self._weightless = False
             if self._asleep:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -12,7 +13,8 @@ from typing import Any, Literal
 
 from wideseek_baselines.engines.base import EngineInfo
 from wideseek_baselines.engines.process_guard import ProcessGuard
-from wideseek_baselines.engines.vllm_arguments import FIXED, check_known, check_own
+from wideseek_baselines.engines.shared_memory import clear_left
+from wideseek_baselines.engines.vllm_arguments import FIXED, check_arguments, check_own
 from wideseek_baselines.engines.weights import Shapes, model_folder, tensor_shapes, ties_embeddings
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
@@ -51,7 +53,7 @@ class VllmSettings:
     """
 
     model: str | Path
-    """A Hugging Face folder with safetensors, or a hub name."""
+    """A Hugging Face folder with safetensors, a hub name, or the name of a shipped model."""
     context: int | None = None
     """The largest number of tokens of prompt and generation together. None means the model's limit."""
     max_requests: int | None = None
@@ -77,7 +79,9 @@ class VllmSettings:
     releases the cache and drops the weights, so `update_weights` must follow. On a CPU the level is always 0.
     """
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Additional arguments of `vllm.AsyncEngineArgs`, by name. If vLLM is installed, the names are checked at once."""
+    """Additional arguments of `vllm.AsyncEngineArgs`, by name. If vLLM is installed, names and types are checked at
+    once.
+    """
 
     def __post_init__(self) -> None:
         for name in ("context", "max_requests", "kv_bytes", "tensor_parallel"):
@@ -87,14 +91,16 @@ class VllmSettings:
         if self.dtype not in DTYPES:
             raise ConfigError(f"dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}")
         share = self.gpu_memory_utilization
-        if share is not None and not 0 < share <= 1:
+        if share is not None and not (_is_number(share) and 0 < share <= 1):
             raise ConfigError(f"gpu_memory_utilization must be above 0 and at most 1, not {share!r}")
+        if not isinstance(self.seed, int) or isinstance(self.seed, bool):
+            raise ConfigError(f"seed must be a whole number, not {self.seed!r}")
+        if not isinstance(self.enforce_eager, bool):
+            raise ConfigError(f"enforce_eager must be true or false, not {self.enforce_eager!r}")
         if self.sleep_level not in (0, 1, 2):
             raise ConfigError(f"sleep_level must be 0, 1 or 2, not {self.sleep_level!r}")
         check_own(self.options)
-        if self.options and find_spec("vllm") is not None:
-            _set_environment()
-            check_known(self.options)
+        check_installed(self.options)
 
     def _arguments(self) -> dict[str, Any]:
         """The settings under the names of vLLM's arguments."""
@@ -138,7 +144,8 @@ class VllmSettings:
             arguments["enable_chunked_prefill"] = False
             if self.kv_bytes is None and self.gpu_memory_utilization is None:
                 arguments["kv_cache_memory_bytes"] = CPU_KV_BYTES  # vLLM's default is nearly all memory
-        check_known(self.options)
+        check_arguments(self.options)
+        clear_left()
         guard = ProcessGuard()
         try:
             with guard.marking():
@@ -150,11 +157,7 @@ class VllmSettings:
                 )
         except Exception as error:  # many kinds: checks of settings, failed processes, too little memory
             guard.close()
-            raise ConfigError(
-                f"vLLM could not load {folder}: {' '.join(str(error).split())[:500]} (its processes write details to "
-                "stderr; often the memory is too small for the context: lower context, or raise kv_bytes or "
-                "gpu_memory_utilization)"
-            ) from error
+            raise ConfigError(f"vLLM could not load {folder}: {cause_of(error)}") from error
         config = llm.vllm_config
         info = EngineInfo(
             "vllm",
@@ -172,6 +175,47 @@ VLLM_SETTINGS = tuple(
     each.name for each in dataclasses.fields(VllmSettings) if each.name not in ("model", "options")
 )
 """The names of the engine's settings in `vllm_policy` and in training."""
+
+
+def check_installed(options: Mapping[str, Any], where: str = "options") -> bool:
+    """Check arguments of vLLM as `check_arguments` does, if vLLM is installed. Returns whether they were checked."""
+    if not options:
+        return True
+    if find_spec("vllm") is None:
+        return False
+    _set_environment()
+    check_arguments(options, where)
+    return True
+
+
+def cause_of(error: Exception) -> str:
+    """Why vLLM did not start, and what to do if the reason is too little memory."""
+    said = " ".join(str(error).split())[:500] or type(error).__name__
+    if _PROCESS.search(said):
+        return (
+            f"one of its processes failed, and wrote the reason to stderr, above this line. vLLM says: {said}"
+        )
+    if isinstance(error, MemoryError) or (
+        _MEMORY.search(said) and not isinstance(error, (TypeError, KeyError))
+    ):
+        return f"{said}. {_MORE_MEMORY}"
+    return said
+
+
+_PROCESS = re.compile(r"initialization failed|See root cause|core proc|worker proc", re.IGNORECASE)
+_MEMORY = re.compile(
+    r"out of memory|(not|too little|insufficient|no available) [\w\s]*memory|memory [\w\s]*(too small|is less|exceed)"
+    r"|(free|available|KV cache) memory|allocate memory",
+    re.IGNORECASE,
+)
+_MORE_MEMORY = (
+    "This is too little memory: lower the context, or give the engine more memory with kv_bytes or "
+    "gpu_memory_utilization (in training: engine.context, engine.kv_bytes, engine.memory_share)"
+)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _set_environment() -> None:

@@ -122,7 +122,9 @@ def run_grpo(
                             "train_seconds": trained - began,
                         },
                         tokens,
-                        untrained_groups(batch.rollouts, batch.advantages, config.advantage, metrics),
+                        untrained_groups(
+                            batch.rollouts, batch.advantages, config.advantage, config.loss, metrics
+                        ),
                     )
                 run.after_step()
         return run.result

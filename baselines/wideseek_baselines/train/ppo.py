@@ -54,7 +54,7 @@ from wideseek_baselines.train.objective.metrics import MetricAccumulator
 from wideseek_baselines.train.objective.role_metrics import role_metrics
 from wideseek_baselines.train.optim.optimizer import Optimizer
 from wideseek_baselines.train.prefetch import RolloutPrefetcher
-from wideseek_baselines.train.reporting.throughput import throughput_metrics, work_metrics
+from wideseek_baselines.train.reporting.throughput import critic_work, throughput_metrics, work_metrics
 from wideseek_baselines.train.reporting.untrained import untrained_turns
 from wideseek_baselines.train.rollouts.manager import OnEpisode, RolloutManager
 from wideseek_baselines.train.rollouts.metrics import rollout_metrics
@@ -496,12 +496,40 @@ def train_step(
     samples = [sample for batch in batches for sample in batch.samples]
     if norms:
         result |= {"loss": loss_sum / len(norms), "gradient_norm": float(np.mean(norms)), "lr": done.lr}
-        result |= work_metrics(model, samples, updates=config.epochs)
     if batches:
+        result |= work_of_step(model, critic, batches, config, warm=warm)
         result |= critic_metrics(samples)
         divergences = [batch.divergence for batch in batches if np.isfinite(batch.divergence)]
         result |= {"kl_penalty": float(np.mean(divergences))} if divergences else {}
     return result
+
+
+def work_of_step(
+    model: TokenModel,
+    critic: ValueHead | Critic,
+    batches: Sequence[Prepared],
+    config: PpoConfig,
+    *,
+    warm: bool,
+) -> dict[str, float]:
+    """How much `prepare` and `train_step` computed (`work_metrics`): by the policy, the reference model and a separate
+    critic. A value head is too small to count.
+
+    Args:
+        model: The policy.
+        critic: The critic.
+        batches: The mini-batches of the step.
+        config: The settings.
+        warm: Whether the policy was trained too.
+    """
+    samples = [sample for batch in batches for sample in batch.samples]
+    forward = 1 + int("reference" in samples[0].columns)
+    found = work_metrics(model, samples, updates=config.epochs if warm else 0, forward=forward)
+    if isinstance(critic, Critic):
+        read = [sample for batch in batches for sample in batch.critic.samples]
+        work = critic_work(critic, read, updates=config.value.epochs, forward=1)
+        found = {name: value + work[name] for name, value in found.items()}
+    return found
 
 
 def adapted(coefficient: float, divergence: float | None, options: KlOptions) -> float:

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Annotated, Any, Literal
 
 from wideseek_baselines.engines.vllm_arguments import OWN, check_own
 from wideseek_baselines.engines.vllm_loading import VLLM_SETTINGS
 from wideseek_baselines.tokens.template import History
-from wideseek_baselines.train.config.loading import Count, NotNegative, Positive, Range, Share, Whole
+from wideseek_baselines.train.config.loading import (
+    VLLM_ONLY,
+    Count,
+    NotNegative,
+    Positive,
+    Range,
+    Share,
+    Whole,
+)
 from wideseek_baselines.train.config.options import (
     CheckpointOptions,
     ModelOptions,
@@ -26,6 +35,8 @@ _NAMED = {"gpu_memory_utilization": "memory_share", "sleep_level": "sleep"}
 """Settings of `VllmSettings` that have another name in `EngineOptions`."""
 _FREE = ("seed", "enforce_eager")
 """Settings of `VllmSettings` that `EngineOptions` does not have. They are set in the table `vllm`."""
+_VLLM_ONLY = ("gpu_memory_utilization", "kv_bytes", "tensor_parallel")
+"""Settings of `VllmSettings` that the engine of transformers does not have."""
 _OWN = {
     **{name: f"engine.{_NAMED.get(setting, setting)}" for name, setting in OWN.items() if name not in _FREE},
     "model": "model.path",
@@ -37,8 +48,9 @@ _OWN = {
 class EngineOptions:
     """The engine that generates text. It starts with the model's weights and gets the new weights after each step."""
 
-    kind: Literal["vllm", "transformers"] = "vllm"
-    """The engine. `vllm` is fast. `transformers` is for tests and small models."""
+    kind: Literal["vllm", "transformers", "auto"] = "vllm"
+    """The engine. `vllm` is fast. `transformers` is for tests and small models. `auto` is vLLM if it is installed, else
+    transformers, which ignores the settings of vLLM."""
     context: Count | None = None
     """Largest number of tokens of a prompt and its turn together. With `none`, the model's own limit applies. TRL:
     `vllm_max_model_length`."""
@@ -55,7 +67,7 @@ class EngineOptions:
     history: History = "template"
     """How a prompt shows an agent's earlier turns. "template" shows what the chat template makes of them. "keep" shows
     what the agent wrote. Choose "keep" if the template removes text that agents need."""
-    dtype: str | None = None
+    dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     """Number type of the engine's weights and computation, such as "float32" or "bfloat16". With `none`, the engine
     decides."""
     max_requests: Count | None = None
@@ -93,17 +105,20 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if self.kind == "transformers":
-            for name, unset in (
-                ("memory_share", None),
-                ("kv_bytes", None),
-                ("tensor_parallel", 1),
-                ("vllm", {}),
-            ):
+            usual: tuple[Any, ...] = (None, None, 1, {})
+            for name, unset in zip(VLLM_ONLY, usual, strict=True):
                 if getattr(self, name) != unset:
                     raise ConfigError(f"{name} is a setting of vLLM: leave it out, or set kind=vllm")
         check_own(self.vllm, _OWN, "vllm")
         if not self.workers and (self.worker_gpus, self.worker_cpus) != (0.0, 1.0):
             raise ConfigError("worker_cpus and worker_gpus are for Ray workers: set workers too")
+
+    @property
+    def found(self) -> Literal["vllm", "transformers"]:
+        """The engine that is used: `kind`, or what `auto` finds."""
+        if self.kind == "auto":
+            return "vllm" if find_spec("vllm") is not None else "transformers"
+        return self.kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,15 +269,16 @@ class RunConfig:
 
 
 def policy_options(model: str, engine: EngineOptions) -> dict[str, Any]:
-    """The options of the policy called `engine.kind`. A setting that is `None` is left out, so the policy's default
+    """The options of the policy called `engine.found`. A setting that is `None` is left out, so the policy's default
     applies.
     """
     options = {
         name: getattr(engine, _NAMED.get(name, name), None) for name in VLLM_SETTINGS if name != "sleep_level"
     }
-    if engine.kind != "vllm":
-        options["tensor_parallel"] = None
     more = dict(engine.vllm)
+    if engine.found != "vllm":
+        options |= dict.fromkeys(_VLLM_ONLY)
+        more = {}
     options |= {name: more.pop(name) for name in _FREE if name in more}
     options["engine_options"] = more or None
     options["model"] = model

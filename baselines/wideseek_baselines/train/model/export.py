@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wideseek_baselines.checksums import write_checksums
+from wideseek_baselines.model_settings import NAME as SETTINGS
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.model.lora import adapter_weights, has_adapters, merged_weights, write_adapter
 from wideseek_baselines.train.model.sharding import full_weights
@@ -44,6 +45,7 @@ def export(
     tokenizer: str | Path,
     folder: Path | str,
     about: Mapping[str, Any] | None = None,
+    settings: str = "",
 ) -> Path:
     """Write a Hugging Face folder (model, configuration, tokenizer) that transformers and vLLM can load.
 
@@ -56,6 +58,8 @@ def export(
         tokenizer: Folder or hub name of the tokenizer.
         folder: The folder to write.
         about: JSON values to store with the checksums, such as the step.
+        settings: The settings for which the model was trained (`wideseek_baselines.model_settings`). If they are not
+            empty, the folder has them in a file.
 
     Raises:
         ConfigError: The folder exists and has files, but no model.
@@ -69,6 +73,8 @@ def export(
     def model(place: Path) -> None:
         causal.save_pretrained(place, state_dict=kept)
         copy_tokenizer(tokenizer, place)
+        if settings:
+            (place / SETTINGS).write_text(settings, "utf-8")
 
     adapters = dict(adapter_weights(causal))
     if adapters:

@@ -14,6 +14,7 @@ import torch
 from wideseek_baselines.background import background
 from wideseek_baselines.cluster.rollouts import open_rollouts_on
 from wideseek_baselines.engines.shared_memory import MARGIN, free_bytes, usable, warn_of_shortage
+from wideseek_baselines.engines.vllm_loading import check_installed
 from wideseek_baselines.policies.llm import LLMPolicy
 from wideseek_baselines.rollout.config import RolloutConfig, Rollouts
 from wideseek_baselines.rollout.jobs import Finished, RolloutJob
@@ -33,6 +34,8 @@ from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
 from wideseek_env.game import GameConfig
 from wideseek_env.policy import Job
+from wideseek_env.rewards import reward_named
+from wideseek_env.shaping import is_annealed
 from wideseek_env.summaries.policy_engine import PolicyEngine
 from wideseek_env.task import Task
 from wideseek_env.tasks import conditions
@@ -81,18 +84,24 @@ class RolloutManager:
         chosen = game_in_use(config.game, game)
         self._config = config = dataclasses.replace(config, game=chosen)  # its checks, for this game
         self._on_episode = on_episode
+        self.game = chosen
+        """The game that is really played."""
         self.game_record = recorded_game(chosen)
         """The game as JSON values, which checkpoints hold (`recorded_game`)."""
+        self.annealed = is_annealed(reward_named(chosen.reward))
+        """Whether the reward changes with the share of the run that is done."""
         self.tasks, self.held_out = _tasks(chosen, config.evaluation)
         if config.prompt_tokens is not None:
             self.tasks = short_enough(self.tasks, config.model.path, config.prompt_tokens)
         engine = config.engine
+        check_installed(engine.vllm, "engine.vllm")
         ray = {"cpus": engine.worker_cpus, "gpus": engine.worker_gpus} if engine.workers else {}
         self._driver = DriverOptions(
             concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout
         )
         options = policy_options(config.model.path, engine)
-        if engine.sleep and engine.kind == "vllm":
+        kind = engine.found
+        if engine.sleep and kind == "vllm":
             options["sleep_level"] = 2  # the trainer sends the weights after every step
         self._group = distributed.new_group()
         self._updated = False
@@ -100,7 +109,7 @@ class RolloutManager:
             self._rollouts: Rollouts = RemoteRollouts()
             return
         self._rollouts = open_rollouts_on(
-            RolloutConfig(engine.kind, options, chosen, self._driver),
+            RolloutConfig(kind, options, chosen, self._driver),
             engine.workers,
             **ray,
         )
@@ -126,7 +135,7 @@ class RolloutManager:
         """Send the model's weights to all engines. Sleeping engines wake up when they get the weights."""
         if self._config.engine.sleep and model.device.type == "cuda":
             torch.cuda.empty_cache()  # memory that training no longer needs, for the engine on the same GPU
-        if not self._updated and self._config.engine.kind == "vllm" and not self._config.engine.workers:
+        if not self._updated and self._config.engine.found == "vllm" and not self._config.engine.workers:
             check_shared_memory(model)
         self._updated = True
         self._rollouts.update_weights(state_dict_for_engine(model.causal), version)

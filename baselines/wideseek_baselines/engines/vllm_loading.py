@@ -23,6 +23,12 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
 
 
+LORA_ARGUMENTS = ("enable_lora", "max_loras", "max_lora_rank")
+"""vLLM's arguments that `VllmSettings.adapters` sets."""
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""The values that vLLM allows for the largest rank of adapters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A running vLLM and facts that the engine needs."""
@@ -76,6 +82,11 @@ class VllmSettings:
     """What `sleep` releases. 0 releases nothing. 1 releases the key-value cache and moves the weights to main memory. 2
     releases the cache and drops the weights, so `update_weights` must follow. On a CPU the level is always 0.
     """
+    adapters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """LoRA adapters that requests may name (`Request.adapter`). By name, the settings of each adapter as in peft's
+    ``adapter_config.json``: `r`, `lora_alpha` and `target_modules`. `update_weights` then replaces the adapters. The
+    model's own weights never change. Before the first update, an adapter changes nothing.
+    """
     options: Mapping[str, Any] = field(default_factory=dict)
     """Additional arguments of `vllm.AsyncEngineArgs`, by name. If vLLM is installed, the names are checked at once."""
 
@@ -92,13 +103,43 @@ class VllmSettings:
         if self.sleep_level not in (0, 1, 2):
             raise ConfigError(f"sleep_level must be 0, 1 or 2, not {self.sleep_level!r}")
         check_own(self.options)
+        self._check_adapters()
         if self.options and find_spec("vllm") is not None:
             _set_environment()
             check_known(self.options)
 
+    def _check_adapters(self) -> None:
+        if not self.adapters:
+            return
+        for name in LORA_ARGUMENTS:
+            if name in self.options:
+                raise ConfigError(f"options must not set {name}: the adapters decide it")
+        for name, settings in self.adapters.items():
+            if not name or "/" in name or not {"r", "lora_alpha", "target_modules"} <= set(settings):
+                raise ConfigError(
+                    f"the adapter {name!r} needs a name without slashes, and r, lora_alpha and target_modules"
+                )
+            if settings["r"] > LORA_RANKS[-1]:
+                raise ConfigError(
+                    f"vLLM serves adapters of rank {LORA_RANKS[-1]} or less, not {settings['r']}: lower the rank"
+                )
+        if self.sleep_level == 2:
+            raise ConfigError(
+                "sleep_level=2 drops the model's weights, and updates bring only adapters: set sleep_level=1"
+            )
+
+    def _lora_arguments(self) -> dict[str, Any]:
+        """vLLM's arguments for the adapters."""
+        if not self.adapters:
+            return {}
+        rank = max(settings["r"] for settings in self.adapters.values())
+        values = (True, len(self.adapters), next(served for served in LORA_RANKS if served >= rank))
+        return dict(zip(LORA_ARGUMENTS, values, strict=True))
+
     def _arguments(self) -> dict[str, Any]:
         """The settings under the names of vLLM's arguments."""
         return {
+            **self._lora_arguments(),
             "max_model_len": self.context,
             "max_num_seqs": self.max_requests,
             "dtype": self.dtype,
@@ -164,6 +205,7 @@ class VllmSettings:
             kv_tokens=config.cache_config.num_gpu_blocks * config.cache_config.block_size,
             max_requests=config.scheduler_config.max_num_seqs,
             versions={"vllm": vllm.__version__, "torch": torch.__version__},
+            adapters=tuple(self.adapters),
         )
         return Loaded(llm, info, config.model_config.get_vocab_size(), shapes, tied, sleep_level, guard)
 

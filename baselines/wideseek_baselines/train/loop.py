@@ -28,7 +28,7 @@ from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.model import checkpoint
 from wideseek_baselines.train.model.export import export, recover
 from wideseek_baselines.train.model.model import TokenModel
-from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.optim.optimizer import PolicyOptimizer
 from wideseek_baselines.train.reporting.log import RunLog
 from wideseek_baselines.train.reporting.monitor import Monitor
 from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
@@ -68,7 +68,7 @@ class RunResult:
     """The result of a run of reinforcement learning."""
 
     model: Path
-    """The Hugging Face folder of the trained model."""
+    """The Hugging Face folder of the trained model. If each role has weights, it has a folder for each role."""
     steps: int
     tokens: int
     """Generated tokens that were trained on. If the run was resumed, all its parts count."""
@@ -99,7 +99,7 @@ class Run:
         steps: int,
         model: TokenModel,
         module: nn.Module,
-        optimizers: Mapping[str, Optimizer],
+        optimizers: Mapping[str, PolicyOptimizer],
         data: str,
         on_step: OnStep | None = None,
         state: Mapping[str, Any] | None = None,
@@ -173,8 +173,16 @@ class Run:
         self._save_kept()
 
     def export(self) -> None:
-        """Write the model as a Hugging Face folder."""
-        export(self._model.causal, self._settings.model.path, self.out / "model", {"step": self.step})
+        """Write the model as a Hugging Face folder. If it has several parts, each has a folder in `model`."""
+        for name, part in self._model.parts.items():
+            export(
+                part.causal,
+                self._settings.model.path,
+                self.out / "model" / name,
+                {"step": self.step},
+                adapter=part.adapter,
+                adapter_folder=self.out / "adapter" / name,
+            )
 
     def keep_state(self) -> None:
         """Remember the state at the end of a step. A run that is stopped in the next step is saved with this state."""
@@ -202,8 +210,9 @@ class Run:
     def _clear_remains(self) -> None:
         """Remove what a killed run left in `out`."""
         checkpoint.clear_remains(self.out / "checkpoints")
-        for name in ("model", "adapter"):
-            recover(self.out / name)
+        for part in self._model.parts:
+            for name in ("model", "adapter"):
+                recover(self.out / name / part)
         for path in self.out.iterdir() if self.out.is_dir() else ():
             if is_temporary(path, ("metrics.jsonl",)):
                 path.unlink(missing_ok=True)
@@ -259,7 +268,7 @@ class ReinforcementRun(Run):
         manager: RolloutManager,
         model: TokenModel,
         module: nn.Module,
-        optimizers: Mapping[str, Optimizer],
+        optimizers: Mapping[str, PolicyOptimizer],
         on_step: OnStep | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
@@ -272,8 +281,9 @@ class ReinforcementRun(Run):
         self.state["monitor"] = self._monitor.state
 
     def _begin(self) -> None:
+        parts = self._model.parts
         if self.step and distributed.from_main(
-            lambda: about_model(self.out / "model").get("step") != self.step
+            lambda: any(about_model(self.out / "model" / name).get("step") != self.step for name in parts)
         ):
             self.export()  # the run was killed after it had saved this step
         if self.step >= self.steps:

@@ -79,7 +79,8 @@ def model_flops(model: TokenModel, samples: Sequence[Sample], updates: int, forw
     head = causal.get_output_embeddings().weight.numel()
     embedding = causal.get_input_embeddings().weight
     tied = embedding is causal.get_output_embeddings().weight
-    matrices = sum(part.numel() for part in model.parameters() if part.ndim > 1)
+    one = next(iter(model.parts.values()))  # a token goes through the weights of its role only
+    matrices = sum(part.numel() for _, part in one.named_parameters() if part.ndim > 1)
     body = matrices - head - (0 if tied else embedding.numel())
     config = causal.config.get_text_config()
     heads = config.num_attention_heads

@@ -14,6 +14,7 @@ from typing import Any
 from wideseek_baselines.train.config.options import LoraOptions
 from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.ppo import PpoConfig
+from wideseek_baselines.train.rollouts.role_engines import role_engines
 from wideseek_env.errors import ConfigError
 
 
@@ -140,6 +141,8 @@ class Estimate:
     limit."""
     read: int
     """Largest number of tokens that the trainer reads when it goes over the episodes of a step once."""
+    engines: int = 1
+    """Number of engines in each process that plays episodes."""
 
     def lines(self) -> list[str]:
         """The estimate as text."""
@@ -147,7 +150,8 @@ class Estimate:
             f"model                {self.weights / 1e6:,.1f} M weights",
             f"{'each trainer process' if self.processes > 1 else 'trainer':<21}" + _sum(self.trainer),
             *(f"  {name:<19}{_size(value)}" for name, value in self.trainer.items()),
-            "each engine          " + _sum(self.engine),
+            f"{'each engine' if self.engines == 1 else f'each of {self.engines} engines':<21}"
+            + _sum(self.engine),
             *(f"  {name:<19}{_size(value)}" for name, value in self.engine.items()),
             f"step                 {self.episodes:,} episodes of at most {self.conversations} conversations "
             "(one full delegation)",
@@ -175,14 +179,16 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
     layers += shape.layer_numbers if model.checkpoint_activations else 0
     critic = isinstance(config, PpoConfig) and config.value.critic == "separate"
     referred = config.loss.kl > 0 or (isinstance(config, PpoConfig) and config.kl.coefficient > 0)
-    copies = 2 if critic else 1
+    policies = 2 if config.roles.weights == "separate" else 1
+    copies = policies + (1 if critic else 0)
     adapters = shape.adapter_weights(model.lora)
-    trained = adapters or shape.weights
+    second = adapters if config.roles.weights == "adapters" else 0  # the adapter of the other role
+    trained = copies * (adapters or shape.weights) + second
     spread = {
-        "weights": copies * width * (shape.weights + adapters),
-        "gradients": copies * 4 * trained,
-        "Adam": copies * 8 * trained,
-        "float32 masters": copies * 4 * trained if model.precision == "bfloat16" else 0,
+        "weights": width * (copies * (shape.weights + adapters) + second),
+        "gradients": 4 * trained,
+        "Adam": 8 * trained,
+        "float32 masters": 4 * trained if model.precision == "bfloat16" else 0,
         "reference": width * shape.weights if referred and not adapters else 0,
     }
     # Gathered at the same time: the weights outside the layers, one layer and the next. The first also has gradients,
@@ -190,7 +196,7 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
     gathered = width * (shape.outer_weights + 2 * shape.layer_weights)
     gathered += 0 if adapters else (width + 4) * shape.outer_weights
     few = processes > 1 and model.checkpoint_activations  # otherwise the backward pass keeps all of them
-    cast = shape.outer_weights + shape.layer_weights if few else shape.weights
+    cast = shape.outer_weights + shape.layer_weights if few else policies * shape.weights
     trainer = {
         **{name: -(-size // processes) for name, size in spread.items()},
         "gathered": gathered if processes > 1 else 0,
@@ -219,6 +225,7 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
         len(turns),
         episodes * said,
         episodes * len(turns) * context,
+        engines=role_engines(config).count,
     )
 
 

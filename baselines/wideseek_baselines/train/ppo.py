@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wideseek_baselines.tokens.loading import load_tokenizer
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.loading import NotNegative, Positive
@@ -142,6 +143,7 @@ def run_ppo(
     """Train with the given settings. A run that was interrupted resumes. Arguments and errors are those of
     `run_grpo`.
     """
+    check_tokens(config)
     with RolloutManager(config, game, on_episode) as manager:
         model = load_policy(config)
         reference = (
@@ -189,6 +191,22 @@ def run_ppo(
                     )
                 run.after_step()
         return run.result
+
+
+def check_tokens(config: PpoConfig) -> None:
+    """Check that a critic of the joint state can read the tokens of all agents.
+
+    Raises:
+        ConfigError: The model of the frozen roles has another tokenizer than the policy.
+    """
+    frozen = config.roles.frozen
+    if config.value.view != "team" or frozen is None:
+        return
+    if load_tokenizer(config.model.path).get_vocab() != load_tokenizer(frozen).get_vocab():
+        raise ConfigError(
+            f"a critic with value.view=team reads the tokens of all agents, but {frozen} has another tokenizer than "
+            f"{config.model.path}: set value.view=own, or roles.frozen to a model with the same tokenizer"
+        )
 
 
 def draw(

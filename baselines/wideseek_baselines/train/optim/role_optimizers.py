@@ -14,7 +14,7 @@ from wideseek_baselines.train.optim.optimizer import Optimizer, PolicyOptimizer,
 
 
 class RoleOptimizers:
-    """An optimizer for the weights of each role. Each clips the gradient of its own weights.
+    """An optimizer for the weights of each role. Each optimizer clips the gradient of its weights separately.
 
     Args:
         optimizers: By role.

@@ -82,6 +82,11 @@ class RoleEngines:
     wakes: bool = False
     """Whether engines must be woken after an update, because some of them get no weights."""
 
+    @property
+    def count(self) -> int:
+        """The number of engines."""
+        return len(self.policy.engines) if isinstance(self.policy, TeamPolicyMaker) else 1
+
 
 def role_engines(config: RunConfig) -> RoleEngines:
     """The engines for the settings of a run."""

@@ -30,7 +30,7 @@ from wideseek_env.messages import (
 )
 from wideseek_env.plugins import part_name
 from wideseek_env.policy import Policy, Turn
-from wideseek_env.reprs import short
+from wideseek_env.reprs import InNotebook, short
 from wideseek_env.rewards import Parts, total
 from wideseek_env.scoring import TableScore, score_response
 from wideseek_env.summaries.policy_engine import attached_engine, check_attached
@@ -43,7 +43,7 @@ _FROM_GAME = ("rules", "profile", "counter")
 """The attributes of an episode that it has from its game."""
 
 
-class EpisodeRun(Independent):
+class EpisodeRun(Independent, InNotebook):
     """One running episode. `times` holds, for each event of the episode, the seconds since the start.
 
     It can be copied and pickled at any moment, also while tool calls are pending. The clock of a loaded run continues

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from wideseek_env.clean import clean_text, clean_value
 from wideseek_env.errors import TaskError
-from wideseek_env.reprs import short
+from wideseek_env.reprs import InNotebook, short
 
 METRICS = ("exact_match", "number_near", "date_near", "url_match", "in_match", "llm_judge")
 """The names of the column metrics, as in the WideSearch benchmark's `eval_pipeline`."""
@@ -32,7 +32,7 @@ def _is_clean(rows: Sequence[Sequence[str]]) -> bool:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Table:
+class Table(InNotebook):
     """A table of strings: a header of n names and rows of n cells each."""
 
     header: tuple[str, ...]
@@ -95,7 +95,7 @@ class ColumnSpec:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Task:
+class Task(InNotebook):
     """A question with its gold answer.
 
     A broad task has `columns` (required, in order), `key_columns` (a subset that identifies a row), `gold` and a

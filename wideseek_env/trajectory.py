@@ -26,7 +26,7 @@ from wideseek_env.profiles import PROFILES, Profile, profile_named
 from wideseek_env.prompts.loading import checked_texts
 from wideseek_env.protocol import LENIENT, Parse, Protocol
 from wideseek_env.recorded_events import conversation_to_dict, event_from_dict, events_to_dicts
-from wideseek_env.reprs import short
+from wideseek_env.reprs import InNotebook, short
 from wideseek_env.rewards import total
 from wideseek_env.rules import Rules
 from wideseek_env.scoring import TableScore
@@ -40,7 +40,7 @@ _FORMATS = (1, FORMAT)
 
 
 @dataclass(frozen=True, repr=False)
-class Trajectory:
+class Trajectory(InNotebook):
     """One recorded episode. `conversations` are in order of their start, and `events` refer to them by index.
 
     An event is ``{"act": agent, "conversation": i, "message": j}``, ``{"result": call id, "text": …, "ok": …}``,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, get_args
 
 from wideseek_env.errors import TrajectoryError
+from wideseek_env.reprs import InNotebook
 
 Verdict = Literal["right", "wrong", "missing"]
 
@@ -30,7 +31,7 @@ class RowVerdict(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class TableScore:
+class TableScore(InNotebook):
     """The score of one answer. Every number is in [0, 1]. Only recall and F1 of the strict mode can exceed 1.
 
     `score` is the success: 1.0 when the table is entirely right and has no further rows, otherwise 0.0. The other

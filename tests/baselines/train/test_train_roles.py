@@ -25,7 +25,7 @@ from wideseek_baselines.train.grpo import GrpoConfig, run_grpo, train_step
 from wideseek_baselines.train.model.attention import use_attention
 from wideseek_baselines.train.model.forward import logprobs_of
 from wideseek_baselines.train.model.lora import add_adapters
-from wideseek_baselines.train.model.model import TokenModel, load_causal
+from wideseek_baselines.train.model.model import TokenModel
 from wideseek_baselines.train.model.role_models import AdapterModel, SeparateModels, rows_by_role
 from wideseek_baselines.train.optim.role_optimizers import RoleOptimizers, policy_optimizer
 from wideseek_baselines.train.ppo import PpoConfig, run_ppo
@@ -316,14 +316,15 @@ def alone(model: Any, role: str) -> TokenModel:
 
 
 def test_a_merged_export_computes_what_base_and_adapter_compute(model_folder: Path, tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
     peft = pytest.importorskip("peft")
     train(GrpoConfig, model_folder, tmp_path, "roles.weights=adapters", *LORA)
     ids = torch.arange(3, 30).unsqueeze(0)
     seen = []
     for role in TEAM:
-        plain = config_of(GrpoConfig, tmp_path / "model" / role, tmp_path).model
-        merged = load_causal(plain)
-        base = load_causal(dataclasses.replace(plain, path=str(model_folder)))
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "model" / role)
+        base = AutoModelForCausalLM.from_pretrained(model_folder)
         with torch.no_grad():
             start = base(ids).logits
             both = peft.PeftModel.from_pretrained(base, tmp_path / "adapter" / role)(ids).logits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -100,8 +99,3 @@ def check_roles(
             "roles.weights=separate trains all weights of each model: leave out model.lora.rank, or set "
             "roles.weights=adapters"
         )
-
-
-def moving_roles(sets: Mapping[str, tuple[Role, ...]]) -> frozenset[Role]:
-    """The roles whose weights are trained, from `weight_sets`."""
-    return frozenset(role for roles in sets.values() for role in roles)

@@ -18,11 +18,11 @@ from wideseek_baselines.train.config.options import (
     SelectionOptions,
     TrackerName,
 )
-from wideseek_baselines.train.config.roles import RolesOptions, check_roles, moving_roles, weight_sets
+from wideseek_baselines.train.config.roles import RolesOptions, check_roles, weight_sets
 from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
-from wideseek_env.messages import Role
+from wideseek_env.messages import ROLES, Role
 
 _NAMED = {"gpu_memory_utilization": "memory_share", "sleep_level": "sleep"}
 """Settings of `VllmSettings` that have another name in `EngineOptions`."""
@@ -254,8 +254,10 @@ class RunConfig:
 
     @property
     def moving_roles(self) -> frozenset[Role]:
-        """The roles that play with weights that are trained."""
-        return moving_roles(self.weight_sets)
+        """The roles that play with weights that are trained. With shared weights, these are all roles."""
+        if self.roles.weights == "shared":
+            return frozenset(ROLES)
+        return frozenset(role for roles in self.weight_sets.values() for role in roles)
 
     @property
     def planned(self) -> int:

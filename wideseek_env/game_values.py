@@ -52,7 +52,8 @@ def is_count(value: Any) -> bool:
 
 def check(right: bool, wanted: str, value: object) -> None:
     if not right:
-        raise ConfigError(f"{wanted}, not {short(value)}")
+        advice = f"; make an object of it: {value.__name__}(…)" if isinstance(value, type) else ""
+        raise ConfigError(f"{wanted}, not {short(value)}{advice}")
 
 
 def known_keys(values: Mapping[str, Any], kind: type[Any]) -> dict[str, Any]:
@@ -81,12 +82,11 @@ def as_tools(tools: Any) -> tuple[str | Tool, ...]:
         return ()
     if isinstance(tools, Executor) or not isinstance(tools, Sequence):
         raise ConfigError(
-            f"tools must be a list of custom tools, not {short(tools)}; pass an object that runs tool calls "
-            "as executor="
+            f"tools must be a list of custom tools, not {short(tools)}; give an object that runs tool calls as executor"
         )
     for each in tools:
         if isinstance(each, Executor):
-            raise ConfigError(f"{short(each)} runs tool calls, so it is no tool: pass it as executor=")
+            raise ConfigError(f"{short(each)} runs tool calls, so it is no tool: give it as executor")
         if not isinstance(each, (str, Tool)):
             raise ConfigError(
                 f"a tool must be module:name or made by wideseek_env.tool(function), not {short(each)}"

@@ -191,7 +191,7 @@ def test_wrong_values_are_named(record: dict[str, Any], message: str) -> None:
         ({"summariser": "engine:nano"}, "no summariser is called 'engine:nano'"),
         ({"summariser": "openai:m"}, "does not have a model and an address"),
         ({"summariser": 3}, "a summariser must be a name, or an object with name, summarise"),
-        ({"tools": [NoOpTools()]}, "pass it as executor="),
+        ({"tools": [NoOpTools()]}, "give it as executor"),
         ({"tools": ["test_game:untyped"]}, "write '-> str' after its arguments"),
         ({"tasks": [example_task()]}, "come without a corpus"),
         ({"tasks": Path("nowhere.jsonl")}, None),
@@ -487,7 +487,7 @@ COMMANDS: dict[str, tuple[str, ...]] = {
     "wideseek demo": ("demo",),
     "wideseek rollout": ("rollout", "--out", "out.jsonl"),
     "wideseek serve agents": ("serve", "agents"),
-    "wideseek serve mcp": ("serve", "mcp", "--role", "single"),
+    "wideseek serve mcp": ("serve", "mcp", "--role", "lead"),
 }
 ELSEWHERE = {"wideseek-openenv", "wideseek train", "rollout workers"}
 """Tested beside their packages."""
@@ -549,7 +549,8 @@ def test_every_field_reaches_the_commands(
     defaults = GameConfig().to_args()
     arguments = [word for word in GameConfig(**{name: VALUES[name]}).to_args() if word not in defaults]
     assert arguments
-    policy = () if entry == "wideseek demo" else ("--policy", "random")
+    name_of_policy = "transformers" if entry == "wideseek rollout" else "random"
+    policy = () if entry == "wideseek demo" else ("--policy", name_of_policy)
 
     def call() -> None:
         result = CliRunner().invoke(app, [*COMMANDS[entry], *policy, *arguments])

@@ -113,8 +113,8 @@ NEEDY = Needy("k")
         ("nowhere_at_all:Reward", "cannot be loaded: ModuleNotFoundError"),
         ("test_plugins:Nothing", "cannot be loaded: AttributeError"),
         ("test_plugins:NUMBER", "which is no reward: a reward must have a name and"),
-        ("test_plugins:Needy", "missing a required argument: 'key'"),
-        ("test_plugins:Needy,key=1,lock=2", "unexpected keyword argument 'lock'"),
+        ("test_plugins:Needy", "needs the option 'key'"),
+        ("test_plugins:Needy,key=1,lock=2", "has no option 'lock'"),
         ("test_plugins:Needy,key", "'key' is not of the form key=value"),
         ("test_plugins:NEEDY,key=2", "is made already and takes no options"),
         (

@@ -204,7 +204,7 @@ def test_only_pages_of_its_own_are_replaced(tmp_path: Path) -> None:
     other = tmp_path / "thesis.html"
     other.write_text("<!doctype html>\nyears of work")
     for place in (other, tmp_path / "run0"):
-        with pytest.raises(ConfigError, match="give another --out"):
+        with pytest.raises(ConfigError, match="give another file"):
             write_page([run], place)
     assert other.read_text().endswith("years of work")
     assert sorted(each.name for each in tmp_path.iterdir()) == ["page.html", "run0", "thesis.html"]

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wideseek_env.audience import option
 from wideseek_env.errors import CorpusError, IndexDamagedError
 from wideseek_env.pages.text import READING
 
@@ -127,7 +128,7 @@ def _refuse(path: Path, overwrite: bool) -> None:
         return
     if not overwrite:
         raise CorpusError(
-            f"{path} exists already: open it, or build with --overwrite (overwrite=True) to replace it"
+            f"{path} exists already: open it, or build with {option('overwrite=True', '--overwrite')} to replace it"
         )
     if not (path / MANIFEST).is_file():
         raise CorpusError(

@@ -15,8 +15,9 @@ from wideseek_env.errors import ConfigError, TaskError
 from wideseek_env.files import open_bytes, read_lines, write_whole
 from wideseek_env.task import Table, Task
 
-OnError: TypeAlias = Literal["raise", "skip"]
-"""What to do with a bad row: raise a `TaskError` that says where it is, or log a warning and continue."""
+OnError: TypeAlias = Literal["raise", "skip"] | Callable[[str], None]
+"""What to do with a bad row: raise a `TaskError` that says where it is, log a warning and continue, or call a function
+with the place and the fault and continue."""
 
 _LANGUAGES = {"english": "en", "chinese": "zh", "cn": "zh"}
 _ENCRYPTED = re.compile(r"[A-Za-z0-9+/]{40,}={0,2}")
@@ -60,8 +61,7 @@ def collect(
 ) -> list[Task]:
     """The tasks that `make` makes from the rows, in order. `make` gets a row's object and the row. A second task
     with the same id is an error."""
-    if on_error not in ("raise", "skip"):
-        raise ConfigError(f"on_error must be 'raise' or 'skip', not {on_error!r}")
+    check_on_error(on_error)
     tasks: list[Task] = []
     places: dict[str, str] = {}
     for row in rows:
@@ -72,13 +72,27 @@ def collect(
                     f"the id {task.id!r} was already used at {places[task.id]}; give each row a separate id"
                 )
         except TaskError as error:
-            if on_error == "raise":
-                raise TaskError(f"{row.where}: {error}") from error
-            _log.warning("skipped %s: %s", row.where, error)
+            bad_row(f"{row.where}: {error}", error, on_error)
             continue
         places[task.id] = row.where
         tasks.append(task)
     return tasks
+
+
+def check_on_error(on_error: OnError) -> None:
+    """Raise `ConfigError` if `on_error` is not one of the values of `OnError`."""
+    if not callable(on_error) and on_error not in ("raise", "skip"):
+        raise ConfigError(f"on_error must be 'raise', 'skip' or a function, not {on_error!r}")
+
+
+def bad_row(fault: str, error: TaskError, on_error: OnError) -> None:
+    """Do with a bad row what `on_error` says. `fault` says where the row is and what is wrong with it."""
+    if callable(on_error):
+        on_error(fault)
+    elif on_error == "raise":
+        raise TaskError(fault) from error
+    else:
+        _log.warning("skipped %s", fault)
 
 
 def stem_of(path: Path) -> str:

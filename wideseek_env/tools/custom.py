@@ -73,7 +73,8 @@ def tool(
         example: The arguments of an example call, for short prompts and for `check_tool`.
 
     Raises:
-        ConfigError: The function has no docstring, or a type hint or description of an argument is missing.
+        ConfigError: The function has no docstring, a type hint or description of an argument is missing, or the type hints
+            say that it returns something other than text.
     """
     if not inspect.isroutine(function):
         raise ConfigError(
@@ -87,6 +88,7 @@ def tool(
     if example is not None and not isinstance(example, Mapping):
         raise ConfigError(f"the example of a tool is a mapping of arguments, not {short(example)}")
     arguments = _arguments(function, called)
+    _check_result(function, called)
     description, _ = _docstring(function, called)
     schema = function_schema(
         called,
@@ -213,7 +215,7 @@ def tool_named(given: str | Tool) -> Tool:
         if inspect.isroutine(found) and _required(found):
             raise ConfigError(
                 f"the tool {name!r} is a function that takes arguments but does not say that it returns text: "
-                "write '-> str' after its arguments"
+                "let it return text, and write '-> str' after its arguments"
             )
         made = make_part(
             "tool",
@@ -241,6 +243,18 @@ def _returns_text(function: Callable[..., Any]) -> bool:
         return get_type_hints(function).get("return") is str
     except (NameError, TypeError):
         return False
+
+
+def _check_result(function: Callable[..., Any], called: str) -> None:
+    """Raise `ConfigError` if the type hints say that a function returns something other than text."""
+    hints = get_type_hints(function)  # `_arguments` has read them already
+    given = hints.get("return", str)
+    if given not in (str, Any):
+        shown = getattr(given, "__name__", None) if inspect.isclass(given) else None
+        raise ConfigError(
+            f"the tool {called} returns {shown or given}, but agents read text: turn the result into text, and write "
+            "'-> str' after the arguments"
+        )
 
 
 def _refuse() -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from wideseek_baselines.checksums import check_model
 from wideseek_baselines.engines.base import Weights
+from wideseek_baselines.model_names import find_model
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def load_model(name: str, context: int | None, device: str, dtype: str) -> Loade
         DamagedError: The folder has checksums, and a file does not have its checksum.
         MissingDependencyError: transformers or torch is not installed.
     """
+    source = find_model(name)
     check_model(Path(name))
     try:
         import torch
@@ -49,7 +51,7 @@ def load_model(name: str, context: int | None, device: str, dtype: str) -> Loade
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         with _without_progress():
-            model: Any = AutoModelForCausalLM.from_pretrained(name, dtype=getattr(torch, dtype))
+            model: Any = AutoModelForCausalLM.from_pretrained(source, dtype=getattr(torch, dtype))
         model = model.to(device).eval()
     except Exception as error:  # a wrong path, a damaged file, an unknown architecture, too little memory
         raise ConfigError(

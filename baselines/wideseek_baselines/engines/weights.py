@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wideseek_baselines.checksums import check_model
 from wideseek_baselines.engines.shared_memory import writing_folder
-from wideseek_env.errors import ConfigError, MissingDependencyError
+from wideseek_baselines.model_names import find_model
+from wideseek_env.errors import ConfigError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,13 +34,8 @@ def model_folder(model: str | Path) -> Path:
         DamagedError: The folder has checksums, and a file does not have its checksum.
         MissingDependencyError: `model` is a hub name and huggingface_hub is not installed.
     """
-    folder = Path(model).expanduser()
-    if not folder.is_dir():
-        if not re.fullmatch(r"[\w-][\w.-]*/[\w-][\w.-]*", str(model)) or isinstance(model, Path):
-            raise ConfigError(
-                f"there is no model folder {str(model)!r}: give a folder, or a hub name as owner/name"
-            )
-        folder = _from_hub(str(model))
+    source = find_model(model)
+    folder = Path(source) if Path(source).is_dir() else _from_hub(source)
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{folder} is not a model folder: it has no config.json")
     if not any(folder.glob("*.safetensors")):
@@ -53,12 +48,8 @@ def model_folder(model: str | Path) -> Path:
 
 
 def _from_hub(name: str) -> Path:
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise MissingDependencyError(
-            f"there is no folder {name!r}, and loading from the hub needs: pip install huggingface_hub"
-        ) from error
+    from huggingface_hub import snapshot_download  # `find_model` has asked the hub, so it is installed
+
     try:
         wanted = ["*.json", "*.safetensors", "*.txt", "*.model", "*.jinja"]
         return Path(snapshot_download(name, allow_patterns=wanted))

@@ -18,6 +18,8 @@ from wideseek_env.corpus.folders import building
 from wideseek_env.errors import ConfigError, MissingDependencyError, baselines_hint
 
 WORLDS = 96
+STAGES = 3
+"""The number of times that `make_nano` reports its progress."""
 _LARGEST_VOCAB = 1 << 16
 _LARGEST_CONTEXT = 1 << 17
 _MOST_WORLDS = 10_000

@@ -22,6 +22,7 @@ from wideseek_baselines.rollout.options import DriverOptions
 from wideseek_baselines.tokens import History
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.game import Game
+from wideseek_env.llm.budget import Endpoint, TokenBudget
 from wideseek_env.llm.usage import Meter, Usage
 from wideseek_env.messages import Message, Role
 from wideseek_env.policy import EpisodeResult, Job, Turn
@@ -132,6 +133,8 @@ class LLMPolicy:
         self._answer_tokens = answer_tokens
         self._driver = driver
         self._meter = Meter()
+        self.token_budget: TokenBudget | None = None
+        """The budget that `limit_tokens` set."""
         self._opened = False
         self._summariser: EngineSummariser | None = None
 
@@ -182,6 +185,18 @@ class LLMPolicy:
             name=self.name,
             driver=self._driver,
         )
+
+    @property
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """The services that the engines use. Engines in this process use none."""
+        return tuple(each for engine in self.engines for each in getattr(engine, "endpoints", ()))
+
+    def limit_tokens(self, budget: TokenBudget) -> None:
+        """Count the tokens of all services in `budget`. When it is used up, the engines raise `EngineError`."""
+        self.token_budget = budget
+        for engine in self.engines:
+            if (limit := getattr(engine, "limit_tokens", None)) is not None:
+                limit(budget)
 
     def episode_policy(self, seed: int) -> LLMEpisodePolicy:
         """The policy of one episode with this seed."""

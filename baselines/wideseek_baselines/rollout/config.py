@@ -57,7 +57,8 @@ class RolloutConfig:
             if not isinstance(self.policy, str):
                 called += f", which {getattr(self.policy, '__name__', short(self.policy))}() returned,"
             raise ConfigError(
-                f"{called} has no {', '.join(missing)}: use a language-model policy, such as vllm"
+                f"{called} is no language-model policy, whose tokens can be recorded: it has no {', '.join(missing)}. "
+                "Use the policy vllm, transformers or openai"
             )
         return cast(TeamPolicy, policy), game
 

@@ -31,12 +31,14 @@ from wideseek_baselines.train.model.model import TokenModel
 from wideseek_baselines.train.optim.optimizer import PolicyOptimizer
 from wideseek_baselines.train.reporting.log import RunLog
 from wideseek_baselines.train.reporting.monitor import Monitor
+from wideseek_baselines.train.reporting.recorded import RECORD, training_record
 from wideseek_baselines.train.reporting.trackers import TrackerRun, Trackers
 from wideseek_baselines.train.rollouts.manager import RolloutManager
 from wideseek_baselines.train.stopping import Stopping
 from wideseek_env.errors import ConfigError
 from wideseek_env.evaluation.progress import announced_steps
 from wideseek_env.files import is_temporary
+from wideseek_env.provenance.kinds import check_kind
 
 OnStep = Callable[[Mapping[str, Any]], None]
 """A function that is called with the metrics of every step and every evaluation, on the first process only."""
@@ -123,8 +125,10 @@ class Run:
         self._on_step = on_step
         self._stack = ExitStack()
         self._notices: list[str] = []
+        distributed.from_main(lambda: check_kind(self.out, "train"))
         distributed.from_main(self._clear_remains)
         self._resume()
+        self._recorded = training_record(self.out, type(config).__name__, self.state)
         self.stopping = Stopping(self._save_stopped)
         """Use it as a ``with`` block around the steps. If Ctrl-C or SIGTERM stops the run, a checkpoint is written."""
         self._saved = self.step
@@ -133,6 +137,8 @@ class Run:
     def __enter__(self) -> Self:
         with ExitStack() as stack:
             if distributed.is_main():
+                if self.step < self.steps:  # a run that is complete keeps its record
+                    self._recorded.write()
                 stack.enter_context(announced_steps(self.out, self.steps, lambda: self.step))
             self._log = stack.enter_context(RunLog(self.out / "metrics.jsonl", self.step or -1))
             if distributed.is_main():
@@ -214,7 +220,7 @@ class Run:
             for name in ("model", "adapter"):
                 recover(self.out / name / part)
         for path in self.out.iterdir() if self.out.is_dir() else ():
-            if is_temporary(path, ("metrics.jsonl",)):
+            if is_temporary(path, ("metrics.jsonl", RECORD)):
                 path.unlink(missing_ok=True)
 
     def is_due(self, every: int) -> bool:

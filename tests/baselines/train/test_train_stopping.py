@@ -297,7 +297,10 @@ def test_the_command_says_from_where_it_resumes(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(grpo, "run_grpo", stopped)
-    done = CliRunner().invoke(cli.train, ["grpo", "model.path=m", f"out={tmp_path}", "--quiet"])
+    model = tmp_path / "model"
+    model.mkdir()
+    (model / "config.json").write_text("{}")
+    done = CliRunner().invoke(cli.train, ["grpo", f"model.path={model}", f"out={tmp_path}", "--quiet"])
     assert done.exit_code != 0
     said = "has a checkpoint of step 9: the same command resumes" if steps else "no step has ended"
     assert said in done.output

@@ -328,5 +328,5 @@ def same_names(cards: Sequence[Card]) -> list[str]:
     names = [card.name for card in cards]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ConfigError(f"two cards are called {twice}: run one of them again with another --name")
+        raise ConfigError(f"two cards are called {twice}: run one of them again with another name")
     return names

@@ -20,7 +20,7 @@ from typing import Any
 
 from wideseek_env.corpus.hybridqa.build import open_hybridqa
 from wideseek_env.corpus.stored import StoredCorpus
-from wideseek_env.errors import ConfigError, TaskError
+from wideseek_env.errors import ChangedRunError, ConfigError, TaskError
 from wideseek_env.files import write_whole
 from wideseek_env.tasks.hybridqa.columns import columns_of, selected
 from wideseek_env.tasks.hybridqa.depth import Ask, ask_verdict, propose_asks
@@ -70,9 +70,17 @@ class StageFolder:
             except ValueError:
                 found = None
             if found != wanted:
-                raise ConfigError(
-                    f"{self.path} holds the stages of a run with other settings or data; remove the folder or name "
-                    "another one"
+                before = found if isinstance(found, dict) else {}
+                different = tuple(
+                    (name, before.get(name), value)
+                    for name, value in wanted.items()
+                    if before.get(name) != value
+                )
+                told = "; ".join(f"{name}: {old} → {new}" for name, old, new in different)
+                raise ChangedRunError(
+                    f"{self.path} holds the stages of a run with other settings or data ({told}); set them back to "
+                    "resume it, remove the folder (--overwrite), or name another one",
+                    different,
                 )
         elif self.path.is_dir() and any(self.path.iterdir()):
             raise ConfigError(f"{self.path} is not a folder of stages; name another folder for the stages")

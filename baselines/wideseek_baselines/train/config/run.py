@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 from wideseek_baselines.engines.vllm_arguments import OWN, check_own
 from wideseek_baselines.engines.vllm_loading import VLLM_SETTINGS
 from wideseek_baselines.tokens.template import History
-from wideseek_baselines.train.config.loading import Count, NotNegative, Positive, Range, Share, Whole
+from wideseek_baselines.train.config.loading import (
+    VLLM_ONLY,
+    Count,
+    NotNegative,
+    Positive,
+    Range,
+    Share,
+    Whole,
+)
 from wideseek_baselines.train.config.options import (
     CheckpointOptions,
     ModelOptions,
@@ -95,12 +103,8 @@ class EngineOptions:
 
     def __post_init__(self) -> None:
         if self.kind == "transformers":
-            for name, unset in (
-                ("memory_share", None),
-                ("kv_bytes", None),
-                ("tensor_parallel", 1),
-                ("vllm", {}),
-            ):
+            usual: tuple[Any, ...] = (None, None, 1, {})
+            for name, unset in zip(VLLM_ONLY, usual, strict=True):
                 if getattr(self, name) != unset:
                     raise ConfigError(f"{name} is a setting of vLLM: leave it out, or set kind=vllm")
         check_own(self.vllm, _OWN, "vllm")

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from wideseek_baselines.checksums import check_model
+from wideseek_baselines.model_names import find_model
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.options import ModelOptions
 from wideseek_baselines.train.data.packing import PackedSequence, Sample, rows_of
@@ -123,9 +124,10 @@ def load_causal(options: ModelOptions, adapters: Sequence[str] = (NAME,)) -> Pre
     if options.compile and distributed.size() > 1:
         raise ConfigError("model.compile is for one process: leave it out where torchrun starts several")
     check_model(Path(options.path))
+    source = find_model(options.path)
     dtype = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
     try:
-        model = AutoModelForCausalLM.from_pretrained(options.path, dtype=dtype)
+        model = AutoModelForCausalLM.from_pretrained(source, dtype=dtype)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"no model can be loaded from {options.path!r}: {str(error).strip()[:300]}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train.config.options import AdvantageOptions
 from wideseek_baselines.train.objective.advantages import Advantages
+from wideseek_env.errors import WideSeekError
 
 
 def untrained_groups(
@@ -38,6 +40,35 @@ def untrained_groups(
         f"the rewards in each of the {groups} groups are equal ({spread}), so {done}: use easier or harder tasks, "
         "larger groups, or max_draws"
     ]
+
+
+class UntrainedError(WideSeekError):
+    """A whole run trained on nothing."""
+
+
+def check_trained(records: Sequence[Mapping[str, Any]], tokens: int) -> None:
+    """Check that a run of reinforcement learning trained on something in at least one step.
+
+    Args:
+        records: The log of the run.
+        tokens: The number of generated tokens that the run trained on.
+
+    Raises:
+        UntrainedError: In every step, no token was trained on, or the rewards in each group were equal.
+    """
+    steps = [record for record in records if "trained_tokens" in record]
+    reasons = [text for record in steps for text in record.get("warnings", ()) if _is_untrained(str(text))]
+    if not steps or (tokens and len(reasons) < len(steps)):
+        return
+    why = f" The last step: {reasons[-1]}" if reasons else ""
+    raise UntrainedError(
+        f"the run learned nothing: none of its {len(steps)} steps had anything to learn from, so its model is still "
+        f"the one it began with.{why}"
+    )
+
+
+def _is_untrained(warning: str) -> bool:
+    return "trained nothing" in warning or warning.startswith("the rewards in each of the")
 
 
 def untrained_turns(rollouts: Sequence[Rollout], metrics: Mapping[str, float]) -> list[str]:

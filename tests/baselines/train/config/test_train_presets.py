@@ -32,6 +32,7 @@ from wideseek_baselines.train.grpo import GrpoConfig
 from wideseek_baselines.train.objective.advantages import EPSILON
 from wideseek_baselines.train.objective.losses import LARGEST
 from wideseek_baselines.train.ppo import PpoConfig
+from wideseek_baselines.train.reporting.untrained import UntrainedError
 from wideseek_baselines.train.rollouts.manager import short_enough
 from wideseek_env.errors import ConfigError
 from wideseek_env.profiles import profile_named
@@ -303,8 +304,10 @@ def test_the_commands(model_folder: Path, tmp_path: Path) -> None:
         *(f"game.tasks={tmp_path / 'tasks.jsonl'}", "game.corpus=synthetic:seed=3,pages=400", "game.limit=3"),
     ]
     runner = CliRunner()
-    done = runner.invoke(train, ["grpo", *settings], catch_exceptions=False)
-    assert done.exit_code == 0, done.output
+    done = runner.invoke(train, ["grpo", *settings])
+    assert isinstance(done.exception, UntrainedError)
+    assert "none of its 1 steps had anything to learn from" in str(done.exception)
+    assert "the rewards in each of the 2 groups are equal (0)" in str(done.exception)
     head, line, warning, last = done.stdout.splitlines()[-4:]
     assert head.split()[:3] == ["step", "reward", "item-F1"]
     assert line.startswith("    1/1 ")
@@ -313,7 +316,7 @@ def test_the_commands(model_folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "run" / "model" / "config.json").is_file()
     wrong = runner.invoke(train, ["ppo", *settings, "kl.coeff=2"])
     assert isinstance(wrong.exception, ConfigError)
-    assert "did you mean 'coefficient'?" in str(wrong.exception)
+    assert "did you mean 'kl.coefficient'?" in str(wrong.exception)
     assert "engine.kind (default vllm)" in runner.invoke(train, ["ppo", "--explain"]).output
 
 

@@ -82,6 +82,7 @@ class VllmOptions(PolicyOptions, total=False):
     seed: int
     enforce_eager: bool
     sleep_level: Literal[0, 1, 2]
+    adapters: Mapping[str, Any]
 
 
 @sets_only_speed("max_requests", "device", *_DRIVER)

@@ -28,6 +28,7 @@ from wideseek_baselines.engines.base import (
     Request,
     Weights,
 )
+from wideseek_baselines.engines.vllm_adapters import ServedAdapters
 from wideseek_baselines.engines.vllm_loading import Loaded, VllmSettings
 from wideseek_baselines.engines.weights import check_shapes, saved_tensors, tensor_shapes
 from wideseek_env.errors import ConfigError
@@ -66,6 +67,7 @@ class VllmEngine:
             "tokens",
             context=self._settings.context,
             max_requests=self._settings.max_requests,
+            adapters=tuple(self._settings.adapters),
         )
         self._loaded: Loaded | None = None
         self._closed = False
@@ -77,6 +79,7 @@ class VllmEngine:
         self._numbers = itertools.count()
         self._lock = asyncio.Lock()
         self._at_exit: functools.partial[None] | None = None
+        self._adapters = ServedAdapters(self._settings.adapters)
 
     @property
     def info(self) -> EngineInfo:
@@ -196,6 +199,7 @@ class VllmEngine:
                 tokens_input([*request.ids, *ids]),
                 parameters,
                 f"{request.id}#{next(self._numbers)}",
+                lora_request=self._adapters.request(request.adapter),
                 priority=request.priority,
             ):
                 final = output
@@ -228,6 +232,11 @@ class VllmEngine:
                 f"request {request.id} has ids outside the vocabulary of {running.vocabulary}: use the tokenizer of "
                 "this model"
             )
+        if request.adapter and request.adapter not in running.info.adapters:
+            raise EngineError(
+                f"request {request.id} names the adapter {request.adapter!r}, and the engine serves "
+                f"{', '.join(running.info.adapters) or 'none'}"
+            )
         if 0 < request.sampling.temperature < MIN_TEMPERATURE:
             raise EngineError(
                 f"vLLM samples with temperature 0 or at least {MIN_TEMPERATURE}, not {request.sampling.temperature}"
@@ -243,6 +252,9 @@ class VllmEngine:
     async def update_weights(self, weights: Weights, version: int) -> None:
         """Replace all weights in place and drop the key-value cache. Requests in flight then continue with the new
         weights.
+
+        An engine with `VllmSettings.adapters` replaces the adapters instead. `weights` then has the tensors of all
+        adapters. The name of a tensor is that of the adapter, a slash, and the name in peft's files.
 
         If `weights` is a folder, vLLM's processes read its files. Named tensors are first written to files in shared
         memory or in the temporary folder, from which the processes read them. If the calling task is cancelled, the
@@ -261,8 +273,11 @@ class VllmEngine:
             running = self._running()
             llm = running.llm
             files = ExitStack()
+            served = bool(self._settings.adapters)
             try:
-                if isinstance(weights, (str, Path)):
+                if served:
+                    folder = await asyncio.to_thread(self._adapters.save, weights)
+                elif isinstance(weights, (str, Path)):
                     folder = Path(weights)
                     given = await asyncio.to_thread(tensor_shapes, folder)
                     check_shapes(running.shapes, given, tied=running.tied)
@@ -276,11 +291,13 @@ class VllmEngine:
                 else:
                     # Requests in flight return with their tokens so far, and `generate` submits them again.
                     await self._call(llm.pause_generation(mode="abort", clear_cache=True), "pausing")
+                replacing = (
+                    self._adapters.replace(llm, folder)
+                    if served
+                    else llm.collective_rpc("replace_weights", args=(str(folder.resolve()),))
+                )
                 try:
-                    await self._call(
-                        llm.collective_rpc("replace_weights", args=(str(folder.resolve()),)),
-                        "replacing the weights",
-                    )
+                    await self._call(replacing, "replacing the weights")
                 except EngineError as error:
                     await self._close()
                     raise EngineLostError(
@@ -344,6 +361,7 @@ class VllmEngine:
 
     async def _close(self) -> None:
         self._closed = True
+        self._adapters.close()
         if self._at_exit is not None:
             atexit.unregister(self._at_exit)
         if self._loaded is not None:

@@ -25,6 +25,12 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 QUIET = {"VLLM_LOGGING_LEVEL": "ERROR", "VLLM_NO_USAGE_STATS": "1", "VLLM_WORKER_MULTIPROC_METHOD": "spawn"}
 
 
+LORA_ARGUMENTS = ("enable_lora", "max_loras", "max_lora_rank")
+"""vLLM's arguments that `VllmSettings.adapters` sets."""
+LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
+"""The values that vLLM allows for the largest rank of adapters."""
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A running vLLM and facts that the engine needs."""
@@ -78,6 +84,11 @@ class VllmSettings:
     """What `sleep` releases. 0 releases nothing. 1 releases the key-value cache and moves the weights to main memory. 2
     releases the cache and drops the weights, so `update_weights` must follow. On a CPU the level is always 0.
     """
+    adapters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """LoRA adapters that requests may name (`Request.adapter`). By name, the settings of each adapter as in peft's
+    ``adapter_config.json``: `r`, `lora_alpha` and `target_modules`. `update_weights` then replaces the adapters. The
+    model's own weights never change. Before the first update, an adapter changes nothing.
+    """
     options: Mapping[str, Any] = field(default_factory=dict)
     """Additional arguments of `vllm.AsyncEngineArgs`, by name. If vLLM is installed, names and types are checked at
     once.
@@ -101,10 +112,40 @@ class VllmSettings:
             raise ConfigError(f"sleep_level must be 0, 1 or 2, not {self.sleep_level!r}")
         check_own(self.options)
         check_installed(self.options)
+        self._check_adapters()
+
+    def _check_adapters(self) -> None:
+        if not self.adapters:
+            return
+        for name in LORA_ARGUMENTS:
+            if name in self.options:
+                raise ConfigError(f"options must not set {name}: the adapters decide it")
+        for name, settings in self.adapters.items():
+            if not name or "/" in name or not {"r", "lora_alpha", "target_modules"} <= set(settings):
+                raise ConfigError(
+                    f"the adapter {name!r} needs a name without slashes, and r, lora_alpha and target_modules"
+                )
+            if settings["r"] > LORA_RANKS[-1]:
+                raise ConfigError(
+                    f"vLLM serves adapters of rank {LORA_RANKS[-1]} or less, not {settings['r']}: lower the rank"
+                )
+        if self.sleep_level == 2:
+            raise ConfigError(
+                "sleep_level=2 drops the model's weights, and updates bring only adapters: set sleep_level=1"
+            )
+
+    def _lora_arguments(self) -> dict[str, Any]:
+        """vLLM's arguments for the adapters."""
+        if not self.adapters:
+            return {}
+        rank = max(settings["r"] for settings in self.adapters.values())
+        values = (True, len(self.adapters), next(served for served in LORA_RANKS if served >= rank))
+        return dict(zip(LORA_ARGUMENTS, values, strict=True))
 
     def _arguments(self) -> dict[str, Any]:
         """The settings under the names of vLLM's arguments."""
         return {
+            **self._lora_arguments(),
             "max_model_len": self.context,
             "max_num_seqs": self.max_requests,
             "dtype": self.dtype,
@@ -142,6 +183,10 @@ class VllmSettings:
             # When vLLM computes a prompt in parts, it resets the request's random generator. Generators on a CPU
             # cannot be reset, so a request with a seed would kill the engine.
             arguments["enable_chunked_prefill"] = False
+            if self.adapters:
+                # On a CPU, vLLM computes requests without an adapter with the last slot: index -1 of its tensors. So
+                # there is one slot more than adapters. It stays empty, which means an adapter of zeros.
+                arguments["max_loras"] += 1
             if self.kv_bytes is None and self.gpu_memory_utilization is None:
                 arguments["kv_cache_memory_bytes"] = CPU_KV_BYTES  # vLLM's default is nearly all memory
         check_arguments(self.options)
@@ -167,6 +212,7 @@ class VllmSettings:
             kv_tokens=config.cache_config.num_gpu_blocks * config.cache_config.block_size,
             max_requests=config.scheduler_config.max_num_seqs,
             versions={"vllm": vllm.__version__, "torch": torch.__version__},
+            adapters=tuple(self.adapters),
         )
         return Loaded(llm, info, config.model_config.get_vocab_size(), shapes, tied, sleep_level, guard)
 

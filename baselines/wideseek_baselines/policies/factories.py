@@ -92,6 +92,7 @@ class VllmOptions(PolicyOptions, total=False):
     seed: int
     enforce_eager: bool
     sleep_level: Literal[0, 1, 2]
+    adapters: Mapping[str, Any]
 
 
 @_suggesting

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
@@ -115,14 +115,15 @@ class LLMPolicy:
             return made[id(chosen)]
 
         first, second = model(lead, "lead"), model(subagent, "subagent")
-        several = first.engine is not second.engine
+        apart = first.engine is not second.engine
+        several = apart or first.adapter != second.adapter
         self.models: Mapping[Role, tuple[AgentModel, str]] = {
             "lead": (first, "lead" if several else ""),
             "single": (first, "lead" if several else ""),
             "subagent": (second, "subagent" if several else ""),
         }
-        """The model of each role, with its name in records. The name is "" if all roles use the same engine."""
-        self.engines: Sequence[Engine] = [first.engine, second.engine][: 1 + several]
+        """The model of each role, with its name in records. The name is "" if all roles use the same weights."""
+        self.engines: Sequence[Engine] = [first.engine, second.engine][: 1 + apart]
         """All engines, without duplicates."""
         names = [f"{e.info.name}:{Path(e.info.model).name or e.info.model}" for e in self.engines]
         self.name = name or "+".join(names)
@@ -167,6 +168,23 @@ class LLMPolicy:
         if summariser is None or not isinstance(getattr(summariser.engine, "usage", None), Usage):
             return total
         return total - summariser.usage
+
+    def engines_of(self, roles: Collection[Role]) -> list[Engine]:
+        """The engines of these roles, without duplicates."""
+        chosen = {id(model.engine) for role, (model, _) in self.models.items() if role in roles}
+        return [engine for engine in self.engines if id(engine) in chosen]
+
+    def at(self, temperature: float) -> LLMPolicy:
+        """A policy with the same engines and another sampling temperature."""
+        lead, subagent = (self.models[role][0] for role in ("lead", "subagent"))
+        return LLMPolicy(
+            lead=lead.at(temperature),
+            subagent=subagent.at(temperature),
+            episode_tokens=self._episode_tokens,
+            answer_tokens=self._answer_tokens,
+            name=self.name,
+            driver=self._driver,
+        )
 
     @property
     def endpoints(self) -> tuple[Endpoint, ...]:

@@ -15,6 +15,7 @@ from wideseek_baselines.shipped_models import model_path
 from wideseek_baselines.train.config.options import LoraOptions, ModelOptions
 from wideseek_baselines.train.config.run import RunConfig
 from wideseek_baselines.train.ppo import PpoConfig
+from wideseek_baselines.train.rollouts.role_engines import role_engines
 from wideseek_baselines.train.sft import SftConfig, read_data
 from wideseek_env.errors import ConfigError
 
@@ -142,6 +143,8 @@ class Estimate:
     limit."""
     read: int
     """Largest number of tokens that the trainer reads when it goes over the episodes of a step once."""
+    engines: int = 1
+    """Number of engines in each process that plays episodes."""
 
     def lines(self) -> list[str]:
         """The estimate as text."""
@@ -149,7 +152,8 @@ class Estimate:
             f"model                {self.weights / 1e6:,.1f} M weights",
             f"{'each trainer process' if self.processes > 1 else 'trainer':<21}" + _sum(self.trainer),
             *(f"  {name:<19}{_size(value)}" for name, value in self.trainer.items()),
-            "each engine          " + _sum(self.engine),
+            f"{'each engine' if self.engines == 1 else f'each of {self.engines} engines':<21}"
+            + _sum(self.engine),
             *(f"  {name:<19}{_size(value)}" for name, value in self.engine.items()),
             f"step                 {self.episodes:,} episodes of at most {self.conversations} conversations "
             "(one full delegation)",
@@ -229,7 +233,17 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
     row = max(config.tokens_per_row, context, joint or 0)
     critic = isinstance(config, PpoConfig) and config.value.critic == "separate"
     referred = config.loss.kl > 0 or (isinstance(config, PpoConfig) and config.kl.coefficient > 0)
-    trainer = _trainer_bytes(shape, model, row, processes, copies=2 if critic else 1, reference=referred)
+    policies = 2 if config.roles.weights == "separate" else 1
+    trainer = _trainer_bytes(
+        shape,
+        model,
+        row,
+        processes,
+        policies=policies,
+        copies=policies + (1 if critic else 0),
+        adapters=2 if config.roles.weights == "adapters" else 1,
+        reference=referred,
+    )
     small = engine.dtype in ("bfloat16", "float16") or (engine.dtype is None and engine.found == "vllm")
     number = 2 if small else 4
     per_engine = {
@@ -251,11 +265,20 @@ def estimate(config: RunConfig, processes: int = 1) -> Estimate:
         len(turns),
         episodes * said,
         episodes * len(turns) * context,
+        engines=role_engines(config).count,
     )
 
 
 def _trainer_bytes(
-    shape: Shape, model: ModelOptions, row: int, processes: int, *, copies: int = 1, reference: bool = False
+    shape: Shape,
+    model: ModelOptions,
+    row: int,
+    processes: int,
+    *,
+    policies: int = 1,
+    copies: int = 1,
+    adapters: int = 1,
+    reference: bool = False,
 ) -> dict[str, int]:
     """The bytes that each training process needs, by part.
 
@@ -264,28 +287,31 @@ def _trainer_bytes(
         model: How it computes.
         row: Number of tokens that go through the model at the same time.
         processes: Number of processes that share the weights.
-        copies: Number of trained models: 2 with a separate critic.
+        policies: Number of policies: 2 if each role has a model.
+        copies: Number of trained models: the policies and a separate critic.
+        adapters: Number of adapters of the policy.
         reference: Whether a reference model is loaded.
     """
     width = 2 if model.precision == "bfloat16" else 4
     product = 4 if model.precision == "float32" else 2
     layers = shape.layers * (shape.hidden if model.checkpoint_activations else shape.layer_numbers)
     layers += shape.layer_numbers if model.checkpoint_activations else 0
-    adapters = shape.adapter_weights(model.lora)
-    trained = adapters or shape.weights
+    adapter = shape.adapter_weights(model.lora)
+    more = (adapters - 1) * adapter
+    trained = copies * (adapter or shape.weights) + more
     spread = {
-        "weights": copies * width * (shape.weights + adapters),
-        "gradients": copies * 4 * trained,
-        "Adam": copies * 8 * trained,
-        "float32 masters": copies * 4 * trained if model.precision == "bfloat16" else 0,
-        "reference": width * shape.weights if reference and not adapters else 0,
+        "weights": width * (copies * (shape.weights + adapter) + more),
+        "gradients": 4 * trained,
+        "Adam": 8 * trained,
+        "float32 masters": 4 * trained if model.precision == "bfloat16" else 0,
+        "reference": width * shape.weights if reference and not adapter else 0,
     }
     # Gathered at the same time: the weights outside the layers, one layer and the next. The first also has gradients,
     # in their own type and in float32, in which they are summed.
     gathered = width * (shape.outer_weights + 2 * shape.layer_weights)
-    gathered += 0 if adapters else (width + 4) * shape.outer_weights
+    gathered += 0 if adapter else (width + 4) * shape.outer_weights
     few = processes > 1 and model.checkpoint_activations  # otherwise the backward pass keeps all of them
-    cast = shape.outer_weights + shape.layer_weights if few else shape.weights
+    cast = shape.outer_weights + shape.layer_weights if few else policies * shape.weights
     parts = {
         **{name: -(-size // processes) for name, size in spread.items()},
         "gathered": gathered if processes > 1 else 0,

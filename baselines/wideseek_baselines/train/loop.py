@@ -29,7 +29,7 @@ from wideseek_baselines.train.config.run import RunConfig, policy_options
 from wideseek_baselines.train.model import checkpoint
 from wideseek_baselines.train.model.export import export, recover
 from wideseek_baselines.train.model.model import TokenModel
-from wideseek_baselines.train.optim.optimizer import Optimizer
+from wideseek_baselines.train.optim.optimizer import PolicyOptimizer
 from wideseek_baselines.train.reporting.log import RunLog
 from wideseek_baselines.train.reporting.monitor import Monitor
 from wideseek_baselines.train.reporting.recorded import RECORD, training_record
@@ -71,7 +71,7 @@ class RunResult:
     """The result of a run of reinforcement learning."""
 
     model: Path
-    """The Hugging Face folder of the trained model."""
+    """The Hugging Face folder of the trained model. If each role has weights, it has a folder for each role."""
     steps: int
     tokens: int
     """Generated tokens that were trained on. If the run was resumed, all its parts count."""
@@ -102,7 +102,7 @@ class Run:
         steps: int,
         model: TokenModel,
         module: nn.Module,
-        optimizers: Mapping[str, Optimizer],
+        optimizers: Mapping[str, PolicyOptimizer],
         data: str,
         on_step: OnStep | None = None,
         state: Mapping[str, Any] | None = None,
@@ -180,9 +180,17 @@ class Run:
         self._save_kept()
 
     def export(self) -> None:
-        """Write the model as a Hugging Face folder."""
-        config, about = self._settings, {"step": self.step}
-        export(self._model.causal, config.model.path, self.out / "model", about, self.model_settings)
+        """Write the model as a Hugging Face folder. If it has several parts, each has a folder in `model`."""
+        for name, part in self._model.parts.items():
+            export(
+                part.causal,
+                self._settings.model.path,
+                self.out / "model" / name,
+                {"step": self.step},
+                settings=self.model_settings,
+                adapter=part.adapter,
+                adapter_folder=self.out / "adapter" / name,
+            )
 
     @property
     def model_settings(self) -> str:
@@ -215,8 +223,9 @@ class Run:
     def _clear_remains(self) -> None:
         """Remove what a killed run left in `out`."""
         checkpoint.clear_remains(self.out / "checkpoints")
-        for name in ("model", "adapter"):
-            recover(self.out / name)
+        for part in self._model.parts:
+            for name in ("model", "adapter"):
+                recover(self.out / name / part)
         for path in self.out.iterdir() if self.out.is_dir() else ():
             if is_temporary(path, ("metrics.jsonl", RECORD, PROGRESS)):
                 path.unlink(missing_ok=True)
@@ -276,7 +285,7 @@ class ReinforcementRun(Run):
         manager: RolloutManager,
         model: TokenModel,
         module: nn.Module,
-        optimizers: Mapping[str, Optimizer],
+        optimizers: Mapping[str, PolicyOptimizer],
         on_step: OnStep | None = None,
         state: Mapping[str, Any] | None = None,
     ) -> None:
@@ -293,8 +302,9 @@ class ReinforcementRun(Run):
         return self._manager.annealed
 
     def _begin(self) -> None:
+        parts = self._model.parts
         if self.step and distributed.from_main(
-            lambda: about_model(self.out / "model").get("step") != self.step
+            lambda: any(about_model(self.out / "model" / name).get("step") != self.step for name in parts)
         ):
             self.export()  # the run was killed after it had saved this step
         if self.step >= self.steps:

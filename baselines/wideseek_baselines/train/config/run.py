@@ -27,9 +27,11 @@ from wideseek_baselines.train.config.options import (
     SelectionOptions,
     TrackerName,
 )
+from wideseek_baselines.train.config.roles import RolesOptions, check_roles, weight_sets
 from wideseek_env.entry_points import ENTRY_POINTS
 from wideseek_env.errors import ConfigError
 from wideseek_env.game import GameConfig
+from wideseek_env.messages import ROLES, Role
 
 _NAMED = {"gpu_memory_utilization": "memory_share", "sleep_level": "sleep"}
 """Settings of `VllmSettings` that have another name in `EngineOptions`."""
@@ -173,7 +175,7 @@ class RunConfig:
     out: str
     """Folder of the run. It gets the checkpoints, the log, and the trained model in `model/`."""
     model: ModelOptions
-    """The model that is trained. It plays all roles."""
+    """The model that is trained. It plays all roles, unless `roles.weights` says otherwise."""
     steps: Count = 100
     """Training steps of the whole run. A step is one batch of episodes. TRL: `max_steps`."""
     tasks: Count = 8
@@ -207,6 +209,8 @@ class RunConfig:
     tasks."""
     selection: SelectionOptions = field(default_factory=SelectionOptions)
     """Which turns are trained."""
+    roles: RolesOptions = field(default_factory=RolesOptions)
+    """Which weights the roles of a team have, and who learns."""
     loss: PolicyLossOptions = field(default_factory=PolicyLossOptions)
     """The clipped policy loss."""
     evaluation: EvaluationOptions = field(default_factory=EvaluationOptions)
@@ -238,6 +242,7 @@ class RunConfig:
                 f"selection.roles names {', '.join(self.selection.roles)}, but the game is played by "
                 f"{' and '.join(sorted(playing))}: nothing would be trained"
             )
+        check_roles(self.roles, self.selection, self.model, self.engine.found, team=self.game.team)
         if not self.game.team and (self.evaluation.widths or self.widths):
             raise ConfigError("widths and evaluation.widths are for teams: a single agent has no width")
         if self.max_off_policy_steps and self.engine.sleep:
@@ -256,6 +261,18 @@ class RunConfig:
                 "with engine.workers evaluation samples as training does: leave out evaluation.temperature, and use "
                 "'wideseek eval' on the exported model"
             )
+
+    @property
+    def weight_sets(self) -> dict[str, tuple[Role, ...]]:
+        """The roles that play with each set of trained weights. The name of the set is "" if there is only one."""
+        return weight_sets(self.roles, self.selection, team=self.game.team)
+
+    @property
+    def moving_roles(self) -> frozenset[Role]:
+        """The roles that play with weights that are trained. With shared weights, these are all roles."""
+        if self.roles.weights == "shared":
+            return frozenset(ROLES)
+        return frozenset(role for roles in self.weight_sets.values() for role in roles)
 
     @property
     def planned(self) -> int:

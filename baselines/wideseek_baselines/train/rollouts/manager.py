@@ -24,11 +24,12 @@ from wideseek_baselines.tokens.loading import load_tokenizer
 from wideseek_baselines.tokens.record import Rollout
 from wideseek_baselines.train import distributed
 from wideseek_baselines.train.config.game_in_use import game_in_use, recorded_game
-from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig, policy_options
-from wideseek_baselines.train.model.export import state_dict_for_engine
+from wideseek_baselines.train.config.run import EvaluationOptions, RunConfig
+from wideseek_baselines.train.model.export import adapters_for_engine, state_dict_for_engine
 from wideseek_baselines.train.model.model import TokenModel
 from wideseek_baselines.train.rollouts.job_sharding import RemoteRollouts, run_sharded
 from wideseek_baselines.train.rollouts.metrics import subagents
+from wideseek_baselines.train.rollouts.role_engines import role_engines
 from wideseek_env import catalog
 from wideseek_env.errors import ConfigError, WideSeekError
 from wideseek_env.evaluation.run import episode_seed
@@ -99,17 +100,14 @@ class RolloutManager:
         self._driver = DriverOptions(
             concurrency=engine.concurrency, retries=engine.retries, request_timeout=engine.request_timeout
         )
-        options = policy_options(config.model.path, engine)
-        kind = engine.found
-        if engine.sleep and kind == "vllm":
-            options["sleep_level"] = 2  # the trainer sends the weights after every step
+        self._engines = engines = role_engines(config)
         self._group = distributed.new_group()
         self._updated = False
         if engine.workers and not distributed.is_main():
             self._rollouts: Rollouts = RemoteRollouts()
             return
         self._rollouts = open_rollouts_on(
-            RolloutConfig(kind, options, chosen, self._driver),
+            RolloutConfig(engines.policy, engines.options, chosen, self._driver),
             engine.workers,
             **ray,
         )
@@ -132,13 +130,23 @@ class RolloutManager:
         self._rollouts.sleep()
 
     def update(self, model: TokenModel, version: int) -> None:
-        """Send the model's weights to all engines. Sleeping engines wake up when they get the weights."""
+        """Send the trained weights to the engines that play with them. Sleeping engines wake up."""
+        engines = self._engines
         if self._config.engine.sleep and model.device.type == "cuda":
             torch.cuda.empty_cache()  # memory that training no longer needs, for the engine on the same GPU
-        if not self._updated and self._config.engine.found == "vllm" and not self._config.engine.workers:
+        local = self._config.engine.found == "vllm" and not self._config.engine.workers
+        if local and not self._updated and not engines.serves_adapters:
             check_shared_memory(model)
         self._updated = True
-        self._rollouts.update_weights(state_dict_for_engine(model.causal), version)
+        parts = model.parts
+        if engines.serves_adapters:
+            self._rollouts.update_weights(adapters_for_engine(parts, engines.adapters), version)
+        else:
+            for name, roles in self._config.weight_sets.items():
+                weights = state_dict_for_engine(parts[name].causal, parts[name].adapter)
+                self._rollouts.update_weights(weights, version, roles)
+        if engines.wakes and self._config.engine.sleep:
+            self._rollouts.wake()
 
     def evaluate(self) -> dict[str, float]:
         """Play the held-out tasks with the same seeds each time.
@@ -198,22 +206,16 @@ class RolloutManager:
 
     def _run_held_out(self, jobs: Sequence[Job]) -> Iterator[Finished]:
         """Run jobs with the sampling temperature of evaluations."""
-        rollouts, engine = self._rollouts, self._config.engine
+        rollouts = self._rollouts
         temperature = self._config.evaluation.temperature
         if temperature is None or not isinstance(rollouts, LocalRollouts):
             return rollouts.run(jobs)
         from wideseek_baselines.rollout.driver import Driver
 
-        policy = LLMPolicy(
-            rollouts.policy.engines[0],
-            episode_tokens=engine.episode_tokens,
-            thinking=engine.thinking,
-            history=engine.history,
-            turn_tokens=engine.turn_tokens,
-            temperature=temperature,
-        )
-        if isinstance(rollouts.game.summariser, PolicyEngine) and isinstance(rollouts.policy, LLMPolicy):
-            policy.summariser = rollouts.policy.summariser
+        usual = cast(LLMPolicy, rollouts.policy)
+        policy = usual.at(temperature)
+        if isinstance(rollouts.game.summariser, PolicyEngine):
+            policy.summariser = usual.summariser
         return background().iterate(Driver(policy, rollouts.game, options=self._driver).run(jobs))
 
     def close(self) -> None:

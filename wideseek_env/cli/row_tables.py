@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from wideseek_env.evaluation.sweep import Sweep
 
 _COLUMNS = {
-    "coverage": "covered",
+    "coverage": "cov-\nered",
     "value_precision": "values\nright",
     "blank_values": "values\nblank",
     "right": "rows\nright",
-    "wrong_values": "wrong or\nblank",
+    "wrong_values": "wrong/\nblank",
     "lost_in_merge": "lost in\nmerge",
     "not_reported": "not re-\nported",
     "not_found": "not\nfound",
@@ -27,6 +27,9 @@ _COLUMNS = {
     "repeated_pages": "pages\ntwice",
     "repeated_queries": "queries\ntwice",
 }
+
+
+_LEFT_OUT_AT_0 = ("blank_values", *FATES[1:], *REPEATED)
 
 
 def shown(summary: Summary, name: str) -> str:
@@ -56,15 +59,22 @@ def rows_table(sweep: Sweep) -> Table | None:
     """One line for each point of a sweep. None if no task has gold rows."""
     if not any(point.summary.rows for point in sweep.points):
         return None
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.caption = (
-        "gold rows in percent; right, wrong or blank, lost in merge, not reported and not found sum to 100"
+    table = Table(box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    # a column of zeros says nothing: with one subagent, or if nothing was lost in a merge
+    told = [
+        name
+        for name in METRICS
+        if name not in _LEFT_OUT_AT_0
+        or any(shown(point.summary, name) not in ("0.0", "–") for point in sweep.points)
+    ]
+    table.caption = "gold rows in percent" + (
+        "" if len(told) == len(METRICS) else "; columns of zeros are left out"
     )
-    for header in (sweep.kind, *(_COLUMNS[name] for name in METRICS)):
-        table.add_column(header, justify="right")
+    for header in (sweep.kind, *(_COLUMNS[name] for name in told)):
+        table.add_column(header, justify="right", no_wrap=True)
     for point in sweep.points:
         cells = [
-            Text(shown(point.summary, name), style="bold" if name == "coverage" else "") for name in METRICS
+            Text(shown(point.summary, name), style="bold" if name == "coverage" else "") for name in told
         ]
         table.add_row(point.label, *cells)
     return table

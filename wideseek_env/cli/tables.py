@@ -234,12 +234,11 @@ def comparison_table(comparison: Comparison) -> Table:
         share = name in _TRIAL_METRICS
         scale, digits = (100.0, 1) if share else (1.0, 4 if name == "cost" else 2)
         low, high = scale * metric.low, scale * metric.high
-        clear = metric.low > 0 or metric.high < 0
         table.add_row(
             _METRIC_LABELS.get(name, name),
             f"{scale * metric.first:,.{digits}f}",
             f"{scale * metric.second:,.{digits}f}",
-            Text(f"{scale * metric.difference:+,.{digits}f}", style="bold" if clear else ""),
+            Text(f"{scale * metric.difference:+,.{digits}f}", style="bold" if metric.significant else ""),
             f"{low:+,.{digits}f} – {high:+,.{digits}f}",
             _p_value(metric.p),
             str(metric.rose),
@@ -276,13 +275,22 @@ def _p_value(p: float) -> str:
 
 def sweep_table(sweep: Sweep) -> Table:
     """One line for each point of a sweep."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
     metered = any("completion_tokens" in point.summary.usage for point in sweep.points)
     share = max((point.summary.by_rules for point in sweep.points), default=0.0)
-    headers = [sweep.kind, "item-F1", "95 %", "row F1", "success", "critical path", "turns", "tool calls"]
-    headers += [*(["tokens"] if metered else []), "s/episode"]
+    headers = [
+        sweep.kind,
+        "item-F1",
+        "95 %",
+        "row\nF1",
+        "suc-\ncess",
+        "critical\npath",
+        "turns",
+        "tool\ncalls",
+    ]
+    headers += [*(["tokens"] if metered else []), "s/ep."]
     for header in headers:
-        table.add_column(header, justify="right")
+        table.add_column(header, justify="right", no_wrap=True)
     for point in sweep.points:
         summary = point.summary
         tokens = summary.usage.get("completion_tokens")
@@ -317,17 +325,18 @@ def sweep_sketch(sweep: Sweep) -> list[Text]:
 def speedup_table(speedup: Speedup) -> list[Table | Text]:
     """One line for each width: speed-up and efficiency by critical path. Below it, the fit of Amdahl's law in words."""
     table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    for header in ("width", "speed-up", "95 %", "efficiency", "item-F1 against the smallest", "95 %"):
-        table.add_column(header, justify="right")
+    smallest = f"item-F1 against\nwidth {speedup.points[0].width}"
+    for header in ("width", "speed-up", "95 %", "efficiency", smallest, "95 %", "same\nwork"):
+        table.add_column(header, justify="right", no_wrap=True)
     for point in speedup.points:
-        note = "" if point.comparable else " (not the same work)"
         table.add_row(
             str(point.width),
             Text(f"{point.speedup:.2f}", style="bold"),
             f"{point.low:.2f}–{point.high:.2f}",
             f"{100 * point.efficiency:.0f} %",
-            f"{100 * point.difference:+.1f}{note}",
+            f"{100 * point.difference:+.1f}",
             f"{100 * point.difference_low:+.1f} – {100 * point.difference_high:+.1f}",
+            "yes" if point.comparable else "no",
         )
     return [table, *(Text(line) for line in amdahl_lines(speedup))]
 

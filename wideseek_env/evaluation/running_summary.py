@@ -119,9 +119,10 @@ class RunningSummary:
                 self._changed = False
                 self._again = self._clock() + _RARELY * (self._clock() - began)
             f1, reward = (
-                Mean(mean, low + (mean - centre), high + (mean - centre))
-                for mean, centre, (low, high) in zip(
-                    _column_means(rows), self._centres, self._intervals.tolist(), strict=True
+                # a moved interval may leave the range of the values, which a mean cannot
+                Mean(mean, max(low + (mean - centre), column.min()), min(high + (mean - centre), column.max()))
+                for mean, centre, (low, high), column in zip(
+                    _column_means(rows), self._centres, self._intervals.tolist(), rows.T, strict=True
                 )
             )
             self._means = f1, reward

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
@@ -12,6 +13,7 @@ from rich.text import Text
 from wideseek_env.cli.row_tables import add_rows
 from wideseek_env.evaluation.questions import SetScore, about, average_title, set_title
 from wideseek_env.evaluation.speedup import amdahl_lines
+from wideseek_env.evaluation.tables.text import filled, number_text
 from wideseek_env.render.printable import one_line
 from wideseek_env.scoring.judged import share_text
 
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from wideseek_env.evaluation.speedup import Speedup
     from wideseek_env.evaluation.summary import Summary
     from wideseek_env.evaluation.sweep import Sweep
+    from wideseek_env.evaluation.tables.model import ResultTable
 
 _BAR = 40
 _EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -270,7 +273,7 @@ def metric_label(name: str) -> str:
 
 
 def _p_value(p: float) -> str:
-    return f"{p:.3f}" if p >= 0.001 else f"{p:.0e}"
+    return f"{p:.3f}" if p >= 0.001 else "<0.001"
 
 
 def sweep_table(sweep: Sweep) -> Table:
@@ -324,8 +327,8 @@ def sweep_sketch(sweep: Sweep) -> list[Text]:
 
 def speedup_table(speedup: Speedup) -> list[Table | Text]:
     """One line for each width: speed-up and efficiency by critical path. Below it, the fit of Amdahl's law in words."""
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    smallest = f"item-F1 against\nwidth {speedup.points[0].width}"
+    table = Table(box=SIMPLE_HEAD, padding=(0, 0, 0, 1), pad_edge=False)
+    smallest = f"item-F1 –\nwidth {speedup.points[0].width}"
     for header in ("width", "speed-up", "95 %", "efficiency", smallest, "95 %", "same\nwork"):
         table.add_column(header, justify="right", no_wrap=True)
     for point in speedup.points:
@@ -339,6 +342,38 @@ def speedup_table(speedup: Speedup) -> list[Table | Text]:
             "yes" if point.comparable else "no",
         )
     return [table, *(Text(line) for line in amdahl_lines(speedup))]
+
+
+def result_tables(made: ResultTable) -> list[Table | Text]:
+    """One table for each group of a table of results, with the intervals under the values, then the notes."""
+    parts: list[Table | Text] = []
+    for group in made.groups:
+        shown = filled(made, group)
+        table = Table(
+            box=SIMPLE_HEAD, padding=0, pad_edge=False, title=Text(group.title, style="bold"), title_justify="left"
+        )  # fmt: skip
+        for _, label in made.names:
+            table.add_column(label)
+        for at in shown:
+            table.add_column(_header(made.columns[at].label), justify="right", no_wrap=True)
+        for line in group.lines:
+            cells: list[Text] = [Text(one_line(name, _WIDE)) for name in line.names]
+            for at in shown:
+                column, value = made.columns[at], line.values[at]
+                cell = Text(number_text(column, value.value), style="bold" if value.mark == "best" else "")
+                cell.append("†" if value.mark == "tied" else "")
+                if value.low is not None:
+                    span = f"\n{number_text(column, value.low)}–{number_text(column, value.high)}"
+                    cell.append(span, style="not bold dim")
+                cells.append(cell)
+            table.add_row(*cells)
+        parts.append(table)
+    return [*parts, *(Text(note) for note in made.notes)]
+
+
+def _header(label: str) -> str:
+    """The name of a column in several short lines."""
+    return fill(label.replace(" per episode", ""), 12)
 
 
 def _bar(share: float) -> str:

@@ -120,7 +120,9 @@ class RunningSummary:
                 self._again = self._clock() + _RARELY * (self._clock() - began)
             f1, reward = (
                 # a moved interval may leave the range of the values, which a mean cannot
-                Mean(mean, max(low + (mean - centre), column.min()), min(high + (mean - centre), column.max()))
+                Mean(
+                    mean, max(low + (mean - centre), column.min()), min(high + (mean - centre), column.max())
+                )
                 for mean, centre, (low, high), column in zip(
                     _column_means(rows), self._centres, self._intervals.tolist(), rows.T, strict=True
                 )

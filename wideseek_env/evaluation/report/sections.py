@@ -45,8 +45,10 @@ _YES = "significant"
 
 
 def runs(entries: Sequence[Entry]) -> Markup:
-    """What each run is, in words: policy, tasks and budget."""
-    lines = []
+    """What each run is, in words: policy, tasks and budget. Empty for one run, whose name is the heading."""
+    lines: list[Markup] = []
+    if len(entries) < 2:
+        return Markup("")
     for entry in entries:
         if not entry.settings:
             continue
@@ -254,7 +256,7 @@ def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
     notes: list[str] = []
     pairs = list(_pairs(entries))
     for first, second in pairs[:_MOST_PAIRS]:
-        names = f"{second.run.name} against {first.run.name}"
+        names = _against(first, second)
         try:
             found = compare_runs(first.run, second.run, top=0, seed=seed)
         except ConfigError as error:
@@ -287,6 +289,15 @@ def comparisons(entries: Sequence[Entry], seed: int) -> Markup:
     )
 
 
+def _against(first: Part, second: Part) -> str:
+    """The names of two compared parts. A sweep is named once."""
+    one, _, first_size = first.run.name.rpartition(", ")
+    other, _, second_size = second.run.name.rpartition(", ")
+    if one and one == other:
+        return f"{one}: {second_size} against {first_size}"
+    return f"{second.run.name} against {first.run.name}"
+
+
 def _part_differences(first: Part, second: Part) -> Differences:
     one, other = first.run.settings, second.run.settings
     return game_differences(one, other) if one and other else []
@@ -310,16 +321,20 @@ def _difference(found: Difference, share: bool) -> list[object]:
     return [
         f"{scale * found.first:,.1f}",
         f"{scale * found.second:,.1f}",
-        interval(
-            f"{scale * found.difference:+,.1f}", f"{scale * found.low:+,.1f}", f"{scale * found.high:+,.1f}"
-        ),
-        f"{found.p:.3f}" if found.p >= 0.001 else f"{found.p:.0e}",
+        interval(*(_signed(scale * value) for value in (found.difference, found.low, found.high))),
+        f"{found.p:.3f}" if found.p >= 0.001 else "<\u00a00.001",
         _YES if found.significant else "not significant",
     ]
 
 
 def _points(value: float, low: float, high: float) -> Markup:
-    return interval(f"{100 * value:+.1f}", f"{100 * low:+.1f}", f"{100 * high:+.1f}")
+    return interval(*(_signed(100 * each) for each in (value, low, high)))
+
+
+def _signed(value: float) -> str:
+    """A difference with its sign. 0 has none."""
+    shown = f"{value:+,.1f}"
+    return shown[1:] if float(shown.replace(",", "")) == 0 else shown.replace("-", "\u2212")
 
 
 def settings(entries: Sequence[Entry]) -> Markup:

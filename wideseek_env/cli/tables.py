@@ -352,8 +352,8 @@ def result_tables(made: ResultTable) -> list[Table | Text]:
         table = Table(
             box=SIMPLE_HEAD, padding=0, pad_edge=False, title=Text(group.title, style="bold"), title_justify="left"
         )  # fmt: skip
-        for _, label in made.names:
-            table.add_column(label)
+        for at, (_, label) in enumerate(made.names):
+            table.add_column(label, no_wrap=at > 0)
         for at in shown:
             table.add_column(_header(made.columns[at].label), justify="right", no_wrap=True)
         for line in group.lines:
@@ -373,7 +373,7 @@ def result_tables(made: ResultTable) -> list[Table | Text]:
 
 def _header(label: str) -> str:
     """The name of a column in several short lines."""
-    return fill(label.replace(" per episode", ""), 12)
+    return fill(label.replace(" per episode", ""), 9)
 
 
 def _bar(share: float) -> str:

@@ -153,9 +153,13 @@ def show(spec: str, split: str, limit: int, task_id: str | None, rows: int) -> N
 @click.argument("spec", metavar="FILE_OR_SPEC")
 @split_option
 @click.option(
-    "--plot", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the counts into this PNG file."
+    "--plot", type=click.Path(dir_okay=False, path_type=Path),
+    help="Also draw the counts into this file (.png, .svg or .pdf).",
+)  # fmt: skip
+@click.option(
+    "--title", default="", help="Title of the figure. Default: the number and the origin of the tasks."
 )
-def stats(spec: str, split: str, plot: Path | None) -> None:
+def stats(spec: str, split: str, plot: Path | None, title: str) -> None:
     """Count tasks, rows, columns and the metrics of columns.
 
     For tasks that were built from HybridQA, the command also shows how many proposed tasks were dropped, and why.
@@ -175,8 +179,10 @@ def stats(spec: str, split: str, plot: Path | None) -> None:
     if report is not None:
         console().print(report_table(report))
     if plot is not None:
-        from wideseek_env.tasks.plot import plot_tasks
+        from wideseek_env.evaluation.naming import tasks_name
+        from wideseek_env.evaluation.plot_tasks import plot_tasks
         from wideseek_env.tasks.statistics import count_tasks
 
-        plot_tasks(count_tasks(found), plot, report, f"{len(found):,} tasks of {found.name}")
+        named = title or tasks_name({"tasks": found.name}, len(found))
+        plot_tasks(count_tasks(found), plot, report, named)
         console().print(f"{plot}: figure written", soft_wrap=True)

@@ -183,7 +183,9 @@ def _shown(task: Task) -> dict[str, Any]:
     return {
         "question": task.question,
         "key_columns": list(task.key_columns),
-        "columns": {name: {"metrics": list(s.metrics), "criterion": s.criterion} for name, s in specs.items()},
+        "columns": {
+            name: {"metrics": list(s.metrics), "criterion": s.criterion} for name, s in specs.items()
+        },
         "answers": list(task.answers),
     }
 

@@ -53,7 +53,8 @@ class Shown:
 class RunReader:
     """The episodes of one run: a folder of `wideseek eval`, or a file of trajectories (JSONL, ``.gz``).
 
-    A folder of `wideseek score` has answers of another program instead of episodes. In a folder, only the last episode of each task and trial is shown. In a file, every line is shown.
+    A folder of `wideseek score` has answers of another program instead of episodes. In a folder, only the last episode
+    of each task and trial is shown. In a file, every line is shown.
 
     Raises:
         ConfigError: There is no run at the path.
@@ -69,7 +70,8 @@ class RunReader:
             self._check_folder()
         elif not self.path.is_file():
             raise ConfigError(
-                f"{self.path} does not exist; give a folder of `wideseek eval` or a file of trajectories"
+                f"{self.path} does not exist; give a folder of `wideseek eval` or `wideseek score`, or a file of "
+                "trajectories"
             )
         self._episodes: dict[tuple[str, int, int], Shown] = {}
         self._state: tuple[int, int, int] | None = None

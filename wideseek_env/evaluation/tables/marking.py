@@ -44,7 +44,8 @@ def groups_of(entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
         budget = budget_name(first.settings)
         title = tasks_name(first.settings, _tasks(first)) + (f", {budget}" if budget else "")
         if title in titles:
-            found = _differences(groups[titles.index(title)][0], first)
+            others = (_differences(other, first) for other in groups[titles.index(title)])
+            found = next(filter(None, others), [])
             title = f"{title} ({difference_text(found, 3)})" if found else f"{title} ({first.name})"
         titles.append(title)
     return list(zip(titles, groups, strict=True))

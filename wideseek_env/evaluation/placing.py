@@ -79,7 +79,7 @@ class Labels:
                         cost = 0.02 * order + 100 * (not frame.holds(box))
                         cost += 100 * sum(box.meets(other) for other in taken[axes])
                         cost += 20 * box.grown(_MARKER * scale).count(markers[axes])
-                        cost += 0.5 * box.count(lines[axes])
+                        cost += box.count(lines[axes])
                         if best is None or cost < best[0]:
                             best = cost, anchor, (dx / scale, dy / scale), box
             assert best is not None

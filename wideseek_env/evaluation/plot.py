@@ -272,7 +272,7 @@ def _speedup_panel(axes: Any, labels: Labels, speedups: Sequence[Speedup | None]
     steps = _steps(first, end)
     axes.plot(steps, [step / first for step in steps], color=INK, linewidth=0.8, linestyle=(0, (1, 2)))
     labels.add(axes, end, end / first, "linear", INK, 6)
-    axes.set_ylim(low - 0.1 * (top - low), top)
+    axes.set_ylim(low - 0.15 * (top - low), top)
     if any(not point.comparable for _, found in fast for point in found.points):
         axes.plot(
             [], [], marker="o", color=INK, markerfacecolor=PAPER, linestyle="none", label="not the same work"

@@ -14,6 +14,7 @@ from wideseek_env.tasks.statistics import TaskStatistics
 
 _WIDE, _HIGH = 3.4, 2.1  # width and height of a panel, in inches
 _BARS = 14  # bars of a panel
+_LANGUAGES = {"en": "English", "zh": "Chinese"}
 _NAME = 34
 
 _Panel = tuple[str, Callable[[Any], None]]
@@ -69,7 +70,7 @@ def _panels(found: TaskStatistics, report: Mapping[str, Any]) -> list[_Panel]:
         ("Kinds of questions", found.said.get("kind", {}), green),
         ("Topics", found.said.get("domain", {}), green),
         ("Which rows the questions ask for", found.selection, pink),
-        ("Languages", found.languages, pink),
+        ("Languages", {_LANGUAGES.get(name, name): n for name, n in found.languages.items()}, pink),
         ("Splits", found.said.get("split", {}), orange),
         ("Modes", found.said.get("mode", {}), orange),
     ]
@@ -109,7 +110,7 @@ def _columns(counts: Mapping[int, int], colour: str, unit: str) -> Callable[[Any
     """A panel of upright bars. Many different numbers share bars of the same width."""
 
     def draw(axes: Any) -> None:
-        from matplotlib.ticker import MaxNLocator
+        from matplotlib.ticker import MaxNLocator, StrMethodFormatter
 
         low, high = min(counts), max(counts)
         step = _step(high - low + 1)
@@ -125,6 +126,7 @@ def _columns(counts: Mapping[int, int], colour: str, unit: str) -> Callable[[Any
         if high == low:
             axes.set_xlim(low - 2, low + 2)
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5, integer=True, steps=[1, 2, 5, 10]))
+        axes.yaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.set_xlabel(unit if step == 1 else f"{unit}, in groups of {step}")
         axes.set_ylabel("tasks")
 
@@ -167,7 +169,7 @@ def _bars(
                 color=INK,
             )  # fmt: skip
         axes.set_xlim(0, max(number for _, number in items) * 1.22)
-        axes.set_ylim(-0.6, max(len(items), 3) - 0.4)
+        axes.set_ylim(-0.6 - max(0, 3 - len(items)), len(items) - 0.4)  # few bars are not thick
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.grid(visible=False, axis="y")

@@ -203,7 +203,7 @@ function inspectorOf({ side, column, row, verdict, predicted, gold, source, miss
     el("dt", {}, "Verdict"), el("dd", {}, mark(verdict), verdict),
     el("dt", {}, "Answer"), el("dd", {}, predicted || el("span", { class: "soft" }, "(empty)")),
     verdict === "extra" ? [] : [el("dt", {}, "Gold"), el("dd", {}, gold)],
-    row ? [el("dt", {}, "Row"), el("dd", {}, rowTitle(row))] : [],
+    row && !isPlayed(side) ? [el("dt", {}, "Row"), el("dd", {}, rowTitle(row))] : [],
     el("dt", {}, "Compared by"), el("dd", {}, `${column.metrics.join(", ") || "(not recorded)"}${column.criterion === null ? "" : ` (${column.criterion})`}`),
   );
   if (!isPlayed(side)) return list;
